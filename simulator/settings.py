@@ -1,0 +1,81 @@
+"""One frozen Settings, from options, environment and file.
+
+The commands read options and `IMAGESTORE_SIM_*` variables; what neither gives comes from the file named by
+`--config` (YAML, the field names below), and what no one gives has its default here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How a management node, a lab or a host is to run. Seconds and bytes are plain numbers."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
+    bootstrap: Path | None = Field(None, description="YAML file of records to begin with")
+    identity_file: Path | None = Field(None, description="private key tried before a record's password")
+    read_only_hosts: bool = Field(False, description="never create anything on a host")
+    probe_connection: Literal["warm", "fresh"] = Field("warm", description="keep a connection a host, or log in anew")
+    ping_interval: int | None = Field(
+        None, ge=1, description="seconds between pings, in place of the global configuration's"
+    )
+    hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to begin with")
+    any_host: bool = Field(True, description="give any other host name a simulated host on the spot")
+    seed: int = Field(0, description="seed of everything random")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_format: Literal["text", "json"] = Field("text", description="how a log line is written")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: a lab in somebody's test must not hear of that machine's environment."""
+        return (init_settings,)
+
+
+def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
+    """The settings that a command's options make, over the file that its `config` names, over the command's defaults.
+
+    Options that are no settings are passed over; an unknown name in the file is not. Raises ValidationError,
+    and ValueError for a file that cannot be read.
+    """
+    from_file: dict[str, Any] = {}
+    if (config := given.get("config")) is not None:
+        file = Path(str(config))
+        if not file.is_file():
+            raise ValueError(f"{file}: there is no such file to read settings from")
+        from_file = _read_file(file)
+    options = {name: value for name, value in given.items() if name in Settings.model_fields}
+    return Settings(**{**defaults, **from_file, **options})
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file}: not valid YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"{file}: must hold settings by name, as in `port: 8080`")
+    return content
