@@ -1,0 +1,9 @@
+"""The store: tables, engine, migrations, and the vault that keeps passwords unreadable."""
+
+from __future__ import annotations
+
+from simulator.database.engine import Database
+from simulator.database.errors import DatabaseError
+from simulator.database.vault import Vault
+
+__all__ = ["Database", "DatabaseError", "Vault"]

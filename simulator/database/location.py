@@ -1,0 +1,142 @@
+"""Where a database is: a file or a URL; and whether the file can be used at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from simulator.database.errors import DatabaseError
+
+SQLITE = "sqlite+aiosqlite"
+OUR_TABLES = {"alembic_version", "BackupStorageVO"}
+
+
+def url_of(location: str) -> URL:
+    """The SQLAlchemy URL of a file's path, or of a URL. Raises DatabaseError."""
+    url = _parse(location) if "://" in location else URL.create(SQLITE, database=location)
+    if url.get_backend_name() != "sqlite":
+        return url
+    if url.database in (None, "", ":memory:"):
+        raise DatabaseError(f"{location}: a database in memory is not offered, give the path of a file")
+    if url.query:
+        raise DatabaseError(f"{location}: a SQLite URL takes no parameters here, give the path of a file")
+    return URL.create(SQLITE, database=url.database)
+
+
+def _parse(location: str) -> URL:
+    try:
+        return make_url(location)
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        scheme = location.partition("://")[0]  # the rest may hold a password
+        raise DatabaseError(f"{scheme}://...: this is neither a file nor a database URL") from None
+
+
+def file_of(location: str) -> Path | None:
+    """The file that a location names, if it is SQLite's: where links lead to, so that two names are one file.
+
+    Raises DatabaseError.
+    """
+    url = url_of(location)
+    if url.get_backend_name() != "sqlite":
+        return None
+    try:
+        return Path(str(url.database)).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a name that no file can have
+        raise DatabaseError(f"{location}: this cannot be the path of a file: {error}") from None
+
+
+class FileLock:
+    """Keeps a second management node off a database file; the kernel lets go of it with the process."""
+
+    def __init__(self, file: Path) -> None:
+        lock = file.with_name(file.name + ".lock")
+        try:
+            self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise DatabaseError(f"{lock}: the lock file cannot be used: {error.strerror}") from None
+        try:
+            self._take(file)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, file: Path) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            raise DatabaseError(f"{file}: is in use by another management node (process {holder}); stop that") from None
+        except OSError as error:
+            raise DatabaseError(f"{file}: cannot be locked: {error.strerror}") from None
+
+    def release(self) -> None:
+        """Let another node have the file."""
+        os.close(self._descriptor)
+
+
+def check_file(file: Path) -> None:
+    """Raises DatabaseError unless the file, or the folder it is to be made in, can be read and written."""
+    try:
+        problem = _problem_of(file)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        problem = f"cannot be used: {error.strerror}"
+    if problem is not None:
+        raise DatabaseError(f"{file}: {problem}")
+
+
+def _problem_of(file: Path) -> str | None:
+    if file.is_dir():
+        return "is a directory, give the path of a file in it"
+    if not file.parent.is_dir():
+        return f"there is no folder {file.parent} to keep it in"
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return f"there is no permission to write in the folder {file.parent}"
+    if not file.exists():
+        return None
+    if not file.is_file():
+        return "is a device or a pipe, give the path of a file"
+    if not os.access(file, os.R_OK | os.W_OK):
+        return "there is no permission to read and write it"
+    return None
+
+
+@contextmanager
+def looking_into(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the file that changes nothing in it."""
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def version_of(file: Path, known: Collection[str]) -> str | None:
+    """The version of the tables in a file; None if there are none yet.
+
+    Raises DatabaseError for a file that is not SQLite's, or not ours, or of a version that is not `known`.
+    """
+    if not file.exists() or file.stat().st_size == 0:
+        return None
+    try:
+        with looking_into(file) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                return None
+            if not tables >= OUR_TABLES:
+                raise DatabaseError(f"{file}: is the database of another program, give another path")
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{file}: cannot be read as a SQLite database ({error}), give another path") from None
+    version = str(row[0]) if row else None
+    if version is not None and version not in known:
+        raise DatabaseError(f"{file}: has tables of version {version}, which a newer imagestore-sim made; use that one")
+    return version

@@ -1,0 +1,33 @@
+"""The versions of the tables, oldest first. Alembic is only imported where there is something to migrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from simulator.database.errors import DatabaseError
+
+VERSIONS = ("0001",)
+HEAD = VERSIONS[-1]
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables to the newest version, wholly or not at all, in the transaction that the connection is in.
+
+    Raises DatabaseError for tables of a version that is not known.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    configuration.set_main_option("path_separator", "os")
+    configuration.attributes["connection"] = connection
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins no transaction before CREATE TABLE
+    try:
+        command.upgrade(configuration, HEAD)
+    except CommandError as error:
+        raise DatabaseError(f"{connection.engine.url.render_as_string()}: cannot be migrated: {error}") from None

@@ -1,0 +1,249 @@
+"""The tables: ZStack's names for tables and columns (domain 1), so that a record reads the same in every room.
+
+Dates are the node's own wall clock without a zone, in whole seconds, as ZStack keeps them; SQLite holds them as
+`YYYY-MM-DD HH:MM:SS`, which sorts and compares as text. Capacities are bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_SQLITE_DATE = sqlite.DATETIME(truncate_microseconds=True)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
+Moment = DateTime().with_variant(_SQLITE_DATE, "sqlite")
+Serial = BigInteger().with_variant(Integer, "sqlite")
+UUID_LENGTH = 32
+
+
+class Model(DeclarativeBase):
+    """The base of every table."""
+
+
+class Dated:
+    """A row that says when it was made and when an operation last changed it."""
+
+    createDate: Mapped[datetime] = mapped_column(Moment)
+    lastOpDate: Mapped[datetime] = mapped_column(Moment)
+
+
+class BackupStorage(Dated, Model):
+    """What every backup storage has, whatever its type (domain 1.1)."""
+
+    __tablename__ = "BackupStorageVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), index=True)
+    url: Mapped[str] = mapped_column(String(2048))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    totalCapacity: Mapped[int] = mapped_column(BigInteger, default=0)
+    availableCapacity: Mapped[int] = mapped_column(BigInteger, default=0)
+    type: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(32))
+    tracked: Mapped[bool] = mapped_column(Boolean, default=True, doc="False: stands as written, is never probed")
+    addedByJob: Mapped[str | None] = mapped_column(
+        String(UUID_LENGTH), index=True, doc="The job that is adding it; empty once that job's result is stored"
+    )
+
+
+class SshHost:
+    """How to log in to the host of a backup storage. The hostname is unique by itself: the port is no part of it."""
+
+    uuid: Mapped[str] = mapped_column(
+        String(UUID_LENGTH), ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), primary_key=True
+    )
+    hostname: Mapped[str] = mapped_column(String(255), unique=True)
+    username: Mapped[str] = mapped_column(String(255))
+    password: Mapped[str] = mapped_column(Text, doc="Encrypted with the key beside the database")
+    sshPort: Mapped[int] = mapped_column(Integer, default=22)
+
+
+class ImageStoreBackupStorage(SshHost, Model):
+    """The ImageStore part of a backup storage (domain 1.2)."""
+
+    __tablename__ = "ImageStoreBackupStorageVO"
+
+
+class SftpBackupStorage(SshHost, Model):
+    """The Sftp part of a backup storage, ImageStore's elder sibling (domain 1.2)."""
+
+    __tablename__ = "SftpBackupStorageVO"
+
+
+class Zone(Dated, Model):
+    """A zone, which backup storages are attached to (domain 1.4)."""
+
+    __tablename__ = "ZoneVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), index=True)
+    description: Mapped[str | None] = mapped_column(String(2048))
+    state: Mapped[str] = mapped_column(String(32))
+    type: Mapped[str] = mapped_column(String(255))
+    isDefault: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class BackupStorageZoneRef(Dated, Model):
+    """A backup storage attached to a zone; as in ZStack, only the API keeps a pair from standing twice (domain 1.4)."""
+
+    __tablename__ = "BackupStorageZoneRefVO"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    zoneUuid: Mapped[str] = mapped_column(ForeignKey("ZoneVO.uuid", ondelete="CASCADE"), index=True)
+
+
+class Image(Dated, Model):
+    """An image, as a record: what queries, candidates and export need of it."""
+
+    __tablename__ = "ImageVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), index=True)
+    description: Mapped[str | None] = mapped_column(String(2048))
+    state: Mapped[str] = mapped_column(String(255))
+    status: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    actualSize: Mapped[int] = mapped_column(BigInteger, default=0)
+    md5Sum: Mapped[str | None] = mapped_column(String(255))
+    url: Mapped[str | None] = mapped_column(String(2048))
+    mediaType: Mapped[str] = mapped_column(String(32), default="RootVolumeTemplate")
+    guestOsType: Mapped[str | None] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(255), default="zstack")
+    platform: Mapped[str | None] = mapped_column(String(255))
+    architecture: Mapped[str | None] = mapped_column(String(32))
+    format: Mapped[str] = mapped_column(String(255), default="qcow2")
+    system: Mapped[bool] = mapped_column(Boolean, default=False)
+    virtio: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class ImageBackupStorageRef(Dated, Model):
+    """Where an image lies: the refs go with either side."""
+
+    __tablename__ = "ImageBackupStorageRefVO"
+    __table_args__ = (UniqueConstraint("imageUuid", "backupStorageUuid"),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    imageUuid: Mapped[str] = mapped_column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"))
+    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    installPath: Mapped[str] = mapped_column(String(2048))
+    status: Mapped[str] = mapped_column(String(32))
+    exportMd5Sum: Mapped[str | None] = mapped_column(String(255))
+    exportUrl: Mapped[str | None] = mapped_column(String(2048))
+
+
+class Account(Dated, Model):
+    """An account; the password is the SHA-512 hex that clients send (wire-protocol 2.4)."""
+
+    __tablename__ = "AccountVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    description: Mapped[str | None] = mapped_column(String(2048))
+    password: Mapped[str] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(32))
+
+
+class Session(Model):
+    """A login. `expiredDate` is epoch seconds: it slides with every call and is no date that a query compares."""
+
+    __tablename__ = "SessionVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    userUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
+    expiredDate: Mapped[int] = mapped_column(BigInteger)
+    createDate: Mapped[int] = mapped_column(BigInteger)
+
+
+class AccessKey(Dated, Model):
+    """A key pair that signs requests in place of a session (wire-protocol 2.7)."""
+
+    __tablename__ = "AccessKeyVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    userUuid: Mapped[str] = mapped_column(String(UUID_LENGTH))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    AccessKeyID: Mapped[str] = mapped_column(String(128), unique=True)
+    AccessKeySecret: Mapped[str] = mapped_column(Text, doc="Encrypted with the key beside the database")
+    state: Mapped[str] = mapped_column(String(32), default="Enabled")
+
+
+class Job(Model):
+    """An asynchronous call. `result` is the body that polling answers, `state` is Processing, Done or Failed."""
+
+    __tablename__ = "RestAPIVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    apiMessageName: Mapped[str] = mapped_column(String(255))
+    state: Mapped[str] = mapped_column(String(32), index=True)
+    result: Mapped[str | None] = mapped_column(Text)
+    createDate: Mapped[int] = mapped_column(BigInteger, index=True, doc="Epoch seconds")
+    lastOpDate: Mapped[int] = mapped_column(BigInteger, doc="Epoch seconds")
+
+
+class GlobalConfig(Model):
+    """A value of the global configuration that somebody changed; what nobody changed has its default in the code."""
+
+    __tablename__ = "GlobalConfigVO"
+    __table_args__ = (UniqueConstraint("category", "name"),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    category: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    value: Mapped[str] = mapped_column(Text)
+
+
+class Tagged(Dated):
+    """A tag on a resource of any type."""
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
+    resourceType: Mapped[str] = mapped_column(String(64))
+    tag: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(String(32))
+
+
+class SystemTag(Tagged, Model):
+    """A tag that means something to the system."""
+
+    __tablename__ = "SystemTagVO"
+
+    inherent: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class UserTag(Tagged, Model):
+    """A tag that means something to people."""
+
+    __tablename__ = "UserTagVO"
+
+    tagPatternUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH), index=True)
+
+
+class CapacityHistory(Model):
+    """What the capacity of a backup storage was, and when (epoch milliseconds)."""
+
+    __tablename__ = "BackupStorageCapacityHistoryVO"
+    __table_args__ = (Index("ix_capacity_history", "backupStorageUuid", "time"),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"))
+    time: Mapped[int] = mapped_column(BigInteger)
+    totalCapacity: Mapped[int] = mapped_column(BigInteger)
+    availableCapacity: Mapped[int] = mapped_column(BigInteger)
+
+
+class Event(Model):
+    """Something that happened, and when (epoch milliseconds); `content` is JSON. It outlives what it is about."""
+
+    __tablename__ = "EventVO"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    time: Mapped[int] = mapped_column(BigInteger, index=True)
+    path: Mapped[str] = mapped_column(String(255))
+    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
+    content: Mapped[str] = mapped_column(Text)
