@@ -1,0 +1,20 @@
+"""One SSH probe of the capacity of a path: a capacity, or a failure of a closed set of reasons."""
+
+from simulator.probe.capacity import Capacity, Inodes, Method
+from simulator.probe.connections import Address, Resolve
+from simulator.probe.failures import ProbeFailure, Reason
+from simulator.probe.prober import Prober
+from simulator.probe.target import Layout, Target
+
+__all__ = [
+    "Address",
+    "Capacity",
+    "Inodes",
+    "Layout",
+    "Method",
+    "ProbeFailure",
+    "Prober",
+    "Reason",
+    "Resolve",
+    "Target",
+]

@@ -1,0 +1,64 @@
+"""What a successful probe answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How a capacity was read, in order of preference."""
+
+    STATVFS = "statvfs"
+    DF = "df"
+    STAT = "stat"
+
+
+@dataclass(frozen=True, slots=True)
+class Inodes:
+    """The files that a file system can hold, and those it can still take."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a method read of a file system, in bytes; None where it cannot know.
+
+    `available` is f_bavail x f_frsize, never total less used: blocks kept for root are not available (domain 7.2).
+    """
+
+    total: int
+    available: int
+    inodes: Inodes | None = None
+    read_only: bool | None = None
+
+    @classmethod
+    def of_blocks(
+        cls,
+        size: int,
+        blocks: int,
+        available: int,
+        inodes: Inodes | None = None,
+        read_only: bool | None = None,
+    ) -> Space:
+        """The space of counted blocks of `size` bytes.
+
+        A file system that is fuller than full counts below zero, which as an unsigned number is above its total.
+        """
+        free = available if 0 <= available <= blocks else 0
+        return cls(blocks * size, free * size, inodes if inodes and inodes.total else None, read_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The capacity of a path in bytes, how it was read, and the milliseconds of each phase that was gone through."""
+
+    total: int
+    available: int
+    inodes: Inodes | None
+    read_only: bool | None
+    method: Method
+    phases: Mapping[str, float]

@@ -1,0 +1,211 @@
+"""Connections to hosts: opened with a bound, kept warm, replaced and dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import cast
+
+import asyncssh
+
+from simulator.clock import Clock
+from simulator.probe.failures import Unsupported
+from simulator.probe.phases import Phases
+from simulator.probe.target import Target
+from simulator.probe.wire import Wire
+
+Address = tuple[str, int]
+Resolve = Callable[[str, int], Awaitable[Address]]
+
+_OUTPUT = 65_536  # characters: a host that says more without coming to the point is not listened to
+
+
+async def resolve_by_system(hostname: str, port: int) -> Address:
+    """The address of `hostname` as the system knows it, IPv4 first like ZStack's own node; raises socket.gaierror."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(hostname, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(found[0][4][0]), port
+
+
+def read_identity(path: Path) -> asyncssh.SSHKey:
+    """The private key in a file; raises ValueError when there is none, or it needs a passphrase."""
+    try:
+        return asyncssh.read_private_key(path)
+    except OSError as error:
+        raise ValueError(f"identity file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"identity file {path}: {error}") from error
+
+
+class Connection:
+    """A login on a host, with the SFTP session that it keeps for the next probe."""
+
+    def __init__(self, ssh: asyncssh.SSHClientConnection, wire: Wire, target: Target) -> None:
+        self._ssh = ssh
+        self._wire = wire
+        self._login = (target.port, target.username, target.password)
+        self._sftp: asyncssh.SFTPClient | None = None
+
+    def serves(self, target: Target) -> bool:
+        """Whether it is open and logged in the way `target` asks for."""
+        return not self._ssh.is_closed() and self._login == (target.port, target.username, target.password)
+
+    async def sftp(self, phases: Phases) -> asyncssh.SFTPClient:
+        """The SFTP client of this connection, opened at its first use; raises Unsupported, asyncssh.Error, OSError."""
+        if self._sftp is None:
+            phases.begin("channel")
+            self._sftp = await self._start_sftp()
+            self._wire.release()
+        phases.begin("command")
+        return self._sftp
+
+    async def _start_sftp(self) -> asyncssh.SFTPClient:
+        try:
+            return await self._ssh.start_sftp_client()
+        except asyncssh.ChannelOpenError as error:
+            if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
+                raise
+            raise Unsupported("no SFTP subsystem") from error
+        except asyncssh.SFTPError as error:
+            # A forced command or a noisy shell answered instead of an SFTP server.
+            if self._ssh.is_closed():
+                raise
+            raise Unsupported(f"no SFTP server ({error})") from error
+
+    async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int | None]:
+        """Run a command line without a terminal: all it says, and the exit status if it ended.
+
+        Reading stops where `until` matches. Raises Unsupported when no command may be run, asyncssh.Error, OSError.
+        """
+        phases.begin("channel")
+        try:
+            process = await self._ssh.create_process(
+                line, stdin=asyncssh.DEVNULL, stderr=asyncssh.STDOUT, errors="replace"
+            )
+        except asyncssh.ChannelOpenError as error:
+            if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
+                raise
+            raise Unsupported("the host runs no commands") from error
+        said = ""
+        async with process:
+            self._wire.release()
+            phases.begin("command")
+            while not until.search(said) and len(said) < _OUTPUT:
+                chunk = await process.stdout.read(_OUTPUT)
+                if not chunk:
+                    await process.wait_closed()
+                    break
+                said += chunk
+        return said, process.exit_status
+
+    def abort(self) -> None:
+        """Cut the connection: whatever runs over it is abandoned."""
+        self._ssh.abort()
+
+    async def close(self) -> None:
+        """Log out; what still runs over it fails as lost."""
+        self._ssh.close()
+        await self._ssh.wait_closed()
+
+
+class Connections:
+    """Opens connections, `max_logins` at once at most, and keeps one a host."""
+
+    def __init__(
+        self, clock: Clock, resolve: Resolve, identity: asyncssh.SSHKey | None, connect_timeout: float, max_logins: int
+    ) -> None:
+        self._clock = clock
+        self._resolve = resolve
+        self._identity = identity
+        self._connect_timeout = connect_timeout
+        self._logins = asyncio.Semaphore(max_logins)
+        self._kept: dict[str, Connection] = {}
+        self._closed = False
+        self._options = asyncssh.SSHClientConnectionOptions(
+            config=None,
+            known_hosts=None,  # ZStack ignores host keys (domain 6.3, row 8)
+            client_keys=None if identity is None else [identity],
+            agent_path=None,
+            gss_host=None,
+            gss_kex=False,
+            gss_auth=False,
+            host_based_auth=False,
+            x509_trusted_certs=None,
+            x509_trusted_cert_paths=[],
+            encryption_algs="^aes128-gcm@openssh.com",  # a third less work for Python than asyncssh's first choice
+            compression_algs=None,
+            login_timeout=0,  # the clock bounds the login, not the event loop
+        )
+
+    def warm(self, target: Target) -> Connection | None:
+        """The connection that is kept for the host of `target`, if it serves it."""
+        connection = self._kept.get(target.hostname)
+        return connection if connection is not None and connection.serves(target) else None
+
+    async def open(self, target: Target, phases: Phases, wire: Wire) -> Connection:
+        """Log in over `wire` in place of the connection that was kept; raises TimeoutError, OSError, asyncssh.Error."""
+        await self.drop(target.hostname)
+        async with self._logins:
+            try:
+                ssh = await self._clock.wait_for(self._log_in(target, phases, wire), self._connect_timeout)
+            except BaseException:
+                wire.abort()
+                raise
+        phases.end()
+        if self._closed:
+            ssh.abort()
+            raise asyncssh.ConnectionLost("closed while logging in")
+        connection = self._kept[target.hostname] = Connection(ssh, wire, target)
+        return connection
+
+    async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> asyncssh.SSHClientConnection:
+        phases.begin("resolve")
+        wire.address = await self._resolve(target.hostname, target.port)
+        phases.end()
+        methods = ["publickey"] if self._identity is not None else []
+        if target.password is not None:
+            methods += ["password", "keyboard-interactive"]
+        return await asyncssh.connect(
+            target.hostname,
+            target.port,
+            tunnel=cast(asyncssh.SSHClientConnection, wire),  # anything that can create a connection will do
+            options=self._options,
+            username=target.username,
+            password=target.password,
+            preferred_auth=methods or ["none"],
+            client_factory=lambda: _Client(phases),
+        )
+
+    async def drop(self, hostname: str) -> None:
+        """Close the connection that is kept for `hostname`."""
+        connection = self._kept.pop(hostname, None)
+        if connection is not None:
+            await connection.close()
+
+    def abort(self, hostname: str) -> None:
+        """Cut the connection that is kept for `hostname`, at once."""
+        connection = self._kept.pop(hostname, None)
+        if connection is not None:
+            connection.abort()
+
+    async def close(self) -> None:
+        """Close every connection, and a login that is under way once it is through."""
+        self._closed = True
+        for hostname in list(self._kept):
+            await self.drop(hostname)
+
+
+class _Client(asyncssh.SSHClient):
+    """Hears from asyncssh when the keys are exchanged."""
+
+    def __init__(self, phases: Phases) -> None:
+        self._phases = phases
+
+    def begin_auth(self, username: str) -> None:
+        self._phases.begin("auth")

@@ -1,0 +1,29 @@
+"""Capacity by `df -kP`, for hosts without SFTP: POSIX, so GNU, busybox and BSD have it alike (domain 7.2)."""
+
+from __future__ import annotations
+
+import re
+
+from simulator.probe import shell
+from simulator.probe.capacity import Space
+from simulator.probe.connections import Connection
+from simulator.probe.failures import Failed, Reason, excerpt
+from simulator.probe.target import Request
+
+_COMMAND = '$t df -kP -- "$1"'
+# Total, used, available, per cent, mount point: found from the right, as the source before them may hold spaces.
+_RECORD = re.compile(r"(?:^|.*\s)(\d+)\s+-?\d+\s+(-?\d+)\s+(?:\d+%|-)\s+/")
+
+
+async def measure(connection: Connection, request: Request) -> Space:
+    """Run df; raises Unsupported where it is missing, Failed, asyncssh.Error, OSError."""
+    return await shell.measure(connection, request, _COMMAND, parse)
+
+
+def parse(output: str) -> Space:
+    """The space in what df printed, whose last record counts; raises Failed(no_capacity) when it holds none."""
+    records = [record for line in output.splitlines() if (record := _RECORD.match(line))]
+    if not records:
+        raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of df, "{excerpt(output)}"')
+    total, available = records[-1].groups()
+    return Space.of_blocks(1024, int(total), int(available))

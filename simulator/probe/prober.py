@@ -1,0 +1,165 @@
+"""probe(target): one SSH probe of the capacity of a path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulator.clock import Clock
+from simulator.probe import df, stat, statvfs
+from simulator.probe.capacity import Capacity, Method, Space
+from simulator.probe.connections import Connection, Connections, Resolve, read_identity, resolve_by_system
+from simulator.probe.failures import Failed, ProbeFailure, Reason, Unsupported, classify
+from simulator.probe.phases import Phases
+from simulator.probe.target import Layout, Request, Target
+from simulator.probe.wire import Wire
+
+Measure = Callable[[Connection, Request], Awaitable[Space]]
+
+_METHODS: Mapping[Method, Measure] = {
+    Method.STATVFS: statvfs.measure,
+    Method.DF: df.measure,
+    Method.STAT: stat.measure,
+}
+# What a connection shows that went stale while it was kept, and whatever makes one useless for the next probe.
+_STALE = (Reason.RESET, Reason.BUSY)
+_USELESS = (*_STALE, Reason.HUNG)
+
+
+@dataclass(slots=True)
+class _Host:
+    """What is known of a host, by whose turn at most one probe is outstanding on it."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    method: Method = Method.STATVFS
+    probes: int = 0  # outstanding or queued
+    forgotten: bool = False  # while a probe was outstanding
+
+
+class Prober:
+    """Probes hosts over SSH, each over the one connection that it keeps warm for the next probe."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        resolve: Resolve | None = None,
+        warm: bool = True,
+        identity_file: Path | None = None,
+        read_only_hosts: bool = False,
+        connect_timeout: float = 5.0,
+        command_timeout: float = 10.0,
+        max_logins: int = 20,
+    ) -> None:
+        """Timeouts are seconds: one for all of a login, one for all that follows. Raises ValueError for a bad key."""
+        identity = None if identity_file is None else read_identity(identity_file)
+        self._clock = clock
+        self._warm = warm
+        self._read_only_hosts = read_only_hosts
+        self._command_timeout = command_timeout
+        self._connections = Connections(clock, resolve or resolve_by_system, identity, connect_timeout, max_logins)
+        self._hosts: dict[str, _Host] = {}
+        self._closed = False
+
+    async def probe(
+        self, target: Target, *, layout: Layout = Layout.ANY, fresh: bool = False
+    ) -> Capacity | ProbeFailure:
+        """The capacity of the target's url, or why there is none; `fresh` logs in anew whatever connection is kept.
+
+        Waits for its turn when another probe is outstanding on the host. Raises RuntimeError after `close`.
+        """
+        if self._closed:
+            raise RuntimeError("the prober is closed")
+        host = self._hosts.get(target.hostname)
+        if host is None:
+            host = self._hosts[target.hostname] = _Host()
+        host.probes += 1
+        try:
+            async with host.turn:
+                return await self._take_turn(host, target, Layout.ANY if self._read_only_hosts else layout, fresh)
+        finally:
+            host.probes -= 1
+            if host.forgotten and not host.probes:
+                del self._hosts[target.hostname]
+
+    async def forget(self, hostname: str) -> None:
+        """Drop what is kept for `hostname`: at once, or at the end of the probe that is outstanding on it."""
+        host = self._hosts.get(hostname)
+        if host is not None and host.probes:
+            host.forgotten = True
+        elif host is not None:
+            del self._hosts[hostname]
+            await self._connections.drop(hostname)
+
+    async def close(self) -> None:
+        """Close every connection; a probe that is still outstanding fails as reset."""
+        self._closed = True
+        await self._connections.close()
+
+    async def _take_turn(self, host: _Host, target: Target, layout: Layout, fresh: bool) -> Capacity | ProbeFailure:
+        host.forgotten = False
+        if fresh:
+            host.method = Method.STATVFS
+        connection = None if fresh else self._connections.warm(target)
+        result = None
+        if connection is not None:
+            result = await self._use(connection, host, target, layout, Phases(self._clock))
+        if result is None or (isinstance(result, ProbeFailure) and result.reason in _STALE):
+            result = await self._log_in_and_use(host, target, layout)
+        if host.forgotten or not self._warm:
+            await self._connections.drop(target.hostname)
+        return result
+
+    async def _log_in_and_use(self, host: _Host, target: Target, layout: Layout) -> Capacity | ProbeFailure:
+        phases = Phases(self._clock)
+        wire = Wire(phases)
+        try:
+            connection = await self._connections.open(target, phases, wire)
+        except Exception as error:
+            phases.end()
+            return ProbeFailure(*classify(error, target, phases.current, wire.greeting), phases.milliseconds)
+        return await self._use(connection, host, target, layout, phases)
+
+    async def _use(
+        self, connection: Connection, host: _Host, target: Target, layout: Layout, phases: Phases
+    ) -> Capacity | ProbeFailure:
+        """Ask over a connection, which is cut when it is of no use any more: lost, hung, or the probe cancelled."""
+        result: Capacity | ProbeFailure | None = None
+        try:
+            result = await self._ask(connection, host, target, layout, phases)
+        finally:
+            if result is None or (isinstance(result, ProbeFailure) and result.reason in _USELESS):
+                self._connections.abort(target.hostname)
+        return result
+
+    async def _ask(
+        self, connection: Connection, host: _Host, target: Target, layout: Layout, phases: Phases
+    ) -> Capacity | ProbeFailure:
+        # The timeout on the host itself strikes first, so that no command is left behind there.
+        request = Request(target.url, layout, phases, seconds=max(1, int(self._command_timeout) - 1))
+        try:
+            method, space = await self._clock.wait_for(_measure(connection, host, request), self._command_timeout)
+        except Exception as error:
+            phases.end()
+            return ProbeFailure(*classify(error, target, phases.current), phases.milliseconds)
+        phases.end()
+        return Capacity(space.total, space.available, space.inodes, space.read_only, method, phases.milliseconds)
+
+
+async def _measure(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
+    """Try the methods from the one that worked last; raises what the first one raises that the host supports."""
+    methods = list(_METHODS)
+    missing: list[str] = []
+    for method in methods[methods.index(host.method) :]:
+        try:
+            space = await _METHODS[method](connection, request)
+        except Unsupported as error:
+            missing.append(f"{method}: {error}")
+            continue
+        if space.total == 0:
+            raise Failed(Reason.NO_CAPACITY, f"{request.url} has a size of 0 by {method}")
+        host.method = method
+        return method, space
+    raise Unsupported("; ".join(missing))

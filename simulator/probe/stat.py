@@ -1,0 +1,29 @@
+"""Capacity by `stat -f`, for hosts with neither SFTP nor df; GNU and busybox agree on it (domain 7.2)."""
+
+from __future__ import annotations
+
+import re
+
+from simulator.probe import shell
+from simulator.probe.capacity import Inodes, Space
+from simulator.probe.connections import Connection
+from simulator.probe.failures import Failed, Reason, excerpt
+from simulator.probe.target import Request
+
+# Fundamental block size, blocks, blocks available to users, inodes, free inodes.
+_COMMAND = '$t stat -f -c "%S %b %a %c %d" -- "$1"'
+_RECORD = re.compile(r"^\s*(\d+) (\d+) (-?\d+) (\d+) (\d+)\s*$", re.MULTILINE)
+
+
+async def measure(connection: Connection, request: Request) -> Space:
+    """Run stat; raises Unsupported where it is missing, Failed, asyncssh.Error, OSError."""
+    return await shell.measure(connection, request, _COMMAND, parse)
+
+
+def parse(output: str) -> Space:
+    """The space in what stat printed; raises Failed(no_capacity) when it holds none."""
+    records = _RECORD.findall(output)
+    if not records:
+        raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of stat, "{excerpt(output)}"')
+    size, blocks, available, inodes, free = (int(field) for field in records[-1])
+    return Space.of_blocks(size, blocks, available, Inodes(inodes, free))

@@ -1,0 +1,136 @@
+"""Servers in the test's own process, for what a real sshd cannot be made to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import asyncssh
+from simulator.probe import Target
+
+PASSWORD = "password"
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Process = asyncssh.SSHServerProcess[str]
+
+
+@dataclass
+class SshStub:
+    """A running SSH server and what it saw."""
+
+    port: int = 0
+    logins: int = 0
+    logging_in: int = 0
+    most_logging_in: int = 0
+    connections: set[asyncssh.SSHServerConnection] = field(default_factory=set)
+    seconds_a_login: float = 0.0
+
+    def target(self, hostname: str = "127.0.0.1", url: str = "/") -> Target:
+        """A storage on this server."""
+        return Target(hostname, self.port, "root", url, PASSWORD)
+
+    async def resolve(self, _hostname: str, port: int) -> tuple[str, int]:
+        """Every name is this server's."""
+        return "127.0.0.1", port
+
+    async def until_left(self) -> None:
+        """Wait until no connection is open."""
+        async with asyncio.timeout(5):
+            while self.connections:
+                await asyncio.sleep(0.005)
+
+
+class _Account(asyncssh.SSHServer):
+    """Lets in whoever knows the password, and counts."""
+
+    def __init__(self, stub: SshStub) -> None:
+        self._stub = stub
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._stub.connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stub.connections.discard(self._connection)
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        stub = self._stub
+        stub.logging_in += 1
+        stub.most_logging_in = max(stub.most_logging_in, stub.logging_in)
+        await asyncio.sleep(stub.seconds_a_login)
+        stub.logging_in -= 1
+        stub.logins += 1
+        return password == PASSWORD
+
+
+@contextlib.asynccontextmanager
+async def ssh_stub(
+    *,
+    sftp: Callable[[asyncssh.SSHServerChannel[bytes]], asyncssh.SFTPServer] | None = None,
+    process: Callable[[Process], Awaitable[None]] | None = None,
+    account: type[_Account] = _Account,
+) -> AsyncIterator[SshStub]:
+    """An SSH server with the SFTP server and the shell that are given."""
+    stub = SshStub()
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=lambda: account(stub),
+        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+        sftp_factory=sftp,
+        process_factory=process,
+    )
+    stub.port = server.get_port()
+    try:
+        yield stub
+    finally:
+        server.close()
+        for connection in set(stub.connections):
+            connection.abort()
+            await connection.wait_closed()
+        await server.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def tcp_server(handler: Handler) -> AsyncIterator[int]:
+    """A server of plain TCP, by its port; each connection is closed when its handler returns."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1")
+    port: int = server.sockets[0].getsockname()[1]
+    async with server:
+        yield port
+
+
+def posix_shell(path: str | None = None) -> Callable[[Process], Awaitable[None]]:
+    """A login shell that runs commands for real, with `path` as its PATH."""
+
+    async def run(process: Process) -> None:
+        environment = None if path is None else {"PATH": path}
+        child = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE, env=environment
+        )
+        output, _ = await child.communicate()
+        process.stdout.write(output.decode())
+        process.exit(child.returncode or 0)
+
+    return run
+
+
+def saying(text: str, status: int = 1) -> Callable[[Process], Awaitable[None]]:
+    """A login shell that runs nothing, but has something to say."""
+
+    async def run(process: Process) -> None:
+        process.stdout.write(text)
+        process.exit(status)
+
+    return run

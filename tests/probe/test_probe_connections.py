@@ -1,0 +1,255 @@
+"""Logging in, and every way in which that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import asyncssh
+import pytest
+from simulator.clock import RealClock
+from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
+from ssh_stubs import PASSWORD, saying, ssh_stub, tcp_server
+
+from conftest import StartSshd
+from sshd import OpenSshServer
+
+
+def target(port: int, hostname: str = "127.0.0.1", username: str = "root", password: str | None = PASSWORD) -> Target:
+    """A storage at / of a host."""
+    return Target(hostname, port, username, "/", password)
+
+
+async def failure(target: Target, *, connect_timeout: float = 5.0) -> ProbeFailure:
+    """How a probe of `target` fails, with nothing left behind."""
+    prober = Prober(RealClock(), connect_timeout=connect_timeout)
+    result = await prober.probe(target)
+    await prober.close()
+    assert isinstance(result, ProbeFailure), result
+    assert result.message.startswith(f"{target.hostname}:{target.port}: ")
+    return result
+
+
+async def test_a_closed_port_is_refused() -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        result = await failure(target(unheard.getsockname()[1]))
+    assert result.reason is Reason.REFUSED
+    assert list(result.phases) == ["resolve", "tcp"]
+
+
+@pytest.mark.parametrize("hostname", ["no-such-host.invalid", "a..b", "x" * 70])
+async def test_a_name_that_does_not_resolve_is_dns(hostname: str) -> None:
+    result = await failure(target(22, hostname))
+    assert result.reason is Reason.DNS
+    assert list(result.phases) == ["resolve"]
+
+
+async def test_a_resolver_that_hangs_is_a_timeout() -> None:
+    async def resolve(_hostname: str, _port: int) -> tuple[str, int]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    prober = Prober(RealClock(), resolve=resolve, connect_timeout=0.05)
+    result = await prober.probe(target(22))
+    assert isinstance(result, ProbeFailure)
+    assert result.reason is Reason.TIMEOUT
+    assert result.phases["resolve"] >= 49
+    await prober.close()
+
+
+async def test_a_web_server_is_not_ssh() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>")
+
+    async with tcp_server(answer) as port:
+        result = await failure(target(port))
+    assert result.reason is Reason.NOT_SSH
+    assert "HTTP/1.1 400 Bad Request" in result.message
+
+
+async def test_another_protocol_that_waits_is_not_ssh() -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await reader.read()
+
+    async with tcp_server(greet) as port:
+        assert (await failure(target(port), connect_timeout=0.1)).reason is Reason.NOT_SSH
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"SSH-2.0-x\xff\r\n", b"SSH-2.0-x\r\n" + b"\xff" * 99, b"SSH-1.5-x\r\n", b"x" * 70_000]
+)
+async def test_garbage_is_not_ssh(garbage: bytes) -> None:
+    async def spill(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(garbage)
+        await reader.read()
+
+    async with tcp_server(spill) as port:
+        assert (await failure(target(port))).reason is Reason.NOT_SSH
+
+
+async def test_no_banner_is_a_timeout() -> None:
+    async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with tcp_server(wait) as port:
+        result = await failure(target(port), connect_timeout=0.1)
+    assert result.reason is Reason.TIMEOUT
+    assert "banner" in result.message
+    assert result.phases["kex"] > 50
+
+
+async def test_closed_before_the_banner_is_busy() -> None:
+    async def close(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+
+    async with tcp_server(close) as port:
+        assert (await failure(target(port))).reason is Reason.BUSY
+
+
+async def test_reset_before_the_banner_is_reset() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    async with tcp_server(reset) as port:
+        assert (await failure(target(port))).reason is Reason.RESET
+
+
+async def test_a_wrong_password_is_auth_failed() -> None:
+    async with ssh_stub() as stub:
+        result = await failure(target(stub.port, password="wrong"))
+        await stub.until_left()
+    assert result.reason is Reason.AUTH_FAILED
+    assert "root" in result.message
+    assert "wrong" not in result.message
+    assert list(result.phases) == ["resolve", "tcp", "kex", "auth"]
+    assert stub.logins == 1
+
+
+@pytest.mark.parametrize("username", ["root", "nobody\x00", "\ud800", "u" * 300])
+async def test_no_password_and_odd_user_names_are_auth_failed(username: str) -> None:
+    async with ssh_stub() as stub:
+        assert (await failure(target(stub.port, username=username, password=None))).reason is Reason.AUTH_FAILED
+
+
+@pytest.mark.parametrize("password", ["", "\x00", "\ud800", "ü\u0007"])
+async def test_odd_passwords_are_auth_failed(password: str) -> None:
+    async with ssh_stub() as stub:
+        assert (await failure(target(stub.port, password=password))).reason is Reason.AUTH_FAILED
+
+
+async def test_a_login_that_takes_too_long_is_a_timeout() -> None:
+    async with ssh_stub() as stub:
+        stub.seconds_a_login = 60
+        result = await failure(target(stub.port), connect_timeout=0.2)
+        await stub.until_left()
+    assert result.reason is Reason.TIMEOUT
+    assert "authenticating" in result.message
+
+
+async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_costs_no_time() -> None:
+    async with ssh_stub(process=saying("")) as stub:
+        stub.seconds_a_login = 0.15
+        prober = Prober(RealClock(), resolve=stub.resolve, connect_timeout=0.6, max_logins=2)
+        results = await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(10)))
+        await prober.close()
+    reasons = {result.reason for result in results if isinstance(result, ProbeFailure)}
+    assert reasons == {Reason.NO_CAPACITY}
+    assert stub.most_logging_in == 2
+
+
+async def test_neither_agent_nor_keys_of_the_user_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def agent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.close()
+
+    (tmp_path / ".ssh").mkdir()
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / ".ssh" / "id_ed25519")
+    (tmp_path / ".ssh" / "config").write_text("Port 1\nUser someone\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    async with await asyncio.start_unix_server(agent, tmp_path / "agent"), ssh_stub(process=saying("")) as stub:
+        assert (await failure(stub.target())).reason is Reason.NO_CAPACITY
+        assert (await failure(target(stub.port, password=None))).reason is Reason.AUTH_FAILED
+    assert not asked.is_set()
+
+
+@pytest.mark.sshd
+async def test_the_identity_file_is_tried_before_the_password(sshd: OpenSshServer, tmp_path: Path) -> None:
+    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    result = await prober.probe(Target("127.0.0.1", sshd.port, sshd.username, str(tmp_path), "wrong"))
+    await prober.close()
+    assert isinstance(result, Capacity)
+    assert "Failed password" not in sshd.log.read_text()
+
+
+@pytest.mark.sshd
+@pytest.mark.parametrize("username", [None, "no-such-user"])
+async def test_a_key_that_is_not_authorized_and_an_unknown_user_are_auth_failed(
+    sshd: OpenSshServer, tmp_path: Path, username: str | None
+) -> None:
+    key = tmp_path / "key"
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(key)
+    prober = Prober(RealClock(), identity_file=key if username is None else sshd.identity_file)
+    result = await prober.probe(Target("127.0.0.1", sshd.port, username or sshd.username, "/", "wrong"))
+    await prober.close()
+    assert isinstance(result, ProbeFailure)
+    assert result.reason is Reason.AUTH_FAILED
+
+
+@pytest.mark.sshd
+async def test_an_sshd_that_stands_still_is_a_timeout(sshd: OpenSshServer) -> None:
+    with sshd.frozen():
+        assert (await failure(target(sshd.port), connect_timeout=0.1)).reason is Reason.TIMEOUT
+
+
+@pytest.mark.sshd
+async def test_an_sshd_at_its_max_startups_is_busy(start_sshd: StartSshd) -> None:
+    sshd = start_sshd("MaxStartups 1:100:1")
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", sshd.port)
+        while not (await reader.readline()).startswith(b"SSH-"):  # until sshd has done with the fixture's connection
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", sshd.port)
+    assert (await failure(target(sshd.port))).reason is Reason.BUSY
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_an_identity_file_that_is_missing_is_a_value_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"identity file .*/missing: No such file or directory"):
+        Prober(RealClock(), identity_file=tmp_path / "missing")
+
+
+def test_an_identity_file_without_a_key_is_a_value_error(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hello")
+    with pytest.raises(ValueError, match=r"identity file .*/key: "):
+        Prober(RealClock(), identity_file=tmp_path / "key")
+
+
+@pytest.mark.parametrize("format_name", ["RFC4716", "PKCS8", "PEM"])
+def test_an_identity_file_with_a_passphrase_is_a_value_error(tmp_path: Path, format_name: str) -> None:
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        pytest.skip("needs ssh-keygen (Debian: openssh-client)")
+    key = tmp_path / "key"
+    subprocess.run([program, "-q", "-t", "rsa", "-m", format_name, "-N", "passphrase", "-f", key], check=True)
+    with pytest.raises(ValueError, match=r"identity file .*/key: Passphrase"):
+        Prober(RealClock(), identity_file=key)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_identity_file_that_may_not_be_read_is_a_value_error(tmp_path: Path) -> None:
+    (tmp_path / "key").touch(mode=0)
+    with pytest.raises(ValueError, match="Permission denied"):
+        Prober(RealClock(), identity_file=tmp_path / "key")

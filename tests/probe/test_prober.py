@@ -1,0 +1,443 @@
+"""The prober as a whole: warm connections, turns, fallbacks, hung hosts, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncssh
+import pytest
+from simulator.clock import RealClock
+from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
+from test_probe_statvfs import SLACK, Volume
+
+from conftest import StartSshd
+from sshd import OpenSshServer
+
+WARM = ["command"]
+NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
+
+
+class SlowVolume(Volume):
+    """Counts how many questions are under way, and is never done when told to hang."""
+
+    under_way = 0
+    most_under_way = 0
+    seconds = 0.0
+
+    async def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:  # type: ignore[override]  # asyncssh awaits it
+        kind = type(self)
+        kind.under_way += 1
+        kind.most_under_way = max(kind.most_under_way, kind.under_way)
+        try:
+            await asyncio.sleep(kind.seconds)
+        finally:
+            kind.under_way -= 1
+        return super().statvfs(path)
+
+
+@pytest.fixture
+def volume() -> type[SlowVolume]:
+    """A volume of this test's own."""
+    return type("TestVolume", (SlowVolume,), {})
+
+
+@pytest.fixture
+async def stub(volume: type[SlowVolume]) -> AsyncIterator[SshStub]:
+    """A server of that volume."""
+    async with ssh_stub(sftp=volume) as stub:
+        yield stub
+
+
+@pytest.fixture
+async def prober() -> AsyncIterator[Prober]:
+    """A prober that gives up soon."""
+    prober = Prober(RealClock(), command_timeout=0.3)
+    yield prober
+    await prober.close()
+
+
+def storage(server: OpenSshServer, url: Path) -> Target:
+    """A storage on a real sshd."""
+    return Target("127.0.0.1", server.port, server.username, str(url))
+
+
+async def capacity(prober: Prober, target: Target, *, fresh: bool = False) -> Capacity:
+    """The capacity of `target`, which has one."""
+    result = await prober.probe(target, fresh=fresh)
+    assert isinstance(result, Capacity), result
+    return result
+
+
+async def failure(prober: Prober, target: Target) -> ProbeFailure:
+    """How `target` fails."""
+    result = await prober.probe(target)
+    assert isinstance(result, ProbeFailure), result
+    return result
+
+
+async def test_the_second_probe_uses_the_connection_and_the_channel_of_the_first(prober: Prober, stub: SshStub) -> None:
+    assert list((await capacity(prober, stub.target())).phases) == NEW
+    assert list((await capacity(prober, stub.target())).phases) == WARM
+    assert stub.logins == 1
+
+
+async def test_fresh_logs_in_anew_and_replaces_the_warm_connection(prober: Prober, stub: SshStub) -> None:
+    await capacity(prober, stub.target())
+    assert list((await capacity(prober, stub.target(), fresh=True)).phases) == NEW
+    assert list((await capacity(prober, stub.target())).phases) == WARM
+    assert stub.logins == 2
+    assert len(stub.connections) == 1
+
+
+async def test_fresh_meets_credentials_that_a_warm_connection_would_not(prober: Prober, stub: SshStub) -> None:
+    await capacity(prober, stub.target())
+    wrong = Target("127.0.0.1", stub.port, "root", "/", "wrong")
+    result = await prober.probe(wrong, fresh=True)
+    assert isinstance(result, ProbeFailure)
+    assert result.reason is Reason.AUTH_FAILED
+
+
+@pytest.mark.parametrize(("username", "password"), [("root", "wrong"), ("root", None)])
+async def test_a_warm_connection_serves_only_whoever_logged_in(
+    prober: Prober, stub: SshStub, username: str, password: str | None
+) -> None:
+    await capacity(prober, stub.target())
+    other = Target("127.0.0.1", stub.port, username, "/", password)
+    assert (await failure(prober, other)).reason is Reason.AUTH_FAILED
+
+
+async def test_without_warm_connections_each_probe_logs_in_and_out(stub: SshStub) -> None:
+    prober = Prober(RealClock(), warm=False)
+    for logins in (1, 2):
+        await capacity(prober, stub.target())
+        await stub.until_left()
+        assert stub.logins == logins
+    await prober.close()
+
+
+async def test_at_most_one_probe_is_outstanding_on_a_host(
+    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+) -> None:
+    volume.seconds = 0.02
+    results = await asyncio.gather(*(prober.probe(stub.target(url=f"/zs/{number}")) for number in range(5)))
+    assert all(isinstance(result, Capacity) for result in results)
+    assert volume.most_under_way == 1
+    assert stub.logins == 1
+
+
+async def test_hosts_are_probed_at_the_same_time(stub: SshStub, volume: type[SlowVolume]) -> None:
+    volume.seconds = 0.1
+    prober = Prober(RealClock(), resolve=stub.resolve)
+    await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
+    await prober.close()
+    assert volume.most_under_way == 5
+
+
+async def test_waiting_for_a_turn_costs_a_probe_no_time(
+    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+) -> None:
+    volume.seconds = 0.15
+    results = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(4)))
+    assert all(isinstance(result, Capacity) for result in results)
+
+
+async def test_a_question_that_is_never_answered_is_hung_and_its_connection_cut(
+    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+) -> None:
+    volume.seconds = 60
+    first, second = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(2)))
+    await stub.until_left()
+    assert isinstance(first, ProbeFailure)
+    assert isinstance(second, ProbeFailure)
+    assert (first.reason, second.reason) == (Reason.HUNG, Reason.HUNG)
+    assert first.phases["command"] == pytest.approx(300, abs=150)
+    assert stub.logins == 2
+    volume.seconds = 0
+    await capacity(prober, stub.target())
+
+
+@pytest.mark.parametrize("seconds_a_login", [0, 60])
+async def test_a_cancelled_probe_leaves_nothing_behind(
+    prober: Prober, stub: SshStub, volume: type[SlowVolume], seconds_a_login: float
+) -> None:
+    volume.seconds, stub.seconds_a_login = 60, seconds_a_login
+    probe = asyncio.create_task(prober.probe(stub.target()))
+    async with asyncio.timeout(5):
+        while not (volume.under_way or (seconds_a_login and stub.logging_in)):
+            await asyncio.sleep(0.005)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    await stub.until_left()
+    volume.seconds = stub.seconds_a_login = 0
+    await capacity(prober, stub.target())
+
+
+async def test_a_stale_connection_is_replaced_within_the_probe(prober: Prober, stub: SshStub) -> None:
+    await capacity(prober, stub.target())
+    for connection in set(stub.connections):
+        connection.abort()
+    assert list((await capacity(prober, stub.target())).phases) == NEW
+
+
+async def test_a_connection_lost_under_a_probe_is_replaced_within_it(stub: SshStub, volume: type[SlowVolume]) -> None:
+    prober = Prober(RealClock())
+    await capacity(prober, stub.target())
+    volume.seconds = 60
+    probe = asyncio.create_task(prober.probe(stub.target()))
+    async with asyncio.timeout(5):
+        while not volume.under_way:
+            await asyncio.sleep(0.005)
+    volume.seconds = 0
+    for connection in set(stub.connections):
+        connection.abort()
+    result = await probe
+    assert isinstance(result, Capacity)
+    assert list(result.phases) == NEW
+    await prober.close()
+
+
+async def test_a_connection_lost_under_its_first_probe_is_reset(
+    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+) -> None:
+    volume.seconds = 60
+    probe = asyncio.create_task(prober.probe(stub.target()))
+    async with asyncio.timeout(5):
+        while not volume.under_way:
+            await asyncio.sleep(0.005)
+    for connection in set(stub.connections):
+        connection.abort()
+    result = await probe
+    assert isinstance(result, ProbeFailure)
+    assert result.reason is Reason.RESET
+
+
+async def test_a_forgotten_host_keeps_no_connection(prober: Prober, stub: SshStub) -> None:
+    await prober.forget("127.0.0.1")
+    await capacity(prober, stub.target())
+    await prober.forget("127.0.0.1")
+    await stub.until_left()
+
+
+async def test_a_host_forgotten_under_a_probe_keeps_no_connection_after_it(
+    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+) -> None:
+    await capacity(prober, stub.target())
+    volume.seconds = 0.1
+    probe = asyncio.create_task(prober.probe(stub.target()))
+    async with asyncio.timeout(5):
+        while not volume.under_way:
+            await asyncio.sleep(0.005)
+    await prober.forget("127.0.0.1")
+    assert not probe.done()
+    assert isinstance(await probe, Capacity)
+    await stub.until_left()
+
+
+async def test_closing_leaves_no_task_and_no_socket(stub: SshStub) -> None:
+    tasks = asyncio.all_tasks()
+    prober = Prober(RealClock(), resolve=stub.resolve)
+    await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
+    await prober.close()
+    await stub.until_left()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() <= tasks
+
+
+@pytest.mark.sshd
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors in /proc")
+async def test_closing_leaves_no_file_descriptor(sshd: OpenSshServer, tmp_path: Path) -> None:
+    tasks, descriptors = asyncio.all_tasks(), os.listdir("/proc/self/fd")
+    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    for fresh in (False, True, False):
+        await capacity(prober, storage(sshd, tmp_path), fresh=fresh)
+    await prober.close()
+    assert asyncio.all_tasks() == tasks
+    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+
+
+async def test_closing_ends_a_probe_that_is_outstanding(stub: SshStub, volume: type[SlowVolume]) -> None:
+    prober = Prober(RealClock())
+    volume.seconds = 60
+    probe = asyncio.create_task(prober.probe(stub.target()))
+    async with asyncio.timeout(5):
+        while not volume.under_way:
+            await asyncio.sleep(0.005)
+    await prober.close()
+    result = await probe
+    assert isinstance(result, ProbeFailure)
+    assert result.reason is Reason.RESET
+    await stub.until_left()
+
+
+async def test_closing_ends_a_login_once_it_is_through(stub: SshStub) -> None:
+    prober = Prober(RealClock())
+    stub.seconds_a_login = 0.1
+    probe = asyncio.create_task(prober.probe(stub.target()))
+    async with asyncio.timeout(5):
+        while not stub.logging_in:
+            await asyncio.sleep(0.005)
+    await prober.close()
+    assert isinstance(await probe, ProbeFailure)
+    await stub.until_left()
+
+
+async def test_a_closed_prober_probes_no_more(stub: SshStub) -> None:
+    prober = Prober(RealClock())
+    await prober.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await prober.probe(stub.target())
+
+
+async def test_a_login_shell_that_runs_nothing_is_no_capacity(prober: Prober) -> None:
+    async with ssh_stub(process=saying("This account is currently not available.\n")) as stub:
+        result = await failure(prober, stub.target())
+    assert result.reason is Reason.NO_CAPACITY
+    assert "This account is currently not available." in result.message
+
+
+async def test_a_host_without_a_shell_is_no_command(prober: Prober) -> None:
+    async with ssh_stub(process=saying("bash: line 1: env: command not found\n", 127)) as stub:
+        assert (await failure(prober, stub.target())).reason is Reason.NO_COMMAND
+
+
+async def test_a_host_that_never_stops_talking_is_no_capacity(prober: Prober) -> None:
+    async with ssh_stub(process=saying("blah " * 100_000)) as stub:
+        assert (await failure(prober, stub.target())).reason is Reason.NO_CAPACITY
+
+
+@pytest.fixture
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PATH of a host that has neither df nor timeout."""
+    directory = tmp_path_factory.mktemp("programs")
+    for name in ("sh", "env", "stat", "mkdir"):
+        (directory / name).symlink_to(str(shutil.which(name)))
+    return directory
+
+
+async def test_a_host_without_df_is_asked_by_stat(prober: Prober, programs: Path, tmp_path: Path) -> None:
+    async with ssh_stub(process=posix_shell(str(programs))) as stub:
+        result = await capacity(prober, stub.target(url=str(tmp_path)))
+    expected = os.statvfs(tmp_path)
+    assert result.method is Method.STAT
+    assert result.total == expected.f_blocks * expected.f_frsize
+    assert result.available == pytest.approx(expected.f_bavail * expected.f_frsize, abs=SLACK)
+
+
+async def test_a_host_with_neither_is_no_command(prober: Prober, programs: Path) -> None:
+    (programs / "stat").unlink()
+    async with ssh_stub(process=posix_shell(str(programs))) as stub:
+        result = await failure(prober, stub.target())
+    assert result.reason is Reason.NO_COMMAND
+    assert "df:" in result.message
+    assert "stat:" in result.message
+
+
+async def test_the_shell_creates_and_requires_folders_too(prober: Prober, programs: Path, tmp_path: Path) -> None:
+    file, url = tmp_path / "file", tmp_path / "a" / "zs 1"
+    file.touch()
+    async with ssh_stub(process=posix_shell(str(programs))) as stub:
+        target = stub.target(url=str(url))
+        assert (await failure(prober, target)).reason is Reason.NO_SUCH_PATH
+        assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
+        assert sorted(entry.name for entry in url.iterdir()) == ["export", "registry"]
+        assert isinstance(await prober.probe(target, layout=Layout.REQUIRE), Capacity)
+        for folder in url.iterdir():
+            folder.rmdir()
+        unmounted = await prober.probe(target, layout=Layout.REQUIRE)
+        in_the_way = await prober.probe(stub.target(url=str(file)), layout=Layout.CREATE)
+        plain_file = await prober.probe(stub.target(url=str(file)))
+    reasons = [result.reason for result in (unmounted, in_the_way, plain_file) if isinstance(result, ProbeFailure)]
+    assert reasons == [Reason.NOT_MOUNTED, Reason.NOT_A_DIRECTORY, Reason.NOT_A_DIRECTORY]
+
+
+@pytest.mark.sshd
+async def test_without_sftp_df_answers_the_same_and_is_remembered(start_sshd: StartSshd, tmp_path: Path) -> None:
+    sshd = start_sshd(sftp=False)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    first = await capacity(prober, storage(sshd, tmp_path))
+    again = await capacity(prober, storage(sshd, tmp_path))
+    await prober.close()
+    expected = os.statvfs(tmp_path)
+    assert first.method is again.method is Method.DF
+    assert (first.inodes, first.read_only) == (None, None)
+    assert first.total == again.total == expected.f_blocks * expected.f_frsize
+    assert first.available == pytest.approx(expected.f_bavail * expected.f_frsize, abs=SLACK)
+    assert sshd.log.read_text().count("subsystem request for sftp") == 1
+
+
+@pytest.mark.sshd
+async def test_a_forced_command_that_hangs_is_cut(start_sshd: StartSshd, tmp_path: Path) -> None:
+    sshd = start_sshd("ForceCommand exec sleep 60")
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=0.2)
+    result = await failure(prober, storage(sshd, tmp_path))
+    assert result.reason is Reason.HUNG
+    async with asyncio.timeout(5):
+        while b"sleep" in b"".join(name_of(pid) for pid in sshd.connections()):
+            await asyncio.sleep(0.01)
+    await prober.close()
+
+
+def name_of(pid: int) -> bytes:
+    """The command line of a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+@pytest.mark.sshd
+async def test_an_sshd_that_stands_still_under_a_warm_connection_is_hung(sshd: OpenSshServer, tmp_path: Path) -> None:
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=0.2)
+    await capacity(prober, storage(sshd, tmp_path))
+    with sshd.frozen():
+        assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.HUNG
+    assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
+    await prober.close()
+
+
+@pytest.mark.sshd
+async def test_a_restarted_sshd_is_logged_in_to_anew(sshd: OpenSshServer, tmp_path: Path) -> None:
+    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    await capacity(prober, storage(sshd, tmp_path))
+    sshd.restart()
+    assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
+    sshd.stop()
+    assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.REFUSED
+    await prober.close()
+
+
+@pytest.mark.sshd
+async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp_path: Path) -> None:
+    sshd = start_sshd("MaxSessions 0")
+    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    result = await failure(prober, storage(sshd, tmp_path))
+    await prober.close()
+    assert result.reason is Reason.BUSY
+    assert list(result.phases)[-1] == "channel"
+
+
+@pytest.mark.sshd
+@pytest.mark.parametrize("sftp", [True, False])
+async def test_one_session_is_enough(start_sshd: StartSshd, tmp_path: Path, sftp: bool) -> None:
+    sshd = start_sshd("MaxSessions 1", sftp=sftp)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    for layout in Layout.CREATE, Layout.REQUIRE, Layout.ANY:
+        assert isinstance(await prober.probe(storage(sshd, tmp_path), layout=layout), Capacity)
+    await prober.close()
+
+
+@pytest.mark.sshd
+@pytest.mark.parametrize("command", ["echo Only a message.", "exec /usr/sbin/nologin", "cat"])
+async def test_a_forced_command_that_answers_nothing_is_no_capacity(
+    start_sshd: StartSshd, tmp_path: Path, command: str
+) -> None:
+    sshd = start_sshd(f"ForceCommand {command}")
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=3)
+    assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.NO_CAPACITY
+    await prober.close()

@@ -1,0 +1,153 @@
+"""A real OpenSSH server for tests: its own configuration, keys and port, run by whoever runs the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import asyncssh
+
+_BOUND = 10.0  # seconds to start or stop
+_CONFIGURATION = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {directory}/host_key
+AuthorizedKeysFile {directory}/authorized_keys
+PidFile none
+UsePAM no
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+LogLevel VERBOSE
+"""
+_SFTP = "Subsystem sftp internal-sftp\n"
+
+
+def find_sshd() -> str | None:
+    """Where sshd is, by an absolute path as it demands; None when it is not installed."""
+    return shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+
+
+class OpenSshServer:
+    """One sshd on a port of its own on 127.0.0.1, which lets in `username` by the key in `identity_file`."""
+
+    def __init__(self, directory: Path, *lines: str, sftp: bool = True) -> None:
+        """`lines` of sshd_config come before the defaults, and so take precedence; they count from the next start."""
+        self.directory = directory
+        self.lines = lines
+        self.sftp = sftp
+        self.username = getpass.getuser()
+        self.identity_file = directory / "identity"
+        self.log = directory / "log"
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._write_keys()
+
+    @property
+    def pid(self) -> int:
+        """The process that listens, while the server runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Run sshd and wait until it listens."""
+        binary = find_sshd()
+        assert binary is not None
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's place for privilege separation
+        configuration = self.directory / "sshd_config"
+        defaults = _CONFIGURATION.format(port=self.port, directory=self.directory)
+        configuration.write_text("\n".join([*self.lines, defaults + (_SFTP if self.sftp else "")]))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([binary, "-D", "-e", "-f", configuration], stderr=log)
+        deadline = time.monotonic() + _BOUND
+        while not self._listens():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"sshd does not listen on port {self.port}:\n{self.log.read_text()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End sshd and every connection to it."""
+        if self._process is None:
+            return
+        connections = self.connections()
+        self._process.kill()
+        self._process.wait(_BOUND)
+        self._process = None
+        for pid in connections:
+            _signal(pid, signal.SIGKILL)
+
+    def restart(self) -> None:
+        """End sshd with every connection to it, and run it again on the same port."""
+        self.stop()
+        self.start()
+
+    def connections(self) -> list[int]:
+        """The processes that serve connections, and what they run."""
+        return _descendants(self.pid)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Meanwhile nothing of this server moves, though the kernel still accepts connections for it."""
+        processes = [self.pid, *self.connections()]
+        for pid in processes:
+            _signal(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                _signal(pid, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), _BOUND):
+            return True
+        return False
+
+    def _write_keys(self) -> None:
+        host_key, identity = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+        (self.directory / "host_key").touch(mode=0o600)
+        host_key.write_private_key(self.directory / "host_key")
+        identity.write_private_key(self.identity_file)
+        identity.write_public_key(self.directory / "authorized_keys")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _descendants(root: int) -> list[int]:
+    """The processes below `root`, in no order; on Linux alone."""
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # The name of a process, in parentheses, may hold anything; after it come state and parent.
+            parent = int(file.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(file.parent.name))
+    found = list(children.get(root, []))
+    for pid in found:
+        found += children.get(pid, [])
+    return found
