@@ -1,0 +1,58 @@
+"""JSON and dates as ZStack writes them (wire-protocol 4.3), and the `schema` that tells each object's Java class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import orjson
+
+HTML_SAFE = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    (b"=", b"\\u003d"),
+    (b"'", b"\\u0027"),
+)
+NEEDS_ESCAPE = re.compile(rb"[<>&=']")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def to_json(body: object) -> bytes:
+    """Compact UTF-8 JSON with `< > & = '` escaped, as success bodies and job results are."""
+    encoded = orjson.dumps(body)
+    # These five can stand only inside a string, so replacing bytes is replacing characters.
+    if NEEDS_ESCAPE.search(encoded):
+        for plain, escaped in HTML_SAFE:
+            encoded = encoded.replace(plain, escaped)
+    return encoded
+
+
+def to_plain_json(body: object) -> bytes:
+    """Compact UTF-8 JSON without that escaping, as the errors of synchronous calls are."""
+    return orjson.dumps(body)
+
+
+def without_nulls(members: Mapping[str, object]) -> dict[str, object]:
+    """An object's members but for the absent ones: ZStack never writes a null."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def write_date(moment: datetime) -> str:
+    """`Nov 14, 2017 10:20:57 PM`: English, nothing padded but minutes and seconds, no zone."""
+    half = "AM" if moment.hour < 12 else "PM"
+    month = MONTHS[moment.month - 1]
+    return f"{month} {moment.day}, {moment.year} {moment.hour % 12 or 12}:{moment.minute:02}:{moment.second:02} {half}"
+
+
+@lru_cache(maxsize=65536)
+def write_stored_date(text: str) -> str:
+    """The API's form of a date stored as `YYYY-MM-DD HH:MM:SS`."""
+    return write_date(datetime.fromisoformat(text))
+
+
+def list_schema(key: str, java_classes: Sequence[str]) -> dict[str, str]:
+    """The schema of a list: the last element first, as ZStack discovers them (wire-protocol 4.2)."""
+    return {f"{key}[{index}]": java_classes[index] for index in reversed(range(len(java_classes)))}

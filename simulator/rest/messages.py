@@ -1,0 +1,200 @@
+"""An API declared once: a class with its path, its parameters with their rules, sync or async, and its reply's keys.
+
+    class APIChangeBackupStorageStateMsg(
+        AsyncMessage, path="/backup-storage/{uuid}/actions", method="PUT", package=PACKAGE, reply=("inventory",)
+    ):
+        uuid: Annotated[str, Rule(resource="BackupStorageVO")]
+        stateEvent: Annotated[str, Rule(valid_values=("enable", "disable"))]
+
+The class has ZStack's own name, from which the action's key in a body follows (wire-protocol 1.3). A field without a
+default is required. What a client sends is bound to the fields by `binding`, checked by `validation`, and only then is
+an instance made: a handler never sees an invalid message.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from sqlalchemy.sql.dml import UpdateBase
+
+from simulator.rest.binding import Body, Pairs, Values, bind_body, bind_path, bind_query_string
+from simulator.rest.errors import internal_error
+from simulator.rest.parameters import DEFAULT_TIMEOUT_SECONDS, Api, HttpMethod, Kind, Parameter, Rule
+
+DELETE_MODES = ("Permissive", "Enforcing", "")  # the Go SDK sends an empty one (clients 1.1)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """The base of every message. Common parameters: wire-protocol 5.1."""
+
+    api: ClassVar[Api]
+    sync: ClassVar[bool] = False
+    always_with_schema: ClassVar[bool] = False
+
+    systemTags: list[str] | None = None
+    userTags: list[str] | None = None
+
+    def __init_subclass__(
+        cls,
+        *,
+        method: HttpMethod | None = None,
+        path: str = "",
+        optional_paths: tuple[str, ...] = (),
+        package: str = "",
+        reply: tuple[str, ...] = (),
+        says_success: bool = False,
+        authenticated: bool = True,
+        timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+        **others: object,
+    ) -> None:
+        super().__init_subclass__(**others)
+        dataclass(frozen=True, kw_only=True)(cls)
+        if method is None:
+            return  # a base of messages, no message itself
+        cls.api = Api(
+            name=cls.__name__,
+            java_class=f"{package}.{cls.__name__}",
+            method=method,
+            paths=(path, *optional_paths),
+            action=action_name(cls.__name__),
+            body_key="params" if method == "POST" else action_name(cls.__name__),
+            sync=cls.sync,
+            authenticated=authenticated,
+            reply=reply,
+            says_success=says_success,
+            timeout_seconds=timeout_seconds,
+            parameters=parameters_of(cls),
+        )
+
+    @classmethod
+    def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
+        """The fields' values in a request: from the query string of a GET or DELETE, else from the body; then from the
+        path. Raises PlainError for a value of the wrong type."""
+        values = bind_query_string(cls.api, pairs) if method in ("GET", "DELETE") else bind_body(cls.api, body)
+        return bind_path(cls.api, variables, values)
+
+
+class SyncMessage(Message):
+    """Answered on the same connection: 200 or 503 (wire-protocol 3.1)."""
+
+    sync = True
+
+
+class AsyncMessage(Message):
+    """Answered 202, with a job to poll (wire-protocol 3.2)."""
+
+
+class CreateMessage(AsyncMessage):
+    """Makes a resource, whose uuid the client may choose."""
+
+    resourceUuid: str | None = None
+    tagUuids: list[str] | None = None
+
+
+class DeleteMessage(AsyncMessage):
+    """Deletes a resource; `deleteMode` is not checked up front (wire-protocol 5.1)."""
+
+    deleteMode: str = "Permissive"
+
+    def check_delete_mode(self) -> None:
+        """Raises ApiError SYS.1000, as ZStack's handlers do when they come to read it."""
+        if self.deleteMode not in DELETE_MODES:
+            enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
+            raise internal_error(f"No enum constant {enum}.{self.deleteMode}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler answers: the body's members, the Java class of each object in it by path, and what has to be
+    written together with the job's result, so that a crash leaves both or neither."""
+
+    body: Mapping[str, object] = field(default_factory=dict)
+    schema: Mapping[str, str] = field(default_factory=dict)
+    commit: tuple[UpdateBase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The circumstances of a call: whose session it came with, and the uuid of its job (or of the message)."""
+
+    uuid: str
+    account_uuid: str | None
+
+
+S = TypeVar("S")
+M = TypeVar("M", bound=Message)
+Handler = Callable[[S, M, Call], Awaitable[Reply]]
+
+
+class Handlers(Generic[S]):
+    """The handlers of some messages; `S` is what they need to do their work."""
+
+    def __init__(self) -> None:
+        self.by_message: dict[type[Message], Handler[S, Any]] = {}
+
+    def handles(self, handler: Handler[S, M]) -> Handler[S, M]:
+        """Register the handler of the message that its second parameter is declared to take."""
+        second = list(inspect.signature(handler).parameters)[1]
+        message: type[Message] = get_type_hints(handler)[second]
+        if message in self.by_message:
+            raise TypeError(f"{message.__name__} has two handlers")
+        self.by_message[message] = handler
+        return handler
+
+    def include(self, others: Handlers[S]) -> None:
+        """Take in the handlers of another module."""
+        for message in others.by_message.keys() & self.by_message.keys():
+            raise TypeError(f"{message.__name__} has two handlers")
+        self.by_message.update(others.by_message)
+
+
+def action_name(class_name: str) -> str:
+    """`APILogInByAccountMsg` -> `logInByAccount` (wire-protocol 1.3)."""
+    name = class_name.removeprefix("API").removesuffix("Msg")
+    return name[0].lower() + name[1:]
+
+
+def parameters_of(message: type[Message]) -> tuple[Parameter, ...]:
+    """The parameters of a message class, its own before the inherited ones, as Java collects them.
+
+    A field of a type that no JSON value has is no parameter: its message binds it itself.
+    """
+    hints = get_type_hints(message, include_extras=True)
+    own = [name for name in message.__annotations__ if name in hints]
+    declared = sorted(fields(message), key=lambda one: own.index(one.name) if one.name in own else len(own))
+    found = (_parameter(one.name, hints[one.name], one.default is MISSING, one.name in own) for one in declared)
+    return tuple(parameter for parameter in found if parameter is not None)
+
+
+def _parameter(name: str, hint: object, required: bool, own: bool) -> Parameter | None:
+    rule = Rule()
+    if get_origin(hint) is Annotated:
+        hint, rule = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (one for one in get_args(hint) if one is not type(None))
+    kind = _kind(get_origin(hint) or hint, rule)
+    return None if kind is None else Parameter(name, kind, rule, required, own)
+
+
+def _kind(python_type: object, rule: Rule) -> Kind | None:
+    if python_type is int:
+        return Kind.LONG if rule.long else Kind.INTEGER
+    kinds: dict[object, Kind] = {str: Kind.STRING, bool: Kind.BOOLEAN, list: Kind.STRINGS, dict: Kind.MAP}
+    return kinds.get(python_type)

@@ -1,0 +1,106 @@
+"""Which API a request means: by path, then by method or by the action's key in the body (wire-protocol 1.2, 1.3)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from simulator.rest.errors import PlainError
+from simulator.rest.messages import Message
+
+CONTEXT = "zstack"
+VERSION = "v1"
+Segments = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An API on one of its paths."""
+
+    message: type[Message]
+    path: Segments
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The APIs that share the shape of a path, and the values that a request's path has in its variable places."""
+
+    candidates: tuple[Candidate, ...]
+    path: Segments
+
+    def choose(self, method: str, raw_path: str, body: Mapping[str, object] | None) -> Candidate:
+        """The one API that is meant. Raises PlainError; where there is but one, the method does not matter."""
+        if len(self.candidates) == 1:
+            return self.candidates[0]
+        if method == "PUT":
+            return self._by_action(body)
+        names = {"POST": "creational", "GET": "query", "DELETE": "delete"}
+        if method not in names:
+            raise PlainError(405, f"The method[{method}] is not allowed for the path[{raw_path}]")
+        for candidate in self.candidates:
+            if candidate.message.api.method == method:
+                return candidate
+        raise PlainError(500, f"No {names[method]} API found for the path[{raw_path}]")
+
+    def _by_action(self, body: Mapping[str, object] | None) -> Candidate:
+        if body is None:
+            raise PlainError(500, "")  # ZStack stumbles over the absent body, and its exception has no text
+        for candidate in self.candidates:
+            if candidate.message.api.method == "PUT" and candidate.message.api.action in body:
+                return candidate
+        raise PlainError(400, f"the body doesn't contain action mapping to the URL[/{'/'.join((VERSION, *self.path))}]")
+
+    def variables(self, candidate: Candidate) -> dict[str, str]:
+        """The values of the path's variables, by the names that this API gives them."""
+        pairs = zip(candidate.path, self.path, strict=True)
+        return {name[1:-1]: value for name, value in pairs if _is_variable(name)}
+
+
+class Router:
+    """All APIs by the shape of their paths; a literal path always beats one with a variable."""
+
+    def __init__(self, messages: Iterable[type[Message]]) -> None:
+        self._literal: dict[Segments, list[Candidate]] = defaultdict(list)
+        self._variable: dict[Segments, list[Candidate]] = defaultdict(list)
+        for message in messages:
+            for path in message.api.paths:
+                self._add(Candidate(message, tuple(path.strip("/").split("/"))))
+        self._shapes: dict[int, list[Segments]] = defaultdict(list)
+        for shape in sorted(self._variable, key=lambda shape: shape.count("")):
+            self._shapes[len(shape)].append(shape)
+
+    def _add(self, candidate: Candidate) -> None:
+        shape = tuple("" if _is_variable(one) else one for one in candidate.path)
+        (self._variable if "" in shape else self._literal)[shape].append(candidate)
+
+    def find(self, path: Segments) -> Slot:
+        """The APIs on a path given below the version. Raises PlainError 404."""
+        literal = self._literal.get(path)
+        if literal is not None:
+            return Slot(tuple(literal), path)
+        for shape in self._shapes.get(len(path), ()):
+            if all(expected in ("", actual) for expected, actual in zip(shape, path, strict=True)) and "" not in path:
+                return Slot(tuple(self._variable[shape]), path)
+        raise PlainError(404, f"no api mapping to /{'/'.join((VERSION, *path))}")
+
+
+def split_path(raw_path: str) -> Segments | None:
+    """The decoded segments of a path below `/zstack/v1` or `/v1`; None for a path that is under neither.
+
+    Slashes that follow each other count as one; one at the end stays, as an empty last segment (wire-protocol 1.2).
+    """
+    parts = raw_path.partition("?")[0].split("/")
+    segments = [unquote(part) for part in parts if part]
+    if parts[-1] == "":
+        segments.append("")
+    if segments[:1] == [CONTEXT]:
+        del segments[0]
+    if segments[:1] != [VERSION]:
+        return None
+    return tuple(segments[1:])
+
+
+def _is_variable(segment: str) -> bool:
+    return segment.startswith("{")

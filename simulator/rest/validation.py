@@ -1,0 +1,140 @@
+"""The rules of parameters, in the order in which ZStack finds them broken (wire-protocol 5.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache
+
+from simulator.rest.binding import Values
+from simulator.rest.errors import ApiError, invalid_argument, not_found
+from simulator.rest.parameters import Api, Kind, Parameter
+
+Missing = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
+"""Which of the resources of a type (a VO's name), named by uuid, do not exist."""
+
+# ZStack prints the validator's own class where the message's is meant (wire-protocol 5.2).
+VALIDATOR = "org.zstack.header.message.ApiMessageParamValidator"
+JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
+UUID = re.compile(r"[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")
+UUID_REGEX = "[0-9a-f]{8}[0-9a-f]{4}[1-5][0-9a-f]{3}[89ab][0-9a-f]{3}[0-9a-f]{12}"
+
+
+class NothingToDo(Exception):
+    """The resource of a message is not there, and that is what the call was to achieve: it succeeds with `{}`."""
+
+
+async def validate(api: Api, values: Values, missing: Missing) -> None:
+    """Check `values`, trimming its strings in place; the first broken rule is the one reported.
+
+    Raises ApiError (SYS.1007, SYS.1003), or NothingToDo.
+    """
+    for parameter in in_java_order(api.parameters):
+        value = values[parameter.name] = _trimmed(parameter, values.get(parameter.name))
+        if value is None:
+            del values[parameter.name]
+        broken = _broken_rule(parameter, value)
+        if broken is not None:
+            raise invalid_argument(broken)
+        if parameter.rule.resource and value is not None:
+            await _require_resource(parameter, parameter.rule.resource, value, missing)
+    _check_resource_uuid(values.get("resourceUuid"))
+
+
+@lru_cache(maxsize=1024)
+def in_java_order(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """The order in which a java.util.HashMap keyed by field name visits them."""
+    size = 16
+    while len(parameters) > 0.75 * size:
+        size *= 2
+    return tuple(sorted(parameters, key=lambda one: (_java_hash(one.name) ^ _java_hash(one.name) >> 16) & (size - 1)))
+
+
+def _java_hash(text: str) -> int:
+    value = 0
+    for character in text:
+        value = (31 * value + ord(character)) & 0xFFFFFFFF
+    return value
+
+
+def _trimmed(parameter: Parameter, value: object) -> object:
+    if parameter.rule.zero_is_unset and value == 0:
+        return None
+    return value.strip(JAVA_BLANKS) if isinstance(value, str) and parameter.rule.trim else value
+
+
+def _broken_rule(parameter: Parameter, value: object) -> str | None:
+    name, rule = parameter.name, parameter.rule
+    of_message = f"field[{name}] of message[{VALIDATOR}]"
+    if value is None:
+        return f"{of_message} is mandatory, can not be null" if parameter.required else None
+    if isinstance(value, str):
+        if rule.max_length is not None and len(value) > rule.max_length:
+            limits = f"expected was <= {rule.max_length}, actual was {len(value)}"
+            return f"{of_message} exceeds max length of string. {limits}"
+        if rule.min_length is not None and len(value) < rule.min_length:
+            limits = f"expected was >= {rule.min_length}, actual was {len(value)}"
+            return f"{of_message} less than the min length of string. {limits}"
+    for one in _elements(parameter, value):
+        if rule.valid_values and one not in rule.valid_values:
+            return f"valid value for {of_message} are [{', '.join(rule.valid_values)}], but {one} found"
+    if rule.valid_regex and not re.fullmatch(rule.valid_regex, str(value)):
+        return f"valid regex value for {of_message} are {rule.valid_regex}, but {value} found"
+    return _broken_list(parameter, value) or _broken_text_or_number(parameter, value)
+
+
+def _elements(parameter: Parameter, value: object) -> Iterable[object]:
+    return value if isinstance(value, list) and parameter.kind is Kind.STRINGS else (value,)
+
+
+def _broken_list(parameter: Parameter, value: object) -> str | None:
+    if not isinstance(value, list):
+        return None
+    if parameter.rule.nonempty and not value:
+        return f"field[{parameter.name}] must be a nonempty list"
+    if not parameter.rule.null_elements and None in value:
+        return f"field[{parameter.name}] cannot contain a NULL element"
+    if not parameter.rule.empty_string and "" in value:
+        return f"field[{parameter.name}] cannot contain any empty string"
+    return None
+
+
+def _broken_text_or_number(parameter: Parameter, value: object) -> str | None:
+    if not parameter.rule.empty_string and value == "":
+        return f"field[{parameter.name}] cannot be an empty string"
+    if parameter.rule.number_range and isinstance(value, int):
+        low, high = parameter.rule.number_range
+        if not low <= value <= high:
+            return f"field[{parameter.name}] must be in range of [{low}, {high}]"
+    return None
+
+
+async def _require_resource(parameter: Parameter, resource: str, value: object, missing: Missing) -> None:
+    uuids = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    absent = await missing(resource, uuids)
+    if not absent:
+        return
+    if isinstance(value, list):
+        raise not_found(
+            f"invalid field[{parameter.name}], resource[uuids:[{', '.join(absent)}], type:{resource}] not found"
+        )
+    if not parameter.rule.missing_is_done:
+        raise not_found(f"invalid field[{parameter.name}], resource[uuid:{value}, type:{resource}] not found")
+    if not UUID.fullmatch(str(value)):
+        raise not_found(f"invalid value[{value}] of field [{parameter.name}]")
+    raise NothingToDo
+
+
+def _check_resource_uuid(value: object) -> None:
+    # The Go SDK sends an empty resourceUuid for one that is not set (design 4).
+    if not value or UUID.fullmatch(str(value)):
+        return
+    raise _invalid_uuid(str(value))
+
+
+def _invalid_uuid(value: str) -> ApiError:
+    return invalid_argument(
+        f"resourceUuid[{value}] is not a valid uuid. A valid uuid is a UUID(v4 recommended) with '-' stripped."
+        " see http://en.wikipedia.org/wiki/Universally_unique_identifier for format of UUID,"
+        f" the regular expression uses to validate a UUID is '{UUID_REGEX}'"
+    )
