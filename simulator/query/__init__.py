@@ -1,0 +1,29 @@
+"""ZStack's query language: conditions in, SQL out, rows back as the members of inventories."""
+
+from simulator.query.conditions import Query
+from simulator.query.engine import Found, QueryEngine
+from simulator.query.errors import QueryError, QueryParameterError
+from simulator.query.folding import prepare
+from simulator.query.inventories import (
+    BACKUP_STORAGE,
+    IMAGE,
+    IMAGE_STORE_BACKUP_STORAGE,
+    SFTP_BACKUP_STORAGE,
+    ZONE,
+    Inventory,
+)
+
+__all__ = [
+    "BACKUP_STORAGE",
+    "IMAGE",
+    "IMAGE_STORE_BACKUP_STORAGE",
+    "SFTP_BACKUP_STORAGE",
+    "ZONE",
+    "Found",
+    "Inventory",
+    "Query",
+    "QueryEngine",
+    "QueryError",
+    "QueryParameterError",
+    "prepare",
+]

@@ -1,0 +1,223 @@
+"""How each kind of field compares with the text of a condition (query-semantics 3): what is bound, and the SQL.
+
+A comparison rule is one class here; `RULES` says which kind of field follows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Boolean, ColumnElement, String, cast, false, not_, null, type_coerce
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from simulator.query.conditions import Operator
+from simulator.query.errors import GRAMMAR, QueryError
+from simulator.query.folding import fold, fold_padded
+from simulator.query.inventories import Kind
+from simulator.query.literals import read_moment, read_number, read_truth
+
+Value = str | int | float
+Bind = ColumnElement[Any]
+LIKES = (Operator.LIKE, Operator.NOT_LIKE)
+LISTS = (Operator.IN, Operator.NOT_IN)
+NULLS = (Operator.IS_NULL, Operator.NOT_NULL)
+PATTERN_ESCAPE = "\\"
+
+
+class Rule(Protocol):
+    """What a kind of field does with a condition."""
+
+    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+        """The operator that the condition amounts to, and the values to bind. Raises QueryError."""
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        """The condition over a column, with what stands for the bound values."""
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """What to sort by in place of the column."""
+
+
+class Folded(ColumnElement[str]):
+    """Text as utf8_general_ci compares it. A database with such a collation needs nothing done."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any]) -> None:
+        self.text = text
+        self.type = String()
+
+
+@compiles(Folded)
+def _compile_folded(element: Folded, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.text, **options)
+
+
+@compiles(Folded, "sqlite")
+def _compile_folded_for_sqlite(element: Folded, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.text, **options)
+    return f"CASE WHEN {text} GLOB '*[^ -~]*' THEN general_ci({text}) ELSE upper(rtrim({text}, ' ')) END"
+
+
+class Like(ColumnElement[bool]):
+    """LIKE over text, by a pattern that is folded already."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any], pattern: Bind) -> None:
+        self.text = text
+        self.pattern = pattern
+        self.type = Boolean()
+
+
+@compiles(Like)
+def _compile_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    text, pattern = (compiler.process(one, **options) for one in (element.text, element.pattern))
+    return f"({text} LIKE {pattern})"
+
+
+@compiles(Like, "sqlite")
+def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    # In the order of the text, so that positional parameters come in it too.
+    text = compiler.process(element.text, **options)
+    other = compiler.process(element.pattern, **options)
+    ascii_ = compiler.process(element.pattern, **options)
+    return (
+        f"(CASE WHEN {text} GLOB '*[^ -~]*' THEN general_ci_like({text}, {other})"
+        f" ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
+    )
+
+
+class TextRule:
+    """Strings and enums."""
+
+    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in LIKES:
+            return operator, (_pattern(text),)
+        return operator, tuple(fold_padded(one) or "" for one in _values(operator, text))
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        if operator in LIKES:
+            return _like(column, operator, binds[0])
+        return _compare(column if operator in NULLS else Folded(column), operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return Folded(column)
+
+
+class UuidRule(TextRule):
+    """Text of lower-case hex digits alone: equal to another in any case, and looked up as it stands."""
+
+    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+        operator, values = super().read(operator, text)
+        return operator, values if operator in LIKES else tuple(str(one).lower() for one in values)
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        return _like(column, operator, binds[0]) if operator in LIKES else _compare(column, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+class NumberRule:
+    """Whole numbers, compared with the number that the text begins with; LIKE sees their digits."""
+
+    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in LIKES:
+            return operator, (_pattern(text),)
+        return operator, tuple(map(read_number, _values(operator, text)))
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        if operator in LIKES:
+            return _like(cast(column, String), operator, binds[0])
+        return _compare(column, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+class MomentRule:
+    """Dates, compared with the moment in the text; LIKE sees `2017-11-14 22:20:57`."""
+
+    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in LIKES:
+            return operator, (_pattern(text),)
+        return operator, tuple(map(read_moment, _values(operator, text)))
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        # Stored as text that sorts as the moments do.
+        stored = type_coerce(column, String)
+        return _like(stored, operator, binds[0]) if operator in LIKES else _compare(stored, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+class TruthRule:
+    """Java booleans: the value is a keyword, but in a list it is text, of which MariaDB makes a number."""
+
+    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in NULLS:
+            return operator, ()
+        if operator in LISTS:
+            return operator, tuple(map(read_number, _values(operator, text)))
+        try:
+            value = read_truth(text)
+        except ValueError:
+            raise QueryError(GRAMMAR) from None
+        if value is not None:
+            return operator, (str(value) if operator in LIKES else value,)
+        # Hibernate makes IS NULL of these two; any other comparison with NULL is never true.
+        replaced = {Operator.EQUAL: Operator.IS_NULL, Operator.NOT_EQUAL: Operator.NOT_NULL}
+        return replaced.get(operator, operator), ()
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        if not binds and operator not in NULLS:
+            return false()
+        number = type_coerce(column, String) if operator in LIKES else column
+        return _like(number, operator, binds[0]) if operator in LIKES else _compare(number, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+RULES: dict[Kind, Rule] = {
+    Kind.TEXT: TextRule(),
+    Kind.UUID: UuidRule(),
+    Kind.NUMBER: NumberRule(),
+    Kind.MOMENT: MomentRule(),
+    Kind.TRUTH: TruthRule(),
+}
+
+
+def _values(operator: Operator, text: str) -> list[str]:
+    """The values of a condition: every comma of a list parts two of them, untrimmed (query-semantics 2)."""
+    if operator in NULLS:
+        return []
+    return text.split(",") if operator in LISTS else [text]
+
+
+def _pattern(text: str) -> str:
+    """A folded pattern; a lone backslash at its end means itself."""
+    lone = (len(text) - len(text.rstrip(PATTERN_ESCAPE))) % 2
+    return fold(text) + PATTERN_ESCAPE * lone
+
+
+def _like(column: ColumnElement[Any], operator: Operator, pattern: Bind) -> ColumnElement[bool]:
+    matched = Like(column, pattern)
+    return matched if operator is Operator.LIKE else not_(matched)
+
+
+def _compare(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+    match operator:
+        case Operator.IS_NULL:
+            return column.is_(null())
+        case Operator.NOT_NULL:
+            return column.is_not(null())
+        case Operator.IN:
+            return column.in_(binds)
+        case Operator.NOT_IN:
+            return column.not_in(binds)
+    found: ColumnElement[bool] = column.op(operator, is_comparison=True)(binds[0])
+    return found

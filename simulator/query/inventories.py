@@ -1,0 +1,265 @@
+"""What can be queried: each inventory with its fields in the order of its JSON, and how it joins others.
+
+A new inventory, field or path is a declaration here (query-semantics 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+from sqlalchemy import Table
+
+from simulator.database import models
+from simulator.database.models import Model
+
+
+class Kind(Enum):
+    """How the values of a field compare (query-semantics 3), and how they are written."""
+
+    TEXT = "text"
+    UUID = "uuid"
+    """Text of lower-case hex digits alone: found by its index."""
+    NUMBER = "number"
+    MOMENT = "moment"
+    TRUTH = "truth"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an inventory, and the column of the same name behind it.
+
+    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7).
+    """
+
+    name: str
+    kind: Kind = Kind.TEXT
+    primitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it."""
+
+    name: str
+    table: Table
+    own: str
+    foreign: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A step of a nested path: the rows of `inventory` whose field `foreign` equals the field `own` of a row here.
+
+    Without an inventory the step leads to what is not emulated: there are never any rows.
+    """
+
+    inventory: str | None
+    own: str = "uuid"
+    foreign: str = "uuid"
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """Something that can be queried. The first table has the row; the others, by the same uuid, add columns to it."""
+
+    java_class: str
+    tables: tuple[Table, ...]
+    fields: tuple[Field, ...]
+    key: str = "uuid"
+    collections: tuple[Collection, ...] = ()
+    expansions: Mapping[str, Expansion] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    children: Mapping[str, Inventory] = field(default_factory=dict)
+    """The inventories that a row's own `type` makes of it."""
+
+    @property
+    def name(self) -> str:
+        """The class without its package."""
+        return self.java_class.rpartition(".")[2]
+
+    @property
+    def target(self) -> str:
+        """The name in ZStack's query language."""
+        return self.name.removesuffix("Inventory").lower()
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, whose case matters."""
+        return next((one for one in self.fields if one.name == name), None)
+
+    def collection(self, name: str) -> Collection | None:
+        """The collection of that name."""
+        return next((one for one in self.collections if one.name == name), None)
+
+
+def _table(model: type[Model]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+UUID = Field("uuid", Kind.UUID)
+DATES = (Field("createDate", Kind.MOMENT), Field("lastOpDate", Kind.MOMENT))
+COMMON = (
+    UUID,
+    Field("name"),
+    Field("url"),
+    Field("description"),
+    Field("totalCapacity", Kind.NUMBER),
+    Field("availableCapacity", Kind.NUMBER),
+    Field("type"),
+    Field("state"),
+    Field("status"),
+    *DATES,
+)
+SSH_HOST = (Field("hostname"), Field("username"), Field("sshPort", Kind.NUMBER))
+ATTACHED_ZONES = Collection("attachedZoneUuids", _table(models.BackupStorageZoneRef), "backupStorageUuid", "zoneUuid")
+STORAGE_EXPANSIONS = {
+    "zoneRef": Expansion("BackupStorageZoneRefInventory", foreign="backupStorageUuid"),
+    "imageRef": Expansion("ImageBackupStorageRefInventory", foreign="backupStorageUuid"),
+    "volumeSnapshotRef": Expansion(None),
+}
+STORAGE_ALIASES = {
+    "zone": ("zoneRef", "zone"),
+    "image": ("imageRef", "image"),
+    "volumeSnapshot": ("volumeSnapshotRef", "volumeSnapshot"),
+}
+
+
+def _storage_with_host(java_class: str, model: type[Model]) -> Inventory:
+    return Inventory(
+        java_class,
+        (_table(models.BackupStorage), _table(model)),
+        (*SSH_HOST, *COMMON),
+        collections=(ATTACHED_ZONES,),
+        expansions=STORAGE_EXPANSIONS,
+        aliases=STORAGE_ALIASES,
+    )
+
+
+IMAGE_STORE_BACKUP_STORAGE = _storage_with_host(
+    "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory", models.ImageStoreBackupStorage
+)
+SFTP_BACKUP_STORAGE = _storage_with_host(
+    "org.zstack.storage.backup.sftp.SftpBackupStorageInventory", models.SftpBackupStorage
+)
+BACKUP_STORAGE = Inventory(
+    "org.zstack.header.storage.backup.BackupStorageInventory",
+    (_table(models.BackupStorage),),
+    COMMON,
+    collections=(ATTACHED_ZONES,),
+    expansions=STORAGE_EXPANSIONS,
+    aliases=STORAGE_ALIASES,
+    children={
+        "ImageStoreBackupStorage": IMAGE_STORE_BACKUP_STORAGE,
+        "SftpBackupStorage": SFTP_BACKUP_STORAGE,
+    },
+)
+BACKUP_STORAGE_ZONE_REF = Inventory(
+    "org.zstack.header.storage.backup.BackupStorageZoneRefInventory",
+    (_table(models.BackupStorageZoneRef),),
+    (
+        Field("id", Kind.NUMBER, primitive=True),
+        Field("backupStorageUuid", Kind.UUID),
+        Field("zoneUuid", Kind.UUID),
+        *DATES,
+    ),
+    key="id",
+    expansions={
+        "backupStorage": Expansion("BackupStorageInventory", own="backupStorageUuid"),
+        "zone": Expansion("ZoneInventory", own="zoneUuid"),
+    },
+)
+ZONE = Inventory(
+    "org.zstack.header.zone.ZoneInventory",
+    (_table(models.Zone),),
+    (
+        UUID,
+        Field("name"),
+        Field("description"),
+        Field("state"),
+        Field("type"),
+        Field("isDefault", Kind.TRUTH, primitive=True),
+        *DATES,
+    ),
+    expansions={
+        "backupStorageRef": Expansion("BackupStorageZoneRefInventory", foreign="zoneUuid"),
+        **{
+            name: Expansion(None)
+            for name in ("vmInstance", "cluster", "host", "primaryStorage", "l2Network", "l3Network")
+        },
+    },
+    aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
+)
+IMAGE = Inventory(
+    "org.zstack.header.image.ImageInventory",
+    (_table(models.Image),),
+    (
+        UUID,
+        Field("name"),
+        Field("description"),
+        Field("state"),
+        Field("status"),
+        Field("size", Kind.NUMBER),
+        Field("actualSize", Kind.NUMBER),
+        Field("md5Sum"),
+        Field("url"),
+        Field("mediaType"),
+        Field("guestOsType"),
+        Field("type"),
+        Field("platform"),
+        Field("architecture"),
+        Field("format"),
+        Field("system", Kind.TRUTH),
+        Field("virtio", Kind.TRUTH),
+        *DATES,
+    ),
+    expansions={
+        "backupStorageRef": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
+        "volume": Expansion(None),
+    },
+    aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
+)
+IMAGE_BACKUP_STORAGE_REF = Inventory(
+    "org.zstack.header.image.ImageBackupStorageRefInventory",
+    (_table(models.ImageBackupStorageRef),),
+    (
+        Field("imageUuid", Kind.UUID),
+        Field("backupStorageUuid", Kind.UUID),
+        Field("installPath"),
+        Field("status"),
+        Field("exportMd5Sum"),
+        Field("exportUrl"),
+        *DATES,
+    ),
+    key="id",
+    expansions={
+        "backupStorage": Expansion("BackupStorageInventory", own="backupStorageUuid"),
+        "image": Expansion("ImageInventory", own="imageUuid"),
+    },
+)
+
+INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            BACKUP_STORAGE,
+            BACKUP_STORAGE_ZONE_REF,
+            IMAGE,
+            IMAGE_BACKUP_STORAGE_REF,
+            IMAGE_STORE_BACKUP_STORAGE,
+            SFTP_BACKUP_STORAGE,
+            ZONE,
+        )
+    }
+)
+TAGS: Mapping[str, tuple[Table, str]] = MappingProxyType(
+    {
+        "__systemTag__": (_table(models.SystemTag), "tag"),
+        "__userTag__": (_table(models.UserTag), "tag"),
+        "__tagUuid__": (_table(models.UserTag), "tagPatternUuid"),
+    }
+)
+"""The pseudo fields that every inventory has, and the column each looks at (query-semantics 4.5)."""
