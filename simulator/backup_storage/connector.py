@@ -1,0 +1,81 @@
+"""Connects: the only way to become Connected, one at a time a storage, the others queued (domain 3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
+from simulator.backup_storage.records import Records, Status, Storage
+from simulator.backup_storage.status import StatusBook
+from simulator.probe import Capacity, Layout, Prober
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to connect a storage, and how many want one."""
+
+    lock: asyncio.Lock
+    wanted: int = 0
+
+
+class Connector:
+    """Connects storages: logs in afresh with the record's credentials, and writes what it found."""
+
+    def __init__(self, records: Records, status: StatusBook, prober: Prober) -> None:
+        self._records = records
+        self._status = status
+        self._prober = prober
+        self._turns: dict[str, _Turn] = {}
+
+    async def connect_new(self, uuid: str) -> None:
+        """The first connect of a storage that is being added; its folders are made where they are missing.
+
+        Raises ConnectFailed, which leaves the row as it is, and NoSuchStorage.
+        """
+        async with self._turn(uuid):
+            storage = await self._load(uuid)
+            await self._status.connected(storage, await self._probe(storage, Layout.CREATE))
+
+    async def reconnect(self, uuid: str) -> None:
+        """Any later connect: Connecting, then Connected or Disconnected. Raises ConnectFailed, NoSuchStorage."""
+        asked_when_connected = (await self._load(uuid)).status is Status.CONNECTED
+        async with self._turn(uuid):
+            storage = await self._load(uuid)
+            if not storage.tracked:
+                return  # it stands as it was written
+            await self._status.connecting(storage)
+            try:
+                # Its folders may still have to be made if it has never been connected.
+                layout = Layout.REQUIRE if storage.total else Layout.CREATE
+                capacity = await self._probe(storage, layout)
+            except ConnectFailed as failure:
+                await self._status.disconnected(storage, failure, was_connected=asked_when_connected)
+                raise
+            await self._status.connected(storage, capacity)
+
+    async def _probe(self, storage: Storage, layout: Layout) -> Capacity:
+        found = await self._prober.probe(storage.target, layout=layout, fresh=True)
+        if isinstance(found, Capacity):
+            return found
+        raise ConnectFailed(storage.hostname, storage.port, found)
+
+    async def _load(self, uuid: str) -> Storage:
+        storage = await self._records.load(uuid)
+        if storage is None:
+            raise NoSuchStorage(uuid)
+        return storage
+
+    @asynccontextmanager
+    async def _turn(self, uuid: str) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(uuid, _Turn(asyncio.Lock()))
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                self._turns.pop(uuid, None)

@@ -1,0 +1,33 @@
+"""How an operation on a backup storage fails, in the life cycle's terms; the API turns these into ZStack's errors."""
+
+from __future__ import annotations
+
+from simulator.probe import ProbeFailure
+
+
+class BackupStorageError(Exception):
+    """An operation failed; the text is what the client is told."""
+
+
+class InvalidRequest(BackupStorageError):
+    """What was asked for breaks a rule of backup storages."""
+
+
+class OperationFailed(BackupStorageError):
+    """What was asked for is well-formed, but cannot be done as things are."""
+
+
+class NoSuchStorage(BackupStorageError):
+    """The backup storage is not there, or was deleted in the meantime."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(f"backup storage[uuid:{uuid}] is not there, it may have been deleted")
+
+
+class ConnectFailed(BackupStorageError):
+    """The host did not answer a probe as a connected backup storage must; `failure` tells why."""
+
+    def __init__(self, hostname: str, port: int, failure: ProbeFailure) -> None:
+        where = f"image store[hostname:{hostname}, sshPort:{port}]"
+        super().__init__(f"unable to connect to {where}, because {failure.reason}: {failure.message}")
+        self.failure = failure

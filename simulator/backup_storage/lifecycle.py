@@ -1,0 +1,139 @@
+"""What can be done with a backup storage: add, reconnect, update, change its state, delete (domain 3, 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from enum import StrEnum
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from simulator.backup_storage.connector import Connector
+from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
+from simulator.backup_storage.records import NewStorage, Records, State
+from simulator.backup_storage.rules import check_hostname, check_url
+from simulator.backup_storage.status import StatusBook
+from simulator.backup_storage.tracker import Tracker
+from simulator.database import Database
+from simulator.database.models import BackupStorage, ImageStoreBackupStorage
+from simulator.probe import Prober
+
+
+class StateEvent(StrEnum):
+    """What turns the administrator's switch; each is legal in either state (domain 1.5)."""
+
+    ENABLE = "enable"
+    DISABLE = "disable"
+
+
+STATE_AFTER = {StateEvent.ENABLE: State.ENABLED, StateEvent.DISABLE: State.DISABLED}
+
+
+class Lifecycle:
+    """The operations on ImageStore backup storages; each raises a BackupStorageError."""
+
+    def __init__(
+        self,
+        database: Database,
+        records: Records,
+        status: StatusBook,
+        connector: Connector,
+        tracker: Tracker,
+        prober: Prober,
+    ) -> None:
+        self._status = status
+        self._database = database
+        self._records = records
+        self._connector = connector
+        self._tracker = tracker
+        self._prober = prober
+
+    async def start(self) -> None:
+        """Remove what an earlier run was still adding when it ended, and begin to ping."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(BackupStorage).where(BackupStorage.addedByJob.is_not(None)))
+        self._tracker.start()
+
+    async def reconnect_all(self) -> None:
+        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4)."""
+        storages = await self._records.tracked()
+        await asyncio.gather(*(self._reconnect_quietly(storage.uuid) for storage in storages))
+
+    async def _reconnect_quietly(self, uuid: str) -> None:
+        try:
+            await self._tracker.reconnect(uuid)
+        except BackupStorageError:
+            return  # its status and the event tell; the tracker goes on trying
+
+    async def add(self, new: NewStorage, *, job: str | None = None) -> None:
+        """Add a storage and connect it. If that fails the row is gone again, and the error tells why (domain 3.2).
+
+        `job` marks the row until that job's result has been stored, see `Reply.commit`.
+        """
+        check_hostname(new.hostname)
+        await self._refuse_duplicate(new.hostname)
+        check_url(new.url)
+        try:
+            async with self._database.transaction() as connection:
+                await self._records.insert(connection, new, job)
+        except IntegrityError:
+            await self._refuse_duplicate(new.hostname)
+            raise OperationFailed(f"there is a resource[uuid:{new.uuid}] already") from None
+        try:
+            await self._connector.connect_new(new.uuid)
+        except BaseException:
+            await asyncio.shield(self._remove(new))
+            raise
+        self._tracker.track(new.uuid)
+
+    async def _refuse_duplicate(self, hostname: str) -> None:
+        same = select(ImageStoreBackupStorage.uuid).where(ImageStoreBackupStorage.hostname == hostname)
+        if await self._database.read(same):
+            raise OperationFailed(
+                f"duplicate backup storage. There has been an image store backup storage[hostname:{hostname}]"
+            )
+
+    async def _remove(self, new: NewStorage) -> None:
+        async with self._database.transaction() as connection:
+            await self._records.delete(connection, new.uuid)
+        await self._prober.forget(new.hostname)
+
+    async def reconnect(self, uuid: str) -> None:
+        """Connect a storage anew."""
+        await self._tracker.reconnect(uuid)
+
+    async def update(self, uuid: str, common: Mapping[str, object], host: Mapping[str, object]) -> None:
+        """Write new values, and do no more: neither status nor connection follows them at once (domain 3.4)."""
+        storage = await self._records.load(uuid)
+        if storage is None:
+            raise NoSuchStorage(uuid)
+        if isinstance(hostname := host.get("hostname"), str):
+            check_hostname(hostname)
+        try:
+            async with self._database.transaction() as connection:
+                if host:
+                    await self._records.change_host(connection, uuid, **host)
+                if not await self._records.change(connection, uuid, **common):
+                    raise NoSuchStorage(uuid)
+        except IntegrityError:
+            # ZStack leaves this to its database, and answers an internal error (domain 3.4).
+            raise BackupStorageError(f"Duplicate entry '{host['hostname']}' for key 'hostname'") from None
+        if host:
+            await self._prober.forget(storage.hostname)
+
+    async def change_state(self, uuid: str, event: StateEvent) -> None:
+        """Enable or disable a storage; it is pinged and reconnected all the same (domain 1.5)."""
+        async with self._database.transaction() as connection:
+            if not await self._records.change(connection, uuid, state=STATE_AFTER[event]):
+                raise NoSuchStorage(uuid)
+
+    async def delete(self, uuid: str) -> None:
+        """Delete a storage, in whatever status; its host is left as it is. One that is not there is deleted already."""
+        storage = await self._records.load(uuid)
+        self._tracker.untrack(uuid)
+        self._status.forget(uuid)
+        async with self._database.transaction() as connection:
+            await self._records.delete(connection, uuid)
+        if storage is not None:
+            await self._prober.forget(storage.hostname)

@@ -1,0 +1,182 @@
+"""The ping tracker: notices that a host is gone, and reconnects it when it is back (domain 3.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+
+from simulator.backup_storage import options
+from simulator.backup_storage.connector import Connector
+from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
+from simulator.backup_storage.records import Records, Status, Storage
+from simulator.backup_storage.status import StatusBook
+from simulator.clock import Clock
+from simulator.database.configuration import GlobalConfiguration
+from simulator.probe import Capacity, Prober
+from simulator.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+MAX_JITTER_SECONDS = 29
+
+
+class Tracker:
+    """Pings every tracked storage each `ping.interval` seconds."""
+
+    def __init__(
+        self,
+        records: Records,
+        status: StatusBook,
+        connector: Connector,
+        prober: Prober,
+        configuration: GlobalConfiguration,
+        clock: Clock,
+        seed: int,
+    ) -> None:
+        self._records = records
+        self._status = status
+        self._connector = connector
+        self._prober = prober
+        self._configuration = configuration
+        self._clock = clock
+        self._random = random.Random(seed)  # noqa: S311 - jitter, no secret
+        self._tracked: set[str] = set()
+        self._in_flight: set[str] = set()
+        self._reconnects: dict[str, asyncio.Task[None]] = {}
+        self._failed_connects: Counter[str] = Counter()
+        self._interval = 0
+        self._ticking: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
+
+    def start(self) -> None:
+        """Begin to tick; a change of the configuration begins anew if it changes the interval."""
+        self._interval = self._configuration.get(options.PING_INTERVAL)
+        self._restart_ticking()
+        self._configuration.listen(self._configuration_changed)
+
+    async def stop(self) -> None:
+        """Cancel every ping and every reconnect."""
+        await self._tasks.close()
+
+    def track(self, uuid: str) -> None:
+        """Ping a storage from the next tick on."""
+        self._tracked.add(uuid)
+
+    def untrack(self, uuid: str) -> None:
+        """Forget a storage, and what was going to reconnect it."""
+        self._tracked.discard(uuid)
+        self._failed_connects.pop(uuid, None)
+        self._cancel_reconnect(uuid)
+
+    async def reconnect(self, uuid: str) -> None:
+        """Connect a storage, track it from now on, and count how often in a row that failed.
+
+        Raises ConnectFailed, NoSuchStorage.
+        """
+        self.track(uuid)
+        try:
+            await self._connector.reconnect(uuid)
+        except ConnectFailed:
+            self._failed_connects[uuid] += 1
+            raise
+        self._failed_connects.pop(uuid, None)
+
+    def _configuration_changed(self) -> None:
+        interval = self._configuration.get(options.PING_INTERVAL)
+        if interval != self._interval:
+            self._interval = interval
+            self._restart_ticking()
+
+    def _restart_ticking(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._ticking = self._tasks.begin(self._tick_for_ever(), "ping tracker")
+
+    async def _tick_for_ever(self) -> None:
+        interval = self._interval
+        jitter = self._random.uniform(0, min(MAX_JITTER_SECONDS, interval))
+        due = self._clock.monotonic() + interval + jitter
+        while True:
+            await self._clock.sleep(due - self._clock.monotonic())
+            await self._tick()
+            due = max(due + interval, self._clock.monotonic())
+
+    async def _tick(self) -> None:
+        parallel = asyncio.Semaphore(max(1, self._configuration.get(options.PING_PARALLELISM)))
+        for storage in await self._records.tracked():
+            if storage.uuid in self._tracked and storage.uuid not in self._in_flight:
+                self._in_flight.add(storage.uuid)
+                self._tasks.begin(self._ping_in_turn(storage, parallel), f"ping {storage.uuid}")
+
+    async def _ping_in_turn(self, storage: Storage, parallel: asyncio.Semaphore) -> None:
+        try:
+            async with parallel:
+                await self._ping(storage)
+        except NoSuchStorage:
+            self.untrack(storage.uuid)
+        finally:
+            self._in_flight.discard(storage.uuid)
+
+    async def _ping(self, storage: Storage) -> None:
+        failure = await self._try_to_ping(storage)
+        if storage.uuid not in self._tracked:
+            return
+        if failure is not None:
+            await self._ping_failed(storage, failure)
+        self._decide(storage, failed=failure is not None, status=await self._current_status(storage))
+
+    async def _try_to_ping(self, storage: Storage) -> ConnectFailed | None:
+        tries = max(1, self._configuration.get(options.PING_MAX_FAILURE))
+        while True:
+            found = await self._prober.probe(storage.target)
+            if isinstance(found, Capacity):
+                await self._status.measured(storage, found)
+                return None
+            tries -= 1
+            if tries == 0:
+                return ConnectFailed(storage.hostname, storage.port, found)
+            await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
+
+    async def _ping_failed(self, storage: Storage, failure: ConnectFailed) -> None:
+        before = await self._current_status(storage)
+        await self._status.disconnected(storage, failure, was_connected=before is Status.CONNECTED)
+        if before is Status.CONNECTING:
+            self._failed_connects[storage.uuid] += 1
+
+    async def _current_status(self, storage: Storage) -> Status:
+        current = await self._records.load(storage.uuid)
+        if current is None:
+            raise NoSuchStorage(storage.uuid)
+        return current.status
+
+    def _decide(self, storage: Storage, *, failed: bool, status: Status) -> None:
+        """What follows from a ping (domain 3.5): a reconnect, the end of one, or nothing."""
+        attempts = self._configuration.get(options.AUTO_RECONNECT_MAX_ATTEMPTS)
+        gave_up = 0 < attempts <= self._failed_connects[storage.uuid]
+        if gave_up or not self._configuration.get(options.AUTO_RECONNECT):
+            self._cancel_reconnect(storage.uuid)
+        elif (failed or status is Status.DISCONNECTED) and storage.uuid not in self._reconnects:
+            task = self._tasks.begin(self._reconnect_until_connected(storage.uuid), f"reconnect {storage.uuid}")
+            self._reconnects[storage.uuid] = task
+
+    async def _reconnect_until_connected(self, uuid: str) -> None:
+        try:
+            while True:
+                await self._clock.sleep(self._configuration.get(options.PING_INTERVAL))
+                try:
+                    await self.reconnect(uuid)
+                except ConnectFailed as failure:
+                    logger.info("automatic reconnect of %s failed: %s", uuid, failure)
+                else:
+                    return
+        except NoSuchStorage:
+            self._tracked.discard(uuid)
+        finally:
+            if self._reconnects.get(uuid) is asyncio.current_task():
+                del self._reconnects[uuid]
+
+    def _cancel_reconnect(self, uuid: str) -> None:
+        task = self._reconnects.pop(uuid, None)
+        if task is not None:
+            task.cancel()

@@ -1,0 +1,192 @@
+"""Writes the records of a bootstrap into the database.
+
+A record that is there already (the same uuid; for one without, the same name or hostname) is left as it is, so that
+the same file may be given at every start. A storage that is tracked begins as one that is being connected, whatever the
+file says of its status and capacity; one with `tracked: false` stands as written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from simulator.backup_storage.records import Status
+from simulator.bootstrap.reader import BootstrapError
+from simulator.bootstrap.records import (
+    AccessKeyRecord,
+    AccountRecord,
+    BackupStorageRecord,
+    Bootstrap,
+    ImageRecord,
+    ZoneRecord,
+    uuid_of,
+)
+from simulator.clock import Clock
+from simulator.database import Database, Vault
+from simulator.database.configuration import GlobalConfiguration, InvalidOption
+from simulator.database.models import (
+    AccessKey,
+    Account,
+    BackupStorage,
+    BackupStorageZoneRef,
+    Image,
+    ImageBackupStorageRef,
+    ImageStoreBackupStorage,
+    SftpBackupStorage,
+    SystemTag,
+    UserTag,
+    Zone,
+)
+from simulator.rest.authentication import ADMIN_NAME, ADMIN_UUID, DEFAULT_PASSWORD
+
+HOSTS: Mapping[str, type[ImageStoreBackupStorage | SftpBackupStorage]] = {
+    "ImageStoreBackupStorage": ImageStoreBackupStorage,
+    "SftpBackupStorage": SftpBackupStorage,
+}
+
+
+class Bootstrapper:
+    """Writes the records of a bootstrap into the database."""
+
+    def __init__(self, database: Database, vault: Vault, configuration: GlobalConfiguration, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._configuration = configuration
+        self._now = clock.local()
+
+    async def load(self, bootstrap: Bootstrap) -> None:
+        """All of it or, if anything is wrong, nothing. Raises BootstrapError."""
+        by_category = bootstrap.globalConfig.items()
+        options = [(category, *option) for category, by_name in by_category for option in by_name.items()]
+        try:
+            for option in options:
+                self._configuration.check(*option)
+        except InvalidOption as error:
+            raise BootstrapError(f"globalConfig: {error}") from None
+        admin = AccountRecord(uuid=ADMIN_UUID, name=ADMIN_NAME, password=DEFAULT_PASSWORD)
+        async with self._database.transaction() as connection:
+            for account in (*bootstrap.accounts, admin):
+                await self._add_account(connection, account)
+            for zone in bootstrap.zones:
+                await self._add_zone(connection, zone)
+            for storage in bootstrap.backupStorages:
+                await self._add_storage(connection, storage)
+            for image in bootstrap.images:
+                await self._add_image(connection, image)
+            for key in bootstrap.accessKeys:
+                await self._add_access_key(connection, key)
+        for option in options:
+            await self._configuration.change(*option)
+
+    async def _add_account(self, connection: AsyncConnection, record: AccountRecord) -> None:
+        if await connection.scalar(select(Account.uuid).where(Account.name == record.name)):
+            return
+        uuid_ = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
+        await connection.execute(
+            insert(Account).values(
+                uuid=uuid_,
+                name=record.name,
+                password=hashlib.sha512(record.password.encode()).hexdigest(),
+                type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
+                createDate=self._now,
+                lastOpDate=self._now,
+            )
+        )
+
+    async def _add_zone(self, connection: AsyncConnection, record: ZoneRecord) -> None:
+        zone = uuid_of("zone", record)
+        if await connection.scalar(select(Zone.uuid).where(Zone.uuid == zone)):
+            return
+        values = record.model_dump(exclude={"uuid", "createDate", "lastOpDate", "systemTags", "userTags"})
+        await connection.execute(insert(Zone).values(uuid=zone, **values, **self._dates(record)))
+        await self._add_tags(connection, zone, "ZoneVO", record)
+
+    async def _add_storage(self, connection: AsyncConnection, record: BackupStorageRecord) -> None:
+        storage = uuid_of("backup-storage", record)
+        model = HOSTS[record.type]
+        there = select(model.uuid).where((model.uuid == storage) | (model.hostname == record.hostname))
+        if await connection.scalar(there):
+            return
+        common = {"uuid", "name", "description", "url", "type", "state", "tracked"}
+        measured = {"status": Status.CONNECTING, "totalCapacity": 0, "availableCapacity": 0}
+        if not record.tracked:
+            measured = record.model_dump(include=set(measured))
+        values = record.model_dump(include=common - {"uuid"}) | measured
+        await connection.execute(insert(BackupStorage).values(uuid=storage, **values, **self._dates(record)))
+        await connection.execute(
+            insert(model).values(
+                uuid=storage,
+                hostname=record.hostname,
+                username=record.username,
+                password=self._vault.encrypt(record.password),
+                sshPort=record.sshPort,
+            )
+        )
+        for zone in record.attachedZoneUuids:
+            ref = insert(BackupStorageZoneRef).values(backupStorageUuid=storage, zoneUuid=zone)
+            await connection.execute(ref.values(**self._dates(record)))
+        await self._add_tags(connection, storage, "BackupStorageVO", record)
+
+    async def _add_tags(
+        self, connection: AsyncConnection, resource: str, resource_type: str, record: ZoneRecord | BackupStorageRecord
+    ) -> None:
+        for model, tags, kind in ((SystemTag, record.systemTags, "System"), (UserTag, record.userTags, "User")):
+            for tag in tags:
+                await self._add_tag(connection, model, (resource, resource_type), tag, kind)
+
+    async def _add_tag(
+        self,
+        connection: AsyncConnection,
+        model: type[SystemTag | UserTag],
+        resource: tuple[str, str],
+        tag: str,
+        kind: str,
+    ) -> None:
+        await connection.execute(
+            insert(model).values(
+                uuid=uuid.uuid4().hex,
+                resourceUuid=resource[0],
+                resourceType=resource[1],
+                tag=tag,
+                type=kind,
+                createDate=self._now,
+                lastOpDate=self._now,
+            )
+        )
+
+    async def _add_image(self, connection: AsyncConnection, record: ImageRecord) -> None:
+        image = uuid_of("image", record)
+        if await connection.scalar(select(Image.uuid).where(Image.uuid == image)):
+            return
+        values = record.model_dump(exclude={"uuid", "backupStorageRefs", "createDate", "lastOpDate"})
+        await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
+        for ref in record.backupStorageRefs:
+            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump())
+            await connection.execute(row.values(**self._dates(record)))
+
+    async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
+        if await connection.scalar(select(AccessKey.uuid).where(AccessKey.AccessKeyID == record.accessKeyId)):
+            return
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
+        if account is None:
+            raise BootstrapError(f"accessKeys: {record.accessKeyId}: no account has the name {record.account}")
+        await connection.execute(
+            insert(AccessKey).values(
+                uuid=uuid.uuid4().hex,
+                accountUuid=account,
+                userUuid=account,
+                AccessKeyID=record.accessKeyId,
+                AccessKeySecret=self._vault.encrypt(record.accessKeySecret),
+                createDate=self._now,
+                lastOpDate=self._now,
+            )
+        )
+
+    def _dates(self, record: ZoneRecord | BackupStorageRecord | ImageRecord) -> dict[str, datetime]:
+        created = record.createDate or self._now
+        return {"createDate": created, "lastOpDate": record.lastOpDate or created}

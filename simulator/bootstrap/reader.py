@@ -1,0 +1,130 @@
+"""Reads a bootstrap file; what is wrong with one is told with its line and field."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from simulator.backup_storage.errors import InvalidRequest
+from simulator.backup_storage.records import IMAGE_STORE_TYPE
+from simulator.backup_storage.rules import check_hostname, check_url
+from simulator.bootstrap.records import Bootstrap, uuid_of
+
+
+class BootstrapError(Exception):
+    """A bootstrap file that cannot be used; the text names file, line and field. Nothing has been changed."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with null and booleans only: every other scalar stays text, so that 007 and 1e5 are not mistaken."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:bool")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class _Unset(yaml.constructor.ConstructorError):
+    """`!env` without the variable that it names."""
+
+
+def _from_environment(loader: _Loader, node: yaml.Node) -> str:
+    """`!env NAME`: the value of a variable, so that a password need not stand in the file."""
+    name = node.value if isinstance(node, yaml.ScalarNode) else ""
+    if name not in os.environ:
+        problem = f"no variable {name} is set, which !env asks for" if name else "!env needs the name of a variable"
+        raise _Unset(None, None, problem, node.start_mark)
+    return os.environ[name]
+
+
+_Loader.add_constructor("!env", _from_environment)
+
+
+def read_bootstrap(file: Path) -> Bootstrap:
+    """The records in a file. Raises BootstrapError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        tree = yaml.compose(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
+    except OSError as error:
+        raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BootstrapError(f"{file}: is not UTF-8 text") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(file)
+        said = "" if isinstance(error, _Unset) else "not valid YAML: "
+        raise BootstrapError(f"{where}: {said}{error.problem}") from None
+    except yaml.YAMLError as error:
+        raise BootstrapError(f"{file}: not valid YAML: {error}") from None
+    try:
+        bootstrap = Bootstrap.model_validate({} if content is None else content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BootstrapError(_complaint(file, tree, first["loc"], first["msg"])) from None
+    for place, complaint in _broken_rules(bootstrap):
+        raise BootstrapError(_complaint(file, tree, place, complaint))
+    return bootstrap
+
+
+def _complaint(file: Path, tree: yaml.Node | None, place: Sequence[int | str], message: str) -> str:
+    field = ".".join(str(step) for step in place) or "the file"
+    return f"{file}, line {_line(tree, place)}: {field}: {message}"
+
+
+def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
+    """The line (from 1) on which a field stands, or the nearest thing around it that does."""
+    line = 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(step)]
+            if not found:
+                break
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], str]]:
+    """What the fields' types cannot tell: hostnames, urls, references and uniqueness."""
+    zones = {uuid_of("zone", one) for one in bootstrap.zones}
+    storages = {uuid_of("backup-storage", one) for one in bootstrap.backupStorages}
+    yield from _repeated("backupStorages", "hostname", [one.hostname for one in bootstrap.backupStorages])
+    yield from _repeated("backupStorages", "uuid", [one.uuid for one in bootstrap.backupStorages])
+    yield from _repeated("zones", "uuid", [one.uuid for one in bootstrap.zones])
+    yield from _repeated("accounts", "name", [one.name for one in bootstrap.accounts])
+    for index, storage in enumerate(bootstrap.backupStorages):
+        try:
+            check_hostname(storage.hostname)
+            check_url(storage.url)
+        except InvalidRequest as error:
+            field = "hostname" if "hostname" in str(error) else "url"
+            yield ("backupStorages", index, field), str(error)
+        if storage.tracked and storage.type != IMAGE_STORE_TYPE:
+            yield ("backupStorages", index, "type"), f"only a storage of type {IMAGE_STORE_TYPE} can be tracked"
+        if storage.availableCapacity > storage.totalCapacity:
+            yield ("backupStorages", index, "availableCapacity"), "is more than totalCapacity"
+        for number, zone in enumerate(storage.attachedZoneUuids):
+            if zone not in zones:
+                yield ("backupStorages", index, "attachedZoneUuids", number), f"no zone has the uuid {zone}"
+    for index, image in enumerate(bootstrap.images):
+        for number, ref in enumerate(image.backupStorageRefs):
+            if ref.backupStorageUuid not in storages:
+                complaint = f"no backup storage has the uuid {ref.backupStorageUuid}"
+                yield ("images", index, "backupStorageRefs", number, "backupStorageUuid"), complaint
+
+
+def _repeated(section: str, field: str, values: Sequence[Hashable]) -> Iterator[tuple[Sequence[int | str], str]]:
+    seen: set[Hashable] = set()
+    for index, value in enumerate(values):
+        if value is not None and value in seen:
+            yield (section, index, field), f"{value} stands there twice"
+        seen.add(value)

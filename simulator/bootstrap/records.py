@@ -1,0 +1,126 @@
+"""What a bootstrap file may hold."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulator.backup_storage.records import IMAGE_STORE_TYPE, State, Status
+from simulator.backup_storage.zones import ZONE_TYPE
+from simulator.rest.authentication import ADMIN_NAME
+
+NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
+
+
+class Record(BaseModel):
+    """What every kind of record shares: no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class ZoneRecord(Record):
+    """A zone."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    state: State = State.ENABLED
+    type: str = ZONE_TYPE
+    isDefault: bool = False
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    systemTags: tuple[str, ...] = ()
+    userTags: tuple[str, ...] = ()
+
+
+class BackupStorageRecord(Record):
+    """A backup storage; capacities in bytes. One of another type than ImageStore's can only stand as written."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    type: Literal["ImageStoreBackupStorage", "SftpBackupStorage"] = IMAGE_STORE_TYPE
+    hostname: Name
+    username: Name = "root"
+    password: str = Field("password", repr=False)
+    sshPort: int = Field(22, ge=1, le=65535)
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+    totalCapacity: Bytes = 0
+    availableCapacity: Bytes = 0
+    state: State = State.ENABLED
+    status: Status = Status.CONNECTED
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    attachedZoneUuids: tuple[Uuid, ...] = ()
+    systemTags: tuple[str, ...] = ()
+    userTags: tuple[str, ...] = ()
+    tracked: bool = True
+
+
+class ImageRefRecord(Record):
+    """Where an image lies."""
+
+    backupStorageUuid: Uuid
+    status: str = "Ready"
+    installPath: str
+
+
+class ImageRecord(Record):
+    """An image."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    state: State = State.ENABLED
+    status: str = "Ready"
+    size: Bytes = 0
+    actualSize: Bytes = 0
+    backupStorageRefs: tuple[ImageRefRecord, ...] = ()
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class AccountRecord(Record):
+    """An account; the password as its owner types it."""
+
+    uuid: Uuid | None = None
+    name: Name
+    password: str = Field(repr=False)
+
+
+class AccessKeyRecord(Record):
+    """An access key of an account, which is named by its name."""
+
+    accessKeyId: Name
+    accessKeySecret: str = Field(repr=False)
+    account: Name = ADMIN_NAME
+
+
+class Bootstrap(Record):
+    """All that a bootstrap file may hold."""
+
+    zones: tuple[ZoneRecord, ...] = ()
+    backupStorages: tuple[BackupStorageRecord, ...] = ()
+    images: tuple[ImageRecord, ...] = ()
+    accounts: tuple[AccountRecord, ...] = ()
+    accessKeys: tuple[AccessKeyRecord, ...] = ()
+    globalConfig: Mapping[str, Mapping[str, str]] = {}
+
+
+def stable_uuid(kind: str, name: str) -> str:
+    """The uuid of a record whose file gives none: the same one at every start."""
+    return uuid.uuid5(NAMESPACE, f"{kind}/{name}").hex
+
+
+def uuid_of(kind: str, record: ZoneRecord | BackupStorageRecord | ImageRecord | AccountRecord) -> str:
+    """The uuid that the file gives a record, or the one that follows from its name."""
+    return record.uuid or stable_uuid(kind, record.name)
