@@ -1,0 +1,44 @@
+"""What every Query API shares: its parameters are ZStack's query language, its reply a list (wire-protocol 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from simulator.api.services import Services
+from simulator.query import Inventory, Query, QueryParameterError
+from simulator.query.conditions import by_uuid, parse
+from simulator.rest.binding import Body, Pairs, Values
+from simulator.rest.encoding import list_schema
+from simulator.rest.errors import PlainError
+from simulator.rest.messages import Reply, SyncMessage
+
+
+class QueryMessage(SyncMessage):
+    """A question about one inventory; by uuid, everything in the query string is passed over."""
+
+    always_with_schema = True
+    inventory: ClassVar[Inventory]
+
+    query: Query
+
+    @classmethod
+    def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
+        """The query that the request asks. Raises PlainError 400 for one that cannot be read."""
+        if "uuid" in variables:
+            return {"query": by_uuid(variables["uuid"])}
+        try:
+            return {"query": parse(pairs)}
+        except QueryParameterError as error:
+            raise PlainError(400, str(error)) from None
+
+
+async def answer(services: Services, message: QueryMessage) -> Reply:
+    """The rows asked for, their number, or both."""
+    found = await services.queries.run(message.inventory, message.query)
+    body: dict[str, object] = {}
+    if found.rows is not None:
+        body["inventories"] = found.rows
+    if found.total is not None:
+        body["total"] = found.total
+    return Reply(body, list_schema("inventories", found.java_classes))

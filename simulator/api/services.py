@@ -1,0 +1,58 @@
+"""What the handlers work with, and the answers that many of them give."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from simulator.backup_storage.lifecycle import Lifecycle
+from simulator.backup_storage.zones import Zones
+from simulator.clock import Clock
+from simulator.database import Database
+from simulator.database.configuration import GlobalConfiguration
+from simulator.database.models import BackupStorage, ImageStoreBackupStorage, Zone
+from simulator.query import Inventory, QueryEngine
+from simulator.rest.authentication import Sessions
+from simulator.rest.messages import Reply
+
+RESOURCES = {
+    "BackupStorageVO": BackupStorage.uuid,
+    "ImageStoreBackupStorageVO": ImageStoreBackupStorage.uuid,
+    "ZoneVO": Zone.uuid,
+}
+"""The column that tells whether a resource of a type exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The rooms that the handlers put to use."""
+
+    clock: Clock
+    database: Database
+    queries: QueryEngine
+    sessions: Sessions
+    lifecycle: Lifecycle
+    zones: Zones
+    configuration: GlobalConfiguration
+
+    async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
+        """Which of the resources named by uuid do not exist."""
+        column = RESOURCES[resource]
+        found = {row[0] for row in await self.database.read(select(column).where(column.in_(uuids)))}
+        return [one for one in uuids if one not in found]
+
+    async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:
+        """The reply `{"inventory": {…}}`; `{}` if the resource is gone meanwhile."""
+        found = await self.queries.find(inventory, resource_uuid)
+        if found is None:
+            return Reply()
+        row, java_class = found
+        return Reply({"inventory": row}, {"inventory": java_class})
+
+
+def new_uuid(wanted: str | None) -> str:
+    """The uuid of a new resource: the client's choice, where it made one."""
+    return wanted or uuid.uuid4().hex

@@ -1,0 +1,195 @@
+"""The composition root: a management node, built from its parts, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import web
+
+from simulator.api import Services, all_handlers, translate
+from simulator.backup_storage.connector import Connector
+from simulator.backup_storage.events import Events
+from simulator.backup_storage.lifecycle import Lifecycle
+from simulator.backup_storage.options import OPTIONS, PING_INTERVAL
+from simulator.backup_storage.records import Records
+from simulator.backup_storage.status import StatusBook
+from simulator.backup_storage.tracker import Tracker
+from simulator.backup_storage.zones import Zones
+from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
+from simulator.clock import Clock, RealClock
+from simulator.database import Database, Vault
+from simulator.database.configuration import GlobalConfiguration
+from simulator.probe import Prober, Resolve
+from simulator.query import QueryEngine, prepare
+from simulator.rest.authentication import Sessions
+from simulator.rest.dispatch import Dispatcher
+from simulator.rest.encoding import write_stored_date
+from simulator.rest.jobs import Jobs
+from simulator.rest.server import RestServer
+from simulator.settings import Settings
+from simulator.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+SHUTDOWN_SECONDS = 0.5
+STEPS = ("database", "bootstrap", "first connects")
+BeforeConnecting = Callable[["ManagementNode"], Awaitable[None]]
+
+
+class StartError(Exception):
+    """The node cannot start; the text is one line for people, and says what to do."""
+
+
+class ManagementNode:
+    """A management node over one database. `resolve` tells where a hostname is reached; without it, DNS does."""
+
+    events: Events
+    records: Records
+    status: StatusBook
+    lifecycle: Lifecycle
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or RealClock()
+        self.events = Events(self.clock)
+        self._prober = Prober(
+            self.clock,
+            resolve=resolve,
+            warm=settings.probe_connection == "warm",
+            identity_file=settings.identity_file,
+            read_only_hosts=settings.read_only_hosts,
+        )
+        self._waiting_for = list(STEPS)
+        self._runner: web.AppRunner | None = None
+        self._rest: RestServer[Services] | None = None
+        self._stops: list[Callable[[], Awaitable[None]]] = [self._prober.close]
+        self._tasks = Tasks()
+        self.url = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is migrated and bootstrapped, and has tried to connect every storage once."""
+        return not self._waiting_for
+
+    async def start(
+        self, bootstrap: Bootstrap | None = None, *, before_connecting: BeforeConnecting | None = None
+    ) -> None:
+        """Listen, migrate, load the bootstrap, connect every storage once; then it is ready.
+
+        Raises StartError, DatabaseError, BootstrapError; what had been begun is stopped again.
+        """
+        try:
+            await self._listen()
+            records = bootstrap or await self._read_bootstrap()
+            await self._open_database()
+            await self._load(records)
+            if before_connecting is not None:
+                await before_connecting(self)
+            await self.lifecycle.start()
+            await self.lifecycle.reconnect_all()
+            self._done("first connects")
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening, cancel what runs, close every connection; may be called again."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        while self._stops:
+            await self._stops.pop()()
+
+    def _done(self, step: str) -> None:
+        self._waiting_for.remove(step)
+
+    async def _listen(self) -> None:
+        application = web.Application()
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        host, port = self.settings.host, self.settings.port
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise StartError(_cannot_listen(host, port, error)) from None
+        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+
+    async def _read_bootstrap(self) -> Bootstrap:
+        if self.settings.bootstrap is None:
+            return Bootstrap()
+        return await asyncio.to_thread(read_bootstrap, self.settings.bootstrap)
+
+    async def _open_database(self) -> None:
+        location = self.settings.database
+        database = await Database.open(location, prepare=prepare)
+        self._stops.append(database.close)
+        self._database = database
+        self._vault = await asyncio.to_thread(Vault.beside, location)
+        self._build(database, self._vault)
+        self._done("database")
+
+    def _build(self, database: Database, vault: Vault) -> None:
+        clock, prober = self.clock, self._prober
+        self.configuration = GlobalConfiguration(database, OPTIONS)
+        self.records = Records(database, vault, clock)
+        self.status = StatusBook(database, self.records, self.events, clock)
+        connector = Connector(self.records, self.status, prober)
+        self._tracker = Tracker(
+            self.records, self.status, connector, prober, self.configuration, clock, self.settings.seed
+        )
+        self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober)
+        self._sessions = Sessions(database, clock)
+        self._jobs = Jobs(database, clock)
+        self._services = Services(
+            clock,
+            database,
+            QueryEngine(database, write_moment=write_stored_date),
+            self._sessions,
+            self.lifecycle,
+            Zones(database, clock),
+            self.configuration,
+        )
+
+    async def _load(self, records: Bootstrap) -> None:
+        await self.configuration.load()
+        if self.settings.ping_interval is not None:
+            interval = str(self.settings.ping_interval)
+            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
+        await Bootstrapper(self._database, self._vault, self.configuration, self.clock).load(records)
+        await self._sessions.load()
+        await self._jobs.open()
+        # What is stopped first stands last: jobs and pings end before the prober and the database do.
+        self._stops += [self._tracker.stop, self._jobs.close]
+        handlers = all_handlers()
+        dispatcher = Dispatcher(handlers, self._services, self._sessions, self._services.missing, translate)
+        self._rest = RestServer(handlers, dispatcher, self._jobs)
+        self._done("bootstrap")
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self._rest is None:
+            return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
+        return await self._rest.answer(request)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return _json(200, {"alive": True})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
+
+
+def _json(status: int, body: object) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use; choose another with --port, or let --port 0 pick a free one"
+    if error.errno == errno.EACCES:
+        return f"port {port} on {host} may not be opened by this user; choose one above 1023 with --port"
+    return f"cannot listen on {host}:{port}: {error.strerror or error}"
