@@ -1,0 +1,154 @@
+"""A small ZStack client for tests: it logs in, calls, and follows jobs to their end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from simulator.clock import Clock, RealClock
+
+Json = dict[str, Any]
+POLL_SECONDS = 0.02
+PREFIX = "/zstack/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as it came: status, headers, text, and the text's JSON (`{}` if it is none)."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Json:
+        """The JSON object in the answer."""
+        try:
+            body: Json = json.loads(self.text)
+        except ValueError:
+            return {}
+        return body
+
+
+class CallFailed(Exception):
+    """A call that was answered with an error; `error` is ZStack's error object, empty for a plain text."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"HTTP {answer.status}: {answer.text}")
+        self.status = answer.status
+        self.error: Json = answer.body.get("error", {})
+
+    @property
+    def code(self) -> str:
+        """The error's code, such as `SYS.1006`."""
+        return str(self.error.get("code", ""))
+
+
+class Client:
+    """Talks to the management node at `url`. Every wait is bounded by `timeout` seconds."""
+
+    def __init__(self, url: str, *, timeout: float = 20.0, clock: Clock | None = None) -> None:
+        self.url = url
+        self.session_uuid: str | None = None
+        self._clock = clock or RealClock()
+        self._timeout = timeout
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the session stays as it is."""
+        await self._http.close()
+
+    async def log_in(self, account: str = "admin", password: str = "password") -> str:  # noqa: S107 - ZStack's own
+        """Log in; answers the session's uuid, which later calls carry. Raises CallFailed."""
+        body = {"logInByAccount": {"accountName": account, "password": hashlib.sha512(password.encode()).hexdigest()}}
+        inventory = (await self.call("PUT", "/accounts/login", body))["inventory"]
+        self.session_uuid = str(inventory["uuid"])
+        return self.session_uuid
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Answer:
+        """One HTTP request below `/zstack/v1` (a path that begins with `http` goes anywhere), answered as it came."""
+        url = path if path.startswith("http") else f"{self.url}{PREFIX}{path}"
+        all_headers = {"Authorization": f"OAuth {self.session_uuid}"} if self.session_uuid else {}
+        if body is not None:
+            data = json.dumps(body).encode()
+            all_headers["Content-Type"] = "application/json; charset=utf-8"
+        all_headers.update(headers or {})
+        async with self._http.request(method, url, params=query, data=data, headers=all_headers) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def call(self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()) -> Json:
+        """Call an API, following its job to the end; answers the result. Raises CallFailed, TimeoutError."""
+        answer = await self.request(method, path, body, query=query)
+        if answer.status == 202:
+            answer = await self.follow(str(answer.body["location"]))
+        if answer.status != 200:
+            raise CallFailed(answer)
+        return answer.body
+
+    async def follow(self, location: str) -> Answer:
+        """The final answer of a job. Raises TimeoutError."""
+        return await self._clock.wait_for(self._poll(location), self._timeout)
+
+    async def _poll(self, location: str) -> Answer:
+        while True:
+            answer = await self.request("GET", location)
+            if answer.status != 202:
+                return answer
+            await self._clock.sleep(POLL_SECONDS)
+
+    async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
+        """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""
+        query = [*(("q", condition) for condition in conditions), *parameters.items()]
+        inventories: list[Json] = (await self.call("GET", path, query=query))["inventories"]
+        return inventories
+
+    async def add_image_store(self, hostname: str, **values: object) -> Json:
+        """Add an ImageStore (user root, password `password`, url /Cloud_bs unless told otherwise); its inventory."""
+        defaults = {"name": hostname, "username": "root", "password": "password", "url": "/Cloud_bs"}
+        body = {"params": defaults | {"hostname": hostname} | values}
+        inventory: Json = (await self.call("POST", "/backup-storage/image-store", body))["inventory"]
+        return inventory
+
+    async def wait_for_status(self, name: str, status: str, *, within: float = 5.0) -> Json:
+        """The inventory of the ImageStore of that name, as soon as it has that status.
+
+        Raises TimeoutError after `within` seconds, telling what the status is then.
+        """
+        seen = "not there"
+
+        async def until() -> Json:
+            nonlocal seen
+            while True:
+                found = await self.query("/backup-storage/image-store", f"name={name}")
+                seen = found[0]["status"] if found else "not there"
+                if seen == status:
+                    return found[0]
+                await self._clock.sleep(POLL_SECONDS)
+
+        try:
+            return await self._clock.wait_for(until(), within)
+        except TimeoutError:
+            raise TimeoutError(f"{name} is {seen}, and was not {status} within {within:g} s") from None

@@ -1,0 +1,210 @@
+"""The APIs of backup storages of any type, and of zones (domain 1.5, 2.2, 2.4, 4)."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.testing import CallFailed, Client
+
+STORAGES = "/backup-storage"
+UNKNOWN = "0123456789ab4def8123456789abcdef"
+
+
+async def one(client: Client, name: str = "imagestore-1") -> dict[str, object]:
+    [storage] = await client.query(STORAGES, f"name={name}")
+    return storage
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "after"),
+    [
+        ([], "disable", "Disabled"),
+        (["disable"], "disable", "Disabled"),
+        (["disable"], "enable", "Enabled"),
+        ([], "enable", "Enabled"),
+    ],
+)
+async def test_every_change_of_state_is_legal(
+    imagestore_client: Client, before: list[str], event: str, after: str
+) -> None:
+    path = f"{STORAGES}/{(await one(imagestore_client))['uuid']}/actions"
+    for earlier in before:
+        await imagestore_client.call("PUT", path, {"changeBackupStorageState": {"stateEvent": earlier}})
+    answer = await imagestore_client.call("PUT", path, {"changeBackupStorageState": {"stateEvent": event}})
+    assert (answer["inventory"]["state"], answer["inventory"]["status"]) == (after, "Connected")
+
+
+async def test_an_unknown_state_event_is_an_invalid_argument(imagestore_client: Client) -> None:
+    path = f"{STORAGES}/{(await one(imagestore_client))['uuid']}/actions"
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", path, {"changeBackupStorageState": {"stateEvent": "Disabled"}})
+    assert caught.value.code == "SYS.1007"
+    assert "are [enable, disable], but Disabled found" in caught.value.error["details"]
+
+
+async def test_a_reconnect_answers_the_connected_storage(imagestore_client: Client) -> None:
+    path = f"{STORAGES}/{(await one(imagestore_client))['uuid']}/actions"
+    answer = await imagestore_client.call("PUT", path, {"reconnectBackupStorage": {}})
+    assert (answer["inventory"]["status"], answer["inventory"]["hostname"]) == ("Connected", "imagestore-1")
+
+
+async def test_a_null_in_an_update_leaves_the_field_alone(imagestore_client: Client) -> None:
+    path = f"{STORAGES}/{(await one(imagestore_client))['uuid']}/actions"
+    await imagestore_client.call("PUT", path, {"updateBackupStorage": {"description": "kept"}})
+    answer = await imagestore_client.call("PUT", path, {"updateBackupStorage": {"description": None, "name": "x"}})
+    assert (answer["inventory"]["name"], answer["inventory"]["description"]) == ("x", "kept")
+
+
+@pytest.mark.parametrize("mode", ["", "Permissive", "Enforcing"])
+async def test_a_deleted_storage_is_gone_and_its_hostname_free(imagestore_client: Client, mode: str) -> None:
+    storage = await one(imagestore_client)
+    query = [("deleteMode", mode)]
+    assert await imagestore_client.call("DELETE", f"{STORAGES}/{storage['uuid']}", query=query) == {}
+    assert await imagestore_client.query(f"{STORAGES}/{storage['uuid']}") == []
+    assert (await imagestore_client.add_image_store("imagestore-1"))["status"] == "Connected"
+
+
+async def test_deleting_a_storage_that_is_not_there_succeeds(imagestore_client: Client) -> None:
+    assert await imagestore_client.call("DELETE", f"{STORAGES}/{UNKNOWN}") == {}
+
+
+async def test_an_unknown_delete_mode_is_an_internal_error(imagestore_client: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("DELETE", f"{STORAGES}/{UNKNOWN}", query=[("deleteMode", "permissive")])
+    enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
+    assert caught.value.error["details"] == f"No enum constant {enum}.permissive"
+
+
+async def test_a_query_by_uuid_answers_a_list_that_may_be_empty(imagestore_client: Client) -> None:
+    storage = await one(imagestore_client)
+    for path in (STORAGES, f"{STORAGES}/image-store"):
+        assert [found["uuid"] for found in await imagestore_client.query(f"{path}/{storage['uuid']}")] == [
+            storage["uuid"]
+        ]
+        nothing = await imagestore_client.request("GET", f"{path}/{UNKNOWN}?limit=abc")
+        assert (nothing.status, nothing.body) == (200, {"inventories": [], "schema": {}})
+
+
+async def test_a_query_s_schema_names_each_row_s_own_class(imagestore_client: Client) -> None:
+    answer = await imagestore_client.request("GET", f"{STORAGES}?limit=1&replyWithCount=true")
+    own = "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory"
+    assert answer.body["schema"] == {"inventories[0]": own}
+    assert answer.body["total"] == 3
+
+
+async def test_a_count_answers_no_inventories(imagestore_client: Client) -> None:
+    answer = await imagestore_client.request("GET", f"{STORAGES}?count=true")
+    assert answer.body == {"total": 3, "schema": {}}
+
+
+async def test_conditions_sort_and_fields_go_together(imagestore_client: Client) -> None:
+    found = await imagestore_client.query(
+        f"{STORAGES}/image-store",
+        "name~=imagestore-%",
+        "status=Connected",
+        "totalCapacity>0",
+        sort="-name",
+        fields="name,sshPort",
+        limit="2",
+    )
+    assert found == [{"name": "imagestore-3", "sshPort": 22}, {"name": "imagestore-2", "sshPort": 22}]
+
+
+async def test_an_unknown_field_is_an_internal_error_that_names_it(imagestore_client: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.query(STORAGES, "foo=1")
+    assert (caught.value.status, caught.value.code) == (503, "SYS.1000")
+    assert caught.value.error["details"].endswith("BackupStorageInventory] not having field[foo]")
+
+
+async def test_a_password_can_be_neither_asked_for_nor_queried(imagestore_client: Client) -> None:
+    for parameters in ({"fields": "password"}, {"sort": "password"}):
+        with pytest.raises(CallFailed):
+            await imagestore_client.query(f"{STORAGES}/image-store", **parameters)
+    with pytest.raises(CallFailed, match="password"):
+        await imagestore_client.query(f"{STORAGES}/image-store", "password~=%")
+
+
+async def test_zones_are_made_queried_and_deleted(imagestore_client: Client) -> None:
+    body = {"params": {"name": "East (1)", "description": "first", "isDefault": True}}
+    zone = (await imagestore_client.call("POST", "/zones", body))["inventory"]
+    assert (zone["state"], zone["type"], zone["isDefault"]) == ("Enabled", "zstack", True)
+    defaults = await imagestore_client.query("/zones", "isDefault=true")
+    assert [one["uuid"] for one in defaults] == [zone["uuid"]]
+    assert await imagestore_client.call("DELETE", f"/zones/{zone['uuid']}") == {}
+    assert await imagestore_client.query(f"/zones/{zone['uuid']}") == []
+
+
+@pytest.mark.parametrize("name", [" leading", "no/slash", "semi;colon", None, "x" * 256])
+async def test_a_zone_s_name_follows_its_rule(imagestore_client: Client, name: str | None) -> None:
+    if name == " leading":
+        # It is trimmed before the rule is looked at.
+        assert (await imagestore_client.call("POST", "/zones", {"params": {"name": name}}))["inventory"]["name"]
+        return
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("POST", "/zones", {"params": {"name": name}})
+    assert caught.value.code == "SYS.1007"
+
+
+async def test_deleting_a_zone_that_is_not_there_succeeds_if_its_uuid_could_be_one(imagestore_client: Client) -> None:
+    assert await imagestore_client.call("DELETE", f"/zones/{UNKNOWN}") == {}
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("DELETE", "/zones/nosuch")
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1003", "invalid value[nosuch] of field [uuid]")
+
+
+async def test_a_storage_is_attached_once_to_each_of_many_zones_in_order(imagestore_client: Client) -> None:
+    storage = await one(imagestore_client)
+    zones = [
+        (await imagestore_client.call("POST", "/zones", {"params": {"name": name}}))["inventory"]["uuid"]
+        for name in ("a", "b")
+    ]
+    for zone in zones:
+        await imagestore_client.call("POST", f"/zones/{zone}/backup-storage/{storage['uuid']}", {})
+    attached = (await one(imagestore_client))["attachedZoneUuids"]
+    assert isinstance(attached, list)
+    assert attached[1:] == zones
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("POST", f"/zones/{zones[0]}/backup-storage/{storage['uuid']}", {})
+    assert caught.value.code == "SYS.1006"
+    assert f"has been attached to zone[uuid:{zones[0]}]" in caught.value.error["details"]
+
+
+async def test_a_storage_is_detached_and_stays_connected(imagestore_client: Client) -> None:
+    storage = await one(imagestore_client)
+    assert isinstance(storage["attachedZoneUuids"], list)
+    path = f"/zones/{storage['attachedZoneUuids'][0]}/backup-storage/{storage['uuid']}"
+    answer = await imagestore_client.call("DELETE", path)
+    assert (answer["inventory"]["attachedZoneUuids"], answer["inventory"]["status"]) == ([], "Connected")
+    with pytest.raises(CallFailed, match="has not been attached"):
+        await imagestore_client.call("DELETE", path)
+
+
+async def test_a_storage_survives_its_zone(imagestore_client: Client) -> None:
+    storage = await one(imagestore_client)
+    assert isinstance(storage["attachedZoneUuids"], list)
+    await imagestore_client.call("DELETE", f"/zones/{storage['attachedZoneUuids'][0]}")
+    assert (await one(imagestore_client))["attachedZoneUuids"] == []
+
+
+async def test_the_ping_interval_can_be_changed(imagestore_client: Client) -> None:
+    path = "/global-configurations/backupStorage/ping.interval/actions"
+    answer = await imagestore_client.call("PUT", path, {"updateGlobalConfig": {"value": "7"}})
+    assert answer["inventory"]["value"] == "7"
+    assert answer["inventory"]["defaultValue"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "details"),
+    [
+        ("ping.interval", "0", "ping.interval should not less than 1, but got 0"),
+        ("ping.interval", "soon", "ping.interval should be a whole number, but got soon"),
+        ("nosuch", "1", "no global configuration[category:backupStorage, name:nosuch] found"),
+    ],
+)
+async def test_a_bad_option_is_an_invalid_argument(
+    imagestore_client: Client, name: str, value: str, details: str
+) -> None:
+    path = f"/global-configurations/backupStorage/{name}/actions"
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", path, {"updateGlobalConfig": {"value": value}})
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)

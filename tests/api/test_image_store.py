@@ -1,0 +1,191 @@
+"""The ImageStore APIs, as a client sees them (domain 2.1, 3.1, 3.2, 3.4; the seed document's query)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from simulator.hosts import Credentials, HostNetwork, SimulatedHost
+from simulator.lab import Lab
+from simulator.rest.validation import VALIDATOR
+from simulator.testing import CallFailed, Client
+
+STORAGES = "/backup-storage/image-store"
+SEED_FIELDS = [
+    "hostname",
+    "username",
+    "sshPort",
+    "uuid",
+    "name",
+    "url",
+    "description",
+    "totalCapacity",
+    "availableCapacity",
+    "type",
+    "state",
+    "status",
+    "createDate",
+    "lastOpDate",
+    "attachedZoneUuids",
+]
+
+
+async def test_the_seed_s_own_request_answers_three_connected_storages(imagestore_client: Client) -> None:
+    answer = await imagestore_client.request("GET", STORAGES)
+    assert list(answer.body) == ["inventories", "schema"]
+    assert {storage["name"] for storage in answer.body["inventories"]} == {f"imagestore-{n}" for n in (1, 2, 3)}
+    for storage in answer.body["inventories"]:
+        assert storage["status"] == "Connected"
+        assert storage.keys() | {"description"} == set(SEED_FIELDS)
+        assert storage["totalCapacity"] > storage["availableCapacity"] > 0
+
+
+async def test_an_inventory_has_the_seed_s_fifteen_fields_in_its_order(imagestore_client: Client) -> None:
+    await imagestore_client.add_image_store("h-1", description="My ImageStore Backup Storage.")
+    [storage] = await imagestore_client.query(STORAGES, "name=h-1")
+    assert list(storage) == SEED_FIELDS
+    assert (storage["sshPort"], storage["state"], storage["type"]) == (22, "Enabled", "ImageStoreBackupStorage")
+    assert all(isinstance(storage[name], int) for name in ("sshPort", "totalCapacity", "availableCapacity"))
+
+
+async def test_capacity_is_what_the_host_s_disk_has(imagestore_client: Client, imagestore_hosts: HostNetwork) -> None:
+    for storage in await imagestore_client.query(STORAGES):
+        disk = imagestore_hosts[storage["hostname"]].disk
+        assert (storage["totalCapacity"], storage["availableCapacity"]) == (disk.size, disk.available)
+
+
+async def test_any_host_name_gets_a_host_of_its_own_on_the_spot(imagestore_client: Client) -> None:
+    added = await imagestore_client.add_image_store("172.24.189.211", username="zstack", password="whatever")
+    assert (added["status"], added["hostname"]) == ("Connected", "172.24.189.211")
+    assert "password" not in added
+
+
+async def test_adding_makes_the_folders_that_an_image_store_keeps(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    await imagestore_client.add_image_store("h-1", url="/zs/store")
+    assert {"registry", "export"} <= set(imagestore_hosts["h-1"].disk.listdir("/zs/store"))
+
+
+async def test_a_chosen_uuid_is_kept_and_serves_once(imagestore_client: Client) -> None:
+    chosen = "0123456789ab4def8123456789abcdef"
+    assert (await imagestore_client.add_image_store("h-1", resourceUuid=chosen))["uuid"] == chosen
+    with pytest.raises(CallFailed, match="there is a resource"):
+        await imagestore_client.add_image_store("h-2", resourceUuid=chosen)
+    assert len(await imagestore_client.query(STORAGES, "name~=h-%")) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "details"),
+    [
+        ({"sshPort": 70000}, "SYS.1007", "field[sshPort] must be in range of [1, 65535]"),
+        ({"hostname": "lab_1"}, "SYS.1007", "hostname[lab_1] is neither an IPv4 address nor a valid hostname"),
+        ({"hostname": "::1"}, "SYS.1007", "hostname[::1] is neither an IPv4 address nor a valid hostname"),
+        ({"hostname": ""}, "SYS.1007", "field[hostname] cannot be an empty string"),
+        ({"url": "zs/store"}, "SYS.1007", "absolute file path required: zs/store"),
+        ({"url": "/proc/zs"}, "SYS.1007", "the url contains an invalid folder[/dev or /proc or /sys]"),
+        ({"url": "/development"}, "SYS.1007", "the url contains an invalid folder[/dev or /proc or /sys]"),
+        (
+            {"hostname": "imagestore-1"},
+            "SYS.1006",
+            "duplicate backup storage. There has been an image store backup storage[hostname:imagestore-1]",
+        ),
+        (
+            {"hostname": "imagestore-1", "url": "relative"},
+            "SYS.1006",
+            "duplicate backup storage. There has been an image store backup storage[hostname:imagestore-1]",
+        ),
+        ({"resourceUuid": "xyz"}, "SYS.1007", "resourceUuid[xyz] is not a valid uuid."),
+        (
+            {"username": None},
+            "SYS.1007",
+            f"field[username] of message[{VALIDATOR}] is mandatory, can not be null",
+        ),
+    ],
+)
+async def test_an_add_that_breaks_a_rule_fails_through_its_job(
+    imagestore_client: Client, values: dict[str, object], code: str, details: str
+) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.add_image_store(str(values.pop("hostname", "h-1")), **values)
+    assert (caught.value.status, caught.value.code) == (503, code)
+    assert str(caught.value.error["details"]).startswith(details)
+    assert len(await imagestore_client.query(STORAGES)) == 3
+
+
+async def test_a_port_of_zero_is_the_default_port(imagestore_client: Client) -> None:
+    assert (await imagestore_client.add_image_store("h-1", sshPort=0))["sshPort"] == 22
+
+
+async def test_a_wrong_password_fails_the_job_with_its_reason_and_no_row_stays(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    await imagestore_hosts.add(SimulatedHost("locked-1", credentials=Credentials("root", "secret-of-the-host")))
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.add_image_store("locked-1", password="my-wrong-guess")
+    error = caught.value.error
+    assert (error["code"], error["cause"]["code"]) == ("SYS.1002", "BS.1500")
+    assert error["details"] == error["cause"]["details"]
+    assert error["cause"]["opaque"] == {"reason": "auth_failed"}
+    assert "my-wrong-guess" not in str(error)
+    assert await imagestore_client.query(STORAGES, "name=locked-1") == []
+    added = await imagestore_client.add_image_store("locked-1", password="secret-of-the-host")
+    assert added["status"] == "Connected"
+
+
+async def test_a_storage_that_is_being_added_shows_as_connecting_without_capacity(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    seen = []
+    with imagestore_lab.node.events.listening():
+        add = asyncio.ensure_future(imagestore_client.add_image_store("h-1"))
+        while not add.done():
+            seen += [
+                (one["status"], one["totalCapacity"])
+                for one in await imagestore_client.query(STORAGES, "name=h-1")
+                if one["status"] == "Connecting"
+            ]
+        await add
+    assert set(seen) <= {("Connecting", 0)}
+
+
+async def test_an_update_changes_the_record_and_nothing_else(imagestore_client: Client) -> None:
+    [before] = await imagestore_client.query(STORAGES, "name=imagestore-1")
+    body = {"updateImageStoreBackupStorage": {"name": "gold", "description": None, "sshPort": "2222", "url": "/other"}}
+    after = (await imagestore_client.call("PUT", f"{STORAGES}/{before['uuid']}/actions", body))["inventory"]
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed - {"lastOpDate"} == {"name", "sshPort"}
+
+
+async def test_an_update_to_a_hostname_that_is_taken_is_an_internal_error(imagestore_client: Client) -> None:
+    [storage] = await imagestore_client.query(STORAGES, "name=imagestore-1")
+    body = {"updateImageStoreBackupStorage": {"name": "gold", "hostname": "imagestore-2"}}
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", f"{STORAGES}/{storage['uuid']}/actions", body)
+    assert caught.value.code == "SYS.1000"
+    assert caught.value.error["details"] == "Duplicate entry 'imagestore-2' for key 'hostname'"
+    assert await imagestore_client.query(STORAGES, "name=gold") == []
+
+
+async def test_new_credentials_show_at_the_next_connect(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    await imagestore_hosts.add(SimulatedHost("locked-1", credentials=Credentials("root", "password")))
+    storage = await imagestore_client.add_image_store("locked-1")
+    actions = f"{STORAGES}/{storage['uuid']}/actions"
+    await imagestore_client.call("PUT", actions, {"updateImageStoreBackupStorage": {"password": "wrong"}})
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", actions, {"reconnectImageStoreBackupStorage": {}})
+    assert (caught.value.code, caught.value.error["opaque"]) == ("BS.1500", {"reason": "auth_failed"})
+    await imagestore_client.call("PUT", actions, {"updateImageStoreBackupStorage": {"password": "password"}})
+    again = await imagestore_client.call("PUT", actions, {"reconnectImageStoreBackupStorage": {}})
+    assert again["inventory"]["status"] == "Connected"
+
+
+@pytest.mark.parametrize("action", ["updateImageStoreBackupStorage", "reconnectImageStoreBackupStorage"])
+async def test_an_action_on_a_storage_that_is_not_there_is_not_found(imagestore_client: Client, action: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", f"{STORAGES}/nosuch/actions", {action: {}})
+    assert caught.value.code == "SYS.1003"
+    expected = "invalid field[uuid], resource[uuid:nosuch, type:ImageStoreBackupStorageVO] not found"
+    assert caught.value.error["details"] == expected

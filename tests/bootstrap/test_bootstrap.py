@@ -1,0 +1,175 @@
+"""The bootstrap file: what it makes, and what is said of a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from simulator.bootstrap import Bootstrap, BootstrapError, read_bootstrap
+from simulator.node import ManagementNode
+from simulator.settings import Settings
+from simulator.testing import Client
+
+GOOD = """\
+zones:
+  - {uuid: a1000000000000000000000000000001, name: Zone1, state: Enabled, isDefault: true}
+backupStorages:
+  - {uuid: b1000000000000000000000000000001, name: imagestore-1, description: first, type: ImageStoreBackupStorage,
+     hostname: 10.0.0.1, username: root, password: 007, sshPort: 22, url: /zs/1, totalCapacity: 1000,
+     availableCapacity: 100, state: Enabled, status: Connected, createDate: 2017-11-14 22:20:57,
+     attachedZoneUuids: [a1000000000000000000000000000001], systemTags: [remote], userTags: [gold], tracked: false}
+  - {uuid: 10000000000000000000000000000001, name: imagestore-2, hostname: 10.0.0.2, url: /zs/2, status: Disconnected,
+     tracked: false}
+images:
+  - {uuid: c1000000000000000000000000000001, name: img1, state: Enabled,
+     backupStorageRefs: [{backupStorageUuid: b1000000000000000000000000000001, status: Ready, installPath: "zstore://img1/1"}]}
+accounts:   [{name: test, password: password}]
+accessKeys: [{accessKeyId: vvSZpmj4cnB53qUDmm6E, accessKeySecret: example-secret, account: admin}]
+globalConfig: {backupStorage: {ping.interval: 5}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "bootstrap.yaml"
+
+
+async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path, tmp_path: Path) -> None:
+    file.write_text(GOOD)
+    settings = Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=file)
+    for _ in range(2):
+        node = ManagementNode(settings)
+        await node.start()
+        async with Client(node.url) as client:
+            await client.log_in("test", "password")
+            storages = await client.query("/backup-storage/image-store")
+        await node.stop()
+        assert [storage["name"] for storage in storages] == ["imagestore-2", "imagestore-1"]
+        assert storages[0]["status"] == "Disconnected"
+        assert storages[1] == {
+            "hostname": "10.0.0.1",
+            "username": "root",
+            "sshPort": 22,
+            "uuid": "b1000000000000000000000000000001",
+            "name": "imagestore-1",
+            "url": "/zs/1",
+            "description": "first",
+            "totalCapacity": 1000,
+            "availableCapacity": 100,
+            "type": "ImageStoreBackupStorage",
+            "state": "Enabled",
+            "status": "Connected",
+            "createDate": "Nov 14, 2017 10:20:57 PM",
+            "lastOpDate": "Nov 14, 2017 10:20:57 PM",
+            "attachedZoneUuids": ["a1000000000000000000000000000001"],
+        }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("zones:", "zonse:", "line 1: zonse: Extra inputs are not permitted"),
+        ("name: Zone1", "nmae: Zone1", "line 2: zones.0.name: Field required"),
+        ("isDefault: true", "isDefault: maybe", "line 2: zones.0.isDefault: Input should be a valid boolean"),
+        (
+            "sshPort: 22",
+            "sshPort: 70000",
+            "line 5: backupStorages.0.sshPort: Input should be less than or equal to 65535",
+        ),
+        ("hostname: 10.0.0.1", "hostname: lab_1", "line 5: backupStorages.0.hostname: hostname[lab_1] is neither"),
+        ("hostname: 10.0.0.2", "hostname: 10.0.0.1", "line 8: backupStorages.1.hostname: 10.0.0.1 stands there twice"),
+        ("url: /zs/2", "url: zs/2", "line 8: backupStorages.1.url: absolute file path required: zs/2"),
+        ("availableCapacity: 100", "availableCapacity: 1001", "availableCapacity: is more than totalCapacity"),
+        ("2017-11-14 22:20:57", "yesterday", "line 6: backupStorages.0.createDate: Input should be a valid datetime"),
+        (
+            "attachedZoneUuids: [a1",
+            "attachedZoneUuids: [a2",
+            "line 7: backupStorages.0.attachedZoneUuids.0: no zone has the uuid a2000000000000000000000000000001",
+        ),
+        (
+            "backupStorageUuid: b1",
+            "backupStorageUuid: b2",
+            "line 12: images.0.backupStorageRefs.0.backupStorageUuid: no backup storage has the uuid",
+        ),
+        ("images:", "images: [", "line 12, column 3: not valid YAML: "),
+    ],
+)
+def test_a_bad_file_is_told_with_line_and_field(file: Path, old: str, new: str, complaint: str) -> None:
+    assert old in GOOD
+    file.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(BootstrapError) as caught:
+        read_bootstrap(file)
+    assert str(caught.value).startswith(f"{file}, line ")
+    assert complaint in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+    with pytest.raises(BootstrapError, match="cannot be read: No such file or directory"):
+        read_bootstrap(file)
+
+
+def test_a_file_that_is_not_text_is_told(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BootstrapError, match="is not UTF-8 text"):
+        read_bootstrap(file)
+
+
+def test_an_empty_file_holds_no_records(file: Path) -> None:
+    file.write_text("")
+    assert read_bootstrap(file) == Bootstrap()
+
+
+@pytest.mark.parametrize(
+    ("records", "complaint"),
+    [
+        ("globalConfig: {backupStorage: {ping.intervall: 5}}", "ping.intervall"),
+        ("globalConfig: {backupStorage: {ping.interval: 0}}", "ping.interval should not less than 1, but got 0"),
+        ("accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]", "no account has the name nobody"),
+    ],
+)
+async def test_a_file_that_is_refused_late_changes_nothing(
+    file: Path, tmp_path: Path, records: str, complaint: str
+) -> None:
+    settings = Settings(port=0, database=str(tmp_path / "node.db"))
+    file.write_text(f"zones: [{{name: Zone1}}]\n{records}\n")
+    with pytest.raises(BootstrapError, match=complaint):
+        await ManagementNode(settings.model_copy(update={"bootstrap": file})).start()
+    node = ManagementNode(settings)
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        assert await client.query("/zones") == []
+    await node.stop()
+
+
+def test_no_secret_shows_in_a_record_s_repr(file: Path) -> None:
+    file.write_text(GOOD)
+    text = repr(read_bootstrap(file))
+    assert "007" not in text
+    assert "example-secret" not in text
+
+
+def test_a_value_can_come_from_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOLD_PASSWORD", 'a: "${b}" #')
+    file.write_text("backupStorages:\n  - {name: gold, hostname: h, url: /zs, password: !env GOLD_PASSWORD}\n")
+    [storage] = read_bootstrap(file).backupStorages
+    assert storage.password == 'a: "${b}" #'
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("!env NO_SUCH", "line 2, column 12: no variable NO_SUCH is set, which !env asks for"),
+        ("!env", "line 2, column 12: !env needs the name of a variable"),
+        ("!env [A]", "line 2, column 12: !env needs the name of a variable"),
+        ("!other A", "line 2, column 12: not valid YAML: could not determine a constructor for the tag '!other'"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_told_with_its_place(
+    file: Path, monkeypatch: pytest.MonkeyPatch, value: str, complaint: str
+) -> None:
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    file.write_text(f"zones:\n  - {{name: {value}}}\n")
+    with pytest.raises(BootstrapError) as caught:
+        read_bootstrap(file)
+    assert str(caught.value) == f"{file}, {complaint}"

@@ -1,0 +1,80 @@
+"""The commands as processes of their own, for tests that look at them from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "simulator")
+WAIT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+async def run(*arguments: str, cwd: Path | None = None, **environment: str) -> Finished:
+    """Run a command to its end."""
+    process = await _start(arguments, cwd, environment)
+    output, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
+    assert process.returncode is not None
+    return Finished(process.returncode, output.decode(), errors.decode())
+
+
+class Running:
+    """A command that said that it is ready."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process = process
+        self.url = url
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal, wait for its end; answers its status."""
+        if self.process.returncode is None:
+            self.process.send_signal(how)
+        await asyncio.wait_for(self.process.communicate(), WAIT_SECONDS)
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+
+@asynccontextmanager
+async def running(*arguments: str, cwd: Path | None = None, **environment: str) -> AsyncIterator[Running]:
+    """A command from its `ready` line on; killed in the end if it still runs."""
+    process = await _start(arguments, cwd, environment)
+    assert process.stdout is not None
+    try:
+        line = (await asyncio.wait_for(process.stdout.readline(), WAIT_SECONDS)).decode()
+        if not line.startswith("ready "):
+            process.kill()
+            _, errors = await process.communicate()
+            raise AssertionError(f"it said {line!r} in place of ready: {errors.decode()}")
+        yield Running(process, line.split()[1])
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _start(
+    arguments: tuple[str, ...], cwd: Path | None, environment: dict[str, str]
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *arguments,
+        cwd=cwd,
+        env=os.environ | {"NO_COLOR": "1", "COLUMNS": "120"} | environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )

@@ -1,0 +1,144 @@
+"""The rules of parameters: their texts, and the order in which they are found broken (wire-protocol 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import pytest
+from simulator.api.image_store import APIAddImageStoreBackupStorageMsg
+from simulator.api.session import APILogInByAccountMsg
+from simulator.rest.errors import ApiError
+from simulator.rest.messages import CreateMessage
+from simulator.rest.parameters import Rule
+from simulator.rest.validation import VALIDATOR, NothingToDo, in_java_order, validate
+
+KNOWN = "b1000000000040008000000000000001"
+
+
+class APIProbeTheRulesMsg(CreateMessage, method="POST", path="/rules", package="org.example"):
+    """A message with a field for each rule."""
+
+    required: str
+    short: Annotated[str | None, Rule(max_length=3)] = None
+    long: Annotated[str | None, Rule(min_length=3)] = None
+    choice: Annotated[str | None, Rule(valid_values=("a", "b"))] = None
+    choices: Annotated[list[str] | None, Rule(valid_values=("a", "b"))] = None
+    pattern: Annotated[str | None, Rule(valid_regex="[a-z]+")] = None
+    filled: Annotated[list[str] | None, Rule(nonempty=True)] = None
+    texts: Annotated[list[str] | None, Rule(empty_string=False)] = None
+    nonempty: Annotated[str | None, Rule(empty_string=False)] = None
+    number: Annotated[int | None, Rule(number_range=(1, 9))] = None
+    port: Annotated[int | None, Rule(number_range=(1, 9), zero_is_unset=True)] = None
+    exact: Annotated[str | None, Rule(max_length=3, trim=False)] = None
+    thing: Annotated[str | None, Rule(resource="ThingVO")] = None
+    things: Annotated[list[str] | None, Rule(resource="ThingVO")] = None
+    gone: Annotated[str | None, Rule(resource="ThingVO", missing_is_done=True)] = None
+
+
+async def missing(resource: str, uuids: Sequence[str]) -> list[str]:
+    return [uuid for uuid in uuids if uuid != KNOWN]
+
+
+async def check(**values: object) -> dict[str, object]:
+    given: dict[str, object] = {"required": "x", **values}
+    await validate(APIProbeTheRulesMsg.api, given, missing)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "details"),
+    [
+        ({"required": None}, "SYS.1007", f"field[required] of message[{VALIDATOR}] is mandatory, can not be null"),
+        (
+            {"short": "four"},
+            "SYS.1007",
+            f"field[short] of message[{VALIDATOR}] exceeds max length of string. expected was <= 3, actual was 4",
+        ),
+        (
+            {"long": "ab"},
+            "SYS.1007",
+            f"field[long] of message[{VALIDATOR}] less than the min length of string. expected was >= 3, actual was 2",
+        ),
+        ({"choice": "A"}, "SYS.1007", f"valid value for field[choice] of message[{VALIDATOR}] are [a, b], but A found"),
+        (
+            {"choices": ["a", "c"]},
+            "SYS.1007",
+            f"valid value for field[choices] of message[{VALIDATOR}] are [a, b], but c found",
+        ),
+        (
+            {"pattern": "a1"},
+            "SYS.1007",
+            f"valid regex value for field[pattern] of message[{VALIDATOR}] are [a-z]+, but a1 found",
+        ),
+        ({"filled": []}, "SYS.1007", "field[filled] must be a nonempty list"),
+        ({"texts": ["a", None]}, "SYS.1007", "field[texts] cannot contain a NULL element"),
+        ({"texts": ["a", ""]}, "SYS.1007", "field[texts] cannot contain any empty string"),
+        ({"nonempty": "  "}, "SYS.1007", "field[nonempty] cannot be an empty string"),
+        ({"number": 0}, "SYS.1007", "field[number] must be in range of [1, 9]"),
+        ({"number": 10}, "SYS.1007", "field[number] must be in range of [1, 9]"),
+        ({"port": 10}, "SYS.1007", "field[port] must be in range of [1, 9]"),
+        ({"thing": "nosuch"}, "SYS.1003", "invalid field[thing], resource[uuid:nosuch, type:ThingVO] not found"),
+        (
+            {"things": [KNOWN, "a", "b"]},
+            "SYS.1003",
+            "invalid field[things], resource[uuids:[a, b], type:ThingVO] not found",
+        ),
+        ({"gone": "malformed"}, "SYS.1003", "invalid value[malformed] of field [gone]"),
+    ],
+)
+async def test_a_broken_rule_is_told_in_zstack_s_words(values: dict[str, object], code: str, details: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        await check(**values)
+    assert (caught.value.error.code, caught.value.error.details) == (code, details)
+
+
+@pytest.mark.parametrize("uuid", ["B1000000000040008000000000000001", "b1000000000000000000000000000001", "short"])
+async def test_a_resource_uuid_must_be_a_lower_case_uuid_of_a_known_version(uuid: str) -> None:
+    with pytest.raises(ApiError, match=rf"resourceUuid\[{uuid}\] is not a valid uuid"):
+        await check(resourceUuid=uuid)
+
+
+async def test_an_empty_resource_uuid_means_unset() -> None:
+    await check(resourceUuid="")
+
+
+async def test_a_port_of_zero_means_unset() -> None:
+    assert "port" not in await check(port=0)
+
+
+async def test_strings_are_trimmed_unless_a_field_says_otherwise() -> None:
+    values = await check(short="  ab\t", exact=" a ")
+    assert (values["short"], values["exact"]) == ("ab", " a ")
+
+
+async def test_an_empty_string_satisfies_required() -> None:
+    assert (await check(required=""))["required"] == ""
+
+
+async def test_a_missing_resource_whose_absence_is_the_aim_ends_the_call() -> None:
+    with pytest.raises(NothingToDo):
+        await check(gone="b2000000000040008000000000000002")
+
+
+async def test_a_resource_that_exists_passes() -> None:
+    await check(thing=KNOWN, things=[KNOWN], gone=KNOWN)
+
+
+def test_fields_are_visited_as_a_java_hash_map_orders_them() -> None:
+    names = [parameter.name for parameter in in_java_order(APILogInByAccountMsg.api.parameters)]
+    assert names == [
+        "password",
+        "verifyCode",
+        "accountName",
+        "accountType",
+        "clientInfo",
+        "systemTags",
+        "userTags",
+        "captchaUuid",
+    ]
+
+
+def test_an_action_s_name_follows_from_the_class() -> None:
+    assert APILogInByAccountMsg.api.action == "logInByAccount"
+    assert APIAddImageStoreBackupStorageMsg.api.body_key == "params"
