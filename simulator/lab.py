@@ -27,6 +27,18 @@ def host_names(count: int) -> list[str]:
     return [f"imagestore-{number}" for number in range(1, count + 1)]
 
 
+def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
+    """The record of a host that the lab begins with; its uuid begins with its number, so that lists are in order."""
+    return BackupStorageRecord(
+        uuid=f"{number:08x}{stable_uuid('backup-storage', name)[8:]}",
+        name=name,
+        description=f"ImageStore on the simulated host {name}",
+        hostname=name,
+        url=URL,
+        attachedZoneUuids=(zone,),
+    )
+
+
 class Lab:
     """A management node with a network of its own. With a database that is kept, its storages come back with it."""
 
@@ -84,8 +96,8 @@ class Lab:
         zone = ZoneRecord(uuid=stable_uuid("zone", ZONE_NAME), name=ZONE_NAME, isDefault=not given.zones)
         taken = {one.hostname for one in given.backupStorages}
         storages = [
-            BackupStorageRecord(name=name, hostname=name, url=URL, attachedZoneUuids=(str(zone.uuid),))
-            for name in host_names(self.settings.hosts)
+            _storage(number, name, str(zone.uuid))
+            for number, name in enumerate(host_names(self.settings.hosts), start=1)
             if name not in taken
         ]
         return given.model_copy(
