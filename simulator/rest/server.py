@@ -43,6 +43,7 @@ JOB_UUID_LENGTH = 32
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 BODY_LIMIT = 2 * 1024 * 1024
 """The bytes that the body of a request may have, as a servlet container limits them too."""
+CLOSING = (400, 413, 500, 503)
 PAGE = (
     '<!doctype html><html lang="en"><head><title>{title}</title></head>'
     "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"
@@ -79,17 +80,17 @@ class RestServer(Generic[S]):
         try:
             return await self._answer(request)
         except PlainError as error:
-            return web.Response(status=error.status, text=error.text, headers=_closing(error.status))
+            return _closing(web.Response(status=error.status, text=error.text))
         except ContainerError as error:
             return _page(error)
         except web.HTTPRequestEntityTooLarge:
             text = f"the body of a request may have {BODY_LIMIT} bytes, and this one has more"
-            return web.Response(status=413, text=text, headers={"Connection": "close"})
+            return _closing(web.Response(status=413, text=text))
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:
             logger.exception("%s %s went wrong", request.method, request.raw_path)
-            return web.Response(status=500, text=str(error), headers=_closing(500))
+            return _closing(web.Response(status=500, text=str(error)))
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         raw_path, _, raw_query = request.raw_path.partition("?")
@@ -196,22 +197,22 @@ def _timeout_seconds(request: web.BaseRequest, api: Api) -> int:
 
 
 def _json(status: int, body: bytes) -> web.Response:
-    return web.Response(status=status, body=body, headers=JSON | _closing(status))
+    return _closing(web.Response(status=status, body=body, headers=JSON))
 
 
 def _page(error: ContainerError) -> web.Response:
     """The page that a servlet container makes of an error; none where there is none, as for OPTIONS."""
-    headers = _closing(error.status) | ({"Allow": error.allow} if error.allow else {})
+    headers = {"Allow": error.allow} if error.allow else {}
     if error.status < 400:
         return web.Response(status=error.status, headers=headers)
     title = f"HTTP Status {error.status} - {HTTPStatus(error.status).phrase}"
-    text = f"<p><b>Message</b> {html.escape(error.text)}</p>"
-    page = (
-        f'<!doctype html><html lang="en"><head><title>{title}</title></head><body><h1>{title}</h1>{text}</body></html>'
-    )
-    return web.Response(status=error.status, text=page, content_type="text/html", charset="utf-8", headers=headers)
+    page = PAGE.format(title=title, text=html.escape(error.text))
+    response = web.Response(status=error.status, text=page, content_type="text/html", charset="utf-8", headers=headers)
+    return _closing(response)
 
 
-def _closing(status: int) -> dict[str, str]:
-    # Tomcat closes the connection after these (wire-protocol 1.6).
-    return {"Connection": "close"} if status in (400, 500, 503) else {}
+def _closing(response: web.Response) -> web.Response:
+    """The response, after which the connection is closed where Tomcat closes it (wire-protocol 1.6)."""
+    if response.status in CLOSING:
+        response.force_close()
+    return response
