@@ -125,7 +125,7 @@ class Door:
 
     async def call(self, method: str, target: str, body: object = None, **headers: str) -> Response:
         """The final answer to a call, whether a job stands between or not."""
-        answer = await self.send(method, target, body, **headers)
+        answer = await self.send(method, target, body, anonymous=False, **headers)
         return await self.follow(answer) if answer.status == 202 else answer
 
     async def make_zone(self, **parameters: object) -> Json:

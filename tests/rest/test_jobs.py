@@ -171,7 +171,7 @@ async def test_validation_only_breaks_a_synchronous_call(door: Door) -> None:
 async def test_a_bad_special_header(
     door: Door, method: str, target: str, body: object, headers: dict[str, str], status: int, text: str
 ) -> None:
-    answer = await door.send(method, target, body, **headers)
+    answer = await door.send(method, target, body, anonymous=False, **headers)
     assert (answer.status, answer.text) == (status, text)
 
 

@@ -176,6 +176,14 @@ async def test_an_absent_parameter_object_means_defaults(door: Door, raw: bytes)
     assert answer.error["details"].startswith("field[name] of message[")
 
 
+@pytest.mark.parametrize("raw", [b"", b"null", b"{}", b'{"params":{}}', b'{"params":null}'])
+async def test_an_attachment_takes_any_form_of_an_empty_body(door: Door, raw: bytes) -> None:
+    """1.3, clients 2.1"""
+    zone = (await door.make_zone())["uuid"]
+    attached = await door.call("POST", f"{ZONES}/{zone}/backup-storage/{STORAGE}", raw)
+    assert attached.json["inventory"]["attachedZoneUuids"][-1] == zone
+
+
 @pytest.mark.parametrize(
     ("method", "target", "status", "text"),
     [
@@ -284,7 +292,7 @@ class TestTheOrderOfChecks:
         assert answer.error["code"] == "SYS.1007"
 
     async def test_resources_come_before_the_session(self, door: Door) -> None:
-        body = {"reconnectImageStoreBackupStorage": {}}
+        body: dict[str, object] = {"reconnectImageStoreBackupStorage": {}}
         answer = await door.call("PUT", f"{STORAGES}/{UNKNOWN}/actions", body, Authorization="OAuth nosuch")
         assert answer.error["code"] == "SYS.1003"
 
