@@ -11,7 +11,7 @@ from simulator.query.errors import QueryParameterError
 
 DEFAULT_LIMIT = 1000
 INT_MAX = 2**31 - 1
-INTEGER = re.compile(r"[+-]?[0-9]+")
+INTEGER = re.compile(r"[+-]?0*[0-9]{1,10}")
 JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
 
 
