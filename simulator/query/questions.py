@@ -146,6 +146,7 @@ def _tests(paths: Sequence[Path], conditions: Sequence[Condition]) -> tuple[tupl
 
 
 def _rounded_up(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The values with the last one repeated up to a power of two, so that lists of many lengths share a statement."""
+    """Each value once, and the last one again up to a power of two: lists of many lengths share a statement."""
+    values = tuple(dict.fromkeys(values))
     wanted = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (wanted - len(values))

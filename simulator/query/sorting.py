@@ -15,7 +15,7 @@ from functools import lru_cache
 from simulator.query.names import NAME, is_name
 
 TOKEN = re.compile(rf"[ \t\r\n]*({NAME.pattern}|[-+*/%(),])")
-MOST_TOKENS = 64
+MOST_TOKENS = 32
 DIRECTIONS = ("asc", "desc")
 PRECEDENCE = ({"+", "-"}, {"*", "/", "%"})
 
