@@ -226,6 +226,10 @@ def pairs(text: str) -> list[tuple[str, str]]:
         (BS, "limit=2 & limit=abc", "B1 B2"),
         (BS, "limit=0", ""),
         (BS, "start=10", ""),
+        # What the database would object to is no matter where it is not asked, and no row has to show a field
+        (ZONES, "q=isDefault=maybe & limit=0", ""),
+        (ZONES, "fields=isDefault & q=name=nosuch", ""),
+        (IS, "sort=attachedZoneUuids & limit=0", ""),
     ],
 )
 async def test_a_query_finds_exactly_these(client: Client, path: str, query: str, expected: str) -> None:
@@ -272,6 +276,8 @@ async def test_a_query_finds_these_in_this_order(client: Client, path: str, quer
         ("q=state=Enabled & count=true & start=5 & limit=1", 3),
         ("q=name=nosuch & count=true", 0),
         ("count=true & replyWithCount=true", 4),
+        ("count=true & fields=description", 3),
+        ("count=true & fields=uuid,description", 4),
     ],
 )
 async def test_a_count_is_of_all_that_match(client: Client, query: str, total: int) -> None:
@@ -381,7 +387,7 @@ async def test_a_parameter_that_cannot_be_read_is_a_400_in_plain_text(client: Cl
         (f"{IS}/it's", "", PARSE),
         (IS, "sort=name,uuid", f"{PARSE}no viable alternative at input 'name,' at line 1:43, er by name,uuid asc"),
         (IS, "sort=", f"{PARSE}mismatched input 'asc' expecting {{'(', ID}} at line 1:40, order by  asc limit"),
-        (IS, "sort=-", f"{PARSE}mismatched input 'desc' expecting {{'(', ID}} at line 1:40"),
+        (IS, "sort=-", f"{PARSE}mismatched input 'desc' expecting {{'(', ID}} at line 1:"),
         (IS, "sort=attachedZoneUuids", "javax.persistence.PersistenceException: org.hibernate.exception.SQLGrammarException: could not extract ResultSet"),
         (IS, "sort=zone.name", "javax.persistence.PersistenceException: org.hibernate.exception.SQLGrammarException"),
         (BS, "sort=hostname", "org.zstack.zql.ast.visitors.ZQLError: invalid order by clause, inventory[BackupStorageInventory] doesnt have field[{1}]"),
@@ -400,6 +406,18 @@ async def test_a_parameter_that_cannot_be_read_is_a_400_in_plain_text(client: Cl
         (BS, "q=foo=1 & sort=bar & fields=baz", f"{RUNTIME}inventory[${{selfInventoryClass}}] has no field[baz]"),
         (BS, "q=foo=1 & sort=bar", f"{RUNTIME}inventory class[class {GENERIC}] not having field[foo]"),
         (BS, "q=foo=1 & sort=", PARSE),
+        (BS, "q=type=ImageStoreBackupStorage & q=foo=1", f"{RUNTIME}inventory class[class {IMAGE_STORE}] not having field[foo]"),
+        (BS, "q=type=ImageStoreBackupStorage & q=name=it's", f"{PARSE}token recognition error at: '' limit 1000' at line 1:"),
+        (BS, "q=__systemTag__~=%ssh%", "java.lang.NullPointerException"),
+        (BS, "q=zone.__userTag__?=%s", "java.lang.NullPointerException"),
+        (IS, "sort=limit", f"{PARSE}mismatched input 'limit' expecting {{'(', ID}} at line 1:"),
+        (IS, "sort=totalCapacity*2", f"{PARSE}no viable alternative at input 'totalCapacity*2'"),
+        (IS, "sort=foo.name", "java.lang.RuntimeException: cannot find inventory with name[foo]"),
+        (BS, "sort=attachedZoneUuids & limit=-1", "java.lang.IllegalArgumentException: max-results cannot be negative"),
+        (BS, "fields=attachedZoneUuids & limit=-1", "java.lang.IllegalArgumentException: org.hibernate.QueryException: "),
+        (ZONES, "q=isDefault=maybe & sort=foo", "org.zstack.zql.ast.visitors.ZQLError: "),
+        (ZONES, "q=isDefault=maybe & count=true & limit=0", "javax.persistence.PersistenceException: "),
+        (BS, "filterName=abc:def & q=foo=1 & sort=", f"{RUNTIME}unable to find QueryBelongFilter with type[abc:def]"),
         (BS, "filterName=abc:def", f"{RUNTIME}unable to find QueryBelongFilter with type[abc:def]"),
     ],
 )  # fmt: skip
