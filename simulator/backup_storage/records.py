@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.clock import Clock
 from simulator.database import Database, Vault
-from simulator.database.models import BackupStorage, ImageStoreBackupStorage, SystemTag, UserTag
+from simulator.database.models import BackupStorage, ImageStoreBackupStorage
 from simulator.probe import Target
 
 IMAGE_STORE_TYPE: Final = "ImageStoreBackupStorage"
@@ -154,11 +154,4 @@ class Records:
 
     async def delete(self, connection: AsyncConnection, uuid: str) -> None:
         """Delete a storage with all that hangs on it."""
-        await delete_tags(connection, uuid)
         await connection.execute(delete(BackupStorage).where(BackupStorage.uuid == uuid))
-
-
-async def delete_tags(connection: AsyncConnection, resource_uuid: str) -> None:
-    """Delete the tags of a resource, which go with it."""
-    for model in (SystemTag, UserTag):
-        await connection.execute(delete(model).where(model.resourceUuid == resource_uuid))

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.errors import OperationFailed
-from simulator.backup_storage.records import State, delete_tags
+from simulator.backup_storage.records import State
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import BackupStorageZoneRef, Zone
@@ -43,7 +43,6 @@ class Zones:
     async def delete(self, uuid: str) -> None:
         """Delete a zone; its backup storages stay, attached to one zone less."""
         async with self._database.transaction() as connection:
-            await delete_tags(connection, uuid)
             await connection.execute(delete(Zone).where(Zone.uuid == uuid))
 
     async def attach(self, storage_uuid: str, zone_uuid: str) -> None:

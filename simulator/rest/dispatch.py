@@ -67,7 +67,8 @@ class Dispatcher(Generic[S]):
     async def _carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
         api, leniency = message.api, self._rules.leniency
         await validate(api, values, self._rules.missing, leniency)
-        check_resource_uuid(values, leniency)
+        if issubclass(message, CreateMessage):
+            check_resource_uuid(values, leniency)
         account_uuid = await self._authorize(api, claim) if api.authenticated else None
         checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
         call = Call(uuid, account_uuid)
