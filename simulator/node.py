@@ -25,6 +25,7 @@ from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.probe import Prober, Resolve
 from simulator.query import QueryEngine, prepare
+from simulator.rest.answers import Answers
 from simulator.rest.authentication import Sessions
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import write_stored_date
@@ -168,7 +169,7 @@ class ManagementNode:
         self._stops += [self._tracker.stop, self._jobs.close]
         handlers = all_handlers()
         dispatcher = Dispatcher(handlers, self._services, self._sessions, self._services.missing, translate)
-        self._rest = RestServer(handlers, dispatcher, self._jobs)
+        self._rest = RestServer(handlers, dispatcher, self._jobs, Answers(lambda: self._database.revision))
         self._done("bootstrap")
 
     async def _answer(self, request: web.Request) -> web.Response:

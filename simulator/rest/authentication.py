@@ -100,8 +100,11 @@ class Sessions:
             if session_uuid in self._sessions:
                 await self.log_out(session_uuid)
             raise ApiError(ErrorCode("ID.1001", "Session expired"))
-        session = replace(self._sessions[session_uuid], expired_date=int(self._clock.time()) + TIMEOUT_SECONDS)
-        self._sessions[session_uuid] = session
+        session = self._sessions[session_uuid]
+        expired_date = int(self._clock.time()) + TIMEOUT_SECONDS
+        if session.expired_date == expired_date:
+            return session
+        session = self._sessions[session_uuid] = replace(session, expired_date=expired_date)
         if session.expired_date - self._written_expiry[session_uuid] >= WRITE_EXPIRY_AFTER_SECONDS:
             await self._write_expiry(session)
         return session

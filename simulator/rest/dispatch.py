@@ -30,16 +30,28 @@ class Dispatcher(Generic[S]):
         self._sessions = sessions
         self._missing = missing
 
-    async def carry_out(self, message: type[Message], values: Values, uuid: str, session_uuid: str | None) -> Reply:
+    async def account_of(self, session_uuid: str) -> str:
+        """Whose session it is, which then lasts longer. Raises ApiError for one that has ended."""
+        return (await self._sessions.check(session_uuid)).account_uuid
+
+    async def carry_out(
+        self,
+        message: type[Message],
+        values: Values,
+        uuid: str,
+        session_uuid: str | None,
+        *,
+        account_uuid: str | None = None,
+    ) -> Reply:
         """Validate the values, check the session, run the handler. Raises ApiError, and nothing else.
 
-        Rules and resources come before the session, so that a bad argument is told even with a bad session.
+        Rules and resources come before the session, so that a bad argument is told even with a bad session. With an
+        account the session has been checked already.
         """
         try:
             await validate(message.api, values, self._missing)
-            account_uuid = None
-            if message.api.authenticated:
-                account_uuid = (await self._sessions.check(session_uuid or "")).account_uuid
+            if message.api.authenticated and account_uuid is None:
+                account_uuid = await self.account_of(session_uuid or "")
             checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
             reply = await self._handlers[message](self._services, checked, Call(uuid, account_uuid))
         except ApiError:
