@@ -52,6 +52,8 @@ class Message:
     api: ClassVar[Api]
     sync: ClassVar[bool] = False
     always_with_schema: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = False
+    """Whether the reply follows from the request and the store alone, so that it may be given again."""
 
     systemTags: list[str] | None = None
     userTags: list[str] | None = None
