@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,12 +12,14 @@ from simulator.query.comparisons import Value
 from simulator.query.compile import LIMIT, START, Shape, Statement, Test, compile_shape, rule_of, value_name
 from simulator.query.conditions import Condition, Operator, Query, Sort, by_uuid
 from simulator.query.errors import CLOUD_RUNTIME, GRAMMAR, QueryError, cloud_runtime
-from simulator.query.inventories import Inventory, Kind
+from simulator.query.inventories import INVENTORIES, Collection, Inventory, Kind
 from simulator.query.paths import Path, has_field, resolve
 from simulator.query.sorting import Order, names_of, parse_order
 from simulator.query.syntax import check_syntax, names_in
 
 KEPT_STATEMENTS = 512
+ALL = 2**31 - 1
+BATCHES = (1, 8, 64, 512)
 INVALID_ARGUMENT = "SYS.1007"
 NO_TYPE = "java.lang.IllegalArgumentException: org.hibernate.QueryException: No data type for node"
 Row = dict[str, object]
@@ -26,11 +28,25 @@ WriteMoment = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a query found: the rows with the Java class of each, unless only their number was wanted; and the number."""
+    """What a query found: the rows with the Java class of each, unless only their number was wanted; and the number.
+
+    `nested` has the Java class of the objects in each member of a row that lists objects.
+    """
 
     rows: Sequence[Row] | None
     java_classes: Sequence[str]
     total: int | None
+    nested: Mapping[str, str] = field(default_factory=dict)
+
+    def schema_of(self, path: str, index: int = 0) -> dict[str, str]:
+        """The Java class of a row that stands at `path`, and of the objects that it lists."""
+        schema = {path: self.java_classes[index]}
+        row = self.rows[index] if self.rows else {}
+        for name, java_class in self.nested.items():
+            objects = row[name]
+            assert isinstance(objects, list)
+            schema |= {f"{path}.{name}[{place}]": java_class for place in reversed(range(len(objects)))}
+        return schema
 
 
 class QueryEngine:
@@ -41,10 +57,9 @@ class QueryEngine:
         self._write_moment = write_moment
         self._statement = lru_cache(maxsize=KEPT_STATEMENTS)(lambda shape: compile_shape(shape, database.dialect))
 
-    async def find(self, inventory: Inventory, uuid: str) -> tuple[Row, str] | None:
-        """The one resource of that uuid with its Java class, or None."""
-        found = await self.run(inventory, by_uuid(uuid))
-        return (found.rows[0], found.java_classes[0]) if found.rows else None
+    async def find(self, inventory: Inventory, uuid: str) -> Found:
+        """The one resource of that uuid, or none."""
+        return await self.run(inventory, by_uuid(uuid))
 
     async def run(self, inventory: Inventory, query: Query) -> Found:
         """What a query finds. Raises QueryError."""
@@ -66,7 +81,32 @@ class QueryEngine:
         statement = self._statement(Shape(target, tests, orders, fields))
         page = {LIMIT: query.limit, START: query.start or 0}
         rows = await self._fetch(statement, values | page) if query.limit else []
-        return self._found(target, fields, statement, rows, total)
+        found = self._found(target, fields, statement, rows, total)
+        return found if fields is not None else await self._with_objects(target, found)
+
+    async def _with_objects(self, target: Inventory, found: Found) -> Found:
+        """The same rows, each with the objects that it lists."""
+        nested: dict[str, str] = {}
+        for collection in target.collections:
+            if collection.inventory is not None:
+                elements = INVENTORIES[collection.inventory]
+                nested[collection.name] = elements.java_class
+                await self._list_objects(collection, elements, found.rows or ())
+        return replace(found, nested=nested) if nested else found
+
+    async def _list_objects(self, collection: Collection, elements: Inventory, rows: Sequence[Row]) -> None:
+        lists: dict[object, list[Row]] = {}
+        for row in rows:
+            lists[row["uuid"]] = row[collection.name] = []
+        for uuids in _batches([str(uuid) for uuid in lists]):
+            path = Path((), elements, collection.own)
+            operator, values = rule_of(path).read(Operator.IN, ",".join(uuids))
+            statement = self._statement(Shape(elements, (Test(path, operator, len(values)),)))
+            bound = {value_name(0, index): value for index, value in enumerate(values)}
+            places = {name: index for index, name in enumerate(statement.columns)}
+            write = self._writer(elements, places)
+            for one in await self._fetch(statement, bound | {LIMIT: ALL, START: 0}):
+                lists[one[places[collection.own]]].append(write(one))
 
     async def _fetch(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
         parameters = [values.get(name, constant) for name, constant in statement.parameters]
@@ -117,6 +157,14 @@ class QueryEngine:
             return written | absent
 
         return write
+
+
+def _batches(uuids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The uuids a few at a time, filled up with the last one, so that few statements serve any number of them."""
+    for begin in range(0, len(uuids), max(BATCHES)):
+        batch = uuids[begin : begin + max(BATCHES)]
+        size = next(size for size in BATCHES if size >= len(batch))
+        yield [*batch, *[batch[-1]] * (size - len(batch))]
 
 
 def _check_filter(name: str | None) -> None:

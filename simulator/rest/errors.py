@@ -24,6 +24,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "BS.1001": "Unable to attach backup storage to zone",
     "BS.1002": "Unable to detach backup storage from zone",
     "BS.1500": "Unable to connect a backup storage",
+    "BS.SFTP.1000": "Unable to reconnect to sftp backup storage",
 }
 DETAILS_LIMIT = 4096
 
@@ -73,6 +74,11 @@ def invalid_argument(details: str) -> ApiError:
 def not_found(details: str) -> ApiError:
     """SYS.1003: an argument names a resource that does not exist."""
     return ApiError(ErrorCode("SYS.1003", details))
+
+
+def operation_failed(details: str) -> ApiError:
+    """SYS.1006: a well-formed operation that cannot be done as things are."""
+    return ApiError(ErrorCode("SYS.1006", details))
 
 
 def internal_error(details: str) -> ApiError:

@@ -14,6 +14,8 @@ an instance made: a handler never sees an invalid message.
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -62,6 +64,8 @@ class Message:
         says_success: bool = False,
         authenticated: bool = True,
         timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+        source: str = "",
+        deviation: str = "",
         **others: object,
     ) -> None:
         super().__init_subclass__(**others)
@@ -80,6 +84,8 @@ class Message:
             reply=reply,
             says_success=says_success,
             timeout_seconds=timeout_seconds,
+            source=source or _cited(sys.modules[cls.__module__].__doc__),
+            deviation=deviation,
             parameters=parameters_of(cls),
         )
 
@@ -163,6 +169,12 @@ class Handlers(Generic[S]):
         for message in others.by_message.keys() & self.by_message.keys():
             raise TypeError(f"{message.__name__} has two handlers")
         self.by_message.update(others.by_message)
+
+
+def _cited(text: str | None) -> str:
+    """What a docstring refers to: the parentheses that end its first sentence."""
+    found = re.search(r"\(([^()]+)\)\.", text or "")
+    return found[1] if found else ""
 
 
 def action_name(class_name: str) -> str:

@@ -59,7 +59,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What a message class declares."""
+    """What a message class declares. `source` tells where its facts come from, `deviation` how it differs."""
 
     name: str
     java_class: str
@@ -72,4 +72,6 @@ class Api:
     reply: tuple[str, ...]
     says_success: bool
     timeout_seconds: int
+    source: str
+    deviation: str
     parameters: tuple[Parameter, ...]

@@ -38,7 +38,9 @@ async def validate(api: Api, values: Values, missing: Missing) -> None:
             raise invalid_argument(broken)
         if parameter.rule.resource and value is not None:
             await _require_resource(parameter, parameter.rule.resource, value, missing)
-    _check_resource_uuid(values.get("resourceUuid"))
+    # Only what CreateMessage declares chooses a uuid; a message's own field of that name refers to a resource.
+    if any(one.name == "resourceUuid" and not one.own for one in api.parameters):
+        _check_resource_uuid(values.get("resourceUuid"))
 
 
 @lru_cache(maxsize=1024)
