@@ -57,10 +57,7 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
     """
     from_file: dict[str, Any] = {}
     if (config := given.get("config")) is not None:
-        file = Path(str(config))
-        if not file.is_file():
-            raise ValueError(f"{file}: there is no such file to read settings from")
-        from_file = _read_file(file)
+        from_file = _read_file(Path(str(config)))
     options = {name: value for name, value in given.items() if name in Settings.model_fields}
     return Settings(**{**defaults, **from_file, **options})
 
@@ -68,6 +65,8 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
 def _read_file(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{file}: there is no such file to read settings from") from None
     except OSError as error:
         raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -20,6 +20,7 @@ from simulator.probe.wire import Wire
 Address = tuple[str, int]
 Resolve = Callable[[str, int], Awaitable[Address]]
 
+_PAUSES = (0.01, 0.03, 0.1)  # seconds
 _OUTPUT = 65_536  # characters: a host that says more without coming to the point is not listened to
 
 
@@ -46,11 +47,13 @@ def read_identity(path: Path) -> asyncssh.SSHKey:
 class Connection:
     """A login on a host, with the SFTP session that it keeps for the next probe."""
 
-    def __init__(self, ssh: asyncssh.SSHClientConnection, wire: Wire, target: Target) -> None:
+    def __init__(self, ssh: asyncssh.SSHClientConnection, wire: Wire, target: Target, clock: Clock) -> None:
+        self._clock = clock
         self._ssh = ssh
         self._wire = wire
         self._login = (target.port, target.username, target.password)
         self._sftp: asyncssh.SFTPClient | None = None
+        self._closed_session = False
 
     def serves(self, target: Target) -> bool:
         """Whether it is open and logged in the way `target` asks for."""
@@ -71,11 +74,13 @@ class Connection:
         except asyncssh.ChannelOpenError as error:
             if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
                 raise
+            self._closed_session = True
             raise Unsupported("no SFTP subsystem") from error
         except asyncssh.SFTPError as error:
             # A forced command or a noisy shell answered instead of an SFTP server.
             if self._ssh.is_closed():
                 raise
+            self._closed_session = True
             raise Unsupported(f"no SFTP server ({error})") from error
 
     async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int | None]:
@@ -84,14 +89,8 @@ class Connection:
         Reading stops where `until` matches. Raises Unsupported when no command may be run, asyncssh.Error, OSError.
         """
         phases.begin("channel")
-        try:
-            process = await self._ssh.create_process(
-                line, stdin=asyncssh.DEVNULL, stderr=asyncssh.STDOUT, errors="replace"
-            )
-        except asyncssh.ChannelOpenError as error:
-            if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
-                raise
-            raise Unsupported("the host runs no commands") from error
+        process = await self._begin(line)
+        self._closed_session = True
         said = ""
         async with process:
             self._wire.release()
@@ -103,6 +102,21 @@ class Connection:
                     break
                 said += chunk
         return said, process.exit_status
+
+    async def _begin(self, line: str) -> asyncssh.SSHClientProcess[str]:
+        """Begin a command; tries again for a moment after another session: sshd may not have seen that one's end."""
+        pauses = list(_PAUSES) if self._closed_session else []
+        while True:
+            try:
+                return await self._ssh.create_process(
+                    line, stdin=asyncssh.DEVNULL, stderr=asyncssh.STDOUT, errors="replace"
+                )
+            except asyncssh.ChannelOpenError as error:
+                if error.code == asyncssh.OPEN_REQUEST_SESSION_FAILED:
+                    raise Unsupported("the host runs no commands") from error
+                if not pauses or self._ssh.is_closed():
+                    raise
+            await self._clock.sleep(pauses.pop(0))
 
     def abort(self) -> None:
         """Cut the connection: whatever runs over it is abandoned."""
@@ -161,7 +175,7 @@ class Connections:
         if self._closed:
             ssh.abort()
             raise asyncssh.ConnectionLost("closed while logging in")
-        connection = self._kept[target.hostname] = Connection(ssh, wire, target)
+        connection = self._kept[target.hostname] = Connection(ssh, wire, target, self._clock)
         return connection
 
     async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> asyncssh.SSHClientConnection:

@@ -15,10 +15,8 @@ pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60)
 UUID = "0123456789ab4def8123456789abcdef"
 
 
-def new(hostname: str, **values: str) -> NewStorage:
-    return NewStorage(
-        uuid=UUID, name=hostname, url="/zs", hostname=hostname, username="root", **{"password": "password"} | values
-    )
+def new(hostname: str) -> NewStorage:
+    return NewStorage(uuid=UUID, name=hostname, url="/zs", hostname=hostname, username="root", password="password")
 
 
 def drain(queue: asyncio.Queue[Event]) -> list[Event]:
@@ -44,10 +42,11 @@ async def test_a_failed_add_leaves_neither_row_nor_event(imagestore_lab: Lab, im
     assert await imagestore_lab.node.records.load(UUID) is None
 
 
-async def test_a_port_that_nobody_listens_on_is_refused(imagestore_lab: Lab) -> None:
+async def test_a_port_that_nobody_listens_on_is_refused(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+    await imagestore_hosts.add(SimulatedHost("closed-1"))
     with pytest.raises(ConnectFailed) as caught:
         await imagestore_lab.node.lifecycle.add(
-            NewStorage(uuid=UUID, name="x", url="/zs", hostname="imagestore-9", username="r", password="p", port=23)
+            NewStorage(uuid=UUID, name="x", url="/zs", hostname="closed-1", username="r", password="p", port=23)
         )
     assert caught.value.failure.reason == "refused"
 

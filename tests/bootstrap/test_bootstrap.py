@@ -91,7 +91,7 @@ async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path,
             "backupStorageUuid: b2",
             "line 12: images.0.backupStorageRefs.0.backupStorageUuid: no backup storage has the uuid",
         ),
-        ("images:", "images: [", "line 12, column 3: not valid YAML: "),
+        ("images:", "images: [", "line 11, column 3: not valid YAML: "),
     ],
 )
 def test_a_bad_file_is_told_with_line_and_field(file: Path, old: str, new: str, complaint: str) -> None:
@@ -160,7 +160,7 @@ def test_a_value_can_come_from_the_environment(file: Path, monkeypatch: pytest.M
     ("value", "complaint"),
     [
         ("!env NO_SUCH", "line 2, column 12: no variable NO_SUCH is set, which !env asks for"),
-        ("!env", "line 2, column 12: !env needs the name of a variable"),
+        ('!env ""', "line 2, column 12: !env needs the name of a variable"),
         ("!env [A]", "line 2, column 12: !env needs the name of a variable"),
         ("!other A", "line 2, column 12: not valid YAML: could not determine a constructor for the tag '!other'"),
     ],

@@ -1,0 +1,40 @@
+# imagestore-sim: what one does every day. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install lab test test-compose lint picture clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## make .venv with exactly the versions that were tested
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[development]'
+	@touch $@
+
+lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts on port 8080
+	$(BIN)/imagestore-sim lab
+
+test: $(INSTALLED) ## run the tests, on every core
+	$(BIN)/pytest -m 'not compose' --numprocesses auto
+
+test-compose: $(INSTALLED) ## run the tests of the lab in containers (needs Docker and Compose)
+	$(BIN)/pytest tests/compose
+
+lint: $(INSTALLED) ## check style, types and the layers of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+picture: $(INSTALLED) ## draw the README's picture of the lab anew
+	$(BIN)/python docs/draw_lab.py
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,236 @@
+"""The commands. What they need is imported when it is needed, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from simulator import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simulator.settings import Settings
+
+UNUSABLE_INPUT = 2
+app = typer.Typer(
+    name="imagestore-sim",
+    help="An emulator of ZStack's management node for ImageStore backup storages.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _option(name: str, text: str, default: str | None = None, *, flag: str | None = None) -> typer.models.OptionInfo:
+    """An option that a Settings field of the same name stands behind, and an environment variable too."""
+    declaration = flag or "--" + name.replace("_", "-")
+    option: typer.models.OptionInfo = typer.Option(
+        declaration, help=text, show_default=default or False, envvar=f"IMAGESTORE_SIM_{name.upper()}"
+    )
+    return option
+
+
+Host = Annotated[str | None, _option("host", "Address to listen on.", "127.0.0.1")]
+Port = Annotated[int | None, _option("port", "Port to listen on; 0 picks a free one.", "8080")]
+Bootstrap = Annotated[Path | None, _option("bootstrap", "YAML file of records to begin with.")]
+Identity = Annotated[Path | None, _option("identity_file", "Private key tried before a record's password.")]
+ReadOnly = Annotated[bool | None, _option("read_only_hosts", "Never create anything on a host.", "off")]
+Connection = Annotated[str | None, _option("probe_connection", "warm (keep one a host) or fresh.", "warm")]
+Interval = Annotated[int | None, _option("ping_interval", "Seconds between pings (sets ping.interval).")]
+Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
+Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
+LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
+LogFormat = Annotated[str | None, _option("log_format", "text or json.", "text")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"imagestore-sim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Look at the commands below; each has its own --help."""
+
+
+@app.command()
+def lab(
+    context: typer.Context,
+    hosts: Annotated[int | None, _option("hosts", "Simulated hosts to begin with.", "3")] = None,
+    any_host: Annotated[
+        bool | None,
+        _option(
+            "any_host",
+            "Give any other host name a simulated host on the spot.",
+            "on",
+            flag="--any-host/--no-any-host",
+        ),
+    ] = None,
+    host: Host = None,
+    port: Port = None,
+    database: Annotated[str | None, _option("database", "File to keep the records in.", "none is kept")] = None,
+    bootstrap: Bootstrap = None,
+    probe_connection: Connection = None,
+    ping_interval: Annotated[int | None, _option("ping_interval", "Seconds between pings.", "5")] = None,
+    seed: Seed = None,
+    config: Config = None,
+    log_level: Annotated[str | None, _option("log_level", "debug, info, warning or error.", "warning")] = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Run a management node with simulated ImageStore hosts: no Docker, no root, nothing left behind.
+
+    Prints `ready URL` once every storage is connected.
+    """
+    from simulator.commands import run_lab
+
+    settings = _settings(context, ping_interval=5, log_level="warning")
+    _run(lambda: run_lab(settings))
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    database: Annotated[str | None, _option("database", "A file, or a SQLAlchemy URL.", "imagestore-sim.db")] = None,
+    bootstrap: Bootstrap = None,
+    identity_file: Identity = None,
+    read_only_hosts: ReadOnly = None,
+    probe_connection: Connection = None,
+    ping_interval: Interval = None,
+    seed: Seed = None,
+    config: Config = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Run the management node alone, for real or containerised hosts.
+
+    Prints `ready URL` once every storage has been tried. On a host it creates the storage's folder with `registry`
+    and `export` in it where they are missing, and nothing else; --read-only-hosts forbids even that.
+    """
+    from simulator.commands import run_node
+
+    settings = _settings(context)
+    _run(lambda: run_node(settings))
+
+
+@app.command()
+def host(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The name it goes by.")] = "imagestore-1",
+    host: Host = None,
+    port: Annotated[int | None, _option("port", "Port of its SSH server; 0 picks a free one.", "2222")] = None,
+    username: Annotated[str, typer.Option(help="Who may log in.", envvar="IMAGESTORE_SIM_USERNAME")] = "root",
+    password: Annotated[
+        str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD", show_envvar=True)
+    ] = "password",  # noqa: S107 - what everyone expects of a test host
+    size: Annotated[int, typer.Option(min=1, help="Bytes of its disk.", envvar="IMAGESTORE_SIM_SIZE")] = 2**40,
+    used: Annotated[int, typer.Option(min=0, help="Bytes in use on it.", envvar="IMAGESTORE_SIM_USED")] = 0,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Run one simulated ImageStore host on an SSH port of its own; prints `ready ssh://HOST:PORT`."""
+    from simulator.commands import run_host
+
+    if used > size:
+        fail(f"--used {used} is more than --size {size}")
+    settings = _settings(context, port=2222)
+    _run(lambda: run_host(settings, name, username, password, size, used))
+
+
+@app.command()
+def probe(
+    target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
+    url: Annotated[str, typer.Option(help="The path whose capacity is wanted.")],
+    password: Annotated[
+        str | None,
+        typer.Option(
+            prompt=True,
+            prompt_required=False,
+            hide_input=True,
+            help="Log in with a password; asked for if --password stands alone.",
+            envvar="IMAGESTORE_SIM_PASSWORD",
+        ),
+    ] = None,
+    identity_file: Identity = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.")] = False,
+) -> None:
+    """Probe one host by hand: its capacity, or why there is none and what to do. Exit status 0 or 1."""
+    from simulator.commands import run_probe
+
+    raise typer.Exit(_run(lambda: run_probe(target, url, password, identity_file, as_json=as_json)))
+
+
+@app.command()
+def ready(
+    url: Annotated[str, typer.Argument(help="Where the node answers.")] = "http://127.0.0.1:8080",
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for it at most.", envvar="IMAGESTORE_SIM_WAIT")
+    ] = 0,
+) -> None:
+    """Tell whether the management node at URL is ready: it has tried to connect every storage. Exit status 0 or 1."""
+    from simulator.readiness import wait_until_ready
+
+    try:
+        problem = wait_until_ready(url, wait)
+    except ValueError as error:
+        fail(str(error))
+    if problem is not None:
+        typer.echo(f"imagestore-sim: {problem}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"ready {url}")
+
+
+def _settings(context: typer.Context, **defaults: object) -> Settings:
+    """The settings that the given options make, with what the file named by --config adds."""
+    from pydantic import ValidationError
+
+    from simulator.settings import read_settings
+
+    given = {name: value for name, value in context.params.items() if value is not None}
+    try:
+        return read_settings(given, defaults)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(step) for step in first["loc"]).replace("_", "-")
+        fail(f"--{name}: {first['msg']}, but it is {first['input']!r}")
+    except (OSError, ValueError) as error:
+        fail(str(error))
+
+
+def _run(work: Callable[[], Awaitable[int]]) -> int:
+    """Run a command on the fastest event loop there is; what it cannot use ends it with one line and status 2."""
+    import asyncio
+
+    from simulator.bootstrap import BootstrapError
+    from simulator.commands import InputError, new_event_loop
+    from simulator.database import DatabaseError
+    from simulator.node import StartError
+
+    async def main() -> int:
+        return await work()
+
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(main())
+    except (BootstrapError, DatabaseError, StartError, InputError) as error:
+        fail(str(error))
+
+
+def fail(text: str) -> NoReturn:
+    """Say what cannot be used, and end with status 2."""
+    typer.echo(f"imagestore-sim: {text}", err=True)
+    raise typer.Exit(UNUSABLE_INPUT)
+
+
+def main() -> None:
+    """The console script."""
+    app()

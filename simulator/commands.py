@@ -1,0 +1,177 @@
+"""What the commands do, once their options have been read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+
+from simulator import logs
+from simulator.clock import RealClock
+from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
+from simulator.lab import Lab
+from simulator.node import ManagementNode
+from simulator.probe import Capacity, ProbeFailure, Prober, Target
+from simulator.settings import Settings
+from simulator.terminal import describe, follow
+
+STOP_SECONDS = 2.0
+TARGET = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^:@]+)(?::(?P<port>\d+))?")
+
+
+class InputError(Exception):
+    """Something that a command was given cannot be used; the text says what, and why."""
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def run_lab(settings: Settings) -> int:
+    """A lab, until somebody stops it."""
+    logs.configure(settings.log_level, settings.log_format)
+    async with _until_stopped() as stopped:
+        lab = Lab(settings)
+        async with _started(lab.start, lab.stop, stopped):
+            if stopped.is_set():
+                return 0
+            print(f"ready {lab.url}", flush=True)
+            await follow(lab, Console(), stopped)
+    return 0
+
+
+async def run_node(settings: Settings) -> int:
+    """A management node, until somebody stops it."""
+    logs.configure(settings.log_level, settings.log_format)
+    async with _until_stopped() as stopped:
+        try:
+            node = ManagementNode(settings)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        async with _started(node.start, node.stop, stopped):
+            if not stopped.is_set():
+                print(f"ready {node.url}", flush=True)
+                await stopped.wait()
+    return 0
+
+
+async def run_host(settings: Settings, name: str, username: str, password: str, size: int, used: int) -> int:
+    """One simulated host, until somebody stops it."""
+    logs.configure(settings.log_level, settings.log_format)
+    disk = VirtualDisk(size=size, used=used)
+    host = SimulatedHost(name, disk=disk, credentials=Credentials(username, password))
+    async with _until_stopped() as stopped:
+        try:
+            await host.start(settings.host, settings.port)
+        except OSError as error:
+            raise InputError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+        try:
+            address, port = host.address
+            print(f"ready ssh://{address}:{port}", flush=True)
+            await stopped.wait()
+        finally:
+            await host.stop()
+    return 0
+
+
+async def run_probe(target: str, url: str, password: str | None, identity_file: Path | None, *, as_json: bool) -> int:
+    """One probe; prints what it found, and answers the exit status."""
+    try:
+        prober = Prober(RealClock(), identity_file=identity_file)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        found = await prober.probe(_parse_target(target, url, password))
+    finally:
+        await prober.close()
+    if as_json:
+        print(orjson.dumps(_to_json(found)).decode())
+    else:
+        describe(found, Console())
+    return 0 if isinstance(found, Capacity) else 1
+
+
+def _parse_target(text: str, url: str, password: str | None) -> Target:
+    match = TARGET.fullmatch(text)
+    if match is None:
+        raise InputError(f"{text} is not [user@]host[:port]")
+    port = int(match["port"] or 22)
+    if not 1 <= port <= 65535:
+        raise InputError(f"{text}: {port} is no port, it must be between 1 and 65535")
+    if not url.startswith("/"):
+        raise InputError(f"--url: {url} is not an absolute path")
+    return Target(match["host"], port, match["user"] or "root", url, password)
+
+
+def _to_json(found: Capacity | ProbeFailure) -> dict[str, Any]:
+    phases = {phase: round(milliseconds, 3) for phase, milliseconds in found.phases.items()}
+    if isinstance(found, ProbeFailure):
+        return {"reason": found.reason, "message": found.message, "phases": phases}
+    inodes = {"total": found.inodes.total, "available": found.inodes.available} if found.inodes else None
+    return {
+        "total": found.total,
+        "available": found.available,
+        "inodes": inodes,
+        "readOnly": found.read_only,
+        "method": found.method,
+        "phases": phases,
+    }
+
+
+@asynccontextmanager
+async def _until_stopped() -> AsyncIterator[asyncio.Event]:
+    """An event that the first SIGINT or SIGTERM sets; a second one ends the process as it always would."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(one)
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, stop)
+    try:
+        yield stopped
+    finally:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(one)
+
+
+@asynccontextmanager
+async def _started(
+    start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], stopped: asyncio.Event
+) -> AsyncIterator[None]:
+    """Something started, unless it is stopped before that has come to its end; stopped again within STOP_SECONDS."""
+    starting = asyncio.ensure_future(start())
+    stopping = asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+        else:
+            starting.result()
+        yield
+    finally:
+        stopping.cancel()
+        try:
+            await RealClock().wait_for(stop(), STOP_SECONDS)
+        except TimeoutError:
+            print("imagestore-sim: some of it did not stop in time and was left", file=sys.stderr)

@@ -1,0 +1,7 @@
+"""Simulated ImageStore hosts: real SSH servers on loopback ports, over virtual disks."""
+
+from simulator.hosts.disk import VirtualDisk
+from simulator.hosts.host import Credentials, SimulatedHost
+from simulator.hosts.network import HostNetwork, default_host
+
+__all__ = ["Credentials", "HostNetwork", "SimulatedHost", "VirtualDisk", "default_host"]

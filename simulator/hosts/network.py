@@ -1,0 +1,139 @@
+"""Names of simulated hosts, and the loopback addresses that they resolve to."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from simulator.clock import Clock
+from simulator.hosts.disk import VirtualDisk
+from simulator.hosts.host import LOOPBACK, SimulatedHost
+from simulator.hosts.ssh_config import SshConfig
+
+GIB = 2**30
+RESERVED = 100  # one in so many bytes is kept for root
+
+AnyHost = Callable[[str, int], SimulatedHost]
+
+
+class HostNetwork(Mapping[str, SimulatedHost]):
+    """Hosts by name, whatever its case. `resolve` is what a prober asks."""
+
+    def __init__(self, *, any_host: AnyHost | None = None) -> None:
+        """`any_host` makes a host of a name that is not known, and the port that it is asked on."""
+        self._any_host = any_host
+        self._hosts: dict[str, SimulatedHost] = {}
+        self._turn = asyncio.Lock()
+        self._config: SshConfig | None = None
+        self._refusing: socket.socket | None = None
+        self._closed = False
+
+    def __getitem__(self, name: str) -> SimulatedHost:
+        return self._hosts[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return (host.name for host in self._hosts.values())
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    async def add(self, host: SimulatedHost) -> None:
+        """Start a host and make it known.
+
+        Raises ValueError when its name is taken, RuntimeError when the network is closed, and OSError.
+        """
+        async with self._turn:
+            if self._closed:
+                raise RuntimeError("the network is closed")
+            if host.name in self:
+                raise ValueError(f"there is a host {host.name} already")
+            await self._begin(host.name, host)
+        await self._write_config()
+
+    async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
+        """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
+
+        A host that is stopped, or known by another port, resolves to an address that refuses.
+        """
+        if self._closed:
+            raise _unknown()
+        if hostname not in self:
+            await self._make(hostname, port)
+        host = self[hostname]
+        return host.address if host.listening and host.port == port else self._refuse()
+
+    async def _make(self, hostname: str, port: int) -> None:
+        async with self._turn:
+            if hostname not in self:  # it may have been made while others had their turn
+                if self._any_host is None or self._closed:
+                    raise _unknown()
+                await self._begin(hostname, self._any_host(hostname, port))
+        await self._write_config()
+
+    async def _begin(self, name: str, host: SimulatedHost) -> None:
+        await host.start()
+        self._hosts[name.lower()] = host
+        host.after_start = partial(self._started, host)
+        self._enter(host)
+
+    def _refuse(self) -> tuple[str, int]:
+        """An address at which nobody listens, and nobody can begin to."""
+        if self._refusing is None:
+            self._refusing = socket.socket()
+            self._refusing.bind((LOOPBACK, 0))
+        port: int = self._refusing.getsockname()[1]
+        return LOOPBACK, port
+
+    async def close(self) -> None:
+        """Stop all hosts; nothing resolves any more."""
+        self._closed = True
+        self._config = None
+        async with self._turn:
+            await asyncio.gather(*(host.stop() for host in self._hosts.values()))
+        if self._refusing is not None:
+            self._refusing.close()
+            self._refusing = None
+
+    # The OpenSSH configuration
+
+    async def write_ssh_config(self, folder: Path) -> Path:
+        """Write a file for `ssh -F FILE NAME` to `folder`, with an identity that all hosts let in; answers the file.
+
+        It follows what becomes of the hosts. Raises OSError.
+        """
+        self._config = await SshConfig.create(folder)
+        for host in self._hosts.values():
+            self._enter(host)
+        await self._config.write()
+        return self._config.path
+
+    def _enter(self, host: SimulatedHost) -> None:
+        if self._config is not None:
+            if self._config.identity not in host.trusted:
+                host.trusted.append(self._config.identity)
+            self._config.put(host)
+
+    async def _started(self, host: SimulatedHost) -> None:
+        self._enter(host)
+        await self._write_config()
+
+    async def _write_config(self) -> None:
+        if self._config is not None:
+            await self._config.write()
+
+
+def _unknown() -> socket.gaierror:
+    return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def default_host(name: str, port: int = 22, *, clock: Clock | None = None) -> SimulatedHost:
+    """The host of a lab: it lets everybody in, and its disk of 2 to 8 TiB, in part used, follows from its name."""
+    digest = hashlib.sha256(name.lower().encode()).digest()
+    size = (2048 + int.from_bytes(digest[:2], "big") % 6144) * GIB
+    used = size // 100 * (10 + digest[2] % 60)
+    disk = VirtualDisk(size, used, reserved=size // RESERVED, clock=clock)
+    return SimulatedHost(name, port=port, disk=disk, clock=clock)

@@ -1,0 +1,80 @@
+"""Whether a management node is ready, asked from outside; light, since container engines ask every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from urllib.parse import SplitResult, urlsplit
+
+from simulator.clock import Clock, RealClock
+
+ANSWER_SECONDS = 3.0
+PAUSE_SECONDS = 0.2
+_MOST_BYTES = 65_536
+
+
+def wait_until_ready(url: str, seconds: float) -> str | None:
+    """None as soon as the node at `url` is ready; else why it was not within `seconds`. Raises ValueError."""
+    return asyncio.run(_wait(_parse(url), seconds, RealClock()))
+
+
+def _parse(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    with contextlib.suppress(ValueError):
+        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+            return parts
+    raise ValueError(f"{url} is not the URL of a management node, such as http://127.0.0.1:8080")
+
+
+async def _wait(url: SplitResult, seconds: float, clock: Clock) -> str | None:
+    deadline = clock.monotonic() + seconds
+    while True:
+        left = deadline - clock.monotonic()
+        # Without a time to wait there is still one question, and the node has some time to answer it.
+        timeout = min(left, ANSWER_SECONDS) if left > 0 else ANSWER_SECONDS
+        problem = await _ask(url, timeout, clock)
+        left = deadline - clock.monotonic()
+        if problem is None or left <= 0:
+            return problem
+        await clock.sleep(min(PAUSE_SECONDS, left))
+
+
+async def _ask(url: SplitResult, seconds: float, clock: Clock) -> str | None:
+    try:
+        status, body = await clock.wait_for(_get_readyz(url), seconds)
+    except TimeoutError:
+        return f"{url.geturl()} does not answer"
+    except OSError as error:
+        return f"{url.geturl()} cannot be reached: {_explain(error)}"
+    if status == 200:
+        return None
+    try:
+        steps = ", ".join(json.loads(body)["waitingFor"])
+    except (ValueError, KeyError, TypeError):
+        return f"{url.geturl()} does not answer as a management node does"
+    return f"{url.geturl()} is not ready, it waits for: {steps}"
+
+
+def _explain(error: OSError) -> str:
+    """What the system calls it; asyncio puts the address in its place, and a failed look-up has no such number."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+async def _get_readyz(url: SplitResult) -> tuple[int, bytes]:
+    """The status and the body of the answer; the status is 0 when it is no HTTP."""
+    assert url.hostname is not None
+    reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+    try:
+        lines = (f"GET {url.path.rstrip('/')}/readyz HTTP/1.1", f"Host: {url.netloc}", "Connection: close", "", "")
+        writer.write("\r\n".join(lines).encode())
+        answer = bytearray()
+        while (chunk := await reader.read(_MOST_BYTES)) and len(answer) < _MOST_BYTES:
+            answer += chunk
+    finally:
+        writer.close()
+    head, _, body = bytes(answer).partition(b"\r\n\r\n")
+    words = head.split(maxsplit=2)
+    is_http = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
+    return int(words[1]) if is_http else 0, body

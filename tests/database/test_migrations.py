@@ -1,0 +1,161 @@
+"""The migrations: their result is what the models say, and it is there wholly or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from simulator.database import Database, DatabaseError, migrations
+from simulator.database.migrations import HEAD, VERSIONS, upgrade
+from simulator.database.models import Model
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.pool import NullPool
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "node.db"
+
+
+@pytest.fixture
+def engine(file: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{file}", poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+async def _open_and_close(file: Path) -> None:
+    await (await Database.open(str(file))).close()
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    configuration.set_main_option("path_separator", "os")
+    return configuration
+
+
+def _tables(file: Path) -> set[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+async def test_the_result_is_what_the_models_say(file: Path, engine: Engine) -> None:
+    await _open_and_close(file)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Model.metadata) == []
+
+
+async def test_the_result_has_the_keys_and_indexes_of_the_models(file: Path, engine: Engine, tmp_path: Path) -> None:
+    """What Alembic does not compare: primary keys, foreign keys with what they do on delete, unique columns."""
+    await _open_and_close(file)
+    made_from_models = create_engine(f"sqlite:///{tmp_path / 'models.db'}", poolclass=NullPool)
+    Model.metadata.create_all(made_from_models)
+    assert _constraints(engine) == _constraints(made_from_models)
+
+
+def _constraints(engine: Engine) -> dict[str, object]:
+    looked_at = inspect(engine)
+    return {
+        table: (
+            looked_at.get_pk_constraint(table)["constrained_columns"],
+            sorted(map(repr, looked_at.get_foreign_keys(table))),
+            sorted(map(repr, looked_at.get_unique_constraints(table))),
+            sorted(map(repr, looked_at.get_indexes(table))),
+            [(column["name"], repr(column["type"]), column["nullable"]) for column in looked_at.get_columns(table)],
+        )
+        for table in looked_at.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+async def test_a_database_says_its_version(file: Path) -> None:
+    await _open_and_close(file)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+
+def test_every_version_is_listed_oldest_first() -> None:
+    scripts = ScriptDirectory.from_config(_configuration())
+    assert tuple(reversed([script.revision for script in scripts.walk_revisions()])) == VERSIONS
+
+
+async def test_a_database_that_is_up_to_date_is_not_migrated_again(file: Path) -> None:
+    await _open_and_close(file)
+
+    def forbid(connection: sqlite3.Connection) -> None:
+        connection.set_authorizer(_deny_table)
+
+    database = await Database.open(str(file), prepare=forbid)
+    await database.close()
+
+
+async def test_to_migrate_twice_changes_nothing(file: Path, engine: Engine) -> None:
+    await _open_and_close(file)
+    with engine.begin() as connection:
+        upgrade(connection)
+    assert _tables(file) == {*Model.metadata.tables, "alembic_version"}
+
+
+async def test_the_way_back_drops_every_table(file: Path, engine: Engine) -> None:
+    await _open_and_close(file)
+    configuration = _configuration()
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.downgrade(configuration, "base")
+    assert _tables(file) == {"alembic_version"}
+
+
+def test_a_version_that_is_not_known_is_told(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('9999')"))
+    with (
+        pytest.raises(DatabaseError, match=r"node\.db: cannot be migrated: Can't locate revision"),
+        engine.begin() as connection,
+    ):
+        upgrade(connection)
+
+
+def _deny_table(action: int, name: str | None, *_: object) -> int:
+    refused = action == sqlite3.SQLITE_CREATE_TABLE and name == "ZoneVO"
+    return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
+
+
+async def test_a_migration_that_fails_half_way_leaves_no_table(file: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"node\.db: cannot be opened: not authorized"):
+        await Database.open(str(file), prepare=lambda connection: connection.set_authorizer(_deny_table))
+    assert _tables(file) == set()
+    await _open_and_close(file)
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from simulator.database import Database
+
+def kill(sql):
+    if "ZoneVO" in sql:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(Database.open(sys.argv[1], prepare=lambda connection: connection.set_trace_callback(kill)))
+"""
+
+
+async def test_kill_9_half_way_leaves_no_table(file: Path) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(file))
+    assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGKILL
+    assert _tables(file) == set()
+    await _open_and_close(file)
+    assert _tables(file) == {*Model.metadata.tables, "alembic_version"}

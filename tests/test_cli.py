@@ -1,0 +1,195 @@
+"""The commands, as processes: what they print, how they stop, what they say of bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from simulator import __version__
+from simulator.cli import app
+from simulator.settings import Settings
+from simulator.testing import Client
+
+from processes import run, running
+
+
+async def test_the_version_is_shown() -> None:
+    assert (await run("--version")).output == f"imagestore-sim {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["lab", "serve", "host", "probe", "ready"])
+async def test_every_command_explains_itself(command: str) -> None:
+    finished = await run(command, "--help")
+    assert finished.status == 0
+    assert f"Usage: python -m simulator {command}" in finished.output
+
+
+async def test_the_lab_is_ready_with_connected_storages_and_stops_within_two_seconds(tmp_path: Path) -> None:
+    async with running("lab", "--port", "0", cwd=tmp_path) as lab:
+        async with Client(lab.url) as client:
+            await client.log_in()
+            storages = await client.query("/backup-storage/image-store")
+            assert [storage["status"] for storage in storages] == ["Connected"] * 3
+        began = time.monotonic()
+        assert await lab.stop(signal.SIGINT) == 0
+        assert time.monotonic() - began < 2
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_lab_with_a_database_keeps_its_records(tmp_path: Path) -> None:
+    arguments = ("lab", "--port", "0", "--database", "lab.db")
+    async with running(*arguments, cwd=tmp_path) as lab:
+        async with Client(lab.url) as client:
+            await client.log_in()
+            await client.add_image_store("172.24.189.211", url="/kept")
+        assert await lab.stop() == 0
+    async with running(*arguments, cwd=tmp_path) as lab:
+        async with Client(lab.url) as client:
+            await client.log_in()
+            storages = await client.query("/backup-storage/image-store")
+            assert {storage["hostname"] for storage in storages} >= {"172.24.189.211", "imagestore-1"}
+            assert {storage["status"] for storage in storages} == {"Connected"}
+        assert await lab.stop() == 0
+
+
+async def test_a_lab_prints_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
+    async with running("lab", "--port", "0", "--hosts", "1", cwd=tmp_path) as lab:
+        assert lab.process.stdout is not None
+        line = (await asyncio.wait_for(lab.process.stdout.readline(), 5)).decode()
+    assert line.startswith("imagestore-1 imagestore-1:22 Connected, ")
+
+
+async def test_a_host_of_its_own_is_probed_by_hand(tmp_path: Path) -> None:
+    arguments = ("host", "--port", "0", "--size", "1000000000000", "--used", "400000000000")
+    async with running(*arguments, cwd=tmp_path) as host:
+        target = host.url.replace("ssh://", "root@")
+        good = await run("probe", target, "--url", "/", "--password", "password", "--json")
+        bad = await run("probe", target, "--url", "/", "--password", "wrong", "--json")
+        missing = await run("probe", target, "--url", "/nosuch", IMAGESTORE_SIM_PASSWORD="password")
+        assert await host.stop() == 0
+    found = json.loads(good.output)
+    assert good.status == 0
+    assert list(found) == ["total", "available", "inodes", "readOnly", "method", "phases"]
+    assert found["method"] == "statvfs"
+    assert abs(found["total"] - 10**12) < 4096
+    assert abs(found["available"] - 6 * 10**11) < 8192
+    assert bad.status == 1
+    assert list(json.loads(bad.output)) == ["reason", "message", "phases"]
+    assert json.loads(bad.output)["reason"] == "auth_failed"
+    assert missing.status == 1
+    assert missing.output.startswith("no_such_path: ")
+    assert "what to do: " in missing.output
+
+
+async def test_serve_answers_health_and_logs_json(tmp_path: Path) -> None:
+    arguments = ("serve", "--port", "0", "--log-format", "json", "--log-level", "debug")
+    async with running(*arguments, cwd=tmp_path) as node:
+        async with Client(node.url) as client:
+            assert (await client.request("GET", f"{node.url}/readyz")).status == 200
+        assert await node.stop() == 0
+    assert {file.name for file in tmp_path.iterdir()} >= {"imagestore-sim.db", "imagestore-sim.db.key"}
+    assert (tmp_path / "imagestore-sim.db.key").stat().st_mode & 0o777 == 0o600
+
+
+async def test_options_come_from_the_environment_and_from_a_file_in_that_order(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("hosts: 2\nport: 1\n")
+    environment = {"IMAGESTORE_SIM_PORT": "0", "IMAGESTORE_SIM_CONFIG": "settings.yaml"}
+    async with running("lab", cwd=tmp_path, **environment) as lab, Client(lab.url) as client:
+        await client.log_in()
+        assert len(await client.query("/backup-storage")) == 2
+
+
+def _settings_file(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "settings.yaml").write_text(text)
+    return ["serve", "--config", "settings.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["dance"], "No such command 'dance'"),
+        (["serve", "--prot", "1"], "No such option: --prot"),
+        (
+            ["serve", "--port", "http"],
+            "Invalid value for '--port' (env var: 'IMAGESTORE_SIM_PORT'): Input should be a valid int",
+        ),
+        (["serve", "--port", "70000"], "--port: Input should be less than or equal to 65535, but it is 70000"),
+        (
+            ["serve", "--port", "0", "--ping-interval", "0"],
+            "--ping-interval: Input should be greater than or equal to 1",
+        ),
+        (
+            ["serve", "--port", "0", "--log-level", "loud"],
+            "--log-level: Input should be 'debug', 'info', 'warning' or 'error'",
+        ),
+        (
+            ["serve", "--port", "0", "--bootstrap", "nosuch.yaml"],
+            "nosuch.yaml: cannot be read: No such file or directory",
+        ),
+        (["serve", "--config", "nosuch.yaml"], "nosuch.yaml: there is no such file to read settings from"),
+        (["serve", "--port", "0", "--identity-file", "nosuch"], "nosuch"),
+        (["serve", "--port", "0", "--database", "."], ": is a directory, give the path of a file in it"),
+        (
+            ["serve", "--port", "0", "--database", "/nosuch/folder/x.db"],
+            "there is no folder /nosuch/folder to keep it in",
+        ),
+        (["lab", "--hosts", "-1"], "--hosts: Input should be greater than or equal to 0"),
+        (["host", "--used", "2", "--size", "1"], "--used 2 is more than --size 1"),
+        (["probe", "a@b@c", "--url", "/"], "a@b@c is not [user@]host[:port]"),
+        (["probe", "h:70000", "--url", "/"], "70000 is no port"),
+        (["probe", "h", "--url", "relative"], "--url: relative is not an absolute path"),
+        (["probe", "h"], "Missing option '--url'"),
+    ],
+)
+async def test_bad_input_is_one_clear_complaint_and_status_2(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    finished = await run(*arguments, cwd=tmp_path)
+    assert finished.status == 2
+    assert complaint in " ".join(finished.errors.replace("│", " ").split())
+    assert "Traceback" not in finished.errors
+    assert finished.output == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("prot: 1\n", "--prot: Extra inputs are not permitted"), ("port: [\n", "settings.yaml: not valid YAML")],
+)
+async def test_a_bad_settings_file_is_told(tmp_path: Path, text: str, complaint: str) -> None:
+    finished = await run(*_settings_file(tmp_path, text), cwd=tmp_path)
+    assert (finished.status, finished.output) == (2, "")
+    assert complaint in finished.errors
+
+
+async def test_a_port_in_use_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finished = await run("serve", "--port", str(port), cwd=tmp_path)
+    assert finished.status == 2
+    assert f"port {port} on 127.0.0.1 is in use; choose another with --port" in finished.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["lab", "serve", "host"])
+def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    own = {"config", "context", "name", "username", "password", "size", "used"}
+    for parameter in group.commands[command].params:
+        assert parameter.name in Settings.model_fields.keys() | own
+        if parameter.name in Settings.model_fields and parameter.param_type_name == "option":
+            assert parameter.envvar == f"IMAGESTORE_SIM_{parameter.name.upper()}"
+
+
+def test_the_commands_are_imported_late() -> None:
+    from simulator import cli
+
+    heavy = ("aiohttp", "asyncssh", "sqlalchemy")
+    assert not [name for name in heavy if f"import {name}" in inspect.getsource(cli)]

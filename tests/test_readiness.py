@@ -1,0 +1,103 @@
+"""`imagestore-sim ready`: what it says of nodes, and of what is none."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from processes import run, running
+
+READY = b'HTTP/1.1 200 OK\r\n\r\n{"ready":true,"waitingFor":[]}'
+NOT_READY = b'HTTP/1.1 503 No\r\n\r\n{"ready":false,"waitingFor":["bootstrap","first connects"]}'
+
+
+@asynccontextmanager
+async def answering(*answers: bytes | None) -> AsyncIterator[str]:
+    """The URL of a server that gives these answers, the last one for ever; None is silence."""
+    left = list(answers)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readline()).startswith(b"GET /readyz HTTP/1.1")
+        said = left.pop(0) if len(left) > 1 else left[0]
+        if said is None:
+            await reader.read()
+        else:
+            writer.write(said)
+        writer.close()
+        await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.ensure_future(answer(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await asyncio.gather(*tasks)
+
+
+async def test_a_node_that_serves_is_ready(tmp_path: Path) -> None:
+    async with running("serve", "--port", "0", cwd=tmp_path) as node:
+        finished = await run("ready", node.url)
+    assert (finished.status, finished.output, finished.errors) == (0, f"ready {node.url}\n", "")
+
+
+async def test_a_node_that_starts_is_not_ready_and_tells_what_it_waits_for() -> None:
+    async with answering(NOT_READY) as url:
+        finished = await run("ready", url)
+    assert (finished.status, finished.output) == (1, "")
+    assert finished.errors == f"imagestore-sim: {url} is not ready, it waits for: bootstrap, first connects\n"
+
+
+async def test_a_node_that_becomes_ready_is_waited_for() -> None:
+    async with answering(NOT_READY, NOT_READY, READY) as url:
+        assert (await run("ready", url)).status == 1
+        assert (await run("ready", f"{url}/", "--wait", "10")).status == 0
+
+
+async def test_a_port_where_nothing_listens_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    finished = await run("ready", url)
+    assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} cannot be reached: Connection refused\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "does not answer as a management node does"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n<html>", "does not answer as a management node does"),
+        (b"HTTP/1.1 503 No\r\n\r\n[]", "does not answer as a management node does"),
+        (b"", "does not answer as a management node does"),
+        (None, "does not answer"),
+    ],
+)
+async def test_what_is_no_management_node_is_told_in_bounded_time(answer: bytes | None, complaint: str) -> None:
+    async with answering(answer) as url:
+        began = time.monotonic()
+        finished = await run("ready", url, "--wait", "0.5")
+        assert time.monotonic() - began < 5
+    assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} {complaint}\n")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://", "http://host:99999", "http://host:x"])
+async def test_what_is_no_url_is_told_with_status_2(url: str) -> None:
+    finished = await run("ready", url)
+    assert (finished.status, finished.output) == (2, "")
+    assert (
+        finished.errors == f"imagestore-sim: {url} is not the URL of a management node, such as http://127.0.0.1:8080\n"
+    )
+
+
+def test_asking_is_light_enough_for_a_health_check() -> None:
+    script = "import sys, simulator.cli, simulator.readiness; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"aiohttp", "asyncssh", "sqlalchemy", "pydantic"} & set(loaded)

@@ -1,0 +1,132 @@
+"""The README keeps its word: what it tells people to type is typed here (`make lab` and `make test` are CI's)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncssh
+import pytest
+from simulator.testing import Client
+
+from processes import run, running
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+NODE = "http://127.0.0.1:8080"
+BOUND_SECONDS = 60.0
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(name: str) -> list[str]:
+    """The lines in the README's table of tasks that run `imagestore-sim NAME`."""
+    return re.findall(rf"\| `(imagestore-sim {name}\b[^`]*)`", README)
+
+
+async def shell(script: str, *, cwd: Path, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """What a script of bash's answers, errors included."""
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        "-ec",
+        script,
+        cwd=cwd,
+        env=os.environ | dict(environment or {}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), BOUND_SECONDS)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that the README's commands name."""
+    [records] = [block for block in blocks("yaml") if "backupStorages:" in block]
+    # No test knocks at the door of a host that is not its own.
+    (tmp_path / "records.yaml").write_text(records.replace("hostname: 10.0.0.1", "hostname: 127.0.0.1, sshPort: 1"))
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "id_ed25519")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [*commands("lab"), *commands("serve"), *commands("host")])
+async def test_a_command_of_the_table_comes_to_be_ready_and_stops(command: str, folder: Path) -> None:
+    arguments = shlex.split(command.replace("~/.ssh/id_ed25519", "id_ed25519"))[1:]
+    if "--port" in arguments:
+        arguments[arguments.index("--port") + 1] = "0"
+    else:
+        arguments += ["--port", "0"]
+    async with running(*arguments, cwd=folder) as process:
+        assert await process.stop() == 0
+
+
+@pytest.mark.parametrize("command", commands("probe"))
+async def test_the_probe_of_the_table_finds_a_capacity(command: str, folder: Path) -> None:
+    async with running("host", "--port", "0", cwd=folder) as host:
+        arguments = shlex.split(command.replace("127.0.0.1:2222", host.url.removeprefix("ssh://")))[1:]
+        if arguments[-1] == "--password":  # it would be asked for
+            arguments.append("password")
+        finished = await run(*arguments, cwd=folder)
+        assert await host.stop() == 0
+    assert finished.status == 0, finished.errors
+    assert "total" in finished.output
+
+
+async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    asking, adding = (block for block in blocks("sh") if "curl" in block)
+    async with running("lab", "--port", "0", cwd=tmp_path) as lab:
+        status, said = await shell((asking + adding).replace(NODE, lab.url), cwd=tmp_path)
+        assert status == 0, said
+        assert said.count('"status":"Connected"') == 3
+        assert f'"location":"{lab.url}/zstack/v1/api-jobs/' in said
+        async with Client(lab.url) as client:
+            await client.log_in()
+            await client.wait_for_status("gold", "Connected")
+        for path in ("healthz", "readyz"):
+            assert f"curl {NODE}/{path}" in README
+            status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)
+            assert status == 0, said
+
+
+async def test_openssh_reaches_a_host_by_the_file_that_the_lab_names(tmp_path: Path) -> None:
+    if shutil.which("ssh") is None:
+        pytest.skip("needs OpenSSH's client (Debian: openssh-client)")
+    assert "ssh -F FILE imagestore-1 df -kP /" in README
+    async with running("lab", "--port", "0", cwd=tmp_path) as lab:
+        assert lab.process.stderr is not None
+        line = (await asyncio.wait_for(lab.process.stderr.readline(), 5)).decode()
+        found = re.search(r"ssh -F (\S+) imagestore-1", line)
+        assert found is not None, line
+        status, said = await shell(f"ssh -F {found[1]} imagestore-1 df -kP /", cwd=tmp_path)
+    assert status == 0, said
+    assert said.splitlines()[0].split()[:2] == ["Filesystem", "1024-blocks"]
+
+
+async def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
+    [example] = blocks("python")
+    (tmp_path / "test_example.py").write_text(example)
+    status, said = await shell(f"{sys.executable} -m pytest -q -o asyncio_mode=auto test_example.py", cwd=tmp_path)
+    assert (status, "2 passed" in said) == (0, True), said
+
+
+def test_every_file_that_the_readme_points_to_is_there() -> None:
+    root = Path(__file__).parent.parent
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target.startswith("https://") or (root / target).exists(), target
+
+
+def test_the_default_port_is_the_one_that_the_readme_names() -> None:
+    from simulator.settings import Settings
+
+    assert NODE.endswith(f":{Settings.model_fields['port'].default}")

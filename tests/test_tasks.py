@@ -1,0 +1,84 @@
+"""Tasks: none is lost sight of."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from simulator.tasks import Tasks
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_task_runs_under_its_name_and_is_counted_until_it_ends() -> None:
+    tasks = Tasks()
+    task = tasks.begin(asyncio.sleep(0), "a nap")
+    assert (task.get_name(), len(tasks)) == ("a nap", 1)
+    await task
+    await asyncio.sleep(0)
+    assert len(tasks) == 0
+
+
+async def test_a_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    tasks = Tasks()
+    await asyncio.wait([tasks.begin(fail(), "the attempt")])
+    await asyncio.sleep(0)
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "task the attempt failed")
+    assert "ValueError: no" in caplog.text
+    assert len(tasks) == 0
+
+
+async def test_close_cancels_what_runs_and_says_nothing_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = Tasks()
+    running = [tasks.begin(_for_ever(), str(number)) for number in range(3)]
+    await tasks.close()
+    assert all(task.cancelled() for task in running)
+    assert len(tasks) == 0
+    assert caplog.records == []
+
+
+async def test_close_waits_for_what_is_cleaned_up_and_for_what_that_begins() -> None:
+    done: list[str] = []
+
+    async def tidy(then: str) -> None:
+        try:
+            await _for_ever()
+        finally:
+            await asyncio.sleep(0.005)
+            done.append(then)
+            if then == "first":
+                tasks.begin(tidy("second"), "second")
+                await asyncio.sleep(0)
+
+    tasks = Tasks()
+    tasks.begin(tidy("first"), "first")
+    await asyncio.sleep(0)
+    await tasks.close()
+    assert done == ["first", "second"]
+    assert len(tasks) == 0
+
+
+async def test_a_failure_while_closing_is_logged_and_keeps_nothing_running(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail_late() -> None:
+        try:
+            await _for_ever()
+        finally:
+            raise ValueError("too late")
+
+    tasks = Tasks()
+    other = tasks.begin(_for_ever(), "other")
+    tasks.begin(fail_late(), "late")
+    await asyncio.sleep(0)
+    await tasks.close()
+    assert other.cancelled()
+    assert "task late failed" in caplog.text
+
+
+async def test_closing_an_owner_of_nothing_is_fine() -> None:
+    await Tasks().close()
