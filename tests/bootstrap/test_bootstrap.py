@@ -123,7 +123,7 @@ def test_an_empty_file_holds_no_records(file: Path) -> None:
     ("records", "complaint"),
     [
         ("globalConfig: {backupStorage: {ping.intervall: 5}}", "ping.intervall"),
-        ("globalConfig: {backupStorage: {ping.interval: 0}}", "ping.interval should not less than 1, but got 0"),
+        ("globalConfig: {backupStorage: {ping.interval: 0}}", "ping.interval. should not less than 1, but got 0"),
         ("accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]", "no account has the name nobody"),
     ],
 )
