@@ -240,4 +240,4 @@ async def _all_image_stores(services: Services) -> list[str]:
 async def _why_not_answering(services: Services, uuid: str) -> str | None:
     """What keeps an ImageStore from doing what is asked of its host; None if it is Connected."""
     [status] = [row.status for row in await services.database.read(select(BackupStorage.status).filter_by(uuid=uuid))]
-    return None if status == Status.CONNECTED else f"the image store[uuid:{uuid}] is in status {status}"
+    return None if status == Status.CONNECTED else f"image store[uuid:{uuid}] is in status {status}"

@@ -82,12 +82,12 @@ class Images:
         async with self._database.transaction() as connection:
             ref = await _ref(connection, image_uuid, storage_uuid)
             host = await _image_store(connection, storage_uuid)
-            if host is None or ref is None:
-                raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
-            if host.status != Status.CONNECTED:
+            if host is not None and host.status != Status.CONNECTED:
                 raise OperationFailed(
                     f"backup storage cannot proceed message[{EXPORT}] because its status is {host.status}"
                 )
+            if host is None or ref is None:
+                raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
             if ref.actualSize > host.availableCapacity:
                 raise OperationFailed(
                     f"the backup storage[uuid:{storage_uuid}] has not enough capacity[{ref.actualSize}] to export"
@@ -108,6 +108,11 @@ class Images:
     async def copy(self, image_uuid: str, source: str, destination: str, name: str, description: str | None) -> str:
         """Record a copy of an image on another ImageStore, and answer its uuid. Raises OperationFailed."""
         async with self._database.transaction() as connection:
+            for storage in (source, destination):
+                host = await _image_store(connection, storage)
+                if host is None or host.status != Status.CONNECTED:
+                    status = "gone" if host is None else f"in status {host.status}"
+                    raise OperationFailed(f"image store[uuid:{storage}] is {status}")
             ref = await _ref(connection, image_uuid, source)
             if ref is None:
                 raise OperationFailed(f"source backup storage[{source}] doesn't contain image[{image_uuid}]")

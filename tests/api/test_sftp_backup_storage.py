@@ -14,7 +14,7 @@ PATH = "/backup-storage/sftp"
 FOLDERS = " the url contains an invalid folder[/dev or /proc or /sys]"
 
 
-async def add(client: Client, hostname: str = "h-1", **values: object) -> dict[str, object]:
+async def add(client: Client, hostname: object = "h-1", **values: object) -> dict[str, object]:
     defaults = {"name": hostname, "username": "root", "password": "password", "url": "/sftp/bs"}
     body = {"params": defaults | {"hostname": hostname} | values}
     inventory: dict[str, object] = (await client.call("POST", PATH, body))["inventory"]
@@ -82,7 +82,7 @@ async def test_a_bad_add_is_told_in_zstack_s_words(
 ) -> None:
     await add(imagestore_client, "sftp-1")
     with pytest.raises(CallFailed) as caught:
-        await add(imagestore_client, **values)
+        await add(imagestore_client, **{"hostname": "h-1", **values})
     assert caught.value.code == code
     assert caught.value.error["details"].startswith(details)
     assert len(await imagestore_client.query(PATH)) == 1

@@ -22,7 +22,7 @@ images:
   - {{uuid: {I1}, name: both, size: 70, actualSize: 50, format: qcow2, architecture: x86_64, backupStorageRefs: [
      {{backupStorageUuid: {B1}, installPath: "zstore://both/1"}},
      {{backupStorageUuid: {B2}, installPath: "zstore://both/1"}}]}}
-  - {{uuid: {I2}, name: one, description: alone, systemTags: [qemuga], backupStorageRefs: [
+  - {{uuid: {I2}, name: one, description: alone, actualSize: 101, systemTags: [qemuga], backupStorageRefs: [
      {{backupStorageUuid: {B1}, installPath: "zstore://one/1"}}]}}
   - {{uuid: {I3}, name: nowhere}}
 """
