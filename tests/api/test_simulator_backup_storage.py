@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fixed_data import UNKNOWN, Z2
 from simulator.testing import CallFailed, Client
+
+from fixed_data import UNKNOWN, Z2
 
 PATH = "/backup-storage/simulators"
 
