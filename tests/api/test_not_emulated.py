@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from fixed_data import B1
 from simulator.api import all_handlers
 from simulator.api.not_emulated import refuse
 from simulator.rest.parameters import Api
 from simulator.testing import CallFailed, Client
+
+from fixed_data import B1
 
 LEFT_OUT = [message.api for message, handler in all_handlers().by_message.items() if handler is refuse]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fixed_data import B1, I1, UNKNOWN
 from simulator.testing import CallFailed, Client
+
+from fixed_data import B1, I1, UNKNOWN
 
 TRASH = "/backup-storage/trash"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fixed_data import B1, UNKNOWN, Z1, Z2
 from simulator.testing import CallFailed, Client
+
+from fixed_data import B1, UNKNOWN, Z1, Z2
 
 ACTIONS = f"/zones/{Z2}/actions"
 
