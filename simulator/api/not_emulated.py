@@ -95,6 +95,26 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             PUT APIExportDatabaseBackupFromBackupStorageMsg /database-backups/{databaseBackupUuid}/backup-storage/{backupStorageUuid}/actions
             DELETE APIDeleteExportedDatabaseBackupFromBackupStorageMsg /exported-database-backup/{databaseBackupUuid}/backup-storage/{backupStorageUuid}
         """,
+        "org.zstack.header.storage.volume.backup": """
+            POST APICreateVolumeBackupMsg /volumes/{volumeUuid}/volume-backups
+            GET APIQueryVolumeBackupMsg /volume-backups /volume-backups/{uuid}
+            DELETE APIDeleteVolumeBackupMsg /volume-backups/{uuid}
+            PUT APIRecoverBackupFromImageStoreBackupStorageMsg /volume-backups/{uuid}/actions
+            PUT APISyncBackupFromImageStoreBackupStorageMsg /volume-backups/{uuid}/actions
+            PUT APIRevertVolumeFromVolumeBackupMsg /volume-backups/{uuid}/actions
+            PUT APISyncVolumeBackupMsg /volume-backups/imageStore/{imageStoreUuid}/actions
+            POST APICreateVmBackupMsg /volumes/{rootVolumeUuid}/vm-backups
+            DELETE APIDeleteVmBackupMsg /vm-backups/{groupUuid}
+            PUT APIRecoverVmBackupFromImageStoreBackupStorageMsg /vm-backups/{groupUuid}/actions
+            PUT APISyncVmBackupFromImageStoreBackupStorageMsg /vm-backups/{groupUuid}/actions
+            PUT APIRevertVmFromVmBackupMsg /vm-backups/{groupUuid}/actions
+            PUT APISyncVmBackupMsg /vm-backups/imageStore/{imageStoreUuid}/actions
+            POST APICreateVmFromVmBackupMsg /vm-instances/from/vm-backups/{groupUuid}
+            POST APICreateVmFromVolumeBackupMsg /vm-instances/from/vm-backup/{backupUuid}
+            POST APICreateDataVolumeFromVolumeBackupMsg /volumes/data-volume/from/volume-template/{backupUuid}
+            POST APICreateDataVolumeTemplateFromVolumeBackupMsg /images/data-volume-templates/from/volume-template/{backupUuid}
+            POST APICreateRootVolumeTemplateFromVolumeBackupMsg /images/root-volume-templates/from/volume-template/{backupUuid}
+        """,
         "org.zstack.externalbackup.zbox": """
             POST APICreateZBoxBackupMsg /externalbackup/zbox
         """,
