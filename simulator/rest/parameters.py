@@ -63,6 +63,7 @@ class Api:
     """What a message class declares.
 
     `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
+    `source` tells where its facts come from, `deviation` how it differs.
     """
 
     name: str
@@ -79,4 +80,6 @@ class Api:
     reply_fields: Mapping[str, str]
     says_success: bool
     timeout_seconds: int
+    source: str
+    deviation: str
     parameters: tuple[Parameter, ...]
