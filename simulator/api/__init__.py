@@ -18,9 +18,11 @@ from simulator.api import (
 )
 from simulator.api.errors import translate
 from simulator.api.services import Services
+from simulator.api.tagging import Tagging
+from simulator.api.this_node import ThisNode
 from simulator.rest.messages import Handlers
 
-__all__ = ["Services", "all_handlers", "translate"]
+__all__ = ["Services", "Tagging", "ThisNode", "all_handlers", "translate"]
 MODULES = (
     session,
     management_node,

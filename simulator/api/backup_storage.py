@@ -17,6 +17,7 @@ from simulator.query import BACKUP_STORAGE, Inventory
 from simulator.rest.errors import ApiError, ErrorCode, invalid_argument
 from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply, SyncMessage
 from simulator.rest.parameters import Rule
+from simulator.rest.validation import NothingToDo
 
 PACKAGE = "org.zstack.header.storage.backup"
 PATH = "/backup-storage"
@@ -54,10 +55,16 @@ class APIDeleteBackupStorageMsg(
     uuid: str
 
 
+@handlers.checks
+async def check_delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> None:
+    """What is gone already needs no deletion, whatever the mode."""
+    if await services.missing("BackupStorageVO", (message.uuid,)):
+        raise NothingToDo
+
+
 @handlers.handles
 async def delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> Reply:
     """Nothing."""
-    message.check_delete_mode()
     await services.lifecycle.delete(message.uuid)
     return Reply()
 
@@ -152,7 +159,7 @@ class APIGetBackupStorageTypesMsg(
     method="GET",
     path="/backup-storage/types",
     package=PACKAGE,
-    reply=("types",),
+    reply=("types=backupStorageTypes",),
     deviation="lists the types that are emulated",
 ):
     """Ask which types of backup storages there are."""

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from simulator.api.backup_storage import PORTS, AddMessage, add_and_connect, given
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
-from simulator.backup_storage.records import NewStorage, Status
+from simulator.backup_storage.records import IMAGE_STORE_TYPE, NewStorage, Status
 from simulator.database.models import BackupStorage, ImageStoreBackupStorage
 from simulator.query import IMAGE_STORE_BACKUP_STORAGE
 from simulator.rest.encoding import without_nulls, write_date
@@ -43,6 +43,12 @@ class APIAddImageStoreBackupStorageMsg(
     sshPort: Annotated[int, Rule(number_range=PORTS, zero_is_unset=True)] = 22
 
 
+@handlers.checks
+async def check_add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> None:
+    """A hostname that is one and is not taken, and a url that can be served."""
+    await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
+
+
 @handlers.handles
 async def add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> Reply:
     """The new ImageStore."""
@@ -64,6 +70,14 @@ class APIAddDisasterImageStoreBackupStorageMsg(
     endPoint: str | None = None
 
 
+@handlers.checks
+async def check_add_disaster_image_store(
+    services: Services, message: APIAddDisasterImageStoreBackupStorageMsg, call: Call
+) -> None:
+    """As for any ImageStore."""
+    await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
+
+
 @handlers.handles
 async def add_disaster_image_store(
     services: Services, message: APIAddDisasterImageStoreBackupStorageMsg, call: Call
@@ -71,7 +85,8 @@ async def add_disaster_image_store(
     """The new ImageStore, which has the system tag `remote`."""
     new = _new_storage(message)
     reply = await add_and_connect(services, new, IMAGE_STORE_BACKUP_STORAGE, call)
-    await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
+    if DISASTER_TAG not in (message.systemTags or ()):
+        await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
     return reply
 
 

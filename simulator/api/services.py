@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from simulator.api.this_node import ThisNode
 from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.tags import Tags
@@ -19,8 +20,10 @@ from simulator.database.models import (
     BackupStorage,
     Image,
     ImageStoreBackupStorage,
+    Session,
     SftpBackupStorage,
     SystemTag,
+    UserTag,
     Zone,
 )
 from simulator.query import Inventory, QueryEngine
@@ -32,7 +35,9 @@ RESOURCES = {
     "ImageStoreBackupStorageVO": (ImageStoreBackupStorage.uuid,),
     "SftpBackupStorageVO": (SftpBackupStorage.uuid,),
     "ImageVO": (Image.uuid,),
+    "SessionVO": (Session.uuid,),
     "SystemTagVO": (SystemTag.uuid,),
+    "TagPatternVO": (UserTag.tagPatternUuid,),
     "ZoneVO": (Zone.uuid,),
     "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid),
 }
@@ -52,12 +57,13 @@ class Services:
     images: Images
     tags: Tags
     configuration: GlobalConfiguration
+    node: ThisNode
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""
         found: set[str] = set()
         for column in RESOURCES[resource]:
-            found |= {row[0] for row in await self.database.read(select(column).where(column.in_(uuids)))}
+            found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}
         return [one for one in uuids if one not in found]
 
     async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:

@@ -41,6 +41,12 @@ class APIAddSftpBackupStorageMsg(
     sshPort: Annotated[int, Rule(number_range=PORTS, zero_is_unset=True)] = 22
 
 
+@handlers.checks
+async def check_add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> None:
+    """A hostname that is one and is not taken, and a url that can be served."""
+    await services.lifecycle.check_new(SFTP_TYPE, message.hostname, message.url)
+
+
 @handlers.handles
 async def add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> Reply:
     """The new Sftp storage."""

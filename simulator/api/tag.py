@@ -55,7 +55,13 @@ async def query_user_tag(services: Services, message: APIQueryUserTagMsg, call: 
 
 
 class APICreateSystemTagMsg(
-    AsyncMessage, method="POST", path="/system-tags", package=PACKAGE, reply=("inventory",), deviation=OURS
+    AsyncMessage,
+    method="POST",
+    path="/system-tags",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    deviation=OURS,
 ):
     """Give a resource a system tag."""
 
@@ -77,6 +83,7 @@ class APICreateSystemTagsMsg(
     path="/system-tags/{resourceUuid}/tags",
     package=PACKAGE,
     reply=("inventories",),
+    for_everyone=True,
     deviation=f"{OURS}; a tag that the resource has already is left out, where ZStack lists a null",
 ):
     """Give a resource some system tags."""
@@ -98,7 +105,13 @@ async def create_system_tags(services: Services, message: APICreateSystemTagsMsg
 
 
 class APICreateUserTagMsg(
-    AsyncMessage, method="POST", path="/user-tags", package=PACKAGE, reply=("inventory",), deviation=OURS
+    AsyncMessage,
+    method="POST",
+    path="/user-tags",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    deviation=OURS,
 ):
     """Give a resource a user tag."""
 
@@ -115,7 +128,12 @@ async def create_user_tag(services: Services, message: APICreateUserTagMsg, call
 
 
 class APIUpdateSystemTagMsg(
-    AsyncMessage, method="PUT", path="/system-tags/{uuid}/actions", package=PACKAGE, reply=("inventory",)
+    AsyncMessage,
+    method="PUT",
+    path="/system-tags/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
 ):
     """Give a system tag another text."""
 
@@ -130,7 +148,7 @@ async def update_system_tag(services: Services, message: APIUpdateSystemTagMsg, 
     return await services.inventory(SYSTEM_TAG, message.uuid)
 
 
-class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", package=PACKAGE):
+class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", package=PACKAGE, for_everyone=True):
     """Delete a tag of either kind; one that is not there is deleted already."""
 
     uuid: str

@@ -49,6 +49,7 @@ class APICleanUpTrashOnBackupStorageMsg(
     package=PACKAGE,
     reply=("result", "results"),
     says_success=True,
+    batch=True,
     deviation=EMPTY,
 ):
     """Delete one piece of trash, or all of it."""
@@ -65,4 +66,4 @@ async def clean_up_trash(services: Services, message: APICleanUpTrashOnBackupSto
     schema = {"result": f"{TRASH_PACKAGE}.CleanTrashResult"}
     if results:
         schema["results[0]"] = f"{TRASH_PACKAGE}.TrashCleanupResult"
-    return Reply(body, schema)
+    return Reply(body, schema, batch=(len(results), len(results)))

@@ -278,6 +278,11 @@ GLOBAL_CONFIG = Inventory(
     ),
     key="id",
 )
+MANAGEMENT_NODE = Inventory(
+    "org.zstack.header.managementnode.ManagementNodeInventory",
+    (_table(models.Node),),
+    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
+)
 
 INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
     {
@@ -289,6 +294,7 @@ INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
             IMAGE,
             IMAGE_BACKUP_STORAGE_REF,
             IMAGE_STORE_BACKUP_STORAGE,
+            MANAGEMENT_NODE,
             SFTP_BACKUP_STORAGE,
             SYSTEM_TAG,
             USER_TAG,
