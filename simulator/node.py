@@ -28,6 +28,7 @@ from simulator.database.configuration import GlobalConfiguration
 from simulator.probe import Prober, Resolve
 from simulator.query import QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
+from simulator.rest.answers import Answers
 from simulator.rest.authentication import Sessions
 from simulator.rest.dispatch import Dispatcher, Rules
 from simulator.rest.encoding import write_stored_date
@@ -194,6 +195,7 @@ class ManagementNode:
             self._jobs,
             self._web_hooks,
             LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
+            Answers(lambda: self._database.revision),
             leniency,
         )
         return RestServer(handlers, doors)

@@ -165,6 +165,7 @@ class APIQueryManagementNodeMsg(
     """Query management nodes, of which there is one."""
 
     inventory = MANAGEMENT_NODE
+    repeatable = False  # its heartbeat is the present moment
 
 
 @handlers.handles

@@ -19,6 +19,7 @@ class QueryMessage(SyncMessage):
     """A question about one inventory; by uuid, everything in the query string is passed over."""
 
     always_with_schema = True
+    repeatable = True
     inventory: ClassVar[Inventory]
 
     query: Query

@@ -21,10 +21,11 @@ from sqlalchemy import (
     func,
     not_,
     select,
+    union_all,
 )
 from sqlalchemy.sql import operators
 
-from simulator.query.comparisons import RULES, Rule, Value
+from simulator.query.comparisons import RULES, Rule, Value, look_ups
 from simulator.query.conditions import Operator
 from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
 from simulator.query.paths import Path
@@ -121,6 +122,10 @@ class _Source:
             self.tables = self.tables.join(table, table.c.uuid == self._tables[0].c.uuid)
         self._children: list[FromClause] = []
 
+    def table_of(self, name: str) -> Table:
+        """The table that has a column."""
+        return next(table for table in self.inventory.tables if name in table.c)
+
     def column(self, name: str) -> ColumnElement[Any]:
         return next(table.c[name] for table in self._tables if name in table.c)
 
@@ -192,11 +197,21 @@ def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
         return _tagged(source, *TAGS[name], test, number)
     collection = source.inventory.collection(name)
     if collection is None:
-        return _compare(source.column(name), operator, test, number)
+        field = source.inventory.field(name)
+        indexed = field is not None and field.indexed and operator in (Operator.EQUAL, Operator.IN)
+        return _looked_up(source, test, number) if indexed else _compare(source.column(name), operator, test, number)
     # Whatever the operator, some element has to pass (query-semantics 4.3).
     table = collection.table.alias()
     passing = select(table.c[collection.own]).where(_compare(table.c[collection.foreign], operator, test, number))
     return source.column("uuid").in_(passing)
+
+
+def _looked_up(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+    """The row is among those that an index finds. SQLite would rather go over all rows than look into two indexes, so
+    it is made to."""
+    table = source.table_of(test.path.name).alias()
+    found = look_ups(table.c[test.path.name], test.operator, _binds(test, number))
+    return source.column("uuid").in_(union_all(*(select(table.c.uuid).where(condition) for condition in found)))
 
 
 def _tagged(source: _Source, table: Table, column: str, test: Test, number: int) -> ColumnElement[bool]:
@@ -209,8 +224,11 @@ def _tagged(source: _Source, table: Table, column: str, test: Test, number: int)
 
 
 def _compare(column: ColumnElement[Any], operator: Operator, test: Test, number: int) -> ColumnElement[bool]:
-    binds: list[ColumnElement[Any]] = [bindparam(value_name(number, index), None) for index in range(test.values)]
-    return rule_of(test.path).compare(column, operator, binds)
+    return rule_of(test.path).compare(column, operator, _binds(test, number))
+
+
+def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:
+    return [bindparam(value_name(number, index), None) for index in range(test.values)]
 
 
 def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:

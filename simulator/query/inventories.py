@@ -31,12 +31,14 @@ class Kind(Enum):
 class Field:
     """A field of an inventory, and the column of the same name behind it.
 
-    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7).
+    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7). `indexed` text is
+    looked up by indexes over its folded form.
     """
 
     name: str
     kind: Kind = Kind.TEXT
     primitive: bool = False
+    indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ UUID = Field("uuid", Kind.UUID)
 DATES = (Field("createDate", Kind.MOMENT), Field("lastOpDate", Kind.MOMENT))
 COMMON = (
     UUID,
-    Field("name"),
+    Field("name", indexed=True),
     Field("url"),
     Field("description"),
     Field("totalCapacity", Kind.NUMBER),
@@ -118,7 +120,7 @@ COMMON = (
     Field("status"),
     *DATES,
 )
-SSH_HOST = (Field("hostname"), Field("username"), Field("sshPort", Kind.NUMBER))
+SSH_HOST = (Field("hostname", indexed=True), Field("username"), Field("sshPort", Kind.NUMBER))
 ATTACHED_ZONES = Collection("attachedZoneUuids", _table(models.BackupStorageZoneRef), "backupStorageUuid", "zoneUuid")
 STORAGE_EXPANSIONS = {
     "zoneRef": Expansion("BackupStorageZoneRefInventory", foreign="backupStorageUuid"),

@@ -134,6 +134,10 @@ class Sessions:
         session = self._sessions.get(session_uuid)
         return session is not None and session.expired_date > self._clock.time()
 
+    def recognize(self, session_uuid: str) -> Identity | None:
+        """Whose session it is, if it is valid; looking does not extend it."""
+        return self._sessions[session_uuid].identity if self.is_valid(session_uuid) else None
+
     async def identify(self, claim: Claim) -> Identity:
         """Who makes a call. A session's expiry slides to a full time-out from now. Raises ApiError ID.1001."""
         if isinstance(claim, Identity):
@@ -156,8 +160,11 @@ class Sessions:
         return await self._extend(session_uuid, seconds or self._configuration.get(SESSION_TIMEOUT))
 
     async def _extend(self, session_uuid: str, seconds: int) -> LoggedIn:
-        session = replace(self._sessions[session_uuid], expired_date=int(self._clock.time()) + seconds)
-        self._sessions[session_uuid] = session
+        session = self._sessions[session_uuid]
+        expired_date = int(self._clock.time()) + seconds
+        if session.expired_date == expired_date:
+            return session
+        session = self._sessions[session_uuid] = replace(session, expired_date=expired_date)
         if abs(session.expired_date - self._written_expiry[session_uuid]) >= WRITE_EXPIRY_AFTER_SECONDS:
             await self._write_expiry(session)
         return session

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.sql.dml import UpdateBase
 
-from simulator.rest.authentication import Claim, Sessions
+from simulator.rest.authentication import Claim, Identity, Sessions
 from simulator.rest.binding import Values
 from simulator.rest.encoding import with_elements
 from simulator.rest.errors import ApiError, ErrorCode, PlainError, internal_error
@@ -54,6 +54,14 @@ class Dispatcher(Generic[S]):
         self._services = services
         self._sessions = sessions
         self._rules = rules
+
+    def recognize(self, session_uuid: str) -> Identity | None:
+        """Whose session it is, if it is valid; looking does not make it last longer."""
+        return self._sessions.recognize(session_uuid)
+
+    async def identify(self, claim: Claim) -> Identity:
+        """Who makes a call, whose session then lasts longer. Raises ApiError for one that has ended."""
+        return await self._sessions.identify(claim)
 
     async def carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
         """Validate the values, check the session, run the handler. Raises ApiError, and PlainError for a synchronous

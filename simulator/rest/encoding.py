@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +15,6 @@ HTML_SAFE = (
     (b"=", b"\\u003d"),
     (b"'", b"\\u0027"),
 )
-NEEDS_ESCAPE = re.compile(rb"[<>&=']")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -24,9 +22,8 @@ def to_json(body: object) -> bytes:
     """Compact UTF-8 JSON with `< > & = '` escaped, as success bodies and job results are."""
     encoded = orjson.dumps(body)
     # These five can stand only inside a string, so replacing bytes is replacing characters.
-    if NEEDS_ESCAPE.search(encoded):
-        for plain, escaped in HTML_SAFE:
-            encoded = encoded.replace(plain, escaped)
+    for plain, escaped in HTML_SAFE:
+        encoded = encoded.replace(plain, escaped)
     return encoded
 
 

@@ -54,6 +54,8 @@ class Message:
     api: ClassVar[Api]
     sync: ClassVar[bool] = False
     always_with_schema: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = False
+    """Whether the reply follows from the request and the store alone, so that it may be given again."""
 
     systemTags: list[str] | None = None
     userTags: list[str] | None = None
@@ -230,7 +232,8 @@ def action_name(class_name: str) -> str:
 def parameters_of(message: type[Message]) -> tuple[Parameter, ...]:
     """The parameters of a message class, its own before the inherited ones, as Java collects them.
 
-    What this module declares is inherited; what a resource's messages share is each message's own. A field of a type that no JSON value has is no parameter: its message binds it itself.
+    What this module declares is inherited; what a resource's messages share is each message's own. A field of a type
+    that no JSON value has is no parameter: its message binds it itself.
     """
     hints = get_type_hints(message, include_extras=True)
     classes = [one for one in message.__mro__ if one.__module__ != __name__]

@@ -1,202 +1,194 @@
-"""The shape of answers, their schema and encoding (wire-protocol 4), and of errors (7)."""
+"""Answers are given again for as long as the store is unchanged, and no longer (design 3.1)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from door import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, Door, open_door
-from simulator.rest.errors import DESCRIPTIONS, ErrorCode
+from simulator.clock import RealClock
+from simulator.lab import Lab
+from simulator.node import ManagementNode
+from simulator.rest.answers import Answers
+from simulator.settings import Settings
+from simulator.testing import Client
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-V1 = "/zstack/v1"
-ONE = f"{V1}/backup-storage/{STORAGE}"
-IMAGE_STORE = "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory"
-GENERIC = "org.zstack.header.storage.backup.BackupStorageInventory"
-ZONE_CLASS = "org.zstack.header.zone.ZoneInventory"
-DATE = re.compile(r"[A-Z][a-z]{2} [1-9]\d?, \d{4} ([1-9]|1[0-2]):\d\d:\d\d (AM|PM)")
-ODD = "a<b> & 'c'=d 镜像 \" \\"
+STORAGES = "/backup-storage/image-store"
+SESSION_SECONDS = 7200
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("answers")) as door:
-        yield door
+class Store:
+    """A revision, and how often something was worked out."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.made = 0
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    def answers(self, *, most: int = 10, most_bytes: int = 1000) -> Answers:
+        return Answers(lambda: self.revision, most=most, most_bytes=most_bytes)
+
+    async def make(self) -> bytes:
+        self.made += 1
+        made = b"%d" % self.made
+        await self.may_end.wait()
+        return made
 
 
-@pytest.mark.parametrize(
-    ("method", "target", "body", "keys"),
-    [
-        pytest.param("GET", ZONES, None, {"inventories", "schema"}, id="4.1 a query always has its schema"),
-        pytest.param("GET", f"{ZONES}?replyWithCount=true", None, {"inventories", "schema", "total"}, id="4.1 total"),
-        pytest.param("GET", f"{ZONES}?count=true", None, {"total", "schema"}, id="4.1 the count alone"),
-        pytest.param("GET", f"{ZONES}/{UNKNOWN}", None, {"inventories", "schema"}, id="6.1 an unknown uuid"),
-        pytest.param("POST", ZONES, {"params": {"name": "z"}}, {"inventory"}, id="4.1 a create"),
-        pytest.param("PUT", f"{ONE}/actions", {"updateBackupStorage": {}}, {"inventory"}, id="4.1 an update"),
-        pytest.param("POST", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 an attachment"),
-        pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 a detachment"),
-        pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, set(), id="4.1 a deletion"),
-        pytest.param("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}}, {"version", "success"},
-            id="4.1 success only where all fields are told"),
-        pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {"valid"}, id="4.1 one field"),
-        pytest.param("GET", f"{ZONES}?q=nosuch=1", None, {"error"}, id="4.1 an error stands alone"),
-    ],
-)  # fmt: skip
-async def test_the_keys_of_an_answer(door: Door, method: str, target: str, body: object, keys: set[str]) -> None:
-    assert set((await door.call(method, target, body)).json) == keys
+def of_size(size: int) -> Callable[[], Awaitable[bytes]]:
+    async def make() -> bytes:
+        return b"x" * size
+
+    return make
 
 
-@pytest.mark.parametrize(
-    ("method", "target", "body", "schema"),
-    [
-        pytest.param("GET", f"{V1}/backup-storage", None, {"inventories[0]": IMAGE_STORE}, id="4.2 a row's own class"),
-        pytest.param("GET", f"{ZONES}?q=uuid={ZONE}", None, {"inventories[0]": ZONE_CLASS}, id="4.2 a list"),
-        pytest.param("GET", f"{ZONES}/{UNKNOWN}", None, {}, id="4.2 an empty list"),
-        pytest.param("GET", f"{ZONES}?count=true", None, {}, id="4.2 no list"),
-        pytest.param("PUT", f"{ONE}/actions", {"updateBackupStorage": {}}, {"inventory": IMAGE_STORE}, id="4.2 one"),
-        pytest.param("GET", f"{V1}/identity-models", None, {"configs[0]": "java.lang.String"},
-            id="4.2 plain elements of a top-level list"),
-        pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {}, id="4.2 plain values are not told"),
-        pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, {}, id="4.2 nothing"),
-    ],
-)  # fmt: skip
-async def test_the_schema(door: Door, method: str, target: str, body: object, schema: dict[str, str]) -> None:
-    answer = await door.send(method, target, body, X_JSON_Schema="true")
-    if answer.status == 202:
-        answer = await door.follow(answer, X_JSON_Schema="true")
-    assert answer.json["schema"] == schema
+async def test_an_answer_is_given_again() -> None:
+    store = Store()
+    answers = store.answers()
+    assert answers.find(("account", "/path")) is None
+    assert [await answers.get(("account", "/path"), store.make) for _ in range(3)] == [b"1"] * 3
+    assert answers.find(("account", "/path")) == b"1"
 
 
-async def test_the_last_element_comes_first_in_a_schema(door: Door) -> None:
-    """4.2"""
-    await door.make_zone()
-    keys = list((await door.send("GET", ZONES)).json["schema"])
-    assert keys == [f"inventories[{index}]" for index in reversed(range(len(keys)))]
-    apis = (await door.send("PUT", f"{V1}/management-nodes/actions", {"getSupportAPIs": {}}, X_JSON_Schema="1")).json
-    count = len(apis["supportApis"])
-    assert list(apis["schema"]) == [f"supportApis[{index}]" for index in reversed(range(count))]
+async def test_each_account_and_each_path_has_its_own() -> None:
+    store = Store()
+    answers = store.answers()
+    questions = [("one", "/a"), ("other", "/a"), ("one", "/b")]
+    assert [await answers.get(question, store.make) for question in questions] == [b"1", b"2", b"3"]
 
 
-async def test_errors_have_no_schema_even_when_asked(door: Door) -> None:
-    """4.1"""
-    assert list((await door.send("GET", f"{ZONES}?q=nosuch=1", X_JSON_Schema="true")).json) == ["error"]
+async def test_a_change_of_the_store_ends_them_all() -> None:
+    store = Store()
+    answers = store.answers()
+    await answers.get(("account", "/path"), store.make)
+    store.revision += 1
+    assert answers.find(("account", "/path")) is None
+    assert await answers.get(("account", "/path"), store.make) == b"2"
 
 
-async def test_every_member_of_an_inventory(door: Door) -> None:
-    """4.3: nulls are left out, empty lists stay, the subclass's fields come first, numbers are plain integers."""
-    [inventory] = (await door.send("GET", STORAGES)).json["inventories"]
-    assert inventory == {
-        "hostname": "10.0.0.1",
-        "username": "root",
-        "sshPort": 22,
-        "uuid": STORAGE,
-        "name": "imagestore-1",
-        "url": "/zs/1",
-        "totalCapacity": 1000,
-        "availableCapacity": 100,
-        "type": "ImageStoreBackupStorage",
-        "state": "Enabled",
-        "status": "Connected",
-        "createDate": "Nov 5, 2017 8:05:04 AM",
-        "lastOpDate": inventory["lastOpDate"],
-        "attachedZoneUuids": [],
-    }
-    assert list(inventory)[:4] == ["hostname", "username", "sshPort", "uuid"]
-    assert DATE.fullmatch(inventory["lastOpDate"])
+async def test_those_who_ask_at_the_same_time_share_an_answer() -> None:
+    store = Store()
+    answers = store.answers()
+    store.may_end.clear()
+    asking = [asyncio.create_task(answers.get(("account", "/path"), store.make)) for _ in range(3)]
+    await asyncio.sleep(0)
+    store.may_end.set()
+    assert await asyncio.gather(*asking) == [b"1"] * 3
 
 
-async def test_json_is_compact(door: Door) -> None:
-    """4.3"""
-    text = (await door.send("GET", STORAGES)).text
-    assert text == text.strip()
-    assert text.startswith('{"inventories":[{"hostname":"10.0.0.1","username":"root","sshPort":22,')
+async def test_an_answer_begun_before_a_change_is_for_those_who_asked_before_it() -> None:
+    store = Store()
+    answers = store.answers()
+    store.may_end.clear()
+    before = asyncio.create_task(answers.get(("account", "/path"), store.make))
+    await asyncio.sleep(0.01)
+    store.revision += 1
+    after = asyncio.create_task(answers.get(("account", "/path"), store.make))
+    await asyncio.sleep(0.01)
+    store.may_end.set()
+    assert (await before, await after) == (b"1", b"2")
+    assert answers.find(("account", "/path")) == b"2"
 
 
-async def test_success_bodies_are_safe_in_html(door: Door) -> None:
-    """4.3: non-ASCII stands raw."""
-    escaped = r'"description":"a\u003cb\u003e \u0026 \u0027c\u0027\u003dd 镜像 \" \\"'
-    ended = await door.call("PUT", f"{ONE}/actions", {"updateBackupStorage": {"description": ODD}})
-    assert ended.json["inventory"]["description"] == ODD
-    assert escaped in ended.text
-    assert escaped in (await door.send("GET", STORAGES)).text
+async def test_an_answer_that_the_store_outran_is_not_kept() -> None:
+    store = Store()
+    answers = store.answers()
+    store.may_end.clear()
+    asked = asyncio.create_task(answers.get(("account", "/path"), store.make))
+    await asyncio.sleep(0.01)
+    store.revision += 1
+    store.may_end.set()
+    assert await asked == b"1"
+    assert answers.find(("account", "/path")) is None
 
 
-async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not(door: Door) -> None:
-    """4.3"""
-    body = {"changeBackupStorageState": {"stateEvent": "<'=&>"}}
-    assert r"but \u003c\u0027\u003d\u0026\u003e found" in (await door.call("PUT", f"{ONE}/actions", body)).text
-    login = {"logIn": {"username": "a", "password": "b", "loginType": "<'=&>"}}
-    assert "unsupported login type <'=&>" in (await door.send("PUT", f"{V1}/login", login)).text
+async def test_a_failure_reaches_everybody_and_is_not_kept() -> None:
+    async def fail() -> bytes:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    answers = Store().answers()
+    asked = await asyncio.gather(*(answers.get(("a", "/"), fail) for _ in range(2)), return_exceptions=True)
+    assert [str(one) for one in asked] == ["no", "no"]
+    assert await answers.get(("a", "/"), of_size(1)) == b"x"
 
 
-@pytest.mark.parametrize(
-    ("method", "target", "body", "error"),
-    [
-        pytest.param("POST", ZONES, {"params": {}}, [
-            ("code", "SYS.1007"),
-            ("description", "One or more API argument is invalid"),
-            ("details", "field[name] of message[org.zstack.header.message.ApiMessageParamValidator] is mandatory,"
-                        " can not be null"),
-            ("cost", "0ms"),
-        ], id="7.1 an argument"),
-        pytest.param("PUT", f"{V1}/backup-storage/{UNKNOWN}/actions", {"reconnectBackupStorage": {}}, [
-            ("code", "SYS.1003"),
-            ("description", "A resource can not be found"),
-            ("details", f"invalid field[uuid], resource[uuid:{UNKNOWN}, type:BackupStorageVO] not found"),
-            ("cost", "0ms"),
-        ], id="7.1 a resource"),
-        pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, [
-            ("code", "SYS.1006"),
-            ("description", "An operation failed"),
-            ("details", f"backup storage[uuid:{STORAGE}] has not been attached to zone[uuid:{ZONE}]"),
-            ("cost", "0ms"),
-        ], id="7.1 an operation"),
-        pytest.param("DELETE", f"{ONE}?deleteMode=x", None, [
-            ("code", "SYS.1000"),
-            ("description", "An internal error happened in system"),
-            ("details", "No enum constant org.zstack.header.message.APIDeleteMessage.DeletionMode.x"),
-        ], id="7.1 nothing that was planned for has no cost"),
-        pytest.param("GET", f"{ZONES}?q=nosuch=1", None, [
-            ("code", "SYS.1000"),
-            ("description", "An internal error happened in system"),
-            ("details", "org.zstack.header.exception.CloudRuntimeException: inventory class[class"
-                        " org.zstack.header.zone.ZoneInventory] not having field[nosuch]"),
-        ], id="6.4 an unknown field has no cost"),
-    ],
-)  # fmt: skip
-async def test_every_member_of_an_error(
-    door: Door, method: str, target: str, body: object, error: list[tuple[str, object]]
-) -> None:
-    assert list((await door.call(method, target, body)).error.items()) == error
+async def test_who_gives_up_does_not_take_the_answer_from_others() -> None:
+    store = Store()
+    answers = store.answers()
+    store.may_end.clear()
+    first, other = (asyncio.create_task(answers.get(("a", "/"), store.make)) for _ in range(2))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    store.may_end.set()
+    assert await other == b"1"
 
 
-async def test_a_failed_add_tells_its_cause(door: Door) -> None:
-    """7.1: the cost stands with the cause."""
-    body = {
-        "params": {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": 1}
-    }
-    error = (await door.call("POST", STORAGES, body)).error
-    assert list(error) == ["code", "description", "details", "cause"]
-    assert list(error["cause"]) == ["code", "description", "details", "cost", "opaque"]
-    assert (error["code"], error["cause"]["code"], error["cause"]["opaque"]) == (
-        "SYS.1002",
-        "BS.1500",
-        {"reason": "refused"},
-    )
-    assert error["details"] == error["cause"]["details"]
+async def test_what_was_asked_for_longest_ago_goes_first() -> None:
+    answers = Store().answers(most=2)
+    await answers.get(("a", "/1"), of_size(1))
+    await answers.get(("a", "/2"), of_size(1))
+    answers.find(("a", "/1"))
+    await answers.get(("a", "/3"), of_size(1))
+    assert [answers.find(("a", path)) is not None for path in ("/1", "/2", "/3")] == [True, False, True]
 
 
-async def test_long_details_are_cut(door: Door) -> None:
-    """7.1"""
-    body = {"changeBackupStorageState": {"stateEvent": "x" * 5000}}
-    details = (await door.call("PUT", f"{ONE}/actions", body)).error["details"]
-    assert len(details) == 4096
-    assert details.endswith("xxx...")
+async def test_the_bytes_kept_are_bounded() -> None:
+    answers = Store().answers(most_bytes=10)
+    await answers.get(("a", "/1"), of_size(6))
+    await answers.get(("a", "/2"), of_size(6))
+    assert [answers.find(("a", path)) is not None for path in ("/1", "/2")] == [False, True]
+    assert await answers.get(("a", "/3"), of_size(11)) == b"x" * 11
+    assert [answers.find(("a", path)) is not None for path in ("/2", "/3")] == [False, False]
 
 
-@pytest.mark.parametrize("code", sorted(DESCRIPTIONS))
-async def test_every_code_has_zstack_s_description(code: str) -> None:
-    """7.3"""
-    assert ErrorCode(code, "d").to_json()["description"] == DESCRIPTIONS[code] != ""
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_list_shows_every_change_that_was_acknowledged(imagestore_client: Client) -> None:
+    [storage] = await imagestore_client.query(STORAGES)
+    for number in range(20):
+        name = f"name-{number}"
+        update = {"updateBackupStorage": {"name": name}}
+        await imagestore_client.call("PUT", f"/backup-storage/{storage['uuid']}/actions", update)
+        assert [one["name"] for one in await imagestore_client.query(STORAGES)] == [name]
+        assert await imagestore_client.query(STORAGES, f"name={name}") != []
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_an_answer_that_is_kept_still_needs_a_session(imagestore_lab: Lab, imagestore_client: Client) -> None:
+    async with Client(imagestore_lab.url) as other:
+        await other.log_in()
+        assert await other.query(STORAGES) == await imagestore_client.query(STORAGES)
+        await other.call("DELETE", f"/accounts/sessions/{other.session_uuid}")
+        await imagestore_client.query(STORAGES)
+        answer = await other.request("GET", STORAGES)
+        assert (answer.status, answer.body["error"]["code"]) == (503, "ID.1001")
+        answer = await other.request("GET", STORAGES, headers={"Authorization": "Basic x"})
+        assert (answer.status, answer.text) == (400, "Authorization type must be 'OAuth'")
+
+
+async def test_an_answer_that_is_kept_makes_the_session_last_longer(tmp_path: Path) -> None:
+    clock = Watch()
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")), clock=clock)
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        for _ in range(3):
+            assert await client.query("/zones") == []
+            clock.seconds += SESSION_SECONDS - 1
+        assert await client.query("/zones") == []
+        clock.seconds += SESSION_SECONDS
+        assert (await client.request("GET", "/zones")).body["error"]["code"] == "ID.1001"
+    await node.stop()
+
+
+class Watch(RealClock):
+    """The machine's time, put forward by hand."""
+
+    seconds = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.seconds

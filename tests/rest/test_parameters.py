@@ -327,15 +327,6 @@ class TestTags:
         assert (await door.call("POST", STORAGES, body)).status == 503
         assert (await door.send("GET", f"{STORAGES}?q=__userTag__=left&count=true")).json["total"] == 0
 
-    async def test_they_go_with_their_resource(self, door: Door) -> None:
-        wanted = {"name": "z", "resourceUuid": uuid.uuid4().hex}
-        await door.call("POST", ZONES, {"params": wanted, "userTags": ["gone"], "systemTags": ["remote"]})
-        await door.call("DELETE", f"{ZONES}/{wanted['resourceUuid']}")
-        await door.call("POST", ZONES, {"params": wanted})
-        for tag in ("__userTag__=gone", "__systemTag__=remote"):
-            query = f"q=uuid={wanted['resourceUuid']}&q={tag}&count=true"
-            assert (await door.send("GET", f"{ZONES}?{query}")).json["total"] == 0
-
     async def test_they_mean_nothing_to_what_creates_nothing(self, door: Door) -> None:
         body = {"updateBackupStorage": {"name": "imagestore-1"}, "systemTags": ["nosuch"], "userTags": ["x"]}
         assert (await door.call("PUT", f"{ONE}/actions", body)).status == 200

@@ -73,6 +73,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_BackupStorageVO_addedByJob"), "BackupStorageVO", ["addedByJob"], unique=False)
     op.create_index(op.f("ix_BackupStorageVO_name"), "BackupStorageVO", ["name"], unique=False)
+    op.create_index(
+        "ix_BackupStorageVO_most_available",
+        "BackupStorageVO",
+        [sa.column("availableCapacity").desc(), "uuid", "name"],
+        unique=False,
+    )
+    _create_folded_indexes("BackupStorageVO", "name")
     op.create_table(
         "EventVO",
         sa.Column("id", SERIAL, autoincrement=True, nullable=False),
@@ -259,6 +266,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
         sa.UniqueConstraint("hostname"),
     )
+    _create_folded_indexes("ImageStoreBackupStorageVO", "hostname")
     op.create_table(
         "SessionVO",
         sa.Column("uuid", sa.String(length=32), nullable=False),
@@ -282,6 +290,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
         sa.UniqueConstraint("hostname"),
     )
+    _create_folded_indexes("SftpBackupStorageVO", "hostname")
     op.create_table(
         "UserVO",
         sa.Column("uuid", sa.String(length=32), nullable=False),
@@ -295,6 +304,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
         sa.UniqueConstraint("accountUuid", "name"),
     )
+
+
+def _create_folded_indexes(table: str, column: str) -> None:
+    """What SQLite finds text by, equal but for case and trailing spaces; the few that are not ASCII have their own."""
+    if op.get_bind().dialect.name != "sqlite":
+        return
+    op.create_index(f"ix_{table}_{column}_folded", table, [sa.text(f"upper(rtrim({column}, ' '))")], unique=False)
+    others = sa.text(f"length({column}) <> length(CAST({column} AS BLOB))")
+    op.create_index(f"ix_{table}_{column}_not_ascii", table, [column, "uuid"], unique=False, sqlite_where=others)
 
 
 def downgrade() -> None:

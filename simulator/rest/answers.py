@@ -1,0 +1,80 @@
+"""Answers that are given again: an unchanged question has the same answer for as long as the store is unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+
+MOST_ANSWERS = 1024
+MOST_BYTES = 16 * 2**20
+Question = tuple[Hashable, str]
+"""Who asks, and the path and query string as they were sent."""
+
+
+class Answers:
+    """The bodies that were worked out since the store last changed; the ones asked for longest ago go first.
+
+    `revision` tells the store's revision, which goes up with every committed transaction.
+    """
+
+    def __init__(self, revision: Callable[[], int], *, most: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES) -> None:
+        self._revision = revision
+        self._seen = revision()
+        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[Question, bytes] = OrderedDict()
+        self._being_made: dict[Question, asyncio.Task[bytes]] = {}
+
+    def find(self, question: Question) -> bytes | None:
+        """The answer, if it is kept and still stands."""
+        self._forget_the_old()
+        body = self._kept.get(question)
+        if body is not None:
+            self._kept.move_to_end(question)
+        return body
+
+    async def get(self, question: Question, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The answer, made if need be: once for all who ask at the same time. Raises what `make` raises."""
+        body = self.find(question)
+        if body is not None:
+            return body
+        making = self._being_made.get(question)
+        if making is None:
+            making = self._being_made[question] = asyncio.create_task(self._make(question, make))
+            making.add_done_callback(_retrieve)
+        return await asyncio.shield(making)  # others may be waiting for it, too
+
+    async def _make(self, question: Question, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        asked_at = self._seen
+        try:
+            body = await make()
+        finally:
+            self._forget_the_old()
+            if asked_at == self._seen:
+                del self._being_made[question]
+        if asked_at == self._seen:
+            self._keep(question, body)
+        return body
+
+    def _keep(self, question: Question, body: bytes) -> None:
+        self._kept[question] = body
+        self._bytes += len(body)
+        while len(self._kept) > self._most or self._bytes > self._most_bytes:
+            _, forgotten = self._kept.popitem(last=False)
+            self._bytes -= len(forgotten)
+
+    def _forget_the_old(self) -> None:
+        """An answer that is being made when the store changes goes to those who asked before, and to nobody else."""
+        if self._revision() != self._seen:
+            self._seen = self._revision()
+            self._kept.clear()
+            self._being_made.clear()
+            self._bytes = 0
+
+
+def _retrieve(made: asyncio.Task[bytes]) -> None:
+    """Take note of how it ended, in case nobody waits any more."""
+    if not made.cancelled():
+        made.exception()
