@@ -94,6 +94,11 @@ class Sessions:
         session = self._sessions.get(session_uuid)
         return session is not None and session.expired_date > self._clock.time()
 
+    def account_of(self, session_uuid: str) -> str | None:
+        """Whose session it is, valid or not."""
+        session = self._sessions.get(session_uuid)
+        return None if session is None else session.account_uuid
+
     async def check(self, session_uuid: str) -> LoggedIn:
         """The session, whose expiry slides to a full time-out from now. Raises ApiError ID.1001 (wire-protocol 2.3)."""
         if not self.is_valid(session_uuid):

@@ -30,8 +30,12 @@ class Dispatcher(Generic[S]):
         self._sessions = sessions
         self._missing = missing
 
-    async def account_of(self, session_uuid: str) -> str:
-        """Whose session it is, which then lasts longer. Raises ApiError for one that has ended."""
+    def account_of(self, session_uuid: str) -> str | None:
+        """Whose session it is, valid or not."""
+        return self._sessions.account_of(session_uuid)
+
+    async def check(self, session_uuid: str) -> str:
+        """Whose valid session it is, which then lasts longer. Raises ApiError for one that has ended."""
         return (await self._sessions.check(session_uuid)).account_uuid
 
     async def carry_out(
@@ -51,7 +55,7 @@ class Dispatcher(Generic[S]):
         try:
             await validate(message.api, values, self._missing)
             if message.api.authenticated and account_uuid is None:
-                account_uuid = await self.account_of(session_uuid or "")
+                account_uuid = await self.check(session_uuid or "")
             checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
             reply = await self._handlers[message](self._services, checked, Call(uuid, account_uuid))
         except ApiError:

@@ -57,9 +57,9 @@ class Parameter:
     own: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """What a message class declares."""
+    """What a message class declares; there is one for each."""
 
     name: str
     java_class: str

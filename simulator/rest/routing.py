@@ -91,8 +91,9 @@ def split_path(raw_path: str) -> Segments | None:
 
     Slashes that follow each other count as one; one at the end stays, as an empty last segment (wire-protocol 1.2).
     """
-    parts = raw_path.partition("?")[0].split("/")
-    segments = [unquote(part) for part in parts if part]
+    path = raw_path.partition("?")[0]
+    parts = path.split("/")
+    segments = [unquote(part) for part in parts if part] if "%" in path else [part for part in parts if part]
     if parts[-1] == "":
         segments.append("")
     if segments[:1] == [CONTEXT]:

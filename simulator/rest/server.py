@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from functools import partial
 from typing import Generic, TypeVar
@@ -55,12 +56,15 @@ class RestServer(Generic[S]):
         authorization = request.headers.get("Authorization", "")
         if not _is_plain_get(request) or not authorization.startswith("OAuth"):
             return None
+        session = session_uuid_of(authorization)
+        body = self._answers.find((self._dispatcher.account_of(session) or "", request.raw_path))
+        if body is None:
+            return None
         try:
-            account = await self._dispatcher.account_of(session_uuid_of(authorization))
+            await self._dispatcher.check(session)
         except ApiError:
             return None
-        body = self._answers.find((account, request.raw_path))
-        return None if body is None else _json(200, body)
+        return _json(200, body)
 
     async def _poll(self, request: web.BaseRequest, job_uuid: str) -> web.Response:
         if request.method != "GET":
@@ -82,7 +86,7 @@ class RestServer(Generic[S]):
         self, request: web.BaseRequest, message: type[Message], values: Values, session: str | None
     ) -> web.Response:
         async def work(account: str | None = None) -> bytes:
-            call = uuid.uuid4().hex
+            call = os.urandom(16).hex()
             reply = await self._dispatcher.carry_out(message, values, call, session, account_uuid=account)
             if message.always_with_schema or "X-JSON-Schema" in request.headers:
                 return to_json({**reply.body, "schema": dict(reply.schema)})
@@ -91,7 +95,7 @@ class RestServer(Generic[S]):
         try:
             if not message.repeatable or not _is_plain_get(request):
                 return _json(200, await work())
-            account = await self._dispatcher.account_of(session or "")
+            account = await self._dispatcher.check(session or "")
             return _json(200, await self._answers.get((account, request.raw_path), partial(work, account)))
         except ApiError as failure:
             return _json(503, to_plain_json({"error": failure.error.to_json()}))
@@ -117,7 +121,8 @@ def _is_plain_get(request: web.BaseRequest) -> bool:
 
 
 def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
-    return parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)
+    _, _, query = request.raw_path.partition("?")
+    return parse_qsl(query, keep_blank_values=True) if query else []
 
 
 def _job_uuid(request: web.BaseRequest) -> str:

@@ -125,7 +125,7 @@ async def test_who_gives_up_does_not_take_the_answer_from_others() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     store.may_end.set()
-    assert await other == b"1"
+    assert await other == b"2"
 
 
 async def test_what_was_asked_for_longest_ago_goes_first() -> None:
