@@ -10,6 +10,7 @@ from simulator.backup_storage.lifecycle import StateEvent
 from simulator.query import BACKUP_STORAGE
 from simulator.rest.messages import AsyncMessage, Call, DeleteMessage, Handlers, Reply
 from simulator.rest.parameters import Rule
+from simulator.rest.validation import NothingToDo
 
 PACKAGE = "org.zstack.header.storage.backup"
 PATH = "/backup-storage"
@@ -39,10 +40,16 @@ class APIDeleteBackupStorageMsg(DeleteMessage, method="DELETE", path=ONE, packag
     uuid: str
 
 
+@handlers.checks
+async def check_delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> None:
+    """What is gone already needs no deletion, whatever the mode."""
+    if await services.missing("BackupStorageVO", (message.uuid,)):
+        raise NothingToDo
+
+
 @handlers.handles
 async def delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> Reply:
     """Nothing."""
-    message.check_delete_mode()
     await services.lifecycle.delete(message.uuid)
     return Reply()
 

@@ -25,7 +25,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
 def translate(error: Exception) -> ApiError | None:
     """What clients are told of `error`; None if nobody planned for it."""
     if isinstance(error, QueryError):
-        return ApiError(ErrorCode(error.code, error.details))
+        return ApiError(ErrorCode(error.code, error.details, looked_up=error.code != "SYS.1000"))
     if isinstance(error, ConnectFailed):
         return ApiError(connect_error(error))
     for kind, code in CODES:

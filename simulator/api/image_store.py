@@ -40,6 +40,12 @@ class APIAddImageStoreBackupStorageMsg(CreateMessage, method="POST", path=PATH, 
     importImages: bool = False
 
 
+@handlers.checks
+async def check_add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> None:
+    """A hostname that is one and is not taken, and a url that can be served."""
+    await services.lifecycle.check_new(message.hostname, message.url)
+
+
 @handlers.handles
 async def add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> Reply:
     """The new ImageStore, Connected; or SYS.1002 with the reason, and no row stays (domain 3.2)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from simulator.api.legacy_queries import legacy_query
 from simulator.api.services import Services
 from simulator.query import Inventory, Query, QueryParameterError
 from simulator.query.conditions import by_uuid, parse
@@ -32,6 +33,11 @@ class QueryMessage(SyncMessage):
             return {"query": parse(pairs)}
         except QueryParameterError as error:
             raise PlainError(400, str(error)) from None
+
+    @classmethod
+    def bind_fields(cls, fields: Mapping[str, object]) -> Values:
+        """The query that a message of the legacy API asks. Raises PlainError for a field of the wrong type."""
+        return {"query": legacy_query(fields)}
 
 
 async def answer(services: Services, message: QueryMessage) -> Reply:

@@ -61,7 +61,6 @@ class APIDeleteZoneMsg(DeleteMessage, method="DELETE", path="/zones/{uuid}", pac
 @handlers.handles
 async def delete_zone(services: Services, message: APIDeleteZoneMsg, call: Call) -> Reply:
     """Nothing."""
-    message.check_delete_mode()
     await services.zones.delete(message.uuid)
     return Reply()
 

@@ -66,14 +66,18 @@ class Lifecycle:
         except BackupStorageError:
             return  # its status and the event tell; the tracker goes on trying
 
+    async def check_new(self, hostname: str, url: str) -> None:
+        """Raises a BackupStorageError unless a storage of that hostname and url could be added (domain 3.1)."""
+        check_hostname(hostname)
+        await self._refuse_duplicate(hostname)
+        check_url(url)
+
     async def add(self, new: NewStorage, *, job: str | None = None) -> None:
         """Add a storage and connect it. If that fails the row is gone again, and the error tells why (domain 3.2).
 
         `job` marks the row until that job's result has been stored, see `Reply.commit`.
         """
-        check_hostname(new.hostname)
-        await self._refuse_duplicate(new.hostname)
-        check_url(new.url)
+        await self.check_new(new.hostname, new.url)
         try:
             async with self._database.transaction() as connection:
                 await self._records.insert(connection, new, job)

@@ -23,7 +23,9 @@ from simulator.bootstrap.records import (
     BackupStorageRecord,
     Bootstrap,
     ImageRecord,
+    UserRecord,
     ZoneRecord,
+    stable_uuid,
     uuid_of,
 )
 from simulator.clock import Clock
@@ -39,6 +41,7 @@ from simulator.database.models import (
     ImageStoreBackupStorage,
     SftpBackupStorage,
     SystemTag,
+    User,
     UserTag,
     Zone,
 )
@@ -84,15 +87,31 @@ class Bootstrapper:
             await self._configuration.change(*option)
 
     async def _add_account(self, connection: AsyncConnection, record: AccountRecord) -> None:
-        if await connection.scalar(select(Account.uuid).where(Account.name == record.name)):
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
+        if account is None:
+            account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
+            await connection.execute(
+                insert(Account).values(
+                    uuid=account,
+                    name=record.name,
+                    password=hashlib.sha512(record.password.encode()).hexdigest(),
+                    type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
+                    createDate=self._now,
+                    lastOpDate=self._now,
+                )
+            )
+        for user in record.users:
+            await self._add_user(connection, account, user)
+
+    async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
+        if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
             return
-        uuid_ = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
         await connection.execute(
-            insert(Account).values(
-                uuid=uuid_,
+            insert(User).values(
+                uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
+                accountUuid=account,
                 name=record.name,
                 password=hashlib.sha512(record.password.encode()).hexdigest(),
-                type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
                 createDate=self._now,
                 lastOpDate=self._now,
             )

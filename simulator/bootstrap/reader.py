@@ -101,6 +101,9 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
     yield from _repeated("backupStorages", "uuid", [one.uuid for one in bootstrap.backupStorages])
     yield from _repeated("zones", "uuid", [one.uuid for one in bootstrap.zones])
     yield from _repeated("accounts", "name", [one.name for one in bootstrap.accounts])
+    for index, account in enumerate(bootstrap.accounts):
+        for place, complaint in _repeated("users", "name", [user.name for user in account.users]):
+            yield ("accounts", index, *place), complaint
     for index, storage in enumerate(bootstrap.backupStorages):
         try:
             check_hostname(storage.hostname)

@@ -89,12 +89,21 @@ class ImageRecord(Record):
     lastOpDate: datetime | None = None
 
 
+class UserRecord(Record):
+    """A user of an account; the password as its owner types it."""
+
+    uuid: Uuid | None = None
+    name: Name
+    password: str = Field(repr=False)
+
+
 class AccountRecord(Record):
     """An account; the password as its owner types it."""
 
     uuid: Uuid | None = None
     name: Name
     password: str = Field(repr=False)
+    users: tuple[UserRecord, ...] = ()
 
 
 class AccessKeyRecord(Record):

@@ -164,6 +164,19 @@ class Account(Dated, Model):
     type: Mapped[str] = mapped_column(String(32))
 
 
+class User(Dated, Model):
+    """A user of an account, with a name that is its own within that account (wire-protocol 2.5)."""
+
+    __tablename__ = "UserVO"
+    __table_args__ = (UniqueConstraint("accountUuid", "name"),)
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    password: Mapped[str] = mapped_column(String(255))
+
+
 class Session(Model):
     """A login. `expiredDate` is epoch seconds: it slides with every call and is no date that a query compares."""
 
@@ -201,6 +214,17 @@ class Job(Model):
     result: Mapped[str | None] = mapped_column(Text)
     createDate: Mapped[int] = mapped_column(BigInteger, index=True, doc="Epoch seconds")
     lastOpDate: Mapped[int] = mapped_column(BigInteger, doc="Epoch seconds")
+
+
+class Node(Model):
+    """This management node: the one row of its table, whose uuid stays for as long as the database does."""
+
+    __tablename__ = "ManagementNodeVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    hostName: Mapped[str] = mapped_column(String(255))
+    joinDate: Mapped[datetime] = mapped_column(Moment)
+    heartBeat: Mapped[datetime] = mapped_column(Moment)
 
 
 class GlobalConfig(Model):

@@ -247,6 +247,11 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
         "image": Expansion("ImageInventory", own="imageUuid"),
     },
 )
+MANAGEMENT_NODE = Inventory(
+    "org.zstack.header.managementnode.ManagementNodeInventory",
+    (_table(models.Node),),
+    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
+)
 
 INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
     {
@@ -257,6 +262,7 @@ INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
             IMAGE,
             IMAGE_BACKUP_STORAGE_REF,
             IMAGE_STORE_BACKUP_STORAGE,
+            MANAGEMENT_NODE,
             SFTP_BACKUP_STORAGE,
             ZONE,
         )

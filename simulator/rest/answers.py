@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 MOST_ANSWERS = 1024
 MOST_BYTES = 16 * 2**20
-Question = tuple[str, str]
-"""Whose session asks, and the path and query string as they were sent."""
+Question = tuple[Hashable, str]
+"""Who asks, and the path and query string as they were sent."""
 
 
 class Answers:

@@ -53,3 +53,20 @@ def write_stored_date(text: str) -> str:
 def list_schema(key: str, java_classes: Sequence[str]) -> dict[str, str]:
     """The schema of a list: the last element first, as ZStack discovers them (wire-protocol 4.2)."""
     return {f"{key}[{index}]": java_classes[index] for index in reversed(range(len(java_classes)))}
+
+
+JAVA_CLASSES: Mapping[type, str] = {
+    str: "java.lang.String",
+    int: "java.lang.Long",
+    float: "java.lang.Double",
+    bool: "java.lang.Boolean",
+}
+
+
+def with_elements(body: Mapping[str, object], schema: Mapping[str, str]) -> Mapping[str, str]:
+    """The schema with the plain elements of top-level lists, the only plain values in it (wire-protocol 4.2)."""
+    plain: dict[str, str] = {}
+    for key, value in body.items():
+        if isinstance(value, list) and value and type(value[0]) in JAVA_CLASSES:
+            plain |= list_schema(key, [JAVA_CLASSES[type(one)] for one in value])
+    return {**plain, **schema} if plain else schema

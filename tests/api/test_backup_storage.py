@@ -68,8 +68,9 @@ async def test_deleting_a_storage_that_is_not_there_succeeds(imagestore_client: 
 
 
 async def test_an_unknown_delete_mode_is_an_internal_error(imagestore_client: Client) -> None:
+    storage = await one(imagestore_client)
     with pytest.raises(CallFailed) as caught:
-        await imagestore_client.call("DELETE", f"{STORAGES}/{UNKNOWN}", query=[("deleteMode", "permissive")])
+        await imagestore_client.call("DELETE", f"{STORAGES}/{storage['uuid']}", query=[("deleteMode", "permissive")])
     enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
     assert caught.value.error["details"] == f"No enum constant {enum}.permissive"
 

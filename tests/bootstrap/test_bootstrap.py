@@ -91,6 +91,11 @@ async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path,
             "backupStorageUuid: b2",
             "line 12: images.0.backupStorageRefs.0.backupStorageUuid: no backup storage has the uuid",
         ),
+        (
+            "{name: test, password: password}",
+            "{name: test, password: p, users: [{name: a, password: b}, {name: a, password: c}]}",
+            "line 13: accounts.0.users.1.name: a stands there twice",
+        ),
         ("images:", "images: [", "line 11, column 3: not valid YAML: "),
     ],
 )

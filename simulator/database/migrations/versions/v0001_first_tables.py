@@ -24,6 +24,7 @@ TABLES = (
     "EventVO",
     "GlobalConfigVO",
     "ImageVO",
+    "ManagementNodeVO",
     "RestAPIVO",
     "SystemTagVO",
     "UserTagVO",
@@ -35,6 +36,7 @@ TABLES = (
     "ImageStoreBackupStorageVO",
     "SessionVO",
     "SftpBackupStorageVO",
+    "UserVO",
 )
 
 
@@ -122,6 +124,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
     )
     op.create_index(op.f("ix_ImageVO_name"), "ImageVO", ["name"], unique=False)
+    op.create_table(
+        "ManagementNodeVO",
+        sa.Column("uuid", sa.String(length=32), nullable=False),
+        sa.Column("hostName", sa.String(length=255), nullable=False),
+        sa.Column("joinDate", MOMENT, nullable=False),
+        sa.Column("heartBeat", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("uuid"),
+    )
     op.create_table(
         "RestAPIVO",
         sa.Column("uuid", sa.String(length=32), nullable=False),
@@ -279,6 +289,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("hostname"),
     )
     _create_folded_indexes("SftpBackupStorageVO", "hostname")
+    op.create_table(
+        "UserVO",
+        sa.Column("uuid", sa.String(length=32), nullable=False),
+        sa.Column("accountUuid", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.String(length=2048), nullable=True),
+        sa.Column("password", sa.String(length=255), nullable=False),
+        sa.Column("createDate", MOMENT, nullable=False),
+        sa.Column("lastOpDate", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["accountUuid"], ["AccountVO.uuid"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("uuid"),
+        sa.UniqueConstraint("accountUuid", "name"),
+    )
 
 
 def _create_folded_indexes(table: str, column: str) -> None:
