@@ -6,8 +6,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 
-MOST_ANSWERS = 1024
-MOST_BYTES = 16 * 2**20
+MOST_ANSWERS = 16 * 2**10
+MOST_BYTES = 32 * 2**20
 Question = tuple[Hashable, str]
 """Who asks, and the path and query string as they were sent."""
 
@@ -63,10 +63,9 @@ class Answers:
 
     def _keep(self, question: Question, body: bytes) -> None:
         self._kept[question] = body
-        self._bytes += len(body)
+        self._bytes += _size(question, body)
         while len(self._kept) > self._most or self._bytes > self._most_bytes:
-            _, forgotten = self._kept.popitem(last=False)
-            self._bytes -= len(forgotten)
+            self._bytes -= _size(*self._kept.popitem(last=False))
 
     def _forget_the_old(self) -> None:
         """An answer that is being made when the store changes goes to those who asked before, and to nobody else."""
@@ -75,3 +74,7 @@ class Answers:
             self._kept.clear()
             self._being_made.clear()
             self._bytes = 0
+
+
+def _size(question: Question, body: bytes) -> int:
+    return len(question[1]) + len(body)

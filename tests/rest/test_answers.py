@@ -138,11 +138,11 @@ async def test_what_was_asked_for_longest_ago_goes_first() -> None:
 
 
 async def test_the_bytes_kept_are_bounded() -> None:
-    answers = Store().answers(most_bytes=10)
+    answers = Store().answers(most_bytes=14)
     await answers.get(("a", "/1"), of_size(6))
     await answers.get(("a", "/2"), of_size(6))
     assert [answers.find(("a", path)) is not None for path in ("/1", "/2")] == [False, True]
-    assert await answers.get(("a", "/3"), of_size(11)) == b"x" * 11
+    assert await answers.get(("a", "/3"), of_size(15)) == b"x" * 15
     assert [answers.find(("a", path)) is not None for path in ("/2", "/3")] == [False, False]
 
 
