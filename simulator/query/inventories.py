@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 
 from sqlalchemy import Table
@@ -93,7 +94,11 @@ class Inventory:
 
     def field(self, name: str) -> Field | None:
         """The field of that name, whose case matters."""
-        return next((one for one in self.fields if one.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Field]:
+        return {one.name: one for one in self.fields}
 
     def collection(self, name: str) -> Collection | None:
         """The collection of that name."""
