@@ -27,8 +27,8 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 class Database:
     """An open database. It goes on until `close`; made by `open`.
 
-    SQLite has a connection for the writer, one for each way of reading, and one for the quick reads, which is used on the
-    spot; another database has its engine's pool for reads.
+    SQLite has a connection for the writer, one for each way of reading, and one for the quick reads, which is used on
+    the spot; another database has its engine's pool for reads.
     """
 
     def __init__(self, engine: AsyncEngine, writer: AsyncConnection, reader: AsyncConnection | None) -> None:
