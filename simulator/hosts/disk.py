@@ -355,6 +355,9 @@ class VirtualDisk:
             while isinstance(node, Directory) and node.mounted is not None:
                 disk = node.mounted
                 node = disk._root
+        if path.endswith(("/", "/.")):
+            _as_directory(node, path)
+            _allow(node, _SEARCHABLE, path)
         return disk, node
 
     def _find_or_none(self, path: str) -> Node | None:

@@ -14,6 +14,7 @@ import asyncssh
 from simulator.clock import Clock
 from simulator.probe.failures import Unsupported
 from simulator.probe.phases import Phases
+from simulator.probe.sftp import Sftp
 from simulator.probe.target import Target
 from simulator.probe.wire import Wire
 
@@ -52,25 +53,27 @@ class Connection:
         self._ssh = ssh
         self._wire = wire
         self._login = (target.port, target.username, target.password)
-        self._sftp: asyncssh.SFTPClient | None = None
+        self._sftp: Sftp | None = None
         self._closed_session = False
 
     def serves(self, target: Target) -> bool:
         """Whether it is open and logged in the way `target` asks for."""
         return not self._ssh.is_closed() and self._login == (target.port, target.username, target.password)
 
-    async def sftp(self, phases: Phases) -> asyncssh.SFTPClient:
-        """The SFTP client of this connection, opened at its first use; raises Unsupported, asyncssh.Error, OSError."""
+    async def sftp(self, phases: Phases) -> Sftp:
+        """The SFTP session of this connection, begun at its first use; raises Unsupported, asyncssh.Error, OSError."""
         if self._sftp is None:
             phases.begin("channel")
-            self._sftp = await self._start_sftp()
+            self._sftp = await self._begin_sftp()
             self._wire.release()
         phases.begin("command")
         return self._sftp
 
-    async def _start_sftp(self) -> asyncssh.SFTPClient:
+    async def _begin_sftp(self) -> Sftp:
+        sftp = Sftp()
         try:
-            return await self._ssh.start_sftp_client()
+            await self._ssh.create_session(lambda: sftp, subsystem="sftp", encoding=None)
+            await sftp.begin()
         except asyncssh.ChannelOpenError as error:
             if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
                 raise
@@ -82,6 +85,7 @@ class Connection:
                 raise
             self._closed_session = True
             raise Unsupported(f"no SFTP server ({error})") from error
+        return sftp
 
     async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int | None]:
         """Run a command line without a terminal: all it says, and the exit status if it ended.

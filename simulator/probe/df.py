@@ -10,7 +10,7 @@ from simulator.probe.connections import Connection
 from simulator.probe.failures import Failed, Reason, excerpt
 from simulator.probe.target import Request
 
-_COMMAND = '$t df -kP -- "$1"'
+_COMMAND = '$t df -kP -- "$1/."'
 # Total, used, available, per cent, mount point: found from the right, as the source before them may hold spaces.
 _RECORD = re.compile(r"(?:^|.*\s)(\d+)\s+-?\d+\s+(-?\d+)\s+(?:\d+%|-)\s+/")
 

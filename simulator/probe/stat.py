@@ -11,7 +11,7 @@ from simulator.probe.failures import Failed, Reason, excerpt
 from simulator.probe.target import Request
 
 # Fundamental block size, blocks, blocks available to users, inodes, free inodes.
-_COMMAND = '$t stat -f -c "%S %b %a %c %d" -- "$1"'
+_COMMAND = '$t stat -f -c "%S %b %a %c %d" -- "$1/."'
 _RECORD = re.compile(r"^\s*(\d+) (\d+) (-?\d+) (\d+) (\d+)\s*$", re.MULTILINE)
 
 
