@@ -38,7 +38,8 @@ async def _read(sftp: Sftp, url: str) -> Space:
             raise Failed(Reason.NOT_A_DIRECTORY, f"{url} is a file") from error
         raise
     inodes = Inodes(volume.files, volume.favail)
-    return Space.of_blocks(volume.frsize, volume.blocks, volume.bavail, inodes, bool(volume.flags & _READ_ONLY))
+    read_only = bool(volume.flags & _READ_ONLY)
+    return Space.of_blocks(volume.frsize, volume.blocks, volume.bavail, inodes, read_only, f"id {volume.fsid:x}")
 
 
 async def _create(sftp: Sftp, url: str) -> None:
