@@ -139,7 +139,7 @@ class Connection:
     async def is_alive(self, seconds: float) -> bool:
         """Whether sshd itself answers, whatever becomes of what it runs."""
         try:
-            # What OpenSSH's own ServerAliveInterval asks; asyncssh would ask it by the event loop's time, not the clock's.
+            # What OpenSSH's ServerAliveInterval asks; asyncssh would go by the event loop's time.
             await self._clock.wait_for(self._ssh._make_global_request(_KEEP_ALIVE), seconds)
         except (TimeoutError, asyncssh.Error, OSError):
             return False
