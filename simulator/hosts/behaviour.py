@@ -41,6 +41,8 @@ class Behaviour:
 
     # The network
     port: Port = Port.OPEN
+    unreachable: bool = False
+    """Whoever asks a network for the way to it hears that there is none."""
     silent: bool = False
     """Nothing goes either way; TCP keeps it until it can."""
     latency: float = 0.0

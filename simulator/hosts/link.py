@@ -33,6 +33,8 @@ class Link(asyncio.Protocol):
         self._out = _Way(host, self._leave)
         self._sent = 0
         self.logged_in = False
+        self.stale = False
+        """Nothing goes over it any more, either way."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reset(self) -> None:
@@ -55,7 +57,7 @@ class Link(asyncio.Protocol):
         self._out.put(bytes(data))
 
     def _arrive(self, data: bytes | None) -> None:
-        if self._ssh is None or data is None:
+        if self._ssh is None or data is None or self.stale:
             return
         if self._host.behaviour.cut_on_request and self.logged_in:
             self.reset()
@@ -65,6 +67,8 @@ class Link(asyncio.Protocol):
     def _leave(self, data: bytes | None) -> None:
         if data is None:
             self._transport.close()
+            return
+        if self.stale:
             return
         limit = self._host.behaviour.reset_after
         self._sent += len(data)

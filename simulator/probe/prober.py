@@ -12,7 +12,7 @@ from simulator.clock import Clock
 from simulator.probe import df, stat, statvfs
 from simulator.probe.capacity import Capacity, Method, Space
 from simulator.probe.connections import Connection, Connections, Resolve, read_identity, resolve_by_system
-from simulator.probe.failures import Failed, ProbeFailure, Reason, Unsupported, classify
+from simulator.probe.failures import ProbeFailure, Reason, Unsupported, classify
 from simulator.probe.host_keys import HostKeyPolicy, HostKeys
 from simulator.probe.phases import Phases
 from simulator.probe.target import Layout, Request, Target
@@ -75,6 +75,7 @@ class Prober:
         self._warm = warm
         self._read_only_hosts = read_only_hosts
         self._command_timeout = command_timeout
+        self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
         self._connections = Connections(
             clock,
             resolve or resolve_by_system,
@@ -178,7 +179,7 @@ class Prober:
         except Exception as error:
             phases.end()
             reason, message = classify(error, target, phases.current)
-            if reason is Reason.HUNG and connection.probes and not await connection.is_alive(_ALIVE_SECONDS):
+            if reason is Reason.HUNG and connection.probes and not await connection.is_alive(self._alive_timeout):
                 # No file system hangs: the host has gone, or was restarted since. A login will tell.
                 reason, message = Reason.RESET, "the connection does not answer any more"
             return ProbeFailure(reason, message, phases.milliseconds)
@@ -211,8 +212,6 @@ async def _try_methods(connection: Connection, host: _Host, request: Request) ->
         except Unsupported as error:
             missing.append(f"{method}: {error}")
             continue
-        if space.total == 0:
-            raise Failed(Reason.NO_CAPACITY, f"{request.url} has a size of 0 by {method}")
         host.method = method
         return method, space
     raise Unsupported("; ".join(missing))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from simulator.probe.capacity import Space
 from simulator.probe.connections import Connection
-from simulator.probe.failures import Failed, NotMounted, Reason, Unsupported, excerpt
+from simulator.probe.failures import Failed, NoSize, NotMounted, Reason, Unsupported, excerpt
 from simulator.probe.target import FOLDERS, Layout, Request
 
 # `timeout` is tried out first: it may be missing, or too old for -k. A command that it ended (124, or 128 and a signal)
@@ -68,6 +68,8 @@ async def measure(connection: Connection, request: Request, command: str, read: 
         space = read(answer.output)
     except Failed as error:
         raise _unusable(answer, request.url) if answer.status != 0 else error from None
+    if not space.total:
+        raise NoSize(request.url)
     if request.layout is Layout.REQUIRE and (await ask(connection, request, _REQUIRE)).status != 0:
         raise NotMounted(request.url)
     return space

@@ -9,7 +9,7 @@ import asyncssh
 
 from simulator.probe.capacity import Inodes, Space
 from simulator.probe.connections import Connection
-from simulator.probe.failures import Failed, NotMounted, Reason, Unsupported, excerpt
+from simulator.probe.failures import Failed, NoSize, NotMounted, Reason, Unsupported, excerpt
 from simulator.probe.sftp import Sftp
 from simulator.probe.target import FOLDERS, Layout, Request
 
@@ -22,6 +22,8 @@ async def measure(connection: Connection, request: Request) -> Space:
     if request.layout is Layout.CREATE:
         await _create(sftp, request.url)
     space = await _read(sftp, request.url)
+    if not space.total:
+        raise NoSize(request.url)
     if request.layout is Layout.REQUIRE:
         await _require(sftp, request.url)
     return space

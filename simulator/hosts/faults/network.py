@@ -22,6 +22,15 @@ class Blackhole(Fault):
         now.port, now.silent = Port.DEAF, True
 
 
+@fault(Layer.NETWORK, heals="There is a route again; what was on its way is delivered, as TCP does.")
+class Unreachable(Fault):
+    """There is no route to the host: a router says so to whoever connects (where a node asks a lab for the address;
+    other clients are not answered at all), and open connections fall silent."""
+
+    def change(self, now: Behaviour) -> None:
+        now.port, now.silent, now.unreachable = Port.DEAF, True, True
+
+
 @fault(Layer.NETWORK, heals="The host goes on where it stood: clients that are still there get their answers.")
 class HalfOpen(Fault):
     """Connections are accepted and nothing is ever said on them, nor on those that are open, as by a host that is
@@ -111,6 +120,17 @@ class NotSsh(Fault):
 
     def begin(self, host: SimulatedHost) -> Undo | None:
         host.cut_connections()
+        return None
+
+
+@fault(Layer.NETWORK, heals="Nothing: those connections stay silent until their clients give them up.")
+class Stale(Fault):
+    """Connections that are open fall silent for good, as when the host was rebooted by its power switch, or a firewall
+    forgot them; new ones are served."""
+
+    def begin(self, host: SimulatedHost) -> Undo | None:
+        for link in host.links:
+            link.stale = True
         return None
 
 

@@ -15,16 +15,23 @@ if TYPE_CHECKING:
 NOLOGIN = "This account is currently not available.\n"
 
 
+class ConfiguredFault(Fault):
+    """A fault that a configuration of sshd makes, or the kernel: what is open may have been before it."""
+
+    cut: bool = Field(True, description="whether connections that are open are cut; if not, their sessions go on")
+
+    def begin(self, host: SimulatedHost) -> Undo | None:
+        if self.cut:
+            host.cut_connections()
+        return None
+
+
 @fault(Layer.SESSION, heals="The subsystem is there again.")
-class NoSftp(Fault):
-    """sshd has no SFTP subsystem; sessions that are open end, as sshd was restarted for it."""
+class NoSftp(ConfiguredFault):
+    """sshd has no SFTP subsystem."""
 
     def change(self, now: Behaviour) -> None:
         now.no_sftp = True
-
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        host.cut_connections()
-        return None
 
 
 @fault(Layer.SESSION, heals="The extension is there again.")
@@ -36,9 +43,9 @@ class NoStatvfs(Fault):
 
 
 @fault(Layer.SESSION, heals="The account gets its shell back.")
-class ForcedCommand(Fault):
+class ForcedCommand(ConfiguredFault):
     """Whatever is asked for, a command, a shell or SFTP, gets the same answer, as from ForceCommand or a nologin
-    shell; connections that are open are cut, as sshd was restarted for it."""
+    shell."""
 
     says: str = Field(NOLOGIN, description="the answer")
     status: int = Field(1, ge=0, le=255, description="its exit status")
@@ -46,21 +53,13 @@ class ForcedCommand(Fault):
     def change(self, now: Behaviour) -> None:
         now.forced = Said(self.says, self.status)
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        host.cut_connections()
-        return None
-
 
 @fault(Layer.SESSION, heals="Answers hold something again.")
-class EmptyAnswers(Fault):
-    """Whatever is asked for ends at once, with nothing said and success claimed; connections that are open are cut."""
+class EmptyAnswers(ConfiguredFault):
+    """Whatever is asked for ends at once, with nothing said and success claimed."""
 
     def change(self, now: Behaviour) -> None:
         now.forced = Said("", 0)
-
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        host.cut_connections()
-        return None
 
 
 @fault(Layer.SESSION, heals="Login scripts are quiet again.")
@@ -104,13 +103,9 @@ class HungSftp(Fault):
 
 
 @fault(Layer.SESSION, heals="Sessions live on; connections that were lost stay lost.")
-class KilledSession(Fault):
-    """The process that serves a connection is killed as soon as a session begins, and those of connections that are
-    open at once, as by the kernel when memory is short."""
+class KilledSession(ConfiguredFault):
+    """The process that serves a connection is killed as soon as a session begins, as by the kernel when memory is
+    short."""
 
     def change(self, now: Behaviour) -> None:
         now.kills = True
-
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        host.cut_connections()
-        return None
