@@ -66,7 +66,7 @@ class Link(asyncio.Protocol):
 
     def _leave(self, data: bytes | None) -> None:
         if data is None:
-            self._transport.close()
+            self._end()
             return
         if self.stale:
             return
@@ -76,6 +76,13 @@ class Link(asyncio.Protocol):
             self.reset()
         else:
             self._transport.write(data)
+
+    def _end(self) -> None:
+        """Say no more, and listen no more but to the client's own end: closing at once would reset what was said."""
+        if self._ssh is None and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     # What the event loop calls
 

@@ -61,9 +61,7 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
 
     async def begin(self) -> None:
         """Agree on the version."""
-        begun = self._asked[VERSION] = asyncio.get_running_loop().create_future()
-        self._channel.write(_HEADER.pack(5, _INIT, VERSION))
-        _, offered = await begun
+        _, offered = await self._send(VERSION, _HEADER.pack(5, _INIT, VERSION))
         self.extensions = frozenset(_strings(offered)[::2])
 
     async def statvfs(self, path: str) -> Volume:
@@ -105,18 +103,25 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
 
     async def _ask(self, kind: int, body: bytes, wanted: int) -> bytes:
         """Send a request and wait for its answer, which is of type `wanted`."""
-        if self._lost is not None:
-            raise self._lost
         self._last = number = (self._last + 1) & 0xFFFFFFFF
-        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-        self._asked[number] = answer
-        self._channel.write(_HEADER.pack(5 + len(body), kind, number) + body)
-        answered, content = await answer
+        answered, content = await self._send(number, _HEADER.pack(5 + len(body), kind, number) + body)
         if answered == _STATUS:
             _raise_unless_ok(content)
         if answered != wanted:
             raise asyncssh.SFTPBadMessage(f"an answer of type {answered} in place of {wanted}")
         return content
+
+    async def _send(self, number: int, packet: bytes) -> tuple[int, bytes]:
+        """Send a packet; answers type and content of the one that comes back with `number`."""
+        if self._lost is not None:
+            raise self._lost
+        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            self._channel.write(packet)
+        except OSError as error:
+            raise asyncssh.SFTPConnectionLost(str(error)) from error
+        return await answer
 
     # What asyncssh calls
 

@@ -35,10 +35,18 @@ class Row:
     ping: Reason | None
     """Over a connection that was open before."""
     shows: Callable[[Capacity], bool] = lambda _capacity: True
+    ping_shows: bool = True
     note: str = ""
     disk: str = ""
     """Options of a tmpfs that the real storage needs for a disk of its own."""
     policy: HostKeyPolicy = IGNORE
+
+    @property
+    def silent(self) -> bool:
+        """Whether something is waited for in vain."""
+        return (
+            bool({self.connect, self.ping} & {Reason.HUNG, Reason.TIMEOUT, Reason.UNREACHABLE}) or self.number == "26"
+        )
 
     @property
     def name(self) -> str:
@@ -192,6 +200,7 @@ ROWS = [
         None,
         None,
         lambda capacity: capacity.method is Method.DF,
+        ping_shows=False,
         note="df answers",
     ),
     Row(
@@ -219,7 +228,7 @@ ROWS = [
         "noisy login scripts",
         [fault("noisy_shell")],
         real.configured(
-            'ForceCommand echo Welcome!; echo "/dev/sda1 1 1 1 1%% /"; '
+            'ForceCommand echo Welcome!; echo "/dev/sda1 1 1 1 1% /"; '
             f'case "$SSH_ORIGINAL_COMMAND" in internal-sftp) exec {real.SFTP_SERVER};; '
             '*) exec sh -c "$SSH_ORIGINAL_COMMAND";; esac'
         ),
@@ -227,6 +236,7 @@ ROWS = [
         None,
         None,
         lambda capacity: capacity.method is Method.DF and capacity.total > MIB,
+        ping_shows=False,
         note="SFTP breaks, df answers between its sentinels",
     ),
     Row(
@@ -251,7 +261,7 @@ ROWS = [
     Row(
         "13",
         "login script hangs",
-        [fault("hung_command"), fault("hung_sftp")],
+        [fault("hung_command")],
         real.configured("ForceCommand exec sleep 60"),
         "ForceCommand sleep",
         Reason.HUNG,
@@ -259,12 +269,22 @@ ROWS = [
         note="sessions that are open live on",
     ),
     Row(
+        "13",
+        "SFTP server hangs",
+        [fault("hung_sftp")],
+        real.sftp_hung,
+        "another program as Subsystem sftp, and SIGSTOP to the processes of connections",
+        Reason.HUNG,
+        Reason.HUNG,
+    ),
+    Row(
         "15",
         "path missing",
         [fault("path_gone", path="/zs")],
         real.moved_away,
         "moved away",
-        *[Reason.NO_SUCH_PATH] * 2,
+        Reason.NO_SUCH_PATH,
+        Reason.NO_SUCH_PATH,
     ),
     Row(
         "16",
@@ -272,7 +292,8 @@ ROWS = [
         [fault("path_is_file", path="/zs")],
         real.file_in_place,
         "a file in its place",
-        *[Reason.NOT_A_DIRECTORY] * 2,
+        Reason.NOT_A_DIRECTORY,
+        Reason.NOT_A_DIRECTORY,
     ),
     Row(
         "17",
@@ -280,7 +301,8 @@ ROWS = [
         [fault("unmounted", path="/zs")],
         real.unmounted,
         "a tmpfs unmounted (root)",
-        *[Reason.NOT_MOUNTED] * 2,
+        Reason.NOT_MOUNTED,
+        Reason.NOT_MOUNTED,
         note="at a ping: another file system than before, and neither registry nor export in it",
         disk="size=8m",
     ),
@@ -326,7 +348,8 @@ ROWS = [
         [fault("permission_denied", path="/zs")],
         real.parent_closed,
         "the directory above closed (not root)",
-        *[Reason.PERMISSION_DENIED] * 2,
+        Reason.PERMISSION_DENIED,
+        Reason.PERMISSION_DENIED,
     ),
     Row(
         "22",
@@ -334,7 +357,8 @@ ROWS = [
         [fault("no_sftp"), fault("command_missing", commands=["df", "stat"])],
         real.without_programs,
         "no Subsystem line, and a PATH without df and stat",
-        *[Reason.NO_COMMAND] * 2,
+        Reason.NO_COMMAND,
+        Reason.NO_COMMAND,
     ),
     Row(
         "23",
@@ -364,7 +388,8 @@ ROWS = [
         [fault("killed_session")],
         real.killing_sessions,
         "ForceCommand that kills the process above it",
-        *[Reason.RESET] * 2,
+        Reason.RESET,
+        Reason.RESET,
     ),
     Row(
         "25",
@@ -372,7 +397,8 @@ ROWS = [
         [fault("cut_mid_probe")],
         None,
         "needs a proxy that knows where a login ends",
-        *[Reason.RESET] * 2,
+        Reason.RESET,
+        Reason.RESET,
     ),
     Row(
         "25",
@@ -422,7 +448,8 @@ ROWS = [
         [fault("cut"), fault("host_key_changed"), fault("replaced_disk", path="/zs", size="16M")],
         real.host_replaced,
         "another host key, and a new tmpfs at the path (root)",
-        *[Reason.NOT_MOUNTED] * 2,
+        Reason.NOT_MOUNTED,
+        Reason.NOT_MOUNTED,
         note="by its empty disk; with --host-keys tofu or strict host_key_changed",
     ),
     Row(
@@ -448,11 +475,11 @@ ELSEWHERE = [
 HEAD = """\
 # Failures: how each is simulated, how it is caused on a real sshd, and what comes of it
 
-Every row of the catalogue that the project works from, in its numbers. `tests/probe/test_failure_table.py` causes each of
-them twice, on a simulated host over real SSH and on a real OpenSSH server, and expects of both the same reason: at a
-connect, which logs in afresh, and at a ping over a connection that was open before. A reason other than - makes a storage
-Disconnected; with - it is, or stays, Connected. Rows marked (root) are skipped where file systems may not be mounted or
-the firewall not be changed, the one marked (not root) where the tests are run by root.
+Every row of the catalogue that the project works from, in its numbers. `tests/probe/test_failure_table.py` causes each
+of them twice, on a simulated host over real SSH and on a real OpenSSH server, and expects of both the same reason: at a
+connect, which logs in afresh, and at a ping over a connection that was open before. A reason other than - makes a
+storage Disconnected; with - it is, or stays, Connected. Rows marked (root) are skipped where file systems may not be
+mounted or the firewall not be changed, the one marked (not root) where the tests are run by root.
 
 This page is written by `python tests/probe/failure_table.py > docs/failures.md`, and checked to be up to date.
 

@@ -104,14 +104,15 @@ def firewall(*verdict: str) -> Cause:
     async def cause(real: Real) -> AsyncIterator[None]:
         if os.geteuid() != 0 or shutil.which("iptables") is None:
             pytest.skip("needs root and iptables")
-        rule = ["INPUT", "-p", "tcp", "--dport", str(real.sshd.port), "-j", *verdict]
-        done = subprocess.run(["iptables", "-w", "-I", *rule], check=False, capture_output=True)
-        if done.returncode != 0:
-            pytest.skip(f"may not change the firewall here: {done.stderr.decode().strip()}")
+        rule = ("INPUT", "-p", "tcp", "--dport", str(real.sshd.port), "-j", *verdict)
+        try:
+            real.run("iptables", "-w", "-I", *rule)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"may not change the firewall here: {error.stderr.decode().strip()}")
         try:
             yield
         finally:
-            subprocess.run(["iptables", "-w", "-D", *rule], check=True, capture_output=True)
+            real.run("iptables", "-w", "-D", *rule)
 
     return cause
 
@@ -191,6 +192,13 @@ async def without_programs(real: Real) -> AsyncIterator[None]:
     async with configured(line, sftp=False)(real):
         real.sshd.kill_connections()
         yield
+
+
+@asynccontextmanager
+async def sftp_hung(real: Real) -> AsyncIterator[None]:
+    with real.sshd.frozen(listener=False):
+        async with configured("Subsystem sftp exec sleep 60", sftp=False)(real):
+            yield
 
 
 @asynccontextmanager

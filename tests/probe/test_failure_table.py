@@ -23,19 +23,22 @@ TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"
 
 @asynccontextmanager
 async def probing(row: Row, folder: Path, resolve: Resolve | None, identity_file: Path | None) -> AsyncIterator[Prober]:
-    """A prober that gives up soon."""
+    """A prober that gives up soon where something is waited for in vain."""
+    command_timeout = 2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.3 if row.silent else 10.0
     prober = Prober(
         RealClock(),
         resolve=resolve,
         identity_file=identity_file,
-        connect_timeout=0.6,
-        command_timeout=2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.5,
+        connect_timeout=0.4 if row.silent else 5.0,
+        command_timeout=command_timeout,
         busy_pauses=(),
         host_keys=row.policy,
         known_hosts=folder / "known_hosts",
     )
-    yield prober
-    await prober.close()
+    try:
+        yield prober
+    finally:
+        await prober.close()
 
 
 async def settled(prober: Prober, target: Target) -> None:
@@ -56,7 +59,7 @@ async def judge(row: Row, prober: Prober, target: Target) -> None:
         if isinstance(found, ProbeFailure):
             assert target.hostname in found.message
             assert found.reason.advice
-        else:
+        elif found is connect or row.ping_shows:
             assert row.shows(found), found
 
 
