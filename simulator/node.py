@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import orjson
 from aiohttp import web
@@ -25,7 +26,8 @@ from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
 from simulator.clock import Clock, RealClock
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
-from simulator.probe import Prober, Resolve
+from simulator.database.location import file_of
+from simulator.probe import HostKeyPolicy, Prober, Resolve
 from simulator.query import QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
 from simulator.rest.answers import Answers
@@ -63,16 +65,14 @@ class ManagementNode:
     lifecycle: Lifecycle
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
+        """Raises StartError for a file of the prober's that cannot be used."""
         self.settings = settings
         self.clock = clock or RealClock()
         self.events = Events(self.clock)
-        self._prober = Prober(
-            self.clock,
-            resolve=resolve,
-            warm=settings.probe_connection == "warm",
-            identity_file=settings.identity_file,
-            read_only_hosts=settings.read_only_hosts,
-        )
+        try:
+            self._prober = new_prober(settings, self.clock, resolve)
+        except ValueError as error:
+            raise StartError(str(error)) from None
         self._waiting_for = list(STEPS)
         self._runner: web.AppRunner | None = None
         self._rest: RestServer[Services] | None = None
@@ -226,6 +226,27 @@ class ManagementNode:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
+
+
+def new_prober(settings: Settings, clock: Clock, resolve: Resolve | None = None) -> Prober:
+    """The prober that settings ask for; raises ValueError for a file that cannot be used."""
+    return Prober(
+        clock,
+        resolve=resolve,
+        warm=settings.probe_connection == "warm",
+        identity_file=settings.identity_file,
+        host_keys=HostKeyPolicy(settings.host_keys),
+        known_hosts=settings.known_hosts or _beside(settings.database),
+        ssh_config=settings.ssh_config,
+        read_only_hosts=settings.read_only_hosts,
+        seed=settings.seed,
+    )
+
+
+def _beside(database: str) -> Path:
+    """Where host keys are kept when nobody says where: `imagestore-sim.db.known_hosts`."""
+    file = file_of(database) or Path("imagestore-sim.db")
+    return file.with_name(f"{file.name}.known_hosts")
 
 
 def _json(status: int, body: object) -> web.Response:

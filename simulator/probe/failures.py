@@ -85,6 +85,13 @@ class Unsupported(Failed):
         super().__init__(Reason.NO_COMMAND, message)
 
 
+class NoSize(Failed):
+    """A file system has no blocks: an automount before its first use, or none that holds files (domain 7.2)."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(Reason.NO_CAPACITY, f"{url} has a size of 0")
+
+
 class NotMounted(Failed):
     """The path of a storage holds none of its folders."""
 

@@ -46,7 +46,7 @@ class EmptyVolume(Volume):
 class ForbiddenVolume(Volume):
     """Not for this account."""
 
-    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
+    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         raise asyncssh.SFTPPermissionDenied("Permission denied")
 
 

@@ -394,11 +394,13 @@ def name_of(pid: int) -> bytes:
 
 
 @pytest.mark.sshd
-async def test_an_sshd_that_stands_still_under_a_warm_connection_is_hung(sshd: OpenSshServer, tmp_path: Path) -> None:
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=0.2)
+async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
+    sshd: OpenSshServer, tmp_path: Path
+) -> None:
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=0.3, command_timeout=0.2)
     await capacity(prober, storage(sshd, tmp_path))
     with sshd.frozen():
-        assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.HUNG
+        assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.TIMEOUT
     assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
     await prober.close()
 
@@ -417,7 +419,7 @@ async def test_a_restarted_sshd_is_logged_in_to_anew(sshd: OpenSshServer, tmp_pa
 @pytest.mark.sshd
 async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd("MaxSessions 0")
-    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, busy_pauses=())
     result = await failure(prober, storage(sshd, tmp_path))
     await prober.close()
     assert result.reason is Reason.BUSY
