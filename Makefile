@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-compose lint picture fidelity clean
+.PHONY: help install lab test test-clients test-compose lint picture fidelity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
@@ -22,7 +22,10 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose' --numprocesses auto
+	$(BIN)/pytest -m 'not compose and not clients' --numprocesses auto
+
+test-clients: $(INSTALLED) ## run real clients of ZStack against a lab (needs Go, and a package index)
+	$(BIN)/pytest tests/clients
 
 test-compose: $(INSTALLED) ## run the tests of the lab in containers (needs Docker and Compose)
 	$(BIN)/pytest tests/compose

@@ -59,10 +59,10 @@ class APIAddImageMsg(
     method="POST",
     path="/images",
     package=PACKAGE,
+    for_everyone=True,
     reply=("inventory",),
     timeout_seconds=ADD_SECONDS,
     source="domain 4",
-    for_everyone=True,
     deviation=f"{NO_BITS}; an image is Ready at once, its size 0",
 ):
     """Add an image to backup storages."""
@@ -81,37 +81,27 @@ class APIAddImageMsg(
     virtio: bool = True
 
 
-@handlers.checks
-async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
-    """A format and a url that ZStack knows."""
-    image_format = _format(message)
+@handlers.handles
+async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
+    """The new image."""
+    image_format = "iso" if message.mediaType == "ISO" else message.format
     if message.system and image_format == "iso":
         raise invalid_argument("ISO cannot be used as system image")
     if image_format not in FORMATS:
         raise invalid_argument(f"unknown format[{image_format}]")
     if message.type not in (None, "zstack"):
         raise invalid_argument(f"unsupported image type[{message.type}]")
-    if not message.url.startswith(("/", *PROTOCOLS)):
-        # The comma after https:// is a full-width one in ZStack's own text.
-        raise invalid_argument(
-            "url must starts with 'file:///', 'http://', 'https://'\uff0c 'ftp://', 'sftp://' or '/'"
-        )
-
-
-@handlers.handles
-async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
-    """The new image."""
     image = new_uuid(message.resourceUuid)
     values = {
         "name": message.name,
         "description": message.description,
-        "url": f"file://{message.url}" if message.url.startswith("/") else message.url,
+        "url": _url(message.url),
         "mediaType": message.mediaType or MEDIA_TYPES[0],
         "guestOsType": message.guestOsType,
         "type": "zstack",
         "platform": STAND_FOR.get(message.platform or "", message.platform),
         "architecture": message.architecture,
-        "format": _format(message),
+        "format": image_format,
         "system": message.system,
         "virtio": message.virtio,
     }
@@ -124,10 +114,10 @@ class APIExportImageFromBackupStorageMsg(
     method="PUT",
     path="/backup-storage/{backupStorageUuid}/actions",
     package=BACKUP_STORAGE_PACKAGE,
+    for_everyone=True,
     reply=("imageUrl", "exportMd5Sum"),
     says_success=True,
     timeout_seconds=EXPORT_SECONDS,
-    for_everyone=True,
     deviation=f"{NO_BITS}; url and MD5 are made up",
 ):
     """Export an image from an ImageStore."""
@@ -172,6 +162,7 @@ class APISyncImageFromImageStoreBackupStorageMsg(
     method="PUT",
     path="/images/{uuid}/actions",
     package=IMAGE_STORE_PACKAGE,
+    for_everyone=True,
     reply=("inventory",),
     deviation=f"{NO_BITS}; which checks ZStack's closed source makes is known from their texts alone",
 ):
@@ -285,8 +276,8 @@ class APIGetCandidateBackupStorageForCreatingImageMsg(
         "/images/volume-snapshots/{volumeSnapshotUuid}/candidate-backup-storage",
     ),
     package=PACKAGE,
-    reply=("inventories",),
     for_everyone=True,
+    reply=("inventories",),
     deviation="there are no volumes here: any uuid will do for one that lies in every zone",
 ):
     """Ask which backup storages could take an image made of a volume or a snapshot."""
@@ -312,5 +303,12 @@ async def get_candidates(
     return Reply({"inventories": inventories}, schema)
 
 
-def _format(message: APIAddImageMsg) -> str:
-    return "iso" if message.mediaType == "ISO" else message.format
+def _url(url: str) -> str:
+    if url.startswith("/"):
+        return f"file://{url}"
+    if not url.startswith(PROTOCOLS):
+        # The comma after https:// is a full-width one in ZStack's own text.
+        raise invalid_argument(
+            "url must starts with 'file:///', 'http://', 'https://'\uff0c 'ftp://', 'sftp://' or '/'"
+        )
+    return url

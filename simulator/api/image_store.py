@@ -46,7 +46,7 @@ class APIAddImageStoreBackupStorageMsg(
 @handlers.checks
 async def check_add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> None:
     """A hostname that is one and is not taken, and a url that can be served."""
-    await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
+    await services.lifecycle.check_new(message.hostname, message.url, IMAGE_STORE_TYPE)
 
 
 @handlers.handles
@@ -74,8 +74,8 @@ class APIAddDisasterImageStoreBackupStorageMsg(
 async def check_add_disaster_image_store(
     services: Services, message: APIAddDisasterImageStoreBackupStorageMsg, call: Call
 ) -> None:
-    """As for any ImageStore."""
-    await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
+    """The same as for any other ImageStore."""
+    await services.lifecycle.check_new(message.hostname, message.url, IMAGE_STORE_TYPE)
 
 
 @handlers.handles
@@ -85,8 +85,7 @@ async def add_disaster_image_store(
     """The new ImageStore, which has the system tag `remote`."""
     new = _new_storage(message)
     reply = await add_and_connect(services, new, IMAGE_STORE_BACKUP_STORAGE, call)
-    if DISASTER_TAG not in (message.systemTags or ()):
-        await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
+    await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
     return reply
 
 

@@ -255,6 +255,11 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
         "image": Expansion("ImageInventory", own="imageUuid"),
     },
 )
+MANAGEMENT_NODE = Inventory(
+    "org.zstack.header.managementnode.ManagementNodeInventory",
+    (_table(models.Node),),
+    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
+)
 TAG = (UUID, Field("resourceUuid", Kind.UUID), Field("resourceType"), Field("tag"), Field("type"), *DATES)
 SYSTEM_TAG = Inventory(
     "org.zstack.header.tag.SystemTagInventory",
@@ -279,11 +284,6 @@ GLOBAL_CONFIG = Inventory(
         Field("value"),
     ),
     key="id",
-)
-MANAGEMENT_NODE = Inventory(
-    "org.zstack.header.managementnode.ManagementNodeInventory",
-    (_table(models.Node),),
-    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
 )
 
 INVENTORIES: Mapping[str, Inventory] = MappingProxyType(

@@ -232,12 +232,10 @@ def action_name(class_name: str) -> str:
 def parameters_of(message: type[Message]) -> tuple[Parameter, ...]:
     """The parameters of a message class, its own before the inherited ones, as Java collects them.
 
-    What this module declares is inherited; what a resource's messages share is each message's own. A field of a type
-    that no JSON value has is no parameter: its message binds it itself.
+    A field of a type that no JSON value has is no parameter: its message binds it itself.
     """
     hints = get_type_hints(message, include_extras=True)
-    classes = [one for one in message.__mro__ if one.__module__ != __name__]
-    own = [name for one in classes for name in vars(one).get("__annotations__", {}) if name in hints]
+    own = [name for name in message.__annotations__ if name in hints]
     declared = sorted(fields(message), key=lambda one: own.index(one.name) if one.name in own else len(own))
     found = (_parameter(one.name, hints[one.name], one.default is MISSING, one.name in own) for one in declared)
     return tuple(parameter for parameter in found if parameter is not None)

@@ -60,9 +60,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What a message class declares. `source` tells where its facts come from, `deviation` how it differs.
+    """What a message class declares.
 
     `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
+    `source` tells where its facts come from, `deviation` how it differs.
     """
 
     name: str
