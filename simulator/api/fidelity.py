@@ -17,6 +17,8 @@ knows to touch backup storage is here. An API is
 - **deviates**: it does, except for what the note says;
 - **not emulated**: it answers `SYS.1014` with the details `not emulated: <API class>, see docs/fidelity.md`.
 
+The legacy API under `/zstack/api` reaches the same APIs, by the Java classes that *API* names.
+
 *Source* tells where the facts come from: the sections of the project's notes on ZStack's domain, wire protocol, query
 semantics and clients, or ZStack itself. ImageStore's manager is closed source: what is said of it follows its SDK, its
 texts and its open Sftp sibling.
@@ -26,7 +28,8 @@ texts and its open Sftp sibling.
 Where all APIs differ from ZStack's, by choice:
 
 - A `Content-Type` is sent, and no session cookie; a body is always read as UTF-8, and every text is English.
-- What a widely used client sends is accepted: an empty `resourceUuid` and a `sshPort` of 0 mean that none was given.
+- What a widely used client sends is accepted: an empty `resourceUuid`, an empty `deleteMode` and a `sshPort` of 0 mean
+  that none was given. `--strict` refuses them as ZStack does.
 - An SSH probe of the url stands for the agent of a storage: it is connected when the host can be logged in to and the
   url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
 - A ping writes the capacity too (`ping.mode=capacity`).

@@ -9,7 +9,7 @@ from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply
 
 PACKAGE = "org.zstack.core.config"
 PATH = "/global-configurations"
-ONLY_OURS = "holds the options of category backupStorage that do something here; ping.maxFailure begins at 1"
+ONLY_OURS = "holds the options that do something here; ping.maxFailure begins at 1"
 handlers = Handlers[Services]()
 
 

@@ -160,7 +160,7 @@ def _messages() -> Iterator[type[Message]]:
             method, name, path, *others = line.split()
             declared = {"method": method, "path": path, "optional_paths": tuple(others), "package": package}
             base = SyncMessage if method == "GET" else AsyncMessage
-            yield new_class(name, (base,), {**declared, "source": SOURCE}, _describe)
+            yield new_class(name, (base,), {**declared, "source": SOURCE, "for_everyone": True}, _describe)
 
 
 def _describe(members: dict[str, object]) -> None:
