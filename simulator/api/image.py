@@ -81,27 +81,37 @@ class APIAddImageMsg(
     virtio: bool = True
 
 
-@handlers.handles
-async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
-    """The new image."""
-    image_format = "iso" if message.mediaType == "ISO" else message.format
+@handlers.checks
+async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
+    """A format and a url that ZStack knows."""
+    image_format = _format(message)
     if message.system and image_format == "iso":
         raise invalid_argument("ISO cannot be used as system image")
     if image_format not in FORMATS:
         raise invalid_argument(f"unknown format[{image_format}]")
     if message.type not in (None, "zstack"):
         raise invalid_argument(f"unsupported image type[{message.type}]")
+    if not message.url.startswith(("/", *PROTOCOLS)):
+        # The comma after https:// is a full-width one in ZStack's own text.
+        raise invalid_argument(
+            "url must starts with 'file:///', 'http://', 'https://'\uff0c 'ftp://', 'sftp://' or '/'"
+        )
+
+
+@handlers.handles
+async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
+    """The new image."""
     image = new_uuid(message.resourceUuid)
     values = {
         "name": message.name,
         "description": message.description,
-        "url": _url(message.url),
+        "url": f"file://{message.url}" if message.url.startswith("/") else message.url,
         "mediaType": message.mediaType or MEDIA_TYPES[0],
         "guestOsType": message.guestOsType,
         "type": "zstack",
         "platform": STAND_FOR.get(message.platform or "", message.platform),
         "architecture": message.architecture,
-        "format": image_format,
+        "format": _format(message),
         "system": message.system,
         "virtio": message.virtio,
     }
@@ -303,12 +313,5 @@ async def get_candidates(
     return Reply({"inventories": inventories}, schema)
 
 
-def _url(url: str) -> str:
-    if url.startswith("/"):
-        return f"file://{url}"
-    if not url.startswith(PROTOCOLS):
-        # The comma after https:// is a full-width one in ZStack's own text.
-        raise invalid_argument(
-            "url must starts with 'file:///', 'http://', 'https://'\uff0c 'ftp://', 'sftp://' or '/'"
-        )
-    return url
+def _format(message: APIAddImageMsg) -> str:
+    return "iso" if message.mediaType == "ISO" else message.format

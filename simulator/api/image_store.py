@@ -85,7 +85,8 @@ async def add_disaster_image_store(
     """The new ImageStore, which has the system tag `remote`."""
     new = _new_storage(message)
     reply = await add_and_connect(services, new, IMAGE_STORE_BACKUP_STORAGE, call)
-    await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
+    if DISASTER_TAG not in (message.systemTags or ()):
+        await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
     return reply
 
 

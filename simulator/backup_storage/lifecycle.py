@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
@@ -72,6 +71,7 @@ class Lifecycle:
         check_hostname(hostname)
         await self._refuse_duplicate(hostname, kind)
         check_url(url, sftp=kind == SFTP_TYPE)
+        await self._refuse_other_type(hostname, kind)
 
     async def add(self, new: NewStorage, *, job: str | None = None) -> None:
         """Add a storage and connect it. If that fails the row is gone again, and the error tells why (domain 3.2).
@@ -81,7 +81,8 @@ class Lifecycle:
         await self.check_new(new.hostname, new.url, new.type)
         try:
             async with self._database.transaction() as connection:
-                await _refuse_other_type(connection, new)
+                # Looked at once more where no other add can come between: no constraint of the database's does.
+                await self._refuse_other_type(new.hostname, new.type)
                 await self._records.insert(connection, new, job)
         except IntegrityError:
             await self._refuse_duplicate(new.hostname, new.type)
@@ -106,12 +107,26 @@ class Lifecycle:
             raise _uuid_taken(new.uuid) from None
 
     async def _refuse_duplicate(self, hostname: str, kind: str) -> None:
-        model = HOSTS[kind]
-        if await self._database.read(select(model.uuid).where(model.hostname == hostname)):
+        if await self._has_host(hostname, kind):
             there_is = f"a sftp backup storage[hostname:{hostname}] existing"
             if kind != SFTP_TYPE:
                 there_is = f"an image store backup storage[hostname:{hostname}]"
             raise OperationFailed(f"duplicate backup storage. There has been {there_is}")
+
+    async def _refuse_other_type(self, hostname: str, kind: str) -> None:
+        """A host holds one storage, whatever its type (domain 3.1)."""
+        for other in HOSTS:
+            if other != kind and await self._has_host(hostname, other):
+                article = "a" if other == SFTP_TYPE else "an"
+                raise OperationFailed(
+                    "More than one BackupStorage on the same host identified by hostname."
+                    f" There has been {article} {other} [hostname:{hostname}] existing."
+                    f" The BackupStorage type to be added is {kind}. "
+                )
+
+    async def _has_host(self, hostname: str, kind: str) -> bool:
+        model = HOSTS[kind]
+        return bool(await self._database.read(select(model.uuid).where(model.hostname == hostname)))
 
     async def _remove(self, new: NewStorage) -> None:
         async with self._database.transaction() as connection:
@@ -161,18 +176,6 @@ class Lifecycle:
             await self._records.delete(connection, uuid)
         if storage is not None:
             await self._prober.forget(storage.hostname)
-
-
-async def _refuse_other_type(connection: AsyncConnection, new: NewStorage) -> None:
-    """A host holds one storage, whatever its type (domain 3.1)."""
-    for kind, model in HOSTS.items():
-        if kind != new.type and await connection.scalar(select(model.uuid).where(model.hostname == new.hostname)):
-            article = "a" if kind == SFTP_TYPE else "an"
-            raise OperationFailed(
-                "More than one BackupStorage on the same host identified by hostname."
-                f" There has been {article} {kind} [hostname:{new.hostname}] existing."
-                f" The BackupStorage type to be added is {new.type}. "
-            )
 
 
 def _uuid_taken(uuid: str) -> OperationFailed:

@@ -49,7 +49,7 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""What a system tag may look like on a resource of each type; `{}` stands for any text."""
+"""What a system tag may look like on a resource of each type; `{}` stands for any text without `::`."""
 
 
 class Tags:
@@ -156,7 +156,7 @@ async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Se
 
 
 def _matches(pattern: str, tag: str) -> re.Match[str] | None:
-    return re.fullmatch(re.escape(pattern).replace(r"\{\}", "(.+)"), tag)
+    return re.fullmatch(re.escape(pattern).replace(r"\{\}", "((?:(?!::).)+)"), tag)
 
 
 async def _has_tag(
