@@ -8,7 +8,7 @@ runs on another. The questions:
 
 same_question   ten storages, the same request again and again
 by_uuid         one storage among them all, another one each time
-filtered        `q=name~=…&sort=-availableCapacity&limit=20` among them all, 111 of which match, another text each time
+filtered        `q=name~=…&sort=-availableCapacity&limit=20` among them all, 111 of which match, never twice the same
 moto            the node's ten storages over moto's DescribeVolumes with ten volumes
 """
 
@@ -41,7 +41,7 @@ ROUNDS = 3
 PATHS = {
     "same_question": f'"{LIST}?limit=10"',
     "by_uuid": f'string.format("{LIST}/b%031x", n * 7919 % {STORAGES})',
-    "filtered": f'"{LIST}?q=name~=%25-" .. (10 + n % 90) .. ("%25"):rep(n / 90 % 50) .. "{SORTED}"',
+    "filtered": f'"{LIST}?q=name~=%25-" .. (10 + n % 90) .. "{SORTED}&n=" .. n',
 }
 EXAMPLES = {
     "same_question": f"{LIST}?limit=10",

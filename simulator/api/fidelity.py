@@ -15,7 +15,8 @@ knows to touch backup storage is here. An API is
 
 - **same**: it does what ZStack does, as far as a client can tell;
 - **deviates**: it does, except for what the note says;
-- **not emulated**: it answers `SYS.1014` with the details `not emulated: <API class>, see docs/fidelity.md`.
+- **not emulated**: whoever calls it, it answers `SYS.1014` with the details
+  `not emulated: <API class>, see docs/fidelity.md`.
 
 The legacy API under `/zstack/api` reaches the same APIs, by the Java classes that *API* names.
 

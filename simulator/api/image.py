@@ -59,10 +59,10 @@ class APIAddImageMsg(
     method="POST",
     path="/images",
     package=PACKAGE,
-    for_everyone=True,
     reply=("inventory",),
     timeout_seconds=ADD_SECONDS,
     source="domain 4",
+    for_everyone=True,
     deviation=f"{NO_BITS}; an image is Ready at once, its size 0",
 ):
     """Add an image to backup storages."""
@@ -124,10 +124,10 @@ class APIExportImageFromBackupStorageMsg(
     method="PUT",
     path="/backup-storage/{backupStorageUuid}/actions",
     package=BACKUP_STORAGE_PACKAGE,
-    for_everyone=True,
     reply=("imageUrl", "exportMd5Sum"),
     says_success=True,
     timeout_seconds=EXPORT_SECONDS,
+    for_everyone=True,
     deviation=f"{NO_BITS}; url and MD5 are made up",
 ):
     """Export an image from an ImageStore."""
@@ -172,7 +172,6 @@ class APISyncImageFromImageStoreBackupStorageMsg(
     method="PUT",
     path="/images/{uuid}/actions",
     package=IMAGE_STORE_PACKAGE,
-    for_everyone=True,
     reply=("inventory",),
     deviation=f"{NO_BITS}; which checks ZStack's closed source makes is known from their texts alone",
 ):
@@ -286,8 +285,8 @@ class APIGetCandidateBackupStorageForCreatingImageMsg(
         "/images/volume-snapshots/{volumeSnapshotUuid}/candidate-backup-storage",
     ),
     package=PACKAGE,
-    for_everyone=True,
     reply=("inventories",),
+    for_everyone=True,
     deviation="there are no volumes here: any uuid will do for one that lies in every zone",
 ):
     """Ask which backup storages could take an image made of a volume or a snapshot."""

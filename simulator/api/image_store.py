@@ -46,7 +46,7 @@ class APIAddImageStoreBackupStorageMsg(
 @handlers.checks
 async def check_add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> None:
     """A hostname that is one and is not taken, and a url that can be served."""
-    await services.lifecycle.check_new(message.hostname, message.url, IMAGE_STORE_TYPE)
+    await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
 
 
 @handlers.handles
@@ -74,8 +74,8 @@ class APIAddDisasterImageStoreBackupStorageMsg(
 async def check_add_disaster_image_store(
     services: Services, message: APIAddDisasterImageStoreBackupStorageMsg, call: Call
 ) -> None:
-    """The same as for any other ImageStore."""
-    await services.lifecycle.check_new(message.hostname, message.url, IMAGE_STORE_TYPE)
+    """As for any ImageStore."""
+    await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
 
 
 @handlers.handles

@@ -61,9 +61,9 @@ class Services:
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""
-        found: set[str | None] = set()
+        found: set[str] = set()
         for column in RESOURCES[resource]:
-            found |= {row[0] for row in await self.database.read(select(column).where(column.in_(uuids)))}
+            found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}
         return [one for one in uuids if one not in found]
 
     async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:

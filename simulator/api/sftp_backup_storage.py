@@ -44,7 +44,7 @@ class APIAddSftpBackupStorageMsg(
 @handlers.checks
 async def check_add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> None:
     """A hostname that is one and is not taken, and a url that can be served."""
-    await services.lifecycle.check_new(message.hostname, message.url, SFTP_TYPE)
+    await services.lifecycle.check_new(SFTP_TYPE, message.hostname, message.url)
 
 
 @handlers.handles

@@ -59,8 +59,8 @@ class APICreateSystemTagMsg(
     method="POST",
     path="/system-tags",
     package=PACKAGE,
-    for_everyone=True,
     reply=("inventory",),
+    for_everyone=True,
     deviation=OURS,
 ):
     """Give a resource a system tag."""
@@ -82,8 +82,8 @@ class APICreateSystemTagsMsg(
     method="POST",
     path="/system-tags/{resourceUuid}/tags",
     package=PACKAGE,
-    for_everyone=True,
     reply=("inventories",),
+    for_everyone=True,
     deviation=f"{OURS}; a tag that the resource has already is left out, where ZStack lists a null",
 ):
     """Give a resource some system tags."""
@@ -109,8 +109,8 @@ class APICreateUserTagMsg(
     method="POST",
     path="/user-tags",
     package=PACKAGE,
-    for_everyone=True,
     reply=("inventory",),
+    for_everyone=True,
     deviation=OURS,
 ):
     """Give a resource a user tag."""
@@ -132,8 +132,8 @@ class APIUpdateSystemTagMsg(
     method="PUT",
     path="/system-tags/{uuid}/actions",
     package=PACKAGE,
-    for_everyone=True,
     reply=("inventory",),
+    for_everyone=True,
 ):
     """Give a system tag another text."""
 

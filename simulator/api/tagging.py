@@ -1,4 +1,7 @@
-"""The tags that come with a new resource: how they are checked and stored (wire-protocol 5.1, domain 3.1)."""
+"""The tags that come with a new resource: which system tags mean something, and how all of them are stored.
+
+A system tag that is to be known is one more line in backup_storage.tags (wire-protocol 5.1, domain 3.1).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,20 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import insert, select
 from sqlalchemy.sql.dml import UpdateBase
 
-from simulator.backup_storage.tags import check_new_system_tags
+from simulator.backup_storage.tags import NETWORK, SYSTEM_TAGS, check_network, matches
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import SystemTag, UserTag
+from simulator.rest.errors import invalid_argument
 from simulator.rest.messages import CreateMessage, Reply
 
 VALIDATION_ONLY = "validationOnly"
+KNOWN = (
+    *(pattern for patterns in SYSTEM_TAGS.values() for pattern in patterns),
+    VALIDATION_ONLY,
+    f"ephemeral::{VALIDATION_ONLY}",
+)
+"""Every system tag, whatever it is on."""
 EPHEMERAL = "ephemeral::"
 STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
 
@@ -27,10 +37,14 @@ class Tagging:
         self._clock = clock
 
     def check(self, message: CreateMessage) -> None:
-        """Raises a BackupStorageError for a system tag that means nothing, or that may not stand there."""
+        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there."""
         tags = _distinct(message.systemTags)
-        if not all(tag.startswith(EPHEMERAL) for tag in tags):
-            check_new_system_tags([tag for tag in tags if tag not in (VALIDATION_ONLY, EPHEMERAL + VALIDATION_ONLY)])
+        if all(tag.startswith(EPHEMERAL) for tag in tags):
+            return
+        for tag in tags:
+            if not any(matches(known, tag) for known in KNOWN):
+                raise invalid_argument(f"no system tag matches {tag}")
+        _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
         """What writes the tags of the resource in a reply; they become visible with it, at once and together."""
@@ -59,6 +73,13 @@ class Tagging:
 
 def _distinct(tags: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(tags or ()))
+
+
+def _check_data_network(tags: Sequence[str]) -> None:
+    if len(tags) > 1:
+        raise invalid_argument(f"only one backup storage data network system tag is allowed, but {len(tags)} got")
+    for tag in tags:
+        check_network(tag)
 
 
 def _resource_type(java_class: str) -> str:

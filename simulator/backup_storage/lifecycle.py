@@ -66,26 +66,26 @@ class Lifecycle:
         except BackupStorageError:
             return  # its status and the event tell; the tracker goes on trying
 
-    async def check_new(self, hostname: str, url: str, kind: str) -> None:
-        """Raises a BackupStorageError unless a storage of that type could be added (domain 3.1)."""
+    async def check_new(self, kind: str, hostname: str, url: str) -> None:
+        """Raises a BackupStorageError unless a storage of that type, hostname and url could be added (domain 3.1)."""
         check_hostname(hostname)
-        await self._refuse_duplicate(hostname, kind)
+        await self._refuse_duplicate(kind, hostname)
         check_url(url, sftp=kind == SFTP_TYPE)
-        await self._refuse_other_type(hostname, kind)
+        await self._refuse_other_type(kind, hostname)
 
     async def add(self, new: NewStorage, *, job: str | None = None) -> None:
         """Add a storage and connect it. If that fails the row is gone again, and the error tells why (domain 3.2).
 
         `job` marks the row until that job's result has been stored, see `Reply.commit`.
         """
-        await self.check_new(new.hostname, new.url, new.type)
+        await self.check_new(new.type, new.hostname, new.url)
         try:
             async with self._database.transaction() as connection:
                 # Looked at once more where no other add can come between: no constraint of the database's does.
-                await self._refuse_other_type(new.hostname, new.type)
+                await self._refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
         except IntegrityError:
-            await self._refuse_duplicate(new.hostname, new.type)
+            await self._refuse_duplicate(new.type, new.hostname)
             raise _uuid_taken(new.uuid) from None
         try:
             await self._connector.connect_new(new.uuid)
@@ -106,17 +106,17 @@ class Lifecycle:
         except IntegrityError:
             raise _uuid_taken(new.uuid) from None
 
-    async def _refuse_duplicate(self, hostname: str, kind: str) -> None:
-        if await self._has_host(hostname, kind):
+    async def _refuse_duplicate(self, kind: str, hostname: str) -> None:
+        if await self._has_host(kind, hostname):
             there_is = f"a sftp backup storage[hostname:{hostname}] existing"
             if kind != SFTP_TYPE:
                 there_is = f"an image store backup storage[hostname:{hostname}]"
             raise OperationFailed(f"duplicate backup storage. There has been {there_is}")
 
-    async def _refuse_other_type(self, hostname: str, kind: str) -> None:
+    async def _refuse_other_type(self, kind: str, hostname: str) -> None:
         """A host holds one storage, whatever its type (domain 3.1)."""
         for other in HOSTS:
-            if other != kind and await self._has_host(hostname, other):
+            if other != kind and await self._has_host(other, hostname):
                 article = "a" if other == SFTP_TYPE else "an"
                 raise OperationFailed(
                     "More than one BackupStorage on the same host identified by hostname."
@@ -124,7 +124,7 @@ class Lifecycle:
                     f" The BackupStorage type to be added is {kind}. "
                 )
 
-    async def _has_host(self, hostname: str, kind: str) -> bool:
+    async def _has_host(self, kind: str, hostname: str) -> bool:
         model = HOSTS[kind]
         return bool(await self._database.read(select(model.uuid).where(model.hostname == hostname)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -20,6 +19,7 @@ TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
     {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
 )
 """The types of resources that can be tagged."""
+SEPARATOR = "::"
 NETWORK = "backupStorage::data::network::cidr::{}"
 SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -49,7 +49,7 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""What a system tag may look like on a resource of each type; `{}` stands for any text without `::`."""
+"""What a system tag may look like on a resource of each type; `{}` stands for any text between two `::`."""
 
 
 class Tags:
@@ -120,27 +120,15 @@ def check_resource_type(resource_type: str) -> None:
 def check_system_tag(resource_type: str, tag: str) -> None:
     """Raises InvalidRequest unless a resource of that type can have that tag."""
     check_resource_type(resource_type)
-    if not any(_matches(pattern, tag) for pattern in SYSTEM_TAGS[resource_type]):
+    if not any(matches(pattern, tag) for pattern in SYSTEM_TAGS[resource_type]):
         raise InvalidRequest(f"no system tag matches[{tag}] for resourceType[{resource_type}]")
-    if network := _matches(NETWORK, tag):
-        check_network(network[1])
+    if matches(NETWORK, tag):
+        check_network(tag)
 
 
-def check_new_system_tags(tags: Sequence[str]) -> None:
-    """Raises a BackupStorageError for a tag that means nothing on any resource, or that may not stand there twice."""
-    for tag in tags:
-        if not any(_matches(pattern, tag) for patterns in SYSTEM_TAGS.values() for pattern in patterns):
-            raise InvalidRequest(f"no system tag matches {tag}")
-    networks = [found[1] for tag in tags if (found := _matches(NETWORK, tag))]
-    if len(networks) > 1:
-        text = "only one backup storage data network system tag is allowed"
-        raise InvalidRequest(f"{text}, but {len(networks)} got")
-    for network in networks:
-        check_network(network)
-
-
-def check_network(cidr: str) -> None:
-    """Raises a BackupStorageError unless the network is its own first address and a length (domain 3.1)."""
+def check_network(tag: str) -> None:
+    """Raises InvalidRequest unless the network in a tag is written as its own first address and a length."""
+    cidr = tag.rpartition(SEPARATOR)[2]
     try:
         standard = str(ipaddress.IPv4Network(cidr, strict=False))
     except ValueError:
@@ -155,8 +143,12 @@ async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Se
         await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))
 
 
-def _matches(pattern: str, tag: str) -> re.Match[str] | None:
-    return re.fullmatch(re.escape(pattern).replace(r"\{\}", "((?:(?!::).)+)"), tag)
+def matches(pattern: str, tag: str) -> bool:
+    """Whether a tag is one of those that a pattern stands for."""
+    expected, actual = pattern.split(SEPARATOR), tag.split(SEPARATOR)
+    if len(expected) != len(actual) or "" in actual:
+        return False
+    return all(one in ("{}", other) for one, other in zip(expected, actual, strict=True))
 
 
 async def _has_tag(

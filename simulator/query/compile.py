@@ -25,15 +25,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import operators
 
-from simulator.query.comparisons import RULES, Rule, Value, look_ups
+from simulator.query.comparisons import RULES, Value, look_ups
 from simulator.query.conditions import Operator
-from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
+from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory
 from simulator.query.paths import Path
 from simulator.query.sorting import Arithmetic, Expression, Name, Order
 
 LIMIT, START = "limit", "start"
 POSITIVE = {Operator.NOT_EQUAL: Operator.EQUAL, Operator.NOT_IN: Operator.IN, Operator.NOT_LIKE: Operator.LIKE}
 GROUP = 100
+FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +59,20 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns."""
+    """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns.
+
+    One that is quick finds its few rows by an index, whatever else it asks of them.
+    """
 
     sql: str
     parameters: tuple[tuple[str, Value | None], ...]
     columns: tuple[str, ...]
+    quick: bool
 
 
 def value_name(test: int, value: int) -> str:
     """The parameter that holds a value of a test."""
     return f"v{test}_{value}"
-
-
-def rule_of(path: Path) -> Rule:
-    """How the values at the end of a path compare."""
-    if path.inventory is None:
-        return RULES[Kind.TEXT]
-    field = path.inventory.field(path.name)
-    if field is not None:
-        return RULES[field.kind]
-    return RULES[Kind.UUID if path.inventory.collection(path.name) else Kind.TEXT]
 
 
 def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
@@ -93,7 +88,14 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
         statement = _page(statement, source, shape)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     parameters = tuple((name, compiled.params[name]) for name in compiled.positiontup or ())
-    return Statement(str(compiled), parameters, tuple(column.name for column in columns))
+    return Statement(
+        str(compiled), parameters, tuple(column.name for column in columns), any(map(_is_quick, shape.tests))
+    )
+
+
+def _is_quick(test: Test) -> bool:
+    by_key = test.path.name == "uuid" and not test.path.steps
+    return by_key and test.operator in (Operator.EQUAL, Operator.IN) and test.values <= FEW
 
 
 def _counted(source: _Source, fields: tuple[str, ...] | None) -> ColumnElement[int]:
@@ -224,7 +226,7 @@ def _tagged(source: _Source, table: Table, column: str, test: Test, number: int)
 
 
 def _compare(column: ColumnElement[Any], operator: Operator, test: Test, number: int) -> ColumnElement[bool]:
-    return rule_of(test.path).compare(column, operator, _binds(test, number))
+    return RULES[test.path.kind].compare(column, operator, _binds(test, number))
 
 
 def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:

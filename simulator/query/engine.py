@@ -104,7 +104,8 @@ class QueryEngine:
         statement, writer = compiled(shape)
         values = {**question.values, **page}
         parameters = [values.get(name, constant) for name, constant in statement.parameters]
-        return writer, await self._database.fetch(statement.sql, parameters)
+        fetch = self._database.fetch_few if statement.quick else self._database.fetch
+        return writer, await fetch(statement.sql, parameters)
 
     def _compile(self, shape: Shape) -> tuple[Statement, RowWriter]:
         statement = compile_shape(shape, self._database.dialect)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 
 from sqlalchemy import Table
@@ -93,7 +94,11 @@ class Inventory:
 
     def field(self, name: str) -> Field | None:
         """The field of that name, whose case matters."""
-        return next((one for one in self.fields if one.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Field]:
+        return {one.name: one for one in self.fields}
 
     def collection(self, name: str) -> Collection | None:
         """The collection of that name."""
@@ -255,11 +260,6 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
         "image": Expansion("ImageInventory", own="imageUuid"),
     },
 )
-MANAGEMENT_NODE = Inventory(
-    "org.zstack.header.managementnode.ManagementNodeInventory",
-    (_table(models.Node),),
-    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
-)
 TAG = (UUID, Field("resourceUuid", Kind.UUID), Field("resourceType"), Field("tag"), Field("type"), *DATES)
 SYSTEM_TAG = Inventory(
     "org.zstack.header.tag.SystemTagInventory",
@@ -284,6 +284,11 @@ GLOBAL_CONFIG = Inventory(
         Field("value"),
     ),
     key="id",
+)
+MANAGEMENT_NODE = Inventory(
+    "org.zstack.header.managementnode.ManagementNodeInventory",
+    (_table(models.Node),),
+    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
 )
 
 INVENTORIES: Mapping[str, Inventory] = MappingProxyType(

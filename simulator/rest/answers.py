@@ -6,8 +6,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 
-MOST_ANSWERS = 1024
-MOST_BYTES = 16 * 2**20
+MOST_ANSWERS = 16 * 2**10
+MOST_BYTES = 32 * 2**20
 Question = tuple[Hashable, str]
 """Who asks, and the path and query string as they were sent."""
 
@@ -25,7 +25,7 @@ class Answers:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._kept: OrderedDict[Question, bytes] = OrderedDict()
-        self._being_made: dict[Question, asyncio.Task[bytes]] = {}
+        self._being_made: dict[Question, asyncio.Future[bytes | None]] = {}
 
     def find(self, question: Question) -> bytes | None:
         """The answer, if it is kept and still stands."""
@@ -37,33 +37,35 @@ class Answers:
 
     async def get(self, question: Question, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The answer, made if need be: once for all who ask at the same time. Raises what `make` raises."""
-        body = self.find(question)
-        if body is not None:
-            return body
-        making = self._being_made.get(question)
-        if making is None:
-            making = self._being_made[question] = asyncio.create_task(self._make(question, make))
-            making.add_done_callback(_retrieve)
-        return await asyncio.shield(making)  # others may be waiting for it, too
+        while True:
+            body = self.find(question)
+            made = self._being_made.get(question)
+            if body is None and made is None:
+                return await self._make(question, make)
+            if body is None and made is not None:
+                body = await asyncio.shield(made)  # others may be waiting for it, too
+            if body is not None:
+                return body
 
     async def _make(self, question: Question, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        asked_at = self._seen
+        asked_at, body = self._seen, None
+        made = self._being_made[question] = asyncio.get_running_loop().create_future()
         try:
             body = await make()
+            return body
         finally:
+            made.set_result(body)  # None if it failed: who waits then tries for himself
             self._forget_the_old()
             if asked_at == self._seen:
                 del self._being_made[question]
-        if asked_at == self._seen:
-            self._keep(question, body)
-        return body
+                if body is not None:
+                    self._keep(question, body)
 
     def _keep(self, question: Question, body: bytes) -> None:
         self._kept[question] = body
-        self._bytes += len(body)
+        self._bytes += _size(question, body)
         while len(self._kept) > self._most or self._bytes > self._most_bytes:
-            _, forgotten = self._kept.popitem(last=False)
-            self._bytes -= len(forgotten)
+            self._bytes -= _size(*self._kept.popitem(last=False))
 
     def _forget_the_old(self) -> None:
         """An answer that is being made when the store changes goes to those who asked before, and to nobody else."""
@@ -74,7 +76,5 @@ class Answers:
             self._bytes = 0
 
 
-def _retrieve(made: asyncio.Task[bytes]) -> None:
-    """Take note of how it ended, in case nobody waits any more."""
-    if not made.cancelled():
-        made.exception()
+def _size(question: Question, body: bytes) -> int:
+    return len(question[1]) + len(body)

@@ -58,12 +58,12 @@ class Parameter:
     own: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """What a message class declares.
+    """What a message class declares; there is one for each.
 
-    `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
     `source` tells where its facts come from, `deviation` how it differs.
+    `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
     """
 
     name: str

@@ -75,9 +75,10 @@ class Router:
         for message in messages:
             for path in message.api.paths:
                 self._add(Candidate(message, tuple(path.strip("/").split("/"))))
-        self._shapes: dict[int, list[Segments]] = defaultdict(list)
+        self._variable_places: dict[int, dict[frozenset[int], None]] = defaultdict(dict)
         for shape in sorted(self._variable, key=lambda shape: shape.count("")):
-            self._shapes[len(shape)].append(shape)
+            places = frozenset(index for index, segment in enumerate(shape) if segment == "")
+            self._variable_places[len(shape)][places] = None
 
     def _add(self, candidate: Candidate) -> None:
         shape = tuple("" if _is_variable(one) else one for one in candidate.path)
@@ -88,8 +89,9 @@ class Router:
         literal = self._literal.get(path)
         if literal is not None:
             return Slot(tuple(literal), path, shown)
-        for shape in self._shapes.get(len(path), ()):
-            if all(expected in ("", actual) for expected, actual in zip(shape, path, strict=True)) and "" not in path:
+        for places in self._variable_places.get(len(path), ()) if "" not in path else ():
+            shape = tuple(["" if index in places else segment for index, segment in enumerate(path)])
+            if shape in self._variable:
                 return Slot(tuple(self._variable[shape]), path, shown)
         raise PlainError(404, f"no api mapping to {shown}")
 
@@ -100,7 +102,7 @@ def split_path(raw_path: str) -> Segments | None:
     Slashes that follow each other count as one; one at the end stays, as an empty last segment (wire-protocol 1.2).
     """
     parts = raw_path.split("/")
-    segments = [unquote(part) for part in parts if part]
+    segments = [unquote(part) for part in parts if part] if "%" in raw_path else [part for part in parts if part]
     if parts[-1] == "":
         segments.append("")
     if segments[:1] == [CONTEXT]:

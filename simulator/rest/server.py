@@ -211,7 +211,8 @@ def _is_plain_get(request: web.BaseRequest) -> bool:
 
 
 def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
-    return parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)
+    _, _, query = request.raw_path.partition("?")
+    return parse_qsl(query, keep_blank_values=True) if query else []
 
 
 def _tags_beside(request: web.BaseRequest, body: Body) -> Values:

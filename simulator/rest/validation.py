@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 
 from simulator.rest.binding import Values
 from simulator.rest.errors import ApiError, invalid_argument, not_found
@@ -30,7 +30,7 @@ async def validate(api: Api, values: Values, missing: Missing, leniency: Lenienc
 
     Raises ApiError (SYS.1007, SYS.1003), or NothingToDo.
     """
-    for parameter in in_java_order(api.parameters):
+    for parameter in _in_order(api):
         value = _trimmed(parameter, values.get(parameter.name))
         if value == 0 and parameter.rule.zero_is_unset and leniency.zero_is_unset:
             value = None
@@ -52,7 +52,11 @@ def check_resource_uuid(values: Values, leniency: Leniency) -> None:
     raise _invalid_uuid(str(value))
 
 
-@lru_cache(maxsize=1024)
+@cache
+def _in_order(api: Api) -> tuple[Parameter, ...]:
+    return in_java_order(api.parameters)
+
+
 def in_java_order(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
     """The order in which a java.util.HashMap keyed by field name visits them."""
     size = 16

@@ -6,6 +6,7 @@ import pytest
 from simulator.testing import CallFailed, Client
 
 PATH = "/global-configurations"
+OURS = "category=backupStorage"
 DEFAULTS = {
     "ping.interval": "60",
     "ping.parallelismDegree": "50",
@@ -25,7 +26,7 @@ async def change(client: Client, name: str, value: object) -> dict[str, object]:
 
 
 async def test_every_option_has_its_default(fixed: Client) -> None:
-    found = await fixed.query(PATH, "category=backupStorage")
+    found = await fixed.query(PATH, OURS)
     assert {one["name"]: one["value"] for one in found} == DEFAULTS
     assert {one["name"]: one["defaultValue"] for one in found} == DEFAULTS
     assert list(found[0]) == ["id", "name", "category", "description", "defaultValue", "value"]
@@ -121,11 +122,11 @@ async def test_a_bad_value_is_an_invalid_argument(fixed: Client, name: str, valu
     with pytest.raises(CallFailed) as caught:
         await change(fixed, name, value)
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
-    assert {one["name"]: one["value"] for one in await fixed.query(PATH, "category=backupStorage")} == DEFAULTS
+    assert {one["name"]: one["value"] for one in await fixed.query(PATH, OURS)} == DEFAULTS
 
 
 async def test_a_reset_gives_every_option_its_default(fixed: Client) -> None:
     await change(fixed, "ping.interval", "5")
     await change(fixed, "reservedCapacity", "5G")
     assert await fixed.call("PUT", f"{PATH}/actions", {"resetGlobalConfig": {}}) == {}
-    assert {one["name"]: one["value"] for one in await fixed.query(PATH, "category=backupStorage")} == DEFAULTS
+    assert {one["name"]: one["value"] for one in await fixed.query(PATH, OURS)} == DEFAULTS

@@ -125,7 +125,7 @@ async def test_who_gives_up_does_not_take_the_answer_from_others() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     store.may_end.set()
-    assert await other == b"1"
+    assert await other == b"2"
 
 
 async def test_what_was_asked_for_longest_ago_goes_first() -> None:
@@ -138,11 +138,11 @@ async def test_what_was_asked_for_longest_ago_goes_first() -> None:
 
 
 async def test_the_bytes_kept_are_bounded() -> None:
-    answers = Store().answers(most_bytes=10)
+    answers = Store().answers(most_bytes=14)
     await answers.get(("a", "/1"), of_size(6))
     await answers.get(("a", "/2"), of_size(6))
     assert [answers.find(("a", path)) is not None for path in ("/1", "/2")] == [False, True]
-    assert await answers.get(("a", "/3"), of_size(11)) == b"x" * 11
+    assert await answers.get(("a", "/3"), of_size(15)) == b"x" * 15
     assert [answers.find(("a", path)) is not None for path in ("/2", "/3")] == [False, False]
 
 
