@@ -47,6 +47,9 @@ SshConfig = Annotated[Path | None, _option("ssh_config", "OpenSSH configuration:
 ReadOnly = Annotated[bool | None, _option("read_only_hosts", "Never create anything on a host.", "off")]
 Connection = Annotated[str | None, _option("probe_connection", "warm (keep one a host) or fresh.", "warm")]
 Interval = Annotated[int | None, _option("ping_interval", "Seconds between pings (sets ping.interval).")]
+Strict = Annotated[
+    bool | None, _option("strict", "Refuse what ZStack refuses, though some clients need it to be forgiven.", "off")
+]
 Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
 Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
 LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
@@ -88,6 +91,7 @@ def lab(
     identity_file: Identity = None,
     probe_connection: Connection = None,
     ping_interval: Annotated[int | None, _option("ping_interval", "Seconds between pings.", "5")] = None,
+    strict: Strict = None,
     seed: Seed = None,
     config: Config = None,
     log_level: Annotated[str | None, _option("log_level", "debug, info, warning or error.", "warning")] = None,
@@ -117,6 +121,7 @@ def serve(
     read_only_hosts: ReadOnly = None,
     probe_connection: Connection = None,
     ping_interval: Interval = None,
+    strict: Strict = None,
     seed: Seed = None,
     config: Config = None,
     log_level: LogLevel = None,

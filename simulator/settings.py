@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     )
     hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to begin with")
     any_host: bool = Field(True, description="give any other host name a simulated host on the spot")
+    strict: bool = Field(False, description="refuse what ZStack refuses, though some clients need it to be forgiven")
     seed: int = Field(0, description="seed of everything random")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="how a log line is written")

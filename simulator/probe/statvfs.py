@@ -19,8 +19,8 @@ _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 async def measure(connection: Connection, request: Request) -> Space:
     """Ask for the capacity; raises Unsupported without SFTP or the extension, Failed, asyncssh.Error, OSError."""
     sftp = await connection.sftp(request.phases)
-    if request.layout is Layout.CREATE:
-        await _create(sftp, request.url)
+    for path in request.to_create:
+        await _create(sftp, path)
     space = await _read(sftp, request.url)
     if not space.total:
         raise NoSize(request.url)
@@ -44,17 +44,15 @@ async def _read(sftp: Sftp, url: str) -> Space:
     return Space.of_blocks(volume.frsize, volume.blocks, volume.bavail, inodes, read_only, f"id {volume.fsid:x}")
 
 
-async def _create(sftp: Sftp, url: str) -> None:
-    for folder in FOLDERS:
-        path = f"{url}/{folder}"
-        try:
-            if not await sftp.is_directory(path):
-                await _make_directories(sftp, path)
-        except asyncssh.SFTPFailure as error:
-            # One code for all that can be: a file in the way, a file system that is read-only or full.
-            file = await _has_file(sftp, PurePosixPath(path))
-            reason = Reason.NOT_A_DIRECTORY if file else Reason.PERMISSION_DENIED
-            raise Failed(reason, f"{path} cannot be created ({excerpt(error)})") from error
+async def _create(sftp: Sftp, path: str) -> None:
+    try:
+        if not await sftp.is_directory(path):
+            await _make_directories(sftp, path)
+    except asyncssh.SFTPFailure as error:
+        # One code for all that can be: a file in the way, a file system that is read-only or full.
+        file = await _has_file(sftp, PurePosixPath(path))
+        reason = Reason.NOT_A_DIRECTORY if file else Reason.PERMISSION_DENIED
+        raise Failed(reason, f"{path} cannot be created ({excerpt(error)})") from error
 
 
 async def _make_directories(sftp: Sftp, path: str) -> None:
