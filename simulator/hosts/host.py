@@ -298,7 +298,7 @@ class Visitor(asyncssh.SSHServer):
     async def begin_auth(self, username: str) -> bool:
         self._username = username
         if self._host.behaviour.login_seconds:
-            await self._host.clock.sleep(self._host.behaviour.login_seconds)
+            await self._link.hold(self._host.clock.sleep(self._host.behaviour.login_seconds))
         return True
 
     def password_auth_supported(self) -> bool:
@@ -333,7 +333,7 @@ class Visitor(asyncssh.SSHServer):
     def _serve_disk(self, channel: SSHChannel[bytes]) -> DiskServer:
         host = self._host
         server_channel = cast("asyncssh.SSHServerChannel[bytes]", channel)
-        return DiskServer(server_channel, host, home_of(host.disk, self._username))
+        return DiskServer(server_channel, host, self._link, home_of(host.disk, self._username))
 
 
 @cache

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
@@ -35,6 +35,7 @@ class Link(asyncio.Protocol):
         self.logged_in = False
         self.stale = False
         """Nothing goes over it any more, either way."""
+        self._held: set[asyncio.Task[None]] = set()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reset(self) -> None:
@@ -55,6 +56,15 @@ class Link(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Say something to the client."""
         self._out.put(bytes(data))
+
+    async def hold(self, work: Coroutine[object, object, None]) -> None:
+        """Wait for something, but no longer than the connection is open; raises CancelledError when it is cut."""
+        task = self._host.tasks.begin(work, f"connection to {self._host.name}")
+        self._held.add(task)
+        task.add_done_callback(self._held.discard)
+        if self.closed.done():
+            task.cancel()
+        await task
 
     def _arrive(self, data: bytes | None) -> None:
         if self._ssh is None or data is None or self.stale:
@@ -119,6 +129,8 @@ class Link(asyncio.Protocol):
         self._in.close()
         self._out.close()
         self._host.links.discard(self)
+        for task in self._held:
+            task.cancel()
         if self._ssh is not None:
             self._ssh.connection_lost(exc)
         if not self.closed.done():

@@ -15,6 +15,7 @@ import asyncssh
 
 from simulator.hosts.behaviour import Behaviour
 from simulator.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile, Volume
+from simulator.hosts.link import Link
 from simulator.hosts.nodes import BLOCK
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _reaches(
         return ask(self, path, *args, **kwargs)
 
     async def ask_later(self: DiskServer, path: bytes, *args: P.args, **kwargs: P.kwargs) -> T:
-        await self.host.until(lambda now: not self.is_stuck(path, now))
+        await self.until_free(path)
         return ask(self, path, *args, **kwargs)
 
     return ask_in_time
@@ -99,15 +100,20 @@ def _reaches(
 class DiskServer(asyncssh.SFTPServer):
     """Serves a host's disk; relative paths begin at `home`. Nothing of the real file system is ever touched."""
 
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], host: SimulatedHost, home: str) -> None:
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], host: SimulatedHost, link: Link, home: str) -> None:
         super().__init__(channel)
         self.host = host
+        self._link = link
         self._disk = host.disk
         self._home = home
 
     def is_stuck(self, path: bytes, now: Behaviour) -> bool:
         """Whether a question about `path` is not answered."""
         return now.hung_sftp or (bool(now.hung_paths) and now.hangs(posixpath.normpath(self._path(path))))
+
+    async def until_free(self, path: bytes) -> None:
+        """Wait until it is, or the connection is cut."""
+        await self._link.hold(self.host.until(lambda now: not self.is_stuck(path, now)))
 
     def _path(self, path: bytes) -> str:
         return posixpath.join(self._home, path.decode(errors="surrogateescape"))
@@ -154,7 +160,7 @@ class DiskServer(asyncssh.SFTPServer):
         return self._entries(folder, names)
 
     async def _scan_later(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
-        await self.host.until(lambda now: not self.is_stuck(path, now))
+        await self.until_free(path)
         async for entry in self.scandir(path):
             yield entry
 

@@ -147,11 +147,21 @@ def _at_login(error: Exception, target: Target, phase: Phase) -> tuple[Reason, s
             return Reason.REFUSED, "connection refused"
         case ConnectionError() | asyncssh.ConnectionLost():
             return Reason.RESET, f"connection lost ({_UNDER_WAY[phase]})"
+        case asyncssh.ChannelOpenError():
+            return _behind_a_jump_host(error)
         case OSError():
             return Reason.UNREACHABLE, f"no connection ({excerpt(error.strerror or error)})"
         case asyncssh.PermissionDenied() | asyncssh.IllegalUserName() | SASLPrepError() | UnicodeEncodeError():
             return Reason.AUTH_FAILED, f"permission denied for user {excerpt(target.username)}"
     return _of_protocol(error, phase)
+
+
+def _behind_a_jump_host(error: asyncssh.ChannelOpenError) -> tuple[Reason, str]:
+    """What a host on the way (ProxyJump) says of its own try to connect; OpenSSH passes on the system's words."""
+    said = excerpt(error).lower()
+    known = {"refused": Reason.REFUSED, "not known": Reason.DNS, "resolution": Reason.DNS, "timed out": Reason.TIMEOUT}
+    reason = next((known[words] for words in known if words in said), Reason.UNREACHABLE)
+    return reason, f"the jump host cannot connect to it ({excerpt(error)})"
 
 
 def _of_protocol(error: Exception, phase: Phase) -> tuple[Reason, str]:

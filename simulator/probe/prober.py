@@ -194,7 +194,7 @@ async def _measure(connection: Connection, host: _Host, request: Request) -> tup
     Without one of them it is the wrong file system: that of a mount point whose disk is not mounted (domain 6.3).
     """
     method, space = await _try_methods(connection, host, request)
-    if request.layout is not Layout.ANY:
+    if request.layout in (Layout.CREATE, Layout.REQUIRE):
         host.file_systems[request.url] = space.file_system
     elif host.file_systems.get(request.url, space.file_system) != space.file_system:
         method, space = await _try_methods(connection, host, replace(request, layout=Layout.REQUIRE))

@@ -11,6 +11,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 from simulator.clock import RealClock
+from simulator.hosts import SimulatedHost, VirtualDisk
+from simulator.hosts.faults import read_fault
 from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
 from test_probe_statvfs import SLACK, Volume
@@ -59,6 +61,13 @@ async def prober() -> AsyncIterator[Prober]:
     prober = Prober(RealClock(), command_timeout=0.3)
     yield prober
     await prober.close()
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[SimulatedHost]:
+    """A simulated host that lets everybody in."""
+    async with SimulatedHost("imagestore-1") as host:
+        yield host
 
 
 def storage(server: OpenSshServer, url: Path) -> Target:
@@ -444,4 +453,80 @@ async def test_a_forced_command_that_answers_nothing_is_no_capacity(
     sshd = start_sshd(f"ForceCommand {command}")
     prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=3)
     assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.NO_CAPACITY
+    await prober.close()
+
+
+async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(host: SimulatedHost) -> None:
+    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=0.2)
+    target = Target(*host.address, "root", "/", "password")
+    await capacity(prober, target)
+    await asyncio.sleep(0.2)
+    assert list((await capacity(prober, target)).phases) == WARM
+    await host.faults.apply(read_fault("stale", {}))
+    async with asyncio.timeout(5):
+        while host.links:
+            await asyncio.sleep(0.01)
+    assert list((await capacity(prober, target)).phases) == NEW
+    await prober.close()
+
+
+async def test_a_stale_connection_that_only_hangs_is_replaced_within_the_probe(host: SimulatedHost) -> None:
+    prober = Prober(RealClock(), connect_timeout=0.2, command_timeout=0.1)
+    target = Target(*host.address, "root", "/", "password")
+    await capacity(prober, target)
+    await host.faults.apply(read_fault("stale", {}))
+    assert list((await capacity(prober, target)).phases) == NEW
+    await prober.close()
+
+
+async def test_an_sshd_that_is_busy_for_a_moment_is_tried_again(host: SimulatedHost) -> None:
+    prober = Prober(RealClock(), busy_pauses=(0.2, 0.2))
+    await host.faults.apply(read_fault("max_startups", {"for": "100ms"}))
+    await capacity(prober, Target(*host.address, "root", "/", "password"))
+    await prober.close()
+
+
+async def test_one_address_gets_few_logins_at_once_whatever_its_names(stub: SshStub) -> None:
+    prober = Prober(RealClock(), resolve=stub.resolve)
+    stub.seconds_a_login = 0.05
+    found = await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(20)))
+    await prober.close()
+    assert all(isinstance(one, Capacity) for one in found)
+    assert stub.most_logging_in == 5
+
+
+@pytest.mark.sshd
+async def test_twenty_storages_on_an_sshd_with_few_startups_are_all_probed(
+    start_sshd: StartSshd, tmp_path: Path
+) -> None:
+    sshd = start_sshd("MaxStartups 5:100:5")
+
+    async def resolve(_hostname: str, _port: int) -> tuple[str, int]:
+        return "127.0.0.1", sshd.port
+
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, resolve=resolve)
+    targets = [Target(f"host-{number}", 22, sshd.username, str(tmp_path)) for number in range(20)]
+    found = await asyncio.gather(*(prober.probe(target) for target in targets))
+    await prober.close()
+    assert [one for one in found if not isinstance(one, Capacity)] == []
+
+
+async def test_another_file_system_is_only_wrong_without_the_folders_of_a_storage(host: SimulatedHost) -> None:
+    prober = Prober(RealClock())
+    target = Target(*host.address, "root", "/zs", "password")
+    host.disk.make_directory("/zs")
+    assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
+    moved = VirtualDisk(50 * 2**30)
+    moved.make_directory("/registry")
+    host.disk.mount("/zs", moved)
+    assert (await capacity(prober, target)).total == 50 * 2**30
+    moved.remove("/registry")
+    assert (await capacity(prober, target)).total == 50 * 2**30
+    host.disk.unmount("/zs")
+    host.disk.remove("/zs/registry")
+    host.disk.remove("/zs/export")
+    for _ in range(2):
+        assert (await failure(prober, target)).reason is Reason.NOT_MOUNTED
+    host.disk.make_directory("/zs/export")
+    await capacity(prober, target)
     await prober.close()

@@ -68,6 +68,17 @@ class Fault(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+class CuttingFault(Fault):
+    """A fault that came with a restart, perhaps."""
+
+    cut: bool = Field(True, description="whether connections that are open are cut; if not, their sessions go on")
+
+    def begin(self, host: SimulatedHost) -> Undo | None:
+        if self.cut:
+            host.cut_connections()
+        return None
+
+
 F = TypeVar("F", bound=type[Fault])
 
 
@@ -102,8 +113,17 @@ def read_fault(kind: str, parameters: Mapping[str, object]) -> Fault:
 
 
 def _written(default: object) -> str:
-    if default is None:
-        return "unset"
-    if isinstance(default, float):
-        return f"{default:g}"
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    match default:
+        case None:
+            return "unset"
+        case bool():
+            return str(default).lower()
+        case float():
+            return f"{default:g}s"  # the only ones are durations
+        case int() if default >= 2**30 and default % 2**30 == 0:
+            return f"{default // 2**30} GiB" if default < 2**40 else f"{default // 2**40} TiB"
+        case tuple():
+            return ", ".join(default) or "none"
+        case str() if not default.isprintable():
+            return repr(default)
+    return str(default)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from simulator.hosts.behaviour import Behaviour, Port
-from simulator.hosts.faults.declare import Fault, Layer, Undo, fault
+from simulator.hosts.faults.declare import CuttingFault, Fault, Layer, Undo, fault
 from simulator.hosts.faults.quantities import Bytes, Count, Seconds
 
 if TYPE_CHECKING:
@@ -41,18 +41,11 @@ class HalfOpen(Fault):
 
 
 @fault(Layer.NETWORK, heals="The port is open again; connections that were cut stay lost.")
-class Refuse(Fault):
-    """Nobody listens on the port: the host is down or sshd stopped, and every connection is cut."""
-
-    established: bool = Field(False, description="whether connections that are open live on, as when only sshd ended")
+class Refuse(CuttingFault):
+    """Nobody listens on the port: the host is down, or sshd stopped."""
 
     def change(self, now: Behaviour) -> None:
         now.port = Port.REFUSING
-
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        if not self.established:
-            host.cut_connections()
-        return None
 
 
 @fault(Layer.NETWORK, heals="Connections are served again; those that were reset stay lost.")

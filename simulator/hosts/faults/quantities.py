@@ -50,6 +50,9 @@ class Amount:
     share: float | None
     size: int
 
+    def __str__(self) -> str:
+        return self.text
+
     def of(self, whole: int) -> int:
         """In bytes, where all is `whole`."""
         return self.size if self.share is None else round(whole * self.share)

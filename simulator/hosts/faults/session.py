@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
 from simulator.hosts.behaviour import Behaviour, Said
-from simulator.hosts.faults.declare import Fault, Layer, Undo, fault
-
-if TYPE_CHECKING:
-    from simulator.hosts.host import SimulatedHost
+from simulator.hosts.faults.declare import CuttingFault, Fault, Layer, fault
 
 NOLOGIN = "This account is currently not available.\n"
 
 
-class ConfiguredFault(Fault):
-    """A fault that a configuration of sshd makes, or the kernel: what is open may have been before it."""
-
-    cut: bool = Field(True, description="whether connections that are open are cut; if not, their sessions go on")
-
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        if self.cut:
-            host.cut_connections()
-        return None
-
-
 @fault(Layer.SESSION, heals="The subsystem is there again.")
-class NoSftp(ConfiguredFault):
+class NoSftp(CuttingFault):
     """sshd has no SFTP subsystem."""
 
     def change(self, now: Behaviour) -> None:
@@ -43,7 +27,7 @@ class NoStatvfs(Fault):
 
 
 @fault(Layer.SESSION, heals="The account gets its shell back.")
-class ForcedCommand(ConfiguredFault):
+class ForcedCommand(CuttingFault):
     """Whatever is asked for, a command, a shell or SFTP, gets the same answer, as from ForceCommand or a nologin
     shell."""
 
@@ -55,7 +39,7 @@ class ForcedCommand(ConfiguredFault):
 
 
 @fault(Layer.SESSION, heals="Answers hold something again.")
-class EmptyAnswers(ConfiguredFault):
+class EmptyAnswers(CuttingFault):
     """Whatever is asked for ends at once, with nothing said and success claimed."""
 
     def change(self, now: Behaviour) -> None:
@@ -85,7 +69,7 @@ class CommandMissing(Fault):
 
 @fault(Layer.SESSION, heals="What hung goes on, unless whoever asked has given up.")
 class HungCommand(Fault):
-    """Commands begin and never end; SFTP is not concerned."""
+    """Commands begin and never end; SFTP goes on, but a login shell that hangs lets no new session of it begin."""
 
     commands: tuple[str, ...] = Field((), description="their names; with none the login shell itself, and so all")
 
@@ -103,7 +87,7 @@ class HungSftp(Fault):
 
 
 @fault(Layer.SESSION, heals="Sessions live on; connections that were lost stay lost.")
-class KilledSession(ConfiguredFault):
+class KilledSession(CuttingFault):
     """The process that serves a connection is killed as soon as a session begins, as by the kernel when memory is
     short."""
 
