@@ -13,10 +13,12 @@ from aiohttp import web
 from simulator.api import Services, Tagging, ThisNode, all_handlers, translate
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.events import Events
+from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.options import OPTIONS, PING_INTERVAL
 from simulator.backup_storage.records import Records
 from simulator.backup_storage.status import StatusBook
+from simulator.backup_storage.tags import Tags
 from simulator.backup_storage.tracker import Tracker
 from simulator.backup_storage.zones import Zones
 from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
@@ -177,6 +179,8 @@ class ManagementNode:
             self._sessions,
             self.lifecycle,
             Zones(database, clock),
+            Images(database, clock),
+            Tags(database, clock),
             self.configuration,
             self._this_node,
         )

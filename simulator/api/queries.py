@@ -48,4 +48,9 @@ async def answer(services: Services, message: QueryMessage) -> Reply:
         body["inventories"] = found.rows
     if found.total is not None:
         body["total"] = found.total
-    return Reply(body, list_schema("inventories", found.java_classes))
+    if not found.nested:
+        return Reply(body, list_schema("inventories", found.java_classes))
+    schema: dict[str, str] = {}
+    for index in reversed(range(len(found.rows or ()))):
+        schema |= found.schema_of(f"inventories[{index}]", index)
+    return Reply(body, schema)

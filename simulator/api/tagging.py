@@ -1,38 +1,31 @@
 """The tags that come with a new resource: which system tags mean something, and how all of them are stored.
 
-A system tag that is to be known is one more line in KNOWN (wire-protocol 5.1, domain 3.1).
+A system tag that is to be known is one more line in backup_storage.tags (wire-protocol 5.1, domain 3.1).
 """
 
 from __future__ import annotations
 
-import ipaddress
 import uuid
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import insert, select
 from sqlalchemy.sql.dml import UpdateBase
 
+from simulator.backup_storage.tags import NETWORK, SYSTEM_TAGS, check_network, matches
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import SystemTag, UserTag
-from simulator.rest.errors import internal_error, invalid_argument
+from simulator.rest.errors import invalid_argument
 from simulator.rest.messages import CreateMessage, Reply
 
-DATA_NETWORK = "backupStorage::data::network::cidr::{cidr}"
 VALIDATION_ONLY = "validationOnly"
 KNOWN = (
-    "remote",
-    "onlybackup",
-    "allowbackup",
-    DATA_NETWORK,
-    "extraips::{extraips}",
-    "iscsiInitiatorName::{iscsiInitiatorName}",
+    *(pattern for patterns in SYSTEM_TAGS.values() for pattern in patterns),
     VALIDATION_ONLY,
     f"ephemeral::{VALIDATION_ONLY}",
 )
-"""Every system tag: `{name}` stands for any text between two `::`."""
+"""Every system tag, whatever it is on."""
 EPHEMERAL = "ephemeral::"
-SEPARATOR = "::"
 STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
 
 
@@ -49,9 +42,9 @@ class Tagging:
         if all(tag.startswith(EPHEMERAL) for tag in tags):
             return
         for tag in tags:
-            if not any(_matches(known, tag) for known in KNOWN):
+            if not any(matches(known, tag) for known in KNOWN):
                 raise invalid_argument(f"no system tag matches {tag}")
-        _check_data_network([tag for tag in tags if _matches(DATA_NETWORK, tag)])
+        _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
         """What writes the tags of the resource in a reply; they become visible with it, at once and together."""
@@ -82,24 +75,11 @@ def _distinct(tags: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(tags or ()))
 
 
-def _matches(known: str, tag: str) -> bool:
-    expected, actual = known.split(SEPARATOR), tag.split(SEPARATOR)
-    if len(expected) != len(actual):
-        return False
-    return all(one.startswith("{") or one == other for one, other in zip(expected, actual, strict=True))
-
-
 def _check_data_network(tags: Sequence[str]) -> None:
     if len(tags) > 1:
         raise invalid_argument(f"only one backup storage data network system tag is allowed, but {len(tags)} got")
     for tag in tags:
-        cidr = tag.rpartition(SEPARATOR)[2]
-        try:
-            network = str(ipaddress.IPv4Network(cidr, strict=False))
-        except ValueError:
-            raise internal_error(f"Could not parse [{cidr}]") from None
-        if network != cidr:
-            raise invalid_argument(f"[{cidr}] is not a standard cidr, do you mean [{network}]?")
+        check_network(tag)
 
 
 def _resource_type(java_class: str) -> str:

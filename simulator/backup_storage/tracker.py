@@ -82,6 +82,10 @@ class Tracker:
             raise
         self._failed_connects.pop(uuid, None)
 
+    def connected(self, uuid: str) -> None:
+        """A storage was connected without being asked here: its failures in a row are over."""
+        self._failed_connects.pop(uuid, None)
+
     def _configuration_changed(self) -> None:
         interval = self._configuration.get(options.PING_INTERVAL)
         if interval != self._interval:
@@ -135,7 +139,7 @@ class Tracker:
                 return None
             tries -= 1
             if tries == 0:
-                return ConnectFailed(storage.hostname, storage.port, found)
+                return ConnectFailed(storage.where, found)
             await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
 
     async def _ping_failed(self, storage: Storage, failure: ConnectFailed) -> None:

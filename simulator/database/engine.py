@@ -27,8 +27,8 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 class Database:
     """An open database. It goes on until `close`; made by `open`.
 
-    SQLite has a connection for the writer, one for all reads, and one for the quick ones, which is used on the spot;
-    another database has its engine's pool for reads.
+    SQLite has a connection for the writer, one for each way of reading, and one for the quick reads, which is used on
+    the spot; another database has its engine's pool for reads.
     """
 
     def __init__(self, engine: AsyncEngine, writer: AsyncConnection, reader: AsyncConnection | None) -> None:
@@ -75,12 +75,10 @@ class Database:
                 await writer.run_sync(upgrade)
         if engine.dialect.name != "sqlite":
             return cls(engine, writer, None)
-        reader = await engine.connect()
-        to_close.push_async_callback(reader.close)
-        await reader.execution_options(isolation_level="AUTOCOMMIT")
-        await reader.exec_driver_sql("PRAGMA query_only = ON")
-        database = cls(engine, writer, reader)
-        database._raw_reader = (await reader.get_raw_connection()).driver_connection
+        database = cls(engine, writer, await _reader(engine, to_close))
+        # One of its own: a read that is under way holds its connection to what there was when it began.
+        short_way = await _reader(engine, to_close)
+        database._raw_reader = (await short_way.get_raw_connection()).driver_connection
         database._quick_reader = _factory(prepare)(engine.url.database, isolation_level=None)
         to_close.callback(database._quick_reader.close)
         database._quick_reader.execute("PRAGMA query_only = ON")
@@ -142,6 +140,15 @@ class Database:
         """Close every connection, once what runs on it has ended; may be called again."""
         async with self._one_reader, self._one_writer:
             await self._to_close.aclose()
+
+
+async def _reader(engine: AsyncEngine, to_close: AsyncExitStack) -> AsyncConnection:
+    """A connection that only reads, each statement for itself."""
+    reader = await engine.connect()
+    to_close.push_async_callback(reader.close)
+    await reader.execution_options(isolation_level="AUTOCOMMIT")
+    await reader.exec_driver_sql("PRAGMA query_only = ON")
+    return reader
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

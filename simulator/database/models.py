@@ -228,7 +228,7 @@ class Node(Model):
 
 
 class GlobalConfig(Model):
-    """A value of the global configuration that somebody changed; what nobody changed has its default in the code."""
+    """An option of the global configuration: the value in force, and what the code declares of it."""
 
     __tablename__ = "GlobalConfigVO"
     __table_args__ = (UniqueConstraint("category", "name"),)
@@ -236,6 +236,8 @@ class GlobalConfig(Model):
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     category: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(String(1024))
+    defaultValue: Mapped[str] = mapped_column(Text)
     value: Mapped[str] = mapped_column(Text)
 
 

@@ -29,7 +29,10 @@ _ANSWER = re.compile(r"__BEGIN__\r?\n(?P<output>.*)__END__ rc=(?P<status>\d+) di
 _NOT_RUN = (126, 127)
 _ENDED_BY_TIMEOUT = (124, 137, 143)
 
-_CREATE = "$t mkdir -p -- " + " ".join(f'"$1/{folder}"' for folder in FOLDERS)
+_CREATE = {
+    Layout.CREATE: "$t mkdir -p -- " + " ".join(f'"$1/{folder}"' for folder in FOLDERS),
+    Layout.FOLDER: '$t mkdir -p -- "$1"',
+}
 _REQUIRE = " || ".join(f'$t test -d "$1/{folder}"' for folder in FOLDERS)
 
 
@@ -57,7 +60,7 @@ def parse(said: str) -> Answer | None:
 
 async def measure(connection: Connection, request: Request, command: str, read: Callable[[str], Space]) -> Space:
     """See to the layout and read the capacity from what `command` prints; raises as `ask` does."""
-    if request.layout is Layout.CREATE:
+    if request.layout in _CREATE:
         await _create(connection, request)
     answer = await ask(connection, request, command)
     if not answer.directory:
@@ -84,7 +87,7 @@ async def ask(connection: Connection, request: Request, command: str) -> Answer:
 
 
 async def _create(connection: Connection, request: Request) -> None:
-    answer = await ask(connection, request, _CREATE)
+    answer = await ask(connection, request, _CREATE[request.layout])
     if answer.status != 0:
         file = "Not a directory" in answer.output or "File exists" in answer.output
         reason = Reason.NOT_A_DIRECTORY if file else Reason.PERMISSION_DENIED

@@ -19,8 +19,8 @@ _DIRECTORY = (asyncssh.FILEXFER_TYPE_DIRECTORY, asyncssh.FILEXFER_TYPE_UNKNOWN)
 async def measure(connection: Connection, request: Request) -> Space:
     """Ask for the capacity; raises Unsupported without SFTP or the extension, Failed, asyncssh.Error, OSError."""
     sftp = await connection.sftp(request.phases)
-    if request.layout is Layout.CREATE:
-        await _create(sftp, request.url)
+    for path in request.to_create:
+        await _create(sftp, path)
     space = await _read(sftp, request.url)
     if request.layout is Layout.REQUIRE:
         await _require(sftp, request.url)
@@ -39,17 +39,15 @@ async def _read(sftp: asyncssh.SFTPClient, url: str) -> Space:
     return Space.of_blocks(volume.frsize, volume.blocks, volume.bavail, inodes, bool(volume.flags & _READ_ONLY))
 
 
-async def _create(sftp: asyncssh.SFTPClient, url: str) -> None:
-    for folder in FOLDERS:
-        path = f"{url}/{folder}"
-        try:
-            if not await sftp.isdir(path):
-                await sftp.makedirs(path, exist_ok=True)
-        except asyncssh.SFTPFailure as error:
-            # One code for all that can be: a file in the way, a file system that is read-only or full.
-            file = await _has_file(sftp, PurePosixPath(path))
-            reason = Reason.NOT_A_DIRECTORY if file else Reason.PERMISSION_DENIED
-            raise Failed(reason, f"{path} cannot be created ({excerpt(error)})") from error
+async def _create(sftp: asyncssh.SFTPClient, path: str) -> None:
+    try:
+        if not await sftp.isdir(path):
+            await sftp.makedirs(path, exist_ok=True)
+    except asyncssh.SFTPFailure as error:
+        # One code for all that can be: a file in the way, a file system that is read-only or full.
+        file = await _has_file(sftp, PurePosixPath(path))
+        reason = Reason.NOT_A_DIRECTORY if file else Reason.PERMISSION_DENIED
+        raise Failed(reason, f"{path} cannot be created ({excerpt(error)})") from error
 
 
 async def _has_file(sftp: asyncssh.SFTPClient, path: PurePosixPath) -> bool:

@@ -143,7 +143,7 @@ class _Source:
         if fields is not None:
             return [self.column(name).label(name) for name in dict.fromkeys(fields)]
         own = [self.column(one.name).label(one.name) for one in self.inventory.fields]
-        lists = [_listed(self, one).label(one.name) for one in self.inventory.collections]
+        lists = [_listed(self, one).label(one.name) for one in self.inventory.collections if one.inventory is None]
         return [*own, *lists, *self._of_children()]
 
     def _of_children(self) -> list[ColumnElement[Any]]:

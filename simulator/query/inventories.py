@@ -44,12 +44,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it."""
+    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it.
+
+    With an inventory it lists those rows as objects of that inventory; a condition is still about the `foreign` column.
+    """
 
     name: str
     table: Table
     own: str
     foreign: str
+    inventory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,15 @@ IMAGE = Inventory(
         Field("virtio", Kind.TRUTH),
         *DATES,
     ),
+    collections=(
+        Collection(
+            "backupStorageRefs",
+            _table(models.ImageBackupStorageRef),
+            "imageUuid",
+            "backupStorageUuid",
+            inventory="ImageBackupStorageRefInventory",
+        ),
+    ),
     expansions={
         "backupStorageRef": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
         "volume": Expansion(None),
@@ -247,6 +260,31 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
         "image": Expansion("ImageInventory", own="imageUuid"),
     },
 )
+TAG = (UUID, Field("resourceUuid", Kind.UUID), Field("resourceType"), Field("tag"), Field("type"), *DATES)
+SYSTEM_TAG = Inventory(
+    "org.zstack.header.tag.SystemTagInventory",
+    (_table(models.SystemTag),),
+    (Field("inherent", Kind.TRUTH), *TAG),
+)
+USER_TAG = Inventory(
+    "org.zstack.header.tag.UserTagInventory",
+    (_table(models.UserTag),),
+    (Field("tagPatternUuid", Kind.UUID), *TAG),
+    expansions={"tagPattern": Expansion(None, own="tagPatternUuid")},
+)
+GLOBAL_CONFIG = Inventory(
+    "org.zstack.core.config.GlobalConfigInventory",
+    (_table(models.GlobalConfig),),
+    (
+        Field("id", Kind.NUMBER),
+        Field("name"),
+        Field("category"),
+        Field("description"),
+        Field("defaultValue"),
+        Field("value"),
+    ),
+    key="id",
+)
 MANAGEMENT_NODE = Inventory(
     "org.zstack.header.managementnode.ManagementNodeInventory",
     (_table(models.Node),),
@@ -259,11 +297,14 @@ INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
         for one in (
             BACKUP_STORAGE,
             BACKUP_STORAGE_ZONE_REF,
+            GLOBAL_CONFIG,
             IMAGE,
             IMAGE_BACKUP_STORAGE_REF,
             IMAGE_STORE_BACKUP_STORAGE,
             MANAGEMENT_NODE,
             SFTP_BACKUP_STORAGE,
+            SYSTEM_TAG,
+            USER_TAG,
             ZONE,
         )
     }

@@ -18,6 +18,8 @@ needs no session, or is declared to be `for_everyone` (wire-protocol 7.3).
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -71,6 +73,8 @@ class Message:
         for_everyone: bool = False,
         batch: bool = False,
         timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+        source: str = "",
+        deviation: str = "",
         **others: object,
     ) -> None:
         super().__init_subclass__(**others)
@@ -92,6 +96,8 @@ class Message:
             reply_fields=dict(one.split("=") for one in reply if "=" in one),
             says_success=says_success,
             timeout_seconds=timeout_seconds,
+            source=source or _cited(sys.modules[cls.__module__].__doc__),
+            deviation=deviation,
             parameters=parameters_of(cls),
         )
 
@@ -209,6 +215,12 @@ def _message_of(handler: Callable[..., object]) -> type[Message]:
     second = list(inspect.signature(handler).parameters)[1]
     message: type[Message] = get_type_hints(handler)[second]
     return message
+
+
+def _cited(text: str | None) -> str:
+    """What a docstring refers to: the parentheses that end its first sentence."""
+    found = re.search(r"\(([^()]+)\)\.", text or "")
+    return found[1] if found else ""
 
 
 def action_name(class_name: str) -> str:

@@ -8,7 +8,7 @@ CATEGORY = "identity"
 
 
 def _option(name: str, default: str, description: str) -> Option[int]:
-    return Option(CATEGORY, name, default, description, whole_number(name, at_least=1))
+    return Option(CATEGORY, name, default, description, whole_number(at_least=1))
 
 
 SESSION_TIMEOUT = _option("session.timeout", "7200", "seconds that a session lasts after its last call")

@@ -60,7 +60,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """What a message class declares; there is one for each.
+    """What a message class declares. `source` tells where its facts come from, `deviation` how it differs.
 
     `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
     """
@@ -79,4 +79,6 @@ class Api:
     reply_fields: Mapping[str, str]
     says_success: bool
     timeout_seconds: int
+    source: str
+    deviation: str
     parameters: tuple[Parameter, ...]

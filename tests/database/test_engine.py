@@ -421,3 +421,17 @@ asyncio.run(main())
 
 async def test_a_process_that_does_not_close_its_database_ends_all_the_same(file: Path) -> None:
     assert await _run(FORGETFUL, file) == 3
+
+
+async def test_a_fetch_sees_what_was_committed_while_a_read_was_under_way(database: Database, gate: Gate) -> None:
+    for uuid in ("a", "b"):
+        await _commit_zone(database, uuid)
+    # A statement with rows to come holds its connection to what there was when it began.
+    read = asyncio.create_task(database.read(select(Zone.uuid, func.hold())))
+    await gate.entered.wait()
+    await _commit_zone(database, "c")
+    fetch = asyncio.create_task(database.fetch("SELECT count(*) FROM ZoneVO", ()))
+    await asyncio.sleep(0)
+    gate.open()
+    assert await fetch == [(3,)]
+    await read

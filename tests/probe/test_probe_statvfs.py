@@ -184,6 +184,14 @@ async def test_create_makes_the_url_and_both_folders_and_leaves_what_is_there(
 
 
 @pytest.mark.sshd
+async def test_folder_makes_the_url_and_nothing_in_it(sshd: OpenSshServer, tmp_path: Path) -> None:
+    url = tmp_path / "a" / "zs 1"
+    for _ in range(2):
+        assert isinstance(await probe(sshd, url, Layout.FOLDER), Capacity)
+        assert list(url.iterdir()) == []
+
+
+@pytest.mark.sshd
 async def test_require_fails_as_not_mounted_when_both_folders_are_missing(sshd: OpenSshServer, tmp_path: Path) -> None:
     assert reason(await probe(sshd, tmp_path, Layout.REQUIRE)) is Reason.NOT_MOUNTED
     assert not list(tmp_path.iterdir())

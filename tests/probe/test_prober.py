@@ -344,6 +344,8 @@ async def test_the_shell_creates_and_requires_folders_too(prober: Prober, progra
     async with ssh_stub(process=posix_shell(str(programs))) as stub:
         target = stub.target(url=str(url))
         assert (await failure(prober, target)).reason is Reason.NO_SUCH_PATH
+        assert isinstance(await prober.probe(target, layout=Layout.FOLDER), Capacity)
+        assert list(url.iterdir()) == []
         assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
         assert sorted(entry.name for entry in url.iterdir()) == ["export", "registry"]
         assert isinstance(await prober.probe(target, layout=Layout.REQUIRE), Capacity)
@@ -427,7 +429,7 @@ async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp
 async def test_one_session_is_enough(start_sshd: StartSshd, tmp_path: Path, sftp: bool) -> None:
     sshd = start_sshd("MaxSessions 1", sftp=sftp)
     prober = Prober(RealClock(), identity_file=sshd.identity_file)
-    for layout in Layout.CREATE, Layout.REQUIRE, Layout.ANY:
+    for layout in Layout.FOLDER, Layout.CREATE, Layout.REQUIRE, Layout.ANY:
         assert isinstance(await prober.probe(storage(sshd, tmp_path), layout=layout), Capacity)
     await prober.close()
 
