@@ -60,8 +60,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """What a message class declares. `source` tells where its facts come from, `deviation` how it differs.
+    """What a message class declares; there is one for each.
 
+    `source` tells where its facts come from, `deviation` how it differs.
     `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
     """
 
