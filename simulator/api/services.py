@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from simulator import uuids
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.zones import Zones
 from simulator.clock import Clock
@@ -55,4 +55,4 @@ class Services:
 
 def new_uuid(wanted: str | None) -> str:
     """The uuid of a new resource: the client's choice, where it made one."""
-    return wanted or uuid.uuid4().hex
+    return wanted or uuids.new_uuid()

@@ -86,7 +86,7 @@ class SimulatedHost:
         """Successful ones so far."""
         self.after_start: Callable[[], Awaitable[None]] | None = None
         """Called whenever it has begun to listen."""
-        self.connections: set[asyncssh.SSHServerConnection] = set()
+        self.connections: dict[asyncssh.SSHServerConnection, None] = {}
         self.tasks = Tasks()
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._address: tuple[str, int] | None = None
@@ -170,12 +170,12 @@ class Visitor(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
-        self._host.connections.add(conn)
+        self._host.connections[conn] = None
         if not self._host.listening:
             conn.abort()  # it was accepted before the host was stopped, and would be missed there
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._host.connections.discard(self._connection)
+        self._host.connections.pop(self._connection, None)
 
     def begin_auth(self, username: str) -> bool:
         self._username = username

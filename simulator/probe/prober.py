@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +62,8 @@ class Prober:
         self._command_timeout = command_timeout
         self._connections = Connections(clock, resolve or resolve_by_system, identity, connect_timeout, max_logins)
         self._hosts: dict[str, _Host] = {}
+        # Whoever the system names lives in real time; who else resolves names has a say in how hosts live.
+        self._outside = clock.outside if resolve is None else nullcontext
         self._closed = False
 
     async def probe(
@@ -78,7 +81,8 @@ class Prober:
         host.probes += 1
         try:
             async with host.turn:
-                return await self._take_turn(host, target, Layout.ANY if self._read_only_hosts else layout, fresh)
+                with self._outside():
+                    return await self._take_turn(host, target, Layout.ANY if self._read_only_hosts else layout, fresh)
         finally:
             host.probes -= 1
             if host.forgotten and not host.probes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import uuid
 from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, insert, select, update
@@ -12,6 +11,7 @@ from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import Account, Session
 from simulator.rest.errors import ApiError, ErrorCode, PlainError
+from simulator.uuids import new_uuid
 
 ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 ADMIN_NAME = "admin"
@@ -66,7 +66,7 @@ class Sessions:
         if sum(one.user_uuid == user_uuid for one in self._sessions.values()) >= LIMIT_OF_A_USER:
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text))
-        session = LoggedIn(uuid.uuid4().hex, account_uuid, user_uuid, now, now + TIMEOUT_SECONDS)
+        session = LoggedIn(new_uuid(), account_uuid, user_uuid, now, now + TIMEOUT_SECONDS)
         # Counted before it is written, so that concurrent logins cannot slip past the limit together.
         self._sessions[session.uuid] = session
         self._written_expiry[session.uuid] = session.expired_date

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl
 
@@ -17,6 +16,7 @@ from simulator.rest.jobs import Jobs
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.parameters import Api
 from simulator.rest.routing import CONTEXT, VERSION, Router, Slot, split_path
+from simulator.uuids import new_uuid
 
 S = TypeVar("S")
 JOBS = "api-jobs"
@@ -64,7 +64,7 @@ class RestServer(Generic[S]):
         self, request: web.BaseRequest, message: type[Message], values: Values, session: str | None
     ) -> web.Response:
         try:
-            reply = await self._dispatcher.carry_out(message, values, uuid.uuid4().hex, session)
+            reply = await self._dispatcher.carry_out(message, values, new_uuid(), session)
         except ApiError as failure:
             return _json(503, to_plain_json({"error": failure.error.to_json()}))
         if message.always_with_schema or "X-JSON-Schema" in request.headers:
@@ -93,7 +93,7 @@ def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
 def _job_uuid(request: web.BaseRequest) -> str:
     given = request.headers.get("X-Job-UUID")
     if given is None:
-        return uuid.uuid4().hex
+        return new_uuid()
     if len(given) != JOB_UUID_LENGTH:
         raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
     return given
