@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 from urllib.parse import SplitResult, urlsplit
@@ -34,16 +35,16 @@ async def _wait(url: SplitResult, seconds: float, clock: Clock) -> str | None:
         left = deadline - clock.monotonic()
         # Without a time to wait there is still one question, and the node has some time to answer it.
         timeout = min(left, ANSWER_SECONDS) if left > 0 else ANSWER_SECONDS
-        problem = await _ask(url, timeout, clock)
+        problem = await _ask(url, timeout)
         left = deadline - clock.monotonic()
         if problem is None or left <= 0:
             return problem
         await clock.sleep(min(PAUSE_SECONDS, left))
 
 
-async def _ask(url: SplitResult, seconds: float, clock: Clock) -> str | None:
+async def _ask(url: SplitResult, seconds: float) -> str | None:
     try:
-        status, body = await clock.wait_for(_get_readyz(url), seconds)
+        status, body = await asyncio.to_thread(_get_readyz, url, seconds)
     except TimeoutError:
         return f"{url.geturl()} does not answer"
     except OSError as error:
@@ -62,19 +63,15 @@ def _explain(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
-async def _get_readyz(url: SplitResult) -> tuple[int, bytes]:
-    """The status and the body of the answer; the status is 0 when it is no HTTP."""
+def _get_readyz(url: SplitResult, seconds: float) -> tuple[int, bytes]:
+    """The status and the body of the answer; the status is 0 when it is no HTTP. Raises OSError."""
     assert url.hostname is not None
-    reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=seconds)
     try:
-        lines = (f"GET {url.path.rstrip('/')}/readyz HTTP/1.1", f"Host: {url.netloc}", "Connection: close", "", "")
-        writer.write("\r\n".join(lines).encode())
-        answer = bytearray()
-        while (chunk := await reader.read(_MOST_BYTES)) and len(answer) < _MOST_BYTES:
-            answer += chunk
+        connection.request("GET", f"{url.path.rstrip('/')}/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read(_MOST_BYTES)
+    except http.client.HTTPException:
+        return 0, b""
     finally:
-        writer.close()
-    head, _, body = bytes(answer).partition(b"\r\n\r\n")
-    words = head.split(maxsplit=2)
-    is_http = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
-    return int(words[1]) if is_http else 0, body
+        connection.close()

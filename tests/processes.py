@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -56,7 +57,8 @@ async def running(*arguments: str, cwd: Path | None = None, **environment: str) 
     try:
         line = (await asyncio.wait_for(process.stdout.readline(), WAIT_SECONDS)).decode()
         if not line.startswith("ready "):
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             _, errors = await process.communicate()
             raise AssertionError(f"it said {line!r} in place of ready: {errors.decode()}")
         yield Running(process, line.split()[1])

@@ -24,6 +24,7 @@ LIKES = (Operator.LIKE, Operator.NOT_LIKE)
 LISTS = (Operator.IN, Operator.NOT_IN)
 NULLS = (Operator.IS_NULL, Operator.NOT_NULL)
 PATTERN_ESCAPE = "\\"
+AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
 
 
 class Rule(Protocol):
@@ -111,7 +112,7 @@ class UuidRule(TextRule):
 
     def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
         operator, values = super().read(operator, text)
-        return operator, values if operator in LIKES else tuple(str(one).lower() for one in values)
+        return operator, values if operator in LIKES else tuple(_lowered(str(one)) for one in values)
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         return _like(column, operator, binds[0]) if operator in LIKES else _compare(column, operator, binds)
@@ -196,6 +197,11 @@ def _values(operator: Operator, text: str) -> list[str]:
     if operator in NULLS:
         return []
     return text.split(",") if operator in LISTS else [text]
+
+
+def _lowered(folded: str) -> str:
+    """Folded text in lower case; what stands after the letters there still stands after them."""
+    return folded.lower().translate(AFTER_LETTERS)
 
 
 def _pattern(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,20 +19,20 @@ from sqlalchemy import (
     cast,
     false,
     func,
-    literal,
     not_,
     select,
 )
+from sqlalchemy.sql import operators
 
 from simulator.query.comparisons import RULES, Rule, Value
 from simulator.query.conditions import Operator
 from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
 from simulator.query.paths import Path
-from simulator.query.sorting import Arithmetic, Expression, Name, Number, Order
+from simulator.query.sorting import Arithmetic, Expression, Name, Order
 
 LIMIT, START = "limit", "start"
 POSITIVE = {Operator.NOT_EQUAL: Operator.EQUAL, Operator.NOT_IN: Operator.IN, Operator.NOT_LIKE: Operator.LIKE}
-TEXT = RULES[Kind.TEXT]
+GROUP = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,12 @@ def value_name(test: int, value: int) -> str:
 
 def rule_of(path: Path) -> Rule:
     """How the values at the end of a path compare."""
-    field = path.inventory.field(path.name) if path.inventory is not None else None
-    return RULES[field.kind] if field is not None else TEXT
+    if path.inventory is None:
+        return RULES[Kind.TEXT]
+    field = path.inventory.field(path.name)
+    if field is not None:
+        return RULES[field.kind]
+    return RULES[Kind.UUID if path.inventory.collection(path.name) else Kind.TEXT]
 
 
 def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
@@ -83,7 +87,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
     tables = source.tables if shape.counted or shape.fields is not None else source.with_children()
     statement = statement.select_from(tables)
     if shape.tests:
-        statement = statement.where(and_(*(_test(source, test, number) for number, test in enumerate(shape.tests))))
+        statement = statement.where(_all(_test(source, test, number) for number, test in enumerate(shape.tests)))
     if not shape.counted:
         statement = _page(statement, source, shape)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
@@ -154,6 +158,13 @@ def _listed(source: _Source, collection: Collection) -> ColumnElement[str]:
     return elements.where(table.c[collection.own] == source.column("uuid")).scalar_subquery()
 
 
+def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """All of them, in groups: SQLite takes no expression that is a thousand terms deep."""
+    found = tuple(conditions)
+    groups = [and_(*found[at : at + GROUP]) for at in range(0, len(found), GROUP)]
+    return and_(*(group.self_group(against=operators.eq) for group in groups)) if len(groups) > 1 else groups[0]
+
+
 def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
     if test.path.inventory is None:
         return false()
@@ -161,14 +172,18 @@ def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
 
 
 def _over_steps(source: _Source, steps: Sequence[Expansion], test: Test, number: int) -> ColumnElement[bool]:
-    """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4)."""
+    """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4).
+
+    Each step is a table expression with a name, since SQLite nests no more than a dozen of them.
+    """
     if not steps:
         return _leaf(source, test, number)
     step, *rest = steps
     assert step.inventory is not None, "a path that leads to no rows has no inventory"
     there = _Source(INVENTORIES[step.inventory])
-    rows = select(there.column(step.foreign)).select_from(there.tables).where(_over_steps(there, rest, test, number))
-    return source.column(step.own).in_(rows)
+    rows = select(there.column(step.foreign).label("key")).select_from(there.tables)
+    found = rows.where(_over_steps(there, rest, test, number)).cte()
+    return source.column(step.own).in_(select(found.c.key))
 
 
 def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
@@ -203,8 +218,6 @@ def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:
         field = source.inventory.field(expression.text)
         assert field is not None, "the engine has looked at the names"
         return RULES[field.kind].order(source.column(field.name))
-    if isinstance(expression, Number):
-        return literal(expression.value)
     return _arithmetic(expression, *(_expression(source, one) for one in (expression.left, expression.right)))
 
 

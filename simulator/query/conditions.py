@@ -11,7 +11,7 @@ from simulator.query.errors import QueryParameterError
 
 DEFAULT_LIMIT = 1000
 INT_MAX = 2**31 - 1
-INTEGER = re.compile(r"[+-]?[0-9]+")
+INTEGER = re.compile(r"([+-]?)0*([0-9]{1,10})")
 JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
 
 
@@ -179,8 +179,10 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _integer(name: str, value: str) -> int:
-    if INTEGER.fullmatch(value) and -INT_MAX - 1 <= int(value) <= INT_MAX:
-        return int(value)
+    found = INTEGER.fullmatch(value)
+    number = int(found[1] + found[2]) if found else INT_MAX + 1
+    if -INT_MAX - 1 <= number <= INT_MAX:
+        return number
     raise QueryParameterError(f"'{name}' must be an integer")
 
 

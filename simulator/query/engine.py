@@ -1,27 +1,21 @@
-"""Carries out queries: names are looked at first, in ZStack's order; then the database is asked (query-semantics 0)."""
+"""Carries out queries: a question is looked at first; then the database is asked (query-semantics 0)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from simulator.database import Database
-from simulator.query.comparisons import Value
-from simulator.query.compile import LIMIT, START, Shape, Statement, Test, compile_shape, rule_of, value_name
-from simulator.query.conditions import Condition, Operator, Query, Sort, by_uuid
-from simulator.query.errors import CLOUD_RUNTIME, GRAMMAR, QueryError, cloud_runtime
-from simulator.query.inventories import Inventory, Kind
-from simulator.query.paths import Path, has_field, resolve
-from simulator.query.sorting import Order, names_of, parse_order
-from simulator.query.syntax import check_syntax, names_in
+from simulator.query.compile import LIMIT, START, Shape, Statement, compile_shape
+from simulator.query.conditions import Query, by_uuid
+from simulator.query.inventories import Inventory
+from simulator.query.questions import Question, ask
+from simulator.query.rows import Row, RowWriter, WriteMoment
 
-KEPT_STATEMENTS = 512
-INVALID_ARGUMENT = "SYS.1007"
-NO_TYPE = "java.lang.IllegalArgumentException: org.hibernate.QueryException: No data type for node"
-Row = dict[str, object]
-WriteMoment = Callable[[str], str]
+KEPT_STATEMENTS = 256
+MOST_TESTS_OF_A_KEPT_STATEMENT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +33,7 @@ class QueryEngine:
     def __init__(self, database: Database, *, write_moment: WriteMoment) -> None:
         self._database = database
         self._write_moment = write_moment
-        self._statement = lru_cache(maxsize=KEPT_STATEMENTS)(lambda shape: compile_shape(shape, database.dialect))
+        self._kept = lru_cache(maxsize=KEPT_STATEMENTS)(self._compile)
 
     async def find(self, inventory: Inventory, uuid: str) -> tuple[Row, str] | None:
         """The one resource of that uuid with its Java class, or None."""
@@ -48,157 +42,36 @@ class QueryEngine:
 
     async def run(self, inventory: Inventory, query: Query) -> Found:
         """What a query finds. Raises QueryError."""
-        _check_filter(query.filter_name)
-        check_syntax(inventory, query)
-        target = _switched(inventory, query.conditions)
-        fields = _checked_fields(target, query.fields)
-        tests, values = _tests(target, query.conditions)
-        orders = _orders(target, query.sort)
-        _check_page(query)
-        if fields is not None:
-            _check_selectable(target, fields)
-        total = None
-        if query.count or query.reply_with_count:
-            counted = Shape(target, tests, fields=fields, counted=True)
-            total = (await self._fetch(self._statement(counted), values))[0][0]
+        question = ask(inventory, query)
         if query.count:
-            return Found(None, (), total)
-        statement = self._statement(Shape(target, tests, orders, fields))
+            return Found(None, (), await self._count(question))
+        rows, java_classes = await self._rows(question, query) if query.limit else ([], [])
+        total = await self._count(question) if query.reply_with_count else None
+        return Found(rows, java_classes, total)
+
+    async def _rows(self, question: Question, query: Query) -> tuple[list[Row], list[str]]:
+        shape = Shape(question.target, question.tests, question.orders, question.fields)
         page = {LIMIT: query.limit, START: query.start or 0}
-        rows = await self._fetch(statement, values | page) if query.limit else []
-        return self._found(target, fields, statement, rows, total)
+        writer, rows = await self._fetch(shape, question, page)
+        return writer.write(rows)
 
-    async def _fetch(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
+    async def _count(self, question: Question) -> int:
+        shape = Shape(question.target, question.tests, fields=question.fields, counted=True)
+        _, rows = await self._fetch(shape, question, {})
+        return int(rows[0][0])
+
+    async def _fetch(
+        self, shape: Shape, question: Question, page: dict[str, int]
+    ) -> tuple[RowWriter, list[tuple[Any, ...]]]:
+        if question.objection is not None:
+            raise question.objection
+        compiled = self._kept if len(shape.tests) <= MOST_TESTS_OF_A_KEPT_STATEMENT else self._compile
+        statement, writer = compiled(shape)
+        values = {**question.values, **page}
         parameters = [values.get(name, constant) for name, constant in statement.parameters]
-        return await self._database.fetch(statement.sql, parameters)
+        return writer, await self._database.fetch(statement.sql, parameters)
 
-    def _found(
-        self,
-        target: Inventory,
-        fields: tuple[str, ...] | None,
-        statement: Statement,
-        rows: Sequence[tuple[Any, ...]],
-        total: int | None,
-    ) -> Found:
-        places = {name: index for index, name in enumerate(statement.columns)}
-        if fields is not None:
-            write = self._writer(target, places)
-            return Found([write(row) for row in rows], [target.java_class] * len(rows), total)
-        children = {kind: (child, self._writer(child, places)) for kind, child in target.children.items()}
-        itself = (target, self._writer(target, places))
-        by_type = places["type"] if children else 0
-        found = [(children.get(row[by_type], itself), row) for row in rows]
-        return Found([write(row) for (_, write), row in found], [one.java_class for (one, _), _ in found], total)
-
-    def _writer(self, inventory: Inventory, places: Mapping[str, int]) -> Callable[[tuple[Any, ...]], Row]:
-        """What turns a row of the database into an inventory's members: those that were selected and are not null."""
-        converts: dict[Kind, Callable[[Any], object]] = {
-            Kind.MOMENT: lambda moment: self._write_moment(str(moment)),
-            Kind.TRUTH: bool,
-        }
-        members = [
-            (one.name, places[one.name], converts.get(one.kind)) for one in inventory.fields if one.name in places
-        ]
-        lists = [(one.name, places[one.name]) for one in inventory.collections if one.name in places]
-        absent = {
-            one.name: False
-            for one in inventory.fields
-            if one.kind is Kind.TRUTH and one.primitive and one.name not in places
-        }
-
-        def write(row: tuple[Any, ...]) -> Row:
-            written: Row = {}
-            for name, place, convert in members:
-                value = row[place]
-                if value is not None:
-                    written[name] = value if convert is None else convert(value)
-            for name, place in lists:
-                written[name] = list(dict.fromkeys(row[place].split(","))) if row[place] else []
-            return written | absent
-
-        return write
-
-
-def _check_filter(name: str | None) -> None:
-    """No filter is known here, as in ZStack's open source (query-semantics 8)."""
-    if name is None:
-        return
-    if len(name.rstrip(":").split(":")) < 2:
-        raise QueryError("filterName must be formatted as [filterType:condition(s)]", INVALID_ARGUMENT)
-    raise cloud_runtime(f"unable to find QueryBelongFilter with type[{name}]")
-
-
-def _switched(inventory: Inventory, conditions: Sequence[Condition]) -> Inventory:
-    """The inventory of the type that the first condition on `type` names exactly (query-semantics 4.1)."""
-    for condition in conditions:
-        if condition.name == "type":
-            return (
-                inventory.children.get(condition.value, inventory)
-                if condition.operator is Operator.EQUAL
-                else inventory
-            )
-    return inventory
-
-
-def _checked_fields(target: Inventory, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if fields is None:
-        return None
-    names = tuple(name.partition(".")[0] for name in fields)
-    for name in names:
-        if not has_field(target, name):
-            # ZStack means to name the class there, and does not.
-            raise cloud_runtime(f"inventory[${{selfInventoryClass}}] has no field[{name}]")
-    return names
-
-
-def _check_selectable(target: Inventory, fields: tuple[str, ...]) -> None:
-    for name in fields:
-        field = target.field(name)
-        if field is None:
-            raise QueryError(f"{NO_TYPE}: org.hibernate.hql.internal.ast.tree.IdentNode {name}")
-        if field.kind is Kind.TRUTH and field.primitive:
-            # Java beans call the property `default`, so that ZStack finds none of the field's name.
-            raise QueryError(f"{CLOUD_RUNTIME}: java.lang.NoSuchMethodException: Unknown property '{name}'")
-
-
-def _tests(target: Inventory, conditions: Sequence[Condition]) -> tuple[tuple[Test, ...], dict[str, Value]]:
-    """The conditions' tests, and what they compare with, by the name of its parameter."""
-    tests: list[Test] = []
-    values: dict[str, Value] = {}
-    paths = [_path(target, condition.name) for condition in conditions]
-    for number, (path, condition) in enumerate(zip(paths, conditions, strict=True)):
-        operator, read = rule_of(path).read(condition.operator, condition.value)
-        tests.append(Test(path, operator, len(read)))
-        values |= {value_name(number, index): value for index, value in enumerate(read)}
-    return tuple(tests), values
-
-
-def _path(target: Inventory, name: str) -> Path:
-    paths = [resolve(target, one) for one in names_in(name)]
-    if len(paths) > 1:
-        raise QueryError(GRAMMAR)  # all of these are fields, but the first ones are compared with nothing
-    return paths[0]
-
-
-def _orders(target: Inventory, sort: Sort | None) -> tuple[Order, ...]:
-    if sort is None:
-        return ()
-    orders = parse_order(sort.text, descending=sort.descending)
-    names = [name for order in orders for name in names_of(order.expression)]
-    for name in names:
-        first = name.partition(".")[0]
-        if not (has_field(target, name) or first in target.aliases or first in target.expansions):
-            # A lone apostrophe in ZStack's text keeps the name from being filled in.
-            text = f"invalid order by clause, inventory[{target.name}] doesnt have field[{{1}}]"
-            raise QueryError(f"org.zstack.zql.ast.visitors.ZQLError: {text}")
-    if any(target.field(name) is None for name in names):
-        raise QueryError(GRAMMAR)
-    return orders
-
-
-def _check_page(query: Query) -> None:
-    if query.limit < 0:
-        raise QueryError("java.lang.IllegalArgumentException: max-results cannot be negative")
-    if query.start is not None and query.start < 0:
-        text = f"first-result value cannot be negative : {query.start}"
-        raise QueryError(f"java.lang.IllegalArgumentException: {text}")
+    def _compile(self, shape: Shape) -> tuple[Statement, RowWriter]:
+        statement = compile_shape(shape, self._database.dialect)
+        with_fields = shape.fields is not None
+        return statement, RowWriter(shape.inventory, statement.columns, self._write_moment, with_fields=with_fields)

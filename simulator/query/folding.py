@@ -1,28 +1,36 @@
 """How MariaDB's utf8_general_ci sees text: without case, accents and (but for LIKE) spaces at its end
 (query-semantics 3).
 
-
 SQLite compares bytes. What it can do natively for ASCII text it does; for other text it calls these functions.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import unicodedata
 from functools import lru_cache
+
+OLD_UNICODE = unicodedata.ucd_3_2_0  # the age of the collation: it knows no letter made since
+OTHERS = {"ß": "S", "й": "Й", "Й": "Й"}
 
 
 @lru_cache(maxsize=4096)
 def _weigh(character: str) -> str:
     """The one character that stands for all that are equal to it: upper-case, without its accents."""
-    decomposed = unicodedata.normalize("NFD", character)
+    if character in OTHERS:
+        return OTHERS[character]
+    decomposed = OLD_UNICODE.normalize("NFD", character)
     base, marks = decomposed[0], decomposed[1:]
-    if marks and all(map(unicodedata.combining, marks)):
+    accented = marks != "" and base.isalpha() and ord(base) < 0x600 and ord(character) < 0x2000
+    if accented and all(map(OLD_UNICODE.combining, marks)):
         character = base
-    if character == "ß":
-        return "S"
     upper = character.upper()
-    return upper if len(upper) == 1 else character
+    return upper if len(upper) == 1 and _is_old(upper) and _is_old(character) else character
+
+
+def _is_old(character: str) -> bool:
+    return OLD_UNICODE.category(character) != "Cn"
 
 
 def fold(text: str) -> str:
@@ -36,40 +44,38 @@ def fold_padded(text: str | None) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _read_pattern(pattern: str) -> tuple[str | None, ...]:
-    """The pattern's characters; the wildcards `%` and `_` as None and the empty string."""
-    found: list[str | None] = []
+def _compile(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a pattern. What stands between two `%` is taken where it is first found, for good, so
+    that none takes longer than text times pattern."""
+    first, *runs = _runs(pattern)
+    if not runs:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?>.*?{run})" for run in runs[:-1] if run)
+    return re.compile(f"{first}{middle}.*{runs[-1]}", re.DOTALL)
+
+
+def _runs(pattern: str) -> list[str]:
+    """The pattern's parts between the `%`, as regular expressions."""
+    runs = [""]
     characters = iter(pattern)
     for character in characters:
-        if character == "\\":
-            found.append(next(characters, "\\"))
-        else:
-            found.append({"%": None, "_": ""}.get(character, character))
-    return tuple(found)
+        match character:
+            case "%":
+                runs.append("")
+            case "_":
+                runs[-1] += "."
+            case "\\":
+                runs[-1] += re.escape(next(characters, "\\"))
+            case _:
+                runs[-1] += re.escape(character)
+    return runs
 
 
 def matches(text: str | None, pattern: str | None) -> bool | None:
-    """MariaDB's LIKE over a pattern that is folded already; NULL in, NULL out.
-
-    Only the last `%` that was passed is ever gone back to: no pattern takes longer than text times pattern.
-    """
+    """MariaDB's LIKE over a pattern that is folded already; NULL in, NULL out."""
     if text is None or pattern is None:
         return None
-    wanted, folded = _read_pattern(pattern), fold(text)
-    at = step = 0
-    back_to: tuple[int, int] | None = None
-    while at < len(folded):
-        if step < len(wanted) and wanted[step] is None:
-            back_to = (at, step + 1)
-            step += 1
-        elif step < len(wanted) and wanted[step] in ("", folded[at]):
-            at, step = at + 1, step + 1
-        elif back_to is not None:
-            back_to = (back_to[0] + 1, back_to[1])
-            at, step = back_to
-        else:
-            return False
-    return all(one is None for one in wanted[step:])
+    return _compile(pattern).fullmatch(fold(text)) is not None
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.query.errors import cloud_runtime
+from simulator.query.errors import GRAMMAR, QueryError, cloud_runtime
 from simulator.query.inventories import INVENTORIES, TAGS, Expansion, Inventory
 
-PSEUDO_FIELDS = tuple(TAGS)
+MOST_STEPS = 60  # MariaDB nests no deeper either
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ def resolve(inventory: Inventory, name: str) -> Path:
         step = here.expansions[first]
         steps.append(step)
         owner, here = here, INVENTORIES[step.inventory] if step.inventory else None
+    if len(steps) > MOST_STEPS:
+        raise QueryError(GRAMMAR)
     if here is None:
         return Path(tuple(steps), None, last)
     if not has_field(here, last):

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
-WORD = re.compile(rf"\s*({NAME.pattern}|[-+*/%(),])")
+from simulator.query.names import NAME, is_name
+
+TOKEN = re.compile(rf"[ \t\r\n]*({NAME.pattern}|[-+*/%(),])")
+MOST_TOKENS = 32
 DIRECTIONS = ("asc", "desc")
 PRECEDENCE = ({"+", "-"}, {"*", "/", "%"})
 
@@ -26,13 +28,6 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """A whole number."""
-
-    value: int
-
-
-@dataclass(frozen=True, slots=True)
 class Arithmetic:
     """Two expressions and what is done with them."""
 
@@ -41,7 +36,7 @@ class Arithmetic:
     right: Expression
 
 
-Expression = Name | Number | Arithmetic
+Expression = Name | Arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +77,7 @@ class _Parser:
     def __init__(self, text: str, direction: str) -> None:
         self._text = f"{text} {direction}"
         self._at = 0
+        self._taken = 0
 
     def orders(self) -> tuple[Order, ...]:
         found = [self._order()]
@@ -115,9 +111,7 @@ class _Parser:
             if self._take() != ")":
                 raise self._unexpected()
             return inner
-        if word.isdigit():
-            return Number(int(word[:18]))
-        if word in DIRECTIONS or not NAME.fullmatch(word):
+        if word in DIRECTIONS or not is_name(word):
             raise self._unexpected(word)
         return Name(word)
 
@@ -125,12 +119,13 @@ class _Parser:
         return self._text[self._at :].strip()
 
     def _peek(self) -> str | None:
-        found = WORD.match(self._text, self._at)
+        found = TOKEN.match(self._text, self._at)
         return found[1] if found else None
 
     def _take(self) -> str:
-        found = WORD.match(self._text, self._at)
-        if found is None:
+        found = TOKEN.match(self._text, self._at)
+        self._taken += 1
+        if found is None or self._taken > MOST_TOKENS:
             raise self._unexpected()
         self._at = found.end()
         return found[1]

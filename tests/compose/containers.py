@@ -1,0 +1,227 @@
+"""Labs in containers for tests: each a Compose project of its own, on a free port, of which nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import yaml
+from simulator.testing import CallFailed, Client
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+HOSTS = ("imagestore-1", "imagestore-2", "imagestore-3")
+STORAGES = "/backup-storage/image-store"
+ALIASES = 30
+
+COMMAND_SECONDS = 60.0
+BUILD_SECONDS = 600.0
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+class ProgramFailed(AssertionError):
+    """A program ended with another status than 0."""
+
+
+async def run(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", **environment: str) -> Finished:
+    """Run a program to its end, which is made after `seconds`; `given` is its standard input. Raises TimeoutError."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=_environment() | environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(given.encode()), seconds)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+        raise
+    assert process.returncode is not None
+    return Finished(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
+
+
+async def succeed(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", **environment: str) -> str:
+    """What a program printed. Raises ProgramFailed, TimeoutError."""
+    finished = await run(*command, seconds=seconds, given=given, **environment)
+    if finished.status != 0:
+        last = "\n".join((finished.output + finished.errors).splitlines()[-30:])
+        raise ProgramFailed(f"status {finished.status} of {' '.join(command)}:\n{last}")
+    return finished.output
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would change a lab behind a test's back."""
+    told = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
+    return {name: value for name, value in os.environ.items() if name not in told and not name.startswith("COMPOSE_")}
+
+
+def find_compose() -> tuple[str, ...] | None:
+    """The command of whichever generation of Compose is installed."""
+    for command in (("docker-compose",), ("docker", "compose")):
+        if shutil.which(command[0]) and _succeeds(*command, "version"):
+            return command
+    return None
+
+
+def what_is_missing() -> str | None:
+    """Why no lab can be run here."""
+    if not shutil.which("docker"):
+        return "needs Docker, and there is no docker command here"
+    if not _succeeds("docker", "info"):
+        return "needs a running Docker engine, and `docker info` fails here"
+    if find_compose() is None:
+        return "needs Compose, and there is neither docker-compose nor `docker compose` here"
+    return None
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nothing listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Lab:
+    """One lab in containers: a management node that pings each second, and three hosts.
+
+    In `async with` it is ready; it is removed in the end, also if it never was. `imagestore-1` to `-3` go by other
+    names too, `lab.aliases`, so that a test can add many storages.
+    """
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        compose = find_compose()
+        assert compose is not None
+        self.project = f"imagestore-test-{uuid.uuid4().hex[:8]}"
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self.variables = {"MN_PORT": str(port), "PING_INTERVAL": "1", "COMPOSE_PROJECT_NAME": self.project} | variables
+        self.aliases = {f"alias-{number}": HOSTS[number % len(HOSTS)] for number in range(ALIASES)}
+        override = folder / f"{self.project}.yml"
+        override.write_text(yaml.safe_dump({"services": {host: self._named(host) for host in HOSTS}}))
+        no_variables = folder / f"{self.project}.env"  # in place of the .env that its owner may have made
+        no_variables.touch()
+        self._command = (*compose, "--env-file", str(no_variables), "-f", str(FILE), "-f", str(override))
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.up()
+        except BaseException:
+            await self.down()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.down()
+
+    def _named(self, host: str) -> dict[str, Any]:
+        return {"networks": {"default": {"aliases": [alias for alias, of in self.aliases.items() if of == host]}}}
+
+    async def compose(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
+        """What a Compose command on this lab printed. Raises ProgramFailed, TimeoutError."""
+        return await succeed(*self._command, *arguments, seconds=seconds, **self.variables)
+
+    async def up(self) -> None:
+        """Build it, start it, and wait until it is ready."""
+        await self.compose("build", seconds=BUILD_SECONDS)
+        await self.compose("up", "-d")
+        await self.wait_until_ready()
+
+    async def down(self) -> None:
+        """Remove its containers, network, volume and images."""
+        await self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "2")
+
+    async def container(self, service: str) -> str:
+        """The id of the container of a service, which may be stopped."""
+        labels = [f"label=com.docker.compose.{name}" for name in (f"project={self.project}", f"service={service}")]
+        filters = [word for label in labels for word in ("--filter", label)]
+        found = (await succeed("docker", "ps", "-aq", "--no-trunc", *filters)).split()
+        assert len(found) == 1, f"{service} has containers {found}"
+        return found[0]
+
+    async def inspect(self, service: str) -> dict[str, Any]:
+        """All that Docker knows of the container of a service."""
+        found: list[dict[str, Any]] = json.loads(await succeed("docker", "inspect", await self.container(service)))
+        return found[0]
+
+    async def execute(self, service: str, *command: str, user: str = "root", given: str = "") -> str:
+        """What a command in a container printed; `given` is its standard input. Raises ProgramFailed."""
+        container = await self.container(service)
+        return await succeed("docker", "exec", "-i", "-u", user, container, *command, given=given)
+
+    async def in_storage(self, host: str, script: str) -> None:
+        """Run a shell script in the folder of a host's storage, as the account that owns it."""
+        number = host[-1]
+        await self.execute(host, "sh", "-c", f"cd /zs/{number} && {script}", user=f"store-{number}")
+
+    async def df(self, host: str) -> tuple[int, int]:
+        """Total and available bytes of a host's disk, as its own df prints them."""
+        last = (await self.execute(host, "df", "-P", "-k", f"/zs/{host[-1]}")).splitlines()[-1].split()
+        return int(last[1]) * 1024, int(last[3]) * 1024
+
+    async def host_keys(self, host: str) -> str:
+        """The public keys that a host shows."""
+        return await self.execute(host, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
+
+    async def wait_until_ready(self) -> None:
+        """Wait until the node says that it is ready. Raises ProgramFailed after READY_SECONDS."""
+        wait = ("imagestore-sim", "ready", "--wait", f"{READY_SECONDS:g}")
+        await succeed("docker", "exec", await self.container("mn"), *wait, seconds=READY_SECONDS + 10)
+
+    async def wait_until_healthy(self, service: str) -> None:
+        """Wait until Docker calls a service healthy."""
+        deadline = time.monotonic() + READY_SECONDS
+        while (health := (await self.inspect(service))["State"]["Health"])["Status"] != "healthy":
+            assert time.monotonic() < deadline, f"{service} is not healthy: {health}"
+            await asyncio.sleep(0.2)
+
+    async def is_whole(self) -> bool:
+        """Whether it is as it was made: three storages, all Connected with the records that the bootstrap has."""
+        try:
+            async with Client(self.url) as client:
+                await client.log_in()
+                storages = await client.query(STORAGES)
+        except (aiohttp.ClientError, CallFailed, TimeoutError):
+            return False
+        seen = {(one["hostname"], one["username"], one["sshPort"], one["status"]) for one in storages}
+        return seen == {(host, f"store-{host[-1]}", 22, "Connected") for host in HOSTS} and len(storages) == len(HOSTS)
+
+    async def leftovers(self) -> str:
+        """What Docker still has of this lab: the ids of containers, networks, volumes and images."""
+        label = f"label=com.docker.compose.project={self.project}"
+        found = [
+            await succeed("docker", "ps", "-aq", "--filter", label),
+            await succeed("docker", "network", "ls", "-q", "--filter", label),
+            await succeed("docker", "volume", "ls", "-q", "--filter", label),
+            await succeed("docker", "images", "-q", "--filter", f"reference={self.project}*"),
+        ]
+        return "".join(found)

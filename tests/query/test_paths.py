@@ -1,0 +1,110 @@
+"""Where the dotted names of conditions lead (query-semantics 4)."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.query import BACKUP_STORAGE, IMAGE, IMAGE_STORE_BACKUP_STORAGE, ZONE, Inventory, QueryError
+from simulator.query.paths import MOST_STEPS, has_field, resolve
+
+RUNTIME = "org.zstack.header.exception.CloudRuntimeException: "
+
+
+@pytest.mark.parametrize(
+    ("inventory", "name", "steps", "end"),
+    [
+        (BACKUP_STORAGE, "name", [], "BackupStorageInventory.name"),
+        (IMAGE_STORE_BACKUP_STORAGE, "hostname", [], "ImageStoreBackupStorageInventory.hostname"),
+        (BACKUP_STORAGE, "attachedZoneUuids", [], "BackupStorageInventory.attachedZoneUuids"),
+        (BACKUP_STORAGE, "zone.name", ["BackupStorageZoneRef", "Zone"], "ZoneInventory.name"),
+        (BACKUP_STORAGE, "zoneRef.zone.name", ["BackupStorageZoneRef", "Zone"], "ZoneInventory.name"),
+        (BACKUP_STORAGE, "image.state", ["ImageBackupStorageRef", "Image"], "ImageInventory.state"),
+        (BACKUP_STORAGE, "zone.__userTag__", ["BackupStorageZoneRef", "Zone"], "ZoneInventory.__userTag__"),
+        (
+            BACKUP_STORAGE,
+            "zone.backupStorage.attachedZoneUuids",
+            ["BackupStorageZoneRef", "Zone", "BackupStorageZoneRef", "BackupStorage"],
+            "BackupStorageInventory.attachedZoneUuids",
+        ),
+        (ZONE, "backupStorage.status", ["BackupStorageZoneRef", "BackupStorage"], "BackupStorageInventory.status"),
+        (IMAGE, "backupStorage.name", ["ImageBackupStorageRef", "BackupStorage"], "BackupStorageInventory.name"),
+        # The last step is left out where it would only compare the key that it joins by
+        (BACKUP_STORAGE, "zone.uuid", ["BackupStorageZoneRef"], "BackupStorageZoneRefInventory.zoneUuid"),
+        (BACKUP_STORAGE, "zoneRef.backupStorageUuid", [], "BackupStorageInventory.uuid"),
+        (BACKUP_STORAGE, "zoneRef.zoneUuid", ["BackupStorageZoneRef"], "BackupStorageZoneRefInventory.zoneUuid"),
+        (ZONE, "backupStorageRef.zoneUuid", [], "ZoneInventory.uuid"),
+    ],
+)
+def test_a_path_leads_over_these_steps(inventory: Inventory, name: str, steps: list[str], end: str) -> None:
+    path = resolve(inventory, name)
+    assert [step.inventory for step in path.steps] == [f"{one}Inventory" for one in steps]
+    assert path.inventory is not None
+    assert f"{path.inventory.name}.{path.name}" == end
+
+
+@pytest.mark.parametrize("name", ["volumeSnapshot.name", "volumeSnapshotRef.uuid", "zone.cluster.name", "zone.host.a"])
+def test_what_is_not_emulated_has_no_rows(name: str) -> None:
+    assert resolve(BACKUP_STORAGE, name).inventory is None
+
+
+@pytest.mark.parametrize(
+    ("inventory", "name", "java_class", "field"),
+    [
+        (BACKUP_STORAGE, "hostname", "org.zstack.header.storage.backup.BackupStorageInventory", "hostname"),
+        (BACKUP_STORAGE, "Name", "org.zstack.header.storage.backup.BackupStorageInventory", "Name"),
+        (BACKUP_STORAGE, "zone", "org.zstack.header.storage.backup.BackupStorageInventory", "zone"),
+        (BACKUP_STORAGE, "zone.foo", "org.zstack.header.zone.ZoneInventory", "foo"),
+        (BACKUP_STORAGE, "zone.attachedZoneUuids", "org.zstack.header.zone.ZoneInventory", "attachedZoneUuids"),
+        (BACKUP_STORAGE, "imageRef.id", "org.zstack.header.image.ImageBackupStorageRefInventory", "id"),
+        (ZONE, "backupStorage.hostname", "org.zstack.header.storage.backup.BackupStorageInventory", "hostname"),
+        (
+            IMAGE_STORE_BACKUP_STORAGE,
+            "password",
+            "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory",
+            "password",
+        ),
+    ],
+)
+def test_an_unknown_field_is_told_with_its_class(inventory: Inventory, name: str, java_class: str, field: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        resolve(inventory, name)
+    assert refused.value.details == f"{RUNTIME}inventory class[class {java_class}] not having field[{field}]"
+
+
+@pytest.mark.parametrize(
+    ("name", "rest", "owner", "step"),
+    [
+        ("foo.name", "", "storage.backup.BackupStorage", "foo"),
+        ("foo.bar.name", "bar", "storage.backup.BackupStorage", "foo"),
+        ("foo.bar.baz.name", "bar.baz", "storage.backup.BackupStorage", "foo"),
+        ("attachedZoneUuids.uuid", "", "storage.backup.BackupStorage", "attachedZoneUuids"),
+        ("volume.name", "", "storage.backup.BackupStorage", "volume"),
+        ("backupStorageRef.zoneUuid", "", "storage.backup.BackupStorage", "backupStorageRef"),
+        ("zone.foo.name", "", "zone.Zone", "foo"),
+        ("zone.foo.bar.name", "bar", "zone.Zone", "foo"),
+        ("zone.image.name", "", "zone.Zone", "image"),
+    ],
+)
+def test_an_unknown_step_is_told_with_what_follows_it(name: str, rest: str, owner: str, step: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        resolve(BACKUP_STORAGE, name)
+    where = f"class org.zstack.header.{owner}Inventory"
+    assert refused.value.details == (
+        f"{RUNTIME}invalid nested query condition[{rest}] on {where},"
+        f"the expanded target[{where}] have no expanded query[{step}]"
+    )
+
+
+def test_a_path_longer_than_a_database_takes_is_refused() -> None:
+    resolve(BACKUP_STORAGE, "zone.backupStorage." * (MOST_STEPS // 4) + "name")
+    with pytest.raises(QueryError, match="SQLGrammarException"):
+        resolve(BACKUP_STORAGE, "zone.backupStorage." * (MOST_STEPS // 4 + 1) + "name")
+
+
+@pytest.mark.parametrize("name", ["uuid", "attachedZoneUuids", "__userTag__", "__systemTag__", "__tagUuid__"])
+def test_a_storage_has_these_fields(name: str) -> None:
+    assert has_field(BACKUP_STORAGE, name)
+
+
+@pytest.mark.parametrize("name", ["UUID", "password", "resourceName", "zone", "zoneRef", "__usertag__", ""])
+def test_a_storage_has_no_such_fields(name: str) -> None:
+    assert not has_field(BACKUP_STORAGE, name)

@@ -1,0 +1,55 @@
+"""docs/real-hosts.md keeps its word: what it says is run on a host is what is run there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import cast
+
+import pytest
+from simulator.bootstrap import read_bootstrap
+from simulator.clock import RealClock
+from simulator.probe import Layout, df, stat
+from simulator.probe.connections import Connection
+from simulator.probe.phases import Phases
+from simulator.probe.target import Request
+
+PAGE = (Path(__file__).parent.parent / "docs" / "real-hosts.md").read_text(encoding="utf-8")
+ANSWER = "__BEGIN__\nfs 1 0 1 0% /\n1 1 1 1 1\n__END__ rc=0 directory=0\n"
+COMMAND_SECONDS = 10  # the prober's own bound, by which the timeout on the host is one shorter
+
+
+class _Recorder:
+    """A connection that notes what is to be run, and runs nothing."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int]:
+        self.lines.append(line)
+        return ANSWER, 0
+
+
+async def test_the_commands_on_a_host_are_those_that_the_page_shows() -> None:
+    recorder = _Recorder()
+    for layout in Layout:
+        for method in (df, stat):
+            request = Request("/zs/1", layout, Phases(RealClock()), COMMAND_SECONDS - 1)
+            await method.measure(cast(Connection, recorder), request)
+    [shown] = re.findall(r"^env LC_ALL=C .*$", PAGE, re.MULTILINE)
+    others = re.findall(r"^\$t .*$", PAGE, re.MULTILINE)
+    assert len(others) == 3
+    assert set(recorder.lines) == {shown, *(shown.replace('$t df -kP -- "$1"', other) for other in others)}
+
+
+def test_the_records_on_the_page_can_be_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [records] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "records.yaml").write_text(records)
+    [exported] = re.findall(r"^export (.*)$", PAGE, re.MULTILINE)
+    for name in exported.split():
+        monkeypatch.setenv(name, "secret")
+    storages = read_bootstrap(tmp_path / "records.yaml").backupStorages
+    assert [(one.hostname, one.sshPort, one.password) for one in storages] == [
+        ("10.0.0.1", 22, "secret"),
+        ("store-2.example.org", 2222, "secret"),
+    ]
