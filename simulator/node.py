@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import orjson
 from aiohttp import web
 
 from simulator.api import Services, all_handlers, translate
+from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.connector import Connector
-from simulator.backup_storage.events import Events
+from simulator.backup_storage.events import EventLog, Events
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.options import OPTIONS, PING_INTERVAL
 from simulator.backup_storage.records import Records
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tracker import Tracker
+from simulator.backup_storage.web_hooks import WebHooks
 from simulator.backup_storage.zones import Zones
 from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
 from simulator.clock import Clock, RealClock
+from simulator.control import EventStream
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.probe import Prober, Resolve
-from simulator.query import QueryEngine, prepare
+from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.authentication import Sessions
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import write_stored_date
@@ -32,6 +36,7 @@ from simulator.rest.jobs import Jobs
 from simulator.rest.server import RestServer
 from simulator.settings import Settings
 from simulator.tasks import Tasks
+from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 SHUTDOWN_SECONDS = 0.5
@@ -49,6 +54,7 @@ class ManagementNode:
     events: Events
     records: Records
     status: StatusBook
+    capacities: CapacityBook
     lifecycle: Lifecycle
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
@@ -65,6 +71,7 @@ class ManagementNode:
         self._waiting_for = list(STEPS)
         self._runner: web.AppRunner | None = None
         self._rest: RestServer[Services] | None = None
+        self._event_stream: EventStream | None = None
         self._stops: list[Callable[[], Awaitable[None]]] = [self._prober.close]
         self._tasks = Tasks()
         self.url = ""
@@ -110,6 +117,8 @@ class ManagementNode:
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/lab/v1/events", self._stream_events)
+        application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -138,7 +147,8 @@ class ManagementNode:
         clock, prober = self.clock, self._prober
         self.configuration = GlobalConfiguration(database, OPTIONS)
         self.records = Records(database, vault, clock)
-        self.status = StatusBook(database, self.records, self.events, clock)
+        self.capacities = CapacityBook(database, self.records, self.events, clock)
+        self.status = StatusBook(database, self.records, self.capacities, self.events, clock)
         connector = Connector(self.records, self.status, prober)
         self._tracker = Tracker(
             self.records, self.status, connector, prober, self.configuration, clock, self.settings.seed
@@ -146,14 +156,18 @@ class ManagementNode:
         self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober)
         self._sessions = Sessions(database, clock)
         self._jobs = Jobs(database, clock)
+        queries = QueryEngine(database, write_moment=write_stored_date)
+        self._web_hooks = WebHooks(database, self.events, clock, new_uuid(), partial(_inventory, queries))
+        self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
             clock,
             database,
-            QueryEngine(database, write_moment=write_stored_date),
+            queries,
             self._sessions,
             self.lifecycle,
             Zones(database, clock),
             self.configuration,
+            self._web_hooks,
         )
 
     async def _load(self, records: Bootstrap) -> None:
@@ -164,8 +178,9 @@ class ManagementNode:
         await Bootstrapper(self._database, self._vault, self.configuration, self.clock).load(records)
         await self._sessions.load()
         await self._jobs.open()
+        await self._web_hooks.open()
         # What is stopped first stands last: jobs and pings end before the prober and the database do.
-        self._stops += [self._tracker.stop, self._jobs.close]
+        self._stops += [self._web_hooks.close, self._tracker.stop, self._jobs.close]
         handlers = all_handlers()
         dispatcher = Dispatcher(handlers, self._services, self._sessions, self._services.missing, translate)
         self._rest = RestServer(handlers, dispatcher, self._jobs)
@@ -176,11 +191,25 @@ class ManagementNode:
             return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
         return await self._rest.answer(request)
 
+    async def _stream_events(self, request: web.Request) -> web.StreamResponse:
+        if self._event_stream is None:
+            return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
+        return await self._event_stream.answer(request)
+
+    async def _end_streams(self, application: web.Application) -> None:
+        if self._event_stream is not None:
+            await self._event_stream.close()
+
     async def _healthz(self, request: web.Request) -> web.Response:
         return _json(200, {"alive": True})
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
+
+
+async def _inventory(queries: QueryEngine, storage_uuid: str) -> Mapping[str, object] | None:
+    found = await queries.find(BACKUP_STORAGE, storage_uuid)
+    return None if found is None else found[0]
 
 
 def _json(status: int, body: object) -> web.Response:

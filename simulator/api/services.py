@@ -9,11 +9,12 @@ from sqlalchemy import select
 
 from simulator import uuids
 from simulator.backup_storage.lifecycle import Lifecycle
+from simulator.backup_storage.web_hooks import WebHooks
 from simulator.backup_storage.zones import Zones
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.configuration import GlobalConfiguration
-from simulator.database.models import BackupStorage, ImageStoreBackupStorage, Zone
+from simulator.database.models import BackupStorage, ImageStoreBackupStorage, WebHook, Zone
 from simulator.query import Inventory, QueryEngine
 from simulator.rest.authentication import Sessions
 from simulator.rest.messages import Reply
@@ -21,6 +22,7 @@ from simulator.rest.messages import Reply
 RESOURCES = {
     "BackupStorageVO": BackupStorage.uuid,
     "ImageStoreBackupStorageVO": ImageStoreBackupStorage.uuid,
+    "WebhookVO": WebHook.uuid,
     "ZoneVO": Zone.uuid,
 }
 """The column that tells whether a resource of a type exists."""
@@ -37,6 +39,7 @@ class Services:
     lifecycle: Lifecycle
     zones: Zones
     configuration: GlobalConfiguration
+    web_hooks: WebHooks
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""

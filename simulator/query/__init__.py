@@ -9,6 +9,7 @@ from simulator.query.inventories import (
     IMAGE,
     IMAGE_STORE_BACKUP_STORAGE,
     SFTP_BACKUP_STORAGE,
+    WEB_HOOK,
     ZONE,
     Inventory,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "IMAGE",
     "IMAGE_STORE_BACKUP_STORAGE",
     "SFTP_BACKUP_STORAGE",
+    "WEB_HOOK",
     "ZONE",
     "Found",
     "Inventory",

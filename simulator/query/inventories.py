@@ -240,6 +240,11 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
         "image": Expansion("ImageInventory", own="imageUuid"),
     },
 )
+WEB_HOOK = Inventory(
+    "org.zstack.header.core.webhooks.WebhookInventory",
+    (_table(models.WebHook),),
+    (UUID, Field("name"), Field("description"), Field("url"), Field("type"), Field("opaque"), *DATES),
+)
 
 INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
     {
@@ -251,6 +256,7 @@ INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
             IMAGE_BACKUP_STORAGE_REF,
             IMAGE_STORE_BACKUP_STORAGE,
             SFTP_BACKUP_STORAGE,
+            WEB_HOOK,
             ZONE,
         )
     }

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from simulator.clock import Clock
+from simulator.correlation import correlated
 from simulator.database import Database
 from simulator.database.models import Job
 from simulator.rest.encoding import to_json
@@ -70,7 +71,8 @@ class Jobs:
 
     async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]]) -> None:
         try:
-            reply = await work()
+            with correlated(uuid):
+                reply = await work()
         except ApiError as failure:
             logger.info("job %s %s failed: %s", uuid, api_name, failure)
             await self._finish(uuid, JobState.FAILED, Reply({"error": failure.error.to_json()}))
