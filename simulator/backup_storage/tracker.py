@@ -13,9 +13,11 @@ from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
 from simulator.backup_storage.records import Records, Status, Storage
 from simulator.backup_storage.status import StatusBook
 from simulator.clock import Clock
+from simulator.correlation import correlated
 from simulator.database.configuration import GlobalConfiguration
 from simulator.probe import Capacity, Prober
 from simulator.tasks import Tasks
+from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 MAX_JITTER_SECONDS = 29
@@ -116,7 +118,8 @@ class Tracker:
     async def _ping_in_turn(self, storage: Storage, parallel: asyncio.Semaphore) -> None:
         try:
             async with parallel:
-                await self._ping(storage)
+                with correlated(new_uuid()):
+                    await self._ping(storage)
         except NoSuchStorage:
             self.untrack(storage.uuid)
         finally:
@@ -128,7 +131,7 @@ class Tracker:
             return
         if failure is not None:
             await self._ping_failed(storage, failure)
-        self._decide(storage, failed=failure is not None, status=await self._current_status(storage))
+        self._decide(storage, failed=failure is not None, status=await self._status.current(storage.uuid))
 
     async def _try_to_ping(self, storage: Storage) -> ConnectFailed | None:
         tries = max(1, self._configuration.get(options.PING_MAX_FAILURE))
@@ -138,21 +141,17 @@ class Tracker:
                 await self._status.measured(storage, found)
                 return None
             tries -= 1
+            if tries:
+                await self._status.try_failed(storage, found)
             if tries == 0:
                 return ConnectFailed(storage.where, found)
             await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
 
     async def _ping_failed(self, storage: Storage, failure: ConnectFailed) -> None:
-        before = await self._current_status(storage)
+        before = await self._status.current(storage.uuid)
         await self._status.disconnected(storage, failure, was_connected=before is Status.CONNECTED)
         if before is Status.CONNECTING:
             self._failed_connects[storage.uuid] += 1
-
-    async def _current_status(self, storage: Storage) -> Status:
-        current = await self._records.load(storage.uuid)
-        if current is None:
-            raise NoSuchStorage(storage.uuid)
-        return current.status
 
     def _decide(self, storage: Storage, *, failed: bool, status: Status) -> None:
         """What follows from a ping (domain 3.5): a reconnect, the end of one, or nothing."""
@@ -169,7 +168,8 @@ class Tracker:
             while True:
                 await self._clock.sleep(self._configuration.get(options.PING_INTERVAL))
                 try:
-                    await self.reconnect(uuid)
+                    with correlated(new_uuid()):
+                        await self.reconnect(uuid)
                 except ConnectFailed as failure:
                     logger.info("automatic reconnect of %s failed: %s", uuid, failure)
                 else:

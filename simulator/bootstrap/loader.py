@@ -8,7 +8,6 @@ file says of its status and capacity; one with `tracked: false` stands as writte
 from __future__ import annotations
 
 import hashlib
-import uuid
 from datetime import datetime
 
 from sqlalchemy import insert, select
@@ -43,6 +42,7 @@ from simulator.database.models import (
     Zone,
 )
 from simulator.rest.authentication import ADMIN_NAME, ADMIN_UUID, DEFAULT_PASSWORD
+from simulator.uuids import new_uuid
 
 APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 
@@ -165,7 +165,7 @@ class Bootstrapper:
     ) -> None:
         await connection.execute(
             insert(model).values(
-                uuid=uuid.uuid4().hex,
+                uuid=new_uuid(),
                 resourceUuid=resource[0],
                 resourceType=resource[1],
                 tag=tag,
@@ -194,7 +194,7 @@ class Bootstrapper:
             raise BootstrapError(f"accessKeys: {record.accessKeyId}: no account has the name {record.account}")
         await connection.execute(
             insert(AccessKey).values(
-                uuid=uuid.uuid4().hex,
+                uuid=new_uuid(),
                 accountUuid=account,
                 userUuid=account,
                 AccessKeyID=record.accessKeyId,

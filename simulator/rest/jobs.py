@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from simulator.clock import Clock
+from simulator.correlation import correlated
 from simulator.database import Database
 from simulator.database.models import Job
 from simulator.rest.encoding import to_json
@@ -107,7 +108,8 @@ class Jobs:
 
     async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None) -> None:
         try:
-            ended = Ended(True, await work())
+            with correlated(uuid):
+                ended = Ended(True, await work())
         except ApiError as failure:
             logger.info("job %s %s failed: %s", uuid, api_name, failure)
             ended = Ended(False, Reply({"error": failure.error.to_json()}))
