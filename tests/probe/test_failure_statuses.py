@@ -39,11 +39,11 @@ async def break_host(lab: Lab, number: int, row: Row) -> None:
     name = f"imagestore-{number}"
     storage = next(one for one in await lab.node.records.tracked() if one.name == name)
     for fault in row.faults:
-        given = fault.values()
-        await lab.network[name].faults.apply(
-            fault.model_copy(update={"path": storage.url}) if "path" in given else fault
-        )
-    try:
+        at_url = {"path": storage.url} if "path" in fault.values() else {}
+        await lab.network[name].faults.apply(fault.model_copy(update=at_url))
+    if row.connect is None:
         await lab.node.lifecycle.reconnect(storage.uuid)
-    except ConnectFailed as failure:
-        assert failure.failure.reason is row.connect, row.name
+        return
+    with pytest.raises(ConnectFailed) as failed:
+        await lab.node.lifecycle.reconnect(storage.uuid)
+    assert failed.value.failure.reason is row.connect, row.name
