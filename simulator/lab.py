@@ -48,7 +48,7 @@ class Lab:
         """For `ssh -F FILE NAME`: reaches every host of the lab, from `start` on."""
         self.settings = settings
         self.clock = clock or RealClock()
-        self._new_host = partial(default_host, clock=self.clock)
+        self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
         self.network = HostNetwork(any_host=self._new_host if settings.any_host else None)
         self.node: ManagementNode
 
