@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-compose lint picture clean
+.PHONY: help install lab test test-clients test-compose lint picture fidelity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
@@ -22,7 +22,10 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose' --numprocesses auto
+	$(BIN)/pytest -m 'not compose and not clients' --numprocesses auto
+
+test-clients: $(INSTALLED) ## run real clients of ZStack against a lab (needs Go, and a package index)
+	$(BIN)/pytest tests/clients
 
 test-compose: $(INSTALLED) ## run the tests of the lab in containers (needs Docker and Compose)
 	$(BIN)/pytest tests/compose
@@ -35,6 +38,9 @@ lint: $(INSTALLED) ## check style, types and the layers of imports
 
 picture: $(INSTALLED) ## draw the README's picture of the lab anew
 	$(BIN)/python docs/draw_lab.py
+
+fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of the APIs
+	$(BIN)/python -m simulator.api.fidelity > docs/fidelity.md
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -37,9 +37,19 @@ Host = Annotated[str | None, _option("host", "Address to listen on.", "127.0.0.1
 Port = Annotated[int | None, _option("port", "Port to listen on; 0 picks a free one.", "8080")]
 Bootstrap = Annotated[Path | None, _option("bootstrap", "YAML file of records to begin with.")]
 Identity = Annotated[Path | None, _option("identity_file", "Private key tried before a record's password.")]
+HostKeys = Annotated[
+    str | None, _option("host_keys", "ignore (trust any), tofu (the first shown) or strict.", "ignore")
+]
+KnownHosts = Annotated[
+    Path | None, _option("known_hosts", "File of host keys for tofu and strict.", "beside the database")
+]
+SshConfig = Annotated[Path | None, _option("ssh_config", "OpenSSH configuration: ProxyJump, IdentityFile, Port...")]
 ReadOnly = Annotated[bool | None, _option("read_only_hosts", "Never create anything on a host.", "off")]
 Connection = Annotated[str | None, _option("probe_connection", "warm (keep one a host) or fresh.", "warm")]
 Interval = Annotated[int | None, _option("ping_interval", "Seconds between pings (sets ping.interval).")]
+Strict = Annotated[
+    bool | None, _option("strict", "Refuse what ZStack refuses, though some clients need it to be forgiven.", "off")
+]
 Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
 Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
 LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
@@ -78,8 +88,10 @@ def lab(
     port: Port = None,
     database: Annotated[str | None, _option("database", "File to keep the records in.", "none is kept")] = None,
     bootstrap: Bootstrap = None,
+    identity_file: Identity = None,
     probe_connection: Connection = None,
     ping_interval: Annotated[int | None, _option("ping_interval", "Seconds between pings.", "5")] = None,
+    strict: Strict = None,
     seed: Seed = None,
     config: Config = None,
     log_level: Annotated[str | None, _option("log_level", "debug, info, warning or error.", "warning")] = None,
@@ -103,9 +115,13 @@ def serve(
     database: Annotated[str | None, _option("database", "A file, or a SQLAlchemy URL.", "imagestore-sim.db")] = None,
     bootstrap: Bootstrap = None,
     identity_file: Identity = None,
+    host_keys: HostKeys = None,
+    known_hosts: KnownHosts = None,
+    ssh_config: SshConfig = None,
     read_only_hosts: ReadOnly = None,
     probe_connection: Connection = None,
     ping_interval: Interval = None,
+    strict: Strict = None,
     seed: Seed = None,
     config: Config = None,
     log_level: LogLevel = None,
@@ -148,6 +164,7 @@ def host(
 
 @app.command()
 def probe(
+    context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
     url: Annotated[str, typer.Option(help="The path whose capacity is wanted.")],
     password: Annotated[
@@ -161,12 +178,18 @@ def probe(
         ),
     ] = None,
     identity_file: Identity = None,
+    host_keys: HostKeys = None,
+    known_hosts: Annotated[
+        Path | None, _option("known_hosts", "File of host keys for tofu and strict.", "imagestore-sim.db.known_hosts")
+    ] = None,
+    ssh_config: SshConfig = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.")] = False,
 ) -> None:
     """Probe one host by hand: its capacity, or why there is none and what to do. Exit status 0 or 1."""
     from simulator.commands import run_probe
 
-    raise typer.Exit(_run(lambda: run_probe(target, url, password, identity_file, as_json=as_json)))
+    settings = _settings(context)
+    raise typer.Exit(_run(lambda: run_probe(settings, target, url, password, as_json=as_json)))
 
 
 @app.command()

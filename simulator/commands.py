@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,8 +18,8 @@ from simulator import logs
 from simulator.clock import RealClock
 from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
 from simulator.lab import Lab
-from simulator.node import ManagementNode
-from simulator.probe import Capacity, ProbeFailure, Prober, Target
+from simulator.node import ManagementNode, new_prober
+from simulator.probe import Capacity, ProbeFailure, Target
 from simulator.settings import Settings
 from simulator.terminal import describe, follow
 
@@ -59,10 +58,7 @@ async def run_node(settings: Settings) -> int:
     """A management node, until somebody stops it."""
     logs.configure(settings.log_level, settings.log_format)
     async with _until_stopped() as stopped:
-        try:
-            node = ManagementNode(settings)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        node = ManagementNode(settings)
         async with _started(node.start, node.stop, stopped):
             if not stopped.is_set():
                 print(f"ready {node.url}", flush=True)
@@ -89,10 +85,10 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
     return 0
 
 
-async def run_probe(target: str, url: str, password: str | None, identity_file: Path | None, *, as_json: bool) -> int:
+async def run_probe(settings: Settings, target: str, url: str, password: str | None, *, as_json: bool) -> int:
     """One probe; prints what it found, and answers the exit status."""
     try:
-        prober = Prober(RealClock(), identity_file=identity_file)
+        prober = new_prober(settings, RealClock())
     except ValueError as error:
         raise InputError(str(error)) from None
     try:

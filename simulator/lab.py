@@ -73,8 +73,8 @@ class Lab:
         folder = Path(self._folder.name)
         if "database" not in settings.model_fields_set:
             settings = settings.model_copy(update={"database": str(folder / "lab.db")})
-        self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve)
         try:
+            self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve)
             for name in host_names(settings.hosts):
                 await self.network.add(self._new_host(name))
             self.ssh_config = await self.network.write_ssh_config(folder)
@@ -85,7 +85,8 @@ class Lab:
 
     async def stop(self) -> None:
         """Stop node and hosts, and leave nothing behind."""
-        await self.node.stop()
+        if hasattr(self, "node"):  # its files may have been of no use
+            await self.node.stop()
         await self.network.close()
         if self._folder is not None:
             self._folder.cleanup()

@@ -7,33 +7,44 @@ import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import orjson
 from aiohttp import web
 
-from simulator.api import Services, all_handlers, translate
+from simulator.api import Services, Tagging, ThisNode, all_handlers, translate
 from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.events import EventLog, Events
+from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.options import OPTIONS, PING_INTERVAL
 from simulator.backup_storage.records import Records
 from simulator.backup_storage.status import StatusBook
+from simulator.backup_storage.tags import Tags
 from simulator.backup_storage.tracker import Tracker
-from simulator.backup_storage.web_hooks import WebHooks
+from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
 from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
 from simulator.clock import Clock, RealClock
 from simulator.control import EventStream
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
-from simulator.probe import Prober, Resolve
+from simulator.database.location import file_of
+from simulator.probe import HostKeyPolicy, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
+from simulator.rest.access_keys import Authentication
+from simulator.rest.answers import Answers
 from simulator.rest.authentication import Sessions
-from simulator.rest.dispatch import Dispatcher
+from simulator.rest.dispatch import Dispatcher, Rules
 from simulator.rest.encoding import write_stored_date
+from simulator.rest.errors import ErrorCode
 from simulator.rest.jobs import Jobs
-from simulator.rest.server import RestServer
+from simulator.rest.legacy import LegacyDoor
+from simulator.rest.leniency import LENIENT, STRICT
+from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
+from simulator.rest.server import BODY_LIMIT, Doors, RestServer
+from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
@@ -41,6 +52,8 @@ from simulator.uuids import new_uuid
 logger = logging.getLogger(__name__)
 SHUTDOWN_SECONDS = 0.5
 STEPS = ("database", "bootstrap", "first connects")
+API_PATHS = ("/zstack/v1/", "/v1/")
+HandleRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 BeforeConnecting = Callable[["ManagementNode"], Awaitable[None]]
 
 
@@ -58,16 +71,14 @@ class ManagementNode:
     lifecycle: Lifecycle
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
+        """Raises StartError for a file of the prober's that cannot be used."""
         self.settings = settings
         self.clock = clock or RealClock()
         self.events = Events(self.clock)
-        self._prober = Prober(
-            self.clock,
-            resolve=resolve,
-            warm=settings.probe_connection == "warm",
-            identity_file=settings.identity_file,
-            read_only_hosts=settings.read_only_hosts,
-        )
+        try:
+            self._prober = new_prober(settings, self.clock, resolve)
+        except ValueError as error:
+            raise StartError(str(error)) from None
         self._waiting_for = list(STEPS)
         self._runner: web.AppRunner | None = None
         self._rest: RestServer[Services] | None = None
@@ -114,7 +125,7 @@ class ManagementNode:
         self._waiting_for.remove(step)
 
     async def _listen(self) -> None:
-        application = web.Application()
+        application = web.Application(client_max_size=BODY_LIMIT)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/lab/v1/events", self._stream_events)
@@ -122,12 +133,25 @@ class ManagementNode:
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None, "setup has just made it"
+        server.request_handler = self._past_the_router(server.request_handler)
         host, port = self.settings.host, self.settings.port
         try:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             raise StartError(_cannot_listen(host, port, error)) from None
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+
+    def _past_the_router(self, route: HandleRequest) -> HandleRequest:
+        """The API's paths go straight to it: aiohttp's router would take as long as a kept answer does."""
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if self._rest is not None and request.raw_path.startswith(API_PATHS):
+                return await self._rest.answer(request)
+            return await route(request)
+
+        return handle
 
     async def _read_bootstrap(self) -> Bootstrap:
         if self.settings.bootstrap is None:
@@ -145,7 +169,7 @@ class ManagementNode:
 
     def _build(self, database: Database, vault: Vault) -> None:
         clock, prober = self.clock, self._prober
-        self.configuration = GlobalConfiguration(database, OPTIONS)
+        self.configuration = GlobalConfiguration(database, (*OPTIONS, *IDENTITY_OPTIONS))
         self.records = Records(database, vault, clock)
         self.capacities = CapacityBook(database, self.records, self.events, clock)
         self.status = StatusBook(database, self.records, self.capacities, self.events, clock)
@@ -154,10 +178,12 @@ class ManagementNode:
             self.records, self.status, connector, prober, self.configuration, clock, self.settings.seed
         )
         self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober)
-        self._sessions = Sessions(database, clock)
+        self._sessions = Sessions(database, clock, self.configuration)
         self._jobs = Jobs(database, clock)
+        self._web_hooks = WebHooks(clock)
+        self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
-        self._web_hooks = WebHooks(database, self.events, clock, new_uuid(), partial(_inventory, queries))
+        self._event_hooks = EventHooks(database, self.events, clock, new_uuid(), partial(_inventory, queries))
         self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
             clock,
@@ -166,8 +192,11 @@ class ManagementNode:
             self._sessions,
             self.lifecycle,
             Zones(database, clock),
+            Images(database, clock),
+            Tags(database, clock),
             self.configuration,
-            self._web_hooks,
+            self._this_node,
+            self._event_hooks,
         )
 
     async def _load(self, records: Bootstrap) -> None:
@@ -176,19 +205,41 @@ class ManagementNode:
             interval = str(self.settings.ping_interval)
             await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
         await Bootstrapper(self._database, self._vault, self.configuration, self.clock).load(records)
-        await self._sessions.load()
+        await self._this_node.open()
+        await self._sessions.open()
         await self._jobs.open()
-        await self._web_hooks.open()
+        await self._event_hooks.open()
         # What is stopped first stands last: jobs and pings end before the prober and the database do.
-        self._stops += [self._web_hooks.close, self._tracker.stop, self._jobs.close]
-        handlers = all_handlers()
-        dispatcher = Dispatcher(handlers, self._services, self._sessions, self._services.missing, translate)
-        self._rest = RestServer(handlers, dispatcher, self._jobs)
+        self._stops += [
+            self._sessions.close,
+            self._web_hooks.close,
+            self._event_hooks.close,
+            self._tracker.stop,
+            self._jobs.close,
+        ]
+        self._rest = self._rest_server()
         self._done("bootstrap")
+
+    def _rest_server(self) -> RestServer[Services]:
+        leniency = STRICT if self.settings.strict else LENIENT
+        handlers = all_handlers()
+        rules = Rules(self._services.missing, Tagging(self._database, self.clock), translate, leniency)
+        dispatcher = Dispatcher(handlers, self._services, self._sessions, rules)
+        doors = Doors(
+            Authentication(self._database, self._vault, self.clock, leniency),
+            dispatcher,
+            self._jobs,
+            self._web_hooks,
+            LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
+            Answers(lambda: self._database.revision),
+            leniency,
+        )
+        return RestServer(handlers, doors)
 
     async def _answer(self, request: web.Request) -> web.Response:
         if self._rest is None:
-            return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
+            text = f"the management node is not ready yet, it waits for: {', '.join(self._waiting_for)}"
+            return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})
         return await self._rest.answer(request)
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
@@ -207,9 +258,30 @@ class ManagementNode:
         return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
 
 
+def new_prober(settings: Settings, clock: Clock, resolve: Resolve | None = None) -> Prober:
+    """The prober that settings ask for; raises ValueError for a file that cannot be used."""
+    return Prober(
+        clock,
+        resolve=resolve,
+        warm=settings.probe_connection == "warm",
+        identity_file=settings.identity_file,
+        host_keys=HostKeyPolicy(settings.host_keys),
+        known_hosts=settings.known_hosts or _beside(settings.database),
+        ssh_config=settings.ssh_config,
+        read_only_hosts=settings.read_only_hosts,
+        seed=settings.seed,
+    )
+
+
+def _beside(database: str) -> Path:
+    """Where host keys are kept when nobody says where: `imagestore-sim.db.known_hosts`."""
+    file = file_of(database) or Path("imagestore-sim.db")
+    return file.with_name(f"{file.name}.known_hosts")
+
+
 async def _inventory(queries: QueryEngine, storage_uuid: str) -> Mapping[str, object] | None:
     found = await queries.find(BACKUP_STORAGE, storage_uuid)
-    return None if found is None else found[0]
+    return found.rows[0] if found.rows else None
 
 
 def _json(status: int, body: object) -> web.Response:

@@ -25,6 +25,11 @@ class Settings(BaseSettings):
     database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
     bootstrap: Path | None = Field(None, description="YAML file of records to begin with")
     identity_file: Path | None = Field(None, description="private key tried before a record's password")
+    host_keys: Literal["ignore", "tofu", "strict"] = Field(
+        "ignore", description="trust any host key, the first that a host shows, or those in known_hosts"
+    )
+    known_hosts: Path | None = Field(None, description="file of host keys; beside the database if unset")
+    ssh_config: Path | None = Field(None, description="OpenSSH configuration for the hosts")
     read_only_hosts: bool = Field(False, description="never create anything on a host")
     probe_connection: Literal["warm", "fresh"] = Field("warm", description="keep a connection a host, or log in anew")
     ping_interval: int | None = Field(
@@ -32,6 +37,7 @@ class Settings(BaseSettings):
     )
     hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to begin with")
     any_host: bool = Field(True, description="give any other host name a simulated host on the spot")
+    strict: bool = Field(False, description="refuse what ZStack refuses, though some clients need it to be forgiven")
     seed: int = Field(0, description="seed of everything random")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="how a log line is written")

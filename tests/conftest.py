@@ -1,11 +1,17 @@
-"""Fixtures for the whole tree: a real OpenSSH server."""
+"""Fixtures for the whole tree: a real OpenSSH server, and a node with fixed data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from simulator.node import ManagementNode
+from simulator.settings import Settings
+from simulator.testing import Client
 
+from fixed_data import DATA
 from sshd import OpenSshServer, find_sshd
 
 StartSshd = Callable[..., OpenSshServer]
@@ -33,3 +39,16 @@ def start_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSshd]:
 def sshd(start_sshd: StartSshd) -> OpenSshServer:
     """A running OpenSSH server with SFTP."""
     return start_sshd()
+
+
+@pytest_asyncio.fixture
+async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
+    """A client of a node with the records of fixed_data, none of which is ever probed."""
+    bootstrap = tmp_path / "bootstrap.yaml"
+    bootstrap.write_text(DATA)
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=bootstrap))
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        yield client
+    await node.stop()

@@ -65,15 +65,31 @@ class OpenSshServer:
         assert binary is not None
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's place for privilege separation
-        configuration = self.directory / "sshd_config"
-        defaults = _CONFIGURATION.format(port=self.port, directory=self.directory)
-        configuration.write_text("\n".join([*self.lines, defaults + (_SFTP if self.sftp else "")]))
+        configuration = self._write_configuration()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([binary, "-D", "-e", "-f", configuration], stderr=log)
         deadline = time.monotonic() + _BOUND
         while not self._listens():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"sshd does not listen on port {self.port}:\n{self.log.read_text()}")
+            time.sleep(0.01)
+
+    def _write_configuration(self) -> Path:
+        configuration = self.directory / "sshd_config"
+        defaults = _CONFIGURATION.format(port=self.port, directory=self.directory)
+        configuration.write_text("\n".join([*self.lines, defaults + (_SFTP if self.sftp else "")]))
+        return configuration
+
+    def reload(self, *lines: str, sftp: bool = True) -> None:
+        """Have other lines of configuration for connections to come; those that are open go on as they were."""
+        self.lines, self.sftp = lines, sftp
+        self._write_configuration()
+        restarts = self.log.read_text().count("Server listening")
+        _signal(self.pid, signal.SIGHUP)
+        deadline = time.monotonic() + _BOUND
+        while self.log.read_text().count("Server listening") == restarts or not self._listens():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"sshd did not restart:\n{self.log.read_text()}")
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -96,10 +112,18 @@ class OpenSshServer:
         """The processes that serve connections, and what they run."""
         return _descendants(self.pid)
 
+    def kill_connections(self) -> None:
+        """Kill what serves connections, and what they run; new ones are served."""
+        for pid in self.connections():
+            _signal(pid, signal.SIGKILL)
+
     @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Meanwhile nothing of this server moves, though the kernel still accepts connections for it."""
-        processes = [self.pid, *self.connections()]
+    def frozen(self, *, listener: bool = True) -> Iterator[None]:
+        """Meanwhile nothing of this server moves, though the kernel still accepts connections for it.
+
+        Without `listener` only the connections that are open stand still.
+        """
+        processes = [*([self.pid] if listener else []), *self.connections()]
         for pid in processes:
             _signal(pid, signal.SIGSTOP)
         try:
@@ -120,10 +144,14 @@ class OpenSshServer:
             return True
         return False
 
-    def _write_keys(self) -> None:
-        host_key, identity = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    def new_host_key(self) -> None:
+        """Make another host key, for the next start or reload."""
         (self.directory / "host_key").touch(mode=0o600)
-        host_key.write_private_key(self.directory / "host_key")
+        asyncssh.generate_private_key("ssh-ed25519").write_private_key(self.directory / "host_key")
+
+    def _write_keys(self) -> None:
+        self.new_host_key()
+        identity = asyncssh.generate_private_key("ssh-ed25519")
         identity.write_private_key(self.identity_file)
         identity.write_public_key(self.directory / "authorized_keys")
 

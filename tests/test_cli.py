@@ -135,6 +135,10 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
         ),
         (["serve", "--config", "nosuch.yaml"], "nosuch.yaml: there is no such file to read settings from"),
         (["serve", "--port", "0", "--identity-file", "nosuch"], "nosuch"),
+        (["lab", "--port", "0", "--identity-file", "nosuch"], "nosuch"),
+        (["serve", "--port", "0", "--ssh-config", "nosuch"], "SSH configuration nosuch: No such file"),
+        (["probe", "h", "--url", "/", "--ssh-config", "nosuch"], "SSH configuration nosuch: No such file"),
+        (["probe", "h", "--url", "/", "--host-keys", "hope"], "--host-keys"),
         (["serve", "--port", "0", "--database", "."], ": is a directory, give the path of a file in it"),
         (
             ["serve", "--port", "0", "--database", "/nosuch/folder/x.db"],

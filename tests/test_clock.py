@@ -141,7 +141,7 @@ async def test_a_wait_that_has_ended_leaves_no_timer_behind() -> None:
 
 REAL_TIME = re.compile(
     r"asyncio\.(sleep\((?!0\))|wait_for|timeout)|\btime\.(time|monotonic|sleep|perf_counter)|\bcall_(later|at)\b"
-    r"|datetime\.(now|utcnow|today)|uuid4\(|\b(?<!_)random\.(random|randint|choice|uniform)\("
+    r"|datetime\.(now|utcnow|today)|uuid4\(|(?<![\w.])random\.(random|randint|choice|uniform)\("
 )
 ALLOWED = ("clock.py", "virtual_clock.py", "uuids.py")
 

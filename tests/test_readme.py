@@ -55,12 +55,13 @@ def folder(tmp_path: Path) -> Path:
     # No test knocks at the door of a host that is not its own.
     (tmp_path / "records.yaml").write_text(records.replace("hostname: 10.0.0.1", "hostname: 127.0.0.1, sshPort: 1"))
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "id_ed25519")
+    (tmp_path / "config").write_text("Host store-*\n  ProxyJump jump.example.org\n")
     return tmp_path
 
 
 @pytest.mark.parametrize("command", [*commands("lab"), *commands("serve"), *commands("host")])
 async def test_a_command_of_the_table_comes_to_be_ready_and_stops(command: str, folder: Path) -> None:
-    arguments = shlex.split(command.replace("~/.ssh/id_ed25519", "id_ed25519"))[1:]
+    arguments = shlex.split(command.replace("~/.ssh/", ""))[1:]
     if "--port" in arguments:
         arguments[arguments.index("--port") + 1] = "0"
     else:

@@ -38,8 +38,8 @@ async def test_the_commands_on_a_host_are_those_that_the_page_shows() -> None:
             await method.measure(cast(Connection, recorder), request)
     [shown] = re.findall(r"^env LC_ALL=C .*$", PAGE, re.MULTILINE)
     others = re.findall(r"^\$t .*$", PAGE, re.MULTILINE)
-    assert len(others) == 3
-    assert set(recorder.lines) == {shown, *(shown.replace('$t df -kP -- "$1"', other) for other in others)}
+    assert len(others) == 4
+    assert set(recorder.lines) == {shown, *(shown.replace('$t df -kP -- "$1/."', other) for other in others)}
 
 
 def test_the_records_on_the_page_can_be_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

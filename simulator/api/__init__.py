@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from simulator.api import backup_storage, global_config, image_store, management_node, session, web_hook, zone
+from simulator.api import (
+    backup_storage,
+    global_config,
+    image,
+    image_store,
+    management_node,
+    not_emulated,
+    session,
+    sftp_backup_storage,
+    simulator_backup_storage,
+    tag,
+    trash,
+    web_hook,
+    zone,
+)
 from simulator.api.errors import translate
 from simulator.api.services import Services
+from simulator.api.tagging import Tagging
+from simulator.api.this_node import ThisNode
 from simulator.rest.messages import Handlers
 
-__all__ = ["Services", "all_handlers", "translate"]
+__all__ = ["Services", "Tagging", "ThisNode", "all_handlers", "translate"]
+MODULES = (
+    session,
+    management_node,
+    zone,
+    backup_storage,
+    image_store,
+    sftp_backup_storage,
+    simulator_backup_storage,
+    trash,
+    image,
+    tag,
+    global_config,
+    web_hook,
+    not_emulated,
+)
 
 
 def all_handlers() -> Handlers[Services]:
-    """Every API that is emulated."""
+    """Every API: those that are emulated, and those that say that they are not."""
     handlers = Handlers[Services]()
-    for module in (session, management_node, zone, backup_storage, image_store, global_config, web_hook):
+    for module in MODULES:
         handlers.include(module.handlers)
     return handlers

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from sqlalchemy import func, select, update
+
+from simulator.api.errors import connect_error
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services
+from simulator.backup_storage.errors import ConnectFailed
 from simulator.backup_storage.lifecycle import StateEvent
-from simulator.query import BACKUP_STORAGE
-from simulator.rest.messages import AsyncMessage, Call, DeleteMessage, Handlers, Reply
+from simulator.backup_storage.records import HOSTS, SIMULATOR_TYPE, NewStorage
+from simulator.database.models import BackupStorage, BackupStorageZoneRef
+from simulator.query import BACKUP_STORAGE, Inventory
+from simulator.rest.errors import ApiError, ErrorCode, invalid_argument
+from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply, SyncMessage
 from simulator.rest.parameters import Rule
+from simulator.rest.validation import NothingToDo
 
 PACKAGE = "org.zstack.header.storage.backup"
 PATH = "/backup-storage"
 ONE = "/backup-storage/{uuid}"
 ACTIONS = "/backup-storage/{uuid}/actions"
+PORTS = (1, 65535)
 handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="BackupStorageVO")]
 
@@ -33,21 +42,36 @@ async def query_backup_storage(services: Services, message: APIQueryBackupStorag
     return await answer(services, message)
 
 
-class APIDeleteBackupStorageMsg(DeleteMessage, method="DELETE", path=ONE, package=PACKAGE):
+class APIDeleteBackupStorageMsg(
+    DeleteMessage,
+    method="DELETE",
+    path=ONE,
+    package=PACKAGE,
+    source="domain 2.2, 4",
+    deviation="nothing here vetoes a deletion, so Permissive and Enforcing do the same",
+):
     """Delete a backup storage; one that is not there is deleted already (domain 4)."""
 
     uuid: str
 
 
+@handlers.checks
+async def check_delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> None:
+    """What is gone already needs no deletion, whatever the mode."""
+    if await services.missing("BackupStorageVO", (message.uuid,)):
+        raise NothingToDo
+
+
 @handlers.handles
 async def delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> Reply:
     """Nothing."""
-    message.check_delete_mode()
     await services.lifecycle.delete(message.uuid)
     return Reply()
 
 
-class APIChangeBackupStorageStateMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+class APIChangeBackupStorageStateMsg(
+    AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 1.5, 2.2"
+):
     """Enable or disable a backup storage."""
 
     uuid: Existing
@@ -76,7 +100,15 @@ async def update_backup_storage(services: Services, message: APIUpdateBackupStor
     return await services.inventory(BACKUP_STORAGE, message.uuid)
 
 
-class APIReconnectBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+class APIReconnectBackupStorageMsg(
+    AsyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    reply=("inventory",),
+    source="domain 2.2, 3.3, 3.4",
+    deviation="an SSH probe of the url stands for the storage's agent",
+):
     """Connect a backup storage anew."""
 
     uuid: Existing
@@ -87,6 +119,84 @@ async def reconnect_backup_storage(services: Services, message: APIReconnectBack
     """The reconnected backup storage."""
     await services.lifecycle.reconnect(message.uuid)
     return await services.inventory(BACKUP_STORAGE, message.uuid)
+
+
+class APIGetBackupStorageCapacityMsg(
+    SyncMessage,
+    method="GET",
+    path="/backup-storage/capacities",
+    package=PACKAGE,
+    reply=("totalCapacity", "availableCapacity"),
+    says_success=True,
+    source="domain 5",
+):
+    """Add up the last known capacities of some backup storages, whatever their state and status."""
+
+    zoneUuids: Annotated[list[str] | None, Rule(resource="ZoneVO")] = None
+    backupStorageUuids: Annotated[list[str] | None, Rule(resource="BackupStorageVO")] = None
+    all: bool = False
+
+
+@handlers.handles
+async def get_backup_storage_capacity(services: Services, message: APIGetBackupStorageCapacityMsg, call: Call) -> Reply:
+    """Their sums; by zone, a storage that is attached to two of the zones counts twice, as in ZStack."""
+    sums = select(func.sum(BackupStorage.totalCapacity), func.sum(BackupStorage.availableCapacity))
+    if message.backupStorageUuids:
+        sums = sums.where(BackupStorage.uuid.in_(message.backupStorageUuids))
+    elif message.zoneUuids and not message.all:
+        attached = BackupStorageZoneRef.backupStorageUuid == BackupStorage.uuid
+        sums = sums.join(BackupStorageZoneRef, attached).where(BackupStorageZoneRef.zoneUuid.in_(message.zoneUuids))
+    elif not message.all:
+        raise invalid_argument(
+            "zoneUuids, backupStorageUuids must have at least one be none-empty list, or all is set to true"
+        )
+    [(total, available)] = await services.database.read(sums)
+    return Reply({"totalCapacity": int(total or 0), "availableCapacity": int(available or 0)})
+
+
+class APIGetBackupStorageTypesMsg(
+    SyncMessage,
+    method="GET",
+    path="/backup-storage/types",
+    package=PACKAGE,
+    reply=("types=backupStorageTypes",),
+    deviation="lists the types that are emulated",
+):
+    """Ask which types of backup storages there are."""
+
+
+@handlers.handles
+async def get_backup_storage_types(services: Services, message: APIGetBackupStorageTypesMsg, call: Call) -> Reply:
+    """Their names."""
+    types = [*HOSTS, SIMULATOR_TYPE]
+    return Reply({"types": types}, {f"types[{index}]": "java.lang.String" for index in reversed(range(len(types)))})
+
+
+class AddMessage(CreateMessage):
+    """What every message that adds a backup storage shares."""
+
+    url: Annotated[str, Rule(max_length=2048, empty_string=False)]
+    name: Annotated[str, Rule(max_length=255)]
+    description: Annotated[str | None, Rule(max_length=2048)] = None
+    type: str | None = None
+    importImages: bool = False
+
+
+async def add_and_connect(services: Services, new: NewStorage, inventory: Inventory, call: Call) -> Reply:
+    """The new storage, Connected; or SYS.1002 with the reason, and no row stays (domain 3.2)."""
+    try:
+        await services.lifecycle.add(new, job=call.uuid)
+    except ConnectFailed as failure:
+        cause = connect_error(failure)
+        raise ApiError(ErrorCode("SYS.1002", cause.details, cause=cause)) from failure
+    return await added(services, new.uuid, inventory, call)
+
+
+async def added(services: Services, uuid: str, inventory: Inventory, call: Call) -> Reply:
+    """A new storage's inventory; with the job's result, its row loses the mark of being added still."""
+    reply = await services.inventory(inventory, uuid)
+    whole = update(BackupStorage).where(BackupStorage.addedByJob == call.uuid).values(addedByJob=None)
+    return Reply(reply.body, reply.schema, commit=(whole,))
 
 
 def given(**values: object) -> dict[str, object]:

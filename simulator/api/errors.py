@@ -9,6 +9,7 @@ from simulator.backup_storage.errors import (
     NoSuchStorage,
     OperationFailed,
 )
+from simulator.backup_storage.images import DownloadFailed
 from simulator.database.configuration import InvalidOption
 from simulator.query import QueryError
 from simulator.rest.errors import ApiError, ErrorCode
@@ -25,9 +26,11 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
 def translate(error: Exception) -> ApiError | None:
     """What clients are told of `error`; None if nobody planned for it."""
     if isinstance(error, QueryError):
-        return ApiError(ErrorCode(error.code, error.details))
+        return ApiError(ErrorCode(error.code, error.details, looked_up=error.code != "SYS.1000"))
     if isinstance(error, ConnectFailed):
         return ApiError(connect_error(error))
+    if isinstance(error, DownloadFailed):
+        return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
     for kind, code in CODES:
         if isinstance(error, kind):
             return ApiError(ErrorCode(code, str(error)))

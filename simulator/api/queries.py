@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from simulator.api.legacy_queries import legacy_query
 from simulator.api.services import Services
 from simulator.query import Inventory, Query, QueryParameterError
 from simulator.query.conditions import by_uuid, parse
@@ -18,6 +19,7 @@ class QueryMessage(SyncMessage):
     """A question about one inventory; by uuid, everything in the query string is passed over."""
 
     always_with_schema = True
+    repeatable = True
     inventory: ClassVar[Inventory]
 
     query: Query
@@ -32,6 +34,11 @@ class QueryMessage(SyncMessage):
         except QueryParameterError as error:
             raise PlainError(400, str(error)) from None
 
+    @classmethod
+    def bind_fields(cls, fields: Mapping[str, object]) -> Values:
+        """The query that a message of the legacy API asks. Raises PlainError for a field of the wrong type."""
+        return {"query": legacy_query(fields)}
+
 
 async def answer(services: Services, message: QueryMessage) -> Reply:
     """The rows asked for, their number, or both."""
@@ -41,4 +48,9 @@ async def answer(services: Services, message: QueryMessage) -> Reply:
         body["inventories"] = found.rows
     if found.total is not None:
         body["total"] = found.total
-    return Reply(body, list_schema("inventories", found.java_classes))
+    if not found.nested:
+        return Reply(body, list_schema("inventories", found.java_classes))
+    schema: dict[str, str] = {}
+    for index in reversed(range(len(found.rows or ()))):
+        schema |= found.schema_of(f"inventories[{index}]", index)
+    return Reply(body, schema)

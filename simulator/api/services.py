@@ -8,24 +8,43 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from simulator import uuids
+from simulator.api.this_node import ThisNode
+from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
+from simulator.backup_storage.tags import Tags
 from simulator.backup_storage.web_hooks import WebHooks
 from simulator.backup_storage.zones import Zones
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.configuration import GlobalConfiguration
-from simulator.database.models import BackupStorage, ImageStoreBackupStorage, WebHook, Zone
+from simulator.database.models import (
+    BackupStorage,
+    Image,
+    ImageStoreBackupStorage,
+    Session,
+    SftpBackupStorage,
+    SystemTag,
+    UserTag,
+    WebHook,
+    Zone,
+)
 from simulator.query import Inventory, QueryEngine
 from simulator.rest.authentication import Sessions
 from simulator.rest.messages import Reply
 
 RESOURCES = {
-    "BackupStorageVO": BackupStorage.uuid,
-    "ImageStoreBackupStorageVO": ImageStoreBackupStorage.uuid,
-    "WebhookVO": WebHook.uuid,
-    "ZoneVO": Zone.uuid,
+    "BackupStorageVO": (BackupStorage.uuid,),
+    "ImageStoreBackupStorageVO": (ImageStoreBackupStorage.uuid,),
+    "SftpBackupStorageVO": (SftpBackupStorage.uuid,),
+    "ImageVO": (Image.uuid,),
+    "SessionVO": (Session.uuid,),
+    "SystemTagVO": (SystemTag.uuid,),
+    "TagPatternVO": (UserTag.tagPatternUuid,),
+    "WebhookVO": (WebHook.uuid,),
+    "ZoneVO": (Zone.uuid,),
+    "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid),
 }
-"""The column that tells whether a resource of a type exists."""
+"""The columns that tell whether a resource of a type exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +57,25 @@ class Services:
     sessions: Sessions
     lifecycle: Lifecycle
     zones: Zones
+    images: Images
+    tags: Tags
     configuration: GlobalConfiguration
+    node: ThisNode
     web_hooks: WebHooks
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""
-        column = RESOURCES[resource]
-        found = {row[0] for row in await self.database.read(select(column).where(column.in_(uuids)))}
+        found: set[str] = set()
+        for column in RESOURCES[resource]:
+            found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}
         return [one for one in uuids if one not in found]
 
     async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:
         """The reply `{"inventory": {…}}`; `{}` if the resource is gone meanwhile."""
         found = await self.queries.find(inventory, resource_uuid)
-        if found is None:
+        if not found.rows:
             return Reply()
-        row, java_class = found
-        return Reply({"inventory": row}, {"inventory": java_class})
+        return Reply({"inventory": found.rows[0]}, found.schema_of("inventory"))
 
 
 def new_uuid(wanted: str | None) -> str:

@@ -1,14 +1,21 @@
-"""Logging in and out (wire-protocol 2.4, 2.6)."""
+"""Logging in and out, and how long a session lasts (wire-protocol 2.4-2.6)."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 from simulator.api.services import Services
 from simulator.rest.authentication import LoggedIn
 from simulator.rest.encoding import write_date
-from simulator.rest.messages import Call, Handlers, Reply, SyncMessage
+from simulator.rest.errors import invalid_argument, operation_failed
+from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
+from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.identity"
+LOGIN_PACKAGE = f"{PACKAGE}.login"
 INVENTORY_CLASS = f"{PACKAGE}.SessionInventory"
+ACCOUNT_LOGIN = "account"
+LONGEST_RENEWAL = 31_536_000
 handlers = Handlers[Services]()
 
 
@@ -33,8 +40,102 @@ class APILogInByAccountMsg(
 @handlers.handles
 async def log_in_by_account(services: Services, message: APILogInByAccountMsg, call: Call) -> Reply:
     """The new session."""
-    session = await services.sessions.log_in_by_account(message.accountName, message.password)
-    return Reply({"inventory": _inventory(services, session)}, {"inventory": INVENTORY_CLASS})
+    return _reply(services, await services.sessions.log_in_by_account(message.accountName, message.password))
+
+
+class APILogInByUserMsg(
+    SyncMessage,
+    method="PUT",
+    path="/accounts/users/login",
+    package=PACKAGE,
+    authenticated=False,
+    reply=("inventory",),
+):
+    """Log in as a user of an account, which its uuid or its name tells."""
+
+    accountUuid: str | None = None
+    accountName: str | None = None
+    userName: str
+    password: str
+    clientInfo: dict[str, str] | None = None
+
+
+@handlers.checks
+async def check_log_in_by_user(services: Services, message: APILogInByUserMsg, call: Call) -> None:
+    """An account must be given, either way."""
+    if message.accountName is None and message.accountUuid is None:
+        raise invalid_argument("accountName and accountUuid cannot both be null, you must specify at least one")
+
+
+@handlers.handles
+async def log_in_by_user(services: Services, message: APILogInByUserMsg, call: Call) -> Reply:
+    """The new session."""
+    session = await services.sessions.log_in_by_user(
+        message.userName, message.password, account_uuid=message.accountUuid, account_name=message.accountName
+    )
+    return _reply(services, session)
+
+
+class APILogInMsg(
+    SyncMessage, method="PUT", path="/login", package=LOGIN_PACKAGE, authenticated=False, reply=("inventory",)
+):
+    """Log in, in one of several ways, of which there is one."""
+
+    username: str
+    password: str
+    loginType: str
+    captchaUuid: str | None = None
+    verifyCode: str | None = None
+    clientInfo: dict[str, str] | None = None
+    properties: dict[str, str] | None = None
+
+
+@handlers.handles
+async def log_in(services: Services, message: APILogInMsg, call: Call) -> Reply:
+    """The new session."""
+    _require_known(message.loginType)
+    return _reply(services, await services.sessions.log_in_by_account(message.username, message.password))
+
+
+class APIGetLoginProceduresMsg(
+    SyncMessage,
+    method="GET",
+    path="/login/procedures",
+    package=LOGIN_PACKAGE,
+    authenticated=False,
+    reply=("procedures",),
+):
+    """Ask what more than a password a login takes."""
+
+    username: str
+    loginType: str
+
+
+@handlers.handles
+async def get_login_procedures(services: Services, message: APIGetLoginProceduresMsg, call: Call) -> Reply:
+    """Nothing more."""
+    _require_known(message.loginType)
+    return Reply({"procedures": []})
+
+
+class APIRenewSessionMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/accounts/sessions/{sessionUuid}/renew",
+    package=PACKAGE,
+    for_everyone=True,
+    reply=("inventory",),
+):
+    """Let a session last longer, until its next call."""
+
+    sessionUuid: Annotated[str, Rule(resource="SessionVO")]
+    duration: Annotated[int | None, Rule(long=True, number_range=(60, LONGEST_RENEWAL))] = None
+
+
+@handlers.handles
+async def renew_session(services: Services, message: APIRenewSessionMsg, call: Call) -> Reply:
+    """The session with its new end."""
+    return _reply(services, await services.sessions.renew(message.sessionUuid, message.duration))
 
 
 class APILogOutMsg(
@@ -75,12 +176,32 @@ async def validate_session(services: Services, message: APIValidateSessionMsg, c
     return Reply({"valid": services.sessions.is_valid(message.sessionUuid)})
 
 
-def _inventory(services: Services, session: LoggedIn) -> dict[str, object]:
-    return {
+class APIGetSupportedIdentityModelsMsg(
+    SyncMessage, method="GET", path="/identity-models", package=PACKAGE, authenticated=False, reply=("configs",)
+):
+    """Ask how accounts are told apart."""
+
+
+@handlers.handles
+async def get_supported_identity_models(
+    services: Services, message: APIGetSupportedIdentityModelsMsg, call: Call
+) -> Reply:
+    """By their names and passwords here."""
+    return Reply({"configs": [ACCOUNT_LOGIN]})
+
+
+def _require_known(login_type: str) -> None:
+    if login_type != ACCOUNT_LOGIN:
+        raise operation_failed(f"unsupported login type {login_type}")
+
+
+def _reply(services: Services, session: LoggedIn) -> Reply:
+    inventory = {
         "uuid": session.uuid,
-        "accountUuid": session.account_uuid,
-        "userUuid": session.user_uuid,
+        "accountUuid": session.identity.account_uuid,
+        "userUuid": session.identity.user_uuid,
         "expiredDate": write_date(services.clock.local(session.expired_date)),
         "createDate": write_date(services.clock.local(session.create_date)),
         "noSessionEvaluation": False,
     }
+    return Reply({"inventory": inventory}, {"inventory": INVENTORY_CLASS})

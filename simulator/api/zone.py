@@ -1,20 +1,25 @@
-"""Zones, and attaching backup storages to them (domain 2.2, 2.4)."""
+"""Zones, and attaching backup storages to them (domain 2.4)."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from simulator.api.backup_storage import given
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
+from simulator.backup_storage.lifecycle import STATE_AFTER, StateEvent
 from simulator.query import BACKUP_STORAGE, ZONE
-from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply
+from simulator.rest.errors import internal_error
+from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply, SyncMessage
 from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.zone"
 BACKUP_STORAGE_PACKAGE = "org.zstack.header.storage.backup"
+ACTIONS = "/zones/{uuid}/actions"
 ATTACHMENT = "/zones/{zoneUuid}/backup-storage/{backupStorageUuid}"
 NAME_REGEX = r"(?! )[\u4e00-\u9fa5a-zA-Z0-9\-_.():+\" ]*(?<! )"
 handlers = Handlers[Services]()
+Existing = Annotated[str, Rule(resource="ZoneVO")]
 
 
 class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACKAGE, reply=("inventory",)):
@@ -52,7 +57,66 @@ async def query_zone(services: Services, message: APIQueryZoneMsg, call: Call) -
     return await answer(services, message)
 
 
-class APIDeleteZoneMsg(DeleteMessage, method="DELETE", path="/zones/{uuid}", package=PACKAGE):
+class APIGetZoneMsg(
+    SyncMessage,
+    method="GET",
+    path="/zones/{uuid}/info",
+    package=PACKAGE,
+    reply=("inventories",),
+):
+    """Get a zone, which had better be there."""
+
+    uuid: str
+
+
+@handlers.handles
+async def get_zone(services: Services, message: APIGetZoneMsg, call: Call) -> Reply:
+    """The zone, in a list; ZStack stumbles over one that does not exist."""
+    found = await services.inventory(ZONE, message.uuid)
+    if not found.body:
+        raise internal_error("java.lang.NullPointerException")
+    return Reply({"inventories": [found.body["inventory"]]}, {"inventories[0]": found.schema["inventory"]})
+
+
+class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+    """Give a zone another name or description, or make it the default."""
+
+    name: Annotated[str | None, Rule(max_length=255, valid_regex=NAME_REGEX)] = None
+    description: Annotated[str | None, Rule(max_length=2048)] = None
+    uuid: Existing
+    isDefault: bool | None = None
+
+
+@handlers.handles
+async def update_zone(services: Services, message: APIUpdateZoneMsg, call: Call) -> Reply:
+    """The updated zone."""
+    values = given(name=message.name, description=message.description, isDefault=message.isDefault)
+    await services.zones.change(message.uuid, values)
+    return await services.inventory(ZONE, message.uuid)
+
+
+class APIChangeZoneStateMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+    """Enable or disable a zone."""
+
+    uuid: Existing
+    stateEvent: Annotated[str, Rule(valid_values=tuple(StateEvent))]
+
+
+@handlers.handles
+async def change_zone_state(services: Services, message: APIChangeZoneStateMsg, call: Call) -> Reply:
+    """The zone in its new state."""
+    await services.zones.change(message.uuid, {"state": STATE_AFTER[StateEvent(message.stateEvent)]})
+    return await services.inventory(ZONE, message.uuid)
+
+
+class APIDeleteZoneMsg(
+    DeleteMessage,
+    method="DELETE",
+    path="/zones/{uuid}",
+    package=PACKAGE,
+    source="domain 2.4, 4",
+    deviation="nothing here vetoes a deletion, so Permissive and Enforcing do the same",
+):
     """Delete a zone; its backup storages stay."""
 
     uuid: Annotated[str, Rule(resource="ZoneVO", missing_is_done=True)]
@@ -61,17 +125,21 @@ class APIDeleteZoneMsg(DeleteMessage, method="DELETE", path="/zones/{uuid}", pac
 @handlers.handles
 async def delete_zone(services: Services, message: APIDeleteZoneMsg, call: Call) -> Reply:
     """Nothing."""
-    message.check_delete_mode()
     await services.zones.delete(message.uuid)
     return Reply()
 
 
 class APIAttachBackupStorageToZoneMsg(
-    AsyncMessage, method="POST", path=ATTACHMENT, package=BACKUP_STORAGE_PACKAGE, reply=("inventory",)
+    AsyncMessage,
+    method="POST",
+    path=ATTACHMENT,
+    package=BACKUP_STORAGE_PACKAGE,
+    reply=("inventory",),
+    source="domain 2.2, 4",
 ):
     """Attach a backup storage to a zone."""
 
-    zoneUuid: Annotated[str, Rule(resource="ZoneVO")]
+    zoneUuid: Existing
     backupStorageUuid: Annotated[str, Rule(resource="BackupStorageVO")]
 
 
@@ -83,7 +151,12 @@ async def attach_backup_storage(services: Services, message: APIAttachBackupStor
 
 
 class APIDetachBackupStorageFromZoneMsg(
-    AsyncMessage, method="DELETE", path=ATTACHMENT, package=BACKUP_STORAGE_PACKAGE, reply=("inventory",)
+    AsyncMessage,
+    method="DELETE",
+    path=ATTACHMENT,
+    package=BACKUP_STORAGE_PACKAGE,
+    reply=("inventory",),
+    source="domain 2.2, 4",
 ):
     """Detach a backup storage from a zone."""
 

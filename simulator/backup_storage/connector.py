@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
-from simulator.backup_storage.records import Records, Status, Storage
+from simulator.backup_storage.records import SFTP_TYPE, Records, Status, Storage
 from simulator.backup_storage.status import StatusBook
 from simulator.probe import Capacity, Layout, Prober
 
@@ -37,7 +37,7 @@ class Connector:
         """
         async with self._turn(uuid):
             storage = await self._load(uuid)
-            await self._status.connected(storage, await self._probe(storage, Layout.CREATE))
+            await self._status.connected(storage, await self._probe(storage, _layout(storage, new=True)))
 
     async def reconnect(self, uuid: str) -> None:
         """Any later connect: Connecting, then Connected or Disconnected. Raises ConnectFailed, NoSuchStorage."""
@@ -49,18 +49,26 @@ class Connector:
             await self._status.connecting(storage)
             try:
                 # Its folders may still have to be made if it has never been connected.
-                layout = Layout.REQUIRE if storage.total else Layout.CREATE
-                capacity = await self._probe(storage, layout)
+                capacity = await self._probe(storage, _layout(storage, new=not storage.total))
             except ConnectFailed as failure:
                 await self._status.disconnected(storage, failure, was_connected=asked_when_connected)
                 raise
             await self._status.connected(storage, capacity)
 
+    async def connect_past_the_queue(self, uuid: str) -> None:
+        """A connect that waits for no other one, and whose failure leaves the status alone (domain 3.4).
+
+        Raises ConnectFailed, NoSuchStorage.
+        """
+        storage = await self._load(uuid)
+        if storage.tracked:
+            await self._status.connected(storage, await self._probe(storage, _layout(storage, new=False)))
+
     async def _probe(self, storage: Storage, layout: Layout) -> Capacity:
         found = await self._prober.probe(storage.target, layout=layout, fresh=True)
         if isinstance(found, Capacity):
             return found
-        raise ConnectFailed(storage.hostname, storage.port, found)
+        raise ConnectFailed(storage.where, found)
 
     async def _load(self, uuid: str) -> Storage:
         storage = await self._records.load(uuid)
@@ -79,3 +87,10 @@ class Connector:
             turn.wanted -= 1
             if not turn.wanted:
                 self._turns.pop(uuid, None)
+
+
+def _layout(storage: Storage, *, new: bool) -> Layout:
+    """What a connect asks of the storage's folders; an Sftp storage makes its url at each (domain 7.1)."""
+    if storage.type == SFTP_TYPE:
+        return Layout.FOLDER
+    return Layout.CREATE if new else Layout.REQUIRE

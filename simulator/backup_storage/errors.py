@@ -27,7 +27,6 @@ class NoSuchStorage(BackupStorageError):
 class ConnectFailed(BackupStorageError):
     """The host did not answer a probe as a connected backup storage must; `failure` tells why."""
 
-    def __init__(self, hostname: str, port: int, failure: ProbeFailure) -> None:
-        where = f"image store[hostname:{hostname}, sshPort:{port}]"
+    def __init__(self, where: str, failure: ProbeFailure) -> None:
         super().__init__(f"unable to connect to {where}, because {failure.reason}: {failure.message}")
         self.failure = failure

@@ -11,13 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
-from simulator.backup_storage.records import NewStorage, Records, State
+from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State
 from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tracker import Tracker
 from simulator.correlation import correlated
 from simulator.database import Database
-from simulator.database.models import BackupStorage, ImageStoreBackupStorage
+from simulator.database.models import BackupStorage
 from simulator.probe import Prober
 from simulator.uuids import new_uuid
 
@@ -33,7 +33,7 @@ STATE_AFTER = {StateEvent.ENABLE: State.ENABLED, StateEvent.DISABLE: State.DISAB
 
 
 class Lifecycle:
-    """The operations on ImageStore backup storages; each raises a BackupStorageError."""
+    """The operations on backup storages; each raises a BackupStorageError."""
 
     def __init__(
         self,
@@ -69,20 +69,27 @@ class Lifecycle:
         except BackupStorageError:
             return  # its status and the event tell; the tracker goes on trying
 
+    async def check_new(self, kind: str, hostname: str, url: str) -> None:
+        """Raises a BackupStorageError unless a storage of that type, hostname and url could be added (domain 3.1)."""
+        check_hostname(hostname)
+        await self._refuse_duplicate(kind, hostname)
+        check_url(url, sftp=kind == SFTP_TYPE)
+        await self._refuse_other_type(kind, hostname)
+
     async def add(self, new: NewStorage, *, job: str | None = None) -> None:
         """Add a storage and connect it. If that fails the row is gone again, and the error tells why (domain 3.2).
 
         `job` marks the row until that job's result has been stored, see `Reply.commit`.
         """
-        check_hostname(new.hostname)
-        await self._refuse_duplicate(new.hostname)
-        check_url(new.url)
+        await self.check_new(new.type, new.hostname, new.url)
         try:
             async with self._database.transaction() as connection:
+                # Looked at once more where no other add can come between: no constraint of the database's does.
+                await self._refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
         except IntegrityError:
-            await self._refuse_duplicate(new.hostname)
-            raise OperationFailed(f"there is a resource[uuid:{new.uuid}] already") from None
+            await self._refuse_duplicate(new.type, new.hostname)
+            raise _uuid_taken(new.uuid) from None
         try:
             await self._connector.connect_new(new.uuid)
         except BaseException:
@@ -90,12 +97,39 @@ class Lifecycle:
             raise
         self._tracker.track(new.uuid)
 
-    async def _refuse_duplicate(self, hostname: str) -> None:
-        same = select(ImageStoreBackupStorage.uuid).where(ImageStoreBackupStorage.hostname == hostname)
-        if await self._database.read(same):
-            raise OperationFailed(
-                f"duplicate backup storage. There has been an image store backup storage[hostname:{hostname}]"
-            )
+    async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
+        """Add a storage without a host, connected for good, its capacity as given."""
+        if new.total < 0 or new.available < 0:
+            # ZStack's columns are unsigned, and its database says so.
+            name = "totalCapacity" if new.total < 0 else "availableCapacity"
+            raise BackupStorageError(f"Data truncation: Out of range value for column '{name}' at row 1")
+        try:
+            async with self._database.transaction() as connection:
+                await self._records.insert_simulator(connection, new, job)
+        except IntegrityError:
+            raise _uuid_taken(new.uuid) from None
+
+    async def _refuse_duplicate(self, kind: str, hostname: str) -> None:
+        if await self._has_host(kind, hostname):
+            there_is = f"a sftp backup storage[hostname:{hostname}] existing"
+            if kind != SFTP_TYPE:
+                there_is = f"an image store backup storage[hostname:{hostname}]"
+            raise OperationFailed(f"duplicate backup storage. There has been {there_is}")
+
+    async def _refuse_other_type(self, kind: str, hostname: str) -> None:
+        """A host holds one storage, whatever its type (domain 3.1)."""
+        for other in HOSTS:
+            if other != kind and await self._has_host(other, hostname):
+                article = "a" if other == SFTP_TYPE else "an"
+                raise OperationFailed(
+                    "More than one BackupStorage on the same host identified by hostname."
+                    f" There has been {article} {other} [hostname:{hostname}] existing."
+                    f" The BackupStorage type to be added is {kind}. "
+                )
+
+    async def _has_host(self, kind: str, hostname: str) -> bool:
+        model = HOSTS[kind]
+        return bool(await self._database.read(select(model.uuid).where(model.hostname == hostname)))
 
     async def _remove(self, new: NewStorage) -> None:
         async with self._database.transaction() as connection:
@@ -105,6 +139,11 @@ class Lifecycle:
     async def reconnect(self, uuid: str) -> None:
         """Connect a storage anew."""
         await self._tracker.reconnect(uuid)
+
+    async def reconnect_past_the_queue(self, uuid: str) -> None:
+        """Connect a storage at once; a failure leaves its status alone. This is how ReconnectSftp does it."""
+        await self._connector.connect_past_the_queue(uuid)
+        self._tracker.connected(uuid)
 
     async def update(self, uuid: str, common: Mapping[str, object], host: Mapping[str, object]) -> None:
         """Write new values, and do no more: neither status nor connection follows them at once (domain 3.4)."""
@@ -116,7 +155,7 @@ class Lifecycle:
         try:
             async with self._database.transaction() as connection:
                 if host:
-                    await self._records.change_host(connection, uuid, **host)
+                    await self._records.change_host(connection, storage, **host)
                 if not await self._records.change(connection, uuid, **common):
                     raise NoSuchStorage(uuid)
         except IntegrityError:
@@ -140,3 +179,7 @@ class Lifecycle:
             await self._records.delete(connection, uuid)
         if storage is not None:
             await self._prober.forget(storage.hostname)
+
+
+def _uuid_taken(uuid: str) -> OperationFailed:
+    return OperationFailed(f"there is a resource[uuid:{uuid}] already")

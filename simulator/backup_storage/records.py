@@ -1,21 +1,37 @@
-"""The rows of ImageStore backup storages: read as Storage, written one change at a time."""
+"""The rows of backup storages, whatever their type: read as Storage, written one change at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from simulator.backup_storage.tags import delete_tags
 from simulator.clock import Clock
 from simulator.database import Database, Vault
-from simulator.database.models import BackupStorage, ImageStoreBackupStorage
+from simulator.database.models import (
+    BackupStorage,
+    Image,
+    ImageBackupStorageRef,
+    ImageStoreBackupStorage,
+    SftpBackupStorage,
+)
 from simulator.probe import Target
 
 IMAGE_STORE_TYPE: Final = "ImageStoreBackupStorage"
+SFTP_TYPE: Final = "SftpBackupStorage"
+SIMULATOR_TYPE: Final = "SimulatorBackupStorage"
+HostModel = type[ImageStoreBackupStorage | SftpBackupStorage]
+HOSTS: Mapping[str, HostModel] = MappingProxyType(
+    {IMAGE_STORE_TYPE: ImageStoreBackupStorage, SFTP_TYPE: SftpBackupStorage}
+)
+"""The table with the host of each type that has one; a simulator storage has none."""
 
 
 class State(StrEnum):
@@ -35,11 +51,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """An ImageStore backup storage as the life cycle sees it; capacities in bytes."""
+    """A backup storage as the life cycle sees it; capacities in bytes. Without a host, `hostname` is empty."""
 
     uuid: str
     name: str
     url: str
+    type: str
     status: Status
     tracked: bool
     total: int
@@ -54,10 +71,16 @@ class Storage:
         """What a probe of it has to reach."""
         return Target(self.hostname, self.port, self.username, self.url, self.password)
 
+    @property
+    def where(self) -> str:
+        """The storage as messages speak of it."""
+        kind = "sftp backup storage" if self.type == SFTP_TYPE else "image store"
+        return f"{kind}[hostname:{self.hostname}, sshPort:{self.port}]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewStorage:
-    """What is known of a storage before it is connected."""
+    """What is known of a storage with a host before it is connected."""
 
     uuid: str
     name: str
@@ -67,21 +90,38 @@ class NewStorage:
     password: str = field(repr=False)
     port: int = 22
     description: str | None = None
+    type: str = IMAGE_STORE_TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSimulator:
+    """A storage without a host, which is all that it will ever be."""
+
+    uuid: str
+    name: str
+    url: str
+    total: int
+    available: int
+    description: str | None = None
+
+
+def _of_host(column: str) -> ColumnElement[Any]:
+    return func.coalesce(*(getattr(model, column) for model in HOSTS.values()))
 
 
 STORAGES = select(
     BackupStorage.uuid,
     BackupStorage.name,
     BackupStorage.url,
+    BackupStorage.type,
     BackupStorage.status,
     BackupStorage.tracked,
     BackupStorage.totalCapacity,
     BackupStorage.availableCapacity,
-    ImageStoreBackupStorage.hostname,
-    ImageStoreBackupStorage.sshPort,
-    ImageStoreBackupStorage.username,
-    ImageStoreBackupStorage.password,
-).join(ImageStoreBackupStorage, ImageStoreBackupStorage.uuid == BackupStorage.uuid)
+    *(_of_host(column) for column in ("hostname", "sshPort", "username", "password")),
+)
+for _model in HOSTS.values():
+    STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
 
 
 class Records:
@@ -94,43 +134,40 @@ class Records:
         self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
 
     async def load(self, uuid: str) -> Storage | None:
-        """One ImageStore storage, or None."""
+        """One storage, or None."""
         found = await self._load(BackupStorage.uuid == uuid)
         return found[0] if found else None
 
     async def tracked(self) -> list[Storage]:
-        """Every ImageStore storage but those that stand as written."""
+        """Every storage but those that stand as written."""
         return await self._load(BackupStorage.tracked.is_(True))
 
     async def _load(self, condition: ColumnElement[bool]) -> list[Storage]:
         rows = await self._database.read(STORAGES.where(condition).order_by(BackupStorage.uuid))
-        return [
-            Storage(uuid, name, url, Status(status), tracked, total, available, host, port, user, self._decrypt(token))
-            for uuid, name, url, status, tracked, total, available, host, port, user, token in rows
-        ]
+        return [self._storage(*row) for row in rows]
+
+    def _storage(
+        self,
+        uuid: str,
+        name: str,
+        url: str,
+        kind: str,
+        status: str,
+        tracked: bool,
+        total: int,
+        available: int,
+        *host: Any,
+    ) -> Storage:
+        hostname, port, username, token = host
+        password = self._decrypt(token) if token else ""
+        at = (hostname or "", port or 0, username or "", password)
+        return Storage(uuid, name, url, kind, Status(status), tracked, total, available, *at)
 
     async def insert(self, connection: AsyncConnection, new: NewStorage, job: str | None) -> None:
         """Write a new storage: Enabled, Connecting, of no capacity yet. `job` marks it as not yet wholly there."""
-        now = self._clock.local()
+        await self._insert(connection, new, type=new.type, status=Status.CONNECTING, tracked=True, addedByJob=job)
         await connection.execute(
-            insert(BackupStorage).values(
-                uuid=new.uuid,
-                name=new.name,
-                url=new.url,
-                description=new.description,
-                totalCapacity=0,
-                availableCapacity=0,
-                type=IMAGE_STORE_TYPE,
-                state=State.ENABLED,
-                status=Status.CONNECTING,
-                tracked=True,
-                addedByJob=job,
-                createDate=now,
-                lastOpDate=now,
-            )
-        )
-        await connection.execute(
-            insert(ImageStoreBackupStorage).values(
+            insert(HOSTS[new.type]).values(
                 uuid=new.uuid,
                 hostname=new.hostname,
                 username=new.username,
@@ -139,19 +176,38 @@ class Records:
             )
         )
 
+    async def insert_simulator(self, connection: AsyncConnection, new: NewSimulator, job: str | None) -> None:
+        """Write a new simulator storage: Enabled, Connected, never probed."""
+        capacity = {"totalCapacity": new.total, "availableCapacity": new.available}
+        state = {"status": Status.CONNECTED, "tracked": False, "addedByJob": job}
+        await self._insert(connection, new, type=SIMULATOR_TYPE, **state, **capacity)
+
+    async def _insert(self, connection: AsyncConnection, new: NewStorage | NewSimulator, **values: object) -> None:
+        now = self._clock.local()
+        columns = {"uuid": new.uuid, "name": new.name, "url": new.url, "description": new.description}
+        row = {"totalCapacity": 0, "availableCapacity": 0, "state": State.ENABLED} | columns | values
+        await connection.execute(insert(BackupStorage).values(**row, createDate=now, lastOpDate=now))
+
     async def change(self, connection: AsyncConnection, uuid: str, **values: object) -> bool:
         """Change columns of the common part; False if the storage is no longer there."""
         change = update(BackupStorage).where(BackupStorage.uuid == uuid)
         result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
         return result.rowcount == 1
 
-    async def change_host(self, connection: AsyncConnection, uuid: str, **values: object) -> None:
-        """Change columns of the ImageStore part; a new password is encrypted."""
+    async def change_host(self, connection: AsyncConnection, storage: Storage, **values: object) -> None:
+        """Change columns of the host's part; a new password is encrypted."""
         if isinstance(password := values.get("password"), str):
             values["password"] = self._vault.encrypt(password)
-        change = update(ImageStoreBackupStorage).where(ImageStoreBackupStorage.uuid == uuid)
-        await connection.execute(change.values(**values))
+        model = HOSTS[storage.type]
+        await connection.execute(update(model).where(model.uuid == storage.uuid).values(**values))
 
     async def delete(self, connection: AsyncConnection, uuid: str) -> None:
-        """Delete a storage with all that hangs on it."""
+        """Delete a storage with all that hangs on it; an image that lies nowhere else goes too (domain 4)."""
+        refs = select(ImageBackupStorageRef.imageUuid)
+        here = refs.where(ImageBackupStorageRef.backupStorageUuid == uuid)
+        elsewhere = refs.where(ImageBackupStorageRef.backupStorageUuid != uuid)
+        only_here = (Image.uuid.in_(here), Image.uuid.not_in(elsewhere))
+        await delete_tags(connection, select(Image.uuid).where(*only_here))
+        await connection.execute(delete(Image).where(*only_here))
+        await delete_tags(connection, [uuid])
         await connection.execute(delete(BackupStorage).where(BackupStorage.uuid == uuid))

@@ -1,4 +1,4 @@
-"""What hostname and url of an ImageStore must look like, with ZStack's texts in ZStack's order (domain 3.1)."""
+"""What hostname and url of a storage must look like, with ZStack's texts in ZStack's order (domain 3.1)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ def check_hostname(hostname: str) -> None:
         raise InvalidRequest(f"hostname[{hostname}] is neither an IPv4 address nor a valid hostname")
 
 
-def check_url(url: str) -> None:
+def check_url(url: str, *, sftp: bool = False) -> None:
     """Raises InvalidRequest unless it is an absolute path outside the kernel's own folders."""
+    if sftp:
+        _check_sftp_url(url)
+        return
     if not url:
         raise InvalidRequest("file path needed")
     if not url.startswith("/"):
@@ -27,3 +30,10 @@ def check_url(url: str) -> None:
         raise InvalidRequest("the url contains an invalid folder[/dev or /proc or /sys]")
     if CONTROL_CHARACTERS.search(url):
         raise InvalidRequest(f"file path contains invalid character: {url!r}")
+
+
+def _check_sftp_url(url: str) -> None:
+    if url.startswith(FORBIDDEN_FOLDERS):
+        raise InvalidRequest(" the url contains an invalid folder[/dev or /proc or /sys]")
+    if not url.startswith("/"):
+        raise InvalidRequest(f"invalid url[{url}], the url must be an absolute path starting with '/'")

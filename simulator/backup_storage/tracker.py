@@ -77,6 +77,10 @@ class Tracker:
         self.track(uuid)
         await self._connector.reconnect(uuid)
 
+    def connected(self, uuid: str) -> None:
+        """A storage was connected without being asked here: its failures in a row are over."""
+        self._failed_connects.pop(uuid, None)
+
     def _configuration_changed(self) -> None:
         if self._configuration.get(options.PING_PARALLELISM) != self._parallelism:
             self._bound_pings()
@@ -141,7 +145,7 @@ class Tracker:
             if tries:
                 await self._status.try_failed(storage, found)
             if tries == 0:
-                return ConnectFailed(storage.hostname, storage.port, found)
+                return ConnectFailed(storage.where, found)
             await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
 
     async def _ping_failed(self, storage: Storage, failure: ConnectFailed) -> None:

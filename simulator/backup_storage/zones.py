@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.errors import OperationFailed
 from simulator.backup_storage.records import State
+from simulator.backup_storage.tags import delete_tags
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import BackupStorageZoneRef, Zone
@@ -40,10 +43,21 @@ class Zones:
                 )
             )
 
+    async def change(self, uuid: str, values: Mapping[str, object]) -> None:
+        """Change columns of a zone, if there is any to change; a new default takes that place from the old one."""
+        if not values:
+            return
+        async with self._database.transaction() as connection:
+            if values.get("isDefault"):
+                await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
+            changed = {**values, "lastOpDate": self._clock.local()}
+            await connection.execute(update(Zone).where(Zone.uuid == uuid).values(**changed))
+
     async def delete(self, uuid: str) -> None:
         """Delete a zone; its backup storages stay, attached to one zone less."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(Zone).where(Zone.uuid == uuid))
+            await delete_tags(connection, [uuid])
 
     async def attach(self, storage_uuid: str, zone_uuid: str) -> None:
         """Attach a storage to one zone more. Raises OperationFailed if it is attached to that one already."""

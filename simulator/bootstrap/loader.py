@@ -8,13 +8,12 @@ file says of its status and capacity; one with `tracked: false` stands as writte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from simulator.backup_storage.records import Status
+from simulator.backup_storage.records import HOSTS, Status
 from simulator.bootstrap.reader import BootstrapError
 from simulator.bootstrap.records import (
     AccessKeyRecord,
@@ -22,7 +21,9 @@ from simulator.bootstrap.records import (
     BackupStorageRecord,
     Bootstrap,
     ImageRecord,
+    UserRecord,
     ZoneRecord,
+    stable_uuid,
     uuid_of,
 )
 from simulator.clock import Clock
@@ -35,19 +36,15 @@ from simulator.database.models import (
     BackupStorageZoneRef,
     Image,
     ImageBackupStorageRef,
-    ImageStoreBackupStorage,
-    SftpBackupStorage,
     SystemTag,
+    User,
     UserTag,
     Zone,
 )
 from simulator.rest.authentication import ADMIN_NAME, ADMIN_UUID, DEFAULT_PASSWORD
 from simulator.uuids import new_uuid
 
-HOSTS: Mapping[str, type[ImageStoreBackupStorage | SftpBackupStorage]] = {
-    "ImageStoreBackupStorage": ImageStoreBackupStorage,
-    "SftpBackupStorage": SftpBackupStorage,
-}
+APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 
 
 class Bootstrapper:
@@ -84,15 +81,31 @@ class Bootstrapper:
             await self._configuration.change(*option)
 
     async def _add_account(self, connection: AsyncConnection, record: AccountRecord) -> None:
-        if await connection.scalar(select(Account.uuid).where(Account.name == record.name)):
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
+        if account is None:
+            account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
+            await connection.execute(
+                insert(Account).values(
+                    uuid=account,
+                    name=record.name,
+                    password=hashlib.sha512(record.password.encode()).hexdigest(),
+                    type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
+                    createDate=self._now,
+                    lastOpDate=self._now,
+                )
+            )
+        for user in record.users:
+            await self._add_user(connection, account, user)
+
+    async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
+        if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
             return
-        uuid_ = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
         await connection.execute(
-            insert(Account).values(
-                uuid=uuid_,
+            insert(User).values(
+                uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
+                accountUuid=account,
                 name=record.name,
                 password=hashlib.sha512(record.password.encode()).hexdigest(),
-                type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
                 createDate=self._now,
                 lastOpDate=self._now,
             )
@@ -102,38 +115,41 @@ class Bootstrapper:
         zone = uuid_of("zone", record)
         if await connection.scalar(select(Zone.uuid).where(Zone.uuid == zone)):
             return
-        values = record.model_dump(exclude={"uuid", "createDate", "lastOpDate", "systemTags", "userTags"})
+        values = record.model_dump(exclude={"uuid", *APART})
         await connection.execute(insert(Zone).values(uuid=zone, **values, **self._dates(record)))
         await self._add_tags(connection, zone, "ZoneVO", record)
 
     async def _add_storage(self, connection: AsyncConnection, record: BackupStorageRecord) -> None:
         storage = uuid_of("backup-storage", record)
-        model = HOSTS[record.type]
-        there = select(model.uuid).where((model.uuid == storage) | (model.hostname == record.hostname))
-        if await connection.scalar(there):
+        if await self._is_there(connection, storage, record.hostname):
             return
+        tracked = record.tracked and record.type in HOSTS
         common = {"uuid", "name", "description", "url", "type", "state", "tracked"}
         measured = {"status": Status.CONNECTING, "totalCapacity": 0, "availableCapacity": 0}
-        if not record.tracked:
+        if not tracked:
             measured = record.model_dump(include=set(measured))
-        values = record.model_dump(include=common - {"uuid"}) | measured
+        values = record.model_dump(include=common - {"uuid"}) | measured | {"tracked": tracked}
         await connection.execute(insert(BackupStorage).values(uuid=storage, **values, **self._dates(record)))
-        await connection.execute(
-            insert(model).values(
-                uuid=storage,
-                hostname=record.hostname,
-                username=record.username,
-                password=self._vault.encrypt(record.password),
-                sshPort=record.sshPort,
-            )
-        )
+        if record.type in HOSTS:
+            host = record.model_dump(include={"hostname", "username", "sshPort"})
+            password = self._vault.encrypt(record.password)
+            await connection.execute(insert(HOSTS[record.type]).values(uuid=storage, password=password, **host))
         for zone in record.attachedZoneUuids:
             ref = insert(BackupStorageZoneRef).values(backupStorageUuid=storage, zoneUuid=zone)
             await connection.execute(ref.values(**self._dates(record)))
         await self._add_tags(connection, storage, "BackupStorageVO", record)
 
+    async def _is_there(self, connection: AsyncConnection, uuid_: str, hostname: str | None) -> bool:
+        questions = [select(BackupStorage.uuid).where(BackupStorage.uuid == uuid_)]
+        questions += [select(model.uuid).where(model.hostname == hostname) for model in HOSTS.values()]
+        return any([await connection.scalar(question) is not None for question in questions])
+
     async def _add_tags(
-        self, connection: AsyncConnection, resource: str, resource_type: str, record: ZoneRecord | BackupStorageRecord
+        self,
+        connection: AsyncConnection,
+        resource: str,
+        resource_type: str,
+        record: ZoneRecord | BackupStorageRecord | ImageRecord,
     ) -> None:
         for model, tags, kind in ((SystemTag, record.systemTags, "System"), (UserTag, record.userTags, "User")):
             for tag in tags:
@@ -163,11 +179,12 @@ class Bootstrapper:
         image = uuid_of("image", record)
         if await connection.scalar(select(Image.uuid).where(Image.uuid == image)):
             return
-        values = record.model_dump(exclude={"uuid", "backupStorageRefs", "createDate", "lastOpDate"})
+        values = record.model_dump(exclude={"uuid", "backupStorageRefs", *APART})
         await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
         for ref in record.backupStorageRefs:
             row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump())
             await connection.execute(row.values(**self._dates(record)))
+        await self._add_tags(connection, image, "ImageVO", record)
 
     async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
         if await connection.scalar(select(AccessKey.uuid).where(AccessKey.AccessKeyID == record.accessKeyId)):

@@ -10,9 +10,9 @@ import yaml
 from pydantic import ValidationError
 
 from simulator.backup_storage.errors import InvalidRequest
-from simulator.backup_storage.records import IMAGE_STORE_TYPE
+from simulator.backup_storage.records import HOSTS, SFTP_TYPE
 from simulator.backup_storage.rules import check_hostname, check_url
-from simulator.bootstrap.records import Bootstrap, uuid_of
+from simulator.bootstrap.records import BackupStorageRecord, Bootstrap, uuid_of
 
 
 class BootstrapError(Exception):
@@ -100,16 +100,14 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
     yield from _repeated("backupStorages", "hostname", [one.hostname for one in bootstrap.backupStorages])
     yield from _repeated("backupStorages", "uuid", [one.uuid for one in bootstrap.backupStorages])
     yield from _repeated("zones", "uuid", [one.uuid for one in bootstrap.zones])
+    yield from _repeated("images", "uuid", [one.uuid for one in bootstrap.images])
     yield from _repeated("accounts", "name", [one.name for one in bootstrap.accounts])
+    for index, account in enumerate(bootstrap.accounts):
+        for place, complaint in _repeated("users", "name", [user.name for user in account.users]):
+            yield ("accounts", index, *place), complaint
     for index, storage in enumerate(bootstrap.backupStorages):
-        try:
-            check_hostname(storage.hostname)
-            check_url(storage.url)
-        except InvalidRequest as error:
-            field = "hostname" if "hostname" in str(error) else "url"
-            yield ("backupStorages", index, field), str(error)
-        if storage.tracked and storage.type != IMAGE_STORE_TYPE:
-            yield ("backupStorages", index, "type"), f"only a storage of type {IMAGE_STORE_TYPE} can be tracked"
+        for field, complaint in _broken_host(storage):
+            yield ("backupStorages", index, field), complaint
         if storage.availableCapacity > storage.totalCapacity:
             yield ("backupStorages", index, "availableCapacity"), "is more than totalCapacity"
         for number, zone in enumerate(storage.attachedZoneUuids):
@@ -120,6 +118,24 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
             if ref.backupStorageUuid not in storages:
                 complaint = f"no backup storage has the uuid {ref.backupStorageUuid}"
                 yield ("images", index, "backupStorageRefs", number, "backupStorageUuid"), complaint
+
+
+def _broken_host(storage: BackupStorageRecord) -> Iterator[tuple[str, str]]:
+    if storage.type not in HOSTS:
+        if storage.hostname is not None:
+            yield "hostname", f"a {storage.type} has no host"
+        return
+    if storage.hostname is None:
+        yield "hostname", "Field required"
+        return
+    try:
+        check_hostname(storage.hostname)
+    except InvalidRequest as error:
+        yield "hostname", str(error)
+    try:
+        check_url(storage.url, sftp=storage.type == SFTP_TYPE)
+    except InvalidRequest as error:
+        yield "url", str(error)
 
 
 def _repeated(section: str, field: str, values: Sequence[Hashable]) -> Iterator[tuple[Sequence[int | str], str]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from simulator.backup_storage.images import READY
 from simulator.backup_storage.records import IMAGE_STORE_TYPE, State, Status
 from simulator.backup_storage.zones import ZONE_TYPE
 from simulator.rest.authentication import ADMIN_NAME
@@ -43,13 +44,13 @@ class ZoneRecord(Record):
 
 
 class BackupStorageRecord(Record):
-    """A backup storage; capacities in bytes. One of another type than ImageStore's can only stand as written."""
+    """A backup storage; capacities in bytes. A simulator storage has no host, and always stands as written."""
 
     uuid: Uuid | None = None
     name: Name
     description: str | None = None
-    type: Literal["ImageStoreBackupStorage", "SftpBackupStorage"] = IMAGE_STORE_TYPE
-    hostname: Name
+    type: Literal["ImageStoreBackupStorage", "SftpBackupStorage", "SimulatorBackupStorage"] = IMAGE_STORE_TYPE
+    hostname: Name | None = None
     username: Name = "root"
     password: str = Field("password", repr=False)
     sshPort: int = Field(22, ge=1, le=65535)
@@ -70,8 +71,10 @@ class ImageRefRecord(Record):
     """Where an image lies."""
 
     backupStorageUuid: Uuid
-    status: str = "Ready"
+    status: str = READY
     installPath: str
+    exportUrl: str | None = None
+    exportMd5Sum: str | None = None
 
 
 class ImageRecord(Record):
@@ -81,12 +84,32 @@ class ImageRecord(Record):
     name: Name
     description: str | None = None
     state: State = State.ENABLED
-    status: str = "Ready"
+    status: str = READY
     size: Bytes = 0
     actualSize: Bytes = 0
+    md5Sum: str | None = None
+    url: str | None = None
+    mediaType: str = "RootVolumeTemplate"
+    guestOsType: str | None = None
+    type: str = "zstack"
+    platform: str | None = None
+    architecture: str | None = None
+    format: str = "qcow2"
+    system: bool = False
+    virtio: bool = False
     backupStorageRefs: tuple[ImageRefRecord, ...] = ()
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
+    systemTags: tuple[str, ...] = ()
+    userTags: tuple[str, ...] = ()
+
+
+class UserRecord(Record):
+    """A user of an account; the password as its owner types it."""
+
+    uuid: Uuid | None = None
+    name: Name
+    password: str = Field(repr=False)
 
 
 class AccountRecord(Record):
@@ -95,6 +118,7 @@ class AccountRecord(Record):
     uuid: Uuid | None = None
     name: Name
     password: str = Field(repr=False)
+    users: tuple[UserRecord, ...] = ()
 
 
 class AccessKeyRecord(Record):

@@ -27,7 +27,8 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 class Database:
     """An open database. It goes on until `close`; made by `open`.
 
-    SQLite has a connection for the writer and one for all reads; another database has its engine's pool for reads.
+    SQLite has a connection for the writer, one for each way of reading, and one for the quick reads, which is used on
+    the spot; another database has its engine's pool for reads.
     """
 
     def __init__(self, engine: AsyncEngine, writer: AsyncConnection, reader: AsyncConnection | None) -> None:
@@ -38,6 +39,7 @@ class Database:
         self._one_writer = asyncio.Lock()
         self._reader = reader
         self._raw_reader: aiosqlite.Connection | None = None
+        self._quick_reader: sqlite3.Connection | None = None
         self._one_reader = asyncio.Lock()
         self._to_close = AsyncExitStack()
 
@@ -54,7 +56,7 @@ class Database:
                 # Not in a thread: a caller that is cancelled meanwhile would leave it locked.
                 to_close.callback(FileLock(file).release)
             try:
-                database = await cls._open(_engine(url, prepare), version, to_close)
+                database = await cls._open(_engine(url, prepare), version, prepare, to_close)
             except (SQLAlchemyError, ImportError, OSError, sqlite3.Error) as error:
                 reason = error.orig if isinstance(error, DBAPIError) else error
                 raise DatabaseError(f"{file or url.render_as_string()}: cannot be opened: {reason}") from None
@@ -62,7 +64,9 @@ class Database:
         return database
 
     @classmethod
-    async def _open(cls, engine: AsyncEngine, version: str | None, to_close: AsyncExitStack) -> Self:
+    async def _open(
+        cls, engine: AsyncEngine, version: str | None, prepare: Prepare | None, to_close: AsyncExitStack
+    ) -> Self:
         to_close.push_async_callback(engine.dispose)
         writer = await engine.connect()
         to_close.push_async_callback(writer.close)
@@ -71,12 +75,13 @@ class Database:
                 await writer.run_sync(upgrade)
         if engine.dialect.name != "sqlite":
             return cls(engine, writer, None)
-        reader = await engine.connect()
-        to_close.push_async_callback(reader.close)
-        await reader.execution_options(isolation_level="AUTOCOMMIT")
-        await reader.exec_driver_sql("PRAGMA query_only = ON")
-        database = cls(engine, writer, reader)
-        database._raw_reader = (await reader.get_raw_connection()).driver_connection
+        database = cls(engine, writer, await _reader(engine, to_close))
+        # One of its own: a read that is under way holds its connection to what there was when it began.
+        short_way = await _reader(engine, to_close)
+        database._raw_reader = (await short_way.get_raw_connection()).driver_connection
+        database._quick_reader = _factory(prepare)(engine.url.database, isolation_level=None)
+        to_close.callback(database._quick_reader.close)
+        database._quick_reader.execute("PRAGMA query_only = ON")
         return database
 
     @property
@@ -122,10 +127,28 @@ class Database:
         rows = await self._raw_reader.execute_fetchall(sql, parameters)
         return cast("list[tuple[Any, ...]]", rows)  # without a row factory they are plain tuples
 
+    async def fetch_few(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The same for SQL that finds a row or a few by an index.
+
+        SQLite does that in less time than handing it to a thread takes, so it is done here and now.
+        """
+        if self._quick_reader is None:
+            return await self.fetch(sql, parameters)
+        return self._quick_reader.execute(sql, parameters).fetchall()
+
     async def close(self) -> None:
         """Close every connection, once what runs on it has ended; may be called again."""
         async with self._one_reader, self._one_writer:
             await self._to_close.aclose()
+
+
+async def _reader(engine: AsyncEngine, to_close: AsyncExitStack) -> AsyncConnection:
+    """A connection that only reads, each statement for itself."""
+    reader = await engine.connect()
+    to_close.push_async_callback(reader.close)
+    await reader.execution_options(isolation_level="AUTOCOMMIT")
+    await reader.exec_driver_sql("PRAGMA query_only = ON")
+    return reader
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -16,6 +16,14 @@ _SQLITE_DATE = sqlite.DATETIME(truncate_microseconds=True)  # type: ignore[no-un
 Moment = DateTime().with_variant(_SQLITE_DATE, "sqlite")
 Serial = BigInteger().with_variant(Integer, "sqlite")
 UUID_LENGTH = 32
+
+
+def _folded_indexes(table: str, column: str) -> tuple[Index, ...]:
+    """What SQLite finds text by, equal but for case and trailing spaces; the few that are not ASCII have their own."""
+    not_ascii = text(f"length({column}) <> length(CAST({column} AS BLOB))")
+    folded = Index(f"ix_{table}_{column}_folded", text(f"upper(rtrim({column}, ' '))"))
+    others = Index(f"ix_{table}_{column}_not_ascii", column, "uuid", sqlite_where=not_ascii)
+    return tuple(index.ddl_if(dialect="sqlite") for index in (folded, others))
 
 
 class Model(DeclarativeBase):
@@ -33,6 +41,7 @@ class BackupStorage(Dated, Model):
     """What every backup storage has, whatever its type (domain 1.1)."""
 
     __tablename__ = "BackupStorageVO"
+    __table_args__ = _folded_indexes(__tablename__, "name")
 
     uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
     name: Mapped[str] = mapped_column(String(255), index=True)
@@ -47,6 +56,12 @@ class BackupStorage(Dated, Model):
     addedByJob: Mapped[str | None] = mapped_column(
         String(UUID_LENGTH), index=True, doc="The job that is adding it; empty once that job's result is stored"
     )
+
+
+# The name is in it so that a search by name needs no look at the rows that it passes over.
+Index(
+    "ix_BackupStorageVO_most_available", BackupStorage.availableCapacity.desc(), BackupStorage.uuid, BackupStorage.name
+)
 
 
 class SshHost:
@@ -65,12 +80,14 @@ class ImageStoreBackupStorage(SshHost, Model):
     """The ImageStore part of a backup storage (domain 1.2)."""
 
     __tablename__ = "ImageStoreBackupStorageVO"
+    __table_args__ = _folded_indexes(__tablename__, "hostname")
 
 
 class SftpBackupStorage(SshHost, Model):
     """The Sftp part of a backup storage, ImageStore's elder sibling (domain 1.2)."""
 
     __tablename__ = "SftpBackupStorageVO"
+    __table_args__ = _folded_indexes(__tablename__, "hostname")
 
 
 class Zone(Dated, Model):
@@ -147,6 +164,19 @@ class Account(Dated, Model):
     type: Mapped[str] = mapped_column(String(32))
 
 
+class User(Dated, Model):
+    """A user of an account, with a name that is its own within that account (wire-protocol 2.5)."""
+
+    __tablename__ = "UserVO"
+    __table_args__ = (UniqueConstraint("accountUuid", "name"),)
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    password: Mapped[str] = mapped_column(String(255))
+
+
 class Session(Model):
     """A login. `expiredDate` is epoch seconds: it slides with every call and is no date that a query compares."""
 
@@ -186,8 +216,19 @@ class Job(Model):
     lastOpDate: Mapped[int] = mapped_column(BigInteger, doc="Epoch seconds")
 
 
+class Node(Model):
+    """This management node: the one row of its table, whose uuid stays for as long as the database does."""
+
+    __tablename__ = "ManagementNodeVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    hostName: Mapped[str] = mapped_column(String(255))
+    joinDate: Mapped[datetime] = mapped_column(Moment)
+    heartBeat: Mapped[datetime] = mapped_column(Moment)
+
+
 class GlobalConfig(Model):
-    """A value of the global configuration that somebody changed; what nobody changed has its default in the code."""
+    """An option of the global configuration: the value in force, and what the code declares of it."""
 
     __tablename__ = "GlobalConfigVO"
     __table_args__ = (UniqueConstraint("category", "name"),)
@@ -195,6 +236,8 @@ class GlobalConfig(Model):
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     category: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(String(1024))
+    defaultValue: Mapped[str] = mapped_column(Text)
     value: Mapped[str] = mapped_column(Text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from simulator.clock import Clock, RealClock
@@ -17,25 +17,44 @@ DIRECTORY_MODE = 0o755
 FILE_MODE = 0o644
 _READABLE, _WRITABLE, _SEARCHABLE = 0o444, 0o222, 0o111
 
+Undo = Callable[[], None]
+VolumeChange = Callable[["Volume"], "Volume"]
+
 _devices = itertools.count(0xFD00)  # the major number of virtual block devices, 253
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The numbers of a file system as statvfs gives them: blocks of 4096 bytes, and inodes (all 0: not counted)."""
+    """The numbers of a file system: blocks of 4096 bytes, and inodes (all 0: not counted)."""
 
     blocks: int
-    free: int
-    available: int
+    taken: int
+    """Blocks in use, more than there are if it has shrunk."""
+    reserved: int
     inodes: int
-    free_inodes: int
+    taken_inodes: int
     device: int
     read_only: bool
 
     @property
+    def free(self) -> int:
+        """Blocks that root can still write."""
+        return max(0, self.blocks - self.taken)
+
+    @property
+    def available(self) -> int:
+        """Blocks that ordinary users can still write."""
+        return max(0, self.blocks - self.taken - self.reserved)
+
+    @property
     def used(self) -> int:
-        """Blocks in use."""
+        """Blocks in use, as df shows them."""
         return self.blocks - self.free
+
+    @property
+    def free_inodes(self) -> int:
+        """How many files and directories it can still take."""
+        return max(0, self.inodes - self.taken_inodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,8 @@ class VirtualDisk:
         self._inodes_used = 1
         self._written = 0  # blocks of the files in the tree
         self._others = 0  # blocks of data that nobody sees
+        self._changes: list[VolumeChange] = []
+        self._barred: list[list[str]] = []
         self.device = next(_devices)
         self.read_only = read_only
         self.inodes = inodes
@@ -91,7 +112,7 @@ class VirtualDisk:
     @property
     def size(self) -> int:
         """Bytes in all: whole blocks, what is over is not used."""
-        return self._blocks * BLOCK
+        return self.volume().blocks * BLOCK
 
     def resize(self, size: int) -> None:
         """Grow or shrink to `size` bytes, even below what is used; raises ValueError below zero."""
@@ -103,7 +124,7 @@ class VirtualDisk:
 
         Raises ValueError when set to less than the files take. Directories take no blocks.
         """
-        return (self._written + self._others) * BLOCK
+        return self.volume().taken * BLOCK
 
     @used.setter
     def used(self, used: int) -> None:
@@ -136,17 +157,28 @@ class VirtualDisk:
         self._inodes = _not_negative("inodes", inodes)
 
     def volume(self) -> Volume:
-        """Its numbers."""
-        used = self._written + self._others
-        return Volume(
+        """Its numbers, as what has been changed in them by `change` leaves them."""
+        volume = Volume(
             blocks=self._blocks,
-            free=max(0, self._blocks - used),
-            available=max(0, self._blocks - used - self._reserved),
+            taken=self._written + self._others,
+            reserved=self._reserved,
             inodes=self._inodes,
-            free_inodes=max(0, self._inodes - self._inodes_used),
+            taken_inodes=self._inodes_used,
             device=self.device,
             read_only=self.read_only,
         )
+        for change in self._changes:
+            volume = change(volume)
+        return volume
+
+    def change(self, change: VolumeChange) -> Undo:
+        """Have other numbers than its own, after what changes them already; answers what ends that."""
+        self._changes.append(change)
+        return lambda: self._changes.remove(change)
+
+    def at(self, path: str) -> VirtualDisk:
+        """The disk that `path` is on."""
+        return self._find(path)[0]
 
     def statvfs(self, path: str) -> Volume:
         """The numbers of the file system that `path` is on."""
@@ -338,12 +370,61 @@ class VirtualDisk:
             if node.mounted is not None:
                 yield from node.mounted.mounts(path)
 
+    # What befalls a path
+
+    def cover(self, path: str, disk: VirtualDisk) -> Undo:
+        """Put a disk over a directory, even one that is mounted on; answers what takes it away, in any order."""
+        _, parent, name = self._place(path, errno.EBUSY)
+        lowest = _as_directory(parent.entries.get(name) or self._find(path)[1], path)
+        _as_directory(self._find(path)[1], path).mounted = disk
+
+        def uncover() -> None:
+            holder = lowest
+            while holder.mounted is not None and holder.mounted is not disk:
+                holder = holder.mounted._root
+            if holder.mounted is disk:
+                holder.mounted = disk._root.mounted
+
+        return uncover
+
+    def replace(self, path: str, *, by_file: bool) -> Undo:
+        """Have what is at `path` out of sight, with a file in its place or nothing; answers what puts it back.
+
+        What has been made there meanwhile is lost then. No rights are asked for.
+        """
+        disk, parent, name = self._place(path, errno.EBUSY)
+        hidden = parent.entries.get(name)
+        if hidden is None:
+            raise _error(errno.ENOENT, path)
+        if by_file:
+            parent.entries[name] = File(next(disk._numbers), FILE_MODE, self._clock.time())
+        else:
+            del parent.entries[name]
+
+        def put_back() -> None:
+            parent.entries[name] = hidden
+
+        return put_back
+
+    def bar(self, path: str) -> Undo:
+        """Deny access to `path` and all below it; answers what ends that."""
+        barred = _parts(path)
+        self._barred.append(barred)
+        return lambda: self._barred.remove(barred)
+
+    def _ask_for_admission(self, path: str) -> None:
+        parts = _parts(path)
+        if any(parts[: len(barred)] == barred for barred in self._barred):
+            raise _error(errno.EACCES, path)
+
     # The tree
 
     def _find(self, path: str) -> tuple[VirtualDisk, Node]:
         """The node at `path` and the disk that it is on."""
         if not path:
             raise _error(errno.ENOENT, path)
+        if self._barred:
+            self._ask_for_admission(path)
         disk: VirtualDisk = self
         node: Node = self._root
         for name in _parts(path):
@@ -355,6 +436,9 @@ class VirtualDisk:
             while isinstance(node, Directory) and node.mounted is not None:
                 disk = node.mounted
                 node = disk._root
+        if path.endswith(("/", "/.")):
+            _as_directory(node, path)
+            _allow(node, _SEARCHABLE, path)
         return disk, node
 
     def _find_or_none(self, path: str) -> Node | None:
@@ -374,6 +458,8 @@ class VirtualDisk:
         parts = _parts(path)
         if not parts:
             raise _error(at_root if path else errno.ENOENT, path)
+        if self._barred:
+            self._ask_for_admission(path)
         if len(parts[-1].encode(errors="surrogateescape")) > NAME_LIMIT:
             raise _error(errno.ENAMETOOLONG, path)
         disk, node = self._find("/" + "/".join(parts[:-1]))
@@ -394,7 +480,7 @@ class VirtualDisk:
         return Entry(True, node.mode, BLOCK, node.inode, links, node.modified, self.device)
 
     def _allow_writing(self, path: str) -> None:
-        if self.read_only:
+        if self.volume().read_only:
             raise _error(errno.EROFS, path)
 
     def _allow_change(self, node: Node, path: str) -> None:

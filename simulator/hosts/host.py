@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from posixpath import normpath
 from types import TracebackType
 from typing import Self, cast
 
@@ -13,15 +16,23 @@ import asyncssh
 from asyncssh.channel import SSHChannel
 
 from simulator.clock import Clock, RealClock
+from simulator.hosts.behaviour import Behaviour, Port, Startups
 from simulator.hosts.commands import COMMANDS
 from simulator.hosts.disk import VirtualDisk
+from simulator.hosts.faults import Faults
+from simulator.hosts.link import Link
+from simulator.hosts.listener import Listener
 from simulator.hosts.session import Session
 from simulator.hosts.sftp import DiskServer
-from simulator.hosts.shell import Command, home_of
+from simulator.hosts.shell import Call, Command, home_of
 from simulator.tasks import Tasks
 
 LOOPBACK = "127.0.0.1"
 FOLDERS = ("/etc", "/home", "/root", "/tmp", "/var")  # noqa: S108 - of virtual disks
+# Commands whose operands are paths that they look at.
+TOUCHING = frozenset(
+    ("df", "stat", "test", "[", "ls", "cat", "cd", "mkdir", "rmdir", "rm", "touch", "chmod", "head", "tail", "mktemp")
+)
 # Cheap for both sides; the first of each is what OpenSSH and asyncssh agree on.
 KEY_EXCHANGES = (
     "curve25519-sha256",
@@ -53,7 +64,10 @@ class Credentials:
 
 
 class SimulatedHost:
-    """A host that is reached by SSH as a real one is. What it has can be changed while it runs: see the attributes."""
+    """A host that is reached by SSH as a real one is.
+
+    What it has can be changed while it runs: see the attributes. What goes wrong with it is in `faults`.
+    """
 
     def __init__(
         self,
@@ -66,10 +80,12 @@ class SimulatedHost:
         statvfs: bool = True,
         commands: Mapping[str, Command] = COMMANDS,
         clock: Clock | None = None,
+        seed: int = 0,
     ) -> None:
         """`port` is the one that the host is known by, not the real one. Without credentials anybody may log in.
 
-        What differs between hosts is whether they have SFTP, its extension statvfs, and which commands.
+        What differs between hosts is whether they have SFTP, its extension statvfs, and which commands. What its
+        faults leave to chance follows from its name and `seed`.
         """
         self.name = name
         self.port = port
@@ -81,15 +97,19 @@ class SimulatedHost:
         """Keys that log in beside the credentials."""
         self.sftp = sftp
         self.statvfs = statvfs
-        self.commands = commands
+        self._commands = commands
+        self.random = random.Random(f"{seed} {name}")  # noqa: S311 - chance that can be repeated
+        self.faults = Faults(self)
         self.logins = 0
         """Successful ones so far."""
         self.after_start: Callable[[], Awaitable[None]] | None = None
         """Called whenever it has begun to listen."""
-        self.connections: dict[asyncssh.SSHServerConnection, None] = {}
+        self.links: set[Link] = set()
+        """Connections that are open, from TCP on."""
         self.tasks = Tasks()
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._listener: Listener | None = None
         self._address: tuple[str, int] | None = None
+        self._serving: dict[asyncssh.SSHKey | None, asyncssh.SSHServerConnectionOptions] = {}
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -102,8 +122,8 @@ class SimulatedHost:
 
     @property
     def listening(self) -> bool:
-        """Whether it takes connections."""
-        return self._acceptor is not None
+        """Whether it runs; a fault may have closed its port all the same."""
+        return self._listener is not None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -112,54 +132,157 @@ class SimulatedHost:
             raise RuntimeError(f"{self.name} has not been started")
         return self._address
 
+    @property
+    def behaviour(self) -> Behaviour:
+        """What its faults make of it at present."""
+        return self.faults.behaviour
+
+    async def until(self, met: Callable[[Behaviour], bool]) -> None:
+        """Wait until it behaves in some way."""
+        await self.faults.until(met)
+
     async def start(self, host: str = LOOPBACK, port: int = 0) -> None:
         """Listen, unless it does already: with port 0 where it did before if it can, else on any port that is free.
 
         Raises OSError.
         """
-        if self._acceptor is not None:
+        if self._listener is not None:
             return
         before = self._address[1] if self._address else 0
         try:
-            acceptor = await self._listen(host, port or before)
+            await self._listen(host, port or before)
         except OSError as error:
             if port or not before or error.errno != errno.EADDRINUSE:
                 raise
-            acceptor = await self._listen(host, 0)
-        self._acceptor = acceptor
-        self._address = acceptor.get_addresses()[0][:2]
+            await self._listen(host, 0)
+        self.faults.resume()
         if self.after_start is not None:
             await self.after_start()
 
-    async def _listen(self, host: str, port: int) -> asyncssh.SSHAcceptor:
-        return await asyncssh.listen(host, port, options=_options(), server_factory=lambda: Visitor(self))
+    async def _listen(self, host: str, port: int) -> None:
+        listener = Listener(lambda: Link(self), self.clock, self.tasks)
+        await listener.open(host, port)
+        self._listener = listener
+        self._address = listener.address
+        listener.become(self.behaviour.port)
+
+    async def settle(self) -> None:
+        """Have the port do what the behaviour says; raises OSError."""
+        if self._listener is None:
+            return
+        try:
+            self._listener.become(self.behaviour.port)
+        except OSError as error:
+            # The port was free for a moment, and somebody took it.
+            if error.errno != errno.EADDRINUSE or self.behaviour.port is not Port.OPEN:
+                raise
+            self._listener = None
+            await self.start(self.address[0])
 
     async def stop(self) -> None:
-        """Listen no more, and cut every connection at once; does nothing when it has been stopped."""
-        acceptor, self._acceptor = self._acceptor, None
-        if acceptor is not None:
-            acceptor.close()
-        connections = list(self.connections)
-        for connection in connections:
-            connection.abort()
-        for connection in connections:
-            await connection.wait_closed()
+        """Listen no more, and cut every connection at once; does nothing when it has been stopped.
+
+        Its faults stay on it, and are there when it is started again.
+        """
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+        await self.faults.pause()
+        await self._cut_and_wait()
         await self.tasks.close()
-        if acceptor is not None:
-            await acceptor.wait_closed()
+        await self._cut_and_wait()  # what was being accepted meanwhile
+
+    async def _cut_and_wait(self) -> None:
+        links = list(self.links)
+        for link in links:
+            link.abort()
+        await asyncio.gather(*(link.closed for link in links))
+
+    def cut_connections(self, count: int | None = None) -> None:
+        """Reset connections that are open: all, or so many, the oldest first."""
+        for link in sorted(self.links, key=lambda link: link.number)[:count]:
+            link.reset()
+
+    def has_too_many_startups(self, allowed: Startups) -> bool:
+        """Whether sshd turns one more connection away (should_drop_connection in OpenSSH's sshd.c)."""
+        under_way = sum(not link.logged_in for link in self.links) - 1  # the one in question
+        if under_way < allowed.start:
+            return False
+        if under_way >= allowed.full or allowed.rate == 100:
+            return True
+        share = (100 - allowed.rate) * (under_way - allowed.start) / (allowed.full - allowed.start) + allowed.rate
+        return self.random.random() * 100 < share
+
+    def new_connection(self) -> asyncssh.SSHServerConnection:
+        """An SSH server for one connection, with the key that the host has now."""
+        key = self.behaviour.host_key
+        if key not in self._serving:
+            keys = {} if key is None else {"server_host_keys": [key]}
+            self._serving[key] = asyncssh.SSHServerConnectionOptions(
+                _options(), server_factory=lambda: Visitor(self), **keys
+            )
+        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), self._serving[key])
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """What it can run, by name; set it for a host that has others."""
+        now = self.behaviour
+        if not (now.missing or now.hung_commands or now.hung_shell or now.hung_paths):
+            return self._commands
+        return {
+            name: replace(command, run=_Held(self, name, command))
+            for name, command in self._commands.items()
+            if name not in now.missing
+        }
+
+    @commands.setter
+    def commands(self, commands: Mapping[str, Command]) -> None:
+        self._commands = commands
 
     def knows(self, username: str, password: str) -> bool:
         """Whether a password logs in."""
+        if not self._admits(username):
+            return False
         wanted = self.credentials
-        return wanted is None or (wanted.username, wanted.password) == (username, password)
+        expected = self.behaviour.password or (wanted.password if wanted else None)
+        if wanted is None:
+            return expected in (None, password)
+        return (wanted.username, expected) == (username, password)
 
     def knows_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Whether a key logs in."""
+        if not self._admits(username):
+            return False
         wanted = self.credentials
         if wanted is None:
             return True
         known = {one.public_data for one in (*wanted.public_keys, *self.trusted)}
         return username == wanted.username and key.public_data in known
+
+    def _admits(self, username: str) -> bool:
+        now = self.behaviour
+        return not now.nobody_logs_in and username not in now.locked_out
+
+
+class _Held:
+    """A command of a host on which some hang: it begins when it can."""
+
+    def __init__(self, host: SimulatedHost, name: str, command: Command) -> None:
+        self._host = host
+        self._name = name
+        self._command = command
+
+    async def __call__(self, call: Call) -> int:
+        await self._host.until(lambda now: not self._hangs(now, call))
+        return await self._command.run(call)
+
+    def _hangs(self, now: Behaviour, call: Call) -> bool:
+        if self._name in now.hung_commands:
+            return True
+        if not now.hung_paths or self._name not in TOUCHING:
+            return False
+        paths = [call.path(argument) for argument in call.arguments if not argument.startswith("-")]
+        return any(now.hangs(normpath(path)) for path in paths) or (self._name == "df" and not paths)
 
 
 class Visitor(asyncssh.SSHServer):
@@ -169,16 +292,13 @@ class Visitor(asyncssh.SSHServer):
         self._host = host
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-        self._host.connections[conn] = None
-        if not self._host.listening:
-            conn.abort()  # it was accepted before the host was stopped, and would be missed there
+        self._link: Link = conn.get_extra_info("link")
+        self._sessions = 0
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._host.connections.pop(self._connection, None)
-
-    def begin_auth(self, username: str) -> bool:
+    async def begin_auth(self, username: str) -> bool:
         self._username = username
+        if self._host.behaviour.login_seconds:
+            await self._link.hold(self._host.clock.sleep(self._host.behaviour.login_seconds))
         return True
 
     def password_auth_supported(self) -> bool:
@@ -196,15 +316,24 @@ class Visitor(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         self._host.logins += 1
+        self._link.logged_in = True
 
     def session_requested(self) -> Session:
         host = self._host
-        return Session(host, self._username, host.tasks, self._serve_disk if host.sftp else None)
+        allowed = host.behaviour.max_sessions
+        if allowed is not None and self._sessions >= allowed:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+        self._sessions += 1
+        has_sftp = host.sftp and not host.behaviour.no_sftp
+        return Session(host, self._username, self._link, self._serve_disk if has_sftp else None, self._session_ended)
+
+    def _session_ended(self) -> None:
+        self._sessions -= 1
 
     def _serve_disk(self, channel: SSHChannel[bytes]) -> DiskServer:
         host = self._host
         server_channel = cast("asyncssh.SSHServerChannel[bytes]", channel)
-        return DiskServer(server_channel, host.disk, home_of(host.disk, self._username), statvfs=host.statvfs)
+        return DiskServer(server_channel, host, self._link, home_of(host.disk, self._username))
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +65,8 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         if hostname not in self:
             await self._make(hostname, port)
         host = self[hostname]
+        if host.behaviour.unreachable:
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
         return host.address if host.listening and host.port == port else self._refuse()
 
     async def _make(self, hostname: str, port: int) -> None:

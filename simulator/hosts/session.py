@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 import asyncssh
 from asyncssh.channel import SSHChannel
 from asyncssh.misc import SoftEOFReceived
 
-from simulator.hosts.shell import Exit, Machine, Shell, Streams
+from simulator.hosts.behaviour import Said
+from simulator.hosts.link import Link
+from simulator.hosts.shell import Exit, Shell, Streams
 from simulator.hosts.syntax import Incomplete, Parser, Script, SyntaxProblem
-from simulator.tasks import Tasks
+
+if TYPE_CHECKING:
+    from simulator.hosts.host import SimulatedHost
 
 SFTP_VERSION = 3  # OpenSSH's
 INTERRUPTED = 130
@@ -22,29 +27,72 @@ SftpFactory = Callable[[SSHChannel[bytes]], asyncssh.SFTPServer]
 class Session(asyncssh.SSHServerProcess[str]):
     """What a client runs on a machine, in a task that ends with its channel."""
 
-    def __init__(self, machine: Machine, username: str, tasks: Tasks, sftp: SftpFactory | None) -> None:
+    def __init__(
+        self,
+        host: SimulatedHost,
+        username: str,
+        link: Link,
+        sftp: SftpFactory | None,
+        ended: Callable[[], None],
+    ) -> None:
         super().__init__(self._begin, sftp, SFTP_VERSION, False)
-        self._machine = machine
+        self._host = host
         self._username = username
-        self._tasks = tasks
+        self._link = link
+        self._ended = ended
         self._task: asyncio.Task[None] | None = None
 
     def subsystem_requested(self, subsystem: str) -> bool:
-        return subsystem == "sftp" and super().subsystem_requested(subsystem)
+        forced = self._host.behaviour.forced is not None
+        return subsystem == "sftp" and (forced or super().subsystem_requested(subsystem))
+
+    def session_started(self) -> None:
+        now = self._host.behaviour
+        if now.kills:
+            self._link.abort()
+        elif now.forced is not None:
+            self._say(now.forced)
+        elif self.channel.get_subsystem() is None:
+            super().session_started()
+        elif now.hung_sftp or now.hung_shell:
+            self._do(self._begin_late())
+        else:
+            self._begin_sftp()
+
+    def _say(self, forced: Said) -> None:
+        if forced.text:
+            self.channel.write(forced.text)
+        self.channel.exit(forced.status)
+
+    async def _begin_late(self) -> None:
+        await self._host.until(lambda now: not (now.hung_sftp or now.hung_shell))
+        self._begin_sftp()
+
+    def _begin_sftp(self) -> None:
+        if self._host.behaviour.noise:
+            self.channel.write(self._host.behaviour.noise)
+        super().session_started()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._ended()
         if self._task is not None:
             self._task.cancel()
 
     def _begin(self, _process: asyncssh.SSHServerProcess[str]) -> None:
-        self._task = self._tasks.begin(self._run(), f"session on {self._machine.name}")
+        self._do(self._run())
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        self._task = self._host.tasks.begin(work, f"session on {self._host.name}")
 
     async def _run(self) -> None:
-        shell = Shell.at_login(self._machine, self._username)
+        shell = Shell.at_login(self._host, self._username)
         complaints = self.stderr if self.term_type is None else self.stdout
         streams = Streams(_Keyboard(self.stdin), self.stdout.write, complaints.write)
         try:
+            await self._host.until(lambda now: not now.hung_shell)
+            if self._host.behaviour.noise:
+                streams.write(self._host.behaviour.noise)
             if self.command is None:
                 status = await self._converse(shell, streams)
             else:

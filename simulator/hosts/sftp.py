@@ -6,14 +6,23 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import asyncssh
 
-from simulator.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile, VirtualDisk, Volume
+from simulator.hosts.behaviour import Behaviour
+from simulator.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile, Volume
+from simulator.hosts.link import Link
 from simulator.hosts.nodes import BLOCK
 
+if TYPE_CHECKING:
+    from simulator.hosts.host import SimulatedHost
+
+P = ParamSpec("P")
+T = TypeVar("T")
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 
 # errno_to_portable in OpenSSH's sftp-server.c; everything else is a failure without further ado.
@@ -70,33 +79,61 @@ class Handle:
         return offset if whence == os.SEEK_DATA else self.file.size
 
 
-class DiskServer(asyncssh.SFTPServer):
-    """Serves a virtual disk; relative paths begin at `home`. Nothing of the real file system is ever touched."""
+def _reaches(
+    ask: Callable[Concatenate[DiskServer, bytes, P], T],
+) -> Callable[Concatenate[DiskServer, bytes, P], T | Awaitable[T]]:
+    """What looks at a path waits while that, or the server, hangs; and with it whatever is asked after it."""
 
-    def __init__(
-        self, channel: asyncssh.SSHServerChannel[bytes], disk: VirtualDisk, home: str, *, statvfs: bool
-    ) -> None:
-        """Without `statvfs` the server knows no such extension."""
+    @wraps(ask)
+    def ask_in_time(self: DiskServer, path: bytes, /, *args: P.args, **kwargs: P.kwargs) -> T | Awaitable[T]:
+        if self.is_stuck(path, self.host.behaviour):
+            return ask_later(self, path, *args, **kwargs)
+        return ask(self, path, *args, **kwargs)
+
+    async def ask_later(self: DiskServer, path: bytes, *args: P.args, **kwargs: P.kwargs) -> T:
+        await self.until_free(path)
+        return ask(self, path, *args, **kwargs)
+
+    return ask_in_time
+
+
+class DiskServer(asyncssh.SFTPServer):
+    """Serves a host's disk; relative paths begin at `home`. Nothing of the real file system is ever touched."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], host: SimulatedHost, link: Link, home: str) -> None:
         super().__init__(channel)
-        self._disk = disk
+        self.host = host
+        self._link = link
+        self._disk = host.disk
         self._home = home
-        self._has_statvfs = statvfs
+
+    def is_stuck(self, path: bytes, now: Behaviour) -> bool:
+        """Whether a question about `path` is not answered."""
+        return now.hung_sftp or (bool(now.hung_paths) and now.hangs(posixpath.normpath(self._path(path))))
+
+    async def until_free(self, path: bytes) -> None:
+        """Wait until it is, or the connection is cut."""
+        await self._link.hold(self.host.until(lambda now: not self.is_stuck(path, now)))
 
     def _path(self, path: bytes) -> str:
         return posixpath.join(self._home, path.decode(errors="surrogateescape"))
 
     # Looking
 
+    @_reaches
     def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
         with _answering():
             return attributes(self._disk.stat(self._path(path)))
 
+    @_reaches
     def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
-        return self.stat(path)
+        with _answering():
+            return attributes(self._disk.stat(self._path(path)))
 
     def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
         return attributes(_handle(file_obj).file.stat())
 
+    @_reaches
     def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         self._require_statvfs()
         with _answering():
@@ -107,7 +144,7 @@ class DiskServer(asyncssh.SFTPServer):
         return numbers(_handle(file_obj).file.statvfs())
 
     def _require_statvfs(self) -> None:
-        if not self._has_statvfs:
+        if not self.host.statvfs or self.host.behaviour.no_statvfs:
             raise asyncssh.SFTPOpUnsupported("Operation unsupported")
 
     def realpath(self, path: bytes) -> bytes:
@@ -115,10 +152,17 @@ class DiskServer(asyncssh.SFTPServer):
 
     def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         # No generator: a directory that is not there has to fail when it is opened, not when it is read.
+        if self.is_stuck(path, self.host.behaviour):
+            return self._scan_later(path)
         folder = self._path(path)
         with _answering():
             names = self._disk.listdir(folder)
         return self._entries(folder, names)
+
+    async def _scan_later(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        await self.until_free(path)
+        async for entry in self.scandir(path):
+            yield entry
 
     async def _entries(self, folder: str, names: list[str]) -> AsyncIterator[asyncssh.SFTPName]:
         for name in (".", "..", *names):
@@ -134,14 +178,17 @@ class DiskServer(asyncssh.SFTPServer):
 
     # Changing
 
+    @_reaches
     def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         with _answering():
             self._disk.make_directory(self._path(path), mode=_mode(attrs, DIRECTORY_MODE))
 
+    @_reaches
     def rmdir(self, path: bytes) -> None:
         with _answering():
             self._disk.remove_directory(self._path(path))
 
+    @_reaches
     def remove(self, path: bytes) -> None:
         with _answering():
             self._disk.remove_file(self._path(path))
@@ -154,6 +201,7 @@ class DiskServer(asyncssh.SFTPServer):
         with _answering():
             self._disk.rename(self._path(oldpath), self._path(newpath))
 
+    @_reaches
     def setstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         with _answering():
             if attrs.size is not None:
@@ -185,6 +233,7 @@ class DiskServer(asyncssh.SFTPServer):
 
     # Files
 
+    @_reaches
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Handle:
         flags = pflags if pflags & (asyncssh.FXF_READ | asyncssh.FXF_WRITE) else pflags | asyncssh.FXF_READ
         with _answering():

@@ -3,12 +3,14 @@
 from simulator.probe.capacity import Capacity, Inodes, Method
 from simulator.probe.connections import Address, Resolve
 from simulator.probe.failures import ProbeFailure, Reason
+from simulator.probe.host_keys import HostKeyPolicy
 from simulator.probe.prober import Prober
 from simulator.probe.target import Layout, Target
 
 __all__ = [
     "Address",
     "Capacity",
+    "HostKeyPolicy",
     "Inodes",
     "Layout",
     "Method",

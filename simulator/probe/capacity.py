@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -34,6 +34,8 @@ class Space:
     available: int
     inodes: Inodes | None = None
     read_only: bool | None = None
+    file_system: str = field(default="", compare=False)
+    """What tells the file system from others on the host, as far as the method knows."""
 
     @classmethod
     def of_blocks(
@@ -43,13 +45,15 @@ class Space:
         available: int,
         inodes: Inodes | None = None,
         read_only: bool | None = None,
+        file_system: str = "",
     ) -> Space:
         """The space of counted blocks of `size` bytes.
 
         A file system that is fuller than full counts below zero, which as an unsigned number is above its total.
         """
         free = available if 0 <= available <= blocks else 0
-        return cls(blocks * size, free * size, inodes if inodes and inodes.total else None, read_only)
+        counted = inodes if inodes and inodes.total else None
+        return cls(blocks * size, free * size, counted, read_only, file_system)
 
 
 @dataclass(frozen=True, slots=True)

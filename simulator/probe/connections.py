@@ -12,15 +12,21 @@ from typing import cast
 import asyncssh
 
 from simulator.clock import Clock
-from simulator.probe.failures import Unsupported
+from simulator.probe.failures import Failed, Reason, Unsupported
+from simulator.probe.host_keys import HostKeyPolicy, HostKeys
 from simulator.probe.phases import Phases
+from simulator.probe.sftp import Sftp
+from simulator.probe.ssh_config import SshConfig
 from simulator.probe.target import Target
 from simulator.probe.wire import Wire
+from simulator.tasks import Tasks
 
 Address = tuple[str, int]
 Resolve = Callable[[str, int], Awaitable[Address]]
 
 _PAUSES = (0.01, 0.03, 0.1)  # seconds
+_KEEP_ALIVE = b"keepalive@openssh.com"
+_LOGINS_AN_ADDRESS = 5  # at once: sshd's MaxStartups begins to turn some away at 10
 _OUTPUT = 65_536  # characters: a host that says more without coming to the point is not listened to
 
 
@@ -52,25 +58,31 @@ class Connection:
         self._ssh = ssh
         self._wire = wire
         self._login = (target.port, target.username, target.password)
-        self._sftp: asyncssh.SFTPClient | None = None
+        self._sftp: Sftp | None = None
         self._closed_session = False
+        self.used = clock.monotonic()
+        """When it was last known to be alive."""
+        self.probes = 0
+        """How many it has served."""
 
     def serves(self, target: Target) -> bool:
         """Whether it is open and logged in the way `target` asks for."""
         return not self._ssh.is_closed() and self._login == (target.port, target.username, target.password)
 
-    async def sftp(self, phases: Phases) -> asyncssh.SFTPClient:
-        """The SFTP client of this connection, opened at its first use; raises Unsupported, asyncssh.Error, OSError."""
+    async def sftp(self, phases: Phases) -> Sftp:
+        """The SFTP session of this connection, begun at its first use; raises Unsupported, asyncssh.Error, OSError."""
         if self._sftp is None:
             phases.begin("channel")
-            self._sftp = await self._start_sftp()
+            self._sftp = await self._begin_sftp()
             self._wire.release()
         phases.begin("command")
         return self._sftp
 
-    async def _start_sftp(self) -> asyncssh.SFTPClient:
+    async def _begin_sftp(self) -> Sftp:
+        sftp = Sftp()
         try:
-            return await self._ssh.start_sftp_client()
+            await self._ssh.create_session(lambda: sftp, subsystem="sftp", encoding=None)
+            await sftp.begin()
         except asyncssh.ChannelOpenError as error:
             if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
                 raise
@@ -82,6 +94,7 @@ class Connection:
                 raise
             self._closed_session = True
             raise Unsupported(f"no SFTP server ({error})") from error
+        return sftp
 
     async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int | None]:
         """Run a command line without a terminal: all it says, and the exit status if it ended.
@@ -118,6 +131,21 @@ class Connection:
                     raise
             await self._clock.sleep(pauses.pop(0))
 
+    def served(self) -> None:
+        """Note that a probe got its answer."""
+        self.probes += 1
+        self.used = self._clock.monotonic()
+
+    async def is_alive(self, seconds: float) -> bool:
+        """Whether sshd itself answers, whatever becomes of what it runs."""
+        try:
+            # What OpenSSH's ServerAliveInterval asks; asyncssh would go by the event loop's time.
+            await self._clock.wait_for(self._ssh._make_global_request(_KEEP_ALIVE), seconds)
+        except (TimeoutError, asyncssh.Error, OSError):
+            return False
+        self.used = self._clock.monotonic()
+        return not self._ssh.is_closed()
+
     def abort(self) -> None:
         """Cut the connection: whatever runs over it is abandoned."""
         self._ssh.abort()
@@ -129,33 +157,48 @@ class Connection:
 
 
 class Connections:
-    """Opens connections, `max_logins` at once at most, and keeps one a host."""
+    """Opens connections, `max_logins` at once at most and fewer to one address, and keeps one a host."""
 
     def __init__(
-        self, clock: Clock, resolve: Resolve, identity: asyncssh.SSHKey | None, connect_timeout: float, max_logins: int
+        self,
+        clock: Clock,
+        resolve: Resolve,
+        identity: asyncssh.SSHKey | None,
+        *,
+        host_keys: HostKeys,
+        ssh_config: Path | None,
+        connect_timeout: float,
+        max_logins: int,
+        keep_alive: float,
     ) -> None:
+        """`keep_alive` is how long a connection may be idle, in seconds; raises ValueError for a bad `ssh_config`."""
         self._clock = clock
         self._resolve = resolve
-        self._identity = identity
+        self._host_keys = host_keys
         self._connect_timeout = connect_timeout
+        self._keep_alive = keep_alive
         self._logins = asyncio.Semaphore(max_logins)
+        self._logins_at: dict[Address, asyncio.Semaphore] = {}
         self._kept: dict[str, Connection] = {}
+        self._tasks = Tasks()
         self._closed = False
-        self._options = asyncssh.SSHClientConnectionOptions(
-            config=None,
-            known_hosts=None,  # ZStack ignores host keys (domain 6.3, row 8)
-            client_keys=None if identity is None else [identity],
-            agent_path=None,
-            gss_host=None,
-            gss_kex=False,
-            gss_auth=False,
-            host_based_auth=False,
-            x509_trusted_certs=None,
-            x509_trusted_cert_paths=[],
-            encryption_algs="^aes128-gcm@openssh.com",  # a third less work for Python than asyncssh's first choice
-            compression_algs=None,
-            login_timeout=0,  # the clock bounds the login, not the event loop
-        )
+        base: dict[str, object] = {
+            "config": None,
+            "known_hosts": None if host_keys.policy is HostKeyPolicy.IGNORE else host_keys.trusted,
+            "agent_path": None,
+            "gss_host": None,
+            "gss_kex": False,
+            "gss_auth": False,
+            "host_based_auth": False,
+            "x509_trusted_certs": None,
+            "x509_trusted_cert_paths": [],
+            "encryption_algs": "^aes128-gcm@openssh.com",  # a third less work for Python than asyncssh's first choice
+            "compression_algs": None,
+            "login_timeout": 0,  # the clock bounds the login, not the event loop
+        }
+        self._keys = identity is not None
+        self._options = asyncssh.SSHClientConnectionOptions(**base, client_keys=[identity] if identity else None)
+        self._ssh_config = None if ssh_config is None else SshConfig(ssh_config, identity, base)
 
     def warm(self, target: Target) -> Connection | None:
         """The connection that is kept for the host of `target`, if it serves it."""
@@ -163,38 +206,100 @@ class Connections:
         return connection if connection is not None and connection.serves(target) else None
 
     async def open(self, target: Target, phases: Phases, wire: Wire) -> Connection:
-        """Log in over `wire` in place of the connection that was kept; raises TimeoutError, OSError, asyncssh.Error."""
+        """Log in over `wire` in place of the connection that was kept.
+
+        Raises TimeoutError, OSError, asyncssh.Error, and Failed for a host key that is not trusted.
+        """
         await self.drop(target.hostname)
-        async with self._logins:
-            try:
-                ssh = await self._clock.wait_for(self._log_in(target, phases, wire), self._connect_timeout)
-            except BaseException:
-                wire.abort()
-                raise
+        try:
+            ssh = await self._log_in(target, phases, wire)
+        except BaseException:
+            wire.abort()
+            raise
         phases.end()
         if self._closed:
             ssh.abort()
             raise asyncssh.ConnectionLost("closed while logging in")
         connection = self._kept[target.hostname] = Connection(ssh, wire, target, self._clock)
+        if not self._tasks:
+            self._tasks.begin(self._keep_all_alive(), "keep connections alive")
         return connection
 
     async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> asyncssh.SSHClientConnection:
-        phases.begin("resolve")
-        wire.address = await self._resolve(target.hostname, target.port)
-        phases.end()
-        methods = ["publickey"] if self._identity is not None else []
+        """Log in within the time for that; waiting for a turn does not count."""
+        options, host, port, jumps, keys = self._options, target.hostname, target.port, False, self._keys
+        if self._ssh_config is not None:
+            try:
+                found = await asyncio.to_thread(self._ssh_config.options_for, target)
+            except (OSError, ValueError) as error:
+                raise Failed(Reason.AUTH_FAILED, f"the SSH configuration cannot be used ({error})") from error
+            options, host, port, jumps, keys = found.options, found.host, found.port, found.jumps, found.keys
+        began = self._clock.monotonic()
+        if jumps:
+            phases.begin("tcp")
+            async with self._logins:
+                return await self._connect(options, None, target, keys, phases, self._connect_timeout)
+        async with self._logins:
+            phases.begin("resolve")
+            wire.address = await self._clock.wait_for(self._resolve(host, port), self._connect_timeout)
+            phases.end()
+        left = self._connect_timeout - (self._clock.monotonic() - began)
+        turn = self._logins_at.setdefault(wire.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
+        async with turn, self._logins:
+            return await self._connect(options, wire, target, keys, phases, left)
+
+    async def _connect(
+        self,
+        options: asyncssh.SSHClientConnectionOptions,
+        wire: Wire | None,
+        target: Target,
+        keys: bool,
+        phases: Phases,
+        seconds: float,
+    ) -> asyncssh.SSHClientConnection:
+        methods = ["publickey"] if keys else []
         if target.password is not None:
             methods += ["password", "keyboard-interactive"]
-        return await asyncssh.connect(
-            target.hostname,
-            target.port,
-            tunnel=cast(asyncssh.SSHClientConnection, wire),  # anything that can create a connection will do
-            options=self._options,
+        client = _Client(phases, self._host_keys)
+        over = (
+            {} if wire is None else {"tunnel": cast(asyncssh.SSHClientConnection, wire)}
+        )  # whatever can connect will do
+        connecting = asyncssh.connect(
+            options.host or target.hostname,
+            options.port if options is not self._options else target.port,
+            config=options.kwargs["config"],
+            options=options,
             username=target.username,
             password=target.password,
             preferred_auth=methods or ["none"],
-            client_factory=lambda: _Client(phases),
+            client_factory=lambda: client,
+            **over,
         )
+        try:
+            return await self._clock.wait_for(connecting, seconds)
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+            if client.complaint is None and (
+                self._host_keys.policy is HostKeyPolicy.IGNORE or "host key" not in str(error)
+            ):
+                raise
+            raise Failed(Reason.HOST_KEY_CHANGED, client.complaint or f"no host key that is known ({error})") from error
+
+    async def _keep_all_alive(self) -> None:
+        """Ask connections that have been idle for long whether they live, and cut those that do not."""
+        while self._kept:
+            await self._clock.sleep(self._keep_alive)
+            idle = self._clock.monotonic() - self._keep_alive
+            await asyncio.gather(
+                *(
+                    self._check(hostname, connection)
+                    for hostname, connection in list(self._kept.items())
+                    if connection.used <= idle
+                )
+            )
+
+    async def _check(self, hostname: str, connection: Connection) -> None:
+        if not await connection.is_alive(self._connect_timeout) and self._kept.get(hostname) is connection:
+            self.abort(hostname)
 
     async def drop(self, hostname: str) -> None:
         """Close the connection that is kept for `hostname`."""
@@ -211,15 +316,22 @@ class Connections:
     async def close(self) -> None:
         """Close every connection, and a login that is under way once it is through."""
         self._closed = True
+        await self._tasks.close()
         for hostname in list(self._kept):
             await self.drop(hostname)
 
 
 class _Client(asyncssh.SSHClient):
-    """Hears from asyncssh when the keys are exchanged."""
+    """Hears from asyncssh when the keys are exchanged, and of a host key that is not trusted yet."""
 
-    def __init__(self, phases: Phases) -> None:
+    def __init__(self, phases: Phases, host_keys: HostKeys) -> None:
         self._phases = phases
+        self._host_keys = host_keys
+        self.complaint: str | None = None
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.complaint = self._host_keys.judge(host, addr, port, key)
+        return self.complaint is None
 
     def begin_auth(self, username: str) -> None:
         self._phases.begin("auth")

@@ -10,9 +10,9 @@ from simulator.probe.connections import Connection
 from simulator.probe.failures import Failed, Reason, excerpt
 from simulator.probe.target import Request
 
-_COMMAND = '$t df -kP -- "$1"'
+_COMMAND = '$t df -kP -- "$1/."'
 # Total, used, available, per cent, mount point: found from the right, as the source before them may hold spaces.
-_RECORD = re.compile(r"(?:^|.*\s)(\d+)\s+-?\d+\s+(-?\d+)\s+(?:\d+%|-)\s+/")
+_RECORD = re.compile(r"(?:^|.*\s)(\d+)\s+-?\d+\s+(-?\d+)\s+(?:\d+%|-)\s+(/.*)")
 
 
 async def measure(connection: Connection, request: Request) -> Space:
@@ -25,5 +25,5 @@ def parse(output: str) -> Space:
     records = [record for line in output.splitlines() if (record := _RECORD.match(line))]
     if not records:
         raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of df, "{excerpt(output)}"')
-    total, available = records[-1].groups()
-    return Space.of_blocks(1024, int(total), int(available))
+    total, available, mount_point = records[-1].groups()
+    return Space.of_blocks(1024, int(total), int(available), file_system=f"on {mount_point.strip()}")

@@ -85,6 +85,13 @@ class Unsupported(Failed):
         super().__init__(Reason.NO_COMMAND, message)
 
 
+class NoSize(Failed):
+    """A file system has no blocks: an automount before its first use, or none that holds files (domain 7.2)."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(Reason.NO_CAPACITY, f"{url} has a size of 0")
+
+
 class NotMounted(Failed):
     """The path of a storage holds none of its folders."""
 
@@ -140,11 +147,21 @@ def _at_login(error: Exception, target: Target, phase: Phase) -> tuple[Reason, s
             return Reason.REFUSED, "connection refused"
         case ConnectionError() | asyncssh.ConnectionLost():
             return Reason.RESET, f"connection lost ({_UNDER_WAY[phase]})"
+        case asyncssh.ChannelOpenError():
+            return _behind_a_jump_host(error)
         case OSError():
             return Reason.UNREACHABLE, f"no connection ({excerpt(error.strerror or error)})"
         case asyncssh.PermissionDenied() | asyncssh.IllegalUserName() | SASLPrepError() | UnicodeEncodeError():
             return Reason.AUTH_FAILED, f"permission denied for user {excerpt(target.username)}"
     return _of_protocol(error, phase)
+
+
+def _behind_a_jump_host(error: asyncssh.ChannelOpenError) -> tuple[Reason, str]:
+    """What a host on the way (ProxyJump) says of its own try to connect; OpenSSH passes on the system's words."""
+    said = excerpt(error).lower()
+    known = {"refused": Reason.REFUSED, "not known": Reason.DNS, "resolution": Reason.DNS, "timed out": Reason.TIMEOUT}
+    reason = next((known[words] for words in known if words in said), Reason.UNREACHABLE)
+    return reason, f"the jump host cannot connect to it ({excerpt(error)})"
 
 
 def _of_protocol(error: Exception, phase: Phase) -> tuple[Reason, str]:

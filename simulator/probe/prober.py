@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from simulator.clock import Clock
 from simulator.probe import df, stat, statvfs
 from simulator.probe.capacity import Capacity, Method, Space
 from simulator.probe.connections import Connection, Connections, Resolve, read_identity, resolve_by_system
-from simulator.probe.failures import Failed, ProbeFailure, Reason, Unsupported, classify
+from simulator.probe.failures import ProbeFailure, Reason, Unsupported, classify
+from simulator.probe.host_keys import HostKeyPolicy, HostKeys
 from simulator.probe.phases import Phases
 from simulator.probe.target import Layout, Request, Target
 from simulator.probe.wire import Wire
@@ -26,6 +28,7 @@ _METHODS: Mapping[Method, Measure] = {
 }
 # What a connection shows that went stale while it was kept, and whatever makes one useless for the next probe.
 _STALE = (Reason.RESET, Reason.BUSY)
+_ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
 _USELESS = (*_STALE, Reason.HUNG)
 
 
@@ -37,6 +40,7 @@ class _Host:
     method: Method = Method.STATVFS
     probes: int = 0  # outstanding or queued
     forgotten: bool = False  # while a probe was outstanding
+    file_systems: dict[str, str] = field(default_factory=dict)  # by url: where the folders of a storage were last seen
 
 
 class Prober:
@@ -53,14 +57,36 @@ class Prober:
         connect_timeout: float = 5.0,
         command_timeout: float = 10.0,
         max_logins: int = 20,
+        keep_alive: float = 30.0,
+        busy_pauses: Sequence[float] = (0.1, 0.3, 0.6),
+        host_keys: HostKeyPolicy = HostKeyPolicy.IGNORE,
+        known_hosts: Path | None = None,
+        ssh_config: Path | None = None,
+        seed: int = 0,
     ) -> None:
-        """Timeouts are seconds: one for all of a login, one for all that follows. Raises ValueError for a bad key."""
+        """Timeouts are seconds: one for all of a login, one for all that follows.
+
+        An idle connection is asked whether it lives each `keep_alive` seconds; an sshd that takes no more logins is
+        tried again after each of `busy_pauses`, more or less. Raises ValueError for a file that cannot be used.
+        """
         identity = None if identity_file is None else read_identity(identity_file)
+        self._busy_pauses = busy_pauses
+        self._random = random.Random(seed)  # noqa: S311 - pauses that can be repeated
         self._clock = clock
         self._warm = warm
         self._read_only_hosts = read_only_hosts
         self._command_timeout = command_timeout
-        self._connections = Connections(clock, resolve or resolve_by_system, identity, connect_timeout, max_logins)
+        self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
+        self._connections = Connections(
+            clock,
+            resolve or resolve_by_system,
+            identity,
+            host_keys=HostKeys(host_keys, known_hosts or Path("known_hosts")),
+            ssh_config=ssh_config,
+            connect_timeout=connect_timeout,
+            max_logins=max_logins,
+            keep_alive=keep_alive,
+        )
         self._hosts: dict[str, _Host] = {}
         # Whoever the system names lives in real time; who else resolves names has a say in how hosts live.
         self._outside = clock.outside if resolve is None else nullcontext
@@ -117,6 +143,15 @@ class Prober:
         return result
 
     async def _log_in_and_use(self, host: _Host, target: Target, layout: Layout) -> Capacity | ProbeFailure:
+        """Log in and ask; while sshd has too many logins under way, or sessions, try again in a while."""
+        for pause in self._busy_pauses:
+            result = await self._log_in_and_use_once(host, target, layout)
+            if not isinstance(result, ProbeFailure) or result.reason is not Reason.BUSY or self._closed:
+                return result
+            await self._clock.sleep(pause * self._random.uniform(0.5, 1.5))
+        return await self._log_in_and_use_once(host, target, layout)
+
+    async def _log_in_and_use_once(self, host: _Host, target: Target, layout: Layout) -> Capacity | ProbeFailure:
         phases = Phases(self._clock)
         wire = Wire(phases)
         try:
@@ -147,12 +182,31 @@ class Prober:
             method, space = await self._clock.wait_for(_measure(connection, host, request), self._command_timeout)
         except Exception as error:
             phases.end()
-            return ProbeFailure(*classify(error, target, phases.current), phases.milliseconds)
+            reason, message = classify(error, target, phases.current)
+            if reason is Reason.HUNG and connection.probes and not await connection.is_alive(self._alive_timeout):
+                # No file system hangs: the host has gone, or was restarted since. A login will tell.
+                reason, message = Reason.RESET, "the connection does not answer any more"
+            return ProbeFailure(reason, message, phases.milliseconds)
         phases.end()
+        connection.served()
         return Capacity(space.total, space.available, space.inodes, space.read_only, method, phases.milliseconds)
 
 
 async def _measure(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
+    """The space, and a look at the storage's folders when it is on another file system than they were seen on.
+
+    Without one of them it is the wrong file system: that of a mount point whose disk is not mounted (domain 6.3).
+    """
+    method, space = await _try_methods(connection, host, request)
+    if request.layout in (Layout.CREATE, Layout.REQUIRE):
+        host.file_systems[request.url] = space.file_system
+    elif host.file_systems.get(request.url, space.file_system) != space.file_system:
+        method, space = await _try_methods(connection, host, replace(request, layout=Layout.REQUIRE))
+        host.file_systems[request.url] = space.file_system
+    return method, space
+
+
+async def _try_methods(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
     """Try the methods from the one that worked last; raises what the first one raises that the host supports."""
     methods = list(_METHODS)
     missing: list[str] = []
@@ -162,8 +216,6 @@ async def _measure(connection: Connection, host: _Host, request: Request) -> tup
         except Unsupported as error:
             missing.append(f"{method}: {error}")
             continue
-        if space.total == 0:
-            raise Failed(Reason.NO_CAPACITY, f"{request.url} has a size of 0 by {method}")
         host.method = method
         return method, space
     raise Unsupported("; ".join(missing))

@@ -10,9 +10,9 @@ from simulator.probe.connections import Connection
 from simulator.probe.failures import Failed, Reason, excerpt
 from simulator.probe.target import Request
 
-# Fundamental block size, blocks, blocks available to users, inodes, free inodes.
-_COMMAND = '$t stat -f -c "%S %b %a %c %d" -- "$1"'
-_RECORD = re.compile(r"^\s*(\d+) (\d+) (-?\d+) (\d+) (\d+)\s*$", re.MULTILINE)
+# Fundamental block size, blocks, blocks available to users, inodes, free inodes, id of the file system.
+_COMMAND = '$t stat -f -c "%S %b %a %c %d %i" -- "$1/."'
+_RECORD = re.compile(r"^\s*(\d+) (\d+) (-?\d+) (\d+) (\d+)(?: ([0-9a-f]+))?\s*$", re.MULTILINE)
 
 
 async def measure(connection: Connection, request: Request) -> Space:
@@ -25,5 +25,6 @@ def parse(output: str) -> Space:
     records = _RECORD.findall(output)
     if not records:
         raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of stat, "{excerpt(output)}"')
-    size, blocks, available, inodes, free = (int(field) for field in records[-1])
-    return Space.of_blocks(size, blocks, available, Inodes(inodes, free))
+    *numbers, identity = records[-1]
+    size, blocks, available, inodes, free = (int(number) for number in numbers)
+    return Space.of_blocks(size, blocks, available, Inodes(inodes, free), file_system=f"id {identity}")

@@ -20,6 +20,8 @@ class Layout(StrEnum):
     """That one of them is there. Nothing is created."""
     CREATE = "create"
     """That they are created, and the url itself, where they are missing."""
+    FOLDER = "folder"
+    """That the url itself is created where it is missing: all that an Sftp storage keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,10 @@ class Request:
     layout: Layout
     phases: Phases
     seconds: int
+
+    @property
+    def to_create(self) -> tuple[str, ...]:
+        """The folders that the layout wants created where they are missing."""
+        if self.layout is Layout.CREATE:
+            return tuple(f"{self.url}/{folder}" for folder in FOLDERS)
+        return (self.url,) if self.layout is Layout.FOLDER else ()

@@ -6,9 +6,13 @@ from simulator.query.errors import QueryError, QueryParameterError
 from simulator.query.folding import prepare
 from simulator.query.inventories import (
     BACKUP_STORAGE,
+    GLOBAL_CONFIG,
     IMAGE,
     IMAGE_STORE_BACKUP_STORAGE,
+    MANAGEMENT_NODE,
     SFTP_BACKUP_STORAGE,
+    SYSTEM_TAG,
+    USER_TAG,
     WEB_HOOK,
     ZONE,
     Inventory,
@@ -16,9 +20,13 @@ from simulator.query.inventories import (
 
 __all__ = [
     "BACKUP_STORAGE",
+    "GLOBAL_CONFIG",
     "IMAGE",
     "IMAGE_STORE_BACKUP_STORAGE",
+    "MANAGEMENT_NODE",
     "SFTP_BACKUP_STORAGE",
+    "SYSTEM_TAG",
+    "USER_TAG",
     "WEB_HOOK",
     "ZONE",
     "Found",

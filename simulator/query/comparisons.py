@@ -6,11 +6,12 @@ A comparison rule is one class here; `RULES` says which kind of field follows wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from sqlalchemy import Boolean, ColumnElement, String, cast, false, not_, null, type_coerce
+from sqlalchemy import Boolean, ColumnElement, String, and_, cast, false, not_, null, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.operators import OperatorType
 
 from simulator.query.conditions import Operator
 from simulator.query.errors import GRAMMAR, QueryError
@@ -58,7 +59,44 @@ def _compile_folded(element: Folded, compiler: SQLCompiler, **options: Any) -> s
 @compiles(Folded, "sqlite")
 def _compile_folded_for_sqlite(element: Folded, compiler: SQLCompiler, **options: Any) -> str:
     text = compiler.process(element.text, **options)
-    return f"CASE WHEN {text} GLOB '*[^ -~]*' THEN general_ci({text}) ELSE upper(rtrim({text}, ' ')) END"
+    return f"CASE WHEN {_not_ascii(text)} THEN general_ci({text}) ELSE upper(rtrim({text}, ' ')) END"
+
+
+class AsciiFolded(Folded):
+    """The same for text that is ASCII alone; there is an index over it."""
+
+
+@compiles(AsciiFolded, "sqlite")
+def _compile_ascii_folded_for_sqlite(element: AsciiFolded, compiler: SQLCompiler, **options: Any) -> str:
+    return f"upper(rtrim({compiler.process(element.text, **options)}, ' '))"
+
+
+class NotAscii(ColumnElement[bool]):
+    """Whether text is more than ASCII; an index holds the rows where it is."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any]) -> None:
+        self.text = text
+        self.type = Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self  # compared with 1, it would not be what the index says
+
+
+@compiles(NotAscii)
+def _compile_not_ascii(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
+    return "1 = 0"  # AsciiFolded is all text there
+
+
+@compiles(NotAscii, "sqlite")
+def _compile_not_ascii_for_sqlite(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
+    return _not_ascii(compiler.process(element.text, **options))
+
+
+def _not_ascii(text: str) -> str:
+    """More bytes than characters: the fastest test there is."""
+    return f"length({text}) <> length(CAST({text} AS BLOB))"
 
 
 class Like(ColumnElement[bool]):
@@ -85,7 +123,7 @@ def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: An
     other = compiler.process(element.pattern, **options)
     ascii_ = compiler.process(element.pattern, **options)
     return (
-        f"(CASE WHEN {text} GLOB '*[^ -~]*' THEN general_ci_like({text}, {other})"
+        f"(CASE WHEN {_not_ascii(text)} THEN general_ci_like({text}, {other})"
         f" ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
     )
 
@@ -105,6 +143,12 @@ class TextRule:
 
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return Folded(column)
+
+
+def look_ups(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> tuple[ColumnElement[bool], ...]:
+    """Text's equality in two conditions with an index for each; a row may pass either."""
+    others = and_(NotAscii(column), _compare(Folded(column), operator, binds))
+    return _compare(AsciiFolded(column), operator, binds), others
 
 
 class UuidRule(TextRule):

@@ -21,18 +21,20 @@ from sqlalchemy import (
     func,
     not_,
     select,
+    union_all,
 )
 from sqlalchemy.sql import operators
 
-from simulator.query.comparisons import RULES, Rule, Value
+from simulator.query.comparisons import RULES, Value, look_ups
 from simulator.query.conditions import Operator
-from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
+from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory
 from simulator.query.paths import Path
 from simulator.query.sorting import Arithmetic, Expression, Name, Order
 
 LIMIT, START = "limit", "start"
 POSITIVE = {Operator.NOT_EQUAL: Operator.EQUAL, Operator.NOT_IN: Operator.IN, Operator.NOT_LIKE: Operator.LIKE}
 GROUP = 100
+FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +59,20 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns."""
+    """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns.
+
+    One that is quick finds its few rows by an index, whatever else it asks of them.
+    """
 
     sql: str
     parameters: tuple[tuple[str, Value | None], ...]
     columns: tuple[str, ...]
+    quick: bool
 
 
 def value_name(test: int, value: int) -> str:
     """The parameter that holds a value of a test."""
     return f"v{test}_{value}"
-
-
-def rule_of(path: Path) -> Rule:
-    """How the values at the end of a path compare."""
-    if path.inventory is None:
-        return RULES[Kind.TEXT]
-    field = path.inventory.field(path.name)
-    if field is not None:
-        return RULES[field.kind]
-    return RULES[Kind.UUID if path.inventory.collection(path.name) else Kind.TEXT]
 
 
 def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
@@ -92,7 +88,14 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
         statement = _page(statement, source, shape)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     parameters = tuple((name, compiled.params[name]) for name in compiled.positiontup or ())
-    return Statement(str(compiled), parameters, tuple(column.name for column in columns))
+    return Statement(
+        str(compiled), parameters, tuple(column.name for column in columns), any(map(_is_quick, shape.tests))
+    )
+
+
+def _is_quick(test: Test) -> bool:
+    by_key = test.path.name == "uuid" and not test.path.steps
+    return by_key and test.operator in (Operator.EQUAL, Operator.IN) and test.values <= FEW
 
 
 def _counted(source: _Source, fields: tuple[str, ...] | None) -> ColumnElement[int]:
@@ -121,6 +124,10 @@ class _Source:
             self.tables = self.tables.join(table, table.c.uuid == self._tables[0].c.uuid)
         self._children: list[FromClause] = []
 
+    def table_of(self, name: str) -> Table:
+        """The table that has a column."""
+        return next(table for table in self.inventory.tables if name in table.c)
+
     def column(self, name: str) -> ColumnElement[Any]:
         return next(table.c[name] for table in self._tables if name in table.c)
 
@@ -136,7 +143,7 @@ class _Source:
         if fields is not None:
             return [self.column(name).label(name) for name in dict.fromkeys(fields)]
         own = [self.column(one.name).label(one.name) for one in self.inventory.fields]
-        lists = [_listed(self, one).label(one.name) for one in self.inventory.collections]
+        lists = [_listed(self, one).label(one.name) for one in self.inventory.collections if one.inventory is None]
         return [*own, *lists, *self._of_children()]
 
     def _of_children(self) -> list[ColumnElement[Any]]:
@@ -192,11 +199,21 @@ def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
         return _tagged(source, *TAGS[name], test, number)
     collection = source.inventory.collection(name)
     if collection is None:
-        return _compare(source.column(name), operator, test, number)
+        field = source.inventory.field(name)
+        indexed = field is not None and field.indexed and operator in (Operator.EQUAL, Operator.IN)
+        return _looked_up(source, test, number) if indexed else _compare(source.column(name), operator, test, number)
     # Whatever the operator, some element has to pass (query-semantics 4.3).
     table = collection.table.alias()
     passing = select(table.c[collection.own]).where(_compare(table.c[collection.foreign], operator, test, number))
     return source.column("uuid").in_(passing)
+
+
+def _looked_up(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+    """The row is among those that an index finds. SQLite would rather go over all rows than look into two indexes, so
+    it is made to."""
+    table = source.table_of(test.path.name).alias()
+    found = look_ups(table.c[test.path.name], test.operator, _binds(test, number))
+    return source.column("uuid").in_(union_all(*(select(table.c.uuid).where(condition) for condition in found)))
 
 
 def _tagged(source: _Source, table: Table, column: str, test: Test, number: int) -> ColumnElement[bool]:
@@ -209,8 +226,11 @@ def _tagged(source: _Source, table: Table, column: str, test: Test, number: int)
 
 
 def _compare(column: ColumnElement[Any], operator: Operator, test: Test, number: int) -> ColumnElement[bool]:
-    binds: list[ColumnElement[Any]] = [bindparam(value_name(number, index), None) for index in range(test.values)]
-    return rule_of(test.path).compare(column, operator, binds)
+    return RULES[test.path.kind].compare(column, operator, _binds(test, number))
+
+
+def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:
+    return [bindparam(value_name(number, index), None) for index in range(test.values)]
 
 
 def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from simulator.database import Database
 from simulator.query.compile import LIMIT, START, Shape, Statement, compile_shape
-from simulator.query.conditions import Query, by_uuid
-from simulator.query.inventories import Inventory
+from simulator.query.conditions import Condition, Operator, Query, by_uuid
+from simulator.query.inventories import INVENTORIES, Inventory
 from simulator.query.questions import Question, ask
 from simulator.query.rows import Row, RowWriter, WriteMoment
 
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
+ALL = 2**31 - 1
+AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a query found: the rows with the Java class of each, unless only their number was wanted; and the number."""
+    """What a query found: the rows with the Java class of each, unless only their number was wanted; and the number.
+
+    `nested` has the Java class of the objects in each member of a row that lists objects.
+    """
 
     rows: Sequence[Row] | None
     java_classes: Sequence[str]
     total: int | None
+    nested: Mapping[str, str] = field(default_factory=dict)
+
+    def schema_of(self, path: str, index: int = 0) -> dict[str, str]:
+        """The Java class of a row that stands at `path`, and of the objects that it lists."""
+        schema = {path: self.java_classes[index]}
+        row = self.rows[index] if self.rows else {}
+        for name, java_class in self.nested.items():
+            objects = row[name]
+            assert isinstance(objects, list)
+            schema |= {f"{path}.{name}[{place}]": java_class for place in reversed(range(len(objects)))}
+        return schema
 
 
 class QueryEngine:
@@ -35,10 +51,9 @@ class QueryEngine:
         self._write_moment = write_moment
         self._kept = lru_cache(maxsize=KEPT_STATEMENTS)(self._compile)
 
-    async def find(self, inventory: Inventory, uuid: str) -> tuple[Row, str] | None:
-        """The one resource of that uuid with its Java class, or None."""
-        found = await self.run(inventory, by_uuid(uuid))
-        return (found.rows[0], found.java_classes[0]) if found.rows else None
+    async def find(self, inventory: Inventory, uuid: str) -> Found:
+        """The one resource of that uuid, or none."""
+        return await self.run(inventory, by_uuid(uuid))
 
     async def run(self, inventory: Inventory, query: Query) -> Found:
         """What a query finds. Raises QueryError."""
@@ -47,13 +62,33 @@ class QueryEngine:
             return Found(None, (), await self._count(question))
         rows, java_classes = await self._rows(question, query) if query.limit else ([], [])
         total = await self._count(question) if query.reply_with_count else None
-        return Found(rows, java_classes, total)
+        nested = {} if question.fields is not None else await self._list_objects(question.target, rows)
+        return Found(rows, java_classes, total, nested)
 
     async def _rows(self, question: Question, query: Query) -> tuple[list[Row], list[str]]:
         shape = Shape(question.target, question.tests, question.orders, question.fields)
         page = {LIMIT: query.limit, START: query.start or 0}
         writer, rows = await self._fetch(shape, question, page)
         return writer.write(rows)
+
+    async def _list_objects(self, target: Inventory, rows: Sequence[Row]) -> dict[str, str]:
+        """Give each row the objects that it lists; answers the Java class of those in each member."""
+        nested: dict[str, str] = {}
+        for collection in target.collections:
+            if collection.inventory is None:
+                continue
+            elements = INVENTORIES[collection.inventory]
+            nested[collection.name] = elements.java_class
+            lists: dict[object, list[Row]] = {row["uuid"]: [] for row in rows}
+            uuids = [str(uuid) for uuid in lists]
+            for begin in range(0, len(uuids), AT_ONCE):
+                among = Condition(collection.own, Operator.IN, ",".join(uuids[begin : begin + AT_ONCE]))
+                found = await self.run(elements, Query(conditions=(among,), limit=ALL))
+                for one in found.rows or ():
+                    lists[one[collection.own]].append(one)
+            for row in rows:
+                row[collection.name] = lists[row["uuid"]]
+        return nested
 
     async def _count(self, question: Question) -> int:
         shape = Shape(question.target, question.tests, fields=question.fields, counted=True)
@@ -69,7 +104,8 @@ class QueryEngine:
         statement, writer = compiled(shape)
         values = {**question.values, **page}
         parameters = [values.get(name, constant) for name, constant in statement.parameters]
-        return writer, await self._database.fetch(statement.sql, parameters)
+        fetch = self._database.fetch_few if statement.quick else self._database.fetch
+        return writer, await fetch(statement.sql, parameters)
 
     def _compile(self, shape: Shape) -> tuple[Statement, RowWriter]:
         statement = compile_shape(shape, self._database.dialect)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 
 from sqlalchemy import Table
@@ -31,22 +32,28 @@ class Kind(Enum):
 class Field:
     """A field of an inventory, and the column of the same name behind it.
 
-    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7).
+    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7). `indexed` text is
+    looked up by indexes over its folded form.
     """
 
     name: str
     kind: Kind = Kind.TEXT
     primitive: bool = False
+    indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it."""
+    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it.
+
+    With an inventory it lists those rows as objects of that inventory; a condition is still about the `foreign` column.
+    """
 
     name: str
     table: Table
     own: str
     foreign: str
+    inventory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,11 @@ class Inventory:
 
     def field(self, name: str) -> Field | None:
         """The field of that name, whose case matters."""
-        return next((one for one in self.fields if one.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Field]:
+        return {one.name: one for one in self.fields}
 
     def collection(self, name: str) -> Collection | None:
         """The collection of that name."""
@@ -104,7 +115,7 @@ UUID = Field("uuid", Kind.UUID)
 DATES = (Field("createDate", Kind.MOMENT), Field("lastOpDate", Kind.MOMENT))
 COMMON = (
     UUID,
-    Field("name"),
+    Field("name", indexed=True),
     Field("url"),
     Field("description"),
     Field("totalCapacity", Kind.NUMBER),
@@ -114,7 +125,7 @@ COMMON = (
     Field("status"),
     *DATES,
 )
-SSH_HOST = (Field("hostname"), Field("username"), Field("sshPort", Kind.NUMBER))
+SSH_HOST = (Field("hostname", indexed=True), Field("username"), Field("sshPort", Kind.NUMBER))
 ATTACHED_ZONES = Collection("attachedZoneUuids", _table(models.BackupStorageZoneRef), "backupStorageUuid", "zoneUuid")
 STORAGE_EXPANSIONS = {
     "zoneRef": Expansion("BackupStorageZoneRefInventory", foreign="backupStorageUuid"),
@@ -216,6 +227,15 @@ IMAGE = Inventory(
         Field("virtio", Kind.TRUTH),
         *DATES,
     ),
+    collections=(
+        Collection(
+            "backupStorageRefs",
+            _table(models.ImageBackupStorageRef),
+            "imageUuid",
+            "backupStorageUuid",
+            inventory="ImageBackupStorageRefInventory",
+        ),
+    ),
     expansions={
         "backupStorageRef": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
         "volume": Expansion(None),
@@ -240,6 +260,36 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
         "image": Expansion("ImageInventory", own="imageUuid"),
     },
 )
+TAG = (UUID, Field("resourceUuid", Kind.UUID), Field("resourceType"), Field("tag"), Field("type"), *DATES)
+SYSTEM_TAG = Inventory(
+    "org.zstack.header.tag.SystemTagInventory",
+    (_table(models.SystemTag),),
+    (Field("inherent", Kind.TRUTH), *TAG),
+)
+USER_TAG = Inventory(
+    "org.zstack.header.tag.UserTagInventory",
+    (_table(models.UserTag),),
+    (Field("tagPatternUuid", Kind.UUID), *TAG),
+    expansions={"tagPattern": Expansion(None, own="tagPatternUuid")},
+)
+GLOBAL_CONFIG = Inventory(
+    "org.zstack.core.config.GlobalConfigInventory",
+    (_table(models.GlobalConfig),),
+    (
+        Field("id", Kind.NUMBER),
+        Field("name"),
+        Field("category"),
+        Field("description"),
+        Field("defaultValue"),
+        Field("value"),
+    ),
+    key="id",
+)
+MANAGEMENT_NODE = Inventory(
+    "org.zstack.header.managementnode.ManagementNodeInventory",
+    (_table(models.Node),),
+    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
+)
 WEB_HOOK = Inventory(
     "org.zstack.header.core.webhooks.WebhookInventory",
     (_table(models.WebHook),),
@@ -252,10 +302,14 @@ INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
         for one in (
             BACKUP_STORAGE,
             BACKUP_STORAGE_ZONE_REF,
+            GLOBAL_CONFIG,
             IMAGE,
             IMAGE_BACKUP_STORAGE_REF,
             IMAGE_STORE_BACKUP_STORAGE,
+            MANAGEMENT_NODE,
             SFTP_BACKUP_STORAGE,
+            SYSTEM_TAG,
+            USER_TAG,
             WEB_HOOK,
             ZONE,
         )

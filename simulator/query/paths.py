@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from simulator.query.errors import GRAMMAR, QueryError, cloud_runtime
-from simulator.query.inventories import INVENTORIES, TAGS, Expansion, Inventory
+from simulator.query.inventories import INVENTORIES, TAGS, Expansion, Inventory, Kind
 
 MOST_STEPS = 60  # MariaDB nests no deeper either
 
@@ -18,6 +18,7 @@ class Path:
     steps: tuple[Expansion, ...]
     inventory: Inventory | None
     name: str
+    kind: Kind = Kind.TEXT
 
 
 def has_field(inventory: Inventory, name: str) -> bool:
@@ -54,5 +55,13 @@ def resolve(inventory: Inventory, name: str) -> Path:
         raise cloud_runtime(f"inventory class[class {here.java_class}] not having field[{last}]")
     if steps and last == steps[-1].foreign:
         # The last step would only compare the key it joins by: ZStack leaves it out.
-        return Path(tuple(steps[:-1]), owner, steps[-1].own)
-    return Path(tuple(steps), here, last)
+        return Path(tuple(steps[:-1]), owner, steps[-1].own, _kind(owner, steps[-1].own))
+    return Path(tuple(steps), here, last, _kind(here, last))
+
+
+def _kind(inventory: Inventory, name: str) -> Kind:
+    """How what is at the end of a path compares; a collection is of uuids, and a tag is text."""
+    field = inventory.field(name)
+    if field is not None:
+        return field.kind
+    return Kind.UUID if inventory.collection(name) else Kind.TEXT

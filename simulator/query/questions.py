@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from simulator.query.comparisons import LISTS, Value
-from simulator.query.compile import Test, rule_of, value_name
+from simulator.query.comparisons import LISTS, RULES, Value
+from simulator.query.compile import Test, value_name
 from simulator.query.conditions import Condition, Operator, Query, Sort
 from simulator.query.errors import GRAMMAR, QueryError, cloud_runtime
 from simulator.query.inventories import INVENTORIES, TAGS, Inventory
@@ -136,7 +136,7 @@ def _tests(paths: Sequence[Path], conditions: Sequence[Condition]) -> tuple[tupl
     tests: list[Test] = []
     values: dict[str, Value] = {}
     for number, (path, condition) in enumerate(zip(paths, conditions, strict=True)):
-        operator, read = rule_of(path).read(condition.operator, condition.value)
+        operator, read = RULES[path.kind].read(condition.operator, condition.value)
         if operator in LISTS:
             read = _rounded_up(read)
         tests.append(Test(path, operator, len(read)))

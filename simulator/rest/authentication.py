@@ -5,21 +5,40 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from simulator.clock import Clock
 from simulator.database import Database
-from simulator.database.models import Account, Session
-from simulator.rest.errors import ApiError, ErrorCode, PlainError
+from simulator.database.configuration import GlobalConfiguration
+from simulator.database.models import Account, Session, User
+from simulator.rest.errors import WRONG_PASSWORD, ApiError, ErrorCode, not_found
+from simulator.rest.options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
+from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
 
 ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 ADMIN_NAME = "admin"
 DEFAULT_PASSWORD = "password"  # noqa: S105 - what everyone expects of a fresh node
-TIMEOUT_SECONDS = 7200
-LIMIT_OF_A_USER = 500
+LOGIN_STEP = "process-login (location:2/2)"
 # A slid expiry is written when it has moved by this much: a restart may shorten a session by so many seconds.
 WRITE_EXPIRY_AFTER_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls: an account, or one of its users."""
+
+    account_uuid: str
+    user_uuid: str
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether nothing is forbidden to it."""
+        return self.account_uuid == ADMIN_UUID
+
+
+Claim = Identity | str | None
+"""What a call shows of who makes it: an identity, proved by a signature, or the uuid of a session, yet unchecked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +46,7 @@ class LoggedIn:
     """A session: times in epoch seconds."""
 
     uuid: str
-    account_uuid: str
-    user_uuid: str
+    identity: Identity
     create_date: int
     expired_date: int
 
@@ -36,37 +54,59 @@ class LoggedIn:
 class Sessions:
     """Every login there is: kept in memory for speed, and in the database, so that a restart logs nobody out."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, configuration: GlobalConfiguration) -> None:
         self._database = database
         self._clock = clock
+        self._configuration = configuration
         self._sessions: dict[str, LoggedIn] = {}
         self._written_expiry: dict[str, int] = {}
+        self._tasks = Tasks()
 
-    async def load(self) -> None:
-        """Read the sessions that an earlier run left and that are still valid; the others are deleted."""
-        await self.purge()
+    async def open(self) -> None:
+        """Read the sessions that an earlier run left and that are still valid, and begin to purge."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Session).where(Session.expiredDate <= int(self._clock.time())))
         for row in await self._database.read(select(Session)):
-            session = LoggedIn(row.uuid, row.accountUuid, row.userUuid, row.createDate, row.expiredDate)
-            self._sessions[session.uuid] = session
-            self._written_expiry[session.uuid] = session.expired_date
+            identity = Identity(row.accountUuid, row.userUuid)
+            self._sessions[row.uuid] = LoggedIn(row.uuid, identity, row.createDate, row.expiredDate)
+            self._written_expiry[row.uuid] = row.expiredDate
+        self._tasks.begin(self._purge_for_ever(), "purge of sessions")
+
+    async def close(self) -> None:
+        """Purge no more; the sessions stay in the database."""
+        await self._tasks.close()
 
     async def log_in_by_account(self, name: str, password: str) -> LoggedIn:
         """A new session for an account; `password` is its SHA-512 in hex. Raises ApiError ID.1000, ID.1006."""
         rows = await self._database.read(select(Account.uuid, Account.password).where(Account.name == name))
-        expected = rows[0].password if rows else ""
-        # Hex may come in either case; ZStack's database compares without it.
-        if not hmac.compare_digest(expected.lower().encode(), password.lower().encode()) or not rows:
-            raise ApiError(ErrorCode("ID.1000", "wrong account name or password"))
-        return await self._open(account_uuid=rows[0].uuid, user_uuid=rows[0].uuid)
+        if not _is_password(password, rows[0].password if rows else None):
+            wrong = ErrorCode(
+                "ID.1000", "wrong account name or password", explanation=WRONG_PASSWORD, location=LOGIN_STEP
+            )
+            raise ApiError(wrong)
+        return await self._begin(Identity(rows[0].uuid, rows[0].uuid))
 
-    async def _open(self, account_uuid: str, user_uuid: str) -> LoggedIn:
+    async def log_in_by_user(
+        self, name: str, password: str, *, account_uuid: str | None, account_name: str | None
+    ) -> LoggedIn:
+        """A new session for a user of the account that either is given of. Raises ApiError ID.1000, ID.1006."""
+        of_account: ColumnElement[bool] = Account.uuid == account_uuid
+        if account_uuid is None:
+            of_account = Account.name == account_name
+        users = select(User.uuid, User.accountUuid, User.password).join(Account, Account.uuid == User.accountUuid)
+        rows = await self._database.read(users.where(of_account, User.name == name))
+        if not _is_password(password, rows[0].password if rows else None):
+            raise ApiError(ErrorCode("ID.1000", "wrong account or username or password"))
+        return await self._begin(Identity(rows[0].accountUuid, rows[0].uuid))
+
+    async def _begin(self, identity: Identity) -> LoggedIn:
+        await self.purge()
         now = int(self._clock.time())
-        for expired in [one.uuid for one in self._sessions.values() if one.expired_date <= now]:
-            await self.log_out(expired)
-        if sum(one.user_uuid == user_uuid for one in self._sessions.values()) >= LIMIT_OF_A_USER:
+        of_user = sum(one.identity.user_uuid == identity.user_uuid for one in self._sessions.values())
+        if of_user >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text))
-        session = LoggedIn(new_uuid(), account_uuid, user_uuid, now, now + TIMEOUT_SECONDS)
+        session = LoggedIn(new_uuid(), identity, now, now + self._configuration.get(SESSION_TIMEOUT))
         # Counted before it is written, so that concurrent logins cannot slip past the limit together.
         self._sessions[session.uuid] = session
         self._written_expiry[session.uuid] = session.expired_date
@@ -82,8 +122,8 @@ class Sessions:
             await connection.execute(
                 insert(Session).values(
                     uuid=session.uuid,
-                    accountUuid=session.account_uuid,
-                    userUuid=session.user_uuid,
+                    accountUuid=session.identity.account_uuid,
+                    userUuid=session.identity.user_uuid,
                     createDate=session.create_date,
                     expiredDate=session.expired_date,
                 )
@@ -94,15 +134,38 @@ class Sessions:
         session = self._sessions.get(session_uuid)
         return session is not None and session.expired_date > self._clock.time()
 
-    async def check(self, session_uuid: str) -> LoggedIn:
-        """The session, whose expiry slides to a full time-out from now. Raises ApiError ID.1001 (wire-protocol 2.3)."""
-        if not self.is_valid(session_uuid):
-            if session_uuid in self._sessions:
-                await self.log_out(session_uuid)
+    def recognize(self, session_uuid: str) -> Identity | None:
+        """Whose session it is, if it is valid; looking does not extend it."""
+        return self._sessions[session_uuid].identity if self.is_valid(session_uuid) else None
+
+    async def identify(self, claim: Claim) -> Identity:
+        """Who makes a call. A session's expiry slides to a full time-out from now. Raises ApiError ID.1001."""
+        if isinstance(claim, Identity):
+            return claim
+        if claim is None:
+            raise ApiError(ErrorCode("ID.1001", "session uuid is null"))
+        if not self.is_valid(claim):
+            if claim in self._sessions:
+                await self.log_out(claim)
             raise ApiError(ErrorCode("ID.1001", "Session expired"))
-        session = replace(self._sessions[session_uuid], expired_date=int(self._clock.time()) + TIMEOUT_SECONDS)
-        self._sessions[session_uuid] = session
-        if session.expired_date - self._written_expiry[session_uuid] >= WRITE_EXPIRY_AFTER_SECONDS:
+        return (await self._extend(claim, self._configuration.get(SESSION_TIMEOUT))).identity
+
+    async def renew(self, session_uuid: str, seconds: int | None) -> LoggedIn:
+        """Let a session last for so long from now, a full time-out unless told otherwise; its next call sets it back.
+
+        Raises ApiError SYS.1003 if it has ended meanwhile.
+        """
+        if not self.is_valid(session_uuid):
+            raise not_found(f"invalid field[sessionUuid], resource[uuid:{session_uuid}, type:SessionVO] not found")
+        return await self._extend(session_uuid, seconds or self._configuration.get(SESSION_TIMEOUT))
+
+    async def _extend(self, session_uuid: str, seconds: int) -> LoggedIn:
+        session = self._sessions[session_uuid]
+        expired_date = int(self._clock.time()) + seconds
+        if session.expired_date == expired_date:
+            return session
+        session = self._sessions[session_uuid] = replace(session, expired_date=expired_date)
+        if abs(session.expired_date - self._written_expiry[session_uuid]) >= WRITE_EXPIRY_AFTER_SECONDS:
             await self._write_expiry(session)
         return session
 
@@ -123,19 +186,23 @@ class Sessions:
     async def purge(self) -> None:
         """Delete every expired session."""
         now = int(self._clock.time())
+        # What is in memory counts: an expiry that has slid may not be written yet.
+        expired = [one.uuid for one in self._sessions.values() if one.expired_date <= now]
+        if not expired:
+            return
+        for session_uuid in expired:
+            del self._sessions[session_uuid]
+            self._written_expiry.pop(session_uuid, None)
         async with self._database.transaction() as connection:
-            await connection.execute(delete(Session).where(Session.expiredDate <= now))
-        self._sessions = {one.uuid: one for one in self._sessions.values() if one.expired_date > now}
+            await connection.execute(delete(Session).where(Session.uuid.in_(expired)))
+
+    async def _purge_for_ever(self) -> None:
+        while True:
+            await self._clock.sleep(self._configuration.get(CLEANUP_INTERVAL))
+            await self.purge()
 
 
-def session_uuid_of(authorization: str | None) -> str:
-    """The session that an Authorization header names, not yet checked. Raises PlainError (wire-protocol 2.2)."""
-    if authorization is None:
-        raise PlainError(400, "missing header 'Authorization'")
-    value = authorization.strip()
-    if value.startswith("OAuth"):
-        return value.removeprefix("OAuth").strip()
-    if value.startswith("ZStack"):
-        text = "RestAuthenticationType type: ZStack was not registered by any RestAuthenticationBackend"
-        raise PlainError(500, text)
-    raise PlainError(400, "Authorization type must be 'OAuth'")
+def _is_password(given: str, stored: str | None) -> bool:
+    # Hex may come in either case; ZStack's database compares without it.
+    same = hmac.compare_digest((stored or "").lower().encode(), given.lower().encode())
+    return same and stored is not None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 import orjson
 
+from simulator.rest import gson
 from simulator.rest.errors import PlainError
 from simulator.rest.parameters import INT_MAX, LONG_MAX, Api, Kind, Parameter
 
@@ -15,40 +17,64 @@ Values = dict[str, object]
 Body = Mapping[str, object] | None
 Pairs = Sequence[tuple[str, str]]
 TAGS = ("systemTags", "userTags")
+DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?")
+MAX_EXPONENT = 400
+TREE_MAP = "com.google.gson.internal.LinkedTreeMap"
 
 
 def parse_body(raw: bytes) -> Body:
     """The body's object; None for an empty, blank or `null` one. Raises PlainError 500 (wire-protocol 1.4)."""
-    if not raw.strip():
+    if not raw or raw == b"null":
         return None
     try:
         body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise PlainError(500, _malformed(raw, error)) from None
-    if body is None or isinstance(body, dict):
+    except orjson.JSONDecodeError:
+        return read_leniently(raw)
+    if isinstance(body, dict) and not _may_repeat_a_name(raw, body):
         return body
-    if body == []:
-        return {}
-    found = {list: "BEGIN_ARRAY", str: "STRING", bool: "BOOLEAN"}.get(type(body), "NUMBER")
-    raise PlainError(500, _expected("BEGIN_OBJECT", found, "line 1 column 1 path $"))
+    return read_leniently(raw)
 
 
-def bind_body(api: Api, body: Body) -> Values:
-    """The values of a POST or PUT. Unknown keys are passed over, and so is a null."""
-    given = (body or {}).get(api.body_key)
+def read_leniently(raw: bytes) -> Body:
+    """What Gson makes of a body that is not plainly the JSON of one object. Raises PlainError 500."""
+    try:
+        return gson.read_object(raw.decode("utf-8", "replace"))
+    except gson.NotReadable as error:
+        raise PlainError(500, str(error)) from None
+
+
+def _may_repeat_a_name(raw: bytes, body: Mapping[str, object]) -> bool:
+    """Whether a name of the object might stand there twice, which strict reading does not tell."""
+    return b"\\" in raw or any(raw.count(orjson.dumps(name)) > 1 for name in body)
+
+
+def bind_body(api: Api, body: Body, key: str) -> Values:
+    """The values of a POST or PUT, which stand under `key`. Unknown names are passed over, and so is a null."""
+    given = (body or {}).get(key)
     if given is None:
-        given = {}
+        return {}
     if not isinstance(given, Mapping):
         raise PlainError(500, f"{_java_class(given)} cannot be cast to java.util.Map")
+    return _bind(given, api.parameters)
+
+
+def bind_fields(api: Api, given: Mapping[str, object]) -> Values:
+    """The values of the fields of a whole message, which only Gson looks at: its type errors are all its own."""
+    return _bind(given, tuple(replace(parameter, own=False) for parameter in api.parameters))
+
+
+def _bind(given: Mapping[str, object], parameters: Sequence[Parameter]) -> Values:
     values: Values = {}
-    for parameter in api.parameters:
+    for parameter in parameters:
         value = given.get(parameter.name)
         if value is not None:
             values[parameter.name] = _convert(parameter, value)
-    for tags in TAGS:
-        if body and body.get(tags) is not None:
-            values[tags] = _top_level_tags(body[tags])
     return values
+
+
+def bind_tags(body: Body) -> Values:
+    """The tags beside the parameters, which win over those among them (wire-protocol 5.1)."""
+    return {tags: _top_level_tags(body[tags]) for tags in TAGS if body and body.get(tags) is not None}
 
 
 def bind_query_string(api: Api, pairs: Pairs) -> Values:
@@ -77,7 +103,7 @@ def _convert(parameter: Parameter, value: object) -> object:
         case Kind.INTEGER | Kind.LONG:
             return _whole_number(parameter, value)
         case Kind.BOOLEAN:
-            return _boolean(parameter.name, value)
+            return _boolean(parameter, value)
         case Kind.STRING:
             return _string(parameter.name, value)
         case Kind.STRINGS:
@@ -92,7 +118,7 @@ def _whole_number(parameter: Parameter, value: object) -> int:
         number = Decimal(text.strip())
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > 400 or number != number.to_integral_value():
+    if not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT or number != number.to_integral_value():
         if not parameter.own:
             raise PlainError(500, f'java.lang.NumberFormatException: For input string: "{text}"')
         raise PlainError(400, f"[{parameter.name}] field is excepted an int or long, but was [{text}].")
@@ -103,13 +129,16 @@ def _whole_number(parameter: Parameter, value: object) -> int:
     return int(number)
 
 
-def _boolean(name: str, value: object) -> bool:
+def _boolean(parameter: Parameter, value: object) -> bool:
     text = _java_text(value)
-    if text.lower() not in ("true", "false"):
-        raise PlainError(
-            400, f"Invalid value for boolean field [{name}], [{text}] is not a valid boolean string[true, false]."
-        )
-    return text.lower() == "true"
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if parameter.own:
+        expected = f"[{text}] is not a valid boolean string[true, false]."
+        raise PlainError(400, f"Invalid value for boolean field [{parameter.name}], {expected}")
+    if isinstance(value, str):
+        return False  # what Java's parseBoolean makes of it
+    raise PlainError(500, _expected("a boolean", _token(value), f"path $.{parameter.name}"))
 
 
 def _string(name: str, value: object) -> str:
@@ -117,21 +146,18 @@ def _string(name: str, value: object) -> str:
         return value
     if isinstance(value, (bool, int, float)):
         return _java_text(value)
-    found = "BEGIN_ARRAY" if isinstance(value, list) else "BEGIN_OBJECT"
-    raise PlainError(500, _expected("a string", found, f"path $.{name}"))
+    raise PlainError(500, _expected("a string", _token(value), f"path $.{name}"))
 
 
 def _strings(name: str, value: object) -> list[str | None]:
     if not isinstance(value, list):
-        found = "BEGIN_OBJECT" if isinstance(value, Mapping) else "STRING"
-        raise PlainError(500, _expected("BEGIN_ARRAY", found, f"path $.{name}"))
+        raise PlainError(500, _expected("BEGIN_ARRAY", _token(value), f"path $.{name}"))
     return [None if one is None else _string(f"{name}[{index}]", one) for index, one in enumerate(value)]
 
 
 def _map(name: str, value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
-        found = "BEGIN_ARRAY" if isinstance(value, list) else "STRING"
-        raise PlainError(500, _expected("BEGIN_OBJECT", found, f"path $.{name}"))
+        raise PlainError(500, _expected("BEGIN_OBJECT", _token(value), f"path $.{name}"))
     return dict(value)
 
 
@@ -151,10 +177,15 @@ def _scalar(parameter: Parameter, given: Sequence[str]) -> object | None:
         return given[0].lower() == "true"
     if parameter.kind is Kind.STRING:
         return given[0]
-    try:
-        return int(float(given[0]))
-    except (ValueError, OverflowError):
-        raise PlainError(500, f'For input string: "{given[0]}"') from None
+    return _through_double(parameter, given[0].strip())
+
+
+def _through_double(parameter: Parameter, text: str) -> int:
+    """A number in a query string: whatever a Java double can hold, cut to what the field can."""
+    if not DOUBLE.fullmatch(text):
+        raise PlainError(500, f'For input string: "{text}"' if text else "empty String")
+    limit = LONG_MAX if parameter.kind is Kind.LONG else INT_MAX
+    return int(max(-limit - 1, min(limit, float(text.rstrip("dDfF")))))
 
 
 def _list_of(name: str, pairs: Pairs) -> list[str]:
@@ -181,25 +212,23 @@ def _java_text(value: object) -> str:
     """What Java's toString() prints of a JSON value."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (list, Mapping)):
-        return orjson.dumps(value).decode()
-    return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_java_text, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}={_java_text(one)}' for name, one in value.items())}}}"
+    return "null" if value is None else str(value)
 
 
 def _java_class(value: object) -> str:
-    names = {list: "java.util.ArrayList", str: "java.lang.String", bool: "java.lang.Boolean", dict: "java.util.Map"}
+    names = {list: "java.util.ArrayList", str: "java.lang.String", bool: "java.lang.Boolean", dict: TREE_MAP}
     return names.get(type(value), "java.lang.Double")
+
+
+def _token(value: object) -> str:
+    """What Gson calls the beginning of a value."""
+    names = {list: "BEGIN_ARRAY", dict: "BEGIN_OBJECT", str: "STRING", bool: "BOOLEAN"}
+    return names.get(type(value), "NUMBER")
 
 
 def _expected(wanted: str, found: str, where: str) -> str:
     return f"java.lang.IllegalStateException: Expected {wanted} but was {found} at {where}"
-
-
-def _malformed(raw: bytes, error: orjson.JSONDecodeError) -> str:
-    """Gson's words for the same mistake: the text ended too soon, is no object at all, or has a slip in it."""
-    where = f"line {error.lineno} column {error.colno} path $"
-    if raw.lstrip()[:1] not in (b"{", b"["):
-        return _expected("BEGIN_OBJECT", "STRING", "line 1 column 1 path $")
-    if error.pos >= len(error.doc.rstrip()):
-        return f"java.io.EOFException: End of input at {where}."
-    return f"com.google.gson.stream.MalformedJsonException: {error.msg} at {where}."

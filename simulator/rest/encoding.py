@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +15,6 @@ HTML_SAFE = (
     (b"=", b"\\u003d"),
     (b"'", b"\\u0027"),
 )
-NEEDS_ESCAPE = re.compile(rb"[<>&=']")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -24,9 +22,8 @@ def to_json(body: object) -> bytes:
     """Compact UTF-8 JSON with `< > & = '` escaped, as success bodies and job results are."""
     encoded = orjson.dumps(body)
     # These five can stand only inside a string, so replacing bytes is replacing characters.
-    if NEEDS_ESCAPE.search(encoded):
-        for plain, escaped in HTML_SAFE:
-            encoded = encoded.replace(plain, escaped)
+    for plain, escaped in HTML_SAFE:
+        encoded = encoded.replace(plain, escaped)
     return encoded
 
 
@@ -56,3 +53,20 @@ def write_stored_date(text: str) -> str:
 def list_schema(key: str, java_classes: Sequence[str]) -> dict[str, str]:
     """The schema of a list: the last element first, as ZStack discovers them (wire-protocol 4.2)."""
     return {f"{key}[{index}]": java_classes[index] for index in reversed(range(len(java_classes)))}
+
+
+JAVA_CLASSES: Mapping[type, str] = {
+    str: "java.lang.String",
+    int: "java.lang.Long",
+    float: "java.lang.Double",
+    bool: "java.lang.Boolean",
+}
+
+
+def with_elements(body: Mapping[str, object], schema: Mapping[str, str]) -> Mapping[str, str]:
+    """The schema with the plain elements of top-level lists, the only plain values in it (wire-protocol 4.2)."""
+    plain: dict[str, str] = {}
+    for key, value in body.items():
+        if isinstance(value, list) and value and type(value[0]) in JAVA_CLASSES:
+            plain |= list_schema(key, [JAVA_CLASSES[type(one)] for one in value])
+    return {**plain, **schema} if plain else schema

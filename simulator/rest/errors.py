@@ -1,4 +1,4 @@
-"""Error codes and texts (wire-protocol 7), and the two ways a call can fail: in plain text, or as a JSON error."""
+"""Error codes and texts (wire-protocol 7), and the ways a call can fail: in plain text, as a page, or as JSON."""
 
 from __future__ import annotations
 
@@ -14,35 +14,99 @@ DESCRIPTIONS: Mapping[str, str] = {
     "SYS.1005": "Unable to change resource state",
     "SYS.1006": "An operation failed",
     "SYS.1007": "One or more API argument is invalid",
+    "SYS.1008": "Unknown message, no service can deal with the message",
+    "SYS.1009": "No route for message",
     "SYS.1010": "Management server is not ready to serve",
+    "SYS.1011": "The message can not be delivered by Rabbitmq",
     "SYS.1012": "The management node is unavailable",
+    "SYS.1013": "The resource doesn't have capability to proceed an operation",
     "SYS.1014": "The operation is not implemented or not supported yet",
+    "SYS.1015": "Cannot make a HTTP request",
+    "SYS.1016": "Cannot do an IO operation(e.g. network IO error, file IO error)",
+    "SYS.1017": "A message or a operation cancelled",
     "ID.1000": "Unable to authenticate a user",
     "ID.1001": "The session is invalid, either wrong session id or the session has been expired",
     "ID.1002": "The user doesn't have permission to perform the operation",
+    "ID.1003": "The user exceeds a quota of a resource",
+    "ID.1004": "Invalid quota operation",
+    "ID.1005": "The user has to change initial password",
     "ID.1006": "Max number of active sessions exceeded",
+    "BS.1000": "Unable to download an image to backup storage",
     "BS.1001": "Unable to attach backup storage to zone",
     "BS.1002": "Unable to detach backup storage from zone",
+    "BS.1003": "Unable to allocate a backup storage",
+    "BS.1004": "Unable to ping a backup storage that has been taken over",
     "BS.1500": "Unable to connect a backup storage",
+    "BS.SFTP.1000": "Unable to reconnect to sftp backup storage",
+    "TAG.1000": "Duplicated tag.",
+    "PORTAL.1000": "No service defines this API message",
 }
 DETAILS_LIMIT = 4096
+COST = "0ms"
+"""How long ZStack took to look for an explanation of the error: here it is always found at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What ZStack tells people of an error that it knows, in both its languages (wire-protocol 7.1)."""
+
+    code: str
+    message_cn: str
+    message_en: str
+
+    def to_json(self) -> dict[str, object]:
+        """The members of `messages`."""
+        return {
+            "code": self.code,
+            "message_cn": self.message_cn,
+            "message_en": self.message_en,
+            "source": "zstack",
+            "distance": 0.0,
+            "method": "distance",
+        }
+
+
+WRONG_PASSWORD = Explanation("1000", "错误的帐号或密码。", "Wrong account name or password.")
+SESSION_EXPIRED = Explanation(
+    "1001",
+    "session 已过期，或者提供了不正确的 session id。",  # noqa: RUF001 - ZStack's own text
+    "Session expired or wrong session ID.",
+)
+EXPLANATIONS: Mapping[str, Explanation] = {"ID.1001": SESSION_EXPIRED}
+"""What is always told along with a code."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """An error as clients read it: `code`, its `description`, `details`, and the error that caused it."""
+    """An error as clients read it: `code`, its `description`, `details`, and the error that caused it.
+
+    `location` tells the step of ZStack's that failed. One that ZStack never looks up, because nobody planned for it,
+    is not `looked_up`: it has no `cost`.
+    """
 
     code: str
     details: str
     cause: ErrorCode | None = None
     opaque: Mapping[str, str] | None = None
+    explanation: Explanation | None = None
+    location: str | None = None
+    looked_up: bool = True
 
     def to_json(self) -> dict[str, object]:
         """The error's members in ZStack's order, without the absent ones; long details are cut (wire-protocol 7.1)."""
         details = self.details if len(self.details) <= DETAILS_LIMIT else self.details[: DETAILS_LIMIT - 3] + "..."
         members: dict[str, object] = {"code": self.code, "description": DESCRIPTIONS[self.code], "details": details}
+        explanation = self.explanation or EXPLANATIONS.get(self.code)
+        if explanation is not None:
+            members["elaboration"] = f"Error message: {explanation.message_en}"
+        if self.location is not None:
+            members["location"] = self.location
+        if explanation is not None:
+            members["messages"] = explanation.to_json()
         if self.cause is not None:
             members["cause"] = self.cause.to_json()
+        elif self.looked_up:
+            members["cost"] = COST
         if self.opaque is not None:
             members["opaque"] = dict(self.opaque)
         return members
@@ -65,6 +129,16 @@ class PlainError(Exception):
         self.text = text
 
 
+class ContainerError(Exception):
+    """A request that ZStack's servlet container answers by itself, with a page (wire-protocol 1.7)."""
+
+    def __init__(self, status: int, text: str, *, allow: str = "") -> None:
+        super().__init__(f"{status} {text}")
+        self.status = status
+        self.text = text
+        self.allow = allow
+
+
 def invalid_argument(details: str) -> ApiError:
     """SYS.1007: an argument breaks a rule."""
     return ApiError(ErrorCode("SYS.1007", details))
@@ -75,6 +149,11 @@ def not_found(details: str) -> ApiError:
     return ApiError(ErrorCode("SYS.1003", details))
 
 
+def operation_failed(details: str) -> ApiError:
+    """SYS.1006: it was understood, and could not be done."""
+    return ApiError(ErrorCode("SYS.1006", details))
+
+
 def internal_error(details: str) -> ApiError:
     """SYS.1000: something nobody planned for."""
-    return ApiError(ErrorCode("SYS.1000", details))
+    return ApiError(ErrorCode("SYS.1000", details, looked_up=False))

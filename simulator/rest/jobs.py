@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from simulator.clock import Clock
 from simulator.correlation import correlated
 from simulator.database import Database
 from simulator.database.models import Job
 from simulator.rest.encoding import to_json
-from simulator.rest.errors import ApiError, ErrorCode, PlainError
+from simulator.rest.errors import ApiError, ErrorCode, PlainError, internal_error
 from simulator.rest.messages import Reply
 from simulator.tasks import Tasks
 
@@ -30,6 +31,35 @@ class JobState(StrEnum):
     PROCESSING = "Processing"
     DONE = "Done"
     FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended: its body, and the schema that goes into it where a client asks for one."""
+
+    success: bool
+    reply: Reply
+
+    def body(self, *, with_schema: bool) -> bytes:
+        """What polling answers."""
+        if with_schema and self.success:
+            return to_json({**self.reply.body, "schema": dict(self.reply.schema)})
+        return to_json(dict(self.reply.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job as it is stored: `body` is empty until it has ended; times in epoch seconds."""
+
+    message: str
+    state: JobState
+    body: dict[str, object]
+    began: int
+    ended: int
+
+
+OnEnd = Callable[[Ended], None]
+WITHOUT_RESULT = "{}"
 
 
 class Jobs:
@@ -53,31 +83,44 @@ class Jobs:
         """Cancel what still runs: the next start fails those jobs."""
         await self._tasks.close()
 
-    async def start(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]]) -> None:
-        """Store a job and run it. Raises PlainError 400 for a uuid that has been used (wire-protocol 5.5)."""
+    async def start(
+        self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None = None
+    ) -> int:
+        """Store a job and run it; answers when it began. `on_end` is called once its result is stored.
+
+        Raises PlainError 400 for a uuid that has been used (wire-protocol 5.5).
+        """
+        began = self._now()
         job = insert(Job).values(
             uuid=uuid,
             apiMessageName=api_name,
             state=JobState.PROCESSING,
-            createDate=self._now(),
-            lastOpDate=self._now(),
+            createDate=began,
+            lastOpDate=began,
         )
         try:
             async with self._database.transaction() as connection:
                 await connection.execute(job)
         except IntegrityError:
-            raise PlainError(400, f"Duplicate job uuid[{uuid}]") from None
-        self._tasks.begin(self._run(uuid, api_name, work), f"job {uuid} {api_name}")
+            raise _duplicate(uuid) from None
+        self._tasks.begin(self._run(uuid, api_name, work, on_end), f"job {uuid} {api_name}")
+        return began
 
-    async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]]) -> None:
+    async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None) -> None:
         try:
             with correlated(uuid):
-                reply = await work()
+                ended = Ended(True, await work())
         except ApiError as failure:
             logger.info("job %s %s failed: %s", uuid, api_name, failure)
-            await self._finish(uuid, JobState.FAILED, Reply({"error": failure.error.to_json()}))
-        else:
-            await self._finish(uuid, JobState.DONE, reply)
+            ended = Ended(False, Reply({"error": failure.error.to_json()}))
+        try:
+            await self._finish(uuid, JobState.DONE if ended.success else JobState.FAILED, ended.reply)
+        except SQLAlchemyError as error:
+            logger.exception("the result of job %s %s cannot be stored", uuid, api_name)
+            ended = Ended(False, Reply({"error": internal_error(str(error)).error.to_json()}))
+            await self._finish(uuid, JobState.FAILED, ended.reply)
+        if on_end is not None:
+            on_end(ended)
 
     async def _finish(self, uuid: str, state: JobState, reply: Reply) -> None:
         result = to_json({**reply.body, "schema": dict(reply.schema)}).decode()
@@ -87,17 +130,30 @@ class Jobs:
             finished = update(Job).where(Job.uuid == uuid)
             await connection.execute(finished.values(state=state, result=result, lastOpDate=self._now()))
 
+    async def find(self, uuid: str) -> Found | None:
+        """The job of that uuid, if there is one and its time is not over; its schema stands in its body."""
+        rows = await self._database.read(select(Job).where(Job.uuid == uuid))
+        if not rows:
+            return None
+        row = rows[0]
+        body: dict[str, object] = orjson.loads(row.result or WITHOUT_RESULT)
+        return Found(row.apiMessageName, JobState(row.state), body, row.createDate, row.lastOpDate)
+
+    async def refuse_duplicate(self, uuid: str) -> None:
+        """Raises PlainError 400 for a uuid that has been used (wire-protocol 5.5)."""
+        if await self._database.read(select(Job.uuid).where(Job.uuid == uuid)):
+            raise _duplicate(uuid)
+
     async def poll(self, uuid: str, *, with_schema: bool) -> tuple[int, bytes]:
         """The status and body that a poll answers: 202 `{}`, 200, or 503. Raises PlainError 404."""
-        rows = await self._database.read(select(Job.state, Job.result).where(Job.uuid == uuid))
-        if not rows:
+        job = await self.find(uuid)
+        if job is None:
             raise PlainError(404, "the job has been expired")
-        if rows[0].state == JobState.PROCESSING:
+        if job.state == JobState.PROCESSING:
             return 202, b"{}"
-        body = orjson.loads(rows[0].result)
-        if not with_schema or rows[0].state == JobState.FAILED:
-            body.pop("schema", None)
-        return (200 if rows[0].state == JobState.DONE else 503), to_json(body)
+        if not with_schema or job.state == JobState.FAILED:
+            job.body.pop("schema", None)
+        return (200 if job.state == JobState.DONE else 503), to_json(job.body)
 
     async def purge(self) -> None:
         """Forget the ended jobs that were begun longer ago than the retention."""
@@ -112,3 +168,7 @@ class Jobs:
 
     def _now(self) -> int:
         return int(self._clock.time())
+
+
+def _duplicate(uuid: str) -> PlainError:
+    return PlainError(400, f"Duplicate job uuid[{uuid}]")

@@ -9,11 +9,17 @@
 The class has ZStack's own name, from which the action's key in a body follows (wire-protocol 1.3). A field without a
 default is required. What a client sends is bound to the fields by `binding`, checked by `validation`, and only then is
 an instance made: a handler never sees an invalid message.
+
+A member of the reply that ZStack's own class has under another name is written as ZStack writes it,
+`"types=backupStorageTypes"`: the legacy API uses that other name. Only admin may call an API, unless it is a query,
+needs no session, or is declared to be `for_everyone` (wire-protocol 7.3).
 """
 
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -32,11 +38,12 @@ from typing import (
 
 from sqlalchemy.sql.dml import UpdateBase
 
-from simulator.rest.binding import Body, Pairs, Values, bind_body, bind_path, bind_query_string
+from simulator.rest.binding import Body, Pairs, Values, bind_body, bind_fields, bind_path, bind_query_string
 from simulator.rest.errors import internal_error
+from simulator.rest.leniency import LENIENT, Leniency
 from simulator.rest.parameters import DEFAULT_TIMEOUT_SECONDS, Api, HttpMethod, Kind, Parameter, Rule
 
-DELETE_MODES = ("Permissive", "Enforcing", "")  # the Go SDK sends an empty one (clients 1.1)
+DELETE_MODES = ("Permissive", "Enforcing")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -47,6 +54,8 @@ class Message:
     api: ClassVar[Api]
     sync: ClassVar[bool] = False
     always_with_schema: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = False
+    """Whether the reply follows from the request and the store alone, so that it may be given again."""
 
     systemTags: list[str] | None = None
     userTags: list[str] | None = None
@@ -61,7 +70,11 @@ class Message:
         reply: tuple[str, ...] = (),
         says_success: bool = False,
         authenticated: bool = True,
+        for_everyone: bool = False,
+        batch: bool = False,
         timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+        source: str = "",
+        deviation: str = "",
         **others: object,
     ) -> None:
         super().__init_subclass__(**others)
@@ -77,9 +90,14 @@ class Message:
             body_key="params" if method == "POST" else action_name(cls.__name__),
             sync=cls.sync,
             authenticated=authenticated,
-            reply=reply,
+            admin_only=authenticated and not for_everyone and not cls.always_with_schema,
+            batch=batch,
+            reply=tuple(one.partition("=")[0] for one in reply),
+            reply_fields=dict(one.split("=") for one in reply if "=" in one),
             says_success=says_success,
             timeout_seconds=timeout_seconds,
+            source=source or _cited(sys.modules[cls.__module__].__doc__),
+            deviation=deviation,
             parameters=parameters_of(cls),
         )
 
@@ -87,8 +105,17 @@ class Message:
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
         """The fields' values in a request: from the query string of a GET or DELETE, else from the body; then from the
         path. Raises PlainError for a value of the wrong type."""
-        values = bind_query_string(cls.api, pairs) if method in ("GET", "DELETE") else bind_body(cls.api, body)
+        if method in ("GET", "DELETE"):
+            values = bind_query_string(cls.api, pairs)
+        else:
+            key = cls.api.action if method == "PUT" and cls.api.action in (body or {}) else cls.api.body_key
+            values = bind_body(cls.api, body, key)
         return bind_path(cls.api, variables, values)
+
+    @classmethod
+    def bind_fields(cls, fields: Mapping[str, object]) -> Values:
+        """The fields' values in a message of the legacy API. Raises PlainError for a value of the wrong type."""
+        return bind_fields(cls.api, fields)
 
 
 class SyncMessage(Message):
@@ -105,7 +132,7 @@ class CreateMessage(AsyncMessage):
     """Makes a resource, whose uuid the client may choose."""
 
     resourceUuid: str | None = None
-    tagUuids: list[str] | None = None
+    tagUuids: Annotated[list[str] | None, Rule(resource="TagPatternVO")] = None
 
 
 class DeleteMessage(AsyncMessage):
@@ -113,9 +140,10 @@ class DeleteMessage(AsyncMessage):
 
     deleteMode: str = "Permissive"
 
-    def check_delete_mode(self) -> None:
+    def check_delete_mode(self, leniency: Leniency = LENIENT) -> None:
         """Raises ApiError SYS.1000, as ZStack's handlers do when they come to read it."""
-        if self.deleteMode not in DELETE_MODES:
+        forgiven = leniency.empty_delete_mode and not self.deleteMode
+        if self.deleteMode not in DELETE_MODES and not forgiven:
             enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
             raise internal_error(f"No enum constant {enum}.{self.deleteMode}")
 
@@ -123,11 +151,15 @@ class DeleteMessage(AsyncMessage):
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a handler answers: the body's members, the Java class of each object in it by path, and what has to be
-    written together with the job's result, so that a crash leaves both or neither."""
+    written together with the job's result, so that a crash leaves both or neither.
+
+    `batch` is, for an API that does many things at once, how many of how many went well.
+    """
 
     body: Mapping[str, object] = field(default_factory=dict)
     schema: Mapping[str, str] = field(default_factory=dict)
     commit: tuple[UpdateBase, ...] = ()
+    batch: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +173,7 @@ class Call:
 S = TypeVar("S")
 M = TypeVar("M", bound=Message)
 Handler = Callable[[S, M, Call], Awaitable[Reply]]
+Check = Callable[[S, M, Call], Awaitable[None]]
 
 
 class Handlers(Generic[S]):
@@ -148,21 +181,46 @@ class Handlers(Generic[S]):
 
     def __init__(self) -> None:
         self.by_message: dict[type[Message], Handler[S, Any]] = {}
+        self.checks_by_message: dict[type[Message], Check[S, Any]] = {}
 
     def handles(self, handler: Handler[S, M]) -> Handler[S, M]:
         """Register the handler of the message that its second parameter is declared to take."""
-        second = list(inspect.signature(handler).parameters)[1]
-        message: type[Message] = get_type_hints(handler)[second]
+        message = _message_of(handler)
         if message in self.by_message:
             raise TypeError(f"{message.__name__} has two handlers")
         self.by_message[message] = handler
         return handler
+
+    def checks(self, check: Check[S, M]) -> Check[S, M]:
+        """Register what must hold, beyond the rules of the parameters, before a message is handled.
+
+        It runs even where a client asks for validation only. Raises ApiError, or what the life cycle raises.
+        """
+        message = _message_of(check)
+        if message in self.checks_by_message:
+            raise TypeError(f"{message.__name__} is checked twice")
+        self.checks_by_message[message] = check
+        return check
 
     def include(self, others: Handlers[S]) -> None:
         """Take in the handlers of another module."""
         for message in others.by_message.keys() & self.by_message.keys():
             raise TypeError(f"{message.__name__} has two handlers")
         self.by_message.update(others.by_message)
+        self.checks_by_message.update(others.checks_by_message)
+
+
+def _message_of(handler: Callable[..., object]) -> type[Message]:
+    """The message that the second parameter of a handler is declared to take."""
+    second = list(inspect.signature(handler).parameters)[1]
+    message: type[Message] = get_type_hints(handler)[second]
+    return message
+
+
+def _cited(text: str | None) -> str:
+    """What a docstring refers to: the parentheses that end its first sentence."""
+    found = re.search(r"\(([^()]+)\)\.", text or "")
+    return found[1] if found else ""
 
 
 def action_name(class_name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -57,9 +58,13 @@ class Parameter:
     own: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """What a message class declares."""
+    """What a message class declares; there is one for each.
+
+    `source` tells where its facts come from, `deviation` how it differs.
+    `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
+    """
 
     name: str
     java_class: str
@@ -69,7 +74,12 @@ class Api:
     body_key: str
     sync: bool
     authenticated: bool
+    admin_only: bool
+    batch: bool
     reply: tuple[str, ...]
+    reply_fields: Mapping[str, str]
     says_success: bool
     timeout_seconds: int
+    source: str
+    deviation: str
     parameters: tuple[Parameter, ...]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from simulator.rest.errors import PlainError
+from simulator.rest.errors import ContainerError, PlainError
+from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Message
 
 CONTEXT = "zstack"
 VERSION = "v1"
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
+FORBIDDEN = re.compile(r"[|{}<>\[\]\"^\\`]")
 Segments = tuple[str, ...]
 
 
@@ -29,6 +35,8 @@ class Slot:
 
     candidates: tuple[Candidate, ...]
     path: Segments
+    shown: str
+    """The path as error texts tell it: decoded, without the context."""
 
     def choose(self, method: str, raw_path: str, body: Mapping[str, object] | None) -> Candidate:
         """The one API that is meant. Raises PlainError; where there is but one, the method does not matter."""
@@ -48,9 +56,9 @@ class Slot:
         if body is None:
             raise PlainError(500, "")  # ZStack stumbles over the absent body, and its exception has no text
         for candidate in self.candidates:
-            if candidate.message.api.method == "PUT" and candidate.message.api.action in body:
+            if candidate.message.api.action in body:  # of whatever method the API is
                 return candidate
-        raise PlainError(400, f"the body doesn't contain action mapping to the URL[/{'/'.join((VERSION, *self.path))}]")
+        raise PlainError(400, f"the body doesn't contain action mapping to the URL[{self.shown}]")
 
     def variables(self, candidate: Candidate) -> dict[str, str]:
         """The values of the path's variables, by the names that this API gives them."""
@@ -67,23 +75,25 @@ class Router:
         for message in messages:
             for path in message.api.paths:
                 self._add(Candidate(message, tuple(path.strip("/").split("/"))))
-        self._shapes: dict[int, list[Segments]] = defaultdict(list)
+        self._variable_places: dict[int, dict[frozenset[int], None]] = defaultdict(dict)
         for shape in sorted(self._variable, key=lambda shape: shape.count("")):
-            self._shapes[len(shape)].append(shape)
+            places = frozenset(index for index, segment in enumerate(shape) if segment == "")
+            self._variable_places[len(shape)][places] = None
 
     def _add(self, candidate: Candidate) -> None:
         shape = tuple("" if _is_variable(one) else one for one in candidate.path)
         (self._variable if "" in shape else self._literal)[shape].append(candidate)
 
-    def find(self, path: Segments) -> Slot:
+    def find(self, path: Segments, shown: str) -> Slot:
         """The APIs on a path given below the version. Raises PlainError 404."""
         literal = self._literal.get(path)
         if literal is not None:
-            return Slot(tuple(literal), path)
-        for shape in self._shapes.get(len(path), ()):
-            if all(expected in ("", actual) for expected, actual in zip(shape, path, strict=True)) and "" not in path:
-                return Slot(tuple(self._variable[shape]), path)
-        raise PlainError(404, f"no api mapping to /{'/'.join((VERSION, *path))}")
+            return Slot(tuple(literal), path, shown)
+        for places in self._variable_places.get(len(path), ()) if "" not in path else ():
+            shape = tuple(["" if index in places else segment for index, segment in enumerate(path)])
+            if shape in self._variable:
+                return Slot(tuple(self._variable[shape]), path, shown)
+        raise PlainError(404, f"no api mapping to {shown}")
 
 
 def split_path(raw_path: str) -> Segments | None:
@@ -91,8 +101,8 @@ def split_path(raw_path: str) -> Segments | None:
 
     Slashes that follow each other count as one; one at the end stays, as an empty last segment (wire-protocol 1.2).
     """
-    parts = raw_path.partition("?")[0].split("/")
-    segments = [unquote(part) for part in parts if part]
+    parts = raw_path.split("/")
+    segments = [unquote(part) for part in parts if part] if "%" in raw_path else [part for part in parts if part]
     if parts[-1] == "":
         segments.append("")
     if segments[:1] == [CONTEXT]:
@@ -100,6 +110,31 @@ def split_path(raw_path: str) -> Segments | None:
     if segments[:1] != [VERSION]:
         return None
     return tuple(segments[1:])
+
+
+def below_context(raw_path: str) -> str:
+    """A path below the context, as it was sent: what a signature is made over, and, decoded, what error texts tell."""
+    rest = raw_path.lstrip("/").removeprefix(CONTEXT)
+    return rest if rest.startswith("/") else raw_path
+
+
+def check_target(raw_path: str, raw_query: str, leniency: Leniency) -> None:
+    """Raises ContainerError 400 for a path or query that the servlet container refuses (wire-protocol 1.7)."""
+    if ENCODED_SLASH.search(raw_path):
+        raise ContainerError(400, "The encoded slash character is not allowed")
+    if BAD_ESCAPE.search(raw_path):
+        raise ContainerError(400, "The path holds a percent sign that no two hex digits follow")
+    if not leniency.raw_query and (found := FORBIDDEN.search(raw_query)):
+        raise ContainerError(
+            400, f"Invalid character [{found[0]}] found in the request target. RFC 7230 and RFC 3986 define valid ones"
+        )
+
+
+def check_method(method: str) -> None:
+    """Raises ContainerError for a method that reaches no API: OPTIONS is answered, the others are refused."""
+    if method not in METHODS:
+        status = 200 if method == "OPTIONS" else 405
+        raise ContainerError(status, f"Request method '{method}' not supported", allow=", ".join((*METHODS, "OPTIONS")))
 
 
 def _is_variable(segment: str) -> bool:

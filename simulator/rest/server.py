@@ -2,47 +2,132 @@
 
 from __future__ import annotations
 
+import html
+import logging
+import re
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from typing import Generic, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-from simulator.rest.authentication import session_uuid_of
-from simulator.rest.binding import Values, parse_body
+from simulator.rest.access_keys import Authentication, Signed
+from simulator.rest.answers import Answers
+from simulator.rest.authentication import Claim
+from simulator.rest.binding import Body, Values, bind_tags, parse_body
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_json, to_plain_json
-from simulator.rest.errors import ApiError, PlainError
-from simulator.rest.jobs import Jobs
+from simulator.rest.errors import ApiError, ContainerError, PlainError
+from simulator.rest.jobs import Ended, Jobs, OnEnd
+from simulator.rest.legacy import LegacyDoor
+from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.parameters import Api
-from simulator.rest.routing import CONTEXT, VERSION, Router, Slot, split_path
+from simulator.rest.routing import (
+    CONTEXT,
+    VERSION,
+    Router,
+    Slot,
+    below_context,
+    check_method,
+    check_target,
+    split_path,
+)
+from simulator.rest.web_hooks import WebHook, WebHooks
 from simulator.uuids import new_uuid
 
+logger = logging.getLogger(__name__)
 S = TypeVar("S")
 JOBS = "api-jobs"
 JOB_UUID_LENGTH = 32
 JSON = {"Content-Type": "application/json; charset=utf-8"}
+BODY_LIMIT = 2 * 1024 * 1024
+"""The bytes that the body of a request may have, as a servlet container limits them too."""
+CLOSING = (400, 413, 500, 503)
+PAGE = (
+    '<!doctype html><html lang="en"><head><title>{title}</title></head>'
+    "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"
+)
+WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Doors(Generic[S]):
+    """What stands behind the REST door: who may pass, who carries out, and where results go."""
+
+    authentication: Authentication
+    dispatcher: Dispatcher[S]
+    jobs: Jobs
+    web_hooks: WebHooks
+    legacy: LegacyDoor[S]
+    answers: Answers
+    leniency: Leniency
 
 
 class RestServer(Generic[S]):
-    """Answers everything below `/zstack/v1` and `/v1`."""
+    """Answers everything below `/zstack/v1` and `/v1`, and the legacy API below `/zstack/api`."""
 
-    def __init__(self, handlers: Handlers[S], dispatcher: Dispatcher[S], jobs: Jobs) -> None:
+    def __init__(self, handlers: Handlers[S], doors: Doors[S]) -> None:
         self._router = Router(handlers.by_message)
-        self._dispatcher = dispatcher
-        self._jobs = jobs
+        self._authentication = doors.authentication
+        self._dispatcher = doors.dispatcher
+        self._jobs = doors.jobs
+        self._web_hooks = doors.web_hooks
+        self._legacy = doors.legacy
+        self._leniency = doors.leniency
+        self._answers = doors.answers
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The response to a request, whatever it is."""
         try:
-            path = split_path(request.raw_path)
-            if path is None:
-                raise PlainError(404, f"nothing is served at {request.path}")
-            if len(path) == 2 and path[0] == JOBS:
-                return await self._poll(request, path[1])
-            return await self._call(request, self._router.find(path))
+            return await self._answer(request)
         except PlainError as error:
-            return web.Response(status=error.status, text=error.text, headers=_closing(error.status))
+            return _closing(web.Response(status=error.status, text=error.text))
+        except ContainerError as error:
+            return _page(error)
+        except web.HTTPRequestEntityTooLarge:
+            text = f"the body of a request may have {BODY_LIMIT} bytes, and this one has more"
+            return _closing(web.Response(status=413, text=text))
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            logger.exception("%s %s went wrong", request.method, request.raw_path)
+            return _closing(web.Response(status=500, text=str(error)))
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        again = await self._answer_again(request)
+        if again is not None:
+            return again
+        raw_path, _, raw_query = request.raw_path.partition("?")
+        check_target(raw_path, raw_query, self._leniency)
+        path = split_path(raw_path)
+        if path is None:
+            return await self._answer_elsewhere(request, raw_path)
+        check_method(request.method)
+        if len(path) == 2 and path[0] == JOBS and path[1]:
+            return await self._poll(request, path[1])
+        return await self._call(request, self._router.find(path, unquote(below_context(raw_path))))
+
+    async def _answer_elsewhere(self, request: web.BaseRequest, raw_path: str) -> web.Response:
+        body = await self._legacy.answer(request.method, unquote(raw_path), request.read)
+        if body is None:
+            raise ContainerError(404, f"nothing is served at {unquote(raw_path)}")
+        return _json(200, body)
+
+    async def _answer_again(self, request: web.BaseRequest) -> web.Response | None:
+        """The short way to an answer that is kept; None for whatever has to go the long way, where it may also fail."""
+        authorization = request.headers.get("Authorization", "")
+        if not _is_plain_get(request) or not authorization.startswith("OAuth"):
+            return None
+        session = authorization.removeprefix("OAuth").strip()
+        identity = self._dispatcher.recognize(session)
+        body = None if identity is None else self._answers.find((identity, request.raw_path))
+        if body is None:
+            return None
+        await self._dispatcher.identify(session)
+        return _json(200, body)
 
     async def _poll(self, request: web.BaseRequest, job_uuid: str) -> web.Response:
         if request.method != "GET":
@@ -53,66 +138,113 @@ class RestServer(Generic[S]):
     async def _call(self, request: web.BaseRequest, slot: Slot) -> web.Response:
         body = parse_body(await request.read())
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
-        api = candidate.message.api
-        session = session_uuid_of(request.headers.get("Authorization")) if api.authenticated else None
-        values = candidate.message.bind(request.method, _pairs(request), body, slot.variables(candidate))
-        if api.sync:
-            return await self._answer_now(request, candidate.message, values, session)
-        return await self._answer_later(request, candidate.message, values, session)
+        message = candidate.message
+        claim = await self._claim(request) if message.api.authenticated else None
+        values = message.bind(request.method, _pairs(request), body, slot.variables(candidate))
+        if message.always_with_schema:  # a query, which knows none of the special headers
+            return await self._answer_now(request, message, values, claim, new_uuid())
+        job = await self._job_uuid(request)
+        seconds = _timeout_seconds(request, message.api)
+        values |= _tags_beside(request, body)
+        if message.api.sync:
+            return await self._answer_now(request, message, values, claim, job)
+        return await self._answer_later(request, message, values, claim, job, seconds)
+
+    async def _claim(self, request: web.BaseRequest) -> Claim:
+        path = below_context(request.raw_path.partition("?")[0])
+        signed = Signed(request.method, request.headers.get("Date"), (path, unquote(path)))
+        return await self._authentication.claim(request.headers.get("Authorization"), signed)
+
+    async def _job_uuid(self, request: web.BaseRequest) -> str:
+        given = request.headers.get("X-Job-UUID")
+        if given is None:
+            return new_uuid()
+        if len(given) != JOB_UUID_LENGTH:
+            raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
+        if request.method in ("POST", "PUT", "DELETE"):
+            await self._jobs.refuse_duplicate(given)
+        return given
 
     async def _answer_now(
-        self, request: web.BaseRequest, message: type[Message], values: Values, session: str | None
+        self, request: web.BaseRequest, message: type[Message], values: Values, claim: Claim, message_uuid: str
     ) -> web.Response:
+        async def work(who: Claim) -> bytes:
+            reply = await self._dispatcher.carry_out(message, values, message_uuid, who)
+            if message.always_with_schema or "X-JSON-Schema" in request.headers:
+                return to_json({**reply.body, "schema": dict(reply.schema)})
+            return to_json(dict(reply.body))
+
         try:
-            reply = await self._dispatcher.carry_out(message, values, new_uuid(), session)
+            if not message.repeatable or not _is_plain_get(request):
+                return _json(200, await work(claim))
+            identity = await self._dispatcher.identify(claim)
+            return _json(200, await self._answers.get((identity, request.raw_path), partial(work, identity)))
         except ApiError as failure:
             return _json(503, to_plain_json({"error": failure.error.to_json()}))
-        if message.always_with_schema or "X-JSON-Schema" in request.headers:
-            return _json(200, to_json({**reply.body, "schema": dict(reply.schema)}))
-        return _json(200, to_json(dict(reply.body)))
 
     async def _answer_later(
-        self, request: web.BaseRequest, message: type[Message], values: Values, session: str | None
+        self, request: web.BaseRequest, message: type[Message], values: Values, claim: Claim, job: str, seconds: int
     ) -> web.Response:
-        job = _job_uuid(request)
-        timeout = _timeout_milliseconds(request, message.api)
-
         async def work() -> Reply:
-            return await self._dispatcher.carry_out(message, values, job, session)
+            return await self._dispatcher.carry_out(message, values, job, claim)
 
-        await self._jobs.start(job, message.__name__, work)
+        await self._jobs.start(job, message.__name__, work, self._hook(request, message, job))
         # The address that the client used is the only one it is sure to reach (clients 1.4).
         location = f"http://{request.host}/{CONTEXT}/{VERSION}/{JOBS}/{job}"
-        return _json(202, to_plain_json({"apiTimeout": timeout, "location": location}))
+        return _json(202, to_plain_json({"apiTimeout": seconds * 1000, "location": location}))
+
+    def _hook(self, request: web.BaseRequest, message: type[Message], job: str) -> OnEnd | None:
+        url = request.headers.get("X-Web-Hook")
+        if not url:
+            return None
+        hook = WebHook(url, job, message.api, "X-JSON-Schema" in request.headers)
+
+        def deliver(ended: Ended) -> None:
+            self._web_hooks.deliver(hook, ended)
+
+        return deliver
+
+
+def _is_plain_get(request: web.BaseRequest) -> bool:
+    """Whether path, query string and session are all that the answer depends on."""
+    return request.method == "GET" and not request.body_exists
 
 
 def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
-    return parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)
+    _, _, query = request.raw_path.partition("?")
+    return parse_qsl(query, keep_blank_values=True) if query else []
 
 
-def _job_uuid(request: web.BaseRequest) -> str:
-    given = request.headers.get("X-Job-UUID")
-    if given is None:
-        return new_uuid()
-    if len(given) != JOB_UUID_LENGTH:
-        raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
-    return given
+def _tags_beside(request: web.BaseRequest, body: Body) -> Values:
+    return {} if request.method in ("GET", "DELETE") else bind_tags(body)
 
 
-def _timeout_milliseconds(request: web.BaseRequest, api: Api) -> int:
+def _timeout_seconds(request: web.BaseRequest, api: Api) -> int:
     given = request.headers.get("X-API-Timeout")
     if given is None:
-        return api.timeout_seconds * 1000
-    try:
-        return int(given) * 1000
-    except ValueError:
-        raise PlainError(500, f'For input string: "{given}"') from None
+        return api.timeout_seconds
+    if not WHOLE_NUMBER.fullmatch(given):
+        raise PlainError(500, f'For input string: "{given}"')
+    return int(given)
 
 
 def _json(status: int, body: bytes) -> web.Response:
-    return web.Response(status=status, body=body, headers=JSON | _closing(status))
+    return _closing(web.Response(status=status, body=body, headers=JSON))
 
 
-def _closing(status: int) -> dict[str, str]:
-    # Tomcat closes the connection after these (wire-protocol 1.6).
-    return {"Connection": "close"} if status in (400, 500, 503) else {}
+def _page(error: ContainerError) -> web.Response:
+    """The page that a servlet container makes of an error; none where there is none, as for OPTIONS."""
+    headers = {"Allow": error.allow} if error.allow else {}
+    if error.status < 400:
+        return web.Response(status=error.status, headers=headers)
+    title = f"HTTP Status {error.status} - {HTTPStatus(error.status).phrase}"
+    page = PAGE.format(title=title, text=html.escape(error.text))
+    response = web.Response(status=error.status, text=page, content_type="text/html", charset="utf-8", headers=headers)
+    return _closing(response)
+
+
+def _closing(response: web.Response) -> web.Response:
+    """The response, after which the connection is closed where Tomcat closes it (wire-protocol 1.6)."""
+    if response.status in CLOSING:
+        response.force_close()
+    return response

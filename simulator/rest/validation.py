@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 
 from simulator.rest.binding import Values
 from simulator.rest.errors import ApiError, invalid_argument, not_found
+from simulator.rest.leniency import LENIENT, Leniency
 from simulator.rest.parameters import Api, Kind, Parameter
 
 Missing = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
@@ -24,13 +25,16 @@ class NothingToDo(Exception):
     """The resource of a message is not there, and that is what the call was to achieve: it succeeds with `{}`."""
 
 
-async def validate(api: Api, values: Values, missing: Missing) -> None:
+async def validate(api: Api, values: Values, missing: Missing, leniency: Leniency = LENIENT) -> None:
     """Check `values`, trimming its strings in place; the first broken rule is the one reported.
 
     Raises ApiError (SYS.1007, SYS.1003), or NothingToDo.
     """
-    for parameter in in_java_order(api.parameters):
-        value = values[parameter.name] = _trimmed(parameter, values.get(parameter.name))
+    for parameter in _in_order(api):
+        value = _trimmed(parameter, values.get(parameter.name))
+        if value == 0 and parameter.rule.zero_is_unset and leniency.zero_is_unset:
+            value = None
+        values[parameter.name] = value
         if value is None:
             del values[parameter.name]
         broken = _broken_rule(parameter, value)
@@ -38,10 +42,21 @@ async def validate(api: Api, values: Values, missing: Missing) -> None:
             raise invalid_argument(broken)
         if parameter.rule.resource and value is not None:
             await _require_resource(parameter, parameter.rule.resource, value, missing)
-    _check_resource_uuid(values.get("resourceUuid"))
 
 
-@lru_cache(maxsize=1024)
+def check_resource_uuid(values: Values, leniency: Leniency) -> None:
+    """Raises ApiError SYS.1007 unless the uuid that a client chose is of a form that ZStack takes."""
+    value = values.get("resourceUuid")
+    if value is None or (not value and leniency.empty_resource_uuid) or UUID.fullmatch(str(value)):
+        return
+    raise _invalid_uuid(str(value))
+
+
+@cache
+def _in_order(api: Api) -> tuple[Parameter, ...]:
+    return in_java_order(api.parameters)
+
+
 def in_java_order(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
     """The order in which a java.util.HashMap keyed by field name visits them."""
     size = 16
@@ -58,8 +73,6 @@ def _java_hash(text: str) -> int:
 
 
 def _trimmed(parameter: Parameter, value: object) -> object:
-    if parameter.rule.zero_is_unset and value == 0:
-        return None
     return value.strip(JAVA_BLANKS) if isinstance(value, str) and parameter.rule.trim else value
 
 
@@ -69,11 +82,12 @@ def _broken_rule(parameter: Parameter, value: object) -> str | None:
     if value is None:
         return f"{of_message} is mandatory, can not be null" if parameter.required else None
     if isinstance(value, str):
-        if rule.max_length is not None and len(value) > rule.max_length:
-            limits = f"expected was <= {rule.max_length}, actual was {len(value)}"
+        length = _java_length(value)
+        if rule.max_length is not None and length > rule.max_length:
+            limits = f"expected was <= {rule.max_length}, actual was {length}"
             return f"{of_message} exceeds max length of string. {limits}"
-        if rule.min_length is not None and len(value) < rule.min_length:
-            limits = f"expected was >= {rule.min_length}, actual was {len(value)}"
+        if rule.min_length is not None and length < rule.min_length:
+            limits = f"expected was >= {rule.min_length}, actual was {length}"
             return f"{of_message} less than the min length of string. {limits}"
     for one in _elements(parameter, value):
         if rule.valid_values and one not in rule.valid_values:
@@ -81,6 +95,11 @@ def _broken_rule(parameter: Parameter, value: object) -> str | None:
     if rule.valid_regex and not re.fullmatch(rule.valid_regex, str(value)):
         return f"valid regex value for {of_message} are {rule.valid_regex}, but {value} found"
     return _broken_list(parameter, value) or _broken_text_or_number(parameter, value)
+
+
+def _java_length(text: str) -> int:
+    """Java counts UTF-16 units, of which some characters have two."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _elements(parameter: Parameter, value: object) -> Iterable[object]:
@@ -123,13 +142,6 @@ async def _require_resource(parameter: Parameter, resource: str, value: object, 
     if not UUID.fullmatch(str(value)):
         raise not_found(f"invalid value[{value}] of field [{parameter.name}]")
     raise NothingToDo
-
-
-def _check_resource_uuid(value: object) -> None:
-    # The Go SDK sends an empty resourceUuid for one that is not set (design 4).
-    if not value or UUID.fullmatch(str(value)):
-        return
-    raise _invalid_uuid(str(value))
 
 
 def _invalid_uuid(value: str) -> ApiError:

@@ -189,3 +189,67 @@ async def test_an_action_on_a_storage_that_is_not_there_is_not_found(imagestore_
     assert caught.value.code == "SYS.1003"
     expected = "invalid field[uuid], resource[uuid:nosuch, type:ImageStoreBackupStorageVO] not found"
     assert caught.value.error["details"] == expected
+
+
+async def test_a_disaster_image_store_is_one_with_the_tag_remote(imagestore_client: Client) -> None:
+    values = {"name": "far", "username": "root", "password": "password", "url": "/zs", "hostname": "h-1"}
+    body = {"params": values | {"attachPoint": "a", "endPoint": "b"}, "systemTags": ["remote", "allowbackup"]}
+    added = (await imagestore_client.call("POST", f"{STORAGES}/disaster", body))["inventory"]
+    assert (added["type"], added["status"]) == ("ImageStoreBackupStorage", "Connected")
+    assert [one["uuid"] for one in await imagestore_client.query(STORAGES, "__systemTag__=remote")] == [added["uuid"]]
+    assert len(await imagestore_client.query("/system-tags", "tag=remote")) == 1
+
+
+async def test_space_is_reclaimed_from_a_connected_image_store(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    [storage] = await imagestore_client.query(STORAGES, "name=imagestore-1")
+    path = f"{STORAGES}/{storage['uuid']}/actions"
+    body: dict[str, object] = {"reclaimSpaceFromImageStore": {}}
+    assert await imagestore_client.call("PUT", path, body) == {"gcResult": {"freedSpaceInBytes": 0}}
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_client.wait_for_status("imagestore-1", "Disconnected")
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", path, body)
+    assert caught.value.code == "SYS.1006"
+    assert caught.value.error["details"].startswith("reclaim imagestore error, because:")
+
+
+async def test_a_quota_is_set_on_some_image_stores_or_all(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    uuids = [storage["uuid"] for storage in await imagestore_client.query(STORAGES)]
+
+    async def set_quota(**values: object) -> object:
+        return await imagestore_client.call("PUT", f"{STORAGES}/actions", {"setImageStoreBackupStorageQuota": values})
+
+    assert await set_quota(maxCapacity=2**40) == {}
+    assert await set_quota(maxCapacity="5", uuids=uuids[:1]) == {}
+    for values, text in (
+        ({}, "field[maxCapacity] of message"),
+        ({"maxCapacity": 1, "uuids": ["nosuch"]}, "type:ImageStoreBackupStorageVO] not found"),
+    ):
+        with pytest.raises(CallFailed) as caught:
+            await set_quota(**values)
+        assert text in caught.value.error["details"]
+    await imagestore_hosts["imagestore-1"].stop()
+    away = await imagestore_client.wait_for_status("imagestore-1", "Disconnected")
+    with pytest.raises(CallFailed) as caught:
+        await set_quota(maxCapacity=1)
+    assert caught.value.error["details"].startswith(
+        f"failed to set max capacity on image store[uuid:{away['uuid']}], because: "
+    )
+
+
+async def test_a_password_is_trimmed_like_any_other_text(imagestore_client: Client) -> None:
+    assert (await imagestore_client.add_image_store("imagestore-9", password=" password "))["status"] == "Connected"
+
+
+async def test_a_hostname_is_checked_when_it_is_updated(imagestore_client: Client) -> None:
+    [storage] = await imagestore_client.query(STORAGES, "name=imagestore-1")
+    path = f"{STORAGES}/{storage['uuid']}/actions"
+    for hostname in ("", "a_b", "::1"):
+        with pytest.raises(CallFailed) as caught:
+            await imagestore_client.call("PUT", path, {"updateImageStoreBackupStorage": {"hostname": hostname}})
+        details = f"hostname[{hostname}] is neither an IPv4 address nor a valid hostname"
+        assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)

@@ -91,6 +91,11 @@ async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path,
             "backupStorageUuid: b2",
             "line 12: images.0.backupStorageRefs.0.backupStorageUuid: no backup storage has the uuid",
         ),
+        (
+            "{name: test, password: password}",
+            "{name: test, password: p, users: [{name: a, password: b}, {name: a, password: c}]}",
+            "line 13: accounts.0.users.1.name: a stands there twice",
+        ),
         ("images:", "images: [", "line 11, column 3: not valid YAML: "),
     ],
 )
@@ -123,7 +128,7 @@ def test_an_empty_file_holds_no_records(file: Path) -> None:
     ("records", "complaint"),
     [
         ("globalConfig: {backupStorage: {ping.intervall: 5}}", "ping.intervall"),
-        ("globalConfig: {backupStorage: {ping.interval: 0}}", "ping.interval should not less than 1, but got 0"),
+        ("globalConfig: {backupStorage: {ping.interval: 0}}", "ping.interval. should not less than 1, but got 0"),
         ("accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]", "no account has the name nobody"),
     ],
 )
@@ -173,3 +178,48 @@ def test_a_variable_that_is_not_set_is_told_with_its_place(
     with pytest.raises(BootstrapError) as caught:
         read_bootstrap(file)
     assert str(caught.value) == f"{file}, {complaint}"
+
+
+OTHER_TYPES = """\
+backupStorages:
+  - {name: sftp-1, type: SftpBackupStorage, hostname: h-1, url: /a}
+  - {name: sim-1, type: SimulatorBackupStorage, url: anything, totalCapacity: 10, availableCapacity: 5}
+images:
+  - {name: img1, format: raw, platform: Linux, systemTags: [qemuga], userTags: [gold], backupStorageRefs: []}
+"""
+
+
+async def test_storages_of_every_type_and_all_of_an_image_can_be_given(file: Path, tmp_path: Path) -> None:
+    file.write_text(OTHER_TYPES)
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=file), resolve=_nowhere)
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        [sftp] = await client.query("/backup-storage/sftp")
+        [simulator] = await client.query("/backup-storage", "type=SimulatorBackupStorage")
+        [image] = await client.query("/images", "__systemTag__=qemuga", "__userTag__=gold")
+    await node.stop()
+    # The one with a host is tracked, and its host does not answer.
+    assert (sftp["hostname"], sftp["status"], sftp["totalCapacity"]) == ("h-1", "Disconnected", 0)
+    assert (simulator["status"], simulator["totalCapacity"]) == ("Connected", 10)
+    assert (image["format"], image["platform"], image["mediaType"]) == ("raw", "Linux", "RootVolumeTemplate")
+
+
+async def _nowhere(hostname: str, port: int) -> tuple[str, int]:
+    raise OSError(f"{hostname} is nowhere")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("hostname: h-1, ", "", "line 2: backupStorages.0.hostname: Field required"),
+        ("url: /a", "url: a", "line 2: backupStorages.0.url: invalid url[a], the url must be an absolute path"),
+        ("url: any", "hostname: h-2, url: any", "line 3: backupStorages.1.hostname: a SimulatorBackupStorage has no"),
+        ("SftpBackupStorage", "Ceph", "line 2: backupStorages.0.type: Input should be 'ImageStoreBackupStorage', "),
+    ],
+)
+def test_each_type_has_rules_of_its_own(file: Path, old: str, new: str, complaint: str) -> None:
+    file.write_text(OTHER_TYPES.replace(old, new, 1))
+    with pytest.raises(BootstrapError) as caught:
+        read_bootstrap(file)
+    assert complaint in str(caught.value)

@@ -154,7 +154,7 @@ async def test_a_connection_that_was_on_its_way_when_the_host_stopped_is_cut(hos
             with suppress(ConnectionError):
                 await asyncio.wait_for(reader.read(), 2)
             writer.close()
-    assert not host.connections
+    assert not host.links
 
 
 async def test_a_host_that_was_never_started_has_no_address() -> None:

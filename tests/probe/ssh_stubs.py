@@ -96,7 +96,7 @@ async def ssh_stub(
 
 
 @contextlib.asynccontextmanager
-async def tcp_server(handler: Handler) -> AsyncIterator[int]:
+async def tcp_server(handler: Handler, port: int = 0) -> AsyncIterator[int]:
     """A server of plain TCP, by its port; each connection is closed when its handler returns."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,8 +105,8 @@ async def tcp_server(handler: Handler) -> AsyncIterator[int]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1")
-    port: int = server.sockets[0].getsockname()[1]
+    server = await asyncio.start_server(handle, "127.0.0.1", port)
+    port = server.sockets[0].getsockname()[1]
     async with server:
         yield port
 

@@ -26,7 +26,7 @@ def target(port: int, hostname: str = "127.0.0.1", username: str = "root", passw
 
 async def failure(target: Target, *, connect_timeout: float = 5.0) -> ProbeFailure:
     """How a probe of `target` fails, with nothing left behind."""
-    prober = Prober(RealClock(), connect_timeout=connect_timeout)
+    prober = Prober(RealClock(), connect_timeout=connect_timeout, busy_pauses=())
     result = await prober.probe(target)
     await prober.close()
     assert isinstance(result, ProbeFailure), result

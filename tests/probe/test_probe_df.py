@@ -25,6 +25,32 @@ SPACE = Space(1000 * 1024, 300 * 1024)
         ),
         pytest.param(HEADER + "/dev/sda1 1000 600 300 67% /\r\n", id="carriage returns"),
         pytest.param(HEADER + "server:/a 5 5 5 5% /a\n/dev/sda1 1000 600 300 67% /zs\n", id="the last record counts"),
+        pytest.param(
+            "Filesystem           1024-blocks    Used Available Capacity Mounted on\n"
+            "/dev/mapper/vg0-imagestore_with_a_long_name\n"
+            "                          1000       600       300  67% /Cloud_bs\n",
+            id="busybox, wrapped",
+        ),
+        pytest.param(
+            "Filesystem           1K-blocks      Used Available Use% Mounted on\n"
+            "tmpfs                     1000       600       300  66% /zs\n",
+            id="old busybox",
+        ),
+        pytest.param(
+            "Filesystem  1024-blocks Used Avail Capacity  Mounted on\n/dev/ada0p2 1000 600 300 67%    /usr/home/zs 1\n",
+            id="FreeBSD",
+        ),
+        pytest.param(
+            "Filesystem   1024-blocks Used Available Capacity  Mounted on\n/dev/disk3s1s1 1000 600 300    67%    /\n",
+            id="macOS",
+        ),
+        pytest.param(
+            "Filesystem 1K-blocks Used Avail Capacity Mounted on\n/dev/wd0a 1000 600 300 67% /zs\n", id="OpenBSD"
+        ),
+        pytest.param(HEADER + "nas:/vol/image store 1000 600 300 67% /mnt/image store\n", id="NFS, spaces"),
+        pytest.param(HEADER + "//nas/images$ 1000 600 300 67% /zs\n", id="CIFS"),
+        pytest.param(HEADER + "df: /zs/x: Stale file handle\n/dev/sda1 1000 600 300 67% /zs\n", id="complaint between"),
+        pytest.param("Last login: Mon\n100% /nothing\n" + HEADER + "/dev/a 1000 600 300 67% /\nlogout\n", id="noise"),
         pytest.param(HEADER + "12 34 56 7% 1000 600 300 67% /zs\n", id="numbers in the source"),
     ],
 )
@@ -54,3 +80,8 @@ def test_an_answer_without_a_size_is_no_capacity(output: str) -> None:
     with pytest.raises(Failed) as failed:
         parse(output)
     assert failed.value.reason is Reason.NO_CAPACITY
+
+
+def test_the_mount_point_tells_one_file_system_from_another() -> None:
+    below, above = parse(HEADER + "/dev/vda 9 5 4 55% /\n"), parse(HEADER + "/dev/vdb 9 5 4 55% /with space \r\n")
+    assert (below.file_system, above.file_system) == ("on /", "on /with space")

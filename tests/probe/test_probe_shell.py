@@ -68,7 +68,7 @@ def test_a_file_is_no_directory_though_df_has_an_answer(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     answer = run(file)
-    assert (answer.status, answer.directory) == (0, False)
+    assert (answer.status, answer.directory, answer.file) == (0, False, True)
 
 
 def test_a_host_without_timeout_answers_all_the_same(tmp_path: Path, programs: Path) -> None:

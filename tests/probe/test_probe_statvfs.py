@@ -46,7 +46,7 @@ class EmptyVolume(Volume):
 class ForbiddenVolume(Volume):
     """Not for this account."""
 
-    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
+    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         raise asyncssh.SFTPPermissionDenied("Permission denied")
 
 
@@ -181,6 +181,14 @@ async def test_create_makes_the_url_and_both_folders_and_leaves_what_is_there(
     for _ in range(2):
         assert isinstance(await probe(sshd, url, Layout.CREATE), Capacity)
         assert sorted(entry.name for entry in url.iterdir()) == ["export", "registry"]
+
+
+@pytest.mark.sshd
+async def test_folder_makes_the_url_and_nothing_in_it(sshd: OpenSshServer, tmp_path: Path) -> None:
+    url = tmp_path / "a" / "zs 1"
+    for _ in range(2):
+        assert isinstance(await probe(sshd, url, Layout.FOLDER), Capacity)
+        assert list(url.iterdir()) == []
 
 
 @pytest.mark.sshd

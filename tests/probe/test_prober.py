@@ -11,6 +11,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 from simulator.clock import RealClock
+from simulator.hosts import SimulatedHost, VirtualDisk
+from simulator.hosts.faults import read_fault
 from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
 from test_probe_statvfs import SLACK, Volume
@@ -59,6 +61,13 @@ async def prober() -> AsyncIterator[Prober]:
     prober = Prober(RealClock(), command_timeout=0.3)
     yield prober
     await prober.close()
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[SimulatedHost]:
+    """A simulated host that lets everybody in."""
+    async with SimulatedHost("imagestore-1") as host:
+        yield host
 
 
 def storage(server: OpenSshServer, url: Path) -> Target:
@@ -344,6 +353,8 @@ async def test_the_shell_creates_and_requires_folders_too(prober: Prober, progra
     async with ssh_stub(process=posix_shell(str(programs))) as stub:
         target = stub.target(url=str(url))
         assert (await failure(prober, target)).reason is Reason.NO_SUCH_PATH
+        assert isinstance(await prober.probe(target, layout=Layout.FOLDER), Capacity)
+        assert list(url.iterdir()) == []
         assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
         assert sorted(entry.name for entry in url.iterdir()) == ["export", "registry"]
         assert isinstance(await prober.probe(target, layout=Layout.REQUIRE), Capacity)
@@ -392,11 +403,13 @@ def name_of(pid: int) -> bytes:
 
 
 @pytest.mark.sshd
-async def test_an_sshd_that_stands_still_under_a_warm_connection_is_hung(sshd: OpenSshServer, tmp_path: Path) -> None:
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=0.2)
+async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
+    sshd: OpenSshServer, tmp_path: Path
+) -> None:
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=0.3, command_timeout=0.2)
     await capacity(prober, storage(sshd, tmp_path))
     with sshd.frozen():
-        assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.HUNG
+        assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.TIMEOUT
     assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
     await prober.close()
 
@@ -415,7 +428,7 @@ async def test_a_restarted_sshd_is_logged_in_to_anew(sshd: OpenSshServer, tmp_pa
 @pytest.mark.sshd
 async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd("MaxSessions 0")
-    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, busy_pauses=())
     result = await failure(prober, storage(sshd, tmp_path))
     await prober.close()
     assert result.reason is Reason.BUSY
@@ -427,7 +440,7 @@ async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp
 async def test_one_session_is_enough(start_sshd: StartSshd, tmp_path: Path, sftp: bool) -> None:
     sshd = start_sshd("MaxSessions 1", sftp=sftp)
     prober = Prober(RealClock(), identity_file=sshd.identity_file)
-    for layout in Layout.CREATE, Layout.REQUIRE, Layout.ANY:
+    for layout in Layout.FOLDER, Layout.CREATE, Layout.REQUIRE, Layout.ANY:
         assert isinstance(await prober.probe(storage(sshd, tmp_path), layout=layout), Capacity)
     await prober.close()
 
@@ -440,4 +453,80 @@ async def test_a_forced_command_that_answers_nothing_is_no_capacity(
     sshd = start_sshd(f"ForceCommand {command}")
     prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=3)
     assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.NO_CAPACITY
+    await prober.close()
+
+
+async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(host: SimulatedHost) -> None:
+    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=0.2)
+    target = Target(*host.address, "root", "/", "password")
+    await capacity(prober, target)
+    await asyncio.sleep(0.2)
+    assert list((await capacity(prober, target)).phases) == WARM
+    await host.faults.apply(read_fault("stale", {}))
+    async with asyncio.timeout(5):
+        while host.links:
+            await asyncio.sleep(0.01)
+    assert list((await capacity(prober, target)).phases) == NEW
+    await prober.close()
+
+
+async def test_a_stale_connection_that_only_hangs_is_replaced_within_the_probe(host: SimulatedHost) -> None:
+    prober = Prober(RealClock(), connect_timeout=0.2, command_timeout=0.1)
+    target = Target(*host.address, "root", "/", "password")
+    await capacity(prober, target)
+    await host.faults.apply(read_fault("stale", {}))
+    assert list((await capacity(prober, target)).phases) == NEW
+    await prober.close()
+
+
+async def test_an_sshd_that_is_busy_for_a_moment_is_tried_again(host: SimulatedHost) -> None:
+    prober = Prober(RealClock(), busy_pauses=(0.2, 0.2))
+    await host.faults.apply(read_fault("max_startups", {"for": "100ms"}))
+    await capacity(prober, Target(*host.address, "root", "/", "password"))
+    await prober.close()
+
+
+async def test_one_address_gets_few_logins_at_once_whatever_its_names(stub: SshStub) -> None:
+    prober = Prober(RealClock(), resolve=stub.resolve)
+    stub.seconds_a_login = 0.05
+    found = await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(20)))
+    await prober.close()
+    assert all(isinstance(one, Capacity) for one in found)
+    assert stub.most_logging_in == 5
+
+
+@pytest.mark.sshd
+async def test_twenty_storages_on_an_sshd_with_few_startups_are_all_probed(
+    start_sshd: StartSshd, tmp_path: Path
+) -> None:
+    sshd = start_sshd("MaxStartups 5:100:5")
+
+    async def resolve(_hostname: str, _port: int) -> tuple[str, int]:
+        return "127.0.0.1", sshd.port
+
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, resolve=resolve)
+    targets = [Target(f"host-{number}", 22, sshd.username, str(tmp_path)) for number in range(20)]
+    found = await asyncio.gather(*(prober.probe(target) for target in targets))
+    await prober.close()
+    assert [one for one in found if not isinstance(one, Capacity)] == []
+
+
+async def test_another_file_system_is_only_wrong_without_the_folders_of_a_storage(host: SimulatedHost) -> None:
+    prober = Prober(RealClock())
+    target = Target(*host.address, "root", "/zs", "password")
+    host.disk.make_directory("/zs")
+    assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
+    moved = VirtualDisk(50 * 2**30)
+    moved.make_directory("/registry")
+    host.disk.mount("/zs", moved)
+    assert (await capacity(prober, target)).total == 50 * 2**30
+    moved.remove("/registry")
+    assert (await capacity(prober, target)).total == 50 * 2**30
+    host.disk.unmount("/zs")
+    host.disk.remove("/zs/registry")
+    host.disk.remove("/zs/export")
+    for _ in range(2):
+        assert (await failure(prober, target)).reason is Reason.NOT_MOUNTED
+    host.disk.make_directory("/zs/export")
+    await capacity(prober, target)
     await prober.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
-from simulator.rest.binding import bind_body, bind_path, bind_query_string, parse_body
+from simulator.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags
 from simulator.rest.errors import PlainError
 from simulator.rest.messages import AsyncMessage
 from simulator.rest.parameters import Rule
@@ -27,49 +27,6 @@ API = APIBindEverythingMsg.api
 EXPECTED = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at {}"
 
 
-@pytest.mark.parametrize("raw", [b"", b"  \n", b"null"])
-def test_an_absent_body_is_none(raw: bytes) -> None:
-    assert parse_body(raw) is None
-
-
-def test_an_empty_list_is_an_empty_object() -> None:
-    assert parse_body(b"[]") == {}
-
-
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (b"abc", EXPECTED.format("STRING", "line 1 column 1 path $")),
-        (b'"abc"', EXPECTED.format("STRING", "line 1 column 1 path $")),
-        (b"5", EXPECTED.format("NUMBER", "line 1 column 1 path $")),
-        (
-            b"[1]",
-            EXPECTED.format("BEGIN_ARRAY", "line 1 column 1 path $"),
-        ),
-    ],
-)
-def test_a_body_that_is_no_object_is_refused_in_gson_s_words(raw: bytes, text: str) -> None:
-    with pytest.raises(PlainError) as caught:
-        parse_body(raw)
-    assert (caught.value.status, caught.value.text) == (500, text)
-
-
-@pytest.mark.parametrize(
-    ("raw", "kind"),
-    [
-        (b'{"a":1', "java.io.EOFException: End of input at line 1"),
-        (b'{"a":1,}', "com.google.gson.stream.MalformedJsonException: "),
-        (b'{"a" 1}', "com.google.gson.stream.MalformedJsonException: "),
-    ],
-)
-def test_malformed_json_is_a_500_that_says_where(raw: bytes, kind: str) -> None:
-    with pytest.raises(PlainError) as caught:
-        parse_body(raw)
-    assert caught.value.status == 500
-    assert caught.value.text.startswith(kind)
-    assert "line 1 column" in caught.value.text
-
-
 @pytest.mark.parametrize(
     ("given", "bound"),
     [
@@ -89,7 +46,7 @@ def test_malformed_json_is_a_500_that_says_where(raw: bytes, kind: str) -> None:
     ],
 )
 def test_values_of_a_body_are_converted_as_gson_would(given: dict[str, object], bound: dict[str, object]) -> None:
-    assert bind_body(API, {"params": given}) == bound
+    assert bind_body(API, {"params": given}, "params") == bound
 
 
 @pytest.mark.parametrize(
@@ -125,25 +82,26 @@ def test_values_of_a_body_are_converted_as_gson_would(given: dict[str, object], 
 )
 def test_a_value_of_the_wrong_type_is_refused_at_once(given: dict[str, object], status: int, text: str) -> None:
     with pytest.raises(PlainError) as caught:
-        bind_body(API, {"params": given})
+        bind_body(API, {"params": given}, "params")
     assert (caught.value.status, caught.value.text) == (status, text)
 
 
 @pytest.mark.parametrize("body", [None, {}, {"params": None}, {"params": {}}, {"other": 1}])
 def test_absent_parameters_leave_the_defaults(body: dict[str, object] | None) -> None:
-    assert bind_body(API, body) == {}
+    assert bind_body(API, body, "params") == {}
 
 
 def test_parameters_that_are_no_object_are_refused() -> None:
     with pytest.raises(PlainError, match=r"java\.util\.ArrayList cannot be cast to java\.util\.Map"):
-        bind_body(API, {"params": []})
+        bind_body(API, {"params": []}, "params")
 
 
-def test_tags_beside_the_parameters_win_over_tags_among_them() -> None:
-    assert bind_body(API, {"params": {"systemTags": ["in"]}, "systemTags": ["top"]}) == {"systemTags": ["top"]}
-    assert bind_body(API, {"params": {"userTags": ["in"]}}) == {"userTags": ["in"]}
+def test_tags_beside_the_parameters_are_taken_by_themselves() -> None:
+    assert bind_tags({"params": {"systemTags": ["in"]}, "systemTags": ["top"]}) == {"systemTags": ["top"]}
+    assert bind_tags({"systemTags": None, "userTags": [5]}) == {"userTags": ["5"]}
+    assert bind_tags(None) == {}
     with pytest.raises(PlainError, match=r"java\.lang\.String cannot be cast to java\.util\.List"):
-        bind_body(API, {"systemTags": "x"})
+        bind_tags({"systemTags": "x"})
 
 
 @pytest.mark.parametrize(
@@ -151,6 +109,9 @@ def test_tags_beside_the_parameters_win_over_tags_among_them() -> None:
     [
         ([("text", "a b")], {"text": "a b"}),
         ([("port", "1.9")], {"port": 1}),
+        ([("port", "-1.9")], {"port": -1}),
+        ([("port", "1e99")], {"port": 2**31 - 1}),
+        ([("size", "-1e99")], {"size": -(2**63)}),
         ([("flag", "yes")], {"flag": False}),
         ([("flag", "True")], {"flag": True}),
         ([("names", "a"), ("names", "b")], {"names": ["a", "b"]}),
@@ -172,6 +133,8 @@ def test_values_of_a_query_string_are_converted(pairs: list[tuple[str, str]], bo
             "Invalid query parameter[text], only one value is allowed for the parameter but multiple values found",
         ),
         ([("port", "abc")], 500, 'For input string: "abc"'),
+        ([("port", "1_0")], 500, 'For input string: "1_0"'),
+        ([("port", "")], 500, "empty String"),
         (
             [("info.k", "a"), ("info.k", "b")],
             400,
@@ -187,3 +150,24 @@ def test_a_query_string_that_cannot_be_bound_is_refused(pairs: list[tuple[str, s
 
 def test_the_path_wins_over_the_body() -> None:
     assert bind_path(API, {"uuid": "from-path"}, {"uuid": "from-body"}) == {"uuid": "from-path"}
+
+
+@pytest.mark.parametrize(
+    ("given", "bound"),
+    [({"port": "22"}, {"port": 22}), ({"flag": "yes"}, {"flag": False}), ({"flag": "True"}, {"flag": True})],
+)
+def test_only_gson_looks_at_the_fields_of_a_whole_message(given: dict[str, object], bound: dict[str, object]) -> None:
+    assert bind_fields(API, given) == bound
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"port": "abc"}, 'java.lang.NumberFormatException: For input string: "abc"'),
+        ({"flag": 1}, "java.lang.IllegalStateException: Expected a boolean but was NUMBER at path $.flag"),
+    ],
+)
+def test_what_gson_cannot_convert_is_told_in_its_words(given: dict[str, object], text: str) -> None:
+    with pytest.raises(PlainError) as caught:
+        bind_fields(API, given)
+    assert (caught.value.status, caught.value.text) == (500, text)

@@ -9,9 +9,10 @@ import pytest
 from simulator.api.image_store import APIAddImageStoreBackupStorageMsg
 from simulator.api.session import APILogInByAccountMsg
 from simulator.rest.errors import ApiError
+from simulator.rest.leniency import LENIENT, STRICT
 from simulator.rest.messages import CreateMessage
 from simulator.rest.parameters import Rule
-from simulator.rest.validation import VALIDATOR, NothingToDo, in_java_order, validate
+from simulator.rest.validation import VALIDATOR, NothingToDo, check_resource_uuid, in_java_order, validate
 
 KNOWN = "b1000000000040008000000000000001"
 
@@ -96,15 +97,24 @@ async def test_a_broken_rule_is_told_in_zstack_s_words(values: dict[str, object]
 @pytest.mark.parametrize("uuid", ["B1000000000040008000000000000001", "b1000000000000000000000000000001", "short"])
 async def test_a_resource_uuid_must_be_a_lower_case_uuid_of_a_known_version(uuid: str) -> None:
     with pytest.raises(ApiError, match=rf"resourceUuid\[{uuid}\] is not a valid uuid"):
-        await check(resourceUuid=uuid)
+        check_resource_uuid({"resourceUuid": uuid}, LENIENT)
 
 
-async def test_an_empty_resource_uuid_means_unset() -> None:
-    await check(resourceUuid="")
+async def test_an_empty_resource_uuid_means_unset_unless_strict() -> None:
+    check_resource_uuid({"resourceUuid": ""}, LENIENT)
+    with pytest.raises(ApiError, match=r"resourceUuid\[\] is not a valid uuid"):
+        check_resource_uuid({"resourceUuid": ""}, STRICT)
 
 
-async def test_a_port_of_zero_means_unset() -> None:
+async def test_a_port_of_zero_means_unset_unless_strict() -> None:
     assert "port" not in await check(port=0)
+    with pytest.raises(ApiError, match="must be in range"):
+        await validate(APIProbeTheRulesMsg.api, {"required": "x", "port": 0}, missing, STRICT)
+
+
+async def test_the_length_of_a_text_is_counted_as_java_counts_it() -> None:
+    with pytest.raises(ApiError, match="expected was <= 3, actual was 4"):
+        await check(short="\N{CACTUS}\N{CACTUS}")
 
 
 async def test_strings_are_trimmed_unless_a_field_says_otherwise() -> None:

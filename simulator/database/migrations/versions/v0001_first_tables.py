@@ -24,6 +24,7 @@ TABLES = (
     "EventVO",
     "GlobalConfigVO",
     "ImageVO",
+    "ManagementNodeVO",
     "RestAPIVO",
     "SystemTagVO",
     "UserTagVO",
@@ -36,6 +37,7 @@ TABLES = (
     "ImageStoreBackupStorageVO",
     "SessionVO",
     "SftpBackupStorageVO",
+    "UserVO",
 )
 
 
@@ -72,6 +74,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_BackupStorageVO_addedByJob"), "BackupStorageVO", ["addedByJob"], unique=False)
     op.create_index(op.f("ix_BackupStorageVO_name"), "BackupStorageVO", ["name"], unique=False)
+    op.create_index(
+        "ix_BackupStorageVO_most_available",
+        "BackupStorageVO",
+        [sa.column("availableCapacity").desc(), "uuid", "name"],
+        unique=False,
+    )
+    _create_folded_indexes("BackupStorageVO", "name")
     op.create_table(
         "EventVO",
         sa.Column("id", SERIAL, autoincrement=True, nullable=False),
@@ -103,6 +112,8 @@ def upgrade() -> None:
         sa.Column("id", SERIAL, autoincrement=True, nullable=False),
         sa.Column("category", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.String(length=1024), nullable=False),
+        sa.Column("defaultValue", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("category", "name"),
@@ -131,6 +142,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
     )
     op.create_index(op.f("ix_ImageVO_name"), "ImageVO", ["name"], unique=False)
+    op.create_table(
+        "ManagementNodeVO",
+        sa.Column("uuid", sa.String(length=32), nullable=False),
+        sa.Column("hostName", sa.String(length=255), nullable=False),
+        sa.Column("joinDate", MOMENT, nullable=False),
+        sa.Column("heartBeat", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("uuid"),
+    )
     op.create_table(
         "RestAPIVO",
         sa.Column("uuid", sa.String(length=32), nullable=False),
@@ -263,6 +282,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
         sa.UniqueConstraint("hostname"),
     )
+    _create_folded_indexes("ImageStoreBackupStorageVO", "hostname")
     op.create_table(
         "SessionVO",
         sa.Column("uuid", sa.String(length=32), nullable=False),
@@ -286,6 +306,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uuid"),
         sa.UniqueConstraint("hostname"),
     )
+    _create_folded_indexes("SftpBackupStorageVO", "hostname")
+    op.create_table(
+        "UserVO",
+        sa.Column("uuid", sa.String(length=32), nullable=False),
+        sa.Column("accountUuid", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.String(length=2048), nullable=True),
+        sa.Column("password", sa.String(length=255), nullable=False),
+        sa.Column("createDate", MOMENT, nullable=False),
+        sa.Column("lastOpDate", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["accountUuid"], ["AccountVO.uuid"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("uuid"),
+        sa.UniqueConstraint("accountUuid", "name"),
+    )
+
+
+def _create_folded_indexes(table: str, column: str) -> None:
+    """What SQLite finds text by, equal but for case and trailing spaces; the few that are not ASCII have their own."""
+    if op.get_bind().dialect.name != "sqlite":
+        return
+    op.create_index(f"ix_{table}_{column}_folded", table, [sa.text(f"upper(rtrim({column}, ' '))")], unique=False)
+    others = sa.text(f"length({column}) <> length(CAST({column} AS BLOB))")
+    op.create_index(f"ix_{table}_{column}_not_ascii", table, [column, "uuid"], unique=False, sqlite_where=others)
 
 
 def downgrade() -> None:

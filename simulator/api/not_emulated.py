@@ -1,0 +1,171 @@
+"""What of ZStack touches backup storage and is left out: each answers SYS.1014, and says so in words to search for.
+
+By package, a line is an API: its method, its class and its paths, all from ZStack's public SDK. A GET is answered at
+once, everything else by a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType, new_class
+
+from simulator.api.services import Services
+from simulator.rest.errors import ApiError, ErrorCode
+from simulator.rest.messages import AsyncMessage, Call, Handlers, Message, Reply, SyncMessage
+
+SOURCE = "ZStack's public Java SDK"
+NOT_EMULATED: Mapping[str, str] = MappingProxyType(
+    {
+        "org.zstack.storage.ceph.backup": """
+            POST APIAddCephBackupStorageMsg /backup-storage/ceph
+            GET APIQueryCephBackupStorageMsg /backup-storage/ceph /backup-storage/ceph/{uuid}
+            POST APIAddMonToCephBackupStorageMsg /backup-storage/ceph/{uuid}/mons
+            DELETE APIRemoveMonFromCephBackupStorageMsg /backup-storage/ceph/{uuid}/mons
+            PUT APIUpdateCephBackupStorageMonMsg /backup-storage/ceph/mons/{monUuid}/actions
+        """,
+        "org.zstack.aliyun.ebs.message": """
+            POST APIAddAliyunEbsBackupStorageMsg /backup-storage/aliyun/ebs
+            GET APIQueryAliyunEbsBackupStorageMsg /backup-storage/aliyun/ebs
+            PUT APIUpdateAliyunEbsBackupStorageMsg /backup-storage/aliyun/ebs/{uuid}/actions
+        """,
+        "org.zstack.header.storage.addon.backup": """
+            POST APIAddExternalBackupStorageMsg /backup-storage/addon
+        """,
+        "org.zstack.vmware": """
+            GET APIQueryVCenterBackupStorageMsg /vcenters/backup-storage
+        """,
+        "org.zstack.header.image": """
+            DELETE APIDeleteImageMsg /images/{uuid}
+            PUT APIUpdateImageMsg /images/{uuid}/actions
+            PUT APIExpungeImageMsg /images/{imageUuid}/actions
+            PUT APIRecoverImageMsg /images/{imageUuid}/actions
+            PUT APIChangeImageStateMsg /images/{uuid}/actions
+            PUT APISyncImageSizeMsg /images/{uuid}/actions
+            PUT APICalculateImageHashMsg /images/{uuid}/actions
+            PUT APISetImageBootModeMsg /images/{uuid}/actions
+            PUT APISetImageQgaMsg /images/{uuid}/actions
+            GET APIGetImageQgaMsg /images/{uuid}/qga
+            GET APIGetUploadImageJobDetailsMsg /images/upload-job/details/{imageId}
+            POST APICreateRootVolumeTemplateFromRootVolumeMsg /images/root-volume-templates/from/volumes/{rootVolumeUuid}
+            POST APICreateRootVolumeTemplateFromVolumeSnapshotMsg /images/root-volume-templates/from/volume-snapshots/{snapshotUuid}
+            POST APICreateDataVolumeTemplateFromVolumeMsg /images/data-volume-templates/from/volumes/{volumeUuid}
+            POST APICreateDataVolumeTemplateFromVolumeSnapshotMsg /images/data-volume-templates/from/volume-snapshots/{snapshotUuid}
+        """,
+        "org.zstack.storage.backup.imagestore": """
+            PUT APISyncImageMsg /backup-storage/image-store/{imageStoreUuid}/actions
+        """,
+        "org.zstack.imagereplicator": """
+            POST APICreateImageReplicationGroupMsg /image-replication-groups
+            GET APIQueryImageReplicationGroupMsg /image-replication-groups
+            DELETE APIDeleteImageReplicationGroupMsg /image-replication-groups/{uuid}
+            POST APIAddBackupStoragesToReplicationGroupMsg /image-replication-groups/{replicationGroupUuid}
+        """,
+        "org.zstack.header.aliyun.image": """
+            POST APICreateEcsImageFromLocalImageMsg /hybrid/aliyun/image
+        """,
+        "org.zstack.header.buildapp": """
+            POST APIAddBuildAppMsg /appcenter/buildapp/add
+            POST APICreateBuildAppMsg /appcenter/buildapp
+        """,
+        "org.zstack.ovf.api": """
+            POST APICreateVmInstanceFromOvfMsg /ovf/create-vm-instance
+            POST APIExportVmOvaPackageMsg /ovf/ova-packages
+        """,
+        "org.zstack.header.storage.cdp": """
+            POST APICreateCdpPolicyMsg /cdp-backup-storage/policy
+            GET APIQueryCdpPolicyMsg /cdp-backup-storage/policy
+            DELETE APIDeleteCdpPolicyMsg /cdp-backup-storage/policy/{uuid}
+            PUT APIUpdateCdpPolicyMsg /cdp-backup-storage/policy/{uuid}/actions
+            POST APICreateCdpTaskMsg /cdp-backup-storage/task
+            PUT APIUpdateCdpTaskMsg /cdp-backup-storage/task/{uuid}/actions
+            POST APIMountVmInstanceRecoveryPointMsg /cdp-backup-storage/mount-recovery-point
+            POST APIUnmountVmInstanceRecoveryPointMsg /cdp-backup-storage/unmount-recovery-point
+            GET APIGetCdpBackupStorageRequirementMsg /cdp-backup-storage/{backupStorageUuid}/requirement
+            PUT APIUpgradeBackupStorageCdpTasksMsg /cdp-task/upgrade/{backupStorageUuid}/actions
+            PUT APIMergeDataOnBackupStorageMsg /cdp-task/mergedata/{backupStorageUuid}/actions
+            PUT APIRevertVmFromCdpBackupMsg /cdp-backups/{vmInstanceUuid}/actions
+        """,
+        "org.zstack.header.storage.database.backup": """
+            POST APICreateDatabaseBackupMsg /database-backups
+            DELETE APIDeleteDatabaseBackupMsg /database-backups/{uuid}
+            PUT APIRecoverDatabaseFromBackupMsg /database-backups/actions
+            GET APIGetDatabaseBackupFromImageStoreMsg /database-backups/image-store
+            PUT APISyncDatabaseBackupMsg /database-backups/imageStore/{imageStoreUuid}/actions
+            PUT APISyncDatabaseBackupFromImageStoreBackupStorageMsg /database-backups/{uuid}/actions
+            PUT APIExportDatabaseBackupFromBackupStorageMsg /database-backups/{databaseBackupUuid}/backup-storage/{backupStorageUuid}/actions
+            DELETE APIDeleteExportedDatabaseBackupFromBackupStorageMsg /exported-database-backup/{databaseBackupUuid}/backup-storage/{backupStorageUuid}
+        """,
+        "org.zstack.header.storage.volume.backup": """
+            POST APICreateVolumeBackupMsg /volumes/{volumeUuid}/volume-backups
+            GET APIQueryVolumeBackupMsg /volume-backups /volume-backups/{uuid}
+            DELETE APIDeleteVolumeBackupMsg /volume-backups/{uuid}
+            PUT APIRecoverBackupFromImageStoreBackupStorageMsg /volume-backups/{uuid}/actions
+            PUT APISyncBackupFromImageStoreBackupStorageMsg /volume-backups/{uuid}/actions
+            PUT APIRevertVolumeFromVolumeBackupMsg /volume-backups/{uuid}/actions
+            PUT APISyncVolumeBackupMsg /volume-backups/imageStore/{imageStoreUuid}/actions
+            POST APICreateVmBackupMsg /volumes/{rootVolumeUuid}/vm-backups
+            DELETE APIDeleteVmBackupMsg /vm-backups/{groupUuid}
+            PUT APIRecoverVmBackupFromImageStoreBackupStorageMsg /vm-backups/{groupUuid}/actions
+            PUT APISyncVmBackupFromImageStoreBackupStorageMsg /vm-backups/{groupUuid}/actions
+            PUT APIRevertVmFromVmBackupMsg /vm-backups/{groupUuid}/actions
+            PUT APISyncVmBackupMsg /vm-backups/imageStore/{imageStoreUuid}/actions
+            POST APICreateVmFromVmBackupMsg /vm-instances/from/vm-backups/{groupUuid}
+            POST APICreateVmFromVolumeBackupMsg /vm-instances/from/vm-backup/{backupUuid}
+            POST APICreateDataVolumeFromVolumeBackupMsg /volumes/data-volume/from/volume-template/{backupUuid}
+            POST APICreateDataVolumeTemplateFromVolumeBackupMsg /images/data-volume-templates/from/volume-template/{backupUuid}
+            POST APICreateRootVolumeTemplateFromVolumeBackupMsg /images/root-volume-templates/from/volume-template/{backupUuid}
+        """,
+        "org.zstack.externalbackup.zbox": """
+            POST APICreateZBoxBackupMsg /externalbackup/zbox
+        """,
+        "org.zstack.header.vm": """
+            GET APIGetInterdependentL3NetworksBackupStoragesMsg /backupStorage-l3networks/dependencies
+        """,
+        "org.zstack.header.longjob": """
+            GET APIQueryLongJobMsg /longjobs /longjobs/{uuid}
+            POST APISubmitLongJobMsg /longjobs
+        """,
+        "org.zstack.tag2": """
+            POST APICreateTagMsg /tags
+            GET APIQueryTagMsg /tags /tags/{uuid}
+            PUT APIUpdateTagMsg /tags/{uuid}/actions
+            POST APIAttachTagToResourcesMsg /tags/{tagUuid}/resources
+            DELETE APIDetachTagFromResourcesMsg /tags/{tagUuid}/resources
+        """,
+        "org.zstack.resourceconfig": """
+            GET APIQueryResourceConfigMsg /resource-configurations
+            GET APIGetResourceConfigsMsg /resource-configurations/{resourceUuid}/{category}
+            GET APIGetResourceConfigMsg /resource-configurations/{resourceUuid}/{category}/{name}
+            PUT APIUpdateResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}/actions
+            POST APIUpdateResourceConfigsMsg /resource-configurations/{resourceUuid}/resource-configs/actions
+            DELETE APIDeleteResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}
+        """,
+        "org.zstack.core.config": """
+            GET APIGetGlobalConfigOptionsMsg /global-configurations/{category}/{name}
+        """,
+    }
+)
+handlers = Handlers[Services]()
+
+
+async def refuse(services: Services, message: Message, call: Call) -> Reply:
+    """Raises SYS.1014, whatever the message."""
+    details = f"not emulated: {type(message).__name__}, see docs/fidelity.md"
+    raise ApiError(ErrorCode("SYS.1014", details))
+
+
+def _messages() -> Iterator[type[Message]]:
+    for package, lines in NOT_EMULATED.items():
+        for line in lines.strip().splitlines():
+            method, name, path, *others = line.split()
+            declared = {"method": method, "path": path, "optional_paths": tuple(others), "package": package}
+            base = SyncMessage if method == "GET" else AsyncMessage
+            yield new_class(name, (base,), {**declared, "source": SOURCE, "for_everyone": True}, _describe)
+
+
+def _describe(members: dict[str, object]) -> None:
+    members |= {"__module__": __name__, "__doc__": "Not emulated."}
+
+
+for _message in _messages():
+    handlers.by_message[_message] = refuse

@@ -1,0 +1,45 @@
+"""Simulator backup storages: ZStack's own stand-in, without a host (domain 2.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from simulator.api.backup_storage import AddMessage, added
+from simulator.api.services import Services, new_uuid
+from simulator.backup_storage.records import NewSimulator
+from simulator.query import BACKUP_STORAGE
+from simulator.rest.messages import Call, Handlers, Reply
+from simulator.rest.parameters import Rule
+
+PACKAGE = "org.zstack.header.simulator.storage.backup"
+handlers = Handlers[Services]()
+Bytes = Annotated[int, Rule(long=True)]
+
+
+class APIAddSimulatorBackupStorageMsg(
+    AddMessage,
+    method="POST",
+    path="/backup-storage/simulators",
+    package=PACKAGE,
+    reply=("inventory",),
+    deviation="it is Connected from the start, with no event of it",
+):
+    """Add a storage that is connected for good, its capacity as given."""
+
+    totalCapacity: Bytes = 0
+    availableCapacity: Bytes = 0
+
+
+@handlers.handles
+async def add_simulator(services: Services, message: APIAddSimulatorBackupStorageMsg, call: Call) -> Reply:
+    """The new storage."""
+    new = NewSimulator(
+        uuid=new_uuid(message.resourceUuid),
+        name=message.name,
+        url=message.url,
+        total=message.totalCapacity,
+        available=message.availableCapacity,
+        description=message.description,
+    )
+    await services.lifecycle.add_simulator(new, job=call.uuid)
+    return await added(services, new.uuid, BACKUP_STORAGE, call)

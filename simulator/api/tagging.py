@@ -1,0 +1,88 @@
+"""The tags that come with a new resource: which system tags mean something, and how all of them are stored.
+
+A system tag that is to be known is one more line in backup_storage.tags (wire-protocol 5.1, domain 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import insert, select
+from sqlalchemy.sql.dml import UpdateBase
+
+from simulator.backup_storage.tags import NETWORK, SYSTEM_TAGS, check_network, matches
+from simulator.clock import Clock
+from simulator.database import Database
+from simulator.database.models import SystemTag, UserTag
+from simulator.rest.errors import invalid_argument
+from simulator.rest.messages import CreateMessage, Reply
+from simulator.uuids import new_uuid
+
+VALIDATION_ONLY = "validationOnly"
+KNOWN = (
+    *(pattern for patterns in SYSTEM_TAGS.values() for pattern in patterns),
+    VALIDATION_ONLY,
+    f"ephemeral::{VALIDATION_ONLY}",
+)
+"""Every system tag, whatever it is on."""
+EPHEMERAL = "ephemeral::"
+STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
+
+
+class Tagging:
+    """Checks and stores the tags of new resources."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def check(self, message: CreateMessage) -> None:
+        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there."""
+        tags = _distinct(message.systemTags)
+        if all(tag.startswith(EPHEMERAL) for tag in tags):
+            return
+        for tag in tags:
+            if not any(matches(known, tag) for known in KNOWN):
+                raise invalid_argument(f"no system tag matches {tag}")
+        _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
+
+    async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
+        """What writes the tags of the resource in a reply; they become visible with it, at once and together."""
+        inventory = reply.body.get("inventory")
+        if not isinstance(inventory, dict) or "uuid" not in inventory:
+            return ()
+        owner = {"resourceUuid": inventory["uuid"], "resourceType": _resource_type(reply.schema["inventory"])}
+        kept = [tag for tag in _distinct(message.systemTags) if not tag.startswith(EPHEMERAL)]
+        system = [insert(SystemTag).values(self._row(tag, "System") | owner | {"inherent": False}) for tag in kept]
+        user = [insert(UserTag).values(self._row(tag, "User") | owner) for tag in _distinct(message.userTags)]
+        return (*system, *user, *[insert(UserTag).values(row | owner) for row in await self._patterned(message)])
+
+    async def _patterned(self, message: CreateMessage) -> list[dict[str, object]]:
+        """The tags of the patterns that a message names; a pattern's text is known from where it is in use."""
+        uuids = _distinct(message.tagUuids)
+        if not uuids:
+            return []
+        patterns = select(UserTag.tagPatternUuid, UserTag.tag).where(UserTag.tagPatternUuid.in_(uuids)).distinct()
+        texts = {row.tagPatternUuid: row.tag for row in await self._database.read(patterns)}
+        return [self._row(texts[one], "User") | {"tagPatternUuid": one} for one in uuids if one in texts]
+
+    def _row(self, tag: str, kind: str) -> dict[str, object]:
+        now = self._clock.local()
+        return {"uuid": new_uuid(), "tag": tag, "type": kind, "createDate": now, "lastOpDate": now}
+
+
+def _distinct(tags: Iterable[str] | None) -> list[str]:
+    return list(dict.fromkeys(tags or ()))
+
+
+def _check_data_network(tags: Sequence[str]) -> None:
+    if len(tags) > 1:
+        raise invalid_argument(f"only one backup storage data network system tag is allowed, but {len(tags)} got")
+    for tag in tags:
+        check_network(tag)
+
+
+def _resource_type(java_class: str) -> str:
+    """The type of a resource as tags tell it: all backup storages are of one."""
+    name = java_class.rpartition(".")[2]
+    return "BackupStorageVO" if name.endswith(STORAGE_SUFFIX) else f"{name.removesuffix(RESOURCE_SUFFIX)}VO"

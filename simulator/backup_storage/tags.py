@@ -1,0 +1,158 @@
+"""Tags on backup storages, zones and images, with ZStack's rules for them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from sqlalchemy import Select, delete, exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from simulator.backup_storage.errors import BackupStorageError, InvalidRequest, OperationFailed
+from simulator.clock import Clock
+from simulator.database import Database
+from simulator.database.models import BackupStorage, Image, SystemTag, UserTag, Zone
+from simulator.uuids import new_uuid
+
+TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
+    {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
+)
+"""The types of resources that can be tagged."""
+SEPARATOR = "::"
+NETWORK = "backupStorage::data::network::cidr::{}"
+SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "BackupStorageVO": (
+            "remote",
+            "allowbackup",
+            "onlybackup",
+            "ceph::predefinedPool",
+            "extraips::{}",
+            "iscsiInitiatorName::{}",
+            NETWORK,
+        ),
+        "ZoneVO": ("host::reservedCpu::{}", "host::reservedMemory::{}"),
+        "ImageVO": (
+            "qemuga",
+            "remote",
+            "packer",
+            "temporary",
+            "CreatedBySystem",
+            "marketplace::true",
+            "bootMode::{}",
+            "sourceType::{}",
+            "buildapp::{}",
+            "applianceType::{}",
+            "GuestTools::{}",
+            "image::cert::{}",
+        ),
+    }
+)
+"""What a system tag may look like on a resource of each type; `{}` stands for any text between two `::`."""
+
+
+class Tags:
+    """The operations on tags."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create_system_tag(self, resource: str, resource_type: str, tag: str) -> str | None:
+        """Tag a resource, and answer the tag's uuid; None if it has that tag already.
+
+        Raises InvalidRequest for a tag that the type does not have.
+        """
+        check_system_tag(resource_type, tag)
+        async with self._database.transaction() as connection:
+            model = TAGGED[resource_type]
+            if await connection.scalar(select(model.uuid).where(model.uuid == resource)) is None:
+                raise InvalidRequest("The argument :'resourceType' doesn't match uuid")
+            if await _has_tag(connection, SystemTag, resource, resource_type, tag):
+                return None
+            return await self.insert(connection, SystemTag, resource, resource_type, tag)
+
+    async def create_user_tag(self, resource: str, resource_type: str, tag: str) -> str:
+        """Tag a resource, and answer the tag's uuid. Raises InvalidRequest, OperationFailed for a tag that it has."""
+        check_resource_type(resource_type)
+        async with self._database.transaction() as connection:
+            if await _has_tag(connection, UserTag, resource, resource_type, tag):
+                where = f"resourceType:{resource_type}, resourceUuid:{resource}"
+                raise OperationFailed(f"Duplicated Tag[tag:{tag}, type:User, {where}]")
+            return await self.insert(connection, UserTag, resource, resource_type, tag)
+
+    async def insert(
+        self, connection: AsyncConnection, model: type[SystemTag | UserTag], resource: str, resource_type: str, tag: str
+    ) -> str:
+        """Write a tag in a transaction of the caller's, with no rule looked at; answers its uuid."""
+        now = self._clock.local()
+        row = {"uuid": new_uuid(), "resourceUuid": resource, "resourceType": resource_type, "tag": tag}
+        kind = "System" if model is SystemTag else "User"
+        await connection.execute(insert(model).values(**row, type=kind, createDate=now, lastOpDate=now))
+        return row["uuid"]
+
+    async def change_system_tag(self, tag_uuid: str, tag: str) -> None:
+        """Give a system tag another text. Raises InvalidRequest."""
+        async with self._database.transaction() as connection:
+            this = SystemTag.uuid == tag_uuid
+            resource_type = await connection.scalar(select(SystemTag.resourceType).where(this))
+            if resource_type is not None:
+                check_system_tag(resource_type, tag)
+                await connection.execute(update(SystemTag).where(this).values(tag=tag, lastOpDate=self._clock.local()))
+
+    async def delete(self, tag_uuid: str) -> None:
+        """Delete a tag of either kind; one that is not there is deleted already. Raises OperationFailed."""
+        async with self._database.transaction() as connection:
+            inherent = select(SystemTag.uuid).where(SystemTag.uuid == tag_uuid, SystemTag.inherent)
+            if await connection.scalar(inherent):
+                raise OperationFailed(f"tag[uuid:{tag_uuid}] is an inherent system tag, can not be removed")
+            for model in (SystemTag, UserTag):
+                await connection.execute(delete(model).where(model.uuid == tag_uuid))
+
+
+def check_resource_type(resource_type: str) -> None:
+    """Raises InvalidRequest unless resources of that type can be tagged."""
+    if resource_type not in TAGGED:
+        raise InvalidRequest(f"no resource type[{resource_type}] found in tag system")
+
+
+def check_system_tag(resource_type: str, tag: str) -> None:
+    """Raises InvalidRequest unless a resource of that type can have that tag."""
+    check_resource_type(resource_type)
+    if not any(matches(pattern, tag) for pattern in SYSTEM_TAGS[resource_type]):
+        raise InvalidRequest(f"no system tag matches[{tag}] for resourceType[{resource_type}]")
+    if matches(NETWORK, tag):
+        check_network(tag)
+
+
+def check_network(tag: str) -> None:
+    """Raises InvalidRequest unless the network in a tag is written as its own first address and a length."""
+    cidr = tag.rpartition(SEPARATOR)[2]
+    try:
+        standard = str(ipaddress.IPv4Network(cidr, strict=False))
+    except ValueError:
+        raise BackupStorageError(f"Could not parse [{cidr}]") from None
+    if standard != cidr:
+        raise InvalidRequest(f"[{cidr}] is not a standard cidr, do you mean [{standard}]?")
+
+
+async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Select[str]) -> None:
+    """Delete every tag of resources that go: no foreign key does, as a tag is on a resource of any type."""
+    for model in (SystemTag, UserTag):
+        await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))
+
+
+def matches(pattern: str, tag: str) -> bool:
+    """Whether a tag is one of those that a pattern stands for."""
+    expected, actual = pattern.split(SEPARATOR), tag.split(SEPARATOR)
+    if len(expected) != len(actual) or "" in actual:
+        return False
+    return all(one in ("{}", other) for one, other in zip(expected, actual, strict=True))
+
+
+async def _has_tag(
+    connection: AsyncConnection, model: type[SystemTag | UserTag], resource: str, resource_type: str, tag: str
+) -> bool:
+    same = (model.resourceUuid == resource, model.resourceType == resource_type, model.tag == tag)
+    return bool(await connection.scalar(select(exists().where(*same))))

@@ -1,0 +1,98 @@
+"""Durations, sizes, shares and paths as people write them: `90s`, `2m30s`, `1 TiB`, `55%`, `/Cloud_bs`."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+_UNITS = "KMGTPE"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE)
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+def parse_seconds(value: object) -> float:
+    """Seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds; raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and value and _DURATION.sub("", value.strip()) == "":
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(value))
+    else:
+        raise ValueError(f"{value!r} is no duration, such as 90s, 2m30s or 1.5h")
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{value!r} is no duration: it cannot be less than nothing, nor without end")
+    return seconds
+
+
+def parse_bytes(value: object) -> int:
+    """Bytes in `1 TiB`, `512M`, `10 GB` (powers of 1024 but for KB, MB, GB...), or a number; raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{value!r} is no size, such as 1 TiB, 512M or 1000000")
+    number, letter, suffix = found.groups()
+    unit = 1000 if (suffix or "").upper() == "B" else 1024
+    exponent = _UNITS.index(letter.upper()) + 1 if letter else 0
+    return int(float(number) * unit**exponent) if "." in number else int(number) * unit**exponent
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number of bytes, or a share of something's size."""
+
+    text: str
+    share: float | None
+    size: int
+
+    def __str__(self) -> str:
+        return self.text
+
+    def of(self, whole: int) -> int:
+        """In bytes, where all is `whole`."""
+        return self.size if self.share is None else round(whole * self.share)
+
+
+def parse_amount(value: object) -> Amount:
+    """A share such as `55%`, or a size as parse_bytes reads it; raises ValueError."""
+    if isinstance(value, Amount):
+        return value
+    found = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is not None:
+        share = float(found[1]) / 100
+        if share > 1:
+            raise ValueError(f"{value!r} is more than 100%")
+        return Amount(f"{found[1]}%", share, 0)
+    try:
+        return Amount(str(value), None, parse_bytes(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is neither a share nor a size, such as 55% or 300 GiB") from None
+
+
+def parse_path(value: object) -> str:
+    """An absolute path, without what is superfluous in it; raises ValueError."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError(f"{value!r} is no absolute path, such as /Cloud_bs")
+    return posixpath.normpath(value).replace("//", "/")
+
+
+def _schema(kinds: list[str], *examples: str) -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0], "examples": list(examples)}
+    return WithJsonSchema(schema)
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds), _schema(["string", "number"], "90s", "2m30s")]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), _schema(["string", "integer"], "1 TiB", "512M")]
+BytesOrShare = Annotated[
+    Amount,
+    PlainValidator(parse_amount),
+    PlainSerializer(lambda amount: amount.text, return_type=str),
+    _schema(["string", "integer"], "55%", "300 GiB"),
+]
+Path = Annotated[str, BeforeValidator(parse_path), _schema(["string"], "/Cloud_bs")]
+Count = Annotated[int, Field(ge=0)]

@@ -1,0 +1,95 @@
+"""Faults of sessions: what one gets to run on a host that let one in."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from simulator.hosts.behaviour import Behaviour, Said
+from simulator.hosts.faults.declare import CuttingFault, Fault, Layer, fault
+
+NOLOGIN = "This account is currently not available.\n"
+
+
+@fault(Layer.SESSION, heals="The subsystem is there again.")
+class NoSftp(CuttingFault):
+    """sshd has no SFTP subsystem."""
+
+    def change(self, now: Behaviour) -> None:
+        now.no_sftp = True
+
+
+@fault(Layer.SESSION, heals="The extension is there again.")
+class NoStatvfs(Fault):
+    """The SFTP server does not know `statvfs@openssh.com`, as servers other than OpenSSH's may not."""
+
+    def change(self, now: Behaviour) -> None:
+        now.no_statvfs = True
+
+
+@fault(Layer.SESSION, heals="The account gets its shell back.")
+class ForcedCommand(CuttingFault):
+    """Whatever is asked for, a command, a shell or SFTP, gets the same answer, as from ForceCommand or a nologin
+    shell."""
+
+    says: str = Field(NOLOGIN, description="the answer")
+    status: int = Field(1, ge=0, le=255, description="its exit status")
+
+    def change(self, now: Behaviour) -> None:
+        now.forced = Said(self.says, self.status)
+
+
+@fault(Layer.SESSION, heals="Answers hold something again.")
+class EmptyAnswers(CuttingFault):
+    """Whatever is asked for ends at once, with nothing said and success claimed."""
+
+    def change(self, now: Behaviour) -> None:
+        now.forced = Said("", 0)
+
+
+@fault(Layer.SESSION, heals="Login scripts are quiet again.")
+class NoisyShell(Fault):
+    """Login scripts print something before whatever is run, SFTP included, which that breaks; sessions that are open
+    are past it."""
+
+    says: str = Field("Welcome!\n/dev/sda1 1 1 1 1% /\n", description="what they print")
+
+    def change(self, now: Behaviour) -> None:
+        now.noise += self.says
+
+
+@fault(Layer.SESSION, heals="The commands are there again.")
+class CommandMissing(Fault):
+    """Commands are not there, as on a minimal image."""
+
+    commands: tuple[str, ...] = Field(("df",), description="their names")
+
+    def change(self, now: Behaviour) -> None:
+        now.missing.update(self.commands)
+
+
+@fault(Layer.SESSION, heals="What hung goes on, unless whoever asked has given up.")
+class HungCommand(Fault):
+    """Commands begin and never end; SFTP goes on, but a login shell that hangs lets no new session of it begin."""
+
+    commands: tuple[str, ...] = Field((), description="their names; with none the login shell itself, and so all")
+
+    def change(self, now: Behaviour) -> None:
+        now.hung_commands.update(self.commands)
+        now.hung_shell = now.hung_shell or not self.commands
+
+
+@fault(Layer.SESSION, heals="Questions are answered, unless whoever asked has given up.")
+class HungSftp(Fault):
+    """The SFTP server answers nothing any more, in sessions that are open either."""
+
+    def change(self, now: Behaviour) -> None:
+        now.hung_sftp = True
+
+
+@fault(Layer.SESSION, heals="Sessions live on; connections that were lost stay lost.")
+class KilledSession(CuttingFault):
+    """The process that serves a connection is killed as soon as a session begins, as by the kernel when memory is
+    short."""
+
+    def change(self, now: Behaviour) -> None:
+        now.kills = True

@@ -1,0 +1,77 @@
+"""Which host keys are trusted: any (as ZStack does), the first that a host shows, or those in a file."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import asyncssh
+
+Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
+_DEFAULT_PORT = 22
+
+
+class HostKeyPolicy(StrEnum):
+    """What a host key has to be."""
+
+    IGNORE = "ignore"
+    """Anything: ZStack's own clients look at no host key (domain 3.3)."""
+    TOFU = "tofu"
+    """The one that the host showed first; it is noted in the file."""
+    STRICT = "strict"
+    """One that the file holds for the host."""
+
+
+class HostKeys:
+    """The keys in a file in OpenSSH's known_hosts format; what others write there is seen at the next login."""
+
+    def __init__(self, policy: HostKeyPolicy, file: Path) -> None:
+        """Raises ValueError for a file that is none, or cannot be read."""
+        self.policy = policy
+        self.file = file
+        self._read_at: int | None = None
+        self._known: asyncssh.SSHKnownHosts | None = None
+        if policy is not HostKeyPolicy.IGNORE:
+            self._read()
+
+    def trusted(self, host: str, address: str, port: int | None) -> Known:
+        """Trusted, certifying and revoked keys of a host, as asyncssh asks for them; raises ValueError."""
+        self._read()
+        if self._known is None:
+            return [], [], []
+        keys, authorities, revoked, *_ = self._known.match(host, address, port)
+        return list(keys), list(authorities), list(revoked)
+
+    def judge(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> str | None:
+        """What is wrong with a key that is not trusted: nothing where it is the first one, which is noted."""
+        shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
+        known, _, _ = self.trusted(host, address, None if port == _DEFAULT_PORT else port)
+        if known:
+            expected = ", ".join(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known)
+            return f"the host shows the key {shown}, but {self.file} has {expected}"
+        if self.policy is HostKeyPolicy.STRICT:
+            return f"the host shows the key {shown}, but {self.file} has none for it"
+        self._note(host, port, key)
+        return None
+
+    def _note(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
+        name = host if port == _DEFAULT_PORT else f"[{host}]:{port}"
+        line = f"{name} {key.export_public_key('openssh').decode().strip()}\n"
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "a", encoding="utf-8") as opened:
+            opened.write(line)
+        self._read_at = None
+
+    def _read(self) -> None:
+        try:
+            changed = self.file.stat().st_mtime_ns
+            if changed != self._read_at:
+                self._known = asyncssh.read_known_hosts(str(self.file))
+                self._read_at = changed
+        except FileNotFoundError:
+            self._known, self._read_at = None, None
+        except OSError as error:
+            raise ValueError(f"known hosts {self.file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ValueError(f"known hosts {self.file}: {error}") from error

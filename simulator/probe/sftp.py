@@ -1,0 +1,186 @@
+"""As much of SFTP version 3 as a probe needs, in the fewest steps: a question is one write, its answer one read."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import struct
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import asyncssh
+
+VERSION = 3
+STATVFS = b"statvfs@openssh.com"
+_LONGEST = 256 * 1024  # bytes of a packet: OpenSSH's own limit
+_HEADER = struct.Struct(">IBI")  # length, type, id
+_WORD = struct.Struct(">I")
+_NUMBERS = struct.Struct(">11Q")
+
+_INIT, _VERSION, _MKDIR, _STAT, _STATUS, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 1, 2, 14, 17, 101, 105, 200, 201
+_SIZE, _OWNER, _PERMISSIONS = 1, 2, 4  # which attributes are there
+_OK = 0
+_ERRORS: Mapping[int, Callable[[str], asyncssh.SFTPError]] = {
+    asyncssh.FX_EOF: asyncssh.SFTPEOFError,
+    asyncssh.FX_NO_SUCH_FILE: asyncssh.SFTPNoSuchFile,
+    asyncssh.FX_PERMISSION_DENIED: asyncssh.SFTPPermissionDenied,
+    asyncssh.FX_BAD_MESSAGE: asyncssh.SFTPBadMessage,
+    asyncssh.FX_NO_CONNECTION: asyncssh.SFTPNoConnection,
+    asyncssh.FX_CONNECTION_LOST: asyncssh.SFTPConnectionLost,
+    asyncssh.FX_OP_UNSUPPORTED: asyncssh.SFTPOpUnsupported,
+}
+
+
+class Volume(NamedTuple):
+    """What `statvfs@openssh.com` answers: see statvfs(3)."""
+
+    bsize: int
+    frsize: int
+    blocks: int
+    bfree: int
+    bavail: int
+    files: int
+    ffree: int
+    favail: int
+    fsid: int
+    flags: int
+    namemax: int
+
+
+class Sftp(asyncssh.SSHClientSession[bytes]):
+    """An SFTP session. Whatever is asked raises asyncssh.SFTPError when the server refuses or is gone."""
+
+    def __init__(self) -> None:
+        self._channel: asyncssh.SSHClientChannel[bytes]
+        self._heard = bytearray()
+        self._asked: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
+        self._last = 0
+        self._lost: asyncssh.SFTPError | None = None
+        self.extensions: frozenset[bytes] = frozenset()
+        """What the server offers beside the standard; known once `begin` has returned."""
+
+    async def begin(self) -> None:
+        """Agree on the version."""
+        _, offered = await self._send(VERSION, _HEADER.pack(5, _INIT, VERSION))
+        self.extensions = frozenset(_strings(offered)[::2])
+
+    async def statvfs(self, path: str) -> Volume:
+        """The numbers of the file system that `path` is on."""
+        if STATVFS not in self.extensions:
+            raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
+        body = await self._ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
+        return Volume(*_NUMBERS.unpack_from(body))
+
+    async def mode(self, path: str) -> int | None:
+        """Type and rights of what is at `path`, as stat(2) has them; None when the server does not tell."""
+        body = await self._ask(_STAT, _string(path.encode()), _ATTRS)
+        (present,) = _WORD.unpack_from(body)
+        if not present & _PERMISSIONS:
+            return None
+        offset = 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0)
+        found: int = _WORD.unpack_from(body, offset)[0]
+        return found
+
+    async def is_directory(self, path: str) -> bool:
+        """Whether there is a directory at `path`, or something whose type the server does not tell."""
+        try:
+            mode = await self.mode(path)
+        except asyncssh.SFTPNoSuchFile:
+            return False
+        return mode is None or stat.S_IFMT(mode) in (stat.S_IFDIR, 0)
+
+    async def is_file(self, path: str) -> bool:
+        """Whether something that is no directory is at `path`."""
+        try:
+            mode = await self.mode(path)
+        except asyncssh.SFTPError:
+            return False
+        return mode is not None and stat.S_IFMT(mode) not in (stat.S_IFDIR, 0)
+
+    async def make_directory(self, path: str) -> None:
+        """Make a directory, with the rights that the server gives a new one."""
+        await self._ask(_MKDIR, _string(path.encode()) + _WORD.pack(0), _STATUS)
+
+    async def _ask(self, kind: int, body: bytes, wanted: int) -> bytes:
+        """Send a request and wait for its answer, which is of type `wanted`."""
+        self._last = number = (self._last + 1) & 0xFFFFFFFF
+        answered, content = await self._send(number, _HEADER.pack(5 + len(body), kind, number) + body)
+        if answered == _STATUS:
+            _raise_unless_ok(content)
+        if answered != wanted:
+            raise asyncssh.SFTPBadMessage(f"an answer of type {answered} in place of {wanted}")
+        return content
+
+    async def _send(self, number: int, packet: bytes) -> tuple[int, bytes]:
+        """Send a packet; answers type and content of the one that comes back with `number`."""
+        if self._lost is not None:
+            raise self._lost
+        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            self._channel.write(packet)
+        except OSError as error:
+            raise asyncssh.SFTPConnectionLost(str(error)) from error
+        return await answer
+
+    # What asyncssh calls
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._channel = chan
+
+    def data_received(self, data: bytes, _datatype: int | None) -> None:
+        heard = self._heard
+        heard += data
+        while len(heard) >= _HEADER.size:
+            length, kind, number = _HEADER.unpack_from(heard)
+            if not 5 <= length <= _LONGEST:
+                self._end(asyncssh.SFTPBadMessage(f'it said "{bytes(heard[:80]).decode(errors="replace")}"'))
+                return
+            if len(heard) < 4 + length:
+                return
+            content = bytes(heard[_HEADER.size : 4 + length])
+            del heard[: 4 + length]
+            answer = self._asked.pop(number, None)
+            if answer is not None and not answer.done():
+                answer.set_result((kind, content))
+
+    def eof_received(self) -> bool:
+        self._end(asyncssh.SFTPConnectionLost("the SFTP server ended"))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        text = str(exc) if exc else "the session was closed"
+        self._end(asyncssh.SFTPConnectionLost(text))
+
+    def _end(self, error: asyncssh.SFTPError) -> None:
+        if self._lost is None:
+            self._lost = error
+            self._channel.close()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(self._lost)
+        self._asked.clear()
+        self._heard.clear()
+
+
+def _string(text: bytes) -> bytes:
+    return _WORD.pack(len(text)) + text
+
+
+def _strings(body: bytes) -> list[bytes]:
+    """The strings that `body` holds one after another; what is cut short is left out."""
+    found: list[bytes] = []
+    offset = 0
+    while offset + 4 <= len(body):
+        length: int
+        (length,) = _WORD.unpack_from(body, offset)
+        found.append(body[offset + 4 : offset + 4 + length])
+        offset += 4 + length
+    return found
+
+
+def _raise_unless_ok(body: bytes) -> None:
+    (code,) = _WORD.unpack_from(body)
+    if code != _OK:
+        text = (_strings(body[4:]) or [b""])[0].decode(errors="replace") or f"status {code}"
+        raise _ERRORS.get(code, asyncssh.SFTPFailure)(text)

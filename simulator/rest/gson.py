@@ -1,0 +1,265 @@
+"""JSON as Gson reads it leniently: unquoted names, single quotes, comments; and its words for what it cannot read.
+
+Only a body that strict JSON refuses, or whose names may stand there twice, comes here (wire-protocol 1.4).
+"""
+
+from __future__ import annotations
+
+import re
+
+BLANKS = " \t\r\n"
+ENDS_LITERAL = frozenset("/\\;#={}[]:, \t\f\r\n")
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+ESCAPES = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f", "\n": "\n", "'": "'", '"': '"', "\\": "\\", "/": "/"}
+CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
+MAX_DEPTH = 200
+LONG_MAX = 2**63 - 1
+MALFORMED = "com.google.gson.stream.MalformedJsonException: "
+
+
+class NotReadable(Exception):
+    """A text that even Gson cannot read as an object; the message is the one that Gson's exception has."""
+
+
+def read_object(text: str) -> dict[str, object] | None:
+    """The one object that a text holds; None for an empty text or a `null`. Raises NotReadable."""
+    return _Reader(text).document()
+
+
+class _Reader:
+    """Where the reader is in the text, and in what: the path is told in Gson's complaints."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.removeprefix("\ufeff")
+        self._at = 0
+        self._path: list[str] = []
+
+    def document(self) -> dict[str, object] | None:
+        if self._skip_blanks() is None:
+            return None
+        first = self._text[self._at]
+        if first == "{":
+            self._at += 1
+            body = self._members(unique=True)
+        elif first == "[":
+            self._at += 1
+            body = self._pairs()
+        else:
+            value = self._scalar(peek=True)
+            if value is not None:
+                raise self._unexpected("BEGIN_OBJECT", _token(value))
+            return None
+        if self._skip_blanks() is not None:
+            raise NotReadable("JSON document was not fully consumed.")
+        return body
+
+    def _pairs(self) -> dict[str, object]:
+        """A map may also be written as a list of pairs, so `[]` is an empty one."""
+        body: dict[str, object] = {}
+        self._path.append("[0]")
+        while self._next() != "]":
+            if self._text[self._at] != "[":
+                raise self._unexpected("BEGIN_ARRAY", _token(self._value(peek=True)))
+            self._at += 1
+            pair = self._elements()
+            if len(pair) != 2:
+                raise self._unexpected("END_ARRAY" if len(pair) > 2 else "a value", "END_ARRAY")
+            self._put(body, str(pair[0]), pair[1])
+            self._path[-1] = f"[{len(body)}]"
+            if not self._separator("]", "Unterminated array"):
+                break
+        else:
+            self._at += 1
+        self._path.pop()
+        return body
+
+    def _put(self, body: dict[str, object], name: str, value: object) -> None:
+        if name in body:
+            raise NotReadable(f"duplicate key: {name}")
+        body[name] = value
+
+    def _members(self, *, unique: bool = False) -> dict[str, object]:
+        """The members of an object, after its brace; only a map's own names must be unique."""
+        self._enter(".")
+        body: dict[str, object] = {}
+        while True:
+            character = self._next()
+            if character == "}" and not body:
+                self._at += 1
+                break
+            name = self._name(character)
+            if not unique:
+                self._path[-1] = f".{name}"
+            self._colon()
+            self._next()
+            value = self._value()
+            if unique:
+                self._put(body, name, value)
+            else:
+                body[name] = value
+            if not self._separator("}", "Unterminated object"):
+                break
+        self._path.pop()
+        return body
+
+    def _name(self, character: str) -> str:
+        if character in "\"'":
+            self._at += 1
+            return self._quoted(character)
+        if character in ENDS_LITERAL:
+            self._at += 1
+            raise self._malformed("Expected name")
+        return self._literal()
+
+    def _colon(self) -> None:
+        character = self._next()
+        self._at += 1
+        if character not in ":=":
+            raise self._malformed("Expected ':'")
+        if character == "=" and self._text[self._at : self._at + 1] == ">":
+            self._at += 1
+
+    def _elements(self) -> list[object]:
+        """The elements of a list, after its bracket; one that is left out is a null."""
+        self._enter("[0]")
+        found: list[object] = []
+        while True:
+            character = self._next()
+            if character == "]" and not found:
+                self._at += 1
+                break
+            found.append(None if character in "],;" else self._value())
+            self._path[-1] = f"[{len(found)}]"
+            if not self._separator("]", "Unterminated array"):
+                break
+        self._path.pop()
+        return found
+
+    def _separator(self, end: str, complaint: str) -> bool:
+        """Pass over what parts two members, or ends them: whether there is one more."""
+        character = self._next()
+        self._at += 1
+        if character == end:
+            return False
+        if character not in ",;":
+            raise self._malformed(complaint)
+        return True
+
+    def _value(self, *, peek: bool = False) -> object:
+        character = self._text[self._at]
+        if character == "{":
+            self._at += 1
+            return {} if peek else self._members()
+        if character == "[":
+            self._at += 1
+            return [] if peek else self._elements()
+        return self._scalar(peek=peek)
+
+    def _scalar(self, *, peek: bool = False) -> object:
+        """A text, number, boolean or null; where it is only looked at, the reader stands where Gson's would."""
+        start, character = self._at, self._text[self._at]
+        if character in "\"'":
+            self._at += 1
+            return "" if peek else self._quoted(character)
+        if character in ENDS_LITERAL:
+            raise self._malformed("Unexpected value" if character in ",;" else "Expected value")
+        literal = self._literal()
+        constant = literal.lower()
+        if constant in CONSTANTS:
+            return CONSTANTS[constant]
+        number = NUMBER.fullmatch(literal)
+        if number is None:
+            self._at = start if peek else self._at
+            return literal
+        if number[1] or number[2]:
+            self._at = start if peek else self._at
+            return float(literal)
+        return int(literal) if len(literal) < 20 and abs(int(literal)) <= LONG_MAX else float(literal)
+
+    def _literal(self) -> str:
+        start = self._at
+        while self._at < len(self._text) and self._text[self._at] not in ENDS_LITERAL:
+            self._at += 1
+        return self._text[start : self._at]
+
+    def _quoted(self, quote: str) -> str:
+        parts: list[str] = []
+        while True:
+            start = self._at
+            while self._at < len(self._text) and self._text[self._at] not in (quote, "\\"):
+                self._at += 1
+            parts.append(self._text[start : self._at])
+            if self._at == len(self._text):
+                raise self._malformed("Unterminated string")
+            self._at += 1
+            if self._text[self._at - 1] == quote:
+                return _without_lone_surrogates("".join(parts))
+            parts.append(self._escaped())
+
+    def _escaped(self) -> str:
+        character = self._text[self._at : self._at + 1]
+        self._at += 1
+        if character == "u":
+            digits = self._text[self._at : self._at + 4]
+            if len(digits) < 4:
+                raise self._malformed("Unterminated escape sequence")
+            if not re.fullmatch("[0-9a-fA-F]{4}", digits):
+                raise NotReadable(f"java.lang.NumberFormatException: \\u{digits}")
+            self._at += 4
+            return chr(int(digits, 16))
+        if character not in ESCAPES:
+            raise self._malformed("Invalid escape sequence" if character else "Unterminated escape sequence")
+        return ESCAPES[character]
+
+    def _next(self) -> str:
+        """The next character that counts, which stays to be read. Raises NotReadable at the end of the text."""
+        character = self._skip_blanks()
+        if character is None:
+            raise NotReadable(f"java.io.EOFException: End of input{self._where()}")
+        return character
+
+    def _skip_blanks(self) -> str | None:
+        while self._at < len(self._text):
+            character = self._text[self._at]
+            if character in BLANKS:
+                self._at += 1
+            elif character == "#" or self._text.startswith("//", self._at):
+                end = self._text.find("\n", self._at)
+                self._at = len(self._text) if end < 0 else end + 1
+            elif self._text.startswith("/*", self._at):
+                end = self._text.find("*/", self._at + 2)
+                if end < 0:
+                    self._at = len(self._text)
+                    raise self._malformed("Unterminated comment")
+                self._at = end + 2
+            else:
+                return character
+        return None
+
+    def _enter(self, step: str) -> None:
+        if len(self._path) >= MAX_DEPTH:
+            raise NotReadable("java.lang.StackOverflowError")
+        self._path.append(step)
+
+    def _malformed(self, complaint: str) -> NotReadable:
+        return NotReadable(f"{MALFORMED}{complaint}{self._where()}")
+
+    def _unexpected(self, wanted: str, found: str) -> NotReadable:
+        return NotReadable(f"java.lang.IllegalStateException: Expected {wanted} but was {found}{self._where()}")
+
+    def _where(self) -> str:
+        line = self._text.count("\n", 0, self._at) + 1
+        column = self._at - (self._text.rfind("\n", 0, self._at) + 1) + 1
+        return f" at line {line} column {column} path ${''.join(self._path)}"
+
+
+def _token(value: object) -> str:
+    names: dict[type, str] = {bool: "BOOLEAN", str: "STRING", dict: "BEGIN_OBJECT", list: "BEGIN_ARRAY"}
+    return "NULL" if value is None else names.get(type(value), "NUMBER")
+
+
+def _without_lone_surrogates(text: str) -> str:
+    """The text with surrogates joined in pairs; one that has lost its other half can be written in no encoding."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

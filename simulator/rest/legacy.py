@@ -1,0 +1,144 @@
+"""The legacy API: whole messages by their Java class, as the official zstack-cli sends them (wire-protocol 8).
+
+    POST /zstack/api                {"org.zstack…APIQueryZoneMsg": {…, "session": {"uuid": "…"}}}
+    GET  /zstack/api/result/{uuid}
+
+They are the same messages as the REST door's, and are carried out the same way. The status is 200 whatever happens; a
+result is JSON within a string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeVar
+
+from simulator.clock import Clock
+from simulator.rest.authentication import Claim
+from simulator.rest.binding import Values, read_leniently
+from simulator.rest.dispatch import Dispatcher
+from simulator.rest.encoding import to_plain_json, write_date
+from simulator.rest.errors import ApiError, ContainerError, ErrorCode, PlainError
+from simulator.rest.jobs import Ended, Found, Jobs, JobState
+from simulator.rest.messages import Handlers, Message, Reply
+from simulator.rest.parameters import Api
+from simulator.uuids import new_uuid
+
+S = TypeVar("S")
+PATH = "/zstack/api"
+RESULT = f"{PATH}/result/"
+Read = Callable[[], Awaitable[bytes]]
+
+
+class LegacyDoor(Generic[S]):
+    """Answers the legacy API."""
+
+    def __init__(self, handlers: Handlers[S], dispatcher: Dispatcher[S], jobs: Jobs, clock: Clock) -> None:
+        self._by_class = {message.api.java_class: message for message in handlers.by_message}
+        self._by_name = {message.__name__: message for message in handlers.by_message}
+        self._dispatcher = dispatcher
+        self._jobs = jobs
+        self._clock = clock
+
+    async def answer(self, method: str, path: str, read: Read) -> bytes | None:
+        """The body of the answer; None for a path that is not of this API. Raises ContainerError."""
+        if path.rstrip("/") == PATH:
+            _require(method, "POST", "PUT")
+            return await self._take(await read())
+        if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
+            _require(method, "GET", "PUT")
+            return await self._result(path.removeprefix(RESULT))
+        return None
+
+    async def _take(self, body: bytes) -> bytes:
+        try:
+            message, fields = self._message(body)
+            values = message.bind_fields(fields)
+        except PlainError as error:
+            return error.text.encode()  # ZStack answers the text of whatever exception there was
+        except ApiError as failure:
+            return self._done(message.api, self._clock.time(), _failed(failure.error))
+        claim = _session(fields)
+        if message.api.sync:
+            return await self._answer_now(message, values, claim)
+        return await self._answer_later(message, values, claim)
+
+    def _message(self, body: bytes) -> tuple[type[Message], Mapping[str, object]]:
+        """The message in a body, and its fields. Raises PlainError."""
+        given = read_leniently(body)
+        if not given:
+            raise PlainError(200, "java.util.NoSuchElementException" if given == {} else "null")
+        java_class, fields = next(iter(given.items()))
+        message = self._by_class.get(java_class)
+        if message is None:
+            raise PlainError(200, f"Unable to deserialize class {java_class}")
+        if fields is None:
+            fields = {}
+        if not isinstance(fields, Mapping):
+            raise PlainError(200, f"java.lang.IllegalStateException: Expected BEGIN_OBJECT in {java_class}")
+        return message, fields
+
+    async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
+        began = self._clock.time()
+        try:
+            ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid(), claim))
+        except ApiError as failure:
+            ended = _failed(failure.error)
+        except PlainError as error:
+            ended = _failed(ErrorCode("SYS.1000", error.text, looked_up=False))
+        return self._done(message.api, began, ended)
+
+    def _done(self, api: Api, began: float, ended: Ended) -> bytes:
+        members = self._dates(began, self._clock.time()) | {"result": _result(api, ended.success, ended.reply.body)}
+        return to_plain_json({"state": JobState.DONE, **members})
+
+    async def _answer_later(self, message: type[Message], values: Values, claim: Claim) -> bytes:
+        job = new_uuid()
+
+        async def work() -> Reply:
+            return await self._dispatcher.carry_out(message, values, job, claim)
+
+        began = await self._jobs.start(job, message.__name__, work)
+        return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
+
+    async def _result(self, job_uuid: str) -> bytes:
+        job = await self._jobs.find(job_uuid)
+        message = None if job is None else self._by_name.get(job.message)
+        if job is None or message is None:
+            raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")
+        if job.state == JobState.PROCESSING:
+            return to_plain_json({"uuid": job_uuid, "state": job.state, **self._dates(job.began)})
+        members = self._dates(job.began, job.ended) | {"result": _stored_result(message.api, job)}
+        return to_plain_json({"uuid": job_uuid, "state": JobState.DONE, **members})
+
+    def _dates(self, began: float, finished: float | None = None) -> dict[str, object]:
+        dates: dict[str, object] = {"createdDate": write_date(self._clock.local(began))}
+        if finished is not None:
+            dates["finishedDate"] = write_date(self._clock.local(finished))
+        return dates
+
+
+def _require(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        raise ContainerError(405, f"Request method '{method}' not supported", allow=", ".join(allowed))
+
+
+def _session(fields: Mapping[str, object]) -> Claim:
+    session = fields.get("session")
+    session_uuid = session.get("uuid") if isinstance(session, Mapping) else None
+    return session_uuid if isinstance(session_uuid, str) else None
+
+
+def _failed(error: ErrorCode) -> Ended:
+    return Ended(False, Reply({"error": error.to_json()}))
+
+
+def _stored_result(api: Api, job: Found) -> str:
+    body = {name: value for name, value in job.body.items() if name != "schema"}
+    return _result(api, job.state == JobState.DONE, body)
+
+
+def _result(api: Api, success: bool, body: Mapping[str, object]) -> str:
+    """The reply or event as ZStack's own class has it, in a string."""
+    own = {api.reply_fields.get(name, name): value for name, value in body.items()}
+    name = f"{api.java_class.removesuffix('Msg')}{'Reply' if api.sync else 'Event'}"
+    return to_plain_json({name: {**own, "success": success}}).decode()

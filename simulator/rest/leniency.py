@@ -1,0 +1,27 @@
+"""What this node forgives though ZStack refuses it, because a widely used client needs it (design 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Leniency:
+    """Every leniency there is. All of them hold unless the node is strict, and then none does."""
+
+    empty_resource_uuid: bool = True
+    """`resourceUuid: ""` means that none is chosen: older Go SDKs always send it."""
+    zero_is_unset: bool = True
+    """A number of 0 means unset where a rule says so: the Go SDK sends `sshPort: 0`."""
+    empty_delete_mode: bool = True
+    """`deleteMode=` means the default: the Go SDK sends an empty one."""
+    any_time_zone: bool = True
+    """The Date of a signed request may be the wall clock of any time zone, not of the node's own alone."""
+    raw_query: bool = True
+    """A query string may hold characters that must be percent-encoded, as in `q=totalCapacity>5`."""
+
+
+LENIENT = Leniency()
+STRICT = Leniency(
+    empty_resource_uuid=False, zero_is_unset=False, empty_delete_mode=False, any_time_zone=False, raw_query=False
+)

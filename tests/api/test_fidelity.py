@@ -1,0 +1,23 @@
+"""The fidelity page: nobody forgets to make it anew, and every API tells where its facts come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulator.api import all_handlers
+from simulator.api.fidelity import page
+
+PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+
+
+def test_the_page_is_what_the_declarations_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m simulator.api.fidelity > docs/fidelity.md"
+
+
+def test_every_api_tells_its_source() -> None:
+    assert [one.__name__ for one in all_handlers().by_message if not one.api.source] == []
+
+
+def test_no_cell_breaks_the_tables() -> None:
+    rows = [line for line in page().splitlines() if line.startswith("|")]
+    assert {row.count("|") for row in rows} == {6}

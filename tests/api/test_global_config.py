@@ -1,0 +1,132 @@
+"""The global configuration (domain 3.6): every option, its default and its rule."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.testing import CallFailed, Client
+
+PATH = "/global-configurations"
+OURS = "category=backupStorage"
+DEFAULTS = {
+    "ping.interval": "60",
+    "ping.parallelismDegree": "50",
+    "ping.maxFailure": "1",
+    "ping.sleepPeriodAfterFailure": "1",
+    "connection.autoReconnectOnError": "true",
+    "connection.autoReconnectOnError.maxAttemptsNum": "0",
+    "reservedCapacity": "1G",
+}
+
+
+async def change(client: Client, name: str, value: object) -> dict[str, object]:
+    path = f"{PATH}/backupStorage/{name}/actions"
+    answer = await client.call("PUT", path, {"updateGlobalConfig": {"value": value}})
+    inventory: dict[str, object] = answer["inventory"]
+    return inventory
+
+
+async def test_every_option_has_its_default(fixed: Client) -> None:
+    found = await fixed.query(PATH, OURS)
+    assert {one["name"]: one["value"] for one in found} == DEFAULTS
+    assert {one["name"]: one["defaultValue"] for one in found} == DEFAULTS
+    assert list(found[0]) == ["id", "name", "category", "description", "defaultValue", "value"]
+
+
+async def test_options_are_queried_like_anything_else(fixed: Client) -> None:
+    [found] = await fixed.query(PATH, "name=ping.interval", fields="name,value")
+    assert found == {"name": "ping.interval", "value": "60"}
+    answer = await fixed.request("GET", f"{PATH}?q=name~=ping.%25&sort=-name&limit=1&replyWithCount=true")
+    assert (answer.body["inventories"][0]["name"], answer.body["total"]) == ("ping.sleepPeriodAfterFailure", 4)
+    assert answer.body["schema"] == {"inventories[0]": "org.zstack.core.config.GlobalConfigInventory"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ping.interval", "1"),
+        ("ping.interval", 7),
+        ("ping.parallelismDegree", "0"),
+        ("ping.maxFailure", "0"),
+        ("ping.sleepPeriodAfterFailure", "-1"),
+        ("connection.autoReconnectOnError", "FALSE"),
+        ("connection.autoReconnectOnError", False),
+        ("connection.autoReconnectOnError.maxAttemptsNum", "3"),
+        ("reservedCapacity", "512M"),
+        ("reservedCapacity", "1024"),
+    ],
+)
+async def test_a_good_value_is_in_force_at_once(fixed: Client, name: str, value: object) -> None:
+    changed = await change(fixed, name, value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    assert changed.pop("description")
+    assert changed == {
+        "name": name,
+        "category": "backupStorage",
+        "defaultValue": DEFAULTS[name],
+        "value": text,
+    }
+    [found] = await fixed.query(PATH, f"name={name}")
+    assert found["value"] == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("ping.interval", "0", "should not less than 1, but got 0"),
+        ("ping.parallelismDegree", "-1", "should not less than 0, but got -1"),
+        ("ping.maxFailure", "-1", "should not less than 0, but got -1"),
+        ("ping.sleepPeriodAfterFailure", "-2", "should not less than -1, but got -2"),
+        ("connection.autoReconnectOnError.maxAttemptsNum", "-1", "should not less than 0, but got -1"),
+    ],
+)
+async def test_a_number_below_its_least_value_is_an_invalid_argument(
+    fixed: Client, name: str, value: str, complaint: str
+) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await change(fixed, name, value)
+    details = f"Global config[category: backupStorage, name: {name}] {complaint}"
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "details"),
+    [
+        (
+            "ping.interval",
+            "soon",
+            "GlobalConfig[category:backupStorage, name:ping.interval] is of type java.lang.Integer,"
+            " the value[soon] cannot be converted to that type, null",
+        ),
+        (
+            "connection.autoReconnectOnError",
+            "yes",
+            "GlobalConfig[category:backupStorage, name:connection.autoReconnectOnError]'s value[yes]"
+            " is not a valid boolean string[true, false].",
+        ),
+        (
+            "connection.autoReconnectOnError",
+            None,
+            "GlobalConfig[category:backupStorage, name:connection.autoReconnectOnError]'s value[null]"
+            " is not a valid boolean string[true, false].",
+        ),
+        (
+            "reservedCapacity",
+            "1GB",
+            "1GB is not a size string; a size string consists of a number ending with suffix B/K/M/G/T or without"
+            " suffix; for example, 512M, 1G",
+        ),
+        ("nosuch", "1", "Unable to find GlobalConfig[category: backupStorage, name: nosuch]"),
+    ],
+)
+async def test_a_bad_value_is_an_invalid_argument(fixed: Client, name: str, value: str | None, details: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await change(fixed, name, value)
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
+    assert {one["name"]: one["value"] for one in await fixed.query(PATH, OURS)} == DEFAULTS
+
+
+async def test_a_reset_gives_every_option_its_default(fixed: Client) -> None:
+    await change(fixed, "ping.interval", "5")
+    await change(fixed, "reservedCapacity", "5G")
+    assert await fixed.call("PUT", f"{PATH}/actions", {"resetGlobalConfig": {}}) == {}
+    assert {one["name"]: one["value"] for one in await fixed.query(PATH, OURS)} == DEFAULTS

@@ -1,0 +1,134 @@
+"""System tags and user tags (query-semantics 4.5; ZStack's TagManagerImpl and TagApiInterceptor)."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.testing import CallFailed, Client
+
+from fixed_data import B1, B2, I2, UNKNOWN, Z1
+
+NETWORK = "backupStorage::data::network::cidr::"
+
+
+def tag(text: str, resource: str = B1, resource_type: str = "BackupStorageVO") -> dict[str, object]:
+    return {"params": {"resourceType": resource_type, "resourceUuid": resource, "tag": text}}
+
+
+async def test_tags_of_the_data_are_found(fixed: Client) -> None:
+    [system] = await fixed.query("/system-tags", "tag=allowbackup")
+    assert (system["resourceUuid"], system["resourceType"], system["type"], system["inherent"]) == (
+        B1,
+        "BackupStorageVO",
+        "System",
+        False,
+    )
+    [user] = await fixed.query("/user-tags", "resourceUuid=" + B1)
+    assert (user["tag"], user["type"]) == ("gold", "User")
+    answer = await fixed.request("GET", f"/user-tags/{user['uuid']}")
+    assert answer.body["schema"] == {"inventories[0]": "org.zstack.header.tag.UserTagInventory"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "resource_type", "text"),
+    [
+        (B1, "BackupStorageVO", "remote"),
+        (B2, "BackupStorageVO", "onlybackup"),
+        (B1, "BackupStorageVO", f"{NETWORK}10.0.0.0/24"),
+        (B1, "BackupStorageVO", "extraips::10.0.0.1,10.0.0.2"),
+        (Z1, "ZoneVO", "host::reservedMemory::1G"),
+        (I2, "ImageVO", "bootMode::UEFI"),
+    ],
+)
+async def test_a_system_tag_is_made_and_conditions_see_it(
+    fixed: Client, resource: str, resource_type: str, text: str
+) -> None:
+    made = (await fixed.call("POST", "/system-tags", tag(text, resource, resource_type)))["inventory"]
+    assert (made["tag"], made["resourceUuid"], made["resourceType"]) == (text, resource, resource_type)
+    path = {"BackupStorageVO": "/backup-storage", "ZoneVO": "/zones", "ImageVO": "/images"}[resource_type]
+    assert [one["uuid"] for one in await fixed.query(path, f"__systemTag__={text}")] == [resource]
+
+
+async def test_a_system_tag_that_is_there_already_is_passed_over(fixed: Client) -> None:
+    assert await fixed.call("POST", "/system-tags", tag("allowbackup")) == {}
+    assert len(await fixed.query("/system-tags", "tag=allowbackup")) == 1
+
+
+@pytest.mark.parametrize("path", ["/system-tags", "/user-tags"])
+@pytest.mark.parametrize(
+    ("body", "code", "details"),
+    [
+        (tag("remote", UNKNOWN), "SYS.1003", f"invalid field[resourceUuid], resource[uuid:{UNKNOWN}, type:ResourceVO]"),
+        (tag("remote", B1, "NoSuchVO"), "SYS.1007", "no resource type[NoSuchVO] found in tag system"),
+        ({"params": {}}, "SYS.1007", "field["),
+    ],
+)
+async def test_a_tag_needs_a_resource_that_can_have_one(
+    fixed: Client, path: str, body: dict[str, object], code: str, details: str
+) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", path, body)
+    assert caught.value.code == code
+    assert caught.value.error["details"].startswith(details)
+
+
+@pytest.mark.parametrize(
+    ("body", "details"),
+    [
+        (tag("nonsense"), "no system tag matches[nonsense] for resourceType[BackupStorageVO]"),
+        (tag("extraips::"), "no system tag matches[extraips::] for resourceType[BackupStorageVO]"),
+        (tag("extraips::a::b"), "no system tag matches[extraips::a::b] for resourceType[BackupStorageVO]"),
+        (tag("remote", Z1, "ZoneVO"), "no system tag matches[remote] for resourceType[ZoneVO]"),
+        (tag("remote", Z1), "The argument :'resourceType' doesn't match uuid"),
+        (tag(f"{NETWORK}10.0.0.1/24"), "[10.0.0.1/24] is not a standard cidr, do you mean [10.0.0.0/24]?"),
+    ],
+)
+async def test_a_system_tag_must_be_one_that_its_type_has(fixed: Client, body: dict[str, object], details: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", "/system-tags", body)
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
+
+
+async def test_some_system_tags_are_made_at_once(fixed: Client) -> None:
+    body = {"params": {"resourceType": "BackupStorageVO", "tags": ["remote", "allowbackup", "onlybackup"]}}
+    made = (await fixed.call("POST", f"/system-tags/{B1}/tags", body))["inventories"]
+    assert [one["tag"] for one in made] == ["remote", "onlybackup"]
+    with pytest.raises(CallFailed, match="must be a nonempty list"):
+        await fixed.call("POST", f"/system-tags/{B1}/tags", {"params": {"resourceType": "x", "tags": []}})
+
+
+async def test_a_user_tag_is_any_text_once(fixed: Client) -> None:
+    made = (await fixed.call("POST", "/user-tags", tag("my own", Z1, "ZoneVO")))["inventory"]
+    assert (made["tag"], made["type"]) == ("my own", "User")
+    assert [one["uuid"] for one in await fixed.query("/zones", "__userTag__=my own")] == [Z1]
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", "/user-tags", tag("gold"))
+    assert (caught.value.code, caught.value.error["details"]) == (
+        "SYS.1006",
+        f"Duplicated Tag[tag:gold, type:User, resourceType:BackupStorageVO, resourceUuid:{B1}]",
+    )
+
+
+async def test_a_system_tag_is_given_another_text(fixed: Client) -> None:
+    [old] = await fixed.query("/system-tags", "tag=allowbackup")
+    path = f"/system-tags/{old['uuid']}/actions"
+    changed = (await fixed.call("PUT", path, {"updateSystemTag": {"tag": "remote"}}))["inventory"]
+    assert (changed["uuid"], changed["tag"]) == (old["uuid"], "remote")
+    with pytest.raises(CallFailed, match=r"no system tag matches\[x\] for resourceType"):
+        await fixed.call("PUT", path, {"updateSystemTag": {"tag": "x"}})
+    with pytest.raises(CallFailed, match="type:SystemTagVO] not found"):
+        await fixed.call("PUT", f"/system-tags/{UNKNOWN}/actions", {"updateSystemTag": {"tag": "remote"}})
+
+
+@pytest.mark.parametrize("kind", ["system", "user"])
+async def test_a_tag_is_deleted_and_so_is_one_that_is_not_there(fixed: Client, kind: str) -> None:
+    [one] = await fixed.query(f"/{kind}-tags", f"resourceUuid={B1}")
+    for uuid in (one["uuid"], one["uuid"], UNKNOWN):
+        assert await fixed.call("DELETE", f"/tags/{uuid}") == {}
+    assert await fixed.query(f"/{kind}-tags", f"resourceUuid={B1}") == []
+
+
+async def test_tags_go_with_their_storage(fixed: Client) -> None:
+    await fixed.call("DELETE", f"/backup-storage/{B1}")
+    assert await fixed.query("/user-tags") == []
+    # The image that lay there alone is gone too, and its tag with it.
+    assert await fixed.query("/system-tags") == []

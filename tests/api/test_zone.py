@@ -1,0 +1,116 @@
+"""Zones (domain 2.4, 4)."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.testing import CallFailed, Client
+
+from fixed_data import B1, UNKNOWN, Z1, Z2
+
+ACTIONS = f"/zones/{Z2}/actions"
+
+
+async def test_zones_are_made_queried_and_deleted(fixed: Client) -> None:
+    body = {"params": {"name": "East (1)", "description": "first", "isDefault": True}}
+    zone = (await fixed.call("POST", "/zones", body))["inventory"]
+    assert (zone["state"], zone["type"], zone["isDefault"]) == ("Enabled", "zstack", True)
+    defaults = await fixed.query("/zones", "isDefault=true")
+    assert [one["uuid"] for one in defaults] == [zone["uuid"]]
+    assert await fixed.call("DELETE", f"/zones/{zone['uuid']}") == {}
+    assert await fixed.query(f"/zones/{zone['uuid']}") == []
+
+
+@pytest.mark.parametrize("name", ["no/slash", "semi;colon", "Ünïcode", "x" * 256])
+@pytest.mark.parametrize(
+    ("method", "path", "key"), [("POST", "/zones", "params"), ("PUT", ACTIONS, "updateZone")], ids=["create", "update"]
+)
+async def test_a_zone_s_name_follows_its_rule(fixed: Client, name: str, method: str, path: str, key: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call(method, path, {key: {"name": name}})
+    assert caught.value.code == "SYS.1007"
+
+
+async def test_a_new_zone_has_to_have_a_name(fixed: Client) -> None:
+    with pytest.raises(CallFailed, match="is mandatory, can not be null"):
+        await fixed.call("POST", "/zones", {"params": {"description": "d"}})
+
+
+async def test_a_zone_s_name_is_trimmed_before_its_rule_is_looked_at(fixed: Client) -> None:
+    answer = await fixed.call("POST", "/zones", {"params": {"name": ' 东区-1_(a.b:"+") '}})
+    assert answer["inventory"]["name"] == '东区-1_(a.b:"+")'
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ({"name": "West"}, {"name": "West"}),
+        ({"description": "d", "name": None}, {"description": "d", "name": "Zone2"}),
+        ({"isDefault": True}, {"isDefault": True}),
+        ({}, {"name": "Zone2", "isDefault": False}),
+    ],
+)
+async def test_an_update_changes_what_it_gives(
+    fixed: Client, values: dict[str, object], changed: dict[str, object]
+) -> None:
+    inventory = (await fixed.call("PUT", ACTIONS, {"updateZone": values}))["inventory"]
+    assert inventory.items() >= changed.items()
+    assert len(await fixed.query("/zones", "isDefault=true")) == 1
+
+
+@pytest.mark.parametrize("event", ["enable", "disable"])
+@pytest.mark.parametrize("zone", [Z1, Z2], ids=["enabled before", "disabled before"])
+async def test_every_change_of_a_zone_s_state_is_legal(fixed: Client, zone: str, event: str) -> None:
+    answer = await fixed.call("PUT", f"/zones/{zone}/actions", {"changeZoneState": {"stateEvent": event}})
+    assert answer["inventory"]["state"] == {"enable": "Enabled", "disable": "Disabled"}[event]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        (ACTIONS, {"changeZoneState": {"stateEvent": "Enabled"}}, "SYS.1007"),
+        (ACTIONS, {"changeZoneState": {}}, "SYS.1007"),
+        (f"/zones/{UNKNOWN}/actions", {"changeZoneState": {"stateEvent": "enable"}}, "SYS.1003"),
+        (f"/zones/{UNKNOWN}/actions", {"updateZone": {"name": "x"}}, "SYS.1003"),
+    ],
+)
+async def test_what_cannot_be_done_to_a_zone_is_told(
+    fixed: Client, path: str, body: dict[str, object], code: str
+) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("PUT", path, body)
+    assert caught.value.code == code
+
+
+async def test_the_info_of_a_zone_is_a_list_of_one(fixed: Client) -> None:
+    answer = await fixed.request("GET", f"/zones/{Z1}/info", headers={"X-JSON-Schema": "true"})
+    assert [zone["name"] for zone in answer.body["inventories"]] == ["Zone1"]
+    assert answer.body["schema"] == {"inventories[0]": "org.zstack.header.zone.ZoneInventory"}
+
+
+async def test_the_info_of_a_zone_that_is_not_there_is_an_internal_error(fixed: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("GET", f"/zones/{UNKNOWN}/info")
+    assert (caught.value.status, caught.value.code) == (503, "SYS.1000")
+
+
+async def test_deleting_a_zone_that_is_not_there_succeeds_if_its_uuid_could_be_one(fixed: Client) -> None:
+    assert await fixed.call("DELETE", f"/zones/{UNKNOWN}") == {}
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("DELETE", "/zones/nosuch")
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1003", "invalid value[nosuch] of field [uuid]")
+
+
+@pytest.mark.parametrize("mode", [None, "Permissive", "Enforcing"])
+async def test_a_deleted_zone_leaves_its_storages_and_takes_its_tags(fixed: Client, mode: str | None) -> None:
+    tag = {"resourceType": "ZoneVO", "resourceUuid": Z1, "tag": "prod"}
+    await fixed.call("POST", "/user-tags", {"params": tag})
+    assert await fixed.call("DELETE", f"/zones/{Z1}", query=[("deleteMode", mode)] if mode else []) == {}
+    [storage] = await fixed.query(f"/backup-storage/{B1}")
+    assert (storage["attachedZoneUuids"], storage["status"]) == ([Z2], "Connected")
+    assert await fixed.query("/user-tags", "tag=prod") == []
+
+
+async def test_an_unknown_delete_mode_is_an_internal_error(fixed: Client) -> None:
+    with pytest.raises(CallFailed, match=r"No enum constant org\.zstack\.header\.message\.APIDeleteMessage"):
+        await fixed.call("DELETE", f"/zones/{Z1}", query=[("deleteMode", "Force")])
+    assert len(await fixed.query("/zones")) == 2

@@ -1,0 +1,167 @@
+"""An AI assistant's session with the vendor's MCP server, over its stdio; run by the Python that it is installed for.
+
+    python drive.py SERVER URL
+
+Prints a line for each step, and ends with status 1 at the first that is not as it should be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import traceback
+from typing import Any
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+MISSING = "0123456789ab4def8123456789abcdef"
+Json = dict[str, Any]
+
+
+class Assistant:
+    """Calls the tools, and reads what they say."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    async def tool(self, name: str, **arguments: object) -> str:
+        """What a tool says."""
+        result = await self._session.call_tool(name, arguments)
+        return "\n".join(getattr(part, "text", "") for part in result.content)
+
+    async def execute(self, api: str, **parameters: object) -> Json:
+        """The whole answer of execute_api: `success` with `result`, or with what went wrong."""
+        said = await self.tool("execute_api", api_name=api, parameters=parameters)
+        answer: Json = json.loads(said)
+        return answer
+
+    async def call(self, api: str, **parameters: object) -> Json:
+        """The result of an API that has to succeed."""
+        answer = await self.execute(api, **parameters)
+        expect(answer.get("success") is True, answer)
+        result: Json = answer["result"]
+        return result
+
+    async def storages(self, *conditions: tuple[str, str, str], **parameters: object) -> list[Json]:
+        """The ImageStores that meet some conditions."""
+        wanted = [{"name": name, "op": op, "value": value} for name, op, value in conditions]
+        found: list[Json] = (await self.call("QueryImageStoreBackupStorage", conditions=wanted, **parameters))[
+            "inventories"
+        ]
+        return found
+
+
+def step(name: str) -> None:
+    """Say that something was as it should be."""
+    print(f"ok: {name}", flush=True)
+
+
+def expect(holds: bool, found: object) -> None:
+    """End if something is not."""
+    if not holds:
+        raise SystemExit(f"failed: unexpected {found}\n{''.join(traceback.format_stack(limit=4))}")
+
+
+async def look_up(assistant: Assistant) -> None:
+    said = await assistant.tool("search_api", keywords=["ImageStoreBackupStorage"])
+    expect("QueryImageStoreBackupStorage" in said, said)
+    step("search")
+    said = await assistant.tool("describe_api", api_name="QueryImageStoreBackupStorage")
+    expect("availableCapacity" in said, said)
+    step("describe")
+
+
+async def query(assistant: Assistant) -> list[Json]:
+    found = await assistant.storages()
+    expect([one["name"] for one in found] == ["imagestore-1", "imagestore-2", "imagestore-3"], found)
+    step("query")
+    conditions = (("name", "like", "imagestore-%"), ("status", "in", "Connected,Connecting"), ("sshPort", "=", "22"))
+    some = await assistant.storages(*conditions, sortBy="name", sortDirection="desc", limit=2)
+    expect([one["name"] for one in some] == ["imagestore-3", "imagestore-2"], some)
+    step("query with conditions")
+    some = await assistant.storages(("uuid", "=", found[0]["uuid"]), fields=["name", "status"])
+    expect(some == [{"name": "imagestore-1", "status": "Connected"}], some)
+    step("query fields")
+    expect(await assistant.storages(("uuid", "=", MISSING)) == [], MISSING)
+    step("query what is missing")
+    return found
+
+
+async def change(assistant: Assistant, storage: Json, zone: str) -> None:
+    uuid = storage["uuid"]
+    again = (await assistant.call("ReconnectImageStoreBackupStorage", uuid=uuid))["inventory"]
+    expect(again["status"] == "Connected", again)
+    step("reconnect")
+    disabled = (await assistant.call("ChangeBackupStorageState", uuid=uuid, stateEvent="disable"))["inventory"]
+    expect(disabled["state"] == "Disabled", disabled)
+    step("change state")
+    detached = await assistant.call("DetachBackupStorageFromZone", backupStorageUuid=uuid, zoneUuid=zone)
+    expect(detached["inventory"]["attachedZoneUuids"] == [], detached)
+    step("detach")
+    attached = await assistant.call("AttachBackupStorageToZone", backupStorageUuid=uuid, zoneUuid=zone)
+    expect(attached["inventory"]["attachedZoneUuids"] == [zone], attached)
+    step("attach")
+
+
+async def measure(assistant: Assistant, storages: list[Json]) -> None:
+    total = sum(one["totalCapacity"] for one in storages)
+    found = await assistant.call("GetBackupStorageCapacity", all=True)
+    expect(found["totalCapacity"] == total, found)
+    step("capacities")
+    types = await assistant.call("GetBackupStorageTypes")
+    expect("ImageStoreBackupStorage" in str(types), types)
+    step("types")
+
+
+async def fail_and_delete(assistant: Assistant, uuid: str) -> None:
+    refused = await assistant.execute("ReconnectImageStoreBackupStorage", uuid=MISSING)
+    expect(not refused.get("success") and "SYS.1003" in str(refused), refused)
+    step("a missing resource")
+    await assistant.call("DeleteBackupStorage", uuid=uuid)
+    expect(await assistant.storages(("uuid", "=", uuid)) == [], uuid)
+    step("delete")
+
+
+async def expire(assistant: Assistant) -> None:
+    """Let the session run out: the server logs in again by itself, and asks once more."""
+    option = {"category": "identity", "name": "session.timeout"}
+    await assistant.call("UpdateGlobalConfig", **option, value="1")
+    expect(len(await assistant.storages()) == 3, "within its time")
+    await asyncio.sleep(2.1)
+    await assistant.call("UpdateGlobalConfig", **option, value="7200")
+    expect(len(await assistant.storages()) == 3, "the session was not renewed")
+    step("renew an expired session")
+
+
+async def talk(assistant: Assistant) -> None:
+    """The whole conversation."""
+    await look_up(assistant)
+    storages = await query(assistant)
+    [zone] = (await assistant.call("QueryZone"))["inventories"]
+    step("query zones")
+    await change(assistant, storages[0], zone["uuid"])
+    await expire(assistant)
+    await measure(assistant, storages)
+    await fail_and_delete(assistant, storages[2]["uuid"])
+
+
+async def main(server: str, url: str) -> None:
+    """Start the MCP server for the node at `url`, and talk to it."""
+    environment = {
+        **os.environ,
+        "ZSTACK_API_URL": url,
+        "ZSTACK_ACCOUNT": "admin",
+        "ZSTACK_PASSWORD": "password",
+        "ZSTACK_ALLOW_ALL_API": "true",
+    }
+    parameters = StdioServerParameters(command=server, env=environment)
+    async with stdio_client(parameters) as streams, ClientSession(*streams) as opened:
+        await opened.initialize()
+        await talk(Assistant(opened))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

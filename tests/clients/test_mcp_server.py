@@ -1,0 +1,59 @@
+"""The vendor's own MCP server, an AI assistant's door to a ZStack cloud, works unmodified (clients 1.7)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from commands import execute
+from processes import running
+
+pytestmark = pytest.mark.clients
+DRIVER = Path(__file__).with_name("assistant") / "drive.py"
+PACKAGES = Path(__file__).with_name("assistant") / "requirements.txt"
+INSTALL_SECONDS = 300.0
+TALK_SECONDS = 120.0
+STEPS = [
+    "search",
+    "describe",
+    "query",
+    "query with conditions",
+    "query fields",
+    "query what is missing",
+    "query zones",
+    "reconnect",
+    "change state",
+    "detach",
+    "attach",
+    "renew an expired session",
+    "capacities",
+    "types",
+    "a missing resource",
+    "delete",
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the MCP server: what it needs does not go with what the node needs."""
+    folder = tmp_path_factory.mktemp("mcp") / "venv"
+    status, said = await execute(sys.executable, "-m", "venv", str(folder), cwd=folder.parent, seconds=INSTALL_SECONDS)
+    assert status == 0, said
+    install = (str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(PACKAGES))
+    status, said = await execute(*install, cwd=folder.parent, seconds=INSTALL_SECONDS)
+    if status != 0:
+        pytest.skip(f"needs {PACKAGES.read_text().split()} from a package index: {said[-200:]}")
+    return folder / "bin"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_assistant_works_through_the_mcp_server(environment: Path, tmp_path: Path) -> None:
+    async with running("lab", "--port", "0", cwd=tmp_path) as lab:
+        drive = (str(environment / "python"), str(DRIVER), str(environment / "zstack-mcp-server"), lab.url)
+        status, said = await execute(*drive, cwd=tmp_path, seconds=TALK_SECONDS)
+        assert await lab.stop() == 0
+    assert status == 0, said
+    assert [line.removeprefix("ok: ") for line in said.splitlines() if line.startswith("ok: ")] == STEPS

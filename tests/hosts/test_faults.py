@@ -1,0 +1,425 @@
+"""Faults: declared once, applied and healed in any order, by the clock too, and nothing is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import asyncssh
+import pytest
+from simulator.clock import RealClock
+from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
+from simulator.hosts.behaviour import Port
+from simulator.hosts.faults import FAULTS, Applied, FaultProblem, read_fault
+from simulator.hosts.faults.quantities import parse_amount, parse_bytes, parse_seconds
+from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+
+GIB = 2**30
+PASSWORD = "secret"
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+
+
+class HandClock(RealClock):
+    """Time for reading stands still until it is moved; waiting is real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[SimulatedHost]:
+    host = SimulatedHost(
+        "imagestore-1", disk=VirtualDisk(100 * GIB, 20 * GIB), credentials=Credentials("root", PASSWORD)
+    )
+    host.disk.make_directory("/zs")
+    async with host:
+        yield host
+
+
+@pytest.fixture
+async def prober() -> AsyncIterator[Prober]:
+    prober = Prober(RealClock(), connect_timeout=1, command_timeout=1, busy_pauses=())
+    yield prober
+    await prober.close()
+
+
+def storage(host: SimulatedHost) -> Target:
+    return Target(*host.address, "root", "/zs", PASSWORD)
+
+
+async def apply(host: SimulatedHost, kind: str, **parameters: object) -> Applied:
+    return await host.faults.apply(read_fault(kind, parameters))
+
+
+def logged_in(host: SimulatedHost) -> AbstractAsyncContextManager[asyncssh.SSHClientConnection]:
+    address, port = host.address
+    connecting: AbstractAsyncContextManager[asyncssh.SSHClientConnection] = asyncssh.connect(
+        address, port, username="root", password=PASSWORD, known_hosts=None, client_keys=None, config=None
+    )
+    return connecting
+
+
+async def outcome(prober: Prober, host: SimulatedHost, *, fresh: bool = True) -> Reason | int:
+    """The reason of a failure, or the bytes available."""
+    found = await prober.probe(storage(host), fresh=fresh)
+    return found.reason if isinstance(found, ProbeFailure) else found.available
+
+
+# What is declared
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_kind_says_what_it_does_how_it_heals_and_what_its_parameters_mean(kind: str) -> None:
+    fault = FAULTS[kind]
+    assert re.fullmatch("[a-z]+(_[a-z]+)*", kind)
+    assert fault.description().endswith(".")
+    assert fault.heals.endswith(".")
+    assert [name for name, _, text in fault.parameters() if not text] == []
+    assert fault.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "complaint"),
+    [
+        ("fil", {}, r"there is no fault 'fil'; there are account_locked, .*zero_capacity"),
+        ("fill", {"to": "120%"}, "fault fill: to: '120%' is more than 100%"),
+        ("fill", {"to": "much"}, "fault fill: to: 'much' is neither a share nor a size, such as 55% or 300 GiB"),
+        ("fill", {"over": "soon"}, "fault fill: over: 'soon' is no duration, such as 90s, 2m30s or 1.5h"),
+        ("fill", {"over": -1}, "fault fill: over: -1 is no duration: it cannot be less than nothing, nor without end"),
+        ("fill", {"too": "5%"}, "fault fill: too: is unknown; there are path, to, over, for"),
+        ("fill", {"path": "zs"}, "fault fill: path: 'zs' is no absolute path, such as /Cloud_bs"),
+        ("resize", {}, "fault resize: size: is required"),
+        ("resize", {"size": "big"}, "fault resize: size: 'big' is no size, such as 1 TiB, 512M or 1000000"),
+        ("max_startups", {"how": "softly"}, "fault max_startups: how: Input should be 'line', 'close' or 'reset'"),
+        ("max_sessions", {"sessions": -1}, "fault max_sessions: sessions: .*greater than or equal to 0"),
+        ("rate", {"rate": 0}, "fault rate: rate: .*greater than or equal to 1"),
+    ],
+)
+def test_a_mistake_names_the_kind_and_the_parameter(kind: str, parameters: dict[str, object], complaint: str) -> None:
+    with pytest.raises(FaultProblem, match=f"^{complaint}"):
+        read_fault(kind, parameters)
+
+
+def test_a_fault_is_read_from_what_it_writes_of_itself() -> None:
+    fault = read_fault("fill", {"to": "55%", "over": "2m30s", "for": "1h"})
+    assert fault.values() == {"to": "55%", "over": 150.0, "for": 3600.0}
+    assert read_fault(fault.kind, fault.values()) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("2m30s", 150), ("1.5h", 5400), ("250ms", 0.25), ("1d", 86400), (7, 7), ("0s", 0)],
+)
+def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
+    assert parse_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1 TiB", 2**40),
+        ("512M", 512 * 2**20),
+        ("10 GB", 10**10),
+        ("1.5G", 3 * 2**29),
+        ("7", 7),
+        (9, 9),
+        ("64KiB", 65536),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
+    assert parse_bytes(text) == size
+    assert parse_amount(text).of(1) == size
+
+
+def test_every_fault_is_on_the_page_of_faults() -> None:
+    specification = importlib.util.spec_from_file_location("write_faults", DOCUMENTS / "write_faults.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert (DOCUMENTS / "faults.md").read_text() == module.written(), "python docs/write_faults.py"
+
+
+# Applying and healing
+
+
+async def test_faults_compose_and_heal_in_any_order(host: SimulatedHost, prober: Prober) -> None:
+    full = await apply(host, "fill")
+    grown = await apply(host, "resize", size="200 GiB")
+    assert await outcome(prober, host) == 100 * GIB
+    locked = await apply(host, "auth_failure")
+    rotated = await apply(host, "password_rotated")
+    assert await outcome(prober, host) is Reason.AUTH_FAILED
+    await full.heal()
+    await locked.heal()
+    assert await outcome(prober, host) is Reason.AUTH_FAILED
+    await rotated.heal()
+    assert await outcome(prober, host) == 180 * GIB
+    await grown.heal()
+    await grown.heal()
+    assert await outcome(prober, host) == 80 * GIB
+    assert (len(host.faults), full.active) == (0, False)
+
+
+async def test_a_disk_that_is_full_and_then_extended_has_what_was_added(host: SimulatedHost, prober: Prober) -> None:
+    await apply(host, "fill", to="100%")
+    host.disk.resize(150 * GIB)
+    assert await outcome(prober, host) == 50 * GIB
+    await host.faults.heal_all()
+    assert (host.disk.size, host.disk.used, host.disk.available) == (150 * GIB, 20 * GIB, 130 * GIB)
+
+
+async def test_a_disk_fills_up_at_an_even_pace_by_the_clock() -> None:
+    clock = HandClock()
+    host = SimulatedHost("h", disk=VirtualDisk(100 * GIB, 20 * GIB, clock=clock), clock=clock)
+    filling = await apply(host, "fill", to="100%", over="80s")
+    for seconds, used in ((0, 20), (1, 21), (40, 60), (80, 100), (500, 100)):
+        clock.now = 1000.0 + seconds
+        assert host.disk.used == used * GIB
+    await filling.heal()
+    assert host.disk.used == 20 * GIB
+
+
+async def test_covers_of_a_path_come_away_in_any_order(host: SimulatedHost) -> None:
+    host.disk.make_directory("/zs/registry")
+    unmounted = await apply(host, "unmounted", path="/zs", root_size="10 GiB")
+    replaced = await apply(host, "replaced_disk", path="/zs", size="7 GiB")
+    assert (host.disk.statvfs("/zs").blocks * 4096, host.disk.listdir("/zs")) == (7 * GIB, [])
+    await unmounted.heal()
+    assert host.disk.statvfs("/zs").blocks * 4096 == 7 * GIB
+    await replaced.heal()
+    assert (host.disk.statvfs("/zs").blocks * 4096, host.disk.listdir("/zs")) == (100 * GIB, ["registry"])
+
+
+async def test_a_disk_that_is_not_mounted_leaves_the_numbers_of_the_disk_below(host: SimulatedHost) -> None:
+    other = VirtualDisk(5 * GIB)
+    host.disk.mount("/zs", other)
+    fault = await apply(host, "unmounted", path="/zs")
+    assert host.disk.statvfs("/zs") == host.disk.volume()
+    await fault.heal()
+    assert host.disk.at("/zs") is other
+
+
+async def test_a_fault_heals_by_itself_in_time(host: SimulatedHost, prober: Prober) -> None:
+    fault = await apply(host, "refuse", **{"for": "200ms"})
+    assert await outcome(prober, host) is Reason.REFUSED
+    async with asyncio.timeout(5):
+        while fault.active:
+            await asyncio.sleep(0.01)
+        while host.behaviour.port is not Port.OPEN:
+            await asyncio.sleep(0.01)
+    assert await outcome(prober, host) == 80 * GIB
+
+
+async def test_a_host_that_is_stopped_keeps_its_faults_and_heals_them_when_it_is_back(host: SimulatedHost) -> None:
+    address = host.address
+    short = await apply(host, "auth_failure", **{"for": "50ms"})
+    lasting = await apply(host, "refuse")
+    await host.stop()
+    await asyncio.sleep(0.1)
+    assert len(host.faults) == 2
+    await host.start()
+    async with asyncio.timeout(5):
+        while short.active:
+            await asyncio.sleep(0.005)
+    assert (host.address, lasting.active) == (address, True)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(*address)
+    await lasting.heal()
+    _, writer = await asyncio.open_connection(*address)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "complaint"),
+    [
+        ("path_gone", {"path": "/nosuch"}, "fault path_gone: /nosuch: No such file or directory on imagestore-1"),
+        ("replaced_disk", {"path": "/zs/file"}, "fault replaced_disk: /zs/file: Not a directory on imagestore-1"),
+        ("path_is_file", {"path": "/gone"}, "fault path_is_file: /gone: path_gone is on imagestore-1 already"),
+        ("unmounted", {"path": "/"}, "fault unmounted: /: Device or resource busy on imagestore-1"),
+        ("read_only", {"path": "/nosuch"}, "fault read_only: /nosuch: No such file or directory on imagestore-1"),
+    ],
+)
+async def test_a_fault_that_cannot_be_on_a_host_says_why_and_leaves_it_as_it_is(
+    host: SimulatedHost, kind: str, parameters: dict[str, object], complaint: str
+) -> None:
+    host.disk.write_file("/zs/file", b"")
+    host.disk.make_directory("/gone")
+    await apply(host, "path_gone", path="/gone")
+    with pytest.raises(FaultProblem, match=f"^{complaint}$"):
+        await apply(host, kind, **parameters)
+    assert len(host.faults) == 1
+
+
+async def test_what_was_at_a_path_is_back_in_place_of_what_was_made_meanwhile(host: SimulatedHost) -> None:
+    host.disk.make_directory("/zs/registry")
+    gone = await apply(host, "path_gone", path="/zs")
+    host.disk.make_directory("/zs")
+    await gone.heal()
+    assert host.disk.listdir("/zs") == ["registry"]
+
+
+# The network
+
+
+async def test_what_a_silent_network_held_back_arrives_when_it_is_healed(host: SimulatedHost) -> None:
+    async with logged_in(host) as connection:
+        silent = await apply(host, "blackhole")
+        asked = asyncio.ensure_future(connection.run("echo here"))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        await silent.heal()
+        assert (await asyncio.wait_for(asked, 2)).stdout == "here\n"
+
+
+async def test_whoever_connects_into_a_blackhole_hears_nothing_not_even_a_refusal(host: SimulatedHost) -> None:
+    hole = await apply(host, "blackhole")
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.open_connection(*host.address), 0.05)
+    await hole.heal()
+    reader, writer = await asyncio.open_connection(*host.address)
+    assert (await reader.readline()).startswith(b"SSH-2.0-")
+    writer.close()
+
+
+async def test_half_open_accepts_and_says_nothing(host: SimulatedHost) -> None:
+    await apply(host, "half_open")
+    reader, writer = await asyncio.open_connection(*host.address)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.05)
+    writer.close()
+    async with asyncio.timeout(2):
+        while host.links:
+            await asyncio.sleep(0.005)
+
+
+async def test_latency_is_in_each_direction_and_adds_up(host: SimulatedHost, prober: Prober) -> None:
+    await outcome(prober, host)
+    await apply(host, "latency", delay="30ms")
+    await apply(host, "latency", delay="20ms")
+    began = time.monotonic()
+    assert await outcome(prober, host, fresh=False) == 80 * GIB
+    assert 0.1 <= time.monotonic() - began < 0.6
+
+
+async def test_a_slow_line_takes_its_time_for_every_byte(host: SimulatedHost, prober: Prober) -> None:
+    await outcome(prober, host)
+    await apply(host, "rate", rate="4K")
+    found = await prober.probe(storage(host))
+    assert isinstance(found, Capacity)
+    assert found.phases["command"] > 30
+
+
+async def test_jitter_follows_the_seed() -> None:
+    async def delays(seed: int) -> list[float]:
+        host = SimulatedHost("h", seed=seed)
+        return [host.random.uniform(-1, 1) for _ in range(3)]
+
+    assert await delays(1) == await delays(1) != await delays(2)
+
+
+async def test_refused_without_a_cut_lets_open_connections_live(host: SimulatedHost, prober: Prober) -> None:
+    await outcome(prober, host)
+    await apply(host, "refuse", cut=False)
+    assert await outcome(prober, host, fresh=False) == 80 * GIB
+    assert await outcome(prober, host) is Reason.REFUSED
+
+
+async def test_the_oldest_connections_are_cut_first(host: SimulatedHost) -> None:
+    options = {"username": "root", "password": PASSWORD, "known_hosts": None}
+    async with (
+        asyncssh.connect(*host.address, **options) as first,
+        asyncssh.connect(*host.address, **options) as second,
+    ):
+        await apply(host, "cut", count=1)
+        await asyncio.wait_for(first.wait_closed(), 2)
+        assert (await second.run("echo here")).stdout == "here\n"
+
+
+@pytest.mark.parametrize(("how", "heard"), [("line", b"Exceeded MaxStartups\r\n"), ("close", b"")])
+async def test_an_sshd_with_too_many_logins_says_so_or_closes(host: SimulatedHost, how: str, heard: bytes) -> None:
+    await apply(host, "max_startups", how=how)
+    reader, writer = await asyncio.open_connection(*host.address)
+    writer.write(b"SSH-2.0-test\r\n")
+    assert await asyncio.wait_for(reader.read(), 2) == heard
+    writer.close()
+
+
+async def test_max_startups_counts_logins_that_are_under_way(host: SimulatedHost, prober: Prober) -> None:
+    await apply(host, "max_startups", start=1, full=1)
+    assert await outcome(prober, host) == 80 * GIB
+    reader, writer = await asyncio.open_connection(*host.address)
+    await reader.readline()
+    assert await outcome(prober, host) is Reason.BUSY
+    writer.close()
+
+
+async def test_max_sessions_counts_those_of_a_connection(host: SimulatedHost) -> None:
+    await apply(host, "max_sessions", sessions=1)
+    async with logged_in(host) as connection:
+        process = await connection.create_process("cat")
+        with pytest.raises(asyncssh.ChannelOpenError, match="open failed"):
+            await connection.run("true")
+        process.stdin.write_eof()
+        await process.wait()
+        assert (await connection.run("echo here")).stdout == "here\n"
+
+
+async def test_a_host_without_statvfs_is_asked_by_df(host: SimulatedHost, prober: Prober) -> None:
+    await apply(host, "no_statvfs")
+    found = await prober.probe(storage(host))
+    assert isinstance(found, Capacity)
+    assert found.method is Method.DF
+
+
+async def test_df_without_a_path_hangs_with_any_mount_and_with_another_path_does_not(host: SimulatedHost) -> None:
+    hung = await apply(host, "hung_mount", path="/zs")
+    async with logged_in(host) as connection:
+        assert (await connection.run("timeout 0.05 df")).exit_status == 124
+        assert (await connection.run("timeout 0.05 stat /zs/registry")).exit_status == 124
+        assert (await connection.run("cd /; timeout 0.05 ls zs")).exit_status == 124
+        assert (await connection.run("df -kP /tmp && echo /zs")).exit_status == 0
+        waiting = asyncio.ensure_future(connection.run("ls -d /zs"))
+        await asyncio.sleep(0.05)
+        await hung.heal()
+        assert (await waiting).stdout == "/zs\n"
+
+
+# Nothing is left
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors in /proc")
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_no_fault_leaves_a_task_a_socket_or_a_file_descriptor_behind(kind: str) -> None:
+    tasks, descriptors = asyncio.all_tasks(), os.listdir("/proc/self/fd")
+    host = SimulatedHost("h")
+    host.disk.make_directory("/zs")
+    await host.start()
+    prober = Prober(RealClock(), connect_timeout=0.05, command_timeout=0.05, busy_pauses=())
+    target = Target(*host.address, "root", "/zs", PASSWORD)
+    await prober.probe(target, layout=Layout.CREATE)
+    required = [name for name, default, _ in FAULTS[kind].parameters() if default == "required"]
+    values = {"path": "/zs", "size": "1M"}
+    for lasts in (None, "1h"):
+        given = {name: values[name] for name in required} | ({"for": lasts} if lasts else {})
+        if kind not in ("path_gone", "path_is_file") or lasts:
+            await apply(host, kind, **given)
+    await prober.probe(target)
+    await prober.probe(target, fresh=True)
+    await host.stop()
+    await prober.close()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == tasks
+    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+    assert not host.links

@@ -1,0 +1,116 @@
+"""Every failure of the table: the same reason from a simulated host and from a real OpenSSH server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from failure_table import MIB, ROWS, Row, render
+from real_causes import Real, mounted
+from simulator.clock import RealClock
+from simulator.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
+from simulator.hosts.faults import FAULTS
+from simulator.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
+
+from conftest import StartSshd
+
+PASSWORD = "password"
+TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"
+
+
+@asynccontextmanager
+async def probing(row: Row, folder: Path, resolve: Resolve | None, identity_file: Path | None) -> AsyncIterator[Prober]:
+    """A prober that gives up soon where something is waited for in vain."""
+    command_timeout = 2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.3 if row.silent else 10.0
+    prober = Prober(
+        RealClock(),
+        resolve=resolve,
+        identity_file=identity_file,
+        connect_timeout=0.4 if row.silent else 5.0,
+        command_timeout=command_timeout,
+        busy_pauses=(),
+        host_keys=row.policy,
+        known_hosts=folder / "known_hosts",
+    )
+    try:
+        yield prober
+    finally:
+        await prober.close()
+
+
+async def settled(prober: Prober, target: Target) -> None:
+    """Have a storage that is well, and a warm connection to it."""
+    for _ in range(20):  # a reload or a login just before may have left sshd busy
+        found = await prober.probe(target, layout=Layout.CREATE, fresh=True)
+        if isinstance(found, Capacity):
+            break
+    assert isinstance(found, Capacity), found
+
+
+async def judge(row: Row, prober: Prober, target: Target) -> None:
+    """The reasons at a ping and at a connect are those of the row."""
+    ping = await prober.probe(target)
+    connect = await prober.probe(target, layout=Layout.REQUIRE, fresh=True)
+    assert (reason(connect), reason(ping)) == (row.connect, row.ping), (connect, ping)
+    for found in (ping, connect):
+        if isinstance(found, ProbeFailure):
+            assert target.hostname in found.message
+            assert found.reason.advice
+        elif found is connect or row.ping_shows:
+            assert row.shows(found), found
+
+
+def reason(found: Capacity | ProbeFailure) -> Reason | None:
+    return found.reason if isinstance(found, ProbeFailure) else None
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_simulated(row: Row, tmp_path: Path) -> None:
+    disk = VirtualDisk(8 * MIB)
+    host = SimulatedHost("imagestore-1", credentials=Credentials("root", PASSWORD))
+    host.disk.make_directory("/zs")
+    host.disk.mount("/zs", disk)
+    network = HostNetwork()
+    await network.add(host)
+    target = Target("imagestore-1", 22, "root", "/zs", PASSWORD)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(network.close)
+        prober = await stack.enter_async_context(probing(row, tmp_path, network.resolve, None))
+        await settled(prober, target)
+        for one in row.faults:
+            await host.faults.apply(one)
+        await judge(row, prober, target)
+        await host.faults.heal_all()
+        found = await prober.probe(target, layout=Layout.REQUIRE, fresh=True)
+        assert isinstance(found, Capacity), found
+        assert (found.total, found.read_only) == (8 * MIB, False)
+
+
+@pytest.mark.sshd
+@pytest.mark.parametrize("row", [row for row in ROWS if row.cause], ids=lambda row: row.name)
+async def test_on_a_real_sshd(row: Row, start_sshd: StartSshd, tmp_path: Path) -> None:
+    url = tmp_path / "above" / "zs"
+    url.mkdir(parents=True)
+    assert row.cause is not None
+    with ExitStack() as mounts:
+        if row.disk:
+            mounts.enter_context(mounted(url, "tmpfs", row.disk))
+        sshd = start_sshd()
+        target = Target("127.0.0.1", sshd.port, sshd.username, str(url))
+        async with probing(row, tmp_path, None, sshd.identity_file) as prober:
+            await settled(prober, target)
+            async with row.cause(Real(sshd, url, bool(row.disk))):
+                await judge(row, prober, target)
+            await settled(prober, target)
+
+
+def test_the_page_of_failures_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "failures.md"
+    assert page.read_text() == render(), "python tests/probe/failure_table.py > docs/failures.md"
+
+
+def test_every_fault_is_in_a_row() -> None:
+    assert {one.kind for row in ROWS for one in row.faults} == set(FAULTS) - {"no_statvfs"}

@@ -1,0 +1,103 @@
+"""Host keys: any, the first that a host shows, or those in a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncssh
+import pytest
+from simulator.clock import RealClock
+from simulator.hosts import SimulatedHost
+from simulator.hosts.faults import read_fault
+from simulator.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[SimulatedHost]:
+    async with SimulatedHost("imagestore-1") as host:
+        yield host
+
+
+@asynccontextmanager
+async def probing(host: SimulatedHost, policy: HostKeyPolicy, known_hosts: Path) -> AsyncIterator[Prober]:
+    async def resolve(_hostname: str, _port: int) -> tuple[str, int]:
+        return host.address
+
+    prober = Prober(RealClock(), resolve=resolve, host_keys=policy, known_hosts=known_hosts)
+    yield prober
+    await prober.close()
+
+
+async def probe(prober: Prober, port: int = 22) -> Capacity | ProbeFailure:
+    return await prober.probe(Target("imagestore-1", port, "root", "/", "password"), fresh=True)
+
+
+async def refusal(prober: Prober, port: int = 22) -> str:
+    found = await probe(prober, port)
+    assert isinstance(found, ProbeFailure), found
+    assert found.reason is Reason.HOST_KEY_CHANGED
+    return found.message
+
+
+@pytest.mark.parametrize(("port", "name"), [(22, "imagestore-1"), (2222, "[imagestore-1]:2222")])
+async def test_the_first_key_is_noted_and_another_one_is_a_change(
+    host: SimulatedHost, tmp_path: Path, port: int, name: str
+) -> None:
+    file = tmp_path / "known_hosts"
+    async with probing(host, HostKeyPolicy.TOFU, file) as prober:
+        for _ in range(2):
+            assert isinstance(await probe(prober, port), Capacity)
+        assert [line.split()[:2] for line in file.read_text().splitlines()] == [[name, "ssh-ed25519"]]
+        assert file.stat().st_mode & 0o777 == 0o600
+        changed = await host.faults.apply(read_fault("host_key_changed", {}))
+        message = await refusal(prober, port)
+        assert message.count("ssh-ed25519 SHA256:") == 2
+        assert str(file) in message
+        await changed.heal()
+        assert isinstance(await probe(prober, port), Capacity)
+
+
+async def test_a_change_outlives_the_prober_and_ends_when_the_line_is_taken_out(
+    host: SimulatedHost, tmp_path: Path
+) -> None:
+    file = tmp_path / "known_hosts"
+    async with probing(host, HostKeyPolicy.TOFU, file) as prober:
+        assert isinstance(await probe(prober), Capacity)
+    await host.faults.apply(read_fault("host_key_changed", {}))
+    async with probing(host, HostKeyPolicy.TOFU, file) as prober:
+        await refusal(prober)
+        file.write_text("# nobody\n")
+        assert isinstance(await probe(prober), Capacity)
+
+
+async def test_strict_trusts_only_what_the_file_holds_and_notes_nothing(host: SimulatedHost, tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    async with probing(host, HostKeyPolicy.STRICT, file) as prober:
+        assert "has none for it" in await refusal(prober)
+        assert not file.exists()
+    async with probing(host, HostKeyPolicy.TOFU, file) as prober:
+        await probe(prober)
+    async with probing(host, HostKeyPolicy.STRICT, file) as prober:
+        assert isinstance(await probe(prober), Capacity)
+
+
+async def test_a_host_that_has_no_key_of_a_known_kind_is_a_change(host: SimulatedHost, tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    other = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key().decode()
+    file.write_text(f"imagestore-1 {other}")
+    async with probing(host, HostKeyPolicy.TOFU, file) as prober:
+        assert "no host key that is known" in await refusal(prober)
+
+
+async def test_ignored_keys_are_neither_read_nor_noted(host: SimulatedHost, tmp_path: Path) -> None:
+    async with probing(host, HostKeyPolicy.IGNORE, tmp_path / "nosuch" / "known_hosts") as prober:
+        assert isinstance(await probe(prober), Capacity)
+        await host.faults.apply(read_fault("host_key_changed", {}))
+        assert isinstance(await probe(prober), Capacity)
+
+
+def test_a_file_that_cannot_be_read_is_a_value_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"known hosts .*: Is a directory"):
+        Prober(RealClock(), host_keys=HostKeyPolicy.STRICT, known_hosts=tmp_path)

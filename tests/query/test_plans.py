@@ -1,0 +1,48 @@
+"""What SQLite does for the questions that are asked most: it goes straight to the rows, or along an index in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from simulator.database import Database
+from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, prepare
+from simulator.query.compile import Shape, compile_shape
+from simulator.query.conditions import parse
+from simulator.query.questions import ask
+
+
+@pytest_asyncio.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(str(tmp_path / "plans.db"), prepare=prepare)
+    yield database
+    await database.close()
+
+
+async def plan(database: Database, inventory: Inventory, *pairs: tuple[str, str]) -> list[str]:
+    question = ask(inventory, parse(pairs))
+    shape = Shape(question.target, question.tests, question.orders, question.fields)
+    statement = compile_shape(shape, database.dialect)
+    parameters = [1 for _ in statement.parameters]
+    return [str(step[3]) for step in await database.fetch(f"EXPLAIN QUERY PLAN {statement.sql}", parameters)]
+
+
+@pytest.mark.parametrize("inventory", [BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE], ids=lambda one: one.name)
+@pytest.mark.parametrize("condition", ["uuid=x", "uuid?=x,y", "name=x", "name?=x,y", "attachedZoneUuids=x"])
+async def test_no_table_is_gone_over(database: Database, inventory: Inventory, condition: str) -> None:
+    steps = await plan(database, inventory, ("q", condition))
+    assert not [step for step in steps if step.startswith("SCAN") and "not_ascii" not in step]
+
+
+async def test_a_hostname_is_looked_up(database: Database) -> None:
+    steps = await plan(database, IMAGE_STORE_BACKUP_STORAGE, ("q", "hostname=x"))
+    assert not [step for step in steps if step.startswith("SCAN") and "not_ascii" not in step]
+
+
+@pytest.mark.parametrize("inventory", [BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE], ids=lambda one: one.name)
+@pytest.mark.parametrize("sort", [[], [("sort", "-availableCapacity")], [("sort", "uuid")]], ids=str)
+async def test_a_page_is_read_in_order(database: Database, inventory: Inventory, sort: list[tuple[str, str]]) -> None:
+    steps = await plan(database, inventory, ("q", "name~=%x%"), *sort)
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps

@@ -1,0 +1,174 @@
+"""Requests that are signed with an access key (wire-protocol 2.7, 1.5; clients 1.1, 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from door import ACCOUNT, STORAGES, ZONE, ZONES, Door, Response, open_door
+from simulator.rest.access_keys import read_date, sign
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+KEY, SECRET = "vvSZpmj4cnB53qUDmm6E", "8heumeFTvIeZxkTGfEYvVi9qVVPd9ffQNDALSPPb"
+PUBLISHED = "Fri, 06 Aug 2021 17:58:34 PRC"
+FORMAT_ERROR = "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:ss z'"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("keys")) as door:
+        yield door
+
+
+def date(hours: float = 0, zone: str = "UTC") -> str:
+    return f"{datetime.now(UTC) + timedelta(hours=hours):%a, %d %b %Y %H:%M:%S} {zone}"
+
+
+async def signed(
+    door: Door, target: str, *, method: str = "GET", when: str = "", path: str = "", body: object = None
+) -> Response:
+    when = when or date()
+    signature = sign(SECRET, method, when, path or target.partition("?")[0].removeprefix("/zstack"))
+    headers = {"Date": when, "Authorization": f"ZStack {KEY}:{signature}"}
+    return await door.send(method, target, body, anonymous=True, **headers)
+
+
+async def test_the_vendor_s_published_example() -> None:
+    """clients 1.1"""
+    assert sign(SECRET, "GET", PUBLISHED, "/v1/vm-instances") == "hPToRHeHdV49D4u20G8OlE0yJho="
+
+
+async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
+    """clients 1.1: with the key, secret and Date of the example, by a clock that stands where it was made."""
+    ahead = datetime(2021, 8, 6, 9, 58, 34, tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()
+    async with open_door(tmp_path, ahead=ahead) as then:
+        answer = await signed(then, ZONES, when=PUBLISHED)
+        assert (answer.status, answer.json["inventories"][0]["uuid"]) == (200, ZONE)
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone"),
+    [
+        (0, "UTC"), (0, "GMT"), (0, "Etc/UTC"), (0, "Z"), (8, "CST"), (8, "PRC"), (8, "Asia/Shanghai"), (8, "GMT+8"),
+        (8, "GMT+08:00"), (7, "ICT"), (-8, "PST"), (5.5, "Asia/Kolkata"), (14, "+14"), (-12, "-12"), (0, "XYZ"),
+    ],
+)  # fmt: skip
+async def test_a_date_of_any_time_zone(door: Door, hours: float, zone: str) -> None:
+    """clients 4.2"""
+    assert (await signed(door, ZONES, when=date(hours, zone))).status == 200
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+async def test_the_case_of_a_date_does_not_matter(door: Door, change: Callable[[str], str]) -> None:
+    assert (await signed(door, ZONES, when=change(date()))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        pytest.param("/v1/zones", "/v1/zones", id="without the context"),
+        pytest.param(f"{ZONES}?limit=1&q=name~=%25", "/v1/zones", id="without the query"),
+        pytest.param(f"/zstack/v1/zones//{ZONE}", f"/v1/zones//{ZONE}", id="with its double slash"),
+        pytest.param("/zstack/v1/zones/a%20b", "/v1/zones/a%20b", id="as it was sent"),
+        pytest.param("/zstack/v1/zones/a%20b", "/v1/zones/a b", id="decoded"),
+    ],
+)
+async def test_what_is_signed_is_the_path_below_the_context(door: Door, target: str, path: str) -> None:
+    """2.7, clients 4.3"""
+    assert (await signed(door, target, path=path)).status == 200
+
+
+async def test_a_signed_command_is_carried_out_and_polled_with_any_header(door: Door) -> None:
+    """2.7, clients 4.5"""
+    accepted = await signed(door, ZONES, method="POST", body={"params": {"name": "signed"}})
+    for header in ("OAuth null", f"ZStack {KEY}:of another request"):
+        ended = await door.follow(accepted, Authorization=header)
+        assert ended.json["inventory"]["name"] == "signed"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "when", "status", "text"),
+    [
+        pytest.param(f"ZStack {KEY}:x", None, 400, "'Date' must be incuded in request header", id="1.5 no Date"),
+        pytest.param("ZStack nonsense", None, 400, "'Date' must be incuded in request header", id="2.2 Date first"),
+        pytest.param(f"ZStack {KEY}:x", "yesterday", 400, FORMAT_ERROR, id="1.5 Date unreadable"),
+        pytest.param(f"ZStack {KEY}:x", "2021-08-06T17:58:34Z", 400, FORMAT_ERROR, id="1.5 Date in another format"),
+        pytest.param(f"ZStack {KEY}:x", date().removesuffix(" UTC"), 400, FORMAT_ERROR, id="1.5 Date without zone"),
+        pytest.param(f"ZStack {KEY}:x", PUBLISHED, 403, "requestTimeTooSkewed", id="1.5 Date long past"),
+        pytest.param(f"ZStack {KEY}:x", date(14.5), 403, "requestTimeTooSkewed", id="1.5 Date of no zone"),
+        pytest.param("ZStack", date(), 400, "accessKey format is 'ZStack AccessKeyId:Signature'", id="1.5 no key"),
+        pytest.param(f"ZStack {KEY}", date(), 400, "accessKey format is 'ZStack AccessKeyId:Signature'",
+            id="1.5 one part"),
+        pytest.param(f"ZStack {KEY}:", date(), 400, "accessKey format is 'ZStack AccessKeyId:Signature'",
+            id="2.2 an empty second part is none"),
+        pytest.param(f"ZStack {KEY}:a:b", date(), 400, "accessKey format is 'ZStack AccessKeyId:Signature'",
+            id="1.5 three parts"),
+        pytest.param(f"ZStack {KEY}:bad", date(), 403, "wrong accessKey signature", id="2.7 wrong signature"),
+        pytest.param("ZStack nosuch:bad", date(), 403, "access key id[nosuch] does not exist", id="2.7 unknown key"),
+    ],
+)  # fmt: skip
+async def test_a_signature_that_is_refused(
+    door: Door, authorization: str, when: str | None, status: int, text: str
+) -> None:
+    headers = {"Authorization": authorization} | ({"Date": when} if when else {})
+    for target, body in ((ZONES, None), (STORAGES, {"params": {}})):
+        answer = await door.send("POST" if body else "GET", target, body, anonymous=True, **headers)
+        assert (answer.status, answer.text) == (status, text)
+
+
+async def test_a_signature_holds_for_its_request_alone(door: Door) -> None:
+    """2.7: method, path and Date are all signed."""
+    when = date()
+    signature = sign(SECRET, "GET", when, "/v1/zones")
+    header = f"ZStack {KEY}:{signature}"
+    for method, target, sent in (
+        ("HEAD", ZONES + f"/{ZONE}/x", when),
+        ("GET", f"{ZONES}/{ZONE}", when),
+        ("GET", ZONES, date(1)),
+    ):
+        answer = await door.send(method, target, anonymous=True, Authorization=header, Date=sent)
+        assert answer.status in (403, 404)
+
+
+async def test_a_key_of_a_normal_account_may_what_the_account_may(door: Door) -> None:
+    """7.3"""
+    when = date()
+    header = f"ZStack of-a-normal-account:{sign('another-secret', 'POST', when, '/v1/zones')}"
+    answer = await door.call("POST", ZONES, {"params": {"name": "z"}}, Authorization=header, Date=when)
+    assert answer.error["code"] == "ID.1002", ACCOUNT
+
+
+async def test_a_strict_node_compares_the_date_with_its_own_wall_clock(tmp_path: Path) -> None:
+    """2.7: the zone is ignored, as ZStack does by default."""
+    async with open_door(tmp_path, strict=True) as strict:
+        assert (await signed(strict, ZONES, when=date(0, "PRC"))).status == 200
+        assert (await signed(strict, ZONES, when=date(0.2))).status == 200
+        for hours in (8, 0.3, -0.3):
+            answer = await signed(strict, ZONES, when=date(hours, "PRC"))
+            assert (answer.status, answer.text) == (403, "requestTimeTooSkewed")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thu, 06 Aug 2021 17:58:34 PRC",  # it was a Friday
+        "Fri, 6 Aug 2021 17:58:34 PRC",
+        "Fri, 06 August 2021 17:58:34 PRC",
+        "Fri, 31 Feb 2021 17:58:34 PRC",
+        "Fri, 06 Aug 2021 25:58:34 PRC",
+        "06 Aug 2021 17:58:34 PRC",
+        "",
+    ],
+)
+async def test_what_is_no_date(text: str) -> None:
+    assert read_date(text) is None
+
+
+async def test_secrets_are_encrypted_at_rest(tmp_path: Path) -> None:
+    async with open_door(tmp_path):
+        stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert KEY.encode() in stored
+    assert SECRET.encode() not in stored

@@ -1,0 +1,202 @@
+"""The shape of answers, their schema and encoding (wire-protocol 4), and of errors (7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from door import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, Door, open_door
+from simulator.rest.errors import DESCRIPTIONS, ErrorCode
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+V1 = "/zstack/v1"
+ONE = f"{V1}/backup-storage/{STORAGE}"
+IMAGE_STORE = "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory"
+GENERIC = "org.zstack.header.storage.backup.BackupStorageInventory"
+ZONE_CLASS = "org.zstack.header.zone.ZoneInventory"
+DATE = re.compile(r"[A-Z][a-z]{2} [1-9]\d?, \d{4} ([1-9]|1[0-2]):\d\d:\d\d (AM|PM)")
+ODD = "a<b> & 'c'=d 镜像 \" \\"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("answers")) as door:
+        yield door
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "keys"),
+    [
+        pytest.param("GET", ZONES, None, {"inventories", "schema"}, id="4.1 a query always has its schema"),
+        pytest.param("GET", f"{ZONES}?replyWithCount=true", None, {"inventories", "schema", "total"}, id="4.1 total"),
+        pytest.param("GET", f"{ZONES}?count=true", None, {"total", "schema"}, id="4.1 the count alone"),
+        pytest.param("GET", f"{ZONES}/{UNKNOWN}", None, {"inventories", "schema"}, id="6.1 an unknown uuid"),
+        pytest.param("POST", ZONES, {"params": {"name": "z"}}, {"inventory"}, id="4.1 a create"),
+        pytest.param("PUT", f"{ONE}/actions", {"updateBackupStorage": {}}, {"inventory"}, id="4.1 an update"),
+        pytest.param("POST", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 an attachment"),
+        pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 a detachment"),
+        pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, set(), id="4.1 a deletion"),
+        pytest.param("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}}, {"version", "success"},
+            id="4.1 success only where all fields are told"),
+        pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {"valid"}, id="4.1 one field"),
+        pytest.param("GET", f"{ZONES}?q=nosuch=1", None, {"error"}, id="4.1 an error stands alone"),
+    ],
+)  # fmt: skip
+async def test_the_keys_of_an_answer(door: Door, method: str, target: str, body: object, keys: set[str]) -> None:
+    assert set((await door.call(method, target, body)).json) == keys
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "schema"),
+    [
+        pytest.param("GET", f"{V1}/backup-storage", None, {"inventories[0]": IMAGE_STORE}, id="4.2 a row's own class"),
+        pytest.param("GET", f"{ZONES}?q=uuid={ZONE}", None, {"inventories[0]": ZONE_CLASS}, id="4.2 a list"),
+        pytest.param("GET", f"{ZONES}/{UNKNOWN}", None, {}, id="4.2 an empty list"),
+        pytest.param("GET", f"{ZONES}?count=true", None, {}, id="4.2 no list"),
+        pytest.param("PUT", f"{ONE}/actions", {"updateBackupStorage": {}}, {"inventory": IMAGE_STORE}, id="4.2 one"),
+        pytest.param("GET", f"{V1}/identity-models", None, {"configs[0]": "java.lang.String"},
+            id="4.2 plain elements of a top-level list"),
+        pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {}, id="4.2 plain values are not told"),
+        pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, {}, id="4.2 nothing"),
+    ],
+)  # fmt: skip
+async def test_the_schema(door: Door, method: str, target: str, body: object, schema: dict[str, str]) -> None:
+    answer = await door.send(method, target, body, X_JSON_Schema="true")
+    if answer.status == 202:
+        answer = await door.follow(answer, X_JSON_Schema="true")
+    assert answer.json["schema"] == schema
+
+
+async def test_the_last_element_comes_first_in_a_schema(door: Door) -> None:
+    """4.2"""
+    await door.make_zone()
+    keys = list((await door.send("GET", ZONES)).json["schema"])
+    assert keys == [f"inventories[{index}]" for index in reversed(range(len(keys)))]
+    apis = (await door.send("PUT", f"{V1}/management-nodes/actions", {"getSupportAPIs": {}}, X_JSON_Schema="1")).json
+    count = len(apis["supportApis"])
+    assert list(apis["schema"]) == [f"supportApis[{index}]" for index in reversed(range(count))]
+
+
+async def test_errors_have_no_schema_even_when_asked(door: Door) -> None:
+    """4.1"""
+    assert list((await door.send("GET", f"{ZONES}?q=nosuch=1", X_JSON_Schema="true")).json) == ["error"]
+
+
+async def test_every_member_of_an_inventory(door: Door) -> None:
+    """4.3: nulls are left out, empty lists stay, the subclass's fields come first, numbers are plain integers."""
+    [inventory] = (await door.send("GET", STORAGES)).json["inventories"]
+    assert inventory == {
+        "hostname": "10.0.0.1",
+        "username": "root",
+        "sshPort": 22,
+        "uuid": STORAGE,
+        "name": "imagestore-1",
+        "url": "/zs/1",
+        "totalCapacity": 1000,
+        "availableCapacity": 100,
+        "type": "ImageStoreBackupStorage",
+        "state": "Enabled",
+        "status": "Connected",
+        "createDate": "Nov 5, 2017 8:05:04 AM",
+        "lastOpDate": inventory["lastOpDate"],
+        "attachedZoneUuids": [],
+    }
+    assert list(inventory)[:4] == ["hostname", "username", "sshPort", "uuid"]
+    assert DATE.fullmatch(inventory["lastOpDate"])
+
+
+async def test_json_is_compact(door: Door) -> None:
+    """4.3"""
+    text = (await door.send("GET", STORAGES)).text
+    assert text == text.strip()
+    assert text.startswith('{"inventories":[{"hostname":"10.0.0.1","username":"root","sshPort":22,')
+
+
+async def test_success_bodies_are_safe_in_html(door: Door) -> None:
+    """4.3: non-ASCII stands raw."""
+    escaped = r'"description":"a\u003cb\u003e \u0026 \u0027c\u0027\u003dd 镜像 \" \\"'
+    ended = await door.call("PUT", f"{ONE}/actions", {"updateBackupStorage": {"description": ODD}})
+    assert ended.json["inventory"]["description"] == ODD
+    assert escaped in ended.text
+    assert escaped in (await door.send("GET", STORAGES)).text
+
+
+async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not(door: Door) -> None:
+    """4.3"""
+    body = {"changeBackupStorageState": {"stateEvent": "<'=&>"}}
+    assert r"but \u003c\u0027\u003d\u0026\u003e found" in (await door.call("PUT", f"{ONE}/actions", body)).text
+    login = {"logIn": {"username": "a", "password": "b", "loginType": "<'=&>"}}
+    assert "unsupported login type <'=&>" in (await door.send("PUT", f"{V1}/login", login)).text
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "error"),
+    [
+        pytest.param("POST", ZONES, {"params": {}}, [
+            ("code", "SYS.1007"),
+            ("description", "One or more API argument is invalid"),
+            ("details", "field[name] of message[org.zstack.header.message.ApiMessageParamValidator] is mandatory,"
+                        " can not be null"),
+            ("cost", "0ms"),
+        ], id="7.1 an argument"),
+        pytest.param("PUT", f"{V1}/backup-storage/{UNKNOWN}/actions", {"reconnectBackupStorage": {}}, [
+            ("code", "SYS.1003"),
+            ("description", "A resource can not be found"),
+            ("details", f"invalid field[uuid], resource[uuid:{UNKNOWN}, type:BackupStorageVO] not found"),
+            ("cost", "0ms"),
+        ], id="7.1 a resource"),
+        pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, [
+            ("code", "SYS.1006"),
+            ("description", "An operation failed"),
+            ("details", f"backup storage[uuid:{STORAGE}] has not been attached to zone[uuid:{ZONE}]"),
+            ("cost", "0ms"),
+        ], id="7.1 an operation"),
+        pytest.param("DELETE", f"{ONE}?deleteMode=x", None, [
+            ("code", "SYS.1000"),
+            ("description", "An internal error happened in system"),
+            ("details", "No enum constant org.zstack.header.message.APIDeleteMessage.DeletionMode.x"),
+        ], id="7.1 nothing that was planned for has no cost"),
+        pytest.param("GET", f"{ZONES}?q=nosuch=1", None, [
+            ("code", "SYS.1000"),
+            ("description", "An internal error happened in system"),
+            ("details", "org.zstack.header.exception.CloudRuntimeException: inventory class[class"
+                        " org.zstack.header.zone.ZoneInventory] not having field[nosuch]"),
+        ], id="6.4 an unknown field has no cost"),
+    ],
+)  # fmt: skip
+async def test_every_member_of_an_error(
+    door: Door, method: str, target: str, body: object, error: list[tuple[str, object]]
+) -> None:
+    assert list((await door.call(method, target, body)).error.items()) == error
+
+
+async def test_a_failed_add_tells_its_cause(door: Door) -> None:
+    """7.1: the cost stands with the cause."""
+    body = {
+        "params": {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": 1}
+    }
+    error = (await door.call("POST", STORAGES, body)).error
+    assert list(error) == ["code", "description", "details", "cause"]
+    assert list(error["cause"]) == ["code", "description", "details", "cost", "opaque"]
+    assert (error["code"], error["cause"]["code"], error["cause"]["opaque"]) == (
+        "SYS.1002",
+        "BS.1500",
+        {"reason": "refused"},
+    )
+    assert error["details"] == error["cause"]["details"]
+
+
+async def test_long_details_are_cut(door: Door) -> None:
+    """7.1"""
+    body = {"changeBackupStorageState": {"stateEvent": "x" * 5000}}
+    details = (await door.call("PUT", f"{ONE}/actions", body)).error["details"]
+    assert len(details) == 4096
+    assert details.endswith("xxx...")
+
+
+@pytest.mark.parametrize("code", sorted(DESCRIPTIONS))
+async def test_every_code_has_zstack_s_description(code: str) -> None:
+    """7.3"""
+    assert ErrorCode(code, "d").to_json()["description"] == DESCRIPTIONS[code] != ""

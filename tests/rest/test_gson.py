@@ -1,0 +1,82 @@
+"""Bodies as Gson reads them, strict JSON or not, and what it says of those it cannot read (wire-protocol 1.4)."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.rest.binding import parse_body
+from simulator.rest.errors import PlainError
+
+NOT_AN_OBJECT = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at line 1 column {} path $"
+MALFORMED = "com.google.gson.stream.MalformedJsonException: {} at line 1 column {} path {}"
+END = "java.io.EOFException: End of input at line {} column {} path {}"
+
+
+@pytest.mark.parametrize("raw", ["", "  \n", "null", " null ", "NULL", "// nothing", "/* nothing */ # at all"])
+def test_an_absent_body_is_none(raw: str) -> None:
+    assert parse_body(raw.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        ("{}", {}),
+        ("[]", {}),
+        ('[["a", 1]]', {"a": 1}),
+        ('{"a": {"b": [1, 2.5, "c", true, null]}}', {"a": {"b": [1, 2.5, "c", True, None]}}),
+        ("{a: 'b', \"c\": d}", {"a": "b", "c": "d"}),
+        ("{a=1; b=>2}", {"a": 1, "b": 2}),
+        ("{'a': TRUE, 'b': False, 'c': Null}", {"a": True, "b": False, "c": None}),
+        ("{a: [1,,2,]}", {"a": [1, None, 2, None]}),
+        ("{a: 007, b: NaN, c: 1e3}", {"a": "007", "b": "NaN", "c": 1000.0}),
+        ("{a: 99999999999999999999}", {"a": 1e20}),
+        ("{/* c */ a: // c\n 1 # c\n}", {"a": 1}),
+        ('\ufeff{"a": 1}', {"a": 1}),
+        (r"{'a': 'tab\t \u00e9 \/ \''}", {"a": "tab\t é / '"}),
+        (r'{"a": "\ud83c\udf35"}', {"a": "\N{CACTUS}"}),
+        (r'{"a": "\ud800"}', {"a": "\ufffd"}),
+        (
+            '{"systemTags": ["a"], "params": {"systemTags": ["b"]}}',
+            {"systemTags": ["a"], "params": {"systemTags": ["b"]}},
+        ),
+        ('{"a": {"x": 1, "x": 2}, "b": "\\\\"}', {"a": {"x": 2}, "b": "\\"}),
+    ],
+)
+def test_what_gson_reads_is_read(raw: str, body: object) -> None:
+    assert parse_body(raw.encode()) == body
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("abc", NOT_AN_OBJECT.format("STRING", 1)),
+        ('"abc"', NOT_AN_OBJECT.format("STRING", 2)),
+        ("5", NOT_AN_OBJECT.format("NUMBER", 2)),
+        ("1.5", NOT_AN_OBJECT.format("NUMBER", 1)),
+        ("true", NOT_AN_OBJECT.format("BOOLEAN", 5)),
+        ("[1]", "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was NUMBER at line 1 column 3 path $[0]"),
+        ('{"a":1', END.format(1, 7, "$.")),
+        ('{\n"a":[1', END.format(2, 7, "$.[1]")),
+        ('{"a":1,}', MALFORMED.format("Expected name", 9, "$.")),
+        ("{,}", MALFORMED.format("Expected name", 3, "$.")),
+        ('{"a" 1}', MALFORMED.format("Expected ':'", 7, "$.")),
+        ('{"a":}', MALFORMED.format("Expected value", 6, "$.")),
+        ('{"a":1 2}', MALFORMED.format("Unterminated object", 9, "$.")),
+        ('{"a":[1 2]}', MALFORMED.format("Unterminated array", 10, "$.[1]")),
+        ('{"a":"x', MALFORMED.format("Unterminated string", 8, "$.")),
+        ('{"a":"\\q"}', MALFORMED.format("Invalid escape sequence", 9, "$.")),
+        ('{"a":"\\uzzzz"}', "java.lang.NumberFormatException: \\uzzzz"),
+        ("{a:1} /* open", MALFORMED.format("Unterminated comment", 14, "$")),
+        ('{"a":1,"a":2}', "duplicate key: a"),
+        ('{"a":1,"\\u0061":2}', "duplicate key: a"),
+        ("{} x", "JSON document was not fully consumed."),
+        ('{"a":' + "[" * 2000, "java.lang.StackOverflowError"),
+    ],
+)
+def test_what_gson_cannot_read_is_refused_in_its_words(raw: str, text: str) -> None:
+    with pytest.raises(PlainError) as caught:
+        parse_body(raw.encode())
+    assert (caught.value.status, caught.value.text) == (500, text)
+
+
+def test_bytes_that_are_no_utf8_do_not_stop_the_reader() -> None:
+    assert parse_body(b'{"a": "\xff"}') == {"a": "\ufffd"}

@@ -1,0 +1,270 @@
+"""The legacy API, as the official zstack-cli and the vendor's MCP server use it (wire-protocol 8, clients 1.5, 1.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from door import STORAGE, UNKNOWN, ZONE, ZONES, Door, Response, open_door, sha512
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+API = "/zstack/api/"
+LOGIN = "org.zstack.header.identity.APILogInByAccountMsg"
+QUERY_ZONE = "org.zstack.header.zone.APIQueryZoneMsg"
+CREATE_ZONE = "org.zstack.header.zone.APICreateZoneMsg"
+STORAGES = "org.zstack.header.storage.backup"
+IMAGE_STORES = "org.zstack.storage.backup.imagestore"
+PAIR = {"zoneUuid": ZONE, "backupStorageUuid": STORAGE}
+DATE = re.compile(r"[A-Z][a-z]{2} [1-9]\d?, \d{4} ([1-9]|1[0-2]):\d\d:\d\d (AM|PM)")
+Json = dict[str, Any]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("legacy")) as door:
+        yield door
+
+
+async def say(
+    door: Door, name: str, fields: Mapping[str, object], *, path: str = API, method: str = "POST"
+) -> Response:
+    return await door.send(method, path, {name: {"session": {"uuid": door.session}, **fields}}, anonymous=True)
+
+
+async def done(door: Door, answer: Response) -> tuple[str, Json]:
+    """The one key of a result, and what stands under it, polled for where it has to be."""
+    body = answer.json
+    while body["state"] == "Processing":
+        await asyncio.sleep(0.01)
+        body = (await door.send("GET", f"{API}result/{body['uuid']}", anonymous=True)).json
+    assert body["state"] == "Done"
+    [(key, value)] = json.loads(body["result"]).items()
+    return key, value
+
+
+async def result(door: Door, name: str, fields: Mapping[str, object]) -> Json:
+    return (await done(door, await say(door, name, fields)))[1]
+
+
+@pytest.mark.parametrize("path", ["/zstack/api", "/zstack/api/"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_synchronous_message_is_done_at_once(door: Door, path: str, method: str) -> None:
+    """8: the answer's members, and one key in its result."""
+    answer = await say(door, QUERY_ZONE, {"conditions": []}, path=path, method=method)
+    assert (answer.status, list(answer.json)) == (200, ["state", "createdDate", "finishedDate", "result"])
+    assert DATE.fullmatch(answer.json["createdDate"])
+    key, value = await done(door, answer)
+    assert key == "org.zstack.header.zone.APIQueryZoneReply"
+    assert (value["success"], value["inventories"][0]["uuid"]) == (True, ZONE)
+
+
+async def test_an_asynchronous_message_is_polled_for(door: Door) -> None:
+    """8"""
+    answer = await say(door, CREATE_ZONE, {"name": "legacy"})
+    assert (list(answer.json), answer.json["state"]) == (["uuid", "state", "createdDate"], "Processing")
+    key, value = await done(door, answer)
+    assert key == "org.zstack.header.zone.APICreateZoneEvent"
+    assert (value["success"], value["inventory"]["name"]) == (True, "legacy")
+    for method in ("GET", "PUT"):
+        again = await door.send(method, f"{API}result/{answer.json['uuid']}", anonymous=True)
+        assert list(again.json) == ["uuid", "state", "createdDate", "finishedDate", "result"]
+
+
+async def test_a_job_of_either_api_is_found_in_both(door: Door) -> None:
+    accepted = await door.send("POST", ZONES, {"params": {"name": "z"}})
+    ended = await door.follow(accepted)
+    job = accepted.json["location"].rpartition("/")[2]
+    legacy = await done(door, await door.send("GET", f"{API}result/{job}", anonymous=True))
+    assert legacy[1]["inventory"] == ended.json["inventory"]
+    there = (await say(door, CREATE_ZONE, {"name": "z"})).json["uuid"]
+    polled = Response(202, {}, json.dumps({"location": f"http://x/zstack/v1/api-jobs/{there}"}))
+    assert (await door.follow(polled)).json["inventory"]["name"] == "z"
+
+
+async def test_logging_in_and_out(door: Door) -> None:
+    """clients 1.5: the session is `{}` at first."""
+    fields = {"accountName": "admin", "password": sha512("password"), "session": {}}
+    key, value = await done(door, await say(door, LOGIN, fields))
+    session = value["inventory"]["uuid"]
+    assert (key, value["success"]) == ("org.zstack.header.identity.APILogInByAccountReply", True)
+    logout = {"sessionUuid": session, "session": {"uuid": session}}
+    assert await result(door, "org.zstack.header.identity.APILogOutMsg", logout) == {"success": True}
+    expired = await result(door, QUERY_ZONE, {"session": {"uuid": session}})
+    assert (expired["success"], expired["error"]["code"], expired["error"]["details"]) == (
+        False,
+        "ID.1001",
+        "Session expired",
+    )
+
+
+@pytest.mark.parametrize("fields", [{"session": None}, {"session": {}}, {"session": {"uuid": None}}])
+async def test_without_a_session(door: Door, fields: Json) -> None:
+    """2.3"""
+    value = await result(door, QUERY_ZONE, fields)
+    assert (value["error"]["code"], value["error"]["details"]) == ("ID.1001", "session uuid is null")
+
+
+async def test_an_asynchronous_failure_stands_in_the_result(door: Door) -> None:
+    value = await result(door, CREATE_ZONE, {})
+    assert (list(value), value["success"], value["error"]["code"]) == (["error", "success"], False, "SYS.1007")
+
+
+@pytest.mark.parametrize("name", ["org.zstack.header.apimediator.APIIsReadyToGoMsg"])
+async def test_readiness_needs_no_session(door: Door, name: str) -> None:
+    """8"""
+    answer = await door.send("POST", "/zstack/api", {name: {}}, anonymous=True)
+    assert await done(door, answer) == (f"{name.removesuffix('Msg')}Reply", {"success": True})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "count"),
+    [
+        pytest.param([], 1, id="none"),
+        pytest.param([{"name": "name", "op": "=", "value": "imagestore-1"}], 1, id="="),
+        pytest.param([{"name": "name", "op": "!=", "value": "imagestore-1"}], 0, id="!="),
+        pytest.param([{"name": "totalCapacity", "op": ">", "value": "999"}], 1, id=">"),
+        pytest.param([{"name": "totalCapacity", "op": ">=", "value": 1001}], 0, id=">= with a number"),
+        pytest.param([{"name": "totalCapacity", "op": "<", "value": "1000"}], 0, id="<"),
+        pytest.param([{"name": "totalCapacity", "op": "<=", "value": "1000"}], 1, id="<="),
+        pytest.param([{"name": "name", "op": "in", "value": "a,imagestore-1"}], 1, id="in"),
+        pytest.param([{"name": "name", "op": "not in", "value": "a,imagestore-1"}], 0, id="not in"),
+        pytest.param([{"name": "name", "op": "like", "value": "%store%"}], 1, id="like"),
+        pytest.param([{"name": "name", "op": "not like", "value": "%store%"}], 0, id="not like"),
+        pytest.param([{"name": "description", "op": "is null", "value": ""}], 1, id="is null"),
+        pytest.param([{"name": "description", "op": "is not null"}], 0, id="is not null"),
+        pytest.param([{"name": "__userTag__", "op": "=", "value": "gold"}], 1, id="a tag"),
+        pytest.param(
+            [{"name": "state", "op": "=", "value": "Enabled"}, {"name": "sshPort", "op": "=", "value": "23"}],
+            0,
+            id="all must hold",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [f"{STORAGES}.APIQueryBackupStorageMsg", f"{IMAGE_STORES}.APIQueryImageStoreBackupStorageMsg"]
+)
+async def test_the_conditions_of_a_query(door: Door, name: str, conditions: list[Json], count: int) -> None:
+    if "QueryBackupStorage" in name and any(one["name"] == "sshPort" for one in conditions):
+        conditions = [*conditions[:-1], {"name": "name", "op": "=", "value": "x"}]
+    value = await result(door, name, {"conditions": conditions, "replyWithCount": "true", "limit": "50"})
+    assert (len(value["inventories"]), value["total"], value["success"]) == (count, count, True)
+
+
+async def test_the_other_parameters_of_a_query(door: Door) -> None:
+    """clients 1.5, 1.7: as strings and as what they are."""
+    for name in ("a-1", "a-2", "a-3"):
+        await door.make_zone(name=name)
+    conditions = [{"name": "name", "op": "like", "value": "a-%"}]
+    for fields in (
+        {"limit": "2", "start": "1", "sortBy": "name", "sortDirection": "desc", "fields": ["name"]},
+        {"limit": 2, "start": 1, "sortBy": "name", "sortDirection": "DESC", "fields": ["name"], "count": False},
+    ):
+        value = await result(door, QUERY_ZONE, {"conditions": conditions, **fields})
+        assert [zone["name"] for zone in value["inventories"]] == ["a-2", "a-1"]
+        assert all(set(zone) <= {"name", "isDefault"} for zone in value["inventories"])
+    counted = await result(door, QUERY_ZONE, {"conditions": conditions, "count": "true"})
+    assert counted == {"total": 3, "success": True}
+
+
+@pytest.mark.parametrize(
+    ("condition", "details"),
+    [
+        ({"name": "name", "op": "~=", "value": "a"}, "unknown QueryOp type[~=]"),
+        ({"name": "name", "value": "a"}, "unknown QueryOp type[null]"),
+        (
+            {"name": "name", "op": "="},
+            '\'value\' of query condition {"name":"name","op":"="} cannot be null',
+        ),
+    ],
+)
+async def test_a_condition_that_is_none(door: Door, condition: Json, details: str) -> None:
+    value = await result(door, QUERY_ZONE, {"conditions": [condition]})
+    assert (value["success"], value["error"]["code"], value["error"]["details"]) == (False, "SYS.1007", details)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "path"),
+    [
+        (f"{STORAGES}.APIUpdateBackupStorageMsg", {"uuid": STORAGE, "description": "x"}, "inventory"),
+        (f"{STORAGES}.APIChangeBackupStorageStateMsg", {"uuid": STORAGE, "stateEvent": "enable"}, "inventory"),
+        (f"{IMAGE_STORES}.APIUpdateImageStoreBackupStorageMsg", {"uuid": STORAGE, "sshPort": "22"}, "inventory"),
+        (f"{STORAGES}.APIAttachBackupStorageToZoneMsg", PAIR, "inventory"),
+        (f"{STORAGES}.APIDetachBackupStorageFromZoneMsg", PAIR, "inventory"),
+        (f"{STORAGES}.APIDeleteBackupStorageMsg", {"uuid": UNKNOWN, "deleteMode": "Permissive"}, "success"),
+        ("org.zstack.header.managementnode.APIGetVersionMsg", {}, "version"),
+        ("org.zstack.header.managementnode.APIQueryManagementNodeMsg", {}, "inventories"),
+        ("org.zstack.core.config.APIUpdateGlobalConfigMsg",
+         {"category": "backupStorage", "name": "ping.interval", "value": "60"}, "inventory"),
+    ],
+)  # fmt: skip
+async def test_every_message_of_ours_that_the_clients_know(door: Door, name: str, fields: Json, path: str) -> None:
+    """clients 1.5, 1.7: all path variables come as fields; values may be strings."""
+    value = await result(door, name, fields)
+    assert value["success"] is True
+    assert path in value
+
+
+async def test_an_add_with_strings_fails_at_the_host_alone(door: Door) -> None:
+    """clients 1.5"""
+    new = {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": "1"}
+    value = await result(door, f"{IMAGE_STORES}.APIAddImageStoreBackupStorageMsg", new | {"importImages": "false"})
+    assert value["error"]["cause"]["code"] == "BS.1500"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        pytest.param(b'{"org.zstack.NoSuchMsg": {}}', "Unable to deserialize class org.zstack.NoSuchMsg", id="a class"),
+        pytest.param(b'{"APIQueryZoneMsg": {}}', "Unable to deserialize class APIQueryZoneMsg", id="a short name"),
+        pytest.param(b"{}", "java.util.NoSuchElementException", id="no class"),
+        pytest.param(b"", "null", id="no body"),
+        pytest.param(b"abc", "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was STRING at line 1 column 1"
+            " path $", id="no JSON"),
+        pytest.param(b'{"%s": 5}' % QUERY_ZONE.encode(),
+            f"java.lang.IllegalStateException: Expected BEGIN_OBJECT in {QUERY_ZONE}", id="no fields"),
+        pytest.param(b'{"%s": {"limit": "x"}}' % QUERY_ZONE.encode(),
+            'java.lang.NumberFormatException: For input string: "x"', id="no number"),
+        pytest.param(b'{"%s": {"fields": "x"}}' % QUERY_ZONE.encode(),
+            "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at path $.fields", id="no list"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_decoded_is_answered_in_words(door: Door, body: bytes, text: str) -> None:
+    """8: with 200."""
+    answer = await door.send("POST", API, body, anonymous=True)
+    assert (answer.status, answer.text) == (200, text)
+
+
+async def test_an_unknown_result_is_a_page(door: Door) -> None:
+    """8"""
+    answer = await door.send("GET", f"{API}result/nosuch", anonymous=True)
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "No api result[uuid:nosuch] found" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", API), ("DELETE", API), ("POST", f"{API}result/x"), ("DELETE", f"{API}result/x")]
+)
+async def test_other_methods_are_refused(door: Door, method: str, path: str) -> None:
+    assert (await door.send(method, path, anonymous=True)).status == 405
+
+
+async def test_a_connection_that_says_nothing_is_let_go(door: Door) -> None:
+    """clients 1.5: the CLI learns its own address that way."""
+    host, _, port = door.address.partition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()
+    await writer.wait_closed()
+    assert (await door.send("GET", ZONES)).status == 200
+
+
+async def test_tags_and_roles_hold_here_too(door: Door) -> None:
+    value = await result(door, CREATE_ZONE, {"name": "z", "systemTags": ["nosuch"]})
+    assert value["error"]["details"] == "no system tag matches nosuch"
+    session = (await door.log_in("test", "secret"))["uuid"]
+    value = await result(door, CREATE_ZONE, {"name": "z", "session": {"uuid": session}})
+    assert value["error"]["code"] == "ID.1002"

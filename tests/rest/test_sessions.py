@@ -1,0 +1,370 @@
+"""Logging in and out, and how long a session lasts (wire-protocol 2.1 to 2.6, 7.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from door import ACCOUNT, STORAGE, STORAGES, UNKNOWN, USER, ZONE, ZONES, Door, open_door, sha512
+from simulator.bootstrap import Bootstrap
+from simulator.node import ManagementNode
+from simulator.rest.authentication import ADMIN_UUID
+from simulator.settings import Settings
+from simulator.testing import Client
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+V1 = "/zstack/v1"
+SESSIONS = f"{V1}/accounts/sessions"
+ADMIN = {"accountName": "admin", "password": sha512("password")}
+ALICE = {"accountName": "test", "userName": "alice", "password": sha512("wonder")}
+GENERIC = {"username": "admin", "password": sha512("password"), "loginType": "account"}
+EXPIRED = {
+    "code": "ID.1001",
+    "description": "The session is invalid, either wrong session id or the session has been expired",
+    "details": "Session expired",
+    "elaboration": "Error message: Session expired or wrong session ID.",
+    "messages": {
+        "code": "1001",
+        "message_cn": "session 已过期，或者提供了不正确的 session id。",  # noqa: RUF001 - ZStack's own text
+        "message_en": "Session expired or wrong session ID.",
+        "source": "zstack",
+        "distance": 0.0,
+        "method": "distance",
+    },
+    "cost": "0ms",
+}
+INVENTORY = ["uuid", "accountUuid", "userUuid", "expiredDate", "createDate", "noSessionEvaluation"]
+MANDATORY = "field[{}] of message[org.zstack.header.message.ApiMessageParamValidator] is mandatory, can not be null"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("sessions")) as door:
+        yield door
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "account", "user"),
+    [
+        pytest.param("/accounts/login", {"logInByAccount": ADMIN}, ADMIN_UUID, ADMIN_UUID, id="2.4 by account"),
+        pytest.param(
+            "/accounts/login",
+            {"logInByAccount": ADMIN | {"password": sha512("password").upper()}},
+            ADMIN_UUID,
+            ADMIN_UUID,
+            id="2.4 hex in either case",
+        ),
+        pytest.param(
+            "/accounts/login",
+            {
+                "logInByAccount": ADMIN
+                | {"accountType": None, "clientInfo": {"clientIp": "1.2.3.4"}, "captchaUuid": "", "systemTags": []}
+            },
+            ADMIN_UUID,
+            ADMIN_UUID,
+            id="2.4 with all that may come along",
+        ),
+        pytest.param("/accounts/users/login", {"logInByUser": ALICE}, ACCOUNT, USER, id="2.5 by user"),
+        pytest.param(
+            "/accounts/users/login",
+            {"logInByUser": {"accountUuid": ACCOUNT, "userName": "alice", "password": sha512("wonder")}},
+            ACCOUNT,
+            USER,
+            id="2.5 by user, account by uuid",
+        ),
+        pytest.param("/login", {"logIn": GENERIC}, ADMIN_UUID, ADMIN_UUID, id="2.5 generic"),
+    ],
+)
+async def test_a_login(door: Door, path: str, body: object, account: str, user: str) -> None:
+    answer = await door.send("PUT", f"{V1}{path}", body, anonymous=True)
+    assert (answer.status, list(answer.json)) == (200, ["inventory"])
+    inventory = answer.json["inventory"]
+    assert list(inventory) == INVENTORY
+    assert (inventory["accountUuid"], inventory["userUuid"]) == (account, user)
+    assert inventory["noSessionEvaluation"] is False
+    assert (await door.send("GET", ZONES, Authorization=f"OAuth {inventory['uuid']}")).status == 200
+
+
+async def test_a_login_tells_its_schema_when_asked(door: Door) -> None:
+    """2.4"""
+    answer = await door.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, X_JSON_Schema="true")
+    assert answer.json["schema"] == {"inventory": "org.zstack.header.identity.SessionInventory"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "details"),
+    [
+        pytest.param("/accounts/login", {"logInByAccount": ADMIN | {"password": "x"}}, "ID.1000",
+            "wrong account name or password", id="2.4 wrong password"),
+        pytest.param("/accounts/login", {"logInByAccount": ADMIN | {"accountName": "nobody"}}, "ID.1000",
+            "wrong account name or password", id="2.4 unknown account"),
+        pytest.param("/accounts/login", {"logInByAccount": {"accountName": "", "password": ""}}, "ID.1000",
+            "wrong account name or password", id="2.4 empty"),
+        pytest.param("/accounts/login", {"logInByAccount": {}}, "SYS.1007", MANDATORY.format("password"),
+            id="2.4 the password is looked at first"),
+        pytest.param("/accounts/login", {"foo": {}}, "SYS.1007", MANDATORY.format("password"), id="1.3 another key"),
+        pytest.param("/accounts/login", {"logInByAccount": {"password": "x"}}, "SYS.1007",
+            MANDATORY.format("accountName"), id="2.4 no account"),
+        pytest.param("/accounts/users/login", {"logInByUser": ALICE | {"password": "x"}}, "ID.1000",
+            "wrong account or username or password", id="2.5 wrong password"),
+        pytest.param("/accounts/users/login", {"logInByUser": ALICE | {"accountName": "admin"}}, "ID.1000",
+            "wrong account or username or password", id="2.5 not of that account"),
+        pytest.param("/accounts/users/login", {"logInByUser": ALICE | {"accountName": None}}, "SYS.1007",
+            "accountName and accountUuid cannot both be null, you must specify at least one", id="2.5 no account"),
+        pytest.param("/login", {"logIn": GENERIC | {"loginType": "ldap"}}, "SYS.1006", "unsupported login type ldap",
+            id="2.5 unknown type"),
+        pytest.param("/login", {"logIn": GENERIC | {"password": "x"}}, "ID.1000", "wrong account name or password",
+            id="2.5 generic, wrong password"),
+    ],
+)  # fmt: skip
+async def test_a_refused_login(door: Door, path: str, body: object, code: str, details: str) -> None:
+    answer = await door.send("PUT", f"{V1}{path}", body, anonymous=True)
+    assert (answer.status, answer.error["code"], answer.error["details"]) == (503, code, details)
+
+
+async def test_a_wrong_password_is_explained(door: Door) -> None:
+    """2.4, 7.1: every member, in order."""
+    body = {"logInByAccount": ADMIN | {"password": "x"}}
+    answer = await door.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
+    assert list(answer.error.items()) == [
+        ("code", "ID.1000"),
+        ("description", "Unable to authenticate a user"),
+        ("details", "wrong account name or password"),
+        ("elaboration", "Error message: Wrong account name or password."),
+        ("location", "process-login (location:2/2)"),
+        (
+            "messages",
+            {
+                "code": "1000",
+                "message_cn": "错误的帐号或密码。",
+                "message_en": "Wrong account name or password.",
+                "source": "zstack",
+                "distance": 0.0,
+                "method": "distance",
+            },
+        ),
+        ("cost", "0ms"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "text"),
+    [
+        pytest.param(None, 400, "missing header 'Authorization'", id="1.5 none"),
+        pytest.param("Bearer x", 400, "Authorization type must be 'OAuth'", id="2.2 another scheme"),
+        pytest.param("oauth {}", 400, "Authorization type must be 'OAuth'", id="2.2 its case counts"),
+        pytest.param("OAuth {}", 200, "", id="2.2 one space"),
+        pytest.param("OAuth{}", 200, "", id="2.2 no space"),
+        pytest.param("  OAuth    {}  ", 200, "", id="2.2 many spaces"),
+        pytest.param("OAuth", 503, "", id="2.2 no session"),
+    ],
+)
+async def test_the_authorization_header(door: Door, header: str | None, status: int, text: str) -> None:
+    headers = {} if header is None else {"authorization": header.format(door.session)}
+    answer = await door.send("GET", ZONES, anonymous=True, **headers)
+    assert answer.status == status
+    assert not text or answer.text == text
+
+
+@pytest.mark.parametrize("session", ["", "nosuch", "null", UNKNOWN])
+async def test_a_bad_session_fails_a_synchronous_call_at_once(door: Door, session: str) -> None:
+    """2.3: every member, in order; and 1.5."""
+    answer = await door.send("GET", ZONES, Authorization=f"OAuth {session}")
+    assert (answer.status, list(answer.error.items())) == (503, list(EXPIRED.items()))
+
+
+async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(door: Door) -> None:
+    """1.5"""
+    accepted = await door.send("POST", ZONES, {"params": {"name": "z"}}, Authorization="OAuth nosuch")
+    ended = await door.follow(accepted)
+    assert (accepted.status, ended.status, ended.error) == (202, 503, EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/accounts/login", {"logInByAccount": ADMIN}),
+        ("PUT", "/accounts/users/login", {"logInByUser": ALICE}),
+        ("PUT", "/login", {"logIn": GENERIC}),
+        ("GET", "/login/procedures?username=admin&loginType=account", None),
+        ("DELETE", f"/accounts/sessions/{UNKNOWN}", None),
+        ("GET", f"/accounts/sessions/{UNKNOWN}/valid", None),
+        ("GET", "/management-nodes/ready", None),
+        ("PUT", "/management-nodes/actions", {"getVersion": {}}),
+        ("PUT", "/management-nodes/actions", {"getCurrentTime": {}}),
+        ("PUT", "/management-nodes/actions", {"getManagementNodeArch": {}}),
+        ("PUT", "/management-nodes/actions", {"getSupportAPIs": {}}),
+        ("PUT", "/management/actions", {"getManagementNodeOS": {}}),
+        ("GET", "/meta-data/opensource", None),
+        ("GET", "/identity-models", None),
+    ],
+)
+async def test_what_needs_no_session(door: Door, method: str, path: str, body: object) -> None:
+    """2.1"""
+    assert (await door.send(method, f"{V1}{path}", body, anonymous=True)).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/management-nodes", "/management-nodes/platform-timezone", "/zones", "/backup-storage"]
+)
+async def test_what_needs_one(door: Door, path: str) -> None:
+    """2.1"""
+    assert (await door.send("GET", f"{V1}{path}", anonymous=True)).text == "missing header 'Authorization'"
+    assert (await door.send("GET", f"{V1}{path}", Authorization="OAuth x")).error["code"] == "ID.1001"
+
+
+class TestASession:
+    """2.3, 2.6: its life, by a clock that the test moves."""
+
+    async def test_it_lasts_two_hours_after_its_last_call(self, tmp_path: Path) -> None:
+        async with open_door(tmp_path) as door:
+            for _ in range(3):
+                door.clock.ahead += 7190
+                assert (await door.send("GET", ZONES)).status == 200
+            door.clock.ahead += 7201
+            assert (await door.send("GET", ZONES)).error == EXPIRED
+            assert (await door.send("GET", f"{SESSIONS}/{door.session}/valid")).json == {"valid": False}
+
+    async def test_asking_whether_it_is_valid_does_not_extend_it(self, tmp_path: Path) -> None:
+        async with open_door(tmp_path) as door:
+            for _ in range(3):
+                assert (await door.send("GET", f"{SESSIONS}/{door.session}/valid")).json == {"valid": True}
+                door.clock.ahead += 2500
+            assert (await door.send("GET", f"{SESSIONS}/{door.session}/valid")).json == {"valid": False}
+
+    async def test_renewing_holds_until_its_next_call(self, tmp_path: Path) -> None:
+        async with open_door(tmp_path) as door:
+            body = {"renewSession": {"duration": 86400}}
+            renewed = await door.call("PUT", f"{SESSIONS}/{door.session}/renew", body)
+            assert list(renewed.json["inventory"]) == INVENTORY
+            door.clock.ahead += 80000
+            assert (await door.send("GET", ZONES)).status == 200
+            door.clock.ahead += 7201
+            assert (await door.send("GET", ZONES)).error == EXPIRED
+
+    async def test_its_time_out_is_an_option(self, tmp_path: Path) -> None:
+        async with open_door(tmp_path) as door:
+            option = f"{V1}/global-configurations/identity/session.timeout/actions"
+            await door.call("PUT", option, {"updateGlobalConfig": {"value": "60"}})
+            await door.send("GET", ZONES)
+            door.clock.ahead += 61
+            assert (await door.send("GET", ZONES)).error == EXPIRED
+
+    async def test_an_expired_one_is_purged_within_an_hour(self, tmp_path: Path) -> None:
+        async with open_door(tmp_path) as door:
+            door.clock.ahead += 7201
+            await door.node._sessions.purge()
+            renewed = await door.call("PUT", f"{SESSIONS}/{door.session}/renew", {"renewSession": {}})
+            assert renewed.error["code"] == "SYS.1003"
+            assert 3600 in door.clock.waits
+
+    async def test_it_outlives_a_restart(self, tmp_path: Path) -> None:
+        settings = Settings(port=0, database=str(tmp_path / "node.db"))
+        node = ManagementNode(settings)
+        await node.start(Bootstrap())
+        async with Client(node.url) as client:
+            session = await client.log_in()
+        await node.stop()
+        node = ManagementNode(settings)
+        await node.start(Bootstrap())
+        async with Client(node.url) as client:
+            client.session_uuid = session
+            assert await client.query("/zones") == []
+        await node.stop()
+
+    async def test_a_user_has_five_hundred_at_most(self, tmp_path: Path) -> None:
+        async with open_door(tmp_path) as door:
+            await asyncio.gather(*(door.log_in() for _ in range(499)))
+            refused = await door.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, anonymous=True)
+            assert (refused.error["code"], refused.error["details"]) == (
+                "ID.1006",
+                "Login sessions hit limit of max allowed concurrent login sessions",
+            )
+            await door.log_in("test", "secret")  # of another user
+            door.clock.ahead += 7201
+            await door.log_in()
+
+
+@pytest.mark.parametrize(
+    ("session", "duration", "code", "details"),
+    [
+        pytest.param(UNKNOWN, None, "SYS.1003",
+            f"invalid field[sessionUuid], resource[uuid:{UNKNOWN}, type:SessionVO] not found", id="unknown"),
+        pytest.param("", 59, "SYS.1007", "field[duration] must be in range of [60, 31536000]", id="too short"),
+        pytest.param("", 31536001, "SYS.1007", "field[duration] must be in range of [60, 31536000]", id="too long"),
+    ],
+)  # fmt: skip
+async def test_a_renewal_that_fails(door: Door, session: str, duration: int | None, code: str, details: str) -> None:
+    """2.6: asynchronous, so through its job."""
+    body = {"renewSession": {"duration": duration}}
+    accepted = await door.send("PUT", f"{SESSIONS}/{session or door.session}/renew", body)
+    ended = await door.follow(accepted)
+    assert (ended.error["code"], ended.error["details"]) == (code, details)
+
+
+async def test_a_renewal_needs_a_session_itself(door: Door) -> None:
+    """2.6"""
+    answer = await door.send("PUT", f"{SESSIONS}/{door.session}/renew", {"renewSession": {}}, anonymous=True)
+    assert answer.text == "missing header 'Authorization'"
+
+
+async def test_logging_out_ends_the_session_and_may_be_repeated(door: Door) -> None:
+    """2.6: `{}` and not nothing, known session or not."""
+    session = (await door.log_in())["uuid"]
+    for query in ("", "?deleteMode="):
+        answer = await door.send("DELETE", f"{SESSIONS}/{session}{query}", anonymous=True)
+        assert (answer.status, answer.text) == (200, "{}")
+    assert (await door.send("GET", ZONES, Authorization=f"OAuth {session}")).error == EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "java_class"),
+    [
+        ("POST", STORAGES, {"params": {"name": "n", "hostname": "h", "username": "u", "password": "p", "url": "/z"}},
+         "org.zstack.storage.backup.imagestore.APIAddImageStoreBackupStorageMsg"),
+        ("PUT", f"{STORAGES}/{STORAGE}/actions", {"updateImageStoreBackupStorage": {"name": "x"}},
+         "org.zstack.storage.backup.imagestore.APIUpdateImageStoreBackupStorageMsg"),
+        ("PUT", f"{V1}/backup-storage/{STORAGE}/actions", {"changeBackupStorageState": {"stateEvent": "disable"}},
+         "org.zstack.header.storage.backup.APIChangeBackupStorageStateMsg"),
+        ("DELETE", f"{V1}/backup-storage/{STORAGE}", None,
+         "org.zstack.header.storage.backup.APIDeleteBackupStorageMsg"),
+        ("POST", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None,
+         "org.zstack.header.storage.backup.APIAttachBackupStorageToZoneMsg"),
+        ("POST", ZONES, {"params": {"name": "z"}}, "org.zstack.header.zone.APICreateZoneMsg"),
+        ("PUT", f"{V1}/global-configurations/backupStorage/ping.interval/actions",
+         {"updateGlobalConfig": {"value": "5"}}, "org.zstack.core.config.APIUpdateGlobalConfigMsg"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("user", [False, True], ids=["account", "user"])
+async def test_what_only_admin_may_do(
+    door: Door, method: str, target: str, body: object, java_class: str, user: bool
+) -> None:
+    """7.3"""
+    if user:
+        login = await door.send("PUT", f"{V1}/accounts/users/login", {"logInByUser": ALICE}, anonymous=True)
+        session = login.json["inventory"]["uuid"]
+    else:
+        session = (await door.log_in("test", "secret"))["uuid"]
+    answer = await door.call(method, target, body, Authorization=f"OAuth {session}")
+    text = f"request api[name: {java_class}] is admin only, can not be executed by current user"
+    assert (answer.error["code"], answer.error["details"]) == ("ID.1002", text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/zones", "/backup-storage", "/management-nodes", "/management-nodes/platform-timezone"]
+)
+async def test_what_every_account_may_see(door: Door, path: str) -> None:
+    """7.3"""
+    session = (await door.log_in("test", "secret"))["uuid"]
+    assert (await door.send("GET", f"{V1}{path}", Authorization=f"OAuth {session}")).status == 200
+
+
+async def test_the_other_answers_about_logging_in(door: Door) -> None:
+    """2.1"""
+    procedures = f"{V1}/login/procedures?username=admin&loginType="
+    assert (await door.send("GET", f"{procedures}account", anonymous=True)).json == {"procedures": []}
+    assert (await door.send("GET", f"{procedures}x", anonymous=True)).error["details"] == "unsupported login type x"
+    assert (await door.send("GET", f"{V1}/identity-models", anonymous=True)).json == {"configs": ["account"]}
