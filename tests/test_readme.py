@@ -85,7 +85,7 @@ async def test_the_probe_of_the_table_finds_a_capacity(command: str, folder: Pat
 async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    asking, adding = (block for block in blocks("sh") if "curl" in block)
+    asking, adding, going_back = (block for block in blocks("sh") if "curl" in block)
     async with running("lab", "--port", "0", cwd=tmp_path) as lab:
         status, said = await shell((asking + adding).replace(NODE, lab.url), cwd=tmp_path)
         assert status == 0, said
@@ -94,6 +94,8 @@ async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
         async with Client(lab.url) as client:
             await client.log_in()
             await client.wait_for_status("gold", "Connected")
+        status, said = await shell(going_back.replace(NODE, lab.url), cwd=tmp_path)
+        assert (status, said) == (0, '{"replaced":true}' * 2)
         for path in ("healthz", "readyz"):
             assert f"curl {NODE}/{path}" in README
             status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)

@@ -62,6 +62,15 @@ class Tracker:
         """Cancel every ping and every reconnect."""
         await self._tasks.close()
 
+    async def begin_anew(self) -> None:
+        """Cancel every ping and every reconnect, forget every storage, and tick from now on."""
+        await self._tasks.close()
+        self._tracked.clear()
+        self._reconnects.clear()
+        self._failed_connects.clear()
+        self._interval = self._configuration.get(options.PING_INTERVAL)
+        self._restart_ticking()
+
     def track(self, uuid: str) -> None:
         """Ping a storage from the next tick on."""
         self._tracked.add(uuid)
