@@ -36,7 +36,7 @@ async def flapping(hours: float) -> bytes:
                 await lab.network["imagestore-1"].stop()
                 await clock.sleep(300)
                 await lab.network["imagestore-1"].start()
-            return await _log(lab)
+            return await log_of(lab)
 
 
 async def much_at_once(hours: float) -> bytes:
@@ -58,7 +58,7 @@ async def much_at_once(hours: float) -> bytes:
                 await clock.sleep(60)
                 await asyncio.gather(hosts[1].start(), hosts[2].start())
                 hosts[4].credentials = None
-            return await _log(lab)
+            return await log_of(lab)
 
 
 async def _ask(client: Client, number: int) -> None:
@@ -73,7 +73,7 @@ async def _ask(client: Client, number: int) -> None:
         await client.call("DELETE", f"/backup-storage/{added['uuid']}")
 
 
-async def _log(lab: Lab) -> bytes:
+async def log_of(lab: Lab) -> bytes:
     log, lines, last = EventLog(lab.node._database), bytearray(), 0
     while events := await log.since(last, 1000):
         for event in events:

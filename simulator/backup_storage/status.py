@@ -132,6 +132,7 @@ class StatusBook:
         """What happened to the status, if anything did."""
         old = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
         if old is None:
+            self.forget(uuid)
             raise NoSuchStorage(uuid)
         if status is None or old == status:
             return []

@@ -135,7 +135,8 @@ class Tracker:
 
     async def _ping(self, storage: Storage) -> None:
         failure = await self._try_to_ping(storage)
-        if storage.uuid not in self._tracked:
+        if storage.uuid not in self._tracked:  # it was deleted meanwhile
+            self._status.forget(storage.uuid)
             return
         if failure is not None:
             await self._ping_failed(storage, failure)
