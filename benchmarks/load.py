@@ -30,11 +30,13 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What a server did under load: requests a second, and how long half and nearly all of them took (milliseconds)."""
+    """What a server did under load: requests a second, how long half and nearly all of them took (milliseconds), and
+    the processor's time for one, whatever else the machine had to do (microseconds)."""
 
     rate: float
     p50: float
     p99: float
+    cost: float
 
 
 @contextmanager
@@ -63,8 +65,9 @@ def url_of(process: subprocess.Popen[str]) -> str:
     raise RuntimeError(f"{process.args!r} ended before it was ready")
 
 
-def load(url: str, path: str, headers: Mapping[str, str], seconds: int) -> Load:
+def load(process: subprocess.Popen[str], url: str, path: str, headers: Mapping[str, str], seconds: int) -> Load:
     """Ask a server for a path, given as a Lua expression, as fast as it answers. Raises RuntimeError on any failure."""
+    before = processor_time(process)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "wrk.lua"
         script.write_text(SCRIPT.replace("PATH", path))
@@ -80,7 +83,15 @@ def load(url: str, path: str, headers: Mapping[str, str], seconds: int) -> Load:
     told = json.loads(done.stderr)
     if told["failed"]:
         raise RuntimeError(f"{told['failed']} of {told['requests']} requests failed: {path}")
-    return Load(told["requests"] / told["microseconds"] * 1e6, told["p50"] / 1000, told["p99"] / 1000)
+    rate = told["requests"] / told["microseconds"] * 1e6
+    cost = (processor_time(process) - before) / told["requests"] * 1e6
+    return Load(rate, told["p50"] / 1000, told["p99"] / 1000, cost)
+
+
+def processor_time(process: subprocess.Popen[str]) -> float:
+    """The seconds that a process has kept a processor busy for."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(process: subprocess.Popen[str]) -> int:

@@ -1,14 +1,23 @@
-"""Time: everything that waits or reads the time takes it from here, so that it can be real or virtual."""
+"""Time: everything that waits or reads the time takes it from here, so that it can be real or virtual.
+
+Only what asks a clock lives in its time. Timers that libraries set on the event loop (time-outs of aiohttp, keep-alive
+of connections) stay with the machine's time, whatever the clock does: they guard against the real world.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, tzinfo
+from functools import partial, total_ordering
+from types import TracebackType
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+PAUSE_OF_A_STEP = 0.005  # real seconds
 
 
 class Clock(Protocol):
@@ -29,25 +38,247 @@ class Clock(Protocol):
     def local(self, seconds: float | None = None) -> datetime:
         """The node's own wall clock (no zone attached, whole seconds) now, or at `seconds` since the epoch."""
 
+    def outside(self) -> AbstractContextManager[None]:
+        """While the block runs somebody outside of this process is waited for: no time may be skipped."""
 
-class RealClock:
-    """The machine's time."""
 
-    def __init__(self, zone: tzinfo = UTC) -> None:
+class LabClock(Clock, Protocol):
+    """A clock that can be held, pushed on and sped up."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds that go by in one second of the machine; infinite when nobody waits for anything."""
+
+    def pause(self) -> None:
+        """Stand still: nothing that waits for the time goes on."""
+
+    def resume(self) -> None:
+        """Go on from where it was paused."""
+
+    def set_speed(self, speed: float) -> None:
+        """Let so many seconds go by in one of the machine's; time-outs shrink with it. Raises ValueError."""
+
+    async def step(self, seconds: float) -> None:
+        """Let `seconds` go by at once, with all that falls due on the way; a clock that is paused stays paused."""
+
+
+@total_ordering
+class Timer:
+    """A callback that is due at a time of its clock. Those due at the same time are in the order they were made."""
+
+    __slots__ = ("callback", "deadline", "number")
+
+    def __init__(self, deadline: float, number: int, callback: Callable[[], object]) -> None:
+        self.deadline = deadline
+        self.number = number
+        self.callback: Callable[[], object] | None = callback
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.deadline, self.number) < (other.deadline, other.number)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    @property
+    def over(self) -> bool:
+        """Whether it has fired or been cancelled."""
+        return self.callback is None
+
+    def fire(self) -> None:
+        """Call back, unless that is over."""
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback()
+
+
+class TimerClock(ABC):
+    """What every clock does with its timers. Waiting is safe to cancel, and leaves no timer behind."""
+
+    def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
+        self._made = 0
 
+    @abstractmethod
     def time(self) -> float:
-        return time.time()
+        """Seconds since the epoch."""
 
+    @abstractmethod
     def monotonic(self) -> float:
-        return time.monotonic()
+        """Seconds that only ever go forward."""
+
+    @abstractmethod
+    def _arm(self, timer: Timer) -> None:
+        """See to it that a new timer fires."""
+
+    def cancel(self, timer: Timer) -> None:
+        """Do not call back."""
+        timer.callback = None
+
+    def call_at(self, deadline: float, callback: Callable[[], object]) -> Timer:
+        """Call back at a time of `monotonic`."""
+        self._made += 1
+        timer = Timer(deadline, self._made, callback)
+        self._arm(timer)
+        return timer
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds))
+        """Wait for `seconds`; zero or less lets others run once."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        timer = self.call_at(self.monotonic() + seconds, partial(wake, future))
+        try:
+            await future
+        finally:
+            self.cancel(timer)
 
     async def wait_for(self, awaitable: Awaitable[T], seconds: float) -> T:
-        return await asyncio.wait_for(awaitable, seconds)
+        """The result of `awaitable`, which is cancelled after `seconds`. Raises TimeoutError."""
+        async with _Deadline(self, seconds):
+            return await awaitable
 
     def local(self, seconds: float | None = None) -> datetime:
+        """The wall clock of its zone, in whole seconds."""
         moment = datetime.fromtimestamp(self.time() if seconds is None else seconds, self.zone)
         return moment.replace(tzinfo=None, microsecond=0)
+
+
+def wake(future: asyncio.Future[None]) -> None:
+    """Let those go on who wait for a future, if anybody still does."""
+    if not future.done():
+        future.set_result(None)
+
+
+class _Deadline:
+    """Cancels the task that runs the block at its deadline, and turns that into a TimeoutError at its end.
+
+    A cancellation from elsewhere goes through as what it is, even in the same moment.
+    """
+
+    def __init__(self, clock: TimerClock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._expired = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._timer = self._clock.call_at(self._clock.monotonic() + max(0.0, self._seconds), self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._clock.cancel(self._timer)
+        ours = self._expired and self._task.uncancel() <= self._cancelling
+        if ours and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError(f"not done within {self._seconds:g} s") from error
+
+
+class RealClock(TimerClock):
+    """The machine's time, until somebody pauses it, pushes it on or changes its speed."""
+
+    def __init__(self, zone: tzinfo = UTC) -> None:
+        super().__init__(zone)
+        self._handles: dict[Timer, tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle | None]] = {}
+        self._since = 0.0  # on the machine's clock, when this one
+        self._then = 0.0  # said so, and has gone on at its rate ever since
+        self._speed = 1.0
+        self._paused = False
+
+    def time(self) -> float:
+        machine = time.monotonic()
+        return time.time() + (self._at(machine) - machine)
+
+    def monotonic(self) -> float:
+        return self._at(time.monotonic())
+
+    def outside(self) -> AbstractContextManager[None]:
+        """It never skips time."""
+        return nullcontext()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+        return self._paused
+
+    @property
+    def speed(self) -> float:
+        """Seconds that go by in one second of the machine."""
+        return self._speed
+
+    @property
+    def _rate(self) -> float:
+        return 0.0 if self._paused else self._speed
+
+    def _at(self, machine: float) -> float:
+        return self._then + (machine - self._since) * self._rate
+
+    def pause(self) -> None:
+        """Stand still."""
+        self._set(paused=True)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._set(paused=False)
+
+    def set_speed(self, speed: float) -> None:
+        """Let so many seconds go by in one of the machine's. Raises ValueError."""
+        if not 0 < speed < float("inf"):
+            raise ValueError(f"the speed of a real clock is a number above 0, but got {speed:g}")
+        self._set(speed=speed)
+
+    async def step(self, seconds: float) -> None:
+        """Let `seconds` go by. What falls due begins in order; it has a moment of real time each to get on with it."""
+        end = self.monotonic() + seconds
+        while (first := min(self._handles, default=None)) is not None and first.deadline <= end:
+            self._set(now=max(first.deadline, self.monotonic()))
+            for timer in sorted(one for one in self._handles if one.deadline <= first.deadline):
+                self._fire(timer)
+            await asyncio.sleep(PAUSE_OF_A_STEP)  # real: SSH and the store take their time, whatever this clock says
+        self._set(now=max(end, self.monotonic()))
+
+    def _set(self, *, now: float | None = None, speed: float | None = None, paused: bool | None = None) -> None:
+        machine = time.monotonic()
+        self._then = self._at(machine) if now is None else now
+        self._since = machine
+        self._speed = self._speed if speed is None else speed
+        self._paused = self._paused if paused is None else paused
+        for timer, (loop, handle) in list(self._handles.items()):
+            if handle is not None:
+                handle.cancel()
+            self._wait(timer, loop)
+
+    def cancel(self, timer: Timer) -> None:
+        """Do not call back."""
+        super().cancel(timer)
+        self._forget(timer)
+
+    def _arm(self, timer: Timer) -> None:
+        self._wait(timer, asyncio.get_running_loop())
+
+    def _wait(self, timer: Timer, loop: asyncio.AbstractEventLoop) -> None:
+        seconds = max(0.0, timer.deadline - self.monotonic())
+        handle = loop.call_later(seconds / self._rate, self._fire, timer) if self._rate else None
+        self._handles[timer] = (loop, handle)
+
+    def _fire(self, timer: Timer) -> None:
+        self._forget(timer)
+        timer.fire()
+
+    def _forget(self, timer: Timer) -> None:
+        _, handle = self._handles.pop(timer, (None, None))
+        if handle is not None:
+            handle.cancel()

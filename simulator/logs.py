@@ -7,20 +7,31 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
+from simulator.correlation import correlation
+
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (ISO 8601), level, logger, message, and the traceback where there is one."""
+    """One JSON object a line: time (ISO 8601), level, logger, message, and whatever there is of the time on the lab's
+    clock, what the line came of, and the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _date(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if (clock_time := getattr(record, "clock_time", None)) is not None:
+            line["clockTime"] = _date(clock_time)
+        if (uuid := getattr(record, "correlation", None) or correlation()) is not None:
+            line["correlation"] = uuid
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)  # not orjson: a path may hold bytes that are no text
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def configure(level: str, form: Literal["text", "json"]) -> None:

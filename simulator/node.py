@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import orjson
 from aiohttp import web
 
 from simulator.api import Services, Tagging, ThisNode, all_handlers, translate
+from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.connector import Connector
-from simulator.backup_storage.events import Events
+from simulator.backup_storage.events import EventLog, Events
 from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.options import OPTIONS, PING_INTERVAL
@@ -21,14 +23,16 @@ from simulator.backup_storage.records import Records
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tags import Tags
 from simulator.backup_storage.tracker import Tracker
+from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
-from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
+from simulator.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
 from simulator.clock import Clock, RealClock
+from simulator.control import EventStream, RecordsDoor
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.location import file_of
 from simulator.probe import HostKeyPolicy, Prober, Resolve
-from simulator.query import QueryEngine, prepare
+from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
 from simulator.rest.answers import Answers
 from simulator.rest.authentication import Sessions
@@ -43,6 +47,7 @@ from simulator.rest.server import BODY_LIMIT, Doors, RestServer
 from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
 from simulator.tasks import Tasks
+from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 SHUTDOWN_SECONDS = 0.5
@@ -62,7 +67,9 @@ class ManagementNode:
     events: Events
     records: Records
     status: StatusBook
+    capacities: CapacityBook
     lifecycle: Lifecycle
+    snapshots: Snapshots
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
         """Raises StartError for a file of the prober's that cannot be used."""
@@ -76,8 +83,10 @@ class ManagementNode:
         self._waiting_for = list(STEPS)
         self._runner: web.AppRunner | None = None
         self._rest: RestServer[Services] | None = None
+        self._event_stream: EventStream | None = None
         self._stops: list[Callable[[], Awaitable[None]]] = [self._prober.close]
         self._tasks = Tasks()
+        self._one_replacement = asyncio.Lock()
         self.url = ""
 
     @property
@@ -86,17 +95,24 @@ class ManagementNode:
         return not self._waiting_for
 
     async def start(
-        self, bootstrap: Bootstrap | None = None, *, before_connecting: BeforeConnecting | None = None
+        self,
+        bootstrap: Bootstrap | None = None,
+        *,
+        before_connecting: BeforeConnecting | None = None,
+        before_reset: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Listen, migrate, load the bootstrap, connect every storage once; then it is ready.
 
+        `before_connecting` is called whenever there are new records, `before_reset` when they are those of the start.
         Raises StartError, DatabaseError, BootstrapError; what had been begun is stopped again.
         """
+        self._before_connecting = before_connecting
+        self._before_reset = before_reset
         try:
             await self._listen()
-            records = bootstrap or await self._read_bootstrap()
+            self._bootstrap = bootstrap or await self._read_bootstrap()
             await self._open_database()
-            await self._load(records)
+            await self._load(self._bootstrap)
             if before_connecting is not None:
                 await before_connecting(self)
             await self.lifecycle.start()
@@ -105,6 +121,33 @@ class ManagementNode:
         except BaseException:
             await self.stop()
             raise
+
+    async def replace_records(self, records: Bootstrap | None = None, *, wait: bool = False) -> None:
+        """Put records in the place of all there is: the bootstrap's, unless others are given.
+
+        Storages are connected from then on; to `wait` is until each of them has been tried. Raises BootstrapError, and
+        has changed nothing then.
+        """
+        async with self._one_replacement:
+            hostnames = [storage.hostname for storage in await self.records.tracked()]
+            new = self._bootstrap if records is None else records
+            await self._bootstrapper.load(new, replace=True)
+            await self._jobs.cut_off()
+            await self._tracker.begin_anew()
+            self.status.last_probes.clear()
+            for hostname in hostnames:
+                await self._prober.forget(hostname)
+            await self._sessions.recall()
+            await self._event_hooks.read()
+            if PING_INTERVAL.name not in new.globalConfig.get(PING_INTERVAL.category, {}):
+                await self._apply_interval()
+            if records is None and self._before_reset is not None:
+                await self._before_reset()
+            if self._before_connecting is not None:
+                await self._before_connecting(self)
+            connecting = self._tasks.begin(self.lifecycle.reconnect_all(), "connects of new records")
+        if wait:
+            await asyncio.wait([connecting])
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection; may be called again."""
@@ -121,6 +164,9 @@ class ManagementNode:
         application = web.Application(client_max_size=BODY_LIMIT)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/lab/v1/events", self._stream_events)
+        application.add_routes(RecordsDoor(self).routes())
+        application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -155,6 +201,7 @@ class ManagementNode:
         self._stops.append(database.close)
         self._database = database
         self._vault = await asyncio.to_thread(Vault.beside, location)
+        self.snapshots = Snapshots(database, self._vault)
         self._build(database, self._vault)
         self._done("database")
 
@@ -162,7 +209,8 @@ class ManagementNode:
         clock, prober = self.clock, self._prober
         self.configuration = GlobalConfiguration(database, (*OPTIONS, *IDENTITY_OPTIONS))
         self.records = Records(database, vault, clock)
-        self.status = StatusBook(database, self.records, self.events, clock)
+        self.capacities = CapacityBook(database, self.records, self.events, clock)
+        self.status = StatusBook(database, self.records, self.capacities, self.events, clock)
         connector = Connector(self.records, self.status, prober)
         self._tracker = Tracker(
             self.records, self.status, connector, prober, self.configuration, clock, self.settings.seed
@@ -172,10 +220,13 @@ class ManagementNode:
         self._jobs = Jobs(database, clock)
         self._web_hooks = WebHooks(clock)
         self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
+        queries = QueryEngine(database, write_moment=write_stored_date)
+        self._event_hooks = EventHooks(database, self.events, clock, new_uuid(), partial(_inventory, queries))
+        self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
             clock,
             database,
-            QueryEngine(database, write_moment=write_stored_date),
+            queries,
             self._sessions,
             self.lifecycle,
             Zones(database, clock),
@@ -183,21 +234,34 @@ class ManagementNode:
             Tags(database, clock),
             self.configuration,
             self._this_node,
+            self._event_hooks,
         )
 
     async def _load(self, records: Bootstrap) -> None:
         await self.configuration.load()
-        if self.settings.ping_interval is not None:
-            interval = str(self.settings.ping_interval)
-            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
-        await Bootstrapper(self._database, self._vault, self.configuration, self.clock).load(records)
+        await self._apply_interval()
+        self._bootstrapper = Bootstrapper(self._database, self._vault, self.configuration, self.clock)
+        await self._bootstrapper.load(records)
         await self._this_node.open()
         await self._sessions.open()
         await self._jobs.open()
+        await self._event_hooks.open()
         # What is stopped first stands last: jobs and pings end before the prober and the database do.
-        self._stops += [self._sessions.close, self._web_hooks.close, self._tracker.stop, self._jobs.close]
+        self._stops += [
+            self._sessions.close,
+            self._web_hooks.close,
+            self._event_hooks.close,
+            self._tracker.stop,
+            self._tasks.close,
+            self._jobs.close,
+        ]
         self._rest = self._rest_server()
         self._done("bootstrap")
+
+    async def _apply_interval(self) -> None:
+        if self.settings.ping_interval is not None:
+            interval = str(self.settings.ping_interval)
+            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
 
     def _rest_server(self) -> RestServer[Services]:
         leniency = STRICT if self.settings.strict else LENIENT
@@ -220,6 +284,15 @@ class ManagementNode:
             text = f"the management node is not ready yet, it waits for: {', '.join(self._waiting_for)}"
             return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})
         return await self._rest.answer(request)
+
+    async def _stream_events(self, request: web.Request) -> web.StreamResponse:
+        if self._event_stream is None:
+            return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
+        return await self._event_stream.answer(request)
+
+    async def _end_streams(self, application: web.Application) -> None:
+        if self._event_stream is not None:
+            await self._event_stream.close()
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return _json(200, {"alive": True})
@@ -247,6 +320,11 @@ def _beside(database: str) -> Path:
     """Where host keys are kept when nobody says where: `imagestore-sim.db.known_hosts`."""
     file = file_of(database) or Path("imagestore-sim.db")
     return file.with_name(f"{file.name}.known_hosts")
+
+
+async def _inventory(queries: QueryEngine, storage_uuid: str) -> Mapping[str, object] | None:
+    found = await queries.find(BACKUP_STORAGE, storage_uuid)
+    return found.rows[0] if found.rows else None
 
 
 def _json(status: int, body: object) -> web.Response:

@@ -13,7 +13,7 @@ class Tasks:
     """The tasks of one owner. One that fails is logged: nothing ends silently."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order in which they were begun
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -21,12 +21,12 @@ class Tasks:
     def begin(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task of this owner."""
         task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, timedelta, timezone
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import simulator
 from simulator.clock import RealClock
 
 NOVEMBER = 1510698057.9  # 2017-11-14 22:20:57 UTC
@@ -57,3 +60,99 @@ async def test_what_is_waited_for_is_answered_or_cancelled_in_time() -> None:
     with pytest.raises(TimeoutError):
         await clock.wait_for(slow, 0.01)
     assert slow.cancelled()
+
+
+async def test_a_paused_clock_stands_still_and_goes_on_where_it_was() -> None:
+    clock = RealClock()
+    clock.pause()
+    before, date = clock.monotonic(), clock.time()
+    sleeper = asyncio.create_task(clock.sleep(0.01))
+    await asyncio.sleep(0.03)
+    assert (clock.monotonic(), clock.paused, sleeper.done()) == (before, True, False)
+    assert clock.time() == pytest.approx(date, abs=0.005)
+    clock.resume()
+    await asyncio.wait_for(sleeper, 1)
+    assert 0.009 < clock.monotonic() - before < 1
+    assert not clock.paused
+
+
+async def test_a_step_lets_all_that_falls_due_begin_in_its_order() -> None:
+    clock = RealClock()
+    clock.pause()
+    began, woken = clock.monotonic(), []
+
+    async def tick(name: str, seconds: float) -> None:
+        for _ in range(3):
+            await clock.sleep(seconds)
+            woken.append((name, round(clock.monotonic() - began, 6)))
+
+    ticking = [asyncio.create_task(tick(*one)) for one in (("slow", 60), ("fast", 30))]
+    await asyncio.sleep(0)
+    await clock.step(120)
+    assert woken == [("fast", 30), ("slow", 60), ("fast", 60), ("fast", 90), ("slow", 120)]
+    assert clock.monotonic() - began == pytest.approx(120)
+    await asyncio.sleep(0.02)
+    assert clock.paused
+    assert len(woken) == 5
+    for task in ticking:
+        task.cancel()
+
+
+async def test_a_step_of_a_running_clock_moves_it_on() -> None:
+    clock = RealClock()
+    before, date = clock.monotonic(), clock.time()
+    await clock.step(3600)
+    assert 3600 <= clock.monotonic() - before < 3601
+    assert 3600 <= clock.time() - date < 3601
+
+
+async def test_speed_holds_for_what_waits_already() -> None:
+    clock = RealClock()
+    sleeper = asyncio.create_task(clock.sleep(60))
+    timeout = asyncio.create_task(clock.wait_for(asyncio.Event().wait(), 30))
+    await asyncio.sleep(0)
+    clock.set_speed(2000)
+    assert clock.speed == 2000
+    with pytest.raises(TimeoutError):
+        await timeout
+    await asyncio.wait_for(sleeper, 1)
+    clock.set_speed(1)
+    before = clock.monotonic()
+    await asyncio.sleep(0.01)
+    assert clock.monotonic() - before < 1
+
+
+async def test_a_real_clock_does_not_jump() -> None:
+    with pytest.raises(ValueError, match="above 0, but got inf"):
+        RealClock().set_speed(float("inf"))
+
+
+async def test_a_wait_that_has_ended_leaves_no_timer_behind() -> None:
+    clock, loop = RealClock(), asyncio.get_running_loop()
+    assert await clock.wait_for(asyncio.sleep(0, "done"), 1000) == "done"
+    sleeper = asyncio.create_task(clock.sleep(1000))
+    await asyncio.sleep(0)
+    sleeper.cancel()
+    await asyncio.sleep(0)
+    # What asyncio cancels stays in its heap for a while.
+    assert [one for one in loop._scheduled if not one.cancelled()] == []  # type: ignore[attr-defined]
+    await clock.step(2000)
+
+
+REAL_TIME = re.compile(
+    r"asyncio\.(sleep\((?!0\))|wait_for|timeout)|\btime\.(time|monotonic|sleep|perf_counter)|\bcall_(later|at)\b"
+    r"|datetime\.(now|utcnow|today)|uuid4\(|(?<![\w.])random\.(random|randint|choice|uniform)\("
+)
+ALLOWED = ("clock.py", "virtual_clock.py", "uuids.py")
+
+
+def test_all_time_and_chance_come_from_the_clock() -> None:
+    root = Path(simulator.__file__).parent
+    found = [
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
+        for file in sorted(root.rglob("*.py"))
+        if str(file.relative_to(root)) not in ALLOWED
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        if REAL_TIME.search(line) and "clock.wait_for" not in line and "# real:" not in line
+    ]
+    assert found == [], "take time from simulator/clock.py, or tell why not in a comment `# real: ...`"

@@ -55,12 +55,13 @@ def folder(tmp_path: Path) -> Path:
     # No test knocks at the door of a host that is not its own.
     (tmp_path / "records.yaml").write_text(records.replace("hostname: 10.0.0.1", "hostname: 127.0.0.1, sshPort: 1"))
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "id_ed25519")
+    (tmp_path / "config").write_text("Host store-*\n  ProxyJump jump.example.org\n")
     return tmp_path
 
 
 @pytest.mark.parametrize("command", [*commands("lab"), *commands("serve"), *commands("host")])
 async def test_a_command_of_the_table_comes_to_be_ready_and_stops(command: str, folder: Path) -> None:
-    arguments = shlex.split(command.replace("~/.ssh/id_ed25519", "id_ed25519"))[1:]
+    arguments = shlex.split(command.replace("~/.ssh/", ""))[1:]
     if "--port" in arguments:
         arguments[arguments.index("--port") + 1] = "0"
     else:
@@ -84,7 +85,7 @@ async def test_the_probe_of_the_table_finds_a_capacity(command: str, folder: Pat
 async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    asking, adding = (block for block in blocks("sh") if "curl" in block)
+    asking, adding, going_back = (block for block in blocks("sh") if "curl" in block)
     async with running("lab", "--port", "0", cwd=tmp_path) as lab:
         status, said = await shell((asking + adding).replace(NODE, lab.url), cwd=tmp_path)
         assert status == 0, said
@@ -93,6 +94,8 @@ async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
         async with Client(lab.url) as client:
             await client.log_in()
             await client.wait_for_status("gold", "Connected")
+        status, said = await shell(going_back.replace(NODE, lab.url), cwd=tmp_path)
+        assert (status, said) == (0, '{"replaced":true}' * 2)
         for path in ("healthz", "readyz"):
             assert f"curl {NODE}/{path}" in README
             status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)

@@ -14,6 +14,7 @@ from simulator.api import (
     simulator_backup_storage,
     tag,
     trash,
+    web_hook,
     zone,
 )
 from simulator.api.errors import translate
@@ -35,6 +36,7 @@ MODULES = (
     image,
     tag,
     global_config,
+    web_hook,
     not_emulated,
 )
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from simulator import uuids
 from simulator.api.this_node import ThisNode
 from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
 from simulator.backup_storage.tags import Tags
+from simulator.backup_storage.web_hooks import WebHooks
 from simulator.backup_storage.zones import Zones
 from simulator.clock import Clock
 from simulator.database import Database
@@ -24,6 +25,7 @@ from simulator.database.models import (
     SftpBackupStorage,
     SystemTag,
     UserTag,
+    WebHook,
     Zone,
 )
 from simulator.query import Inventory, QueryEngine
@@ -38,6 +40,7 @@ RESOURCES = {
     "SessionVO": (Session.uuid,),
     "SystemTagVO": (SystemTag.uuid,),
     "TagPatternVO": (UserTag.tagPatternUuid,),
+    "WebhookVO": (WebHook.uuid,),
     "ZoneVO": (Zone.uuid,),
     "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid),
 }
@@ -58,6 +61,7 @@ class Services:
     tags: Tags
     configuration: GlobalConfiguration
     node: ThisNode
+    web_hooks: WebHooks
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""
@@ -76,4 +80,4 @@ class Services:
 
 def new_uuid(wanted: str | None) -> str:
     """The uuid of a new resource: the client's choice, where it made one."""
-    return wanted or uuid.uuid4().hex
+    return wanted or uuids.new_uuid()

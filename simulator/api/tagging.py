@@ -5,7 +5,6 @@ A system tag that is to be known is one more line in backup_storage.tags (wire-p
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import insert, select
@@ -17,6 +16,7 @@ from simulator.database import Database
 from simulator.database.models import SystemTag, UserTag
 from simulator.rest.errors import invalid_argument
 from simulator.rest.messages import CreateMessage, Reply
+from simulator.uuids import new_uuid
 
 VALIDATION_ONLY = "validationOnly"
 KNOWN = (
@@ -68,7 +68,7 @@ class Tagging:
 
     def _row(self, tag: str, kind: str) -> dict[str, object]:
         now = self._clock.local()
-        return {"uuid": uuid.uuid4().hex, "tag": tag, "type": kind, "createDate": now, "lastOpDate": now}
+        return {"uuid": new_uuid(), "tag": tag, "type": kind, "createDate": now, "lastOpDate": now}
 
 
 def _distinct(tags: Iterable[str] | None) -> list[str]:

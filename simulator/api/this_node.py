@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 
 from sqlalchemy import insert, select, update
@@ -10,6 +9,7 @@ from sqlalchemy import insert, select, update
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import Node
+from simulator.uuids import new_uuid
 
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not listened on
 LOOPBACK = "127.0.0.1"
@@ -37,7 +37,7 @@ class ThisNode:
         rows = await self._database.read(select(Node.uuid))
         now = self._clock.local()
         values = {"hostName": self._host, "joinDate": now, "heartBeat": now}
-        self.uuid = rows[0].uuid if rows else uuid.uuid4().hex
+        self.uuid = rows[0].uuid if rows else new_uuid()
         self._last_beat = self._clock.time()
         async with self._database.transaction() as connection:
             if rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from simulator.backup_storage.records import IMAGE_STORE_TYPE, SFTP_TYPE, State,
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageStoreBackupStorage, SystemTag
+from simulator.uuids import new_uuid
 
 READY = "Ready"
 BACKUP_ONLY_TAG = "remote"
@@ -122,7 +122,7 @@ class Images:
                     f"target backup storage[uuid:{destination}] already contains the image [uuid:{image_uuid}]"
                 )
             copied = {column: getattr(ref, column) for column in (*COPIED, *COPIED_TOO)}
-            copy = uuid.uuid4().hex
+            copy = new_uuid()
             await self._insert(connection, copy, {**copied, "name": name, "description": description})
             await self._insert_ref(connection, copy, destination, ref.installPath)
         return copy

@@ -15,9 +15,11 @@ from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, New
 from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tracker import Tracker
+from simulator.correlation import correlated
 from simulator.database import Database
 from simulator.database.models import BackupStorage
 from simulator.probe import Prober
+from simulator.uuids import new_uuid
 
 
 class StateEvent(StrEnum):
@@ -62,7 +64,8 @@ class Lifecycle:
 
     async def _reconnect_quietly(self, uuid: str) -> None:
         try:
-            await self._tracker.reconnect(uuid)
+            with correlated(new_uuid()):
+                await self._tracker.reconnect(uuid)
         except BackupStorageError:
             return  # its status and the event tell; the tracker goes on trying
 

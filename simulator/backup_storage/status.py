@@ -1,15 +1,17 @@
-"""The one place where status and capacity move, each change with its event in one transaction (domain 1.6, 3.7)."""
+"""The one place where status moves, each change with its event in one transaction (domain 1.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
-from simulator.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Events
+from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Events
 from simulator.backup_storage.records import Records, Status, Storage
 from simulator.clock import Clock
 from simulator.database import Database
@@ -17,6 +19,8 @@ from simulator.database.models import BackupStorage
 from simulator.probe import Capacity, ProbeFailure
 
 Outcome = Capacity | ProbeFailure
+Contents = tuple[str, Mapping[str, object]]
+CONNECT_ERROR = "BS.1500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,72 +34,106 @@ class LastProbe:
 class StatusBook:
     """Writes what a connect or a ping found out. A storage deleted in the meantime stays deleted."""
 
-    def __init__(self, database: Database, records: Records, events: Events, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, records: Records, capacities: CapacityBook, events: Events, clock: Clock
+    ) -> None:
         self.last_probes: dict[str, LastProbe] = {}
+        self.failed_connects: Counter[str] = Counter()
+        """How often each storage has gone from Connecting to Disconnected since it was last Connected."""
         self._clock = clock
         self._database = database
         self._records = records
+        self._capacities = capacities
         self._events = events
+        # Every ping asks for it.
+        status_of = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
+        self._status_of = str(status_of.compile(dialect=database.dialect))
 
     async def connecting(self, storage: Storage) -> None:
         """A connect has begun. Raises NoSuchStorage."""
-        await self._move(storage, Status.CONNECTING, {}, ())
+        await self._write(storage, Status.CONNECTING)
 
     async def connected(self, storage: Storage, capacity: Capacity) -> None:
         """A connect succeeded: the capacity is what the host reported, no reserve taken off. Raises NoSuchStorage."""
         self._remember(storage, capacity)
-        await self._move(storage, Status.CONNECTED, _columns(capacity), ())
+        await self._write(storage, Status.CONNECTED, capacity)
 
     async def disconnected(self, storage: Storage, why: BackupStorageError, *, was_connected: bool) -> None:
         """A connect or a ping failed: the last known capacity stays. Raises NoSuchStorage."""
+        reason: dict[str, object] = {"code": CONNECT_ERROR, "details": str(why)}
+        also: list[Contents] = []
         if isinstance(why, ConnectFailed):
-            self._remember(storage, why.failure)
-        reason = {"details": str(why)} | ({"reason": why.failure.reason} if isinstance(why, ConnectFailed) else {})
-        lost = ((DISCONNECTED, {"backupStorageUuid": storage.uuid, "reason": reason}),) if was_connected else ()
-        await self._move(storage, Status.DISCONNECTED, {}, lost)
+            reason["reason"] = why.failure.reason
+            also.append(self._failure(storage, why.failure))
+        if was_connected:
+            also.append((DISCONNECTED, {"backupStorageUuid": storage.uuid, "reason": reason}))
+        await self._write(storage, Status.DISCONNECTED, also=also)
 
     async def measured(self, storage: Storage, capacity: Capacity) -> None:
         """A ping succeeded: the capacity is written if it is another one; the status is left alone (domain 1.6)."""
         self._remember(storage, capacity)
-        if (capacity.total, capacity.available) == (storage.total, storage.available):
-            return
-        async with self._database.transaction() as connection:
-            await self._records.change(connection, storage.uuid, **_columns(capacity))
+        if (capacity.total, capacity.available) != (storage.total, storage.available):
+            await self._write(storage, None, capacity)
+
+    async def try_failed(self, storage: Storage, failure: ProbeFailure) -> None:
+        """A try of a ping failed that is not the last one."""
+        await self._write(storage, None, also=[self._failure(storage, failure)])
+
+    async def current(self, uuid: str) -> Status:
+        """The status as it is now. Raises NoSuchStorage."""
+        rows = await self._database.fetch(self._status_of, (uuid,))
+        if not rows:
+            raise NoSuchStorage(uuid)
+        return Status(rows[0][0])
 
     def forget(self, uuid: str) -> None:
         """A storage was deleted."""
         self.last_probes.pop(uuid, None)
+        self.failed_connects.pop(uuid, None)
 
     def _remember(self, storage: Storage, outcome: Outcome) -> None:
         self.last_probes[storage.uuid] = LastProbe(self._clock.time(), outcome)
 
-    async def _move(
+    def _failure(self, storage: Storage, failure: ProbeFailure) -> Contents:
+        self._remember(storage, failure)
+        return PROBE_FAILED, {
+            "backupStorageUuid": storage.uuid,
+            "reason": failure.reason,
+            "message": failure.message,
+            "phases": {phase: round(milliseconds, 3) for phase, milliseconds in failure.phases.items()},
+        }
+
+    async def _write(
         self,
         storage: Storage,
-        status: Status,
-        columns: Mapping[str, int],
-        also: tuple[tuple[str, Mapping[str, object]], ...],
+        status: Status | None,
+        capacity: Capacity | None = None,
+        also: Sequence[Contents] = (),
     ) -> None:
-        events: list[Event] = []
+        """All in one transaction: the status unless it is None, the capacity if there is one, the events."""
         async with self._database.transaction() as connection:
-            old = await _status_of(connection, storage.uuid)
-            if old == status and not columns:
-                return
-            await self._records.change(connection, storage.uuid, status=status, **columns)
-            if old != status:
-                change = {"backupStorageUuid": storage.uuid, "oldStatus": old, "newStatus": status}
-                events.append(await self._events.record(connection, STATUS_CHANGED, storage.uuid, change))
-            for path, content in also:
-                events.append(await self._events.record(connection, path, storage.uuid, content))
+            moves = await self._move(connection, storage.uuid, status)
+            events = [
+                await self._events.record(connection, path, storage.uuid, content) for path, content in (*moves, *also)
+            ]
+            if capacity is not None:
+                events += await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
+        self._count(storage.uuid, moves)
         self._events.tell(*events)
 
+    def _count(self, uuid: str, moves: Sequence[Contents]) -> None:
+        for _, content in moves:
+            if content["newStatus"] == Status.CONNECTED:
+                self.failed_connects.pop(uuid, None)
+            elif (content["oldStatus"], content["newStatus"]) == (Status.CONNECTING, Status.DISCONNECTED):
+                self.failed_connects[uuid] += 1
 
-def _columns(capacity: Capacity) -> dict[str, int]:
-    return {"totalCapacity": capacity.total, "availableCapacity": capacity.available}
-
-
-async def _status_of(connection: AsyncConnection, uuid: str) -> Status:
-    status = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
-    if status is None:
-        raise NoSuchStorage(uuid)
-    return Status(status)
+    async def _move(self, connection: AsyncConnection, uuid: str, status: Status | None) -> list[Contents]:
+        """What happened to the status, if anything did."""
+        old = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
+        if old is None:
+            raise NoSuchStorage(uuid)
+        if status is None or old == status:
+            return []
+        await self._records.change(connection, uuid, status=status)
+        return [(STATUS_CHANGED, {"backupStorageUuid": uuid, "oldStatus": old, "newStatus": status})]

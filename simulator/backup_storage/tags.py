@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import uuid
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -14,6 +13,7 @@ from simulator.backup_storage.errors import BackupStorageError, InvalidRequest, 
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import BackupStorage, Image, SystemTag, UserTag, Zone
+from simulator.uuids import new_uuid
 
 TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
     {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
@@ -87,7 +87,7 @@ class Tags:
     ) -> str:
         """Write a tag in a transaction of the caller's, with no rule looked at; answers its uuid."""
         now = self._clock.local()
-        row = {"uuid": uuid.uuid4().hex, "resourceUuid": resource, "resourceType": resource_type, "tag": tag}
+        row = {"uuid": new_uuid(), "resourceUuid": resource, "resourceType": resource_type, "tag": tag}
         kind = "System" if model is SystemTag else "User"
         await connection.execute(insert(model).values(**row, type=kind, createDate=now, lastOpDate=now))
         return row["uuid"]

@@ -284,9 +284,24 @@ class Event(Model):
     """Something that happened, and when (epoch milliseconds); `content` is JSON. It outlives what it is about."""
 
     __tablename__ = "EventVO"
+    __table_args__ = (Index("ix_event_path", "path", "id"),)
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     time: Mapped[int] = mapped_column(BigInteger, index=True)
     path: Mapped[str] = mapped_column(String(255))
     resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
     content: Mapped[str] = mapped_column(Text)
+    correlation: Mapped[str | None] = mapped_column(String(UUID_LENGTH), doc="The request or ping that it came of")
+
+
+class WebHook(Dated, Model):
+    """An address that is told of events (domain 1.6); `opaque` is the path that they must have, or a glob of paths."""
+
+    __tablename__ = "WebhookVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    url: Mapped[str] = mapped_column(String(2048))
+    type: Mapped[str] = mapped_column(String(255), index=True)
+    opaque: Mapped[str | None] = mapped_column(Text)

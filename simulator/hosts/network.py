@@ -55,6 +55,16 @@ class HostNetwork(Mapping[str, SimulatedHost]):
             await self._begin(host.name, host)
         await self._write_config()
 
+    async def remove(self, name: str) -> None:
+        """Stop a host and forget it. Raises KeyError for a name that is not known."""
+        async with self._turn:
+            host = self._hosts.pop(name.lower())
+            host.after_start = None
+            await host.stop()
+            if self._config is not None:
+                self._config.drop(host)
+        await self._write_config()
+
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -87,6 +88,8 @@ class Prober:
             keep_alive=keep_alive,
         )
         self._hosts: dict[str, _Host] = {}
+        # Whoever the system names lives in real time; who else resolves names has a say in how hosts live.
+        self._outside = clock.outside if resolve is None else nullcontext
         self._closed = False
 
     async def probe(
@@ -104,7 +107,8 @@ class Prober:
         host.probes += 1
         try:
             async with host.turn:
-                return await self._take_turn(host, target, Layout.ANY if self._read_only_hosts else layout, fresh)
+                with self._outside():
+                    return await self._take_turn(host, target, Layout.ANY if self._read_only_hosts else layout, fresh)
         finally:
             host.probes -= 1
             if host.forgotten and not host.probes:

@@ -13,6 +13,7 @@ from simulator.query.inventories import (
     SFTP_BACKUP_STORAGE,
     SYSTEM_TAG,
     USER_TAG,
+    WEB_HOOK,
     ZONE,
     Inventory,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "SFTP_BACKUP_STORAGE",
     "SYSTEM_TAG",
     "USER_TAG",
+    "WEB_HOOK",
     "ZONE",
     "Found",
     "Inventory",

@@ -290,6 +290,11 @@ MANAGEMENT_NODE = Inventory(
     (_table(models.Node),),
     (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
 )
+WEB_HOOK = Inventory(
+    "org.zstack.header.core.webhooks.WebhookInventory",
+    (_table(models.WebHook),),
+    (UUID, Field("name"), Field("description"), Field("url"), Field("type"), Field("opaque"), *DATES),
+)
 
 INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
     {
@@ -305,6 +310,7 @@ INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
             SFTP_BACKUP_STORAGE,
             SYSTEM_TAG,
             USER_TAG,
+            WEB_HOOK,
             ZONE,
         )
     }

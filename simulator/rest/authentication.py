@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import uuid
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
@@ -15,6 +14,7 @@ from simulator.database.models import Account, Session, User
 from simulator.rest.errors import WRONG_PASSWORD, ApiError, ErrorCode, not_found
 from simulator.rest.options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
 from simulator.tasks import Tasks
+from simulator.uuids import new_uuid
 
 ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 ADMIN_NAME = "admin"
@@ -72,6 +72,11 @@ class Sessions:
             self._written_expiry[row.uuid] = row.expiredDate
         self._tasks.begin(self._purge_for_ever(), "purge of sessions")
 
+    async def recall(self) -> None:
+        """Forget the sessions of accounts that are gone."""
+        left = {row.uuid for row in await self._database.read(select(Session.uuid))}
+        self._sessions = {uuid: session for uuid, session in self._sessions.items() if uuid in left}
+
     async def close(self) -> None:
         """Purge no more; the sessions stay in the database."""
         await self._tasks.close()
@@ -106,7 +111,7 @@ class Sessions:
         if of_user >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text))
-        session = LoggedIn(uuid.uuid4().hex, identity, now, now + self._configuration.get(SESSION_TIMEOUT))
+        session = LoggedIn(new_uuid(), identity, now, now + self._configuration.get(SESSION_TIMEOUT))
         # Counted before it is written, so that concurrent logins cannot slip past the limit together.
         self._sessions[session.uuid] = session
         self._written_expiry[session.uuid] = session.expired_date

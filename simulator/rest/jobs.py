@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from simulator.clock import Clock
+from simulator.correlation import correlated
 from simulator.database import Database
 from simulator.database.models import Job
 from simulator.rest.encoding import to_json
@@ -71,12 +72,21 @@ class Jobs:
 
     async def open(self) -> None:
         """Fail the jobs that an earlier run left unended, and begin to forget the old ones."""
-        cut_off = ErrorCode("SYS.1012", "the management node was restarted before this job had ended")
+        await self._fail_unended("the management node was restarted before this job had ended")
+        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+
+    async def cut_off(self) -> None:
+        """Cancel what runs, and fail it."""
+        await self._tasks.close()
+        await self._fail_unended("the management node's records were replaced before this job had ended")
+        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+
+    async def _fail_unended(self, why: str) -> None:
+        cut_off = ErrorCode("SYS.1012", why)
         async with self._database.transaction() as connection:
             unended = update(Job).where(Job.state == JobState.PROCESSING)
             result = to_json({"error": cut_off.to_json()}).decode()
             await connection.execute(unended.values(state=JobState.FAILED, result=result, lastOpDate=self._now()))
-        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
 
     async def close(self) -> None:
         """Cancel what still runs: the next start fails those jobs."""
@@ -107,7 +117,8 @@ class Jobs:
 
     async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None) -> None:
         try:
-            ended = Ended(True, await work())
+            with correlated(uuid):
+                ended = Ended(True, await work())
         except ApiError as failure:
             logger.info("job %s %s failed: %s", uuid, api_name, failure)
             ended = Ended(False, Reply({"error": failure.error.to_json()}))

@@ -9,7 +9,6 @@ result is JSON within a string.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
@@ -22,6 +21,7 @@ from simulator.rest.errors import ApiError, ContainerError, ErrorCode, PlainErro
 from simulator.rest.jobs import Ended, Found, Jobs, JobState
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.parameters import Api
+from simulator.uuids import new_uuid
 
 S = TypeVar("S")
 PATH = "/zstack/api"
@@ -80,7 +80,7 @@ class LegacyDoor(Generic[S]):
     async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
         began = self._clock.time()
         try:
-            ended = Ended(True, await self._dispatcher.carry_out(message, values, uuid.uuid4().hex, claim))
+            ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid(), claim))
         except ApiError as failure:
             ended = _failed(failure.error)
         except PlainError as error:
@@ -92,7 +92,7 @@ class LegacyDoor(Generic[S]):
         return to_plain_json({"state": JobState.DONE, **members})
 
     async def _answer_later(self, message: type[Message], values: Values, claim: Claim) -> bytes:
-        job = uuid.uuid4().hex
+        job = new_uuid()
 
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import logging
 import re
-import uuid
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -37,6 +36,7 @@ from simulator.rest.routing import (
     split_path,
 )
 from simulator.rest.web_hooks import WebHook, WebHooks
+from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -142,7 +142,7 @@ class RestServer(Generic[S]):
         claim = await self._claim(request) if message.api.authenticated else None
         values = message.bind(request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
-            return await self._answer_now(request, message, values, claim, uuid.uuid4().hex)
+            return await self._answer_now(request, message, values, claim, new_uuid())
         job = await self._job_uuid(request)
         seconds = _timeout_seconds(request, message.api)
         values |= _tags_beside(request, body)
@@ -158,7 +158,7 @@ class RestServer(Generic[S]):
     async def _job_uuid(self, request: web.BaseRequest) -> str:
         given = request.headers.get("X-Job-UUID")
         if given is None:
-            return uuid.uuid4().hex
+            return new_uuid()
         if len(given) != JOB_UUID_LENGTH:
             raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
         if request.method in ("POST", "PUT", "DELETE"):

@@ -285,3 +285,11 @@ async def test_many_images_are_listed_with_all_their_refs(fixed: Client) -> None
         await fixed.call("POST", "/images", add(name=f"n{number:02}", backupStorageUuids=[B1, B4]))
     images = await fixed.query("/images", "name~=n__", sort="name")
     assert [len(image["backupStorageRefs"]) for image in images] == [2] * 70
+
+
+async def test_an_image_may_be_validated_only(fixed: Client) -> None:
+    only: dict[str, object] = {"systemTags": ["validationOnly"]}
+    assert await fixed.call("POST", "/images", add() | only) == {}
+    assert len(await fixed.query("/images")) == 3
+    with pytest.raises(CallFailed, match=r"unknown format\[vhd\]"):
+        await fixed.call("POST", "/images", add(format="vhd") | only)

@@ -193,10 +193,11 @@ async def test_an_action_on_a_storage_that_is_not_there_is_not_found(imagestore_
 
 async def test_a_disaster_image_store_is_one_with_the_tag_remote(imagestore_client: Client) -> None:
     values = {"name": "far", "username": "root", "password": "password", "url": "/zs", "hostname": "h-1"}
-    body = {"params": values | {"attachPoint": "a", "endPoint": "b"}}
+    body = {"params": values | {"attachPoint": "a", "endPoint": "b"}, "systemTags": ["remote", "allowbackup"]}
     added = (await imagestore_client.call("POST", f"{STORAGES}/disaster", body))["inventory"]
     assert (added["type"], added["status"]) == ("ImageStoreBackupStorage", "Connected")
     assert [one["uuid"] for one in await imagestore_client.query(STORAGES, "__systemTag__=remote")] == [added["uuid"]]
+    assert len(await imagestore_client.query("/system-tags", "tag=remote")) == 1
 
 
 async def test_space_is_reclaimed_from_a_connected_image_store(

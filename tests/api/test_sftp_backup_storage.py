@@ -99,6 +99,11 @@ async def test_an_image_store_is_refused_a_host_that_is_an_sftp_storage_s(images
     )
 
 
+async def test_the_other_type_is_looked_at_when_an_add_is_validated_only(imagestore_client: Client) -> None:
+    with pytest.raises(CallFailed, match="More than one BackupStorage on the same host"):
+        await add(imagestore_client, "imagestore-1", systemTags=["validationOnly"])
+
+
 async def test_a_failed_add_tells_why_and_leaves_no_row(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:

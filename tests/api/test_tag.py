@@ -76,6 +76,7 @@ async def test_a_tag_needs_a_resource_that_can_have_one(
     [
         (tag("nonsense"), "no system tag matches[nonsense] for resourceType[BackupStorageVO]"),
         (tag("extraips::"), "no system tag matches[extraips::] for resourceType[BackupStorageVO]"),
+        (tag("extraips::a::b"), "no system tag matches[extraips::a::b] for resourceType[BackupStorageVO]"),
         (tag("remote", Z1, "ZoneVO"), "no system tag matches[remote] for resourceType[ZoneVO]"),
         (tag("remote", Z1), "The argument :'resourceType' doesn't match uuid"),
         (tag(f"{NETWORK}10.0.0.1/24"), "[10.0.0.1/24] is not a standard cidr, do you mean [10.0.0.0/24]?"),

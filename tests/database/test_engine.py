@@ -137,6 +137,21 @@ async def test_read_and_fetch_see_what_was_committed_and_nothing_before(database
     assert await database.fetch("SELECT uuid FROM ZoneVO WHERE name = ?", ("a",)) == [("a",)]
 
 
+async def test_a_quick_read_sees_what_was_committed_and_waits_for_nothing(database: Database) -> None:
+    async with database.transaction() as connection:
+        await _add_zone(connection, "a")
+        assert await database.fetch_few("SELECT uuid FROM ZoneVO", ()) == []
+    reading = database.fetch_few("SELECT uuid FROM ZoneVO WHERE name = ?", ("a",))
+    with pytest.raises(StopIteration) as ended:
+        reading.send(None)
+    assert ended.value.value == [("a",)]
+
+
+async def test_a_quick_read_writes_nothing(database: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="attempt to write a readonly database"):
+        await database.fetch_few("DELETE FROM ZoneVO", ())
+
+
 async def test_a_date_is_stored_as_text_that_sorts(database: Database) -> None:
     await _commit_zone(database, "a")
     assert await database.fetch("SELECT createDate FROM ZoneVO", ()) == [("2017-11-14 22:20:57",)]
@@ -321,6 +336,7 @@ async def test_functions_are_registered_on_every_connection(file: Path) -> None:
     async with database.transaction() as connection:
         assert (await connection.exec_driver_sql("SELECT twice(1)")).scalar_one() == 2
     assert await database.fetch("SELECT twice(?)", (2,)) == [(4,)]
+    assert await database.fetch_few("SELECT twice(?)", (5,)) == [(10,)]
     assert await database.read(select(func.twice(3))) == [(6,)]
     await database.close()
 

@@ -28,6 +28,7 @@ TABLES = (
     "RestAPIVO",
     "SystemTagVO",
     "UserTagVO",
+    "WebhookVO",
     "ZoneVO",
     "AccessKeyVO",
     "BackupStorageCapacityHistoryVO",
@@ -87,10 +88,25 @@ def upgrade() -> None:
         sa.Column("path", sa.String(length=255), nullable=False),
         sa.Column("resourceUuid", sa.String(length=32), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("correlation", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_event_path", "EventVO", ["path", "id"], unique=False)
     op.create_index(op.f("ix_EventVO_resourceUuid"), "EventVO", ["resourceUuid"], unique=False)
     op.create_index(op.f("ix_EventVO_time"), "EventVO", ["time"], unique=False)
+    op.create_table(
+        "WebhookVO",
+        sa.Column("uuid", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.String(length=2048), nullable=True),
+        sa.Column("url", sa.String(length=2048), nullable=False),
+        sa.Column("type", sa.String(length=255), nullable=False),
+        sa.Column("opaque", sa.Text(), nullable=True),
+        sa.Column("createDate", MOMENT, nullable=False),
+        sa.Column("lastOpDate", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("uuid"),
+    )
+    op.create_index(op.f("ix_WebhookVO_type"), "WebhookVO", ["type"], unique=False)
     op.create_table(
         "GlobalConfigVO",
         sa.Column("id", SERIAL, autoincrement=True, nullable=False),

@@ -1,0 +1,97 @@
+"""Web hooks for events, which ZStack has deprecated (domain 1.6)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from simulator.api.backup_storage import given
+from simulator.api.queries import QueryMessage, answer
+from simulator.api.services import Services, new_uuid
+from simulator.query import WEB_HOOK
+from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply
+from simulator.rest.parameters import Rule
+
+PACKAGE = "org.zstack.header.core.webhooks"
+PATH = "/web-hooks"
+ONE = "/web-hooks/{uuid}"
+handlers = Handlers[Services]()
+
+
+class APICreateWebhookMsg(CreateMessage, method="POST", path=PATH, package=PACKAGE, reply=("inventory",)):
+    """Have an address told of events; for those of type CanonicalEvent `opaque` is a path, or a glob of paths."""
+
+    name: Annotated[str, Rule(max_length=255)]
+    description: Annotated[str | None, Rule(max_length=2048)] = None
+    url: Annotated[str, Rule(max_length=2048)]
+    type: Annotated[str, Rule(max_length=255)]
+    opaque: str | None = None
+
+
+@handlers.handles
+async def create_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> Reply:
+    """The new hook."""
+    uuid = new_uuid(message.resourceUuid)
+    values = given(
+        name=message.name,
+        description=message.description,
+        url=message.url,
+        type=message.type,
+        opaque=message.opaque,
+    )
+    await services.web_hooks.create(uuid, values)
+    return await services.inventory(WEB_HOOK, uuid)
+
+
+class APIQueryWebhookMsg(
+    QueryMessage, method="GET", path=PATH, optional_paths=(ONE,), package=PACKAGE, reply=("inventories",)
+):
+    """Query web hooks."""
+
+    inventory = WEB_HOOK
+
+
+@handlers.handles
+async def query_web_hook(services: Services, message: APIQueryWebhookMsg, call: Call) -> Reply:
+    """The hooks asked for."""
+    return await answer(services, message)
+
+
+class APIUpdateWebhookMsg(
+    AsyncMessage, method="PUT", path="/web-hooks/{uuid}/actions", package=PACKAGE, reply=("inventory",)
+):
+    """Change a hook."""
+
+    uuid: Annotated[str, Rule(resource="WebhookVO")]
+    name: Annotated[str | None, Rule(max_length=255)] = None
+    description: Annotated[str | None, Rule(max_length=2048)] = None
+    url: Annotated[str | None, Rule(max_length=2048)] = None
+    type: Annotated[str | None, Rule(max_length=255)] = None
+    opaque: str | None = None
+
+
+@handlers.handles
+async def update_web_hook(services: Services, message: APIUpdateWebhookMsg, call: Call) -> Reply:
+    """The hook as it is now."""
+    values = given(
+        name=message.name,
+        description=message.description,
+        url=message.url,
+        type=message.type,
+        opaque=message.opaque,
+    )
+    await services.web_hooks.change(message.uuid, values)
+    return await services.inventory(WEB_HOOK, message.uuid)
+
+
+class APIDeleteWebhookMsg(DeleteMessage, method="DELETE", path=ONE, package=PACKAGE):
+    """Tell an address no more."""
+
+    uuid: Annotated[str, Rule(resource="WebhookVO", missing_is_done=True)]
+
+
+@handlers.handles
+async def delete_web_hook(services: Services, message: APIDeleteWebhookMsg, call: Call) -> Reply:
+    """Nothing."""
+    message.check_delete_mode()
+    await services.web_hooks.delete(message.uuid)
+    return Reply()

@@ -1,0 +1,145 @@
+"""Web hooks: addresses that are told of events, as ZStack tells them of its canonical events (domain 1.6)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from sqlalchemy import delete, insert, select, update
+
+from simulator.backup_storage.errors import InvalidRequest
+from simulator.backup_storage.events import STATUS_CHANGED, Event, Events
+from simulator.clock import Clock
+from simulator.database import Database
+from simulator.database.models import WebHook
+from simulator.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+CANONICAL_EVENT = "CanonicalEvent"
+ATTEMPTS = 6  # one, and five more
+SECONDS_BETWEEN = 1.0
+SECONDS_AN_ATTEMPT = 30.0
+Inventory = Callable[[str], Awaitable[Mapping[str, object] | None]]
+"""The inventory of a backup storage by its uuid."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where a hook is told, and of which events."""
+
+    url: str
+    glob: str
+
+
+class WebHooks:
+    """Keeps the hooks, and tells them of what happens: once, and again for a while if they do not take it."""
+
+    def __init__(self, database: Database, events: Events, clock: Clock, node_uuid: str, inventory: Inventory) -> None:
+        self._database = database
+        self._events = events
+        self._clock = clock
+        self._node_uuid = node_uuid
+        self._inventory = inventory
+        self._tasks = Tasks()
+        self._addresses: list[_Address] = []
+        self._http: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Read the hooks, and begin to listen."""
+        await self.read()
+        self._tasks.begin(self._follow(), "web hooks")
+
+    async def close(self) -> None:
+        """Give up what has not been told yet."""
+        await self._tasks.close()
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def create(self, uuid: str, values: Mapping[str, object]) -> None:
+        """A new hook; values are columns. Raises InvalidRequest."""
+        if values.get("type") == CANONICAL_EVENT and not values.get("opaque"):
+            raise InvalidRequest(f"for webhooks with type[{CANONICAL_EVENT}], the field opaque cannot be null")
+        now = self._clock.local()
+        async with self._database.transaction() as connection:
+            await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
+        await self.read()
+
+    async def change(self, uuid: str, values: Mapping[str, object]) -> None:
+        """Change columns of a hook."""
+        change = update(WebHook).where(WebHook.uuid == uuid)
+        async with self._database.transaction() as connection:
+            await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+        await self.read()
+
+    async def delete(self, uuid: str) -> None:
+        """Forget a hook; what it is being told it still is."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
+        await self.read()
+
+    async def read(self) -> None:
+        """Take up the hooks that are in the database now."""
+        columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
+        self._addresses = [_Address(url, glob or "") for url, glob in await self._database.read(columns)]
+
+    async def _follow(self) -> None:
+        with self._events.listening() as events:
+            while True:
+                event = await events.get()
+                wanted = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
+                if wanted:
+                    body = await self._body(event)
+                    for one in wanted:
+                        self._tasks.begin(self._tell(one.url, event, body), f"event {event.id} to {one.url}")
+
+    async def _body(self, event: Event) -> bytes:
+        content = dict(event.content)
+        if event.path == STATUS_CHANGED and (inventory := await self._inventory(event.resource_uuid)) is not None:
+            # It may have moved on since.
+            content["inventory"] = {**inventory, "status": content["newStatus"]}
+        return orjson.dumps({"path": event.path, "managementNodeId": self._node_uuid, "content": content})
+
+    async def _tell(self, url: str, event: Event, body: bytes) -> None:
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await self._clock.sleep(SECONDS_BETWEEN)
+            problem = await self._post(url, body)
+            if problem is None:
+                return
+            logger.info("web hook %s, event %d: attempt %d: %s", url, event.id, attempt + 1, problem)
+        logger.warning("web hook %s was not told of event %d: given up after %d attempts", url, event.id, ATTEMPTS)
+
+    async def _post(self, url: str, body: bytes) -> str | None:
+        """What kept the other side from taking it; None if nothing did."""
+        if self._http is None:
+            # As ZStack does, without a look at certificates: hooks stand in test networks.
+            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
+        try:
+            with self._reaching(url):
+                return await self._clock.wait_for(_status_of(self._http, url, body), SECONDS_AN_ATTEMPT)
+        except TimeoutError:
+            return f"no answer within {SECONDS_AN_ATTEMPT:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return str(error) or type(error).__name__
+
+    def _reaching(self, url: str) -> AbstractContextManager[None]:
+        """Whoever is not on this machine lives in real time."""
+        try:
+            here = ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback
+        except ValueError:
+            here = urlsplit(url).hostname == "localhost"
+        return nullcontext() if here else self._clock.outside()
+
+
+async def _status_of(http: aiohttp.ClientSession, url: str, body: bytes) -> str | None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    async with http.post(url, headers=headers, data=body) as response:
+        return None if 200 <= response.status < 300 else f"it answered {response.status}"

@@ -1,0 +1,6 @@
+"""The lab's own API below `/lab/v1`: for tests and for people, not for ZStack's clients."""
+
+from simulator.control.events import EventStream
+from simulator.control.records import RecordsDoor
+
+__all__ = ["EventStream", "RecordsDoor"]

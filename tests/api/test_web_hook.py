@@ -1,0 +1,152 @@
+"""Web hooks for events (domain 1.6), over real connections."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from simulator.hosts import HostNetwork
+from simulator.lab import Lab
+from simulator.testing import CallFailed, Client
+
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+Json = dict[str, Any]
+
+
+class Receiver:
+    """Takes what is posted to it, unless it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.refusals = 0
+        self.tried: list[float] = []
+        self.bodies: list[Json] = []
+        self.clock: Any = None
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.tried.append(self.clock.monotonic())
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=500)
+        self.bodies.append(await request.json())
+        return web.Response()
+
+
+@pytest_asyncio.fixture
+async def receiver(imagestore_lab: Lab) -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    receiver.clock = imagestore_lab.clock
+    application = web.Application()
+    application.router.add_post("/hook", receiver.take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield receiver
+    await runner.cleanup()
+
+
+async def create(client: Client, url: str, opaque: str | None = "/backup-storage/*", **values: object) -> Json:
+    params = {"name": "hook", "url": url, "type": "CanonicalEvent"} | values
+    if opaque is not None:
+        params["opaque"] = opaque
+    inventory: Json = (await client.call("POST", "/web-hooks", {"params": params}))["inventory"]
+    return inventory
+
+
+async def settled(lab: Lab) -> None:
+    """Wait until every hook has been told, with all its attempts."""
+    await lab.clock.sleep(10)
+
+
+async def test_a_hook_is_told_of_a_change_of_status_with_the_inventory(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, receiver: Receiver
+) -> None:
+    storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
+    hook = await create(imagestore_client, receiver.url, "/backup-storage/status/change")
+    assert set(hook) == {"uuid", "name", "url", "type", "opaque", "createDate", "lastOpDate"}
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
+    await settled(imagestore_lab)
+    [body] = receiver.bodies
+    assert body["path"] == "/backup-storage/status/change"
+    assert len(body["managementNodeId"]) == 32
+    content = body["content"]
+    assert (content["oldStatus"], content["newStatus"]) == ("Connected", "Disconnected")
+    assert content["backupStorageUuid"] == content["inventory"]["uuid"] == storage.uuid
+    assert content["inventory"]["status"] == "Disconnected"
+    assert "password" not in content["inventory"]
+
+
+async def test_a_glob_takes_in_every_path_that_matches(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, receiver: Receiver
+) -> None:
+    await create(imagestore_client, receiver.url)
+    await create(imagestore_client, receiver.url, "/host/*", name="another")
+    await create(imagestore_client, receiver.url, name="of another type", type="Other")
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
+    await settled(imagestore_lab)
+    assert [one["path"] for one in receiver.bodies] == [
+        "/backup-storage/status/change",
+        "/backup-storage/probe/failure",
+        "/backup-storage/disconnected",
+    ]
+    assert receiver.bodies[2]["content"]["reason"]["code"] == "BS.1500"
+
+
+@pytest.mark.parametrize(("refusals", "told"), [(0, True), (2, True), (5, True), (6, False), (60, False)])
+async def test_a_hook_that_refuses_is_tried_five_times_more_a_second_apart(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, refusals: int, told: bool
+) -> None:
+    await create(imagestore_client, receiver.url, "/backup-storage/capacity/change")
+    receiver.refusals = refusals
+    imagestore_lab.network["imagestore-1"].disk.used += 2**30
+    await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
+    await settled(imagestore_lab)
+    assert len(receiver.bodies) == told
+    assert [one - receiver.tried[0] for one in receiver.tried] == list(range(min(refusals, 5) + 1))
+
+
+async def test_a_hook_can_be_found_changed_and_deleted(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver
+) -> None:
+    client = imagestore_client
+    hook = await create(client, "http://127.0.0.1:1/", "/nothing", description="nobody there")
+    assert await client.query("/web-hooks", "name=hook") == [hook]
+    actions = f"/web-hooks/{hook['uuid']}/actions"
+    changed = await client.call(
+        "PUT", actions, {"updateWebhook": {"url": receiver.url, "opaque": "/backup-storage/status/change"}}
+    )
+    assert (changed["inventory"]["url"], changed["inventory"]["description"]) == (receiver.url, "nobody there")
+    uuid = (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
+    await imagestore_lab.node.lifecycle.reconnect(uuid)
+    await settled(imagestore_lab)
+    assert [one["content"]["newStatus"] for one in receiver.bodies] == ["Connecting", "Connected"]
+    await client.call("DELETE", f"/web-hooks/{hook['uuid']}")
+    await imagestore_lab.node.lifecycle.reconnect(uuid)
+    await settled(imagestore_lab)
+    assert len(receiver.bodies) == 2
+    assert await client.query("/web-hooks") == []
+
+
+async def test_a_hook_for_events_needs_to_say_which(imagestore_client: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await create(imagestore_client, "http://127.0.0.1:1/", None)
+    assert caught.value.code == "SYS.1007"
+    assert caught.value.error["details"] == "for webhooks with type[CanonicalEvent], the field opaque cannot be null"
+
+
+async def test_a_hook_that_nobody_hears_keeps_nothing_from_going_on(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    await create(imagestore_client, "http://127.0.0.1:1/")
+    await create(imagestore_client, "no address at all", name="wrong")
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
+    await settled(imagestore_lab)
+    await imagestore_hosts["imagestore-1"].start()
+    await imagestore_lab.wait_for("imagestore-1", "Connected", within=180)

@@ -1,0 +1,219 @@
+"""GET /lab/v1/events over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from simulator.backup_storage.events import (
+    CAPACITY_CHANGED,
+    DISCONNECTED,
+    PROBE_FAILED,
+    STATUS_CHANGED,
+    EventLog,
+    Events,
+)
+from simulator.clock import RealClock
+from simulator.control import EventStream
+from simulator.control import events as stream
+from simulator.database import Database
+from simulator.hosts import HostNetwork
+from simulator.lab import Lab
+from simulator.testing import Client
+
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+Json = dict[str, Any]
+
+
+class Reader:
+    """Reads messages as a browser's EventSource does."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def message(self) -> dict[str, str]:
+        """The next message that is no comment; `{}` at the end."""
+        fields: dict[str, str] = {}
+        while line := (await self.response.content.readline()).decode():
+            if line == "\n" and fields:
+                break
+            name, _, value = line.rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+        return fields
+
+    async def event(self) -> Json:
+        """The JSON of the next message."""
+        message = await self.message()
+        event: Json = json.loads(message["data"])
+        assert message["id"] == str(event["id"])
+        return event
+
+
+@asynccontextmanager
+async def listening(lab: Lab, *, last: int | None = None, **query: str) -> AsyncIterator[Reader]:
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{lab.url}/lab/v1/events", params=query, headers=headers) as response,
+    ):
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        reader = Reader(response)
+        assert await response.content.readline() == b": events\n"
+        yield reader
+
+
+async def test_what_happens_is_told_as_it_happens(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+    lab = imagestore_lab
+    storage = await lab.wait_for("imagestore-1", "Connected")
+    async with listening(lab) as reader:
+        await imagestore_hosts["imagestore-1"].stop()
+        events = [await reader.event() for _ in range(3)]
+    assert [one["path"] for one in events] == [STATUS_CHANGED, PROBE_FAILED, DISCONNECTED]
+    assert {one["resourceUuid"] for one in events} == {storage.uuid}
+    assert events[0]["content"] == {
+        "backupStorageUuid": storage.uuid,
+        "oldStatus": "Connected",
+        "newStatus": "Disconnected",
+    }
+    assert events[1]["content"]["reason"] == events[2]["content"]["reason"]["reason"] == "refused"
+    # All of one ping, at the time of the lab's clock.
+    assert len({one["correlation"] for one in events}) == 1
+    assert len(events[0]["correlation"]) == 32
+    assert {one["time"] for one in events} == {round(int(lab.clock.time() * 1000) / 1000, 3)}
+    assert events[1]["id"] == events[0]["id"] + 1
+
+
+async def test_a_job_s_uuid_goes_with_the_events_of_its_probes(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
+    await imagestore_hosts["imagestore-1"].stop()
+    job = "0123456789ab4def8123456789abcdef"
+    async with listening(imagestore_lab) as reader:
+        path = f"/backup-storage/image-store/{storage.uuid}/actions"
+        answer = await imagestore_client.request(
+            "PUT", path, {"reconnectImageStoreBackupStorage": {}}, headers={"X-Job-UUID": job}
+        )
+        assert answer.status == 202
+        events = [await reader.event() for _ in range(4)]
+    assert [one["path"] for one in events] == [STATUS_CHANGED, STATUS_CHANGED, PROBE_FAILED, DISCONNECTED]
+    assert {one["correlation"] for one in events} == {job}
+
+
+async def test_who_comes_back_gets_what_it_has_missed(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+    lab = imagestore_lab
+    uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
+    async with listening(lab) as reader:
+        await lab.node.lifecycle.reconnect(uuid)
+        first = await reader.event()
+    await lab.node.lifecycle.reconnect(uuid)
+    async with listening(lab, last=first["id"]) as reader:
+        missed = [await reader.event() for _ in range(3)]
+        await lab.node.lifecycle.reconnect(uuid)
+        then = [await reader.event() for _ in range(2)]
+    numbers = [one["id"] for one in (first, *missed, *then)]
+    assert numbers == list(range(first["id"], first["id"] + 6))
+    async with listening(lab, lastEventId="0") as reader:
+        assert (await reader.event())["id"] == 1
+
+
+async def test_a_client_chooses_what_it_hears(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+    await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
+    async with listening(imagestore_lab, path="*/disconnected") as reader:
+        await imagestore_hosts["imagestore-1"].stop()
+        assert (await reader.event())["path"] == DISCONNECTED
+    async with listening(imagestore_lab, resourceUuid="0" * 32, last=0) as reader:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.event(), 0.05)
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 19, "\u0661"])
+async def test_a_number_that_is_none_is_refused(imagestore_lab: Lab, given: str) -> None:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{imagestore_lab.url}/lab/v1/events", params={"lastEventId": given}) as response,
+    ):
+        assert response.status == 400
+        assert (await response.json())["error"].startswith("Last-Event-ID must be the number of an event")
+
+
+async def test_streams_end_when_the_node_stops(imagestore_lab: Lab) -> None:
+    loop = asyncio.get_running_loop()
+    async with listening(imagestore_lab) as reader:
+        began = loop.time()
+        await imagestore_lab.node.stop()
+        assert await reader.message() == {}
+        assert loop.time() - began < 0.4
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=60)
+async def test_a_sign_of_life_is_sent_when_nothing_happens(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.02)
+    async with listening(imagestore_lab) as reader:
+        assert await reader.response.content.readline() == b"\n"
+        assert await reader.response.content.readline() == b": still here\n"
+
+
+async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) -> None:
+    lab = imagestore_lab
+    lab.node._event_stream = EventStream(lab.node.events, EventLog(lab.node._database), limit=5)
+    uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
+    async with listening(lab) as reader:
+        async with lab.node._database.transaction() as connection:
+            events = [await lab.node.events.record(connection, "/x", uuid, {"number": n}) for n in range(20)]
+        lab.node.events.tell(*events)
+        heard = [await reader.event() for _ in range(5)]
+        last = await reader.message()
+        assert await reader.message() == {}
+    assert [one["content"]["number"] for one in heard] == [0, 1, 2, 3, 4]
+    assert last["event"] == "dropped"
+    assert json.loads(last["data"])["lastEventId"] == heard[-1]["id"]
+    assert lab.node.events._listeners.keys() == {one for one in lab.node.events._listeners if not one.maxsize}
+    async with listening(lab, last=heard[-1]["id"]) as reader:
+        assert (await reader.event())["content"] == {"number": 5}
+
+
+async def test_who_has_been_away_for_too_long_is_told_that_it_missed_something(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.backup_storage.events.KEPT_EVENTS", 10)
+    monkeypatch.setattr("simulator.backup_storage.events.TRIM_EVERY", 5)
+    lab = imagestore_lab
+    uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
+    for _ in range(20):
+        await lab.node.lifecycle.reconnect(uuid)
+    async with listening(lab, path=STATUS_CHANGED, last=1) as reader:
+        message = await reader.message()
+        first = await reader.event()
+    async with listening(lab, last=first["id"]) as reader:
+        assert "event" not in await reader.message()
+    stored = await EventLog(lab.node._database).of(uuid, STATUS_CHANGED)
+    assert 10 <= len(stored) < 15
+    assert (message["event"], first["id"]) == ("missed", stored[0].id)
+    # Other paths have room of their own: the first connect's capacity is still there.
+    assert len(await EventLog(lab.node._database).of(uuid, CAPACITY_CHANGED)) == 1
+
+
+async def test_a_full_queue_holds_no_more_than_its_limit(tmp_path_factory: pytest.TempPathFactory) -> None:
+    events = Events(RealClock())
+    database = await Database.open(str(tmp_path_factory.mktemp("events") / "test.db"))
+    with events.listening(3) as slow, events.listening() as patient:
+        for number in range(10):
+            async with database.transaction() as connection:
+                events.tell(await events.record(connection, "/x", "u", {"number": number}))
+        assert (slow.qsize(), slow.dropped) == (3, True)
+        assert (patient.qsize(), patient.dropped) == (10, False)
+        slow.get_nowait()
+        async with database.transaction() as connection:
+            events.tell(await events.record(connection, "/x", "u", {}))
+        assert slow.qsize() == 2  # what comes after a gap would hide that gap
+    await database.close()
