@@ -94,7 +94,7 @@ async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
         async with Client(lab.url) as client:
             await client.log_in()
             await client.wait_for_status("gold", "Connected")
-        for path in ("healthz", "readyz"):
+        for path in ("healthz", "readyz", "metrics"):
             assert f"curl {NODE}/{path}" in README
             status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)
             assert status == 0, said
