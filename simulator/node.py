@@ -25,9 +25,9 @@ from simulator.backup_storage.tags import Tags
 from simulator.backup_storage.tracker import Tracker
 from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
-from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
+from simulator.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
 from simulator.clock import Clock, RealClock
-from simulator.control import EventStream, Metrics, MetricsPage
+from simulator.control import EventStream, Metrics, MetricsPage, RecordsDoor
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.location import file_of
@@ -69,6 +69,7 @@ class ManagementNode:
     status: StatusBook
     capacities: CapacityBook
     lifecycle: Lifecycle
+    snapshots: Snapshots
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
         """Raises StartError for a file of the prober's that cannot be used."""
@@ -87,6 +88,7 @@ class ManagementNode:
         self._metrics_page: MetricsPage | None = None
         self._stops: list[Callable[[], Awaitable[None]]] = [self._prober.close]
         self._tasks = Tasks()
+        self._one_replacement = asyncio.Lock()
         self.url = ""
 
     @property
@@ -95,17 +97,24 @@ class ManagementNode:
         return not self._waiting_for
 
     async def start(
-        self, bootstrap: Bootstrap | None = None, *, before_connecting: BeforeConnecting | None = None
+        self,
+        bootstrap: Bootstrap | None = None,
+        *,
+        before_connecting: BeforeConnecting | None = None,
+        before_reset: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Listen, migrate, load the bootstrap, connect every storage once; then it is ready.
 
+        `before_connecting` is called whenever there are new records, `before_reset` when they are those of the start.
         Raises StartError, DatabaseError, BootstrapError; what had been begun is stopped again.
         """
+        self._before_connecting = before_connecting
+        self._before_reset = before_reset
         try:
             await self._listen()
-            records = bootstrap or await self._read_bootstrap()
+            self._bootstrap = bootstrap or await self._read_bootstrap()
             await self._open_database()
-            await self._load(records)
+            await self._load(self._bootstrap)
             if before_connecting is not None:
                 await before_connecting(self)
             await self.lifecycle.start()
@@ -114,6 +123,33 @@ class ManagementNode:
         except BaseException:
             await self.stop()
             raise
+
+    async def replace_records(self, records: Bootstrap | None = None, *, wait: bool = False) -> None:
+        """Put records in the place of all there is: the bootstrap's, unless others are given.
+
+        Storages are connected from then on; to `wait` is until each of them has been tried. Raises BootstrapError, and
+        has changed nothing then.
+        """
+        async with self._one_replacement:
+            hostnames = [storage.hostname for storage in await self.records.tracked()]
+            new = self._bootstrap if records is None else records
+            await self._bootstrapper.load(new, replace=True)
+            await self._jobs.cut_off()
+            await self._tracker.begin_anew()
+            self.status.last_probes.clear()
+            for hostname in hostnames:
+                await self._prober.forget(hostname)
+            await self._sessions.recall()
+            await self._event_hooks.read()
+            if PING_INTERVAL.name not in new.globalConfig.get(PING_INTERVAL.category, {}):
+                await self._apply_interval()
+            if records is None and self._before_reset is not None:
+                await self._before_reset()
+            if self._before_connecting is not None:
+                await self._before_connecting(self)
+            connecting = self._tasks.begin(self.lifecycle.reconnect_all(), "connects of new records")
+        if wait:
+            await asyncio.wait([connecting])
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection; may be called again."""
@@ -132,6 +168,7 @@ class ManagementNode:
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get("/lab/v1/events", self._stream_events)
+        application.add_routes(RecordsDoor(self).routes())
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -167,6 +204,7 @@ class ManagementNode:
         self._stops.append(database.close)
         self._database = database
         self._vault = await asyncio.to_thread(Vault.beside, location)
+        self.snapshots = Snapshots(database, self._vault)
         self._build(database, self._vault)
         self._done("database")
 
@@ -213,10 +251,9 @@ class ManagementNode:
 
     async def _load(self, records: Bootstrap) -> None:
         await self.configuration.load()
-        if self.settings.ping_interval is not None:
-            interval = str(self.settings.ping_interval)
-            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
-        await Bootstrapper(self._database, self._vault, self.configuration, self.clock).load(records)
+        await self._apply_interval()
+        self._bootstrapper = Bootstrapper(self._database, self._vault, self.configuration, self.clock)
+        await self._bootstrapper.load(records)
         await self._this_node.open()
         await self._sessions.open()
         await self._jobs.open()
@@ -227,10 +264,16 @@ class ManagementNode:
             self._web_hooks.close,
             self._event_hooks.close,
             self._tracker.stop,
+            self._tasks.close,
             self._jobs.close,
         ]
         self._rest = self._rest_server()
         self._done("bootstrap")
+
+    async def _apply_interval(self) -> None:
+        if self.settings.ping_interval is not None:
+            interval = str(self.settings.ping_interval)
+            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
 
     def _rest_server(self) -> RestServer[Services]:
         leniency = STRICT if self.settings.strict else LENIENT

@@ -2,5 +2,6 @@
 
 from simulator.control.events import EventStream
 from simulator.control.metrics import Metrics, MetricsPage
+from simulator.control.records import RecordsDoor
 
-__all__ = ["EventStream", "Metrics", "MetricsPage"]
+__all__ = ["EventStream", "Metrics", "MetricsPage", "RecordsDoor"]

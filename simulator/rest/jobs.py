@@ -82,12 +82,21 @@ class Jobs:
 
     async def open(self) -> None:
         """Fail the jobs that an earlier run left unended, and begin to forget the old ones."""
-        cut_off = ErrorCode("SYS.1012", "the management node was restarted before this job had ended")
+        await self._fail_unended("the management node was restarted before this job had ended")
+        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+
+    async def cut_off(self) -> None:
+        """Cancel what runs, and fail it."""
+        await self._tasks.close()
+        await self._fail_unended("the management node's records were replaced before this job had ended")
+        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+
+    async def _fail_unended(self, why: str) -> None:
+        cut_off = ErrorCode("SYS.1012", why)
         async with self._database.transaction() as connection:
             unended = update(Job).where(Job.state == JobState.PROCESSING)
             result = to_json({"error": cut_off.to_json()}).decode()
             await connection.execute(unended.values(state=JobState.FAILED, result=result, lastOpDate=self._now()))
-        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
 
     async def close(self) -> None:
         """Cancel what still runs: the next start fails those jobs."""
