@@ -27,11 +27,11 @@ from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
 from simulator.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
 from simulator.clock import Clock, RealClock
-from simulator.control import EventStream, RecordsDoor
+from simulator.control import EventStream, Metrics, MetricsPage, RecordsDoor
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.location import file_of
-from simulator.probe import HostKeyPolicy, Prober, Resolve
+from simulator.probe import HostKeyPolicy, Observe, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
 from simulator.rest.answers import Answers
@@ -76,14 +76,16 @@ class ManagementNode:
         self.settings = settings
         self.clock = clock or RealClock()
         self.events = Events(self.clock)
+        self._metrics = Metrics()
         try:
-            self._prober = new_prober(settings, self.clock, resolve)
+            self._prober = new_prober(settings, self.clock, resolve, self._metrics.probed)
         except ValueError as error:
             raise StartError(str(error)) from None
         self._waiting_for = list(STEPS)
         self._runner: web.AppRunner | None = None
         self._rest: RestServer[Services] | None = None
         self._event_stream: EventStream | None = None
+        self._metrics_page: MetricsPage | None = None
         self._stops: list[Callable[[], Awaitable[None]]] = [self._prober.close]
         self._tasks = Tasks()
         self._one_replacement = asyncio.Lock()
@@ -164,6 +166,7 @@ class ManagementNode:
         application = web.Application(client_max_size=BODY_LIMIT)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get("/lab/v1/events", self._stream_events)
         application.add_routes(RecordsDoor(self).routes())
         application.on_shutdown.append(self._end_streams)
@@ -213,11 +216,20 @@ class ManagementNode:
         self.status = StatusBook(database, self.records, self.capacities, self.events, clock)
         connector = Connector(self.records, self.status, prober)
         self._tracker = Tracker(
-            self.records, self.status, connector, prober, self.configuration, clock, self.settings.seed
+            self.records,
+            self.status,
+            connector,
+            prober,
+            self.configuration,
+            clock,
+            self.settings.seed,
+            self._metrics.ticked,
         )
         self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober)
         self._sessions = Sessions(database, clock, self.configuration)
-        self._jobs = Jobs(database, clock)
+        self._jobs = Jobs(database, clock, self._metrics.job_ended)
+        self._answers = Answers(lambda: database.revision)
+        self._metrics_page = MetricsPage(self._metrics, database, self._answers)
         self._web_hooks = WebHooks(clock)
         self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
@@ -269,13 +281,15 @@ class ManagementNode:
         rules = Rules(self._services.missing, Tagging(self._database, self.clock), translate, leniency)
         dispatcher = Dispatcher(handlers, self._services, self._sessions, rules)
         doors = Doors(
+            self.clock,
             Authentication(self._database, self._vault, self.clock, leniency),
             dispatcher,
             self._jobs,
             self._web_hooks,
             LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
-            Answers(lambda: self._database.revision),
+            self._answers,
             leniency,
+            self._metrics.answered,
         )
         return RestServer(handlers, doors)
 
@@ -290,6 +304,11 @@ class ManagementNode:
             return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
         return await self._event_stream.answer(request)
 
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        if self._metrics_page is None:
+            return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
+        return await self._metrics_page.answer(request)
+
     async def _end_streams(self, application: web.Application) -> None:
         if self._event_stream is not None:
             await self._event_stream.close()
@@ -301,7 +320,9 @@ class ManagementNode:
         return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
 
 
-def new_prober(settings: Settings, clock: Clock, resolve: Resolve | None = None) -> Prober:
+def new_prober(
+    settings: Settings, clock: Clock, resolve: Resolve | None = None, observe: Observe = lambda _: None
+) -> Prober:
     """The prober that settings ask for; raises ValueError for a file that cannot be used."""
     return Prober(
         clock,
@@ -313,6 +334,7 @@ def new_prober(settings: Settings, clock: Clock, resolve: Resolve | None = None)
         ssh_config=settings.ssh_config,
         read_only_hosts=settings.read_only_hosts,
         seed=settings.seed,
+        observe=observe,
     )
 
 

@@ -98,7 +98,7 @@ async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
         assert (status, said) == (0, '{"replaced":true}' * 2)
         _, said = await shell(f"timeout 1 {watching.replace(NODE, lab.url)}", cwd=tmp_path)  # it would go on for ever
         assert 'data: {"id":1,' in said
-        for path in ("healthz", "readyz"):
+        for path in ("healthz", "readyz", "metrics"):
             assert f"curl {NODE}/{path}" in README
             status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)
             assert status == 0, said

@@ -16,6 +16,7 @@ from simulator.api import (
     trash,
     web_hook,
     zone,
+    zwatch,
 )
 from simulator.api.errors import translate
 from simulator.api.services import Services
@@ -37,6 +38,7 @@ MODULES = (
     tag,
     global_config,
     web_hook,
+    zwatch,
     not_emulated,
 )
 

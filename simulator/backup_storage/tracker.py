@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 
 from simulator.backup_storage import options
 from simulator.backup_storage.connector import Connector
@@ -34,7 +35,10 @@ class Tracker:
         configuration: GlobalConfiguration,
         clock: Clock,
         seed: int,
+        observe: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`observe` is told of each tick how many seconds late it began."""
+        self._observe = observe
         self._records = records
         self._status = status
         self._connector = connector
@@ -114,6 +118,7 @@ class Tracker:
         due = self._clock.monotonic() + interval + jitter
         while True:
             await self._clock.sleep(due - self._clock.monotonic())
+            self._observe(max(0.0, self._clock.monotonic() - due))
             await self._tick()
             due = max(due + interval, self._clock.monotonic())
 
