@@ -16,6 +16,7 @@ from simulator.api import (
     trash,
     web_hook,
     zone,
+    zql,
     zwatch,
 )
 from simulator.api.errors import translate
@@ -39,6 +40,7 @@ MODULES = (
     global_config,
     web_hook,
     zwatch,
+    zql,
     not_emulated,
 )
 
