@@ -22,7 +22,7 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose and not clients' --numprocesses auto
+	$(BIN)/pytest -m 'not compose and not clients' --numprocesses auto --dist worksteal
 
 test-clients: $(INSTALLED) ## run real clients of ZStack against a lab (needs Go, and a package index)
 	$(BIN)/pytest tests/clients

@@ -101,9 +101,9 @@ def lab(
 
     Prints `ready URL` once every storage is connected.
     """
+    settings = _settings(context, ping_interval=5, log_level="warning")
     from simulator.commands import run_lab
 
-    settings = _settings(context, ping_interval=5, log_level="warning")
     _run(lambda: run_lab(settings))
 
 
@@ -132,9 +132,9 @@ def serve(
     Prints `ready URL` once every storage has been tried. On a host it creates the storage's folder with `registry`
     and `export` in it where they are missing, and nothing else; --read-only-hosts forbids even that.
     """
+    settings = _settings(context)
     from simulator.commands import run_node
 
-    settings = _settings(context)
     _run(lambda: run_node(settings))
 
 
@@ -154,11 +154,11 @@ def host(
     log_format: LogFormat = None,
 ) -> None:
     """Run one simulated ImageStore host on an SSH port of its own; prints `ready ssh://HOST:PORT`."""
-    from simulator.commands import run_host
-
     if used > size:
         fail(f"--used {used} is more than --size {size}")
     settings = _settings(context, port=2222)
+    from simulator.commands import run_host
+
     _run(lambda: run_host(settings, name, username, password, size, used))
 
 

@@ -19,11 +19,11 @@ from simulator.virtual_clock import run_virtually, virtual_clock
 
 import flapping
 
-RUNS = 20
+RUNS = 10
 """In a hundred runs it is the same too: `python tests/flapping.py --much --hours 0.3 --runs 100`."""
 
 
-def test_twenty_runs_with_much_going_wrong_at_once_have_one_log() -> None:
+def test_ten_runs_with_much_going_wrong_at_once_have_one_log() -> None:
     logs = [run_virtually(flapping.much_at_once(0.05)) for _ in range(RUNS)]
     events = [orjson.loads(line) for line in logs[0].splitlines()]
     assert len(events) > 50

@@ -15,6 +15,7 @@ from simulator.clock import Clock, RealClock
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.25
 PREFIX = "/zstack/v1"
 
 
@@ -113,11 +114,13 @@ class Client:
         return await self._clock.wait_for(self._poll(location), self._timeout)
 
     async def _poll(self, location: str) -> Answer:
+        pause = POLL_SECONDS
         while True:
             answer = await self.request("GET", location)
             if answer.status != 202:
                 return answer
-            await self._clock.sleep(POLL_SECONDS)
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
     async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
         """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""

@@ -225,7 +225,7 @@ class Hook:
 
     async def wait(self) -> tuple[dict[str, str], str]:
         """What was delivered at last."""
-        await asyncio.wait_for(self.arrived.wait(), 5)
+        await asyncio.wait_for(self.arrived.wait(), 20)
         return self.got[-1]
 
 
