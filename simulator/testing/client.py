@@ -53,11 +53,14 @@ class CallFailed(Exception):
 class Client:
     """Talks to the management node at `url`. Every wait is bounded by `timeout` seconds."""
 
-    def __init__(self, url: str, *, timeout: float = 20.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 20.0, clock: Clock | None = None, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         self.url = url
         self.session_uuid: str | None = None
         self._clock = clock or RealClock()
         self._timeout = timeout
+        self._poll_seconds = poll_seconds
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
 
     async def __aenter__(self) -> Self:
@@ -117,7 +120,7 @@ class Client:
             answer = await self.request("GET", location)
             if answer.status != 202:
                 return answer
-            await self._clock.sleep(POLL_SECONDS)
+            await self._clock.sleep(self._poll_seconds)
 
     async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
         """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""
