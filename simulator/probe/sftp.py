@@ -120,6 +120,7 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
         try:
             self._channel.write(packet)
         except OSError as error:
+            del self._asked[number]  # nobody waits for it
             raise asyncssh.SFTPConnectionLost(str(error)) from error
         return await answer
 

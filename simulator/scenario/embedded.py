@@ -63,11 +63,10 @@ class World:
         self.clock = clock
         self.seed = seed
         self.hosts = HostNetwork()
-        self.uuids: dict[str, str] = {
-            **{name: stable_uuid("zone", name) for name in scenario.zones},
-            **{one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()},
-        }
-        """Of storages and zones, by the names that the scenario has for them."""
+        self.zones = {name: stable_uuid("zone", name) for name in scenario.zones}
+        """Their uuids, by the names that the scenario has for them."""
+        self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
+        """And those of storages, to which calls may add."""
         self.node: ManagementNode
         self.client: Client | None = None
         self._heard = heard
@@ -131,10 +130,10 @@ class World:
 
     def _bootstrap(self) -> Bootstrap:
         scenario = self.scenario
-        zones = tuple(ZoneRecord(uuid=self.uuids[name], name=name) for name in scenario.zones)
+        zones = tuple(ZoneRecord(uuid=uuid, name=name) for name, uuid in self.zones.items())
         storages = tuple(
             BackupStorageRecord(
-                uuid=self.uuids[one.name],
+                uuid=self.storages[one.name],
                 name=one.name,
                 description=one.description,
                 hostname=one.hostname,
@@ -142,7 +141,7 @@ class World:
                 password=one.password,
                 sshPort=one.port,
                 url=one.url,
-                attachedZoneUuids=tuple(self.uuids[zone] for zone in (one.zone, *scenario.zones)[:2] if zone)[:1],
+                attachedZoneUuids=tuple(self.zones[zone] for zone in (one.zone, *scenario.zones)[:2] if zone)[:1],
             )
             for one in scenario.all_storages()
         )
@@ -150,6 +149,10 @@ class World:
         for name, value in scenario.settings.items():
             configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
         return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
+
+    def uuid_of(self, name: str) -> str:
+        """Of a storage or a zone."""
+        return self.storages.get(name) or self.zones[name]
 
     # What a client does
 

@@ -79,7 +79,7 @@ class _Play:
         self.clock = clock
         self.result = result
         self.world = World(scenario, clock, seed, self._heard)
-        self.picture = Picture(self.world.uuids)
+        self.picture = Picture(self.world.storages)
         self.watching = Watching(self.picture, clock, self._ask)
         self._began = clock.monotonic()
         self._tasks = Tasks()
@@ -87,7 +87,7 @@ class _Play:
         self._stopped: dict[str, Window] = {}
         self._over = False
         self._lanes = {
-            self.world.uuids[one.name]: Lane(one.name, one.hostname) for one in scenario.all_storages()
+            self.world.storages[one.name]: Lane(one.name, one.hostname) for one in scenario.all_storages()
         }
         result.lanes = list(self._lanes.values())
         result.steps = [
@@ -270,20 +270,20 @@ class _Play:
 
     async def _do_call(self, what: CallStep) -> Outcome:
         if what.known_as is not None:
-            self.world.uuids[what.known_as] = stable_uuid("made", what.known_as)
+            self.world.storages[what.known_as] = stable_uuid("made", what.known_as)
         answer = await self._request(what.method, self._filled(what.path), self._body(what))
         await self._refresh()
         return _judge_call(what, answer)
 
     def _filled(self, text: str) -> str:
-        return REFERENCE.sub(lambda match: self.world.uuids.get(match[1], match[0]), text)
+        return REFERENCE.sub(lambda match: self.world.uuid_of(match[1]), text)
 
     def _body(self, what: CallStep) -> Any:
         if what.body is None:
             return None
         body: dict[str, Any] = orjson.loads(self._filled(orjson.dumps(what.body).decode()))
         if what.known_as is not None and isinstance(params := body.get("params"), dict):
-            params.setdefault("resourceUuid", self.world.uuids[what.known_as])
+            params.setdefault("resourceUuid", self.world.storages[what.known_as])
         return body
 
     async def _do_query(self, path: str) -> Outcome:
