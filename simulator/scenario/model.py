@@ -57,6 +57,7 @@ class Node(Part):
     """How the management node is started."""
 
     probe_connection: Literal["warm", "fresh"] = "warm"
+    probe_keep_alive: Seconds = Field(30.0, gt=0, description="after which an idle connection is asked if it lives")
     host_keys: Literal["ignore", "tofu", "strict"] = "ignore"
     strict: bool = False
     read_only_hosts: bool = False
