@@ -235,7 +235,7 @@ def replay(
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenario files, and end.")] = False,
 ) -> None:
-    """Replay failure scenarios. Exit status 0: all has held, 1: something has not, 2: unusable input, 3: interrupted."""
+    """Replay failure scenarios. Exit status 0: all has held, 1: some has not, 2: unusable input, 3: interrupted."""
     from simulator.scenario import command
 
     if schema:

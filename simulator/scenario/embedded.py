@@ -74,6 +74,8 @@ class World:
         self._listening = ExitStack()
         self._logged_in = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
+        self.folder = Path(self._folder.name)
+        """Where its database is."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -104,7 +106,7 @@ class World:
         """Start the node; returns when every storage has been tried once."""
         settings = Settings(
             port=0,
-            database=str(Path(self._folder.name) / "node.db"),
+            database=str(self.folder / "node.db"),
             seed=self.seed,
             log_level="error",
             **self.scenario.node.model_dump(),

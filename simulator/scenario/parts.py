@@ -1,4 +1,4 @@
-"""What all parts of a scenario file share: no unknown keys, names and patterns, mistakes that tell what was expected."""
+"""What all parts of a scenario file share: known keys only, names and patterns, and how a mistake is told."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Part(BaseModel):
     )
 
     @classmethod
-    def keys(cls) -> list[str]:
+    def known(cls) -> list[str]:
         """What may stand in it."""
         return [field.alias or name for name, field in cls.model_fields.items()]
 
@@ -48,11 +48,11 @@ class Part(BaseModel):
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError(
-                "scenario", "{text}", {"text": f"expected a mapping with {', '.join(cls.keys())}, but got {value!r}"}
+                "scenario", "{text}", {"text": f"expected a mapping with {', '.join(cls.known())}, but got {value!r}"}
             )
         for key in value:
-            if key not in cls.keys():
-                complain((str(key),), unknown(str(key), cls.keys()), key)
+            if key not in cls.known():
+                complain((str(key),), unknown(str(key), cls.known()), key)
         return value
 
 

@@ -159,9 +159,7 @@ def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) 
         yield ("zone",), unknown(record.zone, scenario.zones)
 
 
-def _step_rules(
-    step: Step, hosts: list[str], names: list[str], storages: list[str]
-) -> Iterator[tuple[Place, str]]:
+def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[str]) -> Iterator[tuple[Place, str]]:
     what = step.what
     if (patterns := getattr(what, "host", None)) is not None:
         yield from _unknown_names(patterns, hosts, "host", (step.kind, "host"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import junitparser
@@ -17,9 +17,12 @@ from simulator.scenario.results import Lane, Result, StepResult, Verdict, Window
 PAGE, JUNIT, EVENTS = "index.html", "junit.xml", "events"
 # The drawing, in its own units.
 LEFT, RIGHT, WIDTH = 8.0, 892.0, 900.0
-BAND, GAP, CURVE = 22.0, 40.0, 96.0
+BAND, GAP = 22.0, 24.0  # of a lane: its status with its frame, and what is between two
+HEIGHTS = ((3, 96.0), (8, 56.0), (1000, 26.0))  # of a curve, for up to so many lanes
 SHORTEST = 2.0
 MOST_TICKS = 8
+Across = Callable[[float], float]
+NewBlock = Callable[[float, float, str, str], "Block"]
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800)
 
 
@@ -71,7 +74,7 @@ def junit(results: Sequence[Result]) -> junitparser.JUnitXml:
             suite.add_testcase(case)
         suite.time = round(result.seconds, 3)
         xml.add_testsuite(suite)
-    xml.update_statistics()
+    xml.update_statistics()  # type: ignore[no-untyped-call]
     return xml
 
 
@@ -138,6 +141,8 @@ class Drawing:
     ticks: list[tuple[float, str]]
     marks: list[tuple[float, StepResult]]
     height: float
+    curve: float
+    """How high a curve is."""
     width: float = WIDTH
 
 
@@ -159,38 +164,42 @@ def picture(result: Result) -> Drawing:
             if one.host == host
         ]
 
+    curve = next(height for most, height in HEIGHTS if len(result.lanes) <= most)
     lanes = [
-        _draw_lane(lane, number, length, across, block, windows(lane.host)) for number, lane in enumerate(result.lanes)
+        _draw_lane(lane, 24.0 + number * (GAP + BAND + curve), curve, length, across, block, windows(lane.host))
+        for number, lane in enumerate(result.lanes)
     ]
     marks = [(across(one.began), one) for one in result.steps if one.began is not None]
-    height = 34.0 + len(lanes) * (GAP + BAND + CURVE)
-    return Drawing(lanes, windows("node"), list(_ticks(length, across)), marks, height)
+    height = 34.0 + len(lanes) * (GAP + BAND + curve)
+    return Drawing(lanes, windows("node"), list(_ticks(length, across)), marks, height, curve)
 
 
-def _draw_lane(lane: Lane, number: int, length: float, across: Any, block: Any, windows: list[Block]) -> DrawnLane:
+def _draw_lane(
+    lane: Lane, y: float, curve: float, length: float, across: Across, block: NewBlock, windows: list[Block]
+) -> DrawnLane:
     statuses = [*lane.statuses, (length, "")]
     blocks = [
         block(began, ended, status.lower(), f"{status}: {duration_text(began)} to {duration_text(ended)}")
-        for (began, status), (ended, _) in zip(statuses, statuses[1:], strict=False)
+        for (began, status), (ended, _) in pairwise(statuses)
         if status
     ]
     top = max((total for _, total, _ in lane.capacities), default=0)
     used: list[tuple[float, float]] = []
     total: list[tuple[float, float]] = []
     points = [one for one in lane.capacities if one[1]]
-    for (began, whole, available), following in zip(points, [*points[1:], None], strict=True):
-        for moment in (began, length if following is None else following[0]):
-            used.append((across(moment), _level(whole - available, top)))
-            total.append((across(moment), _level(whole, top)))
-    area = [(used[0][0], CURVE), *used, (used[-1][0], CURVE)] if used else []
+    ends = [*(one[0] for one in points[1:]), length]
+    for (began, whole, available), ended in zip(points, ends, strict=False):
+        for moment in (began, ended):
+            used.append((across(moment), _level(whole - available, top, curve)))
+            total.append((across(moment), _level(whole, top, curve)))
+    area = [(used[0][0], curve), *used, (used[-1][0], curve)] if used else []
     last = lane.capacities[-1] if lane.capacities else (0.0, 0, 0)
     now = f"{size_text(last[2])} of {size_text(last[1])} available at the end" if last[1] else "never measured"
-    y = 24.0 + number * (GAP + BAND + CURVE)
     return DrawnLane(lane.name, lane.host, blocks, windows, _points(area), _points(total), size_text(top), now, y)
 
 
-def _level(size: int, top: int) -> float:
-    return round(CURVE - (CURVE - 4) * max(0, size) / top, 2) if top else CURVE
+def _level(size: int, top: int, curve: float) -> float:
+    return round(curve - (curve - 4) * max(0, size) / top, 2) if top else curve
 
 
 def _points(points: Sequence[tuple[float, float]]) -> str:
@@ -205,7 +214,7 @@ def _span(window: Window, length: float) -> str:
     return f"{duration_text(window.began)} to {duration_text(_end(window, length))}"
 
 
-def _ticks(length: float, across: Any) -> Iterator[tuple[float, str]]:
+def _ticks(length: float, across: Across) -> Iterator[tuple[float, str]]:
     step = next((one for one in TICKS if length / one <= MOST_TICKS), TICKS[-1])
     moment = 0
     while moment <= length:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -32,6 +33,7 @@ from simulator.virtual_clock import VirtualClock, run_virtually, virtual_clock
 
 STORAGES = "/backup-storage"
 NODE = "node"
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 Outcome = tuple[Verdict, str]
 Progress = Callable[[StepResult], None]
 NO_ANSWER = (aiohttp.ClientError, OSError, CallFailed, TimeoutError)
@@ -86,9 +88,8 @@ class _Play:
         self._applied: list[tuple[Applied, Window]] = []
         self._stopped: dict[str, Window] = {}
         self._over = False
-        self._lanes = {
-            self.world.storages[one.name]: Lane(one.name, one.hostname) for one in scenario.all_storages()
-        }
+        self._keys: dict[str, int] = {}
+        self._lanes = {self.world.storages[one.name]: Lane(one.name, one.hostname) for one in scenario.all_storages()}
         result.lanes = list(self._lanes.values())
         result.steps = [
             StepResult(number, step.kind, str(step), step.expects)
@@ -188,7 +189,7 @@ class _Play:
             found.runs += 1
             verdict, seen = await self._outcome(step)
             if found.runs == 1 or found.verdict is Verdict.HELD:
-                found.verdict, found.seen = verdict, seen
+                found.verdict, found.seen = verdict, self._steady(seen)
             due += step.every or 0
             if step.until is None or due > step.until:
                 break
@@ -371,9 +372,7 @@ class _Play:
         except NO_ANSWER as error:
             self._requested(Request(began, method, path, 0, str(error) or type(error).__name__))
             raise
-        error = answer.body.get("error") if answer.status != 200 else None
-        code = str(error.get("code", "")) if isinstance(error, dict) else ""
-        self._requested(Request(began, method, path, answer.status, code))
+        self._requested(Request(began, method, path, answer.status, _error_code(answer)))
         return answer
 
     def _requested(self, request: Request) -> None:
@@ -440,12 +439,27 @@ class _Play:
                 window.ended = self.now if window.ended is None else window.ended
 
     def _log(self, kind: str, **values: object) -> None:
-        self.result.log.append({"at": self.now, "kind": kind, **values})
+        entry = {"at": self.now, "kind": kind, **values}
+        text = orjson.dumps(entry).decode()
+        steady = self._steady(text)
+        self.result.log.append(entry if steady == text else orjson.loads(steady))
+
+    def _steady(self, text: str) -> str:
+        """A text without what differs from run to run: where its files are, and keys, which each run makes anew."""
+
+        def named(match: re.Match[str]) -> str:
+            return f"SHA256:key-{self._keys.setdefault(match[0], len(self._keys) + 1)}"
+
+        return FINGERPRINT.sub(named, text.replace(f"{self.world.folder}/", ""))
+
+
+def _error_code(answer: Answer) -> str:
+    error = answer.body.get("error") if answer.status != 200 else None
+    return str(error.get("code", "")) if isinstance(error, dict) else ""
 
 
 def _judge_call(what: CallStep, answer: Answer) -> Outcome:
-    error = answer.body.get("error") if answer.status != 200 else None
-    code = str(error.get("code", "")) if isinstance(error, dict) else ""
+    code = _error_code(answer)
     seen = f"{answer.status} {code}".strip() if code else f"{answer.status}"
     if answer.status != 200:
         seen += f": {answer.text[:300]}"

@@ -194,7 +194,9 @@ class Step(Part):
     """One thing that happens, or is expected, and when."""
 
     at: Seconds | None = Field(None, description="when, since the beginning; steps are in the order of their times")
-    after: Seconds | None = Field(None, description="how long after the end of the step before; 0s without at and after")
+    after: Seconds | None = Field(
+        None, description="how long after the end of the step before; 0s without at and after"
+    )
     every: Seconds | None = Field(None, description="again and again, this far apart")
     until: Seconds | None = Field(None, description="when the repetition ends, since the beginning")
     title: str | None = Field(None, description="what the report calls it")

@@ -95,7 +95,9 @@ class Picture:
     def who(self, condition: Condition) -> str:
         """Which storages meet a condition, and how."""
         found = self.named(condition.storage or ())
-        return "; ".join(f"{name}: {_describe(condition, one)}" for name, one in found.items() if _meets(condition, one))
+        return "; ".join(
+            f"{name}: {_describe(condition, one)}" for name, one in found.items() if _meets(condition, one)
+        )
 
     def _look_at_events(self, condition: Condition, since: int) -> Seen:
         path = EVENTS[str(condition.event)]
@@ -106,7 +108,20 @@ class Picture:
             if one.path == path and one.resource_uuid in uuids and _is_such(condition, one.content)
         ]
         met = (condition.count or AT_LEAST_ONE).met(len(found), {})
-        return Seen(met, met, f"{len(found)} of such events")
+        text = f"{len(found)} such event{'' if len(found) == 1 else 's'}"
+        return Seen(met, met, f"{text}, the last one: {_tell(found[-1])}" if found else text)
+
+
+def _tell(event: Event) -> str:
+    content = event.content
+    reason = content.get("reason")
+    if isinstance(reason, Mapping):
+        return str(reason.get("details", ""))
+    if event.path == STATUS_CHANGED:
+        return f"{content['oldStatus']} to {content['newStatus']}"
+    if event.path == CAPACITY_CHANGED:
+        return f"{size_text(int(str(content['availableCapacity'])))} available"
+    return str(content.get("message", ""))
 
 
 def _meets(condition: Condition, storage: Inventory | None) -> bool:
@@ -137,9 +152,7 @@ def _is_such(condition: Condition, content: Mapping[str, object]) -> bool:
 class Watching:
     """Waits for conditions in the time of a clock."""
 
-    def __init__(
-        self, picture: Picture, clock: Clock, ask: Callable[[Condition], Any]
-    ) -> None:
+    def __init__(self, picture: Picture, clock: Clock, ask: Callable[[Condition], Any]) -> None:
         """`ask` makes a query and answers how its condition stands."""
         self._picture = picture
         self._clock = clock
@@ -201,7 +214,7 @@ class Watching:
                     before.pop(name, None)
                     continue
                 note()
-                values = {one: storage.get(one) for one in unchanged.fields}
+                values: Inventory = {one: storage.get(one) for one in unchanged.fields}
                 if before.setdefault(name, values) != values and not found.done():
                     changes = [f"{one} {field_text(one, before[name][one])} became {field_text(one, value)}"
                                for one, value in values.items() if value != before[name][one]]  # fmt: skip
