@@ -67,6 +67,12 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
     except ScenarioError as error:
         print(f"imagestore-sim: {error}", file=sys.stderr)
         return UNUSABLE
+    if options.report is not None:
+        try:
+            options.report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"imagestore-sim: --report {options.report}: {error.strerror}", file=sys.stderr)
+            return UNUSABLE
     if problems := list(_problems(files)):
         for problem in problems:
             print(f"imagestore-sim: {problem}", file=sys.stderr)

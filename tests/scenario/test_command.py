@@ -39,7 +39,13 @@ async def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
     assert finished.status == 2
     assert "worse.yaml, line 11, column 5: timeline.2.fil" in finished.errors
     assert "held" not in finished.output
-    for arguments in (("nowhere.yaml",), (), ("good.yaml", "--clock", "wall"), ("good.yaml", "--speed", "3")):
+    for arguments in (
+        ("nowhere.yaml",),
+        (),
+        ("good.yaml", "--clock", "wall"),
+        ("good.yaml", "--speed", "3"),
+        ("good.yaml", "--report", "good.yaml"),
+    ):
         assert (await run("replay", *arguments, cwd=tmp_path)).status == 2
     (tmp_path / "empty").mkdir()
     assert "there is no scenario" in (await run("replay", "empty", cwd=tmp_path)).errors
