@@ -33,6 +33,10 @@ from simulator.virtual_clock import VirtualClock, run_virtually, virtual_clock
 
 STORAGES = "/backup-storage"
 NODE = "node"
+AT_ONCE = ("cut", "stale")
+"""Kinds of faults that are over as soon as they have happened."""
+CHANGES = ("fill", "resize")
+"""Kinds that leave a disk as it is from then on, which is no fault."""
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 Outcome = tuple[Verdict, str]
 Progress = Callable[[StepResult], None]
@@ -216,8 +220,10 @@ class _Play:
             applied = await host.faults.apply(what.fault)
             label = text if what.fixed is None else f"{what.fault.kind} {text}"
             window = Window(host.name, label, self.now)
-            if not applied.active or what.fault.kind in ("cut", "stale"):
+            if not applied.active or what.fault.kind in AT_ONCE:
                 window.ended = self.now
+            elif what.fault.kind in CHANGES and what.fault.lasts is None:
+                window.ended = self.now + getattr(what.fault, "over", 0.0)
             self.result.windows.append(window)
             self._applied.append((applied, window))
         return Verdict.HELD, ""
