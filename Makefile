@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture fidelity clean
+.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture fidelity metrics clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ picture: $(INSTALLED) ## draw the README's picture of the lab anew
 
 fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of the APIs
 	$(BIN)/python -m simulator.api.fidelity > docs/fidelity.md
+
+metrics: $(INSTALLED) ## write docs/metrics.md anew from the metrics that there are
+	$(BIN)/python -m simulator.control.metrics_manual > docs/metrics.md
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -29,15 +29,15 @@ class Deliveries:
 
     def __init__(self) -> None:
         self._ends: dict[int, _End] = {}
-        self._by_address: dict[object, int] = {}
+        self._by_addresses: dict[tuple[object, object], int] = {}
 
     def add(self, descriptor: int) -> None:
         """Watch a socket, if it is a connected one."""
         if TCP_INFO is None or descriptor in self._ends or (end := _end(descriptor)) is None:
             return
         self._ends[descriptor] = end
-        self._by_address[end.here] = descriptor
-        other = self._ends.get(self._by_address.get(end.there, -1))
+        self._by_addresses[end.here, end.there] = descriptor
+        other = self._ends.get(self._by_addresses.get((end.there, end.here), -1))
         if other is not None:
             end.met = other.met = True
 
@@ -65,13 +65,13 @@ class Deliveries:
 
     def _other(self, end: _End) -> int | None:
         """The socket at the other end, if it is still open."""
-        other = self._by_address.get(end.there)
+        other = self._by_addresses.get((end.there, end.here))
         if other is None or other in self._ends:
             return other
         found = _end(other)
         if found is not None and (found.here, found.there) == (end.there, end.here):
             return other
-        del self._by_address[end.there]
+        del self._by_addresses[end.there, end.here]
         return None
 
 

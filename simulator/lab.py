@@ -48,7 +48,7 @@ class Lab:
         """For `ssh -F FILE NAME`: reaches every host of the lab, from `start` on."""
         self.settings = settings
         self.clock = clock or RealClock()
-        self._new_host = partial(default_host, clock=self.clock)
+        self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
         self.network = HostNetwork(any_host=self._new_host if settings.any_host else None)
         self.node: ManagementNode
 
@@ -78,7 +78,7 @@ class Lab:
             for name in host_names(settings.hosts):
                 await self.network.add(self._new_host(name))
             self.ssh_config = await self.network.write_ssh_config(folder)
-            await self.node.start(self._bootstrap(), before_connecting=self._furnish)
+            await self.node.start(self._bootstrap(), before_connecting=self._furnish, before_reset=self._reset_hosts)
         except BaseException:
             await self.stop()
             raise
@@ -104,6 +104,18 @@ class Lab:
         return given.model_copy(
             update={"zones": (*given.zones, zone), "backupStorages": (*given.backupStorages, *storages)}
         )
+
+    async def _reset_hosts(self) -> None:
+        """Heal the hosts that the lab began with and empty their disks; the others go."""
+        first = set(host_names(self.settings.hosts))
+        for name in list(self.network):
+            if name not in first:
+                await self.network.remove(name)
+                continue
+            host = self.network[name]
+            await host.faults.heal_all()
+            host.disk = self._new_host(name).disk
+            await host.start()
 
     async def _furnish(self, node: ManagementNode) -> None:
         """Give hosts the folders that storages of an earlier run left there: simulated disks are not kept."""

@@ -25,13 +25,13 @@ from simulator.backup_storage.tags import Tags
 from simulator.backup_storage.tracker import Tracker
 from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
-from simulator.bootstrap import Bootstrap, Bootstrapper, read_bootstrap
+from simulator.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
 from simulator.clock import Clock, RealClock
-from simulator.control import EventStream
+from simulator.control import EventStream, Metrics, MetricsPage, RecordsDoor
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.location import file_of
-from simulator.probe import HostKeyPolicy, Prober, Resolve
+from simulator.probe import HostKeyPolicy, Observe, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
 from simulator.rest.answers import Answers
@@ -69,22 +69,26 @@ class ManagementNode:
     status: StatusBook
     capacities: CapacityBook
     lifecycle: Lifecycle
+    snapshots: Snapshots
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
         """Raises StartError for a file of the prober's that cannot be used."""
         self.settings = settings
         self.clock = clock or RealClock()
         self.events = Events(self.clock)
+        self._metrics = Metrics()
         try:
-            self._prober = new_prober(settings, self.clock, resolve)
+            self._prober = new_prober(settings, self.clock, resolve, self._metrics.probed)
         except ValueError as error:
             raise StartError(str(error)) from None
         self._waiting_for = list(STEPS)
         self._runner: web.AppRunner | None = None
         self._rest: RestServer[Services] | None = None
         self._event_stream: EventStream | None = None
+        self._metrics_page: MetricsPage | None = None
         self._stops: list[Callable[[], Awaitable[None]]] = [self._prober.close]
         self._tasks = Tasks()
+        self._one_replacement = asyncio.Lock()
         self.url = ""
 
     @property
@@ -93,17 +97,24 @@ class ManagementNode:
         return not self._waiting_for
 
     async def start(
-        self, bootstrap: Bootstrap | None = None, *, before_connecting: BeforeConnecting | None = None
+        self,
+        bootstrap: Bootstrap | None = None,
+        *,
+        before_connecting: BeforeConnecting | None = None,
+        before_reset: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Listen, migrate, load the bootstrap, connect every storage once; then it is ready.
 
+        `before_connecting` is called whenever there are new records, `before_reset` when they are those of the start.
         Raises StartError, DatabaseError, BootstrapError; what had been begun is stopped again.
         """
+        self._before_connecting = before_connecting
+        self._before_reset = before_reset
         try:
             await self._listen()
-            records = bootstrap or await self._read_bootstrap()
+            self._bootstrap = bootstrap or await self._read_bootstrap()
             await self._open_database()
-            await self._load(records)
+            await self._load(self._bootstrap)
             if before_connecting is not None:
                 await before_connecting(self)
             await self.lifecycle.start()
@@ -112,6 +123,33 @@ class ManagementNode:
         except BaseException:
             await self.stop()
             raise
+
+    async def replace_records(self, records: Bootstrap | None = None, *, wait: bool = False) -> None:
+        """Put records in the place of all there is: the bootstrap's, unless others are given.
+
+        Storages are connected from then on; to `wait` is until each of them has been tried. Raises BootstrapError, and
+        has changed nothing then.
+        """
+        async with self._one_replacement:
+            hostnames = [storage.hostname for storage in await self.records.tracked()]
+            new = self._bootstrap if records is None else records
+            await self._bootstrapper.load(new, replace=True)
+            await self._jobs.cut_off()
+            await self._tracker.begin_anew()
+            self.status.last_probes.clear()
+            for hostname in hostnames:
+                await self._prober.forget(hostname)
+            await self._sessions.recall()
+            await self._event_hooks.read()
+            if PING_INTERVAL.name not in new.globalConfig.get(PING_INTERVAL.category, {}):
+                await self._apply_interval()
+            if records is None and self._before_reset is not None:
+                await self._before_reset()
+            if self._before_connecting is not None:
+                await self._before_connecting(self)
+            connecting = self._tasks.begin(self.lifecycle.reconnect_all(), "connects of new records")
+        if wait:
+            await asyncio.wait([connecting])
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection; may be called again."""
@@ -128,7 +166,9 @@ class ManagementNode:
         application = web.Application(client_max_size=BODY_LIMIT)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get("/lab/v1/events", self._stream_events)
+        application.add_routes(RecordsDoor(self).routes())
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -164,6 +204,7 @@ class ManagementNode:
         self._stops.append(database.close)
         self._database = database
         self._vault = await asyncio.to_thread(Vault.beside, location)
+        self.snapshots = Snapshots(database, self._vault)
         self._build(database, self._vault)
         self._done("database")
 
@@ -175,11 +216,20 @@ class ManagementNode:
         self.status = StatusBook(database, self.records, self.capacities, self.events, clock)
         connector = Connector(self.records, self.status, prober)
         self._tracker = Tracker(
-            self.records, self.status, connector, prober, self.configuration, clock, self.settings.seed
+            self.records,
+            self.status,
+            connector,
+            prober,
+            self.configuration,
+            clock,
+            self.settings.seed,
+            self._metrics.ticked,
         )
         self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober)
         self._sessions = Sessions(database, clock, self.configuration)
-        self._jobs = Jobs(database, clock)
+        self._jobs = Jobs(database, clock, self._metrics.job_ended)
+        self._answers = Answers(lambda: database.revision)
+        self._metrics_page = MetricsPage(self._metrics, database, self._answers)
         self._web_hooks = WebHooks(clock)
         self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
@@ -201,10 +251,9 @@ class ManagementNode:
 
     async def _load(self, records: Bootstrap) -> None:
         await self.configuration.load()
-        if self.settings.ping_interval is not None:
-            interval = str(self.settings.ping_interval)
-            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
-        await Bootstrapper(self._database, self._vault, self.configuration, self.clock).load(records)
+        await self._apply_interval()
+        self._bootstrapper = Bootstrapper(self._database, self._vault, self.configuration, self.clock)
+        await self._bootstrapper.load(records)
         await self._this_node.open()
         await self._sessions.open()
         await self._jobs.open()
@@ -215,10 +264,16 @@ class ManagementNode:
             self._web_hooks.close,
             self._event_hooks.close,
             self._tracker.stop,
+            self._tasks.close,
             self._jobs.close,
         ]
         self._rest = self._rest_server()
         self._done("bootstrap")
+
+    async def _apply_interval(self) -> None:
+        if self.settings.ping_interval is not None:
+            interval = str(self.settings.ping_interval)
+            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
 
     def _rest_server(self) -> RestServer[Services]:
         leniency = STRICT if self.settings.strict else LENIENT
@@ -226,13 +281,15 @@ class ManagementNode:
         rules = Rules(self._services.missing, Tagging(self._database, self.clock), translate, leniency)
         dispatcher = Dispatcher(handlers, self._services, self._sessions, rules)
         doors = Doors(
+            self.clock,
             Authentication(self._database, self._vault, self.clock, leniency),
             dispatcher,
             self._jobs,
             self._web_hooks,
             LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
-            Answers(lambda: self._database.revision),
+            self._answers,
             leniency,
+            self._metrics.answered,
         )
         return RestServer(handlers, doors)
 
@@ -247,6 +304,11 @@ class ManagementNode:
             return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
         return await self._event_stream.answer(request)
 
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        if self._metrics_page is None:
+            return _json(503, {"error": "the management node is starting", "waitingFor": self._waiting_for})
+        return await self._metrics_page.answer(request)
+
     async def _end_streams(self, application: web.Application) -> None:
         if self._event_stream is not None:
             await self._event_stream.close()
@@ -258,7 +320,9 @@ class ManagementNode:
         return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
 
 
-def new_prober(settings: Settings, clock: Clock, resolve: Resolve | None = None) -> Prober:
+def new_prober(
+    settings: Settings, clock: Clock, resolve: Resolve | None = None, observe: Observe = lambda _: None
+) -> Prober:
     """The prober that settings ask for; raises ValueError for a file that cannot be used."""
     return Prober(
         clock,
@@ -271,6 +335,7 @@ def new_prober(settings: Settings, clock: Clock, resolve: Resolve | None = None)
         ssh_config=settings.ssh_config,
         read_only_hosts=settings.read_only_hosts,
         seed=settings.seed,
+        observe=observe,
     )
 
 

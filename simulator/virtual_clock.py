@@ -20,6 +20,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import Context
 from datetime import UTC, tzinfo
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -35,8 +36,10 @@ SQLITE_THREADS = ("aiosqlite.core", "sqlalchemy.dialects.sqlite.aiosqlite")
 """Who makes a future for each call that a thread of aiosqlite's is to carry out."""
 MOST_TURNS = 1000
 """Turns of the event loop after which sockets are looked at even though callbacks are still ready."""
+INDEPENDENT = ("asyncssh", "socket", "simulator")
+"""Modules whose calls in the executor need nothing of the event loop, however long they take."""
 PATIENCE = 0.05
-"""Real seconds for which a call in the executor is waited for before anything else goes on; it may need us itself."""
+"""Real seconds for which any other call in the executor is waited for before the rest goes on: it may ask for it."""
 UNDELIVERED_SECONDS = 0.2
 
 
@@ -204,7 +207,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
-        self._watch(future, time.monotonic() + PATIENCE)
+        self._watch(future, None if _needs_nobody(func) else time.monotonic() + PATIENCE)
         return future
 
     def _watch(self, future: asyncio.Future[Any], until: float | None) -> None:
@@ -214,7 +217,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        if threading.get_ident() == self._home:
+        # A thread that was done before anybody could wait for it has its result brought by this one.
+        brings = isinstance(next(iter(args), None), _NumberedFuture)
+        if threading.get_ident() == self._home and not brings:
             return super().call_soon_threadsafe(callback, *args, context=context)
         handle = asyncio.Handle(callback, args, self, context)
         self._arrivals.put(handle)
@@ -251,6 +256,13 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             return self._arrivals.get(timeout=seconds) if seconds != 0 else self._arrivals.get_nowait()
         except Empty:
             return None
+
+
+def _needs_nobody(function: Callable[..., object]) -> bool:
+    """Whether a call in a thread is sure to come back whatever happens here meanwhile."""
+    if isinstance(function, partial) and function.args:  # what asyncio.to_thread makes of a call
+        function = function.args[0]
+    return getattr(function, "__module__", "").partition(".")[0] in INDEPENDENT
 
 
 def _nothing() -> None:

@@ -13,6 +13,9 @@ from simulator.testing import Client
 
 from fixed_data import DATA
 from sshd import OpenSshServer, find_sshd
+from watching import probes
+
+__all__ = ["probes"]
 
 StartSshd = Callable[..., OpenSshServer]
 

@@ -152,6 +152,7 @@ class OpenSshServer:
     def _write_keys(self) -> None:
         self.new_host_key()
         identity = asyncssh.generate_private_key("ssh-ed25519")
+        self.identity_file.touch(mode=0o600)
         identity.write_private_key(self.identity_file)
         identity.write_public_key(self.directory / "authorized_keys")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from datetime import datetime
 
 import pytest
 from simulator import logs
+from simulator.correlation import correlated, correlation
 
 ours = logging.getLogger("simulator.test_logs")
 theirs = logging.getLogger("somebody.else")
@@ -100,3 +102,32 @@ def test_to_configure_again_replaces_what_was_configured(capsys: pytest.CaptureF
     ours.info("once")
     [line] = capsys.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "once"
+
+
+def test_a_json_line_tells_what_it_came_of_and_the_time_on_the_lab_s_clock(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    with correlated("a" * 32):
+        ours.info("within")
+    ours.info("of an event", extra={"clock_time": 1704067200.5, "correlation": "b" * 32})
+    ours.info("of nothing")
+    within, event, nothing = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert within["correlation"] == "a" * 32
+    assert "clockTime" not in within
+    assert (event["correlation"], event["clockTime"]) == ("b" * 32, "2024-01-01T00:00:00.500+00:00")
+    assert "correlation" not in nothing
+
+
+async def test_what_is_begun_for_something_is_done_for_it_to_its_end() -> None:
+    seen: list[str | None] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        seen.append(correlation())
+
+    with correlated("a" * 32):
+        task = asyncio.create_task(work())
+        with correlated("b" * 32):
+            seen.append(correlation())
+    seen.append(correlation())
+    await task
+    assert seen == ["b" * 32, None, "a" * 32]

@@ -85,7 +85,7 @@ async def test_the_probe_of_the_table_finds_a_capacity(command: str, folder: Pat
 async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    asking, adding = (block for block in blocks("sh") if "curl" in block)
+    asking, adding, going_back, watching = (block for block in blocks("sh") if "curl" in block)
     async with running("lab", "--port", "0", cwd=tmp_path) as lab:
         status, said = await shell((asking + adding).replace(NODE, lab.url), cwd=tmp_path)
         assert status == 0, said
@@ -94,7 +94,11 @@ async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
         async with Client(lab.url) as client:
             await client.log_in()
             await client.wait_for_status("gold", "Connected")
-        for path in ("healthz", "readyz"):
+        status, said = await shell(going_back.replace(NODE, lab.url), cwd=tmp_path)
+        assert (status, said) == (0, '{"replaced":true}' * 2)
+        _, said = await shell(f"timeout 1 {watching.replace(NODE, lab.url)}", cwd=tmp_path)  # it would go on for ever
+        assert 'data: {"id":1,' in said
+        for path in ("healthz", "readyz", "metrics"):
             assert f"curl {NODE}/{path}" in README
             status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)
             assert status == 0, said
@@ -118,7 +122,7 @@ async def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
     [example] = blocks("python")
     (tmp_path / "test_example.py").write_text(example)
     status, said = await shell(f"{sys.executable} -m pytest -q -o asyncio_mode=auto test_example.py", cwd=tmp_path)
-    assert (status, "2 passed" in said) == (0, True), said
+    assert (status, "3 passed" in said) == (0, True), said
 
 
 def test_every_file_that_the_readme_points_to_is_there() -> None:

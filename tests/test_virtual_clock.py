@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Coroutine
 from io import BytesIO
@@ -390,3 +392,13 @@ async def test_a_virtual_clock_on_a_real_loop_is_refused() -> None:
 async def test_the_marker_s_loop_is_virtual() -> None:
     assert isinstance(asyncio.get_running_loop(), VirtualEventLoop)
     await virtual_clock().sleep(1e6)
+
+
+def test_a_marker_that_names_another_clock_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.imagestore_lab(clock='imaginary')\nasync def test_it(imagestore_lab): ...\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert said.returncode != 0
+    assert "imagestore_lab(clock=...) is 'virtual' or 'real', not 'imaginary'" in said.stdout + said.stderr

@@ -16,6 +16,8 @@ from simulator.api import (
     trash,
     web_hook,
     zone,
+    zql,
+    zwatch,
 )
 from simulator.api.errors import translate
 from simulator.api.services import Services
@@ -37,6 +39,8 @@ MODULES = (
     tag,
     global_config,
     web_hook,
+    zwatch,
+    zql,
     not_emulated,
 )
 

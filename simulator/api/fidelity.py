@@ -40,6 +40,10 @@ Where all APIs differ from ZStack's, by choice:
 - Adding an ImageStore makes its url with `registry` and `export` in it, and connecting an Sftp storage makes its url;
   nothing else is ever written to a host.
 - A url that is a file fails. A file system that is read-only, full or out of inodes does not.
+- A ping that finds another file system at the url than the connect before it looks for `registry` and `export`, and
+  fails without either: the disk is not mounted. ZStack's looks for them only when it reconnects.
+- An sshd that takes no more logins is tried three more times within a second or so before that counts.
+- Host keys are ignored, as ZStack does, unless `--host-keys tofu` or `strict` is given.
 - A bootstrap record with `tracked: false` stands as written: it is never probed, and a reconnect leaves it alone.
 
 ## The APIs

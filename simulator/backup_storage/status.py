@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.capacity import CapacityBook
@@ -37,11 +38,16 @@ class StatusBook:
         self, database: Database, records: Records, capacities: CapacityBook, events: Events, clock: Clock
     ) -> None:
         self.last_probes: dict[str, LastProbe] = {}
+        self.failed_connects: Counter[str] = Counter()
+        """How often each storage has gone from Connecting to Disconnected since it was last Connected."""
         self._clock = clock
         self._database = database
         self._records = records
         self._capacities = capacities
         self._events = events
+        # Every ping asks for it.
+        status_of = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
+        self._status_of = str(status_of.compile(dialect=database.dialect))
 
     async def connecting(self, storage: Storage) -> None:
         """A connect has begun. Raises NoSuchStorage."""
@@ -75,7 +81,7 @@ class StatusBook:
 
     async def current(self, uuid: str) -> Status:
         """The status as it is now. Raises NoSuchStorage."""
-        rows = await self._database.read(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
+        rows = await self._database.fetch(self._status_of, (uuid,))
         if not rows:
             raise NoSuchStorage(uuid)
         return Status(rows[0][0])
@@ -83,6 +89,7 @@ class StatusBook:
     def forget(self, uuid: str) -> None:
         """A storage was deleted."""
         self.last_probes.pop(uuid, None)
+        self.failed_connects.pop(uuid, None)
 
     def _remember(self, storage: Storage, outcome: Outcome) -> None:
         self.last_probes[storage.uuid] = LastProbe(self._clock.time(), outcome)
@@ -105,18 +112,27 @@ class StatusBook:
     ) -> None:
         """All in one transaction: the status unless it is None, the capacity if there is one, the events."""
         async with self._database.transaction() as connection:
-            contents = await self._move(connection, storage.uuid, status)
+            moves = await self._move(connection, storage.uuid, status)
             events = [
-                await self._events.record(connection, path, storage.uuid, content)
-                for path, content in (*contents, *also)
+                await self._events.record(connection, path, storage.uuid, content) for path, content in (*moves, *also)
             ]
             if capacity is not None:
                 events += await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
+        self._count(storage.uuid, moves)
         self._events.tell(*events)
 
+    def _count(self, uuid: str, moves: Sequence[Contents]) -> None:
+        for _, content in moves:
+            if content["newStatus"] == Status.CONNECTED:
+                self.failed_connects.pop(uuid, None)
+            elif (content["oldStatus"], content["newStatus"]) == (Status.CONNECTING, Status.DISCONNECTED):
+                self.failed_connects[uuid] += 1
+
     async def _move(self, connection: AsyncConnection, uuid: str, status: Status | None) -> list[Contents]:
+        """What happened to the status, if anything did."""
         old = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
         if old is None:
+            self.forget(uuid)
             raise NoSuchStorage(uuid)
         if status is None or old == status:
             return []

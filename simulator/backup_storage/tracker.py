@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections.abc import Callable
 
 from simulator.backup_storage import options
 from simulator.backup_storage.connector import Connector
@@ -35,7 +35,10 @@ class Tracker:
         configuration: GlobalConfiguration,
         clock: Clock,
         seed: int,
+        observe: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`observe` is told of each tick how many seconds late it began."""
+        self._observe = observe
         self._records = records
         self._status = status
         self._connector = connector
@@ -46,20 +49,31 @@ class Tracker:
         self._tracked: set[str] = set()
         self._in_flight: set[str] = set()
         self._reconnects: dict[str, asyncio.Task[None]] = {}
-        self._failed_connects: Counter[str] = Counter()
+        self._failed_connects = status.failed_connects
         self._interval = 0
+        self._parallel = asyncio.Semaphore()
         self._ticking: asyncio.Task[None] | None = None
         self._tasks = Tasks()
 
     def start(self) -> None:
         """Begin to tick; a change of the configuration begins anew if it changes the interval."""
         self._interval = self._configuration.get(options.PING_INTERVAL)
+        self._bound_pings()
         self._restart_ticking()
         self._configuration.listen(self._configuration_changed)
 
     async def stop(self) -> None:
         """Cancel every ping and every reconnect."""
         await self._tasks.close()
+
+    async def begin_anew(self) -> None:
+        """Cancel every ping and every reconnect, forget every storage, and tick from now on."""
+        await self._tasks.close()
+        self._tracked.clear()
+        self._reconnects.clear()
+        self._failed_connects.clear()
+        self._interval = self._configuration.get(options.PING_INTERVAL)
+        self._restart_ticking()
 
     def track(self, uuid: str) -> None:
         """Ping a storage from the next tick on."""
@@ -72,27 +86,26 @@ class Tracker:
         self._cancel_reconnect(uuid)
 
     async def reconnect(self, uuid: str) -> None:
-        """Connect a storage, track it from now on, and count how often in a row that failed.
-
-        Raises ConnectFailed, NoSuchStorage.
-        """
+        """Connect a storage, and track it from now on. Raises ConnectFailed, NoSuchStorage."""
         self.track(uuid)
-        try:
-            await self._connector.reconnect(uuid)
-        except ConnectFailed:
-            self._failed_connects[uuid] += 1
-            raise
-        self._failed_connects.pop(uuid, None)
+        await self._connector.reconnect(uuid)
 
     def connected(self, uuid: str) -> None:
         """A storage was connected without being asked here: its failures in a row are over."""
         self._failed_connects.pop(uuid, None)
 
     def _configuration_changed(self) -> None:
+        if self._configuration.get(options.PING_PARALLELISM) != self._parallelism:
+            self._bound_pings()
         interval = self._configuration.get(options.PING_INTERVAL)
         if interval != self._interval:
             self._interval = interval
             self._restart_ticking()
+
+    def _bound_pings(self) -> None:
+        """Let no more be pinged at once than the configuration says; what is pinged already is not counted anew."""
+        self._parallelism = self._configuration.get(options.PING_PARALLELISM)
+        self._parallel = asyncio.Semaphore(max(1, self._parallelism))
 
     def _restart_ticking(self) -> None:
         if self._ticking is not None:
@@ -105,15 +118,15 @@ class Tracker:
         due = self._clock.monotonic() + interval + jitter
         while True:
             await self._clock.sleep(due - self._clock.monotonic())
+            self._observe(max(0.0, self._clock.monotonic() - due))
             await self._tick()
             due = max(due + interval, self._clock.monotonic())
 
     async def _tick(self) -> None:
-        parallel = asyncio.Semaphore(max(1, self._configuration.get(options.PING_PARALLELISM)))
         for storage in await self._records.tracked():
             if storage.uuid in self._tracked and storage.uuid not in self._in_flight:
                 self._in_flight.add(storage.uuid)
-                self._tasks.begin(self._ping_in_turn(storage, parallel), f"ping {storage.uuid}")
+                self._tasks.begin(self._ping_in_turn(storage, self._parallel), f"ping {storage.uuid}")
 
     async def _ping_in_turn(self, storage: Storage, parallel: asyncio.Semaphore) -> None:
         try:
@@ -127,11 +140,14 @@ class Tracker:
 
     async def _ping(self, storage: Storage) -> None:
         failure = await self._try_to_ping(storage)
-        if storage.uuid not in self._tracked:
+        if storage.uuid not in self._tracked:  # it was deleted meanwhile
+            self._status.forget(storage.uuid)
             return
         if failure is not None:
             await self._ping_failed(storage, failure)
-        self._decide(storage, failed=failure is not None, status=await self._status.current(storage.uuid))
+            self._decide(storage, Status.DISCONNECTED)
+        else:
+            self._decide(storage, await self._status.current(storage.uuid))
 
     async def _try_to_ping(self, storage: Storage) -> ConnectFailed | None:
         tries = max(1, self._configuration.get(options.PING_MAX_FAILURE))
@@ -150,16 +166,14 @@ class Tracker:
     async def _ping_failed(self, storage: Storage, failure: ConnectFailed) -> None:
         before = await self._status.current(storage.uuid)
         await self._status.disconnected(storage, failure, was_connected=before is Status.CONNECTED)
-        if before is Status.CONNECTING:
-            self._failed_connects[storage.uuid] += 1
 
-    def _decide(self, storage: Storage, *, failed: bool, status: Status) -> None:
+    def _decide(self, storage: Storage, status: Status) -> None:
         """What follows from a ping (domain 3.5): a reconnect, the end of one, or nothing."""
         attempts = self._configuration.get(options.AUTO_RECONNECT_MAX_ATTEMPTS)
         gave_up = 0 < attempts <= self._failed_connects[storage.uuid]
         if gave_up or not self._configuration.get(options.AUTO_RECONNECT):
             self._cancel_reconnect(storage.uuid)
-        elif (failed or status is Status.DISCONNECTED) and storage.uuid not in self._reconnects:
+        elif status is Status.DISCONNECTED and storage.uuid not in self._reconnects:
             task = self._tasks.begin(self._reconnect_until_connected(storage.uuid), f"reconnect {storage.uuid}")
             self._reconnects[storage.uuid] = task
 

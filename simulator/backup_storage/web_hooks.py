@@ -53,7 +53,7 @@ class WebHooks:
 
     async def open(self) -> None:
         """Read the hooks, and begin to listen."""
-        await self._read()
+        await self.read()
         self._tasks.begin(self._follow(), "web hooks")
 
     async def close(self) -> None:
@@ -70,22 +70,23 @@ class WebHooks:
         now = self._clock.local()
         async with self._database.transaction() as connection:
             await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
-        await self._read()
+        await self.read()
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
         """Change columns of a hook."""
         change = update(WebHook).where(WebHook.uuid == uuid)
         async with self._database.transaction() as connection:
             await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
-        await self._read()
+        await self.read()
 
     async def delete(self, uuid: str) -> None:
         """Forget a hook; what it is being told it still is."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
-        await self._read()
+        await self.read()
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Take up the hooks that are in the database now."""
         columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
         self._addresses = [_Address(url, glob or "") for url, glob in await self._database.read(columns)]
 

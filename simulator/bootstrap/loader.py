@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.records import HOSTS, Status
@@ -21,13 +21,15 @@ from simulator.bootstrap.records import (
     BackupStorageRecord,
     Bootstrap,
     ImageRecord,
+    Sealed,
     UserRecord,
     ZoneRecord,
     stable_uuid,
     uuid_of,
 )
+from simulator.bootstrap.snapshot import clear_records
 from simulator.clock import Clock
-from simulator.database import Database, Vault
+from simulator.database import Database, DatabaseError, Vault
 from simulator.database.configuration import GlobalConfiguration, InvalidOption
 from simulator.database.models import (
     AccessKey,
@@ -47,6 +49,10 @@ from simulator.uuids import new_uuid
 APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 
 
+def _names(bootstrap: Bootstrap) -> set[str]:
+    return {account.name for account in bootstrap.accounts}
+
+
 class Bootstrapper:
     """Writes the records of a bootstrap into the database."""
 
@@ -56,8 +62,8 @@ class Bootstrapper:
         self._configuration = configuration
         self._now = clock.local()
 
-    async def load(self, bootstrap: Bootstrap) -> None:
-        """All of it or, if anything is wrong, nothing. Raises BootstrapError."""
+    async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> None:
+        """All of it or, if anything is wrong, nothing; to `replace` all there is, too. Raises BootstrapError."""
         by_category = bootstrap.globalConfig.items()
         options = [(category, *option) for category, by_name in by_category for option in by_name.items()]
         try:
@@ -66,9 +72,12 @@ class Bootstrapper:
         except InvalidOption as error:
             raise BootstrapError(f"globalConfig: {error}") from None
         admin = AccountRecord(uuid=ADMIN_UUID, name=ADMIN_NAME, password=DEFAULT_PASSWORD)
+        accounts = (*bootstrap.accounts, *(() if ADMIN_NAME in _names(bootstrap) else (admin,)))
         async with self._database.transaction() as connection:
-            for account in (*bootstrap.accounts, admin):
-                await self._add_account(connection, account)
+            if replace:
+                await clear_records(connection, [account.name for account in accounts])
+            for account in accounts:
+                await self._add_account(connection, account, replace=replace)
             for zone in bootstrap.zones:
                 await self._add_zone(connection, zone)
             for storage in bootstrap.backupStorages:
@@ -77,18 +86,23 @@ class Bootstrapper:
                 await self._add_image(connection, image)
             for key in bootstrap.accessKeys:
                 await self._add_access_key(connection, key)
+        if replace:
+            await self._configuration.reset()
         for option in options:
             await self._configuration.change(*option)
 
-    async def _add_account(self, connection: AsyncConnection, record: AccountRecord) -> None:
+    async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> None:
         account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
+        password = self._hash(record.password)
+        if account is not None and replace:
+            await connection.execute(update(Account).where(Account.uuid == account).values(password=password))
         if account is None:
             account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
             await connection.execute(
                 insert(Account).values(
                     uuid=account,
                     name=record.name,
-                    password=hashlib.sha512(record.password.encode()).hexdigest(),
+                    password=password,
                     type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
                     createDate=self._now,
                     lastOpDate=self._now,
@@ -105,7 +119,7 @@ class Bootstrapper:
                 uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
                 accountUuid=account,
                 name=record.name,
-                password=hashlib.sha512(record.password.encode()).hexdigest(),
+                password=self._hash(record.password),
                 createDate=self._now,
                 lastOpDate=self._now,
             )
@@ -132,7 +146,7 @@ class Bootstrapper:
         await connection.execute(insert(BackupStorage).values(uuid=storage, **values, **self._dates(record)))
         if record.type in HOSTS:
             host = record.model_dump(include={"hostname", "username", "sshPort"})
-            password = self._vault.encrypt(record.password)
+            password = self._vault.encrypt(self._open(record.password))
             await connection.execute(insert(HOSTS[record.type]).values(uuid=storage, password=password, **host))
         for zone in record.attachedZoneUuids:
             ref = insert(BackupStorageZoneRef).values(backupStorageUuid=storage, zoneUuid=zone)
@@ -198,11 +212,23 @@ class Bootstrapper:
                 accountUuid=account,
                 userUuid=account,
                 AccessKeyID=record.accessKeyId,
-                AccessKeySecret=self._vault.encrypt(record.accessKeySecret),
+                AccessKeySecret=self._vault.encrypt(self._open(record.accessKeySecret)),
                 createDate=self._now,
                 lastOpDate=self._now,
             )
         )
+
+    def _open(self, secret: str | Sealed) -> str:
+        if isinstance(secret, str):
+            return secret
+        try:
+            return self._vault.decrypt(secret.sealed)
+        except DatabaseError:
+            raise BootstrapError("a secret is sealed with the key file of another node") from None
+
+    def _hash(self, password: str | Sealed) -> str:
+        """What clients log in with."""
+        return self._open(password) if isinstance(password, Sealed) else hashlib.sha512(password.encode()).hexdigest()
 
     def _dates(self, record: ZoneRecord | BackupStorageRecord | ImageRecord) -> dict[str, datetime]:
         created = record.createDate or self._now

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from simulator.backup_storage.errors import InvalidRequest
+from simulator.backup_storage.options import OPTIONS as STORAGE_OPTIONS
 from simulator.backup_storage.records import HOSTS, SFTP_TYPE
 from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.bootstrap.records import BackupStorageRecord, Bootstrap, uuid_of
+from simulator.database.configuration import InvalidOption
+from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
 
 
 class BootstrapError(Exception):
@@ -48,16 +51,22 @@ _Loader.add_constructor("!env", _from_environment)
 def read_bootstrap(file: Path) -> Bootstrap:
     """The records in a file. Raises BootstrapError."""
     try:
-        text = file.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=_Loader)
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
+        return parse_bootstrap(file.read_bytes(), str(file))
     except OSError as error:
         raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
+    """The records in the text of a file, which goes by a name in what is said of it. Raises BootstrapError."""
+    try:
+        text = raw.decode("utf-8")
+        tree = yaml.compose(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
     except UnicodeDecodeError:
         raise BootstrapError(f"{file}: is not UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(file)
+        where = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else file
         said = "" if isinstance(error, _Unset) else "not valid YAML: "
         raise BootstrapError(f"{where}: {said}{error.problem}") from None
     except yaml.YAMLError as error:
@@ -72,7 +81,7 @@ def read_bootstrap(file: Path) -> Bootstrap:
     return bootstrap
 
 
-def _complaint(file: Path, tree: yaml.Node | None, place: Sequence[int | str], message: str) -> str:
+def _complaint(file: str, tree: yaml.Node | None, place: Sequence[int | str], message: str) -> str:
     field = ".".join(str(step) for step in place) or "the file"
     return f"{file}, line {_line(tree, place)}: {field}: {message}"
 
@@ -113,11 +122,26 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
         for number, zone in enumerate(storage.attachedZoneUuids):
             if zone not in zones:
                 yield ("backupStorages", index, "attachedZoneUuids", number), f"no zone has the uuid {zone}"
+    yield from _broken_options(bootstrap.globalConfig)
     for index, image in enumerate(bootstrap.images):
         for number, ref in enumerate(image.backupStorageRefs):
             if ref.backupStorageUuid not in storages:
                 complaint = f"no backup storage has the uuid {ref.backupStorageUuid}"
                 yield ("images", index, "backupStorageRefs", number, "backupStorageUuid"), complaint
+
+
+def _broken_options(options: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Sequence[int | str], str]]:
+    declared = {(option.category, option.name): option for option in (*STORAGE_OPTIONS, *IDENTITY_OPTIONS)}
+    for category, by_name in options.items():
+        for name, value in by_name.items():
+            option = declared.get((category, name))
+            if option is None:
+                yield ("globalConfig", category, name), "there is no such option"
+                continue
+            try:
+                option.read(option, value)
+            except InvalidOption as error:
+                yield ("globalConfig", category, name), str(error)
 
 
 def _broken_host(storage: BackupStorageRecord) -> Iterator[tuple[str, str]]:

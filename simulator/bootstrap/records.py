@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from simulator.backup_storage.images import READY
 from simulator.backup_storage.records import IMAGE_STORE_TYPE, State, Status
@@ -21,6 +21,17 @@ class Record(BaseModel):
     """What every kind of record shares: no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_serializer("createDate", "lastOpDate", when_used="json", check_fields=False)
+    def write_date(self, moment: datetime | None) -> str | None:
+        """`YYYY-MM-DD HH:MM:SS`, as the files have it."""
+        return None if moment is None else moment.isoformat(sep=" ", timespec="seconds")
+
+
+class Sealed(Record):
+    """A secret as a snapshot holds it: only with the key file of its node can it be opened."""
+
+    sealed: str
 
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -52,7 +63,7 @@ class BackupStorageRecord(Record):
     type: Literal["ImageStoreBackupStorage", "SftpBackupStorage", "SimulatorBackupStorage"] = IMAGE_STORE_TYPE
     hostname: Name | None = None
     username: Name = "root"
-    password: str = Field("password", repr=False)
+    password: str | Sealed = Field("password", repr=False)
     sshPort: int = Field(22, ge=1, le=65535)
     url: Annotated[str, Field(min_length=1, max_length=2048)]
     totalCapacity: Bytes = 0
@@ -105,19 +116,19 @@ class ImageRecord(Record):
 
 
 class UserRecord(Record):
-    """A user of an account; the password as its owner types it."""
+    """A user of an account; the password as its owner types it, or sealed its hash."""
 
     uuid: Uuid | None = None
     name: Name
-    password: str = Field(repr=False)
+    password: str | Sealed = Field(repr=False)
 
 
 class AccountRecord(Record):
-    """An account; the password as its owner types it."""
+    """An account; the password as its owner types it, or sealed its hash."""
 
     uuid: Uuid | None = None
     name: Name
-    password: str = Field(repr=False)
+    password: str | Sealed = Field(repr=False)
     users: tuple[UserRecord, ...] = ()
 
 
@@ -125,7 +136,7 @@ class AccessKeyRecord(Record):
     """An access key of an account, which is named by its name."""
 
     accessKeyId: Name
-    accessKeySecret: str = Field(repr=False)
+    accessKeySecret: str | Sealed = Field(repr=False)
     account: Name = ADMIN_NAME
 
 

@@ -104,7 +104,7 @@ class SimulatedHost:
         """Successful ones so far."""
         self.after_start: Callable[[], Awaitable[None]] | None = None
         """Called whenever it has begun to listen."""
-        self.links: set[Link] = set()
+        self.links: dict[Link, None] = {}
         """Connections that are open, from TCP on."""
         self.tasks = Tasks()
         self._listener: Listener | None = None

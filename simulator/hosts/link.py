@@ -35,7 +35,7 @@ class Link(asyncio.Protocol):
         self.logged_in = False
         self.stale = False
         """Nothing goes over it any more, either way."""
-        self._held: set[asyncio.Task[None]] = set()
+        self._held: dict[asyncio.Task[None], None] = {}
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reset(self) -> None:
@@ -60,8 +60,8 @@ class Link(asyncio.Protocol):
     async def hold(self, work: Coroutine[object, object, None]) -> None:
         """Wait for something, but no longer than the connection is open; raises CancelledError when it is cut."""
         task = self._host.tasks.begin(work, f"connection to {self._host.name}")
-        self._held.add(task)
-        task.add_done_callback(self._held.discard)
+        self._held[task] = None
+        task.add_done_callback(self._held.pop)
         if self.closed.done():
             task.cancel()
         await task
@@ -99,7 +99,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         host = self._host
-        host.links.add(self)
+        host.links[self] = None
         now = host.behaviour
         if not host.listening or now.reset_on_connect:
             self.reset()
@@ -128,8 +128,8 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._in.close()
         self._out.close()
-        self._host.links.discard(self)
-        for task in self._held:
+        self._host.links.pop(self, None)
+        for task in list(self._held):
             task.cancel()
         if self._ssh is not None:
             self._ssh.connection_lost(exc)

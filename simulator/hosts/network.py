@@ -55,6 +55,16 @@ class HostNetwork(Mapping[str, SimulatedHost]):
             await self._begin(host.name, host)
         await self._write_config()
 
+    async def remove(self, name: str) -> None:
+        """Stop a host and forget it. Raises KeyError for a name that is not known."""
+        async with self._turn:
+            host = self._hosts.pop(name.lower())
+            host.after_start = None
+            await host.stop()
+            if self._config is not None:
+                self._config.drop(host)
+        await self._write_config()
+
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
 
@@ -133,10 +143,13 @@ def _unknown() -> socket.gaierror:
     return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def default_host(name: str, port: int = 22, *, clock: Clock | None = None) -> SimulatedHost:
-    """The host of a lab: it lets everybody in, and its disk of 2 to 8 TiB, in part used, follows from its name."""
+def default_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:
+    """The host of a lab: it lets everybody in, and its disk of 2 to 8 TiB, in part used, follows from its name.
+
+    What faults on it leave to chance follows from its name and `seed`.
+    """
     digest = hashlib.sha256(name.lower().encode()).digest()
     size = (2048 + int.from_bytes(digest[:2], "big") % 6144) * GIB
     used = size // 100 * (10 + digest[2] % 60)
     disk = VirtualDisk(size, used, reserved=size // RESERVED, clock=clock)
-    return SimulatedHost(name, port=port, disk=disk, clock=clock)
+    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)

@@ -36,6 +36,11 @@ class SshConfig:
         self._blocks[host.name] = self._block(host)
         self._wanted += 1
 
+    def drop(self, host: SimulatedHost) -> None:
+        """Forget a host; `write` comes later."""
+        self._blocks.pop(host.name, None)
+        self._wanted += 1
+
     async def write(self) -> None:
         """Write what has been noted, at once for all who wait for it; raises OSError."""
         wanted = self._wanted

@@ -4,7 +4,7 @@ from simulator.probe.capacity import Capacity, Inodes, Method
 from simulator.probe.connections import Address, Resolve
 from simulator.probe.failures import ProbeFailure, Reason
 from simulator.probe.host_keys import HostKeyPolicy
-from simulator.probe.prober import Prober
+from simulator.probe.prober import Observe, Prober
 from simulator.probe.target import Layout, Target
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Inodes",
     "Layout",
     "Method",
+    "Observe",
     "ProbeFailure",
     "Prober",
     "Reason",

@@ -16,12 +16,13 @@ from simulator.probe.failures import Failed, Reason, Unsupported
 from simulator.probe.host_keys import HostKeyPolicy, HostKeys
 from simulator.probe.phases import Phases
 from simulator.probe.sftp import Sftp
-from simulator.probe.ssh_config import SshConfig
+from simulator.probe.ssh_config import SshConfig, Way
 from simulator.probe.target import Target
 from simulator.probe.wire import Wire
 from simulator.tasks import Tasks
 
 Address = tuple[str, int]
+Route = list[asyncssh.SSHClientConnection]  # by way of which hosts, the one in question last
 Resolve = Callable[[str, int], Awaitable[Address]]
 
 _PAUSES = (0.01, 0.03, 0.1)  # seconds
@@ -53,9 +54,10 @@ def read_identity(path: Path) -> asyncssh.SSHKey:
 class Connection:
     """A login on a host, with the SFTP session that it keeps for the next probe."""
 
-    def __init__(self, ssh: asyncssh.SSHClientConnection, wire: Wire, target: Target, clock: Clock) -> None:
+    def __init__(self, route: Route, wire: Wire, target: Target, clock: Clock) -> None:
         self._clock = clock
-        self._ssh = ssh
+        self._route = route
+        self._ssh = route[-1]
         self._wire = wire
         self._login = (target.port, target.username, target.password)
         self._sftp: Sftp | None = None
@@ -148,12 +150,14 @@ class Connection:
 
     def abort(self) -> None:
         """Cut the connection: whatever runs over it is abandoned."""
-        self._ssh.abort()
+        for ssh in reversed(self._route):
+            ssh.abort()
 
     async def close(self) -> None:
         """Log out; what still runs over it fails as lost."""
-        self._ssh.close()
-        await self._ssh.wait_closed()
+        for ssh in reversed(self._route):
+            ssh.close()
+            await ssh.wait_closed()
 
 
 class Connections:
@@ -196,7 +200,7 @@ class Connections:
             "compression_algs": None,
             "login_timeout": 0,  # the clock bounds the login, not the event loop
         }
-        self._keys = identity is not None
+        self._has_key = identity is not None
         self._options = asyncssh.SSHClientConnectionOptions(**base, client_keys=[identity] if identity else None)
         self._ssh_config = None if ssh_config is None else SshConfig(ssh_config, identity, base)
 
@@ -212,75 +216,82 @@ class Connections:
         """
         await self.drop(target.hostname)
         try:
-            ssh = await self._log_in(target, phases, wire)
+            route = await self._log_in(target, phases, wire)
         except BaseException:
             wire.abort()
             raise
         phases.end()
         if self._closed:
-            ssh.abort()
+            for ssh in route:
+                ssh.abort()
             raise asyncssh.ConnectionLost("closed while logging in")
-        connection = self._kept[target.hostname] = Connection(ssh, wire, target, self._clock)
+        connection = self._kept[target.hostname] = Connection(route, wire, target, self._clock)
         if not self._tasks:
             self._tasks.begin(self._keep_all_alive(), "keep connections alive")
         return connection
 
-    async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> asyncssh.SSHClientConnection:
+    async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> Route:
         """Log in within the time for that; waiting for a turn does not count."""
-        options, host, port, jumps, keys = self._options, target.hostname, target.port, False, self._keys
-        if self._ssh_config is not None:
-            try:
-                found = await asyncio.to_thread(self._ssh_config.options_for, target)
-            except (OSError, ValueError) as error:
-                raise Failed(Reason.AUTH_FAILED, f"the SSH configuration cannot be used ({error})") from error
-            options, host, port, jumps, keys = found.options, found.host, found.port, found.jumps, found.keys
+        way = await self._way_to(target)
         began = self._clock.monotonic()
-        if jumps:
+        if not way.direct:
             phases.begin("tcp")
             async with self._logins:
-                return await self._connect(options, None, target, keys, phases, self._connect_timeout)
+                return await self._clock.wait_for(self._by_hops(way, target, phases), self._connect_timeout)
         async with self._logins:
             phases.begin("resolve")
-            wire.address = await self._clock.wait_for(self._resolve(host, port), self._connect_timeout)
+            wire.address = await self._clock.wait_for(self._resolve(way.host, way.port), self._connect_timeout)
             phases.end()
         left = self._connect_timeout - (self._clock.monotonic() - began)
         turn = self._logins_at.setdefault(wire.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
+        over = cast(asyncssh.SSHClientConnection, wire)  # whatever can create a connection will do
         async with turn, self._logins:
-            return await self._connect(options, wire, target, keys, phases, left)
+            return [await self._clock.wait_for(self._connect(way, over, target, phases), left)]
+
+    async def _way_to(self, target: Target) -> Way:
+        if self._ssh_config is None:
+            return Way(self._options, target.hostname, target.port, self._has_key)
+        try:
+            return await asyncio.to_thread(self._ssh_config.way_to, target)
+        except (OSError, ValueError) as error:
+            raise Failed(Reason.AUTH_FAILED, f"the SSH configuration cannot be used ({error})") from error
+
+    async def _by_hops(self, way: Way, target: Target, phases: Phases) -> Route:
+        """Log in from one host on the way to the next; the last of the route is the target."""
+        route: Route = []
+        try:
+            for hop in way.hops:
+                route.append(await way.connect_hop(hop, route[-1] if route else None))
+            route.append(await self._connect(way, route[-1] if route else None, target, phases))
+        except BaseException:
+            for ssh in reversed(route):
+                ssh.abort()
+            raise
+        return route
 
     async def _connect(
-        self,
-        options: asyncssh.SSHClientConnectionOptions,
-        wire: Wire | None,
-        target: Target,
-        keys: bool,
-        phases: Phases,
-        seconds: float,
+        self, way: Way, over: asyncssh.SSHClientConnection | None, target: Target, phases: Phases
     ) -> asyncssh.SSHClientConnection:
-        methods = ["publickey"] if keys else []
+        methods = ["publickey"] if way.has_keys else []
         if target.password is not None:
             methods += ["password", "keyboard-interactive"]
         client = _Client(phases, self._host_keys)
-        over = (
-            {} if wire is None else {"tunnel": cast(asyncssh.SSHClientConnection, wire)}
-        )  # whatever can connect will do
-        connecting = asyncssh.connect(
-            options.host or target.hostname,
-            options.port if options is not self._options else target.port,
-            config=options.kwargs["config"],
-            options=options,
-            username=target.username,
-            password=target.password,
-            preferred_auth=methods or ["none"],
-            client_factory=lambda: client,
-            **over,
-        )
+        tunnel = {} if over is None else {"tunnel": over}
         try:
-            return await self._clock.wait_for(connecting, seconds)
+            return await asyncssh.connect(
+                way.host,
+                way.port,
+                config=way.options.kwargs["config"],
+                options=way.options,
+                username=target.username,
+                password=target.password,
+                preferred_auth=methods or ["none"],
+                client_factory=lambda: client,
+                **tunnel,
+            )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
-            if client.complaint is None and (
-                self._host_keys.policy is HostKeyPolicy.IGNORE or "host key" not in str(error)
-            ):
+            ignored = self._host_keys.policy is HostKeyPolicy.IGNORE
+            if client.complaint is None and (ignored or "host key" not in str(error)):
                 raise
             raise Failed(Reason.HOST_KEY_CHANGED, client.complaint or f"no host key that is known ({error})") from error
 

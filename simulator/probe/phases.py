@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from simulator.clock import Clock
 
 Phase = Literal["resolve", "tcp", "kex", "auth", "channel", "command"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class Phases:

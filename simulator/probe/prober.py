@@ -20,6 +20,8 @@ from simulator.probe.target import Layout, Request, Target
 from simulator.probe.wire import Wire
 
 Measure = Callable[[Connection, Request], Awaitable[Space]]
+Observe = Callable[[Capacity | ProbeFailure], None]
+"""Is told what a probe came to."""
 
 _METHODS: Mapping[Method, Measure] = {
     Method.STATVFS: statvfs.measure,
@@ -63,6 +65,7 @@ class Prober:
         known_hosts: Path | None = None,
         ssh_config: Path | None = None,
         seed: int = 0,
+        observe: Observe = lambda _: None,
     ) -> None:
         """Timeouts are seconds: one for all of a login, one for all that follows.
 
@@ -74,6 +77,7 @@ class Prober:
         self._random = random.Random(seed)  # noqa: S311 - pauses that can be repeated
         self._clock = clock
         self._warm = warm
+        self._observe = observe
         self._read_only_hosts = read_only_hosts
         self._command_timeout = command_timeout
         self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
@@ -108,7 +112,10 @@ class Prober:
         try:
             async with host.turn:
                 with self._outside():
-                    return await self._take_turn(host, target, Layout.ANY if self._read_only_hosts else layout, fresh)
+                    wanted = Layout.ANY if self._read_only_hosts else layout
+                    found = await self._take_turn(host, target, wanted, fresh)
+            self._observe(found)
+            return found
         finally:
             host.probes -= 1
             if host.forgotten and not host.probes:

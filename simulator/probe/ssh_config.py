@@ -16,14 +16,31 @@ DEFAULT_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
-class HostOptions:
-    """How a host is logged in to: by way of `jumps` where that says so."""
+class Way:
+    """How a host is logged in to."""
 
     options: asyncssh.SSHClientConnectionOptions
     host: str
     port: int
-    keys: bool
-    jumps: bool
+    has_keys: bool
+    hops: tuple[str, ...] = ()
+    """The hosts on the way to it, `[USER@]HOST[:PORT]` each (ProxyJump)."""
+    by_command: bool = False
+    """Over a command's input and output (ProxyCommand)."""
+
+    @property
+    def direct(self) -> bool:
+        """Whether it is a TCP connection from here."""
+        return not self.hops and not self.by_command
+
+    async def connect_hop(self, hop: str, before: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        """Log in to a host on the way, by way of the one before it; its keys are those that the file names."""
+        user, _, place = hop.rpartition("@")
+        host, _, port = place.partition(":")
+        given: dict[str, object] = {"tunnel": before} if before else {}
+        given |= {"username": user} if user else {}
+        given |= {"port": int(port)} if port else {}
+        return await asyncssh.connect(host, config=self.options.kwargs["config"], agent_path=None, **given)
 
 
 class SshConfig:
@@ -38,22 +55,22 @@ class SshConfig:
         self._file = file
         self._identity = identity
         self._base = base
-        self._known: dict[Target, HostOptions] = {}
+        self._known: dict[Target, Way] = {}
         try:
             file.read_text()
-            self.options_for(Target("host.invalid", DEFAULT_PORT, "root", "/"))
+            self.way_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
         except OSError as error:
             raise ValueError(f"SSH configuration {file}: {error.strerror}") from error
         except ValueError as error:
             raise ValueError(f"SSH configuration {file}: {error}") from error
 
-    def options_for(self, target: Target) -> HostOptions:
-        """The options for a host; reads files. Raises ValueError, OSError."""
+    def way_to(self, target: Target) -> Way:
+        """The way to a host; reads files. Raises ValueError, OSError."""
         if target not in self._known:
             self._known[target] = self._read(target)
         return self._known[target]
 
-    def _read(self, target: Target) -> HostOptions:
+    def _read(self, target: Target) -> Way:
         given = {**self._base, "config": [str(self._file)], "host": target.hostname, "username": target.username}
         if target.port != DEFAULT_PORT:
             given["port"] = target.port
@@ -61,8 +78,8 @@ class SshConfig:
         keys = [] if self._identity is None else [self._identity]
         keys += self._keys(cast("list[str]", found.config.get("IdentityFile", [])))
         options = asyncssh.SSHClientConnectionOptions(**given, client_keys=keys or None)
-        jumps = bool(options.tunnel or options.proxy_command)
-        return HostOptions(options, options.host, options.port, bool(keys), jumps)
+        hops = tuple(options.tunnel.split(",")) if isinstance(options.tunnel, str) and options.tunnel else ()
+        return Way(options, options.host, options.port, bool(keys), hops, bool(options.proxy_command))
 
     def _keys(self, files: list[str]) -> list[asyncssh.SSHKey]:
         keys = []

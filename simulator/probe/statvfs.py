@@ -68,5 +68,7 @@ async def _has_file(sftp: Sftp, path: PurePosixPath) -> bool:
 
 
 async def _require(sftp: Sftp, url: str) -> None:
-    if not any([await sftp.is_directory(f"{url}/{folder}") for folder in FOLDERS]):
-        raise NotMounted(url)
+    for folder in FOLDERS:
+        if await sftp.is_directory(f"{url}/{folder}"):
+            return
+    raise NotMounted(url)

@@ -72,6 +72,11 @@ class Sessions:
             self._written_expiry[row.uuid] = row.expiredDate
         self._tasks.begin(self._purge_for_ever(), "purge of sessions")
 
+    async def recall(self) -> None:
+        """Forget the sessions of accounts that are gone."""
+        left = {row.uuid for row in await self._database.read(select(Session.uuid))}
+        self._sessions = {uuid: session for uuid, session in self._sessions.items() if uuid in left}
+
     async def close(self) -> None:
         """Purge no more; the sessions stay in the database."""
         await self._tasks.close()

@@ -21,6 +21,8 @@ from simulator.rest.messages import Reply
 from simulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
+POLLS = "api-jobs"
+"""Where jobs are polled."""
 RETENTION_SECONDS = 10_800
 PURGE_EVERY_SECONDS = 3600
 
@@ -39,6 +41,11 @@ class Ended:
 
     success: bool
     reply: Reply
+
+    @property
+    def state(self) -> JobState:
+        """As it is stored."""
+        return JobState.DONE if self.success else JobState.FAILED
 
     def body(self, *, with_schema: bool) -> bytes:
         """What polling answers."""
@@ -59,25 +66,37 @@ class Found:
 
 
 OnEnd = Callable[[Ended], None]
+Observe = Callable[[str, "JobState", float], None]
+"""Is told the API of a job that has ended, how it ended, and the seconds it took."""
 WITHOUT_RESULT = "{}"
 
 
 class Jobs:
     """The jobs of a node. A result is stored together with what its handler wants committed with it."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, observe: Observe = lambda *_: None) -> None:
         self._database = database
         self._clock = clock
+        self._observe = observe
         self._tasks = Tasks()
 
     async def open(self) -> None:
         """Fail the jobs that an earlier run left unended, and begin to forget the old ones."""
-        cut_off = ErrorCode("SYS.1012", "the management node was restarted before this job had ended")
+        await self._fail_unended("the management node was restarted before this job had ended")
+        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+
+    async def cut_off(self) -> None:
+        """Cancel what runs, and fail it."""
+        await self._tasks.close()
+        await self._fail_unended("the management node's records were replaced before this job had ended")
+        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+
+    async def _fail_unended(self, why: str) -> None:
+        cut_off = ErrorCode("SYS.1012", why)
         async with self._database.transaction() as connection:
             unended = update(Job).where(Job.state == JobState.PROCESSING)
             result = to_json({"error": cut_off.to_json()}).decode()
             await connection.execute(unended.values(state=JobState.FAILED, result=result, lastOpDate=self._now()))
-        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
 
     async def close(self) -> None:
         """Cancel what still runs: the next start fails those jobs."""
@@ -107,6 +126,7 @@ class Jobs:
         return began
 
     async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None) -> None:
+        began = self._clock.monotonic()
         try:
             with correlated(uuid):
                 ended = Ended(True, await work())
@@ -114,11 +134,12 @@ class Jobs:
             logger.info("job %s %s failed: %s", uuid, api_name, failure)
             ended = Ended(False, Reply({"error": failure.error.to_json()}))
         try:
-            await self._finish(uuid, JobState.DONE if ended.success else JobState.FAILED, ended.reply)
+            await self._finish(uuid, ended.state, ended.reply)
         except SQLAlchemyError as error:
             logger.exception("the result of job %s %s cannot be stored", uuid, api_name)
             ended = Ended(False, Reply({"error": internal_error(str(error)).error.to_json()}))
-            await self._finish(uuid, JobState.FAILED, ended.reply)
+            await self._finish(uuid, ended.state, ended.reply)
+        self._observe(api_name, ended.state, self._clock.monotonic() - began)
         if on_end is not None:
             on_end(ended)
 

@@ -18,8 +18,9 @@ from simulator.rest.binding import Values, read_leniently
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_plain_json, write_date
 from simulator.rest.errors import ApiError, ContainerError, ErrorCode, PlainError
-from simulator.rest.jobs import Ended, Found, Jobs, JobState
+from simulator.rest.jobs import POLLS, Ended, Found, Jobs, JobState
 from simulator.rest.messages import Handlers, Message, Reply
+from simulator.rest.observing import Course
 from simulator.rest.parameters import Api
 from simulator.uuids import new_uuid
 
@@ -39,19 +40,21 @@ class LegacyDoor(Generic[S]):
         self._jobs = jobs
         self._clock = clock
 
-    async def answer(self, method: str, path: str, read: Read) -> bytes | None:
+    async def answer(self, method: str, path: str, read: Read, course: Course) -> bytes | None:
         """The body of the answer; None for a path that is not of this API. Raises ContainerError."""
         if path.rstrip("/") == PATH:
             _require(method, "POST", "PUT")
-            return await self._take(await read())
+            return await self._take(await read(), course)
         if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
             _require(method, "GET", "PUT")
+            course.api = POLLS
             return await self._result(path.removeprefix(RESULT))
         return None
 
-    async def _take(self, body: bytes) -> bytes:
+    async def _take(self, body: bytes, course: Course) -> bytes:
         try:
             message, fields = self._message(body)
+            course.api = message.__name__
             values = message.bind_fields(fields)
         except PlainError as error:
             return error.text.encode()  # ZStack answers the text of whatever exception there was

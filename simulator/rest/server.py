@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
+from simulator.clock import Clock
 from simulator.rest.access_keys import Authentication, Signed
 from simulator.rest.answers import Answers
 from simulator.rest.authentication import Claim
@@ -20,10 +21,11 @@ from simulator.rest.binding import Body, Values, bind_tags, parse_body
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_json, to_plain_json
 from simulator.rest.errors import ApiError, ContainerError, PlainError
-from simulator.rest.jobs import Ended, Jobs, OnEnd
+from simulator.rest.jobs import POLLS, Ended, Jobs, OnEnd
 from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Handlers, Message, Reply
+from simulator.rest.observing import Course, Observe, ignore
 from simulator.rest.parameters import Api
 from simulator.rest.routing import (
     CONTEXT,
@@ -40,7 +42,6 @@ from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
-JOBS = "api-jobs"
 JOB_UUID_LENGTH = 32
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 BODY_LIMIT = 2 * 1024 * 1024
@@ -55,8 +56,12 @@ WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
 
 @dataclass(frozen=True)
 class Doors(Generic[S]):
-    """What stands behind the REST door: who may pass, who carries out, and where results go."""
+    """What stands behind the REST door: who may pass, who carries out, and where results go.
 
+    `observe` is told of every request but those that a kept answer was found for, which `answers` count.
+    """
+
+    clock: Clock
     authentication: Authentication
     dispatcher: Dispatcher[S]
     jobs: Jobs
@@ -64,6 +69,7 @@ class Doors(Generic[S]):
     legacy: LegacyDoor[S]
     answers: Answers
     leniency: Leniency
+    observe: Observe = ignore
 
 
 class RestServer(Generic[S]):
@@ -78,11 +84,20 @@ class RestServer(Generic[S]):
         self._legacy = doors.legacy
         self._leniency = doors.leniency
         self._answers = doors.answers
+        self._clock = doors.clock
+        self._observe = doors.observe
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The response to a request, whatever it is."""
+        course = Course()
+        response = await self._respond(request, course)
+        if course.began is not None:
+            self._observe(course.api, response.status, self._clock.monotonic() - course.began)
+        return response
+
+    async def _respond(self, request: web.BaseRequest, course: Course) -> web.Response:
         try:
-            return await self._answer(request)
+            return await self._answer(request, course)
         except PlainError as error:
             return _closing(web.Response(status=error.status, text=error.text))
         except ContainerError as error:
@@ -96,22 +111,24 @@ class RestServer(Generic[S]):
             logger.exception("%s %s went wrong", request.method, request.raw_path)
             return _closing(web.Response(status=500, text=str(error)))
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest, course: Course) -> web.Response:
         again = await self._answer_again(request)
         if again is not None:
             return again
+        course.began = self._clock.monotonic()
         raw_path, _, raw_query = request.raw_path.partition("?")
         check_target(raw_path, raw_query, self._leniency)
         path = split_path(raw_path)
         if path is None:
-            return await self._answer_elsewhere(request, raw_path)
+            return await self._answer_elsewhere(request, raw_path, course)
         check_method(request.method)
-        if len(path) == 2 and path[0] == JOBS and path[1]:
+        if len(path) == 2 and path[0] == POLLS and path[1]:
+            course.api = POLLS
             return await self._poll(request, path[1])
-        return await self._call(request, self._router.find(path, unquote(below_context(raw_path))))
+        return await self._call(request, self._router.find(path, unquote(below_context(raw_path))), course)
 
-    async def _answer_elsewhere(self, request: web.BaseRequest, raw_path: str) -> web.Response:
-        body = await self._legacy.answer(request.method, unquote(raw_path), request.read)
+    async def _answer_elsewhere(self, request: web.BaseRequest, raw_path: str, course: Course) -> web.Response:
+        body = await self._legacy.answer(request.method, unquote(raw_path), request.read, course)
         if body is None:
             raise ContainerError(404, f"nothing is served at {unquote(raw_path)}")
         return _json(200, body)
@@ -135,10 +152,11 @@ class RestServer(Generic[S]):
         status, body = await self._jobs.poll(job_uuid, with_schema="X-JSON-Schema" in request.headers)
         return _json(status, body)
 
-    async def _call(self, request: web.BaseRequest, slot: Slot) -> web.Response:
+    async def _call(self, request: web.BaseRequest, slot: Slot, course: Course) -> web.Response:
         body = parse_body(await request.read())
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
+        course.api = message.__name__
         claim = await self._claim(request) if message.api.authenticated else None
         values = message.bind(request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
@@ -178,7 +196,8 @@ class RestServer(Generic[S]):
             if not message.repeatable or not _is_plain_get(request):
                 return _json(200, await work(claim))
             identity = await self._dispatcher.identify(claim)
-            return _json(200, await self._answers.get((identity, request.raw_path), partial(work, identity)))
+            question = (identity, request.raw_path)
+            return _json(200, await self._answers.get(question, partial(work, identity), message.__name__))
         except ApiError as failure:
             return _json(503, to_plain_json({"error": failure.error.to_json()}))
 
@@ -190,7 +209,7 @@ class RestServer(Generic[S]):
 
         await self._jobs.start(job, message.__name__, work, self._hook(request, message, job))
         # The address that the client used is the only one it is sure to reach (clients 1.4).
-        location = f"http://{request.host}/{CONTEXT}/{VERSION}/{JOBS}/{job}"
+        location = f"http://{request.host}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
         return _json(202, to_plain_json({"apiTimeout": seconds * 1000, "location": location}))
 
     def _hook(self, request: web.BaseRequest, message: type[Message], job: str) -> OnEnd | None:

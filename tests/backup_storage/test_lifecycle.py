@@ -1,30 +1,24 @@
-"""When a storage is added, connected, deleted: status, capacity, events (domain 1.6, 3.2-3.4, 4)."""
+"""When a storage is added, connected, deleted: state, status, events (domain 1.5, 1.6, 3.1-3.4, 4)."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
-from simulator.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event
-from simulator.backup_storage.records import NewStorage, Status
+from simulator.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
+from simulator.backup_storage.events import DISCONNECTED, EventLog
+from simulator.backup_storage.lifecycle import StateEvent
+from simulator.backup_storage.records import State, Status
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost
 from simulator.lab import Lab
+from simulator.probe import Target
+from simulator.settings import Settings
+from simulator.testing import Client
+from simulator.virtual_clock import virtual_clock
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60)
-UUID = "0123456789ab4def8123456789abcdef"
+from watching import UUID, Outcome, Probes, disconnections, drain, moves, new, storage
 
-
-def new(hostname: str) -> NewStorage:
-    return NewStorage(uuid=UUID, name=hostname, url="/zs", hostname=hostname, username="root", password="password")
-
-
-def drain(queue: asyncio.Queue[Event]) -> list[Event]:
-    return [queue.get_nowait() for _ in range(queue.qsize())]
-
-
-def moves(events: list[Event]) -> list[tuple[object, object]]:
-    return [(one.content["oldStatus"], one.content["newStatus"]) for one in events if one.path == STATUS_CHANGED]
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
 
 
 async def test_an_added_storage_goes_from_connecting_to_connected(imagestore_lab: Lab) -> None:
@@ -45,9 +39,7 @@ async def test_a_failed_add_leaves_neither_row_nor_event(imagestore_lab: Lab, im
 async def test_a_port_that_nobody_listens_on_is_refused(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     await imagestore_hosts.add(SimulatedHost("closed-1"))
     with pytest.raises(ConnectFailed) as caught:
-        await imagestore_lab.node.lifecycle.add(
-            NewStorage(uuid=UUID, name="x", url="/zs", hostname="closed-1", username="r", password="p", port=23)
-        )
+        await imagestore_lab.node.lifecycle.add(new("closed-1", port=23))
     assert caught.value.failure.reason == "refused"
 
 
@@ -149,3 +141,278 @@ async def test_a_full_disk_stays_connected_with_nothing_available(
     await imagestore_lab.node.lifecycle.reconnect(storage.uuid)
     after = await imagestore_lab.wait_for("imagestore-1", "Connected")
     assert (after.status, after.available) == (Status.CONNECTED, 0)
+
+
+# The administrator's switch (domain 1.5)
+
+
+@pytest.mark.parametrize("before", [StateEvent.ENABLE, StateEvent.DISABLE])
+@pytest.mark.parametrize(("event", "after"), [(StateEvent.ENABLE, "Enabled"), (StateEvent.DISABLE, "Disabled")])
+async def test_every_change_of_state_is_legal_and_is_no_event(
+    imagestore_lab: Lab, imagestore_client: Client, before: StateEvent, event: StateEvent, after: str
+) -> None:
+    one = await storage(imagestore_lab)
+    await imagestore_lab.node.lifecycle.change_state(one.uuid, before)
+    with imagestore_lab.node.events.listening() as events:
+        await imagestore_lab.node.lifecycle.change_state(one.uuid, event)
+        assert drain(events) == []
+    [found] = await imagestore_client.query("/backup-storage", f"uuid={one.uuid}")
+    assert (found["state"], found["status"]) == (after, "Connected")
+
+
+async def test_a_new_storage_is_enabled(imagestore_lab: Lab, imagestore_client: Client) -> None:
+    assert (await imagestore_client.add_image_store("h-1"))["state"] == State.ENABLED
+
+
+async def test_the_state_of_a_storage_that_is_not_there_cannot_be_changed(imagestore_lab: Lab) -> None:
+    with pytest.raises(NoSuchStorage):
+        await imagestore_lab.node.lifecycle.change_state(UUID, StateEvent.ENABLE)
+
+
+async def test_a_disabled_storage_can_be_reconnected_updated_attached_detached_and_deleted(
+    imagestore_lab: Lab, imagestore_client: Client
+) -> None:
+    uuid = (await storage(imagestore_lab)).uuid
+    path = f"/backup-storage/{uuid}"
+    await imagestore_client.call("PUT", f"{path}/actions", {"changeBackupStorageState": {"stateEvent": "disable"}})
+    zone = (await imagestore_client.call("POST", "/zones", {"params": {"name": "z"}}))["inventory"]["uuid"]
+    for method, where, body in (
+        ("PUT", f"{path}/actions", {"reconnectBackupStorage": {}}),
+        ("PUT", f"{path}/actions", {"updateBackupStorage": {"name": "other"}}),
+        ("POST", f"/zones/{zone}/backup-storage/{uuid}", {"params": {}}),
+        ("DELETE", f"/zones/{zone}/backup-storage/{uuid}", None),
+    ):
+        found = (await imagestore_client.call(method, where, body))["inventory"]
+        assert (found["state"], found["status"]) == ("Disabled", "Connected")
+    await imagestore_client.call("DELETE", path)
+    assert await imagestore_client.query("/backup-storage") == []
+
+
+# Who moves the status (domain 1.6), beside what the tests above and those of the tracker show
+
+
+async def test_a_new_storage_is_connecting_and_no_event_tells_so(imagestore_lab: Lab, probes: Probes) -> None:
+    seen: list[tuple[Status, int, int]] = []
+
+    async def look(target: Target, fresh: bool) -> Outcome | None:
+        one = await storage(imagestore_lab, "h-1")
+        seen.append((one.status, one.total, one.available))
+        return None
+
+    probes.answer = look
+    with imagestore_lab.node.events.listening() as events:
+        await imagestore_lab.node.lifecycle.add(new("h-1"))
+        assert moves(drain(events)) == [("Connecting", "Connected")]
+    assert seen == [(Status.CONNECTING, 0, 0)]
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_reconnect_is_connecting_while_it_lasts_whatever_it_was_before(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, probes: Probes, connected: bool
+) -> None:
+    if not connected:
+        await imagestore_hosts["imagestore-1"].stop()
+        await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
+        await imagestore_hosts["imagestore-1"].start()
+    seen: list[Status] = []
+
+    async def look(target: Target, fresh: bool) -> Outcome | None:
+        seen.append((await storage(imagestore_lab)).status)
+        return None
+
+    probes.answer = look
+    await imagestore_lab.node.lifecycle.reconnect((await storage(imagestore_lab)).uuid)
+    assert seen == [Status.CONNECTING]
+    assert (await storage(imagestore_lab)).status == "Connected"
+
+
+@pytest.mark.parametrize(("was_connected", "told"), [(True, 1), (False, 0)])
+async def test_a_failed_reconnect_tells_of_a_disconnection_only_if_it_was_connected(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, was_connected: bool, told: int
+) -> None:
+    one = await storage(imagestore_lab)
+    await imagestore_hosts["imagestore-1"].stop()
+    if not was_connected:
+        await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
+    with imagestore_lab.node.events.listening() as events:
+        with pytest.raises(ConnectFailed):
+            await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+        seen = drain(events)
+    assert moves(seen)[-1] == ("Connecting", "Disconnected")
+    assert len(disconnections(seen)) == told
+
+
+async def test_a_node_that_starts_reconnects_even_what_is_connected(
+    imagestore_lab: Lab, imagestore_settings: Settings
+) -> None:
+    log = EventLog(imagestore_lab.node._database)
+    number = max(one.id for one in await log.since(0, 1000))
+    await imagestore_lab.stop()
+    async with Lab(imagestore_settings, clock=virtual_clock()) as again:
+        assert moves(await EventLog(again.node._database).since(number, 1000)) == [
+            ("Connected", "Connecting"),
+            ("Connecting", "Connected"),
+        ]
+
+
+# Adding (domain 3.1, 3.2)
+
+
+@pytest.mark.parametrize(
+    ("hostname", "url", "text"),
+    [
+        ("no_name", "dev", "hostname[no_name] is neither an IPv4 address nor a valid hostname"),
+        (
+            "imagestore-1",
+            "dev",
+            "duplicate backup storage. There has been an image store backup storage[hostname:imagestore-1]",
+        ),
+        ("h-1", "", "file path needed"),
+        ("h-1", "dev", "absolute file path required: dev"),
+        ("h-1", "/dev/\n", "the url contains an invalid folder[/dev or /proc or /sys]"),
+        ("h-1", "/zs\n", "file path contains invalid character: '/zs\\n'"),
+    ],
+)
+async def test_what_is_wrong_with_a_new_storage_is_told_in_this_order(
+    imagestore_lab: Lab, probes: Probes, hostname: str, url: str, text: str
+) -> None:
+    with pytest.raises(BackupStorageError) as caught:
+        await imagestore_lab.node.lifecycle.add(new(hostname, url=url))
+    assert str(caught.value) == text
+    assert probes.asked == []
+
+
+async def test_two_storages_may_have_one_name_and_one_url_but_not_one_hostname(imagestore_lab: Lab) -> None:
+    lifecycle = imagestore_lab.node.lifecycle
+    one = await storage(imagestore_lab)
+    await lifecycle.add(new("h-1", name=one.name, url=one.url))
+    with pytest.raises(BackupStorageError, match="duplicate backup storage"):
+        await lifecycle.add(new("h-1", uuid="f" * 32, port=2222))
+
+
+async def test_the_hostname_and_the_uuid_of_a_failed_add_are_free_again(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
+    host = SimulatedHost("h-1", credentials=Credentials("root", "other"))
+    await imagestore_hosts.add(host)
+    with pytest.raises(ConnectFailed):
+        await imagestore_lab.node.lifecycle.add(new("h-1"))
+    await imagestore_lab.node.lifecycle.add(new("h-1", password="other"))
+    assert (await storage(imagestore_lab, UUID)).status == "Connected"
+
+
+async def test_an_add_makes_the_folders_and_a_reconnect_makes_none(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
+    await imagestore_lab.node.lifecycle.add(new("h-1"))
+    disk = imagestore_hosts["h-1"].disk
+    assert sorted(disk.listdir("/zs")) == ["export", "registry"]
+    disk.remove("/zs/export")
+    await imagestore_lab.node.lifecycle.reconnect(UUID)
+    assert disk.listdir("/zs") == ["registry"]
+
+
+# Updating (domain 3.4)
+
+
+async def test_an_update_moves_nothing_until_the_next_connect(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, probes: Probes
+) -> None:
+    one = await storage(imagestore_lab)
+    imagestore_hosts["imagestore-1"].credentials = Credentials("root", "other")
+    with imagestore_lab.node.events.listening() as events:
+        await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"sshPort": 23})
+        assert (drain(events), probes.asked) == ([], [])
+    with pytest.raises(ConnectFailed) as refused:
+        await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+    await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"sshPort": 22})
+    with pytest.raises(ConnectFailed) as locked:
+        await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+    await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"password": "other"})
+    await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+    assert (refused.value.failure.reason, locked.value.failure.reason) == ("refused", "auth_failed")
+    assert (await storage(imagestore_lab)).status == "Connected"
+
+
+async def test_an_update_to_another_host_is_followed_by_the_next_ping(imagestore_lab: Lab, probes: Probes) -> None:
+    one = await storage(imagestore_lab)
+    await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"hostname": "h-2"})
+    imagestore_lab.network._any_host = None
+    await imagestore_lab.wait_for(one.uuid, "Disconnected", within=120)
+    assert [host for _, host, _ in probes.asked] == ["h-2"]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "text"),
+    [
+        ("no_name", "hostname[no_name] is neither an IPv4 address nor a valid hostname"),
+        ("h-1", "Duplicate entry 'h-1' for key 'hostname'"),
+    ],
+)
+async def test_an_update_checks_the_form_of_a_hostname_and_the_database_checks_the_rest(
+    imagestore_lab: Lab, hostname: str, text: str
+) -> None:
+    await imagestore_lab.node.lifecycle.add(new("h-1"))
+    one = await storage(imagestore_lab)
+    with pytest.raises(BackupStorageError) as caught:
+        await imagestore_lab.node.lifecycle.update(one.uuid, {"name": "x"}, {"hostname": hostname})
+    assert str(caught.value) == text
+    assert await storage(imagestore_lab) == one
+
+
+# Deleting (domain 4)
+
+
+@pytest.mark.parametrize("status", ["Connected", "Disconnected", "Connecting"])
+async def test_a_storage_is_deleted_in_whatever_status_and_its_host_is_left_as_it_is(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, status: str
+) -> None:
+    host, one = imagestore_hosts["imagestore-1"], await storage(imagestore_lab)
+    connecting = None
+    if status == "Disconnected":
+        await host.stop()
+        await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
+    if status == "Connecting":
+        with imagestore_lab.node.events.listening() as events:
+            connecting = asyncio.ensure_future(imagestore_lab.node.lifecycle.reconnect(one.uuid))
+            await events.get()
+    assert (await storage(imagestore_lab)).status == status
+    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    if connecting is not None:
+        with pytest.raises(NoSuchStorage):
+            await connecting
+    assert await imagestore_lab.node.records.tracked() == []
+    assert sorted(host.disk.listdir(one.url)) == ["export", "registry"]
+    with imagestore_lab.node.events.listening() as events:
+        await imagestore_lab.clock.sleep(600)
+        assert drain(events) == []
+
+
+async def test_a_storage_deleted_while_it_is_pinged_stays_deleted(imagestore_lab: Lab, probes: Probes) -> None:
+    one, answered = await storage(imagestore_lab), []
+
+    async def slow(target: Target, fresh: bool) -> Outcome | None:
+        await imagestore_lab.clock.sleep(20)
+        answered.append(target.hostname)
+        return None
+
+    probes.answer = slow
+    while not probes.asked:
+        await imagestore_lab.clock.sleep(1)
+    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    with imagestore_lab.node.events.listening() as events:
+        await imagestore_lab.clock.sleep(600)
+        assert drain(events) == []
+    assert answered == ["imagestore-1"]
+    assert await imagestore_lab.node.records.tracked() == []
+    assert one.uuid not in imagestore_lab.node.status.last_probes
+
+
+async def test_a_storage_that_is_deleted_and_added_again_begins_anew(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
+    one = await storage(imagestore_lab)
+    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    await imagestore_lab.node.lifecycle.add(new("imagestore-1", uuid=one.uuid, url=one.url))
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_lab.wait_for(one.uuid, "Disconnected", within=120)

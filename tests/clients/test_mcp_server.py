@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from commands import execute
-from processes import running
+from processes import Running, running
 
 pytestmark = pytest.mark.clients
 DRIVER = Path(__file__).with_name("assistant") / "drive.py"
@@ -31,6 +34,8 @@ STEPS = [
     "renew an expired session",
     "capacities",
     "types",
+    "metrics",
+    "a curve of the disk that fills up",
     "a missing resource",
     "delete",
 ]
@@ -49,10 +54,22 @@ async def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
+async def ssh_config(lab: Running) -> str:
+    """The file that the lab names, for `ssh -F`."""
+    assert lab.process.stderr is not None
+    line = (await asyncio.wait_for(lab.process.stderr.readline(), 5)).decode()
+    found = re.search(r"ssh -F (\S+) imagestore-1", line)
+    assert found is not None, line
+    return found[1]
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_assistant_works_through_the_mcp_server(environment: Path, tmp_path: Path) -> None:
-    async with running("lab", "--port", "0", cwd=tmp_path) as lab:
-        drive = (str(environment / "python"), str(DRIVER), str(environment / "zstack-mcp-server"), lab.url)
+    if shutil.which("ssh") is None:
+        pytest.skip("needs OpenSSH's client (Debian: openssh-client)")
+    async with running("lab", "--port", "0", "--ping-interval", "1", cwd=tmp_path) as lab:
+        server, config = str(environment / "zstack-mcp-server"), await ssh_config(lab)
+        drive = (str(environment / "python"), str(DRIVER), server, lab.url, config)
         status, said = await execute(*drive, cwd=tmp_path, seconds=TALK_SECONDS)
         assert await lab.stop() == 0
     assert status == 0, said

@@ -74,7 +74,7 @@ SCRIPTS = [
     "echo ''\"\" ''",
     "echo a'b'\"c\"d",
     "[ 3 -gt 2 ] && test 2 -le 2 && [ a = a ] && [ a != b ] && [ -z '' ] && [ -n x ] && [ ! -d /nosuch ]; echo $?",
-    "test -d / && test -e / && ! test -f / && test -w /; echo $?",
+    "test -d / && test -e / && ! test -f / && test -w /tmp; echo $?",
     "[ ]; echo $?; test x; echo $?",
     "printf '%s=%d|%5s|%-5s|%%\\n' a 1 b c d",
     "printf 'plain\\ttext\\n'",

@@ -262,7 +262,7 @@ ROWS = [
         "13",
         "login script hangs",
         [fault("hung_command")],
-        real.configured("ForceCommand exec sleep 60"),
+        real.configured("ForceCommand exec sleep 5"),
         "ForceCommand sleep",
         Reason.HUNG,
         None,

@@ -197,7 +197,7 @@ async def without_programs(real: Real) -> AsyncIterator[None]:
 @asynccontextmanager
 async def sftp_hung(real: Real) -> AsyncIterator[None]:
     with real.sshd.frozen(listener=False):
-        async with configured("Subsystem sftp exec sleep 60", sftp=False)(real):
+        async with configured("Subsystem sftp exec sleep 5", sftp=False)(real):
             yield
 
 
@@ -239,6 +239,7 @@ async def unmounted(real: Real) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def host_replaced(real: Real) -> AsyncIterator[None]:
+    needs_root()
     real.run("mount", "-t", "tmpfs", "-o", "size=16m", "test", str(real.url))
     async with new_host_key(real):
         real.sshd.kill_connections()

@@ -79,7 +79,7 @@ async def test_another_protocol_that_waits_is_not_ssh() -> None:
         await reader.read()
 
     async with tcp_server(greet) as port:
-        assert (await failure(target(port), connect_timeout=0.1)).reason is Reason.NOT_SSH
+        assert (await failure(target(port), connect_timeout=0.5)).reason is Reason.NOT_SSH
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import asyncssh
 import pytest
 from simulator.clock import RealClock
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost
+from simulator.hosts.faults import read_fault
 from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
 
 from conftest import StartSshd
@@ -95,6 +97,23 @@ async def test_a_host_behind_another_is_reached_by_way_of_it(start_sshd: StartSs
         lost = await prober.probe(Target("behind", 22, behind.username, str(tmp_path)))
         assert isinstance(lost, ProbeFailure)
         assert lost.reason is Reason.REFUSED
+
+
+@pytest.mark.sshd
+async def test_a_jump_host_behind_which_nothing_answers_is_left(start_sshd: StartSshd, tmp_path: Path) -> None:
+    jump = start_sshd()
+    hole = SimulatedHost("hole")
+    async with hole:
+        await hole.faults.apply(read_fault("half_open", {}))
+        config = write(tmp_path, jumping(jump, hole.address[1], jump.identity_file))
+        prober = Prober(RealClock(), ssh_config=config, connect_timeout=1.5)
+        found = await prober.probe(Target("behind", 22, "root", "/"))
+        await prober.close()
+        assert isinstance(found, ProbeFailure)
+        assert found.reason is Reason.TIMEOUT
+        async with asyncio.timeout(5):
+            while jump.connections():
+                await asyncio.sleep(0.01)
 
 
 def jumping(jump: OpenSshServer, port: int, identity_file: Path) -> str:

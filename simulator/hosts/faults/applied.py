@@ -50,7 +50,7 @@ class Faults:
         self._host = host
         self._applied: list[Applied] = []
         self._timers = Tasks()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self.behaviour = Behaviour()
 
     def __iter__(self) -> Iterator[Applied]:
@@ -84,11 +84,11 @@ class Faults:
         """Wait until the host behaves in some way."""
         while not met(self.behaviour):
             changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.add(changed)
+            self._waiting[changed] = None
             try:
                 await changed
             finally:
-                self._waiting.discard(changed)
+                self._waiting.pop(changed, None)
 
     def resume(self) -> None:
         """Let faults heal by themselves again, after `pause`."""

@@ -1,6 +1,6 @@
 """An AI assistant's session with the vendor's MCP server, over its stdio; run by the Python that it is installed for.
 
-    python drive.py SERVER URL
+    python drive.py SERVER URL SSH_CONFIG
 
 Prints a line for each step, and ends with status 1 at the first that is not as it should be.
 """
@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -18,6 +19,9 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 MISSING = "0123456789ab4def8123456789abcdef"
+NAMESPACE = "ZStack/BackupStorage"
+BLOB_MEBIBYTES = 1024
+CURVE_SECONDS = 30.0
 Json = dict[str, Any]
 
 
@@ -116,6 +120,57 @@ async def measure(assistant: Assistant, storages: list[Json]) -> None:
     step("types")
 
 
+async def curve(assistant: Assistant, storage: Json, metric: str, since: int) -> list[float]:
+    """What get_metric_data tells of a storage since then, second by second."""
+    said = await assistant.tool(
+        "get_metric_data",
+        namespace=NAMESPACE,
+        metric_name=metric,
+        start_time=since,
+        period=1,
+        labels={"BackupStorageUuid": storage["uuid"]},
+    )
+    answer: Json = json.loads(said)
+    expect(answer.get("success") is True, answer)
+    return [point["value"] for point in answer["result"]["data"]]
+
+
+async def fill(assistant: Assistant, storage: Json, ssh_config: str) -> None:
+    """Write a file to a host over SSH, and see the curve of its storage go down at a ping."""
+    since, size = int(time.time()), BLOB_MEBIBYTES * 2**20
+    before: float = storage["availableCapacity"]
+    write = f"dd if=/dev/zero of=/Cloud_bs/export/blob bs=1M count={BLOB_MEBIBYTES}"
+    ssh = await asyncio.create_subprocess_exec(
+        "ssh", "-F", ssh_config, storage["hostname"], write, stdin=asyncio.subprocess.DEVNULL
+    )
+    expect(await ssh.wait() == 0, "ssh failed")
+    while (await curve(assistant, storage, "AvailableCapacityInBytes", since))[-1:] != [before - size]:
+        expect(time.time() - since < CURVE_SECONDS, await curve(assistant, storage, "AvailableCapacityInBytes", since))
+        await asyncio.sleep(1)
+    points = await curve(assistant, storage, "AvailableCapacityInBytes", since)
+    expect(points[0] == before and points == sorted(points, reverse=True), points)
+    used = await curve(assistant, storage, "UsedCapacityInPercent", since)
+    expect(len(used) >= len(points) and used == sorted(used) and used[-1] > used[0], used)
+    step("a curve of the disk that fills up")
+
+
+async def look_for_metrics(assistant: Assistant) -> None:
+    found = await assistant.call("GetAllMetricMetadata", namespace=NAMESPACE)
+    expect("AvailableCapacityInBytes" in str(found), found)
+    summary = json.loads(
+        await assistant.tool(
+            "get_metric_summary",
+            namespace=NAMESPACE,
+            metric_name="UsedCapacityInPercent",
+            label_key="BackupStorageUuid",
+        )
+    )
+    expect(summary.get("success") is True and len(summary["result"]) == 3, summary)
+    said = await assistant.tool("get_metric_data", namespace="ZStack/VM", metric_name="CPUIdleUtilization")
+    expect("namespace[ZStack/VM] has no metrics here" in said, said)
+    step("metrics")
+
+
 async def fail_and_delete(assistant: Assistant, uuid: str) -> None:
     refused = await assistant.execute("ReconnectImageStoreBackupStorage", uuid=MISSING)
     expect(not refused.get("success") and "SYS.1003" in str(refused), refused)
@@ -136,7 +191,7 @@ async def expire(assistant: Assistant) -> None:
     step("renew an expired session")
 
 
-async def talk(assistant: Assistant) -> None:
+async def talk(assistant: Assistant, ssh_config: str) -> None:
     """The whole conversation."""
     await look_up(assistant)
     storages = await query(assistant)
@@ -145,11 +200,13 @@ async def talk(assistant: Assistant) -> None:
     await change(assistant, storages[0], zone["uuid"])
     await expire(assistant)
     await measure(assistant, storages)
+    await look_for_metrics(assistant)
+    await fill(assistant, storages[1], ssh_config)
     await fail_and_delete(assistant, storages[2]["uuid"])
 
 
-async def main(server: str, url: str) -> None:
-    """Start the MCP server for the node at `url`, and talk to it."""
+async def main(server: str, url: str, ssh_config: str) -> None:
+    """Start the MCP server for the node at `url`, and talk to it; `ssh_config` tells how its hosts are reached."""
     environment = {
         **os.environ,
         "ZSTACK_API_URL": url,
@@ -160,7 +217,7 @@ async def main(server: str, url: str) -> None:
     parameters = StdioServerParameters(command=server, env=environment)
     async with stdio_client(parameters) as streams, ClientSession(*streams) as opened:
         await opened.initialize()
-        await talk(Assistant(opened))
+        await talk(Assistant(opened), ssh_config)
 
 
 if __name__ == "__main__":

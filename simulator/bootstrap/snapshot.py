@@ -1,0 +1,185 @@
+"""A snapshot: all records of a running node as a bootstrap file, and the way back.
+
+Secrets are in it sealed, as the database keeps them: only a node with the same key file can open them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from simulator.backup_storage.records import HOSTS
+from simulator.bootstrap.records import (
+    AccessKeyRecord,
+    AccountRecord,
+    BackupStorageRecord,
+    Bootstrap,
+    ImageRecord,
+    ImageRefRecord,
+    Sealed,
+    UserRecord,
+    ZoneRecord,
+)
+from simulator.database import Database, Vault
+from simulator.database.models import (
+    AccessKey,
+    Account,
+    BackupStorage,
+    BackupStorageZoneRef,
+    GlobalConfig,
+    Image,
+    ImageBackupStorageRef,
+    SystemTag,
+    User,
+    UserTag,
+    WebHook,
+    Zone,
+)
+
+DATED = ("createDate", "lastOpDate")
+Rows = Sequence[Any]
+
+
+def write_snapshot(bootstrap: Bootstrap) -> str:
+    """The text of a bootstrap file; what has no value is left out of it."""
+    content = _without_empty(bootstrap.model_dump(mode="json", exclude_none=True))
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_empty(one) for name, one in value.items() if one not in ([], {})}
+    return [_without_empty(one) for one in value] if isinstance(value, list) else value
+
+
+async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
+    """Delete every record but for the accounts of these names: who is logged in to one of them stays so."""
+    for model in (Image, BackupStorage, Zone, SystemTag, UserTag, AccessKey, User, WebHook):
+        await connection.execute(delete(model))
+    await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
+
+
+class Snapshots:
+    """Takes snapshots of a database's records."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def take(self) -> Bootstrap:
+        """Every record as it is now; a storage that is being added still is none yet."""
+        # Nobody writes meanwhile, so that what refers to each other is of the same moment.
+        async with self._database.transaction() as connection:
+            reading = _Reading(connection, self._vault)
+            return Bootstrap(
+                zones=await reading.zones(),
+                backupStorages=await reading.storages(),
+                images=await reading.images(),
+                accounts=await reading.accounts(),
+                accessKeys=await reading.access_keys(),
+                globalConfig=await reading.configuration(),
+            )
+
+
+class _Reading:
+    """The rows of one moment, read as records."""
+
+    def __init__(self, connection: AsyncConnection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    async def zones(self) -> tuple[ZoneRecord, ...]:
+        fields = ("uuid", "name", "description", "state", "type", "isDefault", *DATED)
+        rows = await self._rows(Zone)
+        return tuple([ZoneRecord(**_pick(row, fields), **await self._tags_of(row.uuid)) for row in rows])
+
+    async def storages(self) -> tuple[BackupStorageRecord, ...]:
+        common = ("uuid", "name", "description", "type", "url", "totalCapacity", "availableCapacity")
+        fields = (*common, "state", "status", "tracked", *DATED)
+        hosts = {row.uuid: row for model in HOSTS.values() for row in await self._rows(model)}
+        zones: dict[str, list[str]] = defaultdict(list)
+        for ref in (await self._connection.execute(select(BackupStorageZoneRef).order_by("id"))).all():
+            zones[ref.backupStorageUuid].append(ref.zoneUuid)
+        whole = select(BackupStorage).where(BackupStorage.addedByJob.is_(None)).order_by(BackupStorage.uuid)
+        return tuple(
+            [
+                BackupStorageRecord(
+                    **_pick(row, fields),
+                    **_host(hosts.get(row.uuid)),
+                    attachedZoneUuids=tuple(zones[row.uuid]),
+                    **await self._tags_of(row.uuid),
+                )
+                for row in (await self._connection.execute(whole)).all()
+            ]
+        )
+
+    async def images(self) -> tuple[ImageRecord, ...]:
+        refs: dict[str, list[ImageRefRecord]] = defaultdict(list)
+        of_ref = tuple(ImageRefRecord.model_fields)
+        for ref in (await self._connection.execute(select(ImageBackupStorageRef).order_by("id"))).all():
+            refs[ref.imageUuid].append(ImageRefRecord(**_pick(ref, of_ref)))
+        fields = tuple(set(ImageRecord.model_fields) - {"backupStorageRefs", "systemTags", "userTags"})
+        return tuple(
+            [
+                ImageRecord(
+                    **_pick(row, fields), backupStorageRefs=tuple(refs[row.uuid]), **await self._tags_of(row.uuid)
+                )
+                for row in await self._rows(Image)
+            ]
+        )
+
+    async def accounts(self) -> tuple[AccountRecord, ...]:
+        users: dict[str, list[UserRecord]] = defaultdict(list)
+        for row in await self._rows(User):
+            users[row.accountUuid].append(UserRecord(uuid=row.uuid, name=row.name, password=self._seal(row.password)))
+        return tuple(
+            AccountRecord(uuid=row.uuid, name=row.name, password=self._seal(row.password), users=tuple(users[row.uuid]))
+            for row in await self._rows(Account)
+        )
+
+    async def access_keys(self) -> tuple[AccessKeyRecord, ...]:
+        names = {row.uuid: row.name for row in await self._rows(Account)}
+        return tuple(
+            AccessKeyRecord(
+                accessKeyId=row.AccessKeyID,
+                accessKeySecret=Sealed(sealed=row.AccessKeySecret),
+                account=names[row.accountUuid],
+            )
+            for row in await self._rows(AccessKey)
+        )
+
+    async def configuration(self) -> Mapping[str, Mapping[str, str]]:
+        changed: dict[str, dict[str, str]] = defaultdict(dict)
+        options = select(GlobalConfig).where(GlobalConfig.value != GlobalConfig.defaultValue).order_by(GlobalConfig.id)
+        for row in (await self._connection.execute(options)).all():
+            changed[row.category][row.name] = row.value
+        return dict(changed)
+
+    async def _rows(self, model: Any) -> Rows:
+        return (await self._connection.execute(select(model).order_by(model.uuid))).all()
+
+    async def _tags_of(self, uuid: str) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, model in (("systemTags", SystemTag), ("userTags", UserTag)):
+            tags = select(model.tag).where(model.resourceUuid == uuid).order_by(model.tag)
+            found[name] = tuple((await self._connection.scalars(tags)).all())
+        return found
+
+    def _seal(self, password_hash: str) -> Sealed:
+        # Clients log in with the hash itself, so it is as secret as the password.
+        return Sealed(sealed=self._vault.encrypt(password_hash))
+
+
+def _pick(row: Any, fields: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in fields}
+
+
+def _host(row: Any) -> dict[str, Any]:
+    if row is None:
+        return {}
+    return {**_pick(row, ("hostname", "username", "sshPort")), "password": Sealed(sealed=row.password)}

@@ -1,0 +1,21 @@
+"""Who is told of the requests that were answered, and what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Observe = Callable[[str, int, float], None]
+"""Is told the API that a request was for (empty if none), the HTTP status of the response, and the seconds it took."""
+
+
+def ignore(api: str, status: int, seconds: float) -> None:
+    """Observes nothing."""
+
+
+@dataclass(slots=True)
+class Course:
+    """The way that a request takes: which API it led to, and when the long way began, if it had to take that."""
+
+    api: str = ""
+    began: float | None = None

@@ -1,0 +1,146 @@
+"""GET /metrics over a real connection, read with Prometheus' own parser; and its manual page."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from simulator.control.metrics_manual import page
+from simulator.hosts import HostNetwork
+from simulator.lab import Lab
+from simulator.node import ManagementNode
+from simulator.settings import Settings
+from simulator.testing import Client
+
+from fixed_data import B1, B4
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+PREFIX = "imagestore_sim_"
+STORAGES = "/backup-storage/image-store"
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+
+
+class Scrape:
+    """What a page tells."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.families = {family.name: family for family in text_string_to_metric_families(text)}
+
+    def value(self, name: str, /, **labels: str) -> float | None:
+        """The value of the sample of that name and exactly those labels, if there is one."""
+        samples = (sample for family in self.families.values() for sample in family.samples)
+        found = [one.value for one in samples if (one.name, one.labels) == (PREFIX + name, labels)]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+
+async def scrape(client: Client) -> Scrape:
+    answer = await client.request("GET", f"{client.url}/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return Scrape(answer.text)
+
+
+async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_told(fixed: Client) -> None:
+    found = await scrape(fixed)
+    assert found.value("backup_storages", status="Connected", state="Enabled") == 2
+    assert found.value("backup_storages", status="Connected", state="Disabled") == 1
+    assert found.value("backup_storages", status="Disconnected", state="Enabled") == 1
+    assert found.value("backup_storages", status="Connecting", state="Enabled") == 0
+    labels = {"uuid": B1, "name": "store-1", "type": "ImageStoreBackupStorage"}
+    assert found.value("backup_storage_total_bytes", **labels) == 1000
+    assert found.value("backup_storage_available_bytes", **labels) == 100
+    sftp = {"uuid": B4, "name": "sftp", "type": "SftpBackupStorage"}
+    assert found.value("backup_storage_available_bytes", **sftp) == 800
+
+
+async def test_a_storage_that_is_deleted_is_told_no_more(fixed: Client) -> None:
+    assert B1 in (await scrape(fixed)).text
+    await fixed.call("DELETE", f"/backup-storage/{B1}")
+    assert B1 not in (await scrape(fixed)).text
+
+
+async def test_probes_are_counted_by_what_came_of_them_with_the_time_of_their_phases(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
+    async with Client(imagestore_lab.url, clock=imagestore_lab.clock) as client:
+        before = await scrape(client)
+        assert before.value("probes_total", method="statvfs") == 1
+        assert before.value("probes_total", method="df") == 0
+        assert before.value("probe_failures_total", reason="refused") == 0
+        assert before.value("probe_phase_duration_seconds_count", phase="auth") == 1
+        await imagestore_hosts["imagestore-1"].stop()
+        await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=200)
+        after = await scrape(client)
+        assert (after.value("probe_failures_total", reason="refused") or 0) >= 1
+        assert after.value("backup_storages", status="Disconnected", state="Enabled") == 1
+        assert (after.value("tracker_lag_seconds_count") or 0) >= 1
+        assert after.value("tracker_lag_seconds_sum") == 0
+
+
+async def test_requests_are_counted_by_api_and_status_and_kept_answers_by_themselves(fixed: Client) -> None:
+    api = "APIQueryImageStoreBackupStorageMsg"
+    for _ in range(3):
+        await fixed.query(STORAGES)
+    await fixed.request("GET", "/nothing/here")
+    await fixed.request("GET", f"{STORAGES}?q=nonsense")
+    body = {"org.zstack.header.zone.APIQueryZoneMsg": {"session": {"uuid": fixed.session_uuid}, "conditions": []}}
+    await fixed.request("POST", f"{fixed.url}/zstack/api", body)
+    found = await scrape(fixed)
+    assert found.value("request_duration_seconds_count", api=api, status="200") == 1
+    assert found.value("kept_answers_total", api=api) == 2
+    assert found.value("request_duration_seconds_count", api="none", status="404") == 1
+    assert found.value("request_duration_seconds_count", api=api, status="400") == 1
+    assert found.value("request_duration_seconds_count", api="APIQueryZoneMsg", status="200") == 1
+    assert found.value("request_duration_seconds_count", api="APILogInByAccountMsg", status="200") == 1
+
+
+async def test_jobs_are_counted_by_state_and_timed_and_commits_are_counted(fixed: Client) -> None:
+    before = await scrape(fixed)
+    assert [before.value("jobs", state=state) for state in ("Processing", "Done", "Failed")] == [0, 0, 0]
+    await fixed.call("POST", "/zones", {"params": {"name": "zone"}})
+    taken = {"name": "again", "url": "/zs", "hostname": "h-1", "username": "root", "password": "password"}
+    refused = await fixed.request("POST", STORAGES, {"params": taken})
+    assert (await fixed.follow(refused.body["location"])).status == 503
+    after = await scrape(fixed)
+    assert [after.value("jobs", state=state) for state in ("Processing", "Done", "Failed")] == [0, 1, 1]
+    assert after.value("job_duration_seconds_count", api="APICreateZoneMsg", state="Done") == 1
+    assert after.value("job_duration_seconds_count", api="APIAddImageStoreBackupStorageMsg", state="Failed") == 1
+    assert (after.value("request_duration_seconds_count", api="api-jobs", status="200") or 0) >= 1
+    assert (after.value("database_commits_total") or 0) > (before.value("database_commits_total") or 0)
+
+
+async def test_nodes_in_one_process_count_for_themselves(fixed: Client, tmp_path: Path) -> None:
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "other.db")))
+    await node.start()
+    try:
+        async with Client(node.url) as other:
+            found = await scrape(other)
+            assert found.value("request_duration_seconds_count", api="APILogInByAccountMsg", status="200") is None
+            assert B1 not in found.text
+    finally:
+        await node.stop()
+
+
+async def test_no_secret_is_told(fixed: Client) -> None:
+    text = (await scrape(fixed)).text
+    for secret in (str(fixed.session_uuid), hashlib.sha512(b"password").hexdigest(), "password", "h-1"):
+        assert secret not in text
+
+
+async def test_every_metric_that_is_told_is_in_the_manual(fixed: Client) -> None:
+    await fixed.call("POST", "/zones", {"params": {"name": "zone"}})
+    await fixed.query(STORAGES)
+    await fixed.query(STORAGES)
+    text = (await scrape(fixed)).text
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    listed = {line.split("`")[1] for line in page().splitlines() if line.startswith("| `")}
+    assert told == listed
+    assert "_created" not in text
+
+
+def test_the_manual_is_what_the_metrics_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make metrics"

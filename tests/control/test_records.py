@@ -1,0 +1,154 @@
+"""Snapshot, replacement and reset: all records at once over `/lab/v1` (design 1)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from simulator.hosts import HostNetwork, SimulatedHost
+from simulator.lab import Lab
+from simulator.node import ManagementNode
+from simulator.settings import Settings
+from simulator.testing import Answer, CallFailed, Client
+
+DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"
+STORAGES = "/backup-storage"
+SECRETS = """\
+accounts: [{name: test, password: secret-of-test, users: [{name: reader, password: secret-of-reader}]}]
+accessKeys: [{accessKeyId: key-1, accessKeySecret: secret-of-the-key, account: test}]
+backupStorages: [{name: a, hostname: 10.0.0.1, url: /zs, password: secret-of-a, tracked: false}]
+globalConfig: {backupStorage: {ping.interval: 7}}
+"""
+
+
+async def snapshot(client: Client) -> str:
+    answer = await client.request("GET", f"{client.url}/lab/v1/snapshot")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/yaml; charset=utf-8")
+    return answer.text
+
+
+async def put(client: Client, text: str, *, wait: bool = False) -> Answer:
+    query = [("wait", "true")] if wait else []
+    return await client.request("PUT", f"{client.url}/lab/v1/snapshot", data=text.encode(), query=query)
+
+
+async def reset(client: Client) -> None:
+    answer = await client.request("POST", f"{client.url}/lab/v1/reset", query=[("wait", "true")])
+    assert (answer.status, answer.body) == (200, {"replaced": True})
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_fixed_records_come_back_from_a_snapshot_as_they_were_put_in(imagestore_client: Client) -> None:
+    assert (await put(imagestore_client, DATA.read_text())).body == {"replaced": True}
+    before = [await imagestore_client.query(path) for path in (STORAGES, "/zones", "/images", "/user-tags")]
+    taken = await snapshot(imagestore_client)
+    assert [one["name"] for one in yaml.safe_load(taken)["backupStorages"]] == [
+        "imagestore-1", "ImageStore_2", "backup%3", "sftp-1",
+    ]  # fmt: skip
+    await reset(imagestore_client)
+    assert (await put(imagestore_client, taken)).status == 200
+    after = [await imagestore_client.query(path) for path in (STORAGES, "/zones", "/images", "/user-tags")]
+    assert after[:3] == before[:3]
+    assert {one["tag"] for one in after[3]} == {one["tag"] for one in before[3]} == {"prod", "gold"}
+    # What is sealed looks another way each time.
+    again = await snapshot(imagestore_client)
+    assert re.sub("sealed: .*", "", again) == re.sub("sealed: .*", "", taken)
+
+
+@pytest.mark.imagestore_lab(hosts=2)
+async def test_a_reset_goes_back_to_the_beginning_and_its_storages_are_connected(
+    imagestore_client: Client, imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
+    before = await imagestore_client.query(STORAGES)
+    await imagestore_hosts.add(SimulatedHost("mine"))
+    await imagestore_client.add_image_store("172.24.189.211")
+    await imagestore_client.call("DELETE", f"{STORAGES}/{before[0]['uuid']}")
+    await imagestore_hosts["imagestore-2"].stop()
+    disk = imagestore_hosts["imagestore-1"].disk
+    disk.used = disk.size
+    await reset(imagestore_client)
+    assert set(imagestore_hosts) == {"imagestore-1", "imagestore-2"}
+    after = await imagestore_client.query(STORAGES)
+    assert [one["status"] for one in after] == ["Connected", "Connected"]
+    dates = {"createDate", "lastOpDate"}
+    same = [{name: one[name] for name in one if name not in dates} for one in before]
+    assert [{name: one[name] for name in one if name not in dates} for one in after] == same
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=4)
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_who_is_logged_in_stays_so_where_the_account_stays(imagestore_client: Client) -> None:
+    assert (await put(imagestore_client, SECRETS)).status == 200
+    async with Client(imagestore_client.url) as other:
+        await other.log_in("test", "secret-of-test")
+        await reset(imagestore_client)
+        assert len(await imagestore_client.query(STORAGES)) == 1
+        with pytest.raises(CallFailed, match="Session expired"):
+            await other.query(STORAGES)
+
+
+@pytest.mark.imagestore_lab(hosts=0)
+async def test_secrets_are_sealed_and_opened_again(imagestore_client: Client) -> None:
+    await put(imagestore_client, SECRETS)
+    taken = await snapshot(imagestore_client)
+    assert "secret-of" not in taken
+    assert yaml.safe_load(taken)["globalConfig"]["backupStorage"]["ping.interval"] == "7"
+    await reset(imagestore_client)
+    assert (await put(imagestore_client, taken)).status == 200
+    async with Client(imagestore_client.url) as other:
+        await other.log_in("test", "secret-of-test")
+
+
+@pytest.mark.imagestore_lab(hosts=0)
+async def test_the_secrets_of_another_node_cannot_be_opened_and_nothing_changes(
+    imagestore_client: Client, tmp_path: Path
+) -> None:
+    other = ManagementNode(Settings(port=0, database=str(tmp_path / "other.db")))
+    await other.start()
+    async with Client(other.url) as stranger:
+        await put(stranger, SECRETS)
+        taken = await snapshot(stranger)
+    await other.stop()
+    before = await snapshot(imagestore_client)
+    answer = await put(imagestore_client, taken)
+    assert (answer.status, answer.body) == (400, {"error": "a secret is sealed with the key file of another node"})
+    assert yaml.safe_load(await snapshot(imagestore_client)).keys() == yaml.safe_load(before).keys()
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("zones: [", "snapshot, line 1, column 9: not valid YAML: "),
+        ("zones:\n  - {nmae: z}", "snapshot, line 2: zones.0."),
+        ("zones: [{name: z, uuid: x}]", "snapshot, line 1: zones.0.uuid: "),
+        ("globalConfig: {backupStorage: {\n  ping.interval: 0}}", "snapshot, line 2: globalConfig.backupStorage.ping"),
+        ("globalConfig: {backupStorage: {nosuch: 0}}", "snapshot, line 1: globalConfig.backupStorage.nosuch: there is"),
+        ("accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]", "accessKeys: a: no account has"),
+    ],
+)  # fmt: skip
+async def test_a_bad_snapshot_names_line_and_field_and_changes_nothing(
+    imagestore_client: Client, text: str, error: str
+) -> None:
+    before = await imagestore_client.query(STORAGES)
+    answer = await put(imagestore_client, text)
+    assert answer.status == 400
+    assert answer.body["error"].startswith(error), answer.text
+    assert await imagestore_client.query(STORAGES) == before
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_job_that_runs_meanwhile_ends_and_leaves_nothing(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    await imagestore_hosts.add(SimulatedHost("slow-1"))
+    body = {"name": "s", "hostname": "slow-1", "username": "r", "password": "p", "url": "/zs"}
+    accepted = await imagestore_client.request("POST", f"{STORAGES}/image-store", {"params": body})
+    await reset(imagestore_client)
+    ended = await asyncio.wait_for(imagestore_client.follow(accepted.body["location"]), 10)
+    assert ended.status in (200, 503)
+    assert [one["name"] for one in await imagestore_client.query(STORAGES)] == ["imagestore-1"]

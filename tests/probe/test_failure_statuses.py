@@ -1,0 +1,49 @@
+"""What the failures of the table make of storages: the statuses that its page tells."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+from failure_table import IGNORE, ROWS, Row
+from simulator.backup_storage.errors import ConnectFailed
+from simulator.backup_storage.records import Status
+from simulator.lab import Lab
+from simulator.probe import Prober
+from simulator.settings import Settings
+
+HUNDRED_MINUTES = 6000
+SKIPPED_HERE = "13 file system hangs, no SFTP"  # its host gives up after a second, the prober below before that
+
+
+async def test_a_storage_is_disconnected_by_what_has_a_reason_and_by_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "simulator.node.Prober", partial(Prober, connect_timeout=0.9, command_timeout=0.9, busy_pauses=())
+    )
+    rows = [row for row in ROWS if row.policy is IGNORE and row.name != SKIPPED_HERE]
+    settings = Settings(port=0, hosts=len(rows), ping_interval=HUNDRED_MINUTES)
+    async with Lab(settings) as lab:
+        await asyncio.gather(*(break_host(lab, number, row) for number, row in enumerate(rows, 1)))
+        found = {storage.name: storage for storage in await lab.node.records.tracked()}
+        for number, row in enumerate(rows, 1):
+            wanted = Status.DISCONNECTED if row.connect else Status.CONNECTED
+            assert found[f"imagestore-{number}"].status is wanted, row.name
+            assert found[f"imagestore-{number}"].total > 0, row.name
+
+
+async def break_host(lab: Lab, number: int, row: Row) -> None:
+    """Put the faults of a row on a host whose storage is connected, and reconnect that."""
+    name = f"imagestore-{number}"
+    storage = next(one for one in await lab.node.records.tracked() if one.name == name)
+    for fault in row.faults:
+        at_url = {"path": storage.url} if "path" in fault.values() else {}
+        await lab.network[name].faults.apply(fault.model_copy(update=at_url))
+    if row.connect is None:
+        await lab.node.lifecycle.reconnect(storage.uuid)
+        return
+    with pytest.raises(ConnectFailed) as failed:
+        await lab.node.lifecycle.reconnect(storage.uuid)
+    assert failed.value.failure.reason is row.connect, row.name
