@@ -169,6 +169,11 @@ class World:
         answer = await client.request(method, path, body, query=query)
         return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
 
+    async def page(self, path: str) -> str:
+        """What the node answers outside of ZStack's API. Raises as `request` does."""
+        client = await self._logged_in_client()
+        return (await client.request("GET", f"{self.node.url}{path}")).text
+
     async def _logged_in_client(self) -> Client:
         now = self.clock.monotonic()
         if self.client is None:

@@ -1,4 +1,4 @@
-"""What is expected in a scenario: of a storage's fields, of the answer to a query, of events."""
+"""What is expected in a scenario: of a storage's fields, of the answer to a query, of events, of metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ EVENTS: Mapping[str, str] = {
     "probe_failed": PROBE_FAILED,
 }
 """What events are called in a scenario, and their paths."""
-SUBJECTS = ("storage", "query", "event")
+SUBJECTS = ("storage", "query", "event", "metric")
+ASKED = ("query", "metric")
+"""Those that nothing is known of until the node is asked."""
 
 
 class Condition(Part):
@@ -32,6 +34,7 @@ class Condition(Part):
         "hostname", "username", "sshPort",
     )  # fmt: skip
     of_queries: ClassVar = ("count", "each", "answer")
+    of_metrics: ClassVar = ("value", "labels")
     of_events: ClassVar = ("storage", "count", "reason", "oldStatus", "newStatus")
 
     storage: Names | None = Field(None, description="names of storages, or patterns; what is said is said of each")
@@ -39,6 +42,9 @@ class Condition(Part):
     event: Literal["status_changed", "disconnected", "capacity_changed", "probe_failed"] | None = Field(
         None, description="a kind of event; that there is one, or how many"
     )
+    metric: str | None = Field(None, description="a sample of /metrics, such as imagestore_sim_probe_failures_total")
+    value: SizeWanted | None = Field(None, description="of the metric: the sum of its samples that have the labels")
+    labels: dict[str, AnyWanted] | None = Field(None, description="which samples of the metric")
     exists: bool | None = Field(None, description="whether the storage has a record")
     status: TextWanted | None = Field(None, description="Connecting, Connected or Disconnected")
     state: TextWanted | None = Field(None, description="Enabled or Disabled")
@@ -60,8 +66,15 @@ class Condition(Part):
 
     @model_validator(mode="after")
     def _is_about_one_thing(self) -> Self:
-        allowed = {"storage": self.of_storages, "query": self.of_queries, "event": self.of_events}[self.subject]
+        allowed = {
+            "storage": self.of_storages,
+            "query": self.of_queries,
+            "event": self.of_events,
+            "metric": self.of_metrics,
+        }[self.subject]
         given = [one for one in self.model_fields_set if one in _CHECKS and one != self.subject]
+        if self.subject == "metric" and self.value is None:
+            raise ValueError("expected a value of the metric")
         for one in given:
             if one not in allowed:
                 raise ValueError(f"{one} says nothing of a {self.subject}; expected {', '.join(allowed)}")
@@ -86,22 +99,24 @@ class Condition(Part):
         shown: list[str] = []
         if self.exists is not None:
             shown.append("there" if self.exists else "not there")
-        for name in ("status", *sorted(_CHECKS - {"status", "exists", "storage", "each", "answer"})):
+        for name in ("status", *sorted(_CHECKS - {"status", "exists", "storage", "each", "answer", "labels"})):
             if (wanted := getattr(self, name)) is not None:
                 shown.append(str(wanted) if name == "status" else f"{name} {wanted}")
-        for each in ("each", "answer"):
+        for each in ("each", "answer", "labels"):
             shown += [f"{each} {name} {wanted}" for name, wanted in (getattr(self, each) or {}).items()]
         match self.subject:
             case "storage":
                 subject = ", ".join(self.storage or ())
             case "query":
                 subject = f"GET {self.query}"
+            case "metric":
+                subject = str(self.metric)
             case _:
                 subject = f"event {self.event}" + (f" of {', '.join(self.storage)}" if self.storage else "")
         return f"{subject}: {', '.join(shown)}" if shown else subject
 
 
-_CHECKS = {*Condition.of_storages, *Condition.of_queries, *Condition.of_events}
+_CHECKS = {*Condition.of_storages, *Condition.of_queries, *Condition.of_events, *Condition.of_metrics}
 
 
 class Eventually(Condition):

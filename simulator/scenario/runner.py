@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from prometheus_client.parser import text_string_to_metric_families
 
 from simulator.backup_storage.events import CAPACITY_CHANGED, STATUS_CHANGED, Event
 from simulator.bootstrap import stable_uuid
@@ -19,7 +20,7 @@ from simulator.hosts import SimulatedHost
 from simulator.hosts.faults import Applied, FaultProblem
 from simulator.node import StartError
 from simulator.scenario.embedded import World
-from simulator.scenario.expectations import Condition, Invariant
+from simulator.scenario.expectations import ASKED, Condition, Invariant
 from simulator.scenario.model import Scenario
 from simulator.scenario.options import OPTIONS, option_text
 from simulator.scenario.parts import matching
@@ -316,7 +317,7 @@ class _Play:
     # Expectations
 
     async def _do_expect(self, what: Condition) -> Outcome:
-        if what.subject == "query":
+        if what.subject in ASKED:
             seen = await self._ask(what)
         else:
             if what.subject == "storage":
@@ -330,7 +331,7 @@ class _Play:
         if seen is not None:
             return Verdict.HELD, seen.text
         await self._settle()
-        last = await self._ask(what) if what.subject == "query" else self.picture.look(what, since)
+        last = await self._ask(what) if what.subject in ASKED else self.picture.look(what, since)
         return (Verdict.HELD if last.all else Verdict.FAILED), last.text
 
     async def _do_stays(self, what: Any) -> Outcome:
@@ -405,7 +406,9 @@ class _Play:
             self._draw(self._lanes[uuid], "", None)
 
     async def _ask(self, condition: Condition) -> Seen:
-        """How a query's answer stands."""
+        """How the answer to a query stands, or a metric."""
+        if condition.metric is not None:
+            return await self._measure(condition)
         try:
             answer = await self._request("GET", self._filled(condition.query or ""))
         except NO_ANSWER as error:
@@ -413,6 +416,22 @@ class _Play:
         if answer.status != 200:
             return Seen(False, False, f"{answer.status} {answer.text[:200]}")
         return _look_at_answer(condition, answer)
+
+    async def _measure(self, condition: Condition) -> Seen:
+        try:
+            page = await self.world.page("/metrics")
+        except NO_ANSWER as error:
+            return Seen(False, False, f"no answer: {error}")
+        samples = [
+            sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if sample.name == condition.metric
+            and all(wanted.met(sample.labels.get(name), {}) for name, wanted in (condition.labels or {}).items())
+        ]
+        assert condition.value is not None
+        met = condition.value.met(sum(samples), {})
+        return Seen(met, met, f"value {sum(samples):g}" if samples else "no such sample, so 0")
 
     def _heard(self, event: Event) -> None:
         if self._over:

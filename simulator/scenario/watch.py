@@ -10,7 +10,7 @@ from typing import Any
 
 from simulator.backup_storage.events import CAPACITY_CHANGED, STATUS_CHANGED, Event
 from simulator.clock import Clock, wake
-from simulator.scenario.expectations import EVENTS, Condition, Unchanged
+from simulator.scenario.expectations import ASKED, EVENTS, Condition, Unchanged
 from simulator.scenario.parts import matching
 from simulator.scenario.phrases import size_text
 from simulator.scenario.wanted import CAPACITIES, Wanted, parse_wanted
@@ -153,7 +153,7 @@ class Watching:
     """Waits for conditions in the time of a clock."""
 
     def __init__(self, picture: Picture, clock: Clock, ask: Callable[[Condition], Any]) -> None:
-        """`ask` makes a query and answers how its condition stands."""
+        """`ask` asks the node, and answers how a condition stands that only it can tell."""
         self._picture = picture
         self._clock = clock
         self._ask = ask
@@ -162,7 +162,7 @@ class Watching:
         self, condition: Condition, test: Callable[[Seen], bool], seconds: float | None, since: int
     ) -> Seen | None:
         """How the condition stands as soon as that passes the test; None if it does not, for so many seconds."""
-        work = self._asked(condition, test) if condition.subject == "query" else self._seen(condition, test, since)
+        work = self._asked(condition, test) if condition.subject in ASKED else self._seen(condition, test, since)
         if seconds is None:
             return await work
         try:

@@ -88,6 +88,9 @@ def test_an_outage_is_seen_in_every_way() -> None:
   - {at: 1m, never: {storage: gold, status: Disconnected, during: 1m}}
   - {at: 1m, never: {storage: gold, totalCapacity: 0}}
   - {at: 90s, expect: {event: probe_failed, storage: gold, count: ">= 1"}}
+  - {at: 90s, expect: {metric: imagestore_sim_probe_failures_total, labels: {reason: refused}, value: "> 1"}}
+  - {at: 90s, expect: {metric: imagestore_sim_probe_failures_total, labels: {reason: hung}, value: 0}}
+  - {at: 3m, eventually: {metric: imagestore_sim_backup_storages, labels: {status: Connected}, value: 1, within: 1m}}
   - {at: 3m, expect: {storage: gold, status: Connected}}
 invariants:
   - never: {storage: gold, status: Disconnected}
@@ -97,7 +100,7 @@ invariants:
 """
     )
     assert verdicts(result) == [
-        *("held", "held", "failed", "failed", "held", "held", "held"),
+        *("held", "held", "failed", "failed", "held", "held", "held", "held", "held", "held"),
         *("failed", "failed", "held", "unknown"),
     ]
     assert result.verdict is Verdict.FAILED
