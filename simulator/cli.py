@@ -250,6 +250,27 @@ def replay(
     raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report)))
 
 
+@app.command()
+def record(
+    url: Annotated[str, typer.Argument(help="Where the node answers.")],
+    out: Annotated[Path, typer.Option(help="The file to write.", envvar="IMAGESTORE_SIM_OUT")],
+    lasts: Annotated[
+        str | None, typer.Option("--for", help="How long, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
+    ] = None,
+    account: Annotated[str, typer.Option(help="Who logs in.", envvar="IMAGESTORE_SIM_ACCOUNT")] = "admin",
+    password: Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")] = "password",  # noqa: S107 - ZStack's own
+) -> None:
+    """Record what happens on a running node, until Ctrl-C, as a scenario that `replay` takes."""
+    from simulator.commands import run_record
+    from simulator.hosts.faults.quantities import parse_seconds
+
+    try:
+        seconds = None if lasts is None else parse_seconds(lasts)
+    except ValueError as error:
+        fail(f"--for: {error}")
+    raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+
+
 def _settings(context: typer.Context, **defaults: object) -> Settings:
     """The settings that the given options make, with what the file named by --config adds."""
     from pydantic import ValidationError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import signal
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import orjson
 from rich.console import Console
 from rich.markup import escape
@@ -101,6 +103,29 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
     if interrupted:
         return INTERRUPTED
     return HELD if all(result.verdict is Verdict.HELD for result in results) else NOT_HELD
+
+
+async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, password: str) -> int:
+    """Follow a node until `stop` is set, and write what happened; answers the exit status."""
+    from simulator.scenario.recorder import follow, scenario_of
+    from simulator.testing.client import CallFailed
+
+    if not await asyncio.to_thread(out.parent.is_dir):
+        print(f"imagestore-sim: --out {out}: there is no such folder", file=sys.stderr)
+        return UNUSABLE
+    print(f"recording {url} until it is interrupted", flush=True)
+    try:
+        recording = await follow(url.rstrip("/"), stop, account=account, password=password)
+    except (CallFailed, aiohttp.ClientError, OSError, ValueError) as error:
+        print(f"imagestore-sim: {url}: {error}", file=sys.stderr)
+        return UNUSABLE
+    try:
+        await asyncio.to_thread(out.write_text, scenario_of(recording), encoding="utf-8")
+    except OSError as error:
+        print(f"imagestore-sim: --out {out}: {error.strerror}", file=sys.stderr)
+        return UNUSABLE
+    print(f"{out}: {len(recording.events)} events of {duration_text(recording.ended - recording.began)}")
+    return HELD
 
 
 def _problems(files: Sequence[Path]) -> Iterator[str]:

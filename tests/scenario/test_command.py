@@ -8,8 +8,12 @@ import signal
 from pathlib import Path
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from simulator.lab import Lab
 from simulator.scenario.command import schema
 from simulator.scenario.reader import _Loader
+from simulator.scenario.results import Verdict
+from simulator.scenario.runner import replay
+from simulator.settings import Settings
 from story import EXAMPLE
 from yaml import load
 
@@ -63,6 +67,31 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> N
     assert process.returncode == 3, errors
     assert b"interrupted long.yaml" in output
     assert (tmp_path / "out" / "junit.xml").exists()
+
+
+async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Path) -> None:
+    settings = Settings(port=0, ping_interval=1, hosts=2, database=str(tmp_path / "lab.db"))
+    async with Lab(settings) as lab:
+        recording = asyncio.create_task(run("record", lab.url, "--out", "outage.yaml", "--for", "9s", cwd=tmp_path))
+        await asyncio.sleep(4)
+        host = lab.network["imagestore-1"]
+        await host.stop()
+        await lab.wait_for("imagestore-1", "Disconnected", within=4)
+        host.disk.resize(host.disk.size * 2)
+        await host.start()
+        await lab.wait_for("imagestore-1", "Connected", within=6)
+        finished = await recording
+    assert finished.status == 0, finished
+    assert "outage.yaml: " in finished.output
+    result = await asyncio.to_thread(replay, tmp_path / "outage.yaml")
+    assert result.verdict is Verdict.HELD, (result.wrong, (tmp_path / "outage.yaml").read_text())
+    [first, second] = result.lanes
+    assert [status for _, status in second.statuses] == ["Connected"]
+    assert [status for _, status in first.statuses][:2] == ["Connected", "Disconnected"]
+    assert first.statuses[-1][1] == "Connected"
+    assert len({total for _, total, _ in first.capacities}) == 2
+    nobody = await run("record", "http://127.0.0.1:1", "--out", "outage.yaml", cwd=tmp_path)
+    assert (nobody.status, "127.0.0.1:1" in nobody.errors) == (2, True)
 
 
 async def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
