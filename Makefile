@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose lint picture fidelity metrics clean
+.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture fidelity metrics clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## make .venv with exactly the versions that were tested
 
@@ -22,7 +22,13 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose and not clients' --numprocesses auto --dist worksteal
+	$(BIN)/pytest -m 'not compose and not clients and not scenarios' --numprocesses auto --dist worksteal
+
+test-scenarios: $(INSTALLED) ## replay the library three times over, and a week of a hundred hosts
+	$(BIN)/pytest tests/scenario -m scenarios
+
+scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
+	$(BIN)/imagestore-sim replay scenarios -j 2 --report report
 
 test-clients: $(INSTALLED) ## run real clients of ZStack against a lab (needs Go, and a package index)
 	$(BIN)/pytest tests/clients

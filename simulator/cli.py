@@ -212,6 +212,65 @@ def ready(
     typer.echo(f"ready {url}")
 
 
+@app.command()
+def replay(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE|FOLDER...", help="Scenarios, or folders of such.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Processes to play in.", envvar="IMAGESTORE_SIM_JOBS")
+    ] = 1,
+    clock: Annotated[
+        str, typer.Option(help="virtual (nobody waits) or real.", envvar="IMAGESTORE_SIM_CLOCK")
+    ] = "virtual",
+    speed: Annotated[
+        float, typer.Option(help="Of the real clock: so many times as fast.", envvar="IMAGESTORE_SIM_SPEED")
+    ] = 1.0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a page, JUnit XML, and every event.", envvar="IMAGESTORE_SIM_REPORT"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="In place of the scenarios' own.", envvar="IMAGESTORE_SIM_SEED")
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenario files, and end.")] = False,
+) -> None:
+    """Replay failure scenarios. Exit status 0: all has held, 1: some has not, 2: unusable input, 3: interrupted."""
+    from simulator.scenario import command
+
+    if schema:
+        typer.echo(command.schema())
+        return
+    if clock not in ("virtual", "real"):
+        fail(f"--clock: expected virtual or real, but got {clock!r}")
+    if not 0 < speed < float("inf") or (clock == "virtual" and speed != 1.0):
+        fail("--speed: expected a number above 0, together with --clock real")
+    if not files:
+        fail("expected a scenario file, or a folder of such")
+    raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report)))
+
+
+@app.command()
+def record(
+    url: Annotated[str, typer.Argument(help="Where the node answers.")],
+    out: Annotated[Path, typer.Option(help="The file to write.", envvar="IMAGESTORE_SIM_OUT")],
+    lasts: Annotated[
+        str | None, typer.Option("--for", help="How long, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
+    ] = None,
+    account: Annotated[str, typer.Option(help="Who logs in.", envvar="IMAGESTORE_SIM_ACCOUNT")] = "admin",
+    password: Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")] = "password",  # noqa: S107 - ZStack's own
+) -> None:
+    """Record what happens on a running node, until Ctrl-C, as a scenario that `replay` takes."""
+    from simulator.commands import run_record
+    from simulator.hosts.faults.quantities import parse_seconds
+
+    try:
+        seconds = None if lasts is None else parse_seconds(lasts)
+    except ValueError as error:
+        fail(f"--for: {error}")
+    raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+
+
 def _settings(context: typer.Context, **defaults: object) -> Settings:
     """The settings that the given options make, with what the file named by --config adds."""
     from pydantic import ValidationError

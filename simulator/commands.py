@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -83,6 +84,16 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
         finally:
             await host.stop()
     return 0
+
+
+async def run_record(url: str, out: Path, lasts: float | None, account: str, password: str) -> int:
+    """Record a node until somebody stops that, or for so many seconds."""
+    from simulator.scenario.command import run_record as record
+
+    async with _until_stopped() as stopped:
+        if lasts is not None:
+            asyncio.get_running_loop().call_later(lasts, stopped.set)
+        return await record(url, out, stopped, account, password)
 
 
 async def run_probe(settings: Settings, target: str, url: str, password: str | None, *, as_json: bool) -> int:

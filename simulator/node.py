@@ -328,6 +328,7 @@ def new_prober(
         clock,
         resolve=resolve,
         warm=settings.probe_connection == "warm",
+        keep_alive=settings.probe_keep_alive,
         identity_file=settings.identity_file,
         host_keys=HostKeyPolicy(settings.host_keys),
         known_hosts=settings.known_hosts or _beside(settings.database),

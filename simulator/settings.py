@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     ssh_config: Path | None = Field(None, description="OpenSSH configuration for the hosts")
     read_only_hosts: bool = Field(False, description="never create anything on a host")
     probe_connection: Literal["warm", "fresh"] = Field("warm", description="keep a connection a host, or log in anew")
+    probe_keep_alive: float = Field(
+        30.0, gt=0, description="seconds after which an idle connection is asked whether it lives"
+    )
     ping_interval: int | None = Field(
         None, ge=1, description="seconds between pings, in place of the global configuration's"
     )

@@ -54,11 +54,14 @@ class CallFailed(Exception):
 class Client:
     """Talks to the management node at `url`. Every wait is bounded by `timeout` seconds."""
 
-    def __init__(self, url: str, *, timeout: float = 20.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 20.0, clock: Clock | None = None, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         self.url = url
         self.session_uuid: str | None = None
         self._clock = clock or RealClock()
         self._timeout = timeout
+        self._poll_seconds = poll_seconds
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
 
     async def __aenter__(self) -> Self:
@@ -114,13 +117,13 @@ class Client:
         return await self._clock.wait_for(self._poll(location), self._timeout)
 
     async def _poll(self, location: str) -> Answer:
-        pause = POLL_SECONDS
+        pause = self._poll_seconds
         while True:
             answer = await self.request("GET", location)
             if answer.status != 202:
                 return answer
             await self._clock.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 1.5, max(LONGEST_PAUSE_SECONDS, self._poll_seconds))
 
     async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
         """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""

@@ -1,0 +1,231 @@
+"""`imagestore-sim replay`: plays scenario files, in parallel processes if wanted, and tells what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import orjson
+from rich.console import Console
+from rich.markup import escape
+
+from simulator.scenario.model import Scenario
+from simulator.scenario.phrases import duration_text
+from simulator.scenario.reader import ScenarioError, read_scenario
+from simulator.scenario.results import Result, Verdict
+from simulator.scenario.runner import replay
+
+HELD, NOT_HELD, UNUSABLE, INTERRUPTED = 0, 1, 2, 3
+COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "red", Verdict.UNKNOWN: "yellow"}
+ENDINGS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How scenarios are to be played."""
+
+    clock: str = "virtual"
+    speed: float = 1.0
+    seed: int | None = None
+    """In place of the scenarios' own."""
+    jobs: int = 1
+    report: Path | None = None
+
+
+def schema() -> str:
+    """The JSON Schema of scenario files, for editors."""
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+    return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files that are meant, those of folders in the order of their names. Raises ScenarioError."""
+    files: list[Path] = []
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = sorted(one for one in path.rglob("*") if one.suffix in ENDINGS and one.is_file())
+            if not found:
+                raise ScenarioError(f"{path}: there is no scenario (*.yaml) in this folder")
+        files += [one for one in found if one not in files]
+    return files
+
+
+def run_replay(paths: Sequence[Path], options: Options) -> int:
+    """Play them and print what came of them; answers the exit status."""
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        files = find_files(paths)
+    except ScenarioError as error:
+        print(f"imagestore-sim: {error}", file=sys.stderr)
+        return UNUSABLE
+    if options.report is not None:
+        try:
+            options.report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"imagestore-sim: --report {options.report}: {error.strerror}", file=sys.stderr)
+            return UNUSABLE
+    if problems := list(_problems(files)):
+        for problem in problems:
+            print(f"imagestore-sim: {problem}", file=sys.stderr)
+        return UNUSABLE
+    began = time.monotonic()
+    results: list[Result] = []
+    interrupted = False
+    try:
+        with _progress(console, len(files)) as advance:
+            for result in _play_all(files, options):
+                results.append(result)
+                _tell(console, result)
+                advance()
+                interrupted = interrupted or result.interrupted
+                if interrupted:
+                    break
+    except KeyboardInterrupt:
+        interrupted = True
+    results.sort(key=lambda result: files.index(Path(result.file)))
+    if options.report is not None:
+        from simulator.scenario.report import write_reports
+
+        page = write_reports(options.report, results)
+        console.print(f"report: {escape(str(page))}")
+    _sum_up(console, results, len(files), time.monotonic() - began)
+    if interrupted:
+        return INTERRUPTED
+    return HELD if all(result.verdict is Verdict.HELD for result in results) else NOT_HELD
+
+
+async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, password: str) -> int:
+    """Follow a node until `stop` is set, and write what happened; answers the exit status."""
+    from simulator.scenario.recorder import follow, scenario_of
+    from simulator.testing.client import CallFailed
+
+    if not await asyncio.to_thread(out.parent.is_dir):
+        print(f"imagestore-sim: --out {out}: there is no such folder", file=sys.stderr)
+        return UNUSABLE
+    print(f"recording {url} until it is interrupted", flush=True)
+    try:
+        recording = await follow(url.rstrip("/"), stop, account=account, password=password)
+    except (CallFailed, aiohttp.ClientError, OSError, ValueError) as error:
+        print(f"imagestore-sim: {url}: {error}", file=sys.stderr)
+        return UNUSABLE
+    try:
+        await asyncio.to_thread(out.write_text, scenario_of(recording), encoding="utf-8")
+    except OSError as error:
+        print(f"imagestore-sim: --out {out}: {error.strerror}", file=sys.stderr)
+        return UNUSABLE
+    print(f"{out}: {len(recording.events)} events of {duration_text(recording.ended - recording.began)}")
+    return HELD
+
+
+def _problems(files: Sequence[Path]) -> Iterator[str]:
+    for file in files:
+        try:
+            read_scenario(file)
+        except ScenarioError as error:
+            yield str(error)
+
+
+def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
+    """The results as they come."""
+    if options.jobs <= 1 or len(files) == 1:
+        for file in files:
+            yield replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+        return
+    context = multiprocessing.get_context("spawn")
+    workers = min(options.jobs, len(files))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+    futures: list[Future[Result]] = [pool.submit(_play_here, file, options) for file in files]
+    told: set[Future[Result]] = set()
+    try:
+        for future in as_completed(futures):
+            told.add(future)
+            yield future.result()
+    except KeyboardInterrupt:
+        pool.shutdown(cancel_futures=True)
+        yield from (one.result() for one in futures if one.done() and not one.cancelled() and one not in told)
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Between scenarios, an interrupt is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _play_here(file: Path, options: Options) -> Result:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+    finally:
+        _ignore_interrupts()
+
+
+# What people see
+
+
+class _Nothing:
+    def __call__(self) -> None:
+        """Nobody watches."""
+
+
+class _Bar:
+    def __init__(self, console: Console, count: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.progress = Progress(
+            TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
+            transient=True,
+        )  # fmt: skip
+        self._task = self.progress.add_task("playing", total=count)
+
+    def __call__(self) -> None:
+        self.progress.advance(self._task)
+
+
+@contextlib.contextmanager
+def _progress(console: Console, count: int) -> Iterator[_Bar | _Nothing]:
+    """A bar on a terminal, nothing elsewhere: there the lines do."""
+    if not console.is_terminal or count == 1:
+        yield _Nothing()
+        return
+    bar = _Bar(console, count)
+    with bar.progress:
+        yield bar
+
+
+def _tell(console: Console, result: Result) -> None:
+    colour = COLOURS[result.verdict]
+    word = "interrupted" if result.interrupted else result.verdict
+    took = f"{duration_text(round(result.length, 1))} in {result.seconds:.1f}s"
+    console.print(f"[{colour}]{word:7}[/] {escape(result.file)}: {escape(result.title)} [dim]({took})[/]")
+    if result.problem:
+        console.print(f"        could not be played to its end: {escape(result.problem)}")
+    for one in result.wrong:
+        when = "" if one.began is None else f" at {duration_text(one.began)}"
+        console.print(f"        [{COLOURS[one.verdict]}]{one.verdict}[/] {_name(one.kind, one.number)}{when}:"
+                      f" {escape(one.text)}")  # fmt: skip
+        console.print(f"          seen: {escape(one.seen)}")
+
+
+def _name(kind: str, number: int) -> str:
+    return f"invariant {number}" if kind == "invariant" else f"step {number}"
+
+
+def _sum_up(console: Console, results: Sequence[Result], count: int, seconds: float) -> None:
+    verdicts = Counter(result.verdict for result in results)
+    parts = [f"{verdicts[one]} {one}" for one in Verdict if verdicts[one] or one is Verdict.HELD]
+    if count > len(results):
+        parts.append(f"{count - len(results)} not played")
+    console.print(f"{', '.join(parts)} in {seconds:.1f}s")

@@ -1,0 +1,106 @@
+"""What came of a scenario: for the terminal, the reports and the tests; plain data that processes can pass on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What has become of an expectation. One that was never evaluated is unknown, which is no pass."""
+
+    HELD = "held"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class StepResult:
+    """A step of the timeline, or an invariant; times in seconds since the beginning."""
+
+    number: int
+    kind: str
+    text: str
+    expects: bool
+    verdict: Verdict = Verdict.UNKNOWN
+    began: float | None = None
+    ended: float | None = None
+    seen: str = ""
+    """What was seen in place of what was expected, or as it was."""
+    runs: int = 0
+
+
+@dataclass(slots=True)
+class Window:
+    """A time in which something was wrong with a host (or `node`, the management node)."""
+
+    host: str
+    text: str
+    began: float
+    ended: float | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """A call of the API, and its answer."""
+
+    at: float
+    method: str
+    path: str
+    status: int
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Lane:
+    """The life of a storage."""
+
+    name: str
+    host: str
+    statuses: list[tuple[float, str]] = field(default_factory=list)
+    capacities: list[tuple[float, int, int]] = field(default_factory=list)
+    """When, total, available."""
+
+
+@dataclass(slots=True)
+class Result:
+    """All that came of a scenario."""
+
+    file: str
+    title: str
+    description: str = ""
+    seed: int = 0
+    clock: str = "virtual"
+    steps: list[StepResult] = field(default_factory=list)
+    invariants: list[StepResult] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    """Every step, event, request and verdict, in their order."""
+    length: float = 0.0
+    """Seconds of the scenario's clock."""
+    seconds: float = 0.0
+    """Seconds of the machine's."""
+    interrupted: bool = False
+    problem: str = ""
+    """What kept the scenario from being played to its end."""
+
+    @property
+    def checks(self) -> list[StepResult]:
+        """Steps and invariants."""
+        return [*self.steps, *self.invariants]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Held if all has held."""
+        verdicts = {one.verdict for one in self.checks}
+        if Verdict.FAILED in verdicts or self.problem:
+            return Verdict.FAILED
+        return Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.HELD
+
+    @property
+    def wrong(self) -> list[StepResult]:
+        """What has not held."""
+        return [one for one in self.checks if one.verdict is not Verdict.HELD]

@@ -1,0 +1,104 @@
+"""`imagestore-sim replay`, as a process: what it prints, its exit status, and that nothing is started by mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from simulator.lab import Lab
+from simulator.scenario.command import schema
+from simulator.scenario.reader import _Loader
+from simulator.scenario.results import Verdict
+from simulator.scenario.runner import replay
+from simulator.settings import Settings
+from story import EXAMPLE
+from yaml import load
+
+from processes import COMMAND, run
+
+LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
+FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
+
+
+async def test_what_holds_and_what_fails_is_told_with_the_exit_status(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(EXAMPLE)
+    held = await run("replay", "good.yaml", "--report", "out", cwd=tmp_path)
+    assert (held.status, "held    good.yaml: The disk fills up" in held.output) == (0, True), held
+    assert (tmp_path / "out" / "index.html").exists()
+    (tmp_path / "bad.yaml").write_text(FAILS)
+    failed = await run("replay", ".", "-j", "2", cwd=tmp_path)
+    assert failed.status == 1
+    assert "failed step 5 at 8m: eventually gold: availableCapacity 1 TiB, within 1s" in failed.output
+    assert "seen: gold: availableCapacity 0 B" in failed.output
+    assert "1 held, 1 failed in" in failed.output
+
+
+async def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(EXAMPLE)
+    (tmp_path / "worse.yaml").write_text(EXAMPLE.replace("fill:", "fil:"))
+    finished = await run("replay", "good.yaml", "worse.yaml", cwd=tmp_path)
+    assert finished.status == 2
+    assert "worse.yaml, line 11, column 5: timeline.2.fil" in finished.errors
+    assert "held" not in finished.output
+    for arguments in (
+        ("nowhere.yaml",),
+        (),
+        ("good.yaml", "--clock", "wall"),
+        ("good.yaml", "--speed", "3"),
+        ("good.yaml", "--report", "good.yaml"),
+    ):
+        assert (await run("replay", *arguments, cwd=tmp_path)).status == 2
+    (tmp_path / "empty").mkdir()
+    assert "there is no scenario" in (await run("replay", "empty", cwd=tmp_path)).errors
+
+
+async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> None:
+    (tmp_path / "long.yaml").write_text(EXAMPLE)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "replay", "long.yaml", "--clock", "real", "--report", "out", cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await asyncio.sleep(4)
+    process.send_signal(signal.SIGINT)
+    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 3, errors
+    assert b"interrupted long.yaml" in output
+    assert (tmp_path / "out" / "junit.xml").exists()
+
+
+async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Path) -> None:
+    settings = Settings(port=0, ping_interval=1, hosts=2, database=str(tmp_path / "lab.db"))
+    async with Lab(settings) as lab:
+        recording = asyncio.create_task(run("record", lab.url, "--out", "outage.yaml", "--for", "9s", cwd=tmp_path))
+        await asyncio.sleep(4)
+        host = lab.network["imagestore-1"]
+        await host.stop()
+        await lab.wait_for("imagestore-1", "Disconnected", within=4)
+        host.disk.resize(host.disk.size * 2)
+        await host.start()
+        await lab.wait_for("imagestore-1", "Connected", within=6)
+        finished = await recording
+    assert finished.status == 0, finished
+    assert "outage.yaml: " in finished.output
+    result = await asyncio.to_thread(replay, tmp_path / "outage.yaml")
+    assert result.verdict is Verdict.HELD, (result.wrong, (tmp_path / "outage.yaml").read_text())
+    [first, second] = result.lanes
+    assert [status for _, status in second.statuses] == ["Connected"]
+    assert [status for _, status in first.statuses][:2] == ["Connected", "Disconnected"]
+    assert first.statuses[-1][1] == "Connected"
+    assert len({total for _, total, _ in first.capacities}) == 2
+    nobody = await run("record", "http://127.0.0.1:1", "--out", "outage.yaml", cwd=tmp_path)
+    assert (nobody.status, "127.0.0.1:1" in nobody.errors) == (2, True)
+
+
+async def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
+    printed = json.loads((await run("replay", "--schema")).output)
+    assert printed == json.loads(schema())
+    Draft202012Validator.check_schema(printed)
+    validator = Draft202012Validator(printed)
+    for file in sorted(LIBRARY.glob("*.yaml")):
+        found = [f"{one.json_path}: {one.message}" for one in validator.iter_errors(load(file.read_text(), _Loader))]
+        assert not found, (file, found[:1])

@@ -1,0 +1,82 @@
+"""The library in scenarios/: every story holds, tells why it matters, and no kind of fault is missing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from simulator.hosts.faults import FAULTS
+from simulator.scenario.command import Options, find_files, run_replay
+from simulator.scenario.reader import read_scenario
+from simulator.scenario.results import Verdict
+from simulator.scenario.runner import replay
+from simulator.scenario.steps import FaultStep
+
+ROOT = Path(__file__).parent.parent.parent
+LIBRARY = ROOT / "scenarios"
+FILES = find_files([LIBRARY])
+WEEK = """\
+title: Seven days of a hundred hosts
+hosts:
+  imagestore-{1..100}: {size: 10 TiB, used: 20%}
+node: {probe_keep_alive: 8d}
+settings: {ping.interval: 1h}
+timeline:
+  - {at: 1h, fill: {host: "*", to: 80%, over: 6d}}
+  - {at: 2d, fault: {host: "imagestore-{1..10}", kind: blackhole, for: 6h}}
+  - {at: 3d, fault: {host: "imagestore-{11..20}", kind: hung_mount, path: /Cloud_bs, for: 6h}}
+  - {at: 4d, stop: {host: imagestore-5*, for: 6h}}
+  - {at: 6d, every: 2h, until: 6d20h, fault: {host: "imagestore-{1..5}", kind: refuse, for: 1h}}
+  - {at: 7d, eventually: {storage: "*", status: Connected, availableCapacity: ~ 20%, within: 3h}}
+invariants:
+  - never: {storage: "imagestore-9?", status: Disconnected}
+"""
+
+
+def test_every_story_holds_and_the_library_is_quick(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    status = run_replay([LIBRARY], Options(jobs=2, report=tmp_path))
+    assert status == 0, capsys.readouterr().out
+    assert time.monotonic() - began < 60
+    assert len(list((tmp_path / "events").iterdir())) == len(FILES)
+
+
+@pytest.mark.scenarios
+def test_the_library_gives_the_same_events_each_time(tmp_path: Path) -> None:
+    for run in ("first", "second", "third"):
+        assert run_replay([LIBRARY], Options(jobs=2, report=tmp_path / run)) == 0
+    for file in sorted((tmp_path / "first" / "events").iterdir()):
+        for run in ("second", "third"):
+            assert (tmp_path / run / "events" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+@pytest.mark.scenarios
+def test_a_week_of_a_hundred_hosts_takes_less_than_two_minutes(tmp_path: Path) -> None:
+    file = tmp_path / "week.yaml"
+    file.write_text(WEEK)
+    result = replay(file)
+    assert result.verdict is Verdict.HELD, result.wrong
+    assert result.length > 7 * 86400
+    assert result.seconds < 120
+
+
+def test_every_story_tells_why_it_matters() -> None:
+    assert len(FILES) >= 25
+    for file in FILES:
+        scenario = read_scenario(file)
+        assert len(scenario.description) > 100, file
+        assert any(step.expects for step in scenario.timeline), file
+
+
+def test_every_kind_of_fault_is_in_a_story() -> None:
+    steps = [step.what for file in FILES for step in read_scenario(file).timeline]
+    assert {one.fault.kind for one in steps if isinstance(one, FaultStep)} == set(FAULTS)
+
+
+def test_the_index_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs")])
+    import write_scenarios  # type: ignore[import-not-found, unused-ignore]
+
+    assert write_scenarios.PAGE.read_text() == write_scenarios.written(), "run `python docs/write_scenarios.py`"

@@ -1,0 +1,62 @@
+"""Recording: what happened on a node replays as the same statuses and capacities, one storage at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulator.hosts.faults import FAULTS
+from simulator.probe.failures import Reason
+from simulator.scenario.model import Scenario
+from simulator.scenario.reader import parse_scenario, read_scenario
+from simulator.scenario.recorder import KINDS, Recording, scenario_of
+from simulator.scenario.results import Lane, Result
+from simulator.scenario.runner import play
+from simulator.virtual_clock import START, run_virtually, virtual_clock
+
+LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
+
+
+def recording_of(scenario: Scenario, result: Result) -> Recording:
+    """What somebody who listened from the first moment on would have recorded."""
+    events = [entry for entry in result.log if entry["kind"] == "event" and entry["at"] > 0]
+    uuids = {entry["resourceUuid"] for entry in result.log if entry["kind"] == "event"}
+    storages: list[dict[str, Any]] = []
+    for one, lane in zip(scenario.all_storages(), result.lanes, strict=True):
+        [uuid] = [
+            uuid for uuid in uuids
+            if any(e["resourceUuid"] == uuid and e["content"].get("totalCapacity") == lane.capacities[0][1]
+                   and e["content"].get("availableCapacity") == lane.capacities[0][2] for e in result.log
+                   if e["kind"] == "event" and e["at"] == 0)
+        ]  # fmt: skip
+        storages.append({
+            "uuid": uuid, "name": one.name, "hostname": one.hostname, "url": one.url, "username": one.username,
+            "sshPort": one.port, "status": "Connected", "totalCapacity": lane.capacities[0][1],
+            "availableCapacity": lane.capacities[0][2],
+        })  # fmt: skip
+    interval = int(str(scenario.settings["ping.interval"]).removesuffix("s"))
+    return Recording("http://a-node:8080", START, START + result.length, interval, storages, events)
+
+
+def lived(lane: Lane) -> tuple[list[str], list[tuple[int, int]]]:
+    """What a storage went through: its statuses and capacities in their order."""
+    return [status for _, status in lane.statuses], [capacity for _, *capacity in lane.capacities]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "name", ["disk-fills-up", "host-unreachable", "hung-mount", "half-open-host", "wrong-service-on-the-port",
+             "disk-extended", "path-trouble", "shell-taken-away", "auto-reconnect-off"]
+)  # fmt: skip
+def test_a_recorded_outage_replays_as_the_same_statuses_and_capacities(name: str) -> None:
+    scenario = read_scenario(LIBRARY / f"{name}.yaml")
+    first = run_virtually(play(scenario, virtual_clock))
+    text = scenario_of(recording_of(scenario, first))
+    second = run_virtually(play(parse_scenario(text), virtual_clock))
+    assert [lived(lane) for lane in second.lanes] == [lived(lane) for lane in first.lanes], text
+    assert not second.wrong, text
+
+
+def test_every_reason_has_a_kind_of_fault() -> None:
+    assert set(KINDS) == set(Reason)
+    assert set(KINDS.values()) <= set(FAULTS)

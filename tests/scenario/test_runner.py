@@ -1,0 +1,188 @@
+"""Playing a scenario: what its steps do, what comes of its expectations, and that a run can be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from simulator.clock import RealClock
+from simulator.scenario.reader import parse_scenario
+from simulator.scenario.report import event_log
+from simulator.scenario.results import Result, Verdict
+from simulator.scenario.runner import play, replay
+from simulator.virtual_clock import run_virtually, virtual_clock
+from story import EXAMPLE
+
+HEAD = """
+title: a test
+hosts: {imagestore-1: {size: 1 TiB, used: 40%}}
+storages: [{name: gold, hostname: imagestore-1}]
+settings: {ping.interval: 10s}
+"""
+
+
+def run(timeline: str, *, head: str = HEAD, seed: int = 0) -> Result:
+    """What comes of a timeline (and what follows it in the file)."""
+    result = run_virtually(play(parse_scenario(head + "timeline:\n" + timeline), virtual_clock, seed=seed), seed=seed)
+    assert not result.problem
+    return result
+
+
+def verdicts(result: Result) -> list[str]:
+    return [str(one.verdict) for one in result.checks]
+
+
+def test_the_example_holds_in_no_time_and_at_exact_times() -> None:
+    result = run_virtually(play(parse_scenario(EXAMPLE), virtual_clock))
+    assert result.verdict is Verdict.HELD, result.wrong
+    assert [one.began for one in result.steps] == [0, 60, 420, 480, 480]
+    assert 480 < result.length < 495
+    [lane] = result.lanes
+    assert lane.statuses == [(0.0, "Connected")]
+    assert lane.capacities[-1][1:] == (2 * 2**40, 2**40)
+
+
+def test_the_same_file_and_seed_give_the_same_event_log() -> None:
+    story = "  - {at: 15s, fault: {host: imagestore-1, kind: refuse, for: 20s}}\n  - {at: 2m, note: the end}\n"
+    logs = [event_log(run(story)) for _ in range(2)]
+    assert logs[0] == logs[1]
+    assert b'"path":"/backup-storage/disconnected"' in logs[0]
+    assert event_log(run(story, seed=1)) != logs[0]
+
+
+@pytest.mark.parametrize(
+    ("timeline", "verdict", "seen"),
+    [
+        ("  - expect: {storage: gold, status: Disconnected}\n", "failed", "gold: status Connected"),
+        ("  - expect: {storage: gold, availableCapacity: ~ 60%}\n", "held", "614.40 GiB"),
+        ("  - expect: {storage: gold, availableCapacity: '< 10%'}\n", "failed", "614.40 GiB"),
+        ("  - eventually: {storage: gold, status: Disconnected, within: 1h}\n", "failed", "gold: status Connected"),
+        (
+            "  - expect: {query: '/backup-storage?q=name=gold', count: 1, each: {status: Connected}}\n",
+            "held",
+            "count 1",
+        ),
+        ("  - expect: {query: '/backup-storage?q=nonsense', count: 1}\n", "failed", "400"),
+        ("  - stays: {storage: gold, status: Connected, for: 1d}\n", "held", ""),
+        ("  - never: {event: capacity_changed, during: 1m}\n", "held", ""),
+        ("  - call: {method: GET, path: /zones/$zone-1}\n", "held", "200"),
+        ("  - call: {method: POST, path: /zones, body: {params: {}}}\n", "failed", "SYS.1007"),
+        ("  - call: {method: POST, path: /zones, body: {params: {}}, error: SYS.1007, says: name}\n", "held", ""),
+        ("  - heal: {host: imagestore-1}\n", "failed", "there was no such fault to heal"),
+        ("  - fault: {host: '*', kind: path_gone, path: /nowhere}\n", "failed", "No such file or directory"),
+        ("  - settings: {ping.interval: 5s}\n", "held", ""),
+    ],
+)
+def test_a_step_has_a_verdict_and_tells_what_was_seen(timeline: str, verdict: str, seen: str) -> None:
+    [step] = run(timeline).steps
+    assert (step.verdict, seen in step.seen) == (verdict, True), step
+
+
+def test_an_outage_is_seen_in_every_way() -> None:
+    result = run(
+        """
+  - {at: 1m, fault: {host: imagestore-1, kind: refuse, for: 1m}}
+  - {at: 1m, eventually: {event: disconnected, storage: gold, reason: refused, within: 25s}}
+  - {at: 1m, stays: {storage: gold, status: Connected, for: 1m}}
+  - {at: 1m, never: {storage: gold, status: Disconnected, during: 1m}}
+  - {at: 1m, never: {storage: gold, totalCapacity: 0}}
+  - {at: 90s, expect: {event: probe_failed, storage: gold, count: ">= 1"}}
+  - {at: 90s, expect: {metric: imagestore_sim_probe_failures_total, labels: {reason: refused}, value: "> 1"}}
+  - {at: 90s, expect: {metric: imagestore_sim_probe_failures_total, labels: {reason: hung}, value: 0}}
+  - {at: 3m, eventually: {metric: imagestore_sim_backup_storages, labels: {status: Connected}, value: 1, within: 1m}}
+  - {at: 3m, expect: {storage: gold, status: Connected}}
+invariants:
+  - never: {storage: gold, status: Disconnected}
+  - always: {storage: gold, status: Connected}
+  - unchanged: {while: Disconnected}
+  - unchanged: {while: Nonsense}
+"""
+    )
+    assert verdicts(result) == [
+        *("held", "held", "failed", "failed", "held", "held", "held", "held", "held", "held"),
+        *("failed", "failed", "held", "unknown"),
+    ]
+    assert result.verdict is Verdict.FAILED
+    [window] = result.windows
+    assert (window.host, window.began, window.ended) == ("imagestore-1", 60, 120)
+    assert {status for _, status in result.lanes[0].statuses} == {"Connected", "Disconnected", "Connecting"}
+
+
+def test_what_was_never_reached_is_unknown_and_no_pass() -> None:
+    result = run("  - wait: 10m\n  - expect: {storage: gold, status: Connected}\nends: 5m\n")
+    assert [one.seen for one in result.wrong] == ["it was begun, and not decided", "it was never evaluated"]
+    assert result.verdict is Verdict.UNKNOWN
+    assert result.length == 300
+
+
+def test_a_repeated_expectation_holds_if_it_does_each_time() -> None:
+    result = run(
+        """
+  - {at: 30s, every: 30s, until: 3m, expect: {storage: gold, status: Connected}}
+  - {at: 1m50s, fault: {host: imagestore-1, kind: refuse, for: 15s}}
+"""
+    )
+    [expectation, _] = result.steps
+    assert (expectation.verdict, expectation.runs) == ("failed", 6)
+    assert "gold: status" in expectation.seen
+
+
+def test_steps_that_come_too_late_are_told() -> None:
+    result = run("  - wait: 1m\n  - note: then\n  - {at: 5s, note: due}\n")
+    assert [one.verdict for one in result.steps] == ["held", "held", "failed"]
+    assert "it was due 55 s before" in result.steps[2].seen
+
+
+def test_a_storage_that_a_call_makes_can_be_named() -> None:
+    result = run(
+        """
+  - call:
+      method: POST
+      path: /backup-storage/image-store
+      body: {params: {name: silver, hostname: imagestore-2, username: root, password: password, url: /Cloud_bs}}
+      as: silver
+  - expect: {storage: silver, status: Connected, totalCapacity: 2 TiB}
+  - call: {method: DELETE, path: /backup-storage/$silver}
+  - expect: {storage: silver, exists: false}
+""",
+        head=HEAD.replace("hosts: {", "hosts: {imagestore-2: {size: 2 TiB}, "),
+    )
+    assert result.verdict is Verdict.HELD, result.wrong
+    assert [lane.name for lane in result.lanes] == ["gold", "silver"]
+
+
+def test_the_node_and_a_host_can_be_restarted() -> None:
+    result = run(
+        """
+  - {at: 1m, stop: {host: imagestore-1}}
+  - eventually: {storage: gold, status: Disconnected, within: 25s}
+  - restart_node: {down: 1m}
+  - expect: {storage: gold, status: Disconnected, totalCapacity: 1 TiB}
+  - start: {host: imagestore-1}
+  - eventually: {storage: gold, status: Connected, within: 45s}
+"""
+    )
+    assert result.verdict is Verdict.HELD, result.wrong
+    assert [(one.host, one.ended is not None) for one in result.windows] == [("imagestore-1", True), ("node", True)]
+
+
+async def test_it_plays_on_the_real_clock_and_an_interrupt_keeps_what_was_seen() -> None:
+    scenario = parse_scenario(
+        HEAD + "timeline:\n  - expect: {storage: gold, status: Connected}\n  - wait: 1h\n  - note: never\n"
+    )
+    playing = asyncio.create_task(play(scenario, RealClock))
+    await asyncio.sleep(1.5)
+    playing.cancel()
+    result = await playing
+    assert (result.clock, result.interrupted) == ("real", True)
+    assert [str(one.verdict) for one in result.steps] == ["held", "unknown", "unknown"]
+
+
+def test_a_fast_real_clock_plays_a_minute_in_seconds(tmp_path: Path) -> None:
+    file = tmp_path / "real.yaml"
+    file.write_text(HEAD + "timeline:\n  - {at: 20s, expect: {storage: gold, status: Connected}}\n")
+    result = replay(file, clock="real", speed=40)
+    assert result.verdict is Verdict.HELD
+    assert result.seconds < 10
+    assert result.length >= 20
