@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from simulator.backup_storage.events import STATUS_CHANGED
+from simulator.bootstrap import BackupStorageRecord, Bootstrap
 from simulator.hosts.faults import FAULTS
+from simulator.node import ManagementNode
 from simulator.probe.failures import Reason
 from simulator.scenario.model import Scenario
 from simulator.scenario.reader import parse_scenario, read_scenario
-from simulator.scenario.recorder import KINDS, Recording, scenario_of
+from simulator.scenario.recorder import KINDS, Recording, follow, scenario_of
 from simulator.scenario.results import Lane, Result
 from simulator.scenario.runner import play
+from simulator.settings import Settings
+from simulator.testing import Client
 from simulator.virtual_clock import START, run_virtually, virtual_clock
+
+from sshd import OpenSshServer
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 
@@ -60,3 +70,50 @@ def test_a_recorded_outage_replays_as_the_same_statuses_and_capacities(name: str
 def test_every_reason_has_a_kind_of_fault() -> None:
     assert set(KINDS) == set(Reason)
     assert set(KINDS.values()) <= set(FAULTS)
+
+
+@pytest.mark.sshd
+async def test_an_outage_of_a_real_sshd_is_recorded_and_replays_as_the_same_statuses(
+    sshd: OpenSshServer, tmp_path: Path
+) -> None:
+    settings = Settings(
+        port=0, ping_interval=1, database=str(tmp_path / "node.db"), identity_file=sshd.identity_file
+    )  # fmt: skip
+    record = BackupStorageRecord(
+        name="real", hostname="127.0.0.1", sshPort=sshd.port, username=sshd.username, url=str(tmp_path / "bs")
+    )
+    node = ManagementNode(settings)
+    await node.start(Bootstrap(backupStorages=(record,)))
+    stop = asyncio.Event()
+    async with Client(node.url) as client:
+        await client.log_in()
+        recording = asyncio.create_task(follow(node.url, stop, account="admin", password="password"))
+        await asyncio.sleep(1)
+        for outage in (sshd.frozen(), stopped(sshd)):
+            with outage:
+                await client.wait_for_status("real", "Disconnected", within=25)
+            await client.wait_for_status("real", "Connected", within=25)
+        await asyncio.sleep(0.5)
+        stop.set()
+        recorded = await recording
+    await node.stop()
+    changes = [one["content"] for one in recorded.events if one["path"] == STATUS_CHANGED]
+    text = scenario_of(recorded)
+    result = await asyncio.to_thread(run_virtually_in_a_thread, text)
+    [lane] = result.lanes
+    assert [status for _, status in lane.statuses] == ["Connected", *(one["newStatus"] for one in changes)], text
+    assert {"blackhole", "refuse"} <= {window.text.split()[0] for window in result.windows}
+
+
+@contextmanager
+def stopped(sshd: OpenSshServer) -> Iterator[None]:
+    """An sshd that does not run."""
+    sshd.stop()
+    try:
+        yield
+    finally:
+        sshd.start()
+
+
+def run_virtually_in_a_thread(text: str) -> Result:
+    return run_virtually(play(parse_scenario(text), virtual_clock))
