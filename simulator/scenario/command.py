@@ -79,7 +79,7 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
         for problem in problems:
             print(f"imagestore-sim: {problem}", file=sys.stderr)
         return UNUSABLE
-    began = time.monotonic()
+    began = time.monotonic()  # real: how long people waited
     results: list[Result] = []
     interrupted = False
     try:
@@ -99,7 +99,8 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
 
         page = write_reports(options.report, results)
         console.print(f"report: {escape(str(page))}")
-    _sum_up(console, results, len(files), time.monotonic() - began)
+    seconds = time.monotonic() - began  # real: see above
+    _sum_up(console, results, len(files), seconds)
     if interrupted:
         return INTERRUPTED
     return HELD if all(result.verdict is Verdict.HELD for result in results) else NOT_HELD

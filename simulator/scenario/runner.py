@@ -65,7 +65,7 @@ async def play(scenario: Scenario, new_clock: Callable[[], Clock], *, file: str 
     clock = new_clock()
     kind = "virtual" if isinstance(clock, VirtualClock) else "real"
     result = Result(file, scenario.title, scenario.description, seed, kind)
-    began = time.monotonic()
+    began = time.monotonic()  # real: how long it took to play
     playing = _Play(scenario, clock, result, seed)
     try:
         await playing.run()
@@ -74,7 +74,7 @@ async def play(scenario: Scenario, new_clock: Callable[[], Clock], *, file: str 
     except PROBLEMS as error:
         result.problem = str(error) or type(error).__name__
     playing.close()
-    result.seconds = time.monotonic() - began
+    result.seconds = time.monotonic() - began  # real: see above
     return result
 
 

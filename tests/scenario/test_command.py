@@ -7,6 +7,7 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from simulator.lab import Lab
 from simulator.scenario.command import schema
@@ -55,6 +56,7 @@ async def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
     assert "there is no scenario" in (await run("replay", "empty", cwd=tmp_path)).errors
 
 
+@pytest.mark.scenarios
 async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(EXAMPLE)
     process = await asyncio.create_subprocess_exec(
@@ -69,6 +71,7 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> N
     assert (tmp_path / "out" / "junit.xml").exists()
 
 
+@pytest.mark.scenarios
 async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Path) -> None:
     settings = Settings(port=0, ping_interval=1, hosts=2, database=str(tmp_path / "lab.db"))
     async with Lab(settings) as lab:

@@ -35,6 +35,7 @@ invariants:
 """
 
 
+@pytest.mark.scenarios
 def test_every_story_holds_and_the_library_is_quick(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     status = run_replay([LIBRARY], Options(jobs=2, report=tmp_path))

@@ -58,6 +58,7 @@ def lived(lane: Lane) -> tuple[list[str], list[tuple[int, int]]]:
     "name", ["disk-fills-up", "host-unreachable", "hung-mount", "half-open-host", "wrong-service-on-the-port",
              "disk-extended", "path-trouble", "shell-taken-away", "auto-reconnect-off"]
 )  # fmt: skip
+@pytest.mark.scenarios
 def test_a_recorded_outage_replays_as_the_same_statuses_and_capacities(name: str) -> None:
     scenario = read_scenario(LIBRARY / f"{name}.yaml")
     first = run_virtually(play(scenario, virtual_clock))
@@ -73,6 +74,7 @@ def test_every_reason_has_a_kind_of_fault() -> None:
 
 
 @pytest.mark.sshd
+@pytest.mark.scenarios
 async def test_an_outage_of_a_real_sshd_is_recorded_and_replays_as_the_same_statuses(
     sshd: OpenSshServer, tmp_path: Path
 ) -> None:
