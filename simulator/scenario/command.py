@@ -152,9 +152,18 @@ def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
         for future in as_completed(futures):
             told.add(future)
             yield future.result()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):
+        # What a worker has taken cannot be cancelled, and on the real clock it may take long.
+        for worker in list(pool._processes.values()):
+            worker.terminate()
         pool.shutdown(cancel_futures=True)
-        yield from (one.result() for one in futures if one.done() and not one.cancelled() and one not in told)
+        if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            raise
+        yield from (
+            one.result()
+            for one in futures
+            if one.done() and not one.cancelled() and one.exception() is None and one not in told
+        )
         raise
     finally:
         pool.shutdown(cancel_futures=True)
