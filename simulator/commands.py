@@ -92,7 +92,7 @@ async def run_record(url: str, out: Path, lasts: float | None, account: str, pas
 
     async with _until_stopped() as stopped:
         if lasts is not None:
-            asyncio.get_running_loop().call_later(lasts, stopped.set)
+            asyncio.get_running_loop().call_later(lasts, stopped.set)  # real: as long as was asked for
         return await record(url, out, stopped, account, password)
 
 
