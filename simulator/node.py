@@ -27,7 +27,17 @@ from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
 from simulator.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
 from simulator.clock import Clock, RealClock
-from simulator.control import ClockDoor, EventsQuery, EventStream, HostsDoor, LabHosts, Metrics, MetricsPage, RecordsDoor
+from simulator.control import (
+    ClockDoor,
+    EventsQuery,
+    EventStream,
+    HostsDoor,
+    LabHosts,
+    Metrics,
+    MetricsPage,
+    RecordsDoor,
+    RequestsDoor,
+)
 from simulator.control.routes import Handler, Route
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
@@ -41,6 +51,7 @@ from simulator.rest.dispatch import Dispatcher, Rules
 from simulator.rest.encoding import write_stored_date
 from simulator.rest.errors import ErrorCode
 from simulator.rest.jobs import Jobs
+from simulator.rest.journal import Journal
 from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import LENIENT, STRICT
 from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
@@ -88,6 +99,7 @@ class ManagementNode:
         self.events = Events(self.clock)
         self._hosts = hosts
         self._metrics = Metrics()
+        self._journal = Journal()
         try:
             self._prober = new_prober(settings, self.clock, resolve, self._metrics.probed)
         except ValueError as error:
@@ -203,7 +215,7 @@ class ManagementNode:
             problems={400: "a number that is none", 503: "the node is starting"},
             gives_media="text/event-stream",
         )
-        doors = (RecordsDoor(self), HostsDoor(self._hosts), ClockDoor(self.clock))
+        doors = (RecordsDoor(self), HostsDoor(self._hosts), ClockDoor(self.clock), RequestsDoor(self._journal))
         return [events, *(route for door in doors for route in door.routes())]
 
     def _past_the_router(self, route: HandleRequest) -> HandleRequest:
@@ -312,6 +324,7 @@ class ManagementNode:
             LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
             self._answers,
             leniency,
+            self._journal,
             self._metrics.answered,
         )
         return RestServer(handlers, doors)

@@ -5,5 +5,16 @@ from simulator.control.events import EventsQuery, EventStream
 from simulator.control.hosts import HostsDoor, LabHosts
 from simulator.control.metrics import Metrics, MetricsPage
 from simulator.control.records import RecordsDoor
+from simulator.control.requests import RequestsDoor
 
-__all__ = ["ClockDoor", "EventStream", "EventsQuery", "HostsDoor", "LabHosts", "Metrics", "MetricsPage", "RecordsDoor"]
+__all__ = [
+    "ClockDoor",
+    "EventStream",
+    "EventsQuery",
+    "HostsDoor",
+    "LabHosts",
+    "Metrics",
+    "MetricsPage",
+    "RecordsDoor",
+    "RequestsDoor",
+]

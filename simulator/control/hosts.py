@@ -188,9 +188,7 @@ class HostsDoor:
             ),
             Route("DELETE", one, "Remove a host", Handler(self.remove), Done, problems=NO_HOST),
             Route("POST", f"{one}/start", "Start a host", Handler(self.start), HostShape, problems=NO_HOST | conflict),
-            Route(
-                "POST", f"{one}/stop", "Stop a host", Handler(self.stop), HostShape, problems=NO_HOST
-            ),
+            Route("POST", f"{one}/stop", "Stop a host", Handler(self.stop), HostShape, problems=NO_HOST),
             Route(
                 "POST",
                 faults,

@@ -1,4 +1,4 @@
-"""How a call of `/lab/v1` is declared: once. Routes, the reading of requests and the OpenAPI document follow from it."""
+"""How a call of `/lab/v1` is declared: once. Routes, reading and the OpenAPI document follow from it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ class Done(Shape):
 
 
 class Refused(Exception):
-    """A request that is not met: the HTTP status, and why."""
+    """A request that is not met: the HTTP status, and why; `problem` where there is more to tell than a text."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, problem: Problem | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.problem = problem or Problem(error=text)
 
 
 Given = BaseModel | web.StreamResponse
@@ -99,7 +100,7 @@ class Route:
         try:
             given = await self.handler.work(request)
         except Refused as refused:
-            return _json(refused.status, Problem(error=str(refused)))
+            return _json(refused.status, refused.problem)
         except web.HTTPRequestEntityTooLarge as error:
             return _json(413, Problem(error=error.text or "the body is too large"))
         return given if isinstance(given, web.StreamResponse) else _json(self.status, given)
