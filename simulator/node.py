@@ -38,6 +38,7 @@ from simulator.control import (
     RecordsDoor,
     RequestsDoor,
 )
+from simulator.control.openapi import lab_api
 from simulator.control.routes import Handler, Route
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
@@ -190,7 +191,7 @@ class ManagementNode:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
-        application.add_routes(route.to_aiohttp() for route in self._lab_routes())
+        application.add_routes(lab_api(self._lab_routes()))
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)

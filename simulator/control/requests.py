@@ -98,6 +98,7 @@ class RequestsDoor:
                 wait,
                 RequestsShape,
                 problems=not_valid | late,
+                problem_shapes={408: TooFew},
             ),
         ]
 

@@ -88,6 +88,8 @@ class Route:
     status: int = 200
     problems: Mapping[int, str] = field(default_factory=dict)
     """The HTTP statuses of a request that is not met, and when each is given."""
+    problem_shapes: Mapping[int, type[Problem]] = field(default_factory=dict)
+    """What is told with them, where it is more than a text."""
     takes_media: str = JSON
     """The type of the body, where its shape is not the handler's."""
     gives_media: str = JSON
