@@ -216,7 +216,12 @@ class ManagementNode:
             problems={400: "a number that is none", 503: "the node is starting"},
             gives_media="text/event-stream",
         )
-        doors = (RecordsDoor(self), HostsDoor(self._hosts), ClockDoor(self.clock), RequestsDoor(self._journal))
+        doors = (
+            RecordsDoor(self),
+            HostsDoor(self._hosts),
+            ClockDoor(self.clock),
+            RequestsDoor(self._journal, self.clock),
+        )
         return [events, *(route for door in doors for route in door.routes())]
 
     def _past_the_router(self, route: HandleRequest) -> HandleRequest:

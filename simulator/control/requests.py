@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from aiohttp import web
 from pydantic import Field
 
+from simulator.clock import Clock
 from simulator.control.routes import Done, Given, Handler, Problem, Refused, Route, Shape, with_query
 from simulator.hosts.faults.quantities import Seconds
 from simulator.rest.journal import MOST_REQUESTS, Entry, Journal, masked_path
@@ -78,8 +79,9 @@ class TooFew(Problem):
 class RequestsDoor:
     """Answers the requests about requests, which are none of those that it tells of."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
+        self._clock = clock
 
     def routes(self) -> list[Route]:
         """The calls."""
@@ -117,7 +119,7 @@ class RequestsDoor:
             await asyncio.wait_for(self._gather(wanted, found), wanted.within)  # real: who waits lives in real time
         except TimeoutError:
             text = f"{len(found)} of {wanted.count} requests came within {wanted.within:g} s"
-            few = TooFew(error=text, requests=[_shape(entry) for entry in found], last=self._journal.last)
+            few = TooFew(error=text, requests=self._shapes(found), last=self._journal.last)
             raise Refused(408, text, few) from None
         return self._shape(found)
 
@@ -139,17 +141,21 @@ class RequestsDoor:
         return (entry for entry in self._journal.since(since) if wanted.has(entry))
 
     def _shape(self, found: list[Entry]) -> RequestsShape:
-        return RequestsShape(requests=[_shape(entry) for entry in found], last=self._journal.last)
+        return RequestsShape(requests=self._shapes(found), last=self._journal.last)
+
+    def _shapes(self, found: list[Entry]) -> list[RequestShape]:
+        epoch = self._clock.time() - self._clock.monotonic()
+        return [_shape(entry, epoch) for entry in found]
 
 
 def _paths(entry: Entry) -> tuple[str, str]:
     return entry.path.partition("?")[0], entry.path
 
 
-def _shape(entry: Entry) -> RequestShape:
+def _shape(entry: Entry, epoch: float) -> RequestShape:
     return RequestShape(
         number=entry.number,
-        time=entry.time,
+        time=epoch + entry.ended,
         method=entry.method,
         path=masked_path(entry.path),
         status=entry.status,

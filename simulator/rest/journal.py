@@ -24,10 +24,10 @@ _SECRET_PARAMETER = re.compile(rf"((?:{_SECRET})[^=&%]*(?:=|%3D))[^&]*", re.IGNO
 
 
 class Entry(NamedTuple):
-    """A request that was answered: `path` with its query string, as sent; `time` in seconds since the epoch."""
+    """A request that was answered: `path` with its query string, as sent; `ended` by its clock's monotonic time."""
 
     number: int
-    time: float
+    ended: float
     method: str
     path: str
     status: int
@@ -48,7 +48,7 @@ class Journal:
 
     def add(
         self,
-        time: float,
+        ended: float,
         method: str,
         path: str,
         status: int,
@@ -60,7 +60,7 @@ class Journal:
         """Keep a request. Secrets in it are not kept."""
         self.last += 1
         text = _without_secrets(body) if body else None
-        self._entries.append(Entry(self.last, time, method, path, status, seconds, account, job, text))
+        self._entries.append(Entry(self.last, ended, method, path, status, seconds, account, job, text))
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for future in waiting:

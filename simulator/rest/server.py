@@ -99,7 +99,7 @@ class RestServer(Generic[S]):
         if course.began is not None:
             self._observe(course.api, response.status, ended - course.began)
         self._journal.add(
-            self._clock.time(),
+            ended,
             request.method,
             request.raw_path,
             response.status,

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from simulator.lab import Lab
 from simulator.rest.journal import Journal
 from simulator.testing import Answer, Client
 
@@ -23,12 +24,13 @@ async def found(client: Client, **query: str) -> list[dict[str, Any]]:
     return requests
 
 
-async def test_a_request_is_found_by_what_it_was(imagestore_client: Client) -> None:
+async def test_a_request_is_found_by_what_it_was(imagestore_client: Client, imagestore_lab: Lab) -> None:
     storage = await imagestore_client.add_image_store("gold")
     await imagestore_client.query(STORAGES, "name=gold")
     [added] = await found(imagestore_client, method="post", path="/zstack/v1/backup-storage/*")
     assert (added["status"], added["account"]) == (202, ADMIN)
     assert added["milliseconds"] > 0
+    assert abs(added["time"] - imagestore_lab.clock.time()) < 20
     polls = await found(imagestore_client, path="/zstack/v1/api-jobs/*", status="200")
     assert [one["job"] for one in polls] == [added["job"]]
     [asked] = await found(imagestore_client, path="*q=name*")
