@@ -12,6 +12,7 @@ from typing import Self
 from simulator.backup_storage.records import Status, Storage
 from simulator.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
 from simulator.clock import Clock, RealClock
+from simulator.control import LabHosts
 from simulator.hosts import HostNetwork, SimulatedHost
 from simulator.hosts.network import default_host
 from simulator.node import ManagementNode
@@ -74,7 +75,8 @@ class Lab:
         if "database" not in settings.model_fields_set:
             settings = settings.model_copy(update={"database": str(folder / "lab.db")})
         try:
-            self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve)
+            hosts = LabHosts(self.network, self._new_host)
+            self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve, hosts=hosts)
             for name in host_names(settings.hosts):
                 await self.network.add(self._new_host(name))
             self.ssh_config = await self.network.write_ssh_config(folder)

@@ -27,7 +27,19 @@ from simulator.backup_storage.web_hooks import WebHooks as EventHooks
 from simulator.backup_storage.zones import Zones
 from simulator.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
 from simulator.clock import Clock, RealClock
-from simulator.control import EventStream, Metrics, MetricsPage, RecordsDoor
+from simulator.control import (
+    ClockDoor,
+    EventsQuery,
+    EventStream,
+    HostsDoor,
+    LabHosts,
+    Metrics,
+    MetricsPage,
+    RecordsDoor,
+    RequestsDoor,
+)
+from simulator.control.openapi import lab_api
+from simulator.control.routes import Handler, Route
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.location import file_of
@@ -40,6 +52,7 @@ from simulator.rest.dispatch import Dispatcher, Rules
 from simulator.rest.encoding import write_stored_date
 from simulator.rest.errors import ErrorCode
 from simulator.rest.jobs import Jobs
+from simulator.rest.journal import Journal
 from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import LENIENT, STRICT
 from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
@@ -71,12 +84,23 @@ class ManagementNode:
     lifecycle: Lifecycle
     snapshots: Snapshots
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, resolve: Resolve | None = None) -> None:
-        """Raises StartError for a file of the prober's that cannot be used."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        resolve: Resolve | None = None,
+        hosts: LabHosts | None = None,
+    ) -> None:
+        """`hosts` are those that `/lab/v1` is to command. Raises StartError for a file of the prober's that cannot be
+        used.
+        """
         self.settings = settings
         self.clock = clock or RealClock()
         self.events = Events(self.clock)
+        self._hosts = hosts
         self._metrics = Metrics()
+        self._journal = Journal()
         try:
             self._prober = new_prober(settings, self.clock, resolve, self._metrics.probed)
         except ValueError as error:
@@ -167,8 +191,7 @@ class ManagementNode:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
-        application.router.add_get("/lab/v1/events", self._stream_events)
-        application.add_routes(RecordsDoor(self).routes())
+        application.add_routes(lab_api(self._lab_routes()))
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -182,6 +205,24 @@ class ManagementNode:
         except OSError as error:
             raise StartError(_cannot_listen(host, port, error)) from None
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+
+    def _lab_routes(self) -> list[Route]:
+        events = Route(
+            "GET",
+            "/lab/v1/events",
+            "What happens, as it happens (server-sent events)",
+            Handler(self._stream_events, query=EventsQuery),
+            None,
+            problems={400: "a number that is none", 503: "the node is starting"},
+            gives_media="text/event-stream",
+        )
+        doors = (
+            RecordsDoor(self),
+            HostsDoor(self._hosts),
+            ClockDoor(self.clock),
+            RequestsDoor(self._journal, self.clock),
+        )
+        return [events, *(route for door in doors for route in door.routes())]
 
     def _past_the_router(self, route: HandleRequest) -> HandleRequest:
         """The API's paths go straight to it: aiohttp's router would take as long as a kept answer does."""
@@ -289,6 +330,7 @@ class ManagementNode:
             LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
             self._answers,
             leniency,
+            self._journal,
             self._metrics.answered,
         )
         return RestServer(handlers, doors)

@@ -1,7 +1,20 @@
 """The lab's own API below `/lab/v1`: for tests and for people, not for ZStack's clients."""
 
-from simulator.control.events import EventStream
+from simulator.control.clock import ClockDoor
+from simulator.control.events import EventsQuery, EventStream
+from simulator.control.hosts import HostsDoor, LabHosts
 from simulator.control.metrics import Metrics, MetricsPage
 from simulator.control.records import RecordsDoor
+from simulator.control.requests import RequestsDoor
 
-__all__ = ["EventStream", "Metrics", "MetricsPage", "RecordsDoor"]
+__all__ = [
+    "ClockDoor",
+    "EventStream",
+    "EventsQuery",
+    "HostsDoor",
+    "LabHosts",
+    "Metrics",
+    "MetricsPage",
+    "RecordsDoor",
+    "RequestsDoor",
+]

@@ -15,8 +15,10 @@ from fnmatch import fnmatchcase
 
 import orjson
 from aiohttp import web
+from pydantic import Field
 
 from simulator.backup_storage.events import Event, EventLog, Events, Listener
+from simulator.control.routes import Shape
 
 LIMIT = 1000
 """Events that may wait for a client that is slow."""
@@ -28,6 +30,14 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # a proxy is not to hold anything back
 }
+
+
+class EventsQuery(Shape):
+    """Which events."""
+
+    path: list[str] = Field([], description="globs, one of which its path is to match")
+    resource_uuid: list[str] = Field([], description="the uuids of what it may be about")
+    last_event_id: int | None = Field(None, description="first those that came after this one")
 
 
 class InvalidNumber(Exception):

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import orjson
 from aiohttp import web
+from pydantic import Field
 
 from simulator.bootstrap import Bootstrap, BootstrapError, Snapshots, parse_bootstrap, write_snapshot
+from simulator.control.routes import Given, Handler, Refused, Route, Shape
 
 NAME = "snapshot"
+YAML = "application/yaml"
 
 
 class Node(Protocol):
@@ -33,52 +35,83 @@ class Node(Protocol):
         """Put records in the place of all there is. Raises BootstrapError."""
 
 
+class Waiting(Shape):
+    """How long to wait."""
+
+    wait: str = Field("false", description="`true`: until each storage has been tried as well")
+
+
+class Replaced(Shape):
+    """The records are there."""
+
+    replaced: bool = True
+
+
 class RecordsDoor:
     """Answers the requests."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def routes(self) -> list[web.RouteDef]:
-        """Where it answers what."""
+    def routes(self) -> list[Route]:
+        """The calls."""
+        starting = {503: "the node is starting"}
+        unusable = {400: "the records cannot be used; nothing has changed"} | starting
         return [
-            web.get("/lab/v1/snapshot", self.take),
-            web.put("/lab/v1/snapshot", self.put),
-            web.post("/lab/v1/reset", self.reset),
+            Route(
+                "GET",
+                "/lab/v1/snapshot",
+                "The records, as a bootstrap file",
+                Handler(self.take),
+                None,
+                problems=starting,
+                gives_media=YAML,
+            ),
+            Route(
+                "PUT",
+                "/lab/v1/snapshot",
+                "A bootstrap file in the place of all records",
+                Handler(self.put, query=Waiting),
+                Replaced,
+                problems=unusable,
+                takes_media=YAML,
+            ),
+            Route(
+                "POST",
+                "/lab/v1/reset",
+                "Back to the records that the node was started with; hosts are healed, too",
+                Handler(self.reset, query=Waiting),
+                Replaced,
+                problems=unusable,
+            ),
         ]
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> Given:
         """The snapshot."""
-        if not self._node.ready:
-            return _not_ready()
+        self._check_ready()
         text = write_snapshot(await self._node.snapshots.take())
-        return web.Response(text=text, content_type="application/yaml", charset="utf-8")
+        return web.Response(text=text, content_type=YAML, charset="utf-8")
 
-    async def put(self, request: web.Request) -> web.Response:
+    async def put(self, request: web.Request) -> Given:
         """Replace everything by what the request holds."""
         try:
             records = parse_bootstrap(await request.read(), NAME)
         except BootstrapError as error:
-            return _json(400, {"error": str(error)})
+            raise Refused(400, str(error)) from None
         return await self._replace(request, records)
 
-    async def reset(self, request: web.Request) -> web.Response:
+    async def reset(self, request: web.Request) -> Given:
         """Go back to the beginning."""
         return await self._replace(request, None)
 
-    async def _replace(self, request: web.Request, records: Bootstrap | None) -> web.Response:
-        if not self._node.ready:
-            return _not_ready()
+    async def _replace(self, request: web.Request, records: Bootstrap | None) -> Given:
+        self._check_ready()
         try:
             await self._node.replace_records(records, wait=request.query.get("wait") == "true")
         except BootstrapError as error:
-            return _json(400, {"error": str(error)})
-        return _json(200, {"replaced": True})
+            raise Refused(400, str(error)) from None
+        return Replaced()
 
-
-def _not_ready() -> web.Response:
-    return _json(503, {"error": "the management node is starting"})
-
-
-def _json(status: int, body: object) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+    def _check_ready(self) -> None:
+        if not self._node.ready:
+            raise Refused(503, "the management node is starting")

@@ -59,6 +59,11 @@ class Dispatcher(Generic[S]):
         """Whose session it is, if it is valid; looking does not make it last longer."""
         return self._sessions.recognize(session_uuid)
 
+    def account_of(self, claim: Claim) -> str | None:
+        """The account that makes a call, if its claim holds; looking does not make a session last longer."""
+        identity = self.recognize(claim) if isinstance(claim, str) else claim
+        return None if identity is None else identity.account_uuid
+
     async def identify(self, claim: Claim) -> Identity:
         """Who makes a call, whose session then lasts longer. Raises ApiError for one that has ended."""
         return await self._sessions.identify(claim)

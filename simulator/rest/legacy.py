@@ -48,10 +48,12 @@ class LegacyDoor(Generic[S]):
         if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
             _require(method, "GET", "PUT")
             course.api = POLLS
+            course.job = path.removeprefix(RESULT)
             return await self._result(path.removeprefix(RESULT))
         return None
 
     async def _take(self, body: bytes, course: Course) -> bytes:
+        course.body = body
         try:
             message, fields = self._message(body)
             course.api = message.__name__
@@ -61,9 +63,10 @@ class LegacyDoor(Generic[S]):
         except ApiError as failure:
             return self._done(message.api, self._clock.time(), _failed(failure.error))
         claim = _session(fields)
+        course.account = self._dispatcher.account_of(claim)
         if message.api.sync:
             return await self._answer_now(message, values, claim)
-        return await self._answer_later(message, values, claim)
+        return await self._answer_later(message, values, claim, course)
 
     def _message(self, body: bytes) -> tuple[type[Message], Mapping[str, object]]:
         """The message in a body, and its fields. Raises PlainError."""
@@ -94,8 +97,8 @@ class LegacyDoor(Generic[S]):
         members = self._dates(began, self._clock.time()) | {"result": _result(api, ended.success, ended.reply.body)}
         return to_plain_json({"state": JobState.DONE, **members})
 
-    async def _answer_later(self, message: type[Message], values: Values, claim: Claim) -> bytes:
-        job = new_uuid()
+    async def _answer_later(self, message: type[Message], values: Values, claim: Claim, course: Course) -> bytes:
+        job = course.job = new_uuid()
 
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)

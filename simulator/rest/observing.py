@@ -15,7 +15,13 @@ def ignore(api: str, status: int, seconds: float) -> None:
 
 @dataclass(slots=True)
 class Course:
-    """The way that a request takes: which API it led to, and when the long way began, if it had to take that."""
+    """The way that a request takes: which API it led to, and when the long way began, if it had to take that.
+
+    What it has in it of interest is noted on the way: who makes it, the job it begins or asks for, and its body.
+    """
 
     api: str = ""
     began: float | None = None
+    account: str | None = None
+    job: str | None = None
+    body: bytes | None = None

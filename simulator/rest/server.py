@@ -22,6 +22,7 @@ from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_json, to_plain_json
 from simulator.rest.errors import ApiError, ContainerError, PlainError
 from simulator.rest.jobs import POLLS, Ended, Jobs, OnEnd
+from simulator.rest.journal import Journal
 from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Handlers, Message, Reply
@@ -69,6 +70,7 @@ class Doors(Generic[S]):
     legacy: LegacyDoor[S]
     answers: Answers
     leniency: Leniency
+    journal: Journal
     observe: Observe = ignore
 
 
@@ -85,14 +87,27 @@ class RestServer(Generic[S]):
         self._leniency = doors.leniency
         self._answers = doors.answers
         self._clock = doors.clock
+        self._journal = doors.journal
         self._observe = doors.observe
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The response to a request, whatever it is."""
         course = Course()
+        began = self._clock.monotonic()
         response = await self._respond(request, course)
+        ended = self._clock.monotonic()
         if course.began is not None:
-            self._observe(course.api, response.status, self._clock.monotonic() - course.began)
+            self._observe(course.api, response.status, ended - course.began)
+        self._journal.add(
+            ended,
+            request.method,
+            request.raw_path,
+            response.status,
+            ended - began,
+            course.account,
+            course.job,
+            course.body,
+        )
         return response
 
     async def _respond(self, request: web.BaseRequest, course: Course) -> web.Response:
@@ -112,7 +127,7 @@ class RestServer(Generic[S]):
             return _closing(web.Response(status=500, text=str(error)))
 
     async def _answer(self, request: web.BaseRequest, course: Course) -> web.Response:
-        again = await self._answer_again(request)
+        again = await self._answer_again(request, course)
         if again is not None:
             return again
         course.began = self._clock.monotonic()
@@ -124,6 +139,7 @@ class RestServer(Generic[S]):
         check_method(request.method)
         if len(path) == 2 and path[0] == POLLS and path[1]:
             course.api = POLLS
+            course.job = path[1]
             return await self._poll(request, path[1])
         return await self._call(request, self._router.find(path, unquote(below_context(raw_path))), course)
 
@@ -133,7 +149,7 @@ class RestServer(Generic[S]):
             raise ContainerError(404, f"nothing is served at {unquote(raw_path)}")
         return _json(200, body)
 
-    async def _answer_again(self, request: web.BaseRequest) -> web.Response | None:
+    async def _answer_again(self, request: web.BaseRequest, course: Course) -> web.Response | None:
         """The short way to an answer that is kept; None for whatever has to go the long way, where it may also fail."""
         authorization = request.headers.get("Authorization", "")
         if not _is_plain_get(request) or not authorization.startswith("OAuth"):
@@ -143,7 +159,7 @@ class RestServer(Generic[S]):
         body = None if identity is None else self._answers.find((identity, request.raw_path))
         if body is None:
             return None
-        await self._dispatcher.identify(session)
+        course.account = (await self._dispatcher.identify(session)).account_uuid
         return _json(200, body)
 
     async def _poll(self, request: web.BaseRequest, job_uuid: str) -> web.Response:
@@ -153,11 +169,13 @@ class RestServer(Generic[S]):
         return _json(status, body)
 
     async def _call(self, request: web.BaseRequest, slot: Slot, course: Course) -> web.Response:
-        body = parse_body(await request.read())
+        course.body = await request.read()
+        body = parse_body(course.body)
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
         course.api = message.__name__
         claim = await self._claim(request) if message.api.authenticated else None
+        course.account = self._dispatcher.account_of(claim)
         values = message.bind(request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
             return await self._answer_now(request, message, values, claim, new_uuid())
@@ -166,6 +184,7 @@ class RestServer(Generic[S]):
         values |= _tags_beside(request, body)
         if message.api.sync:
             return await self._answer_now(request, message, values, claim, job)
+        course.job = job
         return await self._answer_later(request, message, values, claim, job, seconds)
 
     async def _claim(self, request: web.BaseRequest) -> Claim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 class Applied:
     """A fault on a host."""
 
-    def __init__(self, faults: Faults, fault: Fault, since: float, undo: Undo | None) -> None:
+    def __init__(self, faults: Faults, fault: Fault, number: int, since: float, undo: Undo | None) -> None:
         self.fault = fault
+        self.number = number
+        """No other fault on its host has it, or had it."""
         self.since = since
         """By the clock's monotonic time."""
         self._faults = faults
@@ -49,6 +52,7 @@ class Faults:
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
         self._applied: list[Applied] = []
+        self._numbers = itertools.count(1)
         self._timers = Tasks()
         self._waiting: dict[asyncio.Future[None], None] = {}
         self.behaviour = Behaviour()
@@ -69,7 +73,7 @@ class Faults:
         except OSError as error:
             text = error.strerror or str(error)
             raise FaultProblem(f"fault {fault.kind}: {error.filename}: {text} on {self._host.name}") from error
-        applied = Applied(self, fault, self._host.clock.monotonic(), undo)
+        applied = Applied(self, fault, next(self._numbers), self._host.clock.monotonic(), undo)
         self._applied.append(applied)
         self._begin_timer(applied)
         await self._settle()

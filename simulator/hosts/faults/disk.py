@@ -37,7 +37,11 @@ class DiskFault(Fault):
 class Fill(DiskFault):
     """The disk fills up, or empties, by data of others; over a time, at an even pace."""
 
-    to: BytesOrShare = Field(Amount("100%", 1.0, 0), description="how much is in use then: a size, or a share of all")
+    to: BytesOrShare = Field(
+        Amount("100%", 1.0, 0),
+        description="how much is in use then: a size, or a share of all",
+        json_schema_extra={"default": "100%"},
+    )
     over: Seconds = Field(0.0, description="how long that takes")
 
     def begin(self, host: SimulatedHost) -> Undo | None:

@@ -1,0 +1,166 @@
+"""The journal of REST requests: `/lab/v1/requests` finds them, counts them and waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from aiohttp import web
+from pydantic import Field
+
+from simulator.clock import Clock
+from simulator.control.routes import Done, Given, Handler, Problem, Refused, Route, Shape, with_query
+from simulator.hosts.faults.quantities import Seconds
+from simulator.rest.journal import MOST_REQUESTS, Entry, Journal, masked_path
+
+LONGEST_WAIT = 60.0
+
+
+class RequestsQuery(Shape):
+    """Which requests."""
+
+    method: str | None = Field(None, description="such as POST")
+    path: str | None = Field(None, description="a glob that the path is to match, with or without its query string")
+    status: int | None = Field(None, description="the HTTP status of the answer")
+    since: int = Field(0, ge=0, description="only those after the one with this number")
+
+    def has(self, entry: Entry) -> bool:
+        """Whether that is one of them."""
+        if self.method is not None and entry.method != self.method.upper():
+            return False
+        if self.status is not None and entry.status != self.status:
+            return False
+        return self.path is None or any(fnmatchcase(path, self.path) for path in _paths(entry))
+
+
+class WaitQuery(RequestsQuery):
+    """Which requests, how many, and how long to wait for them."""
+
+    count: int = Field(1, ge=1, le=MOST_REQUESTS, description="how many are to be there")
+    within: Seconds = Field(5.0, le=LONGEST_WAIT, description="by the machine's clock")
+
+
+class RequestShape(Shape):
+    """A request that was answered."""
+
+    number: int = Field(description="one more than that of the one before")
+    time: float = Field(description="when it was answered: seconds since the epoch, by the lab's clock")
+    method: str
+    path: str = Field(description="with its query string, as they were sent; secrets are masked")
+    status: int
+    milliseconds: float
+    account: str | None = Field(description="the uuid of the account that made it, where it had to log in")
+    job: str | None = Field(description="the uuid of the job that it began or asked for")
+    body: str | None = Field(description="the first 4 KiB, secrets masked")
+
+
+class RequestsShape(Shape):
+    """Requests, the oldest first."""
+
+    requests: list[RequestShape]
+    last: int = Field(description="the number of the latest request there was, for `since`")
+
+
+class CountShape(Shape):
+    """How many there are."""
+
+    count: int
+    last: int = Field(description="the number of the latest request there was, for `since`")
+
+
+class TooFew(Problem):
+    """They did not come in time."""
+
+    requests: list[RequestShape] = Field(description="those that did")
+    last: int
+
+
+class RequestsDoor:
+    """Answers the requests about requests, which are none of those that it tells of."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """The calls."""
+        path, not_valid = "/lab/v1/requests", {400: "a parameter cannot be used"}
+        found = with_query(RequestsQuery, self.find)
+        count, wait = with_query(RequestsQuery, self.count), with_query(WaitQuery, self.wait)
+        late = {408: "they did not come in time"}
+        return [
+            Route("GET", path, "The latest requests to the REST API", found, RequestsShape, problems=not_valid),
+            Route("DELETE", path, "Forget all requests", Handler(self.clear), Done),
+            Route("GET", f"{path}/count", "How many requests there were", count, CountShape, problems=not_valid),
+            Route(
+                "GET",
+                f"{path}/wait",
+                "The requests, as soon as they are enough",
+                wait,
+                RequestsShape,
+                problems=not_valid | late,
+                problem_shapes={408: TooFew},
+            ),
+        ]
+
+    async def find(self, request: web.Request, wanted: RequestsQuery) -> Given:
+        """Those that match."""
+        return self._shape(list(self._matching(wanted, wanted.since)))
+
+    async def count(self, request: web.Request, wanted: RequestsQuery) -> Given:
+        """How many match."""
+        return CountShape(count=sum(1 for _ in self._matching(wanted, wanted.since)), last=self._journal.last)
+
+    async def wait(self, request: web.Request, wanted: WaitQuery) -> Given:
+        """Those that match, once they are enough."""
+        found: list[Entry] = []
+        try:
+            await asyncio.wait_for(self._gather(wanted, found), wanted.within)  # real: who waits lives in real time
+        except TimeoutError:
+            text = f"{len(found)} of {wanted.count} requests came within {wanted.within:g} s"
+            few = TooFew(error=text, requests=self._shapes(found), last=self._journal.last)
+            raise Refused(408, text, few) from None
+        return self._shape(found)
+
+    async def clear(self, request: web.Request) -> Given:
+        """Forget them."""
+        self._journal.clear()
+        return Done()
+
+    async def _gather(self, wanted: WaitQuery, found: list[Entry]) -> None:
+        seen = wanted.since
+        while True:
+            found += self._matching(wanted, seen)
+            seen = max(seen, self._journal.last)
+            if len(found) >= wanted.count:
+                return
+            await self._journal.changed()
+
+    def _matching(self, wanted: RequestsQuery, since: int) -> Iterator[Entry]:
+        return (entry for entry in self._journal.since(since) if wanted.has(entry))
+
+    def _shape(self, found: list[Entry]) -> RequestsShape:
+        return RequestsShape(requests=self._shapes(found), last=self._journal.last)
+
+    def _shapes(self, found: list[Entry]) -> list[RequestShape]:
+        epoch = self._clock.time() - self._clock.monotonic()
+        return [_shape(entry, epoch) for entry in found]
+
+
+def _paths(entry: Entry) -> tuple[str, str]:
+    return entry.path.partition("?")[0], entry.path
+
+
+def _shape(entry: Entry, epoch: float) -> RequestShape:
+    return RequestShape(
+        number=entry.number,
+        time=epoch + entry.ended,
+        method=entry.method,
+        path=masked_path(entry.path),
+        status=entry.status,
+        milliseconds=round(entry.seconds * 1000, 3),
+        account=entry.account,
+        job=entry.job,
+        body=entry.body,
+    )

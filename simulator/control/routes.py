@@ -1,0 +1,137 @@
+"""How a call of `/lab/v1` is declared: once. Routes, reading and the OpenAPI document follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+JSON = "application/json"
+
+
+class Shape(BaseModel):
+    """What goes in or out as a JSON object, or in as a query string."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
+    )
+
+
+class Problem(Shape):
+    """Why something was not done."""
+
+    error: str = Field(description="one sentence, which names the field that is wrong")
+
+
+class Done(Shape):
+    """It was done."""
+
+    done: bool = True
+
+
+class Refused(Exception):
+    """A request that is not met: the HTTP status, and why; `problem` where there is more to tell than a text."""
+
+    def __init__(self, status: int, text: str, problem: Problem | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.problem = problem or Problem(error=text)
+
+
+Given = BaseModel | web.StreamResponse
+Work = Callable[[web.Request], Awaitable[Given]]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What answers a request, and what it reads of it: a body, or a query string."""
+
+    work: Work
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+
+
+def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]) -> Handler:
+    """A handler that gets the body, read and checked."""
+
+    async def read(request: web.Request) -> Given:
+        return await work(request, _read(shape, await _json_of(request)))
+
+    return Handler(read, body=shape)
+
+
+def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]) -> Handler:
+    """A handler that gets the query string, read and checked."""
+
+    async def read(request: web.Request) -> Given:
+        return await work(request, _read(shape, dict(request.query)))
+
+    return Handler(read, query=shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A call of `/lab/v1`."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    gives: type[BaseModel] | None
+    """The shape of the answer; None where that is no JSON."""
+    status: int = 200
+    problems: Mapping[int, str] = field(default_factory=dict)
+    """The HTTP statuses of a request that is not met, and when each is given."""
+    problem_shapes: Mapping[int, type[Problem]] = field(default_factory=dict)
+    """What is told with them, where it is more than a text."""
+    takes_media: str = JSON
+    """The type of the body, where its shape is not the handler's."""
+    gives_media: str = JSON
+
+    def to_aiohttp(self) -> web.RouteDef:
+        """What aiohttp's router takes."""
+        return web.route(self.method, self.path, self._answer)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            given = await self.handler.work(request)
+        except Refused as refused:
+            return _json(refused.status, refused.problem)
+        except web.HTTPRequestEntityTooLarge as error:
+            return _json(413, Problem(error=error.text or "the body is too large"))
+        return given if isinstance(given, web.StreamResponse) else _json(self.status, given)
+
+
+def _json(status: int, shape: BaseModel) -> web.Response:
+    return web.Response(status=status, text=shape.model_dump_json(by_alias=True), content_type=JSON)
+
+
+async def _json_of(request: web.Request) -> object:
+    text = await request.read()
+    try:
+        return orjson.loads(text or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is no JSON: {error}") from None
+
+
+def _read(shape: type[M], value: object) -> M:
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        raise Refused(400, _text(shape, error)) from None
+
+
+def _text(shape: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(step) for step in first["loc"])
+    known = ", ".join(one.alias or name for name, one in shape.model_fields.items())
+    text = {"missing": "is required", "extra_forbidden": f"is unknown; there are {known}"}.get(
+        first["type"], first["msg"].removeprefix("Value error, ")
+    )
+    return f"{name}: {text}" if name else f"the body: {text}"

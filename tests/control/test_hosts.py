@@ -1,0 +1,146 @@
+"""The hosts of a lab over `/lab/v1`: seen, added, changed, stopped, broken and healed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from simulator.hosts import HostNetwork
+from simulator.hosts.faults import FAULTS
+from simulator.lab import Lab
+from simulator.testing import Answer, Client
+
+TIB = 2**40
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=1)
+
+
+async def ask(client: Client, method: str, path: str, body: object = None) -> Answer:
+    return await client.request(method, f"{client.url}/lab/v1{path}", body)
+
+
+async def test_a_host_is_shown_with_its_disk_its_logins_and_its_faults(imagestore_client: Client) -> None:
+    listed = (await ask(imagestore_client, "GET", "/hosts")).body["hosts"]
+    assert [one["name"] for one in listed] == ["imagestore-1"]
+    shown = (await ask(imagestore_client, "GET", "/hosts/IMAGESTORE-1")).body
+    [storage] = await imagestore_client.query("/backup-storage")
+    assert shown["size"] == storage["totalCapacity"]
+    assert shown["available"] == storage["availableCapacity"]
+    assert (shown["port"], shown["listening"], shown["readOnly"]) == (22, True, False)
+    assert shown["logins"] >= 1
+    assert (shown["username"], shown["faults"]) == (None, [])
+
+
+async def test_a_host_is_added_and_lets_in_who_has_its_password(imagestore_client: Client) -> None:
+    wanted = {"name": "gold", "size": "1 TiB", "used": "40%", "username": "root", "password": "secret"}
+    added = await ask(imagestore_client, "POST", "/hosts", wanted)
+    assert added.status == 201, added.text
+    assert (added.body["size"], added.body["used"], added.body["username"]) == (TIB, 439804653568, "root")
+    assert "secret" not in added.text
+    storage = await imagestore_client.add_image_store("gold", password="secret")
+    assert storage["availableCapacity"] == added.body["available"] == TIB - added.body["used"]
+    again = await ask(imagestore_client, "POST", "/hosts", wanted)
+    assert (again.status, again.body) == (409, {"error": "name: there is a host gold already"})
+    assert (await ask(imagestore_client, "DELETE", "/hosts/gold")).body == {"done": True}
+    assert (await ask(imagestore_client, "GET", "/hosts/gold")).status == 404
+
+
+async def test_a_host_is_stopped_and_started(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    assert (await ask(imagestore_client, "POST", "/hosts/imagestore-1/stop")).body["listening"] is False
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=5)
+    assert (await ask(imagestore_client, "POST", "/hosts/imagestore-1/start")).body["listening"] is True
+    await imagestore_lab.wait_for("imagestore-1", "Connected", within=5)
+
+
+async def test_disk_and_password_are_changed(imagestore_client: Client, imagestore_hosts: HostNetwork) -> None:
+    wanted = {"size": "2 TiB", "used": "50%", "readOnly": True, "password": "other"}
+    changed = (await ask(imagestore_client, "PATCH", "/hosts/imagestore-1", wanted)).body
+    assert (changed["size"], changed["used"], changed["readOnly"]) == (2 * TIB, TIB, True)
+    host = imagestore_hosts["imagestore-1"]
+    assert host.knows("root", "other")
+    assert not host.knows("root", "password")
+
+
+async def test_a_change_that_cannot_be_changes_nothing(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    host = imagestore_hosts["imagestore-1"]
+    host.disk.write_file("/data", b"x" * 8192)
+    before = (host.disk.size, host.disk.used)
+    answer = await ask(imagestore_client, "PATCH", "/hosts/imagestore-1", {"size": 4096, "used": 0, "password": "x"})
+    assert answer.status == 409
+    assert answer.body["error"].startswith("used cannot be 0: the files on this disk take 8192 bytes")
+    assert (host.disk.size, host.disk.used, host.credentials) == (*before, None)
+
+
+async def test_a_fault_is_put_on_a_host_and_healed(imagestore_client: Client) -> None:
+    first = await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "read_only", "for": "1h"})
+    second = await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "fill", "to": "100%"})
+    assert (first.status, first.body, second.body) == (201, {"id": "read_only-1"}, {"id": "fill-2"})
+    shown = (await ask(imagestore_client, "GET", "/hosts/imagestore-1")).body
+    assert (shown["available"], shown["readOnly"]) == (0, True)
+    [read_only, fill] = shown["faults"]
+    assert 3590 < read_only.pop("secondsLeft") <= 3600
+    assert read_only == {"id": "read_only-1", "kind": "read_only", "parameters": {"for": 3600}}
+    assert (fill["kind"], fill["secondsLeft"]) == ("fill", None)
+    healed = await ask(imagestore_client, "DELETE", "/hosts/imagestore-1/faults/fill-2")
+    assert [one["id"] for one in healed.body["faults"]] == ["read_only-1"]
+    assert (await ask(imagestore_client, "DELETE", "/hosts/imagestore-1/faults")).body["faults"] == []
+    gone = await ask(imagestore_client, "DELETE", "/hosts/imagestore-1/faults/fill-2")
+    assert (gone.status, gone.body) == (404, {"error": "there is no fault fill-2 on imagestore-1"})
+
+
+async def test_a_fault_heals_by_itself(imagestore_client: Client) -> None:
+    await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "no_sftp", "for": "50ms"})
+
+    async def healed() -> None:
+        while (await ask(imagestore_client, "GET", "/hosts/imagestore-1")).body["faults"]:
+            await asyncio.sleep(0.01)  # real: the lab's clock is
+
+    await asyncio.wait_for(healed(), 5)  # real: see above
+
+
+async def test_the_kinds_of_fault_are_those_of_the_registry(imagestore_client: Client) -> None:
+    kinds = {one["kind"]: one for one in (await ask(imagestore_client, "GET", "/faults")).body["faults"]}
+    assert kinds.keys() == FAULTS.keys()
+    fill = kinds["fill"]
+    assert [one["name"] for one in fill["parameters"]] == ["path", "to", "over", "for"]
+    assert fill["schema"]["properties"].keys() == {"path", "to", "over", "for"}
+    assert (fill["layer"], fill["heals"]) == ("disk", FAULTS["fill"].heals)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        ("GET", "/hosts/nobody", None, 404, "there is no host nobody"),
+        ("POST", "/hosts/nobody/start", None, 404, "there is no host nobody"),
+        ("POST", "/hosts", {}, 400, "name: is required"),
+        ("POST", "/hosts", {"name": "a b"}, 400, "name: String should match"),
+        ("POST", "/hosts", {"name": "a", "size": "much"}, 400, "size: 'much' is no size"),
+        ("POST", "/hosts", {"name": "a", "username": "root"}, 400, "password: is required with a username"),
+        ("POST", "/hosts", [], 400, "the body: "),
+        ("PATCH", "/hosts/imagestore-1", {"used": "101%"}, 400, "used: '101%' is more than 100%"),
+        ("PATCH", "/hosts/imagestore-1", {"sise": 1}, 400, "sise: is unknown; there are size, used, readOnly, "),
+        ("POST", "/hosts/imagestore-1/faults", {}, 400, "kind: is required"),
+        ("POST", "/hosts/imagestore-1/faults", {"kind": "rust"}, 400, "there is no fault 'rust'; there are "),
+        ("POST", "/hosts/imagestore-1/faults", {"kind": "fill", "til": 1}, 400, "fault fill: til: is unknown"),
+        ("POST", "/hosts/imagestore-1/faults", {"kind": "fill", "path": "/x"}, 409, "fault fill: /x: No such file"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_is_told(
+    imagestore_client: Client, method: str, path: str, body: object, status: int, error: str
+) -> None:
+    answer = await ask(imagestore_client, method, path, body)
+    assert answer.status == status
+    assert answer.body["error"].startswith(error), answer.text
+
+
+async def test_a_body_that_is_no_json_is_told(imagestore_client: Client) -> None:
+    answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/hosts", data=b"{")
+    assert answer.status == 400
+    assert answer.body["error"].startswith("the body is no JSON: ")
+
+
+@pytest.mark.parametrize("path", ["/hosts", "/hosts/imagestore-1", "/faults"])
+async def test_a_node_by_itself_has_no_hosts(fixed: Client, path: str) -> None:
+    answer = await ask(fixed, "GET", path)
+    assert (answer.status, answer.body) == (404, {"error": "this node has no simulated hosts"})

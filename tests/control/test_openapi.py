@@ -1,0 +1,83 @@
+"""The OpenAPI document of `/lab/v1`: valid, and of every route."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from simulator.hosts.faults import FAULTS
+from simulator.lab import Lab
+from simulator.testing import Client
+
+PAGE = Path(__file__).parents[2] / "docs" / "control.md"
+pytestmark = pytest.mark.imagestore_lab(hosts=1)
+
+
+async def document(client: Client) -> dict[str, Any]:
+    answer = await client.request("GET", f"{client.url}/lab/v1/openapi.json")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    return answer.body
+
+
+def calls(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+
+
+async def test_the_document_is_valid(imagestore_client: Client) -> None:
+    described = await document(imagestore_client)
+    OpenAPIV31SpecValidator(described).validate()
+    ids = [one["operationId"] for operations in described["paths"].values() for one in operations.values()]
+    assert len(set(ids)) == len(ids)
+    assert all(one["summary"] for operations in described["paths"].values() for one in operations.values())
+
+
+async def test_every_route_is_in_it_and_nothing_else(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    runner = imagestore_lab.node._runner
+    assert runner is not None
+    routes = {(route.method, route.resource.canonical) for route in runner.app.router.routes() if route.resource}
+    served = {(method, path) for method, path in routes if path.startswith("/lab/v1/") and method not in ("*", "HEAD")}
+    assert calls(await document(imagestore_client)) == served
+
+
+async def test_every_call_is_in_the_manual(imagestore_client: Client) -> None:
+    told = set(re.findall(r"^\| `([A-Z]+) (/lab/v1/\S+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert told == calls(await document(imagestore_client))
+
+
+async def test_answers_are_as_it_says(imagestore_client: Client) -> None:
+    described = await document(imagestore_client)
+    await imagestore_client.request(
+        "POST", f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults", {"kind": "fill", "for": "1h"}
+    )
+    checked = 0
+    for path, operations in described["paths"].items():
+        answered = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        reference = answered.get("application/json", {}).get("schema", {}).get("$ref")
+        if reference is None:
+            continue
+        url = f"{imagestore_client.url}{path.replace('{name}', 'imagestore-1')}"
+        answer = await imagestore_client.request("GET", url)
+        assert answer.status == 200, answer.text
+        schema = {"$ref": reference, "components": described["components"]}
+        Draft202012Validator(schema).validate(answer.body)
+        checked += 1
+    assert checked == 7
+
+
+async def test_every_kind_of_fault_is_a_body_of_its_own(imagestore_client: Client) -> None:
+    described = await document(imagestore_client)
+    kinds = described["components"]["schemas"]["FaultToApply"]["oneOf"]
+    assert {one["properties"]["kind"]["const"] for one in kinds} == FAULTS.keys()
+    schema = Draft202012Validator({"oneOf": kinds})
+    assert schema.is_valid({"kind": "fill", "to": "100%", "over": "5m", "for": "1h"})
+    assert not schema.is_valid({"kind": "fill", "too": "100%"})
+
+
+async def test_what_is_not_served_is_told(imagestore_client: Client) -> None:
+    answer = await imagestore_client.request("PUT", f"{imagestore_client.url}/lab/v1/hosts")
+    told = "nothing is served for PUT /lab/v1/hosts; /lab/v1/openapi.json tells what is"
+    assert (answer.status, answer.body) == (404, {"error": told})

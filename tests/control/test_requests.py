@@ -1,0 +1,132 @@
+"""The journal of requests over `/lab/v1/requests`: find, count, wait, clear."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from simulator.lab import Lab
+from simulator.rest.journal import Journal
+from simulator.testing import Answer, Client
+
+ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
+STORAGES = "/backup-storage"
+pytestmark = pytest.mark.imagestore_lab(hosts=0)
+
+
+async def ask(client: Client, below: str = "", **query: str) -> Answer:
+    return await client.request("GET", f"{client.url}/lab/v1/requests{below}", query=list(query.items()))
+
+
+async def found(client: Client, **query: str) -> list[dict[str, Any]]:
+    requests: list[dict[str, Any]] = (await ask(client, **query)).body["requests"]
+    return requests
+
+
+async def test_a_request_is_found_by_what_it_was(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    storage = await imagestore_client.add_image_store("gold")
+    await imagestore_client.query(STORAGES, "name=gold")
+    [added] = await found(imagestore_client, method="post", path="/zstack/v1/backup-storage/*")
+    assert (added["status"], added["account"]) == (202, ADMIN)
+    assert added["milliseconds"] > 0
+    assert abs(added["time"] - imagestore_lab.clock.time()) < 20
+    polls = await found(imagestore_client, path="/zstack/v1/api-jobs/*", status="200")
+    assert [one["job"] for one in polls] == [added["job"]]
+    [asked] = await found(imagestore_client, path="*q=name*")
+    assert (asked["path"], asked["body"]) == ("/zstack/v1/backup-storage?q=name%3Dgold", None)
+    assert (await imagestore_client.request("GET", f"{STORAGES}/{storage['uuid']}")).status == 200
+    assert (await imagestore_client.request("GET", "/nosuch")).status == 404
+    [missing] = await found(imagestore_client, since=str(asked["number"]), status="404")
+    assert missing["path"] == "/zstack/v1/nosuch"
+
+
+async def test_an_answer_that_was_kept_is_told_of_too(imagestore_client: Client) -> None:
+    for _ in range(3):
+        await imagestore_client.query(STORAGES)
+    asked = await found(imagestore_client, path="/zstack/v1/backup-storage")
+    assert [one["account"] for one in asked] == [ADMIN] * 3
+    count = (await ask(imagestore_client, "/count", path="/zstack/v1/backup-storage")).body
+    assert count == {"count": 3, "last": asked[-1]["number"]}
+
+
+async def test_the_legacy_api_is_told_of_with_its_account_and_job(imagestore_client: Client) -> None:
+    session = {"uuid": imagestore_client.session_uuid}
+    body = {"org.zstack.header.zone.APICreateZoneMsg": {"name": "z", "session": session}}
+    answer = await imagestore_client.request("POST", f"{imagestore_client.url}/zstack/api", body)
+    [asked] = await found(imagestore_client, path="/zstack/api")
+    assert (asked["account"], asked["job"]) == (ADMIN, answer.body["uuid"])
+    assert '"session":"***"' in asked["body"]
+
+
+async def test_secrets_are_masked_and_bodies_are_bounded(imagestore_client: Client) -> None:
+    await imagestore_client.request("POST", "/zones", {"params": {"password": "hush-1", "description": "d" * 5000}})
+    await imagestore_client.request("GET", STORAGES, query=[("q", "password=hush-2")])
+    await imagestore_client.request("POST", "/zones", data=b'{"params": {"password": "hush-3')
+    text = (await ask(imagestore_client)).text
+    assert "hush" not in text
+    assert str(imagestore_client.session_uuid) not in text
+    bodies = [one["body"] for one in await found(imagestore_client, method="POST")]
+    assert '"password":"***"' in bodies[0]
+    assert [len(body) for body in bodies] == [4096, len('{"params": {"password": "***"')]
+
+
+async def test_a_test_waits_until_a_client_has_asked(imagestore_client: Client) -> None:
+    last = (await ask(imagestore_client, "/count")).body["last"]
+    waiting = asyncio.create_task(
+        ask(imagestore_client, "/wait", path="/zstack/v1/zones*", since=str(last), count="2", within="10s")
+    )
+    for _ in range(2):
+        await imagestore_client.query("/zones")
+    answer = await waiting
+    assert answer.status == 200
+    assert [one["path"] for one in answer.body["requests"]] == ["/zstack/v1/zones"] * 2
+
+
+async def test_what_does_not_come_in_time_is_told_with_what_did(imagestore_client: Client) -> None:
+    await imagestore_client.query("/zones")
+    answer = await ask(imagestore_client, "/wait", path="/zstack/v1/zones", count="2", within="50ms")
+    assert answer.status == 408
+    assert answer.body["error"] == "1 of 2 requests came within 0.05 s"
+    assert len(answer.body["requests"]) == 1
+
+
+async def test_the_journal_is_cleared_and_its_numbers_go_on(imagestore_client: Client) -> None:
+    last = (await ask(imagestore_client, "/count")).body["last"]
+    cleared = await imagestore_client.request("DELETE", f"{imagestore_client.url}/lab/v1/requests")
+    assert cleared.body == {"done": True}
+    assert (await ask(imagestore_client)).body == {"requests": [], "last": last}
+    await imagestore_client.query("/zones")
+    assert [one["number"] for one in await found(imagestore_client)] == [last + 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ({"status": "ok"}, "status: Input should be a valid integer"),
+        ({"since": "-1"}, "since: Input should be greater than or equal to 0"),
+        ({"count": "0"}, "count: Input should be greater than or equal to 1"),
+        ({"within": "2m"}, "within: Input should be less than or equal to 60"),
+        ({"until": "1"}, "until: is unknown; there are method, path, status, since, count, within"),
+    ],
+)
+async def test_what_cannot_be_is_told(imagestore_client: Client, query: dict[str, str], error: str) -> None:
+    answer = await ask(imagestore_client, "/wait", **query)
+    assert answer.status == 400
+    assert answer.body["error"].startswith(error), answer.text
+
+
+def test_only_the_latest_requests_are_kept() -> None:
+    journal = Journal(most=2)
+    for number in range(5):
+        journal.add(0.0, "GET", f"/{number}", 200, 0.0, None, None, None)
+    assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
+
+
+@pytest.mark.parametrize("depth", [300, 1020, 5000])
+def test_a_body_that_is_nested_too_deep_is_kept_without_its_secrets(depth: int) -> None:
+    journal = Journal()
+    body = b'{"password": "hush", "x": ' + b"[" * depth + b"]" * depth + b"}"
+    journal.add(0.0, "POST", "/", 400, 0.0, None, None, body)
+    [entry] = journal.since(0)
+    assert (entry.body or "").startswith('{"password": "***"')
