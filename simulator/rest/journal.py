@@ -20,6 +20,7 @@ MASK = "***"
 _SECRET = "password|secret|token|privatekey|authorization"  # noqa: S105 - names of fields
 _SECRET_NAME = re.compile(rf"{_SECRET}|^session$", re.IGNORECASE)
 _SECRET_MEMBER = re.compile(rf'("[^"\\]*(?:{_SECRET})[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?$)', re.IGNORECASE)
+_SESSION = re.compile(r"(/accounts/sessions/)[^/?]+")
 _SECRET_PARAMETER = re.compile(rf"((?:{_SECRET})[^=&%]*(?:=|%3D))[^&]*", re.IGNORECASE)
 
 
@@ -86,8 +87,8 @@ class Journal:
 
 
 def masked_path(path: str) -> str:
-    """A path with its query string, without the values of parameters that are secrets."""
-    return _SECRET_PARAMETER.sub(rf"\1{MASK}", path)
+    """A path with its query string, without sessions and the values of parameters that are secrets."""
+    return _SECRET_PARAMETER.sub(rf"\1{MASK}", _SESSION.sub(rf"\1{MASK}", path))
 
 
 def _without_secrets(body: bytes) -> str:

@@ -63,7 +63,7 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> N
         *COMMAND, "replay", "long.yaml", "--clock", "real", "--report", "out", cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    await asyncio.sleep(4)
+    await asyncio.sleep(10)
     process.send_signal(signal.SIGINT)
     output, errors = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 3, errors
