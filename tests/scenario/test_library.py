@@ -59,7 +59,7 @@ def test_a_week_of_a_hundred_hosts_takes_less_than_two_minutes(tmp_path: Path) -
     file.write_text(WEEK)
     result = replay(file)
     assert result.verdict is Verdict.HELD, result.wrong
-    assert result.length > 7 * 86400
+    assert result.length >= 7 * 86400
     assert result.seconds < 120
 
 
