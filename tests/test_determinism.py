@@ -23,6 +23,7 @@ RUNS = 10
 """In a hundred runs it is the same too: `python tests/flapping.py --much --hours 0.3 --runs 100`."""
 
 
+@pytest.mark.scenarios
 def test_ten_runs_with_much_going_wrong_at_once_have_one_log() -> None:
     logs = [run_virtually(flapping.much_at_once(0.05)) for _ in range(RUNS)]
     events = [orjson.loads(line) for line in logs[0].splitlines()]
@@ -36,6 +37,7 @@ def test_ten_runs_with_much_going_wrong_at_once_have_one_log() -> None:
     assert len(set(logs)) == 1
 
 
+@pytest.mark.scenarios
 def test_another_process_with_other_hashes_has_the_same_log() -> None:
     log = run_virtually(flapping.flapping(0.5))
     command = [sys.executable, str(Path(flapping.__file__)), "--hours", "0.5"]
