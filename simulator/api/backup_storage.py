@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from sqlalchemy import func, select, update
 
@@ -197,6 +197,34 @@ async def added(services: Services, uuid: str, inventory: Inventory, call: Call)
     reply = await services.inventory(inventory, uuid)
     whole = update(BackupStorage).where(BackupStorage.addedByJob == call.uuid).values(addedByJob=None)
     return Reply(reply.body, reply.schema, commit=(whole,))
+
+
+class RecordUpdate(Protocol):
+    """What the updates of storages with a host have in common; each declares its fields itself, as ZStack's do."""
+
+    @property
+    def uuid(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def description(self) -> str | None: ...
+    @property
+    def hostname(self) -> str | None: ...
+    @property
+    def username(self) -> str | None: ...
+    @property
+    def password(self) -> str | None: ...
+    @property
+    def sshPort(self) -> int | None: ...  # noqa: N802 - ZStack's own name
+
+
+async def update_record(services: Services, message: RecordUpdate, inventory: Inventory) -> Reply:
+    """Write what a client gave of a storage's record and host, and answer the updated storage."""
+    host = given(
+        hostname=message.hostname, username=message.username, password=message.password, sshPort=message.sshPort
+    )
+    await services.lifecycle.update(message.uuid, given(name=message.name, description=message.description), host)
+    return await services.inventory(inventory, message.uuid)
 
 
 def given(**values: object) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from sqlalchemy import select
 
-from simulator.api.backup_storage import PORTS, AddMessage, add_and_connect, given
+from simulator.api.backup_storage import PORTS, AddMessage, add_and_connect, update_record
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
 from simulator.backup_storage.records import IMAGE_STORE_TYPE, NewStorage, Status
@@ -126,11 +126,7 @@ class APIUpdateImageStoreBackupStorageMsg(
 @handlers.handles
 async def update_image_store(services: Services, message: APIUpdateImageStoreBackupStorageMsg, call: Call) -> Reply:
     """The updated ImageStore."""
-    host = given(
-        hostname=message.hostname, username=message.username, password=message.password, sshPort=message.sshPort
-    )
-    await services.lifecycle.update(message.uuid, given(name=message.name, description=message.description), host)
-    return await services.inventory(IMAGE_STORE_BACKUP_STORAGE, message.uuid)
+    return await update_record(services, message, IMAGE_STORE_BACKUP_STORAGE)
 
 
 class APIReconnectImageStoreBackupStorageMsg(

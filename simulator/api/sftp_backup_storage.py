@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from simulator.api.backup_storage import PORTS, AddMessage, add_and_connect, given
+from simulator.api.backup_storage import PORTS, AddMessage, add_and_connect, update_record
 from simulator.api.errors import connect_error
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
@@ -103,11 +103,7 @@ class APIUpdateSftpBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, pa
 @handlers.handles
 async def update_sftp(services: Services, message: APIUpdateSftpBackupStorageMsg, call: Call) -> Reply:
     """The updated Sftp storage."""
-    host = given(
-        hostname=message.hostname, username=message.username, password=message.password, sshPort=message.sshPort
-    )
-    await services.lifecycle.update(message.uuid, given(name=message.name, description=message.description), host)
-    return await services.inventory(SFTP_BACKUP_STORAGE, message.uuid)
+    return await update_record(services, message, SFTP_BACKUP_STORAGE)
 
 
 class APIReconnectSftpBackupStorageMsg(
