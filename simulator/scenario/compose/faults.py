@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 ON_THE_DISK = ("fill", "resize", "read_only")
 """Kinds that are done to the disk from outside, so that it does not matter whether the host runs."""
+SOON = 0.25
+"""Seconds that a fault and a step may be apart that a story has at the same time."""
 
 
 class ContainerFault:
@@ -91,6 +93,15 @@ class FaultyHost:
     async def _heal_in_time(self, applied: ContainerFault, until: float) -> None:
         await self._host.clock.sleep(until - self._host.clock.monotonic())
         await applied.heal()
+
+    async def settle(self) -> None:
+        """Returns when what is due by now has been healed: that takes its time, and a story goes on after it."""
+        soon = self._host.clock.monotonic() + SOON
+        for applied in self.faults:
+            if applied.until is not None and applied.until <= soon:
+                await applied.heal()
+        async with self._turn:  # what was under way has ended
+            pass
 
     async def heal_all(self) -> None:
         """Heal every fault, the latest first; one that cannot be healed does not keep the others from it."""

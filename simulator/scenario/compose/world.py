@@ -102,6 +102,10 @@ class ComposeWorld(OwnNodeWorld):
             device_files=tuple(sorted({device for one in needs for device in one.devices})),
         )
 
+    async def settle(self) -> None:
+        """Returns when what is to be healed by now has been."""
+        await asyncio.gather(*(host.settle() for host in self.hosts.values()))
+
     async def _heal_hosts(self) -> None:
         try:
             # real: whatever has become of the engine, the containers are to be removed next
