@@ -220,11 +220,26 @@ def replay(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Processes to play in.", envvar="IMAGESTORE_SIM_JOBS")
     ] = 1,
+    hosts: Annotated[
+        str,
+        typer.Option(help="embedded (simulated) or compose (containers of Docker).", envvar="IMAGESTORE_SIM_HOSTS"),
+    ] = "embedded",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the containers where they are.", envvar="IMAGESTORE_SIM_KEEP")
+    ] = False,
     clock: Annotated[
-        str, typer.Option(help="virtual (nobody waits) or real.", envvar="IMAGESTORE_SIM_CLOCK")
-    ] = "virtual",
+        str | None,
+        typer.Option(
+            help="virtual (nobody waits) or real; virtual, and real with --hosts compose, if not given.",
+            envvar="IMAGESTORE_SIM_CLOCK",
+        ),
+    ] = None,
     speed: Annotated[
-        float, typer.Option(help="Of the real clock: so many times as fast.", envvar="IMAGESTORE_SIM_SPEED")
+        float,
+        typer.Option(
+            help="Of the real clock: so many times as fast; with --hosts compose, waits and pings so many times as short.",
+            envvar="IMAGESTORE_SIM_SPEED",
+        ),
     ] = 1.0,
     report: Annotated[
         Path | None,
@@ -241,13 +256,21 @@ def replay(
     if schema:
         typer.echo(command.schema())
         return
+    if hosts not in ("embedded", "compose"):
+        fail(f"--hosts: expected embedded or compose, but got {hosts!r}")
+    if keep and hosts != "compose":
+        fail("--keep: expected together with --hosts compose")
+    if clock is None:
+        clock = "real" if hosts == "compose" else "virtual"
     if clock not in ("virtual", "real"):
         fail(f"--clock: expected virtual or real, but got {clock!r}")
+    if clock == "virtual" and hosts == "compose":
+        fail("--clock: containers live in real time; expected real with --hosts compose")
     if not 0 < speed < float("inf") or (clock == "virtual" and speed != 1.0):
         fail("--speed: expected a number above 0, together with --clock real")
     if not files:
         fail("expected a scenario file, or a folder of such")
-    raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report)))
+    raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report, hosts == "compose", keep)))
 
 
 @app.command()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,10 @@ class Options:
     """In place of the scenarios' own."""
     jobs: int = 1
     report: Path | None = None
+    containers: bool = False
+    """Whether their hosts are containers."""
+    keep: bool = False
+    """Whether the containers stay afterwards."""
 
 
 def schema() -> str:
@@ -75,10 +80,12 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
         except OSError as error:
             print(f"imagestore-sim: --report {options.report}: {error.strerror}", file=sys.stderr)
             return UNUSABLE
-    if problems := list(_problems(files)):
+    if problems := list(_problems(files, options)):
         for problem in problems:
             print(f"imagestore-sim: {problem}", file=sys.stderr)
         return UNUSABLE
+    if options.containers:  # they are removed, whatever ends it
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()  # real: how long people waited
     results: list[Result] = []
     interrupted = False
@@ -129,7 +136,10 @@ async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, pas
     return HELD
 
 
-def _problems(files: Sequence[Path]) -> Iterator[str]:
+def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
+    if options.containers:
+        yield from _problems_of_containers(files, options)
+        return
     for file in files:
         try:
             read_scenario(file)
@@ -137,36 +147,66 @@ def _problems(files: Sequence[Path]) -> Iterator[str]:
             yield str(error)
 
 
+def _problems_of_containers(files: Sequence[Path], options: Options) -> Iterator[str]:
+    try:
+        from simulator.scenario.compose import engine, playing
+    except ModuleNotFoundError as error:
+        if error.name != "aiodocker":
+            raise
+        yield "--hosts compose needs a library for Docker: pip install 'imagestore-sim[compose]'"
+        return
+    fine = True
+    for file in files:
+        try:
+            playing.read_for_containers(file, options.speed)
+        except ScenarioError as error:
+            fine = False
+            yield str(error)
+    if fine:
+        try:
+            playing.prepare_containers()
+        except engine.EngineProblem as problem:
+            yield str(problem)
+
+
 def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
     """The results as they come."""
     if options.jobs <= 1 or len(files) == 1:
         for file in files:
-            yield replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+            yield _play_one(file, options)
         return
     context = multiprocessing.get_context("spawn")
     workers = min(options.jobs, len(files))
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
-    futures: list[Future[Result]] = [pool.submit(_play_here, file, options) for file in files]
-    told: set[Future[Result]] = set()
+    waiting = iter(files)
+    # Each has one at a time, so that one that is interrupted has no other to go on with.
+    running = {pool.submit(_play_here, file, options) for file in itertools.islice(waiting, workers)}
+    done: set[Future[Result]] = set()
     try:
-        for future in as_completed(futures):
-            told.add(future)
-            yield future.result()
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(_play_here, file, options) for file in itertools.islice(waiting, len(done))}
+            while done:
+                yield done.pop().result()
     except (KeyboardInterrupt, GeneratorExit):
-        # What a worker has taken cannot be cancelled, and on the real clock it may take long.
+        # On the real clock it may take long until they end by themselves.
         for worker in list(pool._processes.values()):
             worker.terminate()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
         if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
             raise
-        yield from (
-            one.result()
-            for one in futures
-            if one.done() and not one.cancelled() and one.exception() is None and one not in told
-        )
+        yield from (one.result() for one in (*done, *running) if one.done() and one.exception() is None)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
+
+
+def _play_one(file: Path, options: Options) -> Result:
+    if options.containers:
+        from simulator.scenario.compose.playing import replay_on_containers
+
+        return replay_on_containers(file, seed=options.seed, speed=options.speed, keep=options.keep)
+    return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
 
 
 def _ignore_interrupts() -> None:
@@ -177,7 +217,7 @@ def _ignore_interrupts() -> None:
 def _play_here(file: Path, options: Options) -> Result:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+        return _play_one(file, options)
     finally:
         _ignore_interrupts()
 

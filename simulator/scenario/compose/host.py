@@ -61,6 +61,7 @@ class ContainerHost:
     async def start(self) -> None:
         """Start the container, if it does not run. Returns when sshd answers. Raises ContainerProblem."""
         await self.container.start()
+        await self.run("until /usr/local/sbin/answers; do sleep 0.1; done")
 
     async def stop(self) -> None:
         """Shut the container down, if it runs; its files and its disk stay. Raises ContainerProblem."""

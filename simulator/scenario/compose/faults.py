@@ -1,0 +1,139 @@
+"""The faults on a host in a container: applied, healed by hand or by the clock, kept while it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from simulator.hosts.faults import Fault, Layer
+from simulator.scenario.compose import forms
+from simulator.scenario.compose.host import ContainerHost
+from simulator.tasks import Tasks
+
+if TYPE_CHECKING:
+    from simulator.scenario.compose.forms import Undo
+
+logger = logging.getLogger(__name__)
+ON_THE_DISK = ("fill", "resize", "read_only")
+"""Kinds that are done to the disk from outside, so that it does not matter whether the host runs."""
+
+
+class ContainerFault:
+    """A fault on a host."""
+
+    def __init__(self, host: FaultyHost, fault: Fault, since: float) -> None:
+        self.fault = fault
+        self.since = since
+        """By the clock's monotonic time."""
+        self.undo: Undo | None = None
+        """Of what it has done to the container, if it has done that."""
+        self._host = host
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not been healed."""
+        return self in self._host.faults
+
+    @property
+    def until(self) -> float | None:
+        """When it heals by itself."""
+        return None if self.fault.lasts is None else self.since + self.fault.lasts
+
+    async def heal(self) -> None:
+        """Undo it, unless that has happened. Raises ContainerProblem."""
+        await self._host.heal(self)
+
+
+class FaultyHost:
+    """A host of a scenario, in a container. What a container loses when it stops is put on it again at its start."""
+
+    def __init__(self, host: ContainerHost) -> None:
+        """It runs."""
+        self.name = host.name
+        self._host = host
+        self._applied: list[ContainerFault] = []
+        self._running = True
+        self._turn = asyncio.Lock()
+        self._timers = Tasks()
+
+    @property
+    def faults(self) -> list[ContainerFault]:
+        """Those that are on it, the oldest first."""
+        return list(self._applied)
+
+    async def apply(self, fault: Fault) -> ContainerFault:
+        """Put a fault on it, beside those that are on it. Raises ContainerProblem, FaultProblem."""
+        applied = ContainerFault(self, fault, self._host.clock.monotonic())
+        async with self._turn:
+            if self._running or fault.kind in ON_THE_DISK:
+                await self._put_on(applied)
+            self._applied.append(applied)
+        if applied.until is not None:
+            self._timers.begin(self._heal_in_time(applied, applied.until), f"fault {fault.kind}")
+        return applied
+
+    async def _put_on(self, applied: ContainerFault) -> None:
+        applied.undo = await forms.apply(applied.fault, self._host)
+
+    async def heal(self, applied: ContainerFault) -> None:
+        """Undo a fault, unless that has happened. Raises ContainerProblem."""
+        async with self._turn:
+            if applied in self._applied:
+                self._applied.remove(applied)
+                await self._take_off(applied)
+
+    async def _take_off(self, applied: ContainerFault) -> None:
+        undo, applied.undo = applied.undo, None
+        if undo is not None:
+            await undo()
+
+    async def _heal_in_time(self, applied: ContainerFault, until: float) -> None:
+        await self._host.clock.sleep(until - self._host.clock.monotonic())
+        await applied.heal()
+
+    async def heal_all(self) -> None:
+        """Heal every fault, the latest first; one that cannot be healed does not keep the others from it."""
+        await self._timers.close()
+        for applied in reversed(self.faults):
+            try:
+                await applied.heal()
+            except OSError as error:
+                logger.warning("%s: %s could not be healed: %s", self.name, applied.fault.kind, error)
+
+    async def stop(self) -> None:
+        """Shut it down, if it runs; its disk and its faults stay. Raises ContainerProblem."""
+        async with self._turn:
+            if not self._running:
+                return
+            for applied in reversed(self._of_the_container()):
+                await self._take_off(applied)
+            await self._host.stop()
+            self._running = False
+
+    async def start(self) -> None:
+        """Start it, if it does not run, with the faults that are on it. Raises ContainerProblem."""
+        async with self._turn:
+            if self._running:
+                return
+            lost = self._of_the_container()
+            if not lost:
+                await self._host.start()
+            else:
+                await self._start_with(lost)
+            self._running = True
+
+    async def _start_with(self, lost: list[ContainerFault]) -> None:
+        """Nobody may reach it before it is as broken as it has to be; only the network itself can be so no sooner."""
+        await self._host.disconnect()
+        await self._host.start()
+        for applied in lost:
+            if applied.fault.layer is not Layer.NETWORK:
+                await self._put_on(applied)
+        await self._host.connect()
+        for applied in lost:
+            if applied.fault.layer is Layer.NETWORK:
+                await self._put_on(applied)
+
+    def _of_the_container(self) -> list[ContainerFault]:
+        return [one for one in self._applied if one.fault.kind not in ON_THE_DISK]
