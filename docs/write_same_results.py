@@ -1,4 +1,4 @@
-"""Plays the library on both kinds of hosts, and writes docs/same-results.md: `python docs/write_same_results.py [JOBS]`.
+"""Plays the library on both kinds of hosts, and writes docs/same-results.md: `make same-results`.
 
 It needs a Docker engine, and takes as long as the stories do. Exit status 1: some went differently.
 """
@@ -32,8 +32,8 @@ HEAD = """# The same results on simulated hosts and on containers
 Every story of `scenarios/` that can be played on containers has been played on both kinds of hosts, at the highest
 `--speed` that leaves its meaning as it is ([scenarios.md](scenarios.md#on-containers)). *Same* says that all its
 expectations held on both, and that each storage went through the same statuses, for the same reasons, with the same
-capacities to the block. How often a connect is tried in vain, or a reason repeated, is not compared: that depends on when
-a ping comes. Of a disk that fills slowly the first and the last capacity are compared.
+capacities to the block. How often a connect is tried in vain, or a reason repeated, is not compared: that depends on
+when a ping comes. Of a disk that fills slowly the first and the last capacity are compared.
 
 This page is written by `make same-results`.
 

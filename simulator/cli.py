@@ -237,7 +237,7 @@ def replay(
     speed: Annotated[
         float,
         typer.Option(
-            help="Of the real clock: so many times as fast; with --hosts compose, waits and pings so many times as short.",
+            help="Of the real clock: so many times as fast; on containers: waits and pings so many times as short.",
             envvar="IMAGESTORE_SIM_SPEED",
         ),
     ] = 1.0,
@@ -270,7 +270,9 @@ def replay(
         fail("--speed: expected a number above 0, together with --clock real")
     if not files:
         fail("expected a scenario file, or a folder of such")
-    raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report, hosts == "compose", keep)))
+    raise typer.Exit(
+        command.run_replay(files, command.Options(clock, speed, seed, jobs, report, hosts == "compose", keep))
+    )
 
 
 @app.command()

@@ -102,7 +102,9 @@ class _Play:
         self._over = False
         self._keys: dict[str, int] = {}
         uuids = self.world.storages
-        self._lanes = {uuids[one.name]: Lane(one.name, one.hostname, uuid=uuids[one.name]) for one in scenario.all_storages()}
+        self._lanes = {
+            uuids[one.name]: Lane(one.name, one.hostname, uuid=uuids[one.name]) for one in scenario.all_storages()
+        }
         result.lanes = list(self._lanes.values())
         result.steps = [
             StepResult(number, step.kind, str(step), step.expects)

@@ -19,7 +19,9 @@ RETRIES = re.compile(r"(Disconnected Connecting )(?:Disconnected Connecting )+")
 
 def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
     """What differs, in words: verdicts, and of each storage the statuses, the reasons, and the capacities."""
-    found = [text for name, result in (("simulated", simulated), ("containers", containers)) for text in _wrong(name, result)]
+    found = [
+        text for name, result in (("simulated", simulated), ("containers", containers)) for text in _wrong(name, result)
+    ]
     theirs = {lane.name: lane for lane in containers.lanes}
     for lane in simulated.lanes:
         other = theirs.get(lane.name)
@@ -45,7 +47,8 @@ def _wrong(name: str, result: Result) -> Iterator[str]:
 
 def _differing(storage: str, what: str, simulated: Sequence[str], containers: Sequence[str]) -> Iterator[str]:
     if list(simulated) != list(containers):
-        yield f"{storage}: {what}: simulated {', '.join(simulated) or 'none'}; containers {', '.join(containers) or 'none'}"
+        ours, theirs = ", ".join(simulated) or "none", ", ".join(containers) or "none"
+        yield f"{storage}: {what}: simulated {ours}; containers {theirs}"
 
 
 def statuses(lane: Lane) -> list[str]:

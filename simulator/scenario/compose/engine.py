@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import io
 import logging
-import socket
 import shutil
+import socket
 import tarfile
 import tempfile
 import uuid
@@ -51,7 +51,7 @@ class Rights:
     devices: Sequence[str] = ()
     """Rules of its device group, such as `b 7:* rwm`."""
     device_files: Sequence[str] = ()
-    options: Sequence[str] = ("no-new-privileges:true",)
+    options: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
