@@ -13,6 +13,7 @@ from simulator.backup_storage.events import Listener
 from simulator.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from simulator.clock import Clock
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
+from simulator.hosts.disk import mounted_on_root
 from simulator.hosts.faults import Applied, Fault
 from simulator.node import ManagementNode
 from simulator.scenario.caller import Caller
@@ -24,8 +25,6 @@ from simulator.tasks import Tasks
 from simulator.testing.client import Answer
 from simulator.virtual_clock import VirtualClock
 
-ROOT_SIZE = 50 * 2**30
-
 
 def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
     """The host that a scenario describes, not started yet."""
@@ -36,11 +35,7 @@ def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
         reserved=spec.reserved.of(spec.size),
         clock=clock,
     )
-    root = disk
-    if spec.mount is not None and spec.mount != "/":
-        root = VirtualDisk(ROOT_SIZE, ROOT_SIZE // 5, clock=clock)
-        root.make_directory(spec.mount, parents=True)
-        root.mount(spec.mount, disk)
+    root = disk if spec.mount in (None, "/") else mounted_on_root(disk, spec.mount, clock)
     return SimulatedHost(
         name,
         port=spec.port,
