@@ -24,6 +24,7 @@ from simulator.scenario.compose.container import NOT_FOUND, Container, told
 from simulator.scenario.compose.host import ContainerProblem
 from simulator.scenario.compose.owner import Owner
 from simulator.scenario.own_node import PREFIX
+from simulator.scenario.world import WorldProblem
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ ENGINE_SECONDS = aiohttp.ClientTimeout(total=60.0)
 BUILD_SECONDS = aiohttp.ClientTimeout(total=600.0)
 
 
-class EngineProblem(Exception):
+class EngineProblem(WorldProblem):
     """Nothing can be run in containers here; the text is one line for people."""
 
 
