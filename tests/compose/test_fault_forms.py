@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import yaml
 from simulator.clock import RealClock
 from simulator.hosts import HostNetwork
 from simulator.hosts.faults import FAULTS, Fault, read_fault
-from simulator.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Target
+from simulator.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
 from simulator.scenario.compose import forms
 from simulator.scenario.compose.engine import EngineProblem, prepare
 from simulator.scenario.compose.playing import read_for_containers
@@ -39,98 +39,121 @@ settings: {{ping.interval: 1h}}
 """
 PASSWORD = "password"
 
-Outcome = Reason | tuple[int, int, bool]
-"""Why a probe failed; or total and available bytes, and whether the file system is read-only."""
 Heal = Callable[[], Awaitable[None]]
+Outcome = Reason | tuple[int, int, bool | None, Method]
+"""Why a probe failed; or total and available bytes, whether the file system is read-only, and how that was found."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, and what becomes of a probe that logs in meanwhile: None where it brings a capacity."""
+    """Faults on a host, and what becomes of a probe that logs in meanwhile: None where it brings a capacity."""
 
-    kind: str
+    faults: tuple[Fault, ...]
     reason: Reason | None
-    parameters: dict[str, object] = field(default_factory=dict)
     host: str = ROOT
-    heals: bool = True
+    host_keys: HostKeyPolicy = HostKeyPolicy.IGNORE
 
     @property
-    def fault(self) -> Fault:
-        return read_fault(self.kind, self.parameters)
+    def heals(self) -> bool:
+        """Whether there is a way back."""
+        return all(fault.kind != "resize" for fault in self.faults)
 
     def __str__(self) -> str:
-        shown = (f"{name}={value}" for name, value in self.parameters.items())
-        return f"{self.kind}({', '.join(shown)}) on {self.host}"
+        shown = (f"{one.kind} {one.values() or ''}".strip() for one in self.faults)
+        return f"{' and '.join(shown)} on {self.host}"
 
 
+def case(
+    kind: str, reason: Reason | None, host: str = ROOT, keys: HostKeyPolicy = HostKeyPolicy.IGNORE, **parameters: object
+) -> Case:
+    return Case((read_fault(kind, parameters),), reason, host, keys)
+
+
+def several(reason: Reason | None, *kinds: tuple[str, dict[str, object]], host: str = ROOT) -> Case:
+    return Case(tuple(read_fault(kind, parameters) for kind, parameters in kinds), reason, host)
+
+
+URL: dict[str, object] = {"path": "/Cloud_bs"}
+DATA: dict[str, object] = {"path": "/data"}
 CASES = [
-    Case("blackhole", Reason.TIMEOUT),
-    Case("unreachable", Reason.UNREACHABLE),
-    Case("half_open", Reason.TIMEOUT, host=STORE),
-    Case("refuse", Reason.REFUSED),
-    Case("refuse", Reason.REFUSED, {"cut": False}),
-    Case("reset_on_connect", Reason.RESET),
-    Case("reset_after", Reason.RESET, {"size": 1024}),
-    Case("reset_after", None, {"size": 65536}),
-    Case("cut_mid_probe", Reason.RESET, host=STORE),
-    Case("latency", None, {"delay": "50ms", "jitter": "20ms"}),
-    Case("latency", Reason.TIMEOUT, {"delay": "2s"}),
-    Case("rate", None, {"rate": "32 KiB"}),
-    Case("rate", Reason.TIMEOUT, {"rate": 100}),
-    Case("not_ssh", Reason.NOT_SSH),
-    Case("stale", None, host=STORE),
-    Case("cut", None),
-    Case("cut", None, {"count": 1}, host=STORE),
-    Case("max_startups", Reason.BUSY),
-    Case("max_startups", Reason.BUSY, {"how": "close"}),
-    Case("max_startups", Reason.RESET, {"how": "reset"}),
-    Case("max_startups", None, {"start": 3, "full": 5}),
-    Case("max_sessions", Reason.BUSY),
-    Case("auth_failure", Reason.AUTH_FAILED),
-    Case("password_rotated", Reason.AUTH_FAILED, {"password": "new 'secret'"}, host=STORE),
-    Case("account_locked", Reason.AUTH_FAILED, {"username": "store"}, host=STORE),
-    Case("account_locked", None, {"username": "store"}),
-    Case("host_key_changed", None),
-    Case("slow_login", None, {"seconds": "500ms"}),
-    Case("slow_login", Reason.TIMEOUT, {"seconds": "2s"}),
-    Case("no_sftp", None),
-    Case("no_sftp", None, {"cut": False}),
-    Case("no_statvfs", None),
-    Case("forced_command", Reason.NO_CAPACITY),
-    Case("forced_command", Reason.NO_CAPACITY, {"cut": False, "says": "it's 100%\n", "status": 3}),
-    Case("empty_answers", Reason.NO_CAPACITY),
-    Case("noisy_shell", None),
-    Case("command_missing", None),
-    Case("hung_command", Reason.HUNG),
-    Case("hung_command", None, {"commands": ("df",)}),
-    Case("hung_sftp", Reason.HUNG, host=STORE),
-    Case("killed_session", Reason.RESET, host=STORE),
-    Case("fill", None),
-    Case("fill", None, {"to": "90%"}, host=STORE),
-    Case("resize", None, {"size": "3 TiB"}, heals=False),
-    Case("read_only", None),
-    Case("zero_capacity", Reason.NO_CAPACITY),
-    Case("zero_capacity", Reason.NO_CAPACITY, {"path": "/data"}, host=STORE),
-    Case("unmounted", Reason.NOT_MOUNTED, {"path": "/Cloud_bs"}),
-    Case("replaced_disk", Reason.NOT_MOUNTED, {"path": "/Cloud_bs", "size": "8 TiB"}),
-    Case("path_gone", Reason.NO_SUCH_PATH, {"path": "/Cloud_bs"}),
-    Case("path_gone", Reason.NO_SUCH_PATH, {"path": "/data/store"}, host=STORE),
-    Case("path_is_file", Reason.NOT_A_DIRECTORY, {"path": "/Cloud_bs"}),
-    Case("path_is_file", Reason.NOT_A_DIRECTORY, {"path": "/data/store"}, host=STORE),
-    Case("permission_denied", Reason.PERMISSION_DENIED, {"path": "/Cloud_bs"}),
-    Case("permission_denied", Reason.PERMISSION_DENIED, {"path": "/data/store"}, host=STORE),
-    Case("hung_mount", Reason.HUNG, {"path": "/Cloud_bs"}),
+    case("blackhole", Reason.TIMEOUT),
+    case("unreachable", Reason.UNREACHABLE),
+    case("half_open", Reason.TIMEOUT, STORE),
+    case("refuse", Reason.REFUSED),
+    case("refuse", Reason.REFUSED, cut=False),
+    case("reset_on_connect", Reason.RESET),
+    case("reset_after", Reason.RESET, size=1024),
+    case("reset_after", None, size=65536),
+    case("cut_mid_probe", Reason.RESET, STORE),
+    case("latency", None, delay="50ms", jitter="20ms"),
+    case("latency", Reason.TIMEOUT, delay="2s"),
+    case("rate", None, rate="32 KiB"),
+    case("not_ssh", Reason.NOT_SSH),
+    case("stale", None, STORE),
+    case("cut", None),
+    case("cut", None, STORE, count=1),
+    case("max_startups", Reason.BUSY),
+    case("max_startups", Reason.BUSY, how="close"),
+    case("max_startups", Reason.RESET, how="reset"),
+    case("max_startups", None, start=3, full=5),
+    case("max_sessions", Reason.BUSY),
+    case("auth_failure", Reason.AUTH_FAILED),
+    case("password_rotated", Reason.AUTH_FAILED, STORE, password="new 'secret'"),
+    case("account_locked", Reason.AUTH_FAILED, STORE, username="store"),
+    case("account_locked", None, username="store"),
+    case("host_key_changed", None),
+    case("host_key_changed", Reason.HOST_KEY_CHANGED, keys=HostKeyPolicy.TOFU),
+    case("slow_login", None, seconds="500ms"),
+    case("slow_login", Reason.TIMEOUT, seconds="2s"),
+    case("no_sftp", None),
+    case("no_sftp", None, cut=False),
+    case("no_statvfs", None),
+    case("forced_command", Reason.NO_CAPACITY),
+    case("forced_command", Reason.NO_CAPACITY, cut=False, says="it's 100%\n", status=3),
+    case("empty_answers", Reason.NO_CAPACITY),
+    case("noisy_shell", None),
+    case("command_missing", None),
+    case("hung_command", Reason.HUNG),
+    case("hung_sftp", Reason.HUNG, STORE),
+    case("killed_session", Reason.RESET, STORE),
+    case("fill", None),
+    case("fill", None, STORE, to="90%"),
+    case("read_only", None),
+    case("zero_capacity", Reason.NO_CAPACITY),
+    case("zero_capacity", Reason.NO_CAPACITY, STORE, path="/data"),
+    case("unmounted", Reason.NOT_MOUNTED, path="/Cloud_bs"),
+    case("replaced_disk", Reason.NOT_MOUNTED, path="/Cloud_bs", size="8 TiB", used="1 MiB"),
+    case("path_gone", Reason.NO_SUCH_PATH, path="/Cloud_bs"),
+    case("path_gone", Reason.NO_SUCH_PATH, STORE, path="/data/store"),
+    case("path_is_file", Reason.NOT_A_DIRECTORY, path="/Cloud_bs"),
+    case("path_is_file", Reason.NOT_A_DIRECTORY, STORE, path="/data/store"),
+    case("permission_denied", Reason.PERMISSION_DENIED, path="/Cloud_bs"),
+    case("permission_denied", Reason.PERMISSION_DENIED, STORE, path="/data/store"),
+    case("hung_mount", Reason.HUNG, path="/Cloud_bs"),
+    # Several at once, of which the first is healed first
+    several(None, ("latency", {"delay": "30ms"}), ("latency", {"delay": "40ms"}), ("rate", {"rate": "64 KiB"})),
+    several(Reason.BUSY, ("max_startups", {}), ("max_sessions", {"sessions": 5})),
+    several(Reason.AUTH_FAILED, ("password_rotated", {}), ("password_rotated", {"password": "third"})),
+    several(None, ("command_missing", {}), ("no_statvfs", {}), host=STORE),
+    several(Reason.NO_COMMAND, ("command_missing", {"commands": ("df", "stat")}), ("no_sftp", {})),
+    several(Reason.HUNG, ("hung_command", {"commands": ("df",)}), ("no_sftp", {}), host=STORE),
+    several(Reason.HUNG, ("hung_sftp", {}), ("hung_sftp", {})),
+    several(None, ("no_sftp", {}), ("noisy_shell", {})),
+    several(Reason.HUNG, ("no_sftp", {}), ("hung_mount", URL)),
+    several(None, ("fill", {"to": "90%"}), ("fill", {"to": "50%"})),
+    several(None, ("read_only", {}), ("read_only", {})),
+    several(Reason.NO_SUCH_PATH, ("unmounted", DATA), ("replaced_disk", DATA), ("unmounted", DATA), host=STORE),
+    several(Reason.PERMISSION_DENIED, ("permission_denied", URL), ("permission_denied", URL)),
+    case("resize", None, size="3 TiB"),  # last, because there is no way back
 ]
-# Last, because there is no way back.
-CASES.sort(key=lambda case: not case.heals)
 
 REFUSED = [
     ("out_of_inodes", {}, "XFS, which the disks are, makes inodes for as long as there is space"),
     ("resize", {"size": "500 GiB"}, "XFS, which the disks are, cannot shrink"),
     ("resize", {"size": "3 TiB", "for": "1m"}, "XFS, which the disks are, cannot shrink to its former size"),
     ("max_startups", {"rate": 0}, "sshd's MaxStartups takes a rate of 1 to 100"),
-    ("command_missing", {"commands": ("df", "sh")}, "sh: is, or is a part of, the shell itself"),
-    ("hung_command", {"commands": ("test", "echo")}, "echo, test: is, or is a part of, the shell itself"),
+    ("command_missing", {"commands": ("df", "sh")}, "sh: a part of the shell, or needed"),
+    ("hung_command", {"commands": ("test", "echo")}, "echo, test: a part of the shell, or needed"),
     ("replaced_disk", {"path": "/data", "used": "1 GiB"}, "what is in use on it would have to be in memory"),
     ("fill", {"path": "/var"}, "/var is on the disk of the engine's own machine"),
 ]
@@ -139,7 +162,9 @@ REFUSED = [
 def test_every_kind_has_a_form_or_is_refused_with_a_reason() -> None:
     assert forms.FORMS.keys() == FAULTS.keys()
     assert all(form.how for form in forms.FORMS.values())
-    assert {kind for kind, form in forms.FORMS.items() if form.begin} == {case.kind for case in CASES}
+    assert {kind for kind, form in forms.FORMS.items() if form.begin} == {
+        fault.kind for case in CASES for fault in case.faults
+    }
 
 
 @pytest.mark.parametrize(("kind", "parameters", "why"), REFUSED)
@@ -151,7 +176,9 @@ def test_what_no_container_can_have_is_refused_by_name(kind: str, parameters: di
 def test_a_container_gets_no_right_that_its_faults_do_without() -> None:
     host = Host(size=TIB)
     assert forms.check(read_fault("password_rotated", {}), host) == forms.Needs()
-    firewall, hung = (read_fault(kind, {"path": "/x"} if kind == "hung_mount" else {}) for kind in ("cut_mid_probe", "hung_mount"))
+    firewall, hung = (
+        read_fault(kind, {"path": "/x"} if kind == "hung_mount" else {}) for kind in ("cut_mid_probe", "hung_mount")
+    )
     both = forms.check(firewall, host) | forms.check(hung, host)
     assert both == forms.Needs(frozenset({"NET_ADMIN", "SYS_ADMIN"}), frozenset({"/dev/fuse"}))
 
@@ -163,7 +190,11 @@ def test_a_container_gets_no_right_that_its_faults_do_without() -> None:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ComposeWorld]:
     """Both hosts, with the rights for every fault here, and a node that leaves them alone."""
     file = tmp_path_factory.mktemp("forms") / "hosts.yaml"
-    steps = [{"at": "1h", "fault": {"host": case.host, "kind": case.kind, **case.fault.values()}} for case in CASES]
+    steps = [
+        {"at": "1h", "fault": {"host": case.host, "kind": fault.kind, **fault.values()}}
+        for case in CASES
+        for fault in case.faults
+    ]
     file.write_text(SCENARIO + yaml.safe_dump({"timeline": steps}))
     try:
         await prepare()
@@ -173,62 +204,137 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Compo
         yield world
 
 
-async def outcomes(prober: Prober, target: Target, begin: Callable[[], Awaitable[Heal]], heals: bool) -> list[Outcome]:
-    """Of a probe over a connection that was open before, of one that logs in, and of both when all is well again."""
+async def outcomes(
+    prober: Prober, target: Target, case: Case, apply: Callable[[Fault], Awaitable[Heal]]
+) -> list[Outcome]:
+    """Of a probe over a connection that was open before, and of one that logs in; with each fault healed the latter
+    again; in the end of both."""
+
+    async def probe(*, fresh: bool) -> Outcome:
+        found = await prober.probe(target, fresh=fresh)
+        if isinstance(found, ProbeFailure):
+            return found.reason
+        return found.total, found.available, found.read_only, found.method
+
     assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
-    heal = await begin()
-    found = [outcome(await prober.probe(target, fresh=fresh)) for fresh in (False, True)]
-    await heal()
-    if heals:
-        found += [outcome(await prober.probe(target, fresh=fresh)) for fresh in (False, True)]
-    return found
+    healing = [await apply(fault) for fault in case.faults]
+    found = [await probe(fresh=False), await probe(fresh=True)]
+    *first, last = healing
+    for heal in first:
+        await heal()
+        found.append(await probe(fresh=True))
+    await last()
+    return found if not case.heals else [*found, await probe(fresh=False), await probe(fresh=True)]
 
 
-def outcome(found: Capacity | ProbeFailure) -> Outcome:
-    return found.reason if isinstance(found, ProbeFailure) else (found.total, found.available, found.read_only)
-
-
-def new_prober(world: ComposeWorld | HostNetwork, case: Case) -> Prober:
+def new_prober(world: ComposeWorld | HostNetwork, case: Case, folder: Path) -> Prober:
     seconds = 1 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
-    return Prober(RealClock(), resolve=world.resolve, connect_timeout=seconds, command_timeout=1, busy_pauses=())
+    return Prober(
+        RealClock(),
+        resolve=world.resolve,
+        connect_timeout=seconds,
+        command_timeout=1,
+        busy_pauses=(),
+        host_keys=case.host_keys,
+        known_hosts=folder / "known_hosts",
+    )
 
 
-async def on_a_container(world: ComposeWorld, case: Case) -> list[Outcome]:
-    async def begin() -> Heal:
-        return (await world.hosts[case.host].apply(case.fault)).heal
+def target_of(world: ComposeWorld, host: str) -> Target:
+    return Target(host, 22, world.scenario.all_hosts()[host].username, URLS[host], PASSWORD)
 
-    prober = new_prober(world, case)
+
+async def on_a_container(world: ComposeWorld, case: Case, folder: Path) -> list[Outcome]:
+    async def apply(fault: Fault) -> Heal:
+        return (await world.hosts[case.host].apply(fault)).heal
+
+    folder.mkdir()
+    prober = new_prober(world, case, folder)
     try:
-        return await outcomes(prober, target_of(world, case), begin, case.heals)
+        return await outcomes(prober, target_of(world, case.host), case, apply)
     finally:
         await prober.close()
+        await world.hosts[case.host].heal_all()
 
 
-async def on_a_simulated_host(world: ComposeWorld, case: Case) -> list[Outcome]:
+async def on_a_simulated_host(world: ComposeWorld, case: Case, folder: Path) -> list[Outcome]:
+    async def apply(fault: Fault) -> Heal:
+        return (await host.faults.apply(fault)).heal
+
+    folder.mkdir()
     hosts = HostNetwork()
     host = make_host(case.host, world.scenario.all_hosts()[case.host], RealClock(), 0)
-
-    async def begin() -> Heal:
-        return (await host.faults.apply(case.fault)).heal
-
-    prober = new_prober(hosts, case)
+    prober = new_prober(hosts, case, folder)
     try:
         await hosts.add(host)
-        return await outcomes(prober, target_of(world, case), begin, case.heals)
+        return await outcomes(prober, target_of(world, case.host), case, apply)
     finally:
         await prober.close()
         await hosts.close()
 
 
-def target_of(world: ComposeWorld, case: Case) -> Target:
-    username = world.scenario.all_hosts()[case.host].username
-    return Target(case.host, 22, username, URLS[case.host], PASSWORD)
+@pytest.mark.compose
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_probe_meets_the_same_on_both_kinds_of_hosts(world: ComposeWorld, case: Case, tmp_path: Path) -> None:
+    real, simulated = await asyncio.gather(
+        on_a_container(world, case, tmp_path / "real"), on_a_simulated_host(world, case, tmp_path / "simulated")
+    )
+    assert real == simulated
+    assert real[1] == case.reason or (case.reason is None and isinstance(real[1], tuple))
 
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("case", CASES, ids=str)
-async def test_a_probe_meets_the_same_on_both_kinds_of_hosts(world: ComposeWorld, case: Case) -> None:
-    real, simulated = await asyncio.gather(on_a_container(world, case), on_a_simulated_host(world, case))
-    assert real == simulated
-    assert real[1] == case.reason or (case.reason is None and isinstance(real[1], tuple))
+async def test_a_disk_fills_up_step_by_step_until_it_is_healed(world: ComposeWorld, tmp_path: Path) -> None:
+    host, target = world.hosts[STORE], target_of(world, STORE)
+    prober = new_prober(world, CASES[-1], tmp_path)
+
+    async def available() -> int:
+        found = await prober.probe(target)
+        assert isinstance(found, Capacity)
+        return found.available
+
+    try:
+        before = await available()
+        assert before == TIB - 300 * GIB
+        filling = await host.apply(read_fault("fill", {"to": "100%", "over": "3s"}))
+        assert await available() == before
+        await asyncio.sleep(1.5)
+        assert 0 < await available() < before
+        await asyncio.sleep(2.5)
+        assert await available() == 0
+        await filling.heal()
+        assert await available() == before
+        filling = await host.apply(read_fault("fill", {"to": "100%", "over": "1h"}))
+        await asyncio.sleep(1.5)
+        await filling.heal()
+        assert await available() == before
+    finally:
+        await prober.close()
+        await host.heal_all()
+
+
+@pytest.mark.compose
+@pytest.mark.asyncio(loop_scope="module")
+async def test_faults_are_there_again_when_a_host_was_stopped(world: ComposeWorld, tmp_path: Path) -> None:
+    host, target = world.hosts[ROOT], target_of(world, ROOT)
+    prober = new_prober(world, CASES[-1], tmp_path)
+    kinds: list[tuple[str, dict[str, object]]] = [("latency", {"delay": "20ms"}), ("no_sftp", {}), ("hung_mount", URL)]
+
+    async def reason() -> Reason | None:
+        found = await prober.probe(target, fresh=True)
+        return found.reason if isinstance(found, ProbeFailure) else None
+
+    try:
+        for kind, parameters in kinds:
+            await host.apply(read_fault(kind, parameters))
+        assert await reason() is Reason.HUNG
+        await host.stop()
+        await host.start()
+        assert await reason() is Reason.HUNG
+        await host.heal_all()
+        assert await reason() is None
+    finally:
+        await prober.close()
+        await host.heal_all()

@@ -100,6 +100,7 @@ class ComposeWorld(OwnNodeWorld):
         return Rights(
             capabilities=tuple(CAPABILITIES.union(*(one.capabilities for one in needs))),
             device_files=tuple(sorted({device for one in needs for device in one.devices})),
+            options=("no-new-privileges:true", *sorted({option for one in needs for option in one.options})),
         )
 
     async def _heal_hosts(self) -> None:

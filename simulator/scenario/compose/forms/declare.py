@@ -31,12 +31,16 @@ class Refused(ValueError):
 class Needs:
     """What a container must have, beside what sshd needs, for a fault to be possible on it.
 
-    The programs are in the image that is built from docker/host with the target `faults`. With SYS_ADMIN, AppArmor must
-    not confine it where the engine's machine has that, for Docker's profile forbids to mount.
+    The programs are in the image that is built from docker/host with the target `faults`.
     """
 
     capabilities: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Of its security: AppArmor, where the engine's machine has it, keeps containers from mounting anything."""
+        return ("apparmor=unconfined",) if "SYS_ADMIN" in self.capabilities else ()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(self.capabilities | other.capabilities, self.devices | other.devices)
@@ -51,8 +55,6 @@ class Form:
     begin: Begin[Any] | None
     """Puts a fault on a host; answers what heals it, None where nothing does. None: no container can have it."""
     needs: Needs
-    lost_at_stop: bool
-    """Whether a host that was stopped is without it: firewall, processes and mounts are new then, files are not."""
     unless: WhyNot[Any] | None
     """Why a fault with such parameters cannot be on such a host; answers None when it can."""
 
@@ -67,14 +69,13 @@ def form(
     how: str,
     capabilities: tuple[str, ...] = (),
     devices: tuple[str, ...] = (),
-    lost_at_stop: bool = False,
     unless: WhyNot[F] | None = None,
 ) -> Callable[[Begin[F]], Begin[F]]:
     """Declare what puts a kind of fault on a container."""
 
     def declare(begin: Begin[F]) -> Begin[F]:
         needs = Needs(frozenset(capabilities), frozenset(devices))
-        FORMS[kind.kind] = Form(how, begin, needs, lost_at_stop, unless)
+        FORMS[kind.kind] = Form(how, begin, needs, unless)
         return begin
 
     return declare
@@ -82,4 +83,4 @@ def form(
 
 def refuse(kind: type[Fault], why: str) -> None:
     """Declare that no container can have a kind of fault."""
-    FORMS[kind.kind] = Form(why, None, Needs(), False, None)
+    FORMS[kind.kind] = Form(why, None, Needs(), None)

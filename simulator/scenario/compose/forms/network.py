@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost
 
 QUEUE = 22
-_LATE_RUNS = f"[{PROGRAMS[0]}]{PROGRAMS[1:]}/late"
+_LATE_RUNS = f"[{PROGRAMS[0]}]{PROGRAMS[1:]}/late.py"
 _RESET = "-j REJECT --reject-with tcp-reset"
 _AT_A_QUESTION = f"--tcp-flags PSH PSH {_RESET}"
 
@@ -36,9 +36,7 @@ async def _open(host: ContainerHost) -> dict[int, int]:
     return found
 
 
-@form(
-    network.Blackhole, how="iptables drops every packet, in and out", capabilities=("NET_ADMIN",), lost_at_stop=True
-)
+@form(network.Blackhole, how="iptables drops every packet, in and out", capabilities=("NET_ADMIN",))
 async def blackhole(_fault: network.Blackhole, host: ContainerHost) -> Undo:
     return await rules(host, "INPUT ! -i lo -j DROP", "OUTPUT ! -o lo -j DROP")
 
@@ -47,7 +45,6 @@ async def blackhole(_fault: network.Blackhole, host: ContainerHost) -> Undo:
     network.Unreachable,
     how="iptables rejects new connections with icmp-host-unreachable, and drops what belongs to others",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def unreachable(_fault: network.Unreachable, host: ContainerHost) -> Undo:
     return await rules(
@@ -61,10 +58,10 @@ async def unreachable(_fault: network.Unreachable, host: ContainerHost) -> Undo:
 _STALE = f"{MOMENT}/stale"
 
 
-@form(network.HalfOpen, how="SIGSTOP to sshd and to what serves its connections", lost_at_stop=True)
+@form(network.HalfOpen, how="SIGSTOP to sshd and to what serves its connections")
 async def half_open(_fault: network.HalfOpen, host: ContainerHost) -> Undo:
     await host.kill("STOP")
-    thaw = await layer(host, "frozen", "", f"[ -z \"$(ls)\" ] || {CONNECTIONS} | xargs -r kill -STOP")
+    thaw = await layer(host, "frozen", "", f'[ -z "$(ls)" ] || {CONNECTIONS} | xargs -r kill -STOP')
 
     async def heal() -> None:
         await thaw()
@@ -81,7 +78,6 @@ async def half_open(_fault: network.HalfOpen, host: ContainerHost) -> Undo:
     network.Refuse,
     how="iptables rejects new connections with a reset; what serves the others is killed",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def refuse(fault: network.Refuse, host: ContainerHost) -> Undo:
     heal = await rules(host, f"{_to_sshd(host)} --syn {_RESET}")
@@ -94,7 +90,6 @@ async def refuse(fault: network.Refuse, host: ContainerHost) -> Undo:
     network.ResetOnConnect,
     how="iptables lets a connection be made, and answers what comes over it with a reset",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def reset_on_connect(_fault: network.ResetOnConnect, host: ContainerHost) -> Undo:
     heal = await rules(host, f"{_to_sshd(host)} ! -i lo ! --syn {_RESET}")
@@ -106,7 +101,6 @@ async def reset_on_connect(_fault: network.ResetOnConnect, host: ContainerHost) 
     network.ResetAfter,
     how="iptables, by the bytes that conntrack has counted, those of headers included",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def reset_after(fault: network.ResetAfter, host: ContainerHost) -> Undo:
     def above(size: int) -> str:
@@ -125,7 +119,6 @@ async def reset_after(fault: network.ResetAfter, host: ContainerHost) -> Undo:
     how="iptables answers what comes over connections that are open with a reset; a forced command kills what serves "
     "others",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def cut_mid_probe(_fault: network.CutMidProbe, host: ContainerHost) -> Undo:
     talking = [f"{_to_sshd(host)} --sport {port} {_AT_A_QUESTION}" for port in await _open(host)]
@@ -144,16 +137,16 @@ _LATE = f"{FOLDER}/late"
 
 
 async def _be_late(host: ContainerHost, delay: float, jitter: float, rate: int) -> Undo:
-    """Have packets wait before sshd and after it, in the program `late`, which stays until the container is stopped."""
+    """Have packets wait before and after sshd, in the program late.py, which stays until the container is stopped."""
     if not await run(host, f"pgrep -f {_LATE_RUNS} || true"):
         await run(host, f"mkdir -p {_LATE}; rm -f {_LATE}.ready")
-        await host.begin(f"exec {PROGRAMS}/late {QUEUE} {_LATE}")
+        await host.begin(f"exec {PROGRAMS}/late.py {QUEUE} {_LATE}")
         await run(host, f"until [ -e {_LATE}.ready ]; do sleep 0.02; done")
     ways = [f"{chain} -p tcp {end} {host.spec.port} -j NFQUEUE --queue-num {QUEUE} --queue-bypass"
             for chain, end in (("INPUT ! -i lo", "--dport"), ("OUTPUT ! -o lo", "--sport"))]  # fmt: skip
     present = "\n".join(f"iptables -w -t mangle -C {way} 2>/dev/null || iptables -w -t mangle -A {way}" for way in ways)
     absent = "\n".join(f"iptables -w -t mangle -D {way}" for way in ways)
-    settle = f"pkill -HUP -f {_LATE_RUNS}\nif [ -n \"$(ls)\" ]; then\n{present}\nelse\n{absent}\nfi"
+    settle = f'pkill -HUP -f {_LATE_RUNS}\nif [ -n "$(ls)" ]; then\n{present}\nelse\n{absent}\nfi'
     return await layer(host, "late", f"{delay} {jitter} {rate}\n", settle)
 
 
@@ -162,7 +155,6 @@ async def _be_late(host: ContainerHost, delay: float, jitter: float, rate: int) 
     how="iptables hands packets to a program that lets them go on later (NFQUEUE), as tc's netem does, which not every "
     "kernel has; in the machine's time, whatever the speed",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def latency(fault: network.Latency, host: ContainerHost) -> Undo:
     return await _be_late(host, fault.delay, fault.jitter, 0)
@@ -172,7 +164,6 @@ async def latency(fault: network.Latency, host: ContainerHost) -> Undo:
     network.Rate,
     how="as `latency`; headers and what TCP repeats count too",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def rate(fault: network.Rate, host: ContainerHost) -> Undo:
     return await _be_late(host, 0.0, 0.0, fault.rate)
@@ -182,7 +173,6 @@ async def rate(fault: network.Rate, host: ContainerHost) -> Undo:
     network.NotSsh,
     how="iptables redirects new connections to a small server; what serves the others is killed",
     capabilities=("NET_ADMIN",),
-    lost_at_stop=True,
 )
 async def not_ssh(fault: network.NotSsh, host: ContainerHost) -> Undo:
     heal = await redirect(host, "say", fault.says)
