@@ -104,7 +104,7 @@ CASES = [
     case("host_key_changed", None),
     case("host_key_changed", Reason.HOST_KEY_CHANGED, keys=HostKeyPolicy.TOFU),
     case("slow_login", None, seconds="500ms"),
-    case("slow_login", Reason.TIMEOUT, seconds="2s"),
+    case("slow_login", Reason.TIMEOUT, seconds="4s"),
     case("no_sftp", None),
     case("no_sftp", None, cut=False),
     case("no_statvfs", None),
@@ -140,7 +140,7 @@ CASES = [
     several(Reason.HUNG, ("hung_sftp", {}), ("hung_sftp", {})),
     several(None, ("no_sftp", {}), ("noisy_shell", {})),
     several(Reason.HUNG, ("no_sftp", {}), ("hung_mount", URL)),
-    several(None, ("fill", {"to": "90%"}), ("fill", {"to": "50%"})),
+    several(None, ("fill", {"to": "60%"}), ("fill", {"to": "90%"})),
     several(None, ("read_only", {}), ("read_only", {})),
     several(Reason.NO_SUCH_PATH, ("unmounted", DATA), ("replaced_disk", DATA), ("unmounted", DATA), host=STORE),
     several(Reason.PERMISSION_DENIED, ("permission_denied", URL), ("permission_denied", URL)),
@@ -228,7 +228,7 @@ async def outcomes(
 
 
 def new_prober(world: ComposeWorld | HostNetwork, case: Case, folder: Path) -> Prober:
-    seconds = 1 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
+    seconds = 2 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
     return Prober(
         RealClock(),
         resolve=world.resolve,

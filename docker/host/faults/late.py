@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Lets packets pass late: the kernel queues them (iptables -j NFQUEUE), this program says when each may go on.
 
-`late.py QUEUE FOLDER`: each file of FOLDER is one fault, `DELAY JITTER RATE` in seconds and bytes a second (0: no limit);
+`late.py QUEUE FOLDER`: each file of FOLDER is a fault, `DELAY JITTER RATE` in seconds and bytes a second (0: no limit);
 they are read anew at SIGHUP. FOLDER.ready is there as soon as packets are taken. It goes on until it is killed.
 """
 

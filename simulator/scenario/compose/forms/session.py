@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 # What bash and dash do themselves, and what scripts of faults are run with.
 ALWAYS_THERE = frozenset(
-    ("[", "bash", "busybox", "cd", "command", "echo", "exit", "false", "kill", "printf", "pwd", "read", "sh", "test")
-    + ("timeout", "true")
+    ("[", "cd", "command", "echo", "exit", "false", "kill", "printf", "pwd", "read", "test", "true")
 )
+ALWAYS_THERE |= {"bash", "busybox", "sh", "timeout"}
 
 
 def _always_there(fault: session.CommandMissing | session.HungCommand, _host: model.Host) -> str | None:
