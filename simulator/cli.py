@@ -54,6 +54,8 @@ Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
 Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
 LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
 LogFormat = Annotated[str | None, _option("log_format", "text or json.", "text")]
+Account = Annotated[str, typer.Option(help="Who logs in to the node.", envvar="IMAGESTORE_SIM_ACCOUNT")]
+Password = Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -237,7 +239,7 @@ def replay(
     speed: Annotated[
         float,
         typer.Option(
-            help="Of the real clock: so many times as fast; with --hosts compose, waits and pings so many times as short.",
+            help="Of the real clock: so many times as fast; on containers: waits and pings so many times as short.",
             envvar="IMAGESTORE_SIM_SPEED",
         ),
     ] = 1.0,
@@ -248,6 +250,12 @@ def replay(
     seed: Annotated[
         int | None, typer.Option(help="In place of the scenarios' own.", envvar="IMAGESTORE_SIM_SEED")
     ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option(help="Play on the lab that runs at this URL, in its time.", envvar="IMAGESTORE_SIM_NODE"),
+    ] = None,
+    account: Account = "admin",
+    password: Password = "password",  # noqa: S107 - ZStack's own
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenario files, and end.")] = False,
 ) -> None:
     """Replay failure scenarios. Exit status 0: all has held, 1: some has not, 2: unusable input, 3: interrupted."""
@@ -270,7 +278,14 @@ def replay(
         fail("--speed: expected a number above 0, together with --clock real")
     if not files:
         fail("expected a scenario file, or a folder of such")
-    raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report, hosts == "compose", keep)))
+    if node is not None and (clock, speed, seed, jobs, hosts) != ("virtual", 1.0, None, 1, "embedded"):
+        fail("--node: the lab has hosts, a clock and a seed, and plays one scenario after another; expected no --hosts,"
+             " --clock, --speed, --seed or --jobs")  # fmt: skip
+    options = command.Options(
+        clock, speed, seed, jobs, report, None if node is None else node.rstrip("/"), account, password,
+        containers=hosts == "compose", keep=keep,
+    )  # fmt: skip
+    raise typer.Exit(command.run_replay(files, options))
 
 
 @app.command()
@@ -280,8 +295,8 @@ def record(
     lasts: Annotated[
         str | None, typer.Option("--for", help="How long, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
     ] = None,
-    account: Annotated[str, typer.Option(help="Who logs in.", envvar="IMAGESTORE_SIM_ACCOUNT")] = "admin",
-    password: Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")] = "password",  # noqa: S107 - ZStack's own
+    account: Account = "admin",
+    password: Password = "password",  # noqa: S107 - ZStack's own
 ) -> None:
     """Record what happens on a running node, until Ctrl-C, as a scenario that `replay` takes."""
     from simulator.commands import run_record

@@ -26,8 +26,12 @@ class Caller:
         self._logged_in = clock.monotonic() - LOGIN_LASTS
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; the session stays as it is."""
         await self._client.close()
+
+    async def log_out(self) -> None:
+        """End the session, if there is one. Raises CallFailed, OSError and aiohttp.ClientError."""
+        await self._client.log_out()
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
         """One call of the API, with its job's end; the answer as it came.

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -22,9 +22,11 @@ from rich.markup import escape
 
 from simulator.scenario.model import Scenario
 from simulator.scenario.phrases import duration_text
-from simulator.scenario.reader import ScenarioError, read_scenario
+from simulator.scenario.reader import ScenarioError, no_rules, read_scenario
 from simulator.scenario.results import Result, Verdict
-from simulator.scenario.runner import replay
+from simulator.scenario.runner import replay, replay_on
+from simulator.scenario.running import check_lab, rules_of_a_running_node
+from simulator.scenario.world import WorldProblem
 
 HELD, NOT_HELD, UNUSABLE, INTERRUPTED = 0, 1, 2, 3
 COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "red", Verdict.UNKNOWN: "yellow"}
@@ -41,8 +43,12 @@ class Options:
     """In place of the scenarios' own."""
     jobs: int = 1
     report: Path | None = None
+    node: str | None = None
+    """The URL of a lab that is running: its hosts and its clock, in place of the scenario's own."""
+    account: str = "admin"
+    password: str = field(default="password", repr=False)
     containers: bool = False
-    """Whether their hosts are containers."""
+    """Whether the scenario's own hosts are containers."""
     keep: bool = False
     """Whether the containers stay afterwards."""
 
@@ -142,9 +148,14 @@ def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
         return
     for file in files:
         try:
-            read_scenario(file)
+            read_scenario(file, no_rules if options.node is None else rules_of_a_running_node)
         except ScenarioError as error:
             yield str(error)
+    if options.node is not None:
+        try:
+            asyncio.run(check_lab(options.node, options.account, options.password))
+        except WorldProblem as error:
+            yield f"--node {error}"
 
 
 def _problems_of_containers(files: Sequence[Path], options: Options) -> Iterator[str]:
@@ -202,6 +213,8 @@ def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
 
 
 def _play_one(file: Path, options: Options) -> Result:
+    if options.node is not None:
+        return replay_on(options.node, file, account=options.account, password=options.password)
     if options.containers:
         from simulator.scenario.compose.playing import replay_on_containers
 

@@ -6,12 +6,11 @@ from collections.abc import Collection
 
 from simulator.clock import Clock
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
+from simulator.hosts.disk import mounted_on_root
 from simulator.hosts.faults import Applied, Fault
 from simulator.scenario.model import Host, Scenario
 from simulator.scenario.own_node import OwnNodeWorld
 from simulator.scenario.world import Heard
-
-ROOT_SIZE = 50 * 2**30
 
 
 def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
@@ -23,11 +22,7 @@ def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
         reserved=spec.reserved.of(spec.size),
         clock=clock,
     )
-    root = disk
-    if spec.mount is not None and spec.mount != "/":
-        root = VirtualDisk(ROOT_SIZE, ROOT_SIZE // 5, clock=clock)
-        root.make_directory(spec.mount, parents=True)
-        root.mount(spec.mount, disk)
+    root = disk if spec.mount in (None, "/") else mounted_on_root(disk, spec.mount, clock)
     return SimulatedHost(
         name,
         port=spec.port,

@@ -40,12 +40,12 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def _any(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+def no_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
     """No rules beside the format's own."""
     return iter(())
 
 
-def read_scenario(file: Path, rules: Rules = _any) -> Scenario:
+def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
     """The scenario in a file, if it keeps the rules of where it is to be played. Raises ScenarioError."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def read_scenario(file: Path, rules: Rules = _any) -> Scenario:
     return parse_scenario(text, str(file), rules)
 
 
-def parse_scenario(text: str, name: str = "scenario", rules: Rules = _any) -> Scenario:
+def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
     """The scenario in a text; `name` is what its mistakes are said to be in. Raises ScenarioError."""
     try:
         tree = yaml.compose(text, Loader=_Loader)

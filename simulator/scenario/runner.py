@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -20,14 +21,16 @@ from simulator.hosts.faults import FaultProblem
 from simulator.node import StartError
 from simulator.scenario.embedded import EmbeddedWorld
 from simulator.scenario.expectations import ASKED, Condition, Invariant
+from simulator.scenario.lab_clock import FollowingClock
 from simulator.scenario.model import Scenario
 from simulator.scenario.options import OPTIONS, option_text
 from simulator.scenario.parts import matching
 from simulator.scenario.reader import REFERENCE, read_scenario
 from simulator.scenario.results import Lane, Request, Result, StepResult, Verdict, Window
+from simulator.scenario.running import RunningWorld, rules_of_a_running_node
 from simulator.scenario.steps import CallStep, FaultStep, HealStep, RestartNodeStep, StartStep, Step, StopStep
 from simulator.scenario.watch import Inventory, Picture, Seen, Watching
-from simulator.scenario.world import HostFault, NewWorld, ScenarioHost
+from simulator.scenario.world import Heard, HostFault, NewWorld, ScenarioHost, World, WorldProblem
 from simulator.tasks import Tasks
 from simulator.testing.client import Answer, CallFailed
 from simulator.virtual_clock import VirtualClock, run_virtually, virtual_clock
@@ -42,7 +45,7 @@ FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 Outcome = tuple[Verdict, str]
 Progress = Callable[[StepResult], None]
 NO_ANSWER = (aiohttp.ClientError, OSError, CallFailed, TimeoutError)
-PROBLEMS = (FaultProblem, ValueError, StartError, *NO_ANSWER)
+PROBLEMS = (FaultProblem, ValueError, StartError, WorldProblem, *NO_ANSWER)
 
 
 def replay(file: Path, *, clock: str = "virtual", seed: int | None = None, speed: float = 1.0) -> Result:
@@ -58,6 +61,39 @@ def replay(file: Path, *, clock: str = "virtual", seed: int | None = None, speed
         return clock
 
     return asyncio.run(play(scenario, real_clock, file=str(file), seed=chosen))
+
+
+def replay_on(url: str, file: Path, *, account: str, password: str) -> Result:
+    """Play the scenario in a file on the lab that runs at `url`, in its clock's time. Raises ScenarioError."""
+    scenario = read_scenario(file, rules_of_a_running_node)
+    return asyncio.run(_until_terminated(play_on(url, scenario, file=str(file), account=account, password=password)))
+
+
+async def _until_terminated(playing: Coroutine[Any, Any, Result]) -> Result:
+    """SIGTERM interrupts as SIGINT does: the lab is put back as it was."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await playing
+
+
+async def play_on(
+    url: str,
+    scenario: Scenario,
+    *,
+    file: str = "",
+    account: str = "admin",
+    password: str = "password",  # noqa: S107 - ZStack's own
+) -> Result:
+    """Play a scenario on the lab that runs at `url`; one that is interrupted answers what has become of it."""
+    clock = FollowingClock()
+
+    def world(scenario: Scenario, _: Clock, seed: int, heard: Heard) -> World:
+        return RunningWorld(url, account, password, scenario, clock, heard)
+
+    result = await play(scenario, lambda: clock, file=file, seed=scenario.seed, new_world=world)
+    result.clock = f"the one of {url}"
+    return result
 
 
 async def play(
@@ -101,7 +137,10 @@ class _Play:
         self._stopped: dict[str, Window] = {}
         self._over = False
         self._keys: dict[str, int] = {}
-        self._lanes = {self.world.storages[one.name]: Lane(one.name, one.hostname) for one in scenario.all_storages()}
+        uuids = self.world.storages
+        self._lanes = {
+            uuids[one.name]: Lane(one.name, one.hostname, uuid=uuids[one.name]) for one in scenario.all_storages()
+        }
         result.lanes = list(self._lanes.values())
         result.steps = [
             StepResult(number, step.kind, str(step), step.expects)
@@ -125,6 +164,8 @@ class _Play:
         """From the start of the hosts to the last verdict."""
         async with self.world:
             self._began = self.clock.monotonic()
+            # Where it is played, a storage that was there already may have been taken for one of the scenario's.
+            self._lanes = {self.world.storages[lane.name]: lane for lane in self.result.lanes}
             await self._refresh()
             watches = [
                 self._begin(self._watch(one, found), f"invariant {found.number}")
@@ -190,7 +231,9 @@ class _Play:
         """Answers what is to be said of coming too late."""
         wait = self._moment(moment) - self.clock.monotonic()
         await self.clock.sleep(max(0.0, wait))
-        return f"it was due {-wait:g} s before: the steps above took longer" if wait < -1.0 else ""
+        # A call takes its time on the machine, in which a clock that is sped up goes further.
+        room = max(1.0, self.clock.speed) if isinstance(self.clock, RealClock) else 1.0
+        return f"it was due {-wait:g} s before: the steps above took longer" if wait < -room else ""
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self._tasks.begin(work, name)
@@ -412,7 +455,7 @@ class _Play:
         for one in inventories:
             lane = self._lanes.get(one["uuid"])
             if lane is None:
-                lane = self._lanes[one["uuid"]] = Lane(one["name"], one.get("hostname", ""))
+                lane = self._lanes[one["uuid"]] = Lane(one["name"], one.get("hostname", ""), uuid=one["uuid"])
                 self.result.lanes.append(lane)
             self._draw(lane, one["status"], (one["totalCapacity"], one["availableCapacity"]))
         gone = set(self._lanes) - {one["uuid"] for one in inventories}

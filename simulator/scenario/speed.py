@@ -18,8 +18,8 @@ from simulator.scenario.steps import FaultStep, Step, StopStep
 
 Place = Sequence[int | str]
 QUICK, SLOW = 2.0, 16.0
-"""Seconds that a probe of a real host may take: when it is answered or turned away, and when it waits for the time-out of
-a question (10 s), and then of a login (5 s)."""
+"""Seconds that a probe of a real host may take: when it is answered or turned away, and when it waits for the time-out
+of a question (10 s), and then of a login (5 s)."""
 SILENT = frozenset({"blackhole", "half_open", "hung_command", "hung_mount", "hung_sftp", "latency", "rate",
                     "slow_login", "stale", "unreachable"})  # fmt: skip
 """Kinds of faults that make a probe wait."""

@@ -16,6 +16,10 @@ from simulator.testing.client import Answer
 Heard = Callable[[Event], None]
 
 
+class WorldProblem(Exception):
+    """Where a scenario was to be played cannot be used, or is there no more; the text says why."""
+
+
 class HostFault(Protocol):
     """A fault that was put on a host."""
 
@@ -57,7 +61,10 @@ class ScenarioHost(Protocol):
 
 
 class World(AbstractAsyncContextManager["World"], Protocol):
-    """The hosts and the node of a scenario. Entered, all storages have been tried once; left, nothing remains."""
+    """The hosts and the node of a scenario. Entered, all storages have been tried once; left, nothing remains.
+
+    To enter one may raise WorldProblem, OSError, StartError; left, it raises WorldProblem when it was lost meanwhile.
+    """
 
     storages: dict[str, str]
     """The uuids of storages by the names that the scenario has for them, to which calls may add."""

@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import io
 import logging
-import socket
 import shutil
+import socket
 import tarfile
 import tempfile
 import uuid
@@ -24,6 +24,7 @@ from simulator.scenario.compose.container import NOT_FOUND, Container, told
 from simulator.scenario.compose.host import ContainerProblem
 from simulator.scenario.compose.owner import Owner
 from simulator.scenario.own_node import PREFIX
+from simulator.scenario.world import WorldProblem
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ ENGINE_SECONDS = aiohttp.ClientTimeout(total=60.0)
 BUILD_SECONDS = aiohttp.ClientTimeout(total=600.0)
 
 
-class EngineProblem(Exception):
+class EngineProblem(WorldProblem):
     """Nothing can be run in containers here; the text is one line for people."""
 
 
@@ -51,7 +52,7 @@ class Rights:
     devices: Sequence[str] = ()
     """Rules of its device group, such as `b 7:* rwm`."""
     device_files: Sequence[str] = ()
-    options: Sequence[str] = ("no-new-privileges:true",)
+    options: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 ON_THE_DISK = ("fill", "resize", "read_only")
 """Kinds that are done to the disk from outside, so that it does not matter whether the host runs."""
+SOON = 0.25
+"""Seconds that a fault and a step may be apart that a story has at the same time."""
 
 
 class ContainerFault:
@@ -26,8 +28,9 @@ class ContainerFault:
         self.fault = fault
         self.since = since
         """By the clock's monotonic time."""
+        self.waiting = True
+        """Whether the container does not have it yet, or not any more, because it is stopped."""
         self.undo: Undo | None = None
-        """Of what it has done to the container, if it has done that."""
         self._host = host
 
     @property
@@ -39,6 +42,11 @@ class ContainerFault:
     def until(self) -> float | None:
         """When it heals by itself."""
         return None if self.fault.lasts is None else self.since + self.fault.lasts
+
+    @property
+    def needs_the_container(self) -> bool:
+        """Whether it can be put on, and taken off, only while the container runs."""
+        return self.fault.kind not in ON_THE_DISK
 
     async def heal(self) -> None:
         """Undo it, unless that has happened. Raises ContainerProblem."""
@@ -53,6 +61,8 @@ class FaultyHost:
         self.name = host.name
         self._host = host
         self._applied: list[ContainerFault] = []
+        self._healed: list[ContainerFault] = []
+        """While it was stopped: the container still has them."""
         self._running = True
         self._turn = asyncio.Lock()
         self._timers = Tasks()
@@ -63,10 +73,10 @@ class FaultyHost:
         return list(self._applied)
 
     async def apply(self, fault: Fault) -> ContainerFault:
-        """Put a fault on it, beside those that are on it. Raises ContainerProblem, FaultProblem."""
+        """Put a fault on it, beside those that are on it. Raises ContainerProblem, ValueError."""
         applied = ContainerFault(self, fault, self._host.clock.monotonic())
         async with self._turn:
-            if self._running or fault.kind in ON_THE_DISK:
+            if self._running or not applied.needs_the_container:
                 await self._put_on(applied)
             self._applied.append(applied)
         if applied.until is not None:
@@ -75,22 +85,37 @@ class FaultyHost:
 
     async def _put_on(self, applied: ContainerFault) -> None:
         applied.undo = await forms.apply(applied.fault, self._host)
+        applied.waiting = False
 
     async def heal(self, applied: ContainerFault) -> None:
         """Undo a fault, unless that has happened. Raises ContainerProblem."""
         async with self._turn:
-            if applied in self._applied:
-                self._applied.remove(applied)
+            if applied not in self._applied:
+                return
+            self._applied.remove(applied)
+            if self._running or not applied.needs_the_container:
                 await self._take_off(applied)
+            else:
+                self._healed.append(applied)
 
     async def _take_off(self, applied: ContainerFault) -> None:
         undo, applied.undo = applied.undo, None
+        applied.waiting = True
         if undo is not None:
             await undo()
 
     async def _heal_in_time(self, applied: ContainerFault, until: float) -> None:
         await self._host.clock.sleep(until - self._host.clock.monotonic())
         await applied.heal()
+
+    async def settle(self) -> None:
+        """Returns when what is due by now has been healed: that takes its time, and a story goes on after it."""
+        soon = self._host.clock.monotonic() + SOON
+        for applied in self.faults:
+            if applied.until is not None and applied.until <= soon:
+                await applied.heal()
+        async with self._turn:  # what was under way has ended
+            pass
 
     async def heal_all(self) -> None:
         """Heal every fault, the latest first; one that cannot be healed does not keep the others from it."""
@@ -106,8 +131,9 @@ class FaultyHost:
         async with self._turn:
             if not self._running:
                 return
-            for applied in reversed(self._of_the_container()):
-                await self._take_off(applied)
+            for applied in reversed(self._applied):
+                if not applied.waiting and forms.is_lost_at_stop(applied.fault):
+                    await self._take_off(applied)
             await self._host.stop()
             self._running = False
 
@@ -116,24 +142,23 @@ class FaultyHost:
         async with self._turn:
             if self._running:
                 return
-            lost = self._of_the_container()
-            if not lost:
-                await self._host.start()
+            waiting = [one for one in self._applied if one.waiting]
+            if waiting or self._healed:
+                await self._start_with(waiting)
             else:
-                await self._start_with(lost)
+                await self._host.start()
             self._running = True
 
-    async def _start_with(self, lost: list[ContainerFault]) -> None:
+    async def _start_with(self, waiting: list[ContainerFault]) -> None:
         """Nobody may reach it before it is as broken as it has to be; only the network itself can be so no sooner."""
         await self._host.disconnect()
         await self._host.start()
-        for applied in lost:
-            if applied.fault.layer is not Layer.NETWORK:
+        while self._healed:
+            await self._take_off(self._healed.pop())
+        of_the_network = [one for one in waiting if one.fault.layer is Layer.NETWORK]
+        for applied in waiting:
+            if applied not in of_the_network:
                 await self._put_on(applied)
         await self._host.connect()
-        for applied in lost:
-            if applied.fault.layer is Layer.NETWORK:
-                await self._put_on(applied)
-
-    def _of_the_container(self) -> list[ContainerFault]:
-        return [one for one in self._applied if one.fault.kind not in ON_THE_DISK]
+        for applied in of_the_network:
+            await self._put_on(applied)

@@ -39,8 +39,14 @@ def _of_host(scenario: Scenario, names: list[str], spec: Host) -> Iterator[tuple
     if "inodes" in spec.model_fields_set:
         yield "inodes", "the file system of their disks makes inodes as they are needed, and has no number of them"
     if spec.size < SMALLEST:
-        yield "size", f"the file system of their disks begins at {size_text(SMALLEST)}, and this is {size_text(spec.size)}"
+        yield (
+            "size",
+            f"the file system of their disks begins at {size_text(SMALLEST)}, and this is {size_text(spec.size)}",
+        )
     for name in names:
         paths = paths_on(scenario, name)
         if disk_of(spec, paths) == "/":
-            yield "mount", f"the disk of a container is mounted in one place, which {' and '.join(paths)} have not in common"
+            yield (
+                "mount",
+                f"the disk of a container is mounted in one place, which {' and '.join(paths)} have not in common",
+            )

@@ -21,19 +21,22 @@ from simulator.scenario.compose.faults import FaultyHost
 from simulator.scenario.compose.host import ContainerHost
 from simulator.scenario.model import Host, Scenario
 from simulator.scenario.own_node import OwnNodeWorld
-from simulator.scenario.steps import FaultStep
 from simulator.scenario.parts import matching
+from simulator.scenario.steps import FaultStep
 from simulator.scenario.world import Heard
 
 logger = logging.getLogger(__name__)
 
 CAPABILITIES = frozenset({"AUDIT_WRITE", "CHOWN", "KILL", "SETGID", "SETUID", "SYS_CHROOT"})
 """What sshd needs, as in docker-compose.yml; faults may need more."""
+NO_MORE = "no-new-privileges:true"
+UNCONFINED = "apparmor=unconfined"
+"""Of whoever mounts something: AppArmor's profile for containers forbids that."""
 DISKS = "disks"
 OF_DISKS = Rights(
     capabilities=("DAC_OVERRIDE", "MKNOD", "SYS_ADMIN"),
     devices=("b 7:* rwm", "c 10:237 rwm"),  # loop devices, and what makes them
-    options=("no-new-privileges:true", "apparmor=unconfined"),  # AppArmor's profile for containers forbids mounts
+    options=(NO_MORE, UNCONFINED),
 )
 URL = "/Cloud_bs"
 HEALING_SECONDS = 20.0
@@ -97,11 +100,16 @@ class ComposeWorld(OwnNodeWorld):
             for step in self.scenario.timeline
             if isinstance(step.what, FaultStep) and any(matching(step.what.host, [name]))
         ]
+        capabilities = CAPABILITIES.union(*(one.capabilities for one in needs))
         return Rights(
-            capabilities=tuple(CAPABILITIES.union(*(one.capabilities for one in needs))),
+            capabilities=tuple(capabilities),
             device_files=tuple(sorted({device for one in needs for device in one.devices})),
-            options=("no-new-privileges:true", *sorted({option for one in needs for option in one.options})),
+            options=(NO_MORE, UNCONFINED) if "SYS_ADMIN" in capabilities else (NO_MORE,),
         )
+
+    async def settle(self) -> None:
+        """Returns when what is to be healed by now has been."""
+        await asyncio.gather(*(host.settle() for host in self.hosts.values()))
 
     async def _heal_hosts(self) -> None:
         try:

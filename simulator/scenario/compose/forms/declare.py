@@ -31,16 +31,12 @@ class Refused(ValueError):
 class Needs:
     """What a container must have, beside what sshd needs, for a fault to be possible on it.
 
-    The programs are in the image that is built from docker/host with the target `faults`.
+    The programs are in the image that is built from docker/host with the target `faults`. With SYS_ADMIN AppArmor must
+    not confine it where the engine's machine has that, for Docker's profile forbids to mount.
     """
 
     capabilities: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Of its security: AppArmor, where the engine's machine has it, keeps containers from mounting anything."""
-        return ("apparmor=unconfined",) if "SYS_ADMIN" in self.capabilities else ()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(self.capabilities | other.capabilities, self.devices | other.devices)

@@ -1,0 +1,89 @@
+"""Whether a story went the same way on simulated hosts and on containers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED
+from simulator.scenario.model import Scenario
+from simulator.scenario.parts import matching
+from simulator.scenario.phrases import size_text
+from simulator.scenario.results import Lane, Result, Verdict
+
+RETRIES = re.compile(r"(Disconnected Connecting )(?:Disconnected Connecting )+")
+"""How often a connect is tried while a host is gone depends on when a ping comes."""
+
+
+def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
+    """What differs, in words: verdicts, and of each storage the statuses, the reasons, and the capacities."""
+    found = [
+        text for name, result in (("simulated", simulated), ("containers", containers)) for text in _wrong(name, result)
+    ]
+    theirs = {lane.name: lane for lane in containers.lanes}
+    for lane in simulated.lanes:
+        other = theirs.get(lane.name)
+        if other is None:
+            found.append(f"{lane.name}: only on simulated hosts")
+            continue
+        found += _differing(lane.name, "statuses", statuses(lane), statuses(other))
+        found += _differing(lane.name, "reasons", reasons(simulated, lane), reasons(containers, other))
+        slowly = _fills_slowly(scenario, lane.host)
+        found += _differing(lane.name, "capacities", capacities(lane, slowly), capacities(other, slowly))
+    found += [f"{name}: only on containers" for name in theirs.keys() - {lane.name for lane in simulated.lanes}]
+    return found
+
+
+def _wrong(name: str, result: Result) -> Iterator[str]:
+    if result.problem:
+        yield f"{name}: {result.problem}"
+    for one in result.wrong:
+        yield f"{name}: {one.kind} {one.number} {one.verdict}: {one.text} (seen: {one.seen})"
+    if result.verdict is not Verdict.HELD and not result.wrong and not result.problem:
+        yield f"{name}: {result.verdict}"
+
+
+def _differing(storage: str, what: str, simulated: Sequence[str], containers: Sequence[str]) -> Iterator[str]:
+    if list(simulated) != list(containers):
+        ours, theirs = ", ".join(simulated) or "none", ", ".join(containers) or "none"
+        yield f"{storage}: {what}: simulated {ours}; containers {theirs}"
+
+
+def statuses(lane: Lane) -> list[str]:
+    """The statuses of a storage in their order; connects that fail again and again are one."""
+    text = "".join(f"{status or 'deleted'} " for _, status in lane.statuses)
+    return RETRIES.sub(r"\1", text).split()
+
+
+def reasons(result: Result, lane: Lane) -> list[str]:
+    """Why a storage's probes failed, in their order; the same again and again is once."""
+    names = [_reason(entry) for entry in result.log if entry["kind"] == "event" and _is_of(entry, lane)]
+    return [reason for reason, _ in groupby(name for name in names if name)]
+
+
+def _is_of(entry: Mapping[str, Any], lane: Lane) -> bool:
+    return entry.get("resourceUuid") == lane.uuid
+
+
+def _reason(entry: Mapping[str, Any]) -> str:
+    content = entry["content"]
+    if entry["path"] == PROBE_FAILED:
+        return str(content["reason"])
+    return str(content["reason"]["reason"]) if entry["path"] == DISCONNECTED else ""
+
+
+def capacities(lane: Lane, slowly: bool) -> list[str]:
+    """Total and available in their order; only the first and the last of a disk that fills slowly."""
+    seen = [(total, available) for _, total, available in lane.capacities]
+    chosen = seen[:1] + seen[-1:] if slowly else seen
+    return [f"{available} of {size_text(total)}" for (total, available), _ in groupby(chosen)]
+
+
+def _fills_slowly(scenario: Scenario, host: str) -> bool:
+    return any(
+        getattr(step.what.fault, "over", 0.0) > 0 and any(matching(step.what.host, [host]))
+        for step in scenario.timeline
+        if step.kind in ("fill", "fault")
+    )
