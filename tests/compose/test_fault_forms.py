@@ -86,7 +86,6 @@ CASES = [
     case("reset_after", None, size=65536),
     case("cut_mid_probe", Reason.RESET, STORE),
     case("latency", None, delay="50ms", jitter="20ms"),
-    case("latency", Reason.TIMEOUT, delay="2s"),
     case("rate", None, rate="32 KiB"),
     case("not_ssh", Reason.NOT_SSH),
     case("stale", None, STORE),
@@ -228,7 +227,7 @@ async def outcomes(
 
 
 def new_prober(world: ComposeWorld | HostNetwork, case: Case, folder: Path) -> Prober:
-    seconds = 2 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
+    seconds = 1.5 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
     return Prober(
         RealClock(),
         resolve=world.resolve,

@@ -21,6 +21,7 @@ __all__ = [
     "apply",
     "check",
     "disk",
+    "is_lost_at_stop",
     "network",
     "session",
     "ssh",
@@ -46,3 +47,8 @@ async def apply(fault: Fault, host: ContainerHost) -> Undo | None:
     begin = FORMS[fault.kind].begin
     assert begin is not None
     return await begin(fault, host)
+
+
+def is_lost_at_stop(fault: Fault) -> bool:
+    """Whether a host that was stopped is without it, so that it has to be healed before and put on it again after."""
+    return FORMS[fault.kind].lost_at_stop

@@ -51,6 +51,8 @@ class Form:
     begin: Begin[Any] | None
     """Puts a fault on a host; answers what heals it, None where nothing does. None: no container can have it."""
     needs: Needs
+    lost_at_stop: bool
+    """Whether a host that was stopped is without it: firewall, processes and mounts are new then, files are not."""
     unless: WhyNot[Any] | None
     """Why a fault with such parameters cannot be on such a host; answers None when it can."""
 
@@ -65,13 +67,14 @@ def form(
     how: str,
     capabilities: tuple[str, ...] = (),
     devices: tuple[str, ...] = (),
+    lost_at_stop: bool = False,
     unless: WhyNot[F] | None = None,
 ) -> Callable[[Begin[F]], Begin[F]]:
     """Declare what puts a kind of fault on a container."""
 
     def declare(begin: Begin[F]) -> Begin[F]:
         needs = Needs(frozenset(capabilities), frozenset(devices))
-        FORMS[kind.kind] = Form(how, begin, needs, unless)
+        FORMS[kind.kind] = Form(how, begin, needs, lost_at_stop, unless)
         return begin
 
     return declare
@@ -79,4 +82,4 @@ def form(
 
 def refuse(kind: type[Fault], why: str) -> None:
     """Declare that no container can have a kind of fault."""
-    FORMS[kind.kind] = Form(why, None, Needs(), None)
+    FORMS[kind.kind] = Form(why, None, Needs(), False, None)

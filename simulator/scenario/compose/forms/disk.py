@@ -114,6 +114,7 @@ refuse(
     disk.ZeroCapacity,
     how="a tmpfs without a limit, which tells of no blocks, mounted over it with the folders of its storages",
     capabilities=MOUNTING,
+    lost_at_stop=True,
     unless=_is_roots,
 )
 async def zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
@@ -125,6 +126,7 @@ async def zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
     disk.Unmounted,
     how="an empty directory of the container's root is mounted over it: the numbers are those of the engine's disk",
     capabilities=MOUNTING,
+    lost_at_stop=True,
 )
 async def unmounted(fault: disk.Unmounted, host: ContainerHost) -> Undo:
     return await cover(host, fault.path)
@@ -134,7 +136,13 @@ def _takes_memory(fault: disk.ReplacedDisk, _host: model.Host) -> str | None:
     return None if fault.used <= IN_MEMORY else "what is in use on it would have to be in memory: it is a tmpfs"
 
 
-@form(disk.ReplacedDisk, how="a tmpfs of that size, mounted over it", capabilities=MOUNTING, unless=_takes_memory)
+@form(
+    disk.ReplacedDisk,
+    how="a tmpfs of that size, mounted over it",
+    capabilities=MOUNTING,
+    lost_at_stop=True,
+    unless=_takes_memory,
+)
 async def replaced_disk(fault: disk.ReplacedDisk, host: ContainerHost) -> Undo:
     content = f"fallocate -l {fault.used} {words(f'{fault.path}/.in-use')}" if fault.used else ""
     return await cover(host, fault.path, f"size={fault.size}", content)
@@ -186,12 +194,17 @@ async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
     return heal
 
 
-@form(disk.PathGone, how="it is moved, with what is mounted there", capabilities=MOUNTING)
+@form(disk.PathGone, how="it is moved, with what is mounted there", capabilities=MOUNTING, lost_at_stop=True)
 async def path_gone(fault: disk.PathGone, host: ContainerHost) -> Undo:
     return await _displace(host, fault.path, "true")
 
 
-@form(disk.PathIsFile, how="it is moved, with what is mounted there, and a file made", capabilities=MOUNTING)
+@form(
+    disk.PathIsFile,
+    how="it is moved, with what is mounted there, and a file made",
+    capabilities=MOUNTING,
+    lost_at_stop=True,
+)
 async def path_is_file(fault: disk.PathIsFile, host: ContainerHost) -> Undo:
     return await _displace(host, fault.path, "as_owner touch")
 
@@ -224,6 +237,7 @@ async def permission_denied(fault: disk.PermissionDenied, host: ContainerHost) -
     disk.HungMount,
     how="a FUSE file system whose program answers nothing, mounted over it",
     capabilities=MOUNTING,
+    lost_at_stop=True,
     devices=("/dev/fuse",),
 )
 async def hung_mount(fault: disk.HungMount, host: ContainerHost) -> Undo:

@@ -36,7 +36,7 @@ async def _open(host: ContainerHost) -> dict[int, int]:
     return found
 
 
-@form(network.Blackhole, how="iptables drops every packet, in and out", capabilities=("NET_ADMIN",))
+@form(network.Blackhole, how="iptables drops every packet, in and out", capabilities=("NET_ADMIN",), lost_at_stop=True)
 async def blackhole(_fault: network.Blackhole, host: ContainerHost) -> Undo:
     return await rules(host, "INPUT ! -i lo -j DROP", "OUTPUT ! -o lo -j DROP")
 
@@ -45,6 +45,7 @@ async def blackhole(_fault: network.Blackhole, host: ContainerHost) -> Undo:
     network.Unreachable,
     how="iptables rejects new connections with icmp-host-unreachable, and drops what belongs to others",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def unreachable(_fault: network.Unreachable, host: ContainerHost) -> Undo:
     return await rules(
@@ -58,7 +59,7 @@ async def unreachable(_fault: network.Unreachable, host: ContainerHost) -> Undo:
 _STALE = f"{MOMENT}/stale"
 
 
-@form(network.HalfOpen, how="SIGSTOP to sshd and to what serves its connections")
+@form(network.HalfOpen, how="SIGSTOP to sshd and to what serves its connections", lost_at_stop=True)
 async def half_open(_fault: network.HalfOpen, host: ContainerHost) -> Undo:
     await host.kill("STOP")
     thaw = await layer(host, "frozen", "", f'[ -z "$(ls)" ] || {CONNECTIONS} | xargs -r kill -STOP')
@@ -78,6 +79,7 @@ async def half_open(_fault: network.HalfOpen, host: ContainerHost) -> Undo:
     network.Refuse,
     how="iptables rejects new connections with a reset; what serves the others is killed",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def refuse(fault: network.Refuse, host: ContainerHost) -> Undo:
     heal = await rules(host, f"{_to_sshd(host)} --syn {_RESET}")
@@ -90,6 +92,7 @@ async def refuse(fault: network.Refuse, host: ContainerHost) -> Undo:
     network.ResetOnConnect,
     how="iptables lets a connection be made, and answers what comes over it with a reset",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def reset_on_connect(_fault: network.ResetOnConnect, host: ContainerHost) -> Undo:
     heal = await rules(host, f"{_to_sshd(host)} ! -i lo ! --syn {_RESET}")
@@ -101,6 +104,7 @@ async def reset_on_connect(_fault: network.ResetOnConnect, host: ContainerHost) 
     network.ResetAfter,
     how="iptables, by the bytes that conntrack has counted, those of headers included",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def reset_after(fault: network.ResetAfter, host: ContainerHost) -> Undo:
     def above(size: int) -> str:
@@ -119,6 +123,7 @@ async def reset_after(fault: network.ResetAfter, host: ContainerHost) -> Undo:
     how="iptables answers what comes over connections that are open with a reset; a forced command kills what serves "
     "others",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def cut_mid_probe(_fault: network.CutMidProbe, host: ContainerHost) -> Undo:
     talking = [f"{_to_sshd(host)} --sport {port} {_AT_A_QUESTION}" for port in await _open(host)]
@@ -155,6 +160,7 @@ async def _be_late(host: ContainerHost, delay: float, jitter: float, rate: int) 
     how="iptables hands packets to a program that lets them go on later (NFQUEUE), as tc's netem does, which not every "
     "kernel has; in the machine's time, whatever the speed",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def latency(fault: network.Latency, host: ContainerHost) -> Undo:
     return await _be_late(host, fault.delay, fault.jitter, 0)
@@ -164,6 +170,7 @@ async def latency(fault: network.Latency, host: ContainerHost) -> Undo:
     network.Rate,
     how="as `latency`; headers and what TCP repeats count too",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def rate(fault: network.Rate, host: ContainerHost) -> Undo:
     return await _be_late(host, 0.0, 0.0, fault.rate)
@@ -173,6 +180,7 @@ async def rate(fault: network.Rate, host: ContainerHost) -> Undo:
     network.NotSsh,
     how="iptables redirects new connections to a small server; what serves the others is killed",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
 )
 async def not_ssh(fault: network.NotSsh, host: ContainerHost) -> Undo:
     heal = await redirect(host, "say", fault.says)

@@ -27,6 +27,7 @@ def _spares_all(fault: ssh.MaxStartups, _host: model.Host) -> str | None:
     how="`MaxStartups`, with one login held under way because sshd counts from 1; for `close` and `reset` a proxy "
     "takes away the line of text",
     capabilities=("NET_ADMIN",),
+    lost_at_stop=True,
     unless=_spares_all,
 )
 async def max_startups(fault: ssh.MaxStartups, host: ContainerHost) -> Undo:
