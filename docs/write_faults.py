@@ -1,4 +1,4 @@
-"""Writes the reference of fault kinds into docs/faults.md, from the registry: `python docs/write_faults.py`."""
+"""Writes the reference of fault kinds into docs/faults.md, from the registries: `python docs/write_faults.py`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from simulator.hosts.faults import FAULTS, Fault, Layer
+from simulator.scenario.compose.forms import FORMS
 
 PAGE = Path(__file__).with_name("faults.md")
 BEGIN = "<!-- the reference, written by docs/write_faults.py -->\n"
@@ -18,7 +19,7 @@ TITLES = {
 
 
 def reference() -> str:
-    """Every kind of fault: what it does, its parameters, how it heals."""
+    """Every kind of fault: what it does, its parameters, how it heals, and by which means it is on containers."""
     lines: list[str] = []
     for layer, title in TITLES.items():
         lines += [f"## {title}", ""]
@@ -42,6 +43,9 @@ def _section(kind: type[Fault]) -> Iterator[str]:
             yield f"| `{name}` | {shown} | {text} |"
         yield ""
     yield f"Healed: {kind.heals}"
+    yield ""
+    form = FORMS[kind.kind]
+    yield f"In containers: {form.how}." if form.begin else f"Not in containers: {form.how}."
     yield ""
 
 

@@ -76,7 +76,8 @@ def test_every_variable_is_explained_with_its_default() -> None:
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda file: file.parent.name)
 def test_images_begin_with_a_known_base_and_name_no_registry(dockerfile: Path) -> None:
     text = dockerfile.read_text()
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= BASE_IMAGES
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= BASE_IMAGES | stages
     assert "://" not in text
 
 

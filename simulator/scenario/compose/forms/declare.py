@@ -31,7 +31,7 @@ class Refused(ValueError):
 class Needs:
     """What a container must have, beside what sshd needs, for a fault to be possible on it.
 
-    The programs are in the image that is built from docker/host with the target `faults`. With SYS_ADMIN, AppArmor must
+    The programs are in the image that is built from docker/host with the target `faults`. With SYS_ADMIN AppArmor must
     not confine it where the engine's machine has that, for Docker's profile forbids to mount.
     """
 

@@ -7,9 +7,10 @@ from weakref import WeakKeyDictionary
 
 from simulator.hosts.faults import disk
 from simulator.scenario import model
-from simulator.scenario.compose.forms.covers import cover
+from simulator.scenario.compose.forms.covers import cover, new_name, uncover
 from simulator.scenario.compose.forms.declare import Undo, form, refuse
-from simulator.scenario.compose.forms.layers import FOLDER, MOMENT, PROGRAMS, layer, new_number, run, words
+from simulator.scenario.compose.forms.layers import FOLDER, MOMENT, PROGRAMS, layer, run, words
+from simulator.scenario.compose.host import ContainerProblem
 from simulator.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ async def read_only(_fault: disk.ReadOnly, host: ContainerHost) -> Undo:
 
 refuse(
     disk.OutOfInodes,
-    "XFS, which the disks are, makes inodes for as long as there is space; one in a hundred of the blocks, the least that "
-    "they can be limited to, would be millions of files",
+    "XFS, which the disks are, makes inodes for as long as there is space; one in a hundred of the blocks, the least "
+    "that they can be limited to, would be millions of files",
 )
 
 
@@ -113,6 +114,7 @@ refuse(
     disk.ZeroCapacity,
     how="a tmpfs without a limit, which tells of no blocks, mounted over it with the folders of its storages",
     capabilities=MOUNTING,
+    lost_at_stop=True,
     unless=_is_roots,
 )
 async def zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
@@ -124,6 +126,7 @@ async def zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
     disk.Unmounted,
     how="an empty directory of the container's root is mounted over it: the numbers are those of the engine's disk",
     capabilities=MOUNTING,
+    lost_at_stop=True,
 )
 async def unmounted(fault: disk.Unmounted, host: ContainerHost) -> Undo:
     return await cover(host, fault.path)
@@ -134,7 +137,11 @@ def _takes_memory(fault: disk.ReplacedDisk, _host: model.Host) -> str | None:
 
 
 @form(
-    disk.ReplacedDisk, how="a tmpfs of that size, mounted over it", capabilities=MOUNTING, unless=_takes_memory
+    disk.ReplacedDisk,
+    how="a tmpfs of that size, mounted over it",
+    capabilities=MOUNTING,
+    lost_at_stop=True,
+    unless=_takes_memory,
 )
 async def replaced_disk(fault: disk.ReplacedDisk, host: ContainerHost) -> Undo:
     content = f"fallocate -l {fault.used} {words(f'{fault.path}/.in-use')}" if fault.used else ""
@@ -145,7 +152,9 @@ async def replaced_disk(fault: disk.ReplacedDisk, host: ContainerHost) -> Undo:
 _DISPLACE = """
 path={path} away={away} parent={parent}
 [ ! -e "$away" ] || {{ echo "$path is not there already" >&2; exit 1; }}
-as_owner() {{ /usr/bin/setpriv --reuid "$(stat -c %u "$parent")" --regid "$(stat -c %g "$parent")" --clear-groups "$@"; }}
+as_owner() {{
+  /usr/bin/setpriv --reuid "$(stat -c %u "$parent")" --regid "$(stat -c %g "$parent")" --clear-groups "$@"
+}}
 """
 
 
@@ -163,7 +172,7 @@ async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
     fi
     {in_place} "$path"
     """
-    back = f"""
+    back = """
     if [ -d "$path" ]; then
       chown -R 0:0 "$path"
       find "$path" -mindepth 1 -delete
@@ -185,12 +194,17 @@ async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
     return heal
 
 
-@form(disk.PathGone, how="it is moved, with what is mounted there", capabilities=MOUNTING)
+@form(disk.PathGone, how="it is moved, with what is mounted there", capabilities=MOUNTING, lost_at_stop=True)
 async def path_gone(fault: disk.PathGone, host: ContainerHost) -> Undo:
     return await _displace(host, fault.path, "true")
 
 
-@form(disk.PathIsFile, how="it is moved, with what is mounted there, and a file made", capabilities=MOUNTING)
+@form(
+    disk.PathIsFile,
+    how="it is moved, with what is mounted there, and a file made",
+    capabilities=MOUNTING,
+    lost_at_stop=True,
+)
 async def path_is_file(fault: disk.PathIsFile, host: ContainerHost) -> Undo:
     return await _displace(host, fault.path, "as_owner touch")
 
@@ -223,17 +237,19 @@ async def permission_denied(fault: disk.PermissionDenied, host: ContainerHost) -
     disk.HungMount,
     how="a FUSE file system whose program answers nothing, mounted over it",
     capabilities=MOUNTING,
+    lost_at_stop=True,
     devices=("/dev/fuse",),
 )
 async def hung_mount(fault: disk.HungMount, host: ContainerHost) -> Undo:
-    told = f"{MOMENT}/hung-{new_number()}"
-    path = words(fault.path)
-    await host.begin(f"echo $$ >{told}.pid; exec {PROGRAMS}/hung {path} >{told} 2>&1")
+    name = new_name()
+    told = f"{MOMENT}/{name}"
+    await host.begin(f"echo $$ >{told}.pid; exec {PROGRAMS}/hung.py {words(fault.path)} {name} >{told} 2>&1")
     said = (await run(host, f"until [ -s {told} ]; do sleep 0.02; done; cat {told}")).strip()
-    if said != fault.path:
-        raise OSError(f"{host.name}: {said}")
+    if said != name:
+        raise ContainerProblem(f"{host.name}: {said}")
 
     async def heal() -> None:
-        await run(host, f"kill -TERM $(cat {told}.pid); while grep -q ' {path} .* fuse hung ' /proc/self/mountinfo; do sleep 0.02; done")
+        await uncover(host, fault.path, name)
+        await run(host, f"kill -TERM $(cat {told}.pid)")
 
     return heal

@@ -1,4 +1,4 @@
-"""What answers in sshd's place, or stands before it: the program `front` of the image."""
+"""What answers in sshd's place, or stands before it: the program front.py of the image."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FIRST_PORT = 20_000
 
 
 async def redirect(host: ContainerHost, mode: str, says: str = "") -> Undo:
-    """Have `front` serve who connects from now on, until healed; who is served then stays so."""
+    """Have front.py serve who connects from now on, until healed; who is served then stays so."""
     port = str(_FIRST_PORT + int(new_number()))
     await run(host, f"rm -f {MOMENT}/front-{port}")
-    await host.begin(f"printf %s {words(says)} | exec {PROGRAMS}/front {port} {mode}")
+    await host.begin(f"printf %s {words(says)} | exec {PROGRAMS}/front.py {port} {mode}")
     await run(host, f"until [ -e {MOMENT}/front-{port} ]; do sleep 0.02; done")
     # Without --syn it would take connections that were made before the kernel began to keep track of them.
     beginning = f"PREROUTING -t nat -p tcp --syn --dport {host.spec.port}"
@@ -26,7 +26,7 @@ async def redirect(host: ContainerHost, mode: str, says: str = "") -> Undo:
 
     async def heal() -> None:
         await redirected()
-        await run(host, f"pkill -TERM -f '[f]ront {port} '")
+        await run(host, f"pkill -TERM -f '[f]ront.py {port} '")
 
     return heal
 
@@ -34,10 +34,10 @@ async def redirect(host: ContainerHost, mode: str, says: str = "") -> Undo:
 async def hold_login(host: ContainerHost) -> Undo:
     """Have one login under way that never ends, whatever number of faults wants it."""
     settle = """
-    [ -n "$(ls)" ] || pkill -f '[f]ront - hold'
+    [ -n "$(ls)" ] || pkill -f '[f]ront.py - hold'
     """
-    if not await run(host, "pgrep -f '[f]ront - hold' || true"):
+    if not await run(host, "pgrep -f '[f]ront.py - hold' || true"):
         await run(host, f"rm -f {MOMENT}/front-hold")
-        await host.begin(f"exec {PROGRAMS}/front - hold {host.spec.port}")
+        await host.begin(f"exec {PROGRAMS}/front.py - hold {host.spec.port}")
         await run(host, f"until [ -e {MOMENT}/front-hold ]; do sleep 0.02; done")
     return await layer(host, "holds", "", settle)

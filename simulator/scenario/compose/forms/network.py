@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost
 
 QUEUE = 22
-_LATE_RUNS = f"[{PROGRAMS[0]}]{PROGRAMS[1:]}/late"
+_LATE_RUNS = f"[{PROGRAMS[0]}]{PROGRAMS[1:]}/late.py"
 _RESET = "-j REJECT --reject-with tcp-reset"
 _AT_A_QUESTION = f"--tcp-flags PSH PSH {_RESET}"
 
@@ -36,9 +36,7 @@ async def _open(host: ContainerHost) -> dict[int, int]:
     return found
 
 
-@form(
-    network.Blackhole, how="iptables drops every packet, in and out", capabilities=("NET_ADMIN",), lost_at_stop=True
-)
+@form(network.Blackhole, how="iptables drops every packet, in and out", capabilities=("NET_ADMIN",), lost_at_stop=True)
 async def blackhole(_fault: network.Blackhole, host: ContainerHost) -> Undo:
     return await rules(host, "INPUT ! -i lo -j DROP", "OUTPUT ! -o lo -j DROP")
 
@@ -64,7 +62,7 @@ _STALE = f"{MOMENT}/stale"
 @form(network.HalfOpen, how="SIGSTOP to sshd and to what serves its connections", lost_at_stop=True)
 async def half_open(_fault: network.HalfOpen, host: ContainerHost) -> Undo:
     await host.kill("STOP")
-    thaw = await layer(host, "frozen", "", f"[ -z \"$(ls)\" ] || {CONNECTIONS} | xargs -r kill -STOP")
+    thaw = await layer(host, "frozen", "", f'[ -z "$(ls)" ] || {CONNECTIONS} | xargs -r kill -STOP')
 
     async def heal() -> None:
         await thaw()
@@ -144,16 +142,16 @@ _LATE = f"{FOLDER}/late"
 
 
 async def _be_late(host: ContainerHost, delay: float, jitter: float, rate: int) -> Undo:
-    """Have packets wait before sshd and after it, in the program `late`, which stays until the container is stopped."""
+    """Have packets wait before and after sshd, in the program late.py, which stays until the container is stopped."""
     if not await run(host, f"pgrep -f {_LATE_RUNS} || true"):
         await run(host, f"mkdir -p {_LATE}; rm -f {_LATE}.ready")
-        await host.begin(f"exec {PROGRAMS}/late {QUEUE} {_LATE}")
+        await host.begin(f"exec {PROGRAMS}/late.py {QUEUE} {_LATE}")
         await run(host, f"until [ -e {_LATE}.ready ]; do sleep 0.02; done")
     ways = [f"{chain} -p tcp {end} {host.spec.port} -j NFQUEUE --queue-num {QUEUE} --queue-bypass"
             for chain, end in (("INPUT ! -i lo", "--dport"), ("OUTPUT ! -o lo", "--sport"))]  # fmt: skip
     present = "\n".join(f"iptables -w -t mangle -C {way} 2>/dev/null || iptables -w -t mangle -A {way}" for way in ways)
     absent = "\n".join(f"iptables -w -t mangle -D {way}" for way in ways)
-    settle = f"pkill -HUP -f {_LATE_RUNS}\nif [ -n \"$(ls)\" ]; then\n{present}\nelse\n{absent}\nfi"
+    settle = f'pkill -HUP -f {_LATE_RUNS}\nif [ -n "$(ls)" ]; then\n{present}\nelse\n{absent}\nfi'
     return await layer(host, "late", f"{delay} {jitter} {rate}\n", settle)
 
 

@@ -21,7 +21,7 @@ rm -f /run/sshd.pid {MOMENT}/front-hold
 kill -HUP "$sshd"
 until [ -s /run/sshd.pid ] || grep -q '^State:.*T' "/proc/$sshd/status"; do sleep 0.02; done
 # Who holds a login under way is unknown to sshd from now on.
-if pkill -HUP -f '[f]ront - hold'; then
+if pkill -HUP -f '[f]ront.py - hold'; then
   until [ -e {MOMENT}/front-hold ] || grep -q '^State:.*T' "/proc/$sshd/status"; do sleep 0.02; done
 fi
 """

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
-# What bash and dash do themselves; and a host without a shell is none that anything can be put on.
-PARTS_OF_A_SHELL = frozenset("[ bash busybox cd command echo exit false kill printf pwd read sh test true".split())
+# What bash and dash do themselves, and what scripts of faults are run with.
+ALWAYS_THERE = frozenset(
+    ("[", "cd", "command", "echo", "exit", "false", "kill", "printf", "pwd", "read", "test", "true")
+)
+ALWAYS_THERE |= {"bash", "busybox", "sh", "timeout"}
 
 
-def _of_the_shell(fault: session.CommandMissing | session.HungCommand, _host: model.Host) -> str | None:
-    parts = sorted(PARTS_OF_A_SHELL.intersection(fault.commands))
-    return f"{', '.join(parts)}: is, or is a part of, the shell itself" if parts else None
+def _always_there(fault: session.CommandMissing | session.HungCommand, _host: model.Host) -> str | None:
+    found = sorted(ALWAYS_THERE.intersection(fault.commands))
+    return f"{', '.join(found)}: a part of the shell, or needed to put faults on the host" if found else None
 
 
 async def _commands(host: ContainerHost, *lines: str) -> Undo:
@@ -77,7 +80,7 @@ async def noisy_shell(fault: session.NoisyShell, host: ContainerHost) -> Undo:
     return await layer(host, "login", f"printf %s {quote(fault.says)}\n", "")
 
 
-@form(session.CommandMissing, how="the programs are moved away", unless=_of_the_shell)
+@form(session.CommandMissing, how="the programs are moved away", unless=_always_there)
 async def command_missing(fault: session.CommandMissing, host: ContainerHost) -> Undo:
     return await _commands(host, *(f"missing {name}" for name in fault.commands))
 
@@ -85,7 +88,7 @@ async def command_missing(fault: session.CommandMissing, host: ContainerHost) ->
 @form(
     session.HungCommand,
     how="scripts that wait stand in for the programs; without names /etc/bash.bashrc waits",
-    unless=_of_the_shell,
+    unless=_always_there,
 )
 async def hung_command(fault: session.HungCommand, host: ContainerHost) -> Undo:
     if fault.commands:
@@ -100,7 +103,10 @@ async def hung_sftp(_fault: session.HungSftp, host: ContainerHost) -> Undo:
 
     async def heal() -> None:
         await replaced()
-        await run(host, f"grep -q -x 'hung {SFTP_SERVER}' {FOLDER}/commands/* 2>/dev/null || pkill -CONT -x sftp-server || true")
+        await run(
+            host,
+            f"grep -q -x 'hung {SFTP_SERVER}' {FOLDER}/commands/* 2>/dev/null || pkill -CONT -x sftp-server || true",
+        )
 
     return heal
 

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost
 
 
+KEY_TYPES = ("rsa", "ecdsa", "ed25519")  # those that `ssh-keygen -A` makes
+
+
 def _spares_all(fault: ssh.MaxStartups, _host: model.Host) -> str | None:
     return "sshd's MaxStartups takes a rate of 1 to 100" if fault.rate == 0 else None
 
 
 @form(
     ssh.MaxStartups,
-    how="`MaxStartups`, with one login held under way because sshd counts from 1; for `close` and `reset` a proxy takes "
-    "the line of text away",
+    how="`MaxStartups`, with one login held under way because sshd counts from 1; for `close` and `reset` a proxy "
+    "takes away the line of text",
     capabilities=("NET_ADMIN",),
     lost_at_stop=True,
     unless=_spares_all,
@@ -73,11 +76,12 @@ async def account_locked(fault: ssh.AccountLocked, host: ContainerHost) -> Undo:
     return await configure(host, f"DenyUsers {fault.username}")
 
 
-@form(ssh.HostKeyChanged, how="`ssh-keygen`, and a `HostKey` line")
+@form(ssh.HostKeyChanged, how="`ssh-keygen`, and `HostKey` lines")
 async def host_key_changed(_fault: ssh.HostKeyChanged, host: ContainerHost) -> Undo:
-    key = f"/etc/ssh/fault_key_{new_number()}"
-    await run(host, f"ssh-keygen -q -t ed25519 -N '' -f {key}")
-    return await configure(host, f"HostKey {key}")
+    stem = f"/etc/ssh/fault_{new_number()}"
+    keys = [f"{stem}_{kind}" for kind in KEY_TYPES]
+    await run(host, "\n".join(f"ssh-keygen -q -t {kind} -N '' -f {stem}_{kind}" for kind in KEY_TYPES))
+    return await configure(host, *(f"HostKey {key}" for key in keys))
 
 
 @form(ssh.SlowLogin, how="PAM waits, with `pam_exec`, once the password or key was right")

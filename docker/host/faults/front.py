@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Answers in sshd's place, or stands before it.
 
-`front PORT say`: says what comes on standard input, and closes.
-`front PORT reset`: resets.
-`front PORT close|reset SSHD_PORT`: passes everything on to sshd, but for a connection that sshd has one too many of,
+`front.py PORT say`: says what comes on standard input, and closes.
+`front.py PORT reset`: resets.
+`front.py PORT close|reset SSHD_PORT`: passes everything on to sshd, but for a connection that sshd has one too many of,
     which is closed or reset without the line of text, as an sshd older than 8.5 does.
-`front - hold SSHD_PORT`: keeps one login of sshd under way, and begins it anew at SIGHUP.
+`front.py - hold SSHD_PORT`: keeps one login of sshd under way, and begins it anew at SIGHUP.
 
 /dev/shm/faults/front-PORT is there as soon as that is so. At SIGTERM nobody new is served; connections live on.
 """
@@ -27,7 +27,7 @@ PAUSE_SECONDS = 0.02
 
 def ready(port: str) -> Path:
     """The file that tells that connections are served."""
-    return Path(f"/dev/shm/faults/front-{port}")
+    return Path(f"/dev/shm/faults/front-{port}")  # noqa: S108 - of the container, and nobody else's
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

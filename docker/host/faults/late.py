@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Lets packets pass late: the kernel queues them (iptables -j NFQUEUE), this program says when each may go on.
 
-`late QUEUE FOLDER`: each file of FOLDER is one fault, `DELAY JITTER RATE` in seconds and bytes a second (0: as it comes);
-they are read anew at SIGHUP. FOLDER.ready is there as soon as packets are taken. Goes on until it is killed.
+`late.py QUEUE FOLDER`: each file of FOLDER is a fault, `DELAY JITTER RATE` in seconds and bytes a second (0: no limit);
+they are read anew at SIGHUP. FOLDER.ready is there as soon as packets are taken. It goes on until it is killed.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ class Queue:
         self._delay = sum(fault[0] for fault in faults)
         self._jitter = sum(fault[1] for fault in faults)
         self._rate = min((fault[2] for fault in faults if fault[2]), default=0.0)
+        if not faults:  # what still waits is none of the next one's business
+            self._free.clear()
+            self._last.clear()
 
     def _take(self) -> None:
         found = attributes(self._socket.recv(65536)[20:])
@@ -89,7 +92,7 @@ class Queue:
     def _due(self, hook: int, size: int) -> float:
         begins = max(self._loop.time(), self._free.get(hook, 0.0))
         self._free[hook] = begins + (size / self._rate if self._rate else 0.0)
-        late = max(0.0, self._delay + random.uniform(-self._jitter, self._jitter))
+        late = max(0.0, self._delay + random.uniform(-self._jitter, self._jitter))  # noqa: S311 - no secret
         self._last[hook] = max(self._free[hook] + late, self._last.get(hook, 0.0))
         return self._last[hook]
 

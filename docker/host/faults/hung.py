@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Mounts a file system that answers nothing, as NFS whose server has gone: `hung PATH`, until SIGTERM.
+"""Mounts a file system that answers nothing, as NFS whose server has gone: `hung.py PATH NAME`.
 
-Then it is unmounted, and who waited for its numbers gets those of what it has covered. PATH is told on standard output
-when it is mounted.
+NAME is what it is called in /proc/mounts; it is told on standard output when that is so. At SIGTERM, by which somebody
+has unmounted it, who waited for its numbers gets those of what is at PATH then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 
 INIT, GETATTR, STATFS, FORGET, INTERRUPT = 26, 3, 17, 2, 36
 LONGEST = 2**17
-DETACH = 2
 HEADER = struct.Struct("=IIQQIIIHH")
 DIRECTORY = 0o40755
 
@@ -40,17 +39,16 @@ def answer(operation: int, path: str) -> tuple[int, bytes]:
     return -38, b""  # ENOSYS
 
 
-def main(path: str) -> None:
+def main(path: str, name: str) -> None:
     """Mount, wait for the end, answer whoever waits."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     device = os.open("/dev/fuse", os.O_RDWR)
     libc = ctypes.CDLL(None, use_errno=True)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
-    if libc.mount(b"hung", path.encode(), b"fuse", 0, options) != 0:
+    if libc.mount(name.encode(), path.encode(), b"fuse", 0, options) != 0:
         sys.exit(f"{path}: {os.strerror(ctypes.get_errno())}")
-    print(path, flush=True)
+    print(name, flush=True)
     signal.sigwait({signal.SIGTERM})
-    libc.umount2(path.encode(), DETACH)
     while True:
         try:
             request = os.read(device, LONGEST + 4096)
