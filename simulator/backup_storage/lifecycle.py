@@ -82,18 +82,20 @@ class Lifecycle:
         `job` marks the row until that job's result has been stored, see `Reply.commit`.
         """
         await self.check_new(new.type, new.hostname, new.url)
+        written = False
         try:
             async with self._database.transaction() as connection:
                 # Looked at once more where no other add can come between: no constraint of the database's does.
                 await self._refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
-        except IntegrityError:
-            await self._refuse_duplicate(new.type, new.hostname)
-            raise _uuid_taken(new.uuid) from None
-        try:
+                written = True  # the commit goes through, even if who asked for it is cancelled meanwhile
             await self._connector.connect_new(new.uuid)
-        except BaseException:
-            await asyncio.shield(self._remove(new))
+        except BaseException as error:
+            if written:
+                await asyncio.shield(self._remove(new))
+            elif isinstance(error, IntegrityError):
+                await self._refuse_duplicate(new.type, new.hostname)
+                raise _uuid_taken(new.uuid) from None
             raise
         self._tracker.track(new.uuid)
 

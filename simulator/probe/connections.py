@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
+from weakref import WeakValueDictionary
 
 import asyncssh
 
@@ -182,7 +183,7 @@ class Connections:
         self._connect_timeout = connect_timeout
         self._keep_alive = keep_alive
         self._logins = asyncio.Semaphore(max_logins)
-        self._logins_at: dict[Address, asyncio.Semaphore] = {}
+        self._logins_at: WeakValueDictionary[Address, asyncio.Semaphore] = WeakValueDictionary()
         self._kept: dict[str, Connection] = {}
         self._tasks = Tasks()
         self._closed = False
