@@ -234,16 +234,16 @@ class Connections:
     async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> Route:
         """Log in within the time for that; waiting for a turn does not count."""
         way = await self._way_to(target)
-        began = self._clock.monotonic()
         if not way.direct:
             phases.begin("tcp")
             async with self._logins:
                 return await self._clock.wait_for(self._by_hops(way, target, phases), self._connect_timeout)
         async with self._logins:
+            began = self._clock.monotonic()
             phases.begin("resolve")
             wire.address = await self._clock.wait_for(self._resolve(way.host, way.port), self._connect_timeout)
             phases.end()
-        left = self._connect_timeout - (self._clock.monotonic() - began)
+            left = self._connect_timeout - (self._clock.monotonic() - began)
         turn = self._logins_at.setdefault(wire.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
         over = cast(asyncssh.SSHClientConnection, wire)  # whatever can create a connection will do
         async with turn, self._logins:
