@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from sqlalchemy import delete, select
@@ -57,10 +57,10 @@ class Lifecycle:
             await connection.execute(delete(BackupStorage).where(BackupStorage.addedByJob.is_not(None)))
         self._tracker.start()
 
-    async def reconnect_all(self) -> None:
-        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4)."""
-        storages = await self._records.tracked()
-        await asyncio.gather(*(self._reconnect_quietly(storage.uuid) for storage in storages))
+    async def reconnect_all(self, *, but: Container[str] = ()) -> None:
+        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4); `but` some."""
+        uuids = [storage.uuid for storage in await self._records.tracked()]
+        await asyncio.gather(*(self._reconnect_quietly(uuid) for uuid in uuids if uuid not in but))
 
     async def _reconnect_quietly(self, uuid: str) -> None:
         try:
