@@ -33,7 +33,7 @@ Every story of `scenarios/` that can be played on containers has been played on 
 `--speed` that leaves its meaning as it is ([scenarios.md](scenarios.md#on-containers)). *Same* says that all its
 expectations held on both, and that each storage went through the same statuses, for the same reasons, with the same
 capacities to the block. How often a connect is tried in vain, or a reason repeated, is not compared: that depends on
-when a ping comes. Of a disk that fills slowly the first and the last capacity are compared.
+when a ping comes; nor is, of a host that is stopped, whether it is `unreachable` or a `timeout`. Of a disk that fills slowly the first and the last capacity are compared.
 
 This page is written by `make same-results`.
 
