@@ -68,8 +68,8 @@ class HostNetwork(Mapping[str, SimulatedHost]):
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
 
-        A host that is stopped is unreachable, as one that was shut down; one that is known by another port resolves to an
-        address that refuses.
+        A host that is stopped is unreachable, as one that was shut down; one that is known by another port resolves to
+        an address that refuses.
         """
         if self._closed:
             raise _unknown()
