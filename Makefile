@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture fidelity metrics clean
+.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture same-results fidelity metrics clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -24,8 +24,8 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 test: $(INSTALLED) ## run the tests, on every core
 	$(BIN)/pytest -m 'not compose and not clients and not scenarios' --numprocesses auto --dist worksteal
 
-test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, and runs that must be alike
-	$(BIN)/pytest tests/scenario tests/test_determinism.py -m scenarios
+test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
+	$(BIN)/pytest tests/scenario tests/test_determinism.py tests/test_crash.py -m scenarios
 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
 	$(BIN)/imagestore-sim replay scenarios -j 2 --report report
@@ -44,6 +44,9 @@ lint: $(INSTALLED) ## check style, types and the layers of imports
 
 picture: $(INSTALLED) ## draw the README's picture of the lab anew
 	$(BIN)/python docs/draw_lab.py
+
+same-results: $(INSTALLED) ## play the library on both kinds of hosts, and write docs/same-results.md (needs Docker; takes long)
+	$(BIN)/python docs/write_same_results.py
 
 fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of the APIs
 	$(BIN)/python -m simulator.api.fidelity > docs/fidelity.md

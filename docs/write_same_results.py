@@ -8,8 +8,8 @@ from __future__ import annotations
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,19 +101,20 @@ def compare(file: Path) -> Line:
     return Line(file, scenario.title, result, speed, simulated.seconds, containers.seconds)
 
 
-def lines(files: Sequence[Path], jobs: int) -> Iterator[Line]:
-    """One for each story, in their order."""
+def lines(files: Sequence[Path], jobs: int) -> list[Line]:
+    """One for each story, in their order; each is told of when it is there."""
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for line in pool.map(compare, files):
-            print(line, file=sys.stderr, flush=True)
-            yield line
+        comparing = [pool.submit(compare, file) for file in files]
+        for done in as_completed(comparing):
+            print(done.result(), file=sys.stderr, flush=True)
+    return [one.result() for one in comparing]
 
 
 def main() -> int:
     """Write the page."""
     prepare_containers()
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else JOBS
-    found = list(lines(sorted(LIBRARY.glob("*.yaml")), jobs))
+    found = lines(sorted(LIBRARY.glob("*.yaml")), jobs)
     PAGE.write_text(HEAD + "\n".join(str(line) for line in found) + "\n")
     return int(any(line.result.startswith("**") for line in found))
 

@@ -54,6 +54,7 @@ Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
 Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
 LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
 LogFormat = Annotated[str | None, _option("log_format", "text or json.", "text")]
+MOMENTS = "YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h."
 Account = Annotated[str, typer.Option(help="Who logs in to the node.", envvar="IMAGESTORE_SIM_ACCOUNT")]
 Password = Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")]
 
@@ -215,6 +216,20 @@ def ready(
 
 
 @app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="YAML file of records, as for --bootstrap.")],
+    url: Annotated[str, typer.Argument(help="Where the node answers.")] = "http://127.0.0.1:8080",
+) -> None:
+    """Add the records in a bootstrap file to those of a running node; one that is there already stays as it is.
+
+    Returns once each new storage has been tried.
+    """
+    from simulator.commands import run_load
+
+    raise typer.Exit(_run(lambda: run_load(file, url)))
+
+
+@app.command()
 def replay(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE|FOLDER...", help="Scenarios, or folders of such.")
@@ -290,23 +305,50 @@ def replay(
 
 @app.command()
 def record(
-    url: Annotated[str, typer.Argument(help="Where the node answers.")],
     out: Annotated[Path, typer.Option(help="The file to write.", envvar="IMAGESTORE_SIM_OUT")],
+    url: Annotated[str | None, typer.Argument(help="Where the node answers.")] = None,
     lasts: Annotated[
         str | None, typer.Option("--for", help="How long, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
     ] = None,
     account: Account = "admin",
     password: Password = "password",  # noqa: S107 - ZStack's own
+    database: Annotated[
+        str | None,
+        typer.Option(help="File or URL of a node's database, in place of a node.", envvar="IMAGESTORE_SIM_DATABASE"),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help=f"{MOMENTS} The first event if unset.", envvar="IMAGESTORE_SIM_SINCE")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help=f"{MOMENTS} The last event if unset.", envvar="IMAGESTORE_SIM_UNTIL")
+    ] = None,
 ) -> None:
-    """Record what happens on a running node, until Ctrl-C, as a scenario that `replay` takes."""
+    """Record what happens on a running node, until Ctrl-C, or what its database says has happened, as a scenario."""
     from simulator.commands import run_record
     from simulator.hosts.faults.quantities import parse_seconds
+    from simulator.scenario.command import run_record_stored
+    from simulator.scenario.moments import parse_moment
 
+    if (url is None) == (database is None):
+        fail("expected the URL of a node, or --database")
+    if database is None and (since is not None or until is not None):
+        fail("--since and --until: expected together with --database")
+    try:
+        moments = [None if one is None else parse_moment(one) for one in (since, until)]
+    except ValueError as error:
+        fail(str(error))
     try:
         seconds = None if lasts is None else parse_seconds(lasts)
     except ValueError as error:
         fail(f"--for: {error}")
-    raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+    if url is not None:
+        raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+    if seconds is not None:
+        fail("--for: a database is read at once; expected --since and --until")
+    begin, end = moments
+    if begin is not None and end is not None and begin >= end:
+        fail("--since: expected a moment before --until")
+    raise typer.Exit(_run(lambda: run_record_stored(str(database), out, begin, end)))
 
 
 def _settings(context: typer.Context, **defaults: object) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from sqlalchemy import delete, select
@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
-from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State
+from simulator.backup_storage.events import ADDED, DELETED, Events
+from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State, Storage
 from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tracker import Tracker
@@ -43,7 +44,9 @@ class Lifecycle:
         connector: Connector,
         tracker: Tracker,
         prober: Prober,
+        events: Events,
     ) -> None:
+        self._events = events
         self._status = status
         self._database = database
         self._records = records
@@ -57,10 +60,10 @@ class Lifecycle:
             await connection.execute(delete(BackupStorage).where(BackupStorage.addedByJob.is_not(None)))
         self._tracker.start()
 
-    async def reconnect_all(self) -> None:
-        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4)."""
-        storages = await self._records.tracked()
-        await asyncio.gather(*(self._reconnect_quietly(storage.uuid) for storage in storages))
+    async def reconnect_all(self, *, but: Container[str] = ()) -> None:
+        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4); `but` some."""
+        uuids = [storage.uuid for storage in await self._records.tracked()]
+        await asyncio.gather(*(self._reconnect_quietly(uuid) for uuid in uuids if uuid not in but))
 
     async def _reconnect_quietly(self, uuid: str) -> None:
         try:
@@ -82,20 +85,26 @@ class Lifecycle:
         `job` marks the row until that job's result has been stored, see `Reply.commit`.
         """
         await self.check_new(new.type, new.hostname, new.url)
+        written = False
         try:
             async with self._database.transaction() as connection:
                 # Looked at once more where no other add can come between: no constraint of the database's does.
                 await self._refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
-        except IntegrityError:
-            await self._refuse_duplicate(new.type, new.hostname)
-            raise _uuid_taken(new.uuid) from None
-        try:
+                written = True  # the commit goes through, even if who asked for it is cancelled meanwhile
             await self._connector.connect_new(new.uuid)
-        except BaseException:
-            await asyncio.shield(self._remove(new))
+        except BaseException as error:
+            if written:
+                await asyncio.shield(self._remove(new))
+            elif isinstance(error, IntegrityError):
+                await self._refuse_duplicate(new.type, new.hostname)
+                raise _uuid_taken(new.uuid) from None
             raise
         self._tracker.track(new.uuid)
+        if (storage := await self._records.load(new.uuid)) is not None:
+            async with self._database.transaction() as connection:
+                event = await self._events.record(connection, ADDED, new.uuid, _described(storage))
+            self._events.tell(event)
 
     async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
         """Add a storage without a host, connected for good, its capacity as given."""
@@ -175,10 +184,30 @@ class Lifecycle:
         storage = await self._records.load(uuid)
         self._tracker.untrack(uuid)
         self._status.forget(uuid)
+        if storage is None:
+            return
         async with self._database.transaction() as connection:
-            await self._records.delete(connection, uuid)
-        if storage is not None:
-            await self._prober.forget(storage.hostname)
+            told = []
+            if await self._records.delete(connection, uuid):
+                told.append(await self._events.record(connection, DELETED, uuid, _described(storage)))
+        self._events.tell(*told)
+        await self._prober.forget(storage.hostname)
+
+
+def _described(storage: Storage) -> dict[str, object]:
+    """A storage as events have it, under ZStack's names and without its password: what is needed to add it again."""
+    return {
+        "backupStorageUuid": storage.uuid,
+        "name": storage.name,
+        "type": storage.type,
+        "hostname": storage.hostname,
+        "sshPort": storage.port,
+        "username": storage.username,
+        "url": storage.url,
+        "status": storage.status,
+        "totalCapacity": storage.total,
+        "availableCapacity": storage.available,
+    }
 
 
 def _uuid_taken(uuid: str) -> OperationFailed:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import orjson
@@ -27,6 +28,9 @@ from simulator.scenario.results import Result, Verdict
 from simulator.scenario.runner import replay, replay_on
 from simulator.scenario.running import check_lab, rules_of_a_running_node
 from simulator.scenario.world import WorldProblem
+
+if TYPE_CHECKING:
+    from simulator.scenario.recorder import Recording
 
 HELD, NOT_HELD, UNUSABLE, INTERRUPTED = 0, 1, 2, 3
 COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "red", Verdict.UNKNOWN: "yellow"}
@@ -121,24 +125,53 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
 
 async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, password: str) -> int:
     """Follow a node until `stop` is set, and write what happened; answers the exit status."""
-    from simulator.scenario.recorder import follow, scenario_of
+    from simulator.scenario.recorder import follow
+    from simulator.scenario.stream import EventsMissed
     from simulator.testing.client import CallFailed
 
-    if not await asyncio.to_thread(out.parent.is_dir):
-        print(f"imagestore-sim: --out {out}: there is no such folder", file=sys.stderr)
+    if not await _has_folder(out):
         return UNUSABLE
     print(f"recording {url} until it is interrupted", flush=True)
     try:
         recording = await follow(url.rstrip("/"), stop, account=account, password=password)
-    except (CallFailed, aiohttp.ClientError, OSError, ValueError) as error:
+    except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
         print(f"imagestore-sim: {url}: {error}", file=sys.stderr)
         return UNUSABLE
+    return await _write(recording, out)
+
+
+async def run_record_stored(location: str, out: Path, since: float | None, until: float | None) -> int:
+    """Write what a database says has happened between two moments; answers the exit status."""
+    from simulator.database import DatabaseError
+    from simulator.scenario.stored import read_stored
+
+    if not await _has_folder(out):
+        return UNUSABLE
+    try:
+        recording = await read_stored(location, since, until)
+    except DatabaseError as error:
+        print(f"imagestore-sim: --database {error}", file=sys.stderr)
+        return UNUSABLE
+    return await _write(recording, out)
+
+
+async def _has_folder(out: Path) -> bool:
+    there = await asyncio.to_thread(out.parent.is_dir)
+    if not there:
+        print(f"imagestore-sim: --out {out}: there is no such folder", file=sys.stderr)
+    return there
+
+
+async def _write(recording: Recording, out: Path) -> int:
+    from simulator.scenario.recorder import scenario_of
+
     try:
         await asyncio.to_thread(out.write_text, scenario_of(recording), encoding="utf-8")
     except OSError as error:
         print(f"imagestore-sim: --out {out}: {error.strerror}", file=sys.stderr)
         return UNUSABLE
-    print(f"{out}: {len(recording.events)} events of {duration_text(recording.ended - recording.began)}")
+    length = duration_text(round(recording.ended - recording.began, 1))
+    print(f"{out}: {len(recording.events)} events of {length}")
     return HELD
 
 

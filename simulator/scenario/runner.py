@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
-from simulator.backup_storage.events import CAPACITY_CHANGED, STATUS_CHANGED, Event
+from simulator.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
 from simulator.bootstrap import stable_uuid
 from simulator.clock import Clock, RealClock
 from simulator.hosts.faults import FaultProblem
@@ -498,6 +498,8 @@ class _Play:
         content = event.content
         if lane is not None and event.path == STATUS_CHANGED:
             self._draw(lane, str(content["newStatus"]), None)
+        elif lane is not None and event.path == DELETED:
+            self._draw(lane, "", None)
         elif lane is not None and event.path == CAPACITY_CHANGED:
             self._draw(lane, None, (content["totalCapacity"], content["availableCapacity"]))  # type: ignore[arg-type]
         self.picture.hear(event)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED
+from simulator.backup_storage.records import Status
 from simulator.scenario.model import Scenario
 from simulator.scenario.parts import matching
 from simulator.scenario.phrases import size_text
 from simulator.scenario.results import Lane, Result, Verdict
-
-RETRIES = re.compile(r"(Disconnected Connecting )(?:Disconnected Connecting )+")
-"""How often a connect is tried while a host is gone depends on when a ping comes."""
-
 
 def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
     """What differs, in words: verdicts, and of each storage the statuses, the reasons, and the capacities."""
@@ -52,9 +48,17 @@ def _differing(storage: str, what: str, simulated: Sequence[str], containers: Se
 
 
 def statuses(lane: Lane) -> list[str]:
-    """The statuses of a storage in their order; connects that fail again and again are one."""
-    text = "".join(f"{status or 'deleted'} " for _, status in lane.statuses)
-    return RETRIES.sub(r"\1", text).split()
+    """The statuses of a storage in their order, without the connects that are tried while its host is gone.
+
+    How many those are depends on when pings come; and a ping that fails beside a connect which succeeds makes it
+    Disconnected in between, as in ZStack.
+    """
+    seen: list[str] = []
+    for _, status in lane.statuses:
+        gone = bool(seen) and seen[-1] == Status.DISCONNECTED
+        if not (gone and status in (Status.CONNECTING, Status.DISCONNECTED)):
+            seen.append(status or "deleted")
+    return seen
 
 
 def reasons(result: Result, lane: Lane) -> list[str]:

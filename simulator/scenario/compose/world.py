@@ -64,7 +64,12 @@ class ComposeWorld(OwnNodeWorld):
         specs = self.scenario.all_hosts()
         await self.engine.create_network(len(specs))
         holder = await self.engine.create_container(
-            DISKS, image(DISKS), rights=OF_DISKS, memory={"/images": "mode=0700"}, networked=False
+            DISKS,
+            image(DISKS),
+            rights=OF_DISKS,
+            environment={"IMAGES": f"/{self.engine.project}"},  # so that the machine's list of loop devices tells whose
+            memory={f"/{self.engine.project}": "mode=0700"},
+            networked=False,
         )
         await holder.start()
         try:
