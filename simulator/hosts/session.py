@@ -57,6 +57,9 @@ class Session(asyncssh.SSHServerProcess[str]):
         elif self.channel.get_subsystem() is None:
             super().session_started()
         elif now.hung_sftp or now.hung_shell:
+            # What comes meanwhile is SFTP's, and no text.
+            self.channel.set_encoding(None)
+            self._encoding = None
             self._do(self._begin_late())
         else:
             self._begin_sftp()

@@ -56,7 +56,7 @@ class EmbeddedHost:
         await self._host.start()
 
     async def stop(self) -> None:
-        """Let its port refuse."""
+        """Shut it down."""
         await self._host.stop()
 
 

@@ -17,9 +17,10 @@ from simulator.scenario.phrases import duration_text
 from simulator.scenario.steps import FaultStep, Step, StopStep
 
 Place = Sequence[int | str]
-QUICK, SLOW = 2.0, 16.0
-"""Seconds that a probe of a real host may take: when it is answered or turned away, and when it waits for the time-out
-of a question (10 s), and then of a login (5 s)."""
+QUICK, DENIED, SLOW = 2.0, 5.0, 16.0
+"""Seconds that a probe of a real host may take: when it is answered or turned away, when PAM makes it wait before it is
+denied, and when it waits for the time-out of a question (10 s), and then of a login (5 s)."""
+DENYING = frozenset({"account_locked", "auth_failure", "password_rotated"})
 SILENT = frozenset({"blackhole", "half_open", "hung_command", "hung_mount", "hung_sftp", "latency", "rate",
                     "slow_login", "stale", "unreachable"})  # fmt: skip
 """Kinds of faults that make a probe wait."""
@@ -122,11 +123,10 @@ def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
 
 
 def _longest_probe(scenario: Scenario) -> float:
-    silent = (
-        isinstance(step.what, StopStep) or (isinstance(step.what, FaultStep) and step.what.fault.kind in SILENT)
-        for step in scenario.timeline
-    )
-    return SLOW if any(silent) else QUICK
+    kinds = {step.what.fault.kind for step in scenario.timeline if isinstance(step.what, FaultStep)}
+    if kinds & SILENT or any(isinstance(step.what, StopStep) for step in scenario.timeline):
+        return SLOW
+    return DENIED if kinds & DENYING else QUICK
 
 
 def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:

@@ -44,6 +44,7 @@ STORIES = {
 AT_ONCE = 5
 AT_ONCE_SECONDS = 10.0
 REPLAY_SECONDS = 240.0
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 OWN = "label=imagestore-sim.owner"
 CUT = """
 title: A cable is pulled, and the tester loses his patience
@@ -72,7 +73,9 @@ async def test_ten_stories_go_on_containers_as_they_do_on_simulated_hosts(lab_fo
     await loop.run_in_executor(None, prepare_containers)
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
         slowest_first = sorted(STORIES.items(), key=lambda one: one[0] not in ("path-trouble", "shell-taken-away"))
-        playing = {name: loop.run_in_executor(pool, partial(_play_on_both, name, speed)) for name, speed in slowest_first}
+        playing = {
+            name: loop.run_in_executor(pool, partial(_play_on_both, name, speed)) for name, speed in slowest_first
+        }
         differing = {name: found for name, future in playing.items() if (found := await future)}
     assert not differing
 
@@ -174,10 +177,13 @@ async def test_the_next_run_removes_what_a_killed_one_has_left_and_spares_one_th
     assert await _made_by(alive) == []
 
 
-async def test_what_containers_cannot_do_is_refused_before_anything_is_started(lab_folder: Path, tmp_path: Path) -> None:
-    async def refused(story: str, *options: str, **environment: str) -> str:
+async def test_what_containers_cannot_do_is_refused_before_anything_is_started(
+    lab_folder: Path, tmp_path: Path
+) -> None:
+    async def refused(story: str, *options: str, engine: str = ENGINE) -> str:
         began = time.monotonic()
-        finished = await run(*COMMAND, str(LIBRARY / story), *options, PYTHONPATH=str(ROOT), **environment)
+        command = (*COMMAND, str(LIBRARY / story), *options)
+        finished = await run(*command, PYTHONPATH=str(ROOT), DOCKER_HOST=engine)
         assert (finished.status, finished.output) == (2, ""), finished
         assert time.monotonic() - began < AT_ONCE_SECONDS
         return finished.errors
@@ -188,7 +194,7 @@ async def test_what_containers_cannot_do_is_refused_before_anything_is_started(l
     assert "hosts.imagestore-1.inodes: containers: " in await refused("out-of-inodes.yaml")
     assert "at most --speed 5" in await refused("disk-extended.yaml", "--speed", "50")
     assert "containers live in real time" in await refused("disk-extended.yaml", "--clock", "virtual")
-    nobody = await refused("disk-extended.yaml", DOCKER_HOST=f"unix://{tmp_path}/no.sock")
+    nobody = await refused("disk-extended.yaml", engine=f"unix://{tmp_path}/no.sock")
     assert "needs a Docker engine, and none answers" in nobody
 
 

@@ -432,6 +432,23 @@ async def test_df_without_a_path_hangs_with_any_mount_and_with_another_path_does
         assert (await waiting).stdout == "/zs\n"
 
 
+@pytest.mark.parametrize("kind", ["hung_sftp", "hung_command"])
+async def test_an_sftp_session_that_was_hung_when_it_began_is_served_once_that_is_healed(
+    host: SimulatedHost, kind: str
+) -> None:
+    hung = await apply(host, kind)
+    async with logged_in(host) as connection:
+
+        async def ask() -> int | None:
+            async with connection.start_sftp_client() as sftp:
+                return (await sftp.statvfs("/zs")).bavail
+
+        waiting = asyncio.ensure_future(ask())
+        await asyncio.sleep(0.1)
+        await hung.heal()
+        assert await waiting == host.disk.available // 4096
+
+
 # Nothing is left
 
 

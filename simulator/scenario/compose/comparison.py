@@ -8,10 +8,13 @@ from typing import Any
 
 from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED
 from simulator.backup_storage.records import Status
+from simulator.probe.failures import Reason
 from simulator.scenario.model import Scenario
 from simulator.scenario.parts import matching
 from simulator.scenario.phrases import size_text
 from simulator.scenario.results import Lane, Result, Verdict
+from simulator.scenario.steps import StopStep
+
 
 def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
     """What differs, in words: verdicts, and of each storage the statuses, the reasons, and the capacities."""
@@ -25,7 +28,9 @@ def differences(scenario: Scenario, simulated: Result, containers: Result) -> li
             found.append(f"{lane.name}: only on simulated hosts")
             continue
         found += _differing(lane.name, "statuses", statuses(lane), statuses(other))
-        found += _differing(lane.name, "reasons", reasons(simulated, lane), reasons(containers, other))
+        stopped = _is_stopped(scenario, lane.host)
+        ours, others = reasons(simulated, lane, stopped=stopped), reasons(containers, other, stopped=stopped)
+        found += _differing(lane.name, "reasons", ours, others)
         slowly = _fills_slowly(scenario, lane.host)
         found += _differing(lane.name, "capacities", capacities(lane, slowly), capacities(other, slowly))
     found += [f"{name}: only on containers" for name in theirs.keys() - {lane.name for lane in simulated.lanes}]
@@ -61,14 +66,24 @@ def statuses(lane: Lane) -> list[str]:
     return seen
 
 
-def reasons(result: Result, lane: Lane) -> list[str]:
-    """Why a storage's probes failed, in their order; the same again and again is once."""
+def reasons(result: Result, lane: Lane, *, stopped: bool) -> list[str]:
+    """Why a storage's probes failed, in their order; the same again and again is once.
+
+    Whether one of a host that is `stopped` ends with a time-out, or with the news that nobody has its address, depends
+    on how long ago the machine has last heard of it.
+    """
     names = [_reason(entry) for entry in result.log if entry["kind"] == "event" and _is_of(entry, lane)]
+    if stopped:
+        names = [Reason.UNREACHABLE if name == Reason.TIMEOUT else name for name in names]
     return [reason for reason, _ in groupby(name for name in names if name)]
 
 
 def _is_of(entry: Mapping[str, Any], lane: Lane) -> bool:
     return entry.get("resourceUuid") == lane.uuid
+
+
+def _is_stopped(scenario: Scenario, host: str) -> bool:
+    return any(isinstance(one.what, StopStep) and any(matching(one.what.host, [host])) for one in scenario.timeline)
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
