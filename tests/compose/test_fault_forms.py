@@ -370,3 +370,24 @@ async def test_faults_are_there_again_when_a_host_was_stopped(world: ComposeWorl
     finally:
         await prober.close()
         await host.heal_all()
+
+
+@pytest.mark.compose
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("kind", ["hung_mount", "hung_sftp", "half_open"])
+async def test_who_waits_is_answered_when_it_heals(world: ComposeWorld, kind: str) -> None:
+    host, target = world.hosts[TWIN], target_of(world, TWIN)
+    prober = Prober(RealClock(), resolve=world.resolve, command_timeout=10)
+    try:
+        before = await prober.probe(target, layout=Layout.CREATE)
+        assert isinstance(before, Capacity)
+        hung = await host.apply(read_fault(kind, URL if kind == "hung_mount" else {}))
+        waiting = asyncio.ensure_future(prober.probe(target))
+        assert await asyncio.wait([waiting], timeout=0.5) == (set(), {waiting})
+        await hung.heal()
+        found = await asyncio.wait_for(waiting, 5)
+        assert isinstance(found, Capacity), found
+        assert (found.total, found.available) == (before.total, before.available)
+    finally:
+        await prober.close()
+        await host.heal_all()
