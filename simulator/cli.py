@@ -166,6 +166,31 @@ def host(
 
 
 @app.command()
+def chaos(
+    context: typer.Context,
+    host: Host = None,
+    port: Annotated[int | None, _option("port", "Port to listen on; 0 picks a free one.", "8081")] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="Compose's name of the lab; that of the container which this runs in if unset.",
+            envvar="IMAGESTORE_SIM_PROJECT",
+        ),
+    ] = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Break the hosts of a lab in containers by hand, over /lab/v1; what it broke is healed when it stops.
+
+    Prints `ready URL` once it has found them. It needs Docker's socket, and the extra `compose`.
+    """
+    settings = _settings(context, port=8081)
+    from simulator.commands import run_chaos
+
+    _run(lambda: run_chaos(settings, project))
+
+
+@app.command()
 def probe(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],

@@ -1,11 +1,14 @@
-"""A container of a run: scripts in it, and its life."""
+"""A container: scripts in it, and its life."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import aiodocker
 import aiohttp
@@ -40,11 +43,19 @@ def told(what: str) -> Iterator[None]:
 class Container:
     """One container. Every failure is a ContainerProblem."""
 
-    def __init__(self, container: DockerContainer, name: str, network: DockerNetwork | None, address: str) -> None:
-        """`name` is for people; `address` the one in the network, if it is on any."""
+    def __init__(
+        self,
+        container: DockerContainer,
+        name: str,
+        network: DockerNetwork | None,
+        address: str = "",
+        aliases: Sequence[str] = (),
+    ) -> None:
+        """`name` is for people. In the network, if it is on any, it keeps its address, or else goes by other names."""
         self.name = name
         self._container = container
         self._network = network
+        self._aliases = aliases
         self.address = address
 
     @property
@@ -84,6 +95,18 @@ class Container:
             execution = await self._container.exec([RUNNING, "-c", script])
             await execution.start(detach=True)
 
+    async def put(self, folder: Path, path: str) -> None:
+        """Copy the files of a folder to one that is there."""
+        archive = await asyncio.to_thread(_archive, folder)
+        with told(f"{self.name}: copying files to {path}"):
+            await self._container.put_archive(path, archive)
+
+    async def inspect(self) -> dict[str, Any]:
+        """What the engine tells of it."""
+        with told(f"{self.name}: looking at it"):
+            found: dict[str, Any] = await self._container.show()
+            return found
+
     async def start(self) -> None:
         """Start it, if it does not run."""
         with told(f"{self.name}: starting"):
@@ -116,8 +139,18 @@ class Container:
             await self._network.disconnect({"Container": self.id, "Force": True})
 
     async def connect(self) -> None:
-        """Put it on its network, with its address."""
+        """Put it on its network, with its address, or its names."""
         assert self._network is not None
-        address = {"IPAMConfig": {"IPv4Address": self.address}}
+        address = {"IPAMConfig": {"IPv4Address": self.address}} if self.address else {}
         with told(f"{self.name}: connecting"):
-            await self._network.connect({"Container": self.id, "EndpointConfig": address})
+            await self._network.connect(
+                {"Container": self.id, "EndpointConfig": {**address, "Aliases": list(self._aliases)}}
+            )
+
+
+def _archive(folder: Path) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for file in sorted(folder.iterdir()):
+            tar.add(file, file.name)
+    return archive.getvalue()

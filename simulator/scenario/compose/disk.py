@@ -23,6 +23,8 @@ SECONDS = 60.0
 class ContainerDisk:
     """One file system, mounted in its host and in the container that holds the disks. Failures: ContainerProblem."""
 
+    in_memory = False
+
     def __init__(self, holder: Container, name: str, size: int, used: int, reserved: int = 0) -> None:
         """`name` is its own; sizes are bytes. What is `reserved` for root is as good as used to everybody else."""
         self._holder = holder
@@ -41,8 +43,8 @@ class ContainerDisk:
         await self._do("use", min(self.size // BLOCK, taken))
         self.used = used
 
-    async def grow(self, size: int) -> None:
-        """Extend it to `size` bytes while it is in use; as much is used as before."""
+    async def resize(self, size: int) -> None:
+        """Extend it to `size` bytes while it is in use; as much is used as before. It cannot shrink."""
         await self._do("grow", size // BLOCK)
         self.size = size
 

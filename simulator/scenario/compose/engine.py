@@ -206,22 +206,24 @@ def _addresses(subnet: str, gateway: str, count: int) -> list[str]:
 # Before a run
 
 
-async def connect() -> aiodocker.Docker:
-    """A client of the engine that DOCKER_HOST, or the context, names. Raises EngineProblem."""
+async def connect(
+    needed_by: str = "--hosts compose", instead: str = "start one, or use --hosts embedded"
+) -> aiodocker.Docker:
+    """A client of the engine that DOCKER_HOST, or the context, names. Raises EngineProblem, with who needs it."""
+
+    def no_engine(why: str) -> EngineProblem:
+        return EngineProblem(f"{needed_by} needs a Docker engine, and none answers: {why}; {instead}")
+
     try:
         docker = aiodocker.Docker(timeout=ENGINE_SECONDS)
     except (ValueError, AssertionError, aiodocker.DockerError):
-        raise EngineProblem(_no_engine("there is no socket of one, and DOCKER_HOST is not set")) from None
+        raise no_engine("there is no socket of one, and DOCKER_HOST is not set") from None
     try:
         await docker.version()
     except (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError) as error:
         await docker.close()
-        raise EngineProblem(_no_engine(str(error) or type(error).__name__)) from None
+        raise no_engine(str(error) or type(error).__name__) from None
     return docker
-
-
-def _no_engine(why: str) -> str:
-    return f"--hosts compose needs a Docker engine, and none answers: {why}; start one, or use --hosts embedded"
 
 
 async def prepare() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ SOON = 0.25
 class ContainerFault:
     """A fault on a host."""
 
-    def __init__(self, host: FaultyHost, fault: Fault, since: float) -> None:
+    def __init__(self, host: FaultyHost, fault: Fault, number: int, since: float) -> None:
         self.fault = fault
+        self.number = number
+        """No other fault on its host has it, or had it."""
         self.since = since
         """By the clock's monotonic time."""
         self.waiting = True
@@ -46,7 +49,7 @@ class ContainerFault:
     @property
     def needs_the_container(self) -> bool:
         """Whether it can be put on, and taken off, only while the container runs."""
-        return self.fault.kind not in ON_THE_DISK
+        return self.fault.kind not in ON_THE_DISK or self._host.in_memory
 
     async def heal(self) -> None:
         """Undo it, unless that has happened. Raises ContainerProblem."""
@@ -61,11 +64,22 @@ class FaultyHost:
         self.name = host.name
         self._host = host
         self._applied: list[ContainerFault] = []
+        self._numbers = itertools.count(1)
         self._healed: list[ContainerFault] = []
         """While it was stopped: the container still has them."""
         self._running = True
         self._turn = asyncio.Lock()
         self._timers = Tasks()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether its disk is in its memory, and no other than itself can change it."""
+        return self._host.volume.in_memory
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been started, so far as is known."""
+        return self._running
 
     @property
     def faults(self) -> list[ContainerFault]:
@@ -74,7 +88,7 @@ class FaultyHost:
 
     async def apply(self, fault: Fault) -> ContainerFault:
         """Put a fault on it, beside those that are on it. Raises ContainerProblem, ValueError."""
-        applied = ContainerFault(self, fault, self._host.clock.monotonic())
+        applied = ContainerFault(self, fault, next(self._numbers), self._host.clock.monotonic())
         async with self._turn:
             if self._running or not applied.needs_the_container:
                 await self._put_on(applied)
@@ -126,16 +140,40 @@ class FaultyHost:
             except OSError as error:
                 logger.warning("%s: %s could not be healed: %s", self.name, applied.fault.kind, error)
 
+    async def forget(self) -> None:
+        """Heal nothing any more: its container is gone, and its faults with it."""
+        await self._timers.close()
+        self._applied.clear()
+
     async def stop(self) -> None:
         """Shut it down, if it runs; its disk and its faults stay. Raises ContainerProblem."""
         async with self._turn:
             if not self._running:
                 return
             for applied in reversed(self._applied):
-                if not applied.waiting and forms.is_lost_at_stop(applied.fault):
+                if not applied.waiting and self._is_lost_at_stop(applied):
                     await self._take_off(applied)
             await self._host.stop()
             self._running = False
+
+    def _is_lost_at_stop(self, applied: ContainerFault) -> bool:
+        return forms.form_of(applied.fault.kind, in_memory=self.in_memory).lost_at_stop
+
+    async def was_found(self, *, running: bool) -> None:
+        """Others have stopped it, or started it: what it lost when it stopped is not on it any more.
+
+        What had to wait until it runs is put on it, or taken off. Raises ContainerProblem.
+        """
+        async with self._turn:
+            if self._running:
+                self._applied = [one for one in self._applied if one.waiting or not self._is_lost_at_stop(one)]
+            self._running = running
+            if running:
+                while self._healed:
+                    await self._take_off(self._healed.pop())
+                for applied in self._applied:
+                    if applied.waiting:
+                        await self._put_on(applied)
 
     async def start(self) -> None:
         """Start it, if it does not run, with the faults that are on it. Raises ContainerProblem."""

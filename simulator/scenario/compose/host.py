@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simulator.clock import Clock
 from simulator.scenario import model
 
 if TYPE_CHECKING:
     from simulator.scenario.compose.container import Container
-    from simulator.scenario.compose.disk import ContainerDisk
 
 SECONDS = 30.0
 STOPPING = 1
@@ -25,6 +24,27 @@ class ContainerProblem(OSError):
         super().__init__(text)
         self.status = status
         self.stderr = stderr
+
+
+class Disk(Protocol):
+    """The disk of a host. Failures: ContainerProblem."""
+
+    size: int
+    used: int
+    """Bytes, as it has to be."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is in the memory of the host, which makes it anew at each start, and changes it from inside."""
+
+    async def fill(self, used: int) -> None:
+        """Have `used` bytes in use, or what its files take."""
+
+    async def resize(self, size: int) -> None:
+        """Give it another size while it is in use."""
+
+    async def set_read_only(self, read_only: bool) -> None:
+        """Remount it, read-only or writable again."""
 
 
 @dataclass(slots=True)
@@ -42,8 +62,8 @@ class ContainerHost:
     address: str
     """Its IP address in the run's network, which it keeps."""
     clock: Clock
-    volume: ContainerDisk = field(repr=False)
-    """What can be done to its disk from outside; the container itself needs no right for that."""
+    volume: Disk = field(repr=False)
+    """What can be done to its disk."""
     container: Container = field(repr=False)
 
     async def run(self, script: str, *, user: str = "root", given: str = "", seconds: float = SECONDS) -> str:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from simulator.hosts.faults import Fault
 from simulator.scenario import model
-from simulator.scenario.compose.forms import disk, network, session, ssh
-from simulator.scenario.compose.forms.declare import FORMS, Form, Needs, Refused, Undo
+from simulator.scenario.compose.forms import disk, disk_in_memory, network, session, ssh
+from simulator.scenario.compose.forms.declare import FORMS, IN_MEMORY, Form, Needs, Refused, Undo
 
 if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost
 
 __all__ = [
     "FORMS",
+    "IN_MEMORY",
     "Form",
     "Needs",
     "Refused",
@@ -21,16 +22,22 @@ __all__ = [
     "apply",
     "check",
     "disk",
-    "is_lost_at_stop",
+    "disk_in_memory",
+    "form_of",
     "network",
     "session",
     "ssh",
 ]
 
 
-def check(fault: Fault, host: model.Host) -> Needs:
+def form_of(kind: str, *, in_memory: bool = False) -> Form:
+    """What a kind of fault is on a container, whose disk may be in its memory."""
+    return IN_MEMORY.get(kind, FORMS[kind]) if in_memory else FORMS[kind]
+
+
+def check(fault: Fault, host: model.Host, *, in_memory: bool = False) -> Needs:
     """What a container must have for a fault to be put on it. Raises Refused."""
-    known = FORMS[fault.kind]
+    known = form_of(fault.kind, in_memory=in_memory)
     if known.begin is None:
         raise Refused(fault.kind, known.how)
     if known.unless is not None and (why := known.unless(fault, host)) is not None:
@@ -43,12 +50,8 @@ async def apply(fault: Fault, host: ContainerHost) -> Undo | None:
 
     Its `for` is not looked at. One at a time on a host, healing included. Raises ContainerProblem, and Refused.
     """
-    check(fault, host.spec)
-    begin = FORMS[fault.kind].begin
+    in_memory = host.volume.in_memory
+    check(fault, host.spec, in_memory=in_memory)
+    begin = form_of(fault.kind, in_memory=in_memory).begin
     assert begin is not None
     return await begin(fault, host)
-
-
-def is_lost_at_stop(fault: Fault) -> bool:
-    """Whether a host that was stopped is without it, so that it has to be healed before and put on it again after."""
-    return FORMS[fault.kind].lost_at_stop

@@ -59,6 +59,8 @@ class Form:
 
 FORMS: dict[str, Form] = {}
 """What every kind of fault is on containers, by its name."""
+IN_MEMORY: dict[str, Form] = {}
+"""What is in the place of that where the host's disk is in its memory."""
 
 
 def form(
@@ -69,12 +71,13 @@ def form(
     devices: tuple[str, ...] = (),
     lost_at_stop: bool = False,
     unless: WhyNot[F] | None = None,
+    forms: dict[str, Form] = FORMS,
 ) -> Callable[[Begin[F]], Begin[F]]:
-    """Declare what puts a kind of fault on a container."""
+    """Declare what puts a kind of fault on a container; `forms` is where it is looked for."""
 
     def declare(begin: Begin[F]) -> Begin[F]:
         needs = Needs(frozenset(capabilities), frozenset(devices))
-        FORMS[kind.kind] = Form(how, begin, needs, lost_at_stop, unless)
+        forms[kind.kind] = Form(how, begin, needs, lost_at_stop, unless)
         return begin
 
     return declare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -14,8 +15,7 @@ from simulator.scenario.compose.host import ContainerProblem
 from simulator.tasks import Tasks
 
 if TYPE_CHECKING:
-    from simulator.scenario.compose.disk import ContainerDisk
-    from simulator.scenario.compose.host import ContainerHost
+    from simulator.scenario.compose.host import ContainerHost, Disk
 
 MOUNTING = ("SYS_ADMIN",)
 STEPS = 100
@@ -23,7 +23,7 @@ STEPS = 100
 IN_MEMORY = 64 * 2**20
 
 
-def _is_roots(fault: disk.DiskFault, host: model.Host) -> str | None:
+def is_roots(fault: disk.DiskFault, host: model.Host) -> str | None:
     """Whether the disk that is meant is that below the one which a host has for itself."""
     mount = host.mount or "/"
     if fault.path is None or mount == "/" or f"{fault.path}/".startswith(f"{mount}/"):
@@ -65,7 +65,7 @@ class _Filling:
         await self._have(0)
 
 
-@form(disk.Fill, how="a file takes the blocks, without ever being written", unless=_is_roots)
+@form(disk.Fill, how="a file takes the blocks, without ever being written", unless=is_roots)
 async def fill(fault: disk.Fill, host: ContainerHost) -> Undo:
     filling = _Filling(fault, host)
     await filling.begin()
@@ -77,30 +77,34 @@ def _shrinks(fault: disk.Resize, host: model.Host) -> str | None:
         return "XFS, which the disks are, cannot shrink"
     if fault.lasts is not None:
         return "XFS, which the disks are, cannot shrink to its former size when it heals"
-    return _is_roots(fault, host)
+    return is_roots(fault, host)
 
 
 @form(disk.Resize, how="`xfs_growfs`; it cannot shrink, and so not be healed", unless=_shrinks)
 async def resize(fault: disk.Resize, host: ContainerHost) -> None:
-    await host.volume.grow(fault.size)
+    await host.volume.resize(fault.size)
 
 
-_read_only: WeakKeyDictionary[ContainerDisk, int] = WeakKeyDictionary()
-"""How many faults want a disk to be so."""
+Counts = WeakKeyDictionary["Disk", int]
+_read_only: Counts = WeakKeyDictionary()
 
 
-@form(disk.ReadOnly, how="`mount -o remount,ro`", unless=_is_roots)
-async def read_only(_fault: disk.ReadOnly, host: ContainerHost) -> Undo:
-    volume = host.volume
-    await volume.set_read_only(True)
-    _read_only[volume] = _read_only.get(volume, 0) + 1
+async def as_long_as_any(wanted: Counts, volume: Disk, make: Callable[[bool], Awaitable[None]]) -> Undo:
+    """Have a disk in a state, until the last of those faults heals that `wanted` counts."""
+    await make(True)
+    wanted[volume] = wanted.get(volume, 0) + 1
 
     async def heal() -> None:
-        _read_only[volume] -= 1
-        if not _read_only[volume]:
-            await volume.set_read_only(False)
+        wanted[volume] -= 1
+        if not wanted[volume]:
+            await make(False)
 
     return heal
+
+
+@form(disk.ReadOnly, how="`mount -o remount,ro`", unless=is_roots)
+async def read_only(_fault: disk.ReadOnly, host: ContainerHost) -> Undo:
+    return await as_long_as_any(_read_only, host.volume, host.volume.set_read_only)
 
 
 refuse(
@@ -115,7 +119,7 @@ refuse(
     how="a tmpfs without a limit, which tells of no blocks, mounted over it with the folders of its storages",
     capabilities=MOUNTING,
     lost_at_stop=True,
-    unless=_is_roots,
+    unless=is_roots,
 )
 async def zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
     folders = words(*(f"{url}/{folder}" for url in host.paths for folder in ("registry", "export")))
