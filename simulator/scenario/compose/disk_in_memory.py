@@ -54,7 +54,11 @@ class DiskInMemory:
         """Have no inode free, or those that this took."""
         await self._do("inodes", "full" if all_of_them else "free")
 
-    async def _do(self, action: str, value: object) -> None:
+    async def release(self) -> None:
+        """Leave it as it was found, once nothing is wrong with it."""
+        await self._do("release")
+
+    async def _do(self, action: str, *values: object) -> None:
         if self._gone:
             raise ContainerProblem(f"{self._container.name}: its disk is another one since it was started again")
-        await self._container.run(f"PATH={DISK} {shlex.join([self._path, action, str(value)])}", seconds=SECONDS)
+        await self._container.run(f"PATH={DISK} {shlex.join([self._path, action, *map(str, values)])}", seconds=SECONDS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from simulator.clock import Clock
 from simulator.control.hosts import HostShape, fault_shape
@@ -28,15 +29,44 @@ logger = logging.getLogger(__name__)
 TOOLS = IMAGES / "host" / "faults"
 MARK = f"{FOLDER}/by-hand"
 """Is there for as long as faults may be; one that was killed has left it."""
-SHOWING_SECONDS = 2.0
+SHOWING_SECONDS = 5.0
 BUSYBOX = "/bin/busybox"
 
-# Faults may have taken every command but this one.
+# Faults may have taken every command but this one, and the disk may hang.
 _NUMBERS = f"""
-{BUSYBOX} stat -f -c '%S %b %f %a %c %d' "$0"
+{BUSYBOX} timeout -s KILL 1 {BUSYBOX} stat -f -c '%S %b %f %a %c %d' "$0" 2>/dev/null || echo
 {BUSYBOX} awk -v path="$0" '$2 == path {{ last = $4 }} END {{ print last }}' /proc/mounts
 {BUSYBOX} awk -v port="$1" '$4 == "01" && $2 ~ port "$"' /proc/net/tcp /proc/net/tcp6 | {BUSYBOX} wc -l
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What a host says of its disk: bytes."""
+
+    size: int
+    free: int
+    available: int
+    inodes: int
+    free_inodes: int
+
+    @classmethod
+    def read(cls, line: str) -> Self | None:
+        """From what stat prints, in blocks after the bytes of one; None if it prints nothing."""
+        if not line:
+            return None
+        unit, size, free, available, inodes, free_inodes = (int(word) for word in line.split())
+        return cls(size * unit, free * unit, available * unit, inodes, free_inodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a host says of itself."""
+
+    disk: Disk | None
+    options: Sequence[str]
+    """Those that its disk is mounted with."""
+    connections: int
 
 
 class ProjectHost:
@@ -101,10 +131,10 @@ class ProjectHost:
     async def _measure(self) -> None:
         """Know the disk that it has since its start."""
         if self._disk is None:
-            (unit, total, free, *_), _, _ = await self._numbers()
-            self._host.volume = self._disk = DiskInMemory(
-                self._container, self._url, total * unit, (total - free) * unit
-            )
+            disk = (await self._ask()).disk
+            if disk is None:
+                raise ContainerProblem(f"{self.name}: {self._url} cannot be asked how big it is")
+            self._host.volume = self._disk = DiskInMemory(self._container, self._url, disk.size, disk.size - disk.free)
 
     async def apply(self, fault: Fault) -> ContainerFault:
         """Put a fault on it, beside those that are on it. Raises ContainerProblem, ValueError."""
@@ -161,6 +191,8 @@ class ProjectHost:
             logger.warning("%s is stopped: what is left of faults on it stays there", self.name)
             return
         try:
+            if self._disk is not None:
+                await self._disk.release()
             await self._host.run(f"rm -f {MARK}")
             if self._given_tools:
                 await self._host.run(f"sh {PROGRAMS}/tools remove")
@@ -171,38 +203,37 @@ class ProjectHost:
         """How it is now; what it does not say within some time is unknown."""
         state = await self._container.inspect()
         running = bool(state["State"]["Running"])
-        numbers = options = connections = None
+        seen = None
         if running:
             try:
-                numbers, options, connections = await self._numbers()
-            except ContainerProblem as problem:
+                seen = await self._ask()
+            except ContainerProblem as problem:  # it may be paused
                 logger.info("%s", problem)
-        unit, total, free, available, inodes, free_inodes = numbers or (None,) * 6
+        disk = seen.disk if seen else None
         now = self._clock.monotonic()
         return HostShape(
             name=self.name,
             port=self._host.spec.port,
             listening=running,
             address=f"{_address(state)}:{self._host.spec.port}",
-            size=_times(total, unit),
-            used=None if total is None or free is None else _times(total - free, unit),
-            reserved=None if free is None or available is None else _times(free - available, unit),
-            available=_times(available, unit),
-            inodes=inodes,
-            free_inodes=free_inodes,
-            read_only=None if options is None else "ro" in options,
+            size=disk.size if disk else None,
+            used=disk.size - disk.free if disk else None,
+            reserved=disk.free - disk.available if disk else None,
+            available=disk.available if disk else None,
+            inodes=disk.inodes if disk else None,
+            free_inodes=disk.free_inodes if disk else None,
+            read_only="ro" in seen.options if seen and disk else None,
             logins=None,
-            connections=connections,
+            connections=seen.connections if seen else None,
             username=self._host.spec.username,
             faults=[fault_shape(applied, now) for applied in self.faults],
         )
 
-    async def _numbers(self) -> tuple[tuple[int, ...], list[str], int]:
-        """Of the disk: bytes of a block, blocks, free, available, inodes, free; its options; connections."""
+    async def _ask(self) -> Seen:
         port = f":{self._host.spec.port:04X}"
         script = f"exec {BUSYBOX} sh -c {shlex.quote(_NUMBERS)} {shlex.quote(self._url)} {port}"
         disk, options, connections = (await self._container.run(script, seconds=SHOWING_SECONDS)).splitlines()
-        return tuple(int(one) for one in disk.split()), options.split(","), int(connections)
+        return Seen(Disk.read(disk), options.split(","), int(connections))
 
 
 def _rights(host: Mapping[str, Any]) -> forms.Needs:
@@ -225,7 +256,3 @@ def _aliases(details: Mapping[str, Any]) -> list[str]:
 def _address(details: Mapping[str, Any]) -> str:
     networks = details["NetworkSettings"]["Networks"].values()
     return next((str(one["IPAddress"]) for one in networks if one["IPAddress"]), "")
-
-
-def _times(count: int | None, unit: int | None) -> int | None:
-    return None if count is None or unit is None else count * unit
