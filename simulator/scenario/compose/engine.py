@@ -22,6 +22,7 @@ import aiohttp
 
 from simulator.scenario.compose.container import NOT_FOUND, Container, told
 from simulator.scenario.compose.host import ContainerProblem
+from simulator.scenario.compose.labels import FOLDER, KEPT, OWNER, PROJECT
 from simulator.scenario.compose.owner import Owner
 from simulator.scenario.own_node import PREFIX
 from simulator.scenario.world import WorldProblem
@@ -30,10 +31,6 @@ logger = logging.getLogger(__name__)
 
 IMAGES = Path(__file__).parent / "images"
 """The folders that images are built from; of a checkout, they are in docker/."""
-PROJECT = "com.docker.compose.project"
-OWNER = "imagestore-sim.owner"
-KEPT = "imagestore-sim.kept"
-FOLDER = "imagestore-sim.folder"
 ATTEMPTS = 20
 CONFLICT, FORBIDDEN = 409, 403
 ENGINE_SECONDS = aiohttp.ClientTimeout(total=60.0)

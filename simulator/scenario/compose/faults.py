@@ -166,7 +166,10 @@ class FaultyHost:
         """
         async with self._turn:
             if self._running:
-                self._applied = [one for one in self._applied if one.waiting or not self._is_lost_at_stop(one)]
+                for applied in self.faults:
+                    if not applied.waiting and self._is_lost_at_stop(applied):
+                        logger.warning("%s: others stopped it, and %s is lost", self.name, applied.fault.kind)
+                        self._applied.remove(applied)
             self._running = running
             if running:
                 while self._healed:

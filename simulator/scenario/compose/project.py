@@ -16,7 +16,8 @@ from simulator.control.hosts import FormShape, HostShape
 from simulator.hosts.faults import FAULTS, Fault
 from simulator.scenario.compose import forms
 from simulator.scenario.compose.container import told
-from simulator.scenario.compose.engine import PROJECT, EngineProblem
+from simulator.scenario.compose.engine import EngineProblem
+from simulator.scenario.compose.labels import HOST, PROJECT
 from simulator.scenario.compose.project_host import ProjectHost
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from simulator.scenario.compose.forms import Needs
 
 logger = logging.getLogger(__name__)
-HOST = "imagestore-sim.host"
-"""The label of the hosts of a lab."""
 MOUNTS = Path("/proc/self/mountinfo")
 HEALING_SECONDS = 25.0
 
