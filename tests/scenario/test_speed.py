@@ -46,30 +46,34 @@ def test_every_time_and_the_interval_of_pings_is_shortened_and_nothing_else() ->
     assert sped_up(story("{wait: 1h}", settings=""), 60).settings == {"ping.interval": "1s"}
 
 
+BESIDE_A_PING = "for a probe beside a ping each 10s, and on real hosts it may take"
+
+
 @pytest.mark.parametrize(
-    ("timeline", "settings", "speed", "complaint"),
+    ("timeline", "speed", "complaint"),
     [
-        ("{wait: 1h}", "ping.interval: 10s", 20, "settings.ping.interval: --speed 20 makes 10s 0.5 s"),
-        ("{wait: 1h}", "ping.interval: 10s", 3, "settings.ping.interval: --speed 3 makes 10s 3.33 s"),
+        ("{wait: 1h}", 20, "settings.ping.interval: --speed 20 makes 10s 0.5 s"),
+        ("{wait: 1h}", 3, "settings.ping.interval: --speed 3 makes 10s 3.33 s"),
         (
-            "{eventually: {storage: h-1, status: Connected, within: 15s}}", "ping.interval: 10s", 5,
-            "timeline.0.eventually.within: --speed 5 leaves 1 s of 15s for a probe beside a ping each 10s, and on real hosts"
-            " it may take 2 s; at most --speed 2.5",
+            "{eventually: {storage: h-1, status: Connected, within: 15s}}",
+            5,
+            f"timeline.0.eventually.within: --speed 5 leaves 1 s of 15s {BESIDE_A_PING} 2 s; at most --speed 2.5",
         ),
         (
-            "{fault: {host: h-1, kind: blackhole, for: 60s}}", "ping.interval: 10s", 5,
-            "timeline.0.fault.for: --speed 5 leaves 10 s of 1m for a probe beside a ping each 10s, and on real hosts it may"
-            " take 16 s; at most --speed 2.5",
+            "{fault: {host: h-1, kind: blackhole, for: 60s}}",
+            5,
+            f"timeline.0.fault.for: --speed 5 leaves 10 s of 1m {BESIDE_A_PING} 16 s; at most --speed 2.5",
         ),
         (
-            "{fault: {host: h-1, kind: auth_failure, for: 30s}}", "ping.interval: 10s", 5,
-            "timeline.0.fault.for: --speed 5 leaves 4 s of 30s",
+            "{fault: {host: h-1, kind: auth_failure, for: 30s}}",
+            5,
+            f"timeline.0.fault.for: --speed 5 leaves 4 s of 30s {BESIDE_A_PING} 5 s; at most --speed 2.5",
         ),
-        ("{at: 1m, note: x} | {at: 61s, note: y}", "ping.interval: 10s", 2, "timeline.1.at: --speed 2 leaves 0.5 s of 1s"),
+        ("{at: 1m, note: x} | {at: 61s, note: y}", 2, "timeline.1.at: --speed 2 leaves 0.5 s of 1s"),
     ],
-)  # fmt: skip
-def test_what_would_be_another_story_is_told(timeline: str, settings: str, speed: float, complaint: str) -> None:
-    scenario = story(timeline, settings)
+)
+def test_what_would_be_another_story_is_told(timeline: str, speed: float, complaint: str) -> None:
+    scenario = story(timeline)
     [found] = complaints(scenario, speed)
     assert found.startswith(complaint)
     assert complaints(scenario, fastest(scenario)) == []
