@@ -9,7 +9,7 @@ from simulator.hosts.faults import disk
 from simulator.scenario import model
 from simulator.scenario.compose.forms.covers import cover, new_name, uncover
 from simulator.scenario.compose.forms.declare import Undo, form, refuse
-from simulator.scenario.compose.forms.layers import FOLDER, MOMENT, PROGRAMS, layer, run, words
+from simulator.scenario.compose.forms.layers import FOLDER, MOMENT, PROGRAMS, begin, layer, run, words
 from simulator.scenario.compose.host import ContainerProblem
 from simulator.tasks import Tasks
 
@@ -243,7 +243,7 @@ async def permission_denied(fault: disk.PermissionDenied, host: ContainerHost) -
 async def hung_mount(fault: disk.HungMount, host: ContainerHost) -> Undo:
     name = new_name()
     told = f"{MOMENT}/{name}"
-    await host.begin(f"echo $$ >{told}.pid; exec {PROGRAMS}/hung.py {words(fault.path)} {name} >{told} 2>&1")
+    await begin(host, f"echo $$ >{told}.pid; exec {PROGRAMS}/hung.py {words(fault.path)} {name} >{told} 2>&1")
     said = (await run(host, f"until [ -s {told} ]; do sleep 0.02; done; cat {told}")).strip()
     if said != name:
         raise ContainerProblem(f"{host.name}: {said}")

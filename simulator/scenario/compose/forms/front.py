@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulator.scenario.compose.forms.declare import Undo
 from simulator.scenario.compose.forms.firewall import rules
-from simulator.scenario.compose.forms.layers import MOMENT, PROGRAMS, layer, new_number, run, words
+from simulator.scenario.compose.forms.layers import MOMENT, PROGRAMS, begin, layer, new_number, run, words
 
 if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost
@@ -18,7 +18,7 @@ async def redirect(host: ContainerHost, mode: str, says: str = "") -> Undo:
     """Have front.py serve who connects from now on, until healed; who is served then stays so."""
     port = str(_FIRST_PORT + int(new_number()))
     await run(host, f"rm -f {MOMENT}/front-{port}")
-    await host.begin(f"printf %s {words(says)} | exec {PROGRAMS}/front.py {port} {mode}")
+    await begin(host, f"printf %s {words(says)} | exec {PROGRAMS}/front.py {port} {mode}")
     await run(host, f"until [ -e {MOMENT}/front-{port} ]; do sleep 0.02; done")
     # Without --syn it would take connections that were made before the kernel began to keep track of them.
     beginning = f"PREROUTING -t nat -p tcp --syn --dport {host.spec.port}"
@@ -38,6 +38,6 @@ async def hold_login(host: ContainerHost) -> Undo:
     """
     if not await run(host, "pgrep -f '[f]ront.py - hold' || true"):
         await run(host, f"rm -f {MOMENT}/front-hold")
-        await host.begin(f"exec {PROGRAMS}/front.py - hold {host.spec.port}")
+        await begin(host, f"exec {PROGRAMS}/front.py - hold {host.spec.port}")
         await run(host, f"until [ -e {MOMENT}/front-hold ]; do sleep 0.02; done")
     return await layer(host, "holds", "", settle)

@@ -55,6 +55,11 @@ async def run(host: ContainerHost, script: str, *, given: str = "") -> str:
     return await host.run(_HEAD + script, given=given)
 
 
+async def begin(host: ContainerHost, script: str) -> None:
+    """Begin a script that goes on in the background. Raises ContainerProblem."""
+    await host.begin(f"mkdir -p {MOMENT}\n{script}")
+
+
 def words(*parts: str) -> str:
     """A command line."""
     return " ".join(quote(part) for part in parts)

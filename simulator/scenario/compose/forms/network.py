@@ -9,7 +9,7 @@ from simulator.hosts.faults import network
 from simulator.scenario.compose.forms.declare import Undo, form
 from simulator.scenario.compose.forms.firewall import rules
 from simulator.scenario.compose.forms.front import redirect
-from simulator.scenario.compose.forms.layers import FOLDER, MOMENT, PROGRAMS, layer, run
+from simulator.scenario.compose.forms.layers import FOLDER, MOMENT, PROGRAMS, begin, layer, run
 from simulator.scenario.compose.forms.processes import CONNECTIONS, cut
 from simulator.scenario.compose.forms.sshd_config import configure
 
@@ -145,7 +145,7 @@ async def _be_late(host: ContainerHost, delay: float, jitter: float, rate: int) 
     """Have packets wait before and after sshd, in the program late.py, which stays until the container is stopped."""
     if not await run(host, f"pgrep -f {_LATE_RUNS} || true"):
         await run(host, f"mkdir -p {_LATE}; rm -f {_LATE}.ready")
-        await host.begin(f"exec {PROGRAMS}/late.py {QUEUE} {_LATE}")
+        await begin(host, f"exec {PROGRAMS}/late.py {QUEUE} {_LATE}")
         await run(host, f"until [ -e {_LATE}.ready ]; do sleep 0.02; done")
     ways = [f"{chain} -p tcp {end} {host.spec.port} -j NFQUEUE --queue-num {QUEUE} --queue-bypass"
             for chain, end in (("INPUT ! -i lo", "--dport"), ("OUTPUT ! -o lo", "--sport"))]  # fmt: skip
