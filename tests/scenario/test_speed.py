@@ -67,7 +67,7 @@ BESIDE_A_PING = "for a probe beside a ping each 10s, and on real hosts it may ta
         (
             "{fault: {host: h-1, kind: auth_failure, for: 30s}}",
             5,
-            f"timeline.0.fault.for: --speed 5 leaves 4 s of 30s {BESIDE_A_PING} 5 s; at most --speed 2.5",
+            f"timeline.0.fault.for: --speed 5 leaves 4 s of 30s {BESIDE_A_PING} 5 s; at most --speed 3.33",
         ),
         ("{at: 1m, note: x} | {at: 61s, note: y}", 2, "timeline.1.at: --speed 2 leaves 0.5 s of 1s"),
     ],
