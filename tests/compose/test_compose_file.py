@@ -14,7 +14,7 @@ import yaml
 from compose.containers import FILE, HOSTS, ROOT, find_compose, succeed
 
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
-DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile"]
+DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile", ROOT / "docker/disks/Dockerfile"]
 FLEET = [f"imagestore-{number}" for number in range(4, 24)]
 MONITORING = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
 """Services of images that others make."""
@@ -68,6 +68,13 @@ def test_every_service_is_kept_small_and_stops_soon(services: dict[str, dict[str
     assert "cap_add" not in services["mn"]
     assert {name for name, service in services.items() if "profiles" not in service} == {"mn", *HOSTS}
     assert services["mn"]["depends_on"] == {host: {"condition": "service_healthy"} for host in HOSTS}
+
+
+def test_hosts_of_scenarios_have_the_rights_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
+    pytest.importorskip("aiodocker", reason="needs the extra `compose`")
+    from simulator.scenario.compose.world import CAPABILITIES
+
+    assert set(services["imagestore-1"]["cap_add"]) == CAPABILITIES
 
 
 def test_images_of_others_are_pinned(services: dict[str, dict[str, Any]]) -> None:
