@@ -11,7 +11,7 @@ from simulator.testing import Client
 
 from processes import running
 
-ADDS = 200
+ADDS = 100
 STORAGES = "/backup-storage/image-store"
 
 

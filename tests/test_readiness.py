@@ -88,7 +88,7 @@ async def test_a_port_where_nothing_listens_is_told() -> None:
 async def test_what_is_no_management_node_is_told_in_bounded_time(answer: bytes | None, complaint: str) -> None:
     async with answering(answer) as url:
         began = time.monotonic()
-        finished = await ask("ready", url, "--wait", "0.5")
+        finished = await ask("ready", url, "--wait", "0.2")
         assert time.monotonic() - began < 5
     assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} {complaint}\n")
 
