@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from simulator.database import Database, DatabaseError, migrations
 from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 from simulator.database.models import Model
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError as DriverError
 from sqlalchemy.pool import NullPool
 
@@ -152,10 +152,8 @@ def _deny_table(action: int, name: str | None, *_: object) -> int:
 
 
 def test_a_migration_that_fails_half_way_leaves_no_table(file: Path, engine: Engine) -> None:
+    event.listen(engine, "connect", lambda driver, _: driver.set_authorizer(_deny_table))
     with pytest.raises(DriverError, match="not authorized"), engine.begin() as connection:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.set_authorizer(_deny_table)
         upgrade(connection)
     assert _tables(file) == set()
 
