@@ -200,6 +200,7 @@ async def test_a_disaster_image_store_is_one_with_the_tag_remote(imagestore_clie
     assert len(await imagestore_client.query("/system-tags", "tag=remote")) == 1
 
 
+@pytest.mark.imagestore_lab(clock="virtual")
 async def test_space_is_reclaimed_from_a_connected_image_store(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:
@@ -215,6 +216,7 @@ async def test_space_is_reclaimed_from_a_connected_image_store(
     assert caught.value.error["details"].startswith("reclaim imagestore error, because:")
 
 
+@pytest.mark.imagestore_lab(clock="virtual")
 async def test_a_quota_is_set_on_some_image_stores_or_all(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:

@@ -44,6 +44,7 @@ async def test_a_host_is_added_and_lets_in_who_has_its_password(imagestore_clien
     assert (await ask(imagestore_client, "GET", "/hosts/gold")).status == 404
 
 
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=1, clock="virtual")
 async def test_a_host_is_stopped_and_started(imagestore_client: Client, imagestore_lab: Lab) -> None:
     assert (await ask(imagestore_client, "POST", "/hosts/imagestore-1/stop")).body["listening"] is False
     await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=5)
