@@ -9,10 +9,12 @@ from pathlib import Path
 
 import jinja2
 import junitparser
+import markupsafe
 import orjson
 
 from simulator.scenario.phrases import duration_text, size_text
 from simulator.scenario.results import Lane, Result, StepResult, Verdict, Window
+from simulator.scenario.thumbnail import thumbnail
 
 PAGE, JUNIT, EVENTS = "index.html", "junit.xml", "events"
 # The drawing, in its own units.
@@ -100,6 +102,7 @@ def html(results: Sequence[Result]) -> str:
         loader=jinja2.PackageLoader("simulator.scenario", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["duration"] = duration_text
+    environment.filters["thumbnail"] = lambda result: markupsafe.Markup(thumbnail(result))  # noqa: S704 - drawn here
     pictures = [(name, result, picture(result)) for name, result in zip(_names(results), results, strict=True)]
     counts = {one: sum(result.verdict is one for result in results) for one in Verdict}
     return environment.get_template("report.html.j2").render(pictures=pictures, counts=counts)
