@@ -24,8 +24,8 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 test: $(INSTALLED) ## run the tests, on every core
 	$(BIN)/pytest -m 'not compose and not clients and not scenarios' --numprocesses auto --dist worksteal
 
-test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, and runs that must be alike
-	$(BIN)/pytest tests/scenario tests/test_determinism.py -m scenarios
+test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
+	$(BIN)/pytest tests/scenario tests/test_determinism.py tests/test_crash.py -m scenarios
 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
 	$(BIN)/imagestore-sim replay scenarios -j 2 --report report

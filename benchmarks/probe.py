@@ -1,6 +1,6 @@
 """How fast a probe is, beside OpenSSH's client and parallel-ssh, and how fast a fleet is swept.
 
-    python benchmarks/probe.py [--rounds 5] [--hosts 1000] [--json]
+    python benchmarks/probe.py [--rounds 5] [--hosts 1000] [--storages 10000] [--json]
 
 The first table is one real OpenSSH server (needs sshd and ssh), asked by each contender in turn, round after round:
 
@@ -14,6 +14,8 @@ warm_statvfs    our probe over the connection that it keeps, by statvfs
 The sweep is one warm probe each of 1,000 simulated hosts, which run on another processor; all of the prober's work is
 done by one. Of its rounds the best counts, as whatever else the machine does only makes it slower; elsewhere the middle
 one does. More than 1 in `ratios` means that ours is faster.
+
+Last, a node with 10,000 storages on as many hosts pings them every 60 s for five minutes of virtual time: pings.py.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -53,18 +56,20 @@ def main() -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--hosts", type=int, default=1000)
+    parser.add_argument("--hosts", type=int, default=1000, help="of the sweep")
+    parser.add_argument("--storages", type=int, default=10_000, help="that are pinged in virtual time; 0: none")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     _allow_files(4 * options.hosts + 1000)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         single, at_once, failed = runner.run(measure_real(options.rounds))
         sweep, worked = runner.run(measure_sweep(options.hosts, options.rounds))
+    pings = measure_pings(options.storages) if options.storages else {}
     ratios = ratios_of(single, at_once)
     if options.json:
         details = {"milliseconds": _milliseconds(single), f"milliseconds_{AT_ONCE}_at_once": _milliseconds(at_once)}
         swept = {f"sweep_{options.hosts}_seconds": sweep, f"sweep_{options.hosts}_processor_seconds": worked}
-        print(json.dumps({"ratios": ratios, **swept, "failed": failed, **details}))
+        print(json.dumps({"ratios": ratios, **swept, "fleet": pings, "failed": failed, **details}))
         return 0
     print(f"{'':14} {'ms each':>9} {f'ms for {AT_ONCE} at once':>22} {'times faster than ssh':>23}")
     for name, seconds in single.items():
@@ -76,8 +81,20 @@ def main() -> int:
     if "parallel_ssh" not in single:
         print("parallel-ssh is not installed: pip install '.[benchmarks]'")
     print(f"sweep of {options.hosts} simulated hosts: {sweep * 1000:.0f} ms, of which it worked {worked * 1000:.0f} ms")
+    if pings:
+        _print_pings(pings)
     print(json.dumps({"ratios": ratios}))
     return 0
+
+
+def _print_pings(pings: Mapping[str, Any]) -> None:
+    memory, of_hosts = (round(pings[name] / 2**20) for name in ("peak_memory", "hosts_memory"))
+    print(
+        f"{pings['storages']} storages: {pings['pings']} pings in {pings['ticks']} ticks took {pings['seconds']} s,"
+        f" {pings['failed']} failed, {pings['late_ticks']} ticks were late; the first connects took"
+        f" {pings['start_seconds']} s; the node held {memory} MiB at most (the hosts {of_hosts} MiB);"
+        f" {pings['files_left']} files and {pings['tasks_left']} tasks were left after its stop"
+    )
 
 
 def ratios_of(single: Mapping[str, list[float]], at_once: Mapping[str, list[float]]) -> dict[str, float]:
@@ -192,10 +209,10 @@ async def measure_sweep(count: int, rounds: int) -> tuple[float, float]:
     """Seconds for a warm probe of each of so many hosts, and the processor's share of them: the best of the rounds."""
     with server([sys.executable, str(HERE / "fleet.py"), str(count)]) as process:
         assert process.stdout is not None
-        ports: list[int] = json.loads(process.stdout.readline())
+        addresses: list[tuple[str, int]] = json.loads(process.stdout.readline())
         os.sched_setaffinity(0, CLIENTS[:1])
-        prober = Prober(RealClock(), resolve=_loopback)
-        targets = [Target(f"host-{number}", port, "root", "/zs", "x") for number, port in enumerate(ports)]
+        prober = Prober(RealClock(), resolve=_itself)
+        targets = [Target(address, port, "root", "/zs", "x") for address, port in addresses]
         await _gather(prober.probe(target, layout=Layout.CREATE) for target in targets)
         seconds, worked = [], []
         for _ in range(4 * rounds):
@@ -206,8 +223,14 @@ async def measure_sweep(count: int, rounds: int) -> tuple[float, float]:
     return round(min(seconds), 4), round(min(worked), 4)
 
 
-async def _loopback(_hostname: str, port: int) -> tuple[str, int]:
-    return "127.0.0.1", port
+async def _itself(address: str, port: int) -> tuple[str, int]:
+    return address, port
+
+
+def measure_pings(count: int) -> dict[str, Any]:
+    """What became of the pings of so many storages, in a process of its own for the sake of its memory."""
+    done = subprocess.run([sys.executable, str(HERE / "pings.py"), str(count)], stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(done.stdout))
 
 
 async def _sweep(prober: Prober, targets: list[Target]) -> None:

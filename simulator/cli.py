@@ -216,6 +216,20 @@ def ready(
 
 
 @app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="YAML file of records, as for --bootstrap.")],
+    url: Annotated[str, typer.Argument(help="Where the node answers.")] = "http://127.0.0.1:8080",
+) -> None:
+    """Add the records in a bootstrap file to those of a running node; one that is there already stays as it is.
+
+    Returns once each new storage has been tried.
+    """
+    from simulator.commands import run_load
+
+    raise typer.Exit(_run(lambda: run_load(file, url)))
+
+
+@app.command()
 def replay(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE|FOLDER...", help="Scenarios, or folders of such.")

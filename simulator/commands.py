@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 from rich.console import Console
 
 from simulator import logs
+from simulator.bootstrap import read_bootstrap
 from simulator.clock import RealClock
 from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
 from simulator.lab import Lab
@@ -83,6 +85,27 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
             await stopped.wait()
         finally:
             await host.stop()
+    return 0
+
+
+async def run_load(file: Path, url: str) -> int:
+    """Add the records of a bootstrap file to a running node's; returns once each new storage has been tried."""
+    records = await asyncio.to_thread(read_bootstrap, file)
+    content = records.model_dump_json(exclude_defaults=True)
+    door = f"{url.rstrip('/')}/lab/v1/snapshot"
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(door, data=content, params={"wait": "true"}) as answer,
+        ):
+            if answer.status != 200:
+                raise InputError(f"{url}: {answer.status} {(await answer.text()).strip()}")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise InputError(f"{url}: {error or type(error).__name__}") from None
+    count = len(records.backupStorages)
+    print(
+        f"{url}: the records of {file} are there, {count} backup {'storage' if count == 1 else 'storages'} among them"
+    )
     return 0
 
 

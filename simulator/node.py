@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -171,9 +171,27 @@ class ManagementNode:
                 await self._before_reset()
             if self._before_connecting is not None:
                 await self._before_connecting(self)
-            connecting = self._tasks.begin(self.lifecycle.reconnect_all(), "connects of new records")
+            connecting = self._connect_new()
         if wait:
             await asyncio.wait([connecting])
+
+    async def add_records(self, records: Bootstrap, *, wait: bool = False) -> None:
+        """Add records to those that there are, which stay as they are, also where one of the new is the same.
+
+        New storages are connected from then on; to `wait` is until each of them has been tried. Raises BootstrapError,
+        and has changed nothing then.
+        """
+        async with self._one_replacement:
+            there = {storage.uuid for storage in await self.records.tracked()}
+            await self._bootstrapper.load(records)
+            if self._before_connecting is not None:
+                await self._before_connecting(self)
+            connecting = self._connect_new(but=there)
+        if wait:
+            await asyncio.wait([connecting])
+
+    def _connect_new(self, *, but: Container[str] = ()) -> asyncio.Task[None]:
+        return self._tasks.begin(self.lifecycle.reconnect_all(but=but), "connects of new records")
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection; may be called again."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "simulator")
 WAIT_SECONDS = 20.0
+READY_SECONDS = 120.0  # with a thousand storages
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ async def running(*arguments: str, cwd: Path | None = None, **environment: str) 
     process = await _start(arguments, cwd, environment)
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), WAIT_SECONDS)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)).decode()
         if not line.startswith("ready "):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

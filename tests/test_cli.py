@@ -24,7 +24,7 @@ async def test_the_version_is_shown() -> None:
     assert (await run("--version")).output == f"imagestore-sim {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["lab", "serve", "host", "probe", "ready", "replay", "record"])
+@pytest.mark.parametrize("command", ["lab", "serve", "host", "probe", "ready", "load", "replay", "record"])
 async def test_every_command_explains_itself(command: str) -> None:
     finished = await run(command, "--help")
     assert finished.status == 0

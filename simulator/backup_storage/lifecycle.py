@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from sqlalchemy import delete, select
@@ -60,10 +60,10 @@ class Lifecycle:
             await connection.execute(delete(BackupStorage).where(BackupStorage.addedByJob.is_not(None)))
         self._tracker.start()
 
-    async def reconnect_all(self) -> None:
-        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4)."""
-        storages = await self._records.tracked()
-        await asyncio.gather(*(self._reconnect_quietly(storage.uuid) for storage in storages))
+    async def reconnect_all(self, *, but: Container[str] = ()) -> None:
+        """Reconnect every tracked storage, as a management node does when it starts (domain 3.4); `but` some."""
+        uuids = [storage.uuid for storage in await self._records.tracked()]
+        await asyncio.gather(*(self._reconnect_quietly(uuid) for uuid in uuids if uuid not in but))
 
     async def _reconnect_quietly(self, uuid: str) -> None:
         try:
@@ -85,18 +85,20 @@ class Lifecycle:
         `job` marks the row until that job's result has been stored, see `Reply.commit`.
         """
         await self.check_new(new.type, new.hostname, new.url)
+        written = False
         try:
             async with self._database.transaction() as connection:
                 # Looked at once more where no other add can come between: no constraint of the database's does.
                 await self._refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
-        except IntegrityError:
-            await self._refuse_duplicate(new.type, new.hostname)
-            raise _uuid_taken(new.uuid) from None
-        try:
+                written = True  # the commit goes through, even if who asked for it is cancelled meanwhile
             await self._connector.connect_new(new.uuid)
-        except BaseException:
-            await asyncio.shield(self._remove(new))
+        except BaseException as error:
+            if written:
+                await asyncio.shield(self._remove(new))
+            elif isinstance(error, IntegrityError):
+                await self._refuse_duplicate(new.type, new.hostname)
+                raise _uuid_taken(new.uuid) from None
             raise
         self._tracker.track(new.uuid)
         if (storage := await self._records.load(new.uuid)) is not None:

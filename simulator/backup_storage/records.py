@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.tags import delete_tags
@@ -132,19 +132,19 @@ class Records:
         self._vault = vault
         self._clock = clock
         self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
+        # Every connect asks for it, and more than once.
+        by_uuid = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
+        self._by_uuid = str(by_uuid.compile(dialect=database.dialect))
 
     async def load(self, uuid: str) -> Storage | None:
         """One storage, or None."""
-        found = await self._load(BackupStorage.uuid == uuid)
-        return found[0] if found else None
+        rows = await self._database.fetch_few(self._by_uuid, (uuid,))
+        return self._storage(*rows[0]) if rows else None
 
     async def tracked(self) -> list[Storage]:
         """Every storage but those that stand as written."""
-        return await self._load(BackupStorage.tracked.is_(True))
-
-    async def _load(self, condition: ColumnElement[bool]) -> list[Storage]:
-        rows = await self._database.read(STORAGES.where(condition).order_by(BackupStorage.uuid))
-        return [self._storage(*row) for row in rows]
+        tracked = STORAGES.where(BackupStorage.tracked.is_(True))
+        return [self._storage(*row) for row in await self._database.read(tracked.order_by(BackupStorage.uuid))]
 
     def _storage(
         self,
@@ -153,7 +153,7 @@ class Records:
         url: str,
         kind: str,
         status: str,
-        tracked: bool,
+        tracked: bool | int,
         total: int,
         available: int,
         *host: Any,
@@ -161,7 +161,7 @@ class Records:
         hostname, port, username, token = host
         password = self._decrypt(token) if token else ""
         at = (hostname or "", port or 0, username or "", password)
-        return Storage(uuid, name, url, kind, Status(status), tracked, total, available, *at)
+        return Storage(uuid, name, url, kind, Status(status), bool(tracked), total, available, *at)
 
     async def insert(self, connection: AsyncConnection, new: NewStorage, job: str | None) -> None:
         """Write a new storage: Enabled, Connecting, of no capacity yet. `job` marks it as not yet wholly there."""

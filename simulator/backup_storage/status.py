@@ -88,7 +88,7 @@ class StatusBook:
 
     async def current(self, uuid: str) -> Status:
         """The status as it is now. Raises NoSuchStorage."""
-        rows = await self._database.fetch(self._status_of, (uuid,))
+        rows = await self._database.fetch_few(self._status_of, (uuid,))
         if not rows:
             raise NoSuchStorage(uuid)
         return Status(rows[0][0])

@@ -1,11 +1,13 @@
-"""All records at once: `GET` and `PUT /lab/v1/snapshot`, `POST /lab/v1/reset` (design 1).
+"""All records at once: `GET`, `PUT` and `POST /lab/v1/snapshot`, `POST /lab/v1/reset` (design 1).
 
     GET  /lab/v1/snapshot            the records as a bootstrap file (YAML); secrets are sealed with the node's own key
     PUT  /lab/v1/snapshot            a bootstrap file (YAML, so JSON too) in the place of all records
+    POST /lab/v1/snapshot            a bootstrap file beside all records; one that is there already stays as it is
     POST /lab/v1/reset               the records that the node was started with in the place of all
 
-The last two answer `{"replaced": true}` once the records are there, with `?wait=true` once each storage has been tried
-as well; a file that cannot be used is a 400 whose `error` names line and field, and changes nothing.
+The others answer `{"replaced": true}` or `{"added": true}` once the records are there, with `?wait=true` once each
+storage has been tried as well; a file that cannot be used is a 400 whose `error` names line and field, and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ class Node(Protocol):
     async def replace_records(self, records: Bootstrap | None = None, *, wait: bool = False) -> None:
         """Put records in the place of all there is. Raises BootstrapError."""
 
+    async def add_records(self, records: Bootstrap, *, wait: bool = False) -> None:
+        """Add records to those that there are. Raises BootstrapError."""
+
 
 class Waiting(Shape):
     """How long to wait."""
@@ -45,6 +50,12 @@ class Replaced(Shape):
     """The records are there."""
 
     replaced: bool = True
+
+
+class Added(Shape):
+    """The records are there."""
+
+    added: bool = True
 
 
 class RecordsDoor:
@@ -78,6 +89,15 @@ class RecordsDoor:
             ),
             Route(
                 "POST",
+                "/lab/v1/snapshot",
+                "A bootstrap file beside all records; one that is there already stays as it is",
+                Handler(self.post, query=Waiting),
+                Added,
+                problems=unusable,
+                takes_media=YAML,
+            ),
+            Route(
+                "POST",
                 "/lab/v1/reset",
                 "Back to the records that the node was started with; hosts are healed, too",
                 Handler(self.reset, query=Waiting),
@@ -94,11 +114,17 @@ class RecordsDoor:
 
     async def put(self, request: web.Request) -> Given:
         """Replace everything by what the request holds."""
+        return await self._replace(request, await _read(request))
+
+    async def post(self, request: web.Request) -> Given:
+        """Add what the request holds."""
+        records = await _read(request)
+        self._check_ready()
         try:
-            records = parse_bootstrap(await request.read(), NAME)
+            await self._node.add_records(records, wait=_waits(request))
         except BootstrapError as error:
             raise Refused(400, str(error)) from None
-        return await self._replace(request, records)
+        return Added()
 
     async def reset(self, request: web.Request) -> Given:
         """Go back to the beginning."""
@@ -107,7 +133,7 @@ class RecordsDoor:
     async def _replace(self, request: web.Request, records: Bootstrap | None) -> Given:
         self._check_ready()
         try:
-            await self._node.replace_records(records, wait=request.query.get("wait") == "true")
+            await self._node.replace_records(records, wait=_waits(request))
         except BootstrapError as error:
             raise Refused(400, str(error)) from None
         return Replaced()
@@ -115,3 +141,14 @@ class RecordsDoor:
     def _check_ready(self) -> None:
         if not self._node.ready:
             raise Refused(503, "the management node is starting")
+
+
+async def _read(request: web.Request) -> Bootstrap:
+    try:
+        return parse_bootstrap(await request.read(), NAME)
+    except BootstrapError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _waits(request: web.Request) -> bool:
+    return request.query.get("wait") == "true"

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
+from weakref import WeakValueDictionary
 
 import asyncssh
 
@@ -182,7 +183,7 @@ class Connections:
         self._connect_timeout = connect_timeout
         self._keep_alive = keep_alive
         self._logins = asyncio.Semaphore(max_logins)
-        self._logins_at: dict[Address, asyncio.Semaphore] = {}
+        self._logins_at: WeakValueDictionary[Address, asyncio.Semaphore] = WeakValueDictionary()
         self._kept: dict[str, Connection] = {}
         self._tasks = Tasks()
         self._closed = False
@@ -233,16 +234,16 @@ class Connections:
     async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> Route:
         """Log in within the time for that; waiting for a turn does not count."""
         way = await self._way_to(target)
-        began = self._clock.monotonic()
         if not way.direct:
             phases.begin("tcp")
             async with self._logins:
                 return await self._clock.wait_for(self._by_hops(way, target, phases), self._connect_timeout)
         async with self._logins:
+            began = self._clock.monotonic()
             phases.begin("resolve")
             wire.address = await self._clock.wait_for(self._resolve(way.host, way.port), self._connect_timeout)
             phases.end()
-        left = self._connect_timeout - (self._clock.monotonic() - began)
+            left = self._connect_timeout - (self._clock.monotonic() - began)
         turn = self._logins_at.setdefault(wire.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
         over = cast(asyncssh.SSHClientConnection, wire)  # whatever can create a connection will do
         async with turn, self._logins:

@@ -59,3 +59,14 @@ async def test_nothing_is_left_of_a_lab_that_never_gets_ready(lab_folder: Path) 
         async with never:
             pass
     assert await never.leftovers() == ""
+
+
+async def test_the_profile_fleet_adds_twenty_hosts_with_their_storages(lab_folder: Path) -> None:
+    async with Lab(lab_folder, COMPOSE_PROFILES="fleet") as fleet, Client(fleet.url) as client:
+        await client.log_in()
+        for number in range(1, 24):
+            await client.wait_for_status(f"imagestore-{number}", "Connected", within=30)
+        storages = await client.query(STORAGES)
+        assert len(storages) == 23
+        assert {one["totalCapacity"] for one in storages if one["url"] == "/zs"} == {64 * 2**20}
+    assert await fleet.leftovers() == ""

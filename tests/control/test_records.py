@@ -14,6 +14,8 @@ from simulator.node import ManagementNode
 from simulator.settings import Settings
 from simulator.testing import Answer, CallFailed, Client
 
+from processes import run
+
 DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"
 STORAGES = "/backup-storage"
 SECRETS = """\
@@ -152,3 +154,48 @@ async def test_a_job_that_runs_meanwhile_ends_and_leaves_nothing(
     ended = await asyncio.wait_for(imagestore_client.follow(accepted.body["location"]), 10)
     assert ended.status in (200, 503)
     assert [one["name"] for one in await imagestore_client.query(STORAGES)] == ["imagestore-1"]
+
+
+ADDED = """\
+zones: [{uuid: a1000000000000000000000000000009, name: more}]
+backupStorages:
+  - {name: more-1, hostname: more-1, url: /zs, attachedZoneUuids: [a1000000000000000000000000000009]}
+  - {name: changed, hostname: imagestore-1, url: /elsewhere}
+"""
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_records_are_added_to_those_that_there_are_and_connected(
+    imagestore_client: Client, imagestore_lab: Lab, tmp_path: Path
+) -> None:
+    logins = imagestore_lab.network["imagestore-1"].logins
+    file = tmp_path / "more.yaml"
+    file.write_text(ADDED)
+    for _ in range(2):  # the same file may be added again
+        finished = await run("load", str(file), imagestore_client.url)
+        assert finished.status == 0, finished.errors
+        assert "2 backup storages" in finished.output
+    storages = await imagestore_client.query(STORAGES)
+    assert {(one["name"], one["url"], one["status"]) for one in storages} == {
+        ("imagestore-1", "/Cloud_bs", "Connected"),
+        ("more-1", "/zs", "Connected"),
+    }
+    assert imagestore_lab.network["imagestore-1"].logins == logins, "what was there is left alone"
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_bad_records_are_refused_and_nothing_is_added(imagestore_client: Client, tmp_path: Path) -> None:
+    before = await snapshot(imagestore_client)
+    bad = ADDED.replace("/elsewhere", "''")
+    answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/snapshot", data=bad.encode())
+    assert answer.status == 400
+    assert "snapshot, line 4: backupStorages.1.url" in answer.body["error"]
+    assert yaml.safe_load(await snapshot(imagestore_client)).keys() == yaml.safe_load(before).keys()
+    assert len(await imagestore_client.query(STORAGES)) == 1
+
+
+async def test_a_node_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text(ADDED)
+    finished = await run("load", str(tmp_path / "more.yaml"), "http://127.0.0.1:9")
+    assert finished.status == 2
+    assert "http://127.0.0.1:9" in finished.errors

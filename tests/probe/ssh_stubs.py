@@ -34,6 +34,12 @@ class SshStub:
         """Every name is this server's."""
         return "127.0.0.1", port
 
+    async def until_logging_in(self) -> None:
+        """Wait until somebody is."""
+        async with asyncio.timeout(5):
+            while not self.logging_in:
+                await asyncio.sleep(0.005)
+
     async def until_left(self) -> None:
         """Wait until no connection is open."""
         async with asyncio.timeout(5):

@@ -166,6 +166,19 @@ async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_cos
     assert stub.most_logging_in == 2
 
 
+async def test_waiting_for_a_turn_to_ask_for_the_address_costs_no_time_either() -> None:
+    async with ssh_stub(process=saying("")) as stub:
+        stub.seconds_a_login = 0.8
+        prober = Prober(RealClock(), resolve=stub.resolve, connect_timeout=1.5, max_logins=1)
+        first = asyncio.create_task(prober.probe(stub.target("host-1")))
+        await stub.until_logging_in()
+        second = await prober.probe(stub.target("host-2"))
+        await first
+        await prober.close()
+    assert isinstance(second, ProbeFailure)
+    assert second.reason is Reason.NO_CAPACITY
+
+
 async def test_neither_agent_nor_keys_of_the_user_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = asyncio.Event()
 

@@ -1,0 +1,17 @@
+"""The table of the life cycle names tests that there are, and stands in the manual as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lifecycle_table import missing, render
+
+PAGE = Path(__file__).parents[2] / "docs" / "life-cycle.md"
+
+
+def test_every_test_that_the_table_names_is_there() -> None:
+    assert list(missing()) == []
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == render(), "python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md"
