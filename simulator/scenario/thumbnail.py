@@ -32,7 +32,7 @@ def thumbnail(result: Result, *, alone: bool = False) -> str:
     drawn = "".join(_paths(result, pitch))
     return (
         f'<svg{namespace} class="thumbnail" viewBox="0 0 {width} {height:g}" width="{width}" height="{height:g}"'
-        f' role="img" aria-hidden="true">{style}{drawn}</svg>'
+        f' preserveAspectRatio="none" aria-hidden="true">{style}{drawn}</svg>'
     )
 
 
