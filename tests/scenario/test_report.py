@@ -115,8 +115,9 @@ def test_a_junit_reader_finds_a_case_for_each_step(result: Result, tmp_path: Pat
     file = tmp_path / "junit.xml"
     junit([result]).write(str(file))
     xml = junitparser.JUnitXml.fromfile(str(file))
-    assert (xml.tests, xml.failures, xml.errors) == (3, 1, 1)
+    assert (xml.tests, xml.failures, xml.errors, xml.time) == (3, 1, 1, 0.5)
     [suite] = list(xml)
+    assert suite.time == 0.5
     cases = list(suite)
     assert cases[1].name == 'expect 2 at 1m10s: expect "gold"'
     assert cases[1].result[0].message == "gold: <none>"

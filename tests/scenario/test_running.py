@@ -34,16 +34,16 @@ settings: {ping.interval: 1s, connection.autoReconnectOnError: true}
 timeline:
   - expect: {storage: gold, status: Connected, availableCapacity: ~ 60%}
   - at: 1s
-    fault: {host: imagestore-1, kind: refuse, for: 5s}
-  - eventually: {storage: gold, status: Disconnected, within: 4s}
+    fault: {host: imagestore-1, kind: refuse, for: 10s}
+  - eventually: {storage: gold, status: Disconnected, within: 9s}
   - expect: {storage: silver, status: Connected, availableCapacity: 2 TiB}
-  - eventually: {storage: gold, status: Connected, within: 10s}
+  - eventually: {storage: gold, status: Connected, within: 30s}
   - fill: {host: fresh, to: 50%}
-  - eventually: {storage: silver, availableCapacity: 1 TiB, within: 4s}
+  - eventually: {storage: silver, availableCapacity: 1 TiB, within: 20s}
   - settings: {ping.maxFailure: 2}
   - call: {method: POST, path: /zones, body: {params: {name: south}}}
   - stop: {host: fresh}
-  - eventually: {event: disconnected, storage: silver, reason: refused, within: 6s}
+  - eventually: {event: disconnected, storage: silver, reason: refused, within: 30s}
   - expect: {query: "/zones?q=name=south", count: 1}
 invariants:
   - unchanged: {while: Disconnected}
@@ -72,7 +72,7 @@ async def all_there_is(client: Client) -> tuple[str, str]:
     return str(records), str([{**one, "logins": 0, "connections": 0} for one in hosts])
 
 
-@pytest.mark.parametrize("change", [{"speed": 5}, {"speed": 50}, {"paused": True}], ids=["fast", "faster", "paused"])
+@pytest.mark.parametrize("change", [{"speed": 5}, {"speed": 15}, {"paused": True}], ids=["fast", "faster", "paused"])
 async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
     imagestore_client: Client, change: Mapping[str, object]
 ) -> None:
