@@ -55,6 +55,9 @@ Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
 Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
 LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
 LogFormat = Annotated[str | None, _option("log_format", "text or json.", "text")]
+MOMENTS = "YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h."
+Account = Annotated[str, typer.Option(help="Who logs in to the node.", envvar="IMAGESTORE_SIM_ACCOUNT")]
+Password = Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -248,6 +251,12 @@ def replay(
     seed: Annotated[
         int | None, typer.Option(help="In place of the scenarios' own.", envvar="IMAGESTORE_SIM_SEED")
     ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option(help="Play on the lab that runs at this URL, in its time.", envvar="IMAGESTORE_SIM_NODE"),
+    ] = None,
+    account: Account = "admin",
+    password: Password = "password",  # noqa: S107 - ZStack's own
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenario files, and end.")] = False,
 ) -> None:
     """Replay failure scenarios. Exit status 0: all has held, 1: some has not, 2: unusable input, 3: interrupted."""
@@ -263,28 +272,61 @@ def replay(
         fail("--speed: expected a number above 0, together with --clock real")
     if not files:
         fail("expected a scenario file, or a folder of such")
-    raise typer.Exit(command.run_replay(files, command.Options(clock, speed, seed, jobs, report)))
+    if node is not None and (clock, speed, seed, jobs) != ("virtual", 1.0, None, 1):
+        fail("--node: the lab has a clock and a seed, and plays one scenario after another; expected no --clock,"
+             " --speed, --seed or --jobs")  # fmt: skip
+    options = command.Options(
+        clock, speed, seed, jobs, report, None if node is None else node.rstrip("/"), account, password
+    )
+    raise typer.Exit(command.run_replay(files, options))
 
 
 @app.command()
 def record(
-    url: Annotated[str, typer.Argument(help="Where the node answers.")],
     out: Annotated[Path, typer.Option(help="The file to write.", envvar="IMAGESTORE_SIM_OUT")],
+    url: Annotated[str | None, typer.Argument(help="Where the node answers.")] = None,
     lasts: Annotated[
         str | None, typer.Option("--for", help="How long, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
     ] = None,
-    account: Annotated[str, typer.Option(help="Who logs in.", envvar="IMAGESTORE_SIM_ACCOUNT")] = "admin",
-    password: Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")] = "password",  # noqa: S107 - ZStack's own
+    account: Account = "admin",
+    password: Password = "password",  # noqa: S107 - ZStack's own
+    database: Annotated[
+        str | None,
+        typer.Option(help="File or URL of a node's database, in place of a node.", envvar="IMAGESTORE_SIM_DATABASE"),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help=f"{MOMENTS} The first event if unset.", envvar="IMAGESTORE_SIM_SINCE")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help=f"{MOMENTS} The last event if unset.", envvar="IMAGESTORE_SIM_UNTIL")
+    ] = None,
 ) -> None:
-    """Record what happens on a running node, until Ctrl-C, as a scenario that `replay` takes."""
+    """Record what happens on a running node, until Ctrl-C, or what its database says has happened, as a scenario."""
     from simulator.commands import run_record
     from simulator.hosts.faults.quantities import parse_seconds
+    from simulator.scenario.command import run_record_stored
+    from simulator.scenario.moments import parse_moment
 
+    if (url is None) == (database is None):
+        fail("expected the URL of a node, or --database")
+    if database is None and (since is not None or until is not None):
+        fail("--since and --until: expected together with --database")
+    try:
+        moments = [None if one is None else parse_moment(one) for one in (since, until)]
+    except ValueError as error:
+        fail(str(error))
     try:
         seconds = None if lasts is None else parse_seconds(lasts)
     except ValueError as error:
         fail(f"--for: {error}")
-    raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+    if url is not None:
+        raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+    if seconds is not None:
+        fail("--for: a database is read at once; expected --since and --until")
+    begin, end = moments
+    if begin is not None and end is not None and begin >= end:
+        fail("--since: expected a moment before --until")
+    raise typer.Exit(_run(lambda: run_record_stored(str(database), out, begin, end)))
 
 
 def _settings(context: typer.Context, **defaults: object) -> Settings:

@@ -284,7 +284,7 @@ class ManagementNode:
             self.settings.seed,
             self._metrics.ticked,
         )
-        self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober)
+        self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober, self.events)
         self._sessions = Sessions(database, clock, self.configuration)
         self._jobs = Jobs(database, clock, self._metrics.job_ended)
         self._answers = Answers(lambda: database.revision)

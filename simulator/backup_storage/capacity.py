@@ -52,7 +52,9 @@ class CapacityBook:
         if before.total and before.total != total:
             logger.info("backup storage %s was resized from %d to %d bytes", uuid, before.total, total)
         await self._records.change(connection, uuid, totalCapacity=total, availableCapacity=available)
-        await self._keep(connection, uuid, total, available)
+        if before.total and not self._written[uuid]:
+            await self._keep_first(connection, uuid, before)
+        await self._keep(connection, uuid, total, available, self._clock.time())
         content = {
             "backupStorageUuid": uuid,
             "oldTotalCapacity": before.total,
@@ -97,11 +99,20 @@ class CapacityBook:
             raise NoSuchStorage(uuid)
         return Capacities(*row)
 
-    async def _keep(self, connection: AsyncConnection, uuid: str, total: int, available: int) -> None:
+    async def _keep_first(self, connection: AsyncConnection, uuid: str, capacity: Capacities) -> None:
+        """What nobody has measured, as of a storage that stands as it was written: it was so since that, or ever."""
+        any_kept = select(CapacityHistory.id).where(CapacityHistory.backupStorageUuid == uuid).limit(1)
+        if await connection.scalar(any_kept) is None:
+            made = await connection.scalar(select(BackupStorage.createDate).where(BackupStorage.uuid == uuid))
+            since = (made - self._clock.local(0.0)).total_seconds() if made is not None else 0.0
+            time = since if since < self._clock.time() else 0.0  # a record may say anything
+            await self._keep(connection, uuid, capacity.total, capacity.available, time)
+
+    async def _keep(self, connection: AsyncConnection, uuid: str, total: int, available: int, time: float) -> None:
         await connection.execute(
             insert(CapacityHistory).values(
                 backupStorageUuid=uuid,
-                time=int(self._clock.time() * 1000),
+                time=int(time * 1000),
                 totalCapacity=total,
                 availableCapacity=available,
             )

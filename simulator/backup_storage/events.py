@@ -21,9 +21,11 @@ from simulator.database.models import Event as StoredEvent
 logger = logging.getLogger(__name__)
 STATUS_CHANGED = "/backup-storage/status/change"
 DISCONNECTED = "/backup-storage/disconnected"
-# These two are ours; ZStack tells nobody of them.
+# These are ours; ZStack tells nobody of them.
 CAPACITY_CHANGED = "/backup-storage/capacity/change"
 PROBE_FAILED = "/backup-storage/probe/failure"
+ADDED = "/backup-storage/added"
+DELETED = "/backup-storage/deleted"
 KEPT_EVENTS = 10_000
 """So many of each path: an outage that goes on and on takes no room from changes of status."""
 TRIM_EVERY = 500

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
-from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State
+from simulator.backup_storage.events import ADDED, DELETED, Events
+from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State, Storage
 from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tracker import Tracker
@@ -43,7 +44,9 @@ class Lifecycle:
         connector: Connector,
         tracker: Tracker,
         prober: Prober,
+        events: Events,
     ) -> None:
+        self._events = events
         self._status = status
         self._database = database
         self._records = records
@@ -98,6 +101,10 @@ class Lifecycle:
                 raise _uuid_taken(new.uuid) from None
             raise
         self._tracker.track(new.uuid)
+        if (storage := await self._records.load(new.uuid)) is not None:
+            async with self._database.transaction() as connection:
+                event = await self._events.record(connection, ADDED, new.uuid, _described(storage))
+            self._events.tell(event)
 
     async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
         """Add a storage without a host, connected for good, its capacity as given."""
@@ -177,10 +184,30 @@ class Lifecycle:
         storage = await self._records.load(uuid)
         self._tracker.untrack(uuid)
         self._status.forget(uuid)
+        if storage is None:
+            return
         async with self._database.transaction() as connection:
-            await self._records.delete(connection, uuid)
-        if storage is not None:
-            await self._prober.forget(storage.hostname)
+            told = []
+            if await self._records.delete(connection, uuid):
+                told.append(await self._events.record(connection, DELETED, uuid, _described(storage)))
+        self._events.tell(*told)
+        await self._prober.forget(storage.hostname)
+
+
+def _described(storage: Storage) -> dict[str, object]:
+    """A storage as events have it, under ZStack's names and without its password: what is needed to add it again."""
+    return {
+        "backupStorageUuid": storage.uuid,
+        "name": storage.name,
+        "type": storage.type,
+        "hostname": storage.hostname,
+        "sshPort": storage.port,
+        "username": storage.username,
+        "url": storage.url,
+        "status": storage.status,
+        "totalCapacity": storage.total,
+        "availableCapacity": storage.available,
+    }
 
 
 def _uuid_taken(uuid: str) -> OperationFailed:

@@ -201,8 +201,11 @@ class Records:
         model = HOSTS[storage.type]
         await connection.execute(update(model).where(model.uuid == storage.uuid).values(**values))
 
-    async def delete(self, connection: AsyncConnection, uuid: str) -> None:
-        """Delete a storage with all that hangs on it; an image that lies nowhere else goes too (domain 4)."""
+    async def delete(self, connection: AsyncConnection, uuid: str) -> bool:
+        """Delete a storage with all that hangs on it; an image that lies nowhere else goes too (domain 4).
+
+        False if it was not there.
+        """
         refs = select(ImageBackupStorageRef.imageUuid)
         here = refs.where(ImageBackupStorageRef.backupStorageUuid == uuid)
         elsewhere = refs.where(ImageBackupStorageRef.backupStorageUuid != uuid)
@@ -210,4 +213,5 @@ class Records:
         await delete_tags(connection, select(Image.uuid).where(*only_here))
         await connection.execute(delete(Image).where(*only_here))
         await delete_tags(connection, [uuid])
-        await connection.execute(delete(BackupStorage).where(BackupStorage.uuid == uuid))
+        result = await connection.execute(delete(BackupStorage).where(BackupStorage.uuid == uuid))
+        return result.rowcount == 1

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
-from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Events
+from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
 from simulator.backup_storage.records import Records, Status, Storage
 from simulator.clock import Clock
 from simulator.database import Database
@@ -70,10 +70,17 @@ class StatusBook:
         await self._write(storage, Status.DISCONNECTED, also=also)
 
     async def measured(self, storage: Storage, capacity: Capacity) -> None:
-        """A ping succeeded: the capacity is written if it is another one; the status is left alone (domain 1.6)."""
+        """A ping succeeded: the capacity is written if it is another one; the status is left alone (domain 1.6).
+
+        One that is not Connected keeps what was known last: the connect that makes it so measures it anew.
+        """
         self._remember(storage, capacity)
         if (capacity.total, capacity.available) != (storage.total, storage.available):
-            await self._write(storage, None, capacity)
+            async with self._database.transaction() as connection:
+                events: list[Event] = []
+                if await self._status_in(connection, storage.uuid) == Status.CONNECTED:
+                    events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
+            self._events.tell(*events)
 
     async def try_failed(self, storage: Storage, failure: ProbeFailure) -> None:
         """A try of a ping failed that is not the last one."""
@@ -130,11 +137,16 @@ class StatusBook:
 
     async def _move(self, connection: AsyncConnection, uuid: str, status: Status | None) -> list[Contents]:
         """What happened to the status, if anything did."""
-        old = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
-        if old is None:
-            self.forget(uuid)
-            raise NoSuchStorage(uuid)
+        old = await self._status_in(connection, uuid)
         if status is None or old == status:
             return []
         await self._records.change(connection, uuid, status=status)
         return [(STATUS_CHANGED, {"backupStorageUuid": uuid, "oldStatus": old, "newStatus": status})]
+
+    async def _status_in(self, connection: AsyncConnection, uuid: str) -> str:
+        """The status, as the transaction sees it. Raises NoSuchStorage."""
+        status = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
+        if status is None:
+            self.forget(uuid)
+            raise NoSuchStorage(uuid)
+        return str(status)

@@ -14,8 +14,10 @@ from pydantic_core import CoreSchema
 
 from simulator.control.routes import Done, Given, Handler, Refused, Route, Shape, with_body
 from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
+from simulator.hosts.disk import mounted_on_root
 from simulator.hosts.faults import FAULTS, Applied, Fault, FaultProblem, read_fault
-from simulator.hosts.faults.quantities import Amount, Bytes, BytesOrShare
+from simulator.hosts.faults.disk import Fill, Resize
+from simulator.hosts.faults.quantities import Bytes, BytesOrShare, Path
 from simulator.hosts.network import AnyHost
 from simulator.hosts.nodes import BLOCK
 
@@ -67,6 +69,7 @@ class HostShape(Shape):
     address: str = Field(description="where it really listens, or did last")
     size: int
     used: int
+    reserved: int = Field(description="kept for root, so not available")
     available: int
     inodes: int
     free_inodes: int
@@ -90,7 +93,9 @@ class HostToAdd(Shape):
     port: int = Field(22, ge=1, le=65535, description="the port that storages know it by")
     size: Bytes | None = Field(None, description="of its disk, none of which is in use then unless `used` says so")
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
+    reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
     inodes: int | None = Field(None, ge=0, description="0: not counted, as on btrfs")
+    mount: Path | None = Field(None, description="where the disk is mounted, beside a root's of 50 GiB; / if unset")
     read_only: bool = False
     username: str | None = Field(None, min_length=1, description="who may log in; without it and a password: anybody")
     password: str | None = None
@@ -103,6 +108,7 @@ class HostChange(Shape):
 
     size: Bytes | None = None
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
+    reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
     read_only: bool | None = None
     username: str | None = Field(None, min_length=1)
     password: str | None = Field(None, description="asked for at the next login; connections that are open stay")
@@ -122,6 +128,12 @@ class FaultToApply(Shape):
             "description": cls.__doc__,
             "oneOf": [_with_kind(one) for one in FAULTS.values()],
         }
+
+
+class WhatToHeal(Shape):
+    """What to heal; without a kind, every fault."""
+
+    kind: str | None = Field(None, description="a kind of fault")
 
 
 class FaultId(Shape):
@@ -198,6 +210,40 @@ class HostsDoor:
                 201,
                 NOT_VALID | NO_HOST | conflict,
             ),
+            Route(
+                "POST",
+                f"{one}/fill",
+                "Fill a host's disk, or empty it",
+                with_body(Fill, self.break_so),
+                FaultId,
+                201,
+                NOT_VALID | NO_HOST | conflict,
+            ),
+            Route(
+                "POST",
+                f"{one}/resize",
+                "Let a host's disk grow or shrink",
+                with_body(Resize, self.break_so),
+                FaultId,
+                201,
+                NOT_VALID | NO_HOST | conflict,
+            ),
+            Route(
+                "POST",
+                f"{one}/heal",
+                "Heal a host of every fault, or of those of a kind",
+                with_body(WhatToHeal, self.heal_host),
+                HostShape,
+                problems=NOT_VALID | NO_HOST,
+            ),
+            Route(
+                "POST",
+                "/lab/v1/heal",
+                "Heal all hosts of every fault, or of those of a kind",
+                with_body(WhatToHeal, self.heal_hosts),
+                HostsShape,
+                problems=NOT_VALID | NO_HOST,
+            ),
             Route("DELETE", faults, "Heal a host of every fault", Handler(self.heal_all), HostShape, problems=NO_HOST),
             Route(
                 "DELETE",
@@ -230,7 +276,9 @@ class HostsDoor:
         if wanted.inodes is not None:
             host.disk.inodes = wanted.inodes
         _change_credentials(host, wanted.username, wanted.password)
-        _change_disk(host.disk, wanted.size, wanted.used, wanted.read_only)
+        _change_disk(host.disk, wanted)
+        if wanted.mount not in (None, "/"):
+            host.disk = mounted_on_root(host.disk, wanted.mount, lab.new_host(wanted.name, wanted.port).clock)
         try:
             await lab.network.add(host)
         except ValueError as error:
@@ -245,7 +293,7 @@ class HostsDoor:
         before = host.credentials
         _change_credentials(host, wanted.username, wanted.password)
         try:
-            _change_disk(_disk(host), wanted.size, wanted.used, wanted.read_only)
+            _change_disk(_disk(host), wanted)
         except Refused:
             host.credentials = before
             raise
@@ -273,11 +321,16 @@ class HostsDoor:
 
     async def break_host(self, request: web.Request, wanted: FaultToApply) -> Given:
         """Apply a fault."""
-        host = self._host(request)
+        self._host(request)
         try:
             fault = read_fault(wanted.kind, wanted.model_extra or {})
         except FaultProblem as problem:
             raise Refused(400, str(problem)) from None
+        return await self.break_so(request, fault)
+
+    async def break_so(self, request: web.Request, fault: Fault) -> Given:
+        """Apply a fault that has been read."""
+        host = self._host(request)
         try:
             return FaultId(id=_id(await host.faults.apply(fault)))
         except (FaultProblem, OSError) as problem:
@@ -297,6 +350,19 @@ class HostsDoor:
         host = self._host(request)
         await host.faults.heal_all()
         return _shape(host)
+
+    async def heal_host(self, request: web.Request, wanted: WhatToHeal) -> Given:
+        """Heal what is meant of one host."""
+        host = self._host(request)
+        await _heal(host, wanted)
+        return _shape(host)
+
+    async def heal_hosts(self, request: web.Request, wanted: WhatToHeal) -> Given:
+        """Heal what is meant of all hosts."""
+        network = self._lab().network
+        for name in list(network):
+            await _heal(network[name], wanted)
+        return await self.show_all(request)
 
     async def kinds(self, request: web.Request) -> Given:
         """The registry."""
@@ -322,6 +388,15 @@ def _disk(host: SimulatedHost) -> VirtualDisk:
     return mounted[0] if len(mounted) == 1 else host.disk
 
 
+async def _heal(host: SimulatedHost, wanted: WhatToHeal) -> None:
+    """The latest first, as those before them have left the host. Raises Refused for a kind that there is not."""
+    if wanted.kind is not None and wanted.kind not in FAULTS:
+        raise Refused(400, f"kind: there is no fault {wanted.kind!r}; there are {', '.join(sorted(FAULTS))}")
+    for applied in reversed(list(host.faults)):
+        if wanted.kind in (None, applied.fault.kind):
+            await applied.heal()
+
+
 def _shape(host: SimulatedHost) -> HostShape:
     volume = _disk(host).volume()
     address, port = host.address
@@ -332,6 +407,7 @@ def _shape(host: SimulatedHost) -> HostShape:
         address=f"{address}:{port}",
         size=volume.blocks * BLOCK,
         used=volume.used * BLOCK,
+        reserved=volume.reserved * BLOCK,
         available=volume.available * BLOCK,
         inodes=volume.inodes,
         free_inodes=volume.free_inodes,
@@ -366,17 +442,20 @@ def _change_credentials(host: SimulatedHost, username: str | None, password: str
     )
 
 
-def _change_disk(disk: VirtualDisk, size: int | None, used: Amount | None, read_only: bool | None) -> None:
+def _change_disk(disk: VirtualDisk, wanted: HostToAdd | HostChange) -> None:
     """Raises Refused when the files on the disk take more than it is said to have in use, and changes nothing."""
-    if used is not None:
+    whole = disk.size if wanted.size is None else wanted.size
+    if wanted.used is not None:
         try:
-            disk.used = used.of(disk.size if size is None else size)
+            disk.used = wanted.used.of(whole)
         except ValueError as error:
             raise Refused(409, str(error)) from None
-    if size is not None:
-        disk.resize(size)
-    if read_only is not None:
-        disk.read_only = read_only
+    if wanted.size is not None:
+        disk.resize(wanted.size)
+    if wanted.reserved is not None:
+        disk.reserved = wanted.reserved.of(whole)
+    if wanted.read_only is not None:
+        disk.read_only = wanted.read_only
 
 
 def _kind(kind: type[Fault]) -> KindShape:

@@ -12,6 +12,7 @@ from simulator.clock import Clock, RealClock
 from simulator.hosts.nodes import BLOCK, Directory, File, Node, blocks_of
 
 NAME_LIMIT = 255
+ROOT_SIZE = 50 * 2**30
 INODES = 2**26  # one for each 16 KiB of a TiB, as mkfs.ext4 makes them
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o644
@@ -626,3 +627,11 @@ def _directories(directory: Directory, at: str) -> Iterator[tuple[str, Directory
             yield path, node
             if node.mounted is None:
                 yield from _directories(node, path)
+
+
+def mounted_on_root(disk: VirtualDisk, path: str, clock: Clock | None) -> VirtualDisk:
+    """A root's disk with another one mounted at `path`, as most machines have it."""
+    root = VirtualDisk(ROOT_SIZE, ROOT_SIZE // 5, clock=clock)
+    root.make_directory(path, parents=True)
+    root.mount(path, disk)
+    return root

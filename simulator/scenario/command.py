@@ -11,8 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import orjson
@@ -21,9 +22,14 @@ from rich.markup import escape
 
 from simulator.scenario.model import Scenario
 from simulator.scenario.phrases import duration_text
-from simulator.scenario.reader import ScenarioError, read_scenario
+from simulator.scenario.reader import ScenarioError, no_rules, read_scenario
 from simulator.scenario.results import Result, Verdict
-from simulator.scenario.runner import replay
+from simulator.scenario.runner import replay, replay_on
+from simulator.scenario.running import check_lab, rules_of_a_running_node
+from simulator.scenario.world import WorldProblem
+
+if TYPE_CHECKING:
+    from simulator.scenario.recorder import Recording
 
 HELD, NOT_HELD, UNUSABLE, INTERRUPTED = 0, 1, 2, 3
 COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "red", Verdict.UNKNOWN: "yellow"}
@@ -40,6 +46,10 @@ class Options:
     """In place of the scenarios' own."""
     jobs: int = 1
     report: Path | None = None
+    node: str | None = None
+    """The URL of a lab that is running: its hosts and its clock, in place of the scenario's own."""
+    account: str = "admin"
+    password: str = field(default="password", repr=False)
 
 
 def schema() -> str:
@@ -75,7 +85,7 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
         except OSError as error:
             print(f"imagestore-sim: --report {options.report}: {error.strerror}", file=sys.stderr)
             return UNUSABLE
-    if problems := list(_problems(files)):
+    if problems := list(_problems(files, options)):
         for problem in problems:
             print(f"imagestore-sim: {problem}", file=sys.stderr)
         return UNUSABLE
@@ -108,40 +118,74 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
 
 async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, password: str) -> int:
     """Follow a node until `stop` is set, and write what happened; answers the exit status."""
-    from simulator.scenario.recorder import follow, scenario_of
+    from simulator.scenario.recorder import follow
+    from simulator.scenario.stream import EventsMissed
     from simulator.testing.client import CallFailed
 
-    if not await asyncio.to_thread(out.parent.is_dir):
-        print(f"imagestore-sim: --out {out}: there is no such folder", file=sys.stderr)
+    if not await _has_folder(out):
         return UNUSABLE
     print(f"recording {url} until it is interrupted", flush=True)
     try:
         recording = await follow(url.rstrip("/"), stop, account=account, password=password)
-    except (CallFailed, aiohttp.ClientError, OSError, ValueError) as error:
+    except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
         print(f"imagestore-sim: {url}: {error}", file=sys.stderr)
         return UNUSABLE
+    return await _write(recording, out)
+
+
+async def run_record_stored(location: str, out: Path, since: float | None, until: float | None) -> int:
+    """Write what a database says has happened between two moments; answers the exit status."""
+    from simulator.database import DatabaseError
+    from simulator.scenario.stored import read_stored
+
+    if not await _has_folder(out):
+        return UNUSABLE
+    try:
+        recording = await read_stored(location, since, until)
+    except DatabaseError as error:
+        print(f"imagestore-sim: --database {error}", file=sys.stderr)
+        return UNUSABLE
+    return await _write(recording, out)
+
+
+async def _has_folder(out: Path) -> bool:
+    there = await asyncio.to_thread(out.parent.is_dir)
+    if not there:
+        print(f"imagestore-sim: --out {out}: there is no such folder", file=sys.stderr)
+    return there
+
+
+async def _write(recording: Recording, out: Path) -> int:
+    from simulator.scenario.recorder import scenario_of
+
     try:
         await asyncio.to_thread(out.write_text, scenario_of(recording), encoding="utf-8")
     except OSError as error:
         print(f"imagestore-sim: --out {out}: {error.strerror}", file=sys.stderr)
         return UNUSABLE
-    print(f"{out}: {len(recording.events)} events of {duration_text(recording.ended - recording.began)}")
+    length = duration_text(round(recording.ended - recording.began, 1))
+    print(f"{out}: {len(recording.events)} events of {length}")
     return HELD
 
 
-def _problems(files: Sequence[Path]) -> Iterator[str]:
+def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
     for file in files:
         try:
-            read_scenario(file)
+            read_scenario(file, no_rules if options.node is None else rules_of_a_running_node)
         except ScenarioError as error:
             yield str(error)
+    if options.node is not None:
+        try:
+            asyncio.run(check_lab(options.node, options.account, options.password))
+        except WorldProblem as error:
+            yield f"--node {error}"
 
 
 def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
     """The results as they come."""
     if options.jobs <= 1 or len(files) == 1:
         for file in files:
-            yield replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+            yield _play_one(file, options)
         return
     context = multiprocessing.get_context("spawn")
     workers = min(options.jobs, len(files))
@@ -169,6 +213,12 @@ def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
         pool.shutdown(cancel_futures=True)
 
 
+def _play_one(file: Path, options: Options) -> Result:
+    if options.node is not None:
+        return replay_on(options.node, file, account=options.account, password=options.password)
+    return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+
+
 def _ignore_interrupts() -> None:
     """Between scenarios, an interrupt is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -177,7 +227,7 @@ def _ignore_interrupts() -> None:
 def _play_here(file: Path, options: Options) -> Result:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+        return _play_one(file, options)
     finally:
         _ignore_interrupts()
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl
 
-from simulator.backup_storage.events import Event, Listener
+from simulator.backup_storage.events import Listener
 from simulator.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from simulator.clock import Clock
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
+from simulator.hosts.disk import mounted_on_root
+from simulator.hosts.faults import Applied, Fault
 from simulator.node import ManagementNode
+from simulator.scenario.caller import Caller
 from simulator.scenario.model import Host, Scenario
 from simulator.scenario.options import OPTIONS, option_text
+from simulator.scenario.world import Heard
 from simulator.settings import Settings
 from simulator.tasks import Tasks
-from simulator.testing.client import Answer, Client
-
-ROOT_SIZE = 50 * 2**30
-LONGEST_JOB = 6 * 3600.0
-POLL_SECONDS = 0.5
-LOGIN_LASTS = 3600.0
-"""Seconds after which the client logs in anew, before its session is over."""
+from simulator.testing.client import Answer
+from simulator.virtual_clock import VirtualClock
 
 
 def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
@@ -37,11 +35,7 @@ def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
         reserved=spec.reserved.of(spec.size),
         clock=clock,
     )
-    root = disk
-    if spec.mount is not None and spec.mount != "/":
-        root = VirtualDisk(ROOT_SIZE, ROOT_SIZE // 5, clock=clock)
-        root.make_directory(spec.mount, parents=True)
-        root.mount(spec.mount, disk)
+    root = disk if spec.mount in (None, "/") else mounted_on_root(disk, spec.mount, clock)
     return SimulatedHost(
         name,
         port=spec.port,
@@ -54,25 +48,50 @@ def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
     )
 
 
-class World:
+class EmbeddedHost:
+    """A simulated host of this process."""
+
+    def __init__(self, host: SimulatedHost) -> None:
+        self.name = host.name
+        self._host = host
+
+    @property
+    def faults(self) -> Collection[Applied]:
+        """Those that are on it."""
+        return list(self._host.faults)
+
+    async def apply(self, fault: Fault) -> Applied:
+        """Put a fault on it. Raises FaultProblem, OSError."""
+        return await self._host.faults.apply(fault)
+
+    async def start(self) -> None:
+        """Let it listen. Raises OSError."""
+        await self._host.start()
+
+    async def stop(self) -> None:
+        """Let its port refuse."""
+        await self._host.stop()
+
+
+class EmbeddedWorld:
     """The hosts and the node of a scenario, and a client of the node."""
 
-    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Callable[[Event], None]) -> None:
+    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard) -> None:
         """`heard` is called with every event, one at a time."""
         self.scenario = scenario
         self.clock = clock
         self.seed = seed
-        self.hosts = HostNetwork()
+        self.network = HostNetwork()
+        self.hosts: dict[str, EmbeddedHost] = {}
         self.zones = {name: stable_uuid("zone", name) for name in scenario.zones}
         """Their uuids, by the names that the scenario has for them."""
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
         """And those of storages, to which calls may add."""
         self.node: ManagementNode
-        self.client: Client | None = None
+        self._caller: Caller | None = None
         self._heard = heard
         self._tasks = Tasks()
         self._listening = ExitStack()
-        self._logged_in = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
         self.folder = Path(self._folder.name)
         """Where its database is."""
@@ -92,14 +111,16 @@ class World:
 
     async def _start(self) -> None:
         for name, spec in self.scenario.all_hosts().items():
-            await self.hosts.add(make_host(name, spec, self.clock, self.seed))
+            host = make_host(name, spec, self.clock, self.seed)
+            await self.network.add(host)
+            self.hosts[name] = EmbeddedHost(host)
         await self.start_node()
 
     async def _stop(self) -> None:
-        for host in self.hosts.values():
+        for host in self.network.values():
             await host.faults.heal_all()
         await self.stop_node()
-        await self.hosts.close()
+        await self.network.close()
         self._folder.cleanup()
 
     async def start_node(self) -> None:
@@ -111,16 +132,16 @@ class World:
             log_level="error",
             **self.scenario.node.model_dump(),
         )
-        self.node = ManagementNode(settings, clock=self.clock, resolve=self.hosts.resolve)
+        self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve)
         listener = self._listening.enter_context(self.node.events.listening())
         self._tasks.begin(self._hear(listener), "events of a scenario")
         await self.node.start(self._bootstrap())
 
     async def stop_node(self) -> None:
         """Stop the node, and what the client has of it."""
-        client, self.client = self.client, None
-        if client is not None:
-            await client.close()
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            await caller.close()
         if hasattr(self, "node"):
             await self.node.stop()
         self._listening.close()
@@ -152,34 +173,26 @@ class World:
             configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
         return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
 
-    def uuid_of(self, name: str) -> str:
-        """Of a storage or a zone."""
-        return self.storages.get(name) or self.zones[name]
+    def concerns(self, uuid: str) -> bool:
+        """All storages of the node are the scenario's."""
+        return True
+
+    async def settle(self) -> None:
+        """Returns when nothing is left to do at this moment; a real clock does not know."""
+        if isinstance(self.clock, VirtualClock):
+            await self.clock.settle()
 
     # What a client does
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call of the API by a client that has logged in, with its job's end; the answer as it came.
-
-        Raises OSError and aiohttp.ClientError when the node does not answer.
-        """
-        client = await self._logged_in_client()
-        path, _, question = path.partition("?")
-        query = parse_qsl(question.replace("+", "%2B"), keep_blank_values=True)
-        answer = await client.request(method, path, body, query=query)
-        return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
+        """One call of the API, with its job's end; the answer as it came. Raises as Caller.request."""
+        return await self._client().request(method, path, body)
 
     async def page(self, path: str) -> str:
         """What the node answers outside of ZStack's API. Raises as `request` does."""
-        client = await self._logged_in_client()
-        return (await client.request("GET", f"{self.node.url}{path}")).text
+        return await self._client().page(path)
 
-    async def _logged_in_client(self) -> Client:
-        now = self.clock.monotonic()
-        if self.client is None:
-            self.client = Client(self.node.url, timeout=LONGEST_JOB, clock=self.clock, poll_seconds=POLL_SECONDS)
-            self._logged_in = -LOGIN_LASTS
-        if now - self._logged_in >= LOGIN_LASTS:
-            await self.client.log_in()
-            self._logged_in = now
-        return self.client
+    def _client(self) -> Caller:
+        if self._caller is None:
+            self._caller = Caller(self.node.url, self.clock)
+        return self._caller

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from simulator.backup_storage.events import CAPACITY_CHANGED, DISCONNECTED, PROBE_FAILED, STATUS_CHANGED
+from simulator.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, PROBE_FAILED, STATUS_CHANGED
 from simulator.hosts.faults.quantities import Seconds
 from simulator.scenario.parts import Names, Part, one_of
 from simulator.scenario.phrases import duration_text
@@ -18,6 +18,8 @@ EVENTS: Mapping[str, str] = {
     "disconnected": DISCONNECTED,
     "capacity_changed": CAPACITY_CHANGED,
     "probe_failed": PROBE_FAILED,
+    "added": ADDED,
+    "deleted": DELETED,
 }
 """What events are called in a scenario, and their paths."""
 SUBJECTS = ("storage", "query", "event", "metric")
@@ -39,8 +41,8 @@ class Condition(Part):
 
     storage: Names | None = Field(None, description="names of storages, or patterns; what is said is said of each")
     query: str | None = Field(None, description="a GET of the API, such as /backup-storage?q=status=Connected")
-    event: Literal["status_changed", "disconnected", "capacity_changed", "probe_failed"] | None = Field(
-        None, description="a kind of event; that there is one, or how many"
+    event: Literal["status_changed", "disconnected", "capacity_changed", "probe_failed", "added", "deleted"] | None = (
+        Field(None, description="a kind of event; that there is one, or how many")
     )
     metric: str | None = Field(None, description="a sample of /metrics, such as imagestore_sim_probe_failures_total")
     value: SizeWanted | None = Field(None, description="of the metric: the sum of its samples that have the labels")

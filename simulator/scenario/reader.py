@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -16,6 +16,8 @@ from simulator.scenario.phrases import duration_text
 from simulator.scenario.steps import CallStep, Step
 
 Place = Sequence[int | str]
+Rules = Callable[[Scenario], Iterator[tuple[Place, str]]]
+"""What cannot be played somewhere: where in the file it stands, and why."""
 REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
 """`$gold`: the uuid of what has that name."""
 
@@ -38,18 +40,23 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def read_scenario(file: Path) -> Scenario:
-    """The scenario in a file. Raises ScenarioError."""
+def no_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+    """No rules beside the format's own."""
+    return iter(())
+
+
+def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
+    """The scenario in a file, if it keeps the rules of where it is to be played. Raises ScenarioError."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ScenarioError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ScenarioError(f"{file}: is not UTF-8 text") from None
-    return parse_scenario(text, str(file))
+    return parse_scenario(text, str(file), rules)
 
 
-def parse_scenario(text: str, name: str = "scenario") -> Scenario:
+def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
     """The scenario in a text; `name` is what its mistakes are said to be in. Raises ScenarioError."""
     try:
         tree = yaml.compose(text, Loader=_Loader)
@@ -63,7 +70,7 @@ def parse_scenario(text: str, name: str = "scenario") -> Scenario:
         raise ScenarioError(f"{_where(name, twice.start_mark)}: {twice.value} stands there twice")
     try:
         scenario = Scenario.model_validate({} if content is None else content)
-        problems = list(_broken_rules(scenario))
+        problems = [*_broken_rules(scenario), *rules(scenario)]
     except ValidationError as error:
         first = error.errors()[0]
         raise ScenarioError(_complaint(name, tree, first["loc"], _said(first["type"], first["msg"]))) from None

@@ -9,22 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
-import orjson
 import yaml
 
-from simulator.backup_storage.events import CAPACITY_CHANGED, DISCONNECTED, PROBE_FAILED, STATUS_CHANGED
+from simulator.backup_storage.events import (
+    ADDED,
+    CAPACITY_CHANGED,
+    DELETED,
+    DISCONNECTED,
+    PROBE_FAILED,
+    STATUS_CHANGED,
+)
+from simulator.backup_storage.events import Event as Told
 from simulator.backup_storage.options import AUTO_RECONNECT, PING_INTERVAL
+from simulator.backup_storage.records import IMAGE_STORE_TYPE
 from simulator.probe.failures import Reason
+from simulator.scenario.stream import EventsMissed, open_stream
 from simulator.testing.client import Client
 
 SLACK = 15.0
 """Seconds that a ping may take to fail."""
 MOMENT = 0.001
+AT_ONCE = 0.05
+"""Seconds between events that were written in one transaction, at most."""
 AT_PATH = ("path_gone", "path_is_file", "permission_denied", "unmounted", "hung_mount", "zero_capacity")
 KINDS: Mapping[str, str] = {
     Reason.REFUSED: "refuse",
@@ -54,7 +66,7 @@ Event = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Recording:
-    """What was seen of a node: its storages when it began, and all events until it ended (epoch seconds)."""
+    """What is known of a node: its storages when the time began, and all events until it ended (epoch seconds)."""
 
     url: str
     began: float
@@ -65,20 +77,24 @@ class Recording:
 
 
 async def follow(url: str, stop: asyncio.Event, *, account: str, password: str) -> Recording:
-    """Follow a node's events until `stop`, or until it ends the stream. Raises CallFailed, aiohttp.ClientError."""
-    async with Client(url) as client:
+    """Follow a node's events until `stop`, or until it ends the stream.
+
+    Raises CallFailed, aiohttp.ClientError, TimeoutError, and EventsMissed when there is a hole in them.
+    """
+    async with Client(url) as client, open_stream(url) as stream:
         await client.log_in(account, password)
         storages = await client.query("/backup-storage/image-store")
         [option] = await client.query("/global-configurations", f"name={PING_INTERVAL.name}")
         recording = Recording(url, await _time_of(client), 0.0, int(option["value"]), storages)
         events: list[Event] = []
-        reading = asyncio.ensure_future(_read_into(events, url))
+        reading = asyncio.ensure_future(_read_into(events, stream))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (reading, stopping):
             task.cancel()
         await asyncio.gather(reading, stopping, return_exceptions=True)
-        if reading.done() and not reading.cancelled() and (error := reading.exception()) is not None and not events:
+        error = None if reading.cancelled() else reading.exception()
+        if error is not None and (isinstance(error, EventsMissed) or not events):
             raise error
         recording.events = events
         try:
@@ -95,30 +111,23 @@ async def _time_of(client: Client) -> float:
     return milliseconds / 1000
 
 
-async def _read_into(events: list[Event], url: str) -> None:
-    async for event in _stream(url):
-        events.append(event)
-
-
-async def _stream(url: str) -> AsyncIterator[Event]:
-    """The events of a node, as they come."""
-    timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
-    async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}/lab/v1/events") as response:
-        response.raise_for_status()
-        async for line in response.content:
-            if line.startswith(b"data:") and b'"path"' in line:
-                yield orjson.loads(line.removeprefix(b"data:"))
+async def _read_into(events: list[Event], stream: AsyncIterator[Told]) -> None:
+    async for event in stream:
+        events.append(event.to_json())
 
 
 def scenario_of(recording: Recording) -> str:
     """The scenario, as the text of a file."""
-    stories = [_Story(recording, one, name) for one, name in zip(recording.storages, _names(recording), strict=True)]
+    stories = _stories(recording)
     steps = sorted((step for story in stories for step in story.tell()), key=lambda step: step[0])
+    hosts: dict[str, dict[str, Any]] = {}
+    for story in stories:
+        hosts.setdefault(story.host, story.machine())
     content = {
         "title": f"What happened on {recording.url}",
         "description": "Recorded: faults begin one ping before they were noticed, reconnects are made when one was.",
-        "hosts": {story.host: story.machine() for story in stories},
-        "storages": [story.record() for story in stories],
+        "hosts": hosts or {"nobody": {}},
+        "storages": [story.record() for story in stories if not story.added],
         "settings": {PING_INTERVAL.name: f"{recording.interval}s", AUTO_RECONNECT.name: False},
         "timeline": [{"at": f"{at:.3f}s", **step} for at, step in steps] or [{"at": "0s", "note": "nothing happened"}],
         "ends": f"{max(recording.ended - recording.began, steps[-1][0] if steps else 0) + 2 * recording.interval:.0f}s",
@@ -126,16 +135,30 @@ def scenario_of(recording: Recording) -> str:
     return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
 
-def _names(recording: Recording) -> list[str]:
-    """A name for each storage that a step can refer to."""
-    names: list[str] = []
-    for one in recording.storages:
-        name = plain = re.sub(r"[^A-Za-z0-9-]+", "-", str(one["name"])).strip("-") or "storage"
-        number = 2
-        while name in names:
-            name, number = f"{plain}-{number}", number + 1
-        names.append(name)
-    return names
+def _stories(recording: Recording) -> list[_Story]:
+    """One for each storage that was there when the recording began, then one for each that was added."""
+    added = [
+        one["content"] | {"uuid": one["resourceUuid"]}
+        for one in recording.events
+        if one["path"] == ADDED and one["content"]["type"] == IMAGE_STORE_TYPE
+    ]
+    later = {one["uuid"] for one in added}
+    first = [one for one in recording.storages if one["uuid"] not in later]
+    stories: list[_Story] = []
+    for number, storage in enumerate((*first, *added)):
+        name = _name(str(storage["name"]), {one.name for one in stories})
+        known = storage["hostname"] in {one.host for one in stories}
+        stories.append(_Story(recording, storage, name, added=number >= len(first), host_is_known=known))
+    return stories
+
+
+def _name(text: str, taken: Collection[str]) -> str:
+    """A name for a storage that a step can refer to, unlike those that are taken."""
+    name = plain = re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-") or "storage"
+    number = 2
+    while name in taken:
+        name, number = f"{plain}-{number}", number + 1
+    return name
 
 
 Step = tuple[float, dict[str, Any]]
@@ -148,6 +171,10 @@ class _Story:
     recording: Recording
     storage: Mapping[str, Any]
     name: str
+    added: bool = False
+    """Whether it was added in the course of the recording."""
+    host_is_known: bool = False
+    """Whether another storage was on its host before."""
     _steps: list[Step] = field(default_factory=list)
     _fault: str | None = None
     _last: float = 0.0
@@ -165,6 +192,8 @@ class _Story:
     def _first_capacity(self) -> tuple[int, int]:
         """One that was never measured before is what it was measured to be first."""
         total, available = self.storage["totalCapacity"], self.storage["availableCapacity"]
+        if self.added:
+            total, available = 0, 0
         for event in self._events():
             if not total and event["path"] == CAPACITY_CHANGED:
                 total, available = event["content"]["totalCapacity"], event["content"]["availableCapacity"]
@@ -181,7 +210,9 @@ class _Story:
     def tell(self) -> list[Step]:
         """The steps, in their order."""
         events = self._events()
-        if self.storage["status"] != "Connected":
+        if self.added:
+            self._add_storage(max(0.0, events[0]["time"] - self.recording.began))
+        elif self.storage["status"] != "Connected" and not _is_connected_next(self.storage, events):
             reasons = [_reason(one) for one in events if one["path"] in (PROBE_FAILED, DISCONNECTED)]
             self._begin_fault(0.0, next(iter(reasons), "") or Reason.REFUSED)
             self._reconnect(MOMENT, fails=True)
@@ -189,9 +220,23 @@ class _Story:
             at = max(0.0, event["time"] - self.recording.began)
             if event["path"] == STATUS_CHANGED:
                 self._status_changed(at, event["content"], events[number:])
-            elif event["path"] == CAPACITY_CHANGED:
+            elif event["path"] == CAPACITY_CHANGED and not (number and _came_with_connect(events[number - 1], event)):
                 self._capacity_changed(at, event["content"])
+            elif event["path"] == DELETED:
+                self._end_fault(max(self._last, at - MOMENT))
+                call = {"method": "DELETE", "path": f"/backup-storage/${self.name}"}
+                self._add(max(self._last, at), {"call": call})
         return self._steps
+
+    def _add_storage(self, at: float) -> None:
+        if self.host_is_known:
+            total, available = self._first_capacity()
+            self._add(at, {"resize": {"host": self.host, "size": total}})
+            self._add(at, {"fill": {"host": self.host, "to": total - available}})
+        params = {"name": self.name, "hostname": self.host, "url": self.storage["url"], "password": "password",
+                  "username": self.storage["username"], "sshPort": self.storage["sshPort"]}  # fmt: skip
+        call = {"method": "POST", "path": "/backup-storage/image-store", "as": self.name, "body": {"params": params}}
+        self._add(at, {"call": call})
 
     def _status_changed(self, at: float, content: Mapping[str, Any], rest: Sequence[Event]) -> None:
         old, new = content["oldStatus"], content["newStatus"]
@@ -202,6 +247,7 @@ class _Story:
                 self._begin_fault(max(self._last, at - MOMENT), _next_reason(rest[1:]) or Reason.REFUSED)
             else:
                 self._end_fault(max(self._last, at - MOMENT))
+                self._capacity_of_connect(max(self._last, at - MOMENT), rest[1:])
             self._reconnect(at, fails=failed)
         elif (old, new) == ("Connected", "Disconnected"):
             since = self._before(at, self.recording.interval + SLACK)
@@ -210,15 +256,25 @@ class _Story:
             self._add(since, {"eventually": {"storage": self.name, "status": "Disconnected", "within": within}})
             self._last = at
 
+    def _capacity_of_connect(self, at: float, rest: Sequence[Event]) -> None:
+        """What the connect will find, if that is something else than before: a capacity comes with its status."""
+        for before, event in pairwise(rest):
+            if before["path"] == STATUS_CHANGED:
+                if _came_with_connect(before, event):
+                    self._change_disk(at, event["content"])
+                return
+
     def _capacity_changed(self, at: float, content: Mapping[str, Any]) -> None:
+        self._change_disk(self._before(at, self.recording.interval), content)
+        self._last = at
+
+    def _change_disk(self, at: float, content: Mapping[str, Any]) -> None:
         total, available = content["totalCapacity"], content["availableCapacity"]
         if not content["oldTotalCapacity"]:
             return  # the first time that it was measured: it is so from the beginning
-        since = self._before(at, self.recording.interval)
         if total != content["oldTotalCapacity"]:
-            self._add(since, {"resize": {"host": self.host, "size": total}})
-        self._add(since, {"fill": {"host": self.host, "to": total - available}})
-        self._last = at
+            self._add(at, {"resize": {"host": self.host, "size": total}})
+        self._add(at, {"fill": {"host": self.host, "to": total - available}})
 
     def _before(self, at: float, seconds: float) -> float:
         """So long before, but after what happened last."""
@@ -256,6 +312,23 @@ class _Story:
     def _add(self, at: float, step: dict[str, Any]) -> None:
         self._steps.append((at, step))
         self._last = max(self._last, at)
+
+
+def _is_connected_by(event: Event) -> bool:
+    """Whether a connect has ended well with it."""
+    return event["path"] == STATUS_CHANGED and bool(event["content"]["newStatus"] == "Connected")
+
+
+def _came_with_connect(before: Event, event: Event) -> bool:
+    """Whether a capacity is what a connect has measured: both are written at once."""
+    at_once = event["time"] - before["time"] < AT_ONCE
+    return event["path"] == CAPACITY_CHANGED and _is_connected_by(before) and at_once
+
+
+def _is_connected_next(storage: Mapping[str, Any], events: Sequence[Event]) -> bool:
+    """Whether a connect was under way, and went well."""
+    moves = [one for one in events if one["path"] == STATUS_CHANGED]
+    return storage["status"] == "Connecting" and bool(moves) and _is_connected_by(moves[0])
 
 
 def _reason(event: Event) -> str:

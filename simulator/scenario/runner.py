@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,21 +14,23 @@ import aiohttp
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
-from simulator.backup_storage.events import CAPACITY_CHANGED, STATUS_CHANGED, Event
+from simulator.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
 from simulator.bootstrap import stable_uuid
 from simulator.clock import Clock, RealClock
-from simulator.hosts import SimulatedHost
-from simulator.hosts.faults import Applied, FaultProblem
+from simulator.hosts.faults import FaultProblem
 from simulator.node import StartError
-from simulator.scenario.embedded import World
+from simulator.scenario.embedded import EmbeddedWorld
 from simulator.scenario.expectations import ASKED, Condition, Invariant
+from simulator.scenario.lab_clock import FollowingClock
 from simulator.scenario.model import Scenario
 from simulator.scenario.options import OPTIONS, option_text
 from simulator.scenario.parts import matching
 from simulator.scenario.reader import REFERENCE, read_scenario
 from simulator.scenario.results import Lane, Request, Result, StepResult, Verdict, Window
+from simulator.scenario.running import RunningWorld, rules_of_a_running_node
 from simulator.scenario.steps import CallStep, FaultStep, HealStep, RestartNodeStep, StartStep, Step, StopStep
 from simulator.scenario.watch import Inventory, Picture, Seen, Watching
+from simulator.scenario.world import Heard, HostFault, NewWorld, ScenarioHost, World, WorldProblem
 from simulator.tasks import Tasks
 from simulator.testing.client import Answer, CallFailed
 from simulator.virtual_clock import VirtualClock, run_virtually, virtual_clock
@@ -42,7 +45,7 @@ FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 Outcome = tuple[Verdict, str]
 Progress = Callable[[StepResult], None]
 NO_ANSWER = (aiohttp.ClientError, OSError, CallFailed, TimeoutError)
-PROBLEMS = (FaultProblem, ValueError, StartError, *NO_ANSWER)
+PROBLEMS = (FaultProblem, ValueError, StartError, WorldProblem, *NO_ANSWER)
 
 
 def replay(file: Path, *, clock: str = "virtual", seed: int | None = None, speed: float = 1.0) -> Result:
@@ -60,13 +63,53 @@ def replay(file: Path, *, clock: str = "virtual", seed: int | None = None, speed
     return asyncio.run(play(scenario, real_clock, file=str(file), seed=chosen))
 
 
-async def play(scenario: Scenario, new_clock: Callable[[], Clock], *, file: str = "", seed: int = 0) -> Result:
+def replay_on(url: str, file: Path, *, account: str, password: str) -> Result:
+    """Play the scenario in a file on the lab that runs at `url`, in its clock's time. Raises ScenarioError."""
+    scenario = read_scenario(file, rules_of_a_running_node)
+    return asyncio.run(_until_terminated(play_on(url, scenario, file=str(file), account=account, password=password)))
+
+
+async def _until_terminated(playing: Coroutine[Any, Any, Result]) -> Result:
+    """SIGTERM interrupts as SIGINT does: the lab is put back as it was."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await playing
+
+
+async def play_on(
+    url: str,
+    scenario: Scenario,
+    *,
+    file: str = "",
+    account: str = "admin",
+    password: str = "password",  # noqa: S107 - ZStack's own
+) -> Result:
+    """Play a scenario on the lab that runs at `url`; one that is interrupted answers what has become of it."""
+    clock = FollowingClock()
+
+    def world(scenario: Scenario, _: Clock, seed: int, heard: Heard) -> World:
+        return RunningWorld(url, account, password, scenario, clock, heard)
+
+    result = await play(scenario, lambda: clock, file=file, seed=scenario.seed, new_world=world)
+    result.clock = f"the one of {url}"
+    return result
+
+
+async def play(
+    scenario: Scenario,
+    new_clock: Callable[[], Clock],
+    *,
+    file: str = "",
+    seed: int = 0,
+    new_world: NewWorld = EmbeddedWorld,
+) -> Result:
     """Play a scenario to its end; one that is interrupted answers what has become of it until then."""
     clock = new_clock()
     kind = "virtual" if isinstance(clock, VirtualClock) else "real"
     result = Result(file, scenario.title, scenario.description, seed, kind)
     began = time.monotonic()  # real: how long it took to play
-    playing = _Play(scenario, clock, result, seed)
+    playing = _Play(scenario, clock, result, seed, new_world)
     try:
         await playing.run()
     except asyncio.CancelledError:
@@ -81,16 +124,16 @@ async def play(scenario: Scenario, new_clock: Callable[[], Clock], *, file: str 
 class _Play:
     """One run of a scenario."""
 
-    def __init__(self, scenario: Scenario, clock: Clock, result: Result, seed: int) -> None:
+    def __init__(self, scenario: Scenario, clock: Clock, result: Result, seed: int, new_world: NewWorld) -> None:
         self.scenario = scenario
         self.clock = clock
         self.result = result
-        self.world = World(scenario, clock, seed, self._heard)
+        self.world = new_world(scenario, clock, seed, self._heard)
         self.picture = Picture(self.world.storages)
         self.watching = Watching(self.picture, clock, self._ask)
-        self._began = clock.monotonic()
+        self._began: float | None = None
         self._tasks = Tasks()
-        self._applied: list[tuple[Applied, Window]] = []
+        self._applied: list[tuple[HostFault, Window]] = []
         self._stopped: dict[str, Window] = {}
         self._over = False
         self._keys: dict[str, int] = {}
@@ -106,12 +149,20 @@ class _Play:
 
     @property
     def now(self) -> float:
-        """Seconds since the beginning."""
-        return round(self.clock.monotonic() - self._began, 6)
+        """Seconds since the beginning, which is when every storage has been tried once."""
+        return 0.0 if self._began is None else round(self.clock.monotonic() - self._began, 6)
+
+    def _moment(self, seconds: float) -> float:
+        """The clock's monotonic time so many seconds after the beginning."""
+        assert self._began is not None
+        return self._began + seconds
 
     async def run(self) -> None:
         """From the start of the hosts to the last verdict."""
         async with self.world:
+            self._began = self.clock.monotonic()
+            # Where it is played, a storage that was there already may have been taken for one of the scenario's.
+            self._lanes = {self.world.storages[lane.name]: lane for lane in self.result.lanes}
             await self._refresh()
             watches = [
                 self._begin(self._watch(one, found), f"invariant {found.number}")
@@ -119,7 +170,7 @@ class _Play:
             ]
             try:
                 await self._until_the_end()
-                await self._settle()
+                await self.world.settle()
                 self._end_invariants(watches)
             finally:
                 await self._tasks.close()
@@ -132,7 +183,7 @@ class _Play:
             await playing
             return
         try:
-            await self.clock.wait_for(playing, self._began + self.scenario.ends - self.clock.monotonic())
+            await self.clock.wait_for(playing, self._moment(self.scenario.ends) - self.clock.monotonic())
         except TimeoutError:
             return
         await self._sleep_until(self.scenario.ends)
@@ -160,7 +211,7 @@ class _Play:
                 if before is not None:
                     await asyncio.wait({before})
                 await self.clock.sleep(step.after or 0)
-            await self._settle()
+            await self.world.settle()
             task = self._begin(self._run_step(step, found, late), f"step {found.number}")
             await asyncio.sleep(0)
             if step.never is not None and step.never.during is None:
@@ -168,20 +219,18 @@ class _Play:
             else:
                 tasks.append(before := task)
         await asyncio.gather(*tasks)
-        await self._settle()
+        await self.world.settle()
         for task, found in to_the_end:
             if not task.done():
                 found.verdict, found.ended = Verdict.HELD, self.now
 
     async def _sleep_until(self, moment: float) -> str:
         """Answers what is to be said of coming too late."""
-        wait = self._began + moment - self.clock.monotonic()
+        wait = self._moment(moment) - self.clock.monotonic()
         await self.clock.sleep(max(0.0, wait))
-        return f"it was due {-wait:g} s before: the steps above took longer" if wait < -1.0 else ""
-
-    async def _settle(self) -> None:
-        if isinstance(self.clock, VirtualClock):
-            await self.clock.settle()
+        # A call takes its time on the machine, in which a clock that is sped up goes further.
+        room = max(1.0, self.clock.speed) if isinstance(self.clock, RealClock) else 1.0
+        return f"it was due {-wait:g} s before: the steps above took longer" if wait < -room else ""
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self._tasks.begin(work, name)
@@ -199,7 +248,7 @@ class _Play:
             if step.until is None or due > step.until:
                 break
             await self._sleep_until(due)
-            await self._settle()
+            await self.world.settle()
         found.ended = self.now
         if late:
             found.verdict, found.seen = Verdict.FAILED, late
@@ -212,13 +261,13 @@ class _Play:
 
     # Actions
 
-    def _hosts(self, patterns: tuple[str, ...]) -> list[SimulatedHost]:
+    def _hosts(self, patterns: tuple[str, ...]) -> list[ScenarioHost]:
         return [self.world.hosts[name] for name in matching(patterns, self.world.hosts)]
 
     async def _do_fault(self, what: FaultStep) -> Outcome:
         text = str(what).replace(f" on {', '.join(what.host)}", "")
         for host in self._hosts(what.host):
-            applied = await host.faults.apply(what.fault)
+            applied = await host.apply(what.fault)
             label = text if what.fixed is None else f"{what.fault.kind} {text}"
             window = Window(host.name, label, self.now)
             if not applied.active or what.fault.kind in AT_ONCE:
@@ -252,7 +301,7 @@ class _Play:
                 self._begin(self._start_after(host, what.lasts), f"start {host.name}")
         return Verdict.HELD, ""
 
-    async def _start_after(self, host: SimulatedHost, seconds: float) -> None:
+    async def _start_after(self, host: ScenarioHost, seconds: float) -> None:
         await self.clock.sleep(seconds)
         await self._start(host)
 
@@ -261,7 +310,7 @@ class _Play:
             await self._start(host)
         return Verdict.HELD, ""
 
-    async def _start(self, host: SimulatedHost) -> None:
+    async def _start(self, host: ScenarioHost) -> None:
         await host.start()
         if (window := self._stopped.pop(host.name, None)) is not None:
             window.ended = self.now
@@ -284,7 +333,11 @@ class _Play:
         return _judge_call(what, answer)
 
     def _filled(self, text: str) -> str:
-        return REFERENCE.sub(lambda match: self.world.uuid_of(match[1]), text)
+        return REFERENCE.sub(lambda match: self._uuid_of(match[1]), text)
+
+    def _uuid_of(self, name: str) -> str:
+        """Of a storage or a zone."""
+        return self.world.storages.get(name) or self.world.zones[name]
 
     def _body(self, what: CallStep) -> Any:
         if what.body is None:
@@ -330,7 +383,7 @@ class _Play:
         seen = await self.watching.until(what, lambda seen: seen.all, what.within, since)
         if seen is not None:
             return Verdict.HELD, seen.text
-        await self._settle()
+        await self.world.settle()
         last = await self._ask(what) if what.subject in ASKED else self.picture.look(what, since)
         return (Verdict.HELD if last.all else Verdict.FAILED), last.text
 
@@ -393,7 +446,8 @@ class _Play:
             if strictly:
                 raise
             return
-        inventories: list[Inventory] = answer.body.get("inventories", [])
+        everything: list[Inventory] = answer.body.get("inventories", [])
+        inventories = [one for one in everything if self.world.concerns(one["uuid"])]
         self.picture.refresh(inventories)
         for one in inventories:
             lane = self._lanes.get(one["uuid"])
@@ -441,6 +495,8 @@ class _Play:
         content = event.content
         if lane is not None and event.path == STATUS_CHANGED:
             self._draw(lane, str(content["newStatus"]), None)
+        elif lane is not None and event.path == DELETED:
+            self._draw(lane, "", None)
         elif lane is not None and event.path == CAPACITY_CHANGED:
             self._draw(lane, None, (content["totalCapacity"], content["availableCapacity"]))  # type: ignore[arg-type]
         self.picture.hear(event)
@@ -457,7 +513,7 @@ class _Play:
             if window.ended is None and not (healing and applied.active):
                 ended = self.now
                 if applied.until is not None:
-                    ended = min(ended, applied.until - self._began)
+                    ended = min(ended, applied.until - self._moment(0.0))
                 window.ended = ended
         if not healing:
             for window in self.result.windows:

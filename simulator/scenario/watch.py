@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.backup_storage.events import CAPACITY_CHANGED, STATUS_CHANGED, Event
+from simulator.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
 from simulator.clock import Clock, wake
 from simulator.scenario.expectations import ASKED, EVENTS, Condition, Unchanged
 from simulator.scenario.parts import matching
@@ -54,7 +54,9 @@ class Picture:
         """An event has been told."""
         self.events.append(event)
         storage = self._storages.setdefault(event.resource_uuid, {})
-        if event.path == STATUS_CHANGED:
+        if event.path == DELETED:
+            del self._storages[event.resource_uuid]
+        elif event.path == STATUS_CHANGED:
             storage["status"] = event.content["newStatus"]
         elif event.path == CAPACITY_CHANGED:
             storage.update({name: event.content[name] for name in CAPACITIES})
@@ -121,7 +123,7 @@ def _tell(event: Event) -> str:
         return f"{content['oldStatus']} to {content['newStatus']}"
     if event.path == CAPACITY_CHANGED:
         return f"{size_text(int(str(content['availableCapacity'])))} available"
-    return str(content.get("message", ""))
+    return str(content.get("message") or content.get("name", ""))
 
 
 def _meets(condition: Condition, storage: Inventory | None) -> bool:

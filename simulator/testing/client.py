@@ -83,6 +83,12 @@ class Client:
         self.session_uuid = str(inventory["uuid"])
         return self.session_uuid
 
+    async def log_out(self) -> None:
+        """End the session, if there is one. Raises CallFailed."""
+        session, self.session_uuid = self.session_uuid, None
+        if session is not None:
+            await self.call("DELETE", f"/accounts/sessions/{session}")
+
     async def request(
         self,
         method: str,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from simulator.backup_storage.capacity import Capacities
+from simulator.backup_storage.capacity_curves import Moments, read_curves
 from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage, OperationFailed
 from simulator.backup_storage.events import CAPACITY_CHANGED
+from simulator.bootstrap import BackupStorageRecord, Bootstrap
 from simulator.hosts import HostNetwork
 from simulator.lab import Lab
 from simulator.testing import Client
+from simulator.virtual_clock import START
 
 from watching import drain, new, storage
 
@@ -148,6 +152,29 @@ async def test_each_change_is_kept_with_its_time(imagestore_lab: Lab, imagestore
     assert times == sorted(set(times))
     assert times[-1] <= imagestore_lab.clock.time()
     assert await imagestore_lab.node.capacities.history(one.uuid, limit=2) == history[-2:]
+
+
+@pytest.mark.parametrize("made", [datetime(2023, 6, 1), datetime(2030, 1, 1)], ids=["before", "in the future"])
+async def test_what_stood_as_it_was_written_is_known_before_its_first_change(
+    imagestore_lab: Lab, made: datetime
+) -> None:
+    fixed = BackupStorageRecord(
+        name="fixed", hostname="nowhere-1", url="/zs", status="Connected", tracked=False, createDate=made,
+        totalCapacity=1000 * GIB, availableCapacity=100 * GIB,
+    )  # fmt: skip
+    node = imagestore_lab.node
+    await node.replace_records(Bootstrap(backupStorages=(fixed,)))
+    [curve] = await read_curves(node._database, Moments(int(START), int(START) + 10, 10), lambda *_: True)
+    uuid, taken = curve.uuid, (int(imagestore_lab.clock.time()) + 60)
+    await imagestore_lab.clock.sleep(taken - imagestore_lab.clock.time())
+    await node.capacities.reserve(uuid, GIB)
+    await node.capacities.reserve(uuid, GIB)
+    [curve] = await read_curves(node._database, Moments(taken - 30, taken + 30, 30), lambda *_: True)
+    known = [None if one is None else one.available // GIB for one in curve.values]
+    assert known == [100, 98, 98]
+    history = await node.capacities.history(uuid)
+    assert [one.available // GIB for one in history] == [100, 99, 98]
+    assert history[0].time == (made.replace(tzinfo=UTC).timestamp() if made.year == 2023 else 0)
 
 
 async def test_history_is_bounded(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,14 +217,18 @@ async def test_without_automatic_reconnect_a_host_that_came_back_stays_disconnec
     await set_option(imagestore_lab, "connection.autoReconnectOnError", "false")
     await imagestore_hosts["imagestore-1"].stop()
     one = await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
-    await imagestore_hosts["imagestore-1"].start()
+    host = imagestore_hosts["imagestore-1"]
+    host.disk.used += 2**30
+    await host.start()
     before = len(probes.pings())
     await imagestore_lab.clock.sleep(3600)
-    assert (await storage(imagestore_lab)).status == "Disconnected"
+    # Nor does a ping that goes well write what it has measured: what was known last stays.
+    assert await storage(imagestore_lab) == one
     assert probes.connects() == []
     assert len(probes.pings()) - before >= 59
     await imagestore_lab.node.lifecycle.reconnect(one.uuid)
-    assert (await storage(imagestore_lab)).status == "Connected"
+    after = await storage(imagestore_lab)
+    assert (after.status, after.available) == ("Connected", one.available - 2**30)
 
 
 async def test_turning_automatic_reconnect_off_cancels_one_that_is_pending_at_the_next_ping(

@@ -44,6 +44,44 @@ async def test_a_host_is_added_and_lets_in_who_has_its_password(imagestore_clien
     assert (await ask(imagestore_client, "GET", "/hosts/gold")).status == 404
 
 
+async def test_a_host_is_added_with_a_disk_of_its_own_and_room_for_root(imagestore_client: Client) -> None:
+    wanted = {"name": "gold", "size": "1 TiB", "used": "40%", "reserved": "5%", "mount": "/Cloud_bs"}
+    added = (await ask(imagestore_client, "POST", "/hosts", wanted)).body
+    assert (added["size"], added["used"], added["reserved"]) == (TIB, 439804653568, 54975582208)
+    assert added["available"] == TIB - added["used"] - added["reserved"]
+    storage = await imagestore_client.add_image_store("gold")
+    assert (storage["totalCapacity"], storage["availableCapacity"]) == (TIB, added["available"])
+    changed = (await ask(imagestore_client, "PATCH", "/hosts/gold", {"reserved": 0})).body
+    assert changed["reserved"] == 0
+
+
+async def test_disks_are_filled_and_resized_and_all_is_healed(imagestore_client: Client) -> None:
+    await ask(imagestore_client, "POST", "/hosts", {"name": "gold", "size": "1 TiB"})
+    filled = await ask(imagestore_client, "POST", "/hosts/gold/fill", {"to": "90%"})
+    resized = await ask(imagestore_client, "POST", "/hosts/gold/resize", {"size": "2 TiB"})
+    assert [(one.status, one.body) for one in (filled, resized)] == [(201, {"id": "fill-1"}), (201, {"id": "resize-2"})]
+    shown = (await ask(imagestore_client, "GET", "/hosts/gold")).body
+    assert (shown["size"], shown["used"]) == (2 * TIB, 989560467456)
+    await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "read_only"})
+    one_kind = (await ask(imagestore_client, "POST", "/hosts/gold/heal", {"kind": "fill"})).body
+    assert [one["id"] for one in one_kind["faults"]] == ["resize-2"]
+    everywhere = (await ask(imagestore_client, "POST", "/heal", {"kind": "resize"})).body["hosts"]
+    assert {one["name"]: [fault["id"] for fault in one["faults"]] for one in everywhere} == {
+        "imagestore-1": ["read_only-1"], "gold": []
+    }  # fmt: skip
+    assert (await ask(imagestore_client, "POST", "/hosts/imagestore-1/heal")).body["faults"] == []
+    for path, body, status, error in (
+        ("/hosts/gold/fill", {"to": "190%"}, 400, "to: '190%' is more than 100%"),
+        ("/hosts/gold/resize", {}, 400, "size: is required"),
+        ("/hosts/gold/fill", {"path": "/nowhere"}, 409, "fault fill: /nowhere: No such file"),
+        ("/heal", {"kind": "fil"}, 400, "kind: there is no fault 'fil'"),
+        ("/hosts/none/heal", {}, 404, "there is no host none"),
+    ):
+        answer = await ask(imagestore_client, "POST", path, body)
+        assert answer.status == status
+        assert answer.body["error"].startswith(error)
+
+
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=1, clock="virtual")
 async def test_a_host_is_stopped_and_started(imagestore_client: Client, imagestore_lab: Lab) -> None:
     assert (await ask(imagestore_client, "POST", "/hosts/imagestore-1/stop")).body["listening"] is False
@@ -120,7 +158,7 @@ async def test_the_kinds_of_fault_are_those_of_the_registry(imagestore_client: C
         ("POST", "/hosts", {"name": "a", "username": "root"}, 400, "password: is required with a username"),
         ("POST", "/hosts", [], 400, "the body: "),
         ("PATCH", "/hosts/imagestore-1", {"used": "101%"}, 400, "used: '101%' is more than 100%"),
-        ("PATCH", "/hosts/imagestore-1", {"sise": 1}, 400, "sise: is unknown; there are size, used, readOnly, "),
+        ("PATCH", "/hosts/imagestore-1", {"sise": 1}, 400, "sise: is unknown; there are size, used, reserved, "),
         ("POST", "/hosts/imagestore-1/faults", {}, 400, "kind: is required"),
         ("POST", "/hosts/imagestore-1/faults", {"kind": "rust"}, 400, "there is no fault 'rust'; there are "),
         ("POST", "/hosts/imagestore-1/faults", {"kind": "fill", "til": 1}, 400, "fault fill: til: is unknown"),

@@ -1,0 +1,112 @@
+"""What a scenario asks of a running lab over `/lab/v1` (docs/control.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from simulator.scenario.world import WorldProblem
+
+LONGEST_ANSWER = 60.0
+Json = dict[str, Any]
+
+
+class LabRefused(WorldProblem):
+    """The lab does not do that; the text is its own."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class LabTime:
+    """What a lab's clock says; its speed is None when it jumps to what is due."""
+
+    time: float
+    paused: bool
+    speed: float | None
+
+
+class LabApi:
+    """The calls of a lab. Each raises LabRefused, aiohttp.ClientError, and TimeoutError after LONGEST_ANSWER."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LONGEST_ANSWER))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def hosts(self) -> dict[str, Json]:
+        """Every host by its name."""
+        return {one["name"]: one for one in (await self._call("GET", "/hosts"))["hosts"]}
+
+    async def add_host(self, host: Json) -> None:
+        """Make a host."""
+        await self._call("POST", "/hosts", host)
+
+    async def change_host(self, name: str, change: Json) -> None:
+        """Change a host's disk."""
+        await self._call("PATCH", f"/hosts/{name}", change)
+
+    async def remove_host(self, name: str) -> None:
+        """Remove a host."""
+        await self._call("DELETE", f"/hosts/{name}")
+
+    async def start_host(self, name: str) -> None:
+        """Let a host listen."""
+        await self._call("POST", f"/hosts/{name}/start")
+
+    async def stop_host(self, name: str) -> None:
+        """Let a host's port refuse."""
+        await self._call("POST", f"/hosts/{name}/stop")
+
+    async def break_host(self, name: str, fault: Json) -> str:
+        """Put a fault on a host; answers its id."""
+        return str((await self._call("POST", f"/hosts/{name}/faults", fault))["id"])
+
+    async def heal_host(self, name: str, fault: str) -> None:
+        """Heal a host of one fault; one that has healed by itself will do."""
+        try:
+            await self._call("DELETE", f"/hosts/{name}/faults/{fault}")
+        except LabRefused as refused:
+            if refused.status != 404:
+                raise
+
+    async def time(self) -> LabTime:
+        """What the clock says."""
+        return _time(await self._call("GET", "/clock"))
+
+    async def step(self, seconds: float) -> LabTime:
+        """Push the clock on."""
+        return _time(await self._call("POST", "/clock/step", {"seconds": seconds}))
+
+    async def pause(self) -> None:
+        """Hold the clock."""
+        await self._call("PUT", "/clock", {"paused": True})
+
+    async def resume(self) -> None:
+        """Let the clock go on."""
+        await self._call("PUT", "/clock", {"paused": False})
+
+    async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
+        async with self._http.request(method, f"{self._url}/lab/v1{path}", json=body) as response:
+            if response.content_type != "application/json":
+                raise LabRefused(response.status, f"{self._url} is no lab: {method} /lab/v1{path} is {response.status}")
+            answer: Json = await response.json()
+        if response.status >= 400:
+            raise LabRefused(response.status, str(answer.get("error", answer)))
+        return answer
+
+
+def _time(answer: Json) -> LabTime:
+    return LabTime(answer["time"], answer["paused"], answer["speed"])

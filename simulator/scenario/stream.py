@@ -1,0 +1,57 @@
+"""The events of a running node, as `/lab/v1/events` streams them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from simulator.backup_storage.events import Event
+
+PATH = "/lab/v1/events"
+LONGEST_SILENCE = 60.0
+"""Real seconds after which the stream is taken for lost: a node gives a sign of life every fifteen."""
+
+
+class EventsMissed(Exception):
+    """Some events cannot be had any more: they came faster than they were read, or are stored no longer."""
+
+
+@asynccontextmanager
+async def open_stream(url: str, after: int | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events from now on, or those after one of a number, until the node ends the stream.
+
+    While the block runs none is missed. Raises aiohttp.ClientError, TimeoutError after a silence; the events raise
+    EventsMissed.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_SILENCE, sock_read=LONGEST_SILENCE)
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}{PATH}", headers=headers) as response:
+        response.raise_for_status()
+        yield _events(response)
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+    name = ""
+    async for line in response.content:
+        field, _, value = line.rstrip(b"\r\n").partition(b": ")
+        if field == b"event":
+            name = value.decode()
+        elif field == b"data" and name:
+            raise EventsMissed(f"events were {name}: {value.decode()}")
+        elif field == b"data":
+            yield _event(orjson.loads(value))
+
+
+def _event(message: Mapping[str, Any]) -> Event:
+    return Event(
+        message["id"],
+        message["time"],
+        message["path"],
+        message["resourceUuid"],
+        message["content"],
+        message["correlation"],
+    )

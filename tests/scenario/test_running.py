@@ -1,0 +1,234 @@
+"""Scenarios on a lab that is running: its hosts, its clock, and all of it as before in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from simulator.lab import Lab
+from simulator.scenario.command import INTERRUPTED, NOT_HELD, UNUSABLE
+from simulator.scenario.reader import ScenarioError, parse_scenario
+from simulator.scenario.results import Verdict
+from simulator.scenario.runner import play_on
+from simulator.scenario.running import rules_of_a_running_node
+from simulator.testing import Client
+
+from processes import COMMAND, run
+
+TIB = 2**40
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=5)
+STORY = """\
+title: One host of the lab is broken, and one of the scenario's own
+hosts:
+  imagestore-1: {size: 1 TiB, used: 40%}
+  fresh: {size: 2 TiB, mount: /Cloud_bs, password: secret}
+storages:
+  - {name: gold, hostname: imagestore-1, zone: north}
+  - {name: silver, hostname: fresh, password: secret, zone: north}
+zones: [north]
+settings: {ping.interval: 1s, connection.autoReconnectOnError: true}
+timeline:
+  - expect: {storage: gold, status: Connected, availableCapacity: ~ 60%}
+  - at: 1s
+    fault: {host: imagestore-1, kind: refuse, for: 10s}
+  - eventually: {storage: gold, status: Disconnected, within: 9s}
+  - expect: {storage: silver, status: Connected, availableCapacity: 2 TiB}
+  - eventually: {storage: gold, status: Connected, within: 30s}
+  - fill: {host: fresh, to: 50%}
+  - eventually: {storage: silver, availableCapacity: 1 TiB, within: 20s}
+  - settings: {ping.maxFailure: 2}
+  - call: {method: POST, path: /zones, body: {params: {name: south}}}
+  - stop: {host: fresh}
+  - eventually: {event: disconnected, storage: silver, reason: refused, within: 30s}
+  - expect: {query: "/zones?q=name=south", count: 1}
+invariants:
+  - unchanged: {while: Disconnected}
+"""
+QUIET = """\
+title: Nothing much
+hosts: {fresh: }
+timeline:
+  - fault: {host: fresh, kind: read_only}
+  - wait: 1h
+"""
+
+
+async def clock(client: Client, method: str, change: Mapping[str, object] | None = None) -> Mapping[str, object]:
+    return (await client.request(method, f"{client.url}/lab/v1/clock", change)).body
+
+
+async def all_there_is(client: Client) -> tuple[str, str]:
+    """Records and hosts, but for what a reconnect leaves behind."""
+    records = yaml.safe_load((await client.request("GET", f"{client.url}/lab/v1/snapshot")).text)
+    for one in records["backupStorages"]:
+        del one["lastOpDate"]
+    for one in (*records["backupStorages"], *records["accounts"]):
+        one.pop("password", None)  # sealed anew each time
+    hosts = (await client.request("GET", f"{client.url}/lab/v1/hosts")).body["hosts"]
+    return str(records), str([{**one, "logins": 0, "connections": 0} for one in hosts])
+
+
+async def settled(client: Client, wanted: tuple[str, str]) -> tuple[str, str]:
+    """All there is, as soon as it is as wanted: where time is fast and the machine is slow, a ping of the lab's own
+    may have timed out meanwhile, which the next reconnect puts right."""
+    for _ in range(200):
+        if (found := await all_there_is(client)) == wanted:
+            break
+        await asyncio.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("change", [{"speed": 5}, {"speed": 15}, {"paused": True}], ids=["fast", "faster", "paused"])
+async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
+    imagestore_client: Client, change: Mapping[str, object]
+) -> None:
+    await clock(imagestore_client, "PUT", change)
+    before, clock_before = await all_there_is(imagestore_client), await clock(imagestore_client, "GET")
+    result = await play_on(imagestore_client.url, parse_scenario(STORY))
+    assert not result.problem
+    assert [(one.text, one.seen) for one in result.wrong] == []
+    assert await settled(imagestore_client, before) == before
+    clock_after = await clock(imagestore_client, "GET")
+    assert {**clock_after, "time": 0} == {**clock_before, "time": 0}
+    passed = float(str(clock_after["time"])) - float(str(clock_before["time"]))
+    assert passed >= result.length >= 6
+    gold, silver = result.lanes
+    statuses = [status for _, status in gold.statuses]
+    assert (statuses[:2], statuses[-1]) == (["Connected", "Disconnected"], "Connected")
+    assert [status for _, status in silver.statuses][:2] == ["Connected", "Disconnected"]
+    assert [capacity for _, *capacity in silver.capacities] == [[2 * TIB, 2 * TIB], [2 * TIB, TIB]]
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
+async def test_a_clock_that_jumps_is_held_and_pushed_on(imagestore_client: Client) -> None:
+    before = await all_there_is(imagestore_client)
+    result = await play_on(imagestore_client.url, parse_scenario(STORY))
+    assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
+    assert await all_there_is(imagestore_client) == before
+    assert (await clock(imagestore_client, "GET"))["paused"] is False
+
+
+async def test_a_story_that_is_interrupted_leaves_the_lab_as_before(imagestore_client: Client) -> None:
+    before = await all_there_is(imagestore_client)
+    playing = asyncio.create_task(play_on(imagestore_client.url, parse_scenario(QUIET)))
+    await until_broken(imagestore_client)
+    playing.cancel()
+    result = await playing
+    assert (result.interrupted, result.verdict) == (True, Verdict.UNKNOWN)
+    assert await all_there_is(imagestore_client) == before
+
+
+async def until_broken(client: Client) -> None:
+    async with asyncio.timeout(10):
+        while "read_only" not in (await all_there_is(client))[1]:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_lab_that_goes_away_ends_the_story(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    playing = asyncio.create_task(play_on(imagestore_client.url, parse_scenario(QUIET)))
+    await until_broken(imagestore_client)
+    await imagestore_lab.node.stop()
+    result = await playing
+    assert not result.interrupted
+    assert result.verdict is Verdict.FAILED
+    assert imagestore_client.url in result.problem
+    assert "could be put back" in result.problem
+
+
+async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client) -> None:
+    before = await all_there_is(imagestore_client)
+    call = "call: {method: DELETE, path: /backup-storage/$imagestore-1}"
+    story = f"title: x\nhosts: {{imagestore-1: }}\ntimeline: [note: first, {call}]\n"
+    result = await play_on(imagestore_client.url, parse_scenario(story))
+    told = "step 2: call DELETE /backup-storage/$imagestore-1: imagestore-1 was on the node before"
+    assert result.problem == f"{told}, and could not be put back as it was"
+    assert await all_there_is(imagestore_client) == before
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "message"),
+    [
+        ("{mount: /Cloud_bs}", "/Cloud_bs", "it is there already, and has no disk of its own for a mount"),
+        ("{port: 2222}", "/Cloud_bs", "it is there already, and has port 22"),
+        ("{sftp: false}", "/Cloud_bs", "it is there already, and cannot have its SFTP taken away"),
+        ("{inodes: 1000}", "/Cloud_bs", "it is there already, and has 67108864 inodes"),
+        ("{}", "/other", "there is a storage on imagestore-1 already: imagestore-1, which has the url /Cloud_bs"),
+    ],
+)
+async def test_a_host_that_cannot_be_what_the_story_says_is_refused(
+    imagestore_client: Client, host: str, url: str, message: str
+) -> None:
+    before = await all_there_is(imagestore_client)
+    storages = f"storages: [{{name: gold, hostname: imagestore-1, url: {url}}}]"
+    story = f"title: x\nhosts: {{imagestore-1: {host}}}\n{storages}\ntimeline: [note: first]\n"
+    result = await play_on(imagestore_client.url, parse_scenario(story))
+    assert message in result.problem
+    assert await all_there_is(imagestore_client) == before
+
+
+async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Client) -> None:
+    path = f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults"
+    await imagestore_client.request("POST", path, {"kind": "read_only"})
+    result = await play_on(
+        imagestore_client.url, parse_scenario("title: x\nhosts: {imagestore-1: }\ntimeline: [note: y]\n")
+    )
+    assert result.problem == "host imagestore-1: it is there already, and has faults on it: read_only-1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            "timeline:\n  - restart_node: {down: 5s}",
+            "line 4, column 5: timeline.1.restart_node: a node that is running",
+        ),
+        (
+            "node: {host_keys: tofu}\ntimeline: [note: x]",
+            "line 3, column 8: node.host_keys: says how a node is started",
+        ),
+        (
+            "timeline:\n  - call: {method: POST, path: /accounts}",
+            "line 4, column 5: timeline.1.call: what this makes on a running node (--node) could not be taken away",
+        ),
+    ],
+)
+def test_what_cannot_be_done_to_a_running_node_is_told_with_its_place(lines: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(message)):
+        parse_scenario(f"title: x\nhosts: {{a: }}\n{lines}\n", "x.yaml", rules_of_a_running_node)
+
+
+async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "story.yaml"
+    file.write_text("title: x\nhosts: {fresh: }\ntimeline: [expect: {storage: fresh, status: Disconnected}]\n")
+    played = await run("replay", str(file), "--node", imagestore_client.url)
+    assert (played.status, played.errors) == (NOT_HELD, "")
+    assert "seen: fresh: status Connected" in played.output
+    for options, message in (
+        (("--node", imagestore_client.url, "--password", "wrong"), f"--node {imagestore_client.url}: HTTP 503"),
+        (("--node", "http://127.0.0.1:9"), "--node http://127.0.0.1:9: Cannot connect to host 127.0.0.1:9"),
+        (("--node", imagestore_client.url, "--jobs", "2"), "--node: the lab has a clock and a seed"),
+    ):
+        refused = await run("replay", str(file), *options)
+        assert (refused.status, refused.output) == (UNUSABLE, "")
+        assert message in refused.errors
+
+
+async def test_the_command_that_is_terminated_leaves_the_lab_as_before(
+    imagestore_client: Client, tmp_path: Path
+) -> None:
+    before = await all_there_is(imagestore_client)
+    file = tmp_path / "story.yaml"
+    file.write_text(QUIET)
+    command = await asyncio.create_subprocess_exec(*COMMAND, "replay", str(file), "--node", imagestore_client.url)
+    try:
+        await until_broken(imagestore_client)
+        command.terminate()
+        assert await asyncio.wait_for(command.wait(), 10) == INTERRUPTED
+    finally:
+        if command.returncode is None:
+            command.kill()
+    assert await all_there_is(imagestore_client) == before
