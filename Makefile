@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture same-results fidelity metrics clean
+.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture stories same-results fidelity metrics clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ picture: $(INSTALLED) ## draw the README's picture of the lab anew
 
 same-results: $(INSTALLED) ## play the library on both kinds of hosts, and write docs/same-results.md (needs Docker; takes long)
 	$(BIN)/python docs/write_same_results.py
+
+stories: $(INSTALLED) ## play the library, draw each story, and write the index of docs/scenarios.md anew
+	$(BIN)/python docs/write_scenarios.py
 
 fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of the APIs
 	$(BIN)/python -m simulator.api.fidelity > docs/fidelity.md

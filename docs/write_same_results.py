@@ -1,7 +1,7 @@
 """Plays the library on both kinds of hosts, and writes docs/same-results.md: `make same-results`.
 
-It needs a Docker engine, and takes as long as the stories do. With names of stories only those are played, and the lines
-of the others stay. Exit status 1: some went differently.
+It needs a Docker engine, and takes as long as the stories do. With names of stories only those are played, and the
+lines of the others stay. Exit status 1: some went differently.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ HEAD = """# The same results on simulated hosts and on containers
 Every story of `scenarios/` that can be played on containers has been played on both kinds of hosts, at the highest
 `--speed` that leaves its meaning as it is ([scenarios.md](scenarios.md#on-containers)). *Same* says that all its
 expectations held on both, and that each storage went through the same statuses, for the same reasons, with the same
-capacities to the block. How often a connect is tried in vain, or a reason repeated, is not compared: that depends on
-when a ping comes; nor is, of a host that is stopped, whether it is `unreachable` or a `timeout`. Of a disk that fills slowly the first and the last capacity are compared.
+capacities to the block.
 
-This page is written by `make same-results`.
+Not compared is what depends on when a ping comes: how often a connect is tried in vain, or a reason repeated; of a disk
+that fills slowly, what is between the first and the last capacity; of a host that is stopped, whether it is
+`unreachable` or a `timeout`.
+
+This page is written by `make same-results`. Several stories are played at once; the times are those of the machine.
 
 | story | result | speed | simulated took | containers took |
 | --- | --- | --- | --- | --- |

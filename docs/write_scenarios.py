@@ -1,4 +1,4 @@
-"""Writes the index of the library into docs/scenarios.md, from scenarios/: `python docs/write_scenarios.py`."""
+"""Plays scenarios/, draws each story into docs/stories/, and writes the index of the library: `make stories`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 
 from simulator.scenario.model import Scenario
 from simulator.scenario.reader import read_scenario
+from simulator.scenario.runner import replay
 from simulator.scenario.steps import FaultStep
+from simulator.scenario.thumbnail import thumbnail
 
 PAGE = Path(__file__).with_name("scenarios.md")
+PICTURES = PAGE.with_name("stories")
 LIBRARY = PAGE.parent.parent / "scenarios"
 BEGIN = "<!-- the index, written by docs/write_scenarios.py -->\n"
 
@@ -27,12 +30,13 @@ def faults(scenario: Scenario) -> list[str]:
 
 def index() -> Iterator[str]:
     """A line for each story."""
-    yield "| story | why | faults |"
-    yield "| --- | --- | --- |"
+    yield "| | story | why | faults |"
+    yield "| --- | --- | --- | --- |"
     for file, scenario in library():
         why = re.split(r"(?<=[.?]) ", scenario.description.strip())[0].rstrip(".")
         kinds = ", ".join(f"`{kind}`" for kind in faults(scenario))
-        yield f"| [{scenario.title}](../scenarios/{file.name}) | {why} | {kinds} |"
+        picture = f"![]({PICTURES.name}/{file.stem}.svg)"
+        yield f"| {picture} | [{scenario.title}](../scenarios/{file.name}) | {why} | {kinds} |"
 
 
 def written() -> str:
@@ -41,5 +45,17 @@ def written() -> str:
     return head + BEGIN + "\n" + "\n".join(index()) + "\n"
 
 
+def pictures() -> Iterator[tuple[Path, str]]:
+    """Each story's file, and what has to be in it."""
+    for file, _ in library():
+        yield PICTURES / f"{file.stem}.svg", thumbnail(replay(file), alone=True) + "\n"
+
+
 if __name__ == "__main__":
+    PICTURES.mkdir(exist_ok=True)
+    drawn = dict(pictures())
+    for file in set(PICTURES.glob("*.svg")) - set(drawn):
+        file.unlink()
+    for file, text in drawn.items():
+        file.write_text(text)
     PAGE.write_text(written())

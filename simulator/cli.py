@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -301,6 +302,7 @@ def replay(
     """Replay failure scenarios. Exit status 0: all has held, 1: some has not, 2: unusable input, 3: interrupted."""
     from simulator.scenario import command
 
+    _all_is_imported()
     if schema:
         typer.echo(command.schema())
         return
@@ -405,6 +407,7 @@ def _run(work: Callable[[], Awaitable[int]]) -> int:
     async def main() -> int:
         return await work()
 
+    _all_is_imported()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(main())
@@ -418,6 +421,14 @@ def fail(text: str) -> NoReturn:
     raise typer.Exit(UNUSABLE_INPUT)
 
 
+def _all_is_imported() -> None:
+    """Have the garbage collector begin, if `main` has put it off; what is there by now is never looked at again."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def main() -> None:
     """The console script."""
+    gc.disable()  # modules and classes by the thousand: to look for garbage among them took a quarter of the start
     app()

@@ -18,7 +18,7 @@ from simulator.testing import CallFailed, Client
 
 from processes import Running, running
 
-ADDS = 200
+ADDS = 100
 PINGED = 1000
 STORAGES = "/backup-storage/image-store"
 

@@ -29,6 +29,8 @@ def test_ten_runs_with_much_going_wrong_at_once_have_one_log() -> None:
     events = [orjson.loads(line) for line in logs[0].splitlines()]
     assert len(events) > 50
     assert {one["path"] for one in events} == {
+        "/backup-storage/added",
+        "/backup-storage/deleted",
         "/backup-storage/status/change",
         "/backup-storage/disconnected",
         "/backup-storage/capacity/change",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import run, running
+from processes import Finished, run, run_here, running
 
 READY = b'HTTP/1.1 200 OK\r\n\r\n{"ready":true,"waitingFor":[]}'
 NOT_READY = b'HTTP/1.1 503 No\r\n\r\n{"ready":false,"waitingFor":["bootstrap","first connects"]}'
@@ -44,6 +44,11 @@ async def answering(*answers: bytes | None) -> AsyncIterator[str]:
     await asyncio.gather(*tasks)
 
 
+async def ask(*arguments: str) -> Finished:
+    """What the command says, beside the server that it asks."""
+    return await asyncio.to_thread(run_here, *arguments)
+
+
 async def test_a_node_that_serves_is_ready(tmp_path: Path) -> None:
     async with running("serve", "--port", "0", cwd=tmp_path) as node:
         finished = await run("ready", node.url)
@@ -52,21 +57,21 @@ async def test_a_node_that_serves_is_ready(tmp_path: Path) -> None:
 
 async def test_a_node_that_starts_is_not_ready_and_tells_what_it_waits_for() -> None:
     async with answering(NOT_READY) as url:
-        finished = await run("ready", url)
+        finished = await ask("ready", url)
     assert (finished.status, finished.output) == (1, "")
     assert finished.errors == f"imagestore-sim: {url} is not ready, it waits for: bootstrap, first connects\n"
 
 
 async def test_a_node_that_becomes_ready_is_waited_for() -> None:
     async with answering(NOT_READY, NOT_READY, READY) as url:
-        assert (await run("ready", url)).status == 1
-        assert (await run("ready", f"{url}/", "--wait", "10")).status == 0
+        assert (await ask("ready", url)).status == 1
+        assert (await ask("ready", f"{url}/", "--wait", "10")).status == 0
 
 
 async def test_a_port_where_nothing_listens_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    finished = await run("ready", url)
+    finished = await ask("ready", url)
     assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} cannot be reached: Connection refused\n")
 
 
@@ -83,14 +88,14 @@ async def test_a_port_where_nothing_listens_is_told() -> None:
 async def test_what_is_no_management_node_is_told_in_bounded_time(answer: bytes | None, complaint: str) -> None:
     async with answering(answer) as url:
         began = time.monotonic()
-        finished = await run("ready", url, "--wait", "0.5")
+        finished = await ask("ready", url, "--wait", "0.2")
         assert time.monotonic() - began < 5
     assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} {complaint}\n")
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://", "http://host:99999", "http://host:x"])
 async def test_what_is_no_url_is_told_with_status_2(url: str) -> None:
-    finished = await run("ready", url)
+    finished = await ask("ready", url)
     assert (finished.status, finished.output) == (2, "")
     assert (
         finished.errors == f"imagestore-sim: {url} is not the URL of a management node, such as http://127.0.0.1:8080\n"

@@ -33,8 +33,8 @@ Where all APIs differ from ZStack's, by choice:
   that none was given. `--strict` refuses them as ZStack does.
 - An SSH probe of the url stands for the agent of a storage: it is connected when the host can be logged in to and the
   url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
-- A ping of a storage that is Connected writes the capacity too (`ping.mode=capacity`). One that is Disconnected keeps what was
-  known last until a connect measures it.
+- A ping of a storage that is Connected writes the capacity too (`ping.mode=capacity`). One that is Disconnected keeps
+  what was known last until a connect measures it.
 - One failed ping means Disconnected: `ping.maxFailure` begins at 1, where ZStack's begins at 3.
 - The first tick comes after `ping.interval` and a jitter of 0 to 29 seconds, which is never more than the interval.
 - Pings keep a connection for the next one (`probe.connection=warm`); each connect logs in anew.

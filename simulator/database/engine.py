@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from simulator.database.errors import DatabaseError
 from simulator.database.location import FileLock, check_file, file_of, url_of, version_of
-from simulator.database.migrations import HEAD, VERSIONS, upgrade
+from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 
 Ts = TypeVarTuple("Ts")
 Prepare = Callable[[sqlite3.Connection], None]
@@ -70,15 +70,16 @@ class Database:
         to_close.push_async_callback(engine.dispose)
         writer = await engine.connect()
         to_close.push_async_callback(writer.close)
-        if version != HEAD:
+        if engine.dialect.name == "sqlite" and version is None:
+            await (await _driver(writer)).executescript(newest_tables())
+        elif version != HEAD:
             async with writer.begin():
                 await writer.run_sync(upgrade)
         if engine.dialect.name != "sqlite":
             return cls(engine, writer, None)
         database = cls(engine, writer, await _reader(engine, to_close))
         # One of its own: a read that is under way holds its connection to what there was when it began.
-        short_way = await _reader(engine, to_close)
-        database._raw_reader = (await short_way.get_raw_connection()).driver_connection
+        database._raw_reader = await _driver(await _reader(engine, to_close))
         database._quick_reader = _factory(prepare)(engine.url.database, isolation_level=None)
         to_close.callback(database._quick_reader.close)
         database._quick_reader.execute("PRAGMA query_only = ON")
@@ -149,6 +150,13 @@ async def _reader(engine: AsyncEngine, to_close: AsyncExitStack) -> AsyncConnect
     await reader.execution_options(isolation_level="AUTOCOMMIT")
     await reader.exec_driver_sql("PRAGMA query_only = ON")
     return reader
+
+
+async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
+    """The driver's own connection below SQLAlchemy's."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, aiosqlite.Connection)
+    return driver
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

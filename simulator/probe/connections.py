@@ -14,7 +14,7 @@ import asyncssh
 
 from simulator.clock import Clock
 from simulator.probe.failures import Failed, Reason, Unsupported
-from simulator.probe.host_keys import HostKeyPolicy, HostKeys
+from simulator.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
 from simulator.probe.phases import Phases
 from simulator.probe.sftp import Sftp
 from simulator.probe.ssh_config import SshConfig, Way
@@ -277,7 +277,9 @@ class Connections:
         if target.password is not None:
             methods += ["password", "keyboard-interactive"]
         client = _Client(phases, self._host_keys)
-        tunnel = {} if over is None else {"tunnel": over}
+        more: dict[str, object] = {} if over is None else {"tunnel": over}
+        if kinds := self._kinds_of_host_keys(way, over.address[0] if isinstance(over, Wire) else ""):
+            more["server_host_key_algs"] = kinds
         try:
             return await asyncssh.connect(
                 way.host,
@@ -288,13 +290,20 @@ class Connections:
                 password=target.password,
                 preferred_auth=methods or ["none"],
                 client_factory=lambda: client,
-                **tunnel,
+                **more,
             )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
             ignored = self._host_keys.policy is HostKeyPolicy.IGNORE
             if client.complaint is None and (ignored or "host key" not in str(error)):
                 raise
             raise Failed(Reason.HOST_KEY_CHANGED, client.complaint or f"no host key that is known ({error})") from error
+
+    def _kinds_of_host_keys(self, way: Way, address: str) -> list[str]:
+        """What to ask for where host keys are looked at; nothing where somebody else has said."""
+        if self._host_keys.policy is HostKeyPolicy.IGNORE or way.options.config.get("HostKeyAlgorithms"):
+            return []
+        host = way.options.host_key_alias or way.host
+        return self._host_keys.algorithms(host, address, None if way.port == DEFAULT_PORT else way.port)
 
     async def _keep_all_alive(self) -> None:
         """Ask connections that have been idle for long whether they live, and cut those that do not."""

@@ -7,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import asyncssh
+from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
-_DEFAULT_PORT = 22
+DEFAULT_PORT = 22
 
 
 class HostKeyPolicy(StrEnum):
@@ -43,10 +44,20 @@ class HostKeys:
         keys, authorities, revoked, *_ = self._known.match(host, address, port)
         return list(keys), list(authorities), list(revoked)
 
+    def algorithms(self, host: str, address: str, port: int | None) -> list[str]:
+        """The kinds of host keys to ask for, those that are known first, as OpenSSH does; raises ValueError.
+
+        A host that has none of these any more shows another one then, where it would hang up if asked for no other.
+        """
+        keys, authorities, _ = self.trusted(host, address, port)
+        wanted = [*(get_default_certificate_algs() if authorities else ())]
+        wanted += [algorithm for key in keys for algorithm in key.sig_algorithms]
+        return [algorithm.decode() for algorithm in dict.fromkeys([*wanted, *get_default_public_key_algs()])]
+
     def judge(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> str | None:
         """What is wrong with a key that is not trusted: nothing where it is the first one, which is noted."""
         shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
-        known, _, _ = self.trusted(host, address, None if port == _DEFAULT_PORT else port)
+        known, _, _ = self.trusted(host, address, None if port == DEFAULT_PORT else port)
         if known:
             expected = ", ".join(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known)
             return f"the host shows the key {shown}, but {self.file} has {expected}"
@@ -56,7 +67,7 @@ class HostKeys:
         return None
 
     def _note(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
-        name = host if port == _DEFAULT_PORT else f"[{host}]:{port}"
+        name = host if port == DEFAULT_PORT else f"[{host}]:{port}"
         line = f"{name} {key.export_public_key('openssh').decode().strip()}\n"
         descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "a", encoding="utf-8") as opened:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import jinja2
 import junitparser
+import markupsafe
 import orjson
 
 from simulator.scenario.phrases import duration_text, size_text
 from simulator.scenario.results import Lane, Result, StepResult, Verdict, Window
+from simulator.scenario.thumbnail import thumbnail
 
 PAGE, JUNIT, EVENTS = "index.html", "junit.xml", "events"
 # The drawing, in its own units.
@@ -72,9 +74,13 @@ def junit(results: Sequence[Result]) -> junitparser.JUnitXml:
             case = junitparser.TestCase("the scenario is played to its end", result.file)
             case.result = [junitparser.Error(result.problem)]
             suite.add_testcase(case)
-        suite.time = round(result.seconds, 3)
         xml.add_testsuite(suite)
     xml.update_statistics()  # type: ignore[no-untyped-call]
+    for suite in xml:  # their times have been summed up from the cases, which have none; runs that are alike are one
+        told = {one.name: one.value for one in suite.properties()}  # type: ignore[no-untyped-call]
+        played = [one.seconds for one in results if (one.file, str(one.seed)) == (told["file"], told["seed"])]
+        suite.time = round(sum(played), 3)
+    xml.time = round(sum(result.seconds for result in results), 3)
     return xml
 
 
@@ -100,6 +106,7 @@ def html(results: Sequence[Result]) -> str:
         loader=jinja2.PackageLoader("simulator.scenario", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["duration"] = duration_text
+    environment.filters["thumbnail"] = lambda result: markupsafe.Markup(thumbnail(result))  # noqa: S704 - drawn here
     pictures = [(name, result, picture(result)) for name, result in zip(_names(results), results, strict=True)]
     counts = {one: sum(result.verdict is one for result in results) for one in Verdict}
     return environment.get_template("report.html.j2").render(pictures=pictures, counts=counts)

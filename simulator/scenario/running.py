@@ -34,6 +34,7 @@ from simulator.testing.client import Answer, CallFailed, Client
 LOOK_SECONDS = 0.1  # between two looks at the lab's clock
 QUIET_SECONDS = 0.03  # in which what has fallen due is told, before the clock is pushed on
 SETTLE_SECONDS = 0.03
+MOST_LOOKS, QUIET_LOOKS = 50, 3
 LONGEST_STAND = 300.0
 LONGEST_GAP = 10.0
 LONGEST_SETUP = 120.0
@@ -218,6 +219,7 @@ class RunningWorld:
         self._check_hosts(hosts)
         self._check_calls({one["uuid"] for one in inventories})
         await self._keep_settings()
+        self._undo.push_async_callback(self._remove_again, set(self.scenario.all_hosts()) - set(hosts))
         for name, spec in self.scenario.all_hosts().items():
             await self._prepare_host(name, spec, hosts.get(name))
         await self._prepare_zones()
@@ -321,6 +323,19 @@ class RunningWorld:
             await self._lab.change_host(name, disk)
         self.hosts[name] = host = RunningHost(self._lab, self.clock, name)
         self._undo.push_async_callback(host.restore)
+
+    async def _remove_again(self, names: set[str]) -> None:
+        """Remove hosts that are there anew: a lab makes one for whoever looks for it, such as a probe that was under
+        way when its storage was deleted."""
+        quiet = 0
+        for _ in range(MOST_LOOKS):
+            there = names & set(await self._lab.hosts())
+            for name in there:
+                await self._lab.remove_host(name)
+            quiet = 0 if there else quiet + 1
+            if not names or quiet == QUIET_LOOKS:
+                return
+            await asyncio.sleep(LOOK_SECONDS)  # real: another process is waited for
 
     async def _prepare_zones(self) -> None:
         there = {one["name"]: one["uuid"] for one in await self._client.query("/zones")}

@@ -14,7 +14,7 @@ import aiohttp
 from simulator.clock import Clock, RealClock
 
 Json = dict[str, Any]
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.005
 LONGEST_PAUSE_SECONDS = 0.25
 PREFIX = "/zstack/v1"
 

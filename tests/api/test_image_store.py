@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.lab import Lab
 from simulator.rest.validation import VALIDATOR
 from simulator.testing import CallFailed, Client
 
@@ -133,20 +132,18 @@ async def test_a_wrong_password_fails_the_job_with_its_reason_and_no_row_stays(
     assert added["status"] == "Connected"
 
 
-async def test_a_storage_that_is_being_added_shows_as_connecting_without_capacity(
-    imagestore_client: Client, imagestore_lab: Lab
-) -> None:
-    seen = []
-    with imagestore_lab.node.events.listening():
-        add = asyncio.ensure_future(imagestore_client.add_image_store("h-1"))
-        while not add.done():
-            seen += [
-                (one["status"], one["totalCapacity"])
-                for one in await imagestore_client.query(STORAGES, "name=h-1")
-                if one["status"] == "Connecting"
-            ]
-        await add
-    assert set(seen) <= {("Connecting", 0)}
+async def test_a_storage_that_is_being_added_shows_as_connecting_without_capacity(imagestore_client: Client) -> None:
+    lab = f"{imagestore_client.url}/lab/v1/hosts"
+    await imagestore_client.request("POST", lab, {"name": "h-1"})
+    await imagestore_client.request("POST", f"{lab}/h-1/faults", {"kind": "slow_login", "seconds": "300ms"})
+    seen = set()
+    add = asyncio.ensure_future(imagestore_client.add_image_store("h-1"))
+    while not add.done():
+        found = await imagestore_client.query(STORAGES, "name=h-1")
+        seen |= {(one["status"], one["totalCapacity"] > 0) for one in found}
+    await add
+    assert ("Connecting", False) in seen
+    assert seen <= {("Connecting", False), ("Connected", True)}
 
 
 async def test_an_update_changes_the_record_and_nothing_else(imagestore_client: Client) -> None:
@@ -200,6 +197,7 @@ async def test_a_disaster_image_store_is_one_with_the_tag_remote(imagestore_clie
     assert len(await imagestore_client.query("/system-tags", "tag=remote")) == 1
 
 
+@pytest.mark.imagestore_lab(clock="virtual")
 async def test_space_is_reclaimed_from_a_connected_image_store(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:
@@ -215,6 +213,7 @@ async def test_space_is_reclaimed_from_a_connected_image_store(
     assert caught.value.error["details"].startswith("reclaim imagestore error, because:")
 
 
+@pytest.mark.imagestore_lab(clock="virtual")
 async def test_a_quota_is_set_on_some_image_stores_or_all(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:

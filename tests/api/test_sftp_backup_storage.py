@@ -191,6 +191,7 @@ async def test_the_generic_reconnect_of_one_does_move_its_status(
     assert (after["status"], after["totalCapacity"]) == ("Disconnected", storage["totalCapacity"])
 
 
+@pytest.mark.imagestore_lab(hosts=1, clock="virtual")
 async def test_it_is_pinged_and_comes_back_by_itself(imagestore_lab: Lab, imagestore_client: Client) -> None:
     storage = await add(imagestore_client)
     host = imagestore_lab.network["h-1"]

@@ -18,7 +18,7 @@ from simulator.scenario.compose.labels import HOST
 from compose.containers import FILE, HOSTS, ROOT, find_compose, succeed
 
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
-DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile"]
+DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile", ROOT / "docker/disks/Dockerfile"]
 FLEET = [f"imagestore-{number}" for number in range(4, 24)]
 CHAOS = [f"chaos-{number}" for number in range(1, 4)]
 MONITORING = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
@@ -95,6 +95,13 @@ def test_every_host_is_known_by_its_label(services: dict[str, dict[str, Any]]) -
     labelled = {name for name, service in services.items() if service.get("labels") == {HOST: "true"}}
     assert labelled == {*HOSTS, *FLEET, *CHAOS}
     assert {name for name, one in services.items() if "STORE_URL" in one.get("environment", {})} == labelled
+
+
+def test_hosts_of_scenarios_have_the_rights_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
+    pytest.importorskip("aiodocker", reason="needs the extra `compose`")
+    from simulator.scenario.compose.world import CAPABILITIES
+
+    assert set(services["imagestore-1"]["cap_add"]) == CAPABILITIES
 
 
 def test_images_of_others_are_pinned(services: dict[str, dict[str, Any]]) -> None:

@@ -82,6 +82,7 @@ async def test_disks_are_filled_and_resized_and_all_is_healed(imagestore_client:
         assert answer.body["error"].startswith(error)
 
 
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=1, clock="virtual")
 async def test_a_host_is_stopped_and_started(imagestore_client: Client, imagestore_lab: Lab) -> None:
     assert (await ask(imagestore_client, "POST", "/hosts/imagestore-1/stop")).body["listening"] is False
     await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=5)

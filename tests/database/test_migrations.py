@@ -17,9 +17,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from simulator.database import Database, DatabaseError, migrations
-from simulator.database.migrations import HEAD, VERSIONS, upgrade
+from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 from simulator.database.models import Model
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError as DriverError
 from sqlalchemy.pool import NullPool
 
 
@@ -90,6 +91,13 @@ def _indexes(engine: Engine, table: str) -> list[str]:
         return sorted(str(sql).replace('"', "") for (sql,) in made if sql is not None)
 
 
+def test_the_script_for_an_empty_file_makes_what_the_migrations_make(file: Path, engine: Engine) -> None:
+    with engine.begin() as connection:
+        upgrade(connection)
+    with closing(sqlite3.connect(file)) as connection:
+        assert "\n".join(connection.iterdump()) == newest_tables()
+
+
 async def test_a_database_says_its_version(file: Path) -> None:
     await _open_and_close(file)
     with closing(sqlite3.connect(file)) as connection:
@@ -143,7 +151,14 @@ def _deny_table(action: int, name: str | None, *_: object) -> int:
     return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
 
 
-async def test_a_migration_that_fails_half_way_leaves_no_table(file: Path) -> None:
+def test_a_migration_that_fails_half_way_leaves_no_table(file: Path, engine: Engine) -> None:
+    event.listen(engine, "connect", lambda driver, _: driver.set_authorizer(_deny_table))
+    with pytest.raises(DriverError, match="not authorized"), engine.begin() as connection:
+        upgrade(connection)
+    assert _tables(file) == set()
+
+
+async def test_an_empty_file_that_gets_its_tables_only_half_way_has_none(file: Path) -> None:
     with pytest.raises(DatabaseError, match=r"node\.db: cannot be opened: not authorized"):
         await Database.open(str(file), prepare=lambda connection: connection.set_authorizer(_deny_table))
     assert _tables(file) == set()

@@ -256,7 +256,7 @@ def test_an_identity_file_with_a_passphrase_is_a_value_error(tmp_path: Path, for
     if program is None:
         pytest.skip("needs ssh-keygen (Debian: openssh-client)")
     key = tmp_path / "key"
-    subprocess.run([program, "-q", "-t", "rsa", "-m", format_name, "-N", "passphrase", "-f", key], check=True)
+    subprocess.run([program, "-q", "-t", "ecdsa", "-m", format_name, "-N", "passphrase", "-f", key], check=True)
     with pytest.raises(ValueError, match=r"identity file .*/key: Passphrase"):
         Prober(RealClock(), identity_file=key)
 

@@ -13,6 +13,8 @@ from simulator.hosts import SimulatedHost
 from simulator.hosts.faults import read_fault
 from simulator.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
 
+from conftest import StartSshd
+
 
 @pytest.fixture
 async def host() -> AsyncIterator[SimulatedHost]:
@@ -88,7 +90,35 @@ async def test_a_host_that_has_no_key_of_a_known_kind_is_a_change(host: Simulate
     other = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key().decode()
     file.write_text(f"imagestore-1 {other}")
     async with probing(host, HostKeyPolicy.TOFU, file) as prober:
-        assert "no host key that is known" in await refusal(prober)
+        message = await refusal(prober)
+    assert "the host shows the key ssh-ed25519 SHA256:" in message
+    assert "has ecdsa-sha2-nistp256 SHA256:" in message
+
+
+@pytest.mark.sshd
+async def test_a_real_sshd_is_asked_for_the_kind_of_key_that_is_known_and_shows_another_if_it_has_none(
+    start_sshd: StartSshd, tmp_path: Path
+) -> None:
+    keys = {kind: tmp_path / kind for kind in ("ssh-rsa", "ecdsa-sha2-nistp256")}
+    for kind, file in keys.items():
+        key = asyncssh.generate_private_key(kind)
+        key.write_private_key(file)
+        file.chmod(0o600)
+    sshd = start_sshd(*(f"HostKey {file}" for file in keys.values()))
+    known = tmp_path / "known_hosts"
+    public = asyncssh.read_private_key(keys["ssh-rsa"]).export_public_key().decode()
+    known.write_text(f"[127.0.0.1]:{sshd.port} {public}")
+    prober = Prober(RealClock(), host_keys=HostKeyPolicy.STRICT, known_hosts=known, identity_file=sshd.identity_file)
+    target = Target("127.0.0.1", sshd.port, sshd.username, "/")
+    assert isinstance(await prober.probe(target), Capacity)
+    sshd.stop()
+    sshd.lines = (f"HostKey {keys['ecdsa-sha2-nistp256']}",)
+    sshd.start()
+    found = await prober.probe(target, fresh=True)
+    await prober.close()
+    assert isinstance(found, ProbeFailure)
+    assert found.reason is Reason.HOST_KEY_CHANGED
+    assert "has ssh-rsa SHA256:" in found.message
 
 
 async def test_ignored_keys_are_neither_read_nor_noted(host: SimulatedHost, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""`imagestore-sim replay`, as a process: what it prints, its exit status, and that nothing is started by mistake."""
+"""`imagestore-sim replay`: what it prints, its exit status, and that nothing is started by mistake."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -18,29 +19,29 @@ from simulator.settings import Settings
 from story import EXAMPLE
 from yaml import load
 
-from processes import COMMAND, run
+from processes import COMMAND, run, run_here
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
 
 
-async def test_what_holds_and_what_fails_is_told_with_the_exit_status(tmp_path: Path) -> None:
+def test_what_holds_and_what_fails_is_told_with_the_exit_status(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(EXAMPLE)
-    held = await run("replay", "good.yaml", "--report", "out", cwd=tmp_path)
+    held = run_here("replay", "good.yaml", "--report", "out", cwd=tmp_path)
     assert (held.status, "held    good.yaml: The disk fills up" in held.output) == (0, True), held
     assert (tmp_path / "out" / "index.html").exists()
     (tmp_path / "bad.yaml").write_text(FAILS)
-    failed = await run("replay", ".", "-j", "2", cwd=tmp_path)
+    failed = asyncio.run(run("replay", ".", "-j", "2", cwd=tmp_path))
     assert failed.status == 1
     assert "failed step 5 at 8m: eventually gold: availableCapacity 1 TiB, within 1s" in failed.output
     assert "seen: gold: availableCapacity 0 B" in failed.output
     assert "1 held, 1 failed in" in failed.output
 
 
-async def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
+def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(EXAMPLE)
     (tmp_path / "worse.yaml").write_text(EXAMPLE.replace("fill:", "fil:"))
-    finished = await run("replay", "good.yaml", "worse.yaml", cwd=tmp_path)
+    finished = run_here("replay", "good.yaml", "worse.yaml", cwd=tmp_path)
     assert finished.status == 2
     assert "worse.yaml, line 11, column 5: timeline.2.fil" in finished.errors
     assert "held" not in finished.output
@@ -51,19 +52,23 @@ async def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
         ("good.yaml", "--speed", "3"),
         ("good.yaml", "--report", "good.yaml"),
     ):
-        assert (await run("replay", *arguments, cwd=tmp_path)).status == 2
+        assert run_here("replay", *arguments, cwd=tmp_path).status == 2
     (tmp_path / "empty").mkdir()
-    assert "there is no scenario" in (await run("replay", "empty", cwd=tmp_path)).errors
+    assert "there is no scenario" in run_here("replay", "empty", cwd=tmp_path).errors
 
 
 @pytest.mark.scenarios
 async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(EXAMPLE)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "replay", "long.yaml", "--clock", "real", "--report", "out", cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    await asyncio.sleep(10)
+    async with asyncio.timeout(20):
+        while not list(temporary.glob("imagestore-sim-*/node.db")):  # its node is there: it plays
+            await asyncio.sleep(0.05)
     process.send_signal(signal.SIGINT)
     output, errors = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 3, errors
@@ -97,8 +102,8 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
     assert (nobody.status, "127.0.0.1:1" in nobody.errors) == (2, True)
 
 
-async def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
-    printed = json.loads((await run("replay", "--schema")).output)
+def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
+    printed = json.loads(run_here("replay", "--schema").output)
     assert printed == json.loads(schema())
     Draft202012Validator.check_schema(printed)
     validator = Draft202012Validator(printed)

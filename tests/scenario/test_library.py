@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from simulator.hosts.faults import FAULTS
@@ -76,8 +78,20 @@ def test_every_kind_of_fault_is_in_a_story() -> None:
     assert {one.fault.kind for one in steps if isinstance(one, FaultStep)} == set(FAULTS)
 
 
-def test_the_index_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def write_scenarios(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs")])
-    import write_scenarios  # type: ignore[import-not-found, unused-ignore]
+    return importlib.import_module("write_scenarios")
 
-    assert write_scenarios.PAGE.read_text() == write_scenarios.written(), "run `python docs/write_scenarios.py`"
+
+def test_the_index_is_up_to_date_and_shows_a_picture_of_each_story(write_scenarios: ModuleType) -> None:
+    assert write_scenarios.PAGE.read_text() == write_scenarios.written(), "run `make stories`"
+    there = {file.stem: file.stat().st_size for file in write_scenarios.PICTURES.iterdir()}
+    assert sorted(there) == sorted(file.stem for file in FILES), "run `make stories`"
+    assert max(there.values()) < 4096
+
+
+@pytest.mark.scenarios
+def test_the_pictures_are_up_to_date(write_scenarios: ModuleType) -> None:
+    stale = [file.name for file, text in write_scenarios.pictures() if file.read_text() != text]
+    assert stale == [], "run `make stories`"

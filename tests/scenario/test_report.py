@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import junitparser
 import orjson
 import pytest
 from simulator.scenario.report import html, junit, write_reports
 from simulator.scenario.results import Lane, Result, StepResult, Verdict, Window
+from simulator.scenario.thumbnail import thumbnail
 
 
 @pytest.fixture
@@ -73,6 +75,33 @@ def test_the_page_draws_statuses_windows_and_capacities(result: Result) -> None:
     assert "never measured" in text
 
 
+def test_the_index_shows_a_picture_of_each_story(result: Result) -> None:
+    assert html([result, result]).count('class="thumbnail"') == 2
+    assert 'class="thumbnail"' not in html([result])
+
+
+def test_a_picture_has_a_line_for_each_storage_and_its_faults_behind() -> None:
+    lanes = [
+        Lane("gold", "h-1", [(0, "Connected"), (60, "Disconnected"), (90, "Connected")]),
+        Lane("brief", "h-2", [(0, "Connected"), (30, "Connecting"), (30.001, "Connected")]),
+        Lane("gone", "h-3", [(0, "Connected"), (60, "")]),
+    ]
+    windows = [Window("h-1", "refuse", 50, 80), Window("node", "down", 110)]
+    drawn = thumbnail(Result("a.yaml", "x", windows=windows, lanes=lanes, length=120), alone=True)
+    root = ElementTree.fromstring(drawn)
+    paths = {one.get("class"): one.get("d") for one in root.iter("{http://www.w3.org/2000/svg}path")}
+    assert paths == {
+        "window": "M100 7h62M220 7h20M220 21h20M220 35h20",
+        "connected": "M0 7h120M182 7h58M0 21h60M62 21h178M0 35h122",
+        "connecting": "M60 21h2",
+        "disconnected": "M120 7h62",
+    }
+    assert "prefers-color-scheme" in drawn
+    many = Result("b.yaml", "x", lanes=[Lane(f"s-{n}", "h", [(0, "Connected")]) for n in range(100)], length=1)
+    assert 'viewBox="0 0 240 56"' in thumbnail(many)
+    assert thumbnail(Result("c.yaml", "never played")).endswith('aria-hidden="true"></svg>')
+
+
 def test_the_reports_are_written_side_by_side(result: Result, tmp_path: Path) -> None:
     page = write_reports(tmp_path / "new" / "report", [result, result])
     folder = page.parent
@@ -86,8 +115,9 @@ def test_a_junit_reader_finds_a_case_for_each_step(result: Result, tmp_path: Pat
     file = tmp_path / "junit.xml"
     junit([result]).write(str(file))
     xml = junitparser.JUnitXml.fromfile(str(file))
-    assert (xml.tests, xml.failures, xml.errors) == (3, 1, 1)
+    assert (xml.tests, xml.failures, xml.errors, xml.time) == (3, 1, 1, 0.5)
     [suite] = list(xml)
+    assert suite.time == 0.5
     cases = list(suite)
     assert cases[1].name == 'expect 2 at 1m10s: expect "gold"'
     assert cases[1].result[0].message == "gold: <none>"

@@ -64,7 +64,7 @@ def test_the_same_file_and_seed_give_the_same_event_log() -> None:
             "count 1",
         ),
         ("  - expect: {query: '/backup-storage?q=nonsense', count: 1}\n", "failed", "400"),
-        ("  - stays: {storage: gold, status: Connected, for: 1d}\n", "held", ""),
+        ("  - stays: {storage: gold, status: Connected, for: 2h}\n", "held", ""),
         ("  - never: {event: capacity_changed, during: 1m}\n", "held", ""),
         ("  - call: {method: GET, path: /zones/$zone-1}\n", "held", "200"),
         ("  - call: {method: POST, path: /zones, body: {params: {}}}\n", "failed", "SYS.1007"),

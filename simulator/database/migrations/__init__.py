@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from simulator.database.errors import DatabaseError
 
 VERSIONS = ("0001",)
 HEAD = VERSIONS[-1]
+
+
+@cache
+def newest_tables() -> str:
+    """The SQL that makes of an empty SQLite database what the migrations do, in a transaction.
+
+    They run once a process for it, in memory: a program that starts many nodes waits for them no second time.
+    """
+    engine = create_engine("sqlite://")
+    try:
+        with engine.begin() as connection:
+            upgrade(connection)
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None, "it has just been connected"
+            return "\n".join(driver.iterdump())
+    finally:
+        engine.dispose()
 
 
 def upgrade(connection: Connection) -> None:

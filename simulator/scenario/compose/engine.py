@@ -13,6 +13,9 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,8 +34,10 @@ logger = logging.getLogger(__name__)
 
 IMAGES = Path(__file__).parent / "images"
 """The folders that images are built from; of a checkout, they are in docker/."""
+BUILT = ("disks", "host")
 ATTEMPTS = 20
-CONFLICT, FORBIDDEN = 409, 403
+PAUSE = 0.1
+CONFLICT = 409
 ENGINE_SECONDS = aiohttp.ClientTimeout(total=60.0)
 BUILD_SECONDS = aiohttp.ClientTimeout(total=600.0)
 
@@ -68,6 +73,7 @@ class Engine:
         self.folder = folder
         self.project = f"imagestore-sim-{uuid.uuid4().hex[:8]}"
         self.keep = keep
+        self._owner = Owner.of_this_process()
         self._docker: aiodocker.Docker
         self._network: Any = None
         self._addresses: list[str] = []
@@ -89,7 +95,7 @@ class Engine:
     @property
     def labels(self) -> dict[str, str]:
         """Of all that the run makes, so that tools for Compose list it, and the next run knows whose it is."""
-        labels = {PROJECT: self.project, OWNER: str(Owner.of_this_process()), FOLDER: str(self.folder)}
+        labels = {PROJECT: self.project, OWNER: str(self._owner), FOLDER: str(self.folder)}
         return labels | ({KEPT: "true"} if self.keep else {})
 
     async def create_network(self, hosts: int) -> None:
@@ -101,8 +107,8 @@ class Engine:
                 try:
                     self._network = await self._docker.networks.create(self._network_of(pool))
                 except aiodocker.DockerError as error:
-                    if error.status != FORBIDDEN:  # another run was faster
-                        raise
+                    if "overlap" not in error.message:
+                        raise  # else another run was faster
                 else:
                     break
             else:
@@ -193,9 +199,6 @@ def _as_service(name: str) -> dict[str, str]:
 
 
 def _addresses(subnet: str, gateway: str, count: int) -> list[str]:
-    from ipaddress import ip_network
-    from itertools import islice
-
     free = (str(one) for one in ip_network(subnet).hosts() if str(one) != gateway)
     return list(islice(free, count))
 
@@ -232,17 +235,15 @@ async def prepare() -> None:
     try:
         await _look_for_a_way(docker)
         await remove_leftovers(docker)
-        for folder in sorted(one for one in IMAGES.glob("*") if (one / "Dockerfile").exists() and one.name in BUILT):
-            await _build(docker, folder)
+        for name in BUILT:
+            await _build(docker, name)
     except (aiodocker.DockerError, aiohttp.ClientError, ContainerProblem, TimeoutError) as error:
         raise EngineProblem(f"--hosts compose: {error}") from error
     finally:
         await docker.close()
 
 
-BUILT = ("disks", "host")
-
-
+@cache
 def image(name: str) -> str:
     """The tag of an image: its folder's content is part of it, so that one that is there is as its folder is now."""
     digest = hashlib.sha256()
@@ -258,8 +259,8 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-async def _build(docker: aiodocker.Docker, folder: Path) -> None:
-    tag = image(folder.name)
+async def _build(docker: aiodocker.Docker, name: str) -> None:
+    tag = await asyncio.to_thread(image, name)
     try:
         await docker.images.inspect(tag)
     except aiodocker.DockerError as error:
@@ -267,13 +268,18 @@ async def _build(docker: aiodocker.Docker, folder: Path) -> None:
             raise
     else:
         return
+    logger.info("building the image %s", tag)
+    archive = await asyncio.to_thread(_packed, IMAGES / name)
+    await docker.images.build(fileobj=archive, encoding="gzip", tag=tag, timeout=BUILD_SECONDS)
+
+
+def _packed(folder: Path) -> io.BytesIO:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for file in _files(folder):
             tar.add(file, str(file.relative_to(folder)))
     archive.seek(0)
-    logger.info("building the image %s", tag)
-    await docker.images.build(fileobj=archive, encoding="gzip", tag=tag, timeout=BUILD_SECONDS)
+    return archive
 
 
 async def _look_for_a_way(docker: aiodocker.Docker) -> None:
@@ -319,16 +325,28 @@ async def _all_labels(docker: aiodocker.Docker) -> list[dict[str, str]]:
 
 
 async def remove(docker: aiodocker.Docker, project: str) -> None:
-    """Remove all of a run: containers, then the network and the volumes, which they use. Raises ContainerProblem."""
-    filters = {"label": [f"{PROJECT}={project}", OWNER]}
+    """Remove all of a run, also what was still being made when it was interrupted. Raises ContainerProblem."""
     with told(f"removing {project}"):
-        listed = aiodocker.utils.clean_filters(filters)
-        for container in await docker.containers.list(all="true", filters=listed):
-            await _removed(container.delete(force=True, v=True))
-        for network in await docker.networks.list(filters=filters):
-            await _removed((await docker.networks.get(network["Id"])).delete())
-        for volume in (await docker.volumes.list(filters=filters))["Volumes"] or []:
-            await _removed((await docker.volumes.get(volume["Name"])).delete())
+        for _ in range(ATTEMPTS):
+            if not await _remove_what_is_there(docker, project):
+                return
+            await asyncio.sleep(PAUSE)  # real: so is the engine
+    raise ContainerProblem(f"removing {project}: there is always something of it left")
+
+
+async def _remove_what_is_there(docker: aiodocker.Docker, project: str) -> bool:
+    """Containers, then the network and the volumes, which they use; answers whether there was anything."""
+    filters = {"label": [f"{PROJECT}={project}", OWNER]}
+    containers = await docker.containers.list(all="true", filters=aiodocker.utils.clean_filters(filters))
+    for container in containers:
+        await _removed(container.delete(force=True, v=True))
+    networks = await docker.networks.list(filters=filters)
+    for network in networks:
+        await _removed(aiodocker.networks.DockerNetwork(docker, network["Id"]).delete())
+    volumes = (await docker.volumes.list(filters=filters))["Volumes"] or []
+    for volume in volumes:
+        await _removed(aiodocker.volumes.DockerVolume(docker, volume["Name"]).delete())
+    return bool(containers or networks or volumes)
 
 
 async def _removed(removal: Any) -> None:

@@ -37,11 +37,11 @@ def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
 
 def _of_host(scenario: Scenario, names: list[str], spec: Host) -> Iterator[tuple[str, str]]:
     if "inodes" in spec.model_fields_set:
-        yield "inodes", "the file system of their disks makes inodes as they are needed, and has no number of them"
+        yield "inodes", "their disks are XFS, which makes inodes as they are needed, and has no number of them"
     if spec.size < SMALLEST:
         yield (
             "size",
-            f"the file system of their disks begins at {size_text(SMALLEST)}, and this is {size_text(spec.size)}",
+            f"their disks are XFS, which begins at {size_text(SMALLEST)}, and this is {size_text(spec.size)}",
         )
     for name in names:
         paths = paths_on(scenario, name)

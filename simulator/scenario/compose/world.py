@@ -50,6 +50,7 @@ class ComposeWorld(OwnNodeWorld):
         super().__init__(scenario, clock, seed, heard)
         self.hosts: dict[str, FaultyHost] = {}
         self.engine = Engine(self.folder, keep=keep)
+        self._image_of_disks, self._image_of_hosts = image(DISKS), image("host")
         self._addresses: dict[str, str] = {}
         self._connected = AsyncExitStack()
 
@@ -65,7 +66,7 @@ class ComposeWorld(OwnNodeWorld):
         await self.engine.create_network(len(specs))
         holder = await self.engine.create_container(
             DISKS,
-            image(DISKS),
+            self._image_of_disks,
             rights=OF_DISKS,
             environment={"IMAGES": f"/{self.engine.project}"},  # so that the machine's list of loop devices tells whose
             memory={f"/{self.engine.project}": "mode=0700"},
@@ -88,7 +89,7 @@ class ComposeWorld(OwnNodeWorld):
         path = disk_of(spec, paths)
         container = await self.engine.create_container(
             name,
-            image("host"),
+            self._image_of_hosts,
             rights=self._rights(name, spec),
             environment=_environment(spec),
             mounts=(Mount(await self.engine.create_volume(name, FILE_SYSTEM, device), path),),
