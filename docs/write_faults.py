@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from simulator.hosts.faults import FAULTS, Fault, Layer
-from simulator.scenario.compose.forms import FORMS
+from simulator.scenario.compose.forms import FORMS, IN_MEMORY
 
 PAGE = Path(__file__).with_name("faults.md")
 BEGIN = "<!-- the reference, written by docs/write_faults.py -->\n"
@@ -47,6 +47,10 @@ def _section(kind: type[Fault]) -> Iterator[str]:
     form = FORMS[kind.kind]
     yield f"In containers: {form.how}." if form.begin else f"Not in containers: {form.how}."
     yield ""
+    other = IN_MEMORY.get(kind.kind)
+    if other is not None and other.how != form.how:
+        yield f"On a disk in memory: {other.how}."
+        yield ""
 
 
 def written() -> str:

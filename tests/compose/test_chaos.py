@@ -205,6 +205,20 @@ async def test_faults_stay_on_a_host_that_is_stopped(chaos: ChaosLab) -> None:
     assert (await chaos.capacity("chaos-3")).method == "statvfs"
 
 
+async def test_what_was_to_heal_while_others_had_a_host_stopped_heals_afterwards(chaos: ChaosLab) -> None:
+    await chaos.apply("chaos-3", "password_rotated", **{"for": "3s"})
+    await succeed("docker", "stop", "--time", "0", await chaos.container("chaos-3"))
+    await asyncio.sleep(3)
+    assert await chaos.faults("chaos-3") == ["password_rotated"]
+    await succeed("docker", "start", await chaos.container("chaos-3"))
+    await chaos.wait_until_healthy("chaos-3")
+    deadline = time.monotonic() + 5
+    while await chaos.faults("chaos-3"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    await chaos.capacity("chaos-3")
+
+
 async def test_what_is_served_is_described(chaos: ChaosLab) -> None:
     described = (await chaos.ask("GET", "/openapi.json")).body
     OpenAPIV31SpecValidator(described).validate()

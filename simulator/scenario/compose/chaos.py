@@ -13,7 +13,8 @@ from simulator.scenario.compose.engine import connect
 from simulator.scenario.compose.project import Project, own_project
 
 DESCRIPTION = "The hosts of a lab in containers, and what is wrong with them."
-SHUTDOWN_SECONDS = 0.5
+SHUTDOWN_SECONDS = 5.0
+"""That a request which is under way has: a fault that is half on a host cannot be healed."""
 STOP_SECONDS = 28.0
 """In which faults are healed and all is closed; docker-compose.yml gives it a little more."""
 

@@ -93,30 +93,33 @@ class FaultyHost:
             if self._running or not applied.needs_the_container:
                 await self._put_on(applied)
             self._applied.append(applied)
-        if applied.until is not None:
-            self._timers.begin(self._heal_in_time(applied, applied.until), f"fault {fault.kind}")
+        self._begin_timer(applied)
         return applied
+
+    def _begin_timer(self, applied: ContainerFault) -> None:
+        if applied.until is not None:
+            self._timers.begin(self._heal_in_time(applied, applied.until), f"fault {applied.fault.kind}")
 
     async def _put_on(self, applied: ContainerFault) -> None:
         applied.undo = await forms.apply(applied.fault, self._host)
         applied.waiting = False
 
     async def heal(self, applied: ContainerFault) -> None:
-        """Undo a fault, unless that has happened. Raises ContainerProblem."""
+        """Undo a fault, unless that has happened. Raises ContainerProblem; then it is on it still."""
         async with self._turn:
             if applied not in self._applied:
                 return
-            self._applied.remove(applied)
             if self._running or not applied.needs_the_container:
                 await self._take_off(applied)
             else:
                 self._healed.append(applied)
+            self._applied.remove(applied)
 
     async def _take_off(self, applied: ContainerFault) -> None:
-        undo, applied.undo = applied.undo, None
+        if applied.undo is not None:
+            await applied.undo()
+        applied.undo = None
         applied.waiting = True
-        if undo is not None:
-            await undo()
 
     async def _heal_in_time(self, applied: ContainerFault, until: float) -> None:
         await self._host.clock.sleep(until - self._host.clock.monotonic())
@@ -177,6 +180,8 @@ class FaultyHost:
                 for applied in self._applied:
                     if applied.waiting:
                         await self._put_on(applied)
+                    if applied.until is not None and applied.until <= self._host.clock.monotonic():
+                        self._begin_timer(applied)  # it could not be healed while it was stopped
 
     async def start(self) -> None:
         """Start it, if it does not run, with the faults that are on it. Raises ContainerProblem."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 MOUNTS = Path("/proc/self/mountinfo")
-HEALING_SECONDS = 25.0
+HEALING_SECONDS = 20.0
 
 
 class Project:

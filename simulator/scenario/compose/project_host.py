@@ -114,6 +114,7 @@ class ProjectHost:
     async def look(self, details: Mapping[str, Any]) -> None:
         """See what others have done to it. Raises ContainerProblem."""
         async with self._turn:
+            self._host.address = _address(details) or self._host.address
             await self._see(details["State"])
 
     async def _see(self, state: Mapping[str, Any]) -> None:
@@ -201,8 +202,8 @@ class ProjectHost:
 
     async def show(self) -> HostShape:
         """How it is now; what it does not say within some time is unknown."""
-        state = await self._container.inspect()
-        running = bool(state["State"]["Running"])
+        details = await self._container.inspect()
+        running = bool(details["State"]["Running"])
         seen = None
         if running:
             try:
@@ -215,7 +216,7 @@ class ProjectHost:
             name=self.name,
             port=self._host.spec.port,
             listening=running,
-            address=f"{_address(state)}:{self._host.spec.port}",
+            address=f"{_address(details) or self._host.address}:{self._host.spec.port}",
             size=disk.size if disk else None,
             used=disk.size - disk.free if disk else None,
             reserved=disk.free - disk.available if disk else None,
