@@ -116,19 +116,29 @@ async def chaos(lab_folder: Path) -> AsyncIterator[ChaosLab]:
     assert await lab.leftovers() == ""
 
 
-async def test_a_blackhole_is_a_time_out_to_the_node_until_it_heals(chaos: ChaosLab) -> None:
-    async with Client(chaos.url) as client:
-        await client.log_in()
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def blackholed(chaos: ChaosLab) -> AsyncIterator[asyncio.Task[Reason]]:
+    """A blackhole on chaos-1 until the node knows, and why a probe fails meanwhile; others go on, for it takes long."""
+
+    async def wait() -> Reason:
         fault = await chaos.apply("chaos-1", "blackhole")
-        probe = asyncio.ensure_future(chaos.reason("chaos-1"))
-        await client.wait_for_status("chaos-1", "Disconnected", within=30)
-        assert await probe is Reason.TIMEOUT
-        shown = await chaos.show("chaos-1")
-        assert (shown["listening"], shown["size"]) == (True, 32 * MIB)
-        assert [one["id"] for one in shown["faults"]] == [fault]
-        healed = await chaos.ask("DELETE", f"/hosts/chaos-1/faults/{fault}")
-        assert (healed.status, healed.body["faults"]) == (200, [])
-        await client.wait_for_status("chaos-1", "Connected", within=30)
+        async with Client(chaos.url) as client:
+            await client.log_in()
+            reason, _ = await asyncio.gather(
+                chaos.reason("chaos-1"), client.wait_for_status("chaos-1", "Disconnected", within=30)
+            )
+            shown = await chaos.show("chaos-1")
+            assert (shown["listening"], shown["size"]) == (True, 32 * MIB)
+            assert [one["id"] for one in shown["faults"]] == [fault]
+            healed = await chaos.ask("DELETE", f"/hosts/chaos-1/faults/{fault}")
+            assert (healed.status, healed.body["faults"]) == (200, [])
+            await client.wait_for_status("chaos-1", "Connected", within=30)
+        return reason
+
+    task = asyncio.create_task(wait())
+    yield task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_fault_heals_by_itself_after_its_time(chaos: ChaosLab) -> None:
@@ -217,6 +227,10 @@ async def test_what_was_to_heal_while_others_had_a_host_stopped_heals_afterwards
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     await chaos.capacity("chaos-3")
+
+
+async def test_a_blackhole_is_a_time_out_to_the_node_until_it_heals(blackholed: asyncio.Task[Reason]) -> None:
+    assert await blackholed is Reason.TIMEOUT
 
 
 async def test_what_is_served_is_described(chaos: ChaosLab) -> None:
