@@ -406,7 +406,7 @@ def name_of(pid: int) -> bytes:
 async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
     sshd: OpenSshServer, tmp_path: Path
 ) -> None:
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=0.3, command_timeout=0.2)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=1.0, command_timeout=0.3)
     await capacity(prober, storage(sshd, tmp_path))
     with sshd.frozen():
         assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.TIMEOUT
@@ -457,7 +457,7 @@ async def test_a_forced_command_that_answers_nothing_is_no_capacity(
 
 
 async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(host: SimulatedHost) -> None:
-    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=0.2)
+    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=0.6)
     target = Target(*host.address, "root", "/", "password")
     await capacity(prober, target)
     await asyncio.sleep(0.2)
