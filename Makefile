@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture stories fidelity metrics clean
+.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture stories same-results fidelity metrics clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ lint: $(INSTALLED) ## check style, types and the layers of imports
 
 picture: $(INSTALLED) ## draw the README's picture of the lab anew
 	$(BIN)/python docs/draw_lab.py
+
+same-results: $(INSTALLED) ## play the library on both kinds of hosts, and write docs/same-results.md (needs Docker; takes long)
+	$(BIN)/python docs/write_same_results.py
 
 stories: $(INSTALLED) ## play the library, draw each story, and write the index of docs/scenarios.md anew
 	$(BIN)/python docs/write_scenarios.py

@@ -1,4 +1,4 @@
-"""Writes the reference of fault kinds into docs/faults.md, from the registry: `python docs/write_faults.py`."""
+"""Writes the reference of fault kinds into docs/faults.md, from the registries: `python docs/write_faults.py`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from simulator.hosts.faults import FAULTS, Fault, Layer
+from simulator.scenario.compose.forms import FORMS, IN_MEMORY
 
 PAGE = Path(__file__).with_name("faults.md")
 BEGIN = "<!-- the reference, written by docs/write_faults.py -->\n"
@@ -18,7 +19,7 @@ TITLES = {
 
 
 def reference() -> str:
-    """Every kind of fault: what it does, its parameters, how it heals."""
+    """Every kind of fault: what it does, its parameters, how it heals, and by which means it is on containers."""
     lines: list[str] = []
     for layer, title in TITLES.items():
         lines += [f"## {title}", ""]
@@ -43,6 +44,13 @@ def _section(kind: type[Fault]) -> Iterator[str]:
         yield ""
     yield f"Healed: {kind.heals}"
     yield ""
+    form = FORMS[kind.kind]
+    yield f"In containers: {form.how}." if form.begin else f"Not in containers: {form.how}."
+    yield ""
+    other = IN_MEMORY.get(kind.kind)
+    if other is not None and other.how != form.how:
+        yield f"On a disk in memory: {other.how}."
+        yield ""
 
 
 def written() -> str:

@@ -167,6 +167,31 @@ def host(
 
 
 @app.command()
+def chaos(
+    context: typer.Context,
+    host: Host = None,
+    port: Annotated[int | None, _option("port", "Port to listen on; 0 picks a free one.", "8081")] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="Compose's name of the lab; that of the container which this runs in if unset.",
+            envvar="IMAGESTORE_SIM_PROJECT",
+        ),
+    ] = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Break the hosts of a lab in containers by hand, over /lab/v1; what it broke is healed when it stops.
+
+    Prints `ready URL` once it has found them. It needs Docker's socket, and the extra `compose`.
+    """
+    settings = _settings(context, port=8081)
+    from simulator.commands import run_chaos
+
+    _run(lambda: run_chaos(settings, project))
+
+
+@app.command()
 def probe(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
@@ -238,11 +263,26 @@ def replay(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Processes to play in.", envvar="IMAGESTORE_SIM_JOBS")
     ] = 1,
+    hosts: Annotated[
+        str,
+        typer.Option(help="embedded (simulated) or compose (containers of Docker).", envvar="IMAGESTORE_SIM_HOSTS"),
+    ] = "embedded",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the containers where they are.", envvar="IMAGESTORE_SIM_KEEP")
+    ] = False,
     clock: Annotated[
-        str, typer.Option(help="virtual (nobody waits) or real.", envvar="IMAGESTORE_SIM_CLOCK")
-    ] = "virtual",
+        str | None,
+        typer.Option(
+            help="virtual (nobody waits) or real; virtual, and real with --hosts compose, if not given.",
+            envvar="IMAGESTORE_SIM_CLOCK",
+        ),
+    ] = None,
     speed: Annotated[
-        float, typer.Option(help="Of the real clock: so many times as fast.", envvar="IMAGESTORE_SIM_SPEED")
+        float,
+        typer.Option(
+            help="Of the real clock: so many times as fast; on containers: waits and pings so many times as short.",
+            envvar="IMAGESTORE_SIM_SPEED",
+        ),
     ] = 1.0,
     report: Annotated[
         Path | None,
@@ -266,18 +306,27 @@ def replay(
     if schema:
         typer.echo(command.schema())
         return
+    if hosts not in ("embedded", "compose"):
+        fail(f"--hosts: expected embedded or compose, but got {hosts!r}")
+    if keep and hosts != "compose":
+        fail("--keep: expected together with --hosts compose")
+    if clock is None:
+        clock = "real" if hosts == "compose" else "virtual"
     if clock not in ("virtual", "real"):
         fail(f"--clock: expected virtual or real, but got {clock!r}")
+    if clock == "virtual" and hosts == "compose":
+        fail("--clock: containers live in real time; expected real with --hosts compose")
     if not 0 < speed < float("inf") or (clock == "virtual" and speed != 1.0):
         fail("--speed: expected a number above 0, together with --clock real")
     if not files:
         fail("expected a scenario file, or a folder of such")
-    if node is not None and (clock, speed, seed, jobs) != ("virtual", 1.0, None, 1):
-        fail("--node: the lab has a clock and a seed, and plays one scenario after another; expected no --clock,"
-             " --speed, --seed or --jobs")  # fmt: skip
+    if node is not None and (clock, speed, seed, jobs, hosts) != ("virtual", 1.0, None, 1, "embedded"):
+        fail("--node: the lab has hosts, a clock and a seed, and plays one scenario after another; expected no --hosts,"
+             " --clock, --speed, --seed or --jobs")  # fmt: skip
     options = command.Options(
-        clock, speed, seed, jobs, report, None if node is None else node.rstrip("/"), account, password
-    )
+        clock, speed, seed, jobs, report, None if node is None else node.rstrip("/"), account, password,
+        containers=hosts == "compose", keep=keep,
+    )  # fmt: skip
     raise typer.Exit(command.run_replay(files, options))
 
 

@@ -69,6 +69,30 @@ async def run_node(settings: Settings) -> int:
     return 0
 
 
+async def run_chaos(settings: Settings, project: str | None) -> int:
+    """The lab's API for containers, until somebody stops it."""
+    try:
+        from simulator.scenario.compose.chaos import STOP_SECONDS as HEALED_SECONDS
+        from simulator.scenario.compose.chaos import Chaos
+    except ModuleNotFoundError as error:
+        if error.name != "aiodocker":
+            raise
+        raise InputError("chaos needs a library for Docker: pip install 'imagestore-sim[compose]'") from None
+    from simulator.scenario.world import WorldProblem
+
+    logs.configure(settings.log_level, settings.log_format)
+    async with _until_stopped() as stopped:
+        chaos = Chaos(settings.host, settings.port, project, RealClock())
+        try:
+            async with _started(chaos.start, chaos.stop, stopped, HEALED_SECONDS):
+                if not stopped.is_set():
+                    print(f"ready {chaos.url}", flush=True)
+                    await stopped.wait()
+        except (OSError, WorldProblem) as error:
+            raise InputError(str(error)) from None
+    return 0
+
+
 async def run_host(settings: Settings, name: str, username: str, password: str, size: int, used: int) -> int:
     """One simulated host, until somebody stops it."""
     logs.configure(settings.log_level, settings.log_format)
@@ -185,9 +209,12 @@ async def _until_stopped() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _started(
-    start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], stopped: asyncio.Event
+    start: Callable[[], Awaitable[None]],
+    stop: Callable[[], Awaitable[None]],
+    stopped: asyncio.Event,
+    seconds: float = STOP_SECONDS,
 ) -> AsyncIterator[None]:
-    """Something started, unless it is stopped before that has come to its end; stopped again within STOP_SECONDS."""
+    """Something started, unless it is stopped before that has come to its end; stopped again within so many seconds."""
     starting = asyncio.ensure_future(start())
     stopping = asyncio.ensure_future(stopped.wait())
     try:
@@ -202,6 +229,6 @@ async def _started(
     finally:
         stopping.cancel()
         try:
-            await RealClock().wait_for(stop(), STOP_SECONDS)
+            await RealClock().wait_for(stop(), seconds)
         except TimeoutError:
             print("imagestore-sim: some of it did not stop in time and was left", file=sys.stderr)

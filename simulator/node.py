@@ -37,6 +37,7 @@ from simulator.control import (
     MetricsPage,
     RecordsDoor,
     RequestsDoor,
+    SimulatedHostsDoor,
 )
 from simulator.control.openapi import lab_api
 from simulator.control.routes import Handler, Route
@@ -237,6 +238,7 @@ class ManagementNode:
         doors = (
             RecordsDoor(self),
             HostsDoor(self._hosts),
+            SimulatedHostsDoor(self._hosts),
             ClockDoor(self.clock),
             RequestsDoor(self._journal, self.clock),
         )

@@ -24,7 +24,7 @@ async def test_the_version_is_shown() -> None:
     assert (await run("--version")).output == f"imagestore-sim {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["lab", "serve", "host", "probe", "ready", "load", "replay", "record"])
+@pytest.mark.parametrize("command", ["lab", "serve", "host", "probe", "ready", "load", "replay", "record", "chaos"])
 async def test_every_command_explains_itself(command: str) -> None:
     finished = await run(command, "--help")
     assert finished.status == 0
@@ -201,6 +201,13 @@ async def test_a_port_in_use_is_told_and_nothing_is_left_behind(tmp_path: Path) 
     assert finished.status == 2
     assert f"port {port} on 127.0.0.1 is in use; choose another with --port" in finished.errors
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_faults_on_containers_need_an_engine(tmp_path: Path) -> None:
+    pytest.importorskip("aiodocker", reason="needs the extra `compose`")
+    finished = await run("chaos", "--port", "0", DOCKER_HOST=f"unix://{tmp_path}/no.sock")
+    assert (finished.status, finished.output) == (2, "")
+    assert finished.errors.startswith("imagestore-sim: chaos needs a Docker engine, and none answers: ")
 
 
 @pytest.mark.parametrize("command", ["lab", "serve", "host"])

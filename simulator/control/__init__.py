@@ -2,10 +2,11 @@
 
 from simulator.control.clock import ClockDoor
 from simulator.control.events import EventsQuery, EventStream
-from simulator.control.hosts import HostsDoor, LabHosts
+from simulator.control.hosts import HostsDoor
 from simulator.control.metrics import Metrics, MetricsPage
 from simulator.control.records import RecordsDoor
 from simulator.control.requests import RequestsDoor
+from simulator.control.simulated_hosts import LabHosts, SimulatedHostsDoor
 
 __all__ = [
     "ClockDoor",
@@ -17,4 +18,5 @@ __all__ = [
     "MetricsPage",
     "RecordsDoor",
     "RequestsDoor",
+    "SimulatedHostsDoor",
 ]

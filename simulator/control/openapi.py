@@ -23,7 +23,7 @@ REFERENCE = "#/components/schemas/{model}"
 Json = dict[str, Any]
 
 
-def lab_api(routes: Sequence[Route]) -> list[web.RouteDef]:
+def lab_api(routes: Sequence[Route], description: str = DESCRIPTION) -> list[web.RouteDef]:
     """What aiohttp's router takes: the routes, the document that describes them, and an answer for all else there.
 
     The document is made when it is first asked for: few ask, and it takes a third of what a node takes to start.
@@ -31,7 +31,7 @@ def lab_api(routes: Sequence[Route]) -> list[web.RouteDef]:
 
     @cache
     def text() -> bytes:
-        return orjson.dumps(document(every))
+        return orjson.dumps(document(every, description))
 
     async def show(request: web.Request) -> Given:
         return web.Response(body=text(), content_type=JSON)
@@ -44,14 +44,14 @@ async def _refuse(request: web.Request) -> Given:
     raise Refused(404, f"nothing is served for {request.method} {request.path}; {PATH} tells what is")
 
 
-def document(routes: Sequence[Route]) -> Json:
+def document(routes: Sequence[Route], description: str = DESCRIPTION) -> Json:
     """The OpenAPI document of the routes."""
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "description": DESCRIPTION, "version": __version__},
+        "info": {"title": TITLE, "description": description, "version": __version__},
         "paths": paths,
         "components": {"schemas": _schemas(routes)},
     }

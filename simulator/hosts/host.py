@@ -294,6 +294,8 @@ class Visitor(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._link: Link = conn.get_extra_info("link")
         self._sessions = 0
+        self._configured = self._host.behaviour
+        """A connection keeps the configuration that sshd had when it was made."""
 
     async def begin_auth(self, username: str) -> bool:
         self._username = username
@@ -320,12 +322,13 @@ class Visitor(asyncssh.SSHServer):
 
     def session_requested(self) -> Session:
         host = self._host
-        allowed = host.behaviour.max_sessions
+        allowed = self._configured.max_sessions
         if allowed is not None and self._sessions >= allowed:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
         self._sessions += 1
-        has_sftp = host.sftp and not host.behaviour.no_sftp
-        return Session(host, self._username, self._link, self._serve_disk if has_sftp else None, self._session_ended)
+        has_sftp = host.sftp and not self._configured.no_sftp
+        sftp = self._serve_disk if has_sftp else None
+        return Session(host, self._username, self._link, sftp, self._configured.forced, self._session_ended)
 
     def _session_ended(self) -> None:
         self._sessions -= 1

@@ -68,16 +68,17 @@ class HostNetwork(Mapping[str, SimulatedHost]):
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
 
-        A host that is stopped, or known by another port, resolves to an address that refuses.
+        A host that is stopped is unreachable, as one that was shut down; one that is known by another port resolves to
+        an address that refuses.
         """
         if self._closed:
             raise _unknown()
         if hostname not in self:
             await self._make(hostname, port)
         host = self[hostname]
-        if host.behaviour.unreachable:
+        if host.behaviour.unreachable or not host.listening:
             raise OSError(errno.EHOSTUNREACH, "No route to host")
-        return host.address if host.listening and host.port == port else self._refuse()
+        return host.address if host.port == port else self._refuse()
 
     async def _make(self, hostname: str, port: int) -> None:
         async with self._turn:

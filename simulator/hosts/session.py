@@ -33,9 +33,12 @@ class Session(asyncssh.SSHServerProcess[str]):
         username: str,
         link: Link,
         sftp: SftpFactory | None,
+        forced: Said | None,
         ended: Callable[[], None],
     ) -> None:
+        """`forced` is said in place of whatever is asked for."""
         super().__init__(self._begin, sftp, SFTP_VERSION, False)
+        self._forced = forced
         self._host = host
         self._username = username
         self._link = link
@@ -43,18 +46,20 @@ class Session(asyncssh.SSHServerProcess[str]):
         self._task: asyncio.Task[None] | None = None
 
     def subsystem_requested(self, subsystem: str) -> bool:
-        forced = self._host.behaviour.forced is not None
-        return subsystem == "sftp" and (forced or super().subsystem_requested(subsystem))
+        return subsystem == "sftp" and (self._forced is not None or super().subsystem_requested(subsystem))
 
     def session_started(self) -> None:
         now = self._host.behaviour
         if now.kills:
             self._link.abort()
-        elif now.forced is not None:
-            self._say(now.forced)
+        elif self._forced is not None:
+            self._say(self._forced)
         elif self.channel.get_subsystem() is None:
             super().session_started()
         elif now.hung_sftp or now.hung_shell:
+            # What comes meanwhile is SFTP's, and no text.
+            self.channel.set_encoding(None)
+            self._encoding = None
             self._do(self._begin_late())
         else:
             self._begin_sftp()

@@ -106,6 +106,7 @@ class DiskServer(asyncssh.SFTPServer):
         self._link = link
         self._disk = host.disk
         self._home = home
+        self._has_statvfs = host.statvfs and not host.behaviour.no_statvfs
 
     def is_stuck(self, path: bytes, now: Behaviour) -> bool:
         """Whether a question about `path` is not answered."""
@@ -144,7 +145,7 @@ class DiskServer(asyncssh.SFTPServer):
         return numbers(_handle(file_obj).file.statvfs())
 
     def _require_statvfs(self) -> None:
-        if not self.host.statvfs or self.host.behaviour.no_statvfs:
+        if not self._has_statvfs:
             raise asyncssh.SFTPOpUnsupported("Operation unsupported")
 
     def realpath(self, path: bytes) -> bytes:

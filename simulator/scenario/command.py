@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,10 @@ class Options:
     """The URL of a lab that is running: its hosts and its clock, in place of the scenario's own."""
     account: str = "admin"
     password: str = field(default="password", repr=False)
+    containers: bool = False
+    """Whether the scenario's own hosts are containers."""
+    keep: bool = False
+    """Whether the containers stay afterwards."""
 
 
 def schema() -> str:
@@ -89,6 +94,8 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
         for problem in problems:
             print(f"imagestore-sim: {problem}", file=sys.stderr)
         return UNUSABLE
+    if options.containers:  # they are removed, whatever ends it
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()  # real: how long people waited
     results: list[Result] = []
     interrupted = False
@@ -169,6 +176,9 @@ async def _write(recording: Recording, out: Path) -> int:
 
 
 def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
+    if options.containers:
+        yield from _problems_of_containers(files, options)
+        return
     for file in files:
         try:
             read_scenario(file, no_rules if options.node is None else rules_of_a_running_node)
@@ -181,6 +191,28 @@ def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
             yield f"--node {error}"
 
 
+def _problems_of_containers(files: Sequence[Path], options: Options) -> Iterator[str]:
+    try:
+        from simulator.scenario.compose import engine, playing
+    except ModuleNotFoundError as error:
+        if error.name != "aiodocker":
+            raise
+        yield "--hosts compose needs a library for Docker: pip install 'imagestore-sim[compose]'"
+        return
+    fine = True
+    for file in files:
+        try:
+            playing.read_for_containers(file, options.speed)
+        except ScenarioError as error:
+            fine = False
+            yield str(error)
+    if fine:
+        try:
+            playing.prepare_containers()
+        except engine.EngineProblem as problem:
+            yield str(problem)
+
+
 def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
     """The results as they come."""
     if options.jobs <= 1 or len(files) == 1:
@@ -190,32 +222,36 @@ def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     workers = min(options.jobs, len(files))
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
-    futures: list[Future[Result]] = [pool.submit(_play_here, file, options) for file in files]
-    told: set[Future[Result]] = set()
+    waiting = iter(files)
+    # Each has one at a time, so that one that is interrupted has no other to go on with.
+    running = {pool.submit(_play_here, file, options) for file in itertools.islice(waiting, workers)}
+    done: set[Future[Result]] = set()
     try:
-        for future in as_completed(futures):
-            told.add(future)
-            yield future.result()
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(_play_here, file, options) for file in itertools.islice(waiting, len(done))}
+            while done:
+                yield done.pop().result()
     except (KeyboardInterrupt, GeneratorExit):
-        # What a worker has taken cannot be cancelled, and on the real clock it may take long.
+        # On the real clock it may take long until they end by themselves.
         for worker in list(pool._processes.values()):
             worker.terminate()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
         if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
             raise
-        yield from (
-            one.result()
-            for one in futures
-            if one.done() and not one.cancelled() and one.exception() is None and one not in told
-        )
+        yield from (one.result() for one in (*done, *running) if one.done() and one.exception() is None)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 def _play_one(file: Path, options: Options) -> Result:
     if options.node is not None:
         return replay_on(options.node, file, account=options.account, password=options.password)
+    if options.containers:
+        from simulator.scenario.compose.playing import replay_on_containers
+
+        return replay_on_containers(file, seed=options.seed, speed=options.speed, keep=options.keep)
     return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
 
 

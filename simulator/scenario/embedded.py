@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection
-from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-from simulator.backup_storage.events import Listener
-from simulator.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from simulator.clock import Clock
 from simulator.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from simulator.hosts.disk import mounted_on_root
 from simulator.hosts.faults import Applied, Fault
-from simulator.node import ManagementNode
-from simulator.scenario.caller import Caller
 from simulator.scenario.model import Host, Scenario
-from simulator.scenario.options import OPTIONS, option_text
+from simulator.scenario.own_node import OwnNodeWorld
 from simulator.scenario.world import Heard
-from simulator.settings import Settings
-from simulator.tasks import Tasks
-from simulator.testing.client import Answer
-from simulator.virtual_clock import VirtualClock
 
 
 def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
@@ -69,130 +56,32 @@ class EmbeddedHost:
         await self._host.start()
 
     async def stop(self) -> None:
-        """Let its port refuse."""
+        """Shut it down."""
         await self._host.stop()
 
 
-class EmbeddedWorld:
-    """The hosts and the node of a scenario, and a client of the node."""
+class EmbeddedWorld(OwnNodeWorld):
+    """Simulated hosts, and a node beside them."""
 
     def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard) -> None:
         """`heard` is called with every event, one at a time."""
-        self.scenario = scenario
-        self.clock = clock
-        self.seed = seed
+        super().__init__(scenario, clock, seed, heard)
         self.network = HostNetwork()
         self.hosts: dict[str, EmbeddedHost] = {}
-        self.zones = {name: stable_uuid("zone", name) for name in scenario.zones}
-        """Their uuids, by the names that the scenario has for them."""
-        self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
-        """And those of storages, to which calls may add."""
-        self.node: ManagementNode
-        self._caller: Caller | None = None
-        self._heard = heard
-        self._tasks = Tasks()
-        self._listening = ExitStack()
-        self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
-        self.folder = Path(self._folder.name)
-        """Where its database is."""
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._stop()
-            raise
-        return self
+    async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
+        """Where a host listens. Raises socket.gaierror, OSError."""
+        return await self.network.resolve(hostname, port)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stop()
-
-    async def _start(self) -> None:
+    async def _start_hosts(self) -> None:
         for name, spec in self.scenario.all_hosts().items():
             host = make_host(name, spec, self.clock, self.seed)
             await self.network.add(host)
             self.hosts[name] = EmbeddedHost(host)
-        await self.start_node()
 
-    async def _stop(self) -> None:
+    async def _heal_hosts(self) -> None:
         for host in self.network.values():
             await host.faults.heal_all()
-        await self.stop_node()
+
+    async def _stop_hosts(self) -> None:
         await self.network.close()
-        self._folder.cleanup()
-
-    async def start_node(self) -> None:
-        """Start the node; returns when every storage has been tried once."""
-        settings = Settings(
-            port=0,
-            database=str(self.folder / "node.db"),
-            seed=self.seed,
-            log_level="error",
-            **self.scenario.node.model_dump(),
-        )
-        self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve)
-        listener = self._listening.enter_context(self.node.events.listening())
-        self._tasks.begin(self._hear(listener), "events of a scenario")
-        await self.node.start(self._bootstrap())
-
-    async def stop_node(self) -> None:
-        """Stop the node, and what the client has of it."""
-        caller, self._caller = self._caller, None
-        if caller is not None:
-            await caller.close()
-        if hasattr(self, "node"):
-            await self.node.stop()
-        self._listening.close()
-        await self._tasks.close()
-
-    async def _hear(self, listener: Listener) -> None:
-        while True:
-            self._heard(await listener.get())
-
-    def _bootstrap(self) -> Bootstrap:
-        scenario = self.scenario
-        zones = tuple(ZoneRecord(uuid=uuid, name=name) for name, uuid in self.zones.items())
-        storages = tuple(
-            BackupStorageRecord(
-                uuid=self.storages[one.name],
-                name=one.name,
-                description=one.description,
-                hostname=one.hostname,
-                username=one.username,
-                password=one.password,
-                sshPort=one.port,
-                url=one.url,
-                attachedZoneUuids=tuple(self.zones[zone] for zone in (one.zone, *scenario.zones)[:2] if zone)[:1],
-            )
-            for one in scenario.all_storages()
-        )
-        configuration: dict[str, dict[str, str]] = {}
-        for name, value in scenario.settings.items():
-            configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
-        return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
-
-    def concerns(self, uuid: str) -> bool:
-        """All storages of the node are the scenario's."""
-        return True
-
-    async def settle(self) -> None:
-        """Returns when nothing is left to do at this moment; a real clock does not know."""
-        if isinstance(self.clock, VirtualClock):
-            await self.clock.settle()
-
-    # What a client does
-
-    async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call of the API, with its job's end; the answer as it came. Raises as Caller.request."""
-        return await self._client().request(method, path, body)
-
-    async def page(self, path: str) -> str:
-        """What the node answers outside of ZStack's API. Raises as `request` does."""
-        return await self._client().page(path)
-
-    def _client(self) -> Caller:
-        if self._caller is None:
-            self._caller = Caller(self.node.url, self.clock)
-        return self._caller

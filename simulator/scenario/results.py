@@ -61,6 +61,7 @@ class Lane:
     statuses: list[tuple[float, str]] = field(default_factory=list)
     capacities: list[tuple[float, int, int]] = field(default_factory=list)
     """When, total, available."""
+    uuid: str = ""
 
 
 @dataclass(slots=True)

@@ -137,7 +137,10 @@ class _Play:
         self._stopped: dict[str, Window] = {}
         self._over = False
         self._keys: dict[str, int] = {}
-        self._lanes = {self.world.storages[one.name]: Lane(one.name, one.hostname) for one in scenario.all_storages()}
+        uuids = self.world.storages
+        self._lanes = {
+            uuids[one.name]: Lane(one.name, one.hostname, uuid=uuids[one.name]) for one in scenario.all_storages()
+        }
         result.lanes = list(self._lanes.values())
         result.steps = [
             StepResult(number, step.kind, str(step), step.expects)
@@ -452,7 +455,7 @@ class _Play:
         for one in inventories:
             lane = self._lanes.get(one["uuid"])
             if lane is None:
-                lane = self._lanes[one["uuid"]] = Lane(one["name"], one.get("hostname", ""))
+                lane = self._lanes[one["uuid"]] = Lane(one["name"], one.get("hostname", ""), uuid=one["uuid"])
                 self.result.lanes.append(lane)
             self._draw(lane, one["status"], (one["totalCapacity"], one["availableCapacity"]))
         gone = set(self._lanes) - {one["uuid"] for one in inventories}

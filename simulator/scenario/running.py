@@ -128,7 +128,7 @@ class RunningHost:
         self._stopped = False
 
     async def stop(self) -> None:
-        """Let its port refuse."""
+        """Shut it down."""
         await self._lab.stop_host(self.name)
         self._stopped = True
 

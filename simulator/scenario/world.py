@@ -57,7 +57,7 @@ class ScenarioHost(Protocol):
         """Let it listen again, if it does not. Raises OSError."""
 
     async def stop(self) -> None:
-        """Let its port refuse; its disk and its faults stay. Raises OSError."""
+        """Shut it down, so that it is unreachable; its disk and its faults stay. Raises OSError."""
 
 
 class World(AbstractAsyncContextManager["World"], Protocol):

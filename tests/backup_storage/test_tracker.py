@@ -167,10 +167,10 @@ async def test_one_failed_ping_disconnects_and_keeps_the_last_capacity(
     assert disconnections(seen) == [before.uuid]
     assert seen[-1].content["reason"] == {
         "code": "BS.1500",
-        "reason": "refused",
+        "reason": "unreachable",
         "details": (
-            "unable to connect to image store[hostname:imagestore-1, sshPort:22], because refused:"
-            " imagestore-1:22: connection refused"
+            "unable to connect to image store[hostname:imagestore-1, sshPort:22], because unreachable:"
+            " imagestore-1:22: no connection (No route to host)"
         ),
     }
     assert (await storage(imagestore_lab, "imagestore-2")).status == "Connected"

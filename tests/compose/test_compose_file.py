@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from simulator.scenario.compose import forms
+from simulator.scenario.compose.labels import HOST
 
 from compose.containers import FILE, HOSTS, ROOT, find_compose, succeed
 
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
-DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile"]
+DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile", ROOT / "docker/disks/Dockerfile"]
 FLEET = [f"imagestore-{number}" for number in range(4, 24)]
+CHAOS = [f"chaos-{number}" for number in range(1, 4)]
 MONITORING = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
 """Services of images that others make."""
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -36,10 +41,10 @@ def test_the_file_keeps_the_compose_specification() -> None:
 def test_the_file_has_nothing_that_only_one_generation_of_compose_takes() -> None:
     content = yaml.safe_load(FILE.read_text())
     # Compose 2 calls `version` obsolete; Compose 1.29 knows none of what came after it.
-    assert content.keys() == {"x-host", "x-fleet", "x-node", "services", "volumes"}
+    assert content.keys() == {"x-host", "x-fleet", "x-chaos", "x-node", "services", "volumes"}
     known_to_both = {"build", "hostname", "init", "user", "read_only", "cap_drop", "cap_add", "security_opt", "tmpfs"}
     known_to_both |= {"volumes", "ports", "environment", "stop_grace_period", "healthcheck", "depends_on"}
-    known_to_both |= {"profiles", "command", "image"}
+    known_to_both |= {"profiles", "command", "image", "labels", "devices"}
     for service in content["services"].values():
         assert service.keys() <= known_to_both
         assert service.get("healthcheck", {}).keys() <= {"test", "interval", "timeout", "retries", "start_period"}
@@ -54,20 +59,49 @@ async def test_the_installed_compose_takes_the_file_without_a_word() -> None:
 
 
 def test_every_service_is_kept_small_and_stops_soon(services: dict[str, dict[str, Any]]) -> None:
-    assert services.keys() == {"mn", *HOSTS, *FLEET, "fleet", *MONITORING}
+    assert services.keys() == {"mn", *HOSTS, *FLEET, "fleet", *CHAOS, "chaos-storages", "chaos", *MONITORING}
     for name, service in services.items():
         assert re.fullmatch(r"(?!zstack)[a-z0-9-]+", name), "a name that ZStack takes for a hostname"
         assert service["hostname"] == name
         assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["stop_grace_period"] == "2s"
-        assert service.get("healthcheck") or name == "fleet", "only what ends by itself needs none"
+        unconfined = ["apparmor:unconfined"] if name in CHAOS else []
+        assert service["security_opt"] == ["no-new-privileges:true", *unconfined]
+        assert service["stop_grace_period"] == ("30s" if name == "chaos" else "2s")
+        assert service.get("healthcheck") or name in ("fleet", "chaos-storages"), "only what ends by itself needs none"
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert services["mn"]["read_only"] is True
     assert services["mn"]["user"] == "10001"
-    assert "cap_add" not in services["mn"]
+    assert {name for name, service in services.items() if "cap_add" in service} == {*HOSTS, *FLEET, *CHAOS}
     assert {name for name, service in services.items() if "profiles" not in service} == {"mn", *HOSTS}
     assert services["mn"]["depends_on"] == {host: {"condition": "service_healthy"} for host in HOSTS}
+
+
+def test_the_hosts_for_faults_may_do_what_these_take_and_no_more(services: dict[str, dict[str, Any]]) -> None:
+    needed = reduce(or_, (form.needs for form in (forms.FORMS | forms.IN_MEMORY).values()))
+    for name in CHAOS:
+        assert set(services[name]["cap_add"]) == needed.capabilities.union(services["imagestore-1"]["cap_add"])
+        assert services[name]["devices"] == [f"{one}:{one}" for one in needed.devices]
+    assert {name for name, service in services.items() if service.get("devices")} == set(CHAOS)
+
+
+def test_the_engine_s_socket_is_for_the_service_chaos_alone(services: dict[str, dict[str, Any]]) -> None:
+    mounted = {name for name, one in services.items() if any("docker.sock" in text for text in one.get("volumes", []))}
+    assert mounted == {"chaos"}
+    assert services["chaos"]["profiles"] == ["chaos"]
+    assert services["chaos"]["read_only"] is True
+
+
+def test_every_host_is_known_by_its_label(services: dict[str, dict[str, Any]]) -> None:
+    labelled = {name for name, service in services.items() if service.get("labels") == {HOST: "true"}}
+    assert labelled == {*HOSTS, *FLEET, *CHAOS}
+    assert {name for name, one in services.items() if "STORE_URL" in one.get("environment", {})} == labelled
+
+
+def test_hosts_of_scenarios_have_the_rights_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
+    pytest.importorskip("aiodocker", reason="needs the extra `compose`")
+    from simulator.scenario.compose.world import CAPABILITIES
+
+    assert set(services["imagestore-1"]["cap_add"]) == CAPABILITIES
 
 
 def test_images_of_others_are_pinned(services: dict[str, dict[str, Any]]) -> None:
@@ -89,7 +123,8 @@ def test_every_variable_is_explained_with_its_default() -> None:
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda file: file.parent.name)
 def test_images_begin_with_a_known_base_and_name_no_registry(dockerfile: Path) -> None:
     text = dockerfile.read_text()
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= BASE_IMAGES
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= BASE_IMAGES | stages
     assert "://" not in text
 
 
@@ -103,15 +138,23 @@ def test_the_bootstrap_has_one_storage_for_each_host(services: dict[str, dict[st
     ]
 
 
-def test_the_fleet_has_one_storage_for_each_host(services: dict[str, dict[str, Any]]) -> None:
-    text = (ROOT / "docker/mn/fleet.yaml").read_text()
-    assert set(re.findall(r"!env (\w+)", text)) <= services["fleet"]["environment"].keys()
+@pytest.mark.parametrize(("service", "hosts"), [("fleet", FLEET), ("chaos-storages", CHAOS)])
+def test_a_profile_adds_one_storage_for_each_of_its_hosts(
+    services: dict[str, dict[str, Any]], service: str, hosts: list[str]
+) -> None:
+    file = Path(services[service]["command"][1]).name
+    text = (ROOT / "docker/mn" / file).read_text()
+    assert set(re.findall(r"!env (\w+)", text)) <= services[service]["environment"].keys()
     records = yaml.safe_load(text.replace("!env", ""))
-    assert [one["hostname"] for one in records["backupStorages"]] == FLEET
+    assert [one["hostname"] for one in records["backupStorages"]] == hosts
     assert {one["url"] for one in records["backupStorages"]} == {
-        services[host]["environment"]["STORE_URL"] for host in FLEET
+        services[host]["environment"]["STORE_URL"] for host in hosts
     }
-    assert services["fleet"]["depends_on"].keys() == {"mn", *FLEET}
-    plain = yaml.safe_load((ROOT / "docker/mn/bootstrap.yaml").read_text().replace("!env", ""))
-    uuids = [one["uuid"] for file in (plain, records) for kind in ("zones", "backupStorages") for one in file[kind]]
+    assert services[service]["depends_on"].keys() == {"mn", *hosts}
+
+
+def test_no_two_records_have_the_same_uuid() -> None:
+    files = [yaml.safe_load(file.read_text().replace("!env", "")) for file in (ROOT / "docker/mn").glob("*.yaml")]
+    uuids = [one["uuid"] for file in files for kind in ("zones", "backupStorages") for one in file[kind]]
+    assert len(files) == 3
     assert len(uuids) == len(set(uuids))

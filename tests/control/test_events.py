@@ -82,7 +82,7 @@ async def test_what_happens_is_told_as_it_happens(imagestore_lab: Lab, imagestor
         "oldStatus": "Connected",
         "newStatus": "Disconnected",
     }
-    assert events[1]["content"]["reason"] == events[2]["content"]["reason"]["reason"] == "refused"
+    assert events[1]["content"]["reason"] == events[2]["content"]["reason"]["reason"] == "unreachable"
     # All of one ping, at the time of the lab's clock.
     assert len({one["correlation"] for one in events}) == 1
     assert len(events[0]["correlation"]) == 32

@@ -376,6 +376,42 @@ async def test_max_sessions_counts_those_of_a_connection(host: SimulatedHost) ->
         assert (await connection.run("echo here")).stdout == "here\n"
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameters"), [("max_sessions", {"sessions": 0}), ("forced_command", {"cut": False, "says": "no\n"})]
+)
+async def test_a_connection_keeps_the_configuration_it_was_made_with(
+    host: SimulatedHost, kind: str, parameters: dict[str, object]
+) -> None:
+    async def hears_itself(connection: asyncssh.SSHClientConnection) -> bool:
+        try:
+            return (await connection.run("echo here")).stdout == "here\n"
+        except asyncssh.ChannelOpenError:
+            return False
+
+    async with logged_in(host) as before:
+        configured = await apply(host, kind, **parameters)
+        async with logged_in(host) as meanwhile:
+            assert await hears_itself(before)
+            assert not await hears_itself(meanwhile)
+            await configured.heal()
+            assert not await hears_itself(meanwhile)
+    async with logged_in(host) as after:
+        assert await hears_itself(after)
+
+
+async def test_sftp_is_as_it_was_for_what_is_open(host: SimulatedHost) -> None:
+    async with logged_in(host) as connection, connection.start_sftp_client() as sftp:
+        await apply(host, "no_sftp", cut=False)
+        await apply(host, "no_statvfs")
+        await sftp.statvfs("/zs")
+        async with connection.start_sftp_client() as another:
+            with pytest.raises(asyncssh.SFTPOpUnsupported):
+                await another.statvfs("/zs")
+    async with logged_in(host) as connection:
+        with pytest.raises(asyncssh.ChannelOpenError):
+            await connection.start_sftp_client()
+
+
 async def test_a_host_without_statvfs_is_asked_by_df(host: SimulatedHost, prober: Prober) -> None:
     await apply(host, "no_statvfs")
     found = await prober.probe(storage(host))
@@ -394,6 +430,23 @@ async def test_df_without_a_path_hangs_with_any_mount_and_with_another_path_does
         await asyncio.sleep(0.05)
         await hung.heal()
         assert (await waiting).stdout == "/zs\n"
+
+
+@pytest.mark.parametrize("kind", ["hung_sftp", "hung_command"])
+async def test_an_sftp_session_that_was_hung_when_it_began_is_served_once_that_is_healed(
+    host: SimulatedHost, kind: str
+) -> None:
+    hung = await apply(host, kind)
+    async with logged_in(host) as connection:
+
+        async def ask() -> int | None:
+            async with connection.start_sftp_client() as sftp:
+                return (await sftp.statvfs("/zs")).bavail
+
+        waiting = asyncio.ensure_future(ask())
+        await asyncio.sleep(0.1)
+        await hung.heal()
+        assert await waiting == host.disk.available // 4096
 
 
 # Nothing is left

@@ -43,7 +43,7 @@ timeline:
   - settings: {ping.maxFailure: 2}
   - call: {method: POST, path: /zones, body: {params: {name: south}}}
   - stop: {host: fresh}
-  - eventually: {event: disconnected, storage: silver, reason: refused, within: 30s}
+  - eventually: {event: disconnected, storage: silver, reason: unreachable, within: 30s}
   - expect: {query: "/zones?q=name=south", count: 1}
 invariants:
   - unchanged: {while: Disconnected}
@@ -210,7 +210,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_cl
     for options, message in (
         (("--node", imagestore_client.url, "--password", "wrong"), f"--node {imagestore_client.url}: HTTP 503"),
         (("--node", "http://127.0.0.1:9"), "--node http://127.0.0.1:9: Cannot connect to host 127.0.0.1:9"),
-        (("--node", imagestore_client.url, "--jobs", "2"), "--node: the lab has a clock and a seed"),
+        (("--node", imagestore_client.url, "--jobs", "2"), "--node: the lab has hosts, a clock and a seed"),
     ):
         refused = await run("replay", str(file), *options)
         assert (refused.status, refused.output) == (UNUSABLE, "")

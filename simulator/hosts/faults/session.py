@@ -10,26 +10,27 @@ from simulator.hosts.faults.declare import CuttingFault, Fault, Layer, fault
 NOLOGIN = "This account is currently not available.\n"
 
 
-@fault(Layer.SESSION, heals="The subsystem is there again.")
+@fault(Layer.SESSION, heals="The subsystem is there again, for connections to come.")
 class NoSftp(CuttingFault):
-    """sshd has no SFTP subsystem."""
+    """sshd has no SFTP subsystem; a connection keeps what its sshd_config said when it was made."""
 
     def change(self, now: Behaviour) -> None:
         now.no_sftp = True
 
 
-@fault(Layer.SESSION, heals="The extension is there again.")
+@fault(Layer.SESSION, heals="The extension is there again, for sessions to come.")
 class NoStatvfs(Fault):
-    """The SFTP server does not know `statvfs@openssh.com`, as servers other than OpenSSH's may not."""
+    """The SFTP server does not know `statvfs@openssh.com`, as servers other than OpenSSH's may not; sessions that are
+    open keep the server that they have."""
 
     def change(self, now: Behaviour) -> None:
         now.no_statvfs = True
 
 
-@fault(Layer.SESSION, heals="The account gets its shell back.")
+@fault(Layer.SESSION, heals="The account gets its shell back, for connections to come.")
 class ForcedCommand(CuttingFault):
-    """Whatever is asked for, a command, a shell or SFTP, gets the same answer, as from ForceCommand or a nologin
-    shell."""
+    """Whatever is asked for, a command, a shell or SFTP, gets the same answer, as from ForceCommand or a nologin shell;
+    a connection keeps what its sshd_config said when it was made."""
 
     says: str = Field(NOLOGIN, description="the answer")
     status: int = Field(1, ge=0, le=255, description="its exit status")
@@ -38,7 +39,7 @@ class ForcedCommand(CuttingFault):
         now.forced = Said(self.says, self.status)
 
 
-@fault(Layer.SESSION, heals="Answers hold something again.")
+@fault(Layer.SESSION, heals="Answers hold something again, for connections to come.")
 class EmptyAnswers(CuttingFault):
     """Whatever is asked for ends at once, with nothing said and success claimed."""
 

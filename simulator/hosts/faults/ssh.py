@@ -29,9 +29,10 @@ class MaxStartups(Fault):
         now.startups = Startups(self.start, self.rate, max(self.start, self.full), self.how)
 
 
-@fault(Layer.SSH, heals="sshd opens sessions again.")
+@fault(Layer.SSH, heals="sshd opens sessions again, for connections to come.")
 class MaxSessions(Fault):
-    """sshd opens no more than so many sessions on a connection, as its MaxSessions says; those that are open stay."""
+    """sshd opens no more than so many sessions on a connection, as its MaxSessions says; connections that are open keep
+    what they may, and their sessions."""
 
     sessions: Count = Field(0, description="how many; with 0 one can log in, and that is all")
 

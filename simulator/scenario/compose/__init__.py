@@ -1,0 +1,1 @@
+"""Scenarios on real hosts: containers of a Docker engine, each with OpenSSH and a disk of its own."""

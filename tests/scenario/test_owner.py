@@ -1,0 +1,37 @@
+"""A process that owns what a run has made is known again, and told apart from a later one with its number."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+from simulator.scenario.compose.owner import Owner
+
+
+def test_an_owner_is_gone_when_its_process_has_ended() -> None:
+    code = "from simulator.scenario.compose.owner import Owner; print(Owner.of_this_process(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        owner = Owner.read(child.stdout.readline().strip())
+        assert owner is not None
+        assert (owner.pid, owner.is_gone) == (child.pid, False)
+        child.kill()
+    assert owner.is_gone
+
+
+def test_another_process_with_its_number_is_not_the_owner_nor_one_of_before_the_machine_was_restarted() -> None:
+    owner = Owner.of_this_process()
+    assert Owner.read(str(owner)) == owner
+    assert not owner.is_gone
+    assert replace(owner, started="1").is_gone
+    assert replace(owner, boot="another").is_gone
+
+
+def test_what_cannot_be_seen_from_here_may_be_alive() -> None:
+    owner = replace(Owner.of_this_process(), started="1")
+    assert not replace(owner, machine="another").is_gone
+    assert not replace(owner, namespace="another").is_gone
+    assert Owner.read("somebody") is None

@@ -1,0 +1,54 @@
+"""The page about both kinds of hosts names every story, and why some are played on one of them alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aiodocker", reason="needs the extra `compose`")
+from simulator.scenario.compose.playing import read_for_containers
+from simulator.scenario.reader import ScenarioError, read_scenario
+from simulator.scenario.speed import fastest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "scenarios").glob("*.yaml"))
+AGAIN = "run `make same-results`"
+
+
+@pytest.fixture
+def lines() -> dict[str, list[str]]:
+    """The cells of each line of the table."""
+    text = (ROOT / "docs" / "same-results.md").read_text()
+    rows = [line.strip("|").split(" | ") for line in text.splitlines() if "](../scenarios/" in line]
+    return {row[0].partition("](../scenarios/")[2].rstrip(")"): row for row in rows}
+
+
+def why_not(file: Path) -> str | None:
+    """Why a story cannot be played on containers, as the page has it."""
+    import write_same_results  # type: ignore[import-not-found, unused-ignore]
+
+    try:
+        read_for_containers(file)
+    except ScenarioError as error:
+        return str(write_same_results.refusal(error))
+    return None
+
+
+def test_every_story_goes_the_same_way_on_both_or_it_is_told_why_it_does_not(
+    lines: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs")])
+    assert list(lines) == [file.name for file in FILES], AGAIN
+    for file in FILES:
+        _, result, speed, _, _ = lines[file.name]
+        if (reason := why_not(file)) is not None or result.startswith("not played: it takes "):
+            assert reason in (None, result), AGAIN
+        else:
+            assert (result, speed) == ("same", f"{fastest(read_scenario(file)):.3g}"), (file, AGAIN)
+
+
+def test_titles_are_those_of_the_stories(lines: dict[str, list[str]]) -> None:
+    for file in FILES:
+        assert lines[file.name][0].strip().startswith(f"[{read_scenario(file).title}]"), AGAIN

@@ -1,0 +1,89 @@
+"""A story told faster: its waits and its pings alike, as far as it stays the same story."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from simulator.scenario.model import Scenario
+from simulator.scenario.reader import parse_scenario, read_scenario
+from simulator.scenario.results import Verdict
+from simulator.scenario.runner import play
+from simulator.scenario.speed import fastest, sped_up, too_fast
+from simulator.virtual_clock import run_virtually, virtual_clock
+
+LIBRARY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+
+
+def story(timeline: str, settings: str = "ping.interval: 10s") -> Scenario:
+    return parse_scenario(
+        f"title: A story\nhosts: {{h-1: {{}}}}\nsettings: {{{settings}}}\ntimeline:\n"
+        + "".join(f"  - {step}\n" for step in timeline.split(" | "))
+    )
+
+
+def complaints(scenario: Scenario, speed: float) -> list[str]:
+    return [f"{'.'.join(str(one) for one in place)}: {text}" for place, text in too_fast(scenario, speed)]
+
+
+def test_every_time_and_the_interval_of_pings_is_shortened_and_nothing_else() -> None:
+    scenario = story(
+        "{at: 1m, fault: {host: h-1, kind: slow_login, seconds: 4s, for: 5m}}"
+        " | {at: 2m, every: 30s, until: 4m, fill: {host: h-1, to: 50%, over: 40s}}"
+        " | {after: 20s, eventually: {storage: h-1, status: Connected, within: 50s}}"
+        " | {stop: {host: h-1, for: 1m}} | {restart_node: {down: 10s}} | {wait: 20s}"
+        " | {settings: {ping.interval: 20s}} | {stays: {storage: h-1, status: Connected, for: 30s}}"
+    )
+    slow, filled, eventually, stopped, restarted, waited, settled, stays = sped_up(scenario, 5).timeline
+    assert (slow.at, slow.what.fault.lasts, slow.what.fault.seconds) == (12, 60, 4)
+    assert (filled.at, filled.every, filled.until, filled.what.fault.over) == (24, 6, 48, 8)
+    assert (eventually.after, eventually.what.within) == (4, 10)
+    assert (stopped.what.lasts, restarted.what.down, waited.what, stays.what.lasts) == (12, 2, 4, 6)
+    assert settled.what == {"ping.interval": "4s"}
+    assert sped_up(scenario, 5).settings == {"ping.interval": "2s"}
+    assert sped_up(scenario, 5).node.probe_keep_alive == 6
+    assert sped_up(scenario, 1) is scenario
+    assert sped_up(story("{wait: 1h}", settings=""), 60).settings == {"ping.interval": "1s"}
+
+
+BESIDE_A_PING = "for a probe beside a ping each 10s, and on real hosts it may take"
+
+
+@pytest.mark.parametrize(
+    ("timeline", "speed", "complaint"),
+    [
+        ("{wait: 1h}", 20, "settings.ping.interval: --speed 20 makes 10s 0.5 s"),
+        ("{wait: 1h}", 3, "settings.ping.interval: --speed 3 makes 10s 3.33 s"),
+        (
+            "{eventually: {storage: h-1, status: Connected, within: 15s}}",
+            5,
+            f"timeline.0.eventually.within: --speed 5 leaves 1 s of 15s {BESIDE_A_PING} 2 s; at most --speed 2.5",
+        ),
+        (
+            "{fault: {host: h-1, kind: blackhole, for: 60s}}",
+            5,
+            f"timeline.0.fault.for: --speed 5 leaves 10 s of 1m {BESIDE_A_PING} 16 s; at most --speed 2.5",
+        ),
+        (
+            "{fault: {host: h-1, kind: auth_failure, for: 30s}}",
+            5,
+            f"timeline.0.fault.for: --speed 5 leaves 4 s of 30s {BESIDE_A_PING} 5 s; at most --speed 3.33",
+        ),
+        ("{at: 1m, note: x} | {at: 61s, note: y}", 2, "timeline.1.at: --speed 2 leaves 0.5 s of 1s"),
+    ],
+)
+def test_what_would_be_another_story_is_told(timeline: str, speed: float, complaint: str) -> None:
+    scenario = story(timeline)
+    [found] = complaints(scenario, speed)
+    assert found.startswith(complaint)
+    assert complaints(scenario, fastest(scenario)) == []
+
+
+@pytest.mark.scenarios
+@pytest.mark.parametrize("file", LIBRARY, ids=lambda file: str(file.stem))
+def test_a_story_holds_at_the_highest_speed_that_it_may_have(file: Path) -> None:
+    scenario = read_scenario(file)
+    speed = fastest(scenario)
+    assert complaints(scenario, speed) == []
+    result = run_virtually(play(sped_up(scenario, speed), virtual_clock, seed=scenario.seed), seed=scenario.seed)
+    assert result.verdict is Verdict.HELD, (speed, result.wrong)
