@@ -68,8 +68,8 @@ class Container:
         limit = ["/usr/bin/timeout", "--signal=KILL", f"{seconds:g}"]
         command = [RUNNING, "-c", GIVEN, script, given] if given else [RUNNING, "-c", script]
         try:
-            # real: it is the engine's time, whatever the run's clock says
-            async with asyncio.timeout(seconds + GRACE):
+            # It is the engine's time, whatever the run's clock says
+            async with asyncio.timeout(seconds + GRACE):  # real: see above
                 status, printed, said = await self._execute([*limit, *command], user)
         except TimeoutError:
             raise ContainerProblem(f"{self.name}: a script was not done within {seconds:g} s") from None

@@ -10,7 +10,6 @@ import shutil
 import socket
 import tarfile
 import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +28,7 @@ from simulator.scenario.compose.labels import FOLDER, KEPT, OWNER, PROJECT
 from simulator.scenario.compose.owner import Owner
 from simulator.scenario.own_node import PREFIX
 from simulator.scenario.world import WorldProblem
+from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Engine:
     def __init__(self, folder: Path, *, keep: bool = False) -> None:
         """`folder` has the run's files: it is removed with what a run has left that was killed."""
         self.folder = folder
-        self.project = f"imagestore-sim-{uuid.uuid4().hex[:8]}"
+        self.project = f"imagestore-sim-{new_uuid()[:8]}"
         self.keep = keep
         self._owner = Owner.of_this_process()
         self._docker: aiodocker.Docker

@@ -62,8 +62,8 @@ class Project:
         """Heal all that was put on them, and leave nothing else there. What cannot be is logged."""
         async with self._turn:
             try:
-                # real: whoever stops this waits no longer
-                async with asyncio.timeout(HEALING_SECONDS):
+                # Whoever stops this waits no longer
+                async with asyncio.timeout(HEALING_SECONDS):  # real: see above
                     await asyncio.gather(*(host.leave() for host in self._hosts.values()))
             except TimeoutError:
                 logger.warning("not all faults could be healed within %g s", HEALING_SECONDS)

@@ -119,8 +119,8 @@ class ComposeWorld(OwnNodeWorld):
 
     async def _heal_hosts(self) -> None:
         try:
-            # real: whatever has become of the engine, the containers are to be removed next
-            async with asyncio.timeout(HEALING_SECONDS):
+            # Whatever has become of the engine, the containers are to be removed next
+            async with asyncio.timeout(HEALING_SECONDS):  # real: see above
                 await asyncio.gather(*(host.heal_all() for host in self.hosts.values()))
         except TimeoutError:
             logger.warning("not all faults could be healed within %g s", HEALING_SECONDS)
