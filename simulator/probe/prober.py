@@ -31,7 +31,8 @@ _METHODS: Mapping[Method, Measure] = {
 # What a connection shows that went stale while it was kept, and whatever makes one useless for the next probe.
 _STALE = (Reason.RESET, Reason.BUSY)
 _ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
-_USELESS = (*_STALE, Reason.HUNG)
+# No capacity or command may be what the sshd_config said when the connection was made, which it never learns anew.
+_USELESS = (*_STALE, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND)
 
 
 @dataclass(slots=True)

@@ -57,8 +57,8 @@ KINDS: Mapping[str, str] = {
     Reason.HUNG: "hung_mount",
 }
 """A kind of fault for each reason: with it a probe fails for that reason, or for the nearest that can be caused."""
-AT_LOGIN = ("max_startups", "auth_failure")
-"""Kinds that a connection which is open does not notice."""
+AT_LOGIN = ("max_startups", "auth_failure", "unreachable")
+"""Kinds that a connection which is open does not notice, or not at once."""
 
 Event = Mapping[str, Any]
 """As the stream of events has it."""
@@ -285,12 +285,12 @@ class _Story:
         if kind == self._fault:
             return
         self._end_fault(at)
+        if kind in AT_LOGIN:
+            self._add(at, {"fault": {"host": self.host, "kind": "cut"}})
         where = {"path": self.storage["url"]} if kind in AT_PATH else {}
         self._add(at, {"fault": {"host": self.host, "kind": kind, **where}})
         if kind == "no_sftp":
             self._add(at, {"fault": {"host": self.host, "kind": "command_missing", "commands": ["df", "stat"]}})
-        if kind in AT_LOGIN:
-            self._add(at, {"fault": {"host": self.host, "kind": "cut"}})
         self._fault = kind
 
     def _end_fault(self, at: float) -> None:

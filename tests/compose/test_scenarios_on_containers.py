@@ -190,7 +190,11 @@ async def test_what_containers_cannot_do_is_refused_before_anything_is_started(
     shrunk = await refused("disk-shrunk.yaml")
     assert "disk-shrunk.yaml, line 12, column 5: timeline.2.resize: " in shrunk
     assert "fault resize: not on containers" in shrunk
-    assert "hosts.imagestore-1.inodes: containers: " in await refused("out-of-inodes.yaml")
+    (tmp_path / "inodes.yaml").write_text(
+        "title: Files\nhosts:\n  h: {size: 1 TiB, used: 50%, inodes: 10}\ntimeline:\n  - stop: {host: h, for: 1m}\n"
+    )
+    inodes = await refused(str(tmp_path / "inodes.yaml"))
+    assert "line 3, column 20: hosts.h.used: containers: a disk with `inodes` is in memory" in inodes
     assert "at most --speed 5" in await refused("disk-extended.yaml", "--speed", "50")
     assert "containers live in real time" in await refused("disk-extended.yaml", "--clock", "virtual")
     nobody = await refused("disk-extended.yaml", engine=f"unix://{tmp_path}/no.sock")

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from simulator.scenario.compose import forms
 from simulator.scenario.compose.disk import SMALLEST
-from simulator.scenario.compose.world import disk_of, paths_on
+from simulator.scenario.compose.forms.disk_in_memory import MOST_USED
+from simulator.scenario.compose.world import disk_of, is_in_memory, paths_on
 from simulator.scenario.model import Host, Scenario
 from simulator.scenario.parts import matching, spread
 from simulator.scenario.phrases import size_text
 from simulator.scenario.reader import Place
-from simulator.scenario.steps import FaultStep
+from simulator.scenario.steps import FaultStep, StopStep
 
 MOST_HOSTS = 200
 """How many fit into a network of a container engine, and on one machine."""
@@ -28,17 +29,22 @@ def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
     for number, step in enumerate(scenario.timeline):
         if isinstance(step.what, FaultStep):
             for name in matching(step.what.host, hosts):
+                in_memory = is_in_memory(hosts[name])
                 try:
-                    forms.check(step.what.fault, hosts[name])
+                    forms.check(step.what.fault, hosts[name], in_memory=in_memory)
                 except forms.Refused as refusal:
                     yield ("timeline", number, step.kind), f"containers: {refusal}"
                     break
+        elif isinstance(step.what, StopStep) and any(
+            is_in_memory(hosts[one]) for one in matching(step.what.host, hosts)
+        ):
+            yield ("timeline", number, step.kind), "containers: a disk with `inodes` is in memory, and lost at a stop"
 
 
 def _of_host(scenario: Scenario, names: list[str], spec: Host) -> Iterator[tuple[str, str]]:
-    if "inodes" in spec.model_fields_set:
-        yield "inodes", "their disks are XFS, which makes inodes as they are needed, and has no number of them"
-    if spec.size < SMALLEST:
+    if is_in_memory(spec):
+        yield from _of_disk_in_memory(spec)
+    elif spec.size < SMALLEST:
         yield (
             "size",
             f"their disks are XFS, which begins at {size_text(SMALLEST)}, and this is {size_text(spec.size)}",
@@ -50,3 +56,10 @@ def _of_host(scenario: Scenario, names: list[str], spec: Host) -> Iterator[tuple
                 "mount",
                 f"the disk of a container is mounted in one place, which {' and '.join(paths)} have not in common",
             )
+
+
+def _of_disk_in_memory(spec: Host) -> Iterator[tuple[str, str]]:
+    if spec.used.of(spec.size) > MOST_USED:
+        yield "used", f"a disk with `inodes` is in memory, where at most {size_text(MOST_USED)} may be in use"
+    if spec.reserved.of(spec.size):
+        yield "reserved", "a disk with `inodes` is in memory, which keeps nothing for root"

@@ -8,7 +8,7 @@ import os.path
 import shlex
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -16,9 +16,10 @@ from simulator.clock import Clock
 from simulator.scenario.compose import forms
 from simulator.scenario.compose.container import Container
 from simulator.scenario.compose.disk import FILE_SYSTEM, ContainerDisk
+from simulator.scenario.compose.disk_in_memory import DiskInMemory
 from simulator.scenario.compose.engine import Engine, Mount, Rights, image
 from simulator.scenario.compose.faults import FaultyHost
-from simulator.scenario.compose.host import ContainerHost
+from simulator.scenario.compose.host import ContainerHost, Disk
 from simulator.scenario.model import Host, Scenario
 from simulator.scenario.own_node import OwnNodeWorld
 from simulator.scenario.parts import matching
@@ -84,25 +85,37 @@ class ComposeWorld(OwnNodeWorld):
 
     async def _start_host(self, holder: Container, name: str, spec: Host) -> ContainerHost:
         paths = paths_on(self.scenario, name)
-        volume = ContainerDisk(holder, name, spec.size, spec.used.of(spec.size), spec.reserved.of(spec.size))
-        device = await volume.make()
         path = disk_of(spec, paths)
-        container = await self.engine.create_container(
-            name,
-            self._image_of_hosts,
-            rights=self._rights(name, spec),
-            environment=_environment(spec),
-            mounts=(Mount(await self.engine.create_volume(name, FILE_SYSTEM, device), path),),
-        )
+        volume: Disk
+        if is_in_memory(spec):
+            memory = {path: f"size={spec.size},nr_inodes={spec.inodes},mode=0755"}
+            container = await self._create_host(name, spec, memory=memory)
+            volume = DiskInMemory(container, path, spec.size, spec.used.of(spec.size))
+        else:
+            volume = ContainerDisk(holder, name, spec.size, spec.used.of(spec.size), spec.reserved.of(spec.size))
+            mount = Mount(await self.engine.create_volume(name, FILE_SYSTEM, await volume.make()), path)
+            container = await self._create_host(name, spec, mounts=(mount,))
         host = ContainerHost(name, spec, paths, path, container.address, self.clock, volume, container)
         await host.start()
         await host.run(f"chown {shlex.quote(spec.username)}: {shlex.quote(path)}")
         await volume.fill(volume.used)
         return host
 
+    async def _create_host(
+        self, name: str, spec: Host, *, mounts: Sequence[Mount] = (), memory: Mapping[str, str] | None = None
+    ) -> Container:
+        return await self.engine.create_container(
+            name,
+            self._image_of_hosts,
+            rights=self._rights(name, spec),
+            environment=_environment(spec),
+            mounts=mounts,
+            memory=memory,
+        )
+
     def _rights(self, name: str, spec: Host) -> Rights:
         needs = [
-            forms.check(step.what.fault, spec)
+            forms.check(step.what.fault, spec, in_memory=is_in_memory(spec))
             for step in self.scenario.timeline
             if isinstance(step.what, FaultStep) and any(matching(step.what.host, [name]))
         ]
@@ -155,6 +168,11 @@ def disk_of(spec: Host, paths: tuple[str, ...]) -> str:
     if spec.mount is not None and spec.mount != "/":
         return spec.mount
     return os.path.commonpath(paths) if paths else URL
+
+
+def is_in_memory(spec: Host) -> bool:
+    """Whether a host's disk is a tmpfs: only that has a number of inodes."""
+    return "inodes" in spec.model_fields_set
 
 
 def _environment(spec: Host) -> dict[str, str]:

@@ -109,8 +109,8 @@ async def read_only(_fault: disk.ReadOnly, host: ContainerHost) -> Undo:
 
 refuse(
     disk.OutOfInodes,
-    "XFS, which the disks are, makes inodes for as long as there is space; one in a hundred of the blocks, the least "
-    "that they can be limited to, would be millions of files",
+    "XFS, which the disks are, makes inodes for as long as there is space; a host with a number of `inodes` has a tmpfs"
+    " in its place, which can be out of them",
 )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from simulator.hosts.faults import disk
+from simulator.scenario import model
 from simulator.scenario.compose.disk_in_memory import DiskInMemory
 from simulator.scenario.compose.forms.declare import FORMS, IN_MEMORY, Undo, form
 from simulator.scenario.compose.forms.disk import (
@@ -17,16 +18,28 @@ from simulator.scenario.compose.forms.disk import (
     permission_denied,
     read_only,
 )
+from simulator.scenario.phrases import size_text
 
 if TYPE_CHECKING:
     from simulator.scenario.compose.host import ContainerHost, Disk
+
+MOST_USED = 512 * 2**20
+"""Bytes in use on one: they are really in memory."""
+
+
+def _takes_memory(fault: disk.Fill, host: model.Host) -> str | None:
+    # Of a host that was found, the size is not known here: its owner has given it one.
+    if "size" in host.model_fields_set and fault.to.of(host.size) > MOST_USED:
+        return f"the disk is in memory, where at most {size_text(MOST_USED)} may be in use"
+    return is_roots(fault, host)
+
 
 # Whatever is done to such a disk is lost with it, when its host stops.
 form(
     disk.Fill,
     how="a file of the account takes the blocks, without ever being written",
     lost_at_stop=True,
-    unless=is_roots,
+    unless=_takes_memory,
     forms=IN_MEMORY,
 )(fill)
 form(
