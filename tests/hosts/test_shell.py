@@ -11,7 +11,7 @@ import pytest
 from simulator.clock import Clock, RealClock
 from simulator.hosts import VirtualDisk
 from simulator.hosts.commands import COMMANDS, without
-from simulator.hosts.shell import Command, Shell, Streams, Text
+from simulator.hosts.shell import Command, Shell, Streams, Text, home_of
 
 BLOCK = 4096
 
@@ -184,7 +184,7 @@ async def test_files_are_written_appended_and_read(machine: Machine) -> None:
         "cd; echo one > f; echo two >> f; cat f ~/f; cat < f | tail -1; nosuch 2> e; cat e"
     )
     assert printed == "one\ntwo\none\ntwo\ntwo\nsh: 1: nosuch: not found\n"
-    assert machine.disk.read_file("/root/f") == b"one\ntwo\n"
+    assert machine.disk.read_file(f"{home_of(machine.disk, 'root')}/f") == b"one\ntwo\n"
 
 
 async def test_a_full_disk_and_a_read_only_one_take_no_output(machine: Machine) -> None:
