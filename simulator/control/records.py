@@ -12,6 +12,8 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from aiohttp import web
@@ -120,10 +122,8 @@ class RecordsDoor:
         """Add what the request holds."""
         records = await _read(request)
         self._check_ready()
-        try:
+        with _refusing():
             await self._node.add_records(records, wait=_waits(request))
-        except BootstrapError as error:
-            raise Refused(400, str(error)) from None
         return Added()
 
     async def reset(self, request: web.Request) -> Given:
@@ -132,10 +132,8 @@ class RecordsDoor:
 
     async def _replace(self, request: web.Request, records: Bootstrap | None) -> Given:
         self._check_ready()
-        try:
+        with _refusing():
             await self._node.replace_records(records, wait=_waits(request))
-        except BootstrapError as error:
-            raise Refused(400, str(error)) from None
         return Replaced()
 
     def _check_ready(self) -> None:
@@ -144,8 +142,16 @@ class RecordsDoor:
 
 
 async def _read(request: web.Request) -> Bootstrap:
+    content = await request.read()
+    with _refusing():
+        return parse_bootstrap(content, NAME)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Records that cannot be used are the fault of whoever sent them."""
     try:
-        return parse_bootstrap(await request.read(), NAME)
+        yield
     except BootstrapError as error:
         raise Refused(400, str(error)) from None
 

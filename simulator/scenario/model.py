@@ -94,6 +94,10 @@ class Scenario(Part):
         """Every host by its name. Raises ValueError."""
         return {name: host for names, host in self.hosts.items() for name in spread(names)}
 
+    def zones_of(self, storage: StorageRecord) -> tuple[str, ...]:
+        """The zone that a storage is attached to, by its name; none where there is none."""
+        return (storage.zone,) if storage.zone else self.zones[:1]
+
     def all_storages(self) -> list[StorageRecord]:
         """Every storage. Raises ValueError."""
         if self.storages is None:

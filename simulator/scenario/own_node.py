@@ -126,7 +126,7 @@ class OwnNodeWorld(ABC):
                 password=one.password,
                 sshPort=one.port,
                 url=one.url,
-                attachedZoneUuids=tuple(self.zones[zone] for zone in (one.zone, *scenario.zones)[:2] if zone)[:1],
+                attachedZoneUuids=tuple(self.zones[zone] for zone in scenario.zones_of(one)),
             )
             for one in scenario.all_storages()
         )

@@ -357,7 +357,7 @@ class RunningWorld:
                   "resourceUuid": uuid}  # fmt: skip
         self._undo.push_async_callback(self._client.call, "DELETE", f"/backup-storage/{uuid}")
         await self._client.call("POST", IMAGE_STORES, {"params": {k: v for k, v in params.items() if v is not None}})
-        for zone in [one for one in (record.zone, *self.scenario.zones) if one][:1]:
+        for zone in self.scenario.zones_of(record):
             await self._client.call("POST", f"/zones/{self.zones[zone]}/backup-storage/{uuid}", {})
 
     async def _reconnect(self, uuid: str) -> None:
