@@ -287,8 +287,8 @@ class ManagementNode:
             self._metrics.ticked,
         )
         self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober, self.events)
-        self._sessions = Sessions(database, clock, self.configuration)
-        self._jobs = Jobs(database, clock, self._metrics.job_ended)
+        self._sessions = Sessions(database, vault, clock, self.configuration)
+        self._jobs = Jobs(database, vault, clock, self._metrics.job_ended)
         self._answers = Answers(lambda: database.revision)
         self._metrics_page = MetricsPage(self._metrics, database, self._answers)
         self._web_hooks = WebHooks(clock)

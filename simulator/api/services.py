@@ -21,7 +21,6 @@ from simulator.database.models import (
     BackupStorage,
     Image,
     ImageStoreBackupStorage,
-    Session,
     SftpBackupStorage,
     SystemTag,
     UserTag,
@@ -37,7 +36,6 @@ RESOURCES = {
     "ImageStoreBackupStorageVO": (ImageStoreBackupStorage.uuid,),
     "SftpBackupStorageVO": (SftpBackupStorage.uuid,),
     "ImageVO": (Image.uuid,),
-    "SessionVO": (Session.uuid,),
     "SystemTagVO": (SystemTag.uuid,),
     "TagPatternVO": (UserTag.tagPatternUuid,),
     "WebhookVO": (WebHook.uuid,),
@@ -65,6 +63,8 @@ class Services:
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""
+        if resource == "SessionVO":  # whose uuids are not stored
+            return [one for one in uuids if not self.sessions.exists(one)]
         found: set[str] = set()
         for column in RESOURCES[resource]:
             found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from simulator.api.services import Services
@@ -135,7 +136,8 @@ class APIRenewSessionMsg(
 @handlers.handles
 async def renew_session(services: Services, message: APIRenewSessionMsg, call: Call) -> Reply:
     """The session with its new end."""
-    return _reply(services, await services.sessions.renew(message.sessionUuid, message.duration))
+    reply = _reply(services, await services.sessions.renew(message.sessionUuid, message.duration))
+    return replace(reply, secret=True)
 
 
 class APILogOutMsg(

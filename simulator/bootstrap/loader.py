@@ -43,6 +43,7 @@ from simulator.database.models import (
     UserTag,
     Zone,
 )
+from simulator.database.vault import is_protected
 from simulator.rest.authentication import ADMIN_NAME, ADMIN_UUID, DEFAULT_PASSWORD
 from simulator.uuids import new_uuid
 
@@ -93,7 +94,7 @@ class Bootstrapper:
 
     async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> None:
         account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
-        password = self._hash(record.password)
+        password = self._protect(record.password)
         if account is not None and replace:
             await connection.execute(update(Account).where(Account.uuid == account).values(password=password))
         if account is None:
@@ -119,7 +120,7 @@ class Bootstrapper:
                 uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
                 accountUuid=account,
                 name=record.name,
-                password=self._hash(record.password),
+                password=self._protect(record.password),
                 createDate=self._now,
                 lastOpDate=self._now,
             )
@@ -226,9 +227,12 @@ class Bootstrapper:
         except DatabaseError:
             raise BootstrapError("a secret is sealed with the key file of another node") from None
 
-    def _hash(self, password: str | Sealed) -> str:
-        """What clients log in with."""
-        return self._open(password) if isinstance(password, Sealed) else hashlib.sha512(password.encode()).hexdigest()
+    def _protect(self, password: str | Sealed) -> str:
+        """What is stored of a password; a snapshot of older versions has sealed what clients send."""
+        if isinstance(password, str):
+            return self._vault.protect(hashlib.sha512(password.encode()).hexdigest())
+        opened = self._open(password)
+        return opened if is_protected(opened) else self._vault.protect(opened)
 
     def _dates(self, record: ZoneRecord | BackupStorageRecord | ImageRecord) -> dict[str, datetime]:
         created = record.createDate or self._now

@@ -170,9 +170,9 @@ class _Reading:
             found[name] = tuple((await self._connection.scalars(tags)).all())
         return found
 
-    def _seal(self, password_hash: str) -> Sealed:
-        # Clients log in with the hash itself, so it is as secret as the password.
-        return Sealed(sealed=self._vault.encrypt(password_hash))
+    def _seal(self, password: str) -> Sealed:
+        # No client can log in with what is stored, but it can be guessed at by those who have the key as well.
+        return Sealed(sealed=self._vault.encrypt(password))
 
 
 def _pick(row: Any, fields: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Self, TypeVarTuple, cast
 
 import aiosqlite
@@ -15,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 from sqlalchemy.pool import NullPool
 
 from simulator.database.errors import DatabaseError
-from simulator.database.location import FileLock, check_file, file_of, url_of, version_of
+from simulator.database.location import FileLock, check_file, file_of, keep_private, url_of, version_of
 from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
+from simulator.database.vault import Vault
 
 Ts = TypeVarTuple("Ts")
 Prepare = Callable[[sqlite3.Connection], None]
@@ -55,8 +57,11 @@ class Database:
                 version = await asyncio.to_thread(version_of, file, VERSIONS)
                 # Not in a thread: a caller that is cancelled meanwhile would leave it locked.
                 to_close.callback(FileLock(file).release)
+                keep_private(file)
             try:
-                database = await cls._open(_engine(url, prepare), version, prepare, to_close)
+                database = await cls._open(
+                    _engine(url, prepare), version, prepare, partial(Vault.beside, location), to_close
+                )
             except (SQLAlchemyError, ImportError, OSError, sqlite3.Error) as error:
                 reason = error.orig if isinstance(error, DBAPIError) else error
                 raise DatabaseError(f"{file or url.render_as_string()}: cannot be opened: {reason}") from None
@@ -65,7 +70,12 @@ class Database:
 
     @classmethod
     async def _open(
-        cls, engine: AsyncEngine, version: str | None, prepare: Prepare | None, to_close: AsyncExitStack
+        cls,
+        engine: AsyncEngine,
+        version: str | None,
+        prepare: Prepare | None,
+        vault: Callable[[], Vault],
+        to_close: AsyncExitStack,
     ) -> Self:
         to_close.push_async_callback(engine.dispose)
         writer = await engine.connect()
@@ -74,7 +84,8 @@ class Database:
             await (await _driver(writer)).executescript(newest_tables())
         elif version != HEAD:
             async with writer.begin():
-                await writer.run_sync(upgrade)
+                await writer.run_sync(partial(upgrade, vault=vault))
+            await _forget_what_was_overwritten(writer)
         if engine.dialect.name != "sqlite":
             return cls(engine, writer, None)
         database = cls(engine, writer, await _reader(engine, to_close))
@@ -150,6 +161,14 @@ async def _reader(engine: AsyncEngine, to_close: AsyncExitStack) -> AsyncConnect
     await reader.execution_options(isolation_level="AUTOCOMMIT")
     await reader.exec_driver_sql("PRAGMA query_only = ON")
     return reader
+
+
+async def _forget_what_was_overwritten(connection: AsyncConnection) -> None:
+    """Leave nothing in SQLite's files of what a migration has replaced, which may have been a secret."""
+    if connection.dialect.name == "sqlite":
+        driver = await _driver(connection)
+        await driver.execute("VACUUM")
+        await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from simulator.database.errors import DatabaseError
 
 SQLITE = "sqlite+aiosqlite"
 OUR_TABLES = {"alembic_version", "BackupStorageVO"}
+FORBIDDEN_RIGHTS = stat.S_IRWXG | stat.S_IRWXO
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite adds to the name of a database for the files that it keeps beside it."""
 
 
 def url_of(location: str) -> URL:
@@ -50,6 +54,26 @@ def file_of(location: str) -> Path | None:
         return Path(str(url.database)).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a name that no file can have
         raise DatabaseError(f"{location}: this cannot be the path of a file: {error}") from None
+
+
+def keep_private(file: Path) -> None:
+    """Make a database its owner's alone (0600), whatever the umask, and what SQLite keeps beside it as well.
+
+    A file that is not there yet is made empty: SQLite gives the files beside it the rights that it has. Raises
+    DatabaseError where others keep their rights, as on a file system that knows none.
+    """
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for one in (file, *(file.with_name(file.name + suffix) for suffix in BESIDE)):
+            if one.exists() and one.stat().st_mode & FORBIDDEN_RIGHTS:
+                one.chmod(0o600)
+        others = stat.S_IMODE(file.stat().st_mode) & FORBIDDEN_RIGHTS
+    except OSError as error:
+        raise DatabaseError(
+            f"{file}: cannot be made its owner's alone: {error.strerror}; run chmod 600 on it"
+        ) from None
+    if others:
+        raise DatabaseError(f"{file}: others than its owner may use it, and chmod changes nothing here; move it")
 
 
 class FileLock:

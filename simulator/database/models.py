@@ -153,7 +153,7 @@ class ImageBackupStorageRef(Dated, Model):
 
 
 class Account(Dated, Model):
-    """An account; the password is the SHA-512 hex that clients send (wire-protocol 2.4)."""
+    """An account; the password is a keyed hash of the SHA-512 hex that clients send (wire-protocol 2.4)."""
 
     __tablename__ = "AccountVO"
 
@@ -178,7 +178,8 @@ class User(Dated, Model):
 
 
 class Session(Model):
-    """A login. `expiredDate` is epoch seconds: it slides with every call and is no date that a query compares."""
+    """A login, by the keyed hash of its uuid. `expiredDate` is epoch seconds: it slides with every call and is no date
+    that a query compares."""
 
     __tablename__ = "SessionVO"
 

@@ -1,31 +1,41 @@
-"""Passwords at rest: encrypted with a key that lies in a file of its own, readable by its owner alone."""
+"""Secrets at rest, under a key that lies in a file of its own, readable by its owner alone.
+
+What has to be shown to a host again is encrypted. What is only ever compared, the passwords of accounts and the uuids
+of sessions, is kept as a keyed hash (HMAC-SHA-256): a copy of the database alone neither logs in nor can be guessed at.
+A slow hash would add nothing to that but seconds: five hundred clients that log in at once are usual in a lab.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
+import secrets
 import sqlite3
-import stat
 import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from simulator.database.errors import DatabaseError
-from simulator.database.location import file_of, looking_into
+from simulator.database.location import FORBIDDEN_RIGHTS, file_of, looking_into
 
-FORBIDDEN_RIGHTS = stat.S_IRWXG | stat.S_IRWXO
-ANY_ENCRYPTED = """
+PROTECTED = "hmac-sha256"
+SALT_BYTES = 16
+ANY_SECRET = f"""
 SELECT password FROM ImageStoreBackupStorageVO UNION ALL SELECT password FROM SftpBackupStorageVO
-UNION ALL SELECT AccessKeySecret FROM AccessKeyVO LIMIT 1
-"""
+UNION ALL SELECT AccessKeySecret FROM AccessKeyVO
+UNION ALL SELECT password FROM AccountVO WHERE password LIKE '{PROTECTED}$%' LIMIT 1
+"""  # noqa: S608 - a constant
 
 
 class Vault:
-    """Encrypts and decrypts with one key."""
+    """Encrypts, decrypts and hashes with one key."""
 
     def __init__(self, key: bytes, key_file: Path) -> None:
         self._fernet = Fernet(key)
+        self._hash_key = hmac.digest(key, b"imagestore-sim: what is only compared", "sha256")
+        self._key_id = self._hash("key", "")[:8]
         self._key_file = key_file
 
     @classmethod
@@ -38,13 +48,13 @@ class Vault:
         if file is None:
             raise DatabaseError("a database that is no file has no place for its key; only files are served as yet")
         key_file = file.with_name(file.name + ".key")
-        token = _any_token_in(file)
-        if token is None:
+        stored = _any_secret_in(file)
+        if stored is None:
             return cls.open(key_file)
         if not key_file.exists():
             raise DatabaseError(f"{key_file}: the key file is gone that the passwords in {file} need; put it back")
         vault = cls.open(key_file)
-        vault.decrypt(token)
+        vault.check(stored)
         return vault
 
     @classmethod
@@ -73,13 +83,48 @@ class Vault:
         try:
             return self._fernet.decrypt(token.encode()).decode()
         except InvalidToken:
-            raise DatabaseError(f"{self._key_file}: this key does not belong to the database beside it") from None
+            raise self._wrong_key() from None
+
+    def protect(self, password: str) -> str:
+        """What is stored of a password as clients send it, SHA-512 in hex: `hmac-sha256$KEY ID$SALT$HASH`."""
+        salt = secrets.token_hex(SALT_BYTES)
+        return f"{PROTECTED}${self._key_id}${salt}${self._hash(salt, password.lower())}"
+
+    def is_password(self, given: str, stored: str | None) -> bool:
+        """Whether a password as a client sends it is the one that is stored; `stored` is None where there is no such
+        account, which takes as long to tell. Hex may come in either case, as ZStack's database compares it."""
+        parts = (stored or "").split("$")
+        salt, expected = parts[2:] if len(parts) == 4 else ("", "")
+        same = hmac.compare_digest(self._hash(salt, given.lower()), expected)
+        return same and stored is not None
+
+    def fingerprint(self, session_uuid: str) -> str:
+        """What is stored of a session's uuid: 32 hex digits, always the same ones for the same uuid."""
+        return self._hash("session", session_uuid)[:32]
+
+    def check(self, stored: str) -> None:
+        """Raises DatabaseError for a stored secret, of whatever kind, that was made with another key."""
+        if not stored.startswith(f"{PROTECTED}$"):
+            self.decrypt(stored)
+        elif stored.split("$")[1] != self._key_id:
+            raise self._wrong_key()
+
+    def _hash(self, context: str, text: str) -> str:
+        return hmac.digest(self._hash_key, f"{context}\0{text}".encode(errors="surrogatepass"), "sha256").hex()
+
+    def _wrong_key(self) -> DatabaseError:
+        return DatabaseError(f"{self._key_file}: this key does not belong to the database beside it")
 
 
-def _any_token_in(file: Path) -> str | None:
-    """The token of any one secret in a database; None if there is none, or no such database yet."""
+def is_protected(password: str) -> bool:
+    """Whether a text is what `protect` makes, and not a password as clients send it."""
+    return password.startswith(f"{PROTECTED}$")
+
+
+def _any_secret_in(file: Path) -> str | None:
+    """Any one secret as a database holds it; None if there is none, or no such database yet."""
     with contextlib.suppress(sqlite3.Error), looking_into(file) as connection:
-        row = connection.execute(ANY_ENCRYPTED).fetchone()
+        row = connection.execute(ANY_SECRET).fetchone()
         return str(row[0]) if row else None
     return None
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from simulator.clock import Clock
-from simulator.database import Database
+from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.models import Account, Session, User
 from simulator.rest.errors import WRONG_PASSWORD, ApiError, ErrorCode, not_found
@@ -43,7 +42,7 @@ Claim = Identity | str | None
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A session: times in epoch seconds."""
+    """A session as its client is shown it: times in epoch seconds."""
 
     uuid: str
     identity: Identity
@@ -51,14 +50,29 @@ class LoggedIn:
     expired_date: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session as it is kept, by the fingerprint of its uuid: the uuid itself, which lets one in, is kept nowhere."""
+
+    key: str
+    identity: Identity
+    create_date: int
+    expired_date: int
+
+    def shown(self, uuid: str) -> LoggedIn:
+        """The session, for the client that has its uuid."""
+        return LoggedIn(uuid, self.identity, self.create_date, self.expired_date)
+
+
 class Sessions:
     """Every login there is: kept in memory for speed, and in the database, so that a restart logs nobody out."""
 
-    def __init__(self, database: Database, clock: Clock, configuration: GlobalConfiguration) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: Clock, configuration: GlobalConfiguration) -> None:
         self._database = database
+        self._vault = vault
         self._clock = clock
         self._configuration = configuration
-        self._sessions: dict[str, LoggedIn] = {}
+        self._sessions: dict[str, Kept] = {}
         self._written_expiry: dict[str, int] = {}
         self._tasks = Tasks()
 
@@ -68,14 +82,14 @@ class Sessions:
             await connection.execute(delete(Session).where(Session.expiredDate <= int(self._clock.time())))
         for row in await self._database.read(select(Session)):
             identity = Identity(row.accountUuid, row.userUuid)
-            self._sessions[row.uuid] = LoggedIn(row.uuid, identity, row.createDate, row.expiredDate)
+            self._sessions[row.uuid] = Kept(row.uuid, identity, row.createDate, row.expiredDate)
             self._written_expiry[row.uuid] = row.expiredDate
         self._tasks.begin(self._purge_for_ever(), "purge of sessions")
 
     async def recall(self) -> None:
         """Forget the sessions of accounts that are gone."""
         left = {row.uuid for row in await self._database.read(select(Session.uuid))}
-        self._sessions = {uuid: session for uuid, session in self._sessions.items() if uuid in left}
+        self._sessions = {key: session for key, session in self._sessions.items() if key in left}
 
     async def close(self) -> None:
         """Purge no more; the sessions stay in the database."""
@@ -84,7 +98,7 @@ class Sessions:
     async def log_in_by_account(self, name: str, password: str) -> LoggedIn:
         """A new session for an account; `password` is its SHA-512 in hex. Raises ApiError ID.1000, ID.1006."""
         rows = await self._database.read(select(Account.uuid, Account.password).where(Account.name == name))
-        if not _is_password(password, rows[0].password if rows else None):
+        if not self._vault.is_password(password, rows[0].password if rows else None):
             wrong = ErrorCode(
                 "ID.1000", "wrong account name or password", explanation=WRONG_PASSWORD, location=LOGIN_STEP
             )
@@ -100,7 +114,7 @@ class Sessions:
             of_account = Account.name == account_name
         users = select(User.uuid, User.accountUuid, User.password).join(Account, Account.uuid == User.accountUuid)
         rows = await self._database.read(users.where(of_account, User.name == name))
-        if not _is_password(password, rows[0].password if rows else None):
+        if not self._vault.is_password(password, rows[0].password if rows else None):
             raise ApiError(ErrorCode("ID.1000", "wrong account or username or password"))
         return await self._begin(Identity(rows[0].accountUuid, rows[0].uuid))
 
@@ -111,22 +125,24 @@ class Sessions:
         if of_user >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text))
-        session = LoggedIn(new_uuid(), identity, now, now + self._configuration.get(SESSION_TIMEOUT))
+        uuid = new_uuid()
+        expires = now + self._configuration.get(SESSION_TIMEOUT)
+        session = Kept(self._vault.fingerprint(uuid), identity, now, expires)
         # Counted before it is written, so that concurrent logins cannot slip past the limit together.
-        self._sessions[session.uuid] = session
-        self._written_expiry[session.uuid] = session.expired_date
+        self._sessions[session.key] = session
+        self._written_expiry[session.key] = session.expired_date
         try:
             await self._insert(session)
         except BaseException:
-            self._sessions.pop(session.uuid, None)
+            self._sessions.pop(session.key, None)
             raise
-        return session
+        return session.shown(uuid)
 
-    async def _insert(self, session: LoggedIn) -> None:
+    async def _insert(self, session: Kept) -> None:
         async with self._database.transaction() as connection:
             await connection.execute(
                 insert(Session).values(
-                    uuid=session.uuid,
+                    uuid=session.key,
                     accountUuid=session.identity.account_uuid,
                     userUuid=session.identity.user_uuid,
                     createDate=session.create_date,
@@ -136,12 +152,20 @@ class Sessions:
 
     def is_valid(self, session_uuid: str) -> bool:
         """Whether a session exists and has not expired; asking does not extend it (wire-protocol 2.6)."""
-        session = self._sessions.get(session_uuid)
-        return session is not None and session.expired_date > self._clock.time()
+        return self.recognize(session_uuid) is not None
+
+    def exists(self, session_uuid: str) -> bool:
+        """Whether there is such a session, though it may have expired."""
+        return self._vault.fingerprint(session_uuid) in self._sessions
 
     def recognize(self, session_uuid: str) -> Identity | None:
         """Whose session it is, if it is valid; looking does not extend it."""
-        return self._sessions[session_uuid].identity if self.is_valid(session_uuid) else None
+        session = self._valid(self._vault.fingerprint(session_uuid))
+        return None if session is None else session.identity
+
+    def _valid(self, key: str) -> Kept | None:
+        session = self._sessions.get(key)
+        return session if session is not None and session.expired_date > self._clock.time() else None
 
     async def identify(self, claim: Claim) -> Identity:
         """Who makes a call. A session's expiry slides to a full time-out from now. Raises ApiError ID.1001."""
@@ -149,55 +173,60 @@ class Sessions:
             return claim
         if claim is None:
             raise ApiError(ErrorCode("ID.1001", "session uuid is null"))
-        if not self.is_valid(claim):
-            if claim in self._sessions:
-                await self.log_out(claim)
+        key = self._vault.fingerprint(claim)
+        if self._valid(key) is None:
+            await self._end(key)
             raise ApiError(ErrorCode("ID.1001", "Session expired"))
-        return (await self._extend(claim, self._configuration.get(SESSION_TIMEOUT))).identity
+        return (await self._extend(key, self._configuration.get(SESSION_TIMEOUT))).identity
 
     async def renew(self, session_uuid: str, seconds: int | None) -> LoggedIn:
         """Let a session last for so long from now, a full time-out unless told otherwise; its next call sets it back.
 
         Raises ApiError SYS.1003 if it has ended meanwhile.
         """
-        if not self.is_valid(session_uuid):
+        key = self._vault.fingerprint(session_uuid)
+        if self._valid(key) is None:
             raise not_found(f"invalid field[sessionUuid], resource[uuid:{session_uuid}, type:SessionVO] not found")
-        return await self._extend(session_uuid, seconds or self._configuration.get(SESSION_TIMEOUT))
+        extended = await self._extend(key, seconds or self._configuration.get(SESSION_TIMEOUT))
+        return extended.shown(session_uuid)
 
-    async def _extend(self, session_uuid: str, seconds: int) -> LoggedIn:
-        session = self._sessions[session_uuid]
+    async def _extend(self, key: str, seconds: int) -> Kept:
+        session = self._sessions[key]
         expired_date = int(self._clock.time()) + seconds
         if session.expired_date == expired_date:
             return session
-        session = self._sessions[session_uuid] = replace(session, expired_date=expired_date)
-        if abs(session.expired_date - self._written_expiry[session_uuid]) >= WRITE_EXPIRY_AFTER_SECONDS:
+        session = self._sessions[key] = replace(session, expired_date=expired_date)
+        if abs(session.expired_date - self._written_expiry[key]) >= WRITE_EXPIRY_AFTER_SECONDS:
             await self._write_expiry(session)
         return session
 
-    async def _write_expiry(self, session: LoggedIn) -> None:
-        self._written_expiry[session.uuid] = session.expired_date
+    async def _write_expiry(self, session: Kept) -> None:
+        self._written_expiry[session.key] = session.expired_date
         async with self._database.transaction() as connection:
-            slide = update(Session).where(Session.uuid == session.uuid)
+            slide = update(Session).where(Session.uuid == session.key)
             await connection.execute(slide.values(expiredDate=session.expired_date))
 
     async def log_out(self, session_uuid: str) -> None:
         """End a session; one that does not exist is ended already."""
-        self._written_expiry.pop(session_uuid, None)
-        if self._sessions.pop(session_uuid, None) is None:
+        await self._end(self._vault.fingerprint(session_uuid))
+
+    async def _end(self, key: str) -> None:
+        self._written_expiry.pop(key, None)
+        if self._sessions.pop(key, None) is None:
             return
         async with self._database.transaction() as connection:
-            await connection.execute(delete(Session).where(Session.uuid == session_uuid))
+            await connection.execute(delete(Session).where(Session.uuid == key))
 
     async def purge(self) -> None:
         """Delete every expired session."""
         now = int(self._clock.time())
         # What is in memory counts: an expiry that has slid may not be written yet.
-        expired = [one.uuid for one in self._sessions.values() if one.expired_date <= now]
+        expired = [one.key for one in self._sessions.values() if one.expired_date <= now]
         if not expired:
             return
-        for session_uuid in expired:
-            del self._sessions[session_uuid]
-            self._written_expiry.pop(session_uuid, None)
+        for key in expired:
+            del self._sessions[key]
+            self._written_expiry.pop(key, None)
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.uuid.in_(expired)))
 
@@ -205,9 +234,3 @@ class Sessions:
         while True:
             await self._clock.sleep(self._configuration.get(CLEANUP_INTERVAL))
             await self.purge()
-
-
-def _is_password(given: str, stored: str | None) -> bool:
-    # Hex may come in either case; ZStack's database compares without it.
-    same = hmac.compare_digest((stored or "").lower().encode(), given.lower().encode())
-    return same and stored is not None

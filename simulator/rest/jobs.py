@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from simulator.clock import Clock
 from simulator.correlation import correlated
-from simulator.database import Database
+from simulator.database import Database, Vault
 from simulator.database.models import Job
 from simulator.rest.encoding import to_json
 from simulator.rest.errors import ApiError, ErrorCode, PlainError, internal_error
@@ -74,8 +74,9 @@ WITHOUT_RESULT = "{}"
 class Jobs:
     """The jobs of a node. A result is stored together with what its handler wants committed with it."""
 
-    def __init__(self, database: Database, clock: Clock, observe: Observe = lambda *_: None) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: Clock, observe: Observe = lambda *_: None) -> None:
         self._database = database
+        self._vault = vault
         self._clock = clock
         self._observe = observe
         self._tasks = Tasks()
@@ -145,6 +146,8 @@ class Jobs:
 
     async def _finish(self, uuid: str, state: JobState, reply: Reply) -> None:
         result = to_json({**reply.body, "schema": dict(reply.schema)}).decode()
+        if reply.secret:
+            result = self._vault.encrypt(result)
         async with self._database.transaction() as connection:
             for statement in reply.commit:
                 await connection.execute(statement)
@@ -157,7 +160,8 @@ class Jobs:
         if not rows:
             return None
         row = rows[0]
-        body: dict[str, object] = orjson.loads(row.result or WITHOUT_RESULT)
+        result = row.result or WITHOUT_RESULT
+        body: dict[str, object] = orjson.loads(result if result.startswith("{") else self._vault.decrypt(result))
         return Found(row.apiMessageName, JobState(row.state), body, row.createDate, row.lastOpDate)
 
     async def refuse_duplicate(self, uuid: str) -> None:

@@ -153,13 +153,15 @@ class Reply:
     """What a handler answers: the body's members, the Java class of each object in it by path, and what has to be
     written together with the job's result, so that a crash leaves both or neither.
 
-    `batch` is, for an API that does many things at once, how many of how many went well.
+    `batch` is, for an API that does many things at once, how many of how many went well. `secret` says that the body
+    lets its reader in, so that a job's result is stored encrypted.
     """
 
     body: Mapping[str, object] = field(default_factory=dict)
     schema: Mapping[str, str] = field(default_factory=dict)
     commit: tuple[UpdateBase, ...] = ()
     batch: tuple[int, int] | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

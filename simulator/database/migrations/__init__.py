@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine
 
 from simulator.database.errors import DatabaseError
+from simulator.database.vault import Vault
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 HEAD = VERSIONS[-1]
 
 
@@ -31,10 +33,11 @@ def newest_tables() -> str:
         engine.dispose()
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the tables to the newest version, wholly or not at all, in the transaction that the connection is in.
+def upgrade(connection: Connection, version: str = HEAD, vault: Callable[[], Vault] | None = None) -> None:
+    """Bring the tables to a version, wholly or not at all, in the transaction that the connection is in.
 
-    Raises DatabaseError for tables of a version that is not known.
+    `vault` opens the vault of the database; only a migration that finds stored secrets asks for it. Raises
+    DatabaseError for tables of a version that is not known.
     """
     from alembic import command
     from alembic.config import Config
@@ -44,9 +47,10 @@ def upgrade(connection: Connection) -> None:
     configuration.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     configuration.set_main_option("path_separator", "os")
     configuration.attributes["connection"] = connection
+    configuration.attributes["vault"] = vault
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins no transaction before CREATE TABLE
     try:
-        command.upgrade(configuration, HEAD)
+        command.upgrade(configuration, version)
     except CommandError as error:
         raise DatabaseError(f"{connection.engine.url.render_as_string()}: cannot be migrated: {error}") from None
