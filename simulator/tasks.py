@@ -1,12 +1,30 @@
-"""Who owns a task: begins it, hears of its failure, and cancels it in the end."""
+"""Who owns a task: begins it, hears of its failure, cancels it in the end; and work that would hold the loop."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+LARGE = 32 * 1024
+"""From how many bytes on an input is worked on in a thread: below, the loop is held for a few milliseconds at most."""
+# One thread: were there more, the loop would wait for each of them in turn before it may go on.
+_large_inputs = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large inputs")
+
+
+async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+    """Return what `function` makes of an input of `size` bytes: in a thread if it is large, so that the loop goes on.
+
+    Large inputs wait for each other, in the order in which they came.
+    """
+    if size < LARGE:
+        return function(*arguments)
+    return await asyncio.get_running_loop().run_in_executor(_large_inputs, function, *arguments)
 
 
 class Tasks:

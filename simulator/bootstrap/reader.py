@@ -16,13 +16,14 @@ from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.bootstrap.records import BackupStorageRecord, Bootstrap, uuid_of
 from simulator.database.configuration import InvalidOption
 from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
+from simulator.yaml_text import BoundedLoader, read_yaml
 
 
 class BootstrapError(Exception):
     """A bootstrap file that cannot be used; the text names file, line and field. Nothing has been changed."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """YAML with null and booleans only: every other scalar stays text, so that 007 and 1e5 are not mistaken."""
 
 
@@ -60,8 +61,7 @@ def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
     """The records in the text of a file, which goes by a name in what is said of it. Raises BootstrapError."""
     try:
         text = raw.decode("utf-8")
-        tree = yaml.compose(text, Loader=_Loader)
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
+        tree, content = read_yaml(text, _Loader)
     except UnicodeDecodeError:
         raise BootstrapError(f"{file}: is not UTF-8 text") from None
     except yaml.MarkedYAMLError as error:

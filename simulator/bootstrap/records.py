@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, model_validator
 
 from simulator.backup_storage.images import READY
 from simulator.backup_storage.records import IMAGE_STORE_TYPE, State, Status
@@ -17,10 +17,24 @@ from simulator.rest.authentication import ADMIN_NAME
 NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
 
 
+MOST_MEMBERS = 100
+
+
 class Record(BaseModel):
     """What every kind of record shares: no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_members(cls, value: object) -> object:
+        """Refuse a record of absurdly many members, each of which would be an error of its own.
+
+        Pydantic holds the interpreter while it checks a list; between two records, here, other threads get their turn.
+        """
+        if isinstance(value, Mapping) and len(value) > MOST_MEMBERS:
+            raise ValueError(f"has {len(value)} members, and {MOST_MEMBERS} at most are read")
+        return value
 
     @field_serializer("createDate", "lastOpDate", when_used="json", check_fields=False)
     def write_date(self, moment: datetime | None) -> str | None:
@@ -140,15 +154,21 @@ class AccessKeyRecord(Record):
     account: Name = ADMIN_NAME
 
 
+R = TypeVar("R", bound=Record)
+Records = Annotated[tuple[R, ...], FailFast()]
+
+
 class Bootstrap(Record):
     """All that a bootstrap file may hold."""
 
-    zones: tuple[ZoneRecord, ...] = ()
-    backupStorages: tuple[BackupStorageRecord, ...] = ()
-    images: tuple[ImageRecord, ...] = ()
-    accounts: tuple[AccountRecord, ...] = ()
-    accessKeys: tuple[AccessKeyRecord, ...] = ()
-    globalConfig: Mapping[str, Mapping[str, str]] = {}
+    zones: Records[ZoneRecord] = ()
+    backupStorages: Records[BackupStorageRecord] = ()
+    images: Records[ImageRecord] = ()
+    accounts: Records[AccountRecord] = ()
+    accessKeys: Records[AccessKeyRecord] = ()
+    globalConfig: Annotated[
+        Mapping[str, Annotated[Mapping[str, str], Field(max_length=MOST_MEMBERS)]], Field(max_length=MOST_MEMBERS)
+    ] = {}
 
 
 def stable_uuid(kind: str, name: str) -> str:

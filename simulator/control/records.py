@@ -21,6 +21,7 @@ from pydantic import Field
 
 from simulator.bootstrap import Bootstrap, BootstrapError, Snapshots, parse_bootstrap, write_snapshot
 from simulator.control.routes import Given, Handler, Refused, Route, Shape
+from simulator.tasks import by_size
 
 NAME = "snapshot"
 YAML = "application/yaml"
@@ -144,7 +145,7 @@ class RecordsDoor:
 async def _read(request: web.Request) -> Bootstrap:
     content = await request.read()
     with _refusing():
-        return parse_bootstrap(content, NAME)
+        return await by_size(len(content), parse_bootstrap, content, NAME)
 
 
 @contextmanager

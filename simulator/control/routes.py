@@ -11,6 +11,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from simulator.tasks import by_size
+
 JSON = "application/json"
 
 
@@ -61,7 +63,8 @@ def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]
     """A handler that gets the body, read and checked."""
 
     async def read(request: web.Request) -> Given:
-        return await work(request, _read(shape, await _json_of(request)))
+        raw = await request.read()
+        return await work(request, await by_size(len(raw), _from_json, shape, raw))
 
     return Handler(read, body=shape)
 
@@ -112,10 +115,9 @@ def _json(status: int, shape: BaseModel) -> web.Response:
     return web.Response(status=status, text=shape.model_dump_json(by_alias=True), content_type=JSON)
 
 
-async def _json_of(request: web.Request) -> object:
-    text = await request.read()
+def _from_json(shape: type[M], raw: bytes) -> M:
     try:
-        return orjson.loads(text or b"{}")
+        return _read(shape, orjson.loads(raw or b"{}"))
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is no JSON: {error}") from None
 

@@ -19,6 +19,7 @@ Pairs = Sequence[tuple[str, str]]
 TAGS = ("systemTags", "userTags")
 DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?")
 MAX_EXPONENT = 400
+FEW_NAMES = 4
 TREE_MAP = "com.google.gson.internal.LinkedTreeMap"
 
 
@@ -30,7 +31,7 @@ def parse_body(raw: bytes) -> Body:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return read_leniently(raw)
-    if isinstance(body, dict) and not _may_repeat_a_name(raw, body):
+    if isinstance(body, dict) and not _may_repeat_a_name(raw, body) and not _may_be_too_deep(raw):
         return body
     return read_leniently(raw)
 
@@ -45,7 +46,14 @@ def read_leniently(raw: bytes) -> Body:
 
 def _may_repeat_a_name(raw: bytes, body: Mapping[str, object]) -> bool:
     """Whether a name of the object might stand there twice, which strict reading does not tell."""
-    return b"\\" in raw or any(raw.count(orjson.dumps(name)) > 1 for name in body)
+    if b"\\" in raw or len(body) > FEW_NAMES:  # each name is looked for in all of the body
+        return True
+    return any(raw.count(orjson.dumps(name)) > 1 for name in body)
+
+
+def _may_be_too_deep(raw: bytes) -> bool:
+    """Whether values might be nested deeper than Gson is let go; strict reading goes deeper."""
+    return raw.count(b"[") + raw.count(b"{") > gson.MAX_DEPTH
 
 
 def bind_body(api: Api, body: Body, key: str) -> Values:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 
-BLANKS = " \t\r\n"
+BLANKS = re.compile(r"[ \t\r\n]*")
+MAY_BE_PASSED_OVER = frozenset(("", *" \t\r\n/#"))
 ENDS_LITERAL = frozenset("/\\;#={}[]:, \t\f\r\n")
+LITERAL = re.compile(f"[^{re.escape(''.join(ENDS_LITERAL))}]*")
+UP_TO_QUOTE = {quote: re.compile(rf"[^{quote}\\]*") for quote in "\"'"}
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 ESCAPES = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f", "\n": "\n", "'": "'", '"': '"', "\\": "\\", "/": "/"}
 CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 MAX_DEPTH = 200
+"""The levels of nesting that are read; Gson's own end is the stack of its thread."""
 LONG_MAX = 2**63 - 1
 MALFORMED = "com.google.gson.stream.MalformedJsonException: "
 
@@ -177,18 +181,19 @@ class _Reader:
         return int(literal) if len(literal) < 20 and abs(int(literal)) <= LONG_MAX else float(literal)
 
     def _literal(self) -> str:
-        start = self._at
-        while self._at < len(self._text) and self._text[self._at] not in ENDS_LITERAL:
-            self._at += 1
-        return self._text[start : self._at]
+        return self._run(LITERAL)
+
+    def _run(self, pattern: re.Pattern[str]) -> str:
+        """Take what the pattern matches here, which may be nothing."""
+        found = pattern.match(self._text, self._at)
+        assert found is not None, "each of them matches the empty text"
+        self._at = found.end()
+        return found[0]
 
     def _quoted(self, quote: str) -> str:
         parts: list[str] = []
         while True:
-            start = self._at
-            while self._at < len(self._text) and self._text[self._at] not in (quote, "\\"):
-                self._at += 1
-            parts.append(self._text[start : self._at])
+            parts.append(self._run(UP_TO_QUOTE[quote]))
             if self._at == len(self._text):
                 raise self._malformed("Unterminated string")
             self._at += 1
@@ -219,10 +224,11 @@ class _Reader:
         return character
 
     def _skip_blanks(self) -> str | None:
-        while self._at < len(self._text):
-            character = self._text[self._at]
-            if character in BLANKS:
-                self._at += 1
+        while (character := self._text[self._at : self._at + 1]) in MAY_BE_PASSED_OVER:
+            if not character:
+                return None
+            if character in " \t\r\n":
+                self._run(BLANKS)
             elif character == "#" or self._text.startswith("//", self._at):
                 end = self._text.find("\n", self._at)
                 self._at = len(self._text) if end < 0 else end + 1
@@ -233,8 +239,8 @@ class _Reader:
                     raise self._malformed("Unterminated comment")
                 self._at = end + 2
             else:
-                return character
-        return None
+                break
+        return character
 
     def _enter(self, step: str) -> None:
         if len(self._path) >= MAX_DEPTH:

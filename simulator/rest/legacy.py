@@ -22,6 +22,7 @@ from simulator.rest.jobs import POLLS, Ended, Found, Jobs, JobState
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.observing import Course
 from simulator.rest.parameters import Api
+from simulator.tasks import by_size
 from simulator.uuids import new_uuid
 
 S = TypeVar("S")
@@ -55,9 +56,9 @@ class LegacyDoor(Generic[S]):
     async def _take(self, body: bytes, course: Course) -> bytes:
         course.body = body
         try:
-            message, fields = self._message(body)
+            message, fields = await by_size(len(body), self._message, body)
             course.api = message.__name__
-            values = message.bind_fields(fields)
+            values = await by_size(len(body), message.bind_fields, fields)
         except PlainError as error:
             return error.text.encode()  # ZStack answers the text of whatever exception there was
         except ApiError as failure:

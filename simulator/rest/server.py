@@ -39,6 +39,7 @@ from simulator.rest.routing import (
     split_path,
 )
 from simulator.rest.web_hooks import WebHook, WebHooks
+from simulator.tasks import by_size
 from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
@@ -170,18 +171,19 @@ class RestServer(Generic[S]):
 
     async def _call(self, request: web.BaseRequest, slot: Slot, course: Course) -> web.Response:
         course.body = await request.read()
-        body = parse_body(course.body)
+        size = len(course.body)
+        body = await by_size(size, parse_body, course.body)
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
         course.api = message.__name__
         claim = await self._claim(request) if message.api.authenticated else None
         course.account = self._dispatcher.account_of(claim)
-        values = message.bind(request.method, _pairs(request), body, slot.variables(candidate))
+        values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
             return await self._answer_now(request, message, values, claim, new_uuid())
         job = await self._job_uuid(request)
         seconds = _timeout_seconds(request, message.api)
-        values |= _tags_beside(request, body)
+        values |= await by_size(size, _tags_beside, request.method, body)
         if message.api.sync:
             return await self._answer_now(request, message, values, claim, job)
         course.job = job
@@ -253,8 +255,8 @@ def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True) if query else []
 
 
-def _tags_beside(request: web.BaseRequest, body: Body) -> Values:
-    return {} if request.method in ("GET", "DELETE") else bind_tags(body)
+def _tags_beside(method: str, body: Body) -> Values:
+    return {} if method in ("GET", "DELETE") else bind_tags(body)
 
 
 def _timeout_seconds(request: web.BaseRequest, api: Api) -> int:

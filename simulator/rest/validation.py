@@ -17,6 +17,8 @@ Missing = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
 # ZStack prints the validator's own class where the message's is meant (wire-protocol 5.2).
 VALIDATOR = "org.zstack.header.message.ApiMessageParamValidator"
 JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
+MOST_ELEMENTS = 5000
+"""The elements that a list may have: each may become a row, all of them in one transaction."""
 UUID = re.compile(r"[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")
 UUID_REGEX = "[0-9a-f]{8}[0-9a-f]{4}[1-5][0-9a-f]{3}[89ab][0-9a-f]{3}[0-9a-f]{12}"
 
@@ -89,12 +91,20 @@ def _broken_rule(parameter: Parameter, value: object) -> str | None:
         if rule.min_length is not None and length < rule.min_length:
             limits = f"expected was >= {rule.min_length}, actual was {length}"
             return f"{of_message} less than the min length of string. {limits}"
+    if broken := _too_many(parameter, value):
+        return broken
     for one in _elements(parameter, value):
         if rule.valid_values and one not in rule.valid_values:
             return f"valid value for {of_message} are [{', '.join(rule.valid_values)}], but {one} found"
     if rule.valid_regex and not re.fullmatch(rule.valid_regex, str(value)):
         return f"valid regex value for {of_message} are {rule.valid_regex}, but {value} found"
     return _broken_list(parameter, value) or _broken_text_or_number(parameter, value)
+
+
+def _too_many(parameter: Parameter, value: object) -> str | None:
+    if not isinstance(value, list) or len(value) <= MOST_ELEMENTS:
+        return None
+    return f"field[{parameter.name}] cannot have more than {MOST_ELEMENTS} elements, but {len(value)} got"
 
 
 def _java_length(text: str) -> int:

@@ -14,6 +14,7 @@ from simulator.scenario.model import Scenario, StorageRecord
 from simulator.scenario.parts import matching, unknown
 from simulator.scenario.phrases import duration_text
 from simulator.scenario.steps import CallStep, Step
+from simulator.yaml_text import BoundedLoader, read_yaml
 
 Place = Sequence[int | str]
 Rules = Callable[[Scenario], Iterator[tuple[Place, str]]]
@@ -26,7 +27,7 @@ class ScenarioError(Exception):
     """A file that is no scenario; the text names file, line and column, and says what was expected."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """YAML whose plain scalars are text, but for null, true, false and decimal numbers."""
 
 
@@ -59,8 +60,7 @@ def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
 def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
     """The scenario in a text; `name` is what its mistakes are said to be in. Raises ScenarioError."""
     try:
-        tree = yaml.compose(text, Loader=_Loader)
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
+        tree, content = read_yaml(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ScenarioError(f"{_where(name, mark)}: not valid YAML: {error.problem}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -121,11 +122,23 @@ async def test_the_secrets_of_another_node_cannot_be_opened_and_nothing_changes(
     assert yaml.safe_load(await snapshot(imagestore_client)).keys() == yaml.safe_load(before).keys()
 
 
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghi")
+)
+
+
 @pytest.mark.imagestore_lab(hosts=1)
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("zones: [", "snapshot, line 1, column 9: not valid YAML: "),
+        ("zones: [", "snapshot, line 2, column 1: not valid YAML: "),
+        (f"zones: {'[' * 100}", "snapshot, line 1, column 71: not valid YAML: nested more than 64 levels deep"),
+        (f"zones: {'[' * 100_000}", "snapshot, line 1, column 1007: not valid YAML: exceeded"),
+        (LAUGHS, "snapshot, line 6, column 32: not valid YAML: more than 500000 values, with aliases resolved"),
+        ("zones: &a [*a]", "snapshot, line 1, column 12: not valid YAML: an alias that stands within what it names"),
+        (f"zones: [!!int '{'1' * 5000}']", "snapshot, line 1, column 9: not valid YAML: not a value of tag"),
+        ("zones: [!!timestamp tomorrow]", "snapshot, line 1, column 9: not valid YAML: not a value of tag"),
+        ("{" + ",".join(f"k{n}: 1" for n in range(9_000)) + "}", "snapshot, line 1: the file: Value error, has 9000"),
         ("zones:\n  - {nmae: z}", "snapshot, line 2: zones.0."),
         ("zones: [{name: z, uuid: x}]", "snapshot, line 1: zones.0.uuid: "),
         ("globalConfig: {backupStorage: {\n  ping.interval: 0}}", "snapshot, line 2: globalConfig.backupStorage.ping"),

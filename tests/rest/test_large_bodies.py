@@ -1,0 +1,81 @@
+"""Bodies of two megabytes: whatever is in them, the loop goes on, and the answer is one that ZStack gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from door import ZONES, Door, open_door
+from simulator.rest.server import BODY_LIMIT
+
+from stalls import watching_stalls
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+LOGIN = "/zstack/v1/accounts/login"
+LEGACY = "/zstack/api"
+ROOM = BODY_LIMIT - 200
+MOST_SECONDS = 0.2
+TOO_DEEP = (500, "java.lang.StackOverflowError")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("large")) as door:
+        yield door
+
+
+def members(quote: str) -> bytes:
+    return ("{" + ",".join(f"{quote}k{number}{quote}:1" for number in range(100_000)) + "}").encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "begins"),
+    [
+        pytest.param(members('"'), 503, '{"error"', id="members"),
+        pytest.param(members(""), 503, '{"error"', id="members without quotes"),
+        pytest.param(b'{"logInByAccount":' + members('"') + b"}", 503, '{"error"', id="parameters"),
+        pytest.param(b"{logInByAccount:[" + b"," * (ROOM // 8) + b"]}", 500, "java.util.ArrayList cannot", id="nulls"),
+        pytest.param(
+            b'{"logInByAccount":{"accountName":[' + b"[]," * (ROOM // 16) + b"1]}}", 500, "java.lang.Ill", id="lists"
+        ),
+        pytest.param(b'{"logInByAccount":{"name":"' + b"\\n" * (ROOM // 8) + b'"}}', 503, '{"error"', id="escapes"),
+        pytest.param(b"{" + b"/**/" * (ROOM // 8) + b"}", 503, '{"error"', id="comments"),
+        pytest.param(b"{" + b" " * ROOM + b"}", 503, '{"error"', id="blanks"),
+        pytest.param(
+            b'{"logInByAccount":{"accountName":' + b"1" * ROOM + b"}}", 503, '{"error"', id="a number of many digits"
+        ),
+        pytest.param(b'{"logInByAccount":{"accountName":1e999999999}}', 503, '{"error"', id="a number without end"),
+        pytest.param(b"[" * 100_000, *TOO_DEEP, id="lists in lists"),
+        pytest.param(b'{"a":' * 100_000, *TOO_DEEP, id="objects in objects"),
+        pytest.param(b'{"params":' + b"[" * 500 + b"]" * 500 + b"}", *TOO_DEEP, id="strict JSON, deep"),
+        pytest.param(
+            b'{"logInByAccount":{"name":"' + b"x" * ROOM, 500, "com.google.gson.stream.Malformed", id="cut off"
+        ),
+    ],
+)
+async def test_a_login_with_a_large_body_does_not_hold_the_loop(
+    door: Door, body: bytes, status: int, begins: str
+) -> None:
+    async with watching_stalls() as stalls:
+        answer = await door.send("POST", LOGIN, body, anonymous=True)
+    assert (answer.status, answer.text[: len(begins)]) == (status, begins)
+    assert stalls.longest < MOST_SECONDS
+
+
+@pytest.mark.parametrize("path", [LEGACY, ZONES])
+@pytest.mark.parametrize("tags", ["systemTags", "userTags", "tagUuids"])
+async def test_a_list_of_very_many_is_refused(door: Door, path: str, tags: str) -> None:
+    many = ",".join(f'"tag::{number}"' for number in range(100_000))
+    fields = f'{{"name":"z","{tags}":[{many}]}}'
+    if path == LEGACY:
+        session = f'"session":{{"uuid":"{door.session}"}}'
+        body = f'{{"org.zstack.header.zone.APICreateZoneMsg":{fields[:-1]},{session}}}}}'
+    else:
+        body = f'{{"params":{fields}}}'
+    async with watching_stalls() as stalls:
+        answer = await door.send("POST", path, body.encode())
+        if path == ZONES:
+            answer = await door.follow(answer)
+            assert answer.error["details"] == f"field[{tags}] cannot have more than 5000 elements, but 100000 got"
+    assert stalls.longest < MOST_SECONDS
