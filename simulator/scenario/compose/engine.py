@@ -10,7 +10,7 @@ import shutil
 import socket
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_network
@@ -119,10 +119,12 @@ class Engine:
         """One that the engine finds free. Only in a network that was made with it, containers keep their addresses."""
         network = await self._docker.networks.create(self._network_of(None))
         try:
-            [pool] = (await network.show())["IPAM"]["Config"]
+            described = await network.show()
         finally:
             await network.delete()
-        return pool["Subnet"], pool["Gateway"].partition("/")[0]
+        for pool in _pools(described):
+            return pool
+        raise ContainerProblem("making a network: the engine gave it no IPv4 addresses")
 
     def _network_of(self, pool: dict[str, Any] | None) -> dict[str, Any]:
         return {
@@ -283,21 +285,54 @@ def _packed(folder: Path) -> io.BytesIO:
 
 
 async def _look_for_a_way(docker: aiodocker.Docker) -> None:
-    """Containers are reached at their own addresses if the engine's bridge is one of this machine's interfaces."""
+    """Containers are reached at their own addresses if the engine's bridge is one of this machine's interfaces.
+
+    What the networks that are there do not show (an engine that was just installed has only its own, without a
+    gateway in its description; a bridge whose interface is down) a network of ours does. Raises EngineProblem.
+    """
     for network in await docker.networks.list(filters={"driver": "bridge"}):
-        for pool in network["IPAM"]["Config"] or ():
-            if gateway := pool.get("Gateway"):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-                    try:
-                        trial.bind((gateway.partition("/")[0], 0))
-                    except OSError:
-                        continue
-                    return
+        if any(_is_ours(gateway) for _, gateway in _pools(network)):
+            return
+    if await _reaches_a_new_network(docker):
+        return
     raise EngineProblem(
         "--hosts compose reaches containers at their own addresses, and this engine's are not reachable from here: "
         "it runs in a virtual machine (as Docker Desktop's does), rootless, or elsewhere; use Linux's own engine, "
         "or --hosts embedded"
     )
+
+
+async def _reaches_a_new_network(docker: aiodocker.Docker) -> bool:
+    """Whether the bridge of a network that is made for this question, and removed, is an interface of this machine."""
+    labels = {PROJECT: f"imagestore-sim-{new_uuid()[:8]}", OWNER: str(Owner.of_this_process())}
+    made = await docker.networks.create({"Name": f"{labels[PROJECT]}_trial", "Driver": "bridge", "Labels": labels})
+    try:
+        return any(_is_ours(gateway) for _, gateway in _pools(await made.show()))
+    finally:
+        await made.delete()
+
+
+def _pools(network: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The IPv4 subnets of a network with their gateways: where none is described, the engine takes the first address.
+
+    Source: the engine's own default, as its documentation of `docker network create --gateway` gives it.
+    """
+    for pool in (network.get("IPAM") or {}).get("Config") or ():
+        subnet = pool.get("Subnet", "")
+        if not subnet or ip_network(subnet, strict=False).version != 4:
+            continue
+        gateway = str(pool.get("Gateway") or "").partition("/")[0]
+        yield subnet, gateway or str(next(ip_network(subnet, strict=False).hosts()))
+
+
+def _is_ours(address: str) -> bool:
+    """Whether an interface of this machine has the IPv4 address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 # Afterwards
