@@ -4,19 +4,61 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from simulator import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from simulator.settings import Settings
 
 UNUSABLE_INPUT = 2
+UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
+"""What the parser of options raises; where it stands depends on the version of Typer."""
+
+
+class Commands(TyperGroup):
+    """The commands, where options and arguments that cannot be used are told in one line, too."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command that the arguments name; with `standalone_mode`, end the process with its status."""
+        try:
+            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except UsageProblem as problem:
+            if not standalone_mode:
+                raise
+            raise SystemExit(_tell_usage(problem)) from None
+        except typer.Abort:
+            if not standalone_mode:
+                raise
+            typer.echo("imagestore-sim: aborted", err=True)
+            raise SystemExit(1) from None
+        if standalone_mode:
+            raise SystemExit(status if isinstance(status, int) else 0)
+        return status
+
+
+def _tell_usage(problem: Any) -> int:
+    """Print what is wrong with the command line in one line; where nothing was asked for, the help has been printed."""
+    if type(problem).__name__ != "NoArgsIsHelpError":
+        typer.echo(f"imagestore-sim: {' '.join(problem.format_message().split())}", err=True)
+    return UNUSABLE_INPUT
+
+
 app = typer.Typer(
+    cls=Commands,
     name="imagestore-sim",
     help="An emulator of ZStack's management node for ImageStore backup storages.",
     no_args_is_help=True,
@@ -57,7 +99,8 @@ LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or e
 LogFormat = Annotated[str | None, _option("log_format", "text or json.", "text")]
 MOMENTS = "YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h."
 Account = Annotated[str, typer.Option(help="Who logs in to the node.", envvar="IMAGESTORE_SIM_ACCOUNT")]
-Password = Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_PASSWORD")]
+# Not IMAGESTORE_SIM_PASSWORD: that is the one of hosts, for `host` and `probe`.
+Password = Annotated[str, typer.Option(help="With which password.", envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -257,6 +300,7 @@ def load(
 
 @app.command()
 def replay(
+    context: typer.Context,
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE|FOLDER...", help="Scenarios, or folders of such.")
     ] = None,
@@ -265,7 +309,9 @@ def replay(
     ] = 1,
     hosts: Annotated[
         str,
-        typer.Option(help="embedded (simulated) or compose (containers of Docker).", envvar="IMAGESTORE_SIM_HOSTS"),
+        typer.Option(
+            help="embedded (simulated) or compose (containers of Docker).", envvar="IMAGESTORE_SIM_REPLAY_HOSTS"
+        ),
     ] = "embedded",
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the containers where they are.", envvar="IMAGESTORE_SIM_KEEP")
@@ -289,7 +335,7 @@ def replay(
         typer.Option(help="Folder for a page, JUnit XML, and every event.", envvar="IMAGESTORE_SIM_REPORT"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="In place of the scenarios' own.", envvar="IMAGESTORE_SIM_SEED")
+        int | None, typer.Option(help="In place of the scenarios' own.", envvar="IMAGESTORE_SIM_REPLAY_SEED")
     ] = None,
     node: Annotated[
         str | None,
@@ -306,6 +352,14 @@ def replay(
     if schema:
         typer.echo(command.schema())
         return
+    if node is not None and hosts == "compose" and _is_from_environment(context, "node"):
+        node = None
+    if node is not None:  # it has all of these itself, so what the environment says is meant for other runs
+        hosts = "embedded" if _is_from_environment(context, "hosts") else hosts
+        clock = None if _is_from_environment(context, "clock") else clock
+        speed = 1.0 if _is_from_environment(context, "speed") else speed
+        seed = None if _is_from_environment(context, "seed") else seed
+        jobs = 1 if _is_from_environment(context, "jobs") else jobs
     if hosts not in ("embedded", "compose"):
         fail(f"--hosts: expected embedded or compose, but got {hosts!r}")
     if keep and hosts != "compose":
@@ -332,6 +386,7 @@ def replay(
 
 @app.command()
 def record(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The file to write.", envvar="IMAGESTORE_SIM_OUT")],
     url: Annotated[str | None, typer.Argument(help="Where the node answers.")] = None,
     lasts: Annotated[
@@ -341,7 +396,9 @@ def record(
     password: Password = "password",  # noqa: S107 - ZStack's own
     database: Annotated[
         str | None,
-        typer.Option(help="File or URL of a node's database, in place of a node.", envvar="IMAGESTORE_SIM_DATABASE"),
+        typer.Option(
+            help="File or URL of a node's database, in place of a node.", envvar="IMAGESTORE_SIM_RECORD_DATABASE"
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option(help=f"{MOMENTS} The first event if unset.", envvar="IMAGESTORE_SIM_SINCE")
@@ -356,6 +413,12 @@ def record(
     from simulator.scenario.command import run_record_stored
     from simulator.scenario.moments import parse_moment
 
+    if url is not None:  # a node that is named wins over what the environment says of databases
+        database = None if _is_from_environment(context, "database") else database
+        since = None if _is_from_environment(context, "since") else since
+        until = None if _is_from_environment(context, "until") else until
+    elif _is_from_environment(context, "lasts"):
+        lasts = None
     if (url is None) == (database is None):
         fail("expected the URL of a node, or --database")
     if database is None and (since is not None or until is not None):
@@ -382,17 +445,32 @@ def _settings(context: typer.Context, **defaults: object) -> Settings:
     """The settings that the given options make, with what the file named by --config adds."""
     from pydantic import ValidationError
 
-    from simulator.settings import read_settings
+    from simulator.settings import bad_line, read_settings
 
     given = {name: value for name, value in context.params.items() if value is not None}
     try:
         return read_settings(given, defaults)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(step) for step in first["loc"]).replace("_", "-")
-        fail(f"--{name}: {first['msg']}, but it is {first['input']!r}")
+        name = str(first["loc"][0]) if first["loc"] else ""
+        problem = f"{first['msg']}, but it is {first['input']!r}"
+        if name in given:
+            fail(f"{_source(context, name)}: {problem}")
+        fail(bad_line(Path(str(given["config"])), name, None if first["type"] == "extra_forbidden" else problem))
     except (OSError, ValueError) as error:
-        fail(str(error))
+        fail(" ".join(str(error).split()))
+
+
+def _is_from_environment(context: typer.Context, name: str) -> bool:
+    """Whether nobody has given the option on the command line, and a variable has."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
+
+
+def _source(context: typer.Context, name: str) -> str:
+    """What a person has to change: the option, or the variable where that has given it."""
+    option = f"--{name.replace('_', '-')}"
+    return f"{option} (IMAGESTORE_SIM_{name.upper()})" if _is_from_environment(context, name) else option
 
 
 def _run(work: Callable[[], Awaitable[int]]) -> int:
@@ -416,8 +494,8 @@ def _run(work: Callable[[], Awaitable[int]]) -> int:
 
 
 def fail(text: str) -> NoReturn:
-    """Say what cannot be used, and end with status 2."""
-    typer.echo(f"imagestore-sim: {text}", err=True)
+    """Say in one line what cannot be used, and end with status 2."""
+    typer.echo(f"imagestore-sim: {' '.join(text.split())}", err=True)
     raise typer.Exit(UNUSABLE_INPUT)
 
 

@@ -25,6 +25,7 @@ from simulator.node import ManagementNode, new_prober
 from simulator.probe import Capacity, ProbeFailure, Target
 from simulator.settings import Settings
 from simulator.terminal import describe, follow
+from simulator.testing.client import Answer, CallFailed, plain_reason
 
 STOP_SECONDS = 2.0
 TARGET = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^:@]+)(?::(?P<port>\d+))?")
@@ -116,21 +117,25 @@ async def run_load(file: Path, url: str) -> int:
     """Add the records of a bootstrap file to a running node's; returns once each new storage has been tried."""
     records = await asyncio.to_thread(read_bootstrap, file)
     content = records.model_dump_json(exclude_defaults=True)
-    door = f"{url.rstrip('/')}/lab/v1/snapshot"
     try:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(door, data=content, params={"wait": "true"}) as answer,
-        ):
-            if answer.status != 200:
-                raise InputError(f"{url}: {answer.status} {(await answer.text()).strip()}")
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise InputError(f"{url}: {error or type(error).__name__}") from None
+        answer = await _post(f"{url.rstrip('/')}/lab/v1/snapshot", content)
+    except (aiohttp.ClientError, OSError) as error:
+        raise InputError(f"{url}: {plain_reason(error)}") from None
+    if answer.status != 200 or answer.body != {"added": True}:
+        raise InputError(f"{url}: {CallFailed(answer).reason}")
     count = len(records.backupStorages)
     print(
         f"{url}: the records of {file} are there, {count} backup {'storage' if count == 1 else 'storages'} among them"
     )
     return 0
+
+
+async def _post(url: str, content: str) -> Answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=content, params={"wait": "true"}) as answer,
+    ):
+        return Answer(answer.status, answer.headers, await answer.text(errors="replace"))
 
 
 async def run_record(url: str, out: Path, lasts: float | None, account: str, password: str) -> int:

@@ -49,13 +49,12 @@ async def _ask(url: SplitResult, seconds: float) -> str | None:
         return f"{url.geturl()} does not answer"
     except OSError as error:
         return f"{url.geturl()} cannot be reached: {_explain(error)}"
-    if status == 200:
-        return None
     try:
-        steps = ", ".join(json.loads(body)["waitingFor"])
-    except (ValueError, KeyError, TypeError):
+        answer = json.loads(body)
+        is_ready, steps = answer["ready"], ", ".join(answer["waitingFor"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"{url.geturl()} does not answer as a management node does"
-    return f"{url.geturl()} is not ready, it waits for: {steps}"
+    return None if status == 200 and is_ready is True else f"{url.geturl()} is not ready, it waits for: {steps}"
 
 
 def _explain(error: OSError) -> str:

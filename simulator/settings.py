@@ -6,6 +6,7 @@ The commands read options and `IMAGESTORE_SIM_*` variables; what neither gives c
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +72,19 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
     return Settings(**{**defaults, **from_file, **options})
 
 
+def bad_line(file: Path, name: str, problem: str | None) -> str:
+    """Name the file and line of a setting and its problem; without one, say that there is no such setting."""
+    tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    pairs = tree.value if isinstance(tree, yaml.MappingNode) else []
+    lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]
+    if problem is None:
+        known = sorted(Settings.model_fields)
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        problem = f"there is no such setting; expected {', '.join(known)}{meant}"
+    return f"{file}{f', line {lines[-1]}' if lines else ''}: {name}: {problem}"
+
+
 def _read_file(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -80,7 +94,13 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{file}: is not UTF-8 text") from None
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ValueError(
+            f"{file}: not valid YAML: {', '.join(one for one in (error.context, error.problem) if one)}{where}"
+        ) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ValueError(f"{file}: not valid YAML: {error}") from None
     if content is None:
         return {}

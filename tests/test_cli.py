@@ -186,7 +186,10 @@ def test_a_process_complains_as_the_command_does_here(tmp_path: Path, arguments:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("prot: 1\n", "--prot: Extra inputs are not permitted"), ("port: [\n", "settings.yaml: not valid YAML")],
+    [
+        ("prot: 1\n", "settings.yaml, line 1: prot: there is no such setting"),
+        ("port: [\n", "settings.yaml: not valid YAML"),
+    ],
 )
 def test_a_bad_settings_file_is_told(tmp_path: Path, text: str, complaint: str) -> None:
     finished = run_here(*_settings_file(tmp_path, text), cwd=tmp_path)

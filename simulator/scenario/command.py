@@ -127,7 +127,7 @@ async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, pas
     """Follow a node until `stop` is set, and write what happened; answers the exit status."""
     from simulator.scenario.recorder import follow
     from simulator.scenario.stream import EventsMissed
-    from simulator.testing.client import CallFailed
+    from simulator.testing.client import CallFailed, plain_reason
 
     if not await _has_folder(out):
         return UNUSABLE
@@ -135,7 +135,7 @@ async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, pas
     try:
         recording = await follow(url.rstrip("/"), stop, account=account, password=password)
     except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
-        print(f"imagestore-sim: {url}: {error}", file=sys.stderr)
+        print(f"imagestore-sim: {url}: {plain_reason(error)}", file=sys.stderr)
         return UNUSABLE
     return await _write(recording, out)
 

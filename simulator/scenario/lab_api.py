@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import orjson
 
 from simulator.scenario.world import WorldProblem
 
@@ -48,7 +49,7 @@ class LabApi:
 
     async def hosts(self) -> dict[str, Json]:
         """Every host by its name."""
-        return {one["name"]: one for one in (await self._call("GET", "/hosts"))["hosts"]}
+        return {one["name"]: one for one in _member(await self._call("GET", "/hosts"), "hosts")}
 
     async def add_host(self, host: Json) -> None:
         """Make a host."""
@@ -72,7 +73,7 @@ class LabApi:
 
     async def break_host(self, name: str, fault: Json) -> str:
         """Put a fault on a host; answers its id."""
-        return str((await self._call("POST", f"/hosts/{name}/faults", fault))["id"])
+        return str(_member(await self._call("POST", f"/hosts/{name}/faults", fault), "id"))
 
     async def heal_host(self, name: str, fault: str) -> None:
         """Heal a host of one fault; one that has healed by itself will do."""
@@ -100,13 +101,28 @@ class LabApi:
 
     async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
         async with self._http.request(method, f"{self._url}/lab/v1{path}", json=body) as response:
+            no_lab = LabRefused(response.status, f"is no lab: {method} /lab/v1{path} answers {response.status}")
             if response.content_type != "application/json":
-                raise LabRefused(response.status, f"{self._url} is no lab: {method} /lab/v1{path} is {response.status}")
-            answer: Json = await response.json()
+                raise no_lab
+            try:
+                answer = orjson.loads(await response.read())
+            except orjson.JSONDecodeError:
+                raise no_lab from None
+        if not isinstance(answer, dict):
+            raise no_lab
         if response.status >= 400:
-            raise LabRefused(response.status, str(answer.get("error", answer)))
+            error = answer.get("error")
+            text = error if isinstance(error, str) else f"is no lab: {method} /lab/v1{path} answers {response.status}"
+            raise LabRefused(response.status, text)
         return answer
 
 
+def _member(answer: Json, name: str) -> Any:
+    """Raises LabRefused where a lab's answer would have it."""
+    if name not in answer:
+        raise LabRefused(200, f"is no lab: its answer has no {name}")
+    return answer[name]
+
+
 def _time(answer: Json) -> LabTime:
-    return LabTime(answer["time"], answer["paused"], answer["speed"])
+    return LabTime(_member(answer, "time"), _member(answer, "paused"), _member(answer, "speed"))

@@ -84,8 +84,12 @@ async def follow(url: str, stop: asyncio.Event, *, account: str, password: str) 
     async with Client(url) as client, open_stream(url) as stream:
         await client.log_in(account, password)
         storages = await client.query("/backup-storage/image-store")
-        [option] = await client.query("/global-configurations", f"name={PING_INTERVAL.name}")
-        recording = Recording(url, await _time_of(client), 0.0, int(option["value"]), storages)
+        options = await client.query("/global-configurations", f"name={PING_INTERVAL.name}")
+        try:
+            interval = int(options[0]["value"])
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise ValueError("does not answer as a management node does: it has no ping.interval") from None
+        recording = Recording(url, await _time_of(client), 0.0, interval, storages)
         events: list[Event] = []
         reading = asyncio.ensure_future(_read_into(events, stream))
         stopping = asyncio.ensure_future(stop.wait())
@@ -107,8 +111,11 @@ async def follow(url: str, stop: asyncio.Event, *, account: str, password: str) 
 async def _time_of(client: Client) -> float:
     """The node's own time, which may be virtual."""
     answer = await client.call("PUT", "/management-nodes/actions", {"getCurrentTime": {}})
-    milliseconds: int = answer["currentTime"]["MillionSeconds"]
-    return milliseconds / 1000
+    try:
+        milliseconds: int = answer["currentTime"]["MillionSeconds"]
+        return milliseconds / 1000
+    except (KeyError, TypeError):
+        raise ValueError("does not answer as a management node does: it tells no time") from None
 
 
 async def _read_into(events: list[Event], stream: AsyncIterator[Told]) -> None:

@@ -28,7 +28,7 @@ from simulator.scenario.steps import CallStep
 from simulator.scenario.stream import EventsMissed, open_stream
 from simulator.scenario.world import Heard, WorldProblem
 from simulator.tasks import Tasks
-from simulator.testing.client import Answer, CallFailed, Client
+from simulator.testing.client import Answer, CallFailed, Client, plain_reason
 
 # Real seconds: they are about another process, which lives in the machine's time.
 LOOK_SECONDS = 0.1  # between two looks at the lab's clock
@@ -70,7 +70,7 @@ async def check_lab(url: str, account: str, password: str) -> None:
             await client.log_in(account, password)
             await client.log_out()
     except (LabRefused, CallFailed, ValueError, *NO_ANSWER) as error:
-        raise WorldProblem(f"{url}: {str(error) or type(error).__name__}") from error
+        raise WorldProblem(f"{url}: {plain_reason(error)}") from error
 
 
 class RunningFault:
@@ -175,7 +175,7 @@ class RunningWorld:
         except BaseException as error:
             await self._leave(error)
             if isinstance(error, CallFailed | aiohttp.ClientError | TimeoutError):
-                raise WorldProblem(f"{self._url}: {str(error) or type(error).__name__}") from error
+                raise WorldProblem(f"{self._url}: {plain_reason(error)}") from error
             raise
         return self
 
@@ -193,7 +193,7 @@ class RunningWorld:
         try:
             await self._undo.aclose()
         except (CallFailed, WorldProblem, *NO_ANSWER) as problem:
-            text = f"not all on {self._url} could be put back as it was: {str(problem) or type(problem).__name__}"
+            text = f"not all on {self._url} could be put back as it was: {plain_reason(problem)}"
             raise WorldProblem(f"{self._lost}; {text}" if self._lost else text) from problem
         if self._lost:
             raise WorldProblem(self._lost) from error
@@ -380,7 +380,7 @@ class RunningWorld:
                 await asyncio.sleep(LOOK_SECONDS)  # real: as often as that is asked
                 now = await self._lab.time()
             except (LabRefused, *NO_ANSWER) as error:
-                self._lose(f"{self._url}: {str(error) or type(error).__name__}")
+                self._lose(f"{self._url}: {plain_reason(error)}")
                 return
             self.clock.show(now)
             stood = stood + LOOK_SECONDS if now.paused else 0.0

@@ -24,13 +24,15 @@ class EventsMissed(Exception):
 async def open_stream(url: str, after: int | None = None) -> AsyncIterator[AsyncIterator[Event]]:
     """The events from now on, or those after one of a number, until the node ends the stream.
 
-    While the block runs none is missed. Raises aiohttp.ClientError, TimeoutError after a silence; the events raise
-    EventsMissed.
+    While the block runs none is missed. Raises aiohttp.ClientError, TimeoutError after a silence, and ValueError where
+    no node answers; the events raise EventsMissed.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_SILENCE, sock_read=LONGEST_SILENCE)
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}{PATH}", headers=headers) as response:
         response.raise_for_status()
+        if response.content_type != "text/event-stream":
+            raise ValueError(f"does not answer as a management node does: GET {PATH} gives {response.content_type}")
         yield _events(response)
 
 
@@ -41,9 +43,17 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
         if field == b"event":
             name = value.decode()
         elif field == b"data" and name:
-            raise EventsMissed(f"events were {name}: {value.decode()}")
+            raise EventsMissed(f"events were {name}: {_reason(value)}")
         elif field == b"data":
             yield _event(orjson.loads(value))
+
+
+def _reason(message: bytes) -> str:
+    """Why some of them cannot be had, in words."""
+    content = orjson.loads(message)
+    if reason := content.get("reason"):
+        return str(reason)
+    return f"those up to number {content.get('forgotten')} are stored no longer"
 
 
 def _event(message: Mapping[str, Any]) -> Event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,12 +30,12 @@ class Answer:
 
     @property
     def body(self) -> Json:
-        """The JSON object in the answer."""
+        """The JSON object in the answer; an empty one where there is none."""
         try:
-            body: Json = json.loads(self.text)
-        except ValueError:
+            body = json.loads(self.text)
+        except (ValueError, RecursionError):
             return {}
-        return body
+        return body if isinstance(body, dict) else {}
 
 
 class CallFailed(Exception):
@@ -43,12 +44,52 @@ class CallFailed(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"HTTP {answer.status}: {answer.text}")
         self.status = answer.status
-        self.error: Json = answer.body.get("error", {})
+        error = answer.body.get("error", {})
+        self.error: Json = error if isinstance(error, dict) else {"details": str(error)}
 
     @property
     def code(self) -> str:
         """The error's code, such as `SYS.1006`."""
         return str(self.error.get("code", ""))
+
+    @property
+    def reason(self) -> str:
+        """One plain line for people, without JSON: code and details, or that this is no answer of a node's."""
+        said = " ".join(str(self.error.get("details") or self.error.get("description") or "").split())
+        if self.status == 200 or not (said or self.code):
+            return f"does not answer as a management node does (HTTP {self.status})"
+        return f"answers {self.status}: {' '.join(one for one in (self.code, said) if one)}"
+
+
+def plain_reason(error: Exception) -> str:
+    """Say what went wrong with a request, in one plain line that continues `URL: `, as in `cannot be reached: ...`."""
+    match error:
+        case CallFailed():
+            return error.reason
+        case aiohttp.InvalidURL():
+            return "is not the URL of a management node, such as http://127.0.0.1:8080"
+        case aiohttp.ClientSSLError():
+            return "speaks no TLS that can be trusted; a management node is reached over http"
+        case aiohttp.ClientConnectorError():
+            return f"cannot be reached: {_system_text(error.os_error)}"
+        case aiohttp.ClientResponseError() if (
+            "\n" not in error.message
+        ):  # else it is a drawing of bytes that are no HTTP
+            return f"answers {error.status}: {error.message or 'no reason given'}"
+        case TimeoutError():
+            return "does not answer in time"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientPayloadError():
+            return "broke the connection off in the middle of an answer"
+        case aiohttp.ClientError():
+            return "does not answer as a management node does"
+        case OSError():
+            return f"cannot be reached: {_system_text(error)}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _system_text(error: OSError) -> str:
+    """What the system calls it; asyncio puts the address in its place, and a failed look-up has no such number."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 class Client:
@@ -79,7 +120,10 @@ class Client:
     async def log_in(self, account: str = "admin", password: str = "password") -> str:  # noqa: S107 - ZStack's own
         """Log in; answers the session's uuid, which later calls carry. Raises CallFailed."""
         body = {"logInByAccount": {"accountName": account, "password": hashlib.sha512(password.encode()).hexdigest()}}
-        inventory = (await self.call("PUT", "/accounts/login", body))["inventory"]
+        answer = await self._call("PUT", "/accounts/login", body)
+        inventory = answer.body.get("inventory")
+        if not isinstance(inventory, dict) or not isinstance(inventory.get("uuid"), str):
+            raise CallFailed(answer)
         self.session_uuid = str(inventory["uuid"])
         return self.session_uuid
 
@@ -111,12 +155,17 @@ class Client:
 
     async def call(self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()) -> Json:
         """Call an API, following its job to the end; answers the result. Raises CallFailed, TimeoutError."""
+        return (await self._call(method, path, body, query=query)).body
+
+    async def _call(
+        self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()
+    ) -> Answer:
         answer = await self.request(method, path, body, query=query)
-        if answer.status == 202:
+        if answer.status == 202 and "location" in answer.body:
             answer = await self.follow(str(answer.body["location"]))
         if answer.status != 200:
             raise CallFailed(answer)
-        return answer.body
+        return answer
 
     async def follow(self, location: str) -> Answer:
         """The final answer of a job. Raises TimeoutError."""
@@ -134,7 +183,10 @@ class Client:
     async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
         """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""
         query = [*(("q", condition) for condition in conditions), *parameters.items()]
-        inventories: list[Json] = (await self.call("GET", path, query=query))["inventories"]
+        answer = await self._call("GET", path, query=query)
+        inventories: list[Json] | None = answer.body.get("inventories")
+        if not isinstance(inventories, list):
+            raise CallFailed(answer)
         return inventories
 
     async def add_image_store(self, hostname: str, **values: object) -> Json:

@@ -24,7 +24,9 @@ def network(*pools: dict[str, str]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def docker(folder: Path, there: list[dict[str, Any]], made: dict[str, Any]) -> AsyncIterator[tuple[Any, set[str]]]:
+async def docker(
+    folder: Path, there: list[dict[str, Any]], made: dict[str, Any]
+) -> AsyncIterator[tuple[Any, set[str]]]:
     """A client of an engine with networks, where a new one is as `made`; and the ids of those that are left."""
     left: set[str] = set()
 
