@@ -58,7 +58,7 @@ class CallFailed(Exception):
         said = " ".join(str(self.error.get("details") or self.error.get("description") or "").split())
         if self.status == 200 or not (said or self.code):
             return f"does not answer as a management node does (HTTP {self.status})"
-        return f"answers {self.status}: {' '.join(one for one in (self.code, said) if one)}"
+        return f"HTTP {self.status}: {' '.join(one for one in (self.code, said) if one)}"
 
 
 def plain_reason(error: Exception) -> str:
