@@ -18,7 +18,8 @@ from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.events import EventLog, Events
 from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
-from simulator.backup_storage.options import OPTIONS, PING_INTERVAL
+from simulator.backup_storage.options import OPTIONS as STORAGE_OPTIONS
+from simulator.backup_storage.options import PING_INTERVAL
 from simulator.backup_storage.records import Records
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tags import Tags
@@ -42,8 +43,9 @@ from simulator.control import (
 from simulator.control.openapi import lab_api
 from simulator.control.routes import Handler, Route
 from simulator.database import Database, Vault
-from simulator.database.configuration import GlobalConfiguration
+from simulator.database.configuration import GlobalConfiguration, Option
 from simulator.database.location import file_of
+from simulator.database.zstack_options import zstack_options
 from simulator.probe import HostKeyPolicy, Observe, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
@@ -56,7 +58,6 @@ from simulator.rest.jobs import Jobs
 from simulator.rest.journal import Journal
 from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import LENIENT, STRICT
-from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
 from simulator.rest.server import BODY_LIMIT, Doors, RestServer
 from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
@@ -271,7 +272,7 @@ class ManagementNode:
 
     def _build(self, database: Database, vault: Vault) -> None:
         clock, prober = self.clock, self._prober
-        self.configuration = GlobalConfiguration(database, (*OPTIONS, *IDENTITY_OPTIONS))
+        self.configuration = GlobalConfiguration(database, _options(strict=self.settings.strict))
         self.records = Records(database, vault, clock)
         self.capacities = CapacityBook(database, self.records, self.events, clock)
         self.status = StatusBook(database, self.records, self.capacities, self.events, clock)
@@ -399,6 +400,14 @@ def new_prober(
         seed=settings.seed,
         observe=observe,
     )
+
+
+def _options(*, strict: bool) -> tuple[Option[object], ...]:
+    """Return the options of the global configuration; some defaults are this node's own unless it is strict."""
+    options: dict[tuple[str, str], Option[object]] = dict(zstack_options())
+    if not strict:
+        options |= {(one.category, one.name): one for one in STORAGE_OPTIONS}
+    return tuple(options.values())
 
 
 def _beside(database: str) -> Path:

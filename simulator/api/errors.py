@@ -11,6 +11,7 @@ from simulator.backup_storage.errors import (
 )
 from simulator.backup_storage.images import DownloadFailed
 from simulator.database.configuration import InvalidOption
+from simulator.database.option_rules import NullPointer
 from simulator.query import QueryError
 from simulator.rest.errors import ApiError, ErrorCode
 
@@ -31,6 +32,8 @@ def translate(error: Exception) -> ApiError | None:
         return ApiError(connect_error(error))
     if isinstance(error, DownloadFailed):
         return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
+    if isinstance(error, NullPointer):
+        return ApiError(ErrorCode("SYS.1000", None, looked_up=False))
     for kind, code in CODES:
         if isinstance(error, kind):
             return ApiError(ErrorCode(code, str(error)))

@@ -1,20 +1,22 @@
-"""The global configuration (domain 3.6)."""
+"""Every option of ZStack's global configuration, with its rule (domain 3.6; observed 15)."""
 
 from __future__ import annotations
 
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services
+from simulator.database.option_rules import NullPointer
 from simulator.query import GLOBAL_CONFIG
-from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply
+from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 
 PACKAGE = "org.zstack.core.config"
 PATH = "/global-configurations"
-ONLY_OURS = "holds the options that do something here; ping.maxFailure begins at 1"
+ONE = f"{PATH}/{{category}}/{{name}}"
+OURS = "options of what is not emulated change nothing; ping.maxFailure begins at 1 unless the node is strict"
 handlers = Handlers[Services]()
 
 
 class APIQueryGlobalConfigMsg(
-    QueryMessage, method="GET", path=PATH, package=PACKAGE, reply=("inventories",), deviation=ONLY_OURS
+    QueryMessage, method="GET", path=PATH, package=PACKAGE, reply=("inventories",), deviation=OURS
 ):
     """Query the options."""
 
@@ -27,13 +29,24 @@ async def query_global_config(services: Services, message: APIQueryGlobalConfigM
     return await answer(services, message)
 
 
+class APIGetGlobalConfigOptionsMsg(
+    SyncMessage, method="GET", path=ONE, package=PACKAGE, reply=("options",), for_everyone=True, source="observed 15"
+):
+    """Ask what an option takes: its valid values, or the bounds of its number."""
+
+    category: str
+    name: str
+
+
+@handlers.handles
+async def get_global_config_options(services: Services, message: APIGetGlobalConfigOptionsMsg, call: Call) -> Reply:
+    """The values and bounds; nothing of an option that no class of ZStack's declares."""
+    limits = services.configuration.find(message.category, message.name).limits()
+    return Reply() if limits is None else Reply({"options": limits})
+
+
 class APIUpdateGlobalConfigMsg(
-    AsyncMessage,
-    method="PUT",
-    path=f"{PATH}/{{category}}/{{name}}/actions",
-    package=PACKAGE,
-    reply=("inventory",),
-    deviation=ONLY_OURS,
+    AsyncMessage, method="PUT", path=f"{ONE}/actions", package=PACKAGE, reply=("inventory",), deviation=OURS
 ):
     """Set an option."""
 
@@ -45,18 +58,19 @@ class APIUpdateGlobalConfigMsg(
 @handlers.handles
 async def update_global_config(services: Services, message: APIUpdateGlobalConfigMsg, call: Call) -> Reply:
     """The option with its new value."""
-    # An absent value is to Java what the word null is to the rules of the options.
-    value = "null" if message.value is None else message.value
-    changed = await services.configuration.change(message.category, message.name, value)
+    services.configuration.find(message.category, message.name)
+    if message.value is None:
+        raise NullPointer
+    changed = await services.configuration.change(message.category, message.name, message.value)
     return Reply({"inventory": dict(changed)}, {"inventory": GLOBAL_CONFIG.java_class})
 
 
-class APIResetGlobalConfigMsg(AsyncMessage, method="PUT", path=f"{PATH}/actions", package=PACKAGE, deviation=ONLY_OURS):
+class APIResetGlobalConfigMsg(AsyncMessage, method="PUT", path=f"{PATH}/actions", package=PACKAGE, deviation=OURS):
     """Give every option its default."""
 
 
 @handlers.handles
 async def reset_global_config(services: Services, message: APIResetGlobalConfigMsg, call: Call) -> Reply:
-    """Nothing."""
+    """Give every option its default."""
     await services.configuration.reset()
     return Reply()

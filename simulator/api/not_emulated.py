@@ -141,7 +141,6 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             DELETE APIDeleteResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}
         """,
         "org.zstack.core.config": """
-            GET APIGetGlobalConfigOptionsMsg /global-configurations/{category}/{name}
         """,
     }
 )

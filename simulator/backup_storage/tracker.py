@@ -10,7 +10,7 @@ from collections.abc import Callable
 from simulator.backup_storage import options
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
-from simulator.backup_storage.records import Records, Status, Storage
+from simulator.backup_storage.records import SFTP_TYPE, Records, Status, Storage
 from simulator.backup_storage.status import StatusBook
 from simulator.clock import Clock
 from simulator.correlation import correlated
@@ -150,7 +150,7 @@ class Tracker:
             self._decide(storage, await self._status.current(storage.uuid))
 
     async def _try_to_ping(self, storage: Storage) -> ConnectFailed | None:
-        tries = max(1, self._configuration.get(options.PING_MAX_FAILURE))
+        tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(options.PING_MAX_FAILURE))
         while True:
             found = await self._prober.probe(storage.target)
             if isinstance(found, Capacity):

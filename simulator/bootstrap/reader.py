@@ -10,12 +10,11 @@ import yaml
 from pydantic import ValidationError
 
 from simulator.backup_storage.errors import InvalidRequest
-from simulator.backup_storage.options import OPTIONS as STORAGE_OPTIONS
 from simulator.backup_storage.records import HOSTS, SFTP_TYPE
 from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.bootstrap.records import BackupStorageRecord, Bootstrap, uuid_of
 from simulator.database.configuration import InvalidOption
-from simulator.rest.options import OPTIONS as IDENTITY_OPTIONS
+from simulator.database.zstack_options import zstack_options
 from simulator.yaml_text import BoundedLoader, read_yaml
 
 
@@ -131,7 +130,7 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
 
 
 def _broken_options(options: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Sequence[int | str], str]]:
-    declared = {(option.category, option.name): option for option in (*STORAGE_OPTIONS, *IDENTITY_OPTIONS)}
+    declared = zstack_options()
     for category, by_name in options.items():
         for name, value in by_name.items():
             option = declared.get((category, name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 DESCRIPTIONS: Mapping[str, str] = {
@@ -53,6 +54,7 @@ class Explanation:
     code: str
     message_cn: str
     message_en: str
+    method: str = "distance"
 
     def to_json(self) -> dict[str, object]:
         """The members of `messages`."""
@@ -62,7 +64,7 @@ class Explanation:
             "message_en": self.message_en,
             "source": "zstack",
             "distance": 0.0,
-            "method": "distance",
+            "method": self.method,
         }
 
 
@@ -74,6 +76,27 @@ SESSION_EXPIRED = Explanation(
 )
 EXPLANATIONS: Mapping[str, Explanation] = {"ID.1001": SESSION_EXPIRED}
 """What is always told along with a code."""
+EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
+    (
+        re.compile(r"GlobalConfig.* is of type .*, the value.* cannot be converted to that type.*", re.DOTALL),
+        Explanation(
+            "1000",
+            "输入值无法被转换为该全局变量所期望的类型。",
+            "The input value cannot be converted to expected type for this GlobalConfig.",
+            "regex",
+        ),
+    ),
+    (
+        re.compile(r"field\[hostname\] cannot be an empty string"),
+        Explanation("1018", "物理机名称不能为空。", "Hostname could not be null.", "regex"),
+    ),
+)
+"""What is told along with a text (ZStack's conf/errorElaborations)."""
+
+
+def explain(details: str) -> Explanation | None:
+    """Return what ZStack tells people of a text that it knows."""
+    return next((told for pattern, told in EXPLAINED if pattern.fullmatch(details)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +108,7 @@ class ErrorCode:
     """
 
     code: str
-    details: str
+    details: str | None
     cause: ErrorCode | None = None
     opaque: Mapping[str, str] | None = None
     explanation: Explanation | None = None
@@ -94,9 +117,11 @@ class ErrorCode:
 
     def to_json(self) -> dict[str, object]:
         """The error's members in ZStack's order, without the absent ones; long details are cut (wire-protocol 7.1)."""
-        details = self.details if len(self.details) <= DETAILS_LIMIT else self.details[: DETAILS_LIMIT - 3] + "..."
-        members: dict[str, object] = {"code": self.code, "description": DESCRIPTIONS[self.code], "details": details}
-        explanation = self.explanation or EXPLANATIONS.get(self.code)
+        members: dict[str, object] = {"code": self.code, "description": DESCRIPTIONS[self.code]}
+        if self.details is not None:
+            cut = len(self.details) > DETAILS_LIMIT
+            members["details"] = f"{self.details[: DETAILS_LIMIT - 3]}..." if cut else self.details
+        explanation = self.explanation or EXPLANATIONS.get(self.code) or explain(self.details or "")
         if explanation is not None:
             members["elaboration"] = f"Error message: {explanation.message_en}"
         if self.location is not None:
@@ -154,6 +179,6 @@ def operation_failed(details: str) -> ApiError:
     return ApiError(ErrorCode("SYS.1006", details))
 
 
-def internal_error(details: str) -> ApiError:
+def internal_error(details: str | None) -> ApiError:
     """SYS.1000: something nobody planned for."""
     return ApiError(ErrorCode("SYS.1000", details, looked_up=False))

@@ -84,7 +84,8 @@ async def follow(url: str, stop: asyncio.Event, *, account: str, password: str) 
     async with Client(url) as client, open_stream(url) as stream:
         await client.log_in(account, password)
         storages = await client.query("/backup-storage/image-store")
-        options = await client.query("/global-configurations", f"name={PING_INTERVAL.name}")
+        conditions = (f"name={PING_INTERVAL.name}", f"category={PING_INTERVAL.category}")
+        options = await client.query("/global-configurations", *conditions)
         try:
             interval = int(options[0]["value"])
         except (IndexError, KeyError, TypeError, ValueError):

@@ -294,7 +294,7 @@ class RunningWorld:
     # Settings
 
     async def _keep_settings(self) -> None:
-        before = {one["name"]: one["value"] for one in await self._client.query("/global-configurations")}
+        before = await self._settings()
         self._undo.push_async_callback(self._set, {name: before[name] for name in OPTIONS if name in before})
 
     def _wanted_settings(self) -> dict[str, str]:
@@ -302,8 +302,14 @@ class RunningWorld:
         defaults = {one.name: one.default for one in STORAGE_OPTIONS}
         return defaults | {name: option_text(name, value) for name, value in self.scenario.settings.items()}
 
+    async def _settings(self) -> dict[str, str]:
+        """Return the values in force of the options that scenarios know; others have names that are theirs too."""
+        found = await self._client.query("/global-configurations")
+        known = {(option.category, option.name) for option in OPTIONS.values()}
+        return {one["name"]: one["value"] for one in found if (one["category"], one["name"]) in known}
+
     async def _set(self, wanted: Mapping[str, str]) -> None:
-        now = {one["name"]: one["value"] for one in await self._client.query("/global-configurations")}
+        now = await self._settings()
         for name, value in wanted.items():
             if now.get(name) != value:
                 path = f"/global-configurations/{OPTIONS[name].category}/{name}/actions"

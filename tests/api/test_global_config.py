@@ -30,12 +30,13 @@ async def test_every_option_has_its_default(fixed: Client) -> None:
     assert {one["name"]: one["value"] for one in found} == DEFAULTS
     assert {one["name"]: one["defaultValue"] for one in found} == DEFAULTS
     assert list(found[0]) == ["id", "name", "category", "description", "defaultValue", "value"]
+    assert len(await fixed.query(PATH)) == 711
 
 
 async def test_options_are_queried_like_anything_else(fixed: Client) -> None:
-    [found] = await fixed.query(PATH, "name=ping.interval", fields="name,value")
+    [found] = await fixed.query(PATH, "name=ping.interval", OURS, fields="name,value")
     assert found == {"name": "ping.interval", "value": "60"}
-    answer = await fixed.request("GET", f"{PATH}?q=name~=ping.%25&sort=-name&limit=1&replyWithCount=true")
+    answer = await fixed.request("GET", f"{PATH}?q=name~=ping.%25&q={OURS}&sort=-name&limit=1&replyWithCount=true")
     assert (answer.body["inventories"][0]["name"], answer.body["total"]) == ("ping.sleepPeriodAfterFailure", 4)
     assert answer.body["schema"] == {"inventories[0]": "org.zstack.core.config.GlobalConfigInventory"}
 
@@ -59,13 +60,14 @@ async def test_a_good_value_is_in_force_at_once(fixed: Client, name: str, value:
     changed = await change(fixed, name, value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     assert changed.pop("description")
+    assert changed.pop("id")
     assert changed == {
         "name": name,
         "category": "backupStorage",
         "defaultValue": DEFAULTS[name],
         "value": text,
     }
-    [found] = await fixed.query(PATH, f"name={name}")
+    [found] = await fixed.query(PATH, f"name={name}", OURS)
     assert found["value"] == text
 
 
@@ -104,12 +106,6 @@ async def test_a_number_below_its_least_value_is_an_invalid_argument(
             " is not a valid boolean string[true, false].",
         ),
         (
-            "connection.autoReconnectOnError",
-            None,
-            "GlobalConfig[category:backupStorage, name:connection.autoReconnectOnError]'s value[null]"
-            " is not a valid boolean string[true, false].",
-        ),
-        (
             "reservedCapacity",
             "1GB",
             "1GB is not a size string; a size string consists of a number ending with suffix B/K/M/G/T or without"
@@ -118,7 +114,7 @@ async def test_a_number_below_its_least_value_is_an_invalid_argument(
         ("nosuch", "1", "Unable to find GlobalConfig[category: backupStorage, name: nosuch]"),
     ],
 )
-async def test_a_bad_value_is_an_invalid_argument(fixed: Client, name: str, value: str | None, details: str) -> None:
+async def test_a_bad_value_is_an_invalid_argument(fixed: Client, name: str, value: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await change(fixed, name, value)
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
@@ -130,3 +126,32 @@ async def test_a_reset_gives_every_option_its_default(fixed: Client) -> None:
     await change(fixed, "reservedCapacity", "5G")
     assert await fixed.call("PUT", f"{PATH}/actions", {"resetGlobalConfig": {}}) == {}
     assert {one["name"]: one["value"] for one in await fixed.query(PATH, OURS)} == DEFAULTS
+
+
+async def test_what_an_option_takes_can_be_asked(fixed: Client) -> None:
+    assert await fixed.call("GET", f"{PATH}/image/deletionPolicy") == {
+        "options": {"validValue": ["Direct", "Delay", "Never"]}
+    }
+    assert await fixed.call("GET", f"{PATH}/backupStorage/ping.interval") == {
+        "options": {"numberGreaterThanOrEqual": 1, "numberLessThanOrEqual": 2147483647}
+    }
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("GET", f"{PATH}/image/foo")
+    assert caught.value.error["details"] == "Unable to find GlobalConfig[category: image, name: foo]"
+
+
+@pytest.mark.parametrize("value", [None, {}])
+async def test_no_value_is_an_internal_error_without_a_text(fixed: Client, value: object) -> None:
+    body = {"updateGlobalConfig": {"value": None} if value is None else {}}
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("PUT", f"{PATH}/backupStorage/ping.interval/actions", body)
+    error = {"code": "SYS.1000", "description": "An internal error happened in system"}
+    assert caught.value.error == error
+
+
+async def test_a_value_of_the_wrong_type_is_explained(fixed: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await change(fixed, "ping.interval", "soon")
+    message = "The input value cannot be converted to expected type for this GlobalConfig."
+    assert caught.value.error["elaboration"] == f"Error message: {message}"
+    assert (caught.value.error["messages"]["code"], caught.value.error["messages"]["method"]) == ("1000", "regex")

@@ -1,0 +1,278 @@
+"""What values an option of the global configuration takes, checked in ZStack's order and refused in its words.
+
+The facts are those of ZStack's configuration files and of its annotations GlobalConfigValidation and GlobalConfigDef;
+the rules that have a name of their own are the ones that its services add in code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
+LIMITS: Mapping[str, int] = MappingProxyType({"Integer": INT_MAX, "Long": LONG_MAX})
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+DOUBLE = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)")
+WITH_UNIT = re.compile(r"(-?[0-9]+)(.*)", re.DOTALL)
+SIZE_UNITS: Mapping[str, int] = MappingProxyType({"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40})
+DURATION_UNITS: Mapping[str, int] = MappingProxyType(
+    {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+)
+SHORTEST_API_TIMEOUT_MS = 5 * 60 * 1000
+SHORTEST_LONG_JOB_SECONDS = 10800
+HTTP_MODES = ("http-keep-alive", "http-server-close", "http-tunnel", "httpclose", "forceclose")
+PASSWORD = re.compile(r"[a-zA-Z0-9][A-Za-z0-9\-_#]*")
+JAVA_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+API_NAME = re.compile(r"\w+(Msg|Job)")
+
+
+class InvalidOption(Exception):
+    """A value that an option does not take, or a name that is no option; the text says which, and why."""
+
+
+class NullPointer(Exception):
+    """A null that ZStack does not look for, and that ends as an internal error without a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What ZStack declares of an option: its Java type, its bounds, and the name of the rule that a service adds."""
+
+    category: str
+    name: str
+    java_type: str = ""
+    least: int | None = None
+    most: int | None = None
+    between: tuple[int, int] | None = None
+    values: tuple[str, ...] = ()
+    may_be_empty: bool = False
+    rule: str = ""
+
+    @property
+    def canonical_name(self) -> str:
+        """The option as most texts call it."""
+        return f"Global config[category: {self.category}, name: {self.name}]"
+
+    @property
+    def short_name(self) -> str:
+        """The option as the texts about its type call it."""
+        return f"GlobalConfig[category:{self.category}, name:{self.name}]"
+
+
+def check(declared: Declared, value: str) -> None:
+    """Raise InvalidOption for the first rule that a value breaks."""
+    _check_type(declared, value)
+    if not declared.may_be_empty and not value.strip():
+        raise InvalidOption(f"{declared.canonical_name} cannot be empty string")
+    _check_bounds(declared, value)
+    if declared.values and value not in declared.values:
+        raise InvalidOption(f"{value} is not a valid value. Valid values are [{', '.join(declared.values)}]")
+    if declared.rule:
+        RULES[declared.rule](declared, value)
+
+
+def check_type(declared: Declared, value: str) -> None:
+    """Raise InvalidOption for a value of the wrong type, and for nothing else: an option that no service declares."""
+    _check_type(declared, value)
+    if declared.rule:
+        RULES[declared.rule](declared, value)
+
+
+def limits(declared: Declared) -> dict[str, object]:
+    """Return what clients are told that an option takes, as ZStack's GlobalConfigOptions has it."""
+    found: dict[str, object] = {}
+    if declared.values:
+        found["validValue"] = list(declared.values)
+    low, high = declared.least, declared.most
+    if declared.between is not None and not declared.values:
+        low, high = declared.between
+    if (low, high) == (None, None):
+        return found
+    limit = LIMITS["Integer" if declared.java_type == "Integer" else "Long"]
+    filled = not declared.values
+    if low is not None or filled:
+        found["numberGreaterThanOrEqual"] = -limit - 1 if low is None else low
+    if high is not None or filled:
+        found["numberLessThanOrEqual"] = limit if high is None else high
+    return found
+
+
+def _check_type(declared: Declared, value: str) -> None:
+    kind = declared.java_type
+    if (kind in LIMITS and not _is_whole(value, LIMITS[kind])) or (
+        kind == "Double" and not DOUBLE.fullmatch(value.strip())
+    ):
+        # The last word is that of an exception that has no text.
+        text = f"is of type java.lang.{kind}, the value[{value}] cannot be converted to that type, null"
+        raise InvalidOption(f"{declared.short_name} {text}")
+    if kind == "Boolean" and value.lower() not in ("true", "false"):
+        raise InvalidOption(f"{declared.short_name}'s value[{value}] is not a valid boolean string[true, false].")
+
+
+def _check_bounds(declared: Declared, value: str) -> None:
+    if (declared.least, declared.most, declared.between) == (None, None, None):
+        return
+    if not _is_whole(value, LONG_MAX):
+        raise InvalidOption(f"{value} is not a number or out of range of a Long type")
+    number = int(value)
+    if declared.most is not None and number > declared.most:
+        raise InvalidOption(f"{declared.canonical_name} should not greater than {declared.most}, but got {number}")
+    if declared.least is not None and number < declared.least:
+        raise InvalidOption(f"{declared.canonical_name} should not less than {declared.least}, but got {number}")
+    if declared.between is not None and not declared.between[0] <= number <= declared.between[1]:
+        low, high = declared.between
+        raise InvalidOption(f"{declared.canonical_name} must in range of [{low}, {high}]")
+
+
+def _is_whole(value: str, limit: int) -> bool:
+    """Whether a text is a number that Java's Integer or Long can hold."""
+    digits = value.lstrip("+-").lstrip("0")
+    return bool(WHOLE_NUMBER.fullmatch(value)) and len(digits) <= len(str(limit)) and -limit - 1 <= int(value) <= limit
+
+
+def size_in_bytes(value: str) -> int | None:
+    """Return the bytes that a text such as `512M` or `1G` stands for; None for one that is no size."""
+    found = WITH_UNIT.fullmatch(value)
+    if found is None or not _is_whole(found[1], LONG_MAX):
+        return None
+    number, unit = int(found[1]), found[2].strip().upper()
+    return None if number < 0 or unit not in SIZE_UNITS else number << SIZE_UNITS[unit]
+
+
+def _size(declared: Declared, value: str) -> None:
+    if size_in_bytes(value) is None:
+        raise InvalidOption(
+            f"{value} is not a size string; a size string consists of a number ending with suffix B/K/M/G/T or"
+            " without suffix; for example, 512M, 1G"
+        )
+
+
+def _size_up_to_1t(declared: Declared, value: str) -> None:
+    found = size_in_bytes(value)
+    if found is None:
+        text = "A size string is a number with suffix 'T/t/G/g/M/m/K/k/B/b' or without suffix, but got"
+        raise InvalidOption(f"{declared.canonical_name} only allows a size string. {text} {value}")
+    if found > 1 << SIZE_UNITS["T"]:
+        raise InvalidOption(f"Value {declared.canonical_name}  cannot be greater than the 1TB but got {value}")
+
+
+def _milliseconds(value: str) -> int | None:
+    """Return how long a text such as `5m` or `300000` stands for; None for one that is no duration."""
+    found = WITH_UNIT.fullmatch(value)
+    if found is None or not _is_whole(found[1], LONG_MAX):
+        return None
+    unit = found[2].strip().lower()
+    if not unit:
+        return int(found[1])
+    return None if unit not in DURATION_UNITS else int(found[1]) * DURATION_UNITS[unit] * 1000
+
+
+def _duration(declared: Declared, value: str) -> None:
+    if _milliseconds(value) is None:
+        raise InvalidOption(
+            f"{value} is not a valid format string; a format string consists of a number ending with suffix"
+            " s/S/m/M/h/H/d/D/w/W/y/Y or without suffix; for example, 3h, 1y"
+        )
+
+
+def _api_timeout(declared: Declared, value: str) -> None:
+    if (_milliseconds(value) or 0) < SHORTEST_API_TIMEOUT_MS:
+        raise InvalidOption("api timeout cannot be set smaller than 5m")
+
+
+def _long_job_timeout(declared: Declared, value: str) -> None:
+    if int(value) < SHORTEST_LONG_JOB_SECONDS:
+        raise InvalidOption(f"long job timeout must be larger than {SHORTEST_LONG_JOB_SECONDS}s")
+
+
+def _filters(declared: Declared, value: str) -> None:
+    if any(one not in ("blacklist", "whitelist") for one in _split(value, ";")):
+        raise InvalidOption(f"{value} is not in [blacklist, whitelist]")
+
+
+def _paths(declared: Declared, value: str) -> None:
+    if any(not one.startswith("/") for one in _split(value, ";")):
+        raise InvalidOption(f"invalid value: {value}, path must separated by ';' and start with '/'")
+
+
+def _router_password(declared: Declared, value: str) -> None:
+    if not PASSWORD.fullmatch(value):
+        raise InvalidOption(
+            "the vrouter password's first character must be a letter or number, besides no characters other than"
+            " letters, numbers and these special characters: -_#"
+        )
+
+
+def _ports(declared: Declared, value: str) -> None:
+    ports = _split(value, "-")
+    if len(ports) != 2:
+        raise InvalidOption(f"{declared.name} must be this format port-port")
+    if not all(_is_whole(one, LONG_MAX) for one in ports):
+        raise InvalidOption(f"{ports[0]} {ports[1]} is not a number or out of range of a Long type")
+    low, high = map(int, ports)
+    if not (1024 <= low <= high <= 65535 or low == high == 0):
+        # Misspelt by ZStack.
+        name = declared.name
+        raise InvalidOption(
+            f"can not update {name}:[{ports[0]},{ports[1]}],beacause {name} must in range in [1024, 65535],"
+        )
+
+
+def _http_mode(declared: Declared, value: str) -> None:
+    if value not in HTTP_MODES:
+        raise InvalidOption(f"{declared.name} must be in {', '.join(HTTP_MODES)}")
+
+
+def _absolute_path(declared: Declared, value: str) -> None:
+    if not value.startswith("/"):
+        raise InvalidOption(f"{declared.canonical_name} must be an absolute path starting with '/'")
+
+
+def _retention(declared: Declared, value: str) -> None:
+    if int(value) == 0:
+        raise InvalidOption("the value cant not be 0")
+    if int(value) < -1:
+        raise InvalidOption("the value is less than -l")
+
+
+def _classes(declared: Declared, value: str) -> None:
+    for one in _split(value, ",") if value else ():
+        # Which classes a node of ZStack has is not known here: only what can be none is refused.
+        if not JAVA_NAME.fullmatch(one.strip()) or "." not in one:
+            raise InvalidOption(f"no API found for {one.strip()}")
+
+
+def _api_names(declared: Declared, value: str) -> None:
+    if unknown := [one for one in _split(value, ",") if not API_NAME.fullmatch(one)]:
+        raise InvalidOption(f"Failed to find api class name: [{', '.join(unknown)}]")
+
+
+def _split(value: str, separator: str) -> Sequence[str]:
+    """Return the parts of a text as Java's split does, which leaves out empty ones at the end."""
+    parts = value.split(separator)
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+RULES: Mapping[str, Callable[[Declared, str], None]] = MappingProxyType(
+    {
+        "absolute_path": _absolute_path,
+        "api_names": _api_names,
+        "api_timeout": _api_timeout,
+        "classes": _classes,
+        "duration": _duration,
+        "filters": _filters,
+        "http_mode": _http_mode,
+        "long_job_timeout": _long_job_timeout,
+        "paths": _paths,
+        "ports": _ports,
+        "retention": _retention,
+        "router_password": _router_password,
+        "size": _size,
+        "size_up_to_1t": _size_up_to_1t,
+    }
+)
+"""The rules that services add, by the names that the file of options has for them."""
