@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from simulator.settings import Settings
 
 UNUSABLE_INPUT = 2
+SECRET_SETTINGS = ("lab_token",)
+"""Whose values are not told."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of options raises; where it stands depends on the version of Typer."""
 
@@ -78,6 +80,14 @@ def _option(name: str, text: str, default: str | None = None, *, flag: str | Non
 
 Host = Annotated[str | None, _option("host", "Address to listen on.", "127.0.0.1")]
 Port = Annotated[int | None, _option("port", "Port to listen on; 0 picks a free one.", "8080")]
+AllowedHost = Annotated[
+    list[str] | None,
+    _option("allowed_host", "Name that the node goes by (*.NAME: all below it); may be repeated.",
+            "IP addresses, localhost, names without a dot"),
+]  # fmt: skip
+LabToken = Annotated[
+    str | None, _option("lab_token", "What calls of /lab/v1 carry as `Authorization: Bearer TOKEN`.", "none is needed")
+]
 Bootstrap = Annotated[Path | None, _option("bootstrap", "YAML file of records to begin with.")]
 Identity = Annotated[Path | None, _option("identity_file", "Private key tried before a record's password.")]
 HostKeys = Annotated[
@@ -133,6 +143,11 @@ def lab(
     ] = None,
     host: Host = None,
     port: Port = None,
+    allowed_host: AllowedHost = None,
+    lab_api: Annotated[
+        bool | None, _option("lab_api", "Offer /lab/v1 to change things.", "on", flag="--lab-api/--no-lab-api")
+    ] = None,
+    lab_token: LabToken = None,
     database: Annotated[str | None, _option("database", "File to keep the records in.", "none is kept")] = None,
     bootstrap: Bootstrap = None,
     identity_file: Identity = None,
@@ -159,6 +174,11 @@ def serve(
     context: typer.Context,
     host: Host = None,
     port: Port = None,
+    allowed_host: AllowedHost = None,
+    lab_api: Annotated[
+        bool | None, _option("lab_api", "Offer /lab/v1 to change things.", "off", flag="--lab-api/--no-lab-api")
+    ] = None,
+    lab_token: LabToken = None,
     database: Annotated[str | None, _option("database", "A file, or a SQLAlchemy URL.", "imagestore-sim.db")] = None,
     bootstrap: Bootstrap = None,
     identity_file: Identity = None,
@@ -179,7 +199,7 @@ def serve(
     Prints `ready URL` once every storage has been tried. On a host it creates the storage's folder with `registry`
     and `export` in it where they are missing, and nothing else; --read-only-hosts forbids even that.
     """
-    settings = _settings(context)
+    settings = _settings(context, lab_api=False)
     from simulator.commands import run_node
 
     _run(lambda: run_node(settings))
@@ -214,6 +234,8 @@ def chaos(
     context: typer.Context,
     host: Host = None,
     port: Annotated[int | None, _option("port", "Port to listen on; 0 picks a free one.", "8081")] = None,
+    allowed_host: AllowedHost = None,
+    lab_token: LabToken = None,
     project: Annotated[
         str | None,
         typer.Option(
@@ -288,6 +310,7 @@ def ready(
 def load(
     file: Annotated[Path, typer.Argument(help="YAML file of records, as for --bootstrap.")],
     url: Annotated[str, typer.Argument(help="Where the node answers.")] = "http://127.0.0.1:8080",
+    lab_token: LabToken = None,
 ) -> None:
     """Add the records in a bootstrap file to those of a running node; one that is there already stays as it is.
 
@@ -295,7 +318,7 @@ def load(
     """
     from simulator.commands import run_load
 
-    raise typer.Exit(_run(lambda: run_load(file, url)))
+    raise typer.Exit(_run(lambda: run_load(file, url, lab_token)))
 
 
 @app.command()
@@ -343,6 +366,7 @@ def replay(
     ] = None,
     account: Account = "admin",
     password: Password = "password",  # noqa: S107 - ZStack's own
+    lab_token: LabToken = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenario files, and end.")] = False,
 ) -> None:
     """Replay failure scenarios. Exit status 0: all has held, 1: some has not, 2: unusable input, 3: interrupted."""
@@ -379,7 +403,7 @@ def replay(
              " --clock, --speed, --seed or --jobs")  # fmt: skip
     options = command.Options(
         clock, speed, seed, jobs, report, None if node is None else node.rstrip("/"), account, password,
-        containers=hosts == "compose", keep=keep,
+        containers=hosts == "compose", keep=keep, lab_token=lab_token,
     )  # fmt: skip
     raise typer.Exit(command.run_replay(files, options))
 
@@ -394,6 +418,7 @@ def record(
     ] = None,
     account: Account = "admin",
     password: Password = "password",  # noqa: S107 - ZStack's own
+    lab_token: LabToken = None,
     database: Annotated[
         str | None,
         typer.Option(
@@ -432,7 +457,7 @@ def record(
     except ValueError as error:
         fail(f"--for: {error}")
     if url is not None:
-        raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password)))
+        raise typer.Exit(_run(lambda: run_record(url, out, seconds, account, password, lab_token)))
     if seconds is not None:
         fail("--for: a database is read at once; expected --since and --until")
     begin, end = moments
@@ -447,13 +472,14 @@ def _settings(context: typer.Context, **defaults: object) -> Settings:
 
     from simulator.settings import bad_line, read_settings
 
-    given = {name: value for name, value in context.params.items() if value is not None}
+    given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     try:
         return read_settings(given, defaults)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
-        problem = f"{first['msg']}, but it is {first['input']!r}"
+        but = "" if name in SECRET_SETTINGS else f", but it is {first['input']!r}"
+        problem = f"{first['msg'].removeprefix('Value error, ')}{but}"
         if name in given:
             fail(f"{_source(context, name)}: {problem}")
         fail(bad_line(Path(str(given["config"])), name, None if first["type"] == "extra_forbidden" else problem))

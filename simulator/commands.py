@@ -19,13 +19,14 @@ from rich.console import Console
 from simulator import logs
 from simulator.bootstrap import read_bootstrap
 from simulator.clock import RealClock
+from simulator.exposure import is_exposed, warning
 from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
 from simulator.lab import Lab
-from simulator.node import ManagementNode, new_prober
+from simulator.node import ManagementNode, new_guard, new_prober
 from simulator.probe import Capacity, ProbeFailure, Target
 from simulator.settings import Settings
 from simulator.terminal import describe, follow
-from simulator.testing.client import Answer, CallFailed, plain_reason
+from simulator.testing.client import Answer, CallFailed, bearer, plain_reason
 
 STOP_SECONDS = 2.0
 TARGET = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^:@]+)(?::(?P<port>\d+))?")
@@ -53,6 +54,7 @@ async def run_lab(settings: Settings) -> int:
         async with _started(lab.start, lab.stop, stopped):
             if stopped.is_set():
                 return 0
+            _warn(lab.url, await lab.node.openings())
             print(f"ready {lab.url}", flush=True)
             await follow(lab, Console(), stopped)
     return 0
@@ -65,6 +67,7 @@ async def run_node(settings: Settings) -> int:
         node = ManagementNode(settings)
         async with _started(node.start, node.stop, stopped):
             if not stopped.is_set():
+                _warn(node.url, await node.openings())
                 print(f"ready {node.url}", flush=True)
                 await stopped.wait()
     return 0
@@ -83,10 +86,11 @@ async def run_chaos(settings: Settings, project: str | None) -> int:
 
     logs.configure(settings.log_level, settings.log_format)
     async with _until_stopped() as stopped:
-        chaos = Chaos(settings.host, settings.port, project, RealClock())
+        chaos = Chaos(settings.host, settings.port, project, RealClock(), new_guard(settings))
         try:
             async with _started(chaos.start, chaos.stop, stopped, HEALED_SECONDS):
                 if not stopped.is_set():
+                    _warn(chaos.url, chaos.openings())
                     print(f"ready {chaos.url}", flush=True)
                     await stopped.wait()
         except (OSError, WorldProblem) as error:
@@ -106,6 +110,8 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
             raise InputError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
         try:
             address, port = host.address
+            if is_exposed([(address, port)]):
+                _warn(f"{address}:{port}", [f"{username} logs in with the password that --password gives"])
             print(f"ready ssh://{address}:{port}", flush=True)
             await stopped.wait()
         finally:
@@ -113,12 +119,12 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
     return 0
 
 
-async def run_load(file: Path, url: str) -> int:
+async def run_load(file: Path, url: str, lab_token: str | None) -> int:
     """Add the records of a bootstrap file to a running node's; returns once each new storage has been tried."""
     records = await asyncio.to_thread(read_bootstrap, file)
     content = records.model_dump_json(exclude_defaults=True)
     try:
-        answer = await _post(f"{url.rstrip('/')}/lab/v1/snapshot", content)
+        answer = await _post(f"{url.rstrip('/')}/lab/v1/snapshot", content, lab_token)
     except (aiohttp.ClientError, OSError) as error:
         raise InputError(f"{url}: {plain_reason(error)}") from None
     if answer.status != 200 or answer.body != {"added": True}:
@@ -130,22 +136,24 @@ async def run_load(file: Path, url: str) -> int:
     return 0
 
 
-async def _post(url: str, content: str) -> Answer:
+async def _post(url: str, content: str, lab_token: str | None) -> Answer:
     async with (
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(headers=bearer(lab_token)) as session,
         session.post(url, data=content, params={"wait": "true"}) as answer,
     ):
         return Answer(answer.status, answer.headers, await answer.text(errors="replace"))
 
 
-async def run_record(url: str, out: Path, lasts: float | None, account: str, password: str) -> int:
+async def run_record(
+    url: str, out: Path, lasts: float | None, account: str, password: str, lab_token: str | None
+) -> int:
     """Record a node until somebody stops that, or for so many seconds."""
     from simulator.scenario.command import run_record as record
 
     async with _until_stopped() as stopped:
         if lasts is not None:
             asyncio.get_running_loop().call_later(lasts, stopped.set)  # real: as long as was asked for
-        return await record(url, out, stopped, account, password)
+        return await record(url, out, stopped, account, password, lab_token)
 
 
 async def run_probe(settings: Settings, target: str, url: str, password: str | None, *, as_json: bool) -> int:
@@ -163,6 +171,11 @@ async def run_probe(settings: Settings, target: str, url: str, password: str | N
     else:
         describe(found, Console())
     return 0 if isinstance(found, Capacity) else 1
+
+
+def _warn(where: str, openings: list[str]) -> None:
+    if openings:
+        print(warning(where, openings), file=sys.stderr, flush=True)
 
 
 def _parse_target(text: str, url: str, password: str | None) -> Target:

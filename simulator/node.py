@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections.abc import Awaitable, Callable, Container, Mapping
@@ -32,6 +33,7 @@ from simulator.control import (
     ClockDoor,
     EventsQuery,
     EventStream,
+    Guard,
     HostsDoor,
     LabHosts,
     Metrics,
@@ -46,6 +48,8 @@ from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration, Option
 from simulator.database.location import file_of
 from simulator.database.zstack_options import zstack_options
+from simulator.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
+from simulator.host_names import check_allowed
 from simulator.probe import HostKeyPolicy, Observe, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
@@ -104,6 +108,7 @@ class ManagementNode:
         self._metrics = Metrics()
         self._journal = Journal()
         try:
+            self._guard = new_guard(settings)
             self._prober = new_prober(settings, self.clock, resolve, self._metrics.probed)
         except ValueError as error:
             raise StartError(str(error)) from None
@@ -195,6 +200,17 @@ class ManagementNode:
     def _connect_new(self, *, but: Container[str] = ()) -> asyncio.Task[None]:
         return self._tasks.begin(self.lifecycle.reconnect_all(but=but), "connects of new records")
 
+    async def openings(self) -> list[str]:
+        """What other machines can do here, a line each; none if it listens on loopback alone."""
+        if self._runner is None or not is_exposed(self._runner.addresses):
+            return []
+        found = [NO_TLS]
+        if await self._sessions.has_default_password():
+            found.append(DEFAULT_PASSWORD)
+        if self.settings.lab_api and self.settings.lab_token is None:
+            found.append(f"{LAB_API} --lab-token or --no-lab-api")
+        return found
+
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection; may be called again."""
         if self._runner is not None:
@@ -211,14 +227,14 @@ class ManagementNode:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
-        application.add_routes(lab_api(self._lab_routes()))
+        application.add_routes(lab_api(self._lab_routes(), self._guard))
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         server = self._runner.server
         assert server is not None, "setup has just made it"
-        server.request_handler = self._past_the_router(server.request_handler)
+        server.request_handler = self._guard.before(self._past_the_router(server.request_handler))
         host, port = self.settings.host, self.settings.port
         try:
             await web.TCPSite(self._runner, host, port).start()
@@ -381,6 +397,15 @@ class ManagementNode:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
+
+
+def new_guard(settings: Settings) -> Guard:
+    """The guard that settings ask for. The name that a node listens on is one of its names."""
+    names = list(settings.allowed_host)
+    with contextlib.suppress(ValueError):  # an address, which needs no permission
+        names.append(check_allowed(settings.host))
+    token = None if settings.lab_token is None else settings.lab_token.get_secret_value()
+    return Guard(names, token=token, lab_api=settings.lab_api)
 
 
 def new_prober(

@@ -7,13 +7,19 @@ The commands read options and `IMAGESTORE_SIM_*` variables; what neither gives c
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from simulator.host_names import check_allowed
+
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+"""What a bearer token may be (RFC 6750)."""
 
 
 class Settings(BaseSettings):
@@ -23,6 +29,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    allowed_host: tuple[str, ...] = Field(
+        (),
+        description="names of this node beside IP addresses, localhost and names without a dot; *.NAME: all below",
+    )
+    lab_api: bool = Field(True, description="offer /lab/v1 to those who reach the node; serve does not by default")
+    lab_token: SecretStr | None = Field(None, description="what calls of /lab/v1 must carry as a bearer token")
     database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
     bootstrap: Path | None = Field(None, description="YAML file of records to begin with")
     identity_file: Path | None = Field(None, description="private key tried before a record's password")
@@ -45,6 +57,23 @@ class Settings(BaseSettings):
     seed: int = Field(0, description="seed of everything random")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="how a log line is written")
+
+    @field_validator("allowed_host", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Several names may stand in one text, with commas or blanks between, as a variable has them."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
+            return value
+        return tuple(check_allowed(name) for text in texts for name in text.replace(",", " ").split())
+
+    @field_validator("lab_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        """What can stand in a header."""
+        if value is not None and not TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("expected one word of letters, digits and -._~+/=")
+        return value
 
     @classmethod
     def settings_customise_sources(

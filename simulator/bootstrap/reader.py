@@ -32,41 +32,58 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-class _Unset(yaml.constructor.ConstructorError):
-    """`!env` without the variable that it names."""
+class _NoVariable(yaml.constructor.ConstructorError):
+    """`!env` where it cannot be had: without the variable that it names, or in what came over the network."""
 
 
-def _from_environment(loader: _Loader, node: yaml.Node) -> str:
+class _FileLoader(_Loader):
+    """Reads a file that somebody has named on this machine, which may ask for the environment."""
+
+
+def _refuse_environment(loader: _Loader, node: yaml.Node) -> str:
+    text = "!env reads the environment of this machine, so it stands only in files named on the command line"
+    raise _NoVariable(None, None, text, node.start_mark)
+
+
+def _from_environment(loader: _FileLoader, node: yaml.Node) -> str:
     """`!env NAME`: the value of a variable, so that a password need not stand in the file."""
     name = node.value if isinstance(node, yaml.ScalarNode) else ""
     if name not in os.environ:
         problem = f"no variable {name} is set, which !env asks for" if name else "!env needs the name of a variable"
-        raise _Unset(None, None, problem, node.start_mark)
+        raise _NoVariable(None, None, problem, node.start_mark)
     return os.environ[name]
 
 
-_Loader.add_constructor("!env", _from_environment)
+_Loader.add_constructor("!env", _refuse_environment)
+_FileLoader.add_constructor("!env", _from_environment)
 
 
 def read_bootstrap(file: Path) -> Bootstrap:
     """The records in a file. Raises BootstrapError."""
     try:
-        return parse_bootstrap(file.read_bytes(), str(file))
+        return _parse(file.read_bytes(), str(file), _FileLoader)
     except OSError as error:
         raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
-    """The records in the text of a file, which goes by a name in what is said of it. Raises BootstrapError."""
+    """The records in a text that came over the network, which goes by a name in what is said of it.
+
+    It reads nothing of this machine. Raises BootstrapError.
+    """
+    return _parse(raw, file, _Loader)
+
+
+def _parse(raw: bytes, file: str, loader: type[_Loader]) -> Bootstrap:
     try:
         text = raw.decode("utf-8")
-        tree, content = read_yaml(text, _Loader)
+        tree, content = read_yaml(text, loader)
     except UnicodeDecodeError:
         raise BootstrapError(f"{file}: is not UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else file
-        said = "" if isinstance(error, _Unset) else "not valid YAML: "
+        said = "" if isinstance(error, _NoVariable) else "not valid YAML: "
         raise BootstrapError(f"{where}: {said}{error.problem}") from None
     except yaml.YAMLError as error:
         raise BootstrapError(f"{file}: not valid YAML: {error}") from None

@@ -2,6 +2,7 @@
 
 from simulator.control.clock import ClockDoor
 from simulator.control.events import EventsQuery, EventStream
+from simulator.control.guard import Guard
 from simulator.control.hosts import HostsDoor
 from simulator.control.metrics import Metrics, MetricsPage
 from simulator.control.records import RecordsDoor
@@ -12,6 +13,7 @@ __all__ = [
     "ClockDoor",
     "EventStream",
     "EventsQuery",
+    "Guard",
     "HostsDoor",
     "LabHosts",
     "Metrics",

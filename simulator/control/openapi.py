@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from simulator import __version__
+from simulator.control.guard import Guard
 from simulator.control.routes import JSON, Given, Handler, Problem, Refused, Route
 
 PATH = "/lab/v1/openapi.json"
@@ -23,7 +24,7 @@ REFERENCE = "#/components/schemas/{model}"
 Json = dict[str, Any]
 
 
-def lab_api(routes: Sequence[Route], description: str = DESCRIPTION) -> list[web.RouteDef]:
+def lab_api(routes: Sequence[Route], guard: Guard, description: str = DESCRIPTION) -> list[web.RouteDef]:
     """What aiohttp's router takes: the routes, the document that describes them, and an answer for all else there.
 
     The document is made when it is first asked for: few ask, and it takes a third of what a node takes to start.
@@ -37,7 +38,8 @@ def lab_api(routes: Sequence[Route], description: str = DESCRIPTION) -> list[web
         return web.Response(body=text(), content_type=JSON)
 
     every = [*routes, Route("GET", PATH, "This document", Handler(show), None)]
-    return [route.to_aiohttp() for route in (*every, Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))]
+    served = (*every, Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))
+    return [route.to_aiohttp(guard) for route in served]
 
 
 async def _refuse(request: web.Request) -> Given:

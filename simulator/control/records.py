@@ -80,6 +80,7 @@ class RecordsDoor:
                 None,
                 problems=starting,
                 gives_media=YAML,
+                private=True,
             ),
             Route(
                 "PUT",

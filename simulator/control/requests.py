@@ -90,7 +90,15 @@ class RequestsDoor:
         count, wait = with_query(RequestsQuery, self.count), with_query(WaitQuery, self.wait)
         late = {408: "they did not come in time"}
         return [
-            Route("GET", path, "The latest requests to the REST API", found, RequestsShape, problems=not_valid),
+            Route(
+                "GET",
+                path,
+                "The latest requests to the REST API",
+                found,
+                RequestsShape,
+                problems=not_valid,
+                private=True,
+            ),
             Route("DELETE", path, "Forget all requests", Handler(self.clear), Done),
             Route("GET", f"{path}/count", "How many requests there were", count, CountShape, problems=not_valid),
             Route(
@@ -101,6 +109,7 @@ class RequestsDoor:
                 RequestsShape,
                 problems=not_valid | late,
                 problem_shapes={408: TooFew},
+                private=True,
             ),
         ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 import orjson
@@ -11,6 +13,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from simulator.control.guard import REALM, Guard, NotAdmitted
 from simulator.tasks import by_size
 
 JSON = "application/json"
@@ -96,14 +99,27 @@ class Route:
     takes_media: str = JSON
     """The type of the body, where its shape is not the handler's."""
     gives_media: str = JSON
+    private: bool = False
+    """Whether it shows what not everyone who reaches the node may see, though it changes nothing."""
 
-    def to_aiohttp(self) -> web.RouteDef:
-        """What aiohttp's router takes."""
-        return web.route(self.method, self.path, self._answer)
+    @property
+    def changes(self) -> bool:
+        """Whether a node that does not offer the lab's API refuses the call."""
+        return self.private or self.method not in ("GET", "*")
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    def to_aiohttp(self, guard: Guard) -> web.RouteDef:
+        """What aiohttp's router takes; `guard` looks at each request first."""
+        return web.route(self.method, self.path, partial(self._answer, guard))
+
+    async def _answer(self, guard: Guard, request: web.Request) -> web.StreamResponse:
         try:
+            guard.check_lab(request, changes=self.changes)
             given = await self.handler.work(request)
+        except NotAdmitted as refusal:
+            response = _json(refusal.status, Problem(error=str(refusal)))
+            if refusal.status == HTTPStatus.UNAUTHORIZED:
+                response.headers["WWW-Authenticate"] = REALM
+            return response
         except Refused as refused:
             return _json(refused.status, refused.problem)
         except web.HTTPRequestEntityTooLarge as error:

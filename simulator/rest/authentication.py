@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
@@ -104,6 +105,12 @@ class Sessions:
             )
             raise ApiError(wrong)
         return await self._begin(Identity(rows[0].uuid, rows[0].uuid))
+
+    async def has_default_password(self) -> bool:
+        """Whether admin logs in with the password that every fresh node has."""
+        rows = await self._database.read(select(Account.password).where(Account.name == ADMIN_NAME))
+        sent = hashlib.sha512(DEFAULT_PASSWORD.encode()).hexdigest()
+        return any(self._vault.is_password(sent, row.password) for row in rows)
 
     async def log_in_by_user(
         self, name: str, password: str, *, account_uuid: str | None, account_name: str | None

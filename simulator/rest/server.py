@@ -27,6 +27,7 @@ from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.observing import Course, Observe, ignore
+from simulator.rest.origins import address_of, is_foreign, is_unasked
 from simulator.rest.parameters import Api
 from simulator.rest.routing import (
     CONTEXT,
@@ -176,6 +177,8 @@ class RestServer(Generic[S]):
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
         course.api = message.__name__
+        if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
+            raise PlainError(403, "a page of another origin may not call this")
         claim = await self._claim(request) if message.api.authenticated else None
         course.account = self._dispatcher.account_of(claim)
         values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
@@ -230,7 +233,7 @@ class RestServer(Generic[S]):
 
         await self._jobs.start(job, message.__name__, work, self._hook(request, message, job))
         # The address that the client used is the only one it is sure to reach (clients 1.4).
-        location = f"http://{request.host}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
+        location = f"http://{address_of(request)}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
         return _json(202, to_plain_json({"apiTimeout": seconds * 1000, "location": location}))
 
     def _hook(self, request: web.BaseRequest, message: type[Message], job: str) -> OnEnd | None:

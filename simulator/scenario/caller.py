@@ -17,12 +17,19 @@ LOGIN_LASTS = 3600.0
 class Caller:
     """A client of the node at `url`."""
 
-    def __init__(self, url: str, clock: Clock, account: str = "admin", password: str = "password") -> None:  # noqa: S107 - ZStack's own
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        account: str = "admin",
+        password: str = "password",  # noqa: S107 - ZStack's own
+        lab_token: str | None = None,
+    ) -> None:
         self.url = url
         self._clock = clock
         self._account = account
         self._password = password
-        self._client = Client(url, timeout=LONGEST_JOB, clock=clock, poll_seconds=POLL_SECONDS)
+        self._client = Client(url, timeout=LONGEST_JOB, clock=clock, poll_seconds=POLL_SECONDS, lab_token=lab_token)
         self._logged_in = clock.monotonic() - LOGIN_LASTS
 
     async def close(self) -> None:

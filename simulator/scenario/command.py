@@ -51,6 +51,8 @@ class Options:
     """The URL of a lab that is running: its hosts and its clock, in place of the scenario's own."""
     account: str = "admin"
     password: str = field(default="password", repr=False)
+    lab_token: str | None = field(default=None, repr=False)
+    """What calls of the lab's API carry."""
     containers: bool = False
     """Whether the scenario's own hosts are containers."""
     keep: bool = False
@@ -123,7 +125,9 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
     return HELD if all(result.verdict is Verdict.HELD for result in results) else NOT_HELD
 
 
-async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, password: str) -> int:
+async def run_record(
+    url: str, out: Path, stop: asyncio.Event, account: str, password: str, lab_token: str | None
+) -> int:
     """Follow a node until `stop` is set, and write what happened; answers the exit status."""
     from simulator.scenario.recorder import follow
     from simulator.scenario.stream import EventsMissed
@@ -133,7 +137,7 @@ async def run_record(url: str, out: Path, stop: asyncio.Event, account: str, pas
         return UNUSABLE
     print(f"recording {url} until it is interrupted", flush=True)
     try:
-        recording = await follow(url.rstrip("/"), stop, account=account, password=password)
+        recording = await follow(url.rstrip("/"), stop, account=account, password=password, lab_token=lab_token)
     except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
         print(f"imagestore-sim: {url}: {plain_reason(error)}", file=sys.stderr)
         return UNUSABLE
@@ -186,7 +190,7 @@ def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
             yield str(error)
     if options.node is not None:
         try:
-            asyncio.run(check_lab(options.node, options.account, options.password))
+            asyncio.run(check_lab(options.node, options.account, options.password, options.lab_token))
         except WorldProblem as error:
             yield f"--node {error}"
 
@@ -247,7 +251,9 @@ def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
 
 def _play_one(file: Path, options: Options) -> Result:
     if options.node is not None:
-        return replay_on(options.node, file, account=options.account, password=options.password)
+        return replay_on(
+            options.node, file, account=options.account, password=options.password, lab_token=options.lab_token
+        )
     if options.containers:
         from simulator.scenario.compose.playing import replay_on_containers
 

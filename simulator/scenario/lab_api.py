@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from simulator.scenario.world import WorldProblem
+from simulator.testing.client import bearer
 
 LONGEST_ANSWER = 60.0
 Json = dict[str, Any]
@@ -35,9 +36,10 @@ class LabTime:
 class LabApi:
     """The calls of a lab. Each raises LabRefused, aiohttp.ClientError, and TimeoutError after LONGEST_ANSWER."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lab_token: str | None) -> None:
         self._url = url
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LONGEST_ANSWER))
+        timeout = aiohttp.ClientTimeout(total=LONGEST_ANSWER)
+        self._http = aiohttp.ClientSession(timeout=timeout, headers=bearer(lab_token))
 
     async def __aenter__(self) -> Self:
         return self

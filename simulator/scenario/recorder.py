@@ -76,12 +76,14 @@ class Recording:
     events: Sequence[Event] = ()
 
 
-async def follow(url: str, stop: asyncio.Event, *, account: str, password: str) -> Recording:
+async def follow(
+    url: str, stop: asyncio.Event, *, account: str, password: str, lab_token: str | None = None
+) -> Recording:
     """Follow a node's events until `stop`, or until it ends the stream.
 
     Raises CallFailed, aiohttp.ClientError, TimeoutError, and EventsMissed when there is a hole in them.
     """
-    async with Client(url) as client, open_stream(url) as stream:
+    async with Client(url) as client, open_stream(url, lab_token=lab_token) as stream:
         await client.log_in(account, password)
         storages = await client.query("/backup-storage/image-store")
         conditions = (f"name={PING_INTERVAL.name}", f"category={PING_INTERVAL.category}")

@@ -63,10 +63,11 @@ def replay(file: Path, *, clock: str = "virtual", seed: int | None = None, speed
     return asyncio.run(play(scenario, real_clock, file=str(file), seed=chosen))
 
 
-def replay_on(url: str, file: Path, *, account: str, password: str) -> Result:
+def replay_on(url: str, file: Path, *, account: str, password: str, lab_token: str | None = None) -> Result:
     """Play the scenario in a file on the lab that runs at `url`, in its clock's time. Raises ScenarioError."""
     scenario = read_scenario(file, rules_of_a_running_node)
-    return asyncio.run(_until_terminated(play_on(url, scenario, file=str(file), account=account, password=password)))
+    playing = play_on(url, scenario, file=str(file), account=account, password=password, lab_token=lab_token)
+    return asyncio.run(_until_terminated(playing))
 
 
 async def _until_terminated(playing: Coroutine[Any, Any, Result]) -> Result:
@@ -84,12 +85,13 @@ async def play_on(
     file: str = "",
     account: str = "admin",
     password: str = "password",  # noqa: S107 - ZStack's own
+    lab_token: str | None = None,
 ) -> Result:
     """Play a scenario on the lab that runs at `url`; one that is interrupted answers what has become of it."""
     clock = FollowingClock()
 
     def world(scenario: Scenario, _: Clock, seed: int, heard: Heard) -> World:
-        return RunningWorld(url, account, password, scenario, clock, heard)
+        return RunningWorld(url, account, password, scenario, clock, heard, lab_token)
 
     result = await play(scenario, lambda: clock, file=file, seed=scenario.seed, new_world=world)
     result.clock = f"the one of {url}"

@@ -61,10 +61,10 @@ def rules_of_a_running_node(scenario: Scenario) -> Iterator[tuple[Place, str]]:
             yield ("timeline", number, "call"), text
 
 
-async def check_lab(url: str, account: str, password: str) -> None:
+async def check_lab(url: str, account: str, password: str, lab_token: str | None) -> None:
     """Whether a scenario can be played there at all. Raises WorldProblem."""
     try:
-        async with LabApi(url) as lab, Client(url, timeout=LONGEST_SETUP) as client:
+        async with LabApi(url, lab_token) as lab, Client(url, timeout=LONGEST_SETUP) as client:
             await lab.hosts()
             await lab.time()
             await client.log_in(account, password)
@@ -146,7 +146,14 @@ class RunningWorld:
     folder = Path("/no files of the scenario's own")
 
     def __init__(
-        self, url: str, account: str, password: str, scenario: Scenario, clock: FollowingClock, heard: Heard
+        self,
+        url: str,
+        account: str,
+        password: str,
+        scenario: Scenario,
+        clock: FollowingClock,
+        heard: Heard,
+        lab_token: str | None = None,
     ) -> None:
         self.scenario = scenario
         self.clock = clock
@@ -156,6 +163,7 @@ class RunningWorld:
         self._url = url
         self._account = account
         self._password = password
+        self._lab_token = lab_token
         self._heard = heard
         self._made: set[str] = set()
         self._undo = AsyncExitStack()
@@ -207,7 +215,7 @@ class RunningWorld:
     # What it is played with
 
     async def _prepare(self) -> None:
-        self._lab = await self._undo.enter_async_context(LabApi(self._url))
+        self._lab = await self._undo.enter_async_context(LabApi(self._url, self._lab_token))
         self._client = await self._undo.enter_async_context(Client(self._url, timeout=LONGEST_SETUP))
         hosts = await self._lab.hosts()
         self.clock.show(await self._hold_time())
@@ -226,7 +234,7 @@ class RunningWorld:
         await self._listen()
         await asyncio.gather(*(self._prepare_storage(one, inventories) for one in self.scenario.all_storages()))
         await self._set(self._wanted_settings())
-        self._caller = Caller(self._url, self.clock, self._account, self._password)
+        self._caller = Caller(self._url, self.clock, self._account, self._password, self._lab_token)
         self._undo.push_async_callback(self._caller.close)
         self._undo.push_async_callback(self._caller.log_out)
         self.clock.show(await self._lab.time())
@@ -413,7 +421,7 @@ class RunningWorld:
         gap = 0.0
         while gap < LONGEST_GAP:
             try:
-                async with open_stream(self._url, self._latest) as events:
+                async with open_stream(self._url, self._latest, lab_token=self._lab_token) as events:
                     listening.set()
                     gap = 0.0
                     async for event in events:

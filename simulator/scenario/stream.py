@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from simulator.backup_storage.events import Event
+from simulator.testing.client import bearer
 
 PATH = "/lab/v1/events"
 LONGEST_SILENCE = 60.0
@@ -21,14 +22,16 @@ class EventsMissed(Exception):
 
 
 @asynccontextmanager
-async def open_stream(url: str, after: int | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+async def open_stream(
+    url: str, after: int | None = None, *, lab_token: str | None = None
+) -> AsyncIterator[AsyncIterator[Event]]:
     """The events from now on, or those after one of a number, until the node ends the stream.
 
     While the block runs none is missed. Raises aiohttp.ClientError, TimeoutError after a silence, and ValueError where
     no node answers; the events raise EventsMissed.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_SILENCE, sock_read=LONGEST_SILENCE)
-    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    headers = bearer(lab_token) | ({} if after is None else {"Last-Event-ID": str(after)})
     async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}{PATH}", headers=headers) as response:
         response.raise_for_status()
         if response.content_type != "text/event-stream":

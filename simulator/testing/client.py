@@ -38,6 +38,11 @@ class Answer:
         return body if isinstance(body, dict) else {}
 
 
+def bearer(lab_token: str | None) -> dict[str, str]:
+    """The header that carries the token of the lab's API, where there is one."""
+    return {} if lab_token is None else {"Authorization": f"Bearer {lab_token}"}
+
+
 class CallFailed(Exception):
     """A call that was answered with an error; `error` is ZStack's error object, empty for a plain text."""
 
@@ -96,9 +101,16 @@ class Client:
     """Talks to the management node at `url`. Every wait is bounded by `timeout` seconds."""
 
     def __init__(
-        self, url: str, *, timeout: float = 20.0, clock: Clock | None = None, poll_seconds: float = POLL_SECONDS
+        self,
+        url: str,
+        *,
+        timeout: float = 20.0,
+        clock: Clock | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        lab_token: str | None = None,
     ) -> None:
         self.url = url
+        self._lab_headers = bearer(lab_token)
         self.session_uuid: str | None = None
         self._clock = clock or RealClock()
         self._timeout = timeout
@@ -146,6 +158,8 @@ class Client:
         """One HTTP request below `/zstack/v1` (a path that begins with `http` goes anywhere), answered as it came."""
         url = path if path.startswith("http") else f"{self.url}{PREFIX}{path}"
         all_headers = {"Authorization": f"OAuth {self.session_uuid}"} if self.session_uuid else {}
+        if url.startswith(f"{self.url}/lab/"):
+            all_headers = dict(self._lab_headers)
         if body is not None:
             data = json.dumps(body).encode()
             all_headers["Content-Type"] = "application/json; charset=utf-8"

@@ -31,8 +31,8 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
 async def test_the_answer_202_tells_time_out_and_location(door: Door) -> None:
     """3.2: the whole body, its order of keys, and no Location header."""
     job = uuid.uuid4().hex
-    answer = await door.send("POST", ZONES, NEW_ZONE, X_Job_UUID=job, Host="mn.example:8080")
-    location = f"http://mn.example:8080/zstack/v1/api-jobs/{job}"
+    answer = await door.send("POST", ZONES, NEW_ZONE, X_Job_UUID=job, Host="mn:8080")
+    location = f"http://mn:8080/zstack/v1/api-jobs/{job}"
     assert answer.text == f'{{"apiTimeout":1800000,"location":"{location}"}}'
     assert "location" not in answer.headers
 

@@ -6,8 +6,9 @@ import aiodocker
 from aiohttp import web
 
 from simulator.clock import Clock
-from simulator.control import HostsDoor
+from simulator.control import Guard, HostsDoor
 from simulator.control.openapi import lab_api
+from simulator.exposure import LAB_API, NO_TLS, is_exposed
 from simulator.scenario.compose.container import told
 from simulator.scenario.compose.engine import connect
 from simulator.scenario.compose.project import Project, own_project
@@ -22,8 +23,9 @@ STOP_SECONDS = 28.0
 class Chaos:
     """Serves `/lab/v1/hosts` and `/lab/v1/faults` for containers, and heals them in the end."""
 
-    def __init__(self, host: str, port: int, project: str | None, clock: Clock) -> None:
+    def __init__(self, host: str, port: int, project: str | None, clock: Clock, guard: Guard) -> None:
         """`project` is Compose's name of the lab; None: that of the container that this runs in."""
+        self._guard = guard
         self._host = host
         self._port = port
         self._wanted = project
@@ -43,11 +45,20 @@ class Chaos:
         application = web.Application()
         for path in ("/healthz", "/readyz"):
             application.router.add_get(path, _ready)
-        application.add_routes(lab_api(HostsDoor(self._project).routes(), DESCRIPTION))
+        application.add_routes(lab_api(HostsDoor(self._project).routes(), self._guard, DESCRIPTION))
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None, "setup has just made it"
+        server.request_handler = self._guard.before(server.request_handler)
         await web.TCPSite(self._runner, self._host, self._port).start()
         self.url = f"http://{self._host}:{self._runner.addresses[0][1]}"
+
+    def openings(self) -> list[str]:
+        """What other machines can do here, a line each; none if it listens on loopback alone."""
+        if self._runner is None or not is_exposed(self._runner.addresses):
+            return []
+        return [NO_TLS] if self._guard.needs_token else [NO_TLS, f"{LAB_API} --lab-token"]
 
     async def stop(self) -> None:
         """Listen no more, heal every fault, and close what is open."""

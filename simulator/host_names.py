@@ -1,0 +1,70 @@
+"""Names of hosts: which of them a request may be addressed to."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from functools import lru_cache
+
+HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]@/?#\s]*\]|[^\[\]:@/?#\s\\]*)(?::[0-9]{0,5})?", re.ASCII)
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.ASCII)
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+LOCALHOST = "localhost"
+LONGEST = 253
+MOST_REMEMBERED = 64
+
+
+def check_allowed(name: str) -> str:
+    """The name that `--allowed-host` gives, in lower case. Raises ValueError for what is neither NAME nor *.NAME."""
+    plain = name.lower().removesuffix(".")
+    labels = plain.removeprefix("*.").split(".")
+    if len(plain) > LONGEST or not all(LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"expected host names such as lab.example or *.lab.example, without a port, but got {name!r}")
+    return plain
+
+
+class AllowedHosts:
+    """The hosts that a request may be addressed to: IP addresses, localhost, names of one label, and those given."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        """Raises ValueError for a name that is none."""
+        checked = [check_allowed(name) for name in names]
+        self.has = lru_cache(MOST_REMEMBERED)(self._has)
+        """Whether HOST or HOST:PORT is one of them, whatever the port, the case, or a dot at the end."""
+        self._names = frozenset(name for name in checked if not name.startswith("*."))
+        self._suffixes = tuple(name[1:] for name in checked if name.startswith("*."))
+
+    def _has(self, authority: str) -> bool:
+        found = HOST_AND_PORT.fullmatch(authority.strip(" \t"))
+        if found is None:
+            return False
+        host = found["host"].lower()
+        if host.startswith("["):
+            return _is_ipv6(host[1:-1])
+        host = host.removesuffix(".")
+        labels = host.split(".")
+        if NUMBER.fullmatch(labels[-1]):  # what ends in a number is an IPv4 address to every client, or nothing
+            return _is_ipv4(host)
+        if not all(LABEL.fullmatch(label) for label in labels):
+            return False
+        alone = len(labels) == 1 or labels[-1] == LOCALHOST
+        return alone or host in self._names or host.endswith(self._suffixes)
+
+
+def _is_ipv6(text: str) -> bool:
+    address, _, zone = text.partition("%")
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return zone.isascii() and zone.isprintable()
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        socket.inet_aton(text)  # in any of its forms, as clients take it: 127.1, 0x7f000001
+    except OSError:
+        return False
+    return True
