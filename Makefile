@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture stories same-results fidelity metrics clean
+.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture stories same-results fidelity metrics parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of t
 
 metrics: $(INSTALLED) ## write docs/metrics.md anew from the metrics that there are
 	$(BIN)/python -m simulator.control.metrics_manual > docs/metrics.md
+
+parity: $(INSTALLED) ## send the recorded calls to the emulator, count by group, prune the list of open ones
+	$(BIN)/python -m simulator.parity.progress
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,18 @@
+"""A strict node in this process, with no records, that calls of a corpus can be sent to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from simulator.bootstrap import Bootstrap
+from simulator.lab import Lab
+from simulator.settings import Settings
+
+
+@asynccontextmanager
+async def empty_lab(records: Bootstrap | None = None) -> AsyncIterator[Lab]:
+    """A running lab without hosts or records of its own; any host name that a call adds gets a simulated host."""
+    async with Lab(Settings(port=0, hosts=0, strict=True, log_level="error")) as lab:
+        await lab.node.replace_records(records or Bootstrap(), wait=True)
+        yield lab
