@@ -5,6 +5,7 @@ A comparison rule is one class here; `RULES` says which kind of field follows wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
@@ -20,11 +21,17 @@ from simulator.query.inventories import Kind
 from simulator.query.literals import read_moment, read_number, read_truth
 
 Value = str | int | float
+Bound = Value | tuple[Value, ...]
+"""What a parameter holds: a value, or all of the values of a list."""
 Bind = ColumnElement[Any]
 LIKES = (Operator.LIKE, Operator.NOT_LIKE)
 LISTS = (Operator.IN, Operator.NOT_IN)
 NULLS = (Operator.IS_NULL, Operator.NOT_NULL)
 PATTERN_ESCAPE = "\\"
+WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
+LONGEST_TEXT = 4096
+"""No column has longer text, so that what a pattern of more characters asks for is not there."""
+LONGEST_PATTERN = 4 * LONGEST_TEXT  # with an escape and a wildcard for each character, and some more
 AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
 
 
@@ -126,6 +133,35 @@ def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: An
         f"(CASE WHEN {_not_ascii(text)} THEN general_ci_like({text}, {other})"
         f" ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
     )
+
+
+class Among(ColumnElement[bool]):
+    """Whether a value is one of a list that is bound as a whole: the statement is the same however long the list is.
+
+    SQLite takes the list as JSON; the drivers of other databases write a tuple out.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[Any], values: Bind) -> None:
+        self.value = value
+        self.values = values
+        self.type = Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self  # compared with 1, no index would be used
+
+
+@compiles(Among)
+def _compile_among(element: Among, compiler: SQLCompiler, **options: Any) -> str:
+    value, values = (compiler.process(one, **options) for one in (element.value, element.values))
+    return f"({value} IN {values})"
+
+
+@compiles(Among, "sqlite")
+def _compile_among_for_sqlite(element: Among, compiler: SQLCompiler, **options: Any) -> str:
+    value, values = (compiler.process(one, **options) for one in (element.value, element.values))
+    return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - two compiled expressions
 
 
 class TextRule:
@@ -250,8 +286,16 @@ def _lowered(folded: str) -> str:
 
 def _pattern(text: str) -> str:
     """A folded pattern; a lone backslash at its end means itself."""
+    if len(text) > LONGEST_PATTERN:
+        text = _shortened(text)
     lone = (len(text) - len(text.rstrip(PATTERN_ESCAPE))) % 2
     return fold(text) + PATTERN_ESCAPE * lone
+
+
+def _shortened(pattern: str) -> str:
+    """A pattern that matches the same texts, none of which is longer than LONGEST_TEXT, and that a database takes."""
+    pattern = WILDCARDS.sub(lambda found: found[0] if found[0].startswith(PATTERN_ESCAPE) else "%", pattern)
+    return pattern if len(pattern) <= LONGEST_PATTERN else "_" * (LONGEST_TEXT + 1)
 
 
 def _like(column: ColumnElement[Any], operator: Operator, pattern: Bind) -> ColumnElement[bool]:
@@ -266,8 +310,8 @@ def _compare(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bin
         case Operator.NOT_NULL:
             return column.is_not(null())
         case Operator.IN:
-            return column.in_(binds)
+            return Among(column, binds[0])
         case Operator.NOT_IN:
-            return column.not_in(binds)
+            return not_(Among(column, binds[0]))
     found: ColumnElement[bool] = column.op(operator, is_comparison=True)(binds[0])
     return found

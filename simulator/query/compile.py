@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import operators
 
-from simulator.query.comparisons import RULES, Value, look_ups
+from simulator.query.comparisons import RULES, Bound, look_ups
 from simulator.query.conditions import Operator
 from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory
 from simulator.query.paths import Path
@@ -39,11 +39,13 @@ FEW = 16
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A condition without its values: what its name leads to, and how many values are compared."""
+    """A condition without what it compares with: what its name leads to, how many parameters there are (none or one),
+    and whether that one is a list of more than a few values."""
 
     path: Path
     operator: Operator
-    values: int
+    parameters: int
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,14 @@ class Statement:
     """
 
     sql: str
-    parameters: tuple[tuple[str, Value | None], ...]
+    parameters: tuple[tuple[str, Bound | None], ...]
     columns: tuple[str, ...]
     quick: bool
 
 
-def value_name(test: int, value: int) -> str:
-    """The parameter that holds a value of a test."""
-    return f"v{test}_{value}"
+def value_name(test: int) -> str:
+    """The parameter that holds what a test compares with."""
+    return f"v{test}"
 
 
 def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
@@ -87,15 +89,24 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
     if not shape.counted:
         statement = _page(statement, source, shape)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    parameters = tuple((name, compiled.params[name]) for name in compiled.positiontup or ())
-    return Statement(
-        str(compiled), parameters, tuple(column.name for column in columns), any(map(_is_quick, shape.tests))
-    )
+    constants = compiled.params  # made again each time that it is looked at
+    parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())
+    return Statement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
 
 
-def _is_quick(test: Test) -> bool:
+def _is_quick(shape: Shape) -> bool:
+    """Whether a few rows are found by their key, and nothing else than their own fields is looked at."""
+    tests = shape.tests
+    return len(tests) <= FEW and any(map(_is_by_key, tests)) and all(_is_of_row(shape.inventory, one) for one in tests)
+
+
+def _is_by_key(test: Test) -> bool:
     by_key = test.path.name == "uuid" and not test.path.steps
-    return by_key and test.operator in (Operator.EQUAL, Operator.IN) and test.values <= FEW
+    return by_key and test.operator in (Operator.EQUAL, Operator.IN) and not test.many
+
+
+def _is_of_row(inventory: Inventory, test: Test) -> bool:
+    return not test.path.steps and not test.many and inventory.field(test.path.name) is not None
 
 
 def _counted(source: _Source, fields: tuple[str, ...] | None) -> ColumnElement[int]:
@@ -230,7 +241,7 @@ def _compare(column: ColumnElement[Any], operator: Operator, test: Test, number:
 
 
 def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:
-    return [bindparam(value_name(number, index), None) for index in range(test.values)]
+    return [bindparam(value_name(number), None)] if test.parameters else []
 
 
 def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from simulator.database import Database
+from simulator.query.comparisons import Bound, Value
 from simulator.query.compile import LIMIT, START, Shape, Statement, compile_shape
 from simulator.query.conditions import Condition, Operator, Query, by_uuid
 from simulator.query.inventories import INVENTORIES, Inventory
 from simulator.query.questions import Question, ask
 from simulator.query.rows import Row, RowWriter, WriteMoment
+from simulator.tasks import by_size
 
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
+BYTES_OF_A_TEST = 512  # of SQL, about
 ALL = 2**31 - 1
 AT_ONCE = 512
 
@@ -57,7 +63,7 @@ class QueryEngine:
 
     async def run(self, inventory: Inventory, query: Query) -> Found:
         """What a query finds. Raises QueryError."""
-        question = ask(inventory, query)
+        question = await by_size(_size(query), ask, inventory, query)
         if query.count:
             return Found(None, (), await self._count(question))
         rows, java_classes = await self._rows(question, query) if query.limit else ([], [])
@@ -100,14 +106,31 @@ class QueryEngine:
     ) -> tuple[RowWriter, list[tuple[Any, ...]]]:
         if question.objection is not None:
             raise question.objection
-        compiled = self._kept if len(shape.tests) <= MOST_TESTS_OF_A_KEPT_STATEMENT else self._compile
-        statement, writer = compiled(shape)
+        if len(shape.tests) <= MOST_TESTS_OF_A_KEPT_STATEMENT:
+            statement, writer = self._kept(shape)
+        else:
+            statement, writer = await by_size(len(shape.tests) * BYTES_OF_A_TEST, self._compile, shape)
         values = {**question.values, **page}
-        parameters = [values.get(name, constant) for name, constant in statement.parameters]
+        parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
         fetch = self._database.fetch_few if statement.quick else self._database.fetch
         return writer, await fetch(statement.sql, parameters)
+
+    def _bound(self, value: Bound | None) -> object:
+        """What the driver is to bind: see Among."""
+        return _as_json(value) if isinstance(value, tuple) and self._database.dialect.name == "sqlite" else value
 
     def _compile(self, shape: Shape) -> tuple[Statement, RowWriter]:
         statement = compile_shape(shape, self._database.dialect)
         with_fields = shape.fields is not None
         return statement, RowWriter(shape.inventory, statement.columns, self._write_moment, with_fields=with_fields)
+
+
+def _size(query: Query) -> int:
+    """How many bytes there are to be read, about."""
+    names = sum(map(len, query.fields or ()))
+    return names + sum(len(one.name) + len(one.value) for one in query.conditions)
+
+
+def _as_json(values: tuple[Value, ...]) -> str:
+    """The values as a JSON list. What JSON cannot say, infinity, no number that is stored is equal to anyway."""
+    return orjson.dumps([one for one in values if not isinstance(one, float) or math.isfinite(one)]).decode()

@@ -14,9 +14,19 @@ KEYWORDS = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
+LONGEST_KEPT = 256
+"""The characters of a text that something may be remembered of: what clients make up is not to fill the memory."""
+
+
 def is_name(text: str) -> bool:
     """Whether ZStack's parser reads the text as one name."""
+    return _is_known_name(text) if len(text) <= LONGEST_KEPT else _is_name(text)
+
+
+def _is_name(text: str) -> bool:
     return bool(NAME.fullmatch(text)) and not any(
         KEYWORDS.fullmatch(part) or part.isdigit() for part in text.split(".")
     )
+
+
+_is_known_name = lru_cache(maxsize=1024)(_is_name)

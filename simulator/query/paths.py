@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from simulator.query.errors import GRAMMAR, QueryError, cloud_runtime
 from simulator.query.inventories import INVENTORIES, TAGS, Expansion, Inventory, Kind
+from simulator.query.names import LONGEST_KEPT
 
 MOST_STEPS = 60  # MariaDB nests no deeper either
 
@@ -26,9 +27,12 @@ def has_field(inventory: Inventory, name: str) -> bool:
     return name in TAGS or bool(inventory.field(name) or inventory.collection(name))
 
 
-@lru_cache(maxsize=1024)
 def resolve(inventory: Inventory, name: str) -> Path:
     """Follow a dotted name. Raises QueryError with ZStack's texts for names that lead nowhere (query-semantics 4.6)."""
+    return _resolve_kept(inventory, name) if len(name) <= LONGEST_KEPT else _resolve(inventory, name)
+
+
+def _resolve(inventory: Inventory, name: str) -> Path:
     *names, last = name.split(".")
     steps: list[Expansion] = []
     here: Inventory | None = inventory
@@ -46,9 +50,9 @@ def resolve(inventory: Inventory, name: str) -> Path:
             )
         step = here.expansions[first]
         steps.append(step)
+        if len(steps) > MOST_STEPS:
+            raise QueryError(GRAMMAR)
         owner, here = here, INVENTORIES[step.inventory] if step.inventory else None
-    if len(steps) > MOST_STEPS:
-        raise QueryError(GRAMMAR)
     if here is None:
         return Path(tuple(steps), None, last)
     if not has_field(here, last):
@@ -65,3 +69,6 @@ def _kind(inventory: Inventory, name: str) -> Kind:
     if field is not None:
         return field.kind
     return Kind.UUID if inventory.collection(name) else Kind.TEXT
+
+
+_resolve_kept = lru_cache(maxsize=1024)(_resolve)

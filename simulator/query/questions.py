@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from simulator.query.comparisons import LISTS, RULES, Value
-from simulator.query.compile import Test, value_name
+from simulator.query.comparisons import LISTS, RULES, Bound
+from simulator.query.compile import FEW, Test, value_name
 from simulator.query.conditions import Condition, Operator, Query, Sort
 from simulator.query.errors import GRAMMAR, QueryError, cloud_runtime
 from simulator.query.inventories import INVENTORIES, TAGS, Inventory
@@ -15,6 +15,8 @@ from simulator.query.sorting import Order, names_of, parse_order
 from simulator.query.syntax import check_syntax, names_in
 
 INVALID_ARGUMENT = "SYS.1007"
+MOST_CONDITIONS = 5000
+"""ZStack has no such limit but the stack of its thread, which its parser goes down by each condition."""
 NO_TYPE = "java.lang.IllegalArgumentException: org.hibernate.QueryException: No data type for node"
 
 
@@ -28,7 +30,7 @@ class Question:
     target: Inventory
     fields: tuple[str, ...] | None
     tests: tuple[Test, ...]
-    values: Mapping[str, Value]
+    values: Mapping[str, Bound]
     orders: tuple[Order, ...]
     objection: QueryError | None = None
 
@@ -36,6 +38,9 @@ class Question:
 def ask(inventory: Inventory, query: Query) -> Question:
     """The question that a query puts. Raises QueryError."""
     _check_filter(query.filter_name)
+    if len(query.conditions) > MOST_CONDITIONS:
+        limits = f"a query may have {MOST_CONDITIONS} conditions, but {len(query.conditions)} got"
+        raise QueryError(f"java.lang.StackOverflowError: {limits}")
     target = _switched(inventory, query.conditions)
     check_syntax(target, query)
     fields = _checked_fields(target, query.fields)
@@ -70,7 +75,7 @@ def _switched(inventory: Inventory, conditions: Sequence[Condition]) -> Inventor
 def _checked_fields(target: Inventory, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if fields is None:
         return None
-    names = tuple(name.partition(".")[0] for name in fields)
+    names = tuple(dict.fromkeys(name.partition(".")[0] for name in fields))
     for name in names:
         if not has_field(target, name):
             # ZStack means to name the class there, and does not.
@@ -131,22 +136,14 @@ def _names(orders: Sequence[Order]) -> list[str]:
     return [name for order in orders for name in names_of(order.expression)]
 
 
-def _tests(paths: Sequence[Path], conditions: Sequence[Condition]) -> tuple[tuple[Test, ...], dict[str, Value]]:
+def _tests(paths: Sequence[Path], conditions: Sequence[Condition]) -> tuple[tuple[Test, ...], dict[str, Bound]]:
     """The conditions' tests, and what they compare with, by the name of its parameter."""
     tests: list[Test] = []
-    values: dict[str, Value] = {}
+    values: dict[str, Bound] = {}
     for number, (path, condition) in enumerate(zip(paths, conditions, strict=True)):
         operator, read = RULES[path.kind].read(condition.operator, condition.value)
-        if operator in LISTS:
-            read = _rounded_up(read)
-        tests.append(Test(path, operator, len(read)))
-        for index, value in enumerate(read):
-            values[value_name(number, index)] = value
+        is_list = operator in LISTS
+        tests.append(Test(path, operator, min(len(read), 1), is_list and len(read) > FEW))
+        if read:
+            values[value_name(number)] = tuple(dict.fromkeys(read)) if is_list else read[0]
     return tuple(tests), values
-
-
-def _rounded_up(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Each value once, and the last one again up to a power of two: lists of many lengths share a statement."""
-    values = tuple(dict.fromkeys(values))
-    wanted = 1 << (len(values) - 1).bit_length()
-    return values + values[-1:] * (wanted - len(values))

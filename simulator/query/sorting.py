@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.query.names import NAME, is_name
+from simulator.query.names import LONGEST_KEPT, NAME, is_name
 
 TOKEN = re.compile(rf"[ \t\r\n]*({NAME.pattern}|[-+*/%(),])")
 MOST_TOKENS = 32
@@ -56,10 +56,17 @@ class SortSyntaxError(Exception):
         self.position = position
 
 
-@lru_cache(maxsize=256)
 def parse_order(text: str, *, descending: bool) -> tuple[Order, ...]:
     """What to sort by, in turn. Raises SortSyntaxError."""
-    return _Parser(text, "desc" if descending else "asc").orders()
+    read = _read_kept if len(text) <= LONGEST_KEPT else _read
+    return read(text, "desc" if descending else "asc")
+
+
+def _read(text: str, direction: str) -> tuple[Order, ...]:
+    return _Parser(text, direction).orders()
+
+
+_read_kept = lru_cache(maxsize=256)(_read)
 
 
 def names_of(expression: Expression) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventor
 from simulator.query.compile import Shape, compile_shape
 from simulator.query.conditions import parse
 from simulator.query.questions import ask
+
+OF_CONDITIONS = re.compile("not_ascii|json_each")
+"""An index of the few rows that are more than ASCII, and the values of a list."""
 
 
 @pytest_asyncio.fixture
@@ -33,7 +37,7 @@ async def plan(database: Database, inventory: Inventory, *pairs: tuple[str, str]
 @pytest.mark.parametrize("condition", ["uuid=x", "uuid?=x,y", "name=x", "name?=x,y", "attachedZoneUuids=x"])
 async def test_no_table_is_gone_over(database: Database, inventory: Inventory, condition: str) -> None:
     steps = await plan(database, inventory, ("q", condition))
-    assert not [step for step in steps if step.startswith("SCAN") and "not_ascii" not in step]
+    assert not [step for step in steps if step.startswith("SCAN") and not OF_CONDITIONS.search(step)]
 
 
 async def test_a_hostname_is_looked_up(database: Database) -> None:
