@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from simulator.database.errors import DatabaseError
 from simulator.database.location import FileLock, check_file, file_of, keep_private, url_of, version_of
 from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
+from simulator.database.read_limit import READ_SECONDS, ReadLimit, ReadTooLong
 from simulator.database.vault import Vault
 
 Ts = TypeVarTuple("Ts")
@@ -43,6 +44,7 @@ class Database:
         self._raw_reader: aiosqlite.Connection | None = None
         self._quick_reader: sqlite3.Connection | None = None
         self._one_reader = asyncio.Lock()
+        self._limit = ReadLimit(READ_SECONDS)
         self._to_close = AsyncExitStack()
 
     @classmethod
@@ -90,7 +92,9 @@ class Database:
             return cls(engine, writer, None)
         database = cls(engine, writer, await _reader(engine, to_close))
         # One of its own: a read that is under way holds its connection to what there was when it began.
-        database._raw_reader = await _driver(await _reader(engine, to_close))
+        limited = _engine(engine.url, prepare, database._limit.connector())
+        to_close.push_async_callback(limited.dispose)
+        database._raw_reader = await _driver(await _reader(limited, to_close))
         database._quick_reader = _factory(prepare)(engine.url.database, isolation_level=None)
         to_close.callback(database._quick_reader.close)
         database._quick_reader.execute("PRAGMA query_only = ON")
@@ -131,12 +135,17 @@ class Database:
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """All rows of compiled SQL with positional parameters, the short way: no SQLAlchemy on it.
 
-        It sees everything committed before the call.
+        It sees everything committed before the call. Raises ReadTooLong.
         """
         if self._raw_reader is None:
             async with self._engine.connect() as connection:
                 return [tuple(row) for row in await connection.exec_driver_sql(sql, tuple(parameters))]
-        rows = await self._raw_reader.execute_fetchall(sql, parameters)
+        try:
+            rows = await self._raw_reader.execute_fetchall(sql, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise ReadTooLong(f"not read within {READ_SECONDS:g} s") from None
+            raise
         return cast("list[tuple[Any, ...]]", rows)  # without a row factory they are plain tuples
 
     async def fetch_few(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -150,6 +159,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, once what runs on it has ended; may be called again."""
+        self._limit.end()  # a read that takes long would be waited for
         async with self._one_reader, self._one_writer:
             await self._to_close.aclose()
 
@@ -194,10 +204,12 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
             raise cancelled
 
 
-def _engine(url: URL, prepare: Prepare | None) -> AsyncEngine:
+def _engine(
+    url: URL, prepare: Prepare | None, make: Callable[..., sqlite3.Connection] = sqlite3.Connection
+) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url)
-    arguments = {"timeout": BUSY_SECONDS, "factory": _factory(prepare)}
+    arguments = {"timeout": BUSY_SECONDS, "factory": _factory(prepare, make)}
     engine = create_async_engine(url, connect_args=arguments, poolclass=NullPool)
     event.listen(engine.sync_engine, "handle_error", _keep_connection)
     return engine
@@ -212,11 +224,13 @@ def _keep_connection(context: ExceptionContext) -> None:
         context.is_disconnect = False
 
 
-def _factory(prepare: Prepare | None) -> Callable[..., sqlite3.Connection]:
+def _factory(
+    prepare: Prepare | None, make: Callable[..., sqlite3.Connection] = sqlite3.Connection
+) -> Callable[..., sqlite3.Connection]:
     """Makes a raw connection, ready for use, in the thread that it belongs to."""
 
     def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = sqlite3.Connection(*arguments, **options)
+        connection = make(*arguments, **options)
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")

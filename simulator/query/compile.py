@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Dialect,
     Float,
@@ -23,7 +24,9 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.sql import operators
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.operators import OperatorType
 
 from simulator.query.comparisons import RULES, Bound, look_ups
 from simulator.query.conditions import Operator
@@ -176,11 +179,29 @@ def _listed(source: _Source, collection: Collection) -> ColumnElement[str]:
     return elements.where(table.c[collection.own] == source.column("uuid")).scalar_subquery()
 
 
+class _Bracketed(ColumnElement[bool]):
+    """A condition in brackets, which SQLAlchemy's own would lose in a longer one."""
+
+    inherit_cache = False
+
+    def __init__(self, condition: ColumnElement[bool]) -> None:
+        self.condition = condition
+        self.type = Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self
+
+
+@compiles(_Bracketed)
+def _compile_bracketed(element: _Bracketed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.condition, **options)})"
+
+
 def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """All of them, in groups: SQLite takes no expression that is a thousand terms deep."""
     found = tuple(conditions)
     groups = [and_(*found[at : at + GROUP]) for at in range(0, len(found), GROUP)]
-    return and_(*(group.self_group(against=operators.eq) for group in groups)) if len(groups) > 1 else groups[0]
+    return and_(*map(_Bracketed, groups)) if len(groups) > 1 else groups[0]
 
 
 def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:

@@ -10,15 +10,17 @@ from typing import Any
 
 import orjson
 
-from simulator.database import Database
+from simulator.database import Database, ReadTooLong
 from simulator.query.comparisons import Bound, Value
 from simulator.query.compile import LIMIT, START, Shape, Statement, compile_shape
 from simulator.query.conditions import Condition, Operator, Query, by_uuid
+from simulator.query.errors import QueryError
 from simulator.query.inventories import INVENTORIES, Inventory
 from simulator.query.questions import Question, ask
 from simulator.query.rows import Row, RowWriter, WriteMoment
 from simulator.tasks import by_size
 
+TIMEOUT = "javax.persistence.QueryTimeoutException: org.hibernate.QueryTimeoutException: could not extract ResultSet"
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
 BYTES_OF_A_TEST = 512  # of SQL, about
@@ -113,7 +115,10 @@ class QueryEngine:
         values = {**question.values, **page}
         parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
         fetch = self._database.fetch_few if statement.quick else self._database.fetch
-        return writer, await fetch(statement.sql, parameters)
+        try:
+            return writer, await fetch(statement.sql, parameters)
+        except ReadTooLong as error:
+            raise QueryError(f"{TIMEOUT}: {error}") from None
 
     def _bound(self, value: Bound | None) -> object:
         """What the driver is to bind: see Among."""

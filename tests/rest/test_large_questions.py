@@ -1,0 +1,123 @@
+"""Questions of very many values or conditions, by the legacy API, whose messages have no bound but that of a body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from door import STORAGE, Door, Json, open_door
+from simulator.database import Database, ReadTooLong
+
+from stalls import watching_stalls
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+QUERY = "org.zstack.header.storage.backup.APIQueryBackupStorage"
+MOST_SECONDS = 0.2
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("questions")) as door:
+        yield door
+
+
+def condition(name: str, op: str, value: str) -> Json:
+    return {"name": name, "op": op, "value": value}
+
+
+async def ask(door: Door, conditions: Sequence[Json], **more: object) -> Json:
+    """The reply to a legacy query, in which the loop is never held for long."""
+    message = {"conditions": conditions, "session": {"uuid": door.session}, **more}
+    async with watching_stalls() as stalls:
+        answer = await door.send("POST", "/zstack/api", {f"{QUERY}Msg": message}, anonymous=True)
+    assert stalls.longest < MOST_SECONDS
+    reply: Json = json.loads(answer.json["result"])[f"{QUERY}Reply"]
+    return reply
+
+
+def many(number: int, *, last: str) -> str:
+    return ",".join([*(f"{one:032x}" for one in range(number)), last])
+
+
+@pytest.mark.parametrize("number", [10, 8_000, 60_000])
+@pytest.mark.parametrize("name", ["uuid", "name", "url", "zone.uuid", "availableCapacity", "__userTag__"])
+async def test_a_list_of_very_many_values(door: Door, name: str, number: int) -> None:
+    row = (await ask(door, [condition("uuid", "=", STORAGE)]))["inventories"][0]
+    wanted = {"zone.uuid": (row["attachedZoneUuids"] or [""])[0], "__userTag__": "none"}.get(name)
+    last = str(row[name]) if wanted is None else wanted
+    found = await ask(door, [condition(name, "in", many(number, last=last))])
+    others = await ask(door, [condition(name, "not in", many(number, last=last))])
+    assert found["success"]
+    assert others["success"]
+    uuids = [one["uuid"] for one in found["inventories"]]
+    assert (STORAGE in uuids) == (bool(row["attachedZoneUuids"]) if name == "zone.uuid" else name != "__userTag__")
+    assert STORAGE not in [one["uuid"] for one in others["inventories"]] or name == "__userTag__"
+
+
+@pytest.mark.parametrize("op", ["!=", "not like", "not in"])
+async def test_very_many_conditions(door: Door, op: str) -> None:
+    found = await ask(door, [condition("name", op, f"no-such-{number}") for number in range(4_000)])
+    assert STORAGE in [one["uuid"] for one in found["inventories"]]
+
+
+async def test_more_conditions_than_are_read(door: Door) -> None:
+    reply = await ask(door, [condition("name", "!=", str(number)) for number in range(20_000)])
+    assert reply["error"]["details"] == "java.lang.StackOverflowError: a query may have 5000 conditions, but 20000 got"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        pytest.param("%" * 1_000_000, True, id="wildcards"),
+        pytest.param("%_" * 100_000, False, id="at least so many characters"),
+        pytest.param("x" * 1_000_000, False, id="longer than any text"),
+        pytest.param("\\%" * 500_000, False, id="escaped"),
+        pytest.param("é%" * 5_000, False, id="not ASCII"),
+    ],
+)
+async def test_a_long_pattern(door: Door, pattern: str, matches: bool) -> None:
+    found = await ask(door, [condition("name", "like", pattern)])
+    others = await ask(door, [condition("name", "not like", pattern)])
+    assert [bool(one["inventories"]) for one in (found, others)] == [matches, not matches]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"fields": ["name"] * 200_000}, id="fields"),
+        pytest.param({"sortBy": "name+" * 200_000 + "name"}, id="a sum to sort by"),
+        pytest.param({"sortBy": "x" * 2_000_000}, id="a name to sort by"),
+        pytest.param({"conditions": [condition("zone.backupStorage." * 50_000 + "uuid", "=", "x")]}, id="steps"),
+        pytest.param({"conditions": [condition("x" * 1_000_000, "=", "x")]}, id="a name"),
+        pytest.param({"conditions": [condition("name", "=", "'" * 1_000_000)]}, id="quotes"),
+    ],
+)
+async def test_names_of_great_length(door: Door, fields: Json) -> None:
+    reply = await ask(door, fields.pop("conditions", []), **fields)
+    assert "success" in reply
+
+
+async def test_a_read_that_does_not_end_is_ended_when_the_database_is_closed(tmp_path: Path) -> None:
+    database = await Database.open(str(tmp_path / "endless.db"))
+    reading = asyncio.create_task(database.fetch(ENDLESS, ()))
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(database.close(), 1)
+    with pytest.raises(ReadTooLong):
+        await reading
+
+
+async def test_a_read_that_does_not_end_is_ended_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.database.engine.READ_SECONDS", 0.1)
+    database = await Database.open(str(tmp_path / "endless.db"))
+    try:
+        for _ in range(2):
+            with pytest.raises(ReadTooLong):
+                await asyncio.wait_for(database.fetch(ENDLESS, ()), 5)
+        assert await database.fetch("SELECT 1", ()) == [(1,)]
+    finally:
+        await database.close()
