@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prometheus_client.core import Metric
 
 from simulator.backup_storage.records import State, Status
@@ -40,14 +42,18 @@ ZStack's own monitoring answers the capacity of storages over time, from what th
 
 def page() -> str:
     """The manual page: every metric, with the labels that one of everything shows."""
+    return HEAD + "".join(sorted(_row(family) for family in example_families()))
+
+
+def example_families() -> Iterator[Metric]:
+    """Every family of metrics, as one of everything makes them: all names, all labels."""
     metrics = Metrics()
     metrics.probed(Capacity(0, 0, None, None, Method.STATVFS, {}))
     metrics.job_ended("", JobState.DONE, 0)
     metrics.answered("", 200, 0)
     storages = of_storages([StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0)])
     stored = [*storages, of_jobs({}), of_answers([("", 1)]), of_commits(0)]
-    families = Families(metrics.registry, stored).collect()
-    return HEAD + "".join(sorted(_row(family) for family in families))
+    return Families(metrics.registry, stored).collect()
 
 
 def _row(family: Metric) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from simulator.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, PROBE_FAILED, STATUS_CHANGED
 from simulator.hosts.faults.quantities import Seconds
-from simulator.scenario.parts import Names, Part, one_of
+from simulator.scenario.parts import Names, Part, complain, one_of
 from simulator.scenario.phrases import duration_text
 from simulator.scenario.wanted import AnyWanted, SizeWanted, TextWanted, Wanted
 
@@ -75,6 +75,9 @@ class Condition(Part):
             "metric": self.of_metrics,
         }[self.subject]
         given = [one for one in self.model_fields_set if one in _CHECKS and one != self.subject]
+        for one in given:
+            if getattr(self, one) is None:  # it would check nothing
+                complain((one,), "expected a value, but got none; 'null' in quotes is that of a field without one")
         if self.subject == "metric" and self.value is None:
             raise ValueError("expected a value of the metric")
         for one in given:

@@ -12,6 +12,7 @@ from simulator.hosts.faults.quantities import Amount, Bytes, BytesOrShare, Path,
 from simulator.scenario.expectations import Invariant
 from simulator.scenario.options import check_settings
 from simulator.scenario.parts import Part, complain, spread
+from simulator.scenario.phrases import size_text
 from simulator.scenario.steps import Step
 
 ZONE = "zone-1"
@@ -30,6 +31,13 @@ class Host(Part):
     password: str = Field("password", description="with which password", repr=False)
     sftp: bool = Field(True, description="whether sshd has SFTP")
     statvfs: bool = Field(True, description="whether its SFTP server knows statvfs@openssh.com")
+
+    @model_validator(mode="after")
+    def _fits_its_disk(self) -> Self:
+        for name, amount in (("used", self.used), ("reserved", self.reserved)):
+            if amount.of(self.size) > self.size:
+                complain((name,), f"expected no more than the disk's {size_text(self.size)}, but got {amount}")
+        return self
 
 
 class StorageRecord(Part):

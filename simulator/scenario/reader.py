@@ -13,6 +13,7 @@ from simulator.scenario.expectations import Condition
 from simulator.scenario.model import Scenario, StorageRecord
 from simulator.scenario.parts import matching, unknown
 from simulator.scenario.phrases import duration_text
+from simulator.scenario.possible import impossible
 from simulator.scenario.steps import CallStep, Step
 from simulator.yaml_text import BoundedLoader, read_yaml
 
@@ -71,6 +72,7 @@ def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -
     try:
         scenario = Scenario.model_validate({} if content is None else content)
         problems = [*_broken_rules(scenario), *rules(scenario)]
+        problems += [] if problems else impossible(scenario)
     except ValidationError as error:
         first = error.errors()[0]
         raise ScenarioError(_complaint(name, tree, first["loc"], _said(first["type"], first["msg"]))) from None
