@@ -39,7 +39,7 @@ def refusal(text: str) -> str:
         ("storage: gold, status: connected", "status", STATUSES),
         ("storage: gold, status: null", "status", "expected a value, but got none"),
         ("storage: gold, status: 'null'", "status", STATUSES),
-        ("event: added, count:", "count", "expected a value, but got none"),
+        ("event: added, count: null", "count", "expected a value, but got none"),
         ("storage: gold, status: [Connected, Conecting]", "status", "Conecting is not known here"),
         ("storage: gold, status: [Connected, Connecting, Disconnected]", "status", "this is always so"),
         ("storage: gold, status: [Connected, '!= Connected']", "status", "this is always so"),
