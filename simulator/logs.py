@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from simulator.correlation import correlation
+from simulator.masking import on_one_line, without_userinfo
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,15 +20,28 @@ class JsonFormatter(logging.Formatter):
             "time": _date(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_userinfo(record.getMessage()),
         }
         if (clock_time := getattr(record, "clock_time", None)) is not None:
             line["clockTime"] = _date(clock_time)
         if (uuid := getattr(record, "correlation", None) or correlation()) is not None:
             line["correlation"] = uuid
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = without_userinfo(self.formatException(record.exc_info))
         return json.dumps(line)  # not orjson: a path may hold bytes that are no text
+
+
+class TextFormatter(logging.Formatter):
+    """One line a message, whatever is in it of what clients and hosts have sent; tracebacks have lines of their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """Return the line, with control characters escaped and without the passwords of URLs."""
+        record.message = on_one_line(without_userinfo(record.message))
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        """Return the traceback: text in it moves no cursor either."""
+        return "\n".join(on_one_line(line) for line in without_userinfo(super().formatException(ei)).split("\n"))
 
 
 def _date(seconds: float) -> str:
@@ -37,7 +51,7 @@ def _date(seconds: float) -> str:
 def configure(level: str, form: Literal["text", "json"]) -> None:
     """Send log lines of our own at `level`, and those of libraries at warning, to standard error."""
     handler = logging.StreamHandler()
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if form == "json" else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("simulator").setLevel(level.upper())

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Literal
 
 import pytest
 from simulator import logs
@@ -131,3 +132,19 @@ async def test_what_is_begun_for_something_is_done_for_it_to_its_end() -> None:
     seen.append(correlation())
     await task
     assert seen == ["b" * 32, None, "a" * 32]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_others_have_sent_begins_no_line_and_shows_no_password(
+    capsys: pytest.CaptureFixture[str], form: Literal["text", "json"]
+) -> None:
+    logs.configure("info", form)
+    try:
+        raise ValueError("no\x1b[2J http://user:hush@host/")
+    except ValueError:
+        ours.exception("hook %s", "http://user:hush@host/\r\n2026-01-01 INFO forged\x1b[2J\u2028\x85x")
+    errors = capsys.readouterr().err
+    assert "hush" not in errors
+    assert not {"\x1b", "\r", "\u2028", "\x85"} & set(errors)
+    assert not [line for line in errors.split("\n") if line.startswith("2026-01-01 INFO forged")]
+    assert len(errors.splitlines()) == len(errors.split("\n")) - 1

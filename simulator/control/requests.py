@@ -12,7 +12,7 @@ from pydantic import Field
 from simulator.clock import Clock
 from simulator.control.routes import Done, Given, Handler, Problem, Refused, Route, Shape, with_query
 from simulator.hosts.faults.quantities import Seconds
-from simulator.rest.journal import MOST_REQUESTS, Entry, Journal, masked_path
+from simulator.rest.journal import MOST_REQUESTS, Entry, Journal
 
 LONGEST_WAIT = 60.0
 
@@ -52,7 +52,7 @@ class RequestShape(Shape):
     milliseconds: float
     account: str | None = Field(description="the uuid of the account that made it, where it had to log in")
     job: str | None = Field(description="the uuid of the job that it began or asked for")
-    body: str | None = Field(description="the first 4 KiB, secrets masked")
+    body: str | None = Field(description="the first 4 KiB, secrets masked; a note if it could not be read")
 
 
 class RequestsShape(Shape):
@@ -166,7 +166,7 @@ def _shape(entry: Entry, epoch: float) -> RequestShape:
         number=entry.number,
         time=epoch + entry.ended,
         method=entry.method,
-        path=masked_path(entry.path),
+        path=entry.path,
         status=entry.status,
         milliseconds=round(entry.seconds * 1000, 3),
         account=entry.account,

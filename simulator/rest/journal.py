@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import orjson
-
 from simulator.clock import wake
+from simulator.masking import masked_json, masked_path
+from simulator.rest.binding import parse_body
+from simulator.rest.errors import PlainError
+from simulator.tasks import LARGE as READ_IN_A_THREAD
 
 MOST_REQUESTS = 1000
 MOST_BYTES = 4096
 """What is kept of a body."""
-MOST_PARSED_BYTES = 64 * 1024
-MASK = "***"
-_SECRET = "password|secret|token|privatekey|authorization"  # noqa: S105 - names of fields
-_SECRET_NAME = re.compile(rf"{_SECRET}|^session$", re.IGNORECASE)
-_SECRET_MEMBER = re.compile(rf'("[^"\\]*(?:{_SECRET})[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?$)', re.IGNORECASE)
-_SESSION = re.compile(r"(/accounts/sessions/)[^/?]+")
-_SECRET_PARAMETER = re.compile(rf"((?:{_SECRET})[^=&%]*(?:=|%3D))[^&]*", re.IGNORECASE)
+UNREADABLE = "(not kept: it cannot be read as the JSON of one object)"
+LARGE = "(not kept: it was not read)"
+Body = Mapping[str, object] | bytes | None
+"""A body as it was read, or its bytes where it was not."""
 
 
 class Entry(NamedTuple):
-    """A request that was answered: `path` with its query string, as sent; `ended` by its clock's monotonic time."""
+    """A request that was answered: `path` with its query string, as sent but for secrets; `ended` by its clock's
+    monotonic time."""
 
     number: int
     ended: float
@@ -56,12 +55,12 @@ class Journal:
         seconds: float,
         account: str | None,
         job: str | None,
-        body: bytes | None,
+        body: Body,
     ) -> None:
         """Keep a request. Secrets in it are not kept."""
         self.last += 1
-        text = _without_secrets(body) if body else None
-        self._entries.append(Entry(self.last, ended, method, path, status, seconds, account, job, text))
+        shown = masked_path(path)
+        self._entries.append(Entry(self.last, ended, method, shown, status, seconds, account, job, _shown(body)))
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for future in waiting:
@@ -86,29 +85,16 @@ class Journal:
                 self._waiting.remove(future)
 
 
-def masked_path(path: str) -> str:
-    """A path with its query string, without sessions and the values of parameters that are secrets."""
-    return _SECRET_PARAMETER.sub(rf"\1{MASK}", _SESSION.sub(rf"\1{MASK}", path))
-
-
-def _without_secrets(body: bytes) -> str:
-    if len(body) <= MOST_PARSED_BYTES:
-        try:
-            return _cut(orjson.dumps(_masked(orjson.loads(body))))
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
-            pass  # no JSON, or nested too deep
-    return _SECRET_MEMBER.sub(rf'\1"{MASK}"', _cut(body))
-
-
-def _cut(body: bytes) -> str:
-    return body[:MOST_BYTES].decode(errors="replace")
-
-
-def _masked(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {
-            name: MASK if _SECRET_NAME.search(name) and one is not None else _masked(one) for name, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(one) for one in value]
-    return value
+def _shown(body: Body) -> str | None:
+    """The first of a body, without its secrets. One that cannot be read is not kept: who knows what is in it."""
+    if not isinstance(body, bytes):
+        return None if body is None else masked_json(body, MOST_BYTES)
+    if not body:
+        return None
+    if len(body) >= READ_IN_A_THREAD:
+        return LARGE
+    try:
+        read = parse_body(body)
+    except PlainError:
+        return UNREADABLE
+    return None if read is None else masked_json(read, MOST_BYTES)

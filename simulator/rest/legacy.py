@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from simulator.clock import Clock
 from simulator.rest.authentication import Claim
-from simulator.rest.binding import Values, read_leniently
+from simulator.rest.binding import Body, Values, read_leniently
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_plain_json, write_date
 from simulator.rest.errors import ApiError, ContainerError, ErrorCode, PlainError
@@ -56,7 +56,8 @@ class LegacyDoor(Generic[S]):
     async def _take(self, body: bytes, course: Course) -> bytes:
         course.body = body
         try:
-            message, fields = await by_size(len(body), self._message, body)
+            course.body = given = await by_size(len(body), read_leniently, body)
+            message, fields = self._message(given)
             course.api = message.__name__
             values = await by_size(len(body), message.bind_fields, fields)
         except PlainError as error:
@@ -69,9 +70,8 @@ class LegacyDoor(Generic[S]):
             return await self._answer_now(message, values, claim)
         return await self._answer_later(message, values, claim, course)
 
-    def _message(self, body: bytes) -> tuple[type[Message], Mapping[str, object]]:
-        """The message in a body, and its fields. Raises PlainError."""
-        given = read_leniently(body)
+    def _message(self, given: Body) -> tuple[type[Message], Mapping[str, object]]:
+        """The message in what a body says, and its fields. Raises PlainError."""
         if not given:
             raise PlainError(200, "java.util.NoSuchElementException" if given == {} else "null")
         java_class, fields = next(iter(given.items()))

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from simulator.clock import Clock
+from simulator.masking import masked_path
 from simulator.rest.access_keys import Authentication, Signed
 from simulator.rest.answers import Answers
 from simulator.rest.authentication import Claim
@@ -125,7 +126,7 @@ class RestServer(Generic[S]):
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:
-            logger.exception("%s %s went wrong", request.method, request.raw_path)
+            logger.exception("%s %s went wrong", request.method, masked_path(request.raw_path))
             return _closing(web.Response(status=500, text=str(error)))
 
     async def _answer(self, request: web.BaseRequest, course: Course) -> web.Response:
@@ -171,9 +172,9 @@ class RestServer(Generic[S]):
         return _json(status, body)
 
     async def _call(self, request: web.BaseRequest, slot: Slot, course: Course) -> web.Response:
-        course.body = await request.read()
-        size = len(course.body)
-        body = await by_size(size, parse_body, course.body)
+        course.body = raw = await request.read()
+        size = len(raw)
+        course.body = body = await by_size(size, parse_body, raw)
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
         course.api = message.__name__

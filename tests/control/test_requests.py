@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from simulator.lab import Lab
-from simulator.rest.journal import Journal
+from simulator.rest.journal import UNREADABLE, Journal
 from simulator.testing import Answer, Client
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
@@ -68,7 +68,8 @@ async def test_secrets_are_masked_and_bodies_are_bounded(imagestore_client: Clie
     assert str(imagestore_client.session_uuid) not in text
     bodies = [one["body"] for one in await found(imagestore_client, method="POST")]
     assert '"password":"***"' in bodies[0]
-    assert [len(body) for body in bodies] == [4096, len('{"params": {"password": "***"')]
+    assert len(bodies[0]) == 4096
+    assert bodies[1] == UNREADABLE
 
 
 async def test_a_test_waits_until_a_client_has_asked(imagestore_client: Client) -> None:
@@ -121,12 +122,3 @@ def test_only_the_latest_requests_are_kept() -> None:
     for number in range(5):
         journal.add(0.0, "GET", f"/{number}", 200, 0.0, None, None, None)
     assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
-
-
-@pytest.mark.parametrize("depth", [300, 1020, 5000])
-def test_a_body_that_is_nested_too_deep_is_kept_without_its_secrets(depth: int) -> None:
-    journal = Journal()
-    body = b'{"password": "hush", "x": ' + b"[" * depth + b"]" * depth + b"}"
-    journal.add(0.0, "POST", "/", 400, 0.0, None, None, body)
-    [entry] = journal.since(0)
-    assert (entry.body or "").startswith('{"password": "***"')
