@@ -9,15 +9,23 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 from functools import partial, total_ordering
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from simulator.in_flight import in_flight
+
 T = TypeVar("T")
-PAUSE_OF_A_STEP = 0.005  # real seconds
+# Real seconds and turns of the event loop without anything under way: after these a clock that is pushed on goes to
+# what is due next, and after those a time-out strikes.
+QUIET = (0.002, 8)
+SURELY_QUIET = (0.025, 24)
+_outside: ContextVar[bool] = ContextVar("outside", default=False)
+"""Whether somebody outside of this process is waited for, whom no clock of ours can hurry."""
 
 
 class Clock(Protocol):
@@ -127,6 +135,10 @@ class TimerClock(ABC):
         self._arm(timer)
         return timer
 
+    def guard(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back after `seconds`, as a time-out: not while what it bounds is under way in real time."""
+        return self.call_at(self.monotonic() + seconds, callback)
+
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`; zero or less lets others run once."""
         if seconds <= 0:
@@ -172,7 +184,7 @@ class _Deadline:
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        self._timer = self._clock.call_at(self._clock.monotonic() + max(0.0, self._seconds), self._expire)
+        self._timer = self._clock.guard(max(0.0, self._seconds), self._expire)
 
     def _expire(self) -> None:
         self._expired = True
@@ -187,8 +199,27 @@ class _Deadline:
             raise TimeoutError(f"not done within {self._seconds:g} s") from error
 
 
+class _Guard(Timer):
+    """The timer of a time-out, which strikes no earlier than by its clock, and not while bytes are on their way.
+
+    Once as much of the machine's time has gone by, it strikes in any case.
+    """
+
+    __slots__ = ("strikes_at",)
+
+    def __init__(self, deadline: float, number: int, callback: Callable[[], object], strikes_at: float) -> None:
+        super().__init__(deadline, number, callback)
+        self.strikes_at = strikes_at
+        """The machine's time."""
+
+
 class RealClock(TimerClock):
-    """The machine's time, until somebody pauses it, pushes it on or changes its speed."""
+    """The machine's time, until somebody pauses it, pushes it on or changes its speed.
+
+    Pushed on or sped up it stands still at each time-out that falls due, until nothing is under way any more.
+    """
+
+    holds = True
 
     def __init__(self, zone: tzinfo = UTC) -> None:
         super().__init__(zone)
@@ -197,6 +228,10 @@ class RealClock(TimerClock):
         self._then = 0.0  # said so, and has gone on at its rate ever since
         self._speed = 1.0
         self._paused = False
+        self._held = 0  # by how many it is kept standing for a moment
+        self._outside = 0
+        self._striking: set[asyncio.Task[None]] = set()
+        self._steps: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
     def time(self) -> float:
         machine = time.monotonic()
@@ -205,9 +240,16 @@ class RealClock(TimerClock):
     def monotonic(self) -> float:
         return self._at(time.monotonic())
 
-    def outside(self) -> AbstractContextManager[None]:
-        """It never skips time."""
-        return nullcontext()
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """While the block runs its time-outs are the machine's, and no step goes by it."""
+        token = _outside.set(True)
+        self._outside += 1
+        try:
+            yield
+        finally:
+            self._outside -= 1
+            _outside.reset(token)
 
     @property
     def paused(self) -> bool:
@@ -221,7 +263,7 @@ class RealClock(TimerClock):
 
     @property
     def _rate(self) -> float:
-        return 0.0 if self._paused else self._speed
+        return 0.0 if self._paused or self._held else self._speed
 
     def _at(self, machine: float) -> float:
         return self._then + (machine - self._since) * self._rate
@@ -241,14 +283,46 @@ class RealClock(TimerClock):
         self._set(speed=speed)
 
     async def step(self, seconds: float) -> None:
-        """Let `seconds` go by. What falls due begins in order; it has a moment of real time each to get on with it."""
-        end = self.monotonic() + seconds
+        """Let `seconds` go by; what falls due on the way is done, in its order, before time goes on.
+
+        Steps follow each other. What needs more time than there is in the step is still under way in the end.
+        """
+        async with self._steps.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            self._hold()
+            try:
+                await self._step_to(self.monotonic() + seconds)
+            finally:
+                self._release()
+
+    async def _step_to(self, end: float) -> None:
+        await self._settle()
         while (first := min(self._handles, default=None)) is not None and first.deadline <= end:
             self._set(now=max(first.deadline, self.monotonic()))
-            for timer in sorted(one for one in self._handles if one.deadline <= first.deadline):
-                self._fire(timer)
-            await asyncio.sleep(PAUSE_OF_A_STEP)  # real: SSH and the store take their time, whatever this clock says
+            due = sorted(one for one in self._handles if one.deadline <= first.deadline)
+            if any(isinstance(one, _Guard) for one in due):
+                await in_flight().quiet(*SURELY_QUIET)
+            for timer in due:
+                if not timer.over:
+                    self._fire(timer)
+            await self._settle()
         self._set(now=max(end, self.monotonic()))
+
+    async def _settle(self) -> None:
+        """Wait until nothing is under way, hosts outside of this process included."""
+        await in_flight().quiet(*QUIET)
+        while self._outside:
+            await asyncio.sleep(QUIET[0])
+            await in_flight().quiet(*QUIET)
+
+    def _hold(self) -> None:
+        now = self.monotonic()
+        self._held += 1
+        self._set(now=now)
+
+    def _release(self) -> None:
+        now = self.monotonic()
+        self._held -= 1
+        self._set(now=now)
 
     def _set(self, *, now: float | None = None, speed: float | None = None, paused: bool | None = None) -> None:
         machine = time.monotonic()
@@ -261,6 +335,19 @@ class RealClock(TimerClock):
                 handle.cancel()
             self._wait(timer, loop)
 
+    def guard(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back after `seconds`; for somebody outside of this process those are the machine's."""
+        machine = time.monotonic()
+        self._made += 1
+        guard = _Guard(self._at(machine) + seconds, self._made, callback, machine + seconds)
+        loop = asyncio.get_running_loop()
+        if _outside.get():
+            guard.deadline = float("inf")  # no step comes by it
+            self._handles[guard] = (loop, loop.call_later(seconds, self._fire, guard))
+        else:
+            self._wait(guard, loop)
+        return guard
+
     def cancel(self, timer: Timer) -> None:
         """Do not call back."""
         super().cancel(timer)
@@ -271,8 +358,31 @@ class RealClock(TimerClock):
 
     def _wait(self, timer: Timer, loop: asyncio.AbstractEventLoop) -> None:
         seconds = max(0.0, timer.deadline - self.monotonic())
-        handle = loop.call_later(seconds / self._rate, self._fire, timer) if self._rate else None
+        if seconds == float("inf"):
+            assert isinstance(timer, _Guard)
+            left = max(0.0, timer.strikes_at - time.monotonic())
+            self._handles[timer] = (loop, loop.call_later(left, self._fire, timer))
+            return
+        handle = loop.call_later(seconds / self._rate, self._due, timer) if self._rate else None
         self._handles[timer] = (loop, handle)
+
+    def _due(self, timer: Timer) -> None:
+        """A timer's time has come; a time-out that came sooner than by the machine's clock looks around first."""
+        early = isinstance(timer, _Guard) and time.monotonic() < timer.strikes_at
+        if not (early and self.holds and self._speed > 1):
+            self._fire(timer)
+            return
+        self._hold()
+        task = asyncio.get_running_loop().create_task(self._strike())
+        self._striking.add(task)
+        task.add_done_callback(self._striking.discard)
+
+    async def _strike(self) -> None:
+        """Let the time-outs strike that are due, as soon as nothing is under way."""
+        try:
+            await self._step_to(self.monotonic())
+        finally:
+            self._release()
 
     def _fire(self, timer: Timer) -> None:
         self._forget(timer)

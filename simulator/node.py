@@ -50,6 +50,7 @@ from simulator.database.location import file_of
 from simulator.database.zstack_options import zstack_options
 from simulator.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
 from simulator.host_names import check_allowed
+from simulator.in_flight import moved
 from simulator.probe import HostKeyPolicy, Observe, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
 from simulator.rest.access_keys import Authentication
@@ -265,6 +266,7 @@ class ManagementNode:
         """The API's paths go straight to it: aiohttp's router would take as long as a kept answer does."""
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            moved()
             if self._rest is not None and request.raw_path.startswith(API_PATHS):
                 return await self._rest.answer(request)
             return await route(request)

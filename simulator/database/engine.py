@@ -20,6 +20,7 @@ from simulator.database.location import FileLock, check_file, file_of, keep_priv
 from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 from simulator.database.read_limit import READ_SECONDS, ReadLimit, ReadTooLong
 from simulator.database.vault import Vault
+from simulator.in_flight import counted, under_way
 
 Ts = TypeVarTuple("Ts")
 Prepare = Callable[[sqlite3.Connection], None]
@@ -111,6 +112,12 @@ class Database:
 
         A commit that has begun goes through: who is cancelled meanwhile hears of it after that.
         """
+        with under_way():
+            async with self._turn_to_write() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[AsyncConnection]:
         async with self._one_writer:
             transaction = await self._writer.begin()
             try:
@@ -124,6 +131,7 @@ class Database:
         await transaction.commit()
         self.revision += 1
 
+    @counted
     async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
         """All rows of a statement, the comfortable way. It sees everything committed before the call."""
         if self._reader is None:
@@ -132,6 +140,7 @@ class Database:
         async with self._one_reader:
             return (await self._reader.execute(statement)).all()
 
+    @counted
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """All rows of compiled SQL with positional parameters, the short way: no SQLAlchemy on it.
 

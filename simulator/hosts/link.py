@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncssh
 
 from simulator.hosts.behaviour import Behaviour
+from simulator.in_flight import moved
 
 if TYPE_CHECKING:
     from simulator.hosts.host import SimulatedHost
@@ -67,6 +68,7 @@ class Link(asyncio.Protocol):
         await task
 
     def _arrive(self, data: bytes | None) -> None:
+        moved()
         if self._ssh is None or data is None or self.stale:
             return
         if self._host.behaviour.cut_on_request and self.logged_in:
@@ -75,6 +77,7 @@ class Link(asyncio.Protocol):
             self._ssh.data_received(data)
 
     def _leave(self, data: bytes | None) -> None:
+        moved()
         if data is None:
             self._end()
             return
@@ -97,6 +100,7 @@ class Link(asyncio.Protocol):
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        moved()
         self._transport = cast(asyncio.Transport, transport)
         host = self._host
         host.links[self] = None
@@ -126,6 +130,7 @@ class Link(asyncio.Protocol):
         self._in.put(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        moved()
         self._in.close()
         self._out.close()
         self._host.links.pop(self, None)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from simulator.clock import Clock
 from simulator.hosts.behaviour import Port
+from simulator.in_flight import moved
 from simulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Listener:
             self._fillers.append(filler)
 
     def _accept(self) -> None:
+        moved()
         loop = asyncio.get_running_loop()
         for _ in range(BACKLOG):
             if self._socket is None:

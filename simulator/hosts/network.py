@@ -14,6 +14,7 @@ from simulator.clock import Clock
 from simulator.hosts.disk import VirtualDisk
 from simulator.hosts.host import LOOPBACK, SimulatedHost
 from simulator.hosts.ssh_config import SshConfig
+from simulator.in_flight import under_way
 
 GIB = 2**30
 RESERVED = 100  # one in so many bytes is kept for root
@@ -137,7 +138,8 @@ class HostNetwork(Mapping[str, SimulatedHost]):
 
     async def _write_config(self) -> None:
         if self._config is not None:
-            await self._config.write()
+            with under_way():
+                await self._config.write()
 
 
 def _unknown() -> socket.gaierror:

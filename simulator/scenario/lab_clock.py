@@ -9,6 +9,9 @@ from simulator.scenario.lab_api import LabTime
 class FollowingClock(RealClock):
     """Says what the lab's clock said last, and goes on from there at its speed until it is shown anew."""
 
+    holds = False
+    """What is under way is so in another process, whose own clock sees to it."""
+
     def __init__(self) -> None:
         super().__init__()
         self._origin: float | None = None  # what the lab's clock said first

@@ -6,9 +6,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from simulator.backup_storage.events import PROBE_FAILED, Event, Listener
 from simulator.clock import RealClock
+from simulator.hosts import SimulatedHost, VirtualDisk
+from simulator.hosts.faults import read_fault
 from simulator.lab import Lab
 from simulator.node import ManagementNode
+from simulator.probe import ProbeFailure
 from simulator.settings import Settings
 from simulator.testing import Answer, Client
 
@@ -68,6 +72,94 @@ async def test_what_cannot_be_is_told(
     answer = await ask(imagestore_client, method, path, body)
     assert answer.status == 400
     assert answer.body["error"].startswith(error), answer.text
+
+
+def failures(events: Listener) -> list[Event]:
+    """What was told of a host that did not answer."""
+    told = [events.get_nowait() for _ in range(events.qsize())]
+    return [one for one in told if one.path == PROBE_FAILED or one.content.get("newStatus") == "Disconnected"]
+
+
+@pytest.mark.imagestore_lab(hosts=5, ping_interval=5)
+@pytest.mark.parametrize("how", ["paused", "running", "resumed", "in a connect", "in a login", 100, 1000])
+async def test_no_healthy_host_ever_fails_however_time_goes(imagestore_lab: Lab, how: str | int) -> None:
+    clock = imagestore_lab.clock
+    assert isinstance(clock, RealClock)
+    with imagestore_lab.node.events.listening() as events:
+        connecting = None
+        if isinstance(how, int):
+            clock.set_speed(how)
+            await asyncio.sleep(0.5)  # real: in which pings are due each few milliseconds
+        else:
+            if how != "running":
+                clock.pause()
+            if how.startswith("in a"):
+                connecting = asyncio.create_task(imagestore_lab.node.lifecycle.reconnect_all())
+                await asyncio.sleep(0.02 if how == "in a login" else 0)  # real: the login gets on
+            if how == "resumed":
+                await asyncio.sleep(0.1)  # real: nothing is due meanwhile
+                clock.resume()
+            await clock.step(120)
+            if connecting is not None:
+                await connecting
+        assert failures(events) == []
+        assert {one.status for one in await imagestore_lab.node.records.tracked()} == {"Connected"}
+
+
+@pytest.mark.imagestore_lab(hosts=2, ping_interval=30)
+@pytest.mark.parametrize("speed", [None, 200])
+async def test_what_is_too_slow_fails_and_what_is_slow_does_not(imagestore_lab: Lab, speed: int | None) -> None:
+    slow, too_slow = imagestore_lab.network.values()
+    await slow.faults.apply(read_fault("slow_login", {"seconds": "3s"}))
+    await too_slow.faults.apply(read_fault("slow_login", {"seconds": "6s"}))
+    clock = imagestore_lab.clock
+    assert isinstance(clock, RealClock)
+    connecting = asyncio.create_task(imagestore_lab.node.lifecycle.reconnect_all())
+    if speed is None:
+        clock.pause()
+        await clock.step(8)
+    else:
+        clock.set_speed(speed)
+    await asyncio.wait_for(connecting, 5)
+    found = {one.name: one.status for one in await imagestore_lab.node.records.tracked()}
+    assert found == {"imagestore-1": "Connected", "imagestore-2": "Disconnected"}
+    probe = imagestore_lab.node.status.last_probes[(await imagestore_lab.node.records.tracked())[1].uuid]
+    assert isinstance(probe.outcome, ProbeFailure)
+    assert probe.outcome.reason == "timeout"
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=600)
+async def test_what_falls_due_in_a_step_is_done_when_it_is_answered(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    await ask(imagestore_client, "PUT", body={"paused": True})
+    host = imagestore_lab.network["imagestore-1"]
+    for change, status in ((host.stop, "Disconnected"), (host.start, "Connected")):
+        await change()
+        await ask(imagestore_client, "POST", "/step", {"seconds": "1h"})
+        assert [one["status"] for one in await imagestore_client.query("/backup-storage")] == [status]
+
+
+async def test_a_step_waits_for_hosts_that_live_in_the_machine_s_time(tmp_path: Path) -> None:
+    async with SimulatedHost("real", disk=VirtualDisk(2**40)) as host:  # on a clock of its own, as an sshd is
+        address, port = host.address
+        records = f"backupStorages: [{{name: real, hostname: {address}, sshPort: {port}, url: /, password: p}}]"
+        (tmp_path / "records.yaml").write_text(records)
+        settings = Settings(
+            port=0, database=str(tmp_path / "n.db"), bootstrap=tmp_path / "records.yaml", ping_interval=5
+        )
+        node = ManagementNode(settings)
+        await node.start()
+        try:
+            assert isinstance(node.clock, RealClock)
+            with node.events.listening() as events:
+                node.clock.pause()
+                await host.faults.apply(read_fault("latency", {"delay": "30ms"}))
+                await node.clock.step(60)
+                assert failures(events) == []
+            assert [one.status for one in await node.records.tracked()] == ["Connected"]
+        finally:
+            await node.stop()
 
 
 class PlainClock:
