@@ -26,7 +26,7 @@ class ReadLimit:
 
     def begin(self) -> None:
         """Count from now on."""
-        self._until = time.monotonic() + self._seconds
+        self._until = time.monotonic() + self._seconds  # real: a reader waits
 
     def end(self) -> None:
         """Let no statement go on."""
@@ -34,7 +34,7 @@ class ReadLimit:
 
     def is_over(self) -> bool:
         """Whether the statement that runs has to end."""
-        return self._ended or time.monotonic() > self._until
+        return self._ended or time.monotonic() > self._until  # real: a reader waits
 
     def connector(self) -> Callable[..., sqlite3.Connection]:
         """Return a factory of connections that this limit holds for."""
