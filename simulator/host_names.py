@@ -1,4 +1,4 @@
-"""Names of hosts: which of them a request may be addressed to."""
+"""Names of hosts and users: which a request may be addressed to, and which ssh takes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,21 @@ HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]@/?#\s]*\]|[^\[\]:@/?#\s\\]*)(?::[
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 LOCALHOST = "localhost"
+# What ssh refuses, which OpenSSH's own ssh has in `valid_ruser` and `valid_hostname` (ssh.c).
+REFUSED_IN_USER = re.compile(r"^-|[\x00-\x1f\x7f'`\";&<>|(){}]|\s-|\\\Z")
+REFUSED_IN_HOST = re.compile(r"^-|[\x00-\x1f\x7f'`\"$\\;&<>|(){}\s]")
 LONGEST = 253
 MOST_REMEMBERED = 64
+
+
+def is_user_name(name: str) -> bool:
+    """Whether ssh takes it for the name of a user."""
+    return REFUSED_IN_USER.search(name) is None
+
+
+def is_host_name(name: str) -> bool:
+    """Whether ssh takes it for the name of a host."""
+    return REFUSED_IN_HOST.search(name) is None
 
 
 def check_allowed(name: str) -> str:

@@ -141,5 +141,5 @@ class WebHooks:
 
 async def _status_of(http: aiohttp.ClientSession, url: str, body: bytes) -> str | None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    async with http.post(url, headers=headers, data=body) as response:
+    async with http.post(url, headers=headers, data=body, allow_redirects=False) as response:
         return None if 200 <= response.status < 300 else f"it answered {response.status}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from simulator.control.hosts import (
     CONFLICT,
@@ -19,6 +19,7 @@ from simulator.control.hosts import (
     fault_shape,
 )
 from simulator.control.routes import Done, Given, Handler, Refused, Route, Shape, with_body
+from simulator.host_names import is_user_name
 from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
 from simulator.hosts.disk import mounted_on_root
 from simulator.hosts.faults import Applied, Fault, Faults
@@ -27,6 +28,15 @@ from simulator.hosts.network import AnyHost
 from simulator.hosts.nodes import BLOCK
 
 USERNAME = "root"
+
+
+def _check_user(name: str) -> str:
+    if not is_user_name(name):
+        raise ValueError("has characters that ssh refuses in the name of a user")
+    return name
+
+
+UserName = Annotated[str, Field(min_length=1), AfterValidator(_check_user)]
 
 
 class Network(Protocol):
@@ -109,7 +119,7 @@ class HostToAdd(Shape):
     inodes: int | None = Field(None, ge=0, description="0: not counted, as on btrfs")
     mount: Path | None = Field(None, description="where the disk is mounted, beside a root's of 50 GiB; / if unset")
     read_only: bool = False
-    username: str | None = Field(None, min_length=1, description="who may log in; without it and a password: anybody")
+    username: UserName | None = Field(None, description="who may log in; without it and a password: anybody")
     password: str | None = None
     sftp: bool = Field(True, description="whether its sshd has SFTP")
     statvfs: bool = Field(True, description="whether its SFTP has statvfs@openssh.com")
@@ -122,7 +132,7 @@ class HostChange(Shape):
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
     reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
     read_only: bool | None = None
-    username: str | None = Field(None, min_length=1)
+    username: UserName | None = None
     password: str | None = Field(None, description="asked for at the next login; connections that are open stay")
 
 

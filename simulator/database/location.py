@@ -18,8 +18,8 @@ from simulator.database.errors import DatabaseError
 SQLITE = "sqlite+aiosqlite"
 OUR_TABLES = {"alembic_version", "BackupStorageVO"}
 FORBIDDEN_RIGHTS = stat.S_IRWXG | stat.S_IRWXO
-BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for the files that it keeps beside it."""
+BESIDE = ("-wal", "-shm", "-journal", ".lock", ".known_hosts")
+"""What is added to the name of a database for the files beside it: SQLite's, and a node's own."""
 
 
 def url_of(location: str) -> URL:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 import asyncssh
 
+from simulator.host_names import is_user_name
 from simulator.hosts.host import SimulatedHost
 
 IDENTITY = "identity"
 CONFIG = "ssh_config"
+NAME = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
+"""What stands for one host behind `Host`, and for nothing else."""
 
 
 class SshConfig:
@@ -52,13 +56,17 @@ class SshConfig:
 
     def _block(self, host: SimulatedHost) -> str:
         address, port = host.address
+        if not NAME.fullmatch(host.name):
+            return ""  # it cannot be asked for by that name anyway
         file = str(self._identity_file.absolute()).replace("%", "%%")
         username = host.credentials.username if host.credentials else "root"
+        quoted = username if NAME.fullmatch(username) else f'"{username}"'
+        user = f"    User {quoted}\n" if is_user_name(username) else ""
         return (
             f"Host {host.name}\n"
             f"    HostName {address}\n"
             f"    Port {port}\n"
-            f"    User {username}\n"
+            f"{user}"
             f'    IdentityFile "{file}"\n'
             "    IdentitiesOnly yes\n"
             "    StrictHostKeyChecking no\n"
@@ -82,5 +90,8 @@ def _identity(file: Path) -> asyncssh.SSHKey:
 def _replace(file: Path, text: str) -> None:
     """Write a file so that nobody ever reads half of it."""
     draft = file.with_name(f"{file.name}.new")
-    draft.write_text(text)
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
     draft.replace(file)

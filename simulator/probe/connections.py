@@ -15,6 +15,7 @@ import asyncssh
 from simulator.clock import Clock
 from simulator.probe.failures import Failed, Reason, Unsupported
 from simulator.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
+from simulator.probe.names import check_names
 from simulator.probe.phases import Phases
 from simulator.probe.sftp import Sftp
 from simulator.probe.ssh_config import SshConfig, Way
@@ -250,6 +251,7 @@ class Connections:
             return [await self._clock.wait_for(self._connect(way, over, target, phases), left)]
 
     async def _way_to(self, target: Target) -> Way:
+        check_names(target)
         if self._ssh_config is None:
             return Way(self._options, target.hostname, target.port, self._has_key)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 
 Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
 DEFAULT_PORT = 22
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:%-]+", re.ASCII)
+"""What stands for one host in known_hosts, and not for a pattern, a list, a comment or a marker."""
 
 
 class HostKeyPolicy(StrEnum):
@@ -61,6 +64,8 @@ class HostKeys:
         if known:
             expected = ", ".join(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known)
             return f"the host shows the key {shown}, but {self.file} has {expected}"
+        if not PLAIN_NAME.fullmatch(host):
+            return f"the host goes by {host!r}, which a line of {self.file} would take for a pattern"
         if self.policy is HostKeyPolicy.STRICT:
             return f"the host shows the key {shown}, but {self.file} has none for it"
         self._note(host, port, key)

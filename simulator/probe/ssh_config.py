@@ -9,6 +9,7 @@ from typing import cast
 
 import asyncssh
 
+from simulator.probe.names import check_expansions
 from simulator.probe.target import Target
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class SshConfig:
         if target.port != DEFAULT_PORT:
             given["port"] = target.port
         found = asyncssh.SSHClientConnectionOptions(**given, client_keys=None)
+        check_expansions(target, found)
         keys = [] if self._identity is None else [self._identity]
         keys += self._keys(cast("list[str]", found.config.get("IdentityFile", [])))
         options = asyncssh.SSHClientConnectionOptions(**given, client_keys=keys or None)

@@ -78,6 +78,8 @@ def parse_path(value: object) -> str:
     """An absolute path, without what is superfluous in it; raises ValueError."""
     if not isinstance(value, str) or not value.startswith("/"):
         raise ValueError(f"{value!r} is no absolute path, such as /Cloud_bs")
+    if not value.isprintable():
+        raise ValueError(f"{value!r} holds characters that cannot be printed")
     return posixpath.normpath(value).replace("//", "/")
 
 
@@ -96,3 +98,5 @@ BytesOrShare = Annotated[
 ]
 Path = Annotated[str, BeforeValidator(parse_path), _schema(["string"], "/Cloud_bs")]
 Count = Annotated[int, Field(ge=0)]
+CommandName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./+\[\]][A-Za-z0-9_./+\[\]-]{0,254}$")]
+"""It stands in scripts of hosts in containers."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from simulator.hosts.behaviour import Behaviour, Said
 from simulator.hosts.faults.declare import CuttingFault, Fault, Layer, fault
+from simulator.hosts.faults.quantities import CommandName
 
 NOLOGIN = "This account is currently not available.\n"
 
@@ -62,7 +63,7 @@ class NoisyShell(Fault):
 class CommandMissing(Fault):
     """Commands are not there, as on a minimal image."""
 
-    commands: tuple[str, ...] = Field(("df",), description="their names")
+    commands: tuple[CommandName, ...] = Field(("df",), description="their names")
 
     def change(self, now: Behaviour) -> None:
         now.missing.update(self.commands)
@@ -72,7 +73,9 @@ class CommandMissing(Fault):
 class HungCommand(Fault):
     """Commands begin and never end; SFTP goes on, but a login shell that hangs lets no new session of it begin."""
 
-    commands: tuple[str, ...] = Field((), description="their names; with none the login shell itself, and so all")
+    commands: tuple[CommandName, ...] = Field(
+        (), description="their names; with none the login shell itself, and so all"
+    )
 
     def change(self, now: Behaviour) -> None:
         now.hung_commands.update(self.commands)

@@ -97,7 +97,7 @@ class ComposeWorld(OwnNodeWorld):
             container = await self._create_host(name, spec, mounts=(mount,))
         host = ContainerHost(name, spec, paths, path, container.address, self.clock, volume, container)
         await host.start()
-        await host.run(f"chown {shlex.quote(spec.username)}: {shlex.quote(path)}")
+        await host.run(f"chown -- {shlex.quote(spec.username)}: {shlex.quote(path)}")
         await volume.fill(volume.used)
         return host
 
