@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Container, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -68,12 +69,12 @@ from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
+from simulator.web_server import Handle, Runner, authority, http_url
 
 logger = logging.getLogger(__name__)
 SHUTDOWN_SECONDS = 0.5
 STEPS = ("database", "bootstrap", "first connects")
 API_PATHS = ("/zstack/v1/", "/v1/")
-HandleRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 BeforeConnecting = Callable[["ManagementNode"], Awaitable[None]]
 
 
@@ -114,7 +115,7 @@ class ManagementNode:
         except ValueError as error:
             raise StartError(str(error)) from None
         self._waiting_for = list(STEPS)
-        self._runner: web.AppRunner | None = None
+        self._runner: Runner | None = None
         self._rest: RestServer[Services] | None = None
         self._event_stream: EventStream | None = None
         self._metrics_page: MetricsPage | None = None
@@ -212,6 +213,11 @@ class ManagementNode:
             found.append(f"{LAB_API} --lab-token or --no-lab-api")
         return found
 
+    @property
+    def addresses(self) -> list[Any]:
+        """The addresses that it listens at: host and port at least."""
+        return [] if self._runner is None else self._runner.addresses
+
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection; may be called again."""
         if self._runner is not None:
@@ -231,17 +237,13 @@ class ManagementNode:
         application.add_routes(lab_api(self._lab_routes(), self._guard))
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        self._runner = Runner(application, before=self._before_the_router, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
-        server = self._runner.server
-        assert server is not None, "setup has just made it"
-        server.request_handler = self._guard.before(self._past_the_router(server.request_handler))
         host, port = self.settings.host, self.settings.port
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            self.url = http_url(host, await self._runner.listen(host, port))
         except OSError as error:
             raise StartError(_cannot_listen(host, port, error)) from None
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
 
     def _lab_routes(self) -> list[Route]:
         events = Route(
@@ -262,8 +264,9 @@ class ManagementNode:
         )
         return [events, *(route for door in doors for route in door.routes())]
 
-    def _past_the_router(self, route: HandleRequest) -> HandleRequest:
-        """The API's paths go straight to it: aiohttp's router would take as long as a kept answer does."""
+    def _before_the_router(self, route: Handle) -> Handle:
+        """The guard, and the API, whose paths go straight to it: aiohttp's router would take as long as a kept answer
+        does."""
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             moved()
@@ -271,7 +274,7 @@ class ManagementNode:
                 return await self._rest.answer(request)
             return await route(request)
 
-        return handle
+        return self._guard.before(handle)
 
     async def _read_bootstrap(self) -> Bootstrap:
         if self.settings.bootstrap is None:
@@ -457,4 +460,4 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
         return f"port {port} on {host} is in use; choose another with --port, or let --port 0 pick a free one"
     if error.errno == errno.EACCES:
         return f"port {port} on {host} may not be opened by this user; choose one above 1023 with --port"
-    return f"cannot listen on {host}:{port}: {error.strerror or error}"
+    return f"cannot listen on {authority(host, port)}: {error.strerror or error}"

@@ -122,8 +122,8 @@ class Route:
             return response
         except Refused as refused:
             return _json(refused.status, refused.problem)
-        except web.HTTPRequestEntityTooLarge as error:
-            return _json(413, Problem(error=error.text or "the body is too large"))
+        except web.HTTPException as error:  # of a body that is too large, did not come or cannot be decoded
+            return _json(error.status, Problem(error=error.text or error.reason))
         return given if isinstance(given, web.StreamResponse) else _json(self.status, given)
 
 

@@ -123,7 +123,9 @@ class RestServer(Generic[S]):
         except web.HTTPRequestEntityTooLarge:
             text = f"the body of a request may have {BODY_LIMIT} bytes, and this one has more"
             return _closing(web.Response(status=413, text=text))
-        except (web.HTTPException, ConnectionError):
+        except web.HTTPException as error:  # of a body that did not come, or cannot be decoded
+            return _closing(web.Response(status=error.status, text=error.text))
+        except ConnectionError:
             raise
         except Exception as error:
             logger.exception("%s %s went wrong", request.method, masked_path(request.raw_path))

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from simulator.clock import RealClock
 from simulator.node import ManagementNode
@@ -96,8 +96,8 @@ class Door:
 
     async def exchange(self, request: bytes) -> bytes:
         """Everything that the node answers until it closes the connection."""
-        host, _, port = self.address.partition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        host, _, port = self.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(unquote(host).strip("[]"), int(port))
         try:
             writer.write(request)
             return await asyncio.wait_for(reader.read(), SECONDS)

@@ -12,6 +12,7 @@ from simulator.exposure import LAB_API, NO_TLS, is_exposed
 from simulator.scenario.compose.container import told
 from simulator.scenario.compose.engine import connect
 from simulator.scenario.compose.project import Project, own_project
+from simulator.web_server import Runner, http_url
 
 DESCRIPTION = "The hosts of a lab in containers, and what is wrong with them."
 SHUTDOWN_SECONDS = 5.0
@@ -31,7 +32,7 @@ class Chaos:
         self._wanted = project
         self._clock = clock
         self._docker: aiodocker.Docker | None = None
-        self._runner: web.AppRunner | None = None
+        self._runner: Runner | None = None
         self._project: Project | None = None
         self.url = ""
 
@@ -46,13 +47,9 @@ class Chaos:
         for path in ("/healthz", "/readyz"):
             application.router.add_get(path, _ready)
         application.add_routes(lab_api(HostsDoor(self._project).routes(), self._guard, DESCRIPTION))
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        self._runner = Runner(application, before=self._guard.before, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
-        server = self._runner.server
-        assert server is not None, "setup has just made it"
-        server.request_handler = self._guard.before(server.request_handler)
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        self.url = f"http://{self._host}:{self._runner.addresses[0][1]}"
+        self.url = http_url(self._host, await self._runner.listen(self._host, self._port))
 
     def openings(self) -> list[str]:
         """What other machines can do here, a line each; none if it listens on loopback alone."""

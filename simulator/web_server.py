@@ -1,0 +1,314 @@
+"""An HTTP server on aiohttp that keeps to RFC 9112 where aiohttp leaves it, and waits for no client for ever.
+
+What a client does wrong is answered or ends its connection; it is never an error of this program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import PayloadEncodingError
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+logger = logging.getLogger(__name__)
+HEAD_SECONDS = 20.0
+"""How long a client may take for the head of a request, as a servlet container gives it."""
+BODY_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
+"""How long it may take for a body, and to read the answer."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
+LONE_BYTE = re.compile("[\udc80-\udcff]")
+CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Request(web.Request):
+    """A request whose body is asked for when it is wanted, and does not take for ever to come."""
+
+    refusal: web.Response | None = None
+    """What it is answered whatever it asks for."""
+    _waits_for_us = False
+
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether the client holds its body back until it is asked for it."""
+        return self._waits_for_us
+
+    def hold_back(self) -> None:
+        """Note that the client waits for a 100."""
+        self._waits_for_us = True
+
+    async def read(self) -> bytes:
+        """Return the body, decoded. Raises web.HTTPException for one that does not come or cannot be decoded, and
+        ConnectionError."""
+        if self._waits_for_us:
+            self._check_length()
+            self._waits_for_us = False
+            await self.writer.write(CONTINUE)
+            self.writer.output_size = 0  # the answer itself has not begun
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await super().read()
+        except TimeoutError:
+            text = f"the body of the request did not come within {BODY_SECONDS:g} s"
+            raise web.HTTPRequestTimeout(text=text) from None
+        except (web.RequestPayloadError, PayloadEncodingError) as error:
+            raise web.HTTPBadRequest(text=f"the body cannot be read: {_first_line(error)}") from None
+
+    def _check_length(self) -> None:
+        if self.content_length is not None and self.content_length > self._client_max_size:
+            raise web.HTTPRequestEntityTooLarge(self._client_max_size, self.content_length)
+
+    @property
+    def host(self) -> str:
+        """The host and port that the client names; without a name, the address at which it reached this node."""
+        named = self._message.headers.get("Host")
+        if named is not None or self.transport is None:
+            return named or ""
+        address = self.transport.get_extra_info("sockname")
+        return authority(address[0], address[1])
+
+
+class Connection(RequestHandler):
+    """One connection of a client."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._half_closed = False
+        self._latest_body: StreamReader | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_is_there()
+        super().connection_lost(exc)
+        if self._latest_body is not None and not self._request_in_progress:
+            self._latest_body.feed_eof()  # nobody reads it, and what is left of it is not to be waited for
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self._latest_body = self._messages[-1][1]
+            self._head_is_there()
+        elif self._waiter is not None and self._head_timer is None:
+            self._expect_head()
+
+    def _expect_head(self) -> None:
+        self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up_head)
+
+    def _head_is_there(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up_head(self) -> None:
+        self._head_timer = None
+        if not self._is_busy:
+            self.force_close()
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._messages) or (self._waiter is None and self._request_count > 0)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Go on for a client that has sent all it will, and waits for its answers."""
+        if not self._is_busy or (self._latest_body is not None and not self._latest_body.is_eof()):
+            return None  # there is nothing to answer, or it will never be whole
+        self._half_closed = True
+        return True
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        answered = await super()._handle_request(request, start_time, request_handler)
+        if self._half_closed and not self._messages:
+            self._close = True
+        return answered
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer. Raises ConnectionError if the client does not take it."""
+        if isinstance(request, Request) and request.waits_for_us:
+            resp.force_close()  # the body that was never asked for may come, or not
+            self._lingering_time = 0.0
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()
+            raise ConnectionResetError("the answer was not taken") from None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what went wrong; only what this program did is logged as an error."""
+        if isinstance(exc, ConnectionError):
+            raise exc
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        said = _first_line(message or "")
+        logger.info("what %s sent is no HTTP request: %s", request.remote, said)
+        response = web.Response(status=status, text=said)
+        response.force_close()
+        return response
+
+
+class Runner(web.AppRunner):
+    """Runs an application on such connections; what `before` makes of aiohttp's router is asked first."""
+
+    def __init__(self, application: web.Application, *, before: Callable[[Handle], Handle], **options: Any) -> None:
+        super().__init__(application, access_log=None, **options)
+        self._before = before
+
+    async def _make_server(self) -> web.Server:
+        plain = await super()._make_server()
+        handle = _unless_refused(self._before(plain.request_handler))
+        make = _factory(self.app._client_max_size)
+        return _Server(handle, request_factory=make, loop=plain._loop, **plain._kwargs)
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listen at every address of a host, all with the same port; 0: a free one. Return it. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for address in dict.fromkeys(one[4] for one in found):
+            name = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
+            await web.TCPSite(self, name, port).start()
+            port = self.addresses[-1][1]
+        return port
+
+
+class _Server(web.Server):
+    """Makes the connections."""
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+
+def _unless_refused(handle: Handle) -> Handle:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        refusal = request.refusal if isinstance(request, Request) else None
+        return await handle(request) if refusal is None else refusal
+
+    return answer
+
+
+def _factory(size: int) -> Callable[..., Request]:
+    """Makes requests of what the parser found."""
+
+    def make(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> Request:
+        refusal = _refusal(message)
+        expects = refusal is None and "Expect" in message.headers and message.version >= HttpVersion11
+        message = _in_origin_form(_with_latin_headers(message, without_expectation=expects))
+        request = Request(message, payload, protocol, writer, task, protocol._loop, client_max_size=size)
+        request.refusal = refusal
+        if expects:
+            request.hold_back()
+        return request
+
+    return make
+
+
+def _refusal(message: RawRequestMessage) -> web.Response | None:
+    """Why a request cannot be served, whatever it asks for (RFC 9110, 8.4, 10.1.1)."""
+    expectation = message.headers.get("Expect", "100-continue")
+    if message.version >= HttpVersion11 and expectation.strip().lower() != "100-continue":
+        return _refuse(417, f"the expectation {expectation!r} cannot be met; 100-continue can")
+    coding = message.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in CODINGS:
+        return _refuse(415, f"the content coding {coding!r} is not known; gzip and deflate are")
+    if not message.path.startswith("/") and message.path != "*" and not ABSOLUTE.fullmatch(message.path):
+        return _refuse(400, "the request target is neither a path nor a URL")
+    return None
+
+
+def _refuse(status: int, text: str) -> web.Response:
+    response = web.Response(status=status, text=text.encode(errors="replace").decode())
+    response.force_close()
+    return response
+
+
+def _with_latin_headers(message: RawRequestMessage, *, without_expectation: bool) -> RawRequestMessage:
+    """Header values as a servlet container sees them: each byte is a character of ISO 8859-1."""
+    headers = message.headers
+    if not without_expectation and all(map(str.isascii, headers.values())):
+        return message
+    decoded = CIMultiDict(
+        (name, value.encode(errors="surrogateescape").decode("latin-1")) for name, value in headers.items()
+    )
+    if without_expectation:
+        del decoded["Expect"]  # aiohttp's router would answer it, too
+    return message._replace(headers=CIMultiDictProxy(decoded))
+
+
+def _latin(value: str) -> str:
+    return value.encode(errors="surrogateescape").decode("latin-1")
+
+
+def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
+    """The target as a path with a query string, whose host, if it names one, is the request's (RFC 9112, 3.2.2).
+
+    Bytes in it that are no text are percent-encoded.
+    """
+    path, headers = message.path, message.headers
+    if (path.startswith("/") and path.isascii()) or path == "*":
+        return message
+    if (absolute := ABSOLUTE.fullmatch(path)) is not None:
+        path = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
+        if len(headers.getall("Host", ())) == 1:
+            named = CIMultiDict(headers)
+            named["Host"] = absolute[1]
+            headers = CIMultiDictProxy(named)
+    path = LONE_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", path)
+    raw_path, _, query = path.partition("#")[0].partition("?")
+    if not raw_path.startswith("/"):
+        raw_path = "/"
+    url = URL.build(path=raw_path, query_string=query, encoded=True)
+    return message._replace(path=path, url=url, headers=headers)
+
+
+def _first_line(of: object) -> str:
+    """What is said, in one line of text that can be written anywhere."""
+    return " ".join(str(of).split())[:200].encode(errors="replace").decode()
+
+
+def authority(host: str, port: int) -> str:
+    """`host:port` as a URL has it: IPv6 addresses in brackets, the `%` before a zone escaped (RFC 6874)."""
+    try:
+        is_v6 = ipaddress.ip_address(host).version == 6
+    except ValueError:
+        is_v6 = False
+    return f"[{host.replace('%', '%25')}]:{port}" if is_v6 else f"{host}:{port}"
+
+
+def http_url(host: str, port: int) -> str:
+    """The URL of a server at a host, which may be an IPv6 address."""
+    return f"http://{authority(host, port)}"
