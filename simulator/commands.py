@@ -27,6 +27,7 @@ from simulator.probe import Capacity, ProbeFailure, Target
 from simulator.settings import Settings
 from simulator.terminal import describe, follow
 from simulator.testing.client import Answer, CallFailed, bearer, plain_reason
+from simulator.web_server import authority
 
 STOP_SECONDS = 2.0
 TARGET = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^:@]+)(?::(?P<port>\d+))?")
@@ -107,12 +108,14 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
         try:
             await host.start(settings.host, settings.port)
         except OSError as error:
-            raise InputError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+            raise InputError(
+                f"cannot listen on {authority(settings.host, settings.port)}: {error.strerror or error}"
+            ) from None
         try:
             address, port = host.address
             if is_exposed([(address, port)]):
-                _warn(f"{address}:{port}", [f"{username} logs in with the password that --password gives"])
-            print(f"ready ssh://{address}:{port}", flush=True)
+                _warn(authority(address, port), [f"{username} logs in with the password that --password gives"])
+            print(f"ready ssh://{authority(address, port)}", flush=True)
             await stopped.wait()
         finally:
             await host.stop()

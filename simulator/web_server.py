@@ -40,6 +40,8 @@ class Request(web.Request):
 
     refusal: web.Response | None = None
     """What it is answered whatever it asks for."""
+    target_host: str | None = None
+    """HOST or HOST:PORT in its target, which then counts in place of its Host header (RFC 9112, 3.2.2)."""
     _waits_for_us = False
 
     @property
@@ -71,15 +73,6 @@ class Request(web.Request):
     def _check_length(self) -> None:
         if self.content_length is not None and self.content_length > self._client_max_size:
             raise web.HTTPRequestEntityTooLarge(self._client_max_size, self.content_length)
-
-    @property
-    def host(self) -> str:
-        """The host and port that the client names; without a name, the address at which it reached this node."""
-        named = self._message.headers.get("Host")
-        if named is not None or self.transport is None:
-            return named or ""
-        address = self.transport.get_extra_info("sockname")
-        return authority(address[0], address[1])
 
 
 class Connection(RequestHandler):
@@ -227,9 +220,11 @@ def _factory(size: int) -> Callable[..., Request]:
     ) -> Request:
         refusal = _refusal(message)
         expects = refusal is None and "Expect" in message.headers and message.version >= HttpVersion11
+        absolute = ABSOLUTE.fullmatch(message.path)
         message = _in_origin_form(_with_latin_headers(message, without_expectation=expects))
         request = Request(message, payload, protocol, writer, task, protocol._loop, client_max_size=size)
         request.refusal = refusal
+        request.target_host = None if absolute is None else absolute[1]
         if expects:
             request.hold_back()
         return request
@@ -274,25 +269,18 @@ def _latin(value: str) -> str:
 
 
 def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
-    """The target as a path with a query string, whose host, if it names one, is the request's (RFC 9112, 3.2.2).
-
-    Bytes in it that are no text are percent-encoded.
-    """
-    path, headers = message.path, message.headers
+    """The target as a path with a query string; bytes in it that are no text are percent-encoded."""
+    path = message.path
     if (path.startswith("/") and path.isascii()) or path == "*":
         return message
     if (absolute := ABSOLUTE.fullmatch(path)) is not None:
         path = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
-        if len(headers.getall("Host", ())) == 1:
-            named = CIMultiDict(headers)
-            named["Host"] = absolute[1]
-            headers = CIMultiDictProxy(named)
     path = LONE_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", path)
     raw_path, _, query = path.partition("#")[0].partition("?")
     if not raw_path.startswith("/"):
         raw_path = "/"
     url = URL.build(path=raw_path, query_string=query, encoded=True)
-    return message._replace(path=path, url=url, headers=headers)
+    return message._replace(path=path, url=url)
 
 
 def _first_line(of: object) -> str:

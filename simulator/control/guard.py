@@ -82,10 +82,7 @@ class Guard:
             raise NotAdmitted(403, "this node does not offer the lab's API; start it with --lab-api for that")
 
     def _check_host(self, request: web.BaseRequest) -> None:
-        try:
-            named = authorities(request)
-        except ValueError:
-            raise NotAdmitted(400, "the target of the request cannot be read") from None
+        named = authorities(request)
         count = len(request.headers.getall("Host", ()))
         if count > 1 or (count == 0 and request.version >= (1, 1)):
             raise NotAdmitted(400, f"a request must have one Host header, and this one has {count or 'none'}")

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from simulator.web_server import Request, authority
+
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 """The content types that a form, or a script that does not ask first, can give a body (Fetch, CORS-safelisted)."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -17,14 +19,13 @@ FOREIGN_SITES = ("cross-site", "same-site")
 
 
 def authorities(request: web.BaseRequest) -> list[str]:
-    """All that a request says of the host that it is addressed to: its Host headers, and its target's, if that has one.
+    """All that a request says of the host that it is addressed to: its Host headers, and its target's if it has one."""
+    target = _target_host(request)
+    return [*request.headers.getall("Host", ()), *([] if target is None else [target])]
 
-    Raises ValueError for a target that cannot be read.
-    """
-    found = request.headers.getall("Host", [])
-    if not request.raw_path.startswith(("/", "*", "?")):
-        found.append(urlsplit(request.raw_path).netloc)
-    return found
+
+def _target_host(request: web.BaseRequest) -> str | None:
+    return request.target_host if isinstance(request, Request) else None
 
 
 def is_foreign(request: web.BaseRequest) -> bool:
@@ -67,8 +68,8 @@ def is_visit(request: web.BaseRequest) -> bool:
 
 def address_of(request: web.BaseRequest) -> str:
     """HOST:PORT by which a client reaches this node: as it said, or where it connected to, if it said nothing."""
-    given = request.headers.get("Host")
+    given = _target_host(request) or request.headers.get("Host")
     if given is not None or request.transport is None:
         return given or ""
     host, port, *_ = request.transport.get_extra_info("sockname")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return authority(host, port)
