@@ -120,7 +120,7 @@ def describe(found: Capacity | ProbeFailure, console: Console) -> None:
 def _lines(found: Capacity | ProbeFailure) -> Iterable[Text]:
     if isinstance(found, ProbeFailure):
         yield Text.assemble((found.reason, "bold red"), f": {found.message}")
-        yield Text(f"what to do: {found.reason.advice}")
+        yield Text(f"what to do: {found.advice}")
         return
     yield Text(f"total      {found.total:>20,} bytes ({size_text(found.total)})")
     yield Text(f"available  {found.available:>20,} bytes ({size_text(found.available)})")

@@ -10,12 +10,12 @@ import pytest
 from simulator.bootstrap import read_bootstrap
 from simulator.clock import RealClock
 from simulator.probe import Layout, df, stat
-from simulator.probe.connections import Connection
+from simulator.probe.connections import Connection, Reader
 from simulator.probe.phases import Phases
 from simulator.probe.target import Request
 
 PAGE = (Path(__file__).parent.parent / "docs" / "real-hosts.md").read_text(encoding="utf-8")
-ANSWER = "__BEGIN__\nfs 1 0 1 0% /\n1 1 1 1 1\n__END__ rc=0 directory=0\n"
+ANSWER = "__BEGIN__{0}\nfs 1 0 1 0% /\n1 1 1 1 1\n__END__{0} rc=0 directory=0\n"
 COMMAND_SECONDS = 10  # the prober's own bound, by which the timeout on the host is one shorter
 
 
@@ -24,10 +24,14 @@ class _Recorder:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.tokens: list[str] = []
 
-    async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int]:
-        self.lines.append(line)
-        return ANSWER, 0
+    async def run(self, line: str, reader: Reader, phases: Phases) -> int:
+        line, _, token = line.rpartition(" ")
+        self.lines.append(f"{line} TOKEN")
+        self.tokens.append(token)
+        reader.feed(ANSWER.format(token))
+        return 0
 
 
 async def test_the_commands_on_a_host_are_those_that_the_page_shows() -> None:
@@ -40,6 +44,7 @@ async def test_the_commands_on_a_host_are_those_that_the_page_shows() -> None:
     others = re.findall(r"^\$t .*$", PAGE, re.MULTILINE)
     assert len(others) == 4
     assert set(recorder.lines) == {shown, *(shown.replace('$t df -kP -- "$1/."', other) for other in others)}
+    assert len(set(recorder.tokens)) == len(recorder.tokens)
 
 
 def test_the_records_on_the_page_can_be_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from simulator.backup_storage.tracker import Tracker
 from simulator.correlation import correlated
 from simulator.database import Database
 from simulator.database.models import BackupStorage
-from simulator.probe import Prober
+from simulator.probe import Prober, Purpose, probing_for
 from simulator.uuids import new_uuid
 
 
@@ -67,7 +67,7 @@ class Lifecycle:
 
     async def _reconnect_quietly(self, uuid: str) -> None:
         try:
-            with correlated(new_uuid()):
+            with correlated(new_uuid()), probing_for(Purpose.RECONNECT):
                 await self._tracker.reconnect(uuid)
         except BackupStorageError:
             return  # its status and the event tell; the tracker goes on trying

@@ -15,7 +15,7 @@ from simulator.backup_storage.status import StatusBook
 from simulator.clock import Clock
 from simulator.correlation import correlated
 from simulator.database.configuration import GlobalConfiguration
-from simulator.probe import Capacity, Prober
+from simulator.probe import Capacity, ProbeFailure, Prober, Purpose, Reason, probing_for
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
 
@@ -123,15 +123,24 @@ class Tracker:
             due = max(due + interval, self._clock.monotonic())
 
     async def _tick(self) -> None:
-        for storage in await self._records.tracked():
+        for storage in sorted(await self._records.tracked(), key=self._hung):
             if storage.uuid in self._tracked and storage.uuid not in self._in_flight:
                 self._in_flight.add(storage.uuid)
                 self._tasks.begin(self._ping_in_turn(storage, self._parallel), f"ping {storage.uuid}")
 
+    def _hung(self, storage: Storage) -> bool:
+        """Whether its last probe was waited for in vain: such a one takes its time, so the others are pinged first."""
+        last = self._status.last_probes.get(storage.uuid)
+        return (
+            last is not None
+            and isinstance(last.outcome, ProbeFailure)
+            and last.outcome.reason in (Reason.TIMEOUT, Reason.HUNG, Reason.DNS)
+        )
+
     async def _ping_in_turn(self, storage: Storage, parallel: asyncio.Semaphore) -> None:
         try:
             async with parallel:
-                with correlated(new_uuid()):
+                with correlated(new_uuid()), probing_for(Purpose.PING):
                     await self._ping(storage)
         except NoSuchStorage:
             self.untrack(storage.uuid)
@@ -182,7 +191,7 @@ class Tracker:
             while True:
                 await self._clock.sleep(self._configuration.get(options.PING_INTERVAL))
                 try:
-                    with correlated(new_uuid()):
+                    with correlated(new_uuid()), probing_for(Purpose.RECONNECT):
                         await self.reconnect(uuid)
                 except ConnectFailed as failure:
                     logger.info("automatic reconnect of %s failed: %s", uuid, failure)

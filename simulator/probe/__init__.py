@@ -4,6 +4,7 @@ from simulator.probe.capacity import Capacity, Inodes, Method
 from simulator.probe.connections import Address, Resolve
 from simulator.probe.failures import ProbeFailure, Reason
 from simulator.probe.host_keys import HostKeyPolicy
+from simulator.probe.logins import Purpose, probing_for
 from simulator.probe.prober import Observe, Prober
 from simulator.probe.target import Layout, Target
 
@@ -17,7 +18,9 @@ __all__ = [
     "Observe",
     "ProbeFailure",
     "Prober",
+    "Purpose",
     "Reason",
     "Resolve",
     "Target",
+    "probing_for",
 ]

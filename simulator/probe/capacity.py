@@ -15,12 +15,23 @@ class Method(StrEnum):
     STAT = "stat"
 
 
+LARGEST = 2**63 - 1
+"""The largest number that is ever told: what ZStack's records, and the store, can hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inodes:
     """The files that a file system can hold, and those it can still take."""
 
     total: int
     available: int
+
+    @classmethod
+    def of(cls, total: int, available: int) -> Inodes | None:
+        """Numbers as a host tells them, within bounds; None for a file system that does not count inodes."""
+        if total <= 0:
+            return None
+        return cls(min(total, LARGEST), min(available, LARGEST) if 0 <= available <= total else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +58,14 @@ class Space:
         read_only: bool | None = None,
         file_system: str = "",
     ) -> Space:
-        """The space of counted blocks of `size` bytes.
+        """The space of counted blocks of `size` bytes, at most LARGEST.
 
         A file system that is fuller than full counts below zero, which as an unsigned number is above its total.
         """
         free = available if 0 <= available <= blocks else 0
+        total, left = (max(0, min(number * size, LARGEST)) for number in (blocks, free))
         counted = inodes if inodes and inodes.total else None
-        return cls(blocks * size, free * size, counted, read_only, file_system)
+        return cls(total, left, counted, read_only, file_system)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,54 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 from weakref import WeakValueDictionary
 
 import asyncssh
 
 from simulator.clock import Clock
+from simulator.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS
+from simulator.probe.client import Client
 from simulator.probe.failures import Failed, Reason, Unsupported
 from simulator.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
+from simulator.probe.logins import Logins, Purpose
 from simulator.probe.names import check_names
 from simulator.probe.phases import Phases
+from simulator.probe.resolving import Address, Resolve, SystemResolver, literal_address
 from simulator.probe.sftp import Sftp
 from simulator.probe.ssh_config import SshConfig, Way
 from simulator.probe.target import Target
-from simulator.probe.wire import Wire
+from simulator.probe.wire import PROBE_BYTES, Turns, Wire
 from simulator.tasks import Tasks
 
-Address = tuple[str, int]
+__all__ = ["Address", "Connection", "Connections", "Resolve", "resolve_by_system"]
+
 Route = list[asyncssh.SSHClientConnection]  # by way of which hosts, the one in question last
-Resolve = Callable[[str, int], Awaitable[Address]]
 
 _PAUSES = (0.01, 0.03, 0.1)  # seconds
 _KEEP_ALIVE = b"keepalive@openssh.com"
 _LOGINS_AN_ADDRESS = 5  # at once: sshd's MaxStartups begins to turn some away at 10
 _OUTPUT = 65_536  # characters: a host that says more without coming to the point is not listened to
+_WINDOW = 2 * _OUTPUT  # bytes that a host may send on a channel before they have been read
+_PACKET = 32_768  # bytes of one packet on a channel
+_LINGER_SECONDS = 0.1  # for a session to close when its answer has come; one that lingers is left alone
+_MOST_LINGERING = 3  # sessions of a connection: with more it is replaced
+
+resolve_by_system = SystemResolver()
 
 
-async def resolve_by_system(hostname: str, port: int) -> Address:
-    """The address of `hostname` as the system knows it, IPv4 first like ZStack's own node; raises socket.gaierror."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(hostname, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return str(found[0][4][0]), port
+class Reader(Protocol):
+    """Takes what a command prints."""
 
+    length: int
+    """Characters so far."""
+    complete: bool
+    """Whether nothing more is wanted."""
 
-def read_identity(path: Path) -> asyncssh.SSHKey:
-    """The private key in a file; raises ValueError when there is none, or it needs a passphrase."""
-    try:
-        return asyncssh.read_private_key(path)
-    except OSError as error:
-        raise ValueError(f"identity file {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"identity file {path}: {error}") from error
+    def feed(self, chunk: str) -> None:
+        """Take what is printed next."""
 
 
 class Connection:
@@ -64,6 +63,7 @@ class Connection:
         self._login = (target.port, target.username, target.password)
         self._sftp: Sftp | None = None
         self._closed_session = False
+        self._lingering = 0
         self.used = clock.monotonic()
         """When it was last known to be alive."""
         self.probes = 0
@@ -71,21 +71,34 @@ class Connection:
 
     def serves(self, target: Target) -> bool:
         """Whether it is open and logged in the way `target` asks for."""
-        return not self._ssh.is_closed() and self._login == (target.port, target.username, target.password)
+        if self._ssh.is_closed() or self._lingering >= _MOST_LINGERING:
+            return False
+        return self._login == (target.port, target.username, target.password)
+
+    @property
+    def flooded(self) -> str | None:
+        """Why the host was cut off, if it was."""
+        return self._wire.flooded
+
+    def begin_probe(self) -> None:
+        """Let the host send what one more probe may need."""
+        self._wire.allow(PROBE_BYTES)
 
     async def sftp(self, phases: Phases) -> Sftp:
         """The SFTP session of this connection, begun at its first use; raises Unsupported, asyncssh.Error, OSError."""
         if self._sftp is None:
             phases.begin("channel")
             self._sftp = await self._begin_sftp()
-            self._wire.release()
+            self._wire.settle()
         phases.begin("command")
         return self._sftp
 
     async def _begin_sftp(self) -> Sftp:
         sftp = Sftp()
         try:
-            await self._ssh.create_session(lambda: sftp, subsystem="sftp", encoding=None)
+            await self._ssh.create_session(
+                lambda: sftp, subsystem="sftp", encoding=None, window=_WINDOW, max_pktsize=_PACKET
+            )
             await sftp.begin()
         except asyncssh.ChannelOpenError as error:
             if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
@@ -100,25 +113,42 @@ class Connection:
             raise Unsupported(f"no SFTP server ({error})") from error
         return sftp
 
-    async def run(self, line: str, until: re.Pattern[str], phases: Phases) -> tuple[str, int | None]:
-        """Run a command line without a terminal: all it says, and the exit status if it ended.
+    def leave_sftp(self) -> None:
+        """End the SFTP session, if there is one; the next question begins another."""
+        sftp, self._sftp = self._sftp, None
+        if sftp is not None:
+            self._closed_session = True
+            sftp.close()
 
-        Reading stops where `until` matches. Raises Unsupported when no command may be run, asyncssh.Error, OSError.
+    async def run(self, line: str, reader: Reader, phases: Phases) -> int | None:
+        """Run a command line without a terminal; answers the exit status, None where there is none (yet).
+
+        `reader` takes what it prints, until that is complete or too long: then the session is closed, and one that
+        lingers is left alone. Raises Unsupported when no command may be run, asyncssh.Error, OSError.
         """
         phases.begin("channel")
         process = await self._begin(line)
         self._closed_session = True
-        said = ""
-        async with process:
-            self._wire.release()
+        try:
+            self._wire.settle()
             phases.begin("command")
-            while not until.search(said) and len(said) < _OUTPUT:
+            while not reader.complete and reader.length < _OUTPUT:
                 chunk = await process.stdout.read(_OUTPUT)
                 if not chunk:
-                    await process.wait_closed()
                     break
-                said += chunk
-        return said, process.exit_status
+                reader.feed(chunk)
+            if reader.complete or reader.length >= _OUTPUT:
+                process.close()
+            await self._closing(process)
+        finally:
+            process.close()
+        return process.exit_status
+
+    async def _closing(self, process: asyncssh.SSHClientProcess[str]) -> None:
+        try:
+            await self._clock.wait_for(process.wait_closed(), _LINGER_SECONDS)
+        except TimeoutError:
+            self._lingering += 1
 
     async def _begin(self, line: str) -> asyncssh.SSHClientProcess[str]:
         """Begin a command; tries again for a moment after another session: sshd may not have seen that one's end."""
@@ -126,7 +156,12 @@ class Connection:
         while True:
             try:
                 return await self._ssh.create_process(
-                    line, stdin=asyncssh.DEVNULL, stderr=asyncssh.STDOUT, errors="replace"
+                    line,
+                    stdin=asyncssh.DEVNULL,
+                    stderr=asyncssh.STDOUT,
+                    errors="replace",
+                    window=_WINDOW,
+                    max_pktsize=_PACKET,
                 )
             except asyncssh.ChannelOpenError as error:
                 if error.code == asyncssh.OPEN_REQUEST_SESSION_FAILED:
@@ -163,7 +198,7 @@ class Connection:
 
 
 class Connections:
-    """Opens connections, `max_logins` at once at most and fewer to one address, and keeps one a host."""
+    """Opens connections, so many at once at most and fewer to one address, and keeps one a host."""
 
     def __init__(
         self,
@@ -177,14 +212,16 @@ class Connections:
         max_logins: int,
         keep_alive: float,
     ) -> None:
-        """`keep_alive` is how long a connection may be idle, in seconds; raises ValueError for a bad `ssh_config`."""
+        """`max_logins` is how many places each purpose has for logins, `keep_alive` how long a connection may be idle,
+        in seconds. Raises ValueError for a bad `ssh_config`."""
         self._clock = clock
         self._resolve = resolve
         self._host_keys = host_keys
         self._connect_timeout = connect_timeout
         self._keep_alive = keep_alive
-        self._logins = asyncio.Semaphore(max_logins)
+        self._logins = Logins(clock, max_logins)
         self._logins_at: WeakValueDictionary[Address, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = Turns()
         self._kept: dict[str, Connection] = {}
         self._tasks = Tasks()
         self._closed = False
@@ -198,27 +235,36 @@ class Connections:
             "host_based_auth": False,
             "x509_trusted_certs": None,
             "x509_trusted_cert_paths": [],
-            "encryption_algs": "^aes128-gcm@openssh.com",  # a third less work for Python than asyncssh's first choice
-            "compression_algs": None,
+            "kex_algs": list(KEY_EXCHANGES.default),
+            "encryption_algs": list(CIPHERS.default),
+            "mac_algs": list(MACS.default),
+            "server_host_key_algs": list(HOST_KEYS.default),
+            "compression_algs": None,  # nor is there any to unpack that was made to grow
             "login_timeout": 0,  # the clock bounds the login, not the event loop
         }
         self._has_key = identity is not None
         self._options = asyncssh.SSHClientConnectionOptions(**base, client_keys=[identity] if identity else None)
         self._ssh_config = None if ssh_config is None else SshConfig(ssh_config, identity, base)
 
+    def wire(self, phases: Phases) -> Wire:
+        """What a login is going to be made over."""
+        return Wire(phases, self._turns)
+
     def warm(self, target: Target) -> Connection | None:
         """The connection that is kept for the host of `target`, if it serves it."""
         connection = self._kept.get(target.hostname)
         return connection if connection is not None and connection.serves(target) else None
 
-    async def open(self, target: Target, phases: Phases, wire: Wire) -> Connection:
-        """Log in over `wire` in place of the connection that was kept.
+    async def open(
+        self, target: Target, phases: Phases, wire: Wire, purpose: Purpose = Purpose.COMMAND, *, suspect: bool = False
+    ) -> Connection:
+        """Log in over `wire` in place of the connection that was kept; a `suspect` host waits behind others.
 
         Raises TimeoutError, OSError, asyncssh.Error, and Failed for a host key that is not trusted.
         """
         await self.drop(target.hostname)
         try:
-            route = await self._log_in(target, phases, wire)
+            route = await self._log_in(target, phases, wire, purpose, suspect)
         except BaseException:
             wire.abort()
             raise
@@ -232,55 +278,51 @@ class Connections:
             self._tasks.begin(self._keep_all_alive(), "keep connections alive")
         return connection
 
-    async def _log_in(self, target: Target, phases: Phases, wire: Wire) -> Route:
+    async def _log_in(self, target: Target, phases: Phases, wire: Wire, purpose: Purpose, suspect: bool) -> Route:
         """Log in within the time for that; waiting for a turn does not count."""
         way = await self._way_to(target)
         if not way.direct:
             phases.begin("tcp")
-            async with self._logins:
-                return await self._clock.wait_for(self._by_hops(way, target, phases), self._connect_timeout)
-        async with self._logins:
-            began = self._clock.monotonic()
-            phases.begin("resolve")
-            wire.address = await self._clock.wait_for(self._resolve(way.host, way.port), self._connect_timeout)
-            phases.end()
-            left = self._connect_timeout - (self._clock.monotonic() - began)
+            async with self._logins.place(purpose, suspect=suspect):
+                return await self._clock.wait_for(self._by_hops(way, wire, target, phases), self._connect_timeout)
+        began = self._clock.monotonic()
+        phases.begin("resolve")
+        wire.address = await self._clock.wait_for(self._resolve(way.host, way.port), self._connect_timeout)
+        wire.local = way.local
+        phases.end()
+        left = self._connect_timeout - (self._clock.monotonic() - began)
         turn = self._logins_at.setdefault(wire.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
-        over = cast(asyncssh.SSHClientConnection, wire)  # whatever can create a connection will do
-        async with turn, self._logins:
-            return [await self._clock.wait_for(self._connect(way, over, target, phases), left)]
+        async with turn, self._logins.place(purpose, suspect=suspect):
+            return [await self._clock.wait_for(self._connect(way, wire, target, phases), left)]
 
     async def _way_to(self, target: Target) -> Way:
         check_names(target)
         if self._ssh_config is None:
-            return Way(self._options, target.hostname, target.port, self._has_key)
+            host = literal_address(target.hostname) or target.hostname
+            return Way(self._options, host, target.port, self._has_key)
         try:
             return await asyncio.to_thread(self._ssh_config.way_to, target)
         except (OSError, ValueError) as error:
             raise Failed(Reason.AUTH_FAILED, f"the SSH configuration cannot be used ({error})") from error
 
-    async def _by_hops(self, way: Way, target: Target, phases: Phases) -> Route:
+    async def _by_hops(self, way: Way, wire: Wire, target: Target, phases: Phases) -> Route:
         """Log in from one host on the way to the next; the last of the route is the target."""
         route: Route = []
         try:
             for hop in way.hops:
                 route.append(await way.connect_hop(hop, route[-1] if route else None))
-            route.append(await self._connect(way, route[-1] if route else None, target, phases))
+            wire.through, wire.command = route[-1] if route else None, way.command
+            route.append(await self._connect(way, wire, target, phases))
         except BaseException:
             for ssh in reversed(route):
                 ssh.abort()
             raise
         return route
 
-    async def _connect(
-        self, way: Way, over: asyncssh.SSHClientConnection | None, target: Target, phases: Phases
-    ) -> asyncssh.SSHClientConnection:
-        methods = ["publickey"] if way.has_keys else []
-        if target.password is not None:
-            methods += ["password", "keyboard-interactive"]
-        client = _Client(phases, self._host_keys)
-        more: dict[str, object] = {} if over is None else {"tunnel": over}
-        if kinds := self._kinds_of_host_keys(way, over.address[0] if isinstance(over, Wire) else ""):
+    async def _connect(self, way: Way, wire: Wire, target: Target, phases: Phases) -> asyncssh.SSHClientConnection:
+        client = Client(phases, self._host_keys, target, wire.heard)
+        more: dict[str, object] = {}
+        if kinds := self._kinds_of_host_keys(way, wire.address[0]):
             more["server_host_key_algs"] = kinds
         try:
             return await asyncssh.connect(
@@ -289,9 +331,9 @@ class Connections:
                 config=way.options.kwargs["config"],
                 options=way.options,
                 username=target.username,
-                password=target.password,
-                preferred_auth=methods or ["none"],
+                preferred_auth=self._methods(way, target) or ["none"],
                 client_factory=lambda: client,
+                tunnel=cast(asyncssh.SSHClientConnection, wire),  # whatever can create a connection will do
                 **more,
             )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
@@ -299,6 +341,15 @@ class Connections:
             if client.complaint is None and (ignored or "host key" not in str(error)):
                 raise
             raise Failed(Reason.HOST_KEY_CHANGED, client.complaint or f"no host key that is known ({error})") from error
+
+    @staticmethod
+    def _methods(way: Way, target: Target) -> list[str]:
+        methods = ["publickey"] if way.has_keys else []
+        if target.password is not None:
+            methods += ["password", "keyboard-interactive"]
+        if not way.preferred:
+            return methods
+        return [method for method in way.preferred if method in methods]
 
     def _kinds_of_host_keys(self, way: Way, address: str) -> list[str]:
         """What to ask for where host keys are looked at; nothing where somebody else has said."""
@@ -340,21 +391,6 @@ class Connections:
         """Close every connection, and a login that is under way once it is through."""
         self._closed = True
         await self._tasks.close()
+        await self._logins.close()
         for hostname in list(self._kept):
             await self.drop(hostname)
-
-
-class _Client(asyncssh.SSHClient):
-    """Hears from asyncssh when the keys are exchanged, and of a host key that is not trusted yet."""
-
-    def __init__(self, phases: Phases, host_keys: HostKeys) -> None:
-        self._phases = phases
-        self._host_keys = host_keys
-        self.complaint: str | None = None
-
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.complaint = self._host_keys.judge(host, addr, port, key)
-        return self.complaint is None
-
-    def begin_auth(self, username: str) -> None:
-        self._phases.begin("auth")

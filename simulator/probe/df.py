@@ -12,7 +12,10 @@ from simulator.probe.target import Request
 
 _COMMAND = '$t df -kP -- "$1/."'
 # Total, used, available, per cent, mount point: found from the right, as the source before them may hold spaces.
-_RECORD = re.compile(r"(?:^|.*\s)(\d+)\s+-?\d+\s+(-?\d+)\s+(?:\d+%|-)\s+(/.*)")
+_RECORD = re.compile(r"(?:^|.*\s)(\d{1,40})\s+-?\d{1,40}\s+(-?\d{1,40})\s+(?:-?\d{1,40}%|-)\s+(/.*)")
+
+
+_LONGEST = 4096  # characters of a line that are looked at, from its end: a mount point is no longer
 
 
 async def measure(connection: Connection, request: Request) -> Space:
@@ -22,7 +25,7 @@ async def measure(connection: Connection, request: Request) -> Space:
 
 def parse(output: str) -> Space:
     """The space in what df printed, whose last record counts; raises Failed(no_capacity) when it holds none."""
-    records = [record for line in output.splitlines() if (record := _RECORD.match(line))]
+    records = [record for line in output.splitlines() if (record := _RECORD.match(line[-_LONGEST:]))]
     if not records:
         raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of df, "{excerpt(output)}"')
     total, available, mount_point = records[-1].groups()

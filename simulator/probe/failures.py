@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import asyncssh
 from asyncssh.packet import PacketDecodeError
 from asyncssh.saslprep import SASLPrepError
 
 from simulator.probe.phases import Phase
+from simulator.probe.reasons import Reason
 from simulator.probe.target import FOLDERS, Target
 
+logger = logging.getLogger(__name__)
 
-class Reason(StrEnum):
-    """Why a probe failed: a closed set, used alike in job errors, events, metrics and reports."""
-
-    REFUSED = "refused"
-    DNS = "dns"
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    RESET = "reset"
-    NOT_SSH = "not_ssh"
-    BUSY = "busy"
-    AUTH_FAILED = "auth_failed"
-    HOST_KEY_CHANGED = "host_key_changed"
-    NO_SUCH_PATH = "no_such_path"
-    NOT_A_DIRECTORY = "not_a_directory"
-    PERMISSION_DENIED = "permission_denied"
-    NOT_MOUNTED = "not_mounted"
-    NO_CAPACITY = "no_capacity"
-    NO_COMMAND = "no_command"
-    HUNG = "hung"
-
-    @property
-    def advice(self) -> str:
-        """One sentence for people: what to do about it."""
-        return _ADVICE[self]
-
-
-_ADVICE: Mapping[Reason, str] = {
-    Reason.REFUSED: "Start sshd on the host, or correct the SSH port.",
-    Reason.DNS: "Correct the host name, or make it resolve on this machine.",
-    Reason.UNREACHABLE: "Check the route and the firewall between this machine and the host.",
-    Reason.TIMEOUT: "Check that the host is up, not overloaded, and that no firewall drops its packets.",
-    Reason.RESET: "Try again; if it persists, look for a firewall or proxy that resets, and into the log of sshd.",
-    Reason.NOT_SSH: "Correct the port: what listens there does not speak SSH 2, or only with algorithms out of use.",
-    Reason.BUSY: "The host is up: try again later, or raise MaxStartups or MaxSessions in its sshd_config.",
-    Reason.AUTH_FAILED: "Correct the user name, password or key, and check that sshd lets this account log in.",
-    Reason.HOST_KEY_CHANGED: "Find out whether the host was reinstalled or replaced before trusting its new key.",
-    Reason.NO_SUCH_PATH: "Create the path on the host, or correct the url of the storage.",
-    Reason.NOT_A_DIRECTORY: "Remove the file that is in the way, or correct the url of the storage.",
-    Reason.PERMISSION_DENIED: "Give the account its rights on the path, on a file system neither read-only nor full.",
-    Reason.NOT_MOUNTED: "Mount the disk of the storage at its url.",
-    Reason.NO_CAPACITY: "Run df on the path as this account: it must print a size, and the login shell must allow it.",
-    Reason.NO_COMMAND: "Enable SFTP in sshd_config, or install df (coreutils or busybox) on the host.",
-    Reason.HUNG: "Look for a file system or login script on the host that no longer answers, such as a dead NFS mount.",
-}
+__all__ = ["Failed", "Heard", "NoSize", "NotMounted", "ProbeFailure", "Reason", "Unclear", "Unsupported", "classify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +28,42 @@ class ProbeFailure:
     reason: Reason
     message: str
     phases: Mapping[str, float]
+    hint: str | None = None
+    """What to do about this one, where the advice of its reason would mislead."""
+
+    @property
+    def advice(self) -> str:
+        """One sentence for people: what to do about it."""
+        return self.hint or self.reason.advice
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a login has heard from the server, beside the error that it ended with."""
+
+    greeting: str | None = None
+    """What the server said in place of an SSH banner; None when the banner had come, or nothing is known."""
+    offered: bool = False
+    """Whether a password or key has been offered to it."""
+    said: str = ""
+    """What it said once that had been offered."""
+    asked: str = ""
+    """What it asked for beyond the password."""
+    expired: bool = False
+    """Whether it asked for a new password."""
+    mismatch: str | None = None
+    """What the two sides have no algorithm in common for."""
+    flooded: str | None = None
+    """Why it was cut off."""
 
 
 class Failed(Exception):
-    """A failure that whoever raises it has classified already."""
+    """A failure that whoever raises it has classified already; `advice` is None where that of the reason is right."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, advice: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.advice = advice
 
 
 class Unsupported(Failed):
@@ -83,6 +71,10 @@ class Unsupported(Failed):
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.NO_COMMAND, message)
+
+
+class Unclear(Failed):
+    """A method failed without saying why: the next method is asked, and this failure holds if that does not know."""
 
 
 class NoSize(Failed):
@@ -97,6 +89,83 @@ class NotMounted(Failed):
 
     def __init__(self, url: str) -> None:
         super().__init__(Reason.NOT_MOUNTED, f"{url} holds neither {' nor '.join(FOLDERS)}: its disk is not mounted")
+
+
+EXPIRED = "Set a new password for the account on the host (passwd, chage): its password has expired."
+_REFUSED_AFTER = (
+    "Read the log of sshd on the host: it closed the connection once it knew the account, as for one that has expired, "
+    "is locked, or is refused by PAM, AllowUsers or an access file."
+)
+_SECOND = "Use an account that needs a password or key alone: this one asks for a second factor."
+_ALGORITHMS = (
+    "Allow an algorithm on the host that is in use today, or name one that both sides have in a file for --ssh-config."
+)
+
+
+class Unclassified:
+    """Errors that no rule knows: each is logged with its traceback once, whatever number of hosts meets it."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, ...]] = set()
+        self.count = 0
+        """How many there have been."""
+
+    def note(self, error: Exception, where: str) -> None:
+        """Count an error, and log it if it is a new one."""
+        self.count += 1
+        frames = traceback.extract_tb(error.__traceback__)
+        place = (type(error).__name__, *(f"{frame.filename}:{frame.lineno}" for frame in frames[-3:]))
+        if place not in self._seen and len(self._seen) < _MOST_TRACEBACKS:
+            self._seen.add(place)
+            logger.error("%s: a probe ended in a way that no rule knows", where, exc_info=error)
+
+
+_MOST_TRACEBACKS = 100
+UNCLASSIFIED = Unclassified()
+
+
+def explain(error: Exception, target: Target, phase: Phase, phases: Mapping[str, float], heard: Heard) -> ProbeFailure:
+    """The failure that `error` is, whatever it is: what no rule knows is a failure too, logged with its traceback."""
+    where = f"{target.hostname}:{target.port}"
+    if heard.flooded is not None:
+        return ProbeFailure(Reason.FLOOD, f"{where}: cut off: {heard.flooded}", phases)
+    told = None if isinstance(error, Failed) else _told_at_login(error, target, phase, heard)
+    if told is not None:
+        return ProbeFailure(told.reason, f"{where}: {told}", phases, told.advice)
+    try:
+        reason, message = classify(error, target, phase, heard.greeting)
+    except Exception:
+        UNCLASSIFIED.note(error, where)
+        text = f"{where}: an error that no rule knows ({type(error).__name__}: {excerpt(error)})"
+        return ProbeFailure(Reason.ERROR, text, phases)
+    return ProbeFailure(reason, message, phases, error.advice if isinstance(error, Failed) else None)
+
+
+def _told_at_login(error: Exception, target: Target, phase: Phase, heard: Heard) -> Failed | None:
+    """What follows from what a login has heard, rather than from its error."""
+    lost = isinstance(error, ConnectionError | asyncssh.ConnectionLost)
+    if phase == "kex" and heard.greeting is None and heard.mismatch and (lost or _is_mismatch(error)):
+        return Failed(Reason.NOT_SSH, f"no algorithm in common for {heard.mismatch}", _ALGORITHMS)
+    if phase != "auth" or not heard.offered:
+        return None
+    user, said = excerpt(target.username), f' (it says "{excerpt(heard.said)}")' if heard.said else ""
+    denied = isinstance(error, asyncssh.PermissionDenied)
+    if heard.expired and (denied or lost):
+        return Failed(Reason.AUTH_FAILED, f"the password of user {user} has expired{said}", EXPIRED)
+    if heard.asked and (denied or lost):
+        return Failed(
+            Reason.AUTH_FAILED, f'user {user} is asked for more than a password ("{excerpt(heard.asked)}")', _SECOND
+        )
+    if denied and said:
+        return Failed(Reason.AUTH_FAILED, f"permission denied for user {user}{said}")
+    if isinstance(error, asyncssh.ConnectionLost):
+        text = f"the host closed the connection when user {user} had logged in, or tried to{said}"
+        return Failed(Reason.AUTH_FAILED, text, _REFUSED_AFTER)
+    return None
+
+
+def _is_mismatch(error: Exception) -> bool:
+    return isinstance(error, asyncssh.KeyExchangeFailed)
 
 
 def classify(error: Exception, target: Target, phase: Phase, greeting: str | None = None) -> tuple[Reason, str]:
@@ -184,7 +253,7 @@ def _in_session(error: Exception, target: Target) -> tuple[Reason, str]:
             return Reason.NO_SUCH_PATH, f"{excerpt(target.url)} does not exist"
         case asyncssh.SFTPPermissionDenied():
             return Reason.PERMISSION_DENIED, f"{excerpt(target.url)} is not accessible to {excerpt(target.username)}"
-        case asyncssh.SFTPConnectionLost() | asyncssh.SFTPNoConnection() | asyncssh.SFTPBadMessage():
+        case asyncssh.SFTPConnectionLost() | asyncssh.SFTPNoConnection():
             return Reason.RESET, f"the SFTP session broke ({excerpt(error)})"
         case asyncssh.SFTPError():
             return Reason.NO_CAPACITY, f"{excerpt(target.url)} has no capacity to tell ({excerpt(error)})"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import re
 from enum import StrEnum
 from pathlib import Path
 
 import asyncssh
-from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
+from simulator.probe.algorithms import host_key_algorithms
+
+logger = logging.getLogger(__name__)
 Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
 DEFAULT_PORT = 22
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:%-]+", re.ASCII)
@@ -36,16 +40,20 @@ class HostKeys:
         self.file = file
         self._read_at: int | None = None
         self._known: asyncssh.SSHKnownHosts | None = None
+        self._noted: dict[str, asyncssh.SSHKey] = {}
+        self._bad_lines: set[str] = set()
         if policy is not HostKeyPolicy.IGNORE:
             self._read()
 
     def trusted(self, host: str, address: str, port: int | None) -> Known:
         """Trusted, certifying and revoked keys of a host, as asyncssh asks for them; raises ValueError."""
         self._read()
+        name = host.lower()
+        noted = self._noted.get(_entry(name, port or DEFAULT_PORT))
         if self._known is None:
-            return [], [], []
-        keys, authorities, revoked, *_ = self._known.match(host, address, port)
-        return list(keys), list(authorities), list(revoked)
+            return [noted] if noted else [], [], []
+        keys, authorities, revoked, *_ = self._known.match(name, address, port)
+        return list(keys) or ([noted] if noted else []), list(authorities), list(revoked)
 
     def algorithms(self, host: str, address: str, port: int | None) -> list[str]:
         """The kinds of host keys to ask for, those that are known first, as OpenSSH does; raises ValueError.
@@ -53,9 +61,8 @@ class HostKeys:
         A host that has none of these any more shows another one then, where it would hang up if asked for no other.
         """
         keys, authorities, _ = self.trusted(host, address, port)
-        wanted = [*(get_default_certificate_algs() if authorities else ())]
-        wanted += [algorithm for key in keys for algorithm in key.sig_algorithms]
-        return [algorithm.decode() for algorithm in dict.fromkeys([*wanted, *get_default_public_key_algs()])]
+        known = [algorithm.decode() for key in keys for algorithm in key.sig_algorithms]
+        return host_key_algorithms(known, authorities=bool(authorities))
 
     def judge(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> str | None:
         """What is wrong with a key that is not trusted: nothing where it is the first one, which is noted."""
@@ -72,22 +79,52 @@ class HostKeys:
         return None
 
     def _note(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
-        name = host if port == DEFAULT_PORT else f"[{host}]:{port}"
+        """Add a key to the file; where that cannot be done it is trusted as long as this process lives, as ssh does."""
+        name = _entry(host.lower(), port)
+        self._noted[name] = key
         line = f"{name} {key.export_public_key('openssh').decode().strip()}\n"
-        descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with open(descriptor, "a", encoding="utf-8") as opened:
-            opened.write(line)
+        try:
+            _append(self.file, line.encode())
+        except OSError as error:
+            logger.warning("known hosts %s: the key of %s cannot be noted: %s", self.file, name, error.strerror)
         self._read_at = None
 
     def _read(self) -> None:
         try:
             changed = self.file.stat().st_mtime_ns
             if changed != self._read_at:
-                self._known = asyncssh.read_known_hosts(str(self.file))
+                self._known = self._parse(self.file.read_text(encoding="utf-8", errors="surrogateescape"))
                 self._read_at = changed
         except FileNotFoundError:
             self._known, self._read_at = None, None
         except OSError as error:
             raise ValueError(f"known hosts {self.file}: {error.strerror}") from error
-        except ValueError as error:
-            raise ValueError(f"known hosts {self.file}: {error}") from error
+
+    def _parse(self, text: str) -> asyncssh.SSHKnownHosts:
+        """The entries of the file; a line that is none is passed over, as ssh does, and named once."""
+        known = asyncssh.SSHKnownHosts()
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                known.load(line)
+            except ValueError as error:
+                if line not in self._bad_lines:
+                    self._bad_lines.add(line)
+                    logger.warning("known hosts %s: line %d is passed over: %s", self.file, number, error)
+        return known
+
+
+def _entry(host: str, port: int) -> str:
+    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+
+
+def _append(file: Path, line: bytes) -> None:
+    """Add a line to the end of a file, which others may do at the same time, and whose last line may have no end."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)

@@ -12,12 +12,13 @@ from pathlib import Path
 from simulator.clock import Clock
 from simulator.probe import df, stat, statvfs
 from simulator.probe.capacity import Capacity, Method, Space
-from simulator.probe.connections import Connection, Connections, Resolve, read_identity, resolve_by_system
-from simulator.probe.failures import ProbeFailure, Reason, Unsupported, classify
+from simulator.probe.connections import Connection, Connections, Resolve, resolve_by_system
+from simulator.probe.failures import Heard, ProbeFailure, Reason, Unclear, Unsupported, explain
 from simulator.probe.host_keys import HostKeyPolicy, HostKeys
+from simulator.probe.identity import read_identity
+from simulator.probe.logins import Purpose, current_purpose
 from simulator.probe.phases import Phases
 from simulator.probe.target import Layout, Request, Target
-from simulator.probe.wire import Wire
 
 Measure = Callable[[Connection, Request], Awaitable[Space]]
 Observe = Callable[[Capacity | ProbeFailure], None]
@@ -32,7 +33,9 @@ _METHODS: Mapping[Method, Measure] = {
 _STALE = (Reason.RESET, Reason.BUSY)
 _ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
 # No capacity or command may be what the sshd_config said when the connection was made, which it never learns anew.
-_USELESS = (*_STALE, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND)
+_USELESS = (*_STALE, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND, Reason.FLOOD, Reason.ERROR)
+# What takes the time, or the work, of a login: a host that ended so waits behind those that did not.
+_HINDERING = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS, Reason.UNREACHABLE, Reason.FLOOD)
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class _Host:
     method: Method = Method.STATVFS
     probes: int = 0  # outstanding or queued
     forgotten: bool = False  # while a probe was outstanding
+    suspect: bool = False  # its last probe hung
     file_systems: dict[str, str] = field(default_factory=dict)  # by url: where the folders of a storage were last seen
 
 
@@ -68,7 +72,7 @@ class Prober:
         seed: int = 0,
         observe: Observe = lambda _: None,
     ) -> None:
-        """Timeouts are seconds: one for all of a login, one for all that follows.
+        """Timeouts are seconds: one for all of a login, one for all that follows. `max_logins` is for each purpose.
 
         An idle connection is asked whether it lives each `keep_alive` seconds; an sshd that takes no more logins is
         tried again after each of `busy_pauses`, more or less. Raises ValueError for a file that cannot be used.
@@ -98,11 +102,16 @@ class Prober:
         self._closed = False
 
     async def probe(
-        self, target: Target, *, layout: Layout = Layout.ANY, fresh: bool = False
+        self,
+        target: Target,
+        *,
+        layout: Layout = Layout.ANY,
+        fresh: bool = False,
     ) -> Capacity | ProbeFailure:
         """The capacity of the target's url, or why there is none; `fresh` logs in anew whatever connection is kept.
 
-        Waits for its turn when another probe is outstanding on the host. Raises RuntimeError after `close`.
+        Waits for its turn when another probe is outstanding on the host, and for a place when it has to log in: see
+        `probing_for`. Raises RuntimeError after `close`, and nothing else: an error that no rule knows is a failure.
         """
         if self._closed:
             raise RuntimeError("the prober is closed")
@@ -114,7 +123,8 @@ class Prober:
             async with host.turn:
                 with self._outside():
                     wanted = Layout.ANY if self._read_only_hosts else layout
-                    found = await self._take_turn(host, target, wanted, fresh)
+                    found = await self._take_turn(host, target, wanted, fresh, current_purpose())
+            host.suspect = isinstance(found, ProbeFailure) and found.reason in _HINDERING
             self._observe(found)
             return found
         finally:
@@ -136,7 +146,9 @@ class Prober:
         self._closed = True
         await self._connections.close()
 
-    async def _take_turn(self, host: _Host, target: Target, layout: Layout, fresh: bool) -> Capacity | ProbeFailure:
+    async def _take_turn(
+        self, host: _Host, target: Target, layout: Layout, fresh: bool, purpose: Purpose
+    ) -> Capacity | ProbeFailure:
         host.forgotten = False
         if fresh:
             host.method = Method.STATVFS
@@ -145,28 +157,32 @@ class Prober:
         if connection is not None:
             result = await self._use(connection, host, target, layout, Phases(self._clock))
         if result is None or (isinstance(result, ProbeFailure) and result.reason in _STALE):
-            result = await self._log_in_and_use(host, target, layout)
+            result = await self._log_in_and_use(host, target, layout, purpose)
         if host.forgotten or not self._warm:
             await self._connections.drop(target.hostname)
         return result
 
-    async def _log_in_and_use(self, host: _Host, target: Target, layout: Layout) -> Capacity | ProbeFailure:
+    async def _log_in_and_use(
+        self, host: _Host, target: Target, layout: Layout, purpose: Purpose
+    ) -> Capacity | ProbeFailure:
         """Log in and ask; while sshd has too many logins under way, or sessions, try again in a while."""
         for pause in self._busy_pauses:
-            result = await self._log_in_and_use_once(host, target, layout)
+            result = await self._log_in_and_use_once(host, target, layout, purpose)
             if not isinstance(result, ProbeFailure) or result.reason is not Reason.BUSY or self._closed:
                 return result
             await self._clock.sleep(pause * self._random.uniform(0.5, 1.5))
-        return await self._log_in_and_use_once(host, target, layout)
+        return await self._log_in_and_use_once(host, target, layout, purpose)
 
-    async def _log_in_and_use_once(self, host: _Host, target: Target, layout: Layout) -> Capacity | ProbeFailure:
+    async def _log_in_and_use_once(
+        self, host: _Host, target: Target, layout: Layout, purpose: Purpose
+    ) -> Capacity | ProbeFailure:
         phases = Phases(self._clock)
-        wire = Wire(phases)
+        wire = self._connections.wire(phases)
         try:
-            connection = await self._connections.open(target, phases, wire)
+            connection = await self._connections.open(target, phases, wire, purpose, suspect=host.suspect)
         except Exception as error:
             phases.end()
-            return ProbeFailure(*classify(error, target, phases.current, wire.greeting), phases.milliseconds)
+            return explain(error, target, phases.current, phases.milliseconds, wire.close_up())
         return await self._use(connection, host, target, layout, phases)
 
     async def _use(
@@ -186,15 +202,18 @@ class Prober:
     ) -> Capacity | ProbeFailure:
         # The timeout on the host itself strikes first, so that no command is left behind there.
         request = Request(target.url, layout, phases, seconds=max(1, int(self._command_timeout) - 1))
+        connection.begin_probe()
         try:
             method, space = await self._clock.wait_for(_measure(connection, host, request), self._command_timeout)
         except Exception as error:
             phases.end()
-            reason, message = classify(error, target, phases.current)
-            if reason is Reason.HUNG and connection.probes and not await connection.is_alive(self._alive_timeout):
+            failure = explain(error, target, phases.current, phases.milliseconds, Heard(flooded=connection.flooded))
+            hung = failure.reason is Reason.HUNG
+            if hung and connection.probes and not await connection.is_alive(self._alive_timeout):
                 # No file system hangs: the host has gone, or was restarted since. A login will tell.
-                reason, message = Reason.RESET, "the connection does not answer any more"
-            return ProbeFailure(reason, message, phases.milliseconds)
+                message = f"{target.hostname}:{target.port}: the connection does not answer any more"
+                return replace(failure, reason=Reason.RESET, message=message)
+            return failure
         phases.end()
         connection.served()
         return Capacity(space.total, space.available, space.inodes, space.read_only, method, phases.milliseconds)
@@ -215,15 +234,24 @@ async def _measure(connection: Connection, host: _Host, request: Request) -> tup
 
 
 async def _try_methods(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
-    """Try the methods from the one that worked last; raises what the first one raises that the host supports."""
+    """Try the methods from the one that worked last; raises what the first one raises that the host supports.
+
+    A method that fails without saying why is not given up for good: it is tried first again the next time.
+    """
     methods = list(_METHODS)
     missing: list[str] = []
+    unclear: Unclear | None = None
     for method in methods[methods.index(host.method) :]:
         try:
             space = await _METHODS[method](connection, request)
+        except Unclear as error:
+            unclear = unclear or error
+            connection.leave_sftp()
+            continue
         except Unsupported as error:
             missing.append(f"{method}: {error}")
             continue
-        host.method = method
+        if unclear is None:
+            host.method = method
         return method, space
-    raise Unsupported("; ".join(missing))
+    raise unclear or Unsupported("; ".join(missing))

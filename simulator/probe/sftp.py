@@ -17,7 +17,18 @@ _HEADER = struct.Struct(">IBI")  # length, type, id
 _WORD = struct.Struct(">I")
 _NUMBERS = struct.Struct(">11Q")
 
-_INIT, _VERSION, _MKDIR, _STAT, _STATUS, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 1, 2, 14, 17, 101, 105, 200, 201
+_INIT, _VERSION, _LSTAT, _MKDIR, _STAT, _STATUS, _ATTRS, _EXTENDED, _EXTENDED_REPLY = (
+    1,
+    2,
+    7,
+    14,
+    17,
+    101,
+    105,
+    200,
+    201,
+)
+_FIRST = 0  # the number of no question: the version has none
 _SIZE, _OWNER, _PERMISSIONS = 1, 2, 4  # which attributes are there
 _OK = 0
 _ERRORS: Mapping[int, Callable[[str], asyncssh.SFTPError]] = {
@@ -29,6 +40,10 @@ _ERRORS: Mapping[int, Callable[[str], asyncssh.SFTPError]] = {
     asyncssh.FX_CONNECTION_LOST: asyncssh.SFTPConnectionLost,
     asyncssh.FX_OP_UNSUPPORTED: asyncssh.SFTPOpUnsupported,
 }
+
+
+class Garbled(asyncssh.SFTPBadMessage):
+    """What came back is no answer of an SFTP server to what was asked."""
 
 
 class Volume(NamedTuple):
@@ -61,7 +76,9 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
 
     async def begin(self) -> None:
         """Agree on the version."""
-        _, offered = await self._send(VERSION, _HEADER.pack(5, _INIT, VERSION))
+        kind, offered = await self._send(_FIRST, _HEADER.pack(5, _INIT, VERSION))
+        if kind != _VERSION:
+            raise Garbled(f"an answer of type {kind} in place of a version")
         self.extensions = frozenset(_strings(offered)[::2])
 
     async def statvfs(self, path: str) -> Volume:
@@ -69,17 +86,30 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
         if STATVFS not in self.extensions:
             raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
         body = await self._ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
+        if len(body) < _NUMBERS.size:
+            raise Garbled(f"an answer of {len(body)} bytes to statvfs")
         return Volume(*_NUMBERS.unpack_from(body))
 
     async def mode(self, path: str) -> int | None:
         """Type and rights of what is at `path`, as stat(2) has them; None when the server does not tell."""
-        body = await self._ask(_STAT, _string(path.encode()), _ATTRS)
-        (present,) = _WORD.unpack_from(body)
+        return await self._mode(_STAT, path)
+
+    async def _mode(self, question: int, path: str) -> int | None:
+        body = await self._ask(question, _string(path.encode()), _ATTRS)
+        present = _number(body, 0)
         if not present & _PERMISSIONS:
             return None
-        offset = 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0)
-        found: int = _WORD.unpack_from(body, offset)[0]
-        return found
+        return _number(body, 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0))
+
+    async def is_link(self, path: str) -> bool:
+        """Whether a symbolic link is at `path`, wherever it leads."""
+        try:
+            mode = await self._mode(_LSTAT, path)
+        except Garbled:
+            raise
+        except asyncssh.SFTPError:
+            return False
+        return mode is not None and stat.S_ISLNK(mode)
 
     async def is_directory(self, path: str) -> bool:
         """Whether there is a directory at `path`, or something whose type the server does not tell."""
@@ -93,6 +123,8 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
         """Whether something that is no directory is at `path`."""
         try:
             mode = await self.mode(path)
+        except Garbled:
+            raise
         except asyncssh.SFTPError:
             return False
         return mode is not None and stat.S_IFMT(mode) not in (stat.S_IFDIR, 0)
@@ -108,7 +140,7 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
         if answered == _STATUS:
             _raise_unless_ok(content)
         if answered != wanted:
-            raise asyncssh.SFTPBadMessage(f"an answer of type {answered} in place of {wanted}")
+            raise Garbled(f"an answer of type {answered} in place of {wanted}")
         return content
 
     async def _send(self, number: int, packet: bytes) -> tuple[int, bytes]:
@@ -124,25 +156,34 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
             raise asyncssh.SFTPConnectionLost(str(error)) from error
         return await answer
 
+    def close(self) -> None:
+        """End the session; what has been asked fails."""
+        self._end(asyncssh.SFTPConnectionLost("the session was closed"))
+
     # What asyncssh calls
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
 
-    def data_received(self, data: bytes, _datatype: int | None) -> None:
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if datatype is not None or self._lost is not None:
+            return  # what it writes on standard error is no answer
         heard = self._heard
         heard += data
         while len(heard) >= _HEADER.size:
             length, kind, number = _HEADER.unpack_from(heard)
             if not 5 <= length <= _LONGEST:
-                self._end(asyncssh.SFTPBadMessage(f'it said "{bytes(heard[:80]).decode(errors="replace")}"'))
+                self._end(Garbled(f'it said "{bytes(heard[:80]).decode(errors="replace")}"'))
                 return
             if len(heard) < 4 + length:
                 return
             content = bytes(heard[_HEADER.size : 4 + length])
             del heard[: 4 + length]
-            answer = self._asked.pop(number, None)
-            if answer is not None and not answer.done():
+            answer = self._asked.pop(_FIRST if _FIRST in self._asked else number, None)
+            if answer is None:
+                self._end(Garbled(f"an answer of type {kind} to a question that nobody asked"))
+                return
+            if not answer.done():
                 answer.set_result((kind, content))
 
     def eof_received(self) -> bool:
@@ -180,8 +221,15 @@ def _strings(body: bytes) -> list[bytes]:
     return found
 
 
+def _number(body: bytes, offset: int) -> int:
+    if len(body) < offset + _WORD.size:
+        raise Garbled(f"an answer of {len(body)} bytes")
+    found: int = _WORD.unpack_from(body, offset)[0]
+    return found
+
+
 def _raise_unless_ok(body: bytes) -> None:
-    (code,) = _WORD.unpack_from(body)
+    code = _number(body, 0)
     if code != _OK:
         text = (_strings(body[4:]) or [b""])[0].decode(errors="replace") or f"status {code}"
         raise _ERRORS.get(code, asyncssh.SFTPFailure)(text)

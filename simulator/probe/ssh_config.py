@@ -1,19 +1,67 @@
-"""An OpenSSH configuration file: HostName, Port, IdentityFile, ProxyJump and what else asyncssh takes from it."""
+"""An OpenSSH configuration file: HostName, Port, IdentityFile, ProxyJump, algorithms, and what else counts of it."""
 
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import asyncssh
+from asyncssh.config import SSHClientConfig, SSHConfig
 
+from simulator.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURES, Choice
+from simulator.probe.identity import read_identity
 from simulator.probe.names import check_expansions
+from simulator.probe.resolving import literal_address
 from simulator.probe.target import Target
 
 logger = logging.getLogger(__name__)
 DEFAULT_PORT = 22
+_DEEPEST = 16  # files that include one another, as with OpenSSH
+
+# asyncssh passes over lines that it does not know. These are known under two names each.
+for _alias in ("PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes"):
+    SSHClientConfig._handlers.setdefault(_alias.lower(), ("PubkeyAcceptedAlgorithms", SSHConfig._set_string))
+
+_ALGORITHMS: dict[str, Choice] = {
+    "kex_algs": KEY_EXCHANGES,
+    "encryption_algs": CIPHERS,
+    "mac_algs": MACS,
+    "server_host_key_algs": HOST_KEYS,
+    "signature_algs": SIGNATURES,
+}
+
+HONOURED = frozenset(
+    name.lower()
+    for name in (
+        *("Host", "Match", "Include", "Tag"),
+        *("HostName", "Port", "HostKeyAlias", "BindAddress", "TCPKeepAlive", "RekeyLimit"),
+        *("CanonicalDomains", "CanonicalizeFallbackLocal", "CanonicalizeHostname", "CanonicalizeMaxDots"),
+        *("CanonicalizePermittedCNAMEs", "ProxyJump", "ProxyCommand"),
+        *("IdentityFile", "IdentitiesOnly", "PreferredAuthentications"),
+        *("PasswordAuthentication", "PubkeyAuthentication", "KbdInteractiveAuthentication"),
+        "ChallengeResponseAuthentication",
+        *(choice.keyword for choice in _ALGORITHMS.values()),
+        "PubkeyAcceptedKeyTypes",
+    )
+)
+"""The lines that count, in lower case."""
+_OF_NO_USE = frozenset(
+    name.lower()
+    for name in (
+        *("AddKeysToAgent", "BatchMode", "CheckHostIP", "ClearAllForwardings", "ControlMaster", "ControlPath"),
+        *("ControlPersist", "DynamicForward", "EnableEscapeCommandline", "EscapeChar", "ExitOnForwardFailure"),
+        *("FingerprintHash", "ForwardAgent", "ForwardX11", "ForwardX11Timeout", "ForwardX11Trusted", "GatewayPorts"),
+        *("HashKnownHosts", "IgnoreUnknown", "LocalCommand", "LocalForward", "LogLevel", "LogVerbose"),
+        *("NoHostAuthenticationForLocalhost", "NumberOfPasswordPrompts", "PermitLocalCommand", "RemoteCommand"),
+        *("RemoteForward", "RequestTTY", "SendEnv", "SetEnv", "SyslogFacility", "UpdateHostKeys", "VisualHostKey"),
+        *("XAuthLocation", "ObscureKeystrokeTiming", "StdinNull", "ForkAfterAuthentication", "SessionType"),
+    )
+)
+"""Lines that say nothing of how to log in and ask for a capacity, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +74,21 @@ class Way:
     has_keys: bool
     hops: tuple[str, ...] = ()
     """The hosts on the way to it, `[USER@]HOST[:PORT]` each (ProxyJump)."""
-    by_command: bool = False
-    """Over a command's input and output (ProxyCommand)."""
+    command: tuple[str, ...] = ()
+    """The words of a command over whose input and output it is reached (ProxyCommand)."""
+    preferred: tuple[str, ...] = ()
+    """The methods to log in by, in order; empty where the file does not say."""
+    local: str | None = None
+    """The address of this machine to connect from (BindAddress)."""
 
     @property
     def direct(self) -> bool:
         """Whether it is a TCP connection from here."""
-        return not self.hops and not self.by_command
+        return not self.hops and not self.command
 
     async def connect_hop(self, hop: str, before: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         """Log in to a host on the way, by way of the one before it; its keys are those that the file names."""
-        user, _, place = hop.rpartition("@")
-        host, _, port = place.partition(":")
+        user, host, port = _split_hop(hop)
         given: dict[str, object] = {"tunnel": before} if before else {}
         given |= {"username": user} if user else {}
         given |= {"port": int(port)} if port else {}
@@ -57,8 +108,9 @@ class SshConfig:
         self._identity = identity
         self._base = base
         self._known: dict[Target, Way] = {}
+        self._said: set[tuple[str, str]] = set()
         try:
-            file.read_text()
+            self._say_what_does_not_count(file.read_text(encoding="utf-8", errors="replace"))
             self.way_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
         except OSError as error:
             raise ValueError(f"SSH configuration {file}: {error.strerror}") from error
@@ -72,23 +124,89 @@ class SshConfig:
         return self._known[target]
 
     def _read(self, target: Target) -> Way:
-        given = {**self._base, "config": [str(self._file)], "host": target.hostname, "username": target.username}
+        host = literal_address(target.hostname) or target.hostname
+        given = {**self._base, "config": [str(self._file)], "host": host, "username": target.username}
         if target.port != DEFAULT_PORT:
             given["port"] = target.port
         found = asyncssh.SSHClientConnectionOptions(**given, client_keys=None)
         check_expansions(target, found)
         keys = [] if self._identity is None else [self._identity]
         keys += self._keys(cast("list[str]", found.config.get("IdentityFile", [])))
+        given |= self._algorithms(found)
         options = asyncssh.SSHClientConnectionOptions(**given, client_keys=keys or None)
         hops = tuple(options.tunnel.split(",")) if isinstance(options.tunnel, str) and options.tunnel else ()
-        return Way(options, options.host, options.port, bool(keys), hops, bool(options.proxy_command))
+        command = tuple(options.proxy_command or ())
+        preferred = str(found.config.get("PreferredAuthentications") or "")
+        return Way(
+            options,
+            options.host,
+            options.port,
+            bool(keys),
+            hops,
+            () if hops else command,
+            tuple(name.strip() for name in preferred.split(",") if name.strip()),
+            cast("str | None", found.config.get("BindAddress")),
+        )
+
+    def _algorithms(self, found: asyncssh.SSHClientConnectionOptions) -> dict[str, object]:
+        """The algorithms that lines of the file ask for; what is unknown here is said once a line."""
+        chosen: dict[str, object] = {}
+        for option, choice in _ALGORITHMS.items():
+            line = cast("str | None", found.config.get(choice.keyword))
+            if line:
+                chosen[option] = choice.changed_by(line)
+                unknown = choice.unknown_in(line)
+                if unknown and (choice.keyword, line) not in self._said:
+                    self._said.add((choice.keyword, line))
+                    logger.warning(
+                        "SSH configuration %s: %s: unknown here: %s", self._file, choice.keyword, ", ".join(unknown)
+                    )
+        return chosen
+
+    def _say_what_does_not_count(self, text: str) -> None:
+        """Name the lines that OpenSSH would follow, and a probe does not."""
+        ignored = sorted({name for name in _keywords(text) if name.lower() not in HONOURED | _OF_NO_USE}, key=str.lower)
+        if ignored:
+            logger.warning("SSH configuration %s: these lines do not count here: %s", self._file, ", ".join(ignored))
 
     def _keys(self, files: list[str]) -> list[asyncssh.SSHKey]:
         keys = []
         for name in files:
             file = Path(name).expanduser()
             try:
-                keys.append(asyncssh.read_private_key(file))
-            except (OSError, ValueError) as error:  # ssh passes over it, too
-                logger.warning("identity file %s of %s cannot be used: %s", file, self._file, error)
+                keys.append(read_identity(file))
+            except ValueError as error:  # ssh passes over it, too
+                logger.warning("%s; %s names it", error, self._file)
         return keys
+
+
+def _keywords(text: str, depth: int = 0) -> Iterator[str]:
+    """The first word of each line, of included files too."""
+    for line in text.splitlines():
+        words = re.split(r"[\s=]+", line.strip())
+        if not words[0] or words[0].startswith("#"):
+            continue
+        yield words[0]
+        if words[0].lower() == "include" and depth < _DEEPEST:
+            for file in _included(words[1:]):
+                yield from _keywords(file.read_text(encoding="utf-8", errors="replace"), depth + 1)
+
+
+def _included(patterns: Sequence[str]) -> Iterator[Path]:
+    for pattern in patterns:
+        path = Path(pattern.strip('"')).expanduser()
+        folder, rest = (Path(path.anchor), path.parts[1:]) if path.anchor else (Path("~/.ssh").expanduser(), path.parts)
+        if rest:
+            yield from (file for file in folder.glob(str(Path(*rest))) if file.is_file())
+
+
+def _split_hop(hop: str) -> tuple[str, str, str]:
+    """User, host and port of `[USER@]HOST[:PORT]`; an IPv6 address is in brackets where a port follows it."""
+    user, _, place = hop.rpartition("@")
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        return user, host, port.removeprefix(":")
+    if place.count(":") > 1:
+        return user, place, ""
+    host, _, port = place.partition(":")
+    return user, host, port

@@ -12,7 +12,9 @@ from simulator.probe.target import Request
 
 # Fundamental block size, blocks, blocks available to users, inodes, free inodes, id of the file system.
 _COMMAND = '$t stat -f -c "%S %b %a %c %d %i" -- "$1/."'
-_RECORD = re.compile(r"^\s*(\d+) (\d+) (-?\d+) (\d+) (\d+)(?: ([0-9a-f]+))?\s*$", re.MULTILINE)
+_RECORD = re.compile(
+    r"^[ \t]*(\d{1,40}) (\d{1,40}) (-?\d{1,40}) (-?\d{1,40}) (-?\d{1,40})(?: ([0-9a-f]{1,40}))?[ \t\r]*$", re.MULTILINE
+)
 
 
 async def measure(connection: Connection, request: Request) -> Space:
@@ -27,4 +29,4 @@ def parse(output: str) -> Space:
         raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of stat, "{excerpt(output)}"')
     *numbers, identity = records[-1]
     size, blocks, available, inodes, free = (int(number) for number in numbers)
-    return Space.of_blocks(size, blocks, available, Inodes(inodes, free), file_system=f"id {identity}")
+    return Space.of_blocks(size, blocks, available, Inodes.of(inodes, free), file_system=f"id {identity}")

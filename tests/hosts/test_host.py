@@ -47,8 +47,8 @@ def storage(host: SimulatedHost, url: str = "/zs", password: str | None = PASSWO
     return Target(*host.address, "root", url, password)
 
 
-async def capacity(prober: Prober, host: SimulatedHost, **layout: Layout) -> Capacity:
-    found = await prober.probe(storage(host), fresh=True, **layout)
+async def capacity(prober: Prober, host: SimulatedHost, layout: Layout = Layout.ANY) -> Capacity:
+    found = await prober.probe(storage(host), fresh=True, layout=layout)
     assert isinstance(found, Capacity), found
     return found
 

@@ -1,0 +1,51 @@
+"""The private key in a file, or why there is none in it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import asyncssh
+
+logger = logging.getLogger(__name__)
+_LONGEST = 1024 * 1024  # bytes of a file that is read for a key
+
+
+def read_identity(path: Path) -> asyncssh.SSHKey:
+    """The private key in a file; raises ValueError when there is none, or it needs a passphrase, with what to do."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST)
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & 0o077:
+                logger.warning("identity file %s: others may read it (mode %03o); chmod 600 it", path, mode & 0o777)
+        return asyncssh.import_private_key(text)
+    except PermissionError as error:
+        raise ValueError(f"identity file {path}: {error.strerror}: this user may not read it") from error
+    except OSError as error:
+        raise ValueError(f"identity file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"identity file {path}: {_why(text, path, str(error))}") from error
+
+
+def _why(text: bytes, path: Path, error: str) -> str:
+    if text.startswith(b"PuTTY-User-Key-File-"):
+        return f"a key of PuTTY; convert it: puttygen {path.name} -O private-openssh -o {path.stem}"
+    if "passphrase" in error.lower():
+        return f"{error}: nobody can be asked for it here; take it off: ssh-keygen -p -f {path.name}"
+    if _is_public(text):
+        return f"a public key; name the private one, {_private_name(path)}"
+    return error if text.strip() else "is empty"
+
+
+def _is_public(text: bytes) -> bool:
+    try:
+        asyncssh.import_public_key(text)
+    except ValueError:
+        return text.startswith((b"ssh-", b"ecdsa-", b"sk-", b"---- BEGIN SSH2 PUBLIC KEY", b"-----BEGIN PUBLIC KEY"))
+    return True
+
+
+def _private_name(path: Path) -> str:
+    return path.stem if path.suffix == ".pub" else "which has no .pub at its end"
