@@ -66,6 +66,12 @@ class Behaviour:
     nobody_logs_in: bool = False
     password: str | None = None
     """The one that logs in, in place of the host's own."""
+    expired_password: bool = False
+    """Whoever logs in with the password has to set a new one first."""
+    expired_account: bool = False
+    """Whoever logs in is sent away once that has succeeded."""
+    flood: str | None = None
+    """When a connection is flooded with what says nothing: `banner`, `keys`, `login` or `session`."""
     login_seconds: float = 0.0
     host_key: asyncssh.SSHKey | None = None
 
@@ -79,6 +85,10 @@ class Behaviour:
     hung_commands: set[str] = field(default_factory=set)
     hung_shell: bool = False
     hung_sftp: bool = False
+    broken_sftp: str | None = None
+    """In which way the SFTP server answers what was not asked."""
+    lingers: bool = False
+    """Sessions stay open when what they ran has ended."""
     kills: bool = False
     """What serves a connection is killed as soon as a session begins."""
 

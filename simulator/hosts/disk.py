@@ -100,7 +100,7 @@ class VirtualDisk:
         self._written = 0  # blocks of the files in the tree
         self._others = 0  # blocks of data that nobody sees
         self._changes: list[VolumeChange] = []
-        self._barred: list[list[str]] = []
+        self._barred: list[tuple[list[str], int]] = []
         self.device = next(_devices)
         self.read_only = read_only
         self.inodes = inodes
@@ -407,16 +407,17 @@ class VirtualDisk:
 
         return put_back
 
-    def bar(self, path: str) -> Undo:
-        """Deny access to `path` and all below it; answers what ends that."""
-        barred = _parts(path)
+    def bar(self, path: str, number: int = errno.EACCES) -> Undo:
+        """Have whatever touches `path`, or anything below it, fail with an error number; answers what ends that."""
+        barred = (_parts(path), number)
         self._barred.append(barred)
         return lambda: self._barred.remove(barred)
 
     def _ask_for_admission(self, path: str) -> None:
         parts = _parts(path)
-        if any(parts[: len(barred)] == barred for barred in self._barred):
-            raise _error(errno.EACCES, path)
+        for barred, number in self._barred:
+            if parts[: len(barred)] == barred:
+                raise _error(number, path)
 
     # The tree
 

@@ -17,6 +17,7 @@ from asyncssh.channel import SSHChannel
 
 from simulator.clock import Clock, RealClock
 from simulator.hosts.behaviour import Behaviour, Port, Startups
+from simulator.hosts.broken import flood_login
 from simulator.hosts.commands import COMMANDS
 from simulator.hosts.disk import VirtualDisk
 from simulator.hosts.faults import Faults
@@ -293,12 +294,15 @@ class Visitor(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._link: Link = conn.get_extra_info("link")
+        self._connection = conn
         self._sessions = 0
         self._configured = self._host.behaviour
         """A connection keeps the configuration that sshd had when it was made."""
 
     async def begin_auth(self, username: str) -> bool:
         self._username = username
+        if self._host.behaviour.flood == "login":
+            flood_login(self._connection)
         if self._host.behaviour.login_seconds:
             await self._link.hold(self._host.clock.sleep(self._host.behaviour.login_seconds))
         return True
@@ -308,13 +312,22 @@ class Visitor(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        return self._host.knows(username, password)
+        known = self._host.knows(username, password)
+        if known and self._host.behaviour.expired_password:
+            raise asyncssh.PasswordChangeRequired("Your password has expired. New password: ")
+        return known and not self._is_sent_away()
+
+    def _is_sent_away(self) -> bool:
+        """Whether sshd closes the connection now that it knows the account."""
+        if self._host.behaviour.expired_account:
+            self._link.finish()
+        return self._host.behaviour.expired_account
 
     def public_key_auth_supported(self) -> bool:
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return self._host.knows_key(username, key)
+        return self._host.knows_key(username, key) and not self._is_sent_away()
 
     def auth_completed(self) -> None:
         self._host.logins += 1

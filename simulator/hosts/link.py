@@ -17,6 +17,9 @@ from simulator.in_flight import moved
 if TYPE_CHECKING:
     from simulator.hosts.host import SimulatedHost
 
+FLOOD_BYTES = 2**20
+FLOOD_LINE = b"All work and no play makes Jack a dull boy.\r\n"
+FLOOD_PACKET = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # SSH_MSG_IGNORE, before anything is encrypted
 _numbers = itertools.count()
 _NO_LINGER = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, and 0 seconds, so that closing resets
 
@@ -113,8 +116,12 @@ class Link(asyncio.Protocol):
         elif now.startups is not None and host.has_too_many_startups(now.startups):
             self._turn_away(now)
         else:
+            if now.flood == "banner":
+                self.write(FLOOD_LINE * (FLOOD_BYTES // len(FLOOD_LINE)))
             self._ssh = host.new_connection()
             self._ssh.connection_made(_Upstream(self, self._transport))
+            if now.flood == "keys":
+                self.write(FLOOD_PACKET * (FLOOD_BYTES // len(FLOOD_PACKET)))
 
     def _turn_away(self, now: Behaviour) -> None:
         """What sshd does at its MaxStartups."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import asyncssh
 from asyncssh.channel import SSHChannel
 from asyncssh.misc import SoftEOFReceived
 
 from simulator.hosts.behaviour import Said
+from simulator.hosts.broken import BrokenSftp, flood
 from simulator.hosts.link import Link
 from simulator.hosts.shell import Exit, Shell, Streams
 from simulator.hosts.syntax import Incomplete, Parser, Script, SyntaxProblem
@@ -44,18 +45,25 @@ class Session(asyncssh.SSHServerProcess[str]):
         self._link = link
         self._ended = ended
         self._task: asyncio.Task[None] | None = None
+        self._broken: BrokenSftp | None = None
 
     def subsystem_requested(self, subsystem: str) -> bool:
         return subsystem == "sftp" and (self._forced is not None or super().subsystem_requested(subsystem))
 
     def session_started(self) -> None:
         now = self._host.behaviour
+        if now.flood == "session":
+            flood(self.channel.get_connection())
         if now.kills:
             self._link.abort()
         elif self._forced is not None:
             self._say(self._forced)
         elif self.channel.get_subsystem() is None:
             super().session_started()
+        elif now.broken_sftp is not None:
+            self._broken = BrokenSftp(now.broken_sftp)
+            self.channel.set_encoding(None)
+            self._encoding = None
         elif now.hung_sftp or now.hung_shell:
             # What comes meanwhile is SFTP's, and no text.
             self.channel.set_encoding(None)
@@ -77,6 +85,12 @@ class Session(asyncssh.SSHServerProcess[str]):
         if self._host.behaviour.noise:
             self.channel.write(self._host.behaviour.noise)
         super().session_started()
+
+    def data_received(self, data: str | bytes, datatype: int | None) -> None:
+        if self._broken is None:
+            super().data_received(cast(str, data), datatype)
+        elif (answer := self._broken.answer(cast(bytes, data))) and not self.channel.is_closing():
+            cast("SSHChannel[bytes]", self.channel).write(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -109,6 +123,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         except Exception:
             self.close()  # the client is not to wait for what has failed; the owner of the task logs it
             raise
+        await self._host.until(lambda now: not now.lingers)
         self.exit(status)
 
     async def _converse(self, shell: Shell, streams: Streams) -> int:

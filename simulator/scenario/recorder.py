@@ -37,7 +37,16 @@ SLACK = 15.0
 MOMENT = 0.001
 AT_ONCE = 0.05
 """Seconds between events that were written in one transaction, at most."""
-AT_PATH = ("path_gone", "path_is_file", "permission_denied", "unmounted", "hung_mount", "zero_capacity")
+AT_PATH = (
+    "path_gone",
+    "path_is_file",
+    "permission_denied",
+    "unmounted",
+    "hung_mount",
+    "zero_capacity",
+    "stale_mount",
+    "io_error",
+)
 KINDS: Mapping[str, str] = {
     Reason.REFUSED: "refuse",
     Reason.DNS: "unreachable",
@@ -55,9 +64,13 @@ KINDS: Mapping[str, str] = {
     Reason.NO_CAPACITY: "empty_answers",
     Reason.NO_COMMAND: "no_sftp",
     Reason.HUNG: "hung_mount",
+    Reason.STALE_MOUNT: "stale_mount",
+    Reason.IO_ERROR: "io_error",
+    Reason.FLOOD: "flood",
+    Reason.ERROR: "empty_answers",
 }
 """A kind of fault for each reason: with it a probe fails for that reason, or for the nearest that can be caused."""
-AT_LOGIN = ("max_startups", "auth_failure", "unreachable")
+AT_LOGIN = ("max_startups", "auth_failure", "unreachable", "flood")
 """Kinds that a connection which is open does not notice, or not at once."""
 
 Event = Mapping[str, Any]

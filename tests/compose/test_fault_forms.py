@@ -134,6 +134,13 @@ CASES = [
     case("permission_denied", Reason.PERMISSION_DENIED, path="/Cloud_bs"),
     case("permission_denied", Reason.PERMISSION_DENIED, STORE, path="/data/store"),
     case("hung_mount", Reason.HUNG, path="/Cloud_bs"),
+    case("stale_mount", Reason.STALE_MOUNT, path="/Cloud_bs"),
+    case("stale_mount", Reason.STALE_MOUNT, STORE, path="/data/store", error="not_connected"),
+    case("io_error", Reason.IO_ERROR, path="/Cloud_bs"),
+    case("io_error", Reason.IO_ERROR, path="/Cloud_bs", error="damaged"),
+    case("expired_password", Reason.AUTH_FAILED, STORE),
+    case("expired_account", Reason.AUTH_FAILED, STORE),
+    case("lingering_session", None),
     # Several at once, of which the first is healed first
     several(None, ("latency", {"delay": "30ms"}), ("latency", {"delay": "40ms"}), ("rate", {"rate": "64 KiB"})),
     several(Reason.BUSY, ("max_startups", {}), ("max_sessions", {"sessions": 5})),
@@ -143,6 +150,7 @@ CASES = [
     several(Reason.HUNG, ("hung_command", {"commands": ("df",)}), ("no_sftp", {}), host=STORE),
     several(Reason.HUNG, ("hung_sftp", {}), ("hung_sftp", {})),
     several(None, ("no_sftp", {}), ("noisy_shell", {})),
+    several(None, ("no_sftp", {}), ("lingering_session", {})),
     several(Reason.HUNG, ("no_sftp", {}), ("hung_mount", URL)),
     several(None, ("fill", {"to": "60%"}), ("fill", {"to": "90%"})),
     several(None, ("read_only", {}), ("read_only", {})),
@@ -153,6 +161,8 @@ CASES = [
 
 REFUSED = [
     ("out_of_inodes", {}, "XFS, which the disks are, makes inodes for as long as there is space"),
+    ("broken_sftp", {}, "OpenSSH's sftp-server answers what it is asked"),
+    ("flood", {}, "no sshd does that"),
     ("resize", {"size": "500 GiB"}, "XFS, which the disks are, cannot shrink"),
     ("resize", {"size": "3 TiB", "for": "1m"}, "XFS, which the disks are, cannot shrink to its former size"),
     ("max_startups", {"rate": 0}, "sshd's MaxStartups takes a rate of 1 to 100"),

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -305,6 +306,33 @@ async def hung(real: Real) -> AsyncIterator[None]:
     finally:
         libc.umount2(str(real.url).encode(), 2)  # MNT_DETACH
         os.close(device)  # ends whatever waits for an answer
+
+
+FAILING = Path(__file__).parents[2] / "docker" / "host" / "faults" / "failing.py"
+
+
+def failing(number: int) -> Cause:
+    """A file system in user space whose program answers every question with an error, or has ended (0)."""
+
+    @asynccontextmanager
+    async def cause(real: Real) -> AsyncIterator[None]:
+        needs_root()
+        words = (sys.executable, str(FAILING), str(real.url), "failing", str(number))
+        program = await asyncio.create_subprocess_exec(*words, stdout=-1, stderr=asyncio.subprocess.STDOUT)
+        assert program.stdout is not None
+        said = (await program.stdout.readline()).decode().strip()
+        if said != "failing":
+            await program.wait()
+            pytest.skip(f"needs FUSE: {said}")
+        try:
+            yield
+        finally:
+            ctypes.CDLL(None).umount2(str(real.url).encode(), 2)  # MNT_DETACH
+            with contextlib.suppress(ProcessLookupError):
+                program.kill()
+            await program.wait()
+
+    return cause
 
 
 @asynccontextmanager

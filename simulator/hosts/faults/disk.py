@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -16,6 +18,14 @@ from simulator.hosts.nodes import BLOCK, blocks_of
 if TYPE_CHECKING:
     from simulator.hosts.host import SimulatedHost
 
+# By their numbers on Linux, which is what a host runs.
+LOST: Mapping[str, int] = {
+    "stale": errno.ESTALE,
+    "not_connected": errno.ENOTCONN,
+    "timed_out": errno.ETIMEDOUT,
+    "host_down": errno.EHOSTDOWN,
+}
+BROKEN: Mapping[str, int] = {"io": errno.EIO, "damaged": errno.EUCLEAN, "no_device": errno.ENODEV}
 _WHICH = "which disk, by a path on it; if unset, the one that is mounted beside the root's, else the root's"
 _WHERE = "where the storage is, or any other path"
 
@@ -172,6 +182,29 @@ class PermissionDenied(PathFault):
 
     def begin(self, host: SimulatedHost) -> Undo | None:
         return host.disk.bar(self.path)
+
+
+@fault(Layer.DISK, heals="The file system answers again.")
+class StaleMount(PathFault):
+    """The file system at a path has lost what serves it: whatever touches the path fails at once. `stale` is an NFS
+    whose server no longer knows it, `not_connected` a FUSE whose program has ended, `timed_out` and `host_down` a file
+    server that is out of reach."""
+
+    error: Literal["stale", "not_connected", "timed_out", "host_down"] = Field("stale", description="in which way")
+
+    def begin(self, host: SimulatedHost) -> Undo | None:
+        return host.disk.bar(self.path, LOST[self.error])
+
+
+@fault(Layer.DISK, heals="The disk works again.")
+class IoError(PathFault):
+    """The disk under a path fails: whatever touches the path gets an error of the device (`io`), of a file system that
+    is `damaged`, or of a device that has gone (`no_device`)."""
+
+    error: Literal["io", "damaged", "no_device"] = Field("io", description="in which way")
+
+    def begin(self, host: SimulatedHost) -> Undo | None:
+        return host.disk.bar(self.path, BROKEN[self.error])
 
 
 @fault(Layer.DISK, heals="Whoever waits gets an answer, unless he has given up.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from simulator.hosts.behaviour import Behaviour, Said
@@ -88,6 +90,26 @@ class HungSftp(Fault):
 
     def change(self, now: Behaviour) -> None:
         now.hung_sftp = True
+
+
+@fault(Layer.SESSION, heals="The SFTP server is a sound one again, for connections to come.")
+class BrokenSftp(CuttingFault):
+    """The SFTP server is a broken one: to every question it gives an answer of another `type`, with the number of
+    another question (`id`), one that is too `short`, one whose length is `huge`, or no SFTP at all (`text`)."""
+
+    how: Literal["type", "id", "short", "huge", "text"] = Field("type", description="in which way")
+
+    def change(self, now: Behaviour) -> None:
+        now.broken_sftp = self.how
+
+
+@fault(Layer.SESSION, heals="Sessions end when what they run does; those that linger end too.")
+class LingeringSession(Fault):
+    """A session stays open when its command has ended, as with a login script that leaves something in the background:
+    the answer is complete, its end and exit status never come. SFTP is not concerned."""
+
+    def change(self, now: Behaviour) -> None:
+        now.lingers = True
 
 
 @fault(Layer.SESSION, heals="Sessions live on; connections that were lost stay lost.")

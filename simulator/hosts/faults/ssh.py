@@ -68,6 +68,36 @@ class AccountLocked(Fault):
         now.locked_out.add(self.username)
 
 
+@fault(Layer.SSH, heals="The password is good again.")
+class ExpiredPassword(Fault):
+    """The password of every account has expired: whoever logs in with it is asked for a new one, and can do nothing
+    else; keys still log in, and connections that are open stay."""
+
+    def change(self, now: Behaviour) -> None:
+        now.expired_password = True
+
+
+@fault(Layer.SSH, heals="Accounts may log in again.")
+class ExpiredAccount(Fault):
+    """Accounts have expired, or PAM refuses them: the password or key is right, and then sshd closes the connection
+    without a word; connections that are open stay."""
+
+    def change(self, now: Behaviour) -> None:
+        now.expired_account = True
+
+
+@fault(Layer.SSH, heals="Nothing more is sent than has to be; connections that were cut stay lost.")
+class Flood(Fault):
+    """What answers sends a megabyte that means nothing, over each connection: lines of text before its banner
+    (`banner`), packets to be ignored before the keys are exchanged (`keys`), notices during the login (`login`), or
+    packets to be ignored as soon as a session begins (`session`)."""
+
+    when: Literal["banner", "keys", "login", "session"] = Field("keys", description="at which moment")
+
+    def change(self, now: Behaviour) -> None:
+        now.flood = self.when
+
+
 @fault(Layer.SSH, heals="sshd has its former key back.")
 class HostKeyChanged(Fault):
     """sshd proves itself with another key, as after a reinstallation; connections that are open stay."""

@@ -237,6 +237,43 @@ async def permission_denied(fault: disk.PermissionDenied, host: ContainerHost) -
     return await layer(host, "barred", f"{fault.path}\n", settle)
 
 
+async def _failing(host: ContainerHost, path: str, number: int) -> Undo:
+    """Mount a FUSE file system over a path whose every answer is an error; 0 for one whose program has ended."""
+    name = new_name()
+    told = f"{MOMENT}/{name}"
+    await begin(host, f"exec {PROGRAMS}/failing.py {words(path)} {name} {number} >{told} 2>&1")
+    said = (await run(host, f"until [ -s {told} ]; do sleep 0.02; done; cat {told}")).strip()
+    if said != name:
+        raise ContainerProblem(f"{host.name}: {said}")
+
+    async def heal() -> None:
+        await uncover(host, path, name)
+
+    return heal
+
+
+@form(
+    disk.StaleMount,
+    how="a FUSE file system whose program answers every question with that error, or has ended",
+    capabilities=MOUNTING,
+    lost_at_stop=True,
+    devices=("/dev/fuse",),
+)
+async def stale_mount(fault: disk.StaleMount, host: ContainerHost) -> Undo:
+    return await _failing(host, fault.path, 0 if fault.error == "not_connected" else disk.LOST[fault.error])
+
+
+@form(
+    disk.IoError,
+    how="a FUSE file system whose program answers every question with that error",
+    capabilities=MOUNTING,
+    lost_at_stop=True,
+    devices=("/dev/fuse",),
+)
+async def io_error(fault: disk.IoError, host: ContainerHost) -> Undo:
+    return await _failing(host, fault.path, disk.BROKEN[fault.error])
+
+
 @form(
     disk.HungMount,
     how="a FUSE file system whose program answers nothing, mounted over it",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simulator.hosts.faults import session
 from simulator.scenario import model
-from simulator.scenario.compose.forms.declare import Undo, form
+from simulator.scenario.compose.forms.declare import Undo, form, refuse
 from simulator.scenario.compose.forms.layers import FOLDER, PROGRAMS, layer, new_number, run
 from simulator.scenario.compose.forms.processes import RELOAD, cut
 from simulator.scenario.compose.forms.sshd_config import configure
@@ -109,6 +109,14 @@ async def hung_sftp(_fault: session.HungSftp, host: ContainerHost) -> Undo:
         )
 
     return heal
+
+
+refuse(session.BrokenSftp, "OpenSSH's sftp-server answers what it is asked; the hosts of an embedded lab can be broken")
+
+
+@form(session.LingeringSession, how="/etc/bash.bashrc leaves a program in the background that keeps the output open")
+async def lingering_session(_fault: session.LingeringSession, host: ContainerHost) -> Undo:
+    return await layer(host, "login", '( while [ -e "$fault" ]; do /bin/busybox sleep 0.1; done ) &\n', "")
 
 
 @form(session.KilledSession, how="a forced command kills what serves the connection")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from simulator.hosts.faults import ssh
 from simulator.scenario import model
-from simulator.scenario.compose.forms.declare import Undo, form
+from simulator.scenario.compose.forms.declare import Undo, form, refuse
 from simulator.scenario.compose.forms.front import hold_login, redirect
-from simulator.scenario.compose.forms.layers import FOLDER, layer, new_number, run
+from simulator.scenario.compose.forms.layers import FOLDER, layer, new_number, run, words
 from simulator.scenario.compose.forms.sshd_config import configure
 
 if TYPE_CHECKING:
@@ -74,6 +74,28 @@ async def password_rotated(fault: ssh.PasswordRotated, host: ContainerHost) -> U
 @form(ssh.AccountLocked, how="`DenyUsers`")
 async def account_locked(fault: ssh.AccountLocked, host: ContainerHost) -> Undo:
     return await configure(host, f"DenyUsers {fault.username}")
+
+
+async def _date(host: ContainerHost, sort: str, expired: str, healed: str) -> Undo:
+    """Change a date of the account, until the last of those faults heals."""
+    user = words(host.spec.username)
+    settle = f"""
+    if [ -n "$(ls)" ]; then chage {expired} {user}; else chage {healed} {user}; fi
+    """
+    return await layer(host, sort, "", settle)
+
+
+@form(ssh.ExpiredPassword, how="`chage -d 0`: PAM asks for a new password, and runs nothing without")
+async def expired_password(_fault: ssh.ExpiredPassword, host: ContainerHost) -> Undo:
+    return await _date(host, "password-expired", "-d 0", "-d -1")
+
+
+@form(ssh.ExpiredAccount, how="`chage -E 0`: PAM refuses the account")
+async def expired_account(_fault: ssh.ExpiredAccount, host: ContainerHost) -> Undo:
+    return await _date(host, "account-expired", "-E 0", "-E -1")
+
+
+refuse(ssh.Flood, "no sshd does that; the hosts of an embedded lab do")
 
 
 @form(ssh.HostKeyChanged, how="`ssh-keygen`, and `HostKey` lines")
