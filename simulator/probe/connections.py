@@ -80,6 +80,11 @@ class Connection:
         """Why the host was cut off, if it was."""
         return self._wire.flooded
 
+    @property
+    def noisy(self) -> bool:
+        """Whether the host has sent much more in this probe than an answer takes."""
+        return self._wire.noisy
+
     def begin_probe(self) -> None:
         """Let the host send what one more probe may need."""
         self._wire.allow(PROBE_BYTES)

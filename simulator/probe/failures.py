@@ -55,6 +55,8 @@ class Heard:
     """What the two sides have no algorithm in common for."""
     flooded: str | None = None
     """Why it was cut off."""
+    noisy: bool = False
+    """Whether it has sent much more than a login or an answer takes."""
 
 
 class Failed(Exception):
@@ -129,6 +131,8 @@ def explain(error: Exception, target: Target, phase: Phase, phases: Mapping[str,
     where = f"{target.hostname}:{target.port}"
     if heard.flooded is not None:
         return ProbeFailure(Reason.FLOOD, f"{where}: cut off: {heard.flooded}", phases)
+    if heard.noisy and isinstance(error, TimeoutError) and phase != "tcp":
+        return ProbeFailure(Reason.FLOOD, f"{where}: it sends and sends, and has not come to the point in time", phases)
     told = None if isinstance(error, Failed) else _told_at_login(error, target, phase, heard)
     if told is not None:
         return ProbeFailure(told.reason, f"{where}: {told}", phases, told.advice)

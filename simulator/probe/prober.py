@@ -207,7 +207,8 @@ class Prober:
             method, space = await self._clock.wait_for(_measure(connection, host, request), self._command_timeout)
         except Exception as error:
             phases.end()
-            failure = explain(error, target, phases.current, phases.milliseconds, Heard(flooded=connection.flooded))
+            heard = Heard(flooded=connection.flooded, noisy=connection.noisy)
+            failure = explain(error, target, phases.current, phases.milliseconds, heard)
             hung = failure.reason is Reason.HUNG
             if hung and connection.probes and not await connection.is_alive(self._alive_timeout):
                 # No file system hangs: the host has gone, or was restarted since. A login will tell.

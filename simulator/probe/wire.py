@@ -15,12 +15,13 @@ from asyncssh.packet import PacketDecodeError, SSHPacket
 from simulator.probe.failures import Heard, excerpt
 from simulator.probe.phases import Phases
 
-LOGIN_BYTES = 256 * 1024
+LOGIN_BYTES = 128 * 1024
 """What a server may send until it has let somebody in: a login takes some 5 KB, and a legal notice."""
 PROBE_BYTES = 512 * 1024
 """What it may send from one probe to the next."""
 KEY_EXCHANGES = 4
 """How often it may exchange keys in that time: once is usual, and each costs both sides."""
+_NOISY_BYTES = 32 * 1024  # a server that was not through in time, and has sent so much, is one that floods
 _CALM_BYTES = 16 * 1024  # dealt with at once; a server that says more has to wait for its turn
 _SLICE_BYTES = 2 * 1024  # dealt with in one turn: 128 of the smallest packets
 _HEARD = 512  # bytes kept of what the server said first
@@ -107,7 +108,7 @@ class Wire(asyncio.Protocol):
 
     def allow(self, size: int) -> None:
         """Let the server send so many bytes from now on."""
-        self._left = size
+        self._allowed = self._left = size
         self._calm = _CALM_BYTES
         self._exchanges = KEY_EXCHANGES
 
@@ -149,8 +150,14 @@ class Wire(asyncio.Protocol):
         """What a login has heard, with what only its connection shows; a login that failed is told from that."""
         self.heard.greeting = self.greeting
         self.heard.flooded = self.flooded
+        self.heard.noisy = self.noisy
         self.heard.mismatch = None if self._ssh is None else _mismatch(self._ssh)
         return self.heard
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the server has sent much, though not yet too much."""
+        return self._allowed - self._left + len(self._queue) > _NOISY_BYTES
 
     def settle(self) -> None:
         """A session is open, and sshd no longer delays."""
