@@ -18,6 +18,7 @@ from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMes
 from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.storage.backup.imagestore"
+HEADER = "org.zstack.header.storage.backup"
 PATH = "/backup-storage/image-store"
 ACTIONS = "/backup-storage/image-store/{uuid}/actions"
 DISASTER_TAG = "remote"
@@ -60,6 +61,7 @@ class APIAddDisasterImageStoreBackupStorageMsg(
     method="POST",
     path=f"{PATH}/disaster",
     package=PACKAGE,
+    response_class="APIAddImageStoreBackupStorageEvent",
     reply=("inventory",),
     source="domain 2.1",
     deviation="attachPoint and endPoint are passed over; otherwise as AddImageStoreBackupStorage",
@@ -110,7 +112,13 @@ async def query_image_store(services: Services, message: APIQueryImageStoreBacku
 
 
 class APIUpdateImageStoreBackupStorageMsg(
-    AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 2.1, 3.4"
+    AsyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
+    reply=("inventory",),
+    source="domain 2.1, 3.4",
 ):
     """Change an ImageStore's record; the url stays, and nothing is reconnected."""
 

@@ -44,6 +44,7 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             PUT APICalculateImageHashMsg /images/{uuid}/actions
             PUT APISetImageBootModeMsg /images/{uuid}/actions
             PUT APISetImageQgaMsg /images/{uuid}/actions
+            PUT APISetImageSecurityLevelMsg /images/{uuid}/actions
             GET APIGetImageQgaMsg /images/{uuid}/qga
             GET APIGetUploadImageJobDetailsMsg /images/upload-job/details/{imageId}
             POST APICreateRootVolumeTemplateFromRootVolumeMsg /images/root-volume-templates/from/volumes/{rootVolumeUuid}
@@ -62,10 +63,12 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
         """,
         "org.zstack.header.aliyun.image": """
             POST APICreateEcsImageFromLocalImageMsg /hybrid/aliyun/image
+            GET APIQueryEcsImageFromLocalMsg /hybrid/aliyun/image
         """,
         "org.zstack.header.buildapp": """
             POST APIAddBuildAppMsg /appcenter/buildapp/add
             POST APICreateBuildAppMsg /appcenter/buildapp
+            GET APIQueryBuildAppMsg /appcenter/buildapp
         """,
         "org.zstack.ovf.api": """
             POST APICreateVmInstanceFromOvfMsg /ovf/create-vm-instance
@@ -82,11 +85,18 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             POST APIUnmountVmInstanceRecoveryPointMsg /cdp-backup-storage/unmount-recovery-point
             GET APIGetCdpBackupStorageRequirementMsg /cdp-backup-storage/{backupStorageUuid}/requirement
             PUT APIUpgradeBackupStorageCdpTasksMsg /cdp-task/upgrade/{backupStorageUuid}/actions
+            GET APIQueryCdpTaskMsg /cdp-task
+            DELETE APIDeleteCdpTaskMsg /cdp-task/{uuid}
+            POST APIDeleteCdpTaskDataMsg /cdp-task/{uuid}/data
+            POST APIEnableCdpTaskMsg /cdp-task/enable/{uuid}
+            POST APIDisableCdpTaskMsg /cdp-task/disable/{uuid}
             PUT APIMergeDataOnBackupStorageMsg /cdp-task/mergedata/{backupStorageUuid}/actions
             PUT APIRevertVmFromCdpBackupMsg /cdp-backups/{vmInstanceUuid}/actions
+            PUT APICreateVmFromCdpBackupMsg /cdp-backups/actions
         """,
         "org.zstack.header.storage.database.backup": """
             POST APICreateDatabaseBackupMsg /database-backups
+            GET APIQueryDatabaseBackupMsg /database-backups /database-backups/{uuid}
             DELETE APIDeleteDatabaseBackupMsg /database-backups/{uuid}
             PUT APIRecoverDatabaseFromBackupMsg /database-backups/actions
             GET APIGetDatabaseBackupFromImageStoreMsg /database-backups/image-store
@@ -117,6 +127,8 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
         """,
         "org.zstack.externalbackup.zbox": """
             POST APICreateZBoxBackupMsg /externalbackup/zbox
+            GET APIQueryZBoxBackupMsg /externalbackup/zbox
+            GET APIGetZBoxBackupDetailsMsg /externalbackup/zbox/{uuid}/details
         """,
         "org.zstack.header.vm": """
             GET APIGetInterdependentL3NetworksBackupStoragesMsg /backupStorage-l3networks/dependencies
@@ -124,6 +136,7 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
         "org.zstack.header.longjob": """
             GET APIQueryLongJobMsg /longjobs /longjobs/{uuid}
             POST APISubmitLongJobMsg /longjobs
+            DELETE APIDeleteLongJobMsg /longjobs/{uuid}
         """,
         "org.zstack.tag2": """
             POST APICreateTagMsg /tags
@@ -140,10 +153,38 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             POST APIUpdateResourceConfigsMsg /resource-configurations/{resourceUuid}/resource-configs/actions
             DELETE APIDeleteResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}
         """,
-        "org.zstack.core.config": """
+        "org.zstack.zwatch.api": """
+            POST APIPutMetricDataMsg /zwatch/metrics
+            DELETE APIDeleteMetricDataMsg /zwatch/metrics
         """,
     }
 )
+OPEN = frozenset(
+    (
+        "org.zstack.storage.ceph.backup",
+        "org.zstack.header.storage.addon.backup",
+        "org.zstack.header.image",
+        "org.zstack.header.vm",
+        "org.zstack.header.longjob",
+        "org.zstack.resourceconfig",
+    )
+)
+"""The packages that ZStack's open half has; an API of any other is one of the paid editions."""
+PAID = frozenset(("APISetImageQgaMsg", "APIGetImageQgaMsg", "APISetImageSecurityLevelMsg"))
+"""APIs of the paid editions in packages that the open half has, too."""
+BACKUP_STORAGE = "org.zstack.header.storage.backup"
+RESPONSES: Mapping[str, str] = MappingProxyType(
+    {
+        "APIAddCephBackupStorageMsg": f"{BACKUP_STORAGE}.APIAddBackupStorageEvent",
+        "APIQueryCephBackupStorageMsg": f"{BACKUP_STORAGE}.APIQueryBackupStorageReply",
+        "APIAddAliyunEbsBackupStorageMsg": f"{BACKUP_STORAGE}.APIAddBackupStorageEvent",
+        "APIQueryAliyunEbsBackupStorageMsg": f"{BACKUP_STORAGE}.APIQueryBackupStorageReply",
+        "APIUpdateAliyunEbsBackupStorageMsg": f"{BACKUP_STORAGE}.APIUpdateBackupStorageEvent",
+        "APIAddExternalBackupStorageMsg": f"{BACKUP_STORAGE}.APIAddBackupStorageEvent",
+        "APICreateZBoxBackupMsg": "APICreateExternalBackupEvent",
+    }
+)
+"""The replies and events that are not called like their message."""
 handlers = Handlers[Services]()
 
 
@@ -157,7 +198,13 @@ def _messages() -> Iterator[type[Message]]:
     for package, lines in NOT_EMULATED.items():
         for line in lines.strip().splitlines():
             method, name, path, *others = line.split()
-            declared = {"method": method, "path": path, "optional_paths": tuple(others), "package": package}
+            declared: dict[str, object] = {
+                "method": method,
+                "path": path,
+                "optional_paths": tuple(others),
+                "package": package,
+            }
+            declared |= {"response_class": RESPONSES.get(name, ""), "paid": package not in OPEN or name in PAID}
             base = SyncMessage if method == "GET" else AsyncMessage
             yield new_class(name, (base,), {**declared, "source": SOURCE, "for_everyone": True}, _describe)
 

@@ -26,6 +26,7 @@ class APILogInByAccountMsg(
     path="/accounts/login",
     package=PACKAGE,
     authenticated=False,
+    response_class="APILogInReply",
     reply=("inventory",),
 ):
     """Log in; the client sends the SHA-512 of the password in hex."""
@@ -41,7 +42,9 @@ class APILogInByAccountMsg(
 @handlers.handles
 async def log_in_by_account(services: Services, message: APILogInByAccountMsg, call: Call) -> Reply:
     """The new session."""
-    return _reply(services, await services.sessions.log_in_by_account(message.accountName, message.password))
+    known = message.accountType in (None, ACCOUNT_LOGIN)  # of other types are the accounts of plug-ins
+    session = await services.sessions.log_in_by_account(message.accountName, message.password, known=known)
+    return _reply(services, session)
 
 
 class APILogInByUserMsg(
@@ -50,6 +53,7 @@ class APILogInByUserMsg(
     path="/accounts/users/login",
     package=PACKAGE,
     authenticated=False,
+    response_class="APILogInReply",
     reply=("inventory",),
 ):
     """Log in as a user of an account, which its uuid or its name tells."""
@@ -188,8 +192,8 @@ class APIGetSupportedIdentityModelsMsg(
 async def get_supported_identity_models(
     services: Services, message: APIGetSupportedIdentityModelsMsg, call: Call
 ) -> Reply:
-    """By their names and passwords here."""
-    return Reply({"configs": [ACCOUNT_LOGIN]})
+    """The models that ZStack names, whatever it runs with."""
+    return Reply({"configs": ["IAM", "IAM2"]})
 
 
 def _require_known(login_type: str) -> None:

@@ -18,6 +18,7 @@ from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply
 from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.storage.backup.sftp"
+HEADER = "org.zstack.header.storage.backup"
 PATH = "/backup-storage/sftp"
 ACTIONS = "/backup-storage/sftp/{uuid}/actions"
 handlers = Handlers[Services]()
@@ -88,7 +89,14 @@ async def query_sftp(services: Services, message: APIQuerySftpBackupStorageMsg, 
     return await answer(services, replace(message, query=query))
 
 
-class APIUpdateSftpBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+class APIUpdateSftpBackupStorageMsg(
+    AsyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
+    reply=("inventory",),
+):
     """Change an Sftp storage's record; the url stays, and nothing is reconnected (domain 3.4)."""
 
     uuid: Existing

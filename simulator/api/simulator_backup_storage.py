@@ -12,6 +12,7 @@ from simulator.rest.messages import Call, Handlers, Reply
 from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.simulator.storage.backup"
+HEADER = "org.zstack.header.storage.backup"
 handlers = Handlers[Services]()
 Bytes = Annotated[int, Rule(long=True)]
 
@@ -21,6 +22,7 @@ class APIAddSimulatorBackupStorageMsg(
     method="POST",
     path="/backup-storage/simulators",
     package=PACKAGE,
+    response_class=f"{HEADER}.APIAddBackupStorageEvent",
     reply=("inventory",),
     deviation="it is Connected from the start, with no event of it",
 ):

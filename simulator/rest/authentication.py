@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
@@ -11,7 +12,7 @@ from simulator.clock import Clock
 from simulator.database import Database, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.models import Account, Session, User
-from simulator.rest.errors import WRONG_PASSWORD, ApiError, ErrorCode, not_found
+from simulator.rest.errors import WRONG_PASSWORD, WRONG_USER, ApiError, ErrorCode, not_found
 from simulator.rest.options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
@@ -37,8 +38,16 @@ class Identity:
         return self.account_uuid == ADMIN_UUID
 
 
-Claim = Identity | str | None
-"""What a call shows of who makes it: an identity, proved by a signature, or the uuid of a session, yet unchecked."""
+class NoClaim(Enum):
+    """Why a message of the legacy API claims nobody."""
+
+    NO_SESSION = "session of message[{}] is null"
+    NO_UUID = "session uuid is null"
+
+
+Claim = Identity | str | NoClaim | None
+"""What a call shows of who makes it: an identity, proved by a signature, or the uuid of a session, yet unchecked; None
+for an API that asks for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +105,13 @@ class Sessions:
         """Purge no more; the sessions stay in the database."""
         await self._tasks.close()
 
-    async def log_in_by_account(self, name: str, password: str) -> LoggedIn:
-        """A new session for an account; `password` is its SHA-512 in hex. Raises ApiError ID.1000, ID.1006."""
+    async def log_in_by_account(self, name: str, password: str, *, known: bool = True) -> LoggedIn:
+        """A new session for an account; `password` is its SHA-512 in hex. Raises ApiError ID.1000, ID.1006.
+
+        An account of a kind that is not `known` is none.
+        """
         rows = await self._database.read(select(Account.uuid, Account.password).where(Account.name == name))
-        if not self._vault.is_password(password, rows[0].password if rows else None):
+        if not self._vault.is_password(password, rows[0].password if rows else None) or not known:
             wrong = ErrorCode(
                 "ID.1000", "wrong account name or password", explanation=WRONG_PASSWORD, location=LOGIN_STEP
             )
@@ -122,7 +134,7 @@ class Sessions:
         users = select(User.uuid, User.accountUuid, User.password).join(Account, Account.uuid == User.accountUuid)
         rows = await self._database.read(users.where(of_account, User.name == name))
         if not self._vault.is_password(password, rows[0].password if rows else None):
-            raise ApiError(ErrorCode("ID.1000", "wrong account or username or password"))
+            raise ApiError(ErrorCode("ID.1000", "wrong account or username or password", explanation=WRONG_USER))
         return await self._begin(Identity(rows[0].accountUuid, rows[0].uuid))
 
     async def _begin(self, identity: Identity) -> LoggedIn:
@@ -178,8 +190,8 @@ class Sessions:
         """Who makes a call. A session's expiry slides to a full time-out from now. Raises ApiError ID.1001."""
         if isinstance(claim, Identity):
             return claim
-        if claim is None:
-            raise ApiError(ErrorCode("ID.1001", "session uuid is null"))
+        if not isinstance(claim, str):
+            raise ApiError(ErrorCode("ID.1001", NoClaim.NO_UUID.value))
         key = self._vault.fingerprint(claim)
         if self._valid(key) is None:
             await self._end(key)

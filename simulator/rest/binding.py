@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 import orjson
@@ -57,27 +57,51 @@ def _may_be_too_deep(raw: bytes) -> bool:
 
 
 def bind_body(api: Api, body: Body, key: str) -> Values:
-    """The values of a POST or PUT, which stand under `key`. Unknown names are passed over, and so is a null."""
+    """The values of a POST or PUT, which stand under `key`. Unknown names are passed over, and so is a null.
+
+    ZStack verifies numbers and booleans first, then writes the object as JSON and has Gson read it as the message: of
+    several mistakes Gson tells the first one in that text, and where in it.
+    """
     given = (body or {}).get(key)
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise PlainError(500, f"{_java_class(given)} cannot be cast to java.util.Map")
-    return _bind(given, api.parameters)
+    _verify(given, api.parameters)
+    known = {parameter.name: parameter for parameter in api.parameters}
+    values: Values = {}
+    for name, value in given.items():
+        if value is not None and name in known:
+            try:
+                values[name] = _convert(known[name], value)
+            except Mismatch as mismatch:
+                raise PlainError(500, mismatch.in_text(given, name)) from None
+    return values
 
 
 def bind_fields(api: Api, given: Mapping[str, object]) -> Values:
-    """The values of the fields of a whole message, which only Gson looks at: its type errors are all its own."""
-    return _bind(given, tuple(replace(parameter, own=False) for parameter in api.parameters))
-
-
-def _bind(given: Mapping[str, object], parameters: Sequence[Parameter]) -> Values:
+    """The values of the fields of a whole message, which only Gson looks at, in a tree: it tells no place in a text."""
     values: Values = {}
-    for parameter in parameters:
+    for parameter in (replace(one, own=False) for one in api.parameters):
         value = given.get(parameter.name)
         if value is not None:
-            values[parameter.name] = _convert(parameter, value)
+            try:
+                values[parameter.name] = _convert(parameter, value)
+            except Mismatch as mismatch:
+                raise PlainError(500, mismatch.in_tree(parameter.name)) from None
     return values
+
+
+def _verify(given: Mapping[str, object], parameters: Sequence[Parameter]) -> None:
+    """Raises PlainError 400 for what is no whole number or boolean where a field of the message's own has to be one."""
+    for parameter in parameters:
+        value = given.get(parameter.name)
+        if value is None or not parameter.own:
+            continue
+        if parameter.kind is Kind.BOOLEAN:
+            _verify_boolean(parameter, value)
+        elif parameter.kind in (Kind.INTEGER, Kind.LONG):
+            _decimal(parameter, value)
 
 
 def bind_tags(body: Body) -> Values:
@@ -103,7 +127,14 @@ def bind_query_string(api: Api, pairs: Pairs) -> Values:
 def bind_path(api: Api, variables: Mapping[str, str], values: Values) -> Values:
     """The values with those that stand in the path, which win over the body's (wire-protocol 1.2)."""
     known = {parameter.name: parameter for parameter in api.parameters}
-    return values | {name: _convert(known[name], value) for name, value in variables.items() if name in known}
+    return values | {name: _from_path(known[name], value) for name, value in variables.items() if name in known}
+
+
+def _from_path(parameter: Parameter, value: str) -> object:
+    try:
+        return _convert(parameter, value)
+    except Mismatch as mismatch:
+        raise PlainError(500, mismatch.in_tree(parameter.name)) from None
 
 
 def _convert(parameter: Parameter, value: object) -> object:
@@ -111,16 +142,92 @@ def _convert(parameter: Parameter, value: object) -> object:
         case Kind.INTEGER | Kind.LONG:
             return _whole_number(parameter, value)
         case Kind.BOOLEAN:
-            return _boolean(parameter, value)
+            return _boolean(value)
         case Kind.STRING:
-            return _string(parameter.name, value)
+            return _string(value)
         case Kind.STRINGS:
-            return _strings(parameter.name, value)
+            return _strings(value)
         case Kind.MAP:
-            return _map(parameter.name, value)
+            return _map(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch(Exception):
+    """A value that Gson cannot read as what a field is: what it wanted, and the steps from the field to the value."""
+
+    wanted: str
+    value: object
+    steps: tuple[int, ...] = ()
+    complaint: str = ""
+    """Of a number that does not fit, where it is no number that was missing."""
+
+    def in_text(self, given: Mapping[str, object], name: str) -> str:
+        """Gson's words, with the place in the JSON that `given` is written as."""
+        before = _written_before(given, name, self.steps)
+        column = 1 + utf16_length(before + _consumed(self.value, whole=bool(self.complaint)))
+        return f"{self._said()} at line 1 column {column} {self._path(name)}"
+
+    def in_tree(self, name: str) -> str:
+        """Gson's words for a value in a tree."""
+        tokens = {"a string": "STRING", "a boolean": "BOOLEAN"}
+        return f"{self._said(tokens.get(self.wanted, self.wanted))} at {self._path(name)}"
+
+    def _said(self, wanted: str | None = None) -> str:
+        if self.complaint:
+            return f"java.lang.NumberFormatException: {self.complaint}"
+        return f"java.lang.IllegalStateException: Expected {wanted or self.wanted} but was {_token(self.value)}"
+
+    def _path(self, name: str) -> str:
+        return f"path $.{name}{''.join(f'[{step}]' for step in self.steps)}"
+
+
+def _written_before(given: Mapping[str, object], name: str, steps: tuple[int, ...]) -> str:
+    """The JSON that Gson writes of an object, up to the value of a member, or an element of it."""
+    members: list[str] = []
+    for key, value in given.items():
+        if key == name:
+            break
+        if value is not None:
+            members.append(f"{gson.write(key)}:{gson.write(value)}")
+    text = "{" + ",".join([*members, f"{gson.write(name)}:"])
+    value = given[name]
+    for step in steps:
+        assert isinstance(value, list), "only elements of lists have a number"
+        text += "[" + "".join(f"{gson.write(one)}," for one in value[:step])
+        value = value[step]
+    return text
+
+
+def _consumed(value: object, *, whole: bool) -> str:
+    """What of a value Gson's reader has passed over when it sees what kind of value it is."""
+    match value:
+        case list() | dict() | str():
+            return "x"
+        case float() if not whole:
+            return ""
+        case _:
+            return gson.write(value)
+
+
+def utf16_length(text: str) -> int:
+    """How long Java takes a text to be."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _whole_number(parameter: Parameter, value: object) -> int:
+    number = _decimal(parameter, value)
+    if parameter.kind is Kind.INTEGER and number > INT_MAX:
+        raise PlainError(500, f"{int(number)} is Integer overflow, Integer.MAX_VALUE is {INT_MAX}")
+    if abs(number) <= LONG_MAX:
+        return int(number)
+    as_double = float(number)
+    if as_double not in (float(LONG_MAX), -float(LONG_MAX)):
+        raise Mismatch("a long", value, complaint=f"Expected a long but was {_java_text(value)}")
+    return LONG_MAX if number > 0 else -LONG_MAX - 1
+
+
+def _decimal(parameter: Parameter, value: object) -> Decimal:
+    """The whole number that a value is for Java's Double.parseDouble. Raises PlainError."""
     text = _java_text(value)
     try:
         number = Decimal(text.strip())
@@ -130,42 +237,41 @@ def _whole_number(parameter: Parameter, value: object) -> int:
         if not parameter.own:
             raise PlainError(500, f'java.lang.NumberFormatException: For input string: "{text}"')
         raise PlainError(400, f"[{parameter.name}] field is excepted an int or long, but was [{text}].")
-    if parameter.kind is Kind.INTEGER and abs(number) > INT_MAX:
-        raise PlainError(500, f"{int(number)} is Integer overflow, Integer.MAX_VALUE is {INT_MAX}")
-    if abs(number) > LONG_MAX:
-        raise PlainError(500, f"java.lang.NumberFormatException: Expected a long but was {text}")
-    return int(number)
+    return number
 
 
-def _boolean(parameter: Parameter, value: object) -> bool:
+def _verify_boolean(parameter: Parameter, value: object) -> None:
     text = _java_text(value)
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if parameter.own:
+    if text.lower() not in ("true", "false"):
         expected = f"[{text}] is not a valid boolean string[true, false]."
         raise PlainError(400, f"Invalid value for boolean field [{parameter.name}], {expected}")
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
     if isinstance(value, str):
-        return False  # what Java's parseBoolean makes of it
-    raise PlainError(500, _expected("a boolean", _token(value), f"path $.{parameter.name}"))
+        return value.lower() == "true"  # what Java's parseBoolean makes of it
+    raise Mismatch("a boolean", value)
 
 
-def _string(name: str, value: object) -> str:
+def _string(value: object, *steps: int) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, int, float)):
         return _java_text(value)
-    raise PlainError(500, _expected("a string", _token(value), f"path $.{name}"))
+    raise Mismatch("a string", value, steps)
 
 
-def _strings(name: str, value: object) -> list[str | None]:
+def _strings(value: object) -> list[str | None]:
     if not isinstance(value, list):
-        raise PlainError(500, _expected("BEGIN_ARRAY", _token(value), f"path $.{name}"))
-    return [None if one is None else _string(f"{name}[{index}]", one) for index, one in enumerate(value)]
+        raise Mismatch("BEGIN_ARRAY", value)
+    return [None if one is None else _string(one, index) for index, one in enumerate(value)]
 
 
-def _map(name: str, value: object) -> dict[str, object]:
+def _map(value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
-        raise PlainError(500, _expected("BEGIN_OBJECT", _token(value), f"path $.{name}"))
+        raise Mismatch("BEGIN_OBJECT", value)
     return dict(value)
 
 
@@ -224,19 +330,21 @@ def _java_text(value: object) -> str:
         return f"[{', '.join(map(_java_text, value))}]"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{name}={_java_text(one)}' for name, one in value.items())}}}"
+    if isinstance(value, float):
+        return gson.write(value)
     return "null" if value is None else str(value)
 
 
 def _java_class(value: object) -> str:
     names = {list: "java.util.ArrayList", str: "java.lang.String", bool: "java.lang.Boolean", dict: TREE_MAP}
-    return names.get(type(value), "java.lang.Double")
+    return names.get(type(value), "java.lang.Long" if _is_long(value) else "java.lang.Double")
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, int) and -LONG_MAX - 1 <= value <= LONG_MAX
 
 
 def _token(value: object) -> str:
     """What Gson calls the beginning of a value."""
     names = {list: "BEGIN_ARRAY", dict: "BEGIN_OBJECT", str: "STRING", bool: "BOOLEAN"}
     return names.get(type(value), "NUMBER")
-
-
-def _expected(wanted: str, found: str, where: str) -> str:
-    return f"java.lang.IllegalStateException: Expected {wanted} but was {found} at {where}"

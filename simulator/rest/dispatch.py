@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.sql.dml import UpdateBase
 
-from simulator.rest.authentication import Claim, Identity, Sessions
+from simulator.rest.authentication import Claim, Identity, NoClaim, Sessions
 from simulator.rest.binding import Values
 from simulator.rest.encoding import with_elements
 from simulator.rest.errors import ApiError, ErrorCode, PlainError, internal_error
@@ -62,7 +63,7 @@ class Dispatcher(Generic[S]):
     def account_of(self, claim: Claim) -> str | None:
         """The account that makes a call, if its claim holds; looking does not make a session last longer."""
         identity = self.recognize(claim) if isinstance(claim, str) else claim
-        return None if identity is None else identity.account_uuid
+        return identity.account_uuid if isinstance(identity, Identity) else None
 
     async def identify(self, claim: Claim) -> Identity:
         """Who makes a call, whose session then lasts longer. Raises ApiError for one that has ended."""
@@ -90,12 +91,15 @@ class Dispatcher(Generic[S]):
             return _validated(api)
         if isinstance(checked, DeleteMessage):
             checked.check_delete_mode(leniency)
-        reply = _declared(api, await self._handlers[message](self._services, checked, call))
+        with _from_its_handler():
+            reply = _declared(api, await self._handlers[message](self._services, checked, call))
         if isinstance(checked, CreateMessage):
             return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
         return reply
 
     async def _authorize(self, api: Api, claim: Claim) -> str:
+        if isinstance(claim, NoClaim):
+            raise ApiError(ErrorCode("ID.1001", claim.value.format(api.java_class)))
         identity = await self._sessions.identify(claim)
         if api.admin_only and not identity.is_admin:
             text = f"request api[name: {api.java_class}] is admin only, can not be executed by current user"
@@ -121,6 +125,16 @@ class Dispatcher(Generic[S]):
                 raise known from error
             logger.exception("%s %s went wrong", message.__name__, uuid)
             raise internal_error(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _from_its_handler() -> Iterator[None]:
+    """Mark the errors that an API's own handler answers, in a reply of its own class."""
+    try:
+        yield
+    except ApiError as error:
+        error.from_handler = True
+        raise
 
 
 def _validated(api: Api) -> Reply:

@@ -6,6 +6,9 @@ Only a body that strict JSON refuses, or whose names may stand there twice, come
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+
+import orjson
 
 BLANKS = re.compile(r"[ \t\r\n]*")
 MAY_BE_PASSED_OVER = frozenset(("", *" \t\r\n/#"))
@@ -25,9 +28,49 @@ class NotReadable(Exception):
     """A text that even Gson cannot read as an object; the message is the one that Gson's exception has."""
 
 
+def read_element(text: str) -> object:
+    """The one value that a text holds; None for an empty text or a `null`. Raises NotReadable."""
+    return _Reader(text).element()
+
+
 def read_object(text: str) -> dict[str, object] | None:
     """The one object that a text holds; None for an empty text or a `null`. Raises NotReadable."""
     return _Reader(text).document()
+
+
+def write(value: object, *, nulls: bool = False) -> str:
+    """The JSON that Gson writes of a value: members that are null are left out, unless `nulls`, as of an element's
+    toString; doubles are as Java prints them."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return _java_double(value)
+        case int():
+            return str(value) if -LONG_MAX - 1 <= value <= LONG_MAX else _java_double(float(value))
+        case list():
+            return f"[{','.join(write(one, nulls=nulls) for one in value)}]"
+        case dict():
+            members = (
+                f"{write(name)}:{write(one, nulls=nulls)}" for name, one in value.items() if nulls or one is not None
+            )
+            return "{" + ",".join(members) + "}"
+        case _:
+            text = orjson.dumps(str(value)).decode()
+            return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _java_double(value: float) -> str:
+    """A double as Java's Double.toString prints it: `1.5`, `1.0E20`."""
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        text = repr(value)
+        return text if "." in text else f"{text}.0"
+    digits, _, exponent = f"{Decimal(repr(value)):e}".partition("e")
+    return f"{digits if '.' in digits else digits + '.0'}E{int(exponent)}"
 
 
 class _Reader:
@@ -51,11 +94,20 @@ class _Reader:
         else:
             value = self._scalar(peek=True)
             if value is not None:
-                raise self._unexpected("BEGIN_OBJECT", _token(value))
+                raise self._unexpected("BEGIN_OBJECT", token(value))
             return None
         if self._skip_blanks() is not None:
             raise NotReadable("JSON document was not fully consumed.")
         return body
+
+    def element(self) -> object:
+        """The whole text as one value, whatever it is."""
+        if self._skip_blanks() is None:
+            return None
+        value = self._value()
+        if self._skip_blanks() is not None:
+            raise NotReadable("JSON document was not fully consumed.")
+        return value
 
     def _pairs(self) -> dict[str, object]:
         """A map may also be written as a list of pairs, so `[]` is an empty one."""
@@ -63,7 +115,7 @@ class _Reader:
         self._path.append("[0]")
         while self._next() != "]":
             if self._text[self._at] != "[":
-                raise self._unexpected("BEGIN_ARRAY", _token(self._value(peek=True)))
+                raise self._unexpected("BEGIN_ARRAY", token(self._value(peek=True)))
             self._at += 1
             pair = self._elements()
             if len(pair) != 2:
@@ -259,7 +311,8 @@ class _Reader:
         return f" at line {line} column {column} path ${''.join(self._path)}"
 
 
-def _token(value: object) -> str:
+def token(value: object) -> str:
+    """What Gson calls a value."""
     names: dict[type, str] = {bool: "BOOLEAN", str: "STRING", dict: "BEGIN_OBJECT", list: "BEGIN_ARRAY"}
     return "NULL" if value is None else names.get(type(value), "NUMBER")
 

@@ -69,6 +69,9 @@ OnEnd = Callable[[Ended], None]
 Observe = Callable[[str, "JobState", float], None]
 """Is told the API of a job that has ended, how it ended, and the seconds it took."""
 WITHOUT_RESULT = "{}"
+ANSWER_CLASS = "answer"
+NO_OWN_CLASS = "base"
+"""In the schema of a failed call: ZStack answered it before it came to the API's handler, with a base class."""
 
 
 class Jobs:
@@ -133,7 +136,7 @@ class Jobs:
                 ended = Ended(True, await work())
         except ApiError as failure:
             logger.info("job %s %s failed: %s", uuid, api_name, failure)
-            ended = Ended(False, Reply({"error": failure.error.to_json()}))
+            ended = failed(failure)
         try:
             await self._finish(uuid, ended.state, ended.reply)
         except SQLAlchemyError as error:
@@ -193,6 +196,12 @@ class Jobs:
 
     def _now(self) -> int:
         return int(self._clock.time())
+
+
+def failed(failure: ApiError) -> Ended:
+    """How a call ends that failed; the class of the answer is told where it is not the API's own."""
+    schema = {} if failure.from_handler else {ANSWER_CLASS: NO_OWN_CLASS}
+    return Ended(False, Reply({"error": failure.error.to_json()}, schema))
 
 
 def _duplicate(uuid: str) -> PlainError:

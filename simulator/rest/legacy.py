@@ -3,8 +3,8 @@
     POST /zstack/api                {"org.zstack…APIQueryZoneMsg": {…, "session": {"uuid": "…"}}}
     GET  /zstack/api/result/{uuid}
 
-They are the same messages as the REST door's, and are carried out the same way. The status is 200 whatever happens; a
-result is JSON within a string.
+They are the same messages as the REST door's, and are carried out the same way. The status is 200 unless
+ZStack stumbles; a result is JSON within a string. Members that ZStack's classes hide (@APINoSee) are left out of it.
 """
 
 from __future__ import annotations
@@ -13,21 +13,32 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 from simulator.clock import Clock
-from simulator.rest.authentication import Claim
-from simulator.rest.binding import Body, Values, read_leniently
+from simulator.rest import gson
+from simulator.rest.authentication import Claim, NoClaim
+from simulator.rest.binding import Values
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_plain_json, write_date
-from simulator.rest.errors import ApiError, ContainerError, ErrorCode, PlainError
-from simulator.rest.jobs import POLLS, Ended, Found, Jobs, JobState
+from simulator.rest.errors import ApiError, ContainerError, PlainError, internal_error
+from simulator.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Ended, Found, Jobs, JobState, failed
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.observing import Course
 from simulator.rest.parameters import Api
+from simulator.rest.targets import CONTEXT
 from simulator.tasks import by_size
 from simulator.uuids import new_uuid
 
 S = TypeVar("S")
-PATH = "/zstack/api"
+PATH = "/api"
 RESULT = f"{PATH}/result/"
+REPLY, EVENT = "org.zstack.header.message.APIReply", "org.zstack.header.message.APIEvent"
+HIDDEN_EVERYWHERE = ("noSessionEvaluation",)
+HIDDEN: Mapping[str, tuple[str, ...]] = {
+    "error": ("messages",),
+    "cause": ("messages",),
+    "causes": ("messages",),
+    "backupStorageRefs": ("id",),
+}
+"""The members that ZStack marks with @APINoSee, by the member that they stand in."""
 Read = Callable[[], Awaitable[bytes]]
 
 
@@ -42,8 +53,10 @@ class LegacyDoor(Generic[S]):
         self._clock = clock
 
     async def answer(self, method: str, path: str, read: Read, course: Course) -> bytes | None:
-        """The body of the answer; None for a path that is not of this API. Raises ContainerError."""
-        if path.rstrip("/") == PATH:
+        """The body of the answer to a path below the context; None for one that is not of this API. Raises
+        ContainerError."""
+        path = path.removesuffix("/")
+        if path == PATH:
             _require(method, "POST", "PUT")
             return await self._take(await read(), course)
         if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
@@ -56,32 +69,39 @@ class LegacyDoor(Generic[S]):
     async def _take(self, body: bytes, course: Course) -> bytes:
         course.body = body
         try:
-            course.body = given = await by_size(len(body), read_leniently, body)
+            given = await by_size(len(body), _read, body)
+            if isinstance(given, Mapping):
+                course.body = given
             message, fields = self._message(given)
             course.api = message.__name__
             values = await by_size(len(body), message.bind_fields, fields)
         except PlainError as error:
             return error.text.encode()  # ZStack answers the text of whatever exception there was
         except ApiError as failure:
-            return self._done(message.api, self._clock.time(), _failed(failure.error))
+            return self._done(message.api, self._clock.time(), failed(failure))
         claim = _session(fields)
         course.account = self._dispatcher.account_of(claim)
         if message.api.sync:
             return await self._answer_now(message, values, claim)
         return await self._answer_later(message, values, claim, course)
 
-    def _message(self, given: Body) -> tuple[type[Message], Mapping[str, object]]:
-        """The message in what a body says, and its fields. Raises PlainError."""
-        if not given:
-            raise PlainError(200, "java.util.NoSuchElementException" if given == {} else "null")
+    def _message(self, given: object) -> tuple[type[Message], Mapping[str, object]]:
+        """The message in what a body says, and its fields. Raises PlainError; ContainerError where ZStack stumbles."""
+        if given is None or given == {}:
+            raise ContainerError(500, f"Error when calling /{CONTEXT}{PATH}")
+        if not isinstance(given, Mapping):
+            raise PlainError(
+                200, f"java.lang.IllegalStateException: Not a JSON Object: {gson.write(given, nulls=True)}"
+            )
         java_class, fields = next(iter(given.items()))
         message = self._by_class.get(java_class)
         if message is None:
             raise PlainError(200, f"Unable to deserialize class {java_class}")
         if fields is None:
-            fields = {}
+            raise ContainerError(500, f"Error when calling /{CONTEXT}{PATH}")
         if not isinstance(fields, Mapping):
-            raise PlainError(200, f"java.lang.IllegalStateException: Expected BEGIN_OBJECT in {java_class}")
+            text = f"Expected BEGIN_OBJECT but was {gson.token(fields)} at path $"
+            raise PlainError(200, f"java.lang.IllegalStateException: {text}")
         return message, fields
 
     async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
@@ -89,13 +109,13 @@ class LegacyDoor(Generic[S]):
         try:
             ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid(), claim))
         except ApiError as failure:
-            ended = _failed(failure.error)
+            ended = failed(failure)
         except PlainError as error:
-            ended = _failed(ErrorCode("SYS.1000", error.text, looked_up=False))
+            ended = failed(internal_error(error.text))
         return self._done(message.api, began, ended)
 
     def _done(self, api: Api, began: float, ended: Ended) -> bytes:
-        members = self._dates(began, self._clock.time()) | {"result": _result(api, ended.success, ended.reply.body)}
+        members = self._dates(began, self._clock.time()) | {"result": _result(api, ended)}
         return to_plain_json({"state": JobState.DONE, **members})
 
     async def _answer_later(self, message: type[Message], values: Values, claim: Claim, course: Course) -> bytes:
@@ -129,23 +149,50 @@ def _require(method: str, *allowed: str) -> None:
         raise ContainerError(405, f"Request method '{method}' not supported", allow=", ".join(allowed))
 
 
+def _read(body: bytes) -> object:
+    """What a body says. Raises PlainError."""
+    try:
+        return gson.read_element(body.decode("utf-8", "replace"))
+    except gson.NotReadable as error:
+        raise PlainError(200, str(error)) from None
+
+
 def _session(fields: Mapping[str, object]) -> Claim:
     session = fields.get("session")
-    session_uuid = session.get("uuid") if isinstance(session, Mapping) else None
-    return session_uuid if isinstance(session_uuid, str) else None
-
-
-def _failed(error: ErrorCode) -> Ended:
-    return Ended(False, Reply({"error": error.to_json()}))
+    if not isinstance(session, Mapping):
+        return NoClaim.NO_SESSION
+    session_uuid = session.get("uuid")
+    return session_uuid if isinstance(session_uuid, str) else NoClaim.NO_UUID
 
 
 def _stored_result(api: Api, job: Found) -> str:
     body = {name: value for name, value in job.body.items() if name != "schema"}
-    return _result(api, job.state == JobState.DONE, body)
+    schema = job.body.get("schema")
+    success = job.state == JobState.DONE
+    return _result(api, Ended(success, Reply(body, schema if isinstance(schema, dict) else {})))
 
 
-def _result(api: Api, success: bool, body: Mapping[str, object]) -> str:
-    """The reply or event as ZStack's own class has it, in a string."""
-    own = {api.reply_fields.get(name, name): value for name, value in body.items()}
-    name = f"{api.java_class.removesuffix('Msg')}{'Reply' if api.sync else 'Event'}"
-    return to_plain_json({name: {**own, "success": success}}).decode()
+def _result(api: Api, ended: Ended) -> str:
+    """The reply or event as ZStack's own class has it, in a string: its own members, then success and error."""
+    body = dict(ended.reply.body)
+    error = body.pop("error", None)
+    own = {api.reply_fields.get(name, name): value for name, value in body.items() if name != "success"}
+    members = {**own, "success": ended.success}
+    if error is not None:
+        members["error"] = error
+    name = api.response_class
+    if ended.reply.schema.get(ANSWER_CLASS) == NO_OWN_CLASS:
+        name = REPLY if api.sync else EVENT
+    return to_plain_json({name: _without_hidden(members)}).decode()
+
+
+def _without_hidden(value: object, within: str = "") -> object:
+    """A part of an answer without the members that ZStack's classes hide from this API."""
+    if isinstance(value, Mapping):
+        hidden = HIDDEN.get(within, ())
+        return {
+            name: _without_hidden(one, name)
+            for name, one in value.items()
+            if name not in hidden and name not in HIDDEN_EVERYWHERE
+        }
+    return [_without_hidden(one, within) for one in value] if isinstance(value, list) else value

@@ -19,9 +19,14 @@ class Leniency:
     """The Date of a signed request may be the wall clock of any time zone, not of the node's own alone."""
     raw_query: bool = True
     """A query string may hold characters that must be percent-encoded, as in `q=totalCapacity>5`."""
+    no_context: bool = True
+    """Paths may begin with `/v1` instead of `/zstack/v1`: the Java SDK's default has no context path."""
+    undeclared_utf8: bool = True
+    """A body whose character set is not declared is UTF-8, as curl and most HTTP libraries send it."""
+    paid_apis: bool = True
+    """An API of ZStack's paid editions that is not emulated says so; Terraform and the Go SDK call some of them. On a
+    strict node there is no such path, as in ZStack's open half."""
 
 
 LENIENT = Leniency()
-STRICT = Leniency(
-    empty_resource_uuid=False, zero_is_unset=False, empty_delete_mode=False, any_time_zone=False, raw_query=False
-)
+STRICT = Leniency(**dict.fromkeys(Leniency.__dataclass_fields__, False))

@@ -73,6 +73,8 @@ class Message:
         for_everyone: bool = False,
         batch: bool = False,
         timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+        response_class: str = "",
+        paid: bool = False,
         source: str = "",
         deviation: str = "",
         **others: object,
@@ -96,6 +98,8 @@ class Message:
             reply_fields=dict(one.split("=") for one in reply if "=" in one),
             says_success=says_success,
             timeout_seconds=timeout_seconds,
+            response_class=_response_class(f"{package}.{cls.__name__}", response_class, sync=cls.sync),
+            paid=paid,
             source=source or _cited(sys.modules[cls.__module__].__doc__),
             deviation=deviation,
             parameters=parameters_of(cls),
@@ -217,6 +221,14 @@ def _message_of(handler: Callable[..., object]) -> type[Message]:
     second = list(inspect.signature(handler).parameters)[1]
     message: type[Message] = get_type_hints(handler)[second]
     return message
+
+
+def _response_class(java_class: str, given: str, *, sync: bool) -> str:
+    """What answers a message: the class that ZStack's annotation of it names, mostly called like the message."""
+    if "." in given:
+        return given
+    package, _, name = java_class.rpartition(".")
+    return f"{package}.{given or name.removesuffix('Msg') + ('Reply' if sync else 'Event')}"
 
 
 def _cited(text: str | None) -> str:

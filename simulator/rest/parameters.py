@@ -80,6 +80,10 @@ class Api:
     reply_fields: Mapping[str, str]
     says_success: bool
     timeout_seconds: int
+    response_class: str
+    """The Java class of the reply or event, which the legacy API names."""
+    paid: bool
+    """Whether it is an API of ZStack's paid editions, and not emulated."""
     source: str
     deviation: str
     parameters: tuple[Parameter, ...]

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from simulator.rest.errors import ContainerError, PlainError
-from simulator.rest.leniency import Leniency
+from simulator.rest.leniency import LENIENT, Leniency
 from simulator.rest.messages import Message
+from simulator.rest.targets import Segments
 
-CONTEXT = "zstack"
-VERSION = "v1"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
-BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
-FORBIDDEN = re.compile(r"[|{}<>\[\]\"^\\`]")
-Segments = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +62,11 @@ class Slot:
 class Router:
     """All APIs by the shape of their paths; a literal path always beats one with a variable."""
 
-    def __init__(self, messages: Iterable[type[Message]]) -> None:
+    def __init__(self, messages: Iterable[type[Message]], leniency: Leniency = LENIENT) -> None:
         self._literal: dict[Segments, list[Candidate]] = defaultdict(list)
         self._variable: dict[Segments, list[Candidate]] = defaultdict(list)
         for message in messages:
-            for path in message.api.paths:
+            for path in message.api.paths if leniency.paid_apis or not message.api.paid else ():
                 self._add(Candidate(message, tuple(path.strip("/").split("/"))))
         self._variable_places: dict[int, dict[frozenset[int], None]] = defaultdict(dict)
         for shape in sorted(self._variable, key=lambda shape: shape.count("")):
@@ -94,40 +87,6 @@ class Router:
             if shape in self._variable:
                 return Slot(tuple(self._variable[shape]), path, shown)
         raise PlainError(404, f"no api mapping to {shown}")
-
-
-def split_path(raw_path: str) -> Segments | None:
-    """The decoded segments of a path below `/zstack/v1` or `/v1`; None for a path that is under neither.
-
-    Slashes that follow each other count as one; one at the end stays, as an empty last segment (wire-protocol 1.2).
-    """
-    parts = raw_path.split("/")
-    segments = [unquote(part) for part in parts if part] if "%" in raw_path else [part for part in parts if part]
-    if parts[-1] == "":
-        segments.append("")
-    if segments[:1] == [CONTEXT]:
-        del segments[0]
-    if segments[:1] != [VERSION]:
-        return None
-    return tuple(segments[1:])
-
-
-def below_context(raw_path: str) -> str:
-    """A path below the context, as it was sent: what a signature is made over, and, decoded, what error texts tell."""
-    rest = raw_path.lstrip("/").removeprefix(CONTEXT)
-    return rest if rest.startswith("/") else raw_path
-
-
-def check_target(raw_path: str, raw_query: str, leniency: Leniency) -> None:
-    """Raises ContainerError 400 for a path or query that the servlet container refuses (wire-protocol 1.7)."""
-    if ENCODED_SLASH.search(raw_path):
-        raise ContainerError(400, "The encoded slash character is not allowed")
-    if BAD_ESCAPE.search(raw_path):
-        raise ContainerError(400, "The path holds a percent sign that no two hex digits follow")
-    if not leniency.raw_query and (found := FORBIDDEN.search(raw_query)):
-        raise ContainerError(
-            400, f"Invalid character [{found[0]}] found in the request target. RFC 7230 and RFC 3986 define valid ones"
-        )
 
 
 def check_method(method: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Generic, TypeVar
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -19,6 +19,7 @@ from simulator.rest.access_keys import Authentication, Signed
 from simulator.rest.answers import Answers
 from simulator.rest.authentication import Claim
 from simulator.rest.binding import Body, Values, bind_tags, parse_body
+from simulator.rest.bodies import read_body
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_json, to_plain_json
 from simulator.rest.errors import ApiError, ContainerError, PlainError
@@ -30,16 +31,8 @@ from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.observing import Course, Observe, ignore
 from simulator.rest.origins import address_of, is_foreign, is_unasked
 from simulator.rest.parameters import Api
-from simulator.rest.routing import (
-    CONTEXT,
-    VERSION,
-    Router,
-    Slot,
-    below_context,
-    check_method,
-    check_target,
-    split_path,
-)
+from simulator.rest.routing import Router, Slot, check_method
+from simulator.rest.targets import CONTEXT, VERSION, Place, Redirect, Target, read_target
 from simulator.rest.web_hooks import WebHook, WebHooks
 from simulator.tasks import by_size
 from simulator.uuids import new_uuid
@@ -81,7 +74,7 @@ class RestServer(Generic[S]):
     """Answers everything below `/zstack/v1` and `/v1`, and the legacy API below `/zstack/api`."""
 
     def __init__(self, handlers: Handlers[S], doors: Doors[S]) -> None:
-        self._router = Router(handlers.by_message)
+        self._router = Router(handlers.by_message, doors.leniency)
         self._authentication = doors.authentication
         self._dispatcher = doors.dispatcher
         self._jobs = doors.jobs
@@ -120,6 +113,8 @@ class RestServer(Generic[S]):
             return _closing(web.Response(status=error.status, text=error.text))
         except ContainerError as error:
             return _page(error)
+        except Redirect as elsewhere:
+            return web.Response(status=302, headers={"Location": elsewhere.location})
         except web.HTTPRequestEntityTooLarge:
             text = f"the body of a request may have {BODY_LIMIT} bytes, and this one has more"
             return _closing(web.Response(status=413, text=text))
@@ -137,21 +132,24 @@ class RestServer(Generic[S]):
             return again
         course.began = self._clock.monotonic()
         raw_path, _, raw_query = request.raw_path.partition("?")
-        check_target(raw_path, raw_query, self._leniency)
-        path = split_path(raw_path)
-        if path is None:
-            return await self._answer_elsewhere(request, raw_path, course)
+        target = read_target(raw_path, raw_query, self._leniency)
+        if target.place is not Place.REST:
+            return await self._answer_elsewhere(request, target, course)
         check_method(request.method)
+        path = target.segments
         if len(path) == 2 and path[0] == POLLS and path[1]:
             course.api = POLLS
             course.job = path[1]
             return await self._poll(request, path[1])
-        return await self._call(request, self._router.find(path, unquote(below_context(raw_path))), course)
+        return await self._call(request, target, self._router.find(path, target.shown), course)
 
-    async def _answer_elsewhere(self, request: web.BaseRequest, raw_path: str, course: Course) -> web.Response:
-        body = await self._legacy.answer(request.method, unquote(raw_path), request.read, course)
+    async def _answer_elsewhere(self, request: web.BaseRequest, target: Target, course: Course) -> web.Response:
+        body = None
+        if target.place is Place.LEGACY:
+            read = partial(read_body, request, self._leniency)
+            body = await self._legacy.answer(request.method, target.shown, read, course)
         if body is None:
-            raise ContainerError(404, f"nothing is served at {unquote(raw_path)}")
+            raise ContainerError(404, f"nothing is served at {target.shown}")
         return _json(200, body)
 
     async def _answer_again(self, request: web.BaseRequest, course: Course) -> web.Response | None:
@@ -173,8 +171,8 @@ class RestServer(Generic[S]):
         status, body = await self._jobs.poll(job_uuid, with_schema="X-JSON-Schema" in request.headers)
         return _json(status, body)
 
-    async def _call(self, request: web.BaseRequest, slot: Slot, course: Course) -> web.Response:
-        course.body = raw = await request.read()
+    async def _call(self, request: web.BaseRequest, target: Target, slot: Slot, course: Course) -> web.Response:
+        course.body = raw = await read_body(request, self._leniency)
         size = len(raw)
         course.body = body = await by_size(size, parse_body, raw)
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
@@ -182,7 +180,7 @@ class RestServer(Generic[S]):
         course.api = message.__name__
         if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
             raise PlainError(403, "a page of another origin may not call this")
-        claim = await self._claim(request) if message.api.authenticated else None
+        claim = await self._claim(request, target) if message.api.authenticated else None
         course.account = self._dispatcher.account_of(claim)
         values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
@@ -195,9 +193,8 @@ class RestServer(Generic[S]):
         course.job = job
         return await self._answer_later(request, message, values, claim, job, seconds)
 
-    async def _claim(self, request: web.BaseRequest) -> Claim:
-        path = below_context(request.raw_path.partition("?")[0])
-        signed = Signed(request.method, request.headers.get("Date"), (path, unquote(path)))
+    async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
+        signed = Signed(request.method, request.headers.get("Date"), (target.sent, target.shown))
         return await self._authentication.claim(request.headers.get("Authorization"), signed)
 
     async def _job_uuid(self, request: web.BaseRequest) -> str:

@@ -66,17 +66,17 @@ def test_values_of_a_body_are_converted_as_gson_would(given: dict[str, object], 
         (
             {"names": "a"},
             500,
-            "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at path $.names",
+            "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at line 1 column 11 path $.names",
         ),
         (
             {"text": {}},
             500,
-            "java.lang.IllegalStateException: Expected a string but was BEGIN_OBJECT at path $.text",
+            "java.lang.IllegalStateException: Expected a string but was BEGIN_OBJECT at line 1 column 10 path $.text",
         ),
         (
             {"info": []},
             500,
-            EXPECTED.format("BEGIN_ARRAY", "path $.info"),
+            EXPECTED.format("BEGIN_ARRAY", "line 1 column 10 path $.info"),
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_only_gson_looks_at_the_fields_of_a_whole_message(given: dict[str, objec
     ("given", "text"),
     [
         ({"port": "abc"}, 'java.lang.NumberFormatException: For input string: "abc"'),
-        ({"flag": 1}, "java.lang.IllegalStateException: Expected a boolean but was NUMBER at path $.flag"),
+        ({"flag": 1}, "java.lang.IllegalStateException: Expected BOOLEAN but was NUMBER at path $.flag"),
     ],
 )
 def test_what_gson_cannot_convert_is_told_in_its_words(given: dict[str, object], text: str) -> None:

@@ -36,8 +36,9 @@ async def ask(door: Door, conditions: Sequence[Json], **more: object) -> Json:
     async with watching_stalls() as stalls:
         answer = await door.send("POST", "/zstack/api", {f"{QUERY}Msg": message}, anonymous=True)
     assert stalls.longest < MOST_SECONDS
-    reply: Json = json.loads(answer.json["result"])[f"{QUERY}Reply"]
-    return reply
+    [reply] = json.loads(answer.json["result"]).values()
+    answered: Json = reply
+    return answered
 
 
 def many(number: int, *, last: str) -> str:

@@ -91,7 +91,8 @@ async def test_logging_in_and_out(door: Door) -> None:
     fields = {"accountName": "admin", "password": sha512("password"), "session": {}}
     key, value = await done(door, await say(door, LOGIN, fields))
     session = value["inventory"]["uuid"]
-    assert (key, value["success"]) == ("org.zstack.header.identity.APILogInByAccountReply", True)
+    assert "noSessionEvaluation" not in value["inventory"]
+    assert (key, value["success"]) == ("org.zstack.header.identity.APILogInReply", True)
     logout = {"sessionUuid": session, "session": {"uuid": session}}
     assert await result(door, "org.zstack.header.identity.APILogOutMsg", logout) == {"success": True}
     expired = await result(door, QUERY_ZONE, {"session": {"uuid": session}})
@@ -102,16 +103,43 @@ async def test_logging_in_and_out(door: Door) -> None:
     )
 
 
-@pytest.mark.parametrize("fields", [{"session": None}, {"session": {}}, {"session": {"uuid": None}}])
-async def test_without_a_session(door: Door, fields: Json) -> None:
-    """2.3"""
-    value = await result(door, QUERY_ZONE, fields)
-    assert (value["error"]["code"], value["error"]["details"]) == ("ID.1001", "session uuid is null")
+@pytest.mark.parametrize(
+    ("fields", "details"),
+    [
+        ({}, f"session of message[{QUERY_ZONE}] is null"),
+        ({"session": None}, f"session of message[{QUERY_ZONE}] is null"),
+        ({"session": {}}, "session uuid is null"),
+        ({"session": {"uuid": None}}, "session uuid is null"),
+    ],
+)
+async def test_without_a_session(door: Door, fields: Json, details: str) -> None:
+    """2.3: what fails before the API's handler is answered with a base class, and without `messages`."""
+    key, value = await done(door, await door.send("POST", API, {QUERY_ZONE: fields}, anonymous=True))
+    assert key == "org.zstack.header.message.APIReply"
+    assert list(value) == ["success", "error"]
+    assert list(value["error"]) == ["code", "description", "details", "elaboration", "cost"]
+    assert (value["error"]["code"], value["error"]["details"]) == ("ID.1001", details)
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "name"),
+    [
+        pytest.param(LOGIN, {"accountName": "admin", "password": "x"}, "org.zstack.header.identity.APILogInReply",
+            id="its own handler answers a wrong password"),
+        pytest.param(LOGIN, {"accountName": "admin"}, "org.zstack.header.message.APIReply", id="a parameter missing"),
+        pytest.param(CREATE_ZONE, {}, "org.zstack.header.message.APIEvent", id="an event"),
+        pytest.param("org.zstack.storage.backup.sftp.APIUpdateSftpBackupStorageMsg", {"uuid": "x"},
+            "org.zstack.header.message.APIEvent", id="no such resource"),
+    ],
+)  # fmt: skip
+async def test_the_class_of_a_failed_answer(door: Door, message: str, fields: Json, name: str) -> None:
+    key, value = await done(door, await say(door, message, fields))
+    assert (key, value["success"]) == (name, False)
 
 
 async def test_an_asynchronous_failure_stands_in_the_result(door: Door) -> None:
     value = await result(door, CREATE_ZONE, {})
-    assert (list(value), value["success"], value["error"]["code"]) == (["error", "success"], False, "SYS.1007")
+    assert (list(value), value["success"], value["error"]["code"]) == (["success", "error"], False, "SYS.1007")
 
 
 @pytest.mark.parametrize("name", ["org.zstack.header.apimediator.APIIsReadyToGoMsg"])
@@ -221,12 +249,12 @@ async def test_an_add_with_strings_fails_at_the_host_alone(door: Door) -> None:
     [
         pytest.param(b'{"org.zstack.NoSuchMsg": {}}', "Unable to deserialize class org.zstack.NoSuchMsg", id="a class"),
         pytest.param(b'{"APIQueryZoneMsg": {}}', "Unable to deserialize class APIQueryZoneMsg", id="a short name"),
-        pytest.param(b"{}", "java.util.NoSuchElementException", id="no class"),
-        pytest.param(b"", "null", id="no body"),
-        pytest.param(b"abc", "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was STRING at line 1 column 1"
-            " path $", id="no JSON"),
+        pytest.param(b"abc", 'java.lang.IllegalStateException: Not a JSON Object: "abc"', id="no JSON"),
+        pytest.param(b"[1, {a: null}]", 'java.lang.IllegalStateException: Not a JSON Object: [1,{"a":null}]',
+            id="a list"),
+        pytest.param(b'{"a": {"b": ', "java.io.EOFException: End of input at line 1 column 13 path $.a.b", id="an end"),
         pytest.param(b'{"%s": 5}' % QUERY_ZONE.encode(),
-            f"java.lang.IllegalStateException: Expected BEGIN_OBJECT in {QUERY_ZONE}", id="no fields"),
+            "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was NUMBER at path $", id="no fields"),
         pytest.param(b'{"%s": {"limit": "x"}}' % QUERY_ZONE.encode(),
             'java.lang.NumberFormatException: For input string: "x"', id="no number"),
         pytest.param(b'{"%s": {"fields": "x"}}' % QUERY_ZONE.encode(),
@@ -237,6 +265,12 @@ async def test_what_cannot_be_decoded_is_answered_in_words(door: Door, body: byt
     """8: with 200."""
     answer = await door.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.text) == (200, text)
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"null", b"{}", b'{"%s": null}' % QUERY_ZONE.encode()])
+async def test_what_zstack_stumbles_over_is_a_page(door: Door, body: bytes) -> None:
+    answer = await door.send("POST", API, body, anonymous=True)
+    assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
 
 
 async def test_an_unknown_result_is_a_page(door: Door) -> None:

@@ -194,10 +194,11 @@ async def test_a_delete_mode_that_is_none(door: Door, mode: str) -> None:
         pytest.param({"sshPort": 3000000000}, 500,
             "3000000000 is Integer overflow, Integer.MAX_VALUE is 2147483647", id="5.3 overflow"),
         pytest.param({"name": {}}, 500,
-            "java.lang.IllegalStateException: Expected a string but was BEGIN_OBJECT at path $.name",
+            "java.lang.IllegalStateException: Expected a string but was BEGIN_OBJECT at line 1 column 10 path $.name",
             id="5.3 an object for a string"),
         pytest.param({"systemTags": "a"}, 500,
-            "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at path $.systemTags",
+            "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at line 1 column 91"
+            " path $.systemTags",
             id="5.3 a string for a list"),
     ],
 )  # fmt: skip

@@ -21,6 +21,12 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         yield door
 
 
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with open_door(tmp_path_factory.mktemp("strict"), strict=True) as door:
+        yield door
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -239,12 +245,30 @@ async def test_the_headers_of_an_answer(door: Door) -> None:
     assert not {"set-cookie", "content-encoding", "etag", "cache-control", "vary"} & set(answer.headers)
 
 
-async def test_a_body_is_utf8_whatever_its_content_type_says(door: Door) -> None:
-    """1.8"""
-    for kind in ("application/json", "text/plain", "application/json; charset=latin-1"):
-        body = '{"updateImageStoreBackupStorage": {"description": "镜像"}}'.encode()
-        answer = await door.call("PUT", ACTIONS, body, Content_Type=kind)
-        assert answer.json["inventory"]["description"] == "镜像"
+@pytest.mark.parametrize(
+    ("kind", "encoding", "strictly"),
+    [
+        pytest.param("application/json; charset=utf-8", "utf-8", "é", id="UTF-8"),
+        pytest.param('text/plain;charset="UTF-8"', "utf-8", "é", id="UTF-8 in quotes"),
+        pytest.param("application/json; charset=latin1", "latin-1", "é", id="Latin-1"),
+        pytest.param("application/json; charset=utf-16", "utf-16", "é", id="UTF-16"),
+        pytest.param("application/json", "utf-8", "Ã©", id="undeclared"),
+        pytest.param("application/x-www-form-urlencoded", "utf-8", "Ã©", id="a form, undeclared"),
+        pytest.param("application/json; charset=utf-8", "latin-1", None, id="not what is declared"),
+        pytest.param("application/json; charset=nosuch", "utf-8", None, id="unknown"),
+    ],
+)
+async def test_the_character_set_of_a_body(
+    door: Door, strict_door: Door, kind: str, encoding: str, strictly: str | None
+) -> None:
+    """1.8: what is declared counts; a strict node takes Latin-1 where nothing is, a lenient one UTF-8."""
+    body = '{"updateImageStoreBackupStorage": {"description": "é"}}'.encode(encoding)
+    for node, expected in ((door, "é" if strictly else None), (strict_door, strictly)):
+        answer = await node.call("PUT", ACTIONS, body, Content_Type=kind)
+        if expected is None:
+            assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+        else:
+            assert answer.json["inventory"]["description"] == expected
 
 
 async def test_a_body_larger_than_the_limit_is_refused(door: Door) -> None:
@@ -255,12 +279,40 @@ async def test_a_body_larger_than_the_limit_is_refused(door: Door) -> None:
     )
 
 
-async def test_a_strict_node_refuses_raw_characters_in_a_query(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: Door) -> None:
     """1.7"""
-    async with open_door(tmp_path_factory.mktemp("strict"), strict=True) as strict:
-        for raw in '|{}<>[]"^\\`':
-            assert (await strict.send("GET", f"{ZONES}?q=name{raw}=a")).status == 400
-        assert (await strict.send("GET", f"{ZONES}?q=name%3E%3Da")).status == 200
+    for raw in '|{}<>[]"^\\`':
+        assert (await strict_door.send("GET", f"{ZONES}?q=name{raw}=a")).status == 400
+    assert (await strict_door.send("GET", f"{ZONES}?q=name%3E%3Da")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        pytest.param("/v1/zones", 404, id="no context"),
+        pytest.param("/zstack/v1/tags", 404, id="an API of the paid editions"),
+        pytest.param("/zstack/v1/database-backups", 404, id="another"),
+    ],
+)
+async def test_what_a_strict_node_does_not_serve(door: Door, strict_door: Door, target: str, status: int) -> None:
+    assert (await strict_door.send("GET", target)).status == status
+    assert (await door.send("GET", target)).status in (200, 503)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "api"),
+    [
+        ("GET", "/zstack/v1/database-backups", "APIQueryDatabaseBackupMsg"),
+        ("GET", "/zstack/v1/externalbackup/zbox", "APIQueryZBoxBackupMsg"),
+        ("POST", "/zstack/v1/zwatch/metrics", "APIPutMetricDataMsg"),
+        ("DELETE", "/zstack/v1/zwatch/metrics", "APIDeleteMetricDataMsg"),
+        ("POST", "/zstack/v1/database-backups", "APICreateDatabaseBackupMsg"),
+        ("GET", "/zstack/v1/tags/x", "APIQueryTagMsg"),
+    ],
+)
+async def test_each_verb_of_a_path_is_an_api_of_its_own(door: Door, method: str, target: str, api: str) -> None:
+    answer = await door.call(method, target, {"params": {}} if method == "POST" else None)
+    assert answer.error["details"] == f"not emulated: {api}, see docs/fidelity.md"
 
 
 class TestTheOrderOfChecks:
