@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 from rich.console import Console
 
-from simulator import logs
+from simulator import logs, open_files
 from simulator.bootstrap import read_bootstrap
 from simulator.clock import RealClock
 from simulator.exposure import is_exposed, warning
@@ -50,6 +50,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 async def run_lab(settings: Settings) -> int:
     """A lab, until somebody stops it."""
     logs.configure(settings.log_level, settings.log_format)
+    open_files.raise_limit()
     async with _until_stopped() as stopped:
         lab = Lab(settings)
         async with _started(lab.start, lab.stop, stopped):
@@ -64,6 +65,7 @@ async def run_lab(settings: Settings) -> int:
 async def run_node(settings: Settings) -> int:
     """A management node, until somebody stops it."""
     logs.configure(settings.log_level, settings.log_format)
+    open_files.raise_limit()
     async with _until_stopped() as stopped:
         node = ManagementNode(settings)
         async with _started(node.start, node.stop, stopped):

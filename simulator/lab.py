@@ -9,18 +9,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simulator import open_files
 from simulator.backup_storage.records import Status, Storage
 from simulator.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
 from simulator.clock import Clock, RealClock
 from simulator.control import LabHosts
 from simulator.hosts import HostNetwork, SimulatedHost
 from simulator.hosts.network import default_host
-from simulator.node import ManagementNode
+from simulator.node import ManagementNode, StartError, cannot_start
 from simulator.settings import Settings
 
 ZONE_NAME = "zone-1"
 URL = "/Cloud_bs"
 FOLDERS = ("registry", "export")
+FILES_OF_A_NODE = 32
+FILES_OF_A_HOST = 3
+"""Where it listens, and both ends of the connection that a probe keeps."""
 
 
 def host_names(count: int) -> list[str]:
@@ -38,6 +42,16 @@ def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
         url=URL,
         attachedZoneUuids=(zone,),
     )
+
+
+def _check_files(hosts: int) -> None:
+    """Raise StartError where so many hosts are sure to run out of files."""
+    needed, allowed = FILES_OF_A_NODE + FILES_OF_A_HOST * hosts, open_files.limit()
+    if needed > allowed:
+        raise StartError(
+            f"{hosts} hosts need about {needed} open files, and {allowed} are allowed; raise the limit with ulimit -n,"
+            " or give --hosts fewer"
+        )
 
 
 class Lab:
@@ -70,17 +84,26 @@ class Lab:
     async def start(self) -> None:
         """Start hosts and node; returns when every storage has been connected. Raises what the node's start raises."""
         settings = self.settings
-        self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
+        _check_files(settings.hosts)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
+        except OSError as error:
+            raise StartError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one") from None
         folder = Path(self._folder.name)
         if "database" not in settings.model_fields_set:
             settings = settings.model_copy(update={"database": str(folder / "lab.db")})
         try:
             hosts = LabHosts(self.network, self._new_host)
-            self.node = ManagementNode(settings, clock=self.clock, resolve=self.network.resolve, hosts=hosts)
+            self.node = ManagementNode(
+                settings, clock=self.clock, resolve=self.network.resolve, hosts=hosts, release=self.network.release
+            )
             for name in host_names(settings.hosts):
                 await self.network.add(self._new_host(name))
             self.ssh_config = await self.network.write_ssh_config(folder)
             await self.node.start(self._bootstrap(), before_connecting=self._furnish, before_reset=self._reset_hosts)
+        except OSError as error:
+            await self.stop()
+            raise StartError(cannot_start(error)) from None
         except BaseException:
             await self.stop()
             raise

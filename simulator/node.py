@@ -14,12 +14,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from simulator import open_files
 from simulator.api import Services, Tagging, ThisNode, all_handlers, translate
 from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.events import EventLog, Events
 from simulator.backup_storage.images import Images
-from simulator.backup_storage.lifecycle import Lifecycle
+from simulator.backup_storage.lifecycle import Lifecycle, Release, keep
 from simulator.backup_storage.options import OPTIONS as STORAGE_OPTIONS
 from simulator.backup_storage.options import PING_INTERVAL
 from simulator.backup_storage.records import Records
@@ -67,8 +68,10 @@ from simulator.rest.leniency import LENIENT, STRICT
 from simulator.rest.server import BODY_LIMIT, Doors, RestServer
 from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
+from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
+from simulator.watchdog import Watchdog
 from simulator.web_server import Handle, Runner, authority, http_url
 
 logger = logging.getLogger(__name__)
@@ -99,15 +102,20 @@ class ManagementNode:
         clock: Clock | None = None,
         resolve: Resolve | None = None,
         hosts: LabHosts | None = None,
+        release: Release = keep,
     ) -> None:
-        """`hosts` are those that `/lab/v1` is to command. Raises StartError for a file of the prober's that cannot be
+        """`hosts` are those that `/lab/v1` is to command; `release` hears of those that no record may name any more.
+        Raises StartError for a file of the prober's that cannot be
         used.
         """
         self.settings = settings
         self.clock = clock or RealClock()
         self.events = Events(self.clock)
         self._hosts = hosts
+        self._release = release
         self._metrics = Metrics()
+        self._supervisor = Supervisor(self.clock.sleep, self._metrics.loop)
+        self._watchdog = Watchdog(self._metrics.loop, self._supervisor.look)
         self._journal = Journal()
         try:
             self._guard = new_guard(settings)
@@ -128,6 +136,11 @@ class ManagementNode:
     def ready(self) -> bool:
         """Whether it is migrated and bootstrapped, and has tried to connect every storage once."""
         return not self._waiting_for
+
+    async def problems(self) -> list[str]:
+        """A line for each thing that keeps a node that has started from doing all its work."""
+        store = await self._database.check() if hasattr(self, "_database") else None
+        return [*([store] if store else []), *self._supervisor.problems(), *self._watchdog.problems()]
 
     async def start(
         self,
@@ -153,9 +166,18 @@ class ManagementNode:
             await self.lifecycle.start()
             await self.lifecycle.reconnect_all()
             self._done("first connects")
+            if isinstance(self.clock, RealClock):  # in virtual time nothing may happen that depends on real time
+                self._watchdog.start()
+                self._stops.append(self._stop_watchdog)
+        except OSError as error:
+            await self.stop()
+            raise StartError(cannot_start(error)) from None
         except BaseException:
             await self.stop()
             raise
+
+    async def _stop_watchdog(self) -> None:
+        self._watchdog.stop()
 
     async def replace_records(self, records: Bootstrap | None = None, *, wait: bool = False) -> None:
         """Put records in the place of all there is: the bootstrap's, unless others are given.
@@ -166,16 +188,15 @@ class ManagementNode:
         async with self._one_replacement:
             hostnames = [storage.hostname for storage in await self.records.tracked()]
             new = self._bootstrap if records is None else records
-            await self._bootstrapper.load(new, replace=True)
+            async with self._database.undivided():  # a kill leaves all that there was, or all that there is to be
+                await self._bootstrapper.load(self._with_interval(new), replace=True)
+                await self._jobs.fail_running()
             await self._jobs.cut_off()
             await self._tracker.begin_anew()
             self.status.last_probes.clear()
-            for hostname in hostnames:
-                await self._prober.forget(hostname)
+            await self.lifecycle.let_go_of(hostnames)
             await self._sessions.recall()
             await self._event_hooks.read()
-            if PING_INTERVAL.name not in new.globalConfig.get(PING_INTERVAL.category, {}):
-                await self._apply_interval()
             if records is None and self._before_reset is not None:
                 await self._before_reset()
             if self._before_connecting is not None:
@@ -286,6 +307,7 @@ class ManagementNode:
         database = await Database.open(location, prepare=prepare)
         self._stops.append(database.close)
         self._database = database
+        self.events.defer = database.defer
         self._vault = await asyncio.to_thread(Vault.beside, location)
         self.snapshots = Snapshots(database, self._vault)
         self._build(database, self._vault)
@@ -307,16 +329,21 @@ class ManagementNode:
             clock,
             self.settings.seed,
             self._metrics.ticked,
+            self._supervisor,
         )
-        self.lifecycle = Lifecycle(database, self.records, self.status, connector, self._tracker, prober, self.events)
-        self._sessions = Sessions(database, vault, clock, self.configuration)
-        self._jobs = Jobs(database, vault, clock, self._metrics.job_ended)
+        self.lifecycle = Lifecycle(
+            database, self.records, self.status, connector, self._tracker, prober, self.events, self._release
+        )
+        self._sessions = Sessions(database, vault, clock, self.configuration, self._supervisor)
+        self._jobs = Jobs(database, vault, clock, self._metrics.job_ended, self._supervisor)
         self._answers = Answers(lambda: database.revision)
         self._metrics_page = MetricsPage(self._metrics, database, self._answers)
         self._web_hooks = WebHooks(clock)
         self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
-        self._event_hooks = EventHooks(database, self.events, clock, new_uuid(), partial(_inventory, queries))
+        self._event_hooks = EventHooks(
+            database, self.events, clock, new_uuid(), partial(_inventory, queries), self._supervisor
+        )
         self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
             clock,
@@ -352,6 +379,14 @@ class ManagementNode:
         ]
         self._rest = self._rest_server()
         self._done("bootstrap")
+
+    def _with_interval(self, records: Bootstrap) -> Bootstrap:
+        """The records, with the interval between pings that the node was started with unless they have their own."""
+        own = records.globalConfig.get(PING_INTERVAL.category, {})
+        if self.settings.ping_interval is None or PING_INTERVAL.name in own:
+            return records
+        options = {**own, PING_INTERVAL.name: str(self.settings.ping_interval)}
+        return records.model_copy(update={"globalConfig": {**records.globalConfig, PING_INTERVAL.category: options}})
 
     async def _apply_interval(self) -> None:
         if self.settings.ping_interval is not None:
@@ -401,7 +436,9 @@ class ManagementNode:
         return _json(200, {"alive": True})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        return _json(200 if self.ready else 503, {"ready": self.ready, "waitingFor": self._waiting_for})
+        problems = await self.problems()
+        ready = self.ready and not problems
+        return _json(200 if ready else 503, {"ready": ready, "waitingFor": self._waiting_for, "problems": problems})
 
 
 def new_guard(settings: Settings) -> Guard:
@@ -453,6 +490,15 @@ async def _inventory(queries: QueryEngine, storage_uuid: str) -> Mapping[str, ob
 
 def _json(status: int, body: object) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+
+def cannot_start(error: OSError) -> str:
+    """What to say of a file or a socket that cannot be had at the start."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        most = open_files.limit()
+        return f"more files are needed than may be open at once, which are {most}; raise the limit with ulimit -n"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"cannot start: {where}{error.strerror or error}"
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:

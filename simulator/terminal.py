@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from simulator.backup_storage.records import Status, Storage
 from simulator.backup_storage.status import LastProbe
+from simulator.database import StoreUnavailable
 from simulator.lab import Lab
 from simulator.probe import Capacity, ProbeFailure
 
@@ -59,8 +61,9 @@ async def _show_table(lab: Lab, console: Console) -> None:
     with Live(console=console, auto_refresh=False) as live:
         while True:
             rows = max(1, console.height - 8)
-            storages = await lab.node.records.tracked()
-            live.update(storage_table(storages, lab.node.status.last_probes, lab.clock.time(), rows), refresh=True)
+            with suppress(StoreUnavailable):  # the log tells, and the next round shows it again
+                storages = await lab.node.records.tracked()
+                live.update(storage_table(storages, lab.node.status.last_probes, lab.clock.time(), rows), refresh=True)
             await lab.clock.sleep(REFRESH_SECONDS)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Protocol
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from simulator.api.errors import connect_error
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services
+from simulator.backup_storage.capacity import LARGEST
 from simulator.backup_storage.errors import ConnectFailed
 from simulator.backup_storage.lifecycle import StateEvent
 from simulator.backup_storage.records import HOSTS, SIMULATOR_TYPE, NewStorage
@@ -111,6 +112,8 @@ class APIReconnectBackupStorageMsg(
 ):
     """Connect a backup storage anew."""
 
+    waits = True
+
     uuid: Existing
 
 
@@ -140,7 +143,7 @@ class APIGetBackupStorageCapacityMsg(
 @handlers.handles
 async def get_backup_storage_capacity(services: Services, message: APIGetBackupStorageCapacityMsg, call: Call) -> Reply:
     """Their sums; by zone, a storage that is attached to two of the zones counts twice, as in ZStack."""
-    sums = select(func.sum(BackupStorage.totalCapacity), func.sum(BackupStorage.availableCapacity))
+    sums = select(BackupStorage.totalCapacity, BackupStorage.availableCapacity)
     if message.backupStorageUuids:
         sums = sums.where(BackupStorage.uuid.in_(message.backupStorageUuids))
     elif message.zoneUuids and not message.all:
@@ -150,8 +153,9 @@ async def get_backup_storage_capacity(services: Services, message: APIGetBackupS
         raise invalid_argument(
             "zoneUuids, backupStorageUuids must have at least one be none-empty list, or all is set to true"
         )
-    [(total, available)] = await services.database.read(sums)
-    return Reply({"totalCapacity": int(total or 0), "availableCapacity": int(available or 0)})
+    rows = await services.database.read(sums)  # not added up there: SQLite fails where a sum is too large
+    total, available = sum(row[0] for row in rows), sum(row[1] for row in rows)
+    return Reply({"totalCapacity": min(total, LARGEST), "availableCapacity": min(available, LARGEST)})
 
 
 class APIGetBackupStorageTypesMsg(

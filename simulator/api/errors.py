@@ -10,10 +10,11 @@ from simulator.backup_storage.errors import (
     OperationFailed,
 )
 from simulator.backup_storage.images import DownloadFailed
+from simulator.database import StoreUnavailable
 from simulator.database.configuration import InvalidOption
 from simulator.database.option_rules import NullPointer
 from simulator.query import QueryError
-from simulator.rest.errors import ApiError, ErrorCode
+from simulator.rest.errors import ApiError, ErrorCode, internal_error
 
 CODES: tuple[tuple[type[Exception], str], ...] = (
     (InvalidRequest, "SYS.1007"),
@@ -34,6 +35,8 @@ def translate(error: Exception) -> ApiError | None:
         return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
     if isinstance(error, NullPointer):
         return ApiError(ErrorCode("SYS.1000", None, looked_up=False))
+    if isinstance(error, StoreUnavailable):
+        return internal_error(str(error))
     for kind, code in CODES:
         if isinstance(error, kind):
             return ApiError(ErrorCode(code, str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from sqlalchemy import select
@@ -38,6 +39,8 @@ class APIAddImageStoreBackupStorageMsg(
 ):
     """Add an ImageStore, and connect it."""
 
+    waits = True
+
     hostname: Annotated[str, Rule(max_length=255, empty_string=False)]
     username: Annotated[str, Rule(max_length=255)]
     password: Annotated[str, Rule(max_length=255)]
@@ -68,6 +71,8 @@ class APIAddDisasterImageStoreBackupStorageMsg(
 ):
     """Add an ImageStore that backups are copied to."""
 
+    waits = True
+
     attachPoint: str | None = None
     endPoint: str | None = None
 
@@ -87,9 +92,11 @@ async def add_disaster_image_store(
     """The new ImageStore, which has the system tag `remote`."""
     new = _new_storage(message)
     reply = await add_and_connect(services, new, IMAGE_STORE_BACKUP_STORAGE, call)
-    if DISASTER_TAG not in (message.systemTags or ()):
-        await services.tags.create_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG)
-    return reply
+    if DISASTER_TAG in (message.systemTags or ()):
+        return reply
+    return replace(
+        reply, commit=(*reply.commit, services.tags.new_system_tag(new.uuid, "BackupStorageVO", DISASTER_TAG))
+    )
 
 
 class APIQueryImageStoreBackupStorageMsg(
@@ -147,6 +154,8 @@ class APIReconnectImageStoreBackupStorageMsg(
     deviation="as ReconnectBackupStorage: what ZStack's closed source does to the status is not known",
 ):
     """Connect an ImageStore anew."""
+
+    waits = True
 
     uuid: Existing
 

@@ -36,6 +36,8 @@ class APIAddSftpBackupStorageMsg(
 ):
     """Add an Sftp storage, and connect it."""
 
+    waits = True
+
     hostname: Annotated[str, Rule(max_length=255, empty_string=False)]
     username: Annotated[str, Rule(max_length=255)]
     password: Annotated[str, Rule(max_length=255)]
@@ -118,6 +120,8 @@ class APIReconnectSftpBackupStorageMsg(
     AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 2.3, 3.4"
 ):
     """Connect an Sftp storage at once, past the queue of connects."""
+
+    waits = True
 
     uuid: Existing
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import insert, select, update
 
 from simulator.clock import Clock
-from simulator.database import Database
+from simulator.database import Database, StoreUnavailable
 from simulator.database.models import Node
 from simulator.uuids import new_uuid
 
@@ -50,5 +50,8 @@ class ThisNode:
         if self._clock.time() - self._last_beat < HEARTBEAT_SECONDS:
             return
         self._last_beat = self._clock.time()
-        async with self._database.transaction() as connection:
-            await connection.execute(update(Node).values(heartBeat=self._clock.local()))
+        try:
+            async with self._database.transaction() as connection:
+                await connection.execute(update(Node).values(heartBeat=self._clock.local()))
+        except StoreUnavailable:
+            return  # the heart stands still, which is what the record then tells

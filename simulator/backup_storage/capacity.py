@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 KEPT_CAPACITIES = 10_000
 """So many changes of each storage."""
 TRIM_EVERY = 500
+LARGEST = 2**63 - 1
+"""The most bytes that ZStack's columns, a Java long, and the store's hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
+from simulator.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed, NoSuchStorage
 from simulator.backup_storage.records import SFTP_TYPE, Records, Status, Storage
 from simulator.backup_storage.status import StatusBook
 from simulator.probe import Capacity, Layout, Prober
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -40,7 +43,10 @@ class Connector:
             await self._status.connected(storage, await self._probe(storage, _layout(storage, new=True)))
 
     async def reconnect(self, uuid: str) -> None:
-        """Any later connect: Connecting, then Connected or Disconnected. Raises ConnectFailed, NoSuchStorage."""
+        """Any later connect: Connecting, then Connected or Disconnected, whatever goes wrong.
+
+        Raises BackupStorageError, and StoreUnavailable where the connect could not even begin.
+        """
         asked_when_connected = (await self._load(uuid)).status is Status.CONNECTED
         async with self._turn(uuid):
             storage = await self._load(uuid)
@@ -50,10 +56,17 @@ class Connector:
             try:
                 # Its folders may still have to be made if it has never been connected.
                 capacity = await self._probe(storage, _layout(storage, new=not storage.total))
-            except ConnectFailed as failure:
-                await self._status.disconnected(storage, failure, was_connected=asked_when_connected)
+                await self._status.connected(storage, capacity)
+            except NoSuchStorage:
                 raise
-            await self._status.connected(storage, capacity)
+            except Exception as error:
+                failure = error if isinstance(error, BackupStorageError) else ConnectBroken(storage.where, error)
+                await self._status.surely_disconnected(storage, failure, was_connected=asked_when_connected)
+                raise failure from error
+
+    def is_connecting(self, uuid: str) -> bool:
+        """Whether a connect of that storage runs, or waits for its turn."""
+        return uuid in self._turns
 
     async def connect_past_the_queue(self, uuid: str) -> None:
         """A connect that waits for no other one, and whose failure leaves the status alone (domain 3.4).
@@ -65,7 +78,11 @@ class Connector:
             await self._status.connected(storage, await self._probe(storage, _layout(storage, new=False)))
 
     async def _probe(self, storage: Storage, layout: Layout) -> Capacity:
-        found = await self._prober.probe(storage.target, layout=layout, fresh=True)
+        try:
+            found = await self._prober.probe(storage.target, layout=layout, fresh=True)
+        except Exception as error:
+            logger.exception("the probe of %s went wrong", storage.where)
+            raise ConnectBroken(storage.where, error) from error
         if isinstance(found, Capacity):
             return found
         raise ConnectFailed(storage.where, found)

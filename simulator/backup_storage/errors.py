@@ -24,6 +24,13 @@ class NoSuchStorage(BackupStorageError):
         super().__init__(f"backup storage[uuid:{uuid}] is not there, it may have been deleted")
 
 
+class ConnectBroken(BackupStorageError):
+    """A connect or a ping came to an end that nobody planned for; the text names what was raised."""
+
+    def __init__(self, where: str, error: Exception) -> None:
+        super().__init__(f"unable to connect to {where}, because {type(error).__name__}: {error}")
+
+
 class ConnectFailed(BackupStorageError):
     """The host did not answer a probe as a connected backup storage must; `failure` tells why."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from sqlalchemy import Row, delete, func, insert, select
@@ -78,6 +79,8 @@ class Events:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.defer: Callable[[Callable[[], None]], bool] = lambda _: False
+        """Takes what is to be told once it has been committed; answers False if that has been."""
         self._listeners: dict[Listener, None] = {}
         self._recorded: Counter[str] = Counter()
 
@@ -109,7 +112,11 @@ class Events:
                 await connection.execute(delete(StoredEvent).where(StoredEvent.path == path, StoredEvent.id < oldest))
 
     def tell(self, *events: Event) -> None:
-        """Log committed events, and hand them to the listeners."""
+        """Log events, and hand them to the listeners, once what they are about is committed."""
+        if not self.defer(partial(self._tell, events)):
+            self._tell(events)
+
+    def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
             content = orjson.dumps(event.content).decode()
             about = {"clock_time": event.time, "correlation": event.correlation}

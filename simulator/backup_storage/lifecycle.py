@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from enum import StrEnum
+from functools import partial
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from simulator.backup_storage.connector import Connector
@@ -17,10 +19,16 @@ from simulator.backup_storage.rules import check_hostname, check_url
 from simulator.backup_storage.status import StatusBook
 from simulator.backup_storage.tracker import Tracker
 from simulator.correlation import correlated
-from simulator.database import Database
+from simulator.database import Database, StoreUnavailable
 from simulator.database.models import BackupStorage
 from simulator.probe import Prober, Purpose, probing_for
 from simulator.uuids import new_uuid
+
+Release = Callable[[str, Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+
+async def keep(hostname: str, unneeded: Callable[[], Awaitable[bool]]) -> None:
+    """Keep a host that no record names: it is none of ours."""
 
 
 class StateEvent(StrEnum):
@@ -45,7 +53,17 @@ class Lifecycle:
         tracker: Tracker,
         prober: Prober,
         events: Events,
+        release: Release = keep,
     ) -> None:
+        """`release` is called with a host name that a record named until now, and what tells whether none does any
+        more."""
+        self._release = release
+        self._adding: Counter[str] = Counter()
+        """How many storages are being added that name a host."""
+        self._by_hostname = [
+            str(select(model.uuid).where(model.hostname == bindparam("hostname")).compile(dialect=database.dialect))
+            for model in HOSTS.values()
+        ]
         self._events = events
         self._status = status
         self._database = database
@@ -57,7 +75,9 @@ class Lifecycle:
     async def start(self) -> None:
         """Remove what an earlier run was still adding when it ended, and begin to ping."""
         async with self._database.transaction() as connection:
-            await connection.execute(delete(BackupStorage).where(BackupStorage.addedByJob.is_not(None)))
+            added = select(BackupStorage.uuid).where(BackupStorage.addedByJob.is_not(None))
+            for uuid in (await connection.scalars(added)).all():
+                await self._records.delete(connection, uuid)
         self._tracker.start()
 
     async def reconnect_all(self, *, but: Container[str] = ()) -> None:
@@ -69,7 +89,7 @@ class Lifecycle:
         try:
             with correlated(new_uuid()), probing_for(Purpose.RECONNECT):
                 await self._tracker.reconnect(uuid)
-        except BackupStorageError:
+        except (BackupStorageError, StoreUnavailable):
             return  # its status and the event tell; the tracker goes on trying
 
     async def check_new(self, kind: str, hostname: str, url: str) -> None:
@@ -92,7 +112,11 @@ class Lifecycle:
                 await self._refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
                 written = True  # the commit goes through, even if who asked for it is cancelled meanwhile
-            await self._connector.connect_new(new.uuid)
+            self._adding[new.hostname] += 1
+            try:
+                await self._connector.connect_new(new.uuid)
+            finally:
+                self._adding[new.hostname] -= 1
         except BaseException as error:
             if written:
                 await asyncio.shield(self._remove(new))
@@ -141,9 +165,30 @@ class Lifecycle:
         return bool(await self._database.read(select(model.uuid).where(model.hostname == hostname)))
 
     async def _remove(self, new: NewStorage) -> None:
-        async with self._database.transaction() as connection:
-            await self._records.delete(connection, new.uuid)
-        await self._prober.forget(new.hostname)
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    await self._records.delete(connection, new.uuid)
+                break
+            except StoreUnavailable:
+                await self._database.health.until_it_works()
+        await self._let_go(new.hostname)
+
+    async def _let_go(self, hostname: str) -> None:
+        """Drop what is kept of a host that a record names no more, or names with other credentials."""
+        await self._prober.forget(hostname)
+        await self._release(hostname, partial(self._is_unknown, hostname))
+
+    async def _is_unknown(self, hostname: str) -> bool:
+        """Whether no record names a host. It is looked up at once, so that nothing happens in between."""
+        return not self._adding[hostname] and not any(
+            [await self._database.fetch_few(sql, (hostname,)) for sql in self._by_hostname]
+        )
+
+    async def let_go_of(self, hostnames: Iterable[str]) -> None:
+        """Do so for many, once all records have been replaced."""
+        for hostname in hostnames:
+            await self._let_go(hostname)
 
     async def reconnect(self, uuid: str) -> None:
         """Connect a storage anew."""
@@ -171,7 +216,7 @@ class Lifecycle:
             # ZStack leaves this to its database, and answers an internal error (domain 3.4).
             raise BackupStorageError(f"Duplicate entry '{host['hostname']}' for key 'hostname'") from None
         if host:
-            await self._prober.forget(storage.hostname)
+            await self._database.once_committed(partial(self._let_go, storage.hostname))
 
     async def change_state(self, uuid: str, event: StateEvent) -> None:
         """Enable or disable a storage; it is pinged and reconnected all the same (domain 1.5)."""
@@ -181,17 +226,17 @@ class Lifecycle:
 
     async def delete(self, uuid: str) -> None:
         """Delete a storage, in whatever status; its host is left as it is. One that is not there is deleted already."""
-        storage = await self._records.load(uuid)
-        self._tracker.untrack(uuid)
-        self._status.forget(uuid)
-        if storage is None:
+        if (storage := await self._records.load(uuid)) is None:
             return
         async with self._database.transaction() as connection:
-            told = []
             if await self._records.delete(connection, uuid):
-                told.append(await self._events.record(connection, DELETED, uuid, _described(storage)))
-        self._events.tell(*told)
-        await self._prober.forget(storage.hostname)
+                self._events.tell(await self._events.record(connection, DELETED, uuid, _described(storage)))
+        await self._database.once_committed(partial(self._deleted, storage))
+
+    async def _deleted(self, storage: Storage) -> None:
+        self._tracker.untrack(storage.uuid)
+        self._status.forget(storage.uuid)
+        await self._let_go(storage.hostname)
 
 
 def _described(storage: Storage) -> dict[str, object]:

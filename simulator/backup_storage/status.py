@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from simulator.backup_storage.capacity import CapacityBook
+from simulator.backup_storage.capacity import LARGEST, CapacityBook
 from simulator.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
 from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
 from simulator.backup_storage.records import Records, Status, Storage
 from simulator.clock import Clock
-from simulator.database import Database
+from simulator.database import Database, StoreUnavailable
 from simulator.database.models import BackupStorage
 from simulator.probe import Capacity, ProbeFailure
 
@@ -55,6 +55,7 @@ class StatusBook:
 
     async def connected(self, storage: Storage, capacity: Capacity) -> None:
         """A connect succeeded: the capacity is what the host reported, no reserve taken off. Raises NoSuchStorage."""
+        capacity = _bounded(capacity)
         self._remember(storage, capacity)
         await self._write(storage, Status.CONNECTED, capacity)
 
@@ -69,11 +70,20 @@ class StatusBook:
             also.append((DISCONNECTED, {"backupStorageUuid": storage.uuid, "reason": reason}))
         await self._write(storage, Status.DISCONNECTED, also=also)
 
+    async def surely_disconnected(self, storage: Storage, why: BackupStorageError, *, was_connected: bool) -> None:
+        """The same; where the store cannot be written now, as soon as it can be. Raises NoSuchStorage."""
+        while True:
+            try:
+                return await self.disconnected(storage, why, was_connected=was_connected)
+            except StoreUnavailable:
+                await self._database.health.until_it_works()
+
     async def measured(self, storage: Storage, capacity: Capacity) -> None:
         """A ping succeeded: the capacity is written if it is another one; the status is left alone (domain 1.6).
 
         One that is not Connected keeps what was known last: the connect that makes it so measures it anew.
         """
+        capacity = _bounded(capacity)
         self._remember(storage, capacity)
         if (capacity.total, capacity.available) != (storage.total, storage.available):
             async with self._database.transaction() as connection:
@@ -150,3 +160,10 @@ class StatusBook:
             self.forget(uuid)
             raise NoSuchStorage(uuid)
         return str(status)
+
+
+def _bounded(capacity: Capacity) -> Capacity:
+    """The capacity, of which no number is larger than what ZStack's and the store's columns hold."""
+    if max(capacity.total, capacity.available) <= LARGEST:
+        return capacity
+    return replace(capacity, total=min(capacity.total, LARGEST), available=min(capacity.available, LARGEST))

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from sqlalchemy import Select, delete, exists, insert, select, update
+from sqlalchemy import Insert, Select, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.errors import BackupStorageError, InvalidRequest, OperationFailed
@@ -86,11 +86,19 @@ class Tags:
         self, connection: AsyncConnection, model: type[SystemTag | UserTag], resource: str, resource_type: str, tag: str
     ) -> str:
         """Write a tag in a transaction of the caller's, with no rule looked at; answers its uuid."""
+        uuid = new_uuid()
+        await connection.execute(self._new(model, uuid, resource, resource_type, tag))
+        return uuid
+
+    def new_system_tag(self, resource: str, resource_type: str, tag: str) -> Insert:
+        """What writes a system tag, with no rule looked at."""
+        return self._new(SystemTag, new_uuid(), resource, resource_type, tag)
+
+    def _new(self, model: type[SystemTag | UserTag], uuid: str, resource: str, resource_type: str, tag: str) -> Insert:
         now = self._clock.local()
-        row = {"uuid": new_uuid(), "resourceUuid": resource, "resourceType": resource_type, "tag": tag}
+        row = {"uuid": uuid, "resourceUuid": resource, "resourceType": resource_type, "tag": tag}
         kind = "System" if model is SystemTag else "User"
-        await connection.execute(insert(model).values(**row, type=kind, createDate=now, lastOpDate=now))
-        return row["uuid"]
+        return insert(model).values(**row, type=kind, createDate=now, lastOpDate=now)
 
     async def change_system_tag(self, tag_uuid: str, tag: str) -> None:
         """Give a system tag another text. Raises InvalidRequest."""

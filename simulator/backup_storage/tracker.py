@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 from simulator.backup_storage import options
 from simulator.backup_storage.connector import Connector
-from simulator.backup_storage.errors import ConnectFailed, NoSuchStorage
+from simulator.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed, NoSuchStorage
 from simulator.backup_storage.records import SFTP_TYPE, Records, Status, Storage
 from simulator.backup_storage.status import StatusBook
 from simulator.clock import Clock
 from simulator.correlation import correlated
+from simulator.database import StoreUnavailable
 from simulator.database.configuration import GlobalConfiguration
 from simulator.probe import Capacity, ProbeFailure, Prober, Purpose, Reason, probing_for
+from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
 
@@ -36,6 +38,7 @@ class Tracker:
         clock: Clock,
         seed: int,
         observe: Callable[[float], None] = lambda _: None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         """`observe` is told of each tick how many seconds late it began."""
         self._observe = observe
@@ -50,6 +53,8 @@ class Tracker:
         self._in_flight: set[str] = set()
         self._reconnects: dict[str, asyncio.Task[None]] = {}
         self._failed_connects = status.failed_connects
+        self._supervisor = supervisor or Supervisor(clock.sleep)
+        self._due = 0.0
         self._interval = 0
         self._parallel = asyncio.Semaphore()
         self._ticking: asyncio.Task[None] | None = None
@@ -110,19 +115,17 @@ class Tracker:
     def _restart_ticking(self) -> None:
         if self._ticking is not None:
             self._ticking.cancel()
-        self._ticking = self._tasks.begin(self._tick_for_ever(), "ping tracker")
+        jitter = self._random.uniform(0, min(MAX_JITTER_SECONDS, self._interval))
+        self._due = self._clock.monotonic() + self._interval + jitter
+        self._ticking = self._supervisor.keep(self._tasks, "ping tracker", self._until_due, self._tick)
 
-    async def _tick_for_ever(self) -> None:
-        interval = self._interval
-        jitter = self._random.uniform(0, min(MAX_JITTER_SECONDS, interval))
-        due = self._clock.monotonic() + interval + jitter
-        while True:
-            await self._clock.sleep(due - self._clock.monotonic())
-            self._observe(max(0.0, self._clock.monotonic() - due))
-            await self._tick()
-            due = max(due + interval, self._clock.monotonic())
+    async def _until_due(self) -> None:
+        await self._clock.sleep(self._due - self._clock.monotonic())
+        late = self._clock.monotonic() - self._due
+        self._due += self._interval + max(0.0, late - self._interval)  # also for a tick that fails
+        self._observe(max(0.0, late))
 
-    async def _tick(self) -> None:
+    async def _tick(self, _: None) -> None:
         for storage in sorted(await self._records.tracked(), key=self._hung):
             if storage.uuid in self._tracked and storage.uuid not in self._in_flight:
                 self._in_flight.add(storage.uuid)
@@ -144,6 +147,8 @@ class Tracker:
                     await self._ping(storage)
         except NoSuchStorage:
             self.untrack(storage.uuid)
+        except StoreUnavailable as error:
+            logger.debug("what the ping of %s found is lost: %s", storage.uuid, error)  # the next one finds it again
         finally:
             self._in_flight.discard(storage.uuid)
 
@@ -158,10 +163,14 @@ class Tracker:
         else:
             self._decide(storage, await self._status.current(storage.uuid))
 
-    async def _try_to_ping(self, storage: Storage) -> ConnectFailed | None:
+    async def _try_to_ping(self, storage: Storage) -> BackupStorageError | None:
         tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(options.PING_MAX_FAILURE))
         while True:
-            found = await self._prober.probe(storage.target)
+            try:
+                found = await self._prober.probe(storage.target)
+            except Exception as error:
+                logger.exception("the ping of %s went wrong", storage.where)
+                return ConnectBroken(storage.where, error)
             if isinstance(found, Capacity):
                 await self._status.measured(storage, found)
                 return None
@@ -172,19 +181,29 @@ class Tracker:
                 return ConnectFailed(storage.where, found)
             await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
 
-    async def _ping_failed(self, storage: Storage, failure: ConnectFailed) -> None:
+    async def _ping_failed(self, storage: Storage, failure: BackupStorageError) -> None:
         before = await self._status.current(storage.uuid)
         await self._status.disconnected(storage, failure, was_connected=before is Status.CONNECTED)
 
     def _decide(self, storage: Storage, status: Status) -> None:
         """What follows from a ping (domain 3.5): a reconnect, the end of one, or nothing."""
-        attempts = self._configuration.get(options.AUTO_RECONNECT_MAX_ATTEMPTS)
-        gave_up = 0 < attempts <= self._failed_connects[storage.uuid]
-        if gave_up or not self._configuration.get(options.AUTO_RECONNECT):
-            self._cancel_reconnect(storage.uuid)
-        elif status is Status.DISCONNECTED and storage.uuid not in self._reconnects:
+        if self._gives_up(storage.uuid):
+            if not self._connector.is_connecting(storage.uuid):  # what has begun is to end in a status
+                self._cancel_reconnect(storage.uuid)
+        elif self._is_lost(storage.uuid, status) and storage.uuid not in self._reconnects:
             task = self._tasks.begin(self._reconnect_until_connected(storage.uuid), f"reconnect {storage.uuid}")
             self._reconnects[storage.uuid] = task
+
+    def _gives_up(self, uuid: str) -> bool:
+        """Whether a storage is reconnected no more without being asked for."""
+        attempts = self._configuration.get(options.AUTO_RECONNECT_MAX_ATTEMPTS)
+        gave_up = 0 < attempts <= self._failed_connects[uuid]
+        return gave_up or not self._configuration.get(options.AUTO_RECONNECT)
+
+    def _is_lost(self, uuid: str, status: Status) -> bool:
+        """Whether only a reconnect helps: also where a connect was cut off before it could say how it ended."""
+        cut_off = status is Status.CONNECTING and not self._connector.is_connecting(uuid)
+        return status is Status.DISCONNECTED or cut_off
 
     async def _reconnect_until_connected(self, uuid: str) -> None:
         try:
@@ -193,8 +212,12 @@ class Tracker:
                 try:
                     with correlated(new_uuid()), probing_for(Purpose.RECONNECT):
                         await self.reconnect(uuid)
-                except ConnectFailed as failure:
+                except NoSuchStorage:
+                    raise
+                except (BackupStorageError, StoreUnavailable) as failure:
                     logger.info("automatic reconnect of %s failed: %s", uuid, failure)
+                    if self._gives_up(uuid):
+                        return
                 else:
                     return
         except NoSuchStorage:

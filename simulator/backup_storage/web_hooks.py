@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -17,8 +17,9 @@ from sqlalchemy import delete, insert, select, update
 from simulator.backup_storage.errors import InvalidRequest
 from simulator.backup_storage.events import STATUS_CHANGED, Event, Events
 from simulator.clock import Clock
-from simulator.database import Database
+from simulator.database import Database, StoreUnavailable
 from simulator.database.models import WebHook
+from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,17 @@ class _Address:
 class WebHooks:
     """Keeps the hooks, and tells them of what happens: once, and again for a while if they do not take it."""
 
-    def __init__(self, database: Database, events: Events, clock: Clock, node_uuid: str, inventory: Inventory) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        clock: Clock,
+        node_uuid: str,
+        inventory: Inventory,
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        self._supervisor = supervisor or Supervisor(clock.sleep)
+        self._listening = ExitStack()
         self._database = database
         self._events = events
         self._clock = clock
@@ -54,11 +65,13 @@ class WebHooks:
     async def open(self) -> None:
         """Read the hooks, and begin to listen."""
         await self.read()
-        self._tasks.begin(self._follow(), "web hooks")
+        events = self._listening.enter_context(self._events.listening())
+        self._supervisor.keep(self._tasks, "web hooks", events.get, self._begin_to_tell)
 
     async def close(self) -> None:
         """Give up what has not been told yet."""
         await self._tasks.close()
+        self._listening.close()
         if self._http is not None:
             await self._http.close()
             self._http = None
@@ -70,42 +83,47 @@ class WebHooks:
         now = self._clock.local()
         async with self._database.transaction() as connection:
             await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
-        await self.read()
+        await self._database.once_committed(self.read)
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
         """Change columns of a hook."""
         change = update(WebHook).where(WebHook.uuid == uuid)
         async with self._database.transaction() as connection:
             await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
-        await self.read()
+        await self._database.once_committed(self.read)
 
     async def delete(self, uuid: str) -> None:
         """Forget a hook; what it is being told it still is."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
-        await self.read()
+        await self._database.once_committed(self.read)
 
     async def read(self) -> None:
         """Take up the hooks that are in the database now."""
         columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
         self._addresses = [_Address(url, glob or "") for url, glob in await self._database.read(columns)]
 
-    async def _follow(self) -> None:
-        with self._events.listening() as events:
-            while True:
-                event = await events.get()
-                wanted = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
-                if wanted:
-                    body = await self._body(event)
-                    for one in wanted:
-                        self._tasks.begin(self._tell(one.url, event, body), f"event {event.id} to {one.url}")
+    async def _begin_to_tell(self, event: Event) -> None:
+        wanted = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
+        if wanted:
+            body = await self._body(event)
+            for one in wanted:
+                self._tasks.begin(self._tell(one.url, event, body), f"event {event.id} to {one.url}")
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
-        if event.path == STATUS_CHANGED and (inventory := await self._inventory(event.resource_uuid)) is not None:
+        inventory = await self._inventory_of(event.resource_uuid) if event.path == STATUS_CHANGED else None
+        if inventory is not None:
             # It may have moved on since.
             content["inventory"] = {**inventory, "status": content["newStatus"]}
         return orjson.dumps({"path": event.path, "managementNodeId": self._node_uuid, "content": content})
+
+    async def _inventory_of(self, storage_uuid: str) -> Mapping[str, object] | None:
+        while True:
+            try:
+                return await self._inventory(storage_uuid)
+            except StoreUnavailable:
+                await self._database.health.until_it_works()
 
     async def _tell(self, url: str, event: Event, body: bytes) -> None:
         for attempt in range(ATTEMPTS):

@@ -21,8 +21,11 @@ from simulator.bootstrap.records import (
     BackupStorageRecord,
     Bootstrap,
     ImageRecord,
+    ImageRefRecord,
     Sealed,
+    TagRecord,
     UserRecord,
+    WebHookRecord,
     ZoneRecord,
     stable_uuid,
     uuid_of,
@@ -41,17 +44,37 @@ from simulator.database.models import (
     SystemTag,
     User,
     UserTag,
+    WebHook,
     Zone,
 )
 from simulator.database.vault import is_protected
 from simulator.rest.authentication import ADMIN_NAME, ADMIN_UUID, DEFAULT_PASSWORD
 from simulator.uuids import new_uuid
 
+DatedRecord = (
+    ZoneRecord
+    | BackupStorageRecord
+    | ImageRecord
+    | ImageRefRecord
+    | AccountRecord
+    | UserRecord
+    | AccessKeyRecord
+    | WebHookRecord
+    | TagRecord
+)
 APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 
 
 def _names(bootstrap: Bootstrap) -> set[str]:
     return {account.name for account in bootstrap.accounts}
+
+
+async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
+    """The uuid of the user that an access key is of. Raises BootstrapError."""
+    user = await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.user))
+    if user is None:
+        raise BootstrapError(f"accessKeys: {record.accessKeyId}: the account has no user of the name {record.user}")
+    return user
 
 
 class Bootstrapper:
@@ -74,7 +97,7 @@ class Bootstrapper:
             raise BootstrapError(f"globalConfig: {error}") from None
         admin = AccountRecord(uuid=ADMIN_UUID, name=ADMIN_NAME, password=DEFAULT_PASSWORD)
         accounts = (*bootstrap.accounts, *(() if ADMIN_NAME in _names(bootstrap) else (admin,)))
-        async with self._database.transaction() as connection:
+        async with self._database.undivided(), self._database.transaction() as connection:
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
             for account in accounts:
@@ -87,26 +110,29 @@ class Bootstrapper:
                 await self._add_image(connection, image)
             for key in bootstrap.accessKeys:
                 await self._add_access_key(connection, key)
-        if replace:
-            await self._configuration.reset()
-        for option in options:
-            await self._configuration.change(*option)
+            for hook in bootstrap.webHooks:
+                await self._add_web_hook(connection, hook)
+            if replace:
+                await self._configuration.replace({option[:2]: option[2] for option in options})
+            else:
+                for option in options:
+                    await self._configuration.change(*option)
 
     async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> None:
         account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
-        password = self._protect(record.password)
+        values = {"description": record.description, "password": self._protect(record.password)}
         if account is not None and replace:
-            await connection.execute(update(Account).where(Account.uuid == account).values(password=password))
+            changed = values | (self._dates(record) if record.createDate else {})
+            await connection.execute(update(Account).where(Account.uuid == account).values(**changed))
         if account is None:
             account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
             await connection.execute(
                 insert(Account).values(
                     uuid=account,
                     name=record.name,
-                    password=password,
                     type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
-                    createDate=self._now,
-                    lastOpDate=self._now,
+                    **values,
+                    **self._dates(record),
                 )
             )
         for user in record.users:
@@ -120,9 +146,9 @@ class Bootstrapper:
                 uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
                 accountUuid=account,
                 name=record.name,
+                description=record.description,
                 password=self._protect(record.password),
-                createDate=self._now,
-                lastOpDate=self._now,
+                **self._dates(record),
             )
         )
 
@@ -166,29 +192,38 @@ class Bootstrapper:
         resource_type: str,
         record: ZoneRecord | BackupStorageRecord | ImageRecord,
     ) -> None:
-        for model, tags, kind in ((SystemTag, record.systemTags, "System"), (UserTag, record.userTags, "User")):
+        for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
             for tag in tags:
-                await self._add_tag(connection, model, (resource, resource_type), tag, kind)
+                whole = TagRecord(tag=tag) if isinstance(tag, str) else tag
+                await self._add_tag(connection, model, (resource, resource_type), whole)
 
     async def _add_tag(
         self,
         connection: AsyncConnection,
         model: type[SystemTag | UserTag],
         resource: tuple[str, str],
-        tag: str,
-        kind: str,
+        record: TagRecord,
     ) -> None:
+        is_system = model is SystemTag
+        own = {"inherent": record.inherent} if is_system else {"tagPatternUuid": record.tagPatternUuid}
         await connection.execute(
             insert(model).values(
-                uuid=new_uuid(),
+                uuid=record.uuid or new_uuid(),
                 resourceUuid=resource[0],
                 resourceType=resource[1],
-                tag=tag,
-                type=kind,
-                createDate=self._now,
-                lastOpDate=self._now,
+                tag=record.tag,
+                type="System" if is_system else "User",
+                **own,
+                **self._dates(record),
             )
         )
+
+    async def _add_web_hook(self, connection: AsyncConnection, record: WebHookRecord) -> None:
+        hook = uuid_of("web-hook", record)
+        if await connection.scalar(select(WebHook.uuid).where(WebHook.uuid == hook)):
+            return
+        values = record.model_dump(exclude={"uuid", *APART})
+        await connection.execute(insert(WebHook).values(uuid=hook, **values, **self._dates(record)))
 
     async def _add_image(self, connection: AsyncConnection, record: ImageRecord) -> None:
         image = uuid_of("image", record)
@@ -197,8 +232,8 @@ class Bootstrapper:
         values = record.model_dump(exclude={"uuid", "backupStorageRefs", *APART})
         await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
         for ref in record.backupStorageRefs:
-            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump())
-            await connection.execute(row.values(**self._dates(record)))
+            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=APART))
+            await connection.execute(row.values(**self._dates(ref if ref.createDate else record)))
         await self._add_tags(connection, image, "ImageVO", record)
 
     async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
@@ -209,13 +244,14 @@ class Bootstrapper:
             raise BootstrapError(f"accessKeys: {record.accessKeyId}: no account has the name {record.account}")
         await connection.execute(
             insert(AccessKey).values(
-                uuid=new_uuid(),
+                uuid=record.uuid or new_uuid(),
                 accountUuid=account,
-                userUuid=account,
+                userUuid=account if record.user is None else await _user(connection, account, record),
+                description=record.description,
                 AccessKeyID=record.accessKeyId,
                 AccessKeySecret=self._vault.encrypt(self._open(record.accessKeySecret)),
-                createDate=self._now,
-                lastOpDate=self._now,
+                state=record.state,
+                **self._dates(record),
             )
         )
 
@@ -234,6 +270,6 @@ class Bootstrapper:
         opened = self._open(password)
         return opened if is_protected(opened) else self._vault.protect(opened)
 
-    def _dates(self, record: ZoneRecord | BackupStorageRecord | ImageRecord) -> dict[str, datetime]:
+    def _dates(self, record: DatedRecord) -> dict[str, datetime]:
         created = record.createDate or self._now
         return {"createDate": created, "lastOpDate": record.lastOpDate or created}

@@ -53,6 +53,17 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
+class TagRecord(Record):
+    """A tag with all that is known of it, as a snapshot holds it; people write its text alone."""
+
+    uuid: Uuid | None = None
+    tag: str
+    inherent: bool = False
+    tagPatternUuid: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
 class ZoneRecord(Record):
     """A zone."""
 
@@ -64,8 +75,8 @@ class ZoneRecord(Record):
     isDefault: bool = False
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
-    systemTags: tuple[str, ...] = ()
-    userTags: tuple[str, ...] = ()
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
 
 
 class BackupStorageRecord(Record):
@@ -87,8 +98,8 @@ class BackupStorageRecord(Record):
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
     attachedZoneUuids: tuple[Uuid, ...] = ()
-    systemTags: tuple[str, ...] = ()
-    userTags: tuple[str, ...] = ()
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
     tracked: bool = True
 
 
@@ -100,6 +111,8 @@ class ImageRefRecord(Record):
     installPath: str
     exportUrl: str | None = None
     exportMd5Sum: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
 
 
 class ImageRecord(Record):
@@ -125,8 +138,8 @@ class ImageRecord(Record):
     backupStorageRefs: tuple[ImageRefRecord, ...] = ()
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
-    systemTags: tuple[str, ...] = ()
-    userTags: tuple[str, ...] = ()
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
 
 
 class UserRecord(Record):
@@ -134,7 +147,10 @@ class UserRecord(Record):
 
     uuid: Uuid | None = None
     name: Name
+    description: str | None = None
     password: str | Sealed = Field(repr=False)
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
 
 
 class AccountRecord(Record):
@@ -142,7 +158,10 @@ class AccountRecord(Record):
 
     uuid: Uuid | None = None
     name: Name
+    description: str | None = None
     password: str | Sealed = Field(repr=False)
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
     users: tuple[UserRecord, ...] = ()
 
 
@@ -152,6 +171,25 @@ class AccessKeyRecord(Record):
     accessKeyId: Name
     accessKeySecret: str | Sealed = Field(repr=False)
     account: Name = ADMIN_NAME
+    user: Name | None = None
+    uuid: Uuid | None = None
+    description: str | None = None
+    state: State = State.ENABLED
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class WebHookRecord(Record):
+    """An address that is told of events."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+    type: Name
+    opaque: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
 
 
 R = TypeVar("R", bound=Record)
@@ -166,6 +204,7 @@ class Bootstrap(Record):
     images: Records[ImageRecord] = ()
     accounts: Records[AccountRecord] = ()
     accessKeys: Records[AccessKeyRecord] = ()
+    webHooks: Records[WebHookRecord] = ()
     globalConfig: Annotated[
         Mapping[str, Annotated[Mapping[str, str], Field(max_length=MOST_MEMBERS)]], Field(max_length=MOST_MEMBERS)
     ] = {}
@@ -176,6 +215,6 @@ def stable_uuid(kind: str, name: str) -> str:
     return uuid.uuid5(NAMESPACE, f"{kind}/{name}").hex
 
 
-def uuid_of(kind: str, record: ZoneRecord | BackupStorageRecord | ImageRecord | AccountRecord) -> str:
+def uuid_of(kind: str, record: ZoneRecord | BackupStorageRecord | ImageRecord | AccountRecord | WebHookRecord) -> str:
     """The uuid that the file gives a record, or the one that follows from its name."""
     return record.uuid or stable_uuid(kind, record.name)

@@ -22,7 +22,9 @@ from simulator.bootstrap.records import (
     ImageRecord,
     ImageRefRecord,
     Sealed,
+    TagRecord,
     UserRecord,
+    WebHookRecord,
     ZoneRecord,
 )
 from simulator.database import Database, Vault
@@ -73,15 +75,16 @@ class Snapshots:
 
     async def take(self) -> Bootstrap:
         """Every record as it is now; a storage that is being added still is none yet."""
-        # Nobody writes meanwhile, so that what refers to each other is of the same moment.
-        async with self._database.transaction() as connection:
+        async with self._database.moment() as connection:
             reading = _Reading(connection, self._vault)
+            await reading.read_tags()
             return Bootstrap(
                 zones=await reading.zones(),
                 backupStorages=await reading.storages(),
                 images=await reading.images(),
                 accounts=await reading.accounts(),
                 accessKeys=await reading.access_keys(),
+                webHooks=await reading.web_hooks(),
                 globalConfig=await reading.configuration(),
             )
 
@@ -92,11 +95,21 @@ class _Reading:
     def __init__(self, connection: AsyncConnection, vault: Vault) -> None:
         self._connection = connection
         self._vault = vault
+        self._tags: dict[str, dict[str, list[TagRecord]]] = {}
+
+    async def read_tags(self) -> None:
+        """Read the tags of everything, for the records that have them."""
+        fields = tuple(TagRecord.model_fields)
+        for name, model in (("systemTags", SystemTag), ("userTags", UserTag)):
+            columns = [column for column in fields if column in model.__table__.c]
+            for row in (await self._connection.execute(select(model).order_by(model.tag, model.uuid))).all():
+                of_resource = self._tags.setdefault(row.resourceUuid, {})
+                of_resource.setdefault(name, []).append(TagRecord(**_pick(row, columns)))
 
     async def zones(self) -> tuple[ZoneRecord, ...]:
         fields = ("uuid", "name", "description", "state", "type", "isDefault", *DATED)
         rows = await self._rows(Zone)
-        return tuple([ZoneRecord(**_pick(row, fields), **await self._tags_of(row.uuid)) for row in rows])
+        return tuple([ZoneRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
 
     async def storages(self) -> tuple[BackupStorageRecord, ...]:
         common = ("uuid", "name", "description", "type", "url", "totalCapacity", "availableCapacity")
@@ -112,7 +125,7 @@ class _Reading:
                     **_pick(row, fields),
                     **_host(hosts.get(row.uuid)),
                     attachedZoneUuids=tuple(zones[row.uuid]),
-                    **await self._tags_of(row.uuid),
+                    **self._tags_of(row.uuid),
                 )
                 for row in (await self._connection.execute(whole)).all()
             ]
@@ -126,32 +139,38 @@ class _Reading:
         fields = tuple(set(ImageRecord.model_fields) - {"backupStorageRefs", "systemTags", "userTags"})
         return tuple(
             [
-                ImageRecord(
-                    **_pick(row, fields), backupStorageRefs=tuple(refs[row.uuid]), **await self._tags_of(row.uuid)
-                )
+                ImageRecord(**_pick(row, fields), backupStorageRefs=tuple(refs[row.uuid]), **self._tags_of(row.uuid))
                 for row in await self._rows(Image)
             ]
         )
 
     async def accounts(self) -> tuple[AccountRecord, ...]:
         users: dict[str, list[UserRecord]] = defaultdict(list)
+        fields = ("uuid", "name", "description", *DATED)
         for row in await self._rows(User):
-            users[row.accountUuid].append(UserRecord(uuid=row.uuid, name=row.name, password=self._seal(row.password)))
+            users[row.accountUuid].append(UserRecord(**_pick(row, fields), password=self._seal(row.password)))
         return tuple(
-            AccountRecord(uuid=row.uuid, name=row.name, password=self._seal(row.password), users=tuple(users[row.uuid]))
+            AccountRecord(**_pick(row, fields), password=self._seal(row.password), users=tuple(users[row.uuid]))
             for row in await self._rows(Account)
         )
 
     async def access_keys(self) -> tuple[AccessKeyRecord, ...]:
-        names = {row.uuid: row.name for row in await self._rows(Account)}
+        accounts = {row.uuid: row.name for row in await self._rows(Account)}
+        users = {row.uuid: row.name for row in await self._rows(User)}
         return tuple(
             AccessKeyRecord(
+                **_pick(row, ("uuid", "description", "state", *DATED)),
                 accessKeyId=row.AccessKeyID,
                 accessKeySecret=Sealed(sealed=row.AccessKeySecret),
-                account=names[row.accountUuid],
+                account=accounts[row.accountUuid],
+                user=users.get(row.userUuid),
             )
             for row in await self._rows(AccessKey)
         )
+
+    async def web_hooks(self) -> tuple[WebHookRecord, ...]:
+        fields = tuple(WebHookRecord.model_fields)
+        return tuple([WebHookRecord(**_pick(row, fields)) for row in await self._rows(WebHook)])
 
     async def configuration(self) -> Mapping[str, Mapping[str, str]]:
         changed: dict[str, dict[str, str]] = defaultdict(dict)
@@ -163,12 +182,8 @@ class _Reading:
     async def _rows(self, model: Any) -> Rows:
         return (await self._connection.execute(select(model).order_by(model.uuid))).all()
 
-    async def _tags_of(self, uuid: str) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name, model in (("systemTags", SystemTag), ("userTags", UserTag)):
-            tags = select(model.tag).where(model.resourceUuid == uuid).order_by(model.tag)
-            found[name] = tuple((await self._connection.scalars(tags)).all())
-        return found
+    def _tags_of(self, uuid: str) -> dict[str, tuple[TagRecord, ...]]:
+        return {name: tuple(tags) for name, tags in self._tags.get(uuid, {}).items()}
 
     def _seal(self, password: str) -> Sealed:
         # No client can log in with what is stored, but it can be guessed at by those who have the key as well.

@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 
 from simulator import __version__
 from simulator.backup_storage.records import State, Status
-from simulator.database import Database
+from simulator.database import Database, StoreUnavailable
 from simulator.database.models import BackupStorage, Job
 from simulator.probe import Capacity, Method, ProbeFailure, Reason
 from simulator.probe.phases import PHASES
@@ -33,6 +33,7 @@ JOB_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 PHASE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)
 NO_API = "none"
+LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "web hooks")
 
 
 class StoredStorage(NamedTuple):
@@ -87,6 +88,15 @@ class Metrics:
             registry=registry,
             buckets=LAG_BUCKETS,
         )
+        self._loops = Counter(
+            f"{PREFIX}_loop_troubles",
+            "Rounds of the node's own loops that failed, or stalled, by loop and trouble.",
+            ["loop", "trouble"],
+            registry=registry,
+        )
+        for loop in LOOPS:
+            for trouble in ("failed", "stalled"):
+                self._loops.labels(loop, trouble)
         # What never happened is told, too: a rate needs a zero to begin with.
         for method in Method:
             self._probes.labels(method)
@@ -112,6 +122,10 @@ class Metrics:
         """A request was answered that no kept answer was found for."""
         self._requests.labels(api or NO_API, status).observe(seconds)
 
+    def loop(self, name: str, trouble: str) -> None:
+        """A loop of the node's own failed, or has stalled."""
+        self._loops.labels(name, trouble).inc()
+
     def ticked(self, late: float) -> None:
         """The ping tracker began a tick."""
         self._lag.observe(late)
@@ -130,6 +144,20 @@ class MetricsPage:
         return web.Response(body=await self._text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def _text(self) -> bytes:
+        try:
+            stored = await self._stored()
+        except StoreUnavailable:
+            stored = []  # what was counted is told all the same
+        others = [
+            *stored,
+            of_answers(self._answers.found.items()),
+            of_commits(self._database.revision),
+            of_store_failures(self._database.health.failures),
+        ]
+        # In a thread: a page of ten thousand storages takes a while.
+        return await asyncio.to_thread(generate_latest, Families(self._metrics.registry, others))
+
+    async def _stored(self) -> list[Metric]:
         storages = await self._database.read(
             select(
                 BackupStorage.uuid,
@@ -142,14 +170,8 @@ class MetricsPage:
             ).order_by(BackupStorage.uuid)
         )
         jobs = await self._database.read(select(Job.state, func.count()).group_by(Job.state))
-        stored = [
-            *of_storages(StoredStorage(*row) for row in storages),
-            of_jobs({state: int(count) for state, count in jobs}),
-            of_answers(self._answers.found.items()),
-            of_commits(self._database.revision),
-        ]
-        # In a thread: a page of ten thousand storages takes a while.
-        return await asyncio.to_thread(generate_latest, Families(self._metrics.registry, stored))
+        counts = {state: int(count) for state, count in jobs}
+        return [*of_storages(StoredStorage(*row) for row in storages), of_jobs(counts)]
 
 
 class Families(Collector):
@@ -208,4 +230,11 @@ def of_commits(revision: int) -> Metric:
     """How many transactions were committed."""
     return CounterMetricFamily(
         f"{PREFIX}_database_commits", "Transactions that were committed since the start.", value=revision
+    )
+
+
+def of_store_failures(failures: int) -> Metric:
+    """How often the store failed."""
+    return CounterMetricFamily(
+        f"{PREFIX}_database_failures", "Reads and changes that the store failed since the start.", value=failures
     )

@@ -17,6 +17,7 @@ from simulator.control.metrics import (
     of_commits,
     of_jobs,
     of_storages,
+    of_store_failures,
 )
 from simulator.probe import Capacity, Method
 from simulator.rest.jobs import POLLS, JobState
@@ -52,7 +53,7 @@ def example_families() -> Iterator[Metric]:
     metrics.job_ended("", JobState.DONE, 0)
     metrics.answered("", 200, 0)
     storages = of_storages([StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0)])
-    stored = [*storages, of_jobs({}), of_answers([("", 1)]), of_commits(0)]
+    stored = [*storages, of_jobs({}), of_answers([("", 1)]), of_commits(0), of_store_failures(0)]
     return Families(metrics.registry, stored).collect()
 
 

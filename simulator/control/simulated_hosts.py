@@ -54,6 +54,9 @@ class Network(Protocol):
     async def remove(self, name: str) -> None:
         """Stop a host and forget it. Raises KeyError."""
 
+    def keep(self, name: str) -> None:
+        """Keep a host until it is removed, though it was made on the spot."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabHosts:
@@ -64,11 +67,11 @@ class LabHosts:
 
     async def all(self) -> list[ShownHost]:
         """Every host."""
-        return [ShownHost(self.network[name]) for name in self.network]
+        return [ShownHost(self.network[name], self.network) for name in self.network]
 
     async def host(self, name: str) -> ShownHost:
         """The one of that name. Raises KeyError."""
-        return ShownHost(self.network[name])
+        return ShownHost(self.network[name], self.network)
 
     async def forms(self) -> Mapping[str, FormShape]:
         """None: faults are as they are declared."""
@@ -80,6 +83,7 @@ class ShownHost:
     """A simulated host, as the lab's API asks for it."""
 
     host: SimulatedHost
+    network: Network
 
     @property
     def name(self) -> str:
@@ -97,14 +101,17 @@ class ShownHost:
 
     async def start(self) -> None:
         """Let it listen. Raises OSError."""
+        self.network.keep(self.name)
         await self.host.start()
 
     async def stop(self) -> None:
         """Let it listen no more."""
+        self.network.keep(self.name)
         await self.host.stop()
 
     async def apply(self, fault: Fault) -> Applied:
         """Put a fault on it. Raises FaultProblem, OSError."""
+        self.network.keep(self.name)
         return await self.host.faults.apply(fault)
 
 
@@ -192,6 +199,7 @@ class SimulatedHostsDoor:
     async def change(self, request: web.Request, wanted: HostChange) -> Given:
         """Change a host: all that is asked for, or nothing."""
         host = self._host(request)
+        self._lab().network.keep(host.name)
         before = host.credentials
         _change_credentials(host, wanted.username, wanted.password)
         try:

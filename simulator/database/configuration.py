@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from sqlalchemy import delete, insert, select, update
@@ -102,18 +103,29 @@ class GlobalConfiguration:
             async with self._database.transaction() as connection:
                 same = (GlobalConfig.category == category, GlobalConfig.name == name)
                 await connection.execute(update(GlobalConfig).where(*same).values(value=value))
-            self._values[category, name] = value
-            self._tell()
-        return self._row((category, name))
+            await self._database.once_committed(partial(self._take, {(category, name): value}))
+        return self._row((category, name)) | {"value": value}
 
     async def reset(self) -> None:
         """Give every option its default."""
+        await self.replace({})
+
+    async def replace(self, values: Mapping[tuple[str, str], str]) -> None:
+        """Give options, by category and name, the values given, and every other one its default. Raises
+        InvalidOption."""
+        for (category, name), value in values.items():
+            self.check(category, name, value)
         async with self._database.transaction() as connection:
             await connection.execute(update(GlobalConfig).values(value=GlobalConfig.defaultValue))
-        self._values = {key: option.default for key, option in self._options.items()}
-        self._tell()
+            for (category, name), value in values.items():
+                same = (GlobalConfig.category == category, GlobalConfig.name == name)
+                await connection.execute(update(GlobalConfig).where(*same).values(value=value))
+        defaults = {key: option.default for key, option in self._options.items()}
+        await self._database.once_committed(partial(self._take, {**defaults, **values}))
 
-    def _tell(self) -> None:
+    def _take(self, values: Mapping[tuple[str, str], str]) -> None:
+        """Let values be in force, and tell whoever listens."""
+        self._values.update(values)
         for listener in self._listeners:
             listener()
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -104,6 +105,54 @@ class FileLock:
 
     def release(self) -> None:
         """Let another node have the file."""
+        os.close(self._descriptor)
+
+
+def identity_of(file: Path) -> tuple[int, int] | None:
+    """Device and inode of a file, whatever its name; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class InodeLock:
+    """Keeps a second management node off a database that has another name for it: a hard link, or another mount.
+
+    The descriptor is closed after SQLite's: to close any descriptor of a file gives up the locks that SQLite has on it.
+    """
+
+    _held: ClassVar[set[tuple[int, int]]] = set()
+    """The files that are in use in this process, of which no descriptor may be opened and closed."""
+
+    def __init__(self, file: Path) -> None:
+        """Make the file its owner's alone, and lock it. Raises DatabaseError."""
+        in_use = DatabaseError(
+            f"{file}: is in use by another management node under another name, a hard link or a mount; stop that"
+        )
+        if identity_of(file) in self._held:
+            raise in_use
+        keep_private(file)
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise DatabaseError(f"{file}: cannot be opened: {error.strerror}") from None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise in_use from None
+        except OSError as error:
+            os.close(self._descriptor)
+            raise DatabaseError(f"{file}: cannot be locked: {error.strerror}") from None
+        found = os.fstat(self._descriptor)
+        self._identity = (found.st_dev, found.st_ino)
+        self._held.add(self._identity)
+
+    def release(self) -> None:
+        """Let another node have the file."""
+        self._held.discard(self._identity)
         os.close(self._descriptor)
 
 

@@ -6,15 +6,17 @@ import asyncio
 import errno
 import hashlib
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from simulator import open_files
 from simulator.clock import Clock
 from simulator.hosts.disk import VirtualDisk
 from simulator.hosts.host import LOOPBACK, SimulatedHost
 from simulator.hosts.ssh_config import SshConfig
 from simulator.in_flight import under_way
+from simulator.tasks import Tasks
 
 GIB = 2**30
 RESERVED = 100  # one in so many bytes is kept for root
@@ -29,7 +31,10 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         """`any_host` makes a host of a name that is not known, and the port that it is asked on."""
         self._any_host = any_host
         self._hosts: dict[str, SimulatedHost] = {}
+        self._on_the_spot: set[str] = set()
+        """The names of those that were made because something asked for them, and that nobody has changed since."""
         self._turn = asyncio.Lock()
+        self._tasks = Tasks()
         self._config: SshConfig | None = None
         self._refusing: socket.socket | None = None
         self._closed = False
@@ -59,12 +64,38 @@ class HostNetwork(Mapping[str, SimulatedHost]):
     async def remove(self, name: str) -> None:
         """Stop a host and forget it. Raises KeyError for a name that is not known."""
         async with self._turn:
-            host = self._hosts.pop(name.lower())
-            host.after_start = None
-            await host.stop()
-            if self._config is not None:
-                self._config.drop(host)
+            await self._end(self._hosts.pop(name.lower()))
         await self._write_config()
+
+    async def _end(self, host: SimulatedHost) -> None:
+        self._on_the_spot.discard(host.name.lower())
+        host.after_start = None
+        await host.stop()
+        if self._config is not None:
+            self._config.drop(host)
+
+    def keep(self, name: str) -> None:
+        """Keep a host until it is removed, though it was made on the spot: somebody has changed it."""
+        self._on_the_spot.discard(name.lower())
+
+    async def release(self, name: str, unneeded: Callable[[], Awaitable[bool]]) -> None:
+        """Remove a host that was made on the spot, unless it is needed still or has faults: at once, or as soon as all
+        who are connected to it have left. It is made anew, as it was at first, when something asks for it again."""
+        async with self._turn:
+            host = self._hosts.get(name.lower())
+            if host is None or name.lower() not in self._on_the_spot or list(host.faults) or not await unneeded():
+                return
+            if host.links:
+                self._tasks.begin(self._release_when_left(host, unneeded), f"release of {name}")
+                return
+            del self._hosts[name.lower()]
+            await self._end(host)
+        await self._write_config()
+
+    async def _release_when_left(self, host: SimulatedHost, unneeded: Callable[[], Awaitable[bool]]) -> None:
+        if host.links:
+            await asyncio.wait([link.closed for link in host.links])
+        await self.release(host.name, unneeded)
 
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
@@ -86,7 +117,9 @@ class HostNetwork(Mapping[str, SimulatedHost]):
             if hostname not in self:  # it may have been made while others had their turn
                 if self._any_host is None or self._closed:
                     raise _unknown()
+                open_files.check_some_left()
                 await self._begin(hostname, self._any_host(hostname, port))
+                self._on_the_spot.add(hostname.lower())
         await self._write_config()
 
     async def _begin(self, name: str, host: SimulatedHost) -> None:
@@ -106,6 +139,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
     async def close(self) -> None:
         """Stop all hosts; nothing resolves any more."""
         self._closed = True
+        await self._tasks.close()
         self._config = None
         async with self._turn:
             await asyncio.gather(*(host.stop() for host in self._hosts.values()))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from simulator.clock import Clock
-from simulator.database import Database, Vault
+from simulator.database import Database, StoreUnavailable, Vault
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.models import Account, Session, User
 from simulator.rest.errors import WRONG_PASSWORD, WRONG_USER, ApiError, ErrorCode, not_found
 from simulator.rest.options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
+from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
 
@@ -77,7 +80,15 @@ class Kept:
 class Sessions:
     """Every login there is: kept in memory for speed, and in the database, so that a restart logs nobody out."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock, configuration: GlobalConfiguration) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        configuration: GlobalConfiguration,
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        self._supervisor = supervisor or Supervisor(clock.sleep)
         self._database = database
         self._vault = vault
         self._clock = clock
@@ -94,7 +105,7 @@ class Sessions:
             identity = Identity(row.accountUuid, row.userUuid)
             self._sessions[row.uuid] = Kept(row.uuid, identity, row.createDate, row.expiredDate)
             self._written_expiry[row.uuid] = row.expiredDate
-        self._tasks.begin(self._purge_for_ever(), "purge of sessions")
+        self._supervisor.keep(self._tasks, "purge of sessions", self._until_purge, lambda _: self.purge())
 
     async def recall(self) -> None:
         """Forget the sessions of accounts that are gone."""
@@ -154,6 +165,7 @@ class Sessions:
             await self._insert(session)
         except BaseException:
             self._sessions.pop(session.key, None)
+            self._written_expiry.pop(session.key, None)
             raise
         return session.shown(uuid)
 
@@ -194,7 +206,8 @@ class Sessions:
             raise ApiError(ErrorCode("ID.1001", NoClaim.NO_UUID.value))
         key = self._vault.fingerprint(claim)
         if self._valid(key) is None:
-            await self._end(key)
+            if key in self._sessions:
+                self._tasks.begin(self._end_expired(key), "end of a session")  # who asks waits for no lock
             raise ApiError(ErrorCode("ID.1001", "Session expired"))
         return (await self._extend(key, self._configuration.get(SESSION_TIMEOUT))).identity
 
@@ -215,26 +228,40 @@ class Sessions:
         if session.expired_date == expired_date:
             return session
         session = self._sessions[key] = replace(session, expired_date=expired_date)
-        if abs(session.expired_date - self._written_expiry[key]) >= WRITE_EXPIRY_AFTER_SECONDS:
-            await self._write_expiry(session)
+        written = self._written_expiry[key]
+        if abs(session.expired_date - written) >= WRITE_EXPIRY_AFTER_SECONDS:
+            self._written_expiry[key] = session.expired_date
+            # By itself: a call that only reads waits for no lock, and is answered though the store takes no change.
+            self._tasks.begin(self._write_expiry(session, written), "expiry of a session")
         return session
 
-    async def _write_expiry(self, session: Kept) -> None:
-        self._written_expiry[session.key] = session.expired_date
-        async with self._database.transaction() as connection:
-            slide = update(Session).where(Session.uuid == session.key)
-            await connection.execute(slide.values(expiredDate=session.expired_date))
+    async def _write_expiry(self, session: Kept, written: int) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                slide = update(Session).where(Session.uuid == session.key)
+                await connection.execute(slide.values(expiredDate=session.expired_date))
+        except StoreUnavailable:
+            if session.key in self._written_expiry:
+                self._written_expiry[session.key] = written  # a later call writes it
 
     async def log_out(self, session_uuid: str) -> None:
         """End a session; one that does not exist is ended already."""
         await self._end(self._vault.fingerprint(session_uuid))
 
     async def _end(self, key: str) -> None:
-        self._written_expiry.pop(key, None)
-        if self._sessions.pop(key, None) is None:
+        if key not in self._sessions:
             return
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.uuid == key))
+        await self._database.once_committed(partial(self._forget, key))
+
+    async def _end_expired(self, key: str) -> None:
+        with suppress(StoreUnavailable):  # the purge ends it then
+            await self._end(key)
+
+    def _forget(self, key: str) -> None:
+        self._written_expiry.pop(key, None)
+        self._sessions.pop(key, None)
 
     async def purge(self) -> None:
         """Delete every expired session."""
@@ -243,13 +270,10 @@ class Sessions:
         expired = [one.key for one in self._sessions.values() if one.expired_date <= now]
         if not expired:
             return
-        for key in expired:
-            del self._sessions[key]
-            self._written_expiry.pop(key, None)
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.uuid.in_(expired)))
+        for key in expired:
+            self._forget(key)
 
-    async def _purge_for_ever(self) -> None:
-        while True:
-            await self._clock.sleep(self._configuration.get(CLEANUP_INTERVAL))
-            await self.purge()
+    async def _until_purge(self) -> None:
+        await self._clock.sleep(self._configuration.get(CLEANUP_INTERVAL))

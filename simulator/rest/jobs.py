@@ -6,18 +6,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import orjson
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from simulator.clock import Clock
 from simulator.correlation import correlated
-from simulator.database import Database, Vault
+from simulator.database import Database, StoreUnavailable, Vault
 from simulator.database.models import Job
 from simulator.rest.encoding import to_json
 from simulator.rest.errors import ApiError, ErrorCode, PlainError, internal_error
 from simulator.rest.messages import Reply
+from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -74,26 +76,50 @@ NO_OWN_CLASS = "base"
 """In the schema of a failed call: ZStack answered it before it came to the API's handler, with a base class."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A job that runs."""
+
+    uuid: str
+    api_name: str
+    waits: bool
+
+
+class _CutOff(Exception):
+    """A job was ended by somebody else, who replaced all records: what it was going to change is no more."""
+
+
 class Jobs:
     """The jobs of a node. A result is stored together with what its handler wants committed with it."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock, observe: Observe = lambda *_: None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        observe: Observe = lambda *_: None,
+        supervisor: Supervisor | None = None,
+    ) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
         self._observe = observe
+        self._supervisor = supervisor or Supervisor(clock.sleep)
         self._tasks = Tasks()
 
     async def open(self) -> None:
         """Fail the jobs that an earlier run left unended, and begin to forget the old ones."""
         await self._fail_unended("the management node was restarted before this job had ended")
-        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+        self._begin_to_purge()
+
+    async def fail_running(self) -> None:
+        """Store that what runs has failed, as all records are replaced; `cut_off` follows once that is committed."""
+        await self._fail_unended("the management node's records were replaced before this job had ended")
 
     async def cut_off(self) -> None:
-        """Cancel what runs, and fail it."""
+        """Cancel what runs."""
         await self._tasks.close()
-        await self._fail_unended("the management node's records were replaced before this job had ended")
-        self._tasks.begin(self._purge_for_ever(), "purge of jobs")
+        self._begin_to_purge()
 
     async def _fail_unended(self, why: str) -> None:
         cut_off = ErrorCode("SYS.1012", why)
@@ -107,11 +133,18 @@ class Jobs:
         await self._tasks.close()
 
     async def start(
-        self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None = None
+        self,
+        uuid: str,
+        api_name: str,
+        work: Callable[[], Awaitable[Reply]],
+        on_end: OnEnd | None = None,
+        *,
+        waits: bool = False,
     ) -> int:
         """Store a job and run it; answers when it began. `on_end` is called once its result is stored.
 
-        Raises PlainError 400 for a uuid that has been used (wire-protocol 5.5).
+        What `work` writes is one transaction with that result, unless it `waits`. Raises
+        StoreUnavailable, and PlainError 400 for a uuid that has been used (wire-protocol 5.5).
         """
         began = self._now()
         job = insert(Job).values(
@@ -126,36 +159,73 @@ class Jobs:
                 await connection.execute(job)
         except IntegrityError:
             raise _duplicate(uuid) from None
-        self._tasks.begin(self._run(uuid, api_name, work, on_end), f"job {uuid} {api_name}")
+        self._tasks.begin(self._run(_Begun(uuid, api_name, waits), work, on_end), f"job {uuid} {api_name}")
         return began
 
-    async def _run(self, uuid: str, api_name: str, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None) -> None:
+    async def _run(self, job: _Begun, work: Callable[[], Awaitable[Reply]], on_end: OnEnd | None) -> None:
         began = self._clock.monotonic()
-        try:
-            with correlated(uuid):
-                ended = Ended(True, await work())
-        except ApiError as failure:
-            logger.info("job %s %s failed: %s", uuid, api_name, failure)
-            ended = failed(failure)
-        try:
-            await self._finish(uuid, ended.state, ended.reply)
-        except SQLAlchemyError as error:
-            logger.exception("the result of job %s %s cannot be stored", uuid, api_name)
-            ended = Ended(False, Reply({"error": internal_error(str(error)).error.to_json()}))
-            await self._finish(uuid, ended.state, ended.reply)
-        self._observe(api_name, ended.state, self._clock.monotonic() - began)
+        with correlated(job.uuid):
+            ended = await self._end_of(job, work)
+        if ended is None:
+            return
+        self._observe(job.api_name, ended.state, self._clock.monotonic() - began)
         if on_end is not None:
             on_end(ended)
 
-    async def _finish(self, uuid: str, state: JobState, reply: Reply) -> None:
+    async def _end_of(self, job: _Begun, work: Callable[[], Awaitable[Reply]]) -> Ended | None:
+        """Do the work and store how it ended; None for a job that was cut off meanwhile, and has changed nothing."""
+        try:
+            if job.waits:
+                ended = Ended(True, await work())
+                await self._finish_surely(job, ended)
+            else:
+                async with self._database.undivided():
+                    ended = Ended(True, await work())
+                    await self._finish(job, ended)
+        except _CutOff:
+            return None
+        except Exception as error:
+            return await self._fail(job, error)
+        return ended
+
+    async def _fail(self, job: _Begun, error: Exception) -> Ended | None:
+        """Store that a job failed: nothing of it was committed, or its handler has undone what was."""
+        if isinstance(error, ApiError):
+            logger.info("job %s %s failed: %s", job.uuid, job.api_name, error)
+            failure = error
+        elif isinstance(error, StoreUnavailable):
+            failure = internal_error(str(error))
+        else:
+            logger.exception("the result of job %s %s cannot be stored", job.uuid, job.api_name, exc_info=error)
+            failure = internal_error(str(error))
+        ended = failed(failure)
+        try:
+            await self._finish_surely(job, ended)
+        except _CutOff:
+            return None
+        return ended
+
+    async def _finish_surely(self, job: _Begun, ended: Ended) -> None:
+        """Store the result as soon as the store takes it: until then the job is polled as one that goes on."""
+        while True:
+            try:
+                async with self._database.undivided():
+                    return await self._finish(job, ended)
+            except StoreUnavailable:
+                await self._database.health.until_it_works()
+
+    async def _finish(self, job: _Begun, ended: Ended) -> None:
+        reply = ended.reply
         result = to_json({**reply.body, "schema": dict(reply.schema)}).decode()
         if reply.secret:
             result = self._vault.encrypt(result)
         async with self._database.transaction() as connection:
             for statement in reply.commit:
                 await connection.execute(statement)
-            finished = update(Job).where(Job.uuid == uuid)
-            await connection.execute(finished.values(state=state, result=result, lastOpDate=self._now()))
+            unended = update(Job).where(Job.uuid == job.uuid, Job.state == JobState.PROCESSING)
+            stored = await connection.execute(unended.values(state=ended.state, result=result, lastOpDate=self._now()))
+            if not stored.rowcount:
+                raise _CutOff
 
     async def find(self, uuid: str) -> Found | None:
         """The job of that uuid, if there is one and its time is not over; its schema stands in its body."""
@@ -189,10 +259,10 @@ class Jobs:
         async with self._database.transaction() as connection:
             await connection.execute(old)
 
-    async def _purge_for_ever(self) -> None:
-        while True:
-            await self._clock.sleep(PURGE_EVERY_SECONDS)
-            await self.purge()
+    def _begin_to_purge(self) -> None:
+        self._supervisor.keep(
+            self._tasks, "purge of jobs", partial(self._clock.sleep, PURGE_EVERY_SECONDS), lambda _: self.purge()
+        )
 
     def _now(self) -> int:
         return int(self._clock.time())

@@ -124,7 +124,7 @@ class LegacyDoor(Generic[S]):
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)
 
-        began = await self._jobs.start(job, message.__name__, work)
+        began = await self._jobs.start(job, message.__name__, work, waits=message.waits)
         return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
 
     async def _result(self, job_uuid: str) -> bytes:

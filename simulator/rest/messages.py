@@ -54,6 +54,9 @@ class Message:
     api: ClassVar[Api]
     sync: ClassVar[bool] = False
     always_with_schema: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
+    """Whether its handler waits for a host or for time to go by, and so writes in more than one transaction. The
+    changes of any other are one transaction with the result of its job."""
     repeatable: ClassVar[bool] = False
     """Whether the reply follows from the request and the store alone, so that it may be given again."""
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from simulator.clock import Clock
+from simulator.database import StoreUnavailable
 from simulator.masking import masked_path
 from simulator.rest.access_keys import Authentication, Signed
 from simulator.rest.answers import Answers
@@ -22,7 +23,7 @@ from simulator.rest.binding import Body, Values, bind_tags, parse_body
 from simulator.rest.bodies import read_body
 from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_json, to_plain_json
-from simulator.rest.errors import ApiError, ContainerError, PlainError
+from simulator.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from simulator.rest.jobs import POLLS, Ended, Jobs, OnEnd
 from simulator.rest.journal import Journal
 from simulator.rest.legacy import LegacyDoor
@@ -122,6 +123,8 @@ class RestServer(Generic[S]):
             return _closing(web.Response(status=error.status, text=error.text))
         except ConnectionError:
             raise
+        except StoreUnavailable as error:  # the store itself logs it
+            return _json(503, to_plain_json({"error": internal_error(str(error)).error.to_json()}))
         except Exception as error:
             logger.exception("%s %s went wrong", request.method, masked_path(request.raw_path))
             return _closing(web.Response(status=500, text=str(error)))
@@ -231,7 +234,7 @@ class RestServer(Generic[S]):
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)
 
-        await self._jobs.start(job, message.__name__, work, self._hook(request, message, job))
+        await self._jobs.start(job, message.__name__, work, self._hook(request, message, job), waits=message.waits)
         # The address that the client used is the only one it is sure to reach (clients 1.4).
         location = f"http://{address_of(request)}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
         return _json(202, to_plain_json({"apiTimeout": seconds * 1000, "location": location}))

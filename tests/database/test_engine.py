@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from new_database import new_database
-from simulator.database import Database
+from simulator.database import Database, StoreUnavailable
 from simulator.database.models import (
     Account,
     BackupStorage,
@@ -31,7 +31,7 @@ from simulator.database.models import (
     Zone,
 )
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
@@ -114,7 +114,7 @@ async def _pragma_of_reader(database: Database, name: str) -> object:
         ("journal_mode", "wal", "wal"),
         ("synchronous", 1, 1),
         ("foreign_keys", 1, 1),
-        ("busy_timeout", 10_000, 10_000),
+        ("busy_timeout", 0, 10_000),  # the writer waits in slices, so that who is cancelled waits no longer
         ("query_only", 0, 1),
     ],
 )
@@ -124,7 +124,7 @@ async def test_both_connections_are_set_up(database: Database, pragma: str, writ
 
 
 async def test_the_reader_cannot_write(database: Database) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="attempt to write a readonly database"):
+    with pytest.raises(StoreUnavailable, match="read-only"):
         await database.fetch("DELETE FROM ZoneVO", ())
 
 
@@ -148,7 +148,7 @@ async def test_a_quick_read_sees_what_was_committed_and_waits_for_nothing(databa
 
 
 async def test_a_quick_read_writes_nothing(database: Database) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="attempt to write a readonly database"):
+    with pytest.raises(StoreUnavailable, match="read-only"):
         await database.fetch_few("DELETE FROM ZoneVO", ())
 
 
@@ -369,11 +369,11 @@ async def test_close_waits_for_the_transaction_that_runs(file: Path) -> None:
 async def test_a_closed_database_stays_closed(file: Path) -> None:
     database = await Database.open(str(file))
     await database.close()
-    with pytest.raises(SQLAlchemyError, match="closed"):
+    with pytest.raises(StoreUnavailable, match="closed"):
         await database.read(select(Zone.uuid))
-    with pytest.raises(ValueError, match=r"(?i)connection"):
+    with pytest.raises(StoreUnavailable, match="closed"):
         await database.fetch("SELECT 1", ())
-    with pytest.raises(SQLAlchemyError, match="closed"):
+    with pytest.raises(StoreUnavailable, match="closed"):
         await _commit_zone(database, "a")
 
 

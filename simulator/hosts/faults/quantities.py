@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+MOST_BYTES = 2**63 - 1
 _UNITS = "KMGTPE"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
@@ -32,14 +33,21 @@ def parse_seconds(value: object) -> float:
 def parse_bytes(value: object) -> int:
     """Bytes in `1 TiB`, `512M`, `10 GB` (powers of 1024 but for KB, MB, GB...), or a number; raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+        return _bounded(value, value)
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{value!r} is no size, such as 1 TiB, 512M or 1000000")
     number, letter, suffix = found.groups()
     unit = 1000 if (suffix or "").upper() == "B" else 1024
     exponent = _UNITS.index(letter.upper()) + 1 if letter else 0
-    return int(float(number) * unit**exponent) if "." in number else int(number) * unit**exponent
+    size = int(float(number) * unit**exponent) if "." in number else int(number) * unit**exponent
+    return _bounded(size, value)
+
+
+def _bounded(size: int, value: object) -> int:
+    if size > MOST_BYTES:
+        raise ValueError(f"{value!r} is more than {MOST_BYTES} bytes, which is the largest size")
+    return size
 
 
 @dataclass(frozen=True, slots=True)

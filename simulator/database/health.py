@@ -1,0 +1,85 @@
+"""Whether the store works: what failed last, said once, and what has worked since."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+from simulator.database.errors import StoreUnavailable
+from simulator.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+CHECK_SECONDS = 1.0
+
+
+class Side(StrEnum):
+    """What can fail by itself."""
+
+    WRITE = "written"
+    READ = "read"
+
+
+class Health:
+    """What is wrong with a store. While something is, the store is tried once a second until it works again.
+
+    The machine's time counts, not the lab's: a disk is full and a lock is held however the lab's clock runs.
+    """
+
+    def __init__(self, name: str, check: Callable[[], Awaitable[None]]) -> None:
+        """`check` reads and writes a little; it raises StoreUnavailable where that fails, and tells its outcome here
+        as any other use of the store does."""
+        self.failures = 0
+        """Uses that have failed since the start."""
+        self._name = name
+        self._check = check
+        self._problems: dict[Side, str] = {}
+        self._since = 0.0
+        self._works = asyncio.Event()
+        self._works.set()
+        self._tasks = Tasks()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the store cannot be used, in one line; None while it works."""
+        return next(iter(self._problems.values()), None)
+
+    def failed(self, side: Side, why: str) -> StoreUnavailable:
+        """A use of the store failed; answers what to raise."""
+        text = f"{self._name}: cannot be {side}: {why}"
+        self.failures += 1
+        if not self._problems:
+            self._since = time.monotonic()  # real: see above
+            self._works.clear()
+            self._tasks.begin(self._try_until_it_works(), "checks of the store")
+        if self._problems.get(side) != text:
+            logger.error("%s; it is tried again each second", text)
+        self._problems[side] = text
+        return StoreUnavailable(text)
+
+    def worked(self, side: Side) -> None:
+        """A use of the store succeeded."""
+        if self._problems.pop(side, None) is not None and not self._problems:
+            seconds = time.monotonic() - self._since  # real: see above
+            logger.warning("%s: can be read and written again, after %.1f s", self._name, seconds)
+            self._works.set()
+
+    async def until_it_works(self) -> None:
+        """Return as soon as nothing is known to be wrong."""
+        await self._works.wait()
+
+    async def close(self) -> None:
+        """Check no more."""
+        await self._tasks.close()
+
+    async def _try_until_it_works(self) -> None:
+        while self._problems:
+            await asyncio.sleep(CHECK_SECONDS)  # real: see above
+            try:
+                await self._check()
+            except StoreUnavailable:
+                continue
+            except Exception:
+                logger.exception("%s: the check of the store went wrong", self._name)

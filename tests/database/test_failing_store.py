@@ -1,0 +1,244 @@
+"""A store that fails: what is told of it, what is kept, and that it works again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from new_database import new_database
+from simulator.database import Database, StoreUnavailable, engine, health
+from simulator.database.models import Zone
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
+SECRET = "s3cr3t" * 6
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return new_database(tmp_path)
+
+
+@pytest.fixture
+async def database(file: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.6)
+    monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
+    database = await Database.open(str(file))
+    yield database
+    await database.close()
+
+
+async def _add(connection: AsyncConnection, uuid: str, name: str = "z") -> None:
+    await connection.execute(insert(Zone).values(uuid=uuid, name=name, state="Enabled", type="zstack", **DATES))
+
+
+async def _commit(database: Database, uuid: str, name: str = "z") -> None:
+    async with database.transaction() as connection:
+        await _add(connection, uuid, name)
+
+
+async def _zones(database: Database) -> list[str]:
+    return [uuid for (uuid,) in await database.read(select(Zone.uuid).order_by(Zone.uuid))]
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def _recovered(database: Database) -> None:
+    await asyncio.wait_for(database.health.until_it_works(), 5)
+    assert database.health.problem is None
+    assert await database.check() is None
+
+
+async def test_all_who_wait_for_a_lock_wait_once_in_all_and_are_told_without_sql_or_values(
+    database: Database, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _locked(file):
+        began = time.monotonic()
+        changes = [_commit(database, str(number), SECRET) for number in range(30)]
+        results = await asyncio.gather(*changes, return_exceptions=True)
+        assert 0.5 < time.monotonic() - began < 2.0, "not one after another"
+        assert {type(result) for result in results} == {StoreUnavailable}
+        assert {str(result) for result in results} == {
+            f"{file}: cannot be written: the database is locked by another process (SQLITE_BUSY)"
+        }
+        assert await _zones(database) == [], "reads wait for no lock"
+        assert await database.check() is not None
+    await _recovered(database)
+    await _commit(database, "after")
+    assert await _zones(database) == ["after"]
+    assert "INSERT" not in caplog.text
+    assert SECRET not in caplog.text
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1, "a streak of failures is logged once"
+    assert "again, after" in caplog.text
+
+
+async def test_a_change_that_comes_while_the_lock_is_let_go_is_made(database: Database, file: Path) -> None:
+    with _locked(file):
+        change = asyncio.create_task(_commit(database, "a"))
+        await asyncio.sleep(0.2)
+        assert not change.done()
+    await change
+    assert await _zones(database) == ["a"]
+    assert database.health.failures == 0
+
+
+async def test_who_waits_for_a_lock_and_is_cancelled_waits_no_longer(database: Database, file: Path) -> None:
+    with _locked(file):
+        change = asyncio.create_task(_commit(database, "a"))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        change.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await change
+        assert time.monotonic() - began < 0.5
+    await _commit(database, "b")
+    assert await _zones(database) == ["b"]
+
+
+async def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(database: Database, file: Path) -> None:
+    await _commit(database, "before")
+    async with database.transaction() as connection:
+        pages = await connection.scalar(text("PRAGMA page_count"))
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable, match=r"cannot be written: the disk is full \(SQLITE_FULL\)"):
+        await _commit(database, "full", "x" * 100_000)
+    assert database.health.problem is not None
+    assert await _zones(database) == ["before"]
+    await _commit(database, "small")  # it still fits in a page
+    async with database.transaction() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    await _recovered(database)
+    await _commit(database, "after", "x" * 100_000)
+    assert await _zones(database) == ["after", "before", "small"]
+
+
+@pytest.mark.parametrize("when", ["deleted", "replaced"])
+async def test_nothing_is_acknowledged_that_would_be_lost_with_a_file_that_is_gone(
+    database: Database, file: Path, when: str
+) -> None:
+    await _commit(database, "before")
+    aside = file.with_name("aside")
+    file.rename(aside)
+    if when == "replaced":
+        new_database(file.parent)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="the file was deleted, moved or replaced"):
+            await _commit(database, "lost")
+    assert await database.check() is not None
+    aside.rename(file)
+    await _recovered(database)
+    await _commit(database, "after")
+    assert await _zones(database) == ["after", "before"]
+
+
+async def _break_writer(database: Database) -> None:
+    lane = await database._writer.get()
+    assert lane.driver is not None
+    await lane.driver.close()
+
+
+async def _break_reader(database: Database) -> None:
+    for kept in (database._reader, database._raw_reader):
+        lane = await kept.get()
+        assert lane.driver is not None
+        await lane.driver.close()
+    assert database._quick_reader is not None
+    database._quick_reader.close()
+
+
+async def test_a_connection_that_breaks_is_opened_again(database: Database) -> None:
+    await _break_writer(database)
+    with pytest.raises(StoreUnavailable):
+        await _commit(database, "a")
+    await _commit(database, "b")
+    await _break_reader(database)
+    for read in (_zones(database), database.fetch("SELECT 1", ())):
+        with pytest.raises(StoreUnavailable):
+            await read
+    assert await database.fetch_few("SELECT uuid FROM ZoneVO", ()) == [("b",)]
+    assert await _zones(database) == ["b"]
+    await _recovered(database)
+    assert await database.fetch_few("SELECT uuid FROM ZoneVO", ()) == [("b",)]
+
+
+async def test_an_error_of_a_statement_tells_neither_sql_nor_values(database: Database) -> None:
+    await _commit(database, "a", SECRET)
+    with pytest.raises(IntegrityError) as taken:
+        await _commit(database, "a", SECRET)
+    assert str(taken.value) == "(sqlite3.IntegrityError) UNIQUE constraint failed: ZoneVO.uuid"
+    with pytest.raises(OperationalError) as unknown:
+        await database.read(select(text("nosuch")).where(Zone.name == SECRET))
+    assert "SELECT" not in str(unknown.value)
+    assert SECRET not in str(unknown.value)
+    assert database.health.failures == 0, "the store did as it was told"
+
+
+async def test_what_a_task_writes_undivided_is_one_transaction(database: Database) -> None:
+    followed: list[str] = []
+    revision = database.revision
+    async with database.undivided():
+        await _commit(database, "a")
+        async with database.undivided():
+            await _commit(database, "b")
+        database.defer(lambda: followed.append("committed"))
+        assert await _zones(database) == ["a", "b"], "it sees what it has written itself"
+        assert await database.fetch_few("SELECT count(*) FROM ZoneVO", ()) == [(2,)]
+        assert await asyncio.create_task(_zones(database)) == [], "nobody else does"
+        assert followed == []
+    assert (followed, database.revision) == (["committed"], revision + 1)
+    assert await _zones(database) == ["a", "b"]
+
+
+@pytest.mark.parametrize("caught", [False, True])
+async def test_an_undivided_change_that_fails_leaves_nothing(database: Database, caught: bool) -> None:
+    followed: list[str] = []
+
+    async def change() -> None:
+        async with database.undivided():
+            await _commit(database, "a")
+            database.defer(lambda: followed.append("committed"))
+            try:
+                await _commit(database, "a")
+            except IntegrityError:
+                if not caught:
+                    raise
+
+    with pytest.raises(RuntimeError if caught else IntegrityError):
+        await change()
+    assert await _zones(database) == []
+    assert followed == []
+    await _commit(database, "b")
+    assert await _zones(database) == ["b"]
+
+
+async def test_other_tasks_do_not_join_an_undivided_change(database: Database) -> None:
+    async with database.undivided():
+        await _commit(database, "a")
+        other = asyncio.create_task(_commit(database, "b"))
+        await asyncio.sleep(0.01)
+        assert not other.done()
+    await other
+    assert await _zones(database) == ["a", "b"]
+
+
+async def test_a_moment_stays_as_it_was_while_others_write(database: Database) -> None:
+    async with database.moment() as connection:
+        assert (await connection.scalars(select(Zone.uuid))).all() == []
+        await _commit(database, "a")
+        assert (await connection.scalars(select(Zone.uuid))).all() == []
+    assert await _zones(database) == ["a"]
