@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios scenarios lint picture stories same-results fidelity metrics parity clean
+.PHONY: help install lab test test-clients test-compose test-scenarios test-soak scenarios lint picture stories same-results fidelity metrics parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -22,9 +22,12 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose and not clients and not scenarios' --numprocesses auto --dist worksteal
+	$(BIN)/pytest -m 'not compose and not clients and not scenarios and not soak' --numprocesses auto --dist worksteal
 
-test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
+test-test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute
+	$(BIN)/pytest tests/soak -m soak -s
+
+scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
 	$(BIN)/pytest tests/scenario tests/test_determinism.py tests/test_crash.py -m scenarios
 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html

@@ -28,6 +28,21 @@ _outside: ContextVar[bool] = ContextVar("outside", default=False)
 """Whether somebody outside of this process is waited for, whom no clock of ours can hurry."""
 
 
+NEVER = float("inf")
+BEAT = 0.1  # real seconds, as the next
+LEAST_STALL = 0.1
+SLOWEST, FASTEST = 0.001, 10_000.0
+"""The speeds of a clock that cannot jump."""
+LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+"""Dates end with the year 9999, and nothing that is counted from here on may come near that."""
+
+
+def check_step(now: float, seconds: float) -> None:
+    """Raises ValueError for a step that is none, or that goes beyond LATEST."""
+    if not seconds >= 0 or now + seconds > LATEST:
+        raise ValueError(f"a step of {seconds:g} s goes beyond the year 9000")
+
+
 class Clock(Protocol):
     """What a room may ask of time. Seconds everywhere, as floats."""
 
@@ -202,15 +217,57 @@ class _Deadline:
 class _Guard(Timer):
     """The timer of a time-out, which strikes no earlier than by its clock, and not while bytes are on their way.
 
-    Once as much of the machine's time has gone by, it strikes in any case.
+    Once as much of the machine's time has gone by, it strikes in any case; time in which the event loop was held, and
+    could not hear of what came, does not count.
     """
 
-    __slots__ = ("strikes_at",)
+    __slots__ = ("stalled", "strikes_at")
 
-    def __init__(self, deadline: float, number: int, callback: Callable[[], object], strikes_at: float) -> None:
+    def __init__(
+        self, deadline: float, number: int, callback: Callable[[], object], strikes_at: float, stalled: float
+    ) -> None:
         super().__init__(deadline, number, callback)
         self.strikes_at = strikes_at
         """The machine's time."""
+        self.stalled = stalled
+        """For how long the loop had been held when its time was last reckoned."""
+
+
+class _Stalls:
+    """Measures for how long the event loop is held, by what falls due too late, for as long as anybody wants it."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        """Seconds of the machine's."""
+        self._wanted = 0
+        self._due = NEVER
+        self._beat: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+
+    def begin(self) -> None:
+        """One more wants it."""
+        self._wanted += 1
+        loop = asyncio.get_running_loop()
+        if self._beat is None or self._beat[0] is not loop:
+            self._go_on(loop)
+
+    def end(self) -> None:
+        """One less does."""
+        self._wanted -= 1
+        if self._wanted == 0 and self._beat is not None:
+            self._beat[1].cancel()
+            self._beat, self._due = None, NEVER
+
+    def measure(self) -> None:
+        """Add the stall that is just over, if there was one."""
+        late = time.monotonic() - self._due
+        if late > LEAST_STALL:
+            self.total += late
+            self._due += late
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.measure()
+        self._due = time.monotonic() + BEAT
+        self._beat = (loop, loop.call_later(BEAT, self._go_on, loop))
 
 
 class RealClock(TimerClock):
@@ -232,6 +289,7 @@ class RealClock(TimerClock):
         self._outside = 0
         self._striking: set[asyncio.Task[None]] = set()
         self._steps: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
+        self._stalls = _Stalls()
 
     def time(self) -> float:
         machine = time.monotonic()
@@ -278,15 +336,17 @@ class RealClock(TimerClock):
 
     def set_speed(self, speed: float) -> None:
         """Let so many seconds go by in one of the machine's. Raises ValueError."""
-        if not 0 < speed < float("inf"):
-            raise ValueError(f"the speed of a real clock is a number above 0, but got {speed:g}")
+        if not SLOWEST <= speed <= FASTEST:
+            raise ValueError(f"the speed of a real clock is from {SLOWEST:g} to {FASTEST:g}, but got {speed:g}")
         self._set(speed=speed)
 
     async def step(self, seconds: float) -> None:
         """Let `seconds` go by; what falls due on the way is done, in its order, before time goes on.
 
-        Steps follow each other. What needs more time than there is in the step is still under way in the end.
+        Steps follow each other. What needs more time than there is in the step is still under way in the end. Raises
+        ValueError for a step beyond LATEST.
         """
+        check_step(self.time(), seconds)
         async with self._steps.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             self._hold()
             try:
@@ -339,11 +399,13 @@ class RealClock(TimerClock):
         """Call back after `seconds`; for somebody outside of this process those are the machine's."""
         machine = time.monotonic()
         self._made += 1
-        guard = _Guard(self._at(machine) + seconds, self._made, callback, machine + seconds)
+        self._stalls.measure()
+        self._stalls.begin()
+        guard = _Guard(self._at(machine) + seconds, self._made, callback, machine + seconds, self._stalls.total)
         loop = asyncio.get_running_loop()
         if _outside.get():
-            guard.deadline = float("inf")  # no step comes by it
-            self._handles[guard] = (loop, loop.call_later(seconds, self._fire, guard))
+            guard.deadline = NEVER  # no step comes by it
+            self._handles[guard] = (loop, loop.call_later(seconds, self._due, guard))
         else:
             self._wait(guard, loop)
         return guard
@@ -358,16 +420,18 @@ class RealClock(TimerClock):
 
     def _wait(self, timer: Timer, loop: asyncio.AbstractEventLoop) -> None:
         seconds = max(0.0, timer.deadline - self.monotonic())
-        if seconds == float("inf"):
+        if seconds == NEVER:
             assert isinstance(timer, _Guard)
             left = max(0.0, timer.strikes_at - time.monotonic())
-            self._handles[timer] = (loop, loop.call_later(left, self._fire, timer))
+            self._handles[timer] = (loop, loop.call_later(left, self._due, timer))
             return
         handle = loop.call_later(seconds / self._rate, self._due, timer) if self._rate else None
         self._handles[timer] = (loop, handle)
 
     def _due(self, timer: Timer) -> None:
         """A timer's time has come; a time-out that came sooner than by the machine's clock looks around first."""
+        if isinstance(timer, _Guard) and self._is_put_off(timer):
+            return
         early = isinstance(timer, _Guard) and time.monotonic() < timer.strikes_at
         if not (early and self.holds and self._speed > 1):
             self._fire(timer)
@@ -376,6 +440,18 @@ class RealClock(TimerClock):
         task = asyncio.get_running_loop().create_task(self._strike())
         self._striking.add(task)
         task.add_done_callback(self._striking.discard)
+
+    def _is_put_off(self, guard: _Guard) -> bool:
+        """Give a time-out the time in which the loop was held; whether there was any."""
+        self._stalls.measure()
+        owed = self._stalls.total - guard.stalled
+        if owed <= 0:
+            return False
+        guard.stalled = self._stalls.total
+        guard.strikes_at = max(guard.strikes_at, time.monotonic()) + owed
+        guard.deadline = max(guard.deadline, self.monotonic()) + owed * self._rate
+        self._wait(guard, self._handles[guard][0])
+        return True
 
     async def _strike(self) -> None:
         """Let the time-outs strike that are due, as soon as nothing is under way."""
@@ -389,6 +465,8 @@ class RealClock(TimerClock):
         timer.fire()
 
     def _forget(self, timer: Timer) -> None:
-        _, handle = self._handles.pop(timer, (None, None))
+        loop, handle = self._handles.pop(timer, (None, None))
+        if loop is not None and isinstance(timer, _Guard):
+            self._stalls.end()
         if handle is not None:
             handle.cancel()

@@ -24,7 +24,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
 
-from simulator.clock import Timer, TimerClock, wake
+from simulator.clock import SLOWEST, Timer, TimerClock, check_step, wake
 from simulator.deliveries import Deliveries
 
 T = TypeVar("T")
@@ -96,12 +96,16 @@ class VirtualClock(TimerClock):
 
     def set_speed(self, speed: float) -> None:
         """Let no more than so many seconds go by in a real one. Raises ValueError."""
-        if not speed > 0:
-            raise ValueError(f"the speed of a clock is a number above 0, but got {speed:g}")
+        if not speed >= SLOWEST:
+            raise ValueError(f"the speed of a clock is {SLOWEST:g} at least, but got {speed:g}")
         self._speed = speed
 
     async def step(self, seconds: float) -> None:
-        """Let `seconds` go by, and all be done that falls due on the way; a clock that is paused stays paused."""
+        """Let `seconds` go by, and all be done that falls due on the way; a clock that is paused stays paused.
+
+        Raises ValueError for a step beyond LATEST.
+        """
+        check_step(self.time(), seconds)
         if self._paused:
             self._until = max(self._until, self._now + seconds)
         await self.sleep(seconds)

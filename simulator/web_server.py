@@ -62,7 +62,7 @@ class Request(web.Request):
             await self.writer.write(CONTINUE)
             self.writer.output_size = 0  # the answer itself has not begun
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(BODY_SECONDS):  # real: the client is
                 return await super().read()
         except TimeoutError:
             text = f"the body of the request did not come within {BODY_SECONDS:g} s"
@@ -104,7 +104,7 @@ class Connection(RequestHandler):
             self._expect_head()
 
     def _expect_head(self) -> None:
-        self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up_head)
+        self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up_head)  # real: the client is
 
     def _head_is_there(self) -> None:
         if self._head_timer is not None:
@@ -143,12 +143,19 @@ class Connection(RequestHandler):
             resp.force_close()  # the body that was never asked for may come, or not
             self._lingering_time = 0.0
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):  # real: the client is
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
             if self.transport is not None:
                 self.transport.abort()
             raise ConnectionResetError("the answer was not taken") from None
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log what went wrong, unless the client did it: a body that nobody reads may turn out to be none."""
+        if isinstance(kw.get("exc_info"), (web.RequestPayloadError, PayloadEncodingError, ConnectionError)):
+            logger.info("%s sent a body that cannot be read: %s", self.peername, _first_line(kw["exc_info"]))
+            return
+        super().log_exception(*args, **kw)
 
     def handle_error(
         self,

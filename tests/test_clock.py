@@ -123,7 +123,7 @@ async def test_speed_holds_for_what_waits_already() -> None:
 
 
 async def test_a_real_clock_does_not_jump() -> None:
-    with pytest.raises(ValueError, match="above 0, but got inf"):
+    with pytest.raises(ValueError, match=r"from 0\.001 to 10000, but got inf"):
         RealClock().set_speed(float("inf"))
 
 
@@ -156,3 +156,32 @@ def test_all_time_and_chance_come_from_the_clock() -> None:
         if REAL_TIME.search(line) and "clock.wait_for" not in line and "# real:" not in line
     ]
     assert found == [], "take time from simulator/clock.py, or tell why not in a comment `# real: ...`"
+
+
+@pytest.mark.parametrize("at", [0.02, 0.2], ids=["at once", "amid the wait"])
+async def test_a_time_out_is_not_charged_for_the_stalls_of_the_loop(at: float) -> None:
+    clock = RealClock()
+    asyncio.get_running_loop().call_later(at, time.sleep, 1.5)
+
+    async def work() -> None:
+        for _ in range(40):  # as many turns of the loop
+            await asyncio.sleep(0.01)
+
+    await clock.wait_for(work(), 1.2)
+
+
+async def test_it_strikes_all_the_same_as_much_later() -> None:
+    clock = RealClock()
+    began = time.monotonic()
+    asyncio.get_running_loop().call_later(0.05, time.sleep, 0.6)
+    with pytest.raises(TimeoutError):
+        await clock.wait_for(asyncio.Event().wait(), 0.3)
+    assert 0.8 < time.monotonic() - began < 2
+
+
+async def test_stalls_are_measured_while_somebody_waits_alone() -> None:
+    clock = RealClock()
+    with pytest.raises(TimeoutError):
+        await clock.wait_for(asyncio.Event().wait(), 0.01)
+    await asyncio.sleep(0.25)
+    assert clock._stalls._beat is None

@@ -9,7 +9,7 @@ from typing import TypeGuard
 from aiohttp import web
 from pydantic import Field
 
-from simulator.clock import Clock, LabClock
+from simulator.clock import FASTEST, SLOWEST, Clock, LabClock
 from simulator.control.routes import Given, Handler, Refused, Route, Shape, with_body
 from simulator.hosts.faults.quantities import Seconds
 
@@ -30,7 +30,7 @@ class ClockChange(Shape):
     """What to change of the clock; the rest stays."""
 
     paused: bool | None = None
-    speed: float | None = Field(None, gt=0, allow_inf_nan=False, description="seconds in one of the machine's")
+    speed: float | None = Field(None, gt=0, allow_inf_nan=False, description=f"{SLOWEST:g} to {FASTEST:g}")
 
 
 class Step(Shape):
@@ -83,7 +83,10 @@ class ClockDoor:
         """Push the clock on; one step at a time."""
         clock = self._lab_clock()
         async with self._one_step:
-            await clock.step(wanted.seconds)
+            try:
+                await clock.step(wanted.seconds)
+            except ValueError as error:
+                raise Refused(400, f"seconds: {error}") from None
         return _shape(clock)
 
     def _lab_clock(self) -> LabClock:

@@ -15,6 +15,7 @@ from simulator.node import ManagementNode
 from simulator.probe import ProbeFailure
 from simulator.settings import Settings
 from simulator.testing import Answer, Client
+from simulator.virtual_clock import VirtualClock
 
 HOUR = 3600.0
 
@@ -59,10 +60,17 @@ async def test_a_virtual_clock_jumps_until_it_is_told_a_speed(imagestore_client:
     ("method", "path", "body", "error"),
     [
         ("PUT", "", {"speed": 0}, "speed: Input should be greater than 0"),
+        ("PUT", "", {"speed": 1e308}, "speed: the speed of a real clock is from 0.001 to 10000, but got 1e+308"),
+        ("PUT", "", {"speed": 1e-300}, "speed: the speed of a real clock is from 0.001 to 10000, but got 1e-300"),
+        ("PUT", "", {"speed": -1}, "speed: Input should be greater than 0"),
+        ("PUT", "", {"speed": "inf"}, "speed: Input should be a finite number"),
+        ("PUT", "", {"speed": "nan"}, "speed: Input should be "),
         ("PUT", "", {"paused": "perhaps"}, "paused: Input should be a valid boolean"),
         ("PUT", "", {"time": 0}, "time: is unknown; there are paused, speed"),
         ("POST", "/step", {}, "seconds: is required"),
         ("POST", "/step", {"seconds": -1}, "seconds: -1 is no duration"),
+        ("POST", "/step", {"seconds": 1e308}, "seconds: 1e+308 is no duration"),
+        ("POST", "/step", {"seconds": "9" * 400 + "s"}, "seconds: '999"),
         ("POST", "/step", {"seconds": "2d"}, "seconds: Input should be less than or equal to 86400"),
     ],
 )
@@ -178,3 +186,18 @@ async def test_a_clock_that_cannot_be_changed_says_so(tmp_path: Path) -> None:
         answer = await ask(client, "PUT", body={"paused": True})
     await node.stop()
     assert (answer.status, answer.body) == (404, {"error": "the clock of this node cannot be changed"})
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+@pytest.mark.parametrize("seconds", [1e300, 1e11, "9" * 30 + "d"])
+async def test_nothing_lasts_for_ever(imagestore_client: Client, seconds: object) -> None:
+    faults = f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults"
+    answer = await imagestore_client.request("POST", faults, {"kind": "refuse", "for": seconds})
+    assert answer.status == 400
+    assert "is no duration: it cannot be less than nothing, nor more than a hundred years" in answer.text
+
+
+@pytest.mark.parametrize("clock", [RealClock, VirtualClock])
+async def test_no_step_leads_to_a_time_that_has_no_date(clock: type[RealClock] | type[VirtualClock]) -> None:
+    with pytest.raises(ValueError, match="goes beyond the year 9000"):
+        await clock().step(8_000 * 365.25 * 86_400)

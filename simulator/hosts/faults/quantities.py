@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 MOST_BYTES = 2**63 - 1
+MOST_SECONDS = 100 * 365.25 * 86400
 _UNITS = "KMGTPE"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
@@ -25,8 +26,9 @@ def parse_seconds(value: object) -> float:
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(value))
     else:
         raise ValueError(f"{value!r} is no duration, such as 90s, 2m30s or 1.5h")
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{value!r} is no duration: it cannot be less than nothing, nor without end")
+    if not 0 <= seconds <= MOST_SECONDS:
+        text = f"{value!r}"[:40]
+        raise ValueError(f"{text} is no duration: it cannot be less than nothing, nor more than a hundred years")
     return seconds
 
 
