@@ -24,10 +24,10 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 test: $(INSTALLED) ## run the tests, on every core
 	$(BIN)/pytest -m 'not compose and not clients and not scenarios and not soak' --numprocesses auto --dist worksteal
 
-test-test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute
+test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute
 	$(BIN)/pytest tests/soak -m soak -s
 
-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
+test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
 	$(BIN)/pytest tests/scenario tests/test_determinism.py tests/test_crash.py -m scenarios
 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html

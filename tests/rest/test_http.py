@@ -86,7 +86,7 @@ async def test_a_body_that_is_held_back_is_asked_for(door: Door) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("POST", "/zstack/api", b"{}"),
+        ("POST", "/zstack/api", b'{"org.zstack.header.zone.APIQueryZoneMsg": {}}'),
         ("PUT", "/lab/v1/clock", b'{"speed":2}'),
         ("PUT", "/lab/v1/clock", b'{"speed":1}'),
         ("POST", "/lab/v1/snapshot", b"zones: []"),
