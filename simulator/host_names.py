@@ -11,6 +11,8 @@ from functools import lru_cache
 HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]@/?#\s]*\]|[^\[\]:@/?#\s\\]*)(?::[0-9]{0,5})?", re.ASCII)
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+ZONE = re.compile(r"(?:25)?[A-Za-z0-9._~-]+", re.ASCII)
+"""An IPv6 zone after its %, which a URL writes as %25 (RFC 6874)."""
 LOCALHOST = "localhost"
 # What ssh refuses, which OpenSSH's own ssh has in `valid_ruser` and `valid_hostname` (ssh.c).
 REFUSED_IN_USER = re.compile(r"^-|[\x00-\x1f\x7f'`\";&<>|(){}]|\s-|\\\Z")
@@ -72,7 +74,7 @@ def _is_ipv6(text: str) -> bool:
         ipaddress.IPv6Address(address)
     except ValueError:
         return False
-    return zone.isascii() and zone.isprintable()
+    return not zone or ZONE.fullmatch(zone) is not None
 
 
 def _is_ipv4(text: str) -> bool:

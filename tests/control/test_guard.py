@@ -83,7 +83,8 @@ NOT_OURS = (
     "localhost.evil.example", "evil.localhost.example", "xlab.example", "lab.example.evil.example", "wild.example",
     "xwild.example", "lab.example@evil.example", "127.0.0.1@evil.example", "evil.example@127.0.0.1", "127.0.0.1:80:80",
     "evil.example#127.0.0.1", "evil.example/127.0.0.1", "evil.example?127.0.0.1", "evil.example\\127.0.0.1",
-    "[::1", "[evil.example]", "[::1].evil.example", "::1", "1.2.3.4.5", "999.1.1.1", "evil%2eexample", "a,b", "a b",
+    "[::1", "[::1%]", "[::1%<x>]", "[::1%\"]", "[evil.example]",
+    "[::1].evil.example", "::1", "1.2.3.4.5", "999.1.1.1", "evil%2eexample", "a,b", "a b",
     "127.0.0.1, evil.example", "", ".", "..", "127.0.0.1:x", "-", "http://127.0.0.1",
 )  # fmt: skip
 
