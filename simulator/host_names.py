@@ -69,12 +69,12 @@ class AllowedHosts:
 
 
 def _is_ipv6(text: str) -> bool:
-    address, _, zone = text.partition("%")
+    address, with_zone, zone = text.partition("%")
     try:
         ipaddress.IPv6Address(address)
     except ValueError:
         return False
-    return not zone or ZONE.fullmatch(zone) is not None
+    return not with_zone or ZONE.fullmatch(zone) is not None
 
 
 def _is_ipv4(text: str) -> bool:

@@ -31,6 +31,8 @@ ANSWER_SECONDS = 60.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
 LONE_BYTE = re.compile("[\udc80-\udcff]")
+EXCERPT = re.compile(r"[\s:]*\bb?['\"]")
+"""Begins what was sent in aiohttp's complaints: a line that may hold a session, so it is told to its sender alone."""
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -170,7 +172,7 @@ class Connection(RequestHandler):
         if status >= 500:
             return super().handle_error(request, status, exc, message)
         said = _first_line(message or "")
-        logger.info("what %s sent is no HTTP request: %s", request.remote, said)
+        logger.info("what %s sent is no HTTP request: %s", request.remote, EXCERPT.split(said)[0])
         response = web.Response(status=status, text=said)
         response.force_close()
         return response

@@ -268,3 +268,25 @@ def test_the_name_that_a_node_listens_on_is_its_own() -> None:
     guard = new_guard(Settings(host="lab.example"))
     assert guard.knows("lab.example:8080")
     assert not guard.knows("evil.example")
+
+
+NO_HTTP = (
+    b"GET / HTTP/1.1\r\nAuthorization: OAuth hush\x01\r\n\r\n",
+    b"GET /?password=hush HTTP/9.9\r\n\r\n",
+    b"GET /?password=hush\x80 HTTP/1.1\r\n\r\n",
+    b"hush hush hush hush\r\n\r\n",
+    b"GET / HTTP/1.1\r\nX: hush" + b"hush" * 5000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nhush hush: 1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: hush\r\n\r\n",
+    b"POST /v1/zones HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nhush\r\n",
+    b"GET /" + b"hush" * 5000 + b" HTTP/1.1\r\n\r\n",
+)
+
+
+async def test_what_is_no_http_is_not_written_to_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with a_lab(tmp_path) as url:
+        for request in NO_HTTP:
+            await exchange(url, request)
+    assert "is no HTTP request" in caplog.text
+    assert "hush" not in caplog.text
