@@ -31,7 +31,7 @@ ANSWER_SECONDS = 60.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
 LONE_BYTE = re.compile("[\udc80-\udcff]")
-EXCERPT = re.compile(r"[\s:]*\bb?['\"]")
+EXCERPT = re.compile(r"[\s:]*(?:\bb['\"]|\S*/)")
 """Begins what was sent in aiohttp's complaints: a line that may hold a session, so it is told to its sender alone."""
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -17,9 +17,9 @@ MOST_REQUESTS = 1000
 MOST_BYTES = 4096
 """What is kept of a body."""
 UNREADABLE = "(not kept: it cannot be read as the JSON of one object)"
-LARGE = "(not kept: it was not read)"
-Body = Mapping[str, object] | bytes | None
-"""A body as it was read, or its bytes where it was not."""
+NOT_READ = "(not kept: it was not read)"
+Body = Mapping[str, object] | bytes | str | None
+"""A body as it was read, or its bytes where it was not, or what is to be said of it."""
 
 
 class Entry(NamedTuple):
@@ -87,12 +87,14 @@ class Journal:
 
 def _shown(body: Body) -> str | None:
     """The first of a body, without its secrets. One that cannot be read is not kept: who knows what is in it."""
+    if body is None or isinstance(body, str):
+        return body
     if not isinstance(body, bytes):
-        return None if body is None else masked_json(body, MOST_BYTES)
+        return masked_json(body, MOST_BYTES)
     if not body:
         return None
     if len(body) >= READ_IN_A_THREAD:
-        return LARGE
+        return NOT_READ
     try:
         read = parse_body(body)
     except PlainError:

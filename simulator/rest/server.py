@@ -25,7 +25,7 @@ from simulator.rest.dispatch import Dispatcher
 from simulator.rest.encoding import to_json, to_plain_json
 from simulator.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from simulator.rest.jobs import POLLS, Ended, Jobs, OnEnd
-from simulator.rest.journal import Journal
+from simulator.rest.journal import NOT_READ, Journal
 from simulator.rest.legacy import LegacyDoor
 from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Handlers, Message, Reply
@@ -103,7 +103,7 @@ class RestServer(Generic[S]):
             ended - began,
             course.account,
             course.job,
-            course.body,
+            NOT_READ if course.body is None and request.body_exists else course.body,
         )
         return response
 
@@ -177,7 +177,8 @@ class RestServer(Generic[S]):
     async def _call(self, request: web.BaseRequest, target: Target, slot: Slot, course: Course) -> web.Response:
         course.body = raw = await read_body(request, self._leniency)
         size = len(raw)
-        course.body = body = await by_size(size, parse_body, raw)
+        body = await by_size(size, parse_body, raw)
+        course.body = b"" if body is None else body
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
         course.api = message.__name__

@@ -275,6 +275,7 @@ NO_HTTP = (
     b"GET /?password=hush HTTP/9.9\r\n\r\n",
     b"GET /?password=hush\x80 HTTP/1.1\r\n\r\n",
     b"hush hush hush hush\r\n\r\n",
+    b"GET http://[::1/v1/zones?password=hush HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET / HTTP/1.1\r\nX: hush" + b"hush" * 5000 + b"\r\n\r\n",
     b"GET / HTTP/1.1\r\nhush hush: 1\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: hush\r\n\r\n",

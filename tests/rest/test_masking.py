@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from door import Door, open_door
 from simulator.masking import masked_json, masked_path, masked_text
-from simulator.rest.journal import LARGE, UNREADABLE
+from simulator.rest.journal import NOT_READ, UNREADABLE
 
 H = "hush"
 BODIES = (
@@ -95,12 +95,12 @@ async def test_what_cannot_be_read_is_not_kept_and_the_journal_says_so(tmp_path:
     rows = {
         b'{"params": {"name": "z"': UNREADABLE,
         b"name=z": UNREADABLE,
-        b"\xff\xfe": UNREADABLE,
+        b"\xff\xfe": NOT_READ,
         b'{"params": {"name": "z"}}': '{"params":{"name":"z"}}',
         b"{params: {name: 'z'}}": '{"params":{"name":"z"}}',
         b"null": None,
         b'{"a": "' + b"x" * 9000 + b'"}': '{"a":"' + "x" * 4090,
-        b'{"a": "' + b"x" * 99_000: LARGE,
+        b'{"a": "' + b"x" * 99_000: NOT_READ,
         '{"a": "ü€"}'.encode(): '{"a":"ü€"}',
     }
     async with open_door(tmp_path) as door:
