@@ -85,6 +85,9 @@ class LabClock(Clock, Protocol):
     def set_speed(self, speed: float) -> None:
         """Let so many seconds go by in one of the machine's; time-outs shrink with it. Raises ValueError."""
 
+    def restart(self) -> None:
+        """Go on as it did in the beginning, neither paused nor sped up. Its time goes on from where it is."""
+
     async def step(self, seconds: float) -> None:
         """Let `seconds` go by at once, with all that falls due on the way; a clock that is paused stays paused."""
 
@@ -339,6 +342,10 @@ class RealClock(TimerClock):
         if not SLOWEST <= speed <= FASTEST:
             raise ValueError(f"the speed of a real clock is from {SLOWEST:g} to {FASTEST:g}, but got {speed:g}")
         self._set(speed=speed)
+
+    def restart(self) -> None:
+        """Go on at the machine's speed. Its time goes on from where it is."""
+        self._set(speed=1.0, paused=False)
 
     async def step(self, seconds: float) -> None:
         """Let `seconds` go by; what falls due on the way is done, in its order, before time goes on.

@@ -131,16 +131,17 @@ class Lab:
         )
 
     async def _reset_hosts(self) -> None:
-        """Heal the hosts that the lab began with and empty their disks; the others go."""
-        first = set(host_names(self.settings.hosts))
+        """Make the hosts what they were in the beginning: as new, those that went there again, and no other."""
+        first = host_names(self.settings.hosts)
         for name in list(self.network):
             if name not in first:
                 await self.network.remove(name)
-                continue
-            host = self.network[name]
-            await host.faults.heal_all()
-            host.disk = self._new_host(name).disk
-            await host.start()
+        for name in first:
+            if name in self.network:
+                await self.network[name].become(self._new_host(name))
+            else:
+                await self.network.add(self._new_host(name))
+        self.network.arrange(first)
 
     async def _furnish(self, node: ManagementNode) -> None:
         """Give hosts the folders that storages of an earlier run left there: simulated disks are not kept."""

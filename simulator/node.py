@@ -44,6 +44,7 @@ from simulator.control import (
     RequestsDoor,
     SimulatedHostsDoor,
 )
+from simulator.control.clock import is_lab_clock
 from simulator.control.openapi import lab_api
 from simulator.control.routes import Handler, Route
 from simulator.database import Database, Vault
@@ -70,7 +71,8 @@ from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
 from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
-from simulator.uuids import new_uuid
+from simulator.uuids import new_uuid, seed_uuids
+from simulator.virtual_clock import VirtualEventLoop
 from simulator.watchdog import Watchdog
 from simulator.web_server import Handle, Runner, authority, http_url
 
@@ -186,17 +188,23 @@ class ManagementNode:
         has changed nothing then.
         """
         async with self._one_replacement:
+            if records is None:
+                seed_uuids(self._seed)
             hostnames = [storage.hostname for storage in await self.records.tracked()]
             new = self._bootstrap if records is None else records
             async with self._database.undivided():  # a kill leaves all that there was, or all that there is to be
                 await self._bootstrapper.load(self._with_interval(new), replace=True)
                 await self._jobs.fail_running()
+                if records is None:
+                    await self._forget_what_was()
             await self._jobs.cut_off()
             await self._tracker.begin_anew()
             self.status.last_probes.clear()
             await self.lifecycle.let_go_of(hostnames)
             await self._sessions.recall()
             await self._event_hooks.read()
+            if records is None:
+                await self._begin_anew()
             if records is None and self._before_reset is not None:
                 await self._before_reset()
             if self._before_connecting is not None:
@@ -204,6 +212,28 @@ class ManagementNode:
             connecting = self._connect_new()
         if wait:
             await asyncio.wait([connecting])
+
+    async def _forget_what_was(self) -> None:
+        """Delete what has been stored since the start beside the records: sessions, jobs and events."""
+        await self._sessions.end_all()
+        await self._jobs.forget()
+        await EventLog(self._database).clear()
+
+    async def _begin_anew(self) -> None:
+        """Forget what is kept in memory since the start: who listens, requests, counts, keys of hosts, time."""
+        await EventLog(self._database).clear()  # of what was still under way
+        self.events.restart()
+        await self._prober.restart()
+        self._journal.restart()
+        self._metrics.restart()
+        self._answers.found.clear()
+        if is_lab_clock(self.clock):
+            self.clock.restart()
+
+    @property
+    def _seed(self) -> int | None:
+        """The seed that was asked for."""
+        return self.settings.seed if "seed" in self.settings.model_fields_set else None
 
     async def add_records(self, records: Bootstrap, *, wait: bool = False) -> None:
         """Add records to those that there are, which stay as they are, also where one of the new is the same.
@@ -310,6 +340,7 @@ class ManagementNode:
         self.events.defer = database.defer
         self._vault = await asyncio.to_thread(Vault.beside, location)
         self.snapshots = Snapshots(database, self._vault)
+        await self._seed_uuids(database)
         self._build(database, self._vault)
         self._done("database")
 
@@ -342,7 +373,7 @@ class ManagementNode:
         self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
         self._event_hooks = EventHooks(
-            database, self.events, clock, new_uuid(), partial(_inventory, queries), self._supervisor
+            database, self.events, clock, new_uuid("node"), partial(_inventory, queries), self._supervisor
         )
         self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
@@ -387,6 +418,14 @@ class ManagementNode:
             return records
         options = {**own, PING_INTERVAL.name: str(self.settings.ping_interval)}
         return records.model_copy(update={"globalConfig": {**records.globalConfig, PING_INTERVAL.category: options}})
+
+    async def _seed_uuids(self, database: Database) -> None:
+        """Over a database that was kept uuids are new ones: those that follow from the seed are in it already."""
+        kept = await ThisNode.is_known(database)
+        if not kept and self._seed is not None:
+            seed_uuids(self._seed)
+        elif kept and not isinstance(asyncio.get_running_loop(), VirtualEventLoop):
+            seed_uuids(None)
 
     async def _apply_interval(self) -> None:
         if self.settings.ping_interval is not None:

@@ -100,6 +100,11 @@ class VirtualClock(TimerClock):
             raise ValueError(f"the speed of a clock is {SLOWEST:g} at least, but got {speed:g}")
         self._speed = speed
 
+    def restart(self) -> None:
+        """Go on as it did in the beginning: it jumps. Its time goes on from where it is."""
+        self.resume()
+        self.set_speed(NEVER)
+
     async def step(self, seconds: float) -> None:
         """Let `seconds` go by, and all be done that falls due on the way; a clock that is paused stays paused.
 
@@ -187,6 +192,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, clock: VirtualClock | None = None, seed: int = 0) -> None:
         self.clock = clock or VirtualClock()
+        self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - for runs that are to be the same each time, not for secrets
         self._threaded: dict[asyncio.Future[Any], float | None] = {}  # and until when others wait for it
         self._arrivals: SimpleQueue[asyncio.Handle] = SimpleQueue()

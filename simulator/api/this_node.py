@@ -32,12 +32,17 @@ class ThisNode:
         """Whether the node has begun to serve in full."""
         return self._is_ready()
 
+    @staticmethod
+    async def is_known(database: Database) -> bool:
+        """Whether a node has run over that database before."""
+        return bool(await database.read(select(Node.uuid)))
+
     async def open(self) -> None:
         """Write down that the node has started now, under the uuid that it had before if it had one."""
         rows = await self._database.read(select(Node.uuid))
         now = self._clock.local()
         values = {"hostName": self._host, "joinDate": now, "heartBeat": now}
-        self.uuid = rows[0].uuid if rows else new_uuid()
+        self.uuid = rows[0].uuid if rows else new_uuid("node")
         self._last_beat = self._clock.time()
         async with self._database.transaction() as connection:
             if rows:

@@ -65,6 +65,14 @@ class Listener(asyncio.Queue[Event]):
         super().__init__(limit)
         self.dropped = False
         """Whether it has missed something."""
+        self.restarts = 0
+        """How often events have been numbered from 1 again."""
+
+    def restart(self) -> None:
+        """Drop what waits: events are numbered from 1 again."""
+        while not self.empty():
+            self.get_nowait()
+        self.restarts += 1
 
     def offer(self, event: Event) -> None:
         """Put an event into the queue if there is room for it."""
@@ -111,6 +119,12 @@ class Events:
             if oldest is not None:
                 await connection.execute(delete(StoredEvent).where(StoredEvent.path == path, StoredEvent.id < oldest))
 
+    def restart(self) -> None:
+        """Begin with number 1 again, as all that was stored is deleted; whoever listens is told no more of that."""
+        self._recorded.clear()
+        for listener in self._listeners:
+            listener.restart()
+
     def tell(self, *events: Event) -> None:
         """Log events, and hand them to the listeners, once what they are about is committed."""
         if not self.defer(partial(self._tell, events)):
@@ -146,6 +160,16 @@ class EventLog:
         columns = select(StoredEvent.__table__).where(StoredEvent.id > number)
         rows = await self._database.read(columns.order_by(StoredEvent.id).limit(limit))
         return [_event(row) for row in rows]
+
+    async def clear(self) -> None:
+        """Delete all."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(StoredEvent))
+
+    async def newest(self) -> int:
+        """The number of the newest event that is stored; 0 where there is none."""
+        rows = await self._database.read(select(func.max(StoredEvent.id)))
+        return rows[0][0] or 0
 
     async def forgotten(self) -> int:
         """Up to which number some events may be stored no more; 0 if all are."""

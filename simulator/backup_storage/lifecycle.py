@@ -87,7 +87,7 @@ class Lifecycle:
 
     async def _reconnect_quietly(self, uuid: str) -> None:
         try:
-            with correlated(new_uuid()), probing_for(Purpose.RECONNECT):
+            with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
                 await self._tracker.reconnect(uuid)
         except (BackupStorageError, StoreUnavailable):
             return  # its status and the event tell; the tracker goes on trying

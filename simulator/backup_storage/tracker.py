@@ -48,6 +48,7 @@ class Tracker:
         self._prober = prober
         self._configuration = configuration
         self._clock = clock
+        self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 - jitter, no secret
         self._tracked: set[str] = set()
         self._in_flight: set[str] = set()
@@ -77,6 +78,7 @@ class Tracker:
         self._tracked.clear()
         self._reconnects.clear()
         self._failed_connects.clear()
+        self._random.seed(self._seed)
         self._interval = self._configuration.get(options.PING_INTERVAL)
         self._restart_ticking()
 
@@ -143,7 +145,7 @@ class Tracker:
     async def _ping_in_turn(self, storage: Storage, parallel: asyncio.Semaphore) -> None:
         try:
             async with parallel:
-                with correlated(new_uuid()), probing_for(Purpose.PING):
+                with correlated(new_uuid("probe")), probing_for(Purpose.PING):
                     await self._ping(storage)
         except NoSuchStorage:
             self.untrack(storage.uuid)
@@ -210,7 +212,7 @@ class Tracker:
             while True:
                 await self._clock.sleep(self._configuration.get(options.PING_INTERVAL))
                 try:
-                    with correlated(new_uuid()), probing_for(Purpose.RECONNECT):
+                    with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
                         await self.reconnect(uuid)
                 except NoSuchStorage:
                     raise

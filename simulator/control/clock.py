@@ -14,7 +14,7 @@ from simulator.control.routes import Given, Handler, Refused, Route, Shape, with
 from simulator.hosts.faults.quantities import Seconds
 
 LONGEST_STEP = 86400.0
-OFFERED = ("paused", "speed", "pause", "resume", "set_speed", "step")
+OFFERED = ("paused", "speed", "pause", "resume", "set_speed", "restart", "step")
 NOT_OFFERED = {404: "the clock of this node cannot be changed"}
 
 
@@ -90,12 +90,12 @@ class ClockDoor:
         return _shape(clock)
 
     def _lab_clock(self) -> LabClock:
-        if not _is_lab_clock(self._clock):
+        if not is_lab_clock(self._clock):
             raise Refused(404, NOT_OFFERED[404])
         return self._clock
 
 
-def _is_lab_clock(clock: Clock) -> TypeGuard[LabClock]:
+def is_lab_clock(clock: Clock) -> TypeGuard[LabClock]:
     return all(hasattr(clock, name) for name in OFFERED)
 
 

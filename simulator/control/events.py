@@ -2,8 +2,8 @@
 
 Each event is one message: its number as `id`, its JSON as `data`. A client that comes back with `Last-Event-ID` (or
 `?lastEventId=`) first gets what it has missed, as far as that is stored. `?path=` (a glob) and `?resourceUuid=` choose.
-Two named messages are about the stream itself: `missed` when some of what it asks for is no longer stored, and
-`dropped`, the last one, for a client that did not keep up.
+Three named messages are about the stream itself: `missed` when some of what it asks for is no longer stored, `reset`
+when the lab was, so that numbers begin with 1 again, and `dropped`, the last one, for a client that did not keep up.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class _Stream:
         self._response = response
         self._wanted = wanted
         self._last = 0
+        self._restarts = 0
 
     async def follow(self, listener: Listener, log: EventLog, last: int | None) -> None:
         """What is stored since `last`, then what comes. Raises ConnectionError, TimeoutError."""
@@ -121,8 +122,13 @@ class _Stream:
 
     async def _catch_up(self, log: EventLog, last: int) -> None:
         self._last = last
+        newest = await log.newest()
+        if last > newest:  # it has come back from before a reset
+            self._last = 0
+            text = "the lab was reset, and events are numbered from 1 again"
+            await self._write(_named("reset", {"lastEventId": 0, "reason": text}))
         forgotten = await log.forgotten()
-        if last < forgotten:
+        if self._last < forgotten:
             await self._write(_named("missed", {"lastEventId": last, "forgotten": forgotten}))
         while events := await log.since(self._last, BATCH):
             await self._write(self._messages(events))
@@ -135,7 +141,14 @@ class _Stream:
         except TimeoutError:
             return b": still here\n\n"
         events = [first, *(listener.get_nowait() for _ in range(listener.qsize()))]
-        return self._messages(event for event in events if event.id > self._last)
+        return self._restarted(listener) + self._messages(event for event in events if event.id > self._last)
+
+    def _restarted(self, listener: Listener) -> bytes:
+        """A message of its own when the lab was reset: numbers begin with 1 again."""
+        if listener.restarts == self._restarts:
+            return b""
+        self._restarts, self._last = listener.restarts, 0
+        return _named("reset", {"lastEventId": 0, "reason": "the lab was reset, and events are numbered from 1 again"})
 
     def _messages(self, events: Iterable[Event]) -> bytes:
         messages = []

@@ -52,6 +52,10 @@ class Metrics:
     """What is counted as it happens."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin to count from nothing."""
         self.registry = CollectorRegistry()
         registry = self.registry
         Info(PREFIX, "The release that runs.", registry=registry).info({"version": __version__})

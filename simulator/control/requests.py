@@ -140,6 +140,8 @@ class RequestsDoor:
     async def _gather(self, wanted: WaitQuery, found: list[Entry]) -> None:
         seen = wanted.since
         while True:
+            if self._journal.last < seen:  # the lab was reset, and requests are numbered from 1 again
+                seen = 0
             found += self._matching(wanted, seen)
             seen = max(seen, self._journal.last)
             if len(found) >= wanted.count:

@@ -193,6 +193,20 @@ class SimulatedHost:
         await self.tasks.close()
         await self._cut_and_wait()  # what was being accepted meanwhile
 
+    async def become(self, other: SimulatedHost) -> None:
+        """Be as `other` is, a host that was never started: without faults, with its disk, who it lets in, its chance.
+
+        It listens then, where it did before. Raises OSError.
+        """
+        await self.faults.heal_all()
+        await self.stop()
+        self.faults = Faults(self)
+        self.port, self.disk, self.credentials = other.port, other.disk, other.credentials
+        self.sftp, self.statvfs, self._commands = other.sftp, other.statvfs, other._commands
+        self.random, self.logins = other.random, 0
+        self._serving.clear()
+        await self.start()
+
     async def _cut_and_wait(self) -> None:
         links = list(self.links)
         for link in links:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import hashlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +96,11 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         if host.links:
             await asyncio.wait([link.closed for link in host.links])
         await self.release(host.name, unneeded)
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Have the hosts of these names stand first, in their order."""
+        first = {name.lower(): self._hosts[name.lower()] for name in names}
+        self._hosts = first | {name: host for name, host in self._hosts.items() if name not in first}
 
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.

@@ -221,7 +221,7 @@ class Connections:
         in seconds. Raises ValueError for a bad `ssh_config`."""
         self._clock = clock
         self._resolve = resolve
-        self._host_keys = host_keys
+        self._host_keys = self.host_keys = host_keys
         self._connect_timeout = connect_timeout
         self._keep_alive = keep_alive
         self._logins = Logins(clock, max_logins)

@@ -42,8 +42,21 @@ class HostKeys:
         self._known: asyncssh.SSHKnownHosts | None = None
         self._noted: dict[str, asyncssh.SSHKey] = {}
         self._bad_lines: set[str] = set()
+        self._first: bytes | None = None
         if policy is not HostKeyPolicy.IGNORE:
             self._read()
+            self._first = file.read_bytes() if file.exists() else None
+
+    def restart(self) -> None:
+        """Forget the keys that were noted since the start. Raises OSError."""
+        if self.policy is not HostKeyPolicy.TOFU:
+            return
+        if self._first is not None:
+            self.file.write_bytes(self._first)
+        elif self.file.exists():
+            self.file.unlink()
+        self._noted.clear()
+        self._read_at = None
 
     def trusted(self, host: str, address: str, port: int | None) -> Known:
         """Trusted, certifying and revoked keys of a host, as asyncssh asks for them; raises ValueError."""

@@ -79,6 +79,7 @@ class Prober:
         """
         identity = None if identity_file is None else read_identity(identity_file)
         self._busy_pauses = busy_pauses
+        self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 - pauses that can be repeated
         self._clock = clock
         self._warm = warm
@@ -140,6 +141,13 @@ class Prober:
         elif host is not None:
             del self._hosts[hostname]
             await self._connections.drop(hostname)
+
+    async def restart(self) -> None:
+        """Drop what is kept of every host, the keys that were noted since the start included; chance begins anew."""
+        for hostname in list(self._hosts):
+            await self.forget(hostname)
+        self._connections.host_keys.restart()
+        self._random.seed(self._seed)
 
     async def close(self) -> None:
         """Close every connection; a probe that is still outstanding fails as reset."""

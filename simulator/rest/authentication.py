@@ -112,6 +112,11 @@ class Sessions:
         left = {row.uuid for row in await self._database.read(select(Session.uuid))}
         self._sessions = {key: session for key, session in self._sessions.items() if key in left}
 
+    async def end_all(self) -> None:
+        """End every session in the store; `recall` follows once that is committed."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Session))
+
     async def close(self) -> None:
         """Purge no more; the sessions stay in the database."""
         await self._tasks.close()
@@ -155,7 +160,7 @@ class Sessions:
         if of_user >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text))
-        uuid = new_uuid()
+        uuid = new_uuid("session")
         expires = now + self._configuration.get(SESSION_TIMEOUT)
         session = Kept(self._vault.fingerprint(uuid), identity, now, expires)
         # Counted before it is written, so that concurrent logins cannot slip past the limit together.

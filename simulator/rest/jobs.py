@@ -29,6 +29,9 @@ RETENTION_SECONDS = 10_800
 PURGE_EVERY_SECONDS = 3600
 
 
+REPLACED = "records were replaced"
+
+
 class JobState(StrEnum):
     """How far a job is."""
 
@@ -114,12 +117,17 @@ class Jobs:
 
     async def fail_running(self) -> None:
         """Store that what runs has failed, as all records are replaced; `cut_off` follows once that is committed."""
-        await self._fail_unended("the management node's records were replaced before this job had ended")
+        await self._fail_unended(f"the management node's {REPLACED} before this job had ended")
 
     async def cut_off(self) -> None:
         """Cancel what runs."""
         await self._tasks.close()
         self._begin_to_purge()
+
+    async def forget(self) -> None:
+        """Forget all jobs but those that were cut off by a replacement: somebody still waits for these."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Job).where(Job.result.not_like(f"%{REPLACED}%")))
 
     async def _fail_unended(self, why: str) -> None:
         cut_off = ErrorCode("SYS.1012", why)

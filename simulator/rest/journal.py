@@ -74,6 +74,11 @@ class Journal:
         """Forget all; numbers go on."""
         self._entries.clear()
 
+    def restart(self) -> None:
+        """Forget all, and begin with number 1 again; those who wait go on waiting."""
+        self._entries.clear()
+        self.last = 0
+
     async def changed(self) -> None:
         """Wait for the next request."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -107,7 +107,7 @@ class LegacyDoor(Generic[S]):
     async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
         began = self._clock.time()
         try:
-            ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid(), claim))
+            ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid("request"), claim))
         except ApiError as failure:
             ended = failed(failure)
         except PlainError as error:
@@ -119,7 +119,7 @@ class LegacyDoor(Generic[S]):
         return to_plain_json({"state": JobState.DONE, **members})
 
     async def _answer_later(self, message: type[Message], values: Values, claim: Claim, course: Course) -> bytes:
-        job = course.job = new_uuid()
+        job = course.job = new_uuid("job")
 
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)

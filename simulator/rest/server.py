@@ -188,7 +188,7 @@ class RestServer(Generic[S]):
         course.account = self._dispatcher.account_of(claim)
         values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
-            return await self._answer_now(request, message, values, claim, new_uuid())
+            return await self._answer_now(request, message, values, claim, new_uuid("request"))
         job = await self._job_uuid(request)
         seconds = _timeout_seconds(request, message.api)
         values |= await by_size(size, _tags_beside, request.method, body)
@@ -204,7 +204,7 @@ class RestServer(Generic[S]):
     async def _job_uuid(self, request: web.BaseRequest) -> str:
         given = request.headers.get("X-Job-UUID")
         if given is None:
-            return new_uuid()
+            return new_uuid("job")
         if len(given) != JOB_UUID_LENGTH:
             raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
         if request.method in ("POST", "PUT", "DELETE"):
