@@ -56,22 +56,24 @@ from simulator.host_names import check_allowed
 from simulator.in_flight import moved
 from simulator.probe import HostKeyPolicy, Observe, Prober, Resolve
 from simulator.query import BACKUP_STORAGE, QueryEngine, prepare
+from simulator.query.folding import fold_padded
+from simulator.query.inventories import SSH_HOST
 from simulator.rest.access_keys import Authentication
 from simulator.rest.answers import Answers
 from simulator.rest.authentication import Sessions
 from simulator.rest.dispatch import Dispatcher, Rules
-from simulator.rest.encoding import write_stored_date
+from simulator.rest.encoding import without_nulls, write_stored_date
 from simulator.rest.errors import ErrorCode
 from simulator.rest.jobs import Jobs
 from simulator.rest.journal import Journal
 from simulator.rest.legacy import LegacyDoor
-from simulator.rest.leniency import LENIENT, STRICT
+from simulator.rest.leniency import LENIENT, STRICT, Leniency
 from simulator.rest.server import BODY_LIMIT, Doors, RestServer
 from simulator.rest.web_hooks import WebHooks
 from simulator.settings import Settings
 from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
-from simulator.uuids import new_uuid, seed_uuids
+from simulator.uuids import seed_uuids
 from simulator.virtual_clock import VirtualEventLoop
 from simulator.watchdog import Watchdog
 from simulator.web_server import Handle, Runner, authority, http_url
@@ -133,6 +135,10 @@ class ManagementNode:
         self._tasks = Tasks()
         self._one_replacement = asyncio.Lock()
         self.url = ""
+
+    @property
+    def _leniency(self) -> Leniency:
+        return STRICT if self.settings.strict else LENIENT
 
     @property
     def ready(self) -> bool:
@@ -373,7 +379,12 @@ class ManagementNode:
         self._this_node = ThisNode(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
         self._event_hooks = EventHooks(
-            database, self.events, clock, new_uuid("node"), partial(_inventory, queries), self._supervisor
+            database,
+            self.events,
+            clock,
+            lambda: self._this_node.uuid,
+            partial(_inventory, queries),
+            self._supervisor,
         )
         self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
@@ -384,10 +395,11 @@ class ManagementNode:
             self.lifecycle,
             Zones(database, clock),
             Images(database, clock),
-            Tags(database, clock),
+            Tags(database, clock, fold_padded),
             self.configuration,
             self._this_node,
             self._event_hooks,
+            self._leniency,
         )
 
     async def _load(self, records: Bootstrap) -> None:
@@ -433,19 +445,18 @@ class ManagementNode:
             await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, interval)
 
     def _rest_server(self) -> RestServer[Services]:
-        leniency = STRICT if self.settings.strict else LENIENT
         handlers = all_handlers()
-        rules = Rules(self._services.missing, Tagging(self._database, self.clock), translate, leniency)
+        rules = Rules(self._services.missing, Tagging(self._database, self.clock), translate, self._leniency)
         dispatcher = Dispatcher(handlers, self._services, self._sessions, rules)
         doors = Doors(
             self.clock,
-            Authentication(self._database, self._vault, self.clock, leniency),
+            Authentication(self._database, self._vault, self.clock, self._leniency),
             dispatcher,
             self._jobs,
             self._web_hooks,
             LegacyDoor(handlers, dispatcher, self._jobs, self.clock),
             self._answers,
-            leniency,
+            self._leniency,
             self._journal,
             self._metrics.answered,
         )
@@ -523,8 +534,11 @@ def _beside(database: str) -> Path:
 
 
 async def _inventory(queries: QueryEngine, storage_uuid: str) -> Mapping[str, object] | None:
+    """Return what events tell of a storage: the inventory that every type has, without what is its host's."""
     found = await queries.find(BACKUP_STORAGE, storage_uuid)
-    return found.rows[0] if found.rows else None
+    of_host = {field.name for field in SSH_HOST}
+    inventory = without_nulls(found.rows[0]) if found.rows else {}
+    return {name: value for name, value in inventory.items() if name not in of_host} or None
 
 
 def _json(status: int, body: object) -> web.Response:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import IntegrityError
+
 from simulator.backup_storage.errors import (
     BackupStorageError,
     ConnectFailed,
     InvalidRequest,
     NoSuchStorage,
     OperationFailed,
+    taken,
 )
 from simulator.backup_storage.images import DownloadFailed
 from simulator.database import StoreUnavailable
@@ -33,16 +36,18 @@ def translate(error: Exception) -> ApiError | None:
         return ApiError(connect_error(error))
     if isinstance(error, DownloadFailed):
         return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
+    if isinstance(error, IntegrityError):
+        error = taken()
     if isinstance(error, NullPointer):
         return ApiError(ErrorCode("SYS.1000", None, looked_up=False))
     if isinstance(error, StoreUnavailable):
         return internal_error(str(error))
     for kind, code in CODES:
         if isinstance(error, kind):
-            return ApiError(ErrorCode(code, str(error)))
+            return ApiError(ErrorCode(code, str(error), looked_up=code != "SYS.1000"))
     return None
 
 
 def connect_error(failure: ConnectFailed) -> ErrorCode:
-    """BS.1500, with the probe's reason in one word as `opaque.reason`."""
-    return ErrorCode("BS.1500", str(failure), opaque={"reason": failure.failure.reason})
+    """BS.1500 of an ImageStore, SYS.1006 of an Sftp storage; the probe's reason is in one word as `opaque.reason`."""
+    return ErrorCode(failure.code, str(failure), opaque={"reason": failure.failure.reason})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from sqlalchemy import exists, select
 
 from simulator.api.backup_storage import PACKAGE as BACKUP_STORAGE_PACKAGE
+from simulator.api.path_patterns import matches_path
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
 from simulator.backup_storage.records import State, Status
 from simulator.database.models import BackupStorage, BackupStorageZoneRef, Image
+from simulator.database.zstack_options import zstack_options
 from simulator.query import BACKUP_STORAGE, IMAGE
 from simulator.rest.errors import invalid_argument, operation_failed
 from simulator.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage
@@ -22,9 +25,13 @@ MIGRATION_PACKAGE = "org.zstack.storage.migration.backup"
 MEDIA_TYPES = ("RootVolumeTemplate", "ISO", "DataVolumeTemplate")
 PLATFORMS = ("Linux", "Windows", "Other", "Paravirtualization", "WindowsVirtio")
 ARCHITECTURES = ("x86_64", "aarch64", "mips64el", "loongarch64")
-FORMATS = ("raw", "qcow2", "iso", "vmdk")
+FORMATS = ("raw", "qcow2", "iso", "vmdk", "simulator")
 STAND_FOR = {"Paravirtualization": "Other", "WindowsVirtio": "Windows"}
 PROTOCOLS = ("http://", "https://", "file:///", "upload://", "zstore://", "ftp://", "sftp://")
+PASSWORD = re.compile(r"(?<=://)([^/?#@:]*):[^/?#]*@")
+DATA_VOLUME = "DataVolumeTemplate"
+FILTERS = zstack_options()["image", "download.localPath.customFilter"]
+LISTS = {name: zstack_options()["image", f"download.localPath.{name}"] for name in ("blacklist", "whitelist")}
 NO_BITS = "records only: no bits are read, moved or served"
 EXPORT_SECONDS = 3 * 3600
 ADD_SECONDS = 72 * 3600
@@ -63,7 +70,7 @@ class APIAddImageMsg(
     timeout_seconds=ADD_SECONDS,
     source="domain 4",
     for_everyone=True,
-    deviation=f"{NO_BITS}; an image is Ready at once, its size 0",
+    deviation=f"{NO_BITS}; an image is Ready at once, its size 0 but on a simulator storage",
 ):
     """Add an image to backup storages."""
 
@@ -74,46 +81,47 @@ class APIAddImageMsg(
     guestOsType: Annotated[str | None, Rule(max_length=255)] = None
     architecture: Annotated[str | None, Rule(valid_values=ARCHITECTURES, max_length=32)] = None
     system: bool = False
-    format: str
+    format: str | None = None
     platform: Annotated[str | None, Rule(valid_values=PLATFORMS)] = None
-    backupStorageUuids: Annotated[list[str], Rule(nonempty=True)]
+    backupStorageUuids: Annotated[list[str], Rule(nonempty=True, resource="BackupStorageVO")]
     type: str | None = None
     virtio: bool = True
 
 
 @handlers.checks
 async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
-    """A format and a url that ZStack knows."""
+    """A format that ZStack knows, a storage that can take it, and a url that may be read; in ZStack's order."""
     image_format = _format(message)
     if message.system and image_format == "iso":
         raise invalid_argument("ISO cannot be used as system image")
     if image_format not in FORMATS:
-        raise invalid_argument(f"unknown format[{image_format}]")
+        raise invalid_argument(f"unknown format[{'null' if image_format is None else image_format}]")
     if message.type not in (None, "zstack"):
         raise invalid_argument(f"unsupported image type[{message.type}]")
-    if not message.url.startswith(("/", *PROTOCOLS)):
-        # The comma after https:// is a full-width one in ZStack's own text.
-        raise invalid_argument(
-            "url must starts with 'file:///', 'http://', 'https://'\uff0c 'ftp://', 'sftp://' or '/'"
-        )
+    await services.images.check_storages(message.backupStorageUuids)
+    url = _url(message)
+    if not url.startswith(PROTOCOLS):
+        # The comma after https:// is a full-width one in ZStack's own text, whose catalogue takes the quotes away.
+        raise invalid_argument("url must starts with file:///, http://, https://\uff0c ftp://, sftp:// or /")
+    if url.startswith("file://"):
+        _check_local_path(services, url.removeprefix("file://"))
 
 
 @handlers.handles
 async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
     """The new image."""
     image = new_uuid(message.resourceUuid)
+    image_format = _format(message)
     values = {
         "name": message.name,
         "description": message.description,
-        "url": f"file://{message.url}" if message.url.startswith("/") else message.url,
-        "mediaType": message.mediaType or MEDIA_TYPES[0],
-        "guestOsType": message.guestOsType,
+        "url": PASSWORD.sub(r"\1@", _url(message)),
+        "mediaType": "ISO" if image_format == "iso" else message.mediaType or MEDIA_TYPES[0],
         "type": "zstack",
-        "platform": STAND_FOR.get(message.platform or "", message.platform),
-        "architecture": message.architecture,
-        "format": _format(message),
+        "format": image_format,
         "system": message.system,
         "virtio": message.virtio,
+        **_machine(message),
     }
     await services.images.add(image, values, message.backupStorageUuids)
     return await services.inventory(IMAGE, image)
@@ -312,5 +320,34 @@ async def get_candidates(
     return Reply({"inventories": inventories}, schema)
 
 
-def _format(message: APIAddImageMsg) -> str:
+def _format(message: APIAddImageMsg) -> str | None:
     return "iso" if message.mediaType == "ISO" else message.format
+
+
+def _url(message: APIAddImageMsg) -> str:
+    return f"file://{message.url}" if message.url.startswith("/") else message.url
+
+
+def _machine(message: APIAddImageMsg) -> dict[str, str | None]:
+    """Return what machine an image is for, with ZStack's defaults; a data volume is for none (observed 11)."""
+    platform, architecture, system = message.platform, message.architecture, message.guestOsType
+    if message.mediaType != DATA_VOLUME:
+        platform = platform or "Linux"
+        platform = STAND_FOR.get(platform, platform)
+        architecture = architecture or ARCHITECTURES[0]
+        system = platform if system is None else system
+    return {"platform": platform, "architecture": architecture, "guestOsType": system}
+
+
+def _check_local_path(services: Services, path: str) -> None:
+    """Raise ApiError SYS.1007 for a path of the node that the lists of the global configuration forbid."""
+    configuration = services.configuration
+    for name in configuration.get(FILTERS).split(";"):
+        listed = configuration.get(LISTS[name])
+        matching = any(matches_path(pattern, path) for pattern in listed.split(";"))
+        if name == "blacklist" and matching:
+            raise invalid_argument(f"image path [{path}] is in black list {listed}")
+        if name == "whitelist" and not listed.strip():
+            raise invalid_argument("all images on this server cannot be used")
+        if name == "whitelist" and not matching:
+            raise invalid_argument(f"image path is not in white list: {listed}")

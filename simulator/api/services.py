@@ -18,17 +18,20 @@ from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.configuration import GlobalConfiguration
 from simulator.database.models import (
+    Account,
     BackupStorage,
     Image,
     ImageStoreBackupStorage,
     SftpBackupStorage,
     SystemTag,
+    User,
     UserTag,
     WebHook,
     Zone,
 )
 from simulator.query import Inventory, QueryEngine
 from simulator.rest.authentication import Sessions
+from simulator.rest.leniency import LENIENT, Leniency
 from simulator.rest.messages import Reply
 
 RESOURCES = {
@@ -40,7 +43,7 @@ RESOURCES = {
     "TagPatternVO": (UserTag.tagPatternUuid,),
     "WebhookVO": (WebHook.uuid,),
     "ZoneVO": (Zone.uuid,),
-    "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid),
+    "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid),
 }
 """The columns that tell whether a resource of a type exists."""
 
@@ -60,6 +63,7 @@ class Services:
     configuration: GlobalConfiguration
     node: ThisNode
     web_hooks: WebHooks
+    leniency: Leniency = LENIENT
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Which of the resources named by uuid do not exist."""

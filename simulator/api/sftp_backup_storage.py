@@ -11,7 +11,7 @@ from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
 from simulator.backup_storage.errors import ConnectFailed
 from simulator.backup_storage.records import SFTP_TYPE, NewStorage
-from simulator.query import SFTP_BACKUP_STORAGE
+from simulator.query import BACKUP_STORAGE, SFTP_BACKUP_STORAGE
 from simulator.query.conditions import Operator
 from simulator.rest.errors import ApiError, ErrorCode
 from simulator.rest.messages import AsyncMessage, Call, Handlers, Reply
@@ -99,9 +99,12 @@ class APIUpdateSftpBackupStorageMsg(
     response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
     reply=("inventory",),
 ):
-    """Change an Sftp storage's record; the url stays, and nothing is reconnected (domain 3.4)."""
+    """Change an Sftp storage's record; the url stays, and nothing is reconnected (domain 3.4).
 
-    uuid: Existing
+    ZStack only asks that there be a storage of that uuid: one without a host takes the name and the description.
+    """
+
+    uuid: Annotated[str, Rule(resource="BackupStorageVO")]
     name: Annotated[str | None, Rule(max_length=255)] = None
     description: Annotated[str | None, Rule(max_length=2048)] = None
     hostname: Annotated[str | None, Rule(max_length=255)] = None
@@ -112,8 +115,8 @@ class APIUpdateSftpBackupStorageMsg(
 
 @handlers.handles
 async def update_sftp(services: Services, message: APIUpdateSftpBackupStorageMsg, call: Call) -> Reply:
-    """The updated Sftp storage."""
-    return await update_record(services, message, SFTP_BACKUP_STORAGE)
+    """The updated storage."""
+    return await update_record(services, message, BACKUP_STORAGE)
 
 
 class APIReconnectSftpBackupStorageMsg(

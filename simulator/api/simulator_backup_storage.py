@@ -6,14 +6,17 @@ from typing import Annotated
 
 from simulator.api.backup_storage import AddMessage, added
 from simulator.api.services import Services, new_uuid
-from simulator.backup_storage.records import NewSimulator
+from simulator.backup_storage.records import SIMULATOR_TYPE, NewSimulator
 from simulator.query import BACKUP_STORAGE
+from simulator.rest.errors import internal_error
 from simulator.rest.messages import Call, Handlers, Reply
 from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.simulator.storage.backup"
 HEADER = "org.zstack.header.storage.backup"
 handlers = Handlers[Services]()
+TYPES = ("SimulatorBackupStorage", "ImageStoreBackupStorage", "SftpBackupStorage", "Ceph", "Addon")
+"""The types that ZStack knows; only the first can be made of this message."""
 Bytes = Annotated[int, Rule(long=True)]
 
 
@@ -35,6 +38,7 @@ class APIAddSimulatorBackupStorageMsg(
 @handlers.handles
 async def add_simulator(services: Services, message: APIAddSimulatorBackupStorageMsg, call: Call) -> Reply:
     """The new storage."""
+    _check_type(message.type, implied=services.leniency.implied_type)
     new = NewSimulator(
         uuid=new_uuid(message.resourceUuid),
         name=message.name,
@@ -45,3 +49,13 @@ async def add_simulator(services: Services, message: APIAddSimulatorBackupStorag
     )
     await services.lifecycle.add_simulator(new, job=call.uuid)
     return await added(services, new.uuid, BACKUP_STORAGE, call)
+
+
+def _check_type(given: str | None, *, implied: bool) -> None:
+    """Raise ApiError SYS.1000 for a type that no storage has, or that this message does not make."""
+    if given == SIMULATOR_TYPE or (given is None and implied):
+        return
+    if given not in TYPES:
+        shown = "null" if given is None else given
+        raise internal_error(f"BackupStorageType type: {shown} was not registered by any BackupStorageFactory")
+    raise internal_error(f"class {PACKAGE}.APIAddSimulatorBackupStorageMsg is no message that adds a {given}")

@@ -11,7 +11,7 @@ from simulator.rest.messages import AsyncMessage, Call, DeleteMessage, Handlers,
 from simulator.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.tag"
-OURS = "resources of types BackupStorageVO, ZoneVO and ImageVO can be tagged"
+OURS = "resources of types BackupStorageVO, ZoneVO and ImageVO have system tags"
 handlers = Handlers[Services]()
 Resource = Annotated[str, Rule(resource="ResourceVO")]
 

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import insert, select
 from sqlalchemy.sql.dml import UpdateBase
 
-from simulator.backup_storage.tags import NETWORK, SYSTEM_TAGS, check_network, matches
+from simulator.backup_storage.tags import (
+    BOOT_MODE,
+    NETWORK,
+    SYSTEM_TAGS,
+    check_boot_mode,
+    check_network,
+    matches,
+)
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import SystemTag, UserTag
@@ -45,6 +52,9 @@ class Tagging:
             if not any(matches(known, tag) for known in KNOWN):
                 raise invalid_argument(f"no system tag matches {tag}")
         _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
+        for tag in tags:
+            if matches(BOOT_MODE, tag):
+                check_boot_mode(tag)
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
         """What writes the tags of the resource in a reply; they become visible with it, at once and together."""

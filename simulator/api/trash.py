@@ -38,7 +38,7 @@ class APIGetTrashOnBackupStorageMsg(
 async def get_trash(services: Services, message: APIGetTrashOnBackupStorageMsg, call: Call) -> Reply:
     """There is none."""
     if (message.resourceType is None) != (message.resourceUuid is None):
-        raise invalid_argument("'resourceUuid' and 'resourceType' must be set both or neither!")
+        raise invalid_argument("resourceUuid and resourceType must be set both or neither!")
     return Reply({"inventories": []})
 
 

@@ -7,7 +7,10 @@ from typing import Annotated
 from simulator.api.backup_storage import given
 from simulator.api.queries import QueryMessage, answer
 from simulator.api.services import Services, new_uuid
+from simulator.api.url_rules import is_url
+from simulator.backup_storage.web_hooks import CANONICAL_EVENT
 from simulator.query import WEB_HOOK
+from simulator.rest.errors import invalid_argument
 from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply
 from simulator.rest.parameters import Rule
 
@@ -25,6 +28,19 @@ class APICreateWebhookMsg(CreateMessage, method="POST", path=PATH, package=PACKA
     url: Annotated[str, Rule(max_length=2048)]
     type: Annotated[str, Rule(max_length=255)]
     opaque: str | None = None
+
+
+@handlers.checks_first
+async def check_create_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> None:
+    """Of canonical events, it is to say which."""
+    if message.type == CANONICAL_EVENT and message.opaque is None:
+        raise invalid_argument(f"for webhooks with type[{CANONICAL_EVENT}], the field opaque cannot be null")
+
+
+@handlers.checks
+async def check_url_of_new_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> None:
+    """A url that is one."""
+    _check_url(services, message.url)
 
 
 @handlers.handles
@@ -56,9 +72,7 @@ async def query_web_hook(services: Services, message: APIQueryWebhookMsg, call: 
     return await answer(services, message)
 
 
-class APIUpdateWebhookMsg(
-    AsyncMessage, method="PUT", path="/web-hooks/{uuid}/actions", package=PACKAGE, reply=("inventory",)
-):
+class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE, reply=("inventory",)):
     """Change a hook."""
 
     uuid: Annotated[str, Rule(resource="WebhookVO")]
@@ -67,6 +81,13 @@ class APIUpdateWebhookMsg(
     url: Annotated[str | None, Rule(max_length=2048)] = None
     type: Annotated[str | None, Rule(max_length=255)] = None
     opaque: str | None = None
+
+
+@handlers.checks
+async def check_update_web_hook(services: Services, message: APIUpdateWebhookMsg, call: Call) -> None:
+    """A url that is one, if another is given."""
+    if message.url is not None:
+        _check_url(services, message.url)
 
 
 @handlers.handles
@@ -92,6 +113,10 @@ class APIDeleteWebhookMsg(DeleteMessage, method="DELETE", path=ONE, package=PACK
 @handlers.handles
 async def delete_web_hook(services: Services, message: APIDeleteWebhookMsg, call: Call) -> Reply:
     """Nothing."""
-    message.check_delete_mode()
     await services.web_hooks.delete(message.uuid)
     return Reply()
+
+
+def _check_url(services: Services, url: str) -> None:
+    if not is_url(url, any_host=services.leniency.any_receiver):
+        raise invalid_argument(f"Invalid url[{url}]")

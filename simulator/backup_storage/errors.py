@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from simulator.probe import ProbeFailure
 
+CONNECT_ERROR, OPERATION_ERROR = "BS.1500", "SYS.1006"
+"""The codes of a failed connect: of an ImageStore, whose source is closed, and of any other storage (observed 18)."""
+
 
 class BackupStorageError(Exception):
     """An operation failed; the text is what the client is told."""
@@ -15,6 +18,23 @@ class InvalidRequest(BackupStorageError):
 
 class OperationFailed(BackupStorageError):
     """What was asked for is well-formed, but cannot be done as things are."""
+
+
+class NotStored(BackupStorageError):
+    """The database refused a row; the text is that of Hibernate's exception, as ZStack hands it on."""
+
+    def __init__(self, exception: str) -> None:
+        super().__init__(f"org.hibernate.exception.{exception}: could not execute statement")
+
+
+def taken() -> NotStored:
+    """Return the error of a row whose uuid or hostname another row has."""
+    return NotStored("ConstraintViolationException")
+
+
+def out_of_range() -> NotStored:
+    """Return the error of a value that a column cannot hold."""
+    return NotStored("DataException")
 
 
 class NoSuchStorage(BackupStorageError):
@@ -34,6 +54,7 @@ class ConnectBroken(BackupStorageError):
 class ConnectFailed(BackupStorageError):
     """The host did not answer a probe as a connected backup storage must; `failure` tells why."""
 
-    def __init__(self, where: str, failure: ProbeFailure) -> None:
+    def __init__(self, where: str, failure: ProbeFailure, code: str = CONNECT_ERROR) -> None:
         super().__init__(f"unable to connect to {where}, because {failure.reason}: {failure.message}")
         self.failure = failure
+        self.code = code

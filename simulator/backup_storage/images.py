@@ -10,15 +10,24 @@ from typing import Any
 from sqlalchemy import Row, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from simulator.backup_storage.errors import BackupStorageError, OperationFailed
-from simulator.backup_storage.records import IMAGE_STORE_TYPE, SFTP_TYPE, State, Status
+from simulator.backup_storage.errors import BackupStorageError, OperationFailed, taken
+from simulator.backup_storage.records import IMAGE_STORE_TYPE, SIMULATOR_TYPE, State, Status
 from simulator.clock import Clock
 from simulator.database import Database
-from simulator.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageStoreBackupStorage, SystemTag
+from simulator.database.models import (
+    BackupStorage,
+    Image,
+    ImageBackupStorageRef,
+    ImageStoreBackupStorage,
+    SystemTag,
+    Zone,
+)
 from simulator.uuids import new_uuid
 
 READY = "Ready"
 BACKUP_ONLY_TAG = "remote"
+SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
+"""What ZStack's simulator storage says of whatever it is to download."""
 DOWNLOAD = "org.zstack.header.storage.backup.DownloadImageMsg"
 EXPORT = "org.zstack.header.storage.backup.ExportImageFromBackupStorageMsg"
 COPIED = ("state", "size", "actualSize", "md5Sum", "url", "mediaType", "guestOsType", "type", "platform")
@@ -55,27 +64,30 @@ class Images:
         return await self._database.read(select(Image.__table__).where(Image.uuid.in_(there)).order_by(Image.uuid))
 
     async def add(self, image_uuid: str, values: Mapping[str, object], storage_uuids: Sequence[str]) -> None:
-        """Record an image as lying on those of the storages that can take it.
+        """Record an image as lying on those of the storages that are Connected.
 
-        Raises OperationFailed if none is Connected, DownloadFailed if none can proceed.
+        Raises OperationFailed if none is, DownloadFailed if one of them cannot proceed, NotStored for a uuid that is
+        taken.
         """
         async with self._database.transaction() as connection:
-            connected = await _connected(connection, storage_uuids)
-            if not connected:
-                raise OperationFailed(
-                    f"no backup storage specified in uuids[{', '.join(storage_uuids)}] is available for adding this"
-                    " image; they are not in status Connected or not in state Enabled, or the uuid is invalid backup"
-                    " storage uuid"
-                )
-            await _refuse_backup_only(connection, connected)
-            enabled = [one for one in connected if one.state == State.ENABLED]
-            if not enabled:
-                cause = f"backup storage cannot proceed message[{DOWNLOAD}] because its state is {connected[0].state}"
+            connected = await _available(connection, storage_uuids)
+            disabled = [one.state for one in connected if one.state != State.ENABLED]
+            if disabled:
+                cause = f"backup storage cannot proceed message[{DOWNLOAD}] because its state is {disabled[0]}"
                 raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], cause)
-            await self._insert(connection, image_uuid, {**values, "state": State.ENABLED})
-            for one in enabled:
+            if await _is_taken(connection, image_uuid):
+                raise taken()
+            downloaded = SIMULATED if connected[0].type == SIMULATOR_TYPE else {}
+            md5 = {"md5Sum": new_uuid()} if downloaded else {}
+            await self._insert(connection, image_uuid, {**values, "state": State.ENABLED, **downloaded, **md5})
+            for one in connected:
                 path = _install_path(one.type, one.url, image_uuid, values)
                 await self._insert_ref(connection, image_uuid, one.uuid, path)
+
+    async def check_storages(self, storage_uuids: Sequence[str]) -> None:
+        """Raise OperationFailed unless one of the storages can take an image."""
+        async with self._database.transaction() as connection:
+            await _available(connection, storage_uuids)
 
     async def export(self, image_uuid: str, storage_uuid: str, image_format: str | None) -> Exported:
         """Record an image as exported. Raises OperationFailed if it does not lie there, or the host does not answer."""
@@ -144,6 +156,26 @@ class Images:
         await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
 
 
+async def _available(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:
+    """Return the storages that are Connected and have room. Raise OperationFailed if none is, or one takes none."""
+    connected = await _connected(connection, uuids)
+    if not connected:
+        raise OperationFailed(
+            f"no backup storage specified in uuids[{', '.join(uuids)}] is available for adding this image; they are not"
+            " in status Connected or not in state Enabled, or the uuid is invalid backup storage uuid"
+        )
+    await _refuse_backup_only(connection, connected)
+    return connected
+
+
+async def _is_taken(connection: AsyncConnection, uuid: str) -> bool:
+    """Return whether any resource has a uuid: ZStack keeps the uuids of all types in one table."""
+    for model in (Image, BackupStorage, Zone):
+        if await connection.scalar(select(model.uuid).where(model.uuid == uuid)) is not None:
+            return True
+    return False
+
+
 async def _connected(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:
     available = and_(BackupStorage.status == Status.CONNECTED, BackupStorage.availableCapacity > 0)
     columns = select(BackupStorage.uuid, BackupStorage.state, BackupStorage.type, BackupStorage.url)
@@ -175,8 +207,9 @@ async def _image_store(connection: AsyncConnection, storage_uuid: str) -> Row[st
 def _install_path(storage_type: str, url: str, image_uuid: str, values: Mapping[str, object]) -> str:
     if storage_type == IMAGE_STORE_TYPE:
         return f"zstore://{image_uuid}/{image_uuid}"
-    file = f"rootVolumeTemplates/{image_uuid}/{image_uuid}.{values['format']}"
-    return f"{url}/{file}" if storage_type == SFTP_TYPE else f"simulator://{image_uuid}"
+    if storage_type == SIMULATOR_TYPE:
+        return f"{url.rstrip('/')}/{values['name']}"
+    return f"{url}/rootVolumeTemplates/{image_uuid}/{image_uuid}.{values['format']}"
 
 
 def _exported(hostname: str, image_uuid: str, image_format: str) -> Exported:

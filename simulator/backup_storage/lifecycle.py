@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from simulator.backup_storage.connector import Connector
-from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
+from simulator.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed, out_of_range, taken
 from simulator.backup_storage.events import ADDED, DELETED, Events
 from simulator.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State, Storage
 from simulator.backup_storage.rules import check_hostname, check_url
@@ -122,7 +122,7 @@ class Lifecycle:
                 await asyncio.shield(self._remove(new))
             elif isinstance(error, IntegrityError):
                 await self._refuse_duplicate(new.type, new.hostname)
-                raise _uuid_taken(new.uuid) from None
+                raise taken() from None
             raise
         self._tracker.track(new.uuid)
         if (storage := await self._records.load(new.uuid)) is not None:
@@ -133,14 +133,12 @@ class Lifecycle:
     async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
         """Add a storage without a host, connected for good, its capacity as given."""
         if new.total < 0 or new.available < 0:
-            # ZStack's columns are unsigned, and its database says so.
-            name = "totalCapacity" if new.total < 0 else "availableCapacity"
-            raise BackupStorageError(f"Data truncation: Out of range value for column '{name}' at row 1")
+            raise out_of_range()  # ZStack's columns are unsigned
         try:
             async with self._database.transaction() as connection:
                 await self._records.insert_simulator(connection, new, job)
         except IntegrityError:
-            raise _uuid_taken(new.uuid) from None
+            raise taken() from None
 
     async def _refuse_duplicate(self, kind: str, hostname: str) -> None:
         if await self._has_host(kind, hostname):
@@ -204,6 +202,8 @@ class Lifecycle:
         storage = await self._records.load(uuid)
         if storage is None:
             raise NoSuchStorage(uuid)
+        if storage.type not in HOSTS:
+            host = {}
         if isinstance(hostname := host.get("hostname"), str):
             check_hostname(hostname)
         try:
@@ -213,8 +213,7 @@ class Lifecycle:
                 if not await self._records.change(connection, uuid, **common):
                     raise NoSuchStorage(uuid)
         except IntegrityError:
-            # ZStack leaves this to its database, and answers an internal error (domain 3.4).
-            raise BackupStorageError(f"Duplicate entry '{host['hostname']}' for key 'hostname'") from None
+            raise taken() from None  # ZStack leaves this to its database (domain 3.4)
         if host:
             await self._database.once_committed(partial(self._let_go, storage.hostname))
 
@@ -253,7 +252,3 @@ def _described(storage: Storage) -> dict[str, object]:
         "totalCapacity": storage.total,
         "availableCapacity": storage.available,
     }
-
-
-def _uuid_taken(uuid: str) -> OperationFailed:
-    return OperationFailed(f"there is a resource[uuid:{uuid}] already")

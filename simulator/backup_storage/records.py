@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from simulator.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR
 from simulator.backup_storage.tags import delete_tags
 from simulator.clock import Clock
 from simulator.database import Database, Vault
@@ -70,6 +71,11 @@ class Storage:
     def target(self) -> Target:
         """What a probe of it has to reach."""
         return Target(self.hostname, self.port, self.username, self.url, self.password)
+
+    @property
+    def connect_error(self) -> str:
+        """The code of a failed connect."""
+        return CONNECT_ERROR if self.type == IMAGE_STORE_TYPE else OPERATION_ERROR
 
     @property
     def where(self) -> str:

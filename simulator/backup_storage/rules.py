@@ -34,6 +34,7 @@ def check_url(url: str, *, sftp: bool = False) -> None:
 
 def _check_sftp_url(url: str) -> None:
     if url.startswith(FORBIDDEN_FOLDERS):
-        raise InvalidRequest(" the url contains an invalid folder[/dev or /proc or /sys]")
+        raise InvalidRequest("the url contains an invalid folder[/dev or /proc or /sys]")
     if not url.startswith("/"):
-        raise InvalidRequest(f"invalid url[{url}], the url must be an absolute path starting with '/'")
+        # ZStack's catalogue of texts takes the quotes around the slash away.
+        raise InvalidRequest(f"invalid url[{url}], the url must be an absolute path starting with /")

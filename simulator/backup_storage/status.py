@@ -20,7 +20,6 @@ from simulator.probe import Capacity, ProbeFailure
 
 Outcome = Capacity | ProbeFailure
 Contents = tuple[str, Mapping[str, object]]
-CONNECT_ERROR = "BS.1500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class StatusBook:
 
     async def disconnected(self, storage: Storage, why: BackupStorageError, *, was_connected: bool) -> None:
         """A connect or a ping failed: the last known capacity stays. Raises NoSuchStorage."""
-        reason: dict[str, object] = {"code": CONNECT_ERROR, "details": str(why)}
+        reason: dict[str, object] = {"code": storage.connect_error, "details": str(why)}
         also: list[Contents] = []
         if isinstance(why, ConnectFailed):
             reason["reason"] = why.failure.reason

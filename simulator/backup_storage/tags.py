@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from sqlalchemy import Insert, Select, delete, exists, insert, select, update
+from sqlalchemy import Insert, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.errors import BackupStorageError, InvalidRequest, OperationFailed
+from simulator.backup_storage.resource_types import RESOURCE_TYPES
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import BackupStorage, Image, SystemTag, UserTag, Zone
@@ -18,9 +19,11 @@ from simulator.uuids import new_uuid
 TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
     {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
 )
-"""The types of resources that can be tagged."""
+"""The types of resources that have system tags here."""
 SEPARATOR = "::"
 NETWORK = "backupStorage::data::network::cidr::{}"
+BOOT_MODE = "bootMode::{}"
+BOOT_MODES = ("Legacy", "UEFI", "UEFI_WITH_CSM")
 SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "BackupStorageVO": (
@@ -40,7 +43,7 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "temporary",
             "CreatedBySystem",
             "marketplace::true",
-            "bootMode::{}",
+            BOOT_MODE,
             "sourceType::{}",
             "buildapp::{}",
             "applianceType::{}",
@@ -55,9 +58,11 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 class Tags:
     """The operations on tags."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, fold: Callable[[str], str | None]) -> None:
+        """`fold` returns what a tag compares by: two that have the same are one tag (observed 19)."""
         self._database = database
         self._clock = clock
+        self._fold = fold
 
     async def create_system_tag(self, resource: str, resource_type: str, tag: str) -> str | None:
         """Tag a resource, and answer the tag's uuid; None if it has that tag already.
@@ -68,8 +73,9 @@ class Tags:
         async with self._database.transaction() as connection:
             model = TAGGED[resource_type]
             if await connection.scalar(select(model.uuid).where(model.uuid == resource)) is None:
-                raise InvalidRequest("The argument :'resourceType' doesn't match uuid")
-            if await _has_tag(connection, SystemTag, resource, resource_type, tag):
+                # ZStack's catalogue of texts takes the quotes away, and the apostrophe with them.
+                raise InvalidRequest("The argument :resourceType doesnt match uuid")
+            if await self._has_tag(connection, SystemTag, resource, resource_type, tag):
                 return None
             return await self.insert(connection, SystemTag, resource, resource_type, tag)
 
@@ -77,7 +83,7 @@ class Tags:
         """Tag a resource, and answer the tag's uuid. Raises InvalidRequest, OperationFailed for a tag that it has."""
         check_resource_type(resource_type)
         async with self._database.transaction() as connection:
-            if await _has_tag(connection, UserTag, resource, resource_type, tag):
+            if await self._has_tag(connection, UserTag, resource, resource_type, tag):
                 where = f"resourceType:{resource_type}, resourceUuid:{resource}"
                 raise OperationFailed(f"Duplicated Tag[tag:{tag}, type:User, {where}]")
             return await self.insert(connection, UserTag, resource, resource_type, tag)
@@ -100,6 +106,18 @@ class Tags:
         kind = "System" if model is SystemTag else "User"
         return insert(model).values(**row, type=kind, createDate=now, lastOpDate=now)
 
+    async def _has_tag(
+        self,
+        connection: AsyncConnection,
+        model: type[SystemTag | UserTag],
+        resource: str,
+        resource_type: str,
+        tag: str,
+    ) -> bool:
+        same = (model.resourceUuid == resource, model.resourceType == resource_type)
+        tags = await connection.scalars(select(model.tag).where(*same))
+        return self._fold(tag) in {self._fold(one) for one in tags}
+
     async def change_system_tag(self, tag_uuid: str, tag: str) -> None:
         """Give a system tag another text. Raises InvalidRequest."""
         async with self._database.transaction() as connection:
@@ -121,17 +139,26 @@ class Tags:
 
 def check_resource_type(resource_type: str) -> None:
     """Raises InvalidRequest unless resources of that type can be tagged."""
-    if resource_type not in TAGGED:
+    if resource_type not in RESOURCE_TYPES:
         raise InvalidRequest(f"no resource type[{resource_type}] found in tag system")
 
 
 def check_system_tag(resource_type: str, tag: str) -> None:
     """Raises InvalidRequest unless a resource of that type can have that tag."""
     check_resource_type(resource_type)
-    if not any(matches(pattern, tag) for pattern in SYSTEM_TAGS[resource_type]):
+    if not any(matches(pattern, tag) for pattern in SYSTEM_TAGS.get(resource_type, ())):
         raise InvalidRequest(f"no system tag matches[{tag}] for resourceType[{resource_type}]")
     if matches(NETWORK, tag):
         check_network(tag)
+    if matches(BOOT_MODE, tag):
+        check_boot_mode(tag)
+
+
+def check_boot_mode(tag: str) -> None:
+    """Raises InvalidRequest unless the mode in a tag is one that ZStack knows."""
+    mode = tag.rpartition(SEPARATOR)[2]
+    if mode not in BOOT_MODES:
+        raise InvalidRequest(f"[{mode}] specified in system tag [{tag}] is not a valid boot mode")
 
 
 def check_network(tag: str) -> None:
@@ -146,7 +173,10 @@ def check_network(tag: str) -> None:
 
 
 async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Select[str]) -> None:
-    """Delete every tag of resources that go: no foreign key does, as a tag is on a resource of any type."""
+    """Delete every tag of resources that go, whatever type it says they have, as ZStack's foreign key does.
+
+    There is none here, as a tag is on a resource of any type.
+    """
     for model in (SystemTag, UserTag):
         await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))
 
@@ -157,10 +187,3 @@ def matches(pattern: str, tag: str) -> bool:
     if len(expected) != len(actual) or "" in actual:
         return False
     return all(one in ("{}", other) for one, other in zip(expected, actual, strict=True))
-
-
-async def _has_tag(
-    connection: AsyncConnection, model: type[SystemTag | UserTag], resource: str, resource_type: str, tag: str
-) -> bool:
-    same = (model.resourceUuid == resource, model.resourceType == resource_type, model.tag == tag)
-    return bool(await connection.scalar(select(exists().where(*same))))

@@ -180,7 +180,7 @@ class Tracker:
             if tries:
                 await self._status.try_failed(storage, found)
             if tries == 0:
-                return ConnectFailed(storage.where, found)
+                return ConnectFailed(storage.where, found, storage.connect_error)
             await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
 
     async def _ping_failed(self, storage: Storage, failure: BackupStorageError) -> None:

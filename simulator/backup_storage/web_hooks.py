@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -14,19 +15,27 @@ import aiohttp
 import orjson
 from sqlalchemy import delete, insert, select, update
 
-from simulator.backup_storage.errors import InvalidRequest
+from simulator.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, out_of_range
 from simulator.backup_storage.events import STATUS_CHANGED, Event, Events
 from simulator.clock import Clock
 from simulator.database import Database, StoreUnavailable
 from simulator.database.models import WebHook
 from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
+from simulator.uuids import new_uuid
 
 logger = logging.getLogger(__name__)
 CANONICAL_EVENT = "CanonicalEvent"
+BRACES = re.compile(r"\{.*\}", re.DOTALL)
+LONGEST_TEXT_BYTES = 65535
+DESCRIPTIONS: Mapping[str, str] = {
+    CONNECT_ERROR: "Unable to connect a backup storage",
+    OPERATION_ERROR: "An operation failed",
+}
 ATTEMPTS = 6  # one, and five more
 SECONDS_BETWEEN = 1.0
 SECONDS_AN_ATTEMPT = 30.0
+ACCEPTED = "text/plain, application/json, application/*+json, */*"
 Inventory = Callable[[str], Awaitable[Mapping[str, object] | None]]
 """The inventory of a backup storage by its uuid."""
 
@@ -47,7 +56,7 @@ class WebHooks:
         database: Database,
         events: Events,
         clock: Clock,
-        node_uuid: str,
+        node_uuid: Callable[[], str],
         inventory: Inventory,
         supervisor: Supervisor | None = None,
     ) -> None:
@@ -77,16 +86,18 @@ class WebHooks:
             self._http = None
 
     async def create(self, uuid: str, values: Mapping[str, object]) -> None:
-        """A new hook; values are columns. Raises InvalidRequest."""
-        if values.get("type") == CANONICAL_EVENT and not values.get("opaque"):
-            raise InvalidRequest(f"for webhooks with type[{CANONICAL_EVENT}], the field opaque cannot be null")
+        """A new hook; values are columns. Raises NotStored."""
+        _check_length(values.get("opaque"))
         now = self._clock.local()
         async with self._database.transaction() as connection:
             await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
         await self._database.once_committed(self.read)
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
-        """Change columns of a hook."""
+        """Change columns of a hook. Raises NotStored."""
+        _check_length(values.get("opaque"))
+        if not values:
+            return
         change = update(WebHook).where(WebHook.uuid == uuid)
         async with self._database.transaction() as connection:
             await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
@@ -101,7 +112,7 @@ class WebHooks:
     async def read(self) -> None:
         """Take up the hooks that are in the database now."""
         columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
-        self._addresses = [_Address(url, glob or "") for url, glob in await self._database.read(columns)]
+        self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(columns)]
 
     async def _begin_to_tell(self, event: Event) -> None:
         wanted = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
@@ -116,7 +127,10 @@ class WebHooks:
         if inventory is not None:
             # It may have moved on since.
             content["inventory"] = {**inventory, "status": content["newStatus"]}
-        return orjson.dumps({"path": event.path, "managementNodeId": self._node_uuid, "content": content})
+        if isinstance(reason := content.get("reason"), Mapping):
+            content["reason"] = _error_code(reason)
+        body = {"path": event.path, "content": content, "managementNodeId": self._node_uuid()}
+        return orjson.dumps({**body, "headers": {}, "id": new_uuid(), "createdTime": 0})
 
     async def _inventory_of(self, storage_uuid: str) -> Mapping[str, object] | None:
         while True:
@@ -157,7 +171,24 @@ class WebHooks:
         return nullcontext() if here else self._clock.outside()
 
 
+def _glob(opaque: str) -> str:
+    """Return the glob of paths that a hook asks for: `*` and `?` as usual, `.` any character, `{…}` one or more."""
+    return BRACES.sub("?*", opaque).replace(".", "?").replace("[", "[[]")
+
+
+def _error_code(reason: Mapping[str, object]) -> dict[str, object]:
+    """Return why a storage was disconnected as ZStack's ErrorCode has it, with the probe's word as `opaque.reason`."""
+    code = str(reason["code"])
+    told = {"code": code, "description": DESCRIPTIONS[code], "details": reason["details"]}
+    return told | ({"opaque": {"reason": reason["reason"]}} if "reason" in reason else {})
+
+
+def _check_length(opaque: object) -> None:
+    if isinstance(opaque, str) and len(opaque.encode(errors="replace")) > LONGEST_TEXT_BYTES:
+        raise out_of_range()
+
+
 async def _status_of(http: aiohttp.ClientSession, url: str, body: bytes) -> str | None:
-    headers = {"Content-Type": "application/json; charset=utf-8"}
+    headers = {"Content-Type": "application/json;charset=utf-8", "Accept": ACCEPTED}
     async with http.post(url, headers=headers, data=body, allow_redirects=False) as response:
         return None if 200 <= response.status < 300 else f"it answered {response.status}"

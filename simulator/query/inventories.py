@@ -246,6 +246,7 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
     "org.zstack.header.image.ImageBackupStorageRefInventory",
     (_table(models.ImageBackupStorageRef),),
     (
+        Field("id", Kind.NUMBER, primitive=True),
         Field("imageUuid", Kind.UUID),
         Field("backupStorageUuid", Kind.UUID),
         Field("installPath"),

@@ -201,7 +201,7 @@ class Sessions:
 
     def _valid(self, key: str) -> Kept | None:
         session = self._sessions.get(key)
-        return session if session is not None and session.expired_date > self._clock.time() else None
+        return session if session is not None and session.expired_date >= int(self._clock.time()) else None
 
     async def identify(self, claim: Claim) -> Identity:
         """Who makes a call. A session's expiry slides to a full time-out from now. Raises ApiError ID.1001."""
@@ -272,7 +272,7 @@ class Sessions:
         """Delete every expired session."""
         now = int(self._clock.time())
         # What is in memory counts: an expiry that has slid may not be written yet.
-        expired = [one.key for one in self._sessions.values() if one.expired_date <= now]
+        expired = [one.key for one in self._sessions.values() if one.expired_date < now]
         if not expired:
             return
         async with self._database.transaction() as connection:

@@ -52,6 +52,7 @@ class Dispatcher(Generic[S]):
     def __init__(self, handlers: Handlers[S], services: S, sessions: Sessions, rules: Rules) -> None:
         self._handlers = handlers.by_message
         self._checks = handlers.checks_by_message
+        self._first_checks = handlers.first_checks_by_message
         self._services = services
         self._sessions = sessions
         self._rules = rules
@@ -83,8 +84,10 @@ class Dispatcher(Generic[S]):
         await validate(api, values, self._rules.missing, leniency)
         if issubclass(message, CreateMessage):
             check_resource_uuid(values, leniency)
-        account_uuid = await self._authorize(api, claim) if api.authenticated else None
         checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
+        if (first := self._first_checks.get(message)) is not None:
+            await first(self._services, checked, Call(uuid, None))
+        account_uuid = await self._authorize(api, claim) if api.authenticated else None
         call = Call(uuid, account_uuid)
         await self._check(checked, call)
         if not VALIDATION_ONLY.isdisjoint(checked.systemTags or ()):

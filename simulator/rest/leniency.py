@@ -26,6 +26,10 @@ class Leniency:
     paid_apis: bool = True
     """An API of ZStack's paid editions that is not emulated says so; Terraform and the Go SDK call some of them. On a
     strict node there is no such path, as in ZStack's open half."""
+    implied_type: bool = True
+    """A simulator storage needs no `type`: the one that its path names is meant, as the Python SDK's users expect."""
+    any_receiver: bool = True
+    """A web hook's receiver may be `localhost` or a name of a test network, which ZStack takes for no host."""
 
 
 LENIENT = Leniency()

@@ -191,6 +191,7 @@ class Handlers(Generic[S]):
     def __init__(self) -> None:
         self.by_message: dict[type[Message], Handler[S, Any]] = {}
         self.checks_by_message: dict[type[Message], Check[S, Any]] = {}
+        self.first_checks_by_message: dict[type[Message], Check[S, Any]] = {}
 
     def handles(self, handler: Handler[S, M]) -> Handler[S, M]:
         """Register the handler of the message that its second parameter is declared to take."""
@@ -211,12 +212,18 @@ class Handlers(Generic[S]):
         self.checks_by_message[message] = check
         return check
 
+    def checks_first(self, check: Check[S, M]) -> Check[S, M]:
+        """Register what must hold even before the session and the rights of who calls are looked at."""
+        self.first_checks_by_message[_message_of(check)] = check
+        return check
+
     def include(self, others: Handlers[S]) -> None:
         """Take in the handlers of another module."""
         for message in others.by_message.keys() & self.by_message.keys():
             raise TypeError(f"{message.__name__} has two handlers")
         self.by_message.update(others.by_message)
         self.checks_by_message.update(others.checks_by_message)
+        self.first_checks_by_message.update(others.first_checks_by_message)
 
 
 def _message_of(handler: Callable[..., object]) -> type[Message]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -41,6 +42,7 @@ from simulator.uuids import new_uuid
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
 JOB_UUID_LENGTH = 32
+LAST_OF_THREE_BYTES = "\uffff"
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 BODY_LIMIT = 2 * 1024 * 1024
 """The bytes that the body of a request may have, as a servlet container limits them too."""
@@ -235,7 +237,9 @@ class RestServer(Generic[S]):
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)
 
-        await self._jobs.start(job, message.__name__, work, self._hook(request, message, job), waits=message.waits)
+        if not _beyond_three_bytes(values):
+            on_end = self._hook(request, message, job)
+            await self._jobs.start(job, message.__name__, work, on_end, waits=message.waits)
         # The address that the client used is the only one it is sure to reach (clients 1.4).
         location = f"http://{address_of(request)}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
         return _json(202, to_plain_json({"apiTimeout": seconds * 1000, "location": location}))
@@ -295,3 +299,15 @@ def _closing(response: web.Response) -> web.Response:
     if response.status in CLOSING:
         response.force_close()
     return response
+
+
+def _beyond_three_bytes(value: object) -> bool:
+    """Return whether a text is in it that ZStack's database cannot hold, whose characters have three bytes at most.
+
+    The call is answered, but neither done nor remembered: its job has expired from the start (observed 5).
+    """
+    if isinstance(value, str):
+        return not value.isascii() and max(value) > LAST_OF_THREE_BYTES
+    if isinstance(value, Mapping):
+        return any(_beyond_three_bytes(one) for one in (*value.keys(), *value.values()))
+    return isinstance(value, list) and any(map(_beyond_three_bytes, value))

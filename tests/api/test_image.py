@@ -27,6 +27,7 @@ async def test_an_image_tells_where_it_lies(fixed: Client) -> None:
     assert [ref["backupStorageUuid"] for ref in images["both"]["backupStorageRefs"]] == [B1, B2]
     assert images["nowhere"]["backupStorageRefs"] == []
     ref = images["one"]["backupStorageRefs"][0]
+    assert isinstance(ref.pop("id"), int)
     assert ref.pop("createDate") == ref.pop("lastOpDate")
     assert ref == {"imageUuid": I2, "backupStorageUuid": B1, "installPath": "zstore://one/1", "status": "Ready"}
     assert answer.body["schema"] == {
@@ -75,12 +76,13 @@ async def test_an_image_goes_with_the_last_storage_that_it_lies_on(fixed: Client
 
 
 async def test_an_image_is_added_to_the_storages_that_can_take_it(fixed: Client) -> None:
-    body = add(backupStorageUuids=[B1, B2, B3, B4], resourceUuid=UNKNOWN, platform="WindowsVirtio", url="/tmp/new.raw")
+    body = add(backupStorageUuids=[B1, B3, B4], resourceUuid=UNKNOWN, platform="WindowsVirtio", url="/tmp/new.raw")
     image = (await fixed.call("POST", "/images", body))["inventory"]
     assert (image["uuid"], image["status"], image["state"]) == (UNKNOWN, "Ready", "Enabled")
     assert (image["platform"], image["url"]) == ("Windows", "file:///tmp/new.raw")
     assert (image["mediaType"], image["format"], image["virtio"]) == ("RootVolumeTemplate", "qcow2", True)
-    # Not to the Disabled one, nor to the one that is Disconnected
+    assert (image["guestOsType"], image["architecture"]) == ("Windows", "x86_64")
+    # Not to the one that is Disconnected
     assert [ref["backupStorageUuid"] for ref in image["backupStorageRefs"]] == [B1, B4]
 
 
@@ -105,17 +107,31 @@ async def test_adding_an_image_may_take_three_days(fixed: Client) -> None:
         ({"format": "vhd"}, "SYS.1007", "unknown format[vhd]"),
         ({"type": "other"}, "SYS.1007", "unsupported image type[other]"),
         ({"mediaType": "ISO", "system": True}, "SYS.1007", "ISO cannot be used as system image"),
-        ({"url": "gopher://x"}, "SYS.1007", "url must starts with 'file:///', 'http://', 'https://'"),
+        ({"url": "gopher://x"}, "SYS.1007", "url must starts with file:///, http://, https://"),
         (
-            {"backupStorageUuids": [B3, UNKNOWN]},
+            {"backupStorageUuids": [B3]},
             "SYS.1006",
-            f"no backup storage specified in uuids[{B3}, {UNKNOWN}] is available for adding this image; they are not"
+            f"no backup storage specified in uuids[{B3}] is available for adding this image; they are not"
             " in status Connected or not in state Enabled, or the uuid is invalid backup storage uuid",
         ),
         (
-            {"backupStorageUuids": [B2]},
+            {"backupStorageUuids": [B1, UNKNOWN]},
+            "SYS.1003",
+            f"invalid field[backupStorageUuids], resource[uuids:[{UNKNOWN}], type:BackupStorageVO] not found",
+        ),
+        (
+            {"backupStorageUuids": [B2, B1]},
             "SYS.1002",
-            f"Failed to download image[name:new] on all backup storage[{B2}].",
+            f"Failed to download image[name:new] on all backup storage[{B1}, {B2}].",
+        ),
+        ({"format": None}, "SYS.1007", "unknown format[null]"),
+        ({"format": "QCOW2"}, "SYS.1007", "unknown format[QCOW2]"),
+        ({"url": "/etc/passwd"}, "SYS.1007", "image path [/etc/passwd] is in black list /**/.*/**;"),
+        ({"url": "file:///home/x/.ssh/id"}, "SYS.1007", "image path [/home/x/.ssh/id] is in black list"),
+        (
+            {"systemTags": ["bootMode::Bios"]},
+            "SYS.1007",
+            "[Bios] specified in system tag [bootMode::Bios] is not a valid boot mode",
         ),
     ],
 )
@@ -127,6 +143,32 @@ async def test_an_image_that_cannot_be_added_is_told(
     assert caught.value.code == code
     assert caught.value.error["details"].startswith(details)
     assert len(await fixed.query("/images")) == 3
+
+
+async def test_a_uuid_serves_one_resource_whatever_its_type(fixed: Client) -> None:
+    chosen = "0123456789ab4def8123456789abcdef"
+    await fixed.call("POST", "/zones", {"params": {"name": "new", "resourceUuid": chosen}})
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", "/images", add(resourceUuid=chosen))
+    taken = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1000", taken)
+
+
+async def test_an_image_on_a_simulator_storage_is_as_large_as_that_says(fixed: Client) -> None:
+    params = {
+        "name": "sim",
+        "url": "/sim/",
+        "totalCapacity": 9,
+        "availableCapacity": 9,
+        "type": "SimulatorBackupStorage",
+    }
+    storage = (await fixed.call("POST", "/backup-storage/simulators", {"params": params}))["inventory"]["uuid"]
+    body = add(backupStorageUuids=[storage], mediaType="DataVolumeTemplate", url="ftp://me:word@x/new.qcow2")
+    image = (await fixed.call("POST", "/images", body))["inventory"]
+    assert (image["size"], image["actualSize"], image["format"], len(image["md5Sum"])) == (100, 100, "simulator", 32)
+    assert {"platform", "architecture", "guestOsType"}.isdisjoint(image)
+    assert image["backupStorageRefs"][0]["installPath"] == "/sim/new"
+    assert image["url"] == "ftp://me@x/new.qcow2"
 
 
 async def test_a_disabled_storage_cannot_proceed(fixed: Client) -> None:

@@ -69,7 +69,7 @@ async def test_adding_makes_the_folders_that_an_image_store_keeps(
 async def test_a_chosen_uuid_is_kept_and_serves_once(imagestore_client: Client) -> None:
     chosen = "0123456789ab4def8123456789abcdef"
     assert (await imagestore_client.add_image_store("h-1", resourceUuid=chosen))["uuid"] == chosen
-    with pytest.raises(CallFailed, match="there is a resource"):
+    with pytest.raises(CallFailed, match="ConstraintViolationException: could not execute statement"):
         await imagestore_client.add_image_store("h-2", resourceUuid=chosen)
     assert len(await imagestore_client.query(STORAGES, "name~=h-%")) == 1
 
@@ -154,13 +154,16 @@ async def test_an_update_changes_the_record_and_nothing_else(imagestore_client: 
     assert changed - {"lastOpDate"} == {"name", "sshPort"}
 
 
+TAKEN = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+
+
 async def test_an_update_to_a_hostname_that_is_taken_is_an_internal_error(imagestore_client: Client) -> None:
     [storage] = await imagestore_client.query(STORAGES, "name=imagestore-1")
     body = {"updateImageStoreBackupStorage": {"name": "gold", "hostname": "imagestore-2"}}
     with pytest.raises(CallFailed) as caught:
         await imagestore_client.call("PUT", f"{STORAGES}/{storage['uuid']}/actions", body)
     assert caught.value.code == "SYS.1000"
-    assert caught.value.error["details"] == "Duplicate entry 'imagestore-2' for key 'hostname'"
+    assert caught.value.error["details"] == TAKEN
     assert await imagestore_client.query(STORAGES, "name=gold") == []
 
 

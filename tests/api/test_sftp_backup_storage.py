@@ -11,7 +11,7 @@ from simulator.lab import Lab
 from simulator.testing import CallFailed, Client
 
 PATH = "/backup-storage/sftp"
-FOLDERS = " the url contains an invalid folder[/dev or /proc or /sys]"
+FOLDERS = "the url contains an invalid folder[/dev or /proc or /sys]"
 
 
 async def add(client: Client, hostname: object = "h-1", **values: object) -> dict[str, object]:
@@ -53,7 +53,7 @@ async def test_it_makes_its_url_and_nothing_in_it(imagestore_client: Client, ima
         ({"url": "/development"}, "SYS.1007", FOLDERS),
         ({"url": "/proc"}, "SYS.1007", FOLDERS),
         ({"url": "/system"}, "SYS.1007", FOLDERS),
-        ({"url": "bs"}, "SYS.1007", "invalid url[bs], the url must be an absolute path starting with '/'"),
+        ({"url": "bs"}, "SYS.1007", "invalid url[bs], the url must be an absolute path starting with /"),
         ({"sshPort": 70000}, "SYS.1007", "field[sshPort] must be in range of [1, 65535]"),
         # The format of the hostname comes first, then duplicates of the type, then the url, then the other type
         ({"hostname": "lab_1", "url": "bs"}, "SYS.1007", "hostname[lab_1] is neither an IPv4"),
@@ -113,7 +113,7 @@ async def test_a_failed_add_tells_why_and_leaves_no_row(
     error = caught.value.error
     assert (error["code"], error["cause"]["code"], error["cause"]["opaque"]) == (
         "SYS.1002",
-        "BS.1500",
+        "SYS.1006",
         {"reason": "auth_failed"},
     )
     assert error["details"].startswith("unable to connect to sftp backup storage[hostname:locked-1, sshPort:22]")
@@ -171,7 +171,7 @@ async def test_reconnect_sftp_goes_past_connecting_and_a_failure_leaves_the_stat
             await imagestore_client.call("PUT", path, {"reconnectSftpBackupStorage": {}})
     error = caught.value.error
     assert (error["code"], error["description"]) == ("BS.SFTP.1000", "Unable to reconnect to sftp backup storage")
-    assert (error["cause"]["code"], error["cause"]["details"]) == ("BS.1500", error["details"])
+    assert (error["cause"]["code"], error["cause"]["details"]) == ("SYS.1006", error["details"])
     assert [event.path for event in _drained(events) if event.path in (STATUS_CHANGED, DISCONNECTED)] == []
     [after] = await imagestore_client.query(f"{PATH}/{storage['uuid']}")
     assert after["status"] == "Connected"
@@ -186,7 +186,7 @@ async def test_the_generic_reconnect_of_one_does_move_its_status(
         await imagestore_client.call(
             "PUT", f"/backup-storage/{storage['uuid']}/actions", {"reconnectBackupStorage": {}}
         )
-    assert caught.value.code == "BS.1500"
+    assert caught.value.code == "SYS.1006"
     [after] = await imagestore_client.query(f"{PATH}/{storage['uuid']}")
     assert (after["status"], after["totalCapacity"]) == ("Disconnected", storage["totalCapacity"])
 

@@ -8,6 +8,7 @@ from simulator.testing import CallFailed, Client
 from fixed_data import UNKNOWN, Z2
 
 PATH = "/backup-storage/simulators"
+OUT_OF_RANGE = "org.hibernate.exception.DataException: could not execute statement"
 
 
 async def add(client: Client, **values: object) -> dict[str, object]:
@@ -42,8 +43,11 @@ async def test_many_may_share_name_and_url_and_all_have_nothing_by_default(fixed
     [
         ({"name": None}, "SYS.1007", "field[name] of message["),
         ({"url": ""}, "SYS.1007", "field[url] cannot be an empty string"),
-        ({"totalCapacity": -1}, "SYS.1000", "Data truncation: Out of range value for column 'totalCapacity' at row 1"),
-        ({"availableCapacity": -1}, "SYS.1000", "Data truncation: Out of range value for column 'availableCapacity'"),
+        ({"totalCapacity": -1}, "SYS.1000", OUT_OF_RANGE),
+        ({"availableCapacity": -1}, "SYS.1000", OUT_OF_RANGE),
+        ({"type": "foo"}, "SYS.1000", "BackupStorageType type: foo was not registered by any BackupStorageFactory"),
+        ({"type": ""}, "SYS.1000", "BackupStorageType type:  was not registered by any BackupStorageFactory"),
+        ({"type": "Ceph"}, "SYS.1000", "class org.zstack.header.simulator.storage.backup.APIAddSimulatorBackupStorage"),
     ],
 )
 async def test_a_bad_one_is_refused(fixed: Client, values: dict[str, object], code: str, details: str) -> None:

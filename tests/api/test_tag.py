@@ -78,7 +78,7 @@ async def test_a_tag_needs_a_resource_that_can_have_one(
         (tag("extraips::"), "no system tag matches[extraips::] for resourceType[BackupStorageVO]"),
         (tag("extraips::a::b"), "no system tag matches[extraips::a::b] for resourceType[BackupStorageVO]"),
         (tag("remote", Z1, "ZoneVO"), "no system tag matches[remote] for resourceType[ZoneVO]"),
-        (tag("remote", Z1), "The argument :'resourceType' doesn't match uuid"),
+        (tag("remote", Z1), "The argument :resourceType doesnt match uuid"),
         (tag(f"{NETWORK}10.0.0.1/24"), "[10.0.0.1/24] is not a standard cidr, do you mean [10.0.0.0/24]?"),
     ],
 )
@@ -132,3 +132,35 @@ async def test_tags_go_with_their_storage(fixed: Client) -> None:
     assert await fixed.query("/user-tags") == []
     # The image that lay there alone is gone too, and its tag with it.
     assert await fixed.query("/system-tags") == []
+
+
+@pytest.mark.parametrize("again", ["gold", "GOLD", "Gold", "göld", "gold  "])
+async def test_a_user_tag_that_differs_by_case_or_accents_alone_is_there_already(fixed: Client, again: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", "/user-tags", tag(again))
+    where = f"type:User, resourceType:BackupStorageVO, resourceUuid:{B1}"
+    details = f"Duplicated Tag[tag:{again.strip()}, {where}]"
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1006", details)
+
+
+async def test_a_system_tag_that_differs_by_case_alone_is_passed_over(fixed: Client) -> None:
+    made = await fixed.call("POST", "/system-tags", tag("extraips::A"))
+    assert made["inventory"]["tag"] == "extraips::A"
+    assert await fixed.call("POST", "/system-tags", tag("extraips::a")) == {}
+
+
+async def test_a_user_tag_may_name_any_type_of_zstacks_and_goes_with_its_resource(fixed: Client) -> None:
+    for kind in ("VmInstanceVO", "ImageStoreBackupStorageVO", "BackupStorageVO", "ResourceVO"):
+        assert (await fixed.call("POST", "/user-tags", tag("odd", B1, kind)))["inventory"]["resourceType"] == kind
+    with pytest.raises(CallFailed, match=r"no resource type\[backupstoragevo\] found in tag system"):
+        await fixed.call("POST", "/user-tags", tag("odd", B1, "backupstoragevo"))
+    await fixed.call("DELETE", f"/backup-storage/{B1}")
+    assert await fixed.query("/user-tags", f"resourceUuid={B1}") == []
+
+
+async def test_a_tag_of_characters_that_zstacks_database_cannot_hold_is_not_kept(fixed: Client) -> None:
+    answer = await fixed.request("POST", "/user-tags", tag("\N{GRINNING FACE}"))
+    assert answer.status == 202
+    polled = await fixed.request("GET", str(answer.body["location"]))
+    assert (polled.status, polled.text) == (404, "the job has been expired")
+    assert await fixed.query("/user-tags", "tag~=%", f"resourceUuid={B1}", fields="tag") == [{"tag": "gold"}]

@@ -21,8 +21,8 @@ async def test_there_is_no_trash(fixed: Client, more: list[tuple[str, str]]) -> 
         ([], "SYS.1007", "field[uuid] of message["),
         ([("uuid", UNKNOWN)], "SYS.1003", f"invalid field[uuid], resource[uuid:{UNKNOWN}, type:BackupStorageVO]"),
         ([("uuid", B1), ("trashType", "x")], "SYS.1007", "valid value for field[trashType] of message["),
-        ([("uuid", B1), ("resourceUuid", I1)], "SYS.1007", "'resourceUuid' and 'resourceType' must be set both or"),
-        ([("uuid", B1), ("resourceType", "x")], "SYS.1007", "'resourceUuid' and 'resourceType' must be set both or"),
+        ([("uuid", B1), ("resourceUuid", I1)], "SYS.1007", "resourceUuid and resourceType must be set both or"),
+        ([("uuid", B1), ("resourceType", "x")], "SYS.1007", "resourceUuid and resourceType must be set both or"),
     ],
 )
 async def test_a_bad_question_is_told(fixed: Client, query: list[tuple[str, str]], code: str, details: str) -> None:

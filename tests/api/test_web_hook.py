@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from simulator.api.url_rules import is_url
 from simulator.hosts import HostNetwork
 from simulator.lab import Lab
 from simulator.testing import CallFailed, Client
@@ -73,12 +74,18 @@ async def test_a_hook_is_told_of_a_change_of_status_with_the_inventory(
     await settled(imagestore_lab)
     [body] = receiver.bodies
     assert body["path"] == "/backup-storage/status/change"
-    assert len(body["managementNodeId"]) == 32
     content = body["content"]
     assert (content["oldStatus"], content["newStatus"]) == ("Connected", "Disconnected")
     assert content["backupStorageUuid"] == content["inventory"]["uuid"] == storage.uuid
     assert content["inventory"]["status"] == "Disconnected"
-    assert "password" not in content["inventory"]
+    assert set(content["inventory"]) == {
+        "uuid", "name", "url", "description", "totalCapacity", "availableCapacity", "type", "state", "status",
+        "createDate", "lastOpDate", "attachedZoneUuids",
+    }  # fmt: skip
+    assert list(body) == ["path", "content", "managementNodeId", "headers", "id", "createdTime"]
+    [node] = await imagestore_client.query("/management-nodes")
+    assert (body["managementNodeId"], body["headers"], body["createdTime"]) == (node["uuid"], {}, 0)
+    assert len(body["id"]) == 32
 
 
 async def test_a_glob_takes_in_every_path_that_matches(
@@ -95,7 +102,84 @@ async def test_a_glob_takes_in_every_path_that_matches(
         "/backup-storage/probe/failure",
         "/backup-storage/disconnected",
     ]
-    assert receiver.bodies[2]["content"]["reason"]["code"] == "BS.1500"
+    reason = receiver.bodies[2]["content"]["reason"]
+    assert list(reason) == ["code", "description", "details", "opaque"]
+    assert (reason["code"], reason["description"]) == ("BS.1500", "Unable to connect a backup storage")
+    assert reason["opaque"] == {"reason": "unreachable"}
+
+
+@pytest.mark.parametrize(
+    ("opaque", "told"),
+    [
+        ("/backup-storage/{what}/change", True),
+        ("/backup-storage/{a}/{b}", True),
+        ("/{}", True),
+        ("/backup-storage/status/change{}", False),
+        ("/backup.storage/status/chang?", True),
+        ("/backup-storage/status/[c]hange", False),
+        ("/backup-storage/status/changed", False),
+        ("/BACKUP-STORAGE/*", False),
+        ("", False),
+    ],
+)
+async def test_braces_and_marks_of_an_opaque_path_stand_for_what_they_do_in_zstack(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, opaque: str, told: bool
+) -> None:
+    await create(imagestore_client, receiver.url, opaque)
+    await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
+    await settled(imagestore_lab)
+    assert ("/backup-storage/status/change" in {one["path"] for one in receiver.bodies}) is told
+
+
+URLS = [
+    ("http://127.0.0.1:1/h", True, True),
+    ("https://example.com/a/b;c?d=e f", False, False),
+    ("https://example.com/a/b;c?d=e#f", True, True),
+    ("http://user:word@zstack.io:8080", True, True),
+    ("HTTP://[::1]:80/", True, True),
+    ("http://localhost:8080/h", False, True),
+    ("http://receiver:8080/h", False, True),
+    ("http://host.docker.internal/h", False, True),
+    ("not a url", False, False),
+    ("", False, False),
+    ("ftp://x", False, True),
+    ("gopher://example.com/", False, False),
+    ("http://", False, False),
+    ("http:///path", False, False),
+    ("http://example.com:99999/", False, False),
+    ("http://example.com:port/", False, False),
+    ("http://exa mple.com/", False, False),
+    ("http://-x.com/", False, False),
+    ("http://example.com/a//b", False, False),
+    ("http://example.com/../b", False, False),
+    ("http://example.com/<b>", False, False),
+    ("/relative", False, False),
+    ("http://[::zz]/", False, False),
+]
+
+
+@pytest.mark.parametrize(("url", "strict", "lenient"), URLS)
+def test_a_url_is_what_zstack_takes_for_one_and_a_receiver_of_a_test_network(
+    url: str, strict: bool, lenient: bool
+) -> None:
+    assert is_url(url, any_host=False) is strict
+    assert is_url(url, any_host=True) is lenient
+
+
+async def test_a_hook_needs_a_url_when_it_is_made_and_when_it_changes(imagestore_client: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await create(imagestore_client, "no address at all")
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", "Invalid url[no address at all]")
+    hook = await create(imagestore_client, "http://127.0.0.1:1/")
+    with pytest.raises(CallFailed) as caught:
+        await imagestore_client.call("PUT", f"/web-hooks/{hook['uuid']}", {"updateWebhook": {"url": "bad"}})
+    assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", "Invalid url[bad]")
+    answer = await imagestore_client.request("PUT", f"/web-hooks/{hook['uuid']}/actions", {"updateWebhook": {}})
+    assert answer.status == 404
+    with pytest.raises(CallFailed) as caught:
+        await create(imagestore_client, "http://127.0.0.1:1/", "o" * 65536)
+    assert caught.value.error["details"] == "org.hibernate.exception.DataException: could not execute statement"
+    assert await imagestore_client.query("/web-hooks") == [hook]
 
 
 @pytest.mark.parametrize(("refusals", "told"), [(0, True), (2, True), (5, True), (6, False), (60, False)])
@@ -117,9 +201,9 @@ async def test_a_hook_can_be_found_changed_and_deleted(
     client = imagestore_client
     hook = await create(client, "http://127.0.0.1:1/", "/nothing", description="nobody there")
     assert await client.query("/web-hooks", "name=hook") == [hook]
-    actions = f"/web-hooks/{hook['uuid']}/actions"
+    path = f"/web-hooks/{hook['uuid']}"
     changed = await client.call(
-        "PUT", actions, {"updateWebhook": {"url": receiver.url, "opaque": "/backup-storage/status/change"}}
+        "PUT", path, {"updateWebhook": {"url": receiver.url, "opaque": "/backup-storage/status/change"}}
     )
     assert (changed["inventory"]["url"], changed["inventory"]["description"]) == (receiver.url, "nobody there")
     uuid = (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
@@ -144,7 +228,6 @@ async def test_a_hook_that_nobody_hears_keeps_nothing_from_going_on(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:
     await create(imagestore_client, "http://127.0.0.1:1/")
-    await create(imagestore_client, "no address at all", name="wrong")
     await imagestore_hosts["imagestore-1"].stop()
     await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
     await settled(imagestore_lab)

@@ -81,16 +81,41 @@ async def test_what_cannot_be_done_to_a_zone_is_told(
     assert caught.value.code == code
 
 
-async def test_the_info_of_a_zone_is_a_list_of_one(fixed: Client) -> None:
-    answer = await fixed.request("GET", f"/zones/{Z1}/info", headers={"X-JSON-Schema": "true"})
-    assert [zone["name"] for zone in answer.body["inventories"]] == ["Zone1"]
-    assert answer.body["schema"] == {"inventories[0]": "org.zstack.header.zone.ZoneInventory"}
-
-
-async def test_the_info_of_a_zone_that_is_not_there_is_an_internal_error(fixed: Client) -> None:
+@pytest.mark.parametrize("zone", [Z1, UNKNOWN, "x"])
+async def test_no_service_gives_the_info_of_a_zone(fixed: Client, zone: str) -> None:
     with pytest.raises(CallFailed) as caught:
-        await fixed.call("GET", f"/zones/{UNKNOWN}/info")
-    assert (caught.value.status, caught.value.code) == (503, "SYS.1000")
+        await fixed.call("GET", f"/zones/{zone}/info")
+    assert (caught.value.status, caught.value.code) == (503, "SYS.1008")
+    name = "org.zstack.header.zone.APIGetZoneMsg"
+    text = f'No service deals with message: {name} {{"{name}":{{"uuid":"{zone}"}}}}'
+    assert caught.value.error["details"] == text
+    assert caught.value.error["elaboration"] == "Error message: Internal error: No service to deal with message."
+
+
+async def test_what_goes_wrong_in_the_making_of_a_zone_is_told_with_zstacks_method(fixed: Client) -> None:
+    chosen = "0123456789ab4def8123456789abcdef"
+    await fixed.call("POST", "/zones", {"params": {"name": "one", "type": "zstack", "resourceUuid": chosen}})
+    taken = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
+    for wrong, text in (
+        ({"type": "bogus"}, "ZoneType type: bogus was not registered by any ZoneFactory"),
+        ({"resourceUuid": chosen}, taken),
+    ):
+        with pytest.raises(CallFailed) as caught:
+            await fixed.call("POST", "/zones", {"params": {"name": "two", **wrong}})
+        assert caught.value.code == "SYS.1000"
+        method = "private void org.zstack.compute.zone.ZoneManagerImpl.createZone("
+        assert caught.value.error["details"].startswith(f"unhandled exception happened when calling {method}")
+        assert caught.value.error["details"].endswith(f"), {text}")
+    assert await fixed.query("/zones", "name=two") == []
+
+
+async def test_a_name_that_breaks_the_rule_is_told_the_rule(fixed: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", "/zones", {"params": {"name": "ap'os"}})
+    rule = '^(?! )[\\u4e00-\\u9fa5a-zA-Z0-9\\-_.():+" ]*(?<! )$'
+    message = "org.zstack.header.message.ApiMessageParamValidator"
+    text = f"valid regex value for field[name] of message[{message}] are {rule}, but ap'os found"
+    assert caught.value.error["details"] == text
 
 
 async def test_deleting_a_zone_that_is_not_there_succeeds_if_its_uuid_could_be_one(fixed: Client) -> None:

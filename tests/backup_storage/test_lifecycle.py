@@ -346,7 +346,7 @@ async def test_an_update_to_another_host_is_followed_by_the_next_ping(imagestore
     ("hostname", "text"),
     [
         ("no_name", "hostname[no_name] is neither an IPv4 address nor a valid hostname"),
-        ("h-1", "Duplicate entry 'h-1' for key 'hostname'"),
+        ("h-1", "org.hibernate.exception.ConstraintViolationException: could not execute statement"),
     ],
 )
 async def test_an_update_checks_the_form_of_a_hostname_and_the_database_checks_the_rest(

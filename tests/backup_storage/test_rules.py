@@ -49,10 +49,10 @@ def test_any_other_url_is_refused_in_zstack_s_order(url: str, text: str) -> None
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("/dev", " the url contains an invalid folder[/dev or /proc or /sys]"),
-        ("/process", " the url contains an invalid folder[/dev or /proc or /sys]"),
-        ("zs", "invalid url[zs], the url must be an absolute path starting with '/'"),
-        ("", "invalid url[], the url must be an absolute path starting with '/'"),
+        ("/dev", "the url contains an invalid folder[/dev or /proc or /sys]"),
+        ("/process", "the url contains an invalid folder[/dev or /proc or /sys]"),
+        ("zs", "invalid url[zs], the url must be an absolute path starting with /"),
+        ("", "invalid url[], the url must be an absolute path starting with /"),
     ],
 )
 def test_an_sftp_storage_s_url_has_texts_of_its_own(url: str, text: str) -> None:
