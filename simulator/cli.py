@@ -85,8 +85,26 @@ AllowedHost = Annotated[
     _option("allowed_host", "Name that the node goes by (*.NAME: all below it); may be repeated.",
             "IP addresses, localhost, names without a dot"),
 ]  # fmt: skip
+
+
+def _check_token(given: str | None) -> str | None:
+    """Refuse what no header can carry, and do not repeat it."""
+    from simulator.settings import is_token
+
+    if given is not None and not is_token(given):
+        fail("--lab-token: expected one word of letters, digits and -._~+/=")
+    return given
+
+
 LabToken = Annotated[
-    str | None, _option("lab_token", "What calls of /lab/v1 carry as `Authorization: Bearer TOKEN`.", "none is needed")
+    str | None,
+    typer.Option(
+        "--lab-token",
+        help="What calls of /lab/v1 carry as `Authorization: Bearer TOKEN`.",
+        show_default="none is needed",
+        envvar="IMAGESTORE_SIM_LAB_TOKEN",
+        callback=_check_token,
+    ),
 ]
 Bootstrap = Annotated[Path | None, _option("bootstrap", "YAML file of records to begin with.")]
 Identity = Annotated[Path | None, _option("identity_file", "Private key tried before a record's password.")]

@@ -14,6 +14,8 @@ from simulator.clock import Clock, RealClock
 ANSWER_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 _MOST_BYTES = 65_536
+MISDIRECTED = 421
+"""What a node answers that is not known by the name in the URL."""
 
 
 def wait_until_ready(url: str, seconds: float) -> str | None:
@@ -51,6 +53,8 @@ async def _ask(url: SplitResult, seconds: float) -> str | None:
         return f"{url.geturl()} cannot be reached: {_explain(error)}"
     try:
         answer = json.loads(body)
+        if status == MISDIRECTED:
+            return f"{url.geturl()}: {answer['error']}"
         is_ready, steps = answer["ready"], ", ".join(answer["waitingFor"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return f"{url.geturl()} does not answer as a management node does"

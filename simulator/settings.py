@@ -22,6 +22,11 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """What a bearer token may be (RFC 6750)."""
 
 
+def is_token(text: str) -> bool:
+    """Whether a header can carry it as a bearer token."""
+    return TOKEN.fullmatch(text) is not None
+
+
 class Settings(BaseSettings):
     """How a management node, a lab or a host is to run. Seconds and bytes are plain numbers."""
 
@@ -71,7 +76,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
         """What can stand in a header."""
-        if value is not None and not TOKEN.fullmatch(value.get_secret_value()):
+        if value is not None and not is_token(value.get_secret_value()):
             raise ValueError("expected one word of letters, digits and -._~+/=")
         return value
 

@@ -102,6 +102,15 @@ async def test_what_is_no_url_is_told_with_status_2(url: str) -> None:
     )
 
 
+async def test_a_name_that_the_node_does_not_go_by_is_told() -> None:
+    said = b'HTTP/1.1 421 Misdirected Request\r\n\r\n{"error":"not known as lab.example; see --allowed-host"}'
+    async with answering(said) as url:
+        finished = await ask("ready", url)
+    assert (finished.status, finished.errors) == (
+        1, f"imagestore-sim: {url}: not known as lab.example; see --allowed-host\n"
+    )  # fmt: skip
+
+
 def test_asking_is_light_enough_for_a_health_check() -> None:
     script = "import sys, simulator.cli, simulator.readiness; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()

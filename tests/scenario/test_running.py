@@ -103,6 +103,16 @@ async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
     assert [capacity for _, *capacity in silver.capacities] == [[2 * TIB, 2 * TIB], [2 * TIB, TIB]]
 
 
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=5, lab_token="correct-horse")
+async def test_a_lab_that_asks_for_a_token_is_played_on_by_those_who_have_it(imagestore_client: Client) -> None:
+    story = parse_scenario("title: t\nhosts: {fresh: }\ntimeline:\n  - expect: {storage: fresh, status: Connected}\n")
+    result = await play_on(imagestore_client.url, story, lab_token="correct-horse")
+    assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
+    refused = await play_on(imagestore_client.url, story, lab_token="wrong")
+    assert "--lab-token" in refused.problem
+    assert "correct-horse" not in refused.problem
+
+
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
 async def test_a_clock_that_jumps_is_held_and_pushed_on(imagestore_client: Client) -> None:
     before = await all_there_is(imagestore_client)
