@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -482,6 +483,71 @@ def record(
     if begin is not None and end is not None and begin >= end:
         fail("--since: expected a moment before --until")
     raise typer.Exit(_run(lambda: run_record_stored(str(database), out, begin, end)))
+
+
+@app.command()
+def compare(
+    url: Annotated[str, typer.Argument(help="Where the node answers, such as http://192.168.0.10:8080.")],
+    account: Account = "admin",
+    password: Annotated[
+        str | None,
+        typer.Option(help="With which password; asked for if unset.", envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD"),
+    ] = None,
+    access_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Sign calls with an access key instead of logging in.",
+            envvar="IMAGESTORE_SIM_ACCESS_KEY",
+        ),
+    ] = None,
+    access_secret: Annotated[
+        str | None,
+        typer.Option(help="Secret of the access key; asked for if unset.", envvar="IMAGESTORE_SIM_ACCESS_SECRET"),
+    ] = None,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help="Send calls that change something, too; what they made is deleted.",
+            envvar="IMAGESTORE_SIM_COMPARE_WRITE",
+        ),
+    ] = False,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Only calls of this group; may be repeated.", envvar="IMAGESTORE_SIM_GROUP")
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Differences to show.", envvar="IMAGESTORE_SIM_SHOW")] = 20,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the node's answers, in the form of the corpus, addresses and names masked.",
+            envvar="IMAGESTORE_SIM_COMPARE_OUT",
+        ),
+    ] = None,
+) -> None:
+    """Show what differs between the node at URL, mostly a real ZStack, and this emulator.
+
+    Nothing is changed unless --write is given. Exit status 0: nothing differs, 1: something does, 2: unusable input.
+    """
+    from simulator.commands import run_compare
+    from simulator.parity.command import Options
+
+    if access_secret is not None and access_key is None:
+        fail("--access-secret: expected together with --access-key")
+    key = None
+    if access_key is not None:
+        key = (access_key, access_secret or _ask("Secret of the access key"))
+    elif password is None:
+        password = _ask(f"Password of {account}")
+    options = Options(url, account, password or "", key, write, tuple(group or ()), show, out)
+    raise typer.Exit(_run(lambda: run_compare(options)))
+
+
+def _ask(what: str) -> str:
+    """Ask for a secret on the terminal; where there is none, that is an error."""
+    if not sys.stdin.isatty():
+        fail(f"{what}: expected as an option or in the environment, since there is no terminal to ask on")
+    return str(typer.prompt(what, hide_input=True, err=True))
 
 
 def _settings(context: typer.Context, **defaults: object) -> Settings:

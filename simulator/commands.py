@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
@@ -28,6 +28,9 @@ from simulator.settings import Settings
 from simulator.terminal import describe, follow
 from simulator.testing.client import Answer, CallFailed, bearer, plain_reason
 from simulator.web_server import authority
+
+if TYPE_CHECKING:
+    from simulator.parity.command import Options
 
 STOP_SECONDS = 2.0
 TARGET = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^:@]+)(?::(?P<port>\d+))?")
@@ -122,6 +125,17 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
         finally:
             await host.stop()
     return 0
+
+
+async def run_compare(options: Options) -> int:
+    """Compare a node with the emulator. Raises InputError."""
+    from simulator.parity.command import Unusable
+    from simulator.parity.command import run_compare as compare
+
+    try:
+        return await compare(options)
+    except Unusable as error:
+        raise InputError(str(error)) from None
 
 
 async def run_load(file: Path, url: str, lab_token: str | None) -> int:

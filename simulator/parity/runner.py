@@ -7,12 +7,15 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import unquote, urlsplit
 
 from simulator.clock import Clock
-from simulator.parity.corpus import Answer, Case
+from simulator.parity.corpus import SESSION, Answer, Case
 from simulator.parity.masks import comparable, masked
 from simulator.parity.wire import BROKEN, Endpoint, send
+from simulator.rest.access_keys import sign
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 FIRST_POLL_SECONDS = 0.002
@@ -37,10 +40,28 @@ class Outcome:
 class Runner:
     """Sends calls to the node at `endpoint`, and keeps the variables that their answers set."""
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, *, password: str = "password") -> None:  # noqa: S107 - ZStack's
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Clock,
+        *,
+        account: str = "admin",
+        password: str = "password",  # noqa: S107 - ZStack's own
+        key: tuple[str, str] | None = None,
+    ) -> None:
+        """`key` is an access key, its id and its secret, that signs each call in place of a session."""
+        self.account = account
         self.variables: dict[str, str] = {"SHA": hashlib.sha512(password.encode()).hexdigest()}
+        self.made: str | None = None
+        """The uuid of what the latest call has made, if it made something."""
         self._endpoint = endpoint
         self._clock = clock
+        self._key = key
+
+    @property
+    def signs(self) -> bool:
+        """Whether calls are signed with an access key."""
+        return self._key is not None
 
     async def run(self, cases: Iterable[Case]) -> AsyncIterator[Outcome]:
         """The outcome of each call that can be sent. Raises Unreachable."""
@@ -52,12 +73,14 @@ class Runner:
         """Send one call and follow its job. Raises Unreachable."""
         answers = await self.answers(case)
         self._save(case.save, answers[-1].text)
+        made = _at("inventory.uuid", answers[-1].text) if answers[-1].status == 200 else None
+        self.made = made if isinstance(made, str) else None
         return Outcome(case, tuple(Answer(one.status, masked(one.text, self._endpoint.url)) for one in answers))
 
     async def answers(self, case: Case) -> list[Answer]:
         """What the node answers to a call and, after a 202, to the poll that found its job ended."""
-        body = self._body(case)
-        headers = [] if case.auth is None else [("Authorization", self.fill(case.auth))]
+        body = self.body_of(case)
+        headers = self._authorization(case)
         headers += [(name, self.fill(value)) for name, value in case.headers.items()]
         if body is not None and case.typed and "Content-Type" not in case.headers:
             headers.append(("Content-Type", "application/json; charset=utf-8"))
@@ -90,7 +113,18 @@ class Runner:
             await self._clock.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
-    def _body(self, case: Case) -> bytes | None:
+    def _authorization(self, case: Case) -> list[tuple[str, str]]:
+        if case.auth is None:
+            return []
+        if self._key is None or case.auth != SESSION:
+            return [("Authorization", self.fill(case.auth))]
+        date = format_datetime(datetime.fromtimestamp(self._clock.time(), UTC), usegmt=True)
+        path = unquote(self.fill(case.target).partition("?")[0]).removeprefix("/zstack")
+        signature = sign(self._key[1], case.method, date, path)
+        return [("Authorization", f"ZStack {self._key[0]}:{signature}"), ("Date", date)]
+
+    def body_of(self, case: Case) -> bytes | None:
+        """The bytes of a call's body."""
         match case.body:
             case None:
                 return None
