@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 CLOUD_RUNTIME = "org.zstack.header.exception.CloudRuntimeException"
-GRAMMAR = (
-    "javax.persistence.PersistenceException: org.hibernate.exception.SQLGrammarException: could not extract ResultSet"
-)
+ILLEGAL_ARGUMENT = "java.lang.IllegalArgumentException"
+PERSISTENCE = "javax.persistence.PersistenceException"
+OPERATION_FAILED = "SYS.1006"
+INTERNAL = "SYS.1000"
 
 
 class QueryParameterError(Exception):
@@ -16,14 +17,46 @@ class QueryParameterError(Exception):
 
 
 class QueryError(Exception):
-    """A query that names what is not there, or asks what cannot be asked (query-semantics 0, 4.6)."""
+    """A query that names what is not there, or asks what cannot be asked (query-semantics 0, 4.6).
 
-    def __init__(self, details: str, code: str = "SYS.1000") -> None:
-        super().__init__(f"{code} {details}")
+    `thrown` is the Java class of what ZStack throws, which the details of a query API's error begin with; those of the
+    query language as text have the message alone. An error that ZStack makes itself has a code and none thrown.
+    """
+
+    def __init__(self, message: str | None, code: str = INTERNAL, *, thrown: str | None = None) -> None:
+        super().__init__(f"{code} {message}")
         self.code = code
-        self.details = details
+        self.message = message
+        self.thrown = thrown
+
+    @property
+    def details(self) -> str:
+        """The details in the error of a query API."""
+        if self.thrown is None:
+            return self.message or ""
+        return self.thrown if self.message is None else f"{self.thrown}: {self.message}"
 
 
 def cloud_runtime(text: str) -> QueryError:
     """What ZStack's own code objects to."""
-    return QueryError(f"{CLOUD_RUNTIME}: {text}")
+    return QueryError(text, thrown=CLOUD_RUNTIME)
+
+
+def could_not_extract(cause: str) -> QueryError:
+    """What the database objects to, by the name of Hibernate's exception."""
+    return QueryError(f"org.hibernate.exception.{cause}: could not extract ResultSet", thrown=PERSISTENCE)
+
+
+def grammar() -> QueryError:
+    """SQL that the database does not understand."""
+    return could_not_extract("SQLGrammarException")
+
+
+def hibernate(text: str) -> QueryError:
+    """What Hibernate objects to before it asks the database."""
+    return QueryError(f"org.hibernate.{text}", thrown=ILLEGAL_ARGUMENT)
+
+
+GRAMMAR = (
+    "javax.persistence.PersistenceException: org.hibernate.exception.SQLGrammarException: could not extract ResultSet"
+)
