@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import orjson
 
 from simulator.query import Query
-from simulator.query.conditions import DEFAULT_LIMIT, WITHOUT_VALUE, Condition, Operator, Sort
+from simulator.query.conditions import DEFAULT_LIMIT, TOKENS, WITHOUT_VALUE, Condition, Sort
 from simulator.rest.binding import bind_fields
 from simulator.rest.errors import PlainError, invalid_argument
 from simulator.rest.messages import SyncMessage
 
-OPERATORS = {operator.value: operator for operator in Operator}
+OPERATORS = {operator.value: operator for _, operator in TOKENS}
 
 
 class APIQueryMessage(SyncMessage, method="GET", path="/", package="org.zstack.header.query"):

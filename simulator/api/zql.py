@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from simulator.api.services import Services
-from simulator.query.zql import Statement, parse_zql
-from simulator.rest.errors import invalid_argument
+from simulator.query import QueryError
+from simulator.query.errors import INTERNAL
 from simulator.rest.messages import Call, Handlers, Reply, SyncMessage
 
 handlers = Handlers[Services]()
+CALLED = "org.zstack.query.QueryFacadeImpl.1.doCall(org.zstack.header.core.ReturnValueCompletion)"
 
 
 class APIZQLQueryMsg(
@@ -17,7 +18,7 @@ class APIZQLQueryMsg(
     package="org.zstack.query",
     for_everyone=True,
     reply=("results",),
-    deviation="what REST's parameters can say, too: no or, no parentheses, no sub-query, no group by, no sum",
+    deviation="no joined inventories, no values that another API gives, no search",
 ):
     """Ask some questions in one text."""
 
@@ -27,18 +28,13 @@ class APIZQLQueryMsg(
 @handlers.handles
 async def zql_query(services: Services, message: APIZQLQueryMsg, call: Call) -> Reply:
     """The answer to each question: its rows, their number, or both."""
-    if message.zql is None:
-        raise invalid_argument("zql cannot be null")
-    return Reply({"results": [await _answer(services, one) for one in parse_zql(message.zql)]})
-
-
-async def _answer(services: Services, statement: Statement) -> dict[str, object]:
-    found = await services.queries.run(statement.inventory, statement.query)
-    answer: dict[str, object] = {}
-    if found.rows is not None:
-        answer["inventories"] = found.rows
-    if found.total is not None:
-        answer["total"] = found.total
-    if statement.name is not None:
-        answer["name"] = statement.name
-    return answer
+    try:
+        if message.zql is None:
+            raise QueryError(None, thrown="java.lang.NullPointerException")
+        return Reply({"results": await services.queries.results(message.zql)})
+    except QueryError as error:
+        if error.code != INTERNAL:
+            raise
+        # What is thrown there loses its class, and tells where that was.
+        text = f"unhandled exception happened when calling private void {CALLED}, {error.message or 'null'}"
+        raise QueryError(text) from None

@@ -9,13 +9,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
-from sqlalchemy import Boolean, ColumnElement, String, and_, cast, false, not_, null, type_coerce
+from sqlalchemy import Boolean, ColumnElement, Float, String, and_, cast, false, not_, null, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 
 from simulator.query.conditions import Operator
-from simulator.query.errors import GRAMMAR, QueryError
+from simulator.query.errors import could_not_extract, grammar
 from simulator.query.folding import fold, fold_padded
 from simulator.query.inventories import Kind
 from simulator.query.literals import read_moment, read_number, read_truth
@@ -25,20 +25,27 @@ Bound = Value | tuple[Value, ...]
 """What a parameter holds: a value, or all of the values of a list."""
 Bind = ColumnElement[Any]
 LIKES = (Operator.LIKE, Operator.NOT_LIKE)
-LISTS = (Operator.IN, Operator.NOT_IN)
+LISTS = (Operator.IN, Operator.NOT_IN, Operator.HAS, Operator.NOT_HAS)
 NULLS = (Operator.IS_NULL, Operator.NOT_NULL)
 PATTERN_ESCAPE = "\\"
 WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
 LONGEST_TEXT = 4096
 """No column has longer text, so that what a pattern of more characters asks for is not there."""
 LONGEST_PATTERN = 4 * LONGEST_TEXT  # with an escape and a wildcard for each character, and some more
+LAST_OF_THREE_BYTES = "\uffff"
 AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
+
+
+class Bare(str):
+    """A number, or a truth, that stands in a query without quotes."""
+
+    __slots__ = ()
 
 
 class Rule(Protocol):
     """What a kind of field does with a condition."""
 
-    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         """The operator that the condition amounts to, and the values to bind. Raises QueryError."""
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
@@ -167,10 +174,12 @@ def _compile_among_for_sqlite(element: Among, compiler: SQLCompiler, **options: 
 class TextRule:
     """Strings and enums."""
 
-    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        if any(map(_is_beyond, texts)):
+            raise could_not_extract("GenericJDBCException")  # no character of the column's
         if operator in LIKES:
-            return operator, (_pattern(text),)
-        return operator, tuple(fold_padded(one) or "" for one in _values(operator, text))
+            return operator, (_pattern(texts[0]),)
+        return operator, tuple(fold_padded(one) or "" for one in texts)
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         if operator in LIKES:
@@ -190,8 +199,8 @@ def look_ups(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bin
 class UuidRule(TextRule):
     """Text of lower-case hex digits alone: equal to another in any case, and looked up as it stands."""
 
-    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
-        operator, values = super().read(operator, text)
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        operator, values = super().read(operator, texts)
         return operator, values if operator in LIKES else tuple(_lowered(str(one)) for one in values)
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
@@ -204,10 +213,10 @@ class UuidRule(TextRule):
 class NumberRule:
     """Whole numbers, compared with the number that the text begins with; LIKE sees their digits."""
 
-    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in LIKES:
-            return operator, (_pattern(text),)
-        return operator, tuple(map(read_number, _values(operator, text)))
+            return operator, (_pattern(texts[0]),)
+        return operator, tuple(map(_number, texts))
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         if operator in LIKES:
@@ -218,13 +227,40 @@ class NumberRule:
         return column
 
 
+class LeadingNumber(ColumnElement[float]):
+    """The number that text begins with, as MariaDB compares text with a number."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any]) -> None:
+        self.text = text
+        self.type = Float()
+
+
+@compiles(LeadingNumber)
+def _compile_leading_number(element: LeadingNumber, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.text, **options)} + 0)"
+
+
+@compiles(LeadingNumber, "sqlite")
+def _compile_leading_number_for_sqlite(element: LeadingNumber, compiler: SQLCompiler, **options: Any) -> str:
+    return f"leading_number({compiler.process(element.text, **options)})"
+
+
+class TextAsNumberRule(NumberRule):
+    """Text that is compared with a number that has no quotes."""
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        return super().compare(LeadingNumber(column), operator, binds)
+
+
 class MomentRule:
     """Dates, compared with the moment in the text; LIKE sees `2017-11-14 22:20:57`."""
 
-    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in LIKES:
-            return operator, (_pattern(text),)
-        return operator, tuple(map(read_moment, _values(operator, text)))
+            return operator, (_pattern(texts[0]),)
+        return operator, tuple(map(read_moment, texts))
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         # Stored as text that sorts as the moments do.
@@ -238,15 +274,15 @@ class MomentRule:
 class TruthRule:
     """Java booleans: the value is a keyword, but in a list it is text, of which MariaDB makes a number."""
 
-    def read(self, operator: Operator, text: str) -> tuple[Operator, tuple[Value, ...]]:
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in NULLS:
             return operator, ()
         if operator in LISTS:
-            return operator, tuple(map(read_number, _values(operator, text)))
+            return operator, tuple(map(_number, texts))
         try:
-            value = read_truth(text)
+            value = read_truth(texts[0])
         except ValueError:
-            raise QueryError(GRAMMAR) from None
+            raise grammar() from None
         if value is not None:
             return operator, (str(value) if operator in LIKES else value,)
         # Hibernate makes IS NULL of these two; any other comparison with NULL is never true.
@@ -269,14 +305,25 @@ RULES: dict[Kind, Rule] = {
     Kind.NUMBER: NumberRule(),
     Kind.MOMENT: MomentRule(),
     Kind.TRUTH: TruthRule(),
+    Kind.TEXT_AS_NUMBER: TextAsNumberRule(),
 }
 
 
-def _values(operator: Operator, text: str) -> list[str]:
+def values_of(operator: Operator, text: str) -> list[str]:
     """The values of a condition: every comma of a list parts two of them, untrimmed (query-semantics 2)."""
     if operator in NULLS:
         return []
     return text.split(",") if operator in LISTS else [text]
+
+
+def _number(text: str) -> int | float:
+    """The number that a text begins with; a truth without quotes is one too."""
+    return int(text == "true") if isinstance(text, Bare) and text in ("true", "false") else read_number(text)
+
+
+def _is_beyond(text: str) -> bool:
+    """Whether a text has a character of four bytes, which the columns of ZStack's database cannot hold (observed 5)."""
+    return not text.isascii() and max(text) > LAST_OF_THREE_BYTES
 
 
 def _lowered(folded: str) -> str:

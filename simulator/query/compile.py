@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     false,
     func,
     not_,
+    or_,
     select,
     union_all,
 )
@@ -28,14 +29,23 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 
-from simulator.query.comparisons import RULES, Bound, look_ups
+from simulator.query.comparisons import RULES, Bound, Folded, LeadingNumber, look_ups
 from simulator.query.conditions import Operator
-from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory
+from simulator.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
 from simulator.query.paths import Path
+from simulator.query.rows import SUM_OF
 from simulator.query.sorting import Arithmetic, Expression, Name, Order
 
 LIMIT, START = "limit", "start"
-POSITIVE = {Operator.NOT_EQUAL: Operator.EQUAL, Operator.NOT_IN: Operator.IN, Operator.NOT_LIKE: Operator.LIKE}
+POSITIVE = {
+    Operator.NOT_EQUAL: Operator.EQUAL,
+    Operator.NOT_IN: Operator.IN,
+    Operator.NOT_LIKE: Operator.LIKE,
+    Operator.NOT_HAS: Operator.IN,
+}
+HAS = (Operator.HAS, Operator.NOT_HAS)
+DISTINCT, GROUP_COUNT = "distinct", "groupCount"
+AGGREGATES = ("max", "min", "avg")
 GROUP = 100
 FEW = 16
 
@@ -49,17 +59,67 @@ class Test:
     operator: Operator
     parameters: int
     many: bool = False
+    size: int = 0
+    """How many values a list has, which `has` asks for as many of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A test, by the number of the parameter that it compares with."""
+
+    test: Test
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conditions with the same word between them, `and` or `or`."""
+
+    joint: str
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A field that is compared with the values of a field in another inventory."""
+
+    path: Path
+    operator: Operator
+    inventory: Inventory
+    field: str
+    where: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two fields of a row that are compared with one another."""
+
+    left: str
+    operator: Operator
+    right: str
+
+
+Node = Leaf | Group | Within | Pair
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A question without its values. `fields` narrows the row; `counted` asks for the number of rows instead."""
+    """A question without its values.
+
+    `tests` all have to pass, and `where`. `fields` narrows the row; `counted` asks for the number of rows instead;
+    `group_by` and `sum_by` ask for one row of all that are alike in some fields, with their number or their sums, and
+    `function` for what it makes of the first field.
+    """
 
     inventory: Inventory
     tests: tuple[Test, ...] = ()
     orders: tuple[Order, ...] = ()
     fields: tuple[str, ...] | None = None
     counted: bool = False
+    where: Node | None = None
+    group_by: tuple[str, ...] = ()
+    sum_by: str | None = None
+    function: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +143,53 @@ def value_name(test: int) -> str:
 def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
     """The statement for a shape, in the words of a database."""
     source = _Source(shape.inventory)
-    columns = [] if shape.counted else source.columns(shape.fields)
-    statement = select(*columns) if columns else select(_counted(source, shape.fields))
-    tables = source.tables if shape.counted or shape.fields is not None else source.with_children()
-    statement = statement.select_from(tables)
-    if shape.tests:
-        statement = statement.where(_all(_test(source, test, number) for number, test in enumerate(shape.tests)))
-    if not shape.counted:
-        statement = _page(statement, source, shape)
+    columns = _columns(source, shape)
+    tables = source.tables if shape.counted or shape.fields is not None or shape.sum_by else source.with_children()
+    statement = select(*columns).select_from(tables)
+    conditions = [_test(source, test, number) for number, test in enumerate(shape.tests)]
+    if shape.where is not None:
+        conditions.append(_node(source, shape.where))
+    if conditions:
+        statement = statement.where(_all(conditions))
+    groups = (shape.sum_by,) if shape.sum_by else shape.group_by
+    if groups:
+        statement = statement.group_by(*(_folded(source, name) for name in groups))
+    if shape.function == DISTINCT and not shape.counted:
+        statement = statement.distinct()
+    if groups or not shape.counted:
+        statement = _page(statement, source, shape, groups)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     constants = compiled.params  # made again each time that it is looked at
     parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())
     return Statement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
+
+
+def _columns(source: _Source, shape: Shape) -> list[ColumnElement[Any]]:
+    if shape.sum_by is not None:
+        summed = [_summed(source, name).label(f"{SUM_OF}{name}") for name in shape.fields or ()]
+        return [source.column(shape.sum_by).label(shape.sum_by), *summed]
+    if shape.counted and not shape.group_by:
+        return [_counted(source, shape)]
+    if shape.counted:
+        own = [source.column(name).label(name) for name in dict.fromkeys(shape.group_by)]
+        return [*own, _counted(source, shape).label(GROUP_COUNT)]
+    if shape.function in AGGREGATES and shape.fields:
+        call = getattr(func, str(shape.function))
+        return [call(source.column(name)).label(name) for name in shape.fields]
+    return source.columns(shape.fields)
+
+
+def _summed(source: _Source, name: str) -> ColumnElement[Any]:
+    field = source.inventory.field(name)
+    column = source.column(name)
+    return func.sum(LeadingNumber(column) if field is not None and field.kind is Kind.TEXT else column)
+
+
+def _folded(source: _Source, name: str) -> ColumnElement[Any]:
+    """What rows are alike by, in a field."""
+    field = source.inventory.field(name)
+    assert field is not None, "the asker has looked at the names"
+    return RULES[field.kind].order(source.column(name))
 
 
 def _is_quick(shape: Shape) -> bool:
@@ -112,18 +207,24 @@ def _is_of_row(inventory: Inventory, test: Test) -> bool:
     return not test.path.steps and not test.many and inventory.field(test.path.name) is not None
 
 
-def _counted(source: _Source, fields: tuple[str, ...] | None) -> ColumnElement[int]:
+def _counted(source: _Source, shape: Shape) -> ColumnElement[int]:
     # With fields ZStack counts the first one, and so leaves out the rows where it is null (query-semantics 7).
-    return func.count(source.column(fields[0])) if fields else func.count()
+    names = [name for name in (*shape.group_by, *(shape.fields or ())) if shape.inventory.field(name)]
+    if not shape.fields or not names:
+        return func.count()
+    column = source.column(names[0])
+    return func.count(_folded(source, names[0]).distinct() if shape.function == DISTINCT else column)
 
 
-def _page(statement: Select[Any], source: _Source, shape: Shape) -> Select[Any]:
-    by = []
+def _page(statement: Select[Any], source: _Source, shape: Shape, groups: Sequence[str]) -> Select[Any]:
+    by: list[ColumnElement[Any]] = []
     for order in shape.orders:
         expression = _expression(source, order.expression)
         by.append(expression.desc() if order.descending else expression.asc())
-    # The key parts what is alike, so that pages never overlap.
-    by.append(source.column(shape.inventory.key).asc())
+    if groups:
+        by += [_folded(source, name).asc() for name in groups]
+    elif shape.function is None:
+        by.append(source.column(shape.inventory.key).asc())  # parts what is alike, so that pages never overlap
     return statement.order_by(*by).limit(bindparam(LIMIT, 0, type_=Integer)).offset(bindparam(START, 0, type_=Integer))
 
 
@@ -204,6 +305,85 @@ def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     return and_(*map(_Bracketed, groups)) if len(groups) > 1 else groups[0]
 
 
+def _node(source: _Source, node: Node) -> ColumnElement[bool]:
+    match node:
+        case Leaf(test, number):
+            return _test(source, test, number)
+        case Within():
+            return _within(source, node)
+        case Pair(left, operator, right):
+            columns = [_folded(source, name) for name in (left, right)]
+            compared: ColumnElement[bool] = columns[0].op(operator, is_comparison=True)(columns[1])
+            return compared
+        case Group(joint, parts):
+            found = [_node(source, part) for part in parts]
+            if len(found) == 1:
+                return found[0]
+            groups = [found[at : at + GROUP] for at in range(0, len(found), GROUP)]
+            join = and_ if joint == "and" else or_
+            return _Bracketed(join(*(_Bracketed(join(*group)) for group in groups)))
+
+
+def _within(source: _Source, node: Within) -> ColumnElement[bool]:
+    """A field, an element of a collection or a tag that is compared with those of other rows."""
+    if node.path.inventory is None or node.inventory.is_absent:
+        return false()
+    return _along(source, node.path.steps, lambda here: _within_leaf(here, node))
+
+
+def _within_leaf(source: _Source, node: Within) -> ColumnElement[bool]:
+    name = node.path.name
+    if name in TAGS:
+        table, column = TAGS[name]
+        return _keyed(source, node, table, "resourceUuid", column, POSITIVE.get(node.operator, node.operator))
+    if collection := source.inventory.collection(name):
+        return _keyed(source, node, collection.table, collection.own, collection.foreign, node.operator)
+    return _compare_rows(source.column(name), node.path.kind, node.operator, node)
+
+
+def _keyed(
+    source: _Source, node: Within, table: Table, own: str, column: str, operator: Operator
+) -> ColumnElement[bool]:
+    rows = table.alias()
+    passing = select(rows.c[own]).where(_compare_rows(rows.c[column], node.path.kind, operator, node))
+    found = source.column(source.inventory.key).in_(passing)
+    return found if operator is node.operator else not_(found)
+
+
+def _compare_rows(column: ColumnElement[Any], kind: Kind, operator: Operator, node: Within) -> ColumnElement[bool]:
+    there = _Source(node.inventory)
+    field = node.inventory.field(node.field)
+    assert field is not None, "the asker has looked at the names"
+    left, right = RULES[kind].order(column), RULES[field.kind].order(there.column(node.field))
+    if kind is not field.kind and {kind, field.kind} == {Kind.TEXT, Kind.UUID}:
+        left, right = Folded(column), Folded(there.column(node.field))
+    rows = select(right).select_from(there.tables)
+    if node.where is not None:
+        rows = rows.where(_node(there, node.where))
+    if operator in (Operator.IN, Operator.EQUAL):
+        return left.in_(rows)
+    if operator in (Operator.NOT_IN, Operator.NOT_EQUAL):
+        return left.not_in(rows)
+    found: ColumnElement[bool] = left.op(operator, is_comparison=True)(rows.limit(1).scalar_subquery())
+    return found
+
+
+def _along(
+    source: _Source, steps: Sequence[Expansion], compare: Callable[[_Source], ColumnElement[bool]]
+) -> ColumnElement[bool]:
+    """Some row at the end of the steps passes.
+
+    Each step is a table expression with a name, since SQLite nests no more than a dozen of them.
+    """
+    if not steps:
+        return compare(source)
+    step, *rest = steps
+    there = _Source(INVENTORIES[step.inventory])
+    rows = select(there.column(step.foreign).label("key")).select_from(there.tables)
+    found = rows.where(_along(there, rest, compare)).cte()
+    return source.column(step.own).in_(select(found.c.key))
+
+
 def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
     if test.path.inventory is None:
         return false()
@@ -211,18 +391,31 @@ def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
 
 
 def _over_steps(source: _Source, steps: Sequence[Expansion], test: Test, number: int) -> ColumnElement[bool]:
-    """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4).
+    """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4)."""
+    if test.operator in HAS and steps and test.path.name not in TAGS:
+        *before, last = steps
+        there = INVENTORIES[last.inventory]
+        if there.field(test.path.name) is not None:
+            return _along(source, before, lambda here: _has_rows(here, there, last, test, number))
+    return _along(source, steps, lambda here: _leaf(here, test, number))
 
-    Each step is a table expression with a name, since SQLite nests no more than a dozen of them.
-    """
-    if not steps:
-        return _leaf(source, test, number)
-    step, *rest = steps
-    assert step.inventory is not None, "a path that leads to no rows has no inventory"
-    there = _Source(INVENTORIES[step.inventory])
-    rows = select(there.column(step.foreign).label("key")).select_from(there.tables)
-    found = rows.where(_over_steps(there, rest, test, number)).cte()
-    return source.column(step.own).in_(select(found.c.key))
+
+def _has_rows(source: _Source, inventory: Inventory, step: Expansion, test: Test, number: int) -> ColumnElement[bool]:
+    there = _Source(inventory)
+    rows = _having(there.tables, there.column(step.foreign), there.column(test.path.name), test, number)
+    return source.column(step.own).in_(rows)
+
+
+def _having(
+    tables: FromClause, key: ColumnElement[Any], column: ColumnElement[Any], test: Test, number: int
+) -> Select[Any]:
+    """The keys of the rows whose column has all values of a list or, negated, none of it."""
+    among = RULES[test.path.kind].compare(column, Operator.IN, _binds(test, number))
+    if test.operator is Operator.NOT_HAS:
+        return select(key).select_from(tables).where(key.not_in(select(key).select_from(tables).where(among)))
+    compared = RULES[test.path.kind].order(column)
+    found = select(key).select_from(tables).where(among).group_by(key)
+    return found.having(func.count(compared.distinct()) == test.size)
 
 
 def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
@@ -232,10 +425,14 @@ def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
     collection = source.inventory.collection(name)
     if collection is None:
         field = source.inventory.field(name)
-        indexed = field is not None and field.indexed and operator in (Operator.EQUAL, Operator.IN)
+        indexed = field is not None and field.indexed and test.path.kind is Kind.TEXT
+        indexed = indexed and operator in (Operator.EQUAL, Operator.IN)
         return _looked_up(source, test, number) if indexed else _compare(source.column(name), operator, test, number)
     # Whatever the operator, some element has to pass (query-semantics 4.3).
     table = collection.table.alias()
+    if operator in HAS:
+        rows = _having(table, table.c[collection.own], table.c[collection.foreign], test, number)
+        return source.column("uuid").in_(rows)
     passing = select(table.c[collection.own]).where(_compare(table.c[collection.foreign], operator, test, number))
     return source.column("uuid").in_(passing)
 
@@ -252,6 +449,9 @@ def _tagged(source: _Source, table: Table, column: str, test: Test, number: int)
     """Some tag passes; for the negations, none does what they negate (query-semantics 4.5)."""
     tags = table.alias()
     operator = POSITIVE.get(test.operator, test.operator)
+    if operator is Operator.HAS:
+        rows = _having(tags, tags.c.resourceUuid, tags.c[column], test, number)
+        return source.column(source.inventory.key).in_(rows)
     passing = select(tags.c.resourceUuid).where(_compare(tags.c[column], operator, test, number))
     found = source.column(source.inventory.key).in_(passing)
     return not_(found) if operator is not test.operator else found
@@ -267,7 +467,9 @@ def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:
 
 def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:
     if isinstance(expression, Name):
-        field = source.inventory.field(expression.text)
+        if expression.text.lower() == GROUP_COUNT.lower():
+            return func.count()
+        field = source.inventory.field(expression.text.rpartition(".")[2])
         assert field is not None, "the engine has looked at the names"
         return RULES[field.kind].order(source.column(field.name))
     return _arithmetic(expression, *(_expression(source, one) for one in (expression.left, expression.right)))

@@ -16,7 +16,7 @@ JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
 
 
 class Operator(StrEnum):
-    """The twelve operators, by their names in ZStack's query language."""
+    """The operators, by their names in ZStack's query language; the last two only it can say."""
 
     NOT_EQUAL = "!="
     AT_LEAST = ">="
@@ -30,6 +30,8 @@ class Operator(StrEnum):
     LESS = "<"
     IS_NULL = "is null"
     NOT_NULL = "is not null"
+    HAS = "has"
+    NOT_HAS = "not has"
 
 
 # In the order in which ZStack looks for them: the first one found anywhere in a condition is taken.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,20 +12,23 @@ import orjson
 
 from simulator.database import Database, ReadTooLong
 from simulator.query.comparisons import Bound, Value
-from simulator.query.compile import LIMIT, START, Shape, Statement, compile_shape
+from simulator.query.compile import AGGREGATES, LIMIT, START, Shape, Statement, compile_shape
 from simulator.query.conditions import Condition, Operator, Query, by_uuid
-from simulator.query.errors import QueryError
+from simulator.query.errors import QueryError, cloud_runtime
 from simulator.query.inventories import INVENTORIES, Inventory
-from simulator.query.questions import Question, ask
+from simulator.query.language.statements import statements
+from simulator.query.questions import Question, ask, ask_statement
 from simulator.query.rows import Row, RowWriter, WriteMoment
 from simulator.tasks import by_size
 
-TIMEOUT = "javax.persistence.QueryTimeoutException: org.hibernate.QueryTimeoutException: could not extract ResultSet"
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
 BYTES_OF_A_TEST = 512  # of SQL, about
 ALL = 2**31 - 1
 AT_ONCE = 512
+WORK_OF_A_CHARACTER = 8
+"""How much longer it takes to parse a character than to look at it, about."""
+NOT_IN_QUERY = ("count", "sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,66 @@ class QueryEngine:
 
     async def run(self, inventory: Inventory, query: Query) -> Found:
         """What a query finds. Raises QueryError."""
-        question = await by_size(_size(query), ask, inventory, query)
-        if query.count:
+        return await self._answer(await by_size(_size(query), ask, inventory, query))
+
+    async def _answer(self, question: Question) -> Found:
+        """What a question about rows, or their number, finds."""
+        if question.counted:
             return Found(None, (), await self._count(question))
-        rows, java_classes = await self._rows(question, query) if query.limit else ([], [])
-        total = await self._count(question) if query.reply_with_count else None
-        nested = {} if question.fields is not None else await self._list_objects(question.target, rows)
+        rows, java_classes = await self._rows(question)
+        total = await self._count(question) if question.with_total else None
+        nested = {} if question.shape.fields is not None else await self._list_objects(question.target, rows)
         return Found(rows, java_classes, total, nested)
 
-    async def _rows(self, question: Question, query: Query) -> tuple[list[Row], list[str]]:
-        shape = Shape(question.target, question.tests, question.orders, question.fields)
-        page = {LIMIT: query.limit, START: query.start or 0}
-        writer, rows = await self._fetch(shape, question, page)
+    async def results(self, text: str) -> list[dict[str, object]]:
+        """The answer to each statement in a text of the query language. Raises QueryError."""
+        found = await by_size(len(text) * WORK_OF_A_CHARACTER, statements, text)
+        return [await self._result(await by_size(len(text), ask_statement, one)) for one in found]
+
+    async def _result(self, question: Question) -> dict[str, object]:
+        """One answer in the query language: rows, and what else was asked for."""
+        shape = question.shape
+        result: dict[str, object] = {}
+        if shape.sum_by is not None:
+            result["inventories"] = await self._lists(question)
+        elif question.counted and shape.group_by:
+            result |= await self._group_counts(question)
+        elif shape.function in AGGREGATES:
+            (name,) = shape.fields or ("",)
+            values = [values[0] for values in await self._lists(question)]
+            result["inventoryAggregateFunctions"] = [[{name: value}, value] for value in values]
+        else:
+            found = await self._answer(question)
+            if shape.function in NOT_IN_QUERY:
+                raise cloud_runtime(f"query grammar can't support, {shape.function}")
+            result |= {"inventories": found.rows} if found.rows is not None else {}
+            result |= {"total": found.total} if found.total is not None else {}
+        return result if question.name is None else {**result, "name": question.name}
+
+    async def _rows(self, question: Question) -> tuple[list[Row], list[str]]:
+        if not question.limit:
+            return [], []
+        writer, rows = await self._fetch(question.shape, question)
         return writer.write(rows)
+
+    async def _lists(self, question: Question) -> list[list[object]]:
+        """Rows as lists of their values."""
+        if not question.limit:
+            return []
+        writer, rows = await self._fetch(question.shape, question)
+        return [writer.values(row) for row in rows]
+
+    async def _group_counts(self, question: Question) -> dict[str, object]:
+        """The number of rows of each group, and of all."""
+        shape = question.shape
+        counted = replace(shape, counted=True)
+        counts: list[list[object]] = []
+        if question.limit:
+            writer, rows = await self._fetch(counted, question)
+            members, _ = writer.write(rows)
+            counts = [[one, row[-1]] for one, row in zip(members, rows, strict=True)]
+        total = await self._count(question)
+        return {"inventoryCounts": counts, "total": total} if counts else {"total": total}
 
     async def _list_objects(self, target: Inventory, rows: Sequence[Row]) -> dict[str, str]:
         """Give each row the objects that it lists; answers the Java class of those in each member."""
@@ -99,26 +149,32 @@ class QueryEngine:
         return nested
 
     async def _count(self, question: Question) -> int:
-        shape = Shape(question.target, question.tests, fields=question.fields, counted=True)
-        _, rows = await self._fetch(shape, question, {})
-        return int(rows[0][0])
+        shape = replace(question.shape, counted=True, orders=(), group_by=(), fields=self._counted_fields(question))
+        _, rows = await self._fetch(shape, question)
+        return int(rows[0][0]) if rows else 0
 
-    async def _fetch(
-        self, shape: Shape, question: Question, page: dict[str, int]
-    ) -> tuple[RowWriter, list[tuple[Any, ...]]]:
+    def _counted_fields(self, question: Question) -> tuple[str, ...] | None:
+        """The field whose values are counted, since ZStack counts those of the first one."""
+        fields = question.shape.fields
+        return fields[:1] if fields else None
+
+    async def _fetch(self, shape: Shape, question: Question) -> tuple[RowWriter, list[tuple[Any, ...]]]:
         if question.objection is not None:
             raise question.objection
-        if len(shape.tests) <= MOST_TESTS_OF_A_KEPT_STATEMENT:
+        if shape.inventory.is_absent:
+            return RowWriter(shape.inventory, (), self._write_moment, with_fields=False), []
+        if len(question.values) <= MOST_TESTS_OF_A_KEPT_STATEMENT:
             statement, writer = self._kept(shape)
         else:
-            statement, writer = await by_size(len(shape.tests) * BYTES_OF_A_TEST, self._compile, shape)
-        values = {**question.values, **page}
+            statement, writer = await by_size(len(question.values) * BYTES_OF_A_TEST, self._compile, shape)
+        values = {**question.values, LIMIT: question.limit, START: question.start}
         parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
         fetch = self._database.fetch_few if statement.quick else self._database.fetch
         try:
             return writer, await fetch(statement.sql, parameters)
         except ReadTooLong as error:
-            raise QueryError(f"{TIMEOUT}: {error}") from None
+            text = f"org.hibernate.QueryTimeoutException: could not extract ResultSet: {error}"
+            raise QueryError(text, thrown="javax.persistence.QueryTimeoutException") from None
 
     def _bound(self, value: Bound | None) -> object:
         """What the driver is to bind: see Among."""

@@ -11,6 +11,8 @@ import sqlite3
 import unicodedata
 from functools import lru_cache
 
+from simulator.query.literals import read_number
+
 OLD_UNICODE = unicodedata.ucd_3_2_0  # the age of the collation: it knows no letter made since
 OTHERS = {"ß": "S", "й": "Й", "Й": "Й"}
 
@@ -82,3 +84,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Make the functions known to a connection."""
     connection.create_function("general_ci", 1, fold_padded, deterministic=True)
     connection.create_function("general_ci_like", 2, matches, deterministic=True)
+    connection.create_function("leading_number", 1, _leading_number, deterministic=True)
+
+
+def _leading_number(text: str | None) -> int | float | None:
+    return None if text is None else read_number(text)

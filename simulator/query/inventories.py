@@ -15,6 +15,7 @@ from sqlalchemy import Table
 
 from simulator.database import models
 from simulator.database.models import Model
+from simulator.query.absent import DeclaredInventory, declarations
 
 
 class Kind(Enum):
@@ -26,6 +27,8 @@ class Kind(Enum):
     NUMBER = "number"
     MOMENT = "moment"
     TRUTH = "truth"
+    TEXT_AS_NUMBER = "text as number"
+    """Of no field: text where it is compared with a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +61,19 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A step of a nested path: the rows of `inventory` whose field `foreign` equals the field `own` of a row here.
+    """A step of a nested path: the rows of `inventory` whose field `foreign` equals the field `own` of a row here."""
 
-    Without an inventory the step leads to what is not emulated: there are never any rows.
-    """
-
-    inventory: str | None
+    inventory: str
     own: str = "uuid"
     foreign: str = "uuid"
 
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
-    """Something that can be queried. The first table has the row; the others, by the same uuid, add columns to it."""
+    """Something that can be queried. The first table has the row; the others, by the same uuid, add columns to it.
+
+    Without a table there are none of it here, and its names are still known.
+    """
 
     java_class: str
     tables: tuple[Table, ...]
@@ -81,6 +84,21 @@ class Inventory:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     children: Mapping[str, Inventory] = field(default_factory=dict)
     """The inventories that a row's own `type` makes of it."""
+    other_children: dict[str, Inventory] = field(default_factory=dict)
+    """Those of them that there are none of here, and those that have none."""
+    lists: frozenset[str] = frozenset()
+    """The fields that list something which no table here has."""
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there are never any rows."""
+        return not self.tables
+
+    @property
+    def entity(self) -> str:
+        """The Java class behind it, whose name Hibernate's errors show."""
+        declared = declarations()["inventories"].get(self.name)
+        return declared["entity"] if declared else f"{self.java_class.removesuffix('Inventory')}VO"
 
     @property
     def name(self) -> str:
@@ -130,7 +148,7 @@ ATTACHED_ZONES = Collection("attachedZoneUuids", _table(models.BackupStorageZone
 STORAGE_EXPANSIONS = {
     "zoneRef": Expansion("BackupStorageZoneRefInventory", foreign="backupStorageUuid"),
     "imageRef": Expansion("ImageBackupStorageRefInventory", foreign="backupStorageUuid"),
-    "volumeSnapshotRef": Expansion(None),
+    "volumeSnapshotRef": Expansion("VolumeSnapshotBackupStorageRefInventory", foreign="backupStorageUuid"),
 }
 STORAGE_ALIASES = {
     "zone": ("zoneRef", "zone"),
@@ -198,7 +216,7 @@ ZONE = Inventory(
     expansions={
         "backupStorageRef": Expansion("BackupStorageZoneRefInventory", foreign="zoneUuid"),
         **{
-            name: Expansion(None)
+            name: Expansion(f"{name[0].upper()}{name[1:]}Inventory", foreign="zoneUuid")
             for name in ("vmInstance", "cluster", "host", "primaryStorage", "l2Network", "l3Network")
         },
     },
@@ -236,9 +254,11 @@ IMAGE = Inventory(
             inventory="ImageBackupStorageRefInventory",
         ),
     ),
+    lists=frozenset({"systemTags"}),
     expansions={
         "backupStorageRef": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
-        "volume": Expansion(None),
+        "backupStorageRefs": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
+        "volume": Expansion("VolumeInventory", foreign="rootImageUuid"),
     },
     aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
 )
@@ -271,7 +291,8 @@ USER_TAG = Inventory(
     "org.zstack.header.tag.UserTagInventory",
     (_table(models.UserTag),),
     (Field("tagPatternUuid", Kind.UUID), *TAG),
-    expansions={"tagPattern": Expansion(None, own="tagPatternUuid")},
+    lists=frozenset({"tagPattern"}),
+    expansions={"tagPattern": Expansion("TagPatternInventory", own="tagPatternUuid")},
 )
 GLOBAL_CONFIG = Inventory(
     "org.zstack.core.config.GlobalConfigInventory",
@@ -297,25 +318,62 @@ WEB_HOOK = Inventory(
     (UUID, Field("name"), Field("description"), Field("url"), Field("type"), Field("opaque"), *DATES),
 )
 
-INVENTORIES: Mapping[str, Inventory] = MappingProxyType(
-    {
-        one.name: one
-        for one in (
-            BACKUP_STORAGE,
-            BACKUP_STORAGE_ZONE_REF,
-            GLOBAL_CONFIG,
-            IMAGE,
-            IMAGE_BACKUP_STORAGE_REF,
-            IMAGE_STORE_BACKUP_STORAGE,
-            MANAGEMENT_NODE,
-            SFTP_BACKUP_STORAGE,
-            SYSTEM_TAG,
-            USER_TAG,
-            WEB_HOOK,
-            ZONE,
-        )
-    }
+ACCOUNT = Inventory(
+    "org.zstack.header.identity.AccountInventory",
+    (_table(models.Account),),
+    (UUID, Field("name"), Field("description"), Field("type"), *DATES),
+    expansions={
+        "user": Expansion("UserInventory", foreign="accountUuid"),
+        "group": Expansion("UserGroupInventory", foreign="accountUuid"),
+        "policy": Expansion("PolicyInventory", foreign="accountUuid"),
+        "quota": Expansion("QuotaInventory", foreign="identityUuid"),
+    },
 )
+EMULATED = (
+    ACCOUNT,
+    BACKUP_STORAGE,
+    BACKUP_STORAGE_ZONE_REF,
+    GLOBAL_CONFIG,
+    IMAGE,
+    IMAGE_BACKUP_STORAGE_REF,
+    IMAGE_STORE_BACKUP_STORAGE,
+    MANAGEMENT_NODE,
+    SFTP_BACKUP_STORAGE,
+    SYSTEM_TAG,
+    USER_TAG,
+    WEB_HOOK,
+    ZONE,
+)
+KINDS = {"text": Kind.TEXT, "number": Kind.NUMBER, "moment": Kind.MOMENT, "truth": Kind.TRUTH}
+
+
+def _absent(name: str, declared: DeclaredInventory) -> Inventory:
+    fields = [field.partition(":") for field in declared["fields"].split()]
+    return Inventory(
+        f"{declared['entity'].rpartition('.')[0]}.{name}",
+        (),
+        tuple(Field(field, KINDS[kind or "text"]) for field, _, kind in fields if kind != "list"),
+        key=fields[0][0],
+        expansions={step: Expansion(*path.split()) for step, path in declared.get("expansions", {}).items()},
+        aliases={alias: tuple(path.split(".")) for alias, path in declared.get("aliases", {}).items()},
+        lists=frozenset(field for field, _, kind in fields if kind == "list"),
+    )
+
+
+def _all_inventories() -> dict[str, Inventory]:
+    """What is emulated and what is not, which `type` makes of its parent too."""
+    found = {one.name: one for one in EMULATED}
+    declared = declarations()["inventories"]
+    found |= {name: _absent(name, one) for name, one in declared.items() if name not in found}
+    for name, one in declared.items():
+        children = {kind: found[child] for kind, child in one.get("children", {}).items()}
+        if children:
+            found[name].other_children.update(children)
+    return found
+
+
+INVENTORIES: Mapping[str, Inventory] = MappingProxyType(_all_inventories())
+BY_TARGET: Mapping[str, Inventory] = MappingProxyType({one.target: one for one in INVENTORIES.values()})
 TAGS: Mapping[str, tuple[Table, str]] = MappingProxyType(
     {
         "__systemTag__": (_table(models.SystemTag), "tag"),

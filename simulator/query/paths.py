@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.query.errors import GRAMMAR, QueryError, cloud_runtime
+from simulator.query.errors import cloud_runtime, grammar
 from simulator.query.inventories import INVENTORIES, TAGS, Expansion, Inventory, Kind
 from simulator.query.names import LONGEST_KEPT
 
 MOST_STEPS = 60  # MariaDB nests no deeper either
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps from an inventory to another, and a name there."""
+
+    steps: tuple[Expansion, ...]
+    inventory: Inventory
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,7 @@ class Path:
 
 def has_field(inventory: Inventory, name: str) -> bool:
     """Whether ZStack knows the name, whatever can be done with it."""
-    return name in TAGS or bool(inventory.field(name) or inventory.collection(name))
+    return name in TAGS or bool(inventory.field(name) or inventory.collection(name)) or name in inventory.lists
 
 
 def resolve(inventory: Inventory, name: str) -> Path:
@@ -33,11 +42,19 @@ def resolve(inventory: Inventory, name: str) -> Path:
 
 
 def _resolve(inventory: Inventory, name: str) -> Path:
+    found = steps_of(inventory, name)
+    there = found.inventory
+    passed = (INVENTORIES[step.inventory] for step in found.steps)
+    absent = inventory.is_absent or any(one.is_absent for one in passed)
+    return Path(found.steps, None if absent else there, found.name, _kind(there, found.name))
+
+
+def steps_of(inventory: Inventory, name: str) -> Steps:
+    """The steps of a dotted name. Raises QueryError."""
     *names, last = name.split(".")
     steps: list[Expansion] = []
-    here: Inventory | None = inventory
-    owner = inventory
-    while names and here is not None:
+    here = owner = inventory
+    while names:
         first = names.pop(0)
         if first in here.aliases:
             names = [*here.aliases[first], *names]
@@ -51,16 +68,14 @@ def _resolve(inventory: Inventory, name: str) -> Path:
         step = here.expansions[first]
         steps.append(step)
         if len(steps) > MOST_STEPS:
-            raise QueryError(GRAMMAR)
-        owner, here = here, INVENTORIES[step.inventory] if step.inventory else None
-    if here is None:
-        return Path(tuple(steps), None, last)
+            raise grammar()
+        owner, here = here, INVENTORIES[step.inventory]
     if not has_field(here, last):
         raise cloud_runtime(f"inventory class[class {here.java_class}] not having field[{last}]")
     if steps and last == steps[-1].foreign:
         # The last step would only compare the key it joins by: ZStack leaves it out.
-        return Path(tuple(steps[:-1]), owner, steps[-1].own, _kind(owner, steps[-1].own))
-    return Path(tuple(steps), here, last, _kind(here, last))
+        return Steps(tuple(steps[:-1]), owner, steps[-1].own)
+    return Steps(tuple(steps), here, last)
 
 
 def _kind(inventory: Inventory, name: str) -> Kind:

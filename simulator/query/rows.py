@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simulator.query.errors import CLOUD_RUNTIME, QueryError
+from simulator.query.errors import cloud_runtime
 from simulator.query.inventories import Field, Inventory, Kind
 
+SUM_OF = "sum of "
+"""Before the name of the field in the name of a column."""
 Row = dict[str, object]
 Columns = tuple[Any, ...]
 WriteMoment = Callable[[str], str]
@@ -23,6 +25,7 @@ class RowWriter:
     ) -> None:
         converts: dict[Kind, Convert] = {Kind.MOMENT: write_moment, Kind.TRUTH: bool}
         places = {name: index for index, name in enumerate(columns)}
+        self._target, self._columns, self._converts = target, columns, converts
         self._itself = _Form(target, places, converts)
         children = {} if with_fields else target.children
         self._by_type = {kind: _Form(child, places, converts) for kind, child in children.items()}
@@ -35,11 +38,25 @@ class RowWriter:
         if rows and self._unknown is not None:
             # Java beans call the property `default`, so that ZStack finds none of the field's name.
             cause = "java.lang.RuntimeException: java.lang.NoSuchMethodException"
-            raise QueryError(f"{CLOUD_RUNTIME}: {cause}: Unknown property '{self._unknown}'")
+            where = f"class 'class {self._itself.java_class}'"
+            raise cloud_runtime(f"{cause}: Unknown property '{self._unknown}' on {where}")
         if not self._by_type:
             return [self._itself.write(row) for row in rows], [self._itself.java_class] * len(rows)
         forms = [self._by_type.get(row[self._type], self._itself) for row in rows]
         return [form.write(row) for form, row in zip(forms, rows, strict=True)], [form.java_class for form in forms]
+
+    def values(self, row: Columns) -> list[object]:
+        """A row of groups and sums: dates and truths as everywhere, and a sum of text in the words of Java."""
+        return [self._value(name, value) for name, value in zip(self._columns, row, strict=True)]
+
+    def _value(self, name: str, value: object) -> object:
+        field = self._target.field(name)
+        if field is None:
+            summed = self._target.field(name.removeprefix(SUM_OF))
+            of_text = summed is not None and summed.kind is Kind.TEXT
+            return str(float(str(value))) if of_text and value is not None else value
+        convert = self._converts.get(field.kind)
+        return value if value is None or convert is None else convert(value)
 
 
 class _Form:

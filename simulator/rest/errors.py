@@ -25,6 +25,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "SYS.1015": "Cannot make a HTTP request",
     "SYS.1016": "Cannot do an IO operation(e.g. network IO error, file IO error)",
     "SYS.1017": "A message or a operation cancelled",
+    "SEARCH.1000": "Search module disabled",
     "ID.1000": "Unable to authenticate a user",
     "ID.1001": "The session is invalid, either wrong session id or the session has been expired",
     "ID.1002": "The user doesn't have permission to perform the operation",

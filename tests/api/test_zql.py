@@ -12,6 +12,7 @@ from simulator.settings import Settings
 from simulator.testing import CallFailed, Client
 from simulator.testing.client import Json
 
+Z1, Z2 = "a1000000000000000000000000000001", "a2000000000000000000000000000002"
 DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,7 +38,34 @@ async def ask(client: Client, zql: str) -> list[Json]:
     [
         ("query backupstorage", ["imagestore-1", "ImageStore_2", "backup%3", "sftp-1"]),
         ("query BackupStorage where name = 'IMAGESTORE-1'", ["imagestore-1"]),
-        ('query imagestorebackupstorage where status = "Connected" and sshPort > 22', ["backup%3"]),
+        ("query imagestorebackupstorage where status = 'Connected' and sshPort > 22", ["backup%3"]),
+        ("query backupstorage where name='backup%3' or name='sftp-1' and totalCapacity>3000", ["backup%3", "sftp-1"]),
+        ("query backupstorage where (name='backup%3' or name='sftp-1') and totalCapacity>3000", ["sftp-1"]),
+        (
+            "query backupstorage where uuid in (query backupstoragezoneref.backupStorageUuid where zone.name='zone2')",
+            ["ImageStore_2", "sftp-1"],
+        ),
+        (
+            "query backupstorage where attachedZoneUuids in (query zone.uuid where name='Zone1')",
+            ["imagestore-1", "ImageStore_2"],
+        ),
+        ("query backupstorage where uuid=(query systemtag.resourceUuid where tag='remote')", ["imagestore-1"]),
+        ("query backupstorage where uuid not in (query systemtag.resourceUuid)", ["backup%3", "sftp-1"]),
+        (f"query backupstorage where attachedZoneUuids has ('{Z1}','{Z2}')", ["ImageStore_2"]),
+        (f"query backupstorage where zoneRef.zoneUuid has ('{Z1}','{Z2}')", ["ImageStore_2"]),
+        (f"query backupstorage where attachedZoneUuids not has ('{Z1}')", ["sftp-1"]),
+        ("query backupstorage where __systemTag__ has ('remote','allowbackup')", ["imagestore-1"]),
+        ("query backupstorage where __systemTag__ not has ('remote')", ["ImageStore_2", "backup%3", "sftp-1"]),
+        ("query backupstorage restrict by (zone.name='zone2')", ["ImageStore_2", "sftp-1"]),
+        ("query zone restrict by (backupstorage.name='sftp-1')", ["zone2"]),
+        ("query backupstorage restrict by (cluster.name='x')", []),
+        ("query backupstorage where name=0 and totalCapacity='1e3'", ["imagestore-1"]),
+        ("query backupstorage where totalCapacity in (1000,'2000')", ["imagestore-1", "ImageStore_2"]),
+        ("query zone where isDefault=false and zone.createDate=zone.lastOpDate", ["zone2", "zone3"]),
+        ("query zone where name='it''s'", []),
+        ("query zone where name='Zo\\ne1'", []),
+        ("query zone where name='Zone\\1'", ["Zone1"]),
+        ("query vminstance where zone.name='x'", []),
         ("query backupstorage where type in ('SftpBackupStorage', 'Ceph')", ["sftp-1"]),
         ("query backupstorage where zone.name != 'Zone1' order by name desc", ["sftp-1", "ImageStore_2"]),
         ("query backupstorage where description is null", ["ImageStore_2"]),
@@ -67,24 +95,142 @@ async def test_several_questions_are_answered_in_turn(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("zql", "result"),
+    [
+        ("sum backupstorage.totalCapacity by state", {"inventories": [["Disabled", 3000], ["Enabled", 7000]]}),
+        (
+            "sum backupstorage.totalCapacity,name by state order by state desc named as 's'",
+            {"inventories": [["Enabled", 7000, "0.0"], ["Disabled", 3000, "0.0"]], "name": "s"},
+        ),
+        (
+            "count backupstorage group by state",
+            {"inventoryCounts": [[{"state": "Disabled"}, 1], [{"state": "Enabled"}, 3]], "total": 4},
+        ),
+        (
+            "count backupstorage group by state order by groupCount desc limit 1",
+            {"inventoryCounts": [[{"state": "Enabled"}, 3]], "total": 4},
+        ),
+        ("count backupstorage where name='x' group by state", {"total": 0}),
+        ("count distinct(backupstorage.state)", {"total": 2}),
+        ("query backupstorage.state group by state", {"inventories": [{"state": "Disabled"}, {"state": "Enabled"}]}),
+        (
+            "query backupstorage group by type,state",
+            {
+                "inventories": [
+                    {"type": "ImageStoreBackupStorage", "state": "Disabled"},
+                    {"type": "ImageStoreBackupStorage", "state": "Enabled"},
+                    {"type": "SftpBackupStorage", "state": "Enabled"},
+                ]
+            },
+        ),
+        (
+            "query max(backupstorage.totalCapacity)",
+            {"inventoryAggregateFunctions": [[{"totalCapacity": 4000}, 4000]]},
+        ),
+        (
+            "query distinct(zone.state)",
+            {"inventories": [{"state": "Enabled", "isDefault": False}, {"state": "Disabled", "isDefault": False}]},
+        ),
+        ("query host", {"inventories": []}),
+        ("count volume where size>1", {"total": 0}),
+        ("query vminstance.name return with (total) order by name asc", {"inventories": [], "total": 0}),
+    ],
+)
+async def test_what_is_made_of_rows(client: Client, zql: str, result: Json) -> None:
+    [found] = await ask(client, zql)
+    assert found == result
+
+
+WRAPPED = (
+    "unhandled exception happened when calling private void org.zstack.query.QueryFacadeImpl.1.doCall("
+    "org.zstack.header.core.ReturnValueCompletion), "
+)
+
+
+@pytest.mark.parametrize(
     ("zql", "details"),
     [
-        ("", "org.antlr.v4.runtime.misc.ParseCancellationException: error extraneous input '<EOF>'"),
-        ("select * from zone", "org.antlr.v4.runtime.misc.ParseCancellationException: error extraneous input 'select'"),
-        ("query zone where name = 'a' or name = 'b'", "org.antlr.v4.runtime.misc.ParseCancellationException: error "),
-        ("query zone where name", "org.antlr.v4.runtime.misc.ParseCancellationException: error "),
-        ("query zone limit many", "org.antlr.v4.runtime.misc.ParseCancellationException: error "),
-        ("query dragon", "org.zstack.header.exception.CloudRuntimeException: cannot find inventory with name[dragon]"),
-        ("query zone where foo = 1", "org.zstack.header.exception.CloudRuntimeException: inventory class[class org"),
+        ("", "begin 0, end -1, length 0"),
+        (
+            "select * from zone",
+            "error mismatched input 'select' expecting {'query', 'count', 'sum', 'search'} at line 1:0,",
+        ),
+        ("query zone where name", "error no viable alternative at input 'name' at line 1:21, where nam"),
+        ("query zone limit many", "error mismatched input 'many' expecting INT at line 1:17, one limit man"),
+        ("query dragon", "cannot find inventory with name[dragon]"),
+        (
+            "query zone where foo = 1",
+            "inventory class[class org.zstack.header.zone.ZoneInventory] not having field[foo]",
+        ),
+        ("query zone where cluster.foo = 1", "inventory class[class org.zstack.header.cluster.ClusterInventory] not"),
+        (
+            "query vminstance where foo = 1",
+            "inventory class[class org.zstack.header.vm.VmInstanceInventory] not having",
+        ),
+        ("query zone where uuid in (query zone.foo)", "inventory[${selfInventoryClass}] has no field[foo]"),
+        ("query zone.uuid group by foo", "inventory[${selfInventoryClass}] has no field[foo]"),
+        ("query zone limit -1", "max-results cannot be negative"),
+        ("query zone where name='\\'", "org.hibernate.exception.SQLGrammarException: could not extract ResultSet"),
+        ("query zone where name='😀'", "org.hibernate.exception.GenericJDBCException: could not extract ResultSet"),
+        ("query zone.name zone.uuid", "null"),
+        (
+            'query zone where name="a"',
+            "org.hibernate.QueryException: unexpected char: '\"' [SELECT ZoneInventory FROM"
+            ' org.zstack.header.zone.ZoneVO ZoneInventory WHERE ZoneInventory.name = "a"]',
+        ),
+        (
+            "query zone.name where name=",
+            "org.hibernate.hql.internal.ast.QuerySyntaxException: unexpected token: null near line 1, column 89"
+            " [SELECT name FROM org.zstack.header.zone.ZoneVO ZoneInventory WHERE ZoneInventory.name = ]",
+        ),
+        (
+            "query zone where name= and state='x'",
+            "org.hibernate.hql.internal.ast.QuerySyntaxException: unexpected token: AND near line 1, column ",
+        ),
+        (
+            "query zone.name where name has ('a')",
+            "org.hibernate.hql.internal.ast.QuerySyntaxException: unexpected token: has near line 1, column 87 [",
+        ),
+        (
+            "query zone.name order by backupstorage.name asc",
+            "org.hibernate.hql.internal.ast.QuerySyntaxException: Invalid path: 'BackupStorageInventory.name' [SELECT",
+        ),
+        (
+            "query backupstorage.attachedZoneUuids where zone.cluster.name='a' and zone.name='b'",
+            "org.hibernate.QueryException: No data type for node: org.hibernate.hql.internal.ast.tree.IdentNode \n"
+            " \\-[IDENT] IdentNode: 'attachedZoneUuids' {originalText=attachedZoneUuids}\n"
+            " [SELECT attachedZoneUuids FROM org.zstack.header.storage.backup.BackupStorageVO BackupStorageInventory"
+            " WHERE (BackupStorageInventory.uuid IN (SELECT BackupStorageZoneRefInventory.backupStorageUuid FROM"
+            " org.zstack.header.storage.backup.BackupStorageZoneRefVO BackupStorageZoneRefInventory WHERE"
+            " BackupStorageZoneRefInventory.zoneUuid IN (SELECT ZoneInventory.uuid FROM"
+            " org.zstack.header.zone.ZoneVO ZoneInventory WHERE ZoneInventory.uuid IN (SELECT"
+            " ClusterInventory.zoneUuid FROM org.zstack.header.cluster.ClusterVO ClusterInventory WHERE"
+            " ClusterInventory.name = 'a'))) AND BackupStorageInventory.uuid IN (SELECT",
+        ),
     ],
 )
 async def test_what_is_no_question_is_an_internal_error(client: Client, zql: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await ask(client, zql)
     assert (caught.value.status, caught.value.code) == (503, "SYS.1000")
-    assert caught.value.error["details"].startswith(details)
+    assert caught.value.error["details"].startswith(WRAPPED + details)
 
 
-async def test_what_is_left_out_of_the_language_says_so(client: Client) -> None:
-    with pytest.raises(CallFailed, match=r"extraneous input 'or' \(this part of the language is not emulated\)"):
-        await ask(client, "query zone where name = 'a' or name = 'b'")
+@pytest.mark.parametrize(
+    ("zql", "code", "details"),
+    [
+        ("query zone where state=Enabled", "SYS.1006", "fieldList is empty, cannot get columnName"),
+        ("query zone where name=null", "SYS.1006", "fieldList is empty, cannot get columnName"),
+        ("search 'x' from zone", "SEARCH.1000", "search module disabled"),
+    ],
+)
+async def test_what_zstack_objects_to_itself_has_a_code(client: Client, zql: str, code: str, details: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await ask(client, zql)
+    assert (caught.value.code, caught.value.error["details"]) == (code, details)
+
+
+async def test_no_text_is_a_null_pointer(client: Client) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await client.call("GET", "/zql")
+    assert caught.value.error["details"] == f"{WRAPPED}null"

@@ -133,7 +133,7 @@ def test_folding_keeps_the_number_of_characters() -> None:
 )
 @pytest.mark.parametrize("way", ["python", "sqlite"])
 def test_a_pattern_covers_the_whole_text(way: str, text: str, pattern: str, expected: bool) -> None:
-    _, values = RULES[Kind.TEXT].read(Operator.LIKE, pattern)
+    _, values = RULES[Kind.TEXT].read(Operator.LIKE, [pattern])
     if way == "python":
         assert matches(text, str(values[0])) is expected
     elif text.isascii() and "\n" not in text:

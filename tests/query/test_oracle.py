@@ -38,7 +38,7 @@ from simulator.database.models import (
     Zone,
 )
 from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, ZONE, Inventory, Query, QueryEngine, prepare
-from simulator.query.conditions import Condition, Operator, Sort
+from simulator.query.conditions import TOKENS, Condition, Operator, Sort
 from sqlalchemy import insert
 
 repeatable = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -66,7 +66,7 @@ dates = st.one_of(
 
 def _condition(fields: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[Condition]:
     lists = st.lists(values.map(lambda one: one.replace(",", "")), min_size=1, max_size=5).map(",".join)
-    return st.sampled_from(list(Operator)).flatmap(
+    return st.sampled_from([operator for _, operator in TOKENS]).flatmap(
         lambda operator: st.builds(
             Condition,
             st.sampled_from(fields),

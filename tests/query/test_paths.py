@@ -41,7 +41,9 @@ def test_a_path_leads_over_these_steps(inventory: Inventory, name: str, steps: l
     assert f"{path.inventory.name}.{path.name}" == end
 
 
-@pytest.mark.parametrize("name", ["volumeSnapshot.name", "volumeSnapshotRef.uuid", "zone.cluster.name", "zone.host.a"])
+@pytest.mark.parametrize(
+    "name", ["volumeSnapshot.name", "volumeSnapshotRef.installPath", "zone.cluster.name", "zone.host.managementIp"]
+)
 def test_what_is_not_emulated_has_no_rows(name: str) -> None:
     assert resolve(BACKUP_STORAGE, name).inventory is None
 

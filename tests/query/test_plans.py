@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from simulator.database import Database
 from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, prepare
-from simulator.query.compile import Shape, compile_shape
+from simulator.query.compile import compile_shape
 from simulator.query.conditions import parse
 from simulator.query.questions import ask
 
@@ -27,8 +27,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def plan(database: Database, inventory: Inventory, *pairs: tuple[str, str]) -> list[str]:
     question = ask(inventory, parse(pairs))
-    shape = Shape(question.target, question.tests, question.orders, question.fields)
-    statement = compile_shape(shape, database.dialect)
+    statement = compile_shape(question.shape, database.dialect)
     parameters = [1 for _ in statement.parameters]
     return [str(step[3]) for step in await database.fetch(f"EXPLAIN QUERY PLAN {statement.sql}", parameters)]
 

@@ -6,7 +6,10 @@ import pytest
 from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Query, QueryError
 from simulator.query.conditions import Condition, Operator, parse
 from simulator.query.names import is_name
-from simulator.query.syntax import PARSE_ERROR, check_syntax, names_in
+from simulator.query.questions import ask
+
+PARSE_ERROR = "org.antlr.v4.runtime.misc.ParseCancellationException: error"
+OUT_OF_BOUNDS = "java.lang.StringIndexOutOfBoundsException: offset"
 
 
 @pytest.mark.parametrize(
@@ -49,58 +52,65 @@ def test_a_keyword_is_no_name_nor_part_of_one(word: str) -> None:
         Query(),
         Query((Condition("name", Operator.LIKE, '%"; drop table x; --\n中 limit 5'),)),
         Query((Condition("name", Operator.EQUAL, "back\\slash"),)),
-        Query((Condition("name=a", Operator.NOT_EQUAL, "b"),)),
         Query(fields=("uuid", "name")),
-        Query(fields=("zone.name",)),
-        parse([("sort", "a asc,b"), ("q", "name is null"), ("count", "true")]),
+        Query(fields=("name.uuid",)),
+        parse([("sort", "name asc,uuid"), ("q", "name is null"), ("count", "true")]),
+        parse([("q", "uuid like '%' or name=x")]),
+        parse([("q", "state like 'E' and (name like 'b') or zone.name=x"), ("q", "type like 'x' and url=y")]),
     ],
 )
 def test_these_are_taken(query: Query) -> None:
-    check_syntax(BACKUP_STORAGE, query)
-
-
-def test_a_name_with_an_operator_in_it_is_several() -> None:
-    assert names_in("name=a") == ["name", "a"]
-    assert names_in("a < b != c") == ["a", "b", "c"]
-    assert names_in("zone.name") == ["zone.name"]
+    assert ask(BACKUP_STORAGE, query).objection is None
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        (
-            [("q", "name=it's")],
-            r"token recognition error at: '' limit 1000' at line 1:49, e = 'it\'s' limit 10",
-        ),
         ([("sort", "name,uuid")], "no viable alternative at input 'name,' at line 1:43, er by name,uuid asc "),
         ([("sort", "")], "mismatched input 'asc' expecting {'(', ID} at line 1:40, order by  asc limit "),
         ([("q", "na#me=x")], "token recognition error at: '#' at line 1:38, e where na#me = 'x' "),
-        ([("q", "limit=x")], "no viable alternative at input 'limit' at line 1:36, age where limit = 'x"),
-        ([("q", "x is not null")], "no viable alternative at input 'x is' at line 1:36, age where x is is no"),
-        ([("fields", "a=b")], "no viable alternative at input 'a=b' at line 1:30, upstorage.a=b limit "),
-        ([("fields", "a,b.c")], "no viable alternative at input 'b.c' at line 1:32, storage.a,b.c limit "),
+        ([("q", "limit=x")], "mismatched input 'limit' expecting {'(', ID} at line 1:36, age where limit = 'x"),
+        ([("q", "x is not null")], "no viable alternative at input 'xis' at line 1:38, e where x is is not "),
+        ([("fields", "a,b.c")], "mismatched input '.' expecting {<EOF>, ';'} at line 1:33, torage.a,b.c limit 1"),
+        ([("q", "name!?=a!=b")], "token recognition error at: '!?' at line 1:40, where name!?=a != 'b"),
+        ([("q", "zone.=1")], "no viable alternative at input 'zone.=' at line 1:42, ere zone. = '1' limi"),
+        ([("sort", "name desc")], "mismatched input 'asc' expecting {<EOF>, ';'} at line 1:49, name desc asc limit "),
     ],
 )
 def test_a_mistake_is_quoted_with_its_place(query: list[tuple[str, str]], expected: str) -> None:
     with pytest.raises(QueryError) as refused:
-        check_syntax(IMAGE_STORE_BACKUP_STORAGE, parse(query))
+        ask(IMAGE_STORE_BACKUP_STORAGE, parse(query))
     assert refused.value.code == "SYS.1000"
     assert refused.value.details == f"{PARSE_ERROR} {expected}"
 
 
 def test_lines_are_counted() -> None:
-    asked = [("q", "name=a\nb"), ("q", "url=it's")]
-    with pytest.raises(QueryError, match=r"error at: '' limit 1000' at line 2:"):
-        check_syntax(BACKUP_STORAGE, parse(asked))
+    asked = [("q", "name like 'a\nb'#=x")]
+    with pytest.raises(QueryError, match=r"error at: '#' at line 2:2, b'# = 'x' li"):
+        ask(BACKUP_STORAGE, parse(asked))
 
 
 @pytest.mark.parametrize("value", ["'", "a'", "'a", "''", "it''s", "a'b'c", r"\'", "x'#", "' or 1=1"])
 @pytest.mark.parametrize("operator", ["=", "!=", "~=", "?=", "!?=", ">"])
 def test_no_value_may_hold_an_apostrophe(operator: str, value: str) -> None:
-    with pytest.raises(QueryError, match=PARSE_ERROR):
-        check_syntax(BACKUP_STORAGE, parse([("q", f"name{operator}{value}")]))
+    with pytest.raises(QueryError) as refused:
+        ask(BACKUP_STORAGE, parse([("q", f"name{operator}{value}")]))
+    assert refused.value.details.startswith((PARSE_ERROR, OUT_OF_BOUNDS))
+
+
+def test_a_string_without_an_end_is_quoted_beyond_the_text() -> None:
+    with pytest.raises(QueryError) as refused:
+        ask(BACKUP_STORAGE, parse([("q", "name!=a'b")]))
+    assert refused.value.details == f"{OUT_OF_BOUNDS} 39, count 13, length 51"
+
+
+def test_of_several_mistakes_the_first_in_the_order_of_a_java_set_is_told() -> None:
+    # Of these the hashes put `foo` first, whichever comes first in the question.
+    for names in (("foo", "bar"), ("bar", "foo")):
+        with pytest.raises(QueryError, match=r"not having field\[foo\]"):
+            ask(BACKUP_STORAGE, parse([("q", f"{name}=1") for name in names]))
 
 
 def test_a_count_has_a_line_of_its_own() -> None:
     with pytest.raises(QueryError, match=r"at line 1:26, "):
-        check_syntax(BACKUP_STORAGE, parse([("q", "é=x"), ("count", "true"), ("replyWithCount", "true")]))
+        ask(BACKUP_STORAGE, parse([("q", "é=x"), ("count", "true"), ("replyWithCount", "true")]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from itertools import pairwise
 
 from simulator.query.language.rules import RULES, Choice, LeftRecursive, One, Part, Ref, Repeat, Sequence
 from simulator.query.language.words import EOF
@@ -98,18 +99,18 @@ class Automaton:
         self.begins = {name: State(name) for name in rules}
         self.ends = {name: State(name, At.STOP) for name in rules}
         self.followers: dict[str, list[State]] = {name: [] for name in rules}
-        self._states: list[State] = []
+        self.states: list[State] = []
         for name, part in rules.items():
             begin, end = self._build(part, name)
             self.begins[name].edges.append(Edge(begin))
             end.edges.append(Edge(self.ends[name]))
-        for state in self._states:
+        for state in self.states:
             if state.at in (At.CHOICE, At.LOOP) or (state.at is At.AGAIN and state.decides is state):
                 state.single = self._disjoint(state)
 
     def _state(self, rule: str, at: At = At.STEP) -> State:
         state = State(rule, at)
-        self._states.append(state)
+        self.states.append(state)
         return state
 
     def _build(self, part: Part, rule: str) -> tuple[State, State]:
@@ -126,7 +127,7 @@ class Automaton:
                 return begin, end
             case Sequence(parts):
                 built = [self._build(one, rule) for one in parts]
-                for (_, end), (begin, _) in zip(built, built[1:], strict=False):
+                for (_, end), (begin, _) in pairwise(built):
                     end.edges.append(Edge(begin))
                 return built[0][0], built[-1][1]
             case Choice(options):
@@ -187,9 +188,7 @@ class Automaton:
         """The same where it is known what follows the rules that are being read."""
         return self._look(state, stack)
 
-    def _look(
-        self, state: State, stack: Stack = Bottom.ANYTHING, *, everywhere: bool = False
-    ) -> frozenset[int]:
+    def _look(self, state: State, stack: Stack = Bottom.ANYTHING, *, everywhere: bool = False) -> frozenset[int]:
         """`everywhere` goes on after the end of a rule wherever that rule stands."""
         found: set[int] = set()
         seen: set[tuple[State, Stack]] = set()

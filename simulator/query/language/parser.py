@@ -33,7 +33,15 @@ class Tree:
 
     def text(self) -> str:
         """All words, without the blanks between them."""
-        return "".join(part.text if isinstance(part, Word) else part.text() for part in self.parts)
+        found: list[str] = []
+        left: list[Tree | Word] = [self]
+        while left:  # not by a call for each rule, of which there may be as many as words
+            part = left.pop()
+            if isinstance(part, Word):
+                found.append(part.text)
+            else:
+                left += reversed(part.parts)
+        return "".join(found)
 
 
 @dataclass(slots=True)

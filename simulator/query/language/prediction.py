@@ -57,7 +57,7 @@ class Predictor:
         self._work = MOST_WORK
 
     def predict(self, state: State, stack: Stack, precedence: int) -> Prediction:
-        """The first way that what comes next fits, from a decision. """
+        """The first way that what comes next fits, from a decision."""
         look = _BEGUN.get((state, precedence))
         if look is None:
             look = _BEGUN[state, precedence] = _Look(_begin(state, Bottom.ANYTHING, precedence))
@@ -113,7 +113,11 @@ def _first(look: _Look) -> int:
 
 
 def _stuck(places: Places, at: int) -> Prediction:
-    ended = [way for (state, way, stack), left in places.items() if left or (state.at is At.STOP and isinstance(stack, Bottom))]
+    ended = [
+        way
+        for (state, way, stack), left in places.items()
+        if left or (state.at is At.STOP and isinstance(stack, Bottom))
+    ]
     return Prediction(min(ended)) if ended else Prediction(None, at)
 
 
@@ -192,3 +196,7 @@ def _is_conflict(places: Places) -> bool:
     for state, way, _ in places:
         by_state.setdefault(state, set()).add(way)
     return any(len(ways) > 1 for ways in _alike(places).values()) and all(len(ways) > 1 for ways in by_state.values())
+
+
+def _is_end(state: State, stack: Stack) -> bool:
+    return state.at is At.STOP and isinstance(stack, Bottom)

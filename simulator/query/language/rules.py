@@ -97,11 +97,59 @@ def listed(*parts: Part | str) -> tuple[Part, Part]:
 
 
 NAMES = frozenset(
-    """zqls zql entity field multiFields operator value listValue logicalOperator complexValue getQuery apiparams
-    input_ output_ expr joinExpr exprAtom equal condition queryTarget function queryTargetWithFunction orderByExpr
-    orderBy_ limit_ offset_ restrictByExpr restrictBy_ returnWithExprBlock returnWithExpr returnWith_ groupByExpr
-    groupBy_ subQueryTarget subQuery filterByExprBlock filterByExpr filterBy_ namedAsKey namedAsValue namedAs_
-    joinClause query_ count_ sumByValue sumBy sum_ search_ keyword index mathOperator""".split()
+    [
+        "zqls",
+        "zql",
+        "entity",
+        "field",
+        "multiFields",
+        "operator",
+        "value",
+        "listValue",
+        "logicalOperator",
+        "complexValue",
+        "getQuery",
+        "apiparams",
+        "input_",
+        "output_",
+        "expr",
+        "joinExpr",
+        "exprAtom",
+        "equal",
+        "condition",
+        "queryTarget",
+        "function",
+        "queryTargetWithFunction",
+        "orderByExpr",
+        "orderBy_",
+        "limit_",
+        "offset_",
+        "restrictByExpr",
+        "restrictBy_",
+        "returnWithExprBlock",
+        "returnWithExpr",
+        "returnWith_",
+        "groupByExpr",
+        "groupBy_",
+        "subQueryTarget",
+        "subQuery",
+        "filterByExprBlock",
+        "filterByExpr",
+        "filterBy_",
+        "namedAsKey",
+        "namedAsValue",
+        "namedAs_",
+        "joinClause",
+        "query_",
+        "count_",
+        "sumByValue",
+        "sumBy",
+        "sum_",
+        "search_",
+        "keyword",
+        "index",
+        "mathOperator",
+    ]
 )
 """The rules; one whose name would be that of a word ends in an underscore."""
 DIRECTED = One(frozenset((DIRECTION,)))
@@ -185,9 +233,7 @@ RULES: Mapping[str, Part] = {
     "sumByValue": one("ID"),
     "sumBy": seq("by", "sumByValue"),
     "sum_": seq("sum", "queryTarget", "sumBy", WHERE, *MOST_CLAUSES[2:], opt("namedAs_")),
-    "search_": seq(
-        "search", "keyword", opt("from", "index"), opt("restrictBy_"), opt("limit_"), opt("offset_")
-    ),
+    "search_": seq("search", "keyword", opt("from", "index"), opt("restrictBy_"), opt("limit_"), opt("offset_")),
     "keyword": one("STRING"),
     "index": alt("ID", seq("ID", plus(",", "ID"))),
     "mathOperator": one("*", "/", "%", "+", "-", "--"),
