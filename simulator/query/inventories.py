@@ -36,13 +36,14 @@ class Field:
     """A field of an inventory, and the column of the same name behind it.
 
     A Java primitive stands in every row, even where other fields were asked for (query-semantics 7). `indexed` text is
-    looked up by indexes over its folded form.
+    looked up by indexes over its folded form. What is only `shown` has no name that a query knows.
     """
 
     name: str
     kind: Kind = Kind.TEXT
     primitive: bool = False
     indexed: bool = False
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Inventory:
 
     @cached_property
     def _by_name(self) -> Mapping[str, Field]:
-        return {one.name: one for one in self.fields}
+        return {one.name: one for one in self.fields if not one.shown}
 
     def collection(self, name: str) -> Collection | None:
         """The collection of that name."""
@@ -266,7 +267,7 @@ IMAGE_BACKUP_STORAGE_REF = Inventory(
     "org.zstack.header.image.ImageBackupStorageRefInventory",
     (_table(models.ImageBackupStorageRef),),
     (
-        Field("id", Kind.NUMBER, primitive=True),
+        Field("id", Kind.NUMBER, primitive=True, shown=True),
         Field("imageUuid", Kind.UUID),
         Field("backupStorageUuid", Kind.UUID),
         Field("installPath"),
