@@ -18,6 +18,7 @@ from simulator.backup_storage.records import Status, Storage
 from simulator.backup_storage.status import LastProbe
 from simulator.database import StoreUnavailable
 from simulator.lab import Lab
+from simulator.masking import on_one_line
 from simulator.probe import Capacity, ProbeFailure
 
 REFRESH_SECONDS = 0.5
@@ -72,11 +73,12 @@ async def _print_lines(lab: Lab) -> None:
     with lab.node.events.listening() as events:
         for storage in await lab.node.records.tracked():
             sizes = f"{size_text(storage.available)} of {size_text(storage.total)} available"
-            print(f"{storage.name} {storage.hostname}:{storage.port} {storage.status}, {sizes}", flush=True)
+            where = f"{storage.hostname}:{storage.port}"
+            print(on_one_line(f"{storage.name} {where} {storage.status}, {sizes}"), flush=True)
         while True:
             event = await events.get()
             change = " ".join(f"{name}={value}" for name, value in event.content.items() if name != "backupStorageUuid")
-            print(f"{event.path} {event.resource_uuid} {change}", flush=True)
+            print(on_one_line(f"{event.path} {event.resource_uuid} {change}"), flush=True)
 
 
 def storage_table(storages: list[Storage], probes: dict[str, LastProbe], now: float, rows: int) -> Table:
@@ -87,8 +89,8 @@ def storage_table(storages: list[Storage], probes: dict[str, LastProbe], now: fl
     for storage in storages[:rows]:
         used = storage.total - storage.available
         table.add_row(
-            storage.name,
-            f"{storage.hostname}:{storage.port}",
+            Text(on_one_line(storage.name)),  # a plain string would be taken for markup
+            Text(on_one_line(f"{storage.hostname}:{storage.port}")),
             Text(storage.status, style=COLOURS[storage.status]),
             ProgressBar(total=max(1, storage.total), completed=used, width=BAR_WIDTH),
             f"{size_text(storage.available)} of {size_text(storage.total)}",
@@ -122,7 +124,7 @@ def describe(found: Capacity | ProbeFailure, console: Console) -> None:
 
 def _lines(found: Capacity | ProbeFailure) -> Iterable[Text]:
     if isinstance(found, ProbeFailure):
-        yield Text.assemble((found.reason, "bold red"), f": {found.message}")
+        yield Text.assemble((found.reason, "bold red"), f": {on_one_line(found.message)}")
         yield Text(f"what to do: {found.advice}")
         return
     yield Text(f"total      {found.total:>20,} bytes ({size_text(found.total)})")

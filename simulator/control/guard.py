@@ -16,6 +16,8 @@ from simulator.rest.origins import authorities, is_foreign, is_unasked, is_visit
 
 API_PATHS = ("/zstack/", "/v1/")
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/probe")
+HOOK_HEADER = "X-Job-Success"
+"""On every result of a job that is posted to the address in X-Web-Hook, which anybody may choose: this node's, too."""
 SCHEME = "bearer "
 REALM = 'Bearer realm="imagestore-sim lab"'
 HandleRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -76,6 +78,8 @@ class Guard:
         everyone."""
         if is_foreign(request) and (changes or not is_visit(request)):
             raise NotAdmitted(403, f"a page of another origin{_of(request)} may not use the lab's API")
+        if HOOK_HEADER in request.headers:
+            raise NotAdmitted(403, "a web hook of ZStack's API may not use the lab's API")
         if self._token is not None and not self._has_token(request, self._token):
             raise NotAdmitted(401, "the lab's API needs its token (--lab-token) as `Authorization: Bearer TOKEN`")
         if changes and not self._lab_api:

@@ -21,6 +21,7 @@ import orjson
 from rich.console import Console
 from rich.markup import escape
 
+from simulator.masking import on_one_line
 from simulator.scenario.model import Scenario
 from simulator.scenario.phrases import duration_text
 from simulator.scenario.reader import ScenarioError, no_rules, read_scenario
@@ -313,12 +314,17 @@ def _tell(console: Console, result: Result) -> None:
     took = f"{duration_text(round(result.length, 1))} in {result.seconds:.1f}s"
     console.print(f"[{colour}]{word:7}[/] {escape(result.file)}: {escape(result.title)} [dim]({took})[/]")
     if result.problem:
-        console.print(f"        could not be played to its end: {escape(result.problem)}")
+        console.print(f"        could not be played to its end: {_plain(result.problem)}")
     for one in result.wrong:
         when = "" if one.began is None else f" at {duration_text(one.began)}"
         console.print(f"        [{COLOURS[one.verdict]}]{one.verdict}[/] {_name(one.kind, one.number)}{when}:"
-                      f" {escape(one.text)}")  # fmt: skip
-        console.print(f"          seen: {escape(one.seen)}")
+                      f" {_plain(one.text)}")  # fmt: skip
+        console.print(f"          seen: {_plain(one.seen)}")
+
+
+def _plain(text: str) -> str:
+    """What a node or a host has said, which moves no cursor and is no markup."""
+    return escape(on_one_line(text))
 
 
 def _name(kind: str, number: int) -> str:

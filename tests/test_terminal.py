@@ -1,0 +1,54 @@
+"""What is shown on a terminal of names that clients have made up: text, and nothing but text."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from rich.console import Console
+from simulator.lab import Lab
+from simulator.probe import ProbeFailure, Reason
+from simulator.terminal import describe, follow, storage_table
+from simulator.testing import Client
+
+EVIL = "[/red] [link=file:///x]\x1b[2J\nready http://evil.example"
+pytestmark = pytest.mark.imagestore_lab(hosts=0)
+
+
+async def test_no_name_is_markup_or_a_line_of_its_own(
+    imagestore_lab: Lab, imagestore_client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await imagestore_client.add_image_store("h", name=EVIL)
+    shown = io.StringIO()
+    storages = await imagestore_lab.node.records.tracked()
+    Console(file=shown, width=200).print(storage_table(storages, {}, 0.0, 9))
+    assert "[/red] [link=file:///x]\\x1b[2J\\nready http://evil.example" in shown.getvalue()
+    stopped = asyncio.Event()
+    following = asyncio.create_task(follow(imagestore_lab, Console(file=io.StringIO()), stopped))
+    async with asyncio.timeout(5):
+        printed = ""
+        while EVIL.splitlines()[1] not in printed:
+            await asyncio.sleep(0.01)
+            printed += capsys.readouterr().out
+    stopped.set()
+    await following
+    assert not [line for line in printed.splitlines() if line.startswith("ready")]
+    assert "\x1b" not in printed + shown.getvalue()
+
+
+def test_what_a_host_says_moves_no_cursor() -> None:
+    shown = io.StringIO()
+    describe(ProbeFailure(Reason.NOT_SSH, "it said \x1b[2J[/red]\n", {}), Console(file=shown, width=200))
+    assert "it said \\x1b[2J[/red]\\n" in shown.getvalue()
+
+
+async def test_the_result_of_a_job_is_not_let_in_to_the_lab(imagestore_client: Client) -> None:
+    hook = {"X-Web-Hook": f"{imagestore_client.url}/lab/v1/reset"}
+    answer = await imagestore_client.request("POST", "/zones", {"params": {"name": "kept"}}, headers=hook)
+    assert (await imagestore_client.follow(str(answer.body["location"]))).status == 200
+    reset = f"{imagestore_client.url}/lab/v1/reset"
+    refused = await imagestore_client.request("POST", reset, headers={"X-Job-Success": "true"})
+    assert (refused.status, "web hook" in refused.text) == (403, True)
+    await asyncio.sleep(0.2)
+    assert len(await imagestore_client.query("/zones", "name=kept")) == 1
