@@ -41,6 +41,8 @@ INDEPENDENT = ("asyncssh", "socket", "simulator")
 PATIENCE = 0.05
 """Real seconds for which any other call in the executor is waited for before the rest goes on: it may ask for it."""
 UNDELIVERED_SECONDS = 0.2
+DRIVER_SECONDS = 0.25
+"""Real seconds for which time stands still while a test on another thread waits for nothing of the lab."""
 
 
 class VirtualClock(TimerClock):
@@ -56,6 +58,9 @@ class VirtualClock(TimerClock):
         self._speed = NEVER
         self._outside = 0
         self._settling: list[asyncio.Future[None]] = []
+        self._is_driven = False
+        self._drivers = 0
+        self._left = 0.0
 
     def time(self) -> float:
         return self._start + self._now
@@ -71,6 +76,25 @@ class VirtualClock(TimerClock):
             yield
         finally:
             self._outside -= 1
+
+    # What a test on another thread does with it
+
+    def drive(self) -> None:
+        """From now on jump only while somebody waits for it in a `driven` block: meanwhile a test on another thread
+        goes on, for whom no time is to pass. After DRIVER_SECONDS time flows as the machine's does, so that a client
+        that knows nothing of it sees its jobs end."""
+        self._is_driven = True
+        self._left = time.monotonic()
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """While the block runs time may jump."""
+        self._drivers += 1
+        try:
+            yield
+        finally:
+            self._drivers -= 1
+            self._left = time.monotonic()
 
     # What the lab may do with it
 
@@ -147,7 +171,10 @@ class VirtualClock(TimerClock):
     def real_seconds(self) -> float | None:
         """How long the machine has to wait for the next timer; None if there is nothing to wait for."""
         first = self._first()
-        return None if first is None else (first.deadline - self._now) / self._rate
+        if first is None:
+            return None
+        rate = self._rate
+        return (first.deadline - self._now) / rate if rate else max(0.0, self._left + DRIVER_SECONDS - time.monotonic())
 
     def flow(self, real_seconds: float) -> None:
         """The machine has waited for so long."""
@@ -158,6 +185,8 @@ class VirtualClock(TimerClock):
 
     @property
     def _rate(self) -> float:
+        if self._is_driven and not self._drivers:
+            return min(self._speed, 1.0) if time.monotonic() >= self._left + DRIVER_SECONDS else 0.0
         return min(self._speed, 1.0) if self._outside else self._speed
 
     def _first(self) -> Timer | None:

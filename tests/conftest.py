@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from simulator.lab import Lab
 from simulator.node import ManagementNode
 from simulator.settings import Settings
 from simulator.testing import Client
+from simulator.testing.plugin import MARKER
+from simulator.virtual_clock import VirtualEventLoop
 
 from fixed_data import DATA
 from sshd import OpenSshServer, find_sshd
@@ -67,3 +72,36 @@ async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
         await client.log_in()
         yield client
     await node.stop()
+
+
+# Our own tests look into a lab from its own event loop, where its inner parts can be reached; that the plugin's
+# fixtures do the same from another thread is for tests/testing/.
+
+
+@pytest.hookimpl(optionalhook=True, trylast=True)
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Virtual time needs an event loop of its own."""
+    marker = item.get_closest_marker(MARKER)
+    chosen = marker.kwargs if marker else {}
+    if chosen.get("clock") != "virtual":
+        return {"asyncio": asyncio.new_event_loop}
+    return {"virtual": partial(VirtualEventLoop, seed=chosen.get("seed", 0))}
+
+
+@pytest_asyncio.fixture
+async def imagestore_lab(imagestore_settings: Settings) -> AsyncIterator[Lab]:
+    """A running lab on the test's own event loop."""
+    loop = asyncio.get_running_loop()
+    clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
+    async with Lab(imagestore_settings, clock=clock) as lab:
+        yield lab
+
+
+@pytest_asyncio.fixture
+async def imagestore_client(imagestore_lab: Lab) -> AsyncIterator[Client]:
+    """A client that has logged in as admin."""
+    async with Client(imagestore_lab.url, clock=imagestore_lab.clock) as client:
+        await client.log_in()
+        yield client

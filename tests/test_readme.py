@@ -32,7 +32,9 @@ def commands(name: str) -> list[str]:
     return re.findall(rf"\| `(imagestore-sim {name}\b[^`]*)`", README)
 
 
-async def shell(script: str, *, cwd: Path, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+async def shell(
+    script: str, *, cwd: Path, environment: Mapping[str, str] | None = None, seconds: float = BOUND_SECONDS
+) -> tuple[int, str]:
     """What a script of bash's answers, errors included."""
     process = await asyncio.create_subprocess_exec(
         "bash",
@@ -43,7 +45,7 @@ async def shell(script: str, *, cwd: Path, environment: Mapping[str, str] | None
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), BOUND_SECONDS)
+    output, _ = await asyncio.wait_for(process.communicate(), seconds)
     assert process.returncode is not None
     return process.returncode, output.decode()
 
@@ -121,7 +123,27 @@ async def test_openssh_reaches_a_host_by_the_file_that_the_lab_names(tmp_path: P
 async def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
     [example] = blocks("python")
     (tmp_path / "test_example.py").write_text(example)
-    status, said = await shell(f"{sys.executable} -m pytest -q -o asyncio_mode=auto test_example.py", cwd=tmp_path)
+    status, said = await shell(f"{sys.executable} -m pytest -q test_example.py", cwd=tmp_path)
+    assert (status, "3 passed" in said) == (0, True), said
+
+
+@pytest.mark.clients
+async def test_the_example_of_a_test_passes_in_an_environment_of_its_own(tmp_path: Path) -> None:
+    """As a user has it: the package is installed, not editable, with the extra that the README names; no conftest."""
+    python = tmp_path / "environment" / "bin" / "python"
+    root = Path(__file__).parent.parent
+    for command in (
+        f"{sys.executable} -m venv {tmp_path / 'environment'}",
+        f"{python} -m pip install --quiet --disable-pip-version-check -c {root}/constraints.txt '{root}[testing]'",
+    ):
+        status, said = await shell(command, cwd=tmp_path, seconds=600)
+        if "No matching distribution" in said or "Could not find a version" in said:
+            pytest.skip("needs a package index")
+        assert status == 0, said
+    [example] = blocks("python")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_example.py").write_text(example)
+    status, said = await shell(f"{python} -m pytest -q", cwd=tmp_path / "tests", seconds=120)
     assert (status, "3 passed" in said) == (0, True), said
 
 

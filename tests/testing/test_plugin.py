@@ -1,0 +1,122 @@
+"""The pytest plugin as users have it: in an empty folder, in any mode, beside others, and with tests that block."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = """
+import asyncio, json, time, urllib.request
+import pytest
+
+def get(url):
+    return json.load(urllib.request.urlopen(url, timeout=20))
+
+def test_a_plain_test_blocks(imagestore_lab):
+    assert get(imagestore_lab.url + "/readyz")["ready"]
+
+async def test_an_asynchronous_test_blocks_too(imagestore_lab, imagestore_client, imagestore_hosts):
+    assert get(imagestore_lab.url + "/readyz")["ready"]
+    assert len(await imagestore_client.query("/backup-storage", "status=Connected")) == 3
+    assert sorted(imagestore_hosts) == ["imagestore-1", "imagestore-2", "imagestore-3"]
+    assert await imagestore_lab.clock.wait_for(asyncio.sleep(0, "here"), 5) == "here"
+    with pytest.raises(TimeoutError):
+        await imagestore_lab.clock.wait_for(asyncio.Event().wait(), 0.01)
+
+@pytest.mark.imagestore_lab(hosts=2)
+def test_calls_return_when_they_are_done(imagestore_lab, imagestore_hosts, imagestore_client):
+    host = imagestore_hosts["imagestore-1"]
+    host.stop()
+    assert not host.listening
+    assert imagestore_lab.wait_for("imagestore-1", "Disconnected", within=10).name == "imagestore-1"
+    assert [one["name"] for one in imagestore_client.query("/backup-storage", "status=Connected")] == ["imagestore-2"]
+    with pytest.raises(TimeoutError, match="imagestore-2 is Connected"):
+        imagestore_lab.wait_for("imagestore-2", "Disconnected", within=0.05)
+
+@pytest.mark.imagestore_lab(clock="virtual", hosts=1, ping_interval=60)
+def test_virtual_time_jumps_while_the_test_waits_for_it(imagestore_lab, imagestore_hosts):
+    before = imagestore_lab.clock.time()
+    imagestore_hosts["imagestore-1"].stop()
+    imagestore_lab.clock.sleep(600)
+    imagestore_hosts["imagestore-1"].start()
+    imagestore_lab.wait_for("imagestore-1", "Connected", within=121)
+    now = imagestore_lab.clock.time()
+    assert 600 <= now - before < 800
+    time.sleep(0.05)
+    assert imagestore_lab.clock.time() - now < 1
+
+@pytest.mark.imagestore_lab(clock="virtual", hosts=1, ping_interval=60)
+async def test_virtual_time_does_not_run_away_from_one_that_does_not(imagestore_lab, imagestore_client):
+    now = imagestore_lab.clock.time()
+    await imagestore_client.add_image_store("172.24.189.211")
+    await asyncio.sleep(0.4)
+    assert get(imagestore_lab.url + "/readyz")["ready"]
+    assert imagestore_lab.clock.time() - now < 5
+
+@pytest.fixture(scope="module")
+def shared(imagestore_lab_factory):
+    return imagestore_lab_factory(hosts=1)
+
+def test_a_lab_of_a_module_is_there(shared, imagestore_lab):
+    assert shared.url != imagestore_lab.url
+    assert get(shared.url + "/readyz")["ready"] and get(imagestore_lab.url + "/readyz")["ready"]
+
+def test_and_is_there_for_the_next(shared):
+    assert get(shared.url + "/readyz")["ready"]
+"""
+COUNT = 7
+
+
+def pytest_in(folder: Path, *options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="strict mode"),
+        pytest.param(
+            ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"),
+            id="auto mode",
+            marks=pytest.mark.scenarios,
+        ),
+        pytest.param(("-p", "no:asyncio"), id="without pytest-asyncio", marks=pytest.mark.scenarios),
+        pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.scenarios),
+    ],
+)
+def test_tests_of_every_kind_run_in_every_mode(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "test_mine.py").write_text(TESTS)
+    status, said = pytest_in(tmp_path, *options)
+    assert (status, f"{COUNT} passed" in said) == (0, True), said
+
+
+MARKERS = {
+    "hots=1": "imagestore_lab(hots=...): there is no such setting; expected clock, ",
+    "hosts=-1": "imagestore_lab(hosts=-1): Input should be greater than or equal to 0",
+    "clock='fast'": "imagestore_lab(clock='fast'): expected 'real' or 'virtual'",
+    "5": "imagestore_lab(5): expected settings by name, as in hosts=5",
+}
+
+
+def test_a_marker_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    text = "import pytest\n" + "".join(
+        f"@pytest.mark.imagestore_lab({marker})\ndef test_{number}(imagestore_client): pass\n"
+        for number, marker in enumerate(MARKERS)
+    )
+    (tmp_path / "test_it.py").write_text(text)
+    status, said = pytest_in(tmp_path, "-p", "no:asyncio")
+    for number, complaint in enumerate(MARKERS.values()):
+        [error] = [line for line in said.splitlines() if line.startswith(f"test_it.py::test_{number}: ")]
+        assert complaint in error
+    assert (status, "Traceback" in said, "ValidationError" in said) == (1, False, False), said
+
+
+def test_the_plugin_can_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(imagestore_lab): pass\n")
+    status, said = pytest_in(tmp_path, "-p", "no:imagestore-sim")
+    assert (status, "fixture 'imagestore_lab' not found" in said) == (1, True), said
