@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
 from sqlalchemy import delete, insert, select, update
 
@@ -20,11 +16,11 @@ from simulator.backup_storage.events import STATUS_CHANGED, Event, Events
 from simulator.clock import Clock
 from simulator.database import Database, StoreUnavailable
 from simulator.database.models import WebHook
+from simulator.outbox import Letter, Outbox, Patience
 from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
 
-logger = logging.getLogger(__name__)
 CANONICAL_EVENT = "CanonicalEvent"
 BRACES = re.compile(r"\{.*\}", re.DOTALL)
 LONGEST_TEXT_BYTES = 65535
@@ -32,10 +28,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     CONNECT_ERROR: "Unable to connect a backup storage",
     OPERATION_ERROR: "An operation failed",
 }
-ATTEMPTS = 6  # one, and five more
-SECONDS_BETWEEN = 1.0
-SECONDS_AN_ATTEMPT = 30.0
-ACCEPTED = "text/plain, application/json, application/*+json, */*"
+PATIENCE = Patience(attempts=6, between=1.0, an_attempt=30.0)  # one attempt, and five more
+HEADERS = {
+    "Content-Type": "application/json;charset=utf-8",
+    "Accept": "text/plain, application/json, application/*+json, */*",
+}
 Inventory = Callable[[str], Awaitable[Mapping[str, object] | None]]
 """The inventory of a backup storage by its uuid."""
 
@@ -69,7 +66,7 @@ class WebHooks:
         self._inventory = inventory
         self._tasks = Tasks()
         self._addresses: list[_Address] = []
-        self._http: aiohttp.ClientSession | None = None
+        self._outbox = Outbox(clock, PATIENCE)
 
     async def open(self) -> None:
         """Read the hooks, and begin to listen."""
@@ -81,9 +78,7 @@ class WebHooks:
         """Give up what has not been told yet."""
         await self._tasks.close()
         self._listening.close()
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        await self._outbox.close()
 
     async def create(self, uuid: str, values: Mapping[str, object]) -> None:
         """A new hook; values are columns. Raises NotStored."""
@@ -119,7 +114,7 @@ class WebHooks:
         if wanted:
             body = await self._body(event)
             for one in wanted:
-                self._tasks.begin(self._tell(one.url, event, body), f"event {event.id} to {one.url}")
+                self._outbox.post(Letter(one.url, body, f"event {event.id}", HEADERS))
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
@@ -139,37 +134,6 @@ class WebHooks:
             except StoreUnavailable:
                 await self._database.health.until_it_works()
 
-    async def _tell(self, url: str, event: Event, body: bytes) -> None:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await self._clock.sleep(SECONDS_BETWEEN)
-            problem = await self._post(url, body)
-            if problem is None:
-                return
-            logger.info("web hook %s, event %d: attempt %d: %s", url, event.id, attempt + 1, problem)
-        logger.warning("web hook %s was not told of event %d: given up after %d attempts", url, event.id, ATTEMPTS)
-
-    async def _post(self, url: str, body: bytes) -> str | None:
-        """What kept the other side from taking it; None if nothing did."""
-        if self._http is None:
-            # As ZStack does, without a look at certificates: hooks stand in test networks.
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
-        try:
-            with self._reaching(url):
-                return await self._clock.wait_for(_status_of(self._http, url, body), SECONDS_AN_ATTEMPT)
-        except TimeoutError:
-            return f"no answer within {SECONDS_AN_ATTEMPT:g} s"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return str(error) or type(error).__name__
-
-    def _reaching(self, url: str) -> AbstractContextManager[None]:
-        """Whoever is not on this machine lives in real time."""
-        try:
-            here = ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback
-        except ValueError:
-            here = urlsplit(url).hostname == "localhost"
-        return nullcontext() if here else self._clock.outside()
-
 
 def _glob(opaque: str) -> str:
     """Return the glob of paths that a hook asks for: `*` and `?` as usual, `.` any character, `{…}` one or more."""
@@ -186,9 +150,3 @@ def _error_code(reason: Mapping[str, object]) -> dict[str, object]:
 def _check_length(opaque: object) -> None:
     if isinstance(opaque, str) and len(opaque.encode(errors="replace")) > LONGEST_TEXT_BYTES:
         raise out_of_range()
-
-
-async def _status_of(http: aiohttp.ClientSession, url: str, body: bytes) -> str | None:
-    headers = {"Content-Type": "application/json;charset=utf-8", "Accept": ACCEPTED}
-    async with http.post(url, headers=headers, data=body, allow_redirects=False) as response:
-        return None if 200 <= response.status < 300 else f"it answered {response.status}"

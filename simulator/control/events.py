@@ -23,6 +23,7 @@ from simulator.control.routes import Shape
 LIMIT = 1000
 """Events that may wait for a client that is slow."""
 BATCH = 500
+MOST_STREAMS = 1000
 KEEP_ALIVE_SECONDS = 15.0
 SECONDS_A_WRITE = 30.0
 HEADERS = {
@@ -81,6 +82,8 @@ class EventStream:
         except InvalidNumber as error:
             return web.json_response({"error": str(error)}, status=400)
         wanted = _Wanted(tuple(request.query.getall("path", ())), tuple(request.query.getall("resourceUuid", ())))
+        if len(self._streams) >= MOST_STREAMS:
+            return web.json_response({"error": f"{MOST_STREAMS} clients follow the events already"}, status=503)
         response = web.StreamResponse(headers=HEADERS)
         task = asyncio.current_task()
         self._streams[task] = None

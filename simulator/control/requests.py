@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from aiohttp import web
 from pydantic import Field
 
-from simulator.clock import Clock
+from simulator.clock import Clock, wake
 from simulator.control.routes import Done, Given, Handler, Problem, Refused, Route, Shape, with_query
 from simulator.hosts.faults.quantities import Seconds
-from simulator.rest.journal import MOST_REQUESTS, Entry, Journal
+from simulator.rest.journal import MOST_REQUESTS, Entry, Journal, Matches
 
 LONGEST_WAIT = 60.0
+MOST_WAITING = 1000
 
 
 class RequestsQuery(Shape):
@@ -25,13 +27,22 @@ class RequestsQuery(Shape):
     status: int | None = Field(None, description="the HTTP status of the answer")
     since: int = Field(0, ge=0, description="only those after the one with this number")
 
-    def has(self, entry: Entry) -> bool:
-        """Whether that is one of them."""
-        if self.method is not None and entry.method != self.method.upper():
-            return False
-        if self.status is not None and entry.status != self.status:
-            return False
-        return self.path is None or any(fnmatchcase(path, self.path) for path in _paths(entry))
+    @property
+    def question(self) -> tuple[str | None, str | None, int | None]:
+        """What makes a request one of them."""
+        return self.method, self.path, self.status
+
+    def matcher(self) -> Matches:
+        """Return what tells whether a request is one of them."""
+        method = None if self.method is None else self.method.upper()
+        path = None if self.path is None else re.compile(translate(self.path)).match
+
+        def matches(entry: Entry) -> bool:
+            if method not in (None, entry.method) or self.status not in (None, entry.status):
+                return False
+            return path is None or any(map(path, _paths(entry)))
+
+        return matches
 
 
 class WaitQuery(RequestsQuery):
@@ -107,7 +118,7 @@ class RequestsDoor:
                 "The requests, as soon as they are enough",
                 wait,
                 RequestsShape,
-                problems=not_valid | late,
+                problems=not_valid | late | {503: "too many wait already"},
                 problem_shapes={408: TooFew},
                 private=True,
             ),
@@ -123,9 +134,23 @@ class RequestsDoor:
 
     async def wait(self, request: web.Request, wanted: WaitQuery) -> Given:
         """Those that match, once they are enough."""
-        found: list[Entry] = []
+        if self._journal.watchers >= MOST_WAITING:
+            raise Refused(503, f"{MOST_WAITING} clients wait for requests already")
+        since = (
+            wanted.since if wanted.since <= self._journal.last else 0
+        )  # the lab was reset, and they begin with 1 again
+        found = list(self._matching(wanted, since))
+        enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell(entry: Entry) -> None:
+            found.append(entry)
+            if len(found) >= wanted.count:
+                wake(enough)
+
         try:
-            await asyncio.wait_for(self._gather(wanted, found), wanted.within)  # real: who waits lives in real time
+            if len(found) < wanted.count:
+                with self._journal.watching(wanted.question, wanted.matcher(), tell):
+                    await asyncio.wait_for(enough, wanted.within)  # real: who waits lives in real time
         except TimeoutError:
             text = f"{len(found)} of {wanted.count} requests came within {wanted.within:g} s"
             few = TooFew(error=text, requests=self._shapes(found), last=self._journal.last)
@@ -137,19 +162,8 @@ class RequestsDoor:
         self._journal.clear()
         return Done()
 
-    async def _gather(self, wanted: WaitQuery, found: list[Entry]) -> None:
-        seen = wanted.since
-        while True:
-            if self._journal.last < seen:  # the lab was reset, and requests are numbered from 1 again
-                seen = 0
-            found += self._matching(wanted, seen)
-            seen = max(seen, self._journal.last)
-            if len(found) >= wanted.count:
-                return
-            await self._journal.changed()
-
     def _matching(self, wanted: RequestsQuery, since: int) -> Iterator[Entry]:
-        return (entry for entry in self._journal.since(since) if wanted.has(entry))
+        return filter(wanted.matcher(), self._journal.since(since))
 
     def _shape(self, found: list[Entry]) -> RequestsShape:
         return RequestsShape(requests=self._shapes(found), last=self._journal.last)

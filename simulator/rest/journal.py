@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from simulator.clock import wake
 from simulator.masking import masked_json, masked_path
 from simulator.rest.binding import parse_body
 from simulator.rest.errors import PlainError
@@ -37,12 +36,16 @@ class Entry(NamedTuple):
     body: str | None
 
 
+Matches = Callable[[Entry], object]
+Tell = Callable[[Entry], None]
+
+
 class Journal:
     """The latest requests, the oldest first; each has a number, one more than the one before."""
 
     def __init__(self, most: int = MOST_REQUESTS) -> None:
         self._entries: deque[Entry] = deque(maxlen=most)
-        self._waiting: list[asyncio.Future[None]] = []
+        self._watched: dict[Hashable, tuple[Matches, list[Tell]]] = {}
         self.last = 0
         """The number of the latest request there was."""
 
@@ -60,15 +63,36 @@ class Journal:
         """Keep a request. Secrets in it are not kept."""
         self.last += 1
         shown = masked_path(path)
-        self._entries.append(Entry(self.last, ended, method, shown, status, seconds, account, job, _shown(body)))
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for future in waiting:
-                wake(future)
+        entry = Entry(self.last, ended, method, shown, status, seconds, account, job, _shown(body))
+        self._entries.append(entry)
+        for matches, listeners in list(self._watched.values()):
+            if matches(entry):
+                for tell in tuple(listeners):
+                    tell(entry)
 
     def since(self, number: int) -> Iterator[Entry]:
         """Those after that one."""
         return (entry for entry in tuple(self._entries) if entry.number > number)
+
+    @property
+    def watchers(self) -> int:
+        """How many watch."""
+        return sum(len(listeners) for _, listeners in self._watched.values())
+
+    @contextmanager
+    def watching(self, question: Hashable, matches: Matches, tell: Tell) -> Iterator[None]:
+        """Tell of each request that matches while the block runs.
+
+        Those with the same question share one look at each request.
+        """
+        _, listeners = self._watched.setdefault(question, (matches, []))
+        listeners.append(tell)
+        try:
+            yield
+        finally:
+            listeners.remove(tell)
+            if not listeners:
+                del self._watched[question]
 
     def clear(self) -> None:
         """Forget all; numbers go on."""
@@ -78,16 +102,6 @@ class Journal:
         """Forget all, and begin with number 1 again; those who wait go on waiting."""
         self._entries.clear()
         self.last = 0
-
-    async def changed(self) -> None:
-        """Wait for the next request."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        try:
-            await future
-        finally:
-            if future in self._waiting:
-                self._waiting.remove(future)
 
 
 def _shown(body: Body) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
+import aiohttp
 import pytest
 from simulator.lab import Lab
 from simulator.rest.journal import UNREADABLE, Journal
@@ -122,3 +124,28 @@ def test_only_the_latest_requests_are_kept() -> None:
     for number in range(5):
         journal.add(0.0, "GET", f"/{number}", 200, 0.0, None, None, None)
     assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
+
+
+async def test_a_thousand_who_wait_cost_a_request_little(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    async def wait(session: aiohttp.ClientSession, path: str) -> int:
+        query = {"path": path, "within": "30s"}
+        async with session.get(f"{imagestore_client.url}/lab/v1/requests/wait", params=query) as answer:
+            return answer.status
+
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    waiting = [asyncio.create_task(wait(session, f"/zstack/v1/late-{number % 3}")) for number in range(1000)]
+    async with asyncio.timeout(20):
+        while imagestore_lab.node._journal.watchers < 1000:
+            await asyncio.sleep(0.05)
+    refused = await ask(imagestore_client, "/wait", path="/x", within="1s")
+    assert (refused.status, refused.body["error"]) == (503, "1000 clients wait for requests already")
+    began = time.thread_time()
+    for _ in range(100):
+        await imagestore_client.request("GET", "/nosuch")
+    each = (time.thread_time() - began) / 100
+    for number in range(3):
+        await imagestore_client.request("GET", f"/late-{number}")
+    assert set(await asyncio.gather(*waiting)) == {200}
+    await session.close()
+    assert each < 0.01
+    assert imagestore_lab.node._journal.watchers == 0

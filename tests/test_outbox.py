@@ -1,0 +1,175 @@
+"""Web hooks' receivers over real sockets: those that hang, answer badly or without end hold up no other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from simulator import outbox
+from simulator.clock import RealClock
+from simulator.outbox import Letter, Outbox, Patience
+
+PATIENCE = Patience(attempts=2, between=0.01, an_attempt=20.0)
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Receivers:
+    """Sockets that take what is posted; `arrivals` are the paths and when they came."""
+
+    def __init__(self) -> None:
+        self.arrivals: dict[str, list[float]] = {}
+        self.connections = 0
+        self.url = ""
+        self.over = asyncio.Event()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: paths tell what happens."""
+        self.connections += 1
+        try:
+            while line := await reader.readline():
+                path = line.split()[1].decode()
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length:")[2].split()[0])
+                await reader.readexactly(length)
+                self.arrivals.setdefault(path, []).append(time.monotonic())
+                await self.answer(path, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:
+        if path.startswith("/hung"):
+            await self.over.wait()
+        if path.startswith("/endless"):
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                await writer.drain()
+        status = {"/bad": b"500 Oops", "/moved": b"307 Moved\r\nLocation: /good"}.get(path, b"200 OK")
+        writer.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nSet-Cookie: a=b\r\n\r\n" % status)
+
+
+@asynccontextmanager
+async def receivers() -> AsyncIterator[Receivers]:
+    found = Receivers()
+    server = await asyncio.start_server(found.take, "127.0.0.1", 0, backlog=2000)
+    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield found
+    finally:
+        found.over.set()
+        server.close()
+        await asyncio.sleep(0.05)
+
+
+async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("hung", [150, 400])
+async def test_those_that_hang_do_not_hold_up_one_that_answers(monkeypatch: pytest.MonkeyPatch, hung: int) -> None:
+    monkeypatch.setattr(outbox, "PATIENCE", 0.1)
+    async with receivers() as there:
+        box = Outbox(RealClock(), PATIENCE)
+        try:
+            for event in range(3):
+                for one in range(hung):
+                    box.post(Letter(f"{there.url}/hung-{one}", b"{}", f"event {event}"))
+                box.post(Letter(f"{there.url}/good", b"{}", f"event {event}"))
+            began = time.monotonic()
+            await until(lambda: len(there.arrivals.get("/good", ())) == 3)
+            assert time.monotonic() - began < 3
+            began = time.monotonic()
+            box.post(Letter(f"{there.url}/good", b"{}", "event 4"))
+            await until(lambda: len(there.arrivals["/good"]) == 4)
+            assert time.monotonic() - began < 1  # those that hang are known by now
+            assert there.connections <= outbox.AT_ONCE + outbox.SLOW_AT_ONCE + hung
+        finally:
+            await box.close()
+    assert not [one for one in asyncio.all_tasks() if "event" in one.get_name()]
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/bad", "it answered 500"),
+        ("/moved", "it answered 307"),
+        ("/endless", None),
+        ("/good", None),
+    ],
+)
+async def test_what_an_answer_means(path: str, problem: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    """A redirection is not followed: what is posted is meant for that receiver. Of an answer nothing but its status is
+    read, however long it is."""
+    caplog.set_level("INFO")
+    async with receivers() as there:
+        box = Outbox(RealClock(), PATIENCE)
+        try:
+            box.post(Letter(f"{there.url}{path}", b"{}", "event 1"))
+            await until(lambda: not box._receivers)
+        finally:
+            await box.close()
+        assert list(there.arrivals) == [path]
+        assert len(there.arrivals[path]) == (1 if problem is None else PATIENCE.attempts)
+    said = [one.getMessage() for one in caplog.records if "attempt 1:" in one.getMessage()]
+    assert said == ([] if problem is None else [f"web hook {there.url}{path}, event 1: attempt 1: {problem}"])
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "http://", "ftp://h/", "http://[::1", "http://\udcff/", "http://h:99999/", "file:///etc/passwd"]
+)
+async def test_a_url_that_is_none_is_given_up(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    box = Outbox(RealClock(), PATIENCE)
+    try:
+        box.post(Letter(url, b"{}", "event 1"))
+        await until(lambda: not box._receivers)
+    finally:
+        await box.close()
+    assert ["given up after 2 attempts" in one.getMessage() for one in caplog.records] == [True]
+
+
+async def test_what_waits_for_a_receiver_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_TO_ONE", 5)
+    async with receivers() as there:
+        box = Outbox(RealClock(), PATIENCE)
+        try:
+            for event in range(9):
+                box.post(Letter(f"{there.url}/hung", b"{}", f"event {event}"))
+            await asyncio.sleep(0)
+            dropped = [one.getMessage() for one in caplog.records if "was dropped" in one.getMessage()]
+            assert len(dropped) == 4
+            assert len(box._tasks) == 5
+        finally:
+            await box.close()
+
+
+async def test_a_letter_is_posted_as_it_is() -> None:
+    taken: list[tuple[str, str | None, bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        taken.append((request.headers["Content-Type"], request.headers.get("X-Job-UUID"), await request.read()))
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_post("/", take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    box = Outbox(RealClock(), PATIENCE)
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        box.post(Letter(url, b'{"a":1}', "job 1", {"X-Job-UUID": "1"}))
+        await until(lambda: bool(taken))
+    finally:
+        await box.close()
+        await runner.cleanup()
+    assert taken == [("application/json; charset=utf-8", "1", b'{"a":1}')]
