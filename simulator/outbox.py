@@ -29,7 +29,7 @@ SLOW_AT_ONCE = 256
 AT_ONCE_TO_ONE = 4
 PATIENCE = 0.5  # real seconds, as the next
 SLOW_SECONDS = 5.0
-LEAST_STALL = 0.05
+MOST_GOES = 3
 MOST_TO_ONE = 1000
 MOST = 10_000
 """What may wait for one receiver, and for all of them; what is more is dropped, and that is logged."""
@@ -174,12 +174,13 @@ async def _status_of(http: aiohttp.ClientSession, letter: Letter) -> str | None:
 
 
 async def _is_done_soon(task: asyncio.Task[T]) -> bool:
-    """Whether a task is done within PATIENCE, not counting that the loop could not attend to it."""
-    late = LEAST_STALL
-    while late >= LEAST_STALL and not task.done():
+    """Whether a task is done within PATIENCE, or a little later if the loop could not attend to it meanwhile."""
+    for _ in range(MOST_GOES):
         began = time.monotonic()  # real: its receiver is
         await asyncio.wait([task], timeout=PATIENCE)  # real: its receiver is
-        late = time.monotonic() - began - PATIENCE  # real: its receiver is
+        stalled = time.monotonic() - began > 2 * PATIENCE  # real: its receiver is
+        if task.done() or not stalled:
+            break
     return task.done()
 
 
