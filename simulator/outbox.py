@@ -1,7 +1,7 @@
 """Posts to web hooks: again and again for a while, each receiver at its own pace, so that one that hangs holds up none.
 
-A receiver that has not answered within PATIENCE makes room for the others: for SLOW_SECONDS it is among the slow ones,
-which have places of their own, unless it answers in time again.
+A receiver that has not answered within PATIENCE makes room for the others: it is waited for in places for such alone,
+and has its next turn after SLOW_SECONDS, one letter at a time, until it answers in time again.
 """
 
 from __future__ import annotations
@@ -65,9 +65,14 @@ class _Receiver:
         self._slow_until = 0.0
 
     @property
+    def seconds_slow(self) -> float:
+        """For how long it is still taken to be slow, in seconds of the machine's."""
+        return max(0.0, self._slow_until - time.monotonic())  # real: it is
+
+    @property
     def is_slow(self) -> bool:
         """Whether it has not answered in time of late."""
-        return time.monotonic() < self._slow_until  # real: it is
+        return self.seconds_slow > 0
 
     @is_slow.setter
     def is_slow(self, slow: bool) -> None:
@@ -121,27 +126,24 @@ class Outbox:
 
     async def _attempt(self, letter: Letter, receiver: _Receiver) -> str | None:
         """Post once; return what kept the other side from taking it, None if nothing did."""
-        async with receiver.places, AsyncExitStack() as stack:
+        async with receiver.places:
+            if not receiver.is_slow:
+                return await self._try(letter, receiver)
+            async with receiver.slow_place:  # one at a time
+                await asyncio.sleep(receiver.seconds_slow)  # real: its receiver is
+                return await self._try(letter, receiver)
+
+    async def _try(self, letter: Letter, receiver: _Receiver) -> str | None:
+        async with AsyncExitStack() as stack:
             async with self._places:
-                slow = receiver.is_slow  # it may be found to be so while others are waited for
-                if not slow:
-                    posting = await stack.enter_async_context(_running(self._post(letter)))
-                    if await _is_done_soon(posting):
-                        return posting.result()
-            if slow:
-                async with receiver.slow_place, self._slow_places:
-                    return await self._timed(letter, receiver)
-            receiver.is_slow = True
+                posting = await stack.enter_async_context(_running(self._post(letter)))
+                receiver.is_slow = not await _is_done_soon(posting)
+            if not receiver.is_slow:
+                return posting.result()
             if self._slow_places.locked():
                 return CROWDED
             async with self._slow_places:
                 return await posting
-
-    async def _timed(self, letter: Letter, receiver: _Receiver) -> str | None:
-        began = time.monotonic()  # real: its receiver is
-        problem = await self._post(letter)
-        receiver.is_slow = time.monotonic() - began > PATIENCE  # real: its receiver is
-        return problem
 
     async def _post(self, letter: Letter) -> str | None:
         if self._http is None:
