@@ -23,13 +23,11 @@ class Receivers:
 
     def __init__(self) -> None:
         self.arrivals: dict[str, list[float]] = {}
-        self.connections = 0
         self.url = ""
         self.over = asyncio.Event()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: paths tell what happens."""
-        self.connections += 1
         try:
             while line := await reader.readline():
                 path = line.split()[1].decode()
@@ -87,7 +85,7 @@ async def test_those_that_hang_do_not_hold_up_one_that_answers(monkeypatch: pyte
             await until(lambda: len(there.arrivals.get("/good", ())) == 2, HUNG_SECONDS / 2)
             box.post(Letter(f"{there.url}/good", b"{}", "event 4"))
             await until(lambda: len(there.arrivals["/good"]) == 3, HUNG_SECONDS / 2)
-            assert there.connections <= outbox.AT_ONCE + outbox.SLOW_AT_ONCE + hung
+            assert len(box._tasks) <= 2 * hung
         finally:
             await box.close()
     assert not [one for one in asyncio.all_tasks() if "event" in one.get_name()]
