@@ -9,6 +9,7 @@ from simulator.api import (
     image_store,
     management_node,
     not_emulated,
+    open_queries,
     session,
     sftp_backup_storage,
     simulator_backup_storage,
@@ -41,6 +42,7 @@ MODULES = (
     web_hook,
     zwatch,
     zql,
+    open_queries,
     not_emulated,
 )
 

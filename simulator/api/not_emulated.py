@@ -18,7 +18,6 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
     {
         "org.zstack.storage.ceph.backup": """
             POST APIAddCephBackupStorageMsg /backup-storage/ceph
-            GET APIQueryCephBackupStorageMsg /backup-storage/ceph /backup-storage/ceph/{uuid}
             POST APIAddMonToCephBackupStorageMsg /backup-storage/ceph/{uuid}/mons
             DELETE APIRemoveMonFromCephBackupStorageMsg /backup-storage/ceph/{uuid}/mons
             PUT APIUpdateCephBackupStorageMonMsg /backup-storage/ceph/mons/{monUuid}/actions
@@ -134,7 +133,6 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             GET APIGetInterdependentL3NetworksBackupStoragesMsg /backupStorage-l3networks/dependencies
         """,
         "org.zstack.header.longjob": """
-            GET APIQueryLongJobMsg /longjobs /longjobs/{uuid}
             POST APISubmitLongJobMsg /longjobs
             DELETE APIDeleteLongJobMsg /longjobs/{uuid}
         """,
@@ -146,7 +144,6 @@ NOT_EMULATED: Mapping[str, str] = MappingProxyType(
             DELETE APIDetachTagFromResourcesMsg /tags/{tagUuid}/resources
         """,
         "org.zstack.resourceconfig": """
-            GET APIQueryResourceConfigMsg /resource-configurations
             GET APIGetResourceConfigsMsg /resource-configurations/{resourceUuid}/{category}
             GET APIGetResourceConfigMsg /resource-configurations/{resourceUuid}/{category}/{name}
             PUT APIUpdateResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}/actions
