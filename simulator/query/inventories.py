@@ -350,11 +350,12 @@ KINDS = {"text": Kind.TEXT, "number": Kind.NUMBER, "moment": Kind.MOMENT, "truth
 
 def _absent(name: str, declared: DeclaredInventory) -> Inventory:
     fields = [field.partition(":") for field in declared["fields"].split()]
+    names = [field for field, _, _ in fields]
     return Inventory(
         f"{declared['entity'].rpartition('.')[0]}.{name}",
         (),
         tuple(Field(field, KINDS[kind or "text"]) for field, _, kind in fields if kind != "list"),
-        key=fields[0][0],
+        key=next((one for one in ("uuid", "id") if one in names), names[0]),
         expansions={step: Expansion(*path.split()) for step, path in declared.get("expansions", {}).items()},
         aliases={alias: tuple(path.split(".")) for alias, path in declared.get("aliases", {}).items()},
         lists=frozenset(field for field, _, kind in fields if kind == "list"),
