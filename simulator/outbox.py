@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from simulator.clock import Clock
+from simulator.plain_reasons import plain_reason
 from simulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class Outbox:
         except TimeoutError:
             return f"no answer within {self._patience.an_attempt:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return str(error) or type(error).__name__
+            return plain_reason(error)
 
     def _reaching(self, url: str) -> AbstractContextManager[None]:
         """Time flows as the machine's does for a receiver that is not on it."""

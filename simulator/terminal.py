@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from rich.box import SIMPLE_HEAD
@@ -77,8 +77,17 @@ async def _print_lines(lab: Lab) -> None:
             print(on_one_line(f"{storage.name} {where} {storage.status}, {sizes}"), flush=True)
         while True:
             event = await events.get()
-            change = " ".join(f"{name}={value}" for name, value in event.content.items() if name != "backupStorageUuid")
+            change = " ".join(
+                f"{name}={_plain(value)}" for name, value in event.content.items() if name != "backupStorageUuid"
+            )
             print(on_one_line(f"{event.path} {event.resource_uuid} {change}"), flush=True)
+
+
+def _plain(value: object) -> str:
+    """A value of an event in words: of an error what it is about, and nothing of Python's."""
+    if isinstance(value, Mapping):
+        return _plain(value.get("details") or value.get("description") or value.get("code"))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def storage_table(storages: list[Storage], probes: dict[str, LastProbe], now: float, rows: int) -> Table:

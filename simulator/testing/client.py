@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from simulator import plain_reasons
 from simulator.clock import Clock, RealClock
 
 Json = dict[str, Any]
@@ -68,33 +68,7 @@ class CallFailed(Exception):
 
 def plain_reason(error: Exception) -> str:
     """Say what went wrong with a request, in one plain line that continues `URL: `, as in `cannot be reached: ...`."""
-    match error:
-        case CallFailed():
-            return error.reason
-        case aiohttp.InvalidURL():
-            return "is not the URL of a management node, such as http://127.0.0.1:8080"
-        case aiohttp.ClientSSLError():
-            return "speaks no TLS that can be trusted; a management node is reached over http"
-        case aiohttp.ClientConnectorError():
-            return f"cannot be reached: {_system_text(error.os_error)}"
-        case aiohttp.ClientResponseError() if (
-            "\n" not in error.message
-        ):  # else it is a drawing of bytes that are no HTTP
-            return f"answers {error.status}: {error.message or 'no reason given'}"
-        case TimeoutError():
-            return "does not answer in time"
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientPayloadError():
-            return "broke the connection off in the middle of an answer"
-        case aiohttp.ClientError():
-            return "does not answer as a management node does"
-        case OSError():
-            return f"cannot be reached: {_system_text(error)}"
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _system_text(error: OSError) -> str:
-    """What the system calls it; asyncio puts the address in its place, and a failed look-up has no such number."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    return error.reason if isinstance(error, CallFailed) else plain_reasons.plain_reason(error)
 
 
 class Client:

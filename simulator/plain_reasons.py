@@ -1,0 +1,36 @@
+"""Why a request to somebody else failed, in plain words: without Python's own signs, as people and logs have it."""
+
+from __future__ import annotations
+
+import os
+
+import aiohttp
+
+
+def plain_reason(error: BaseException) -> str:
+    """Say what went wrong with a request, in one plain line that continues `URL: `, as in `cannot be reached: ...`."""
+    match error:
+        case aiohttp.InvalidURL():
+            return "is not the URL of a server that speaks HTTP, such as http://127.0.0.1:8080"
+        case aiohttp.ClientSSLError():
+            return "speaks no TLS that can be trusted"
+        case aiohttp.ClientConnectorError():
+            return f"cannot be reached: {system_text(error.os_error)}"
+        case aiohttp.ClientResponseError() if (
+            "\n" not in error.message
+        ):  # else it is a drawing of bytes that are no HTTP
+            return f"answers {error.status}: {error.message or 'no reason given'}"
+        case TimeoutError():
+            return "does not answer in time"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientPayloadError():
+            return "broke the connection off in the middle of an answer"
+        case aiohttp.ClientError():
+            return "does not answer as a server does that speaks HTTP"
+        case OSError():
+            return f"cannot be reached: {system_text(error)}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def system_text(error: OSError) -> str:
+    """What the system calls it; asyncio puts the address in its place, and a failed look-up has no such number."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

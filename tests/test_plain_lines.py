@@ -1,0 +1,51 @@
+"""What is logged and printed is for people: no line shows how Python writes a value."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from simulator.backup_storage.web_hooks import CANONICAL_EVENT
+from simulator.lab import Lab
+from simulator.terminal import _print_lines
+from simulator.testing import Client
+
+PYTHON_S_OWN = (
+    "<class",
+    "<Status",
+    "Status.",
+    "b'",
+    "{'",
+    "('",
+    "['",
+    "Connect call",
+    "None",
+    "ErrorCode(",
+    "object at",
+)
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=300)
+async def test_no_line_shows_how_python_writes_a_value(
+    imagestore_client: Client, imagestore_lab: Lab, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="simulator")
+    following = asyncio.create_task(_print_lines(imagestore_lab))
+    hook = {"name": "h", "url": "http://127.0.0.1:1/", "type": "custom", "opaque": "/backup-storage/*"}
+    await imagestore_client.call("POST", "/web-hooks", {"params": {**hook, "type": CANONICAL_EVENT}})
+    host = imagestore_lab.network["imagestore-1"]
+    uuid = (await imagestore_client.query("/backup-storage"))[0]["uuid"]
+    for change in (host.stop, host.start):
+        await change()
+        body: dict[str, object] = {"reconnectBackupStorage": {}}
+        await imagestore_client.request("PUT", f"/backup-storage/{uuid}/actions", body)
+        await imagestore_lab.wait_for(uuid, "Connected" if host.listening else "Disconnected", within=10)
+    host.disk.resize(host.disk.size * 2)
+    await imagestore_lab.node.lifecycle.reconnect_all()
+    await asyncio.sleep(0.2)
+    following.cancel()
+    lines = [one.getMessage() for one in caplog.records] + capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    for line in lines:
+        assert not [sign for sign in PYTHON_S_OWN if sign in line], line
