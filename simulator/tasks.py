@@ -5,16 +5,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, TypeVarTuple
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, TypeVar, TypeVarTuple
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 LARGE = 32 * 1024
 """From how many bytes on an input is worked on in a thread: below, the loop is held for a few milliseconds at most."""
-# One thread: were there more, the loop would wait for each of them in turn before it may go on.
-_large_inputs = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large inputs")
+
+
+class _OneThread(Executor):
+    """One thread, for were there more, the loop would wait for each of them in turn before it may go on; a program that
+    ends does not wait for it."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+        self._starting = Lock()
+        self._thread: Thread | None = None
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """Call a function in the thread, after those before it."""
+        future: Future[Any] = Future()
+        self._calls.put((future, function, arguments))
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="large inputs", daemon=True)
+                self._thread.start()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, function, arguments = self._calls.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function(*arguments))
+            except BaseException as error:
+                future.set_exception(error)
+            del future, function, arguments  # they are not to be kept until the next
+
+
+_large_inputs = _OneThread()
 
 
 async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts) -> T:

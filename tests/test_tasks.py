@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 
 import pytest
-from simulator.tasks import Tasks
+from simulator.tasks import LARGE, Tasks, by_size
 
 
 async def _for_ever() -> None:
@@ -82,3 +84,30 @@ async def test_a_failure_while_closing_is_logged_and_keeps_nothing_running(caplo
 
 async def test_closing_an_owner_of_nothing_is_fine() -> None:
     await Tasks().close()
+
+
+async def test_a_large_input_is_worked_on_elsewhere_in_its_turn() -> None:
+    main, seen = threading.get_ident(), list[int]()
+
+    def work(number: int) -> int:
+        seen.append(number)
+        return threading.get_ident()
+
+    assert await by_size(LARGE - 1, work, 1) == main
+    threads = await asyncio.gather(*(by_size(LARGE, work, number) for number in range(2, 20)))
+    assert main not in threads
+    assert len(set(threads)) == 1
+    assert seen == list(range(1, 20))
+    with pytest.raises(ZeroDivisionError):
+        await by_size(LARGE, lambda: 1 // 0)
+
+
+async def test_a_program_that_ends_waits_for_no_large_input() -> None:
+    script = (
+        "import asyncio, time; from simulator.tasks import LARGE, by_size\n"
+        "async def main():\n"
+        "    task = asyncio.create_task(by_size(LARGE, time.sleep, 60)); await asyncio.sleep(0.1); print('ends')\n"
+        "asyncio.run(main())"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
