@@ -55,7 +55,7 @@ stories: $(INSTALLED) ## play the library, draw each story, and write the index 
 	$(BIN)/python docs/write_scenarios.py
 
 fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of the APIs
-	$(BIN)/python -m simulator.api.fidelity > docs/fidelity.md
+	$(BIN)/python -m simulator.parity.fidelity > docs/fidelity.md
 
 metrics: $(INSTALLED) ## write docs/metrics.md anew from the metrics that there are
 	$(BIN)/python -m simulator.control.metrics_manual > docs/metrics.md

@@ -6,17 +6,19 @@ What a client does wrong is answered or ends its connection; it is never an erro
 from __future__ import annotations
 
 import asyncio
+import html
 import ipaddress
 import logging
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import PayloadEncodingError
+from aiohttp.http_exceptions import BadHttpMethod, PayloadEncodingError
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -34,6 +36,13 @@ LONE_BYTE = re.compile("[\udc80-\udcff]")
 EXCERPT = re.compile(r"[\s:]*(?:\bb['\"]|\S*/)")
 """Begins what was sent in aiohttp's complaints: a line that may hold a session, so it is told to its sender alone."""
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
+METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+REQUEST_LINE = re.compile(r"b['\"]([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]")
+"""A request line as aiohttp shows it, with a method that it does not know."""
+PAGE = (
+    '<!doctype html><html lang="en"><head><title>{title}</title></head>'
+    "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"
+)
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -171,11 +180,23 @@ class Connection(RequestHandler):
             raise exc
         if status >= 500:
             return super().handle_error(request, status, exc, message)
+        if isinstance(exc, BadHttpMethod) and (line := REQUEST_LINE.search(message or "")) is not None:
+            page = error_page(405, f"Request method '{line[1]}' not supported", allow=METHODS)
+            page.force_close()
+            return page
         said = _first_line(message or "")
         logger.info("what %s sent is no HTTP request: %s", request.remote, EXCERPT.split(said)[0])
         response = web.Response(status=status, text=said)
         response.force_close()
         return response
+
+
+def error_page(status: int, text: str, *, allow: str = "") -> web.Response:
+    """The page that a servlet container makes of an error."""
+    title = f"HTTP Status {status} - {HTTPStatus(status).phrase}"
+    page = PAGE.format(title=title, text=html.escape(text))
+    headers = {"Allow": allow} if allow else {}
+    return web.Response(status=status, text=page, content_type="text/html", charset="utf-8", headers=headers)
 
 
 class Runner(web.AppRunner):

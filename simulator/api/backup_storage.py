@@ -158,13 +158,16 @@ async def get_backup_storage_capacity(services: Services, message: APIGetBackupS
     return Reply({"totalCapacity": min(total, LARGEST), "availableCapacity": min(available, LARGEST)})
 
 
+OPEN_TYPES = ["SimulatorBackupStorage", "Ceph", "Addon", "SftpBackupStorage"]
+
+
 class APIGetBackupStorageTypesMsg(
     SyncMessage,
     method="GET",
     path="/backup-storage/types",
     package=PACKAGE,
     reply=("types=backupStorageTypes",),
-    deviation="lists the types that are emulated",
+    deviation="lists the types that are emulated; a strict node lists those of ZStack's open half",
 ):
     """Ask which types of backup storages there are."""
 
@@ -172,7 +175,7 @@ class APIGetBackupStorageTypesMsg(
 @handlers.handles
 async def get_backup_storage_types(services: Services, message: APIGetBackupStorageTypesMsg, call: Call) -> Reply:
     """Their names."""
-    types = [*HOSTS, SIMULATOR_TYPE]
+    types = [*HOSTS, SIMULATOR_TYPE] if services.leniency.paid_apis else OPEN_TYPES
     return Reply({"types": types}, {f"types[{index}]": "java.lang.String" for index in reversed(range(len(types)))})
 
 

@@ -1,4 +1,4 @@
-"""The fidelity page, made from the declarations of the APIs: `python -m simulator.api.fidelity > docs/fidelity.md`."""
+"""What the fidelity page says of the APIs, from their declarations; `simulator.parity.fidelity` writes the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simulator.rest.parameters import Api
 HEAD = """\
 # Fidelity
 
-How near each API comes to ZStack's, made by `python -m simulator.api.fidelity`. Everything that ZStack's public SDK
+How near each API comes to ZStack's, made by `make fidelity`. Everything that ZStack's public SDK
 knows to touch backup storage is here. An API is
 
 - **same**: it does what ZStack does, as far as a client can tell;
@@ -29,8 +29,7 @@ texts and its open Sftp sibling.
 Where all APIs differ from ZStack's, by choice:
 
 - A `Content-Type` is sent, and no session cookie; a body is always read as UTF-8, and every text is English.
-- What a widely used client sends is accepted: an empty `resourceUuid`, an empty `deleteMode` and a `sshPort` of 0 mean
-  that none was given. `--strict` refuses them as ZStack does.
+- What widely used clients send is accepted, unless a node runs with `--strict`: see *Leniencies*.
 - An SSH probe of the url stands for the agent of a storage: it is connected when the host can be logged in to and the
   url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
 - A ping of a storage that is Connected writes the capacity too (`ping.mode=capacity`). One that is Disconnected keeps
@@ -78,7 +77,3 @@ def _table(apis: list[Api], *, absent: bool = False) -> Iterator[str]:
 def _request(api: Api) -> str:
     action = f" `{api.body_key}`" if api.method == "PUT" else ""
     return "<br>".join(f"`{api.method} {path}`{action}" for path in api.paths)
-
-
-if __name__ == "__main__":
-    print(page(), end="")

@@ -100,6 +100,15 @@ EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
         ),
     ),
     (
+        re.compile(r"No service deals with message.*", re.DOTALL),
+        Explanation(
+            "1006",
+            "内部错误：没有服务处理的消息。",  # noqa: RUF001 - ZStack's own text
+            "Internal error: No service to deal with message.",
+            "regex",
+        ),
+    ),
+    (
         re.compile(r"field\[hostname\] cannot be an empty string"),
         Explanation("1018", "物理机名称不能为空。", "Hostname could not be null.", "regex"),
     ),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl
 
@@ -38,6 +36,7 @@ from simulator.rest.targets import CONTEXT, VERSION, Place, Redirect, Target, re
 from simulator.rest.web_hooks import WebHook, WebHooks
 from simulator.tasks import by_size
 from simulator.uuids import new_uuid
+from simulator.web_server import error_page
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -47,10 +46,6 @@ JSON = {"Content-Type": "application/json; charset=utf-8"}
 BODY_LIMIT = 2 * 1024 * 1024
 """The bytes that the body of a request may have, as a servlet container limits them too."""
 CLOSING = (400, 413, 500, 503)
-PAGE = (
-    '<!doctype html><html lang="en"><head><title>{title}</title></head>'
-    "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"
-)
 WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -288,10 +283,7 @@ def _page(error: ContainerError) -> web.Response:
     headers = {"Allow": error.allow} if error.allow else {}
     if error.status < 400:
         return web.Response(status=error.status, headers=headers)
-    title = f"HTTP Status {error.status} - {HTTPStatus(error.status).phrase}"
-    page = PAGE.format(title=title, text=html.escape(error.text))
-    response = web.Response(status=error.status, text=page, content_type="text/html", charset="utf-8", headers=headers)
-    return _closing(response)
+    return _closing(error_page(error.status, error.text, allow=error.allow))
 
 
 def _closing(response: web.Response) -> web.Response:

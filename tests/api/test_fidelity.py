@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from simulator.api import all_handlers
-from simulator.api.fidelity import page
+from simulator.parity.fidelity import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 
 def test_the_page_is_what_the_declarations_say() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m simulator.api.fidelity > docs/fidelity.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make fidelity"
 
 
 def test_every_api_tells_its_source() -> None:
@@ -20,4 +20,4 @@ def test_every_api_tells_its_source() -> None:
 
 def test_no_cell_breaks_the_tables() -> None:
     rows = [line for line in page().splitlines() if line.startswith("|")]
-    assert {row.count("|") for row in rows} == {6}
+    assert {row.count("|") for row in rows} == {3, 4, 6}  # leniencies, recorded answers, APIs

@@ -271,6 +271,15 @@ async def test_the_character_set_of_a_body(
             assert answer.json["inventory"]["description"] == expected
 
 
+@pytest.mark.parametrize("method", ["FOO", "get", "PATCH", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("target", [ZONES, LOGIN, "/zstack/v1/foo", f"{ZONES}?q=name='a'"])
+async def test_a_verb_that_zstack_does_not_know_is_a_page(door: Door, method: str, target: str) -> None:
+    answer = await door.send(method, target)
+    assert (answer.status, answer.headers["content-type"]) == (405, "text/html; charset=utf-8")
+    assert "HTTP Status 405" in answer.text
+    assert "GET" in answer.headers["allow"]
+
+
 async def test_a_body_larger_than_the_limit_is_refused(door: Door) -> None:
     answer = await door.send("POST", ZONES, b" " * (2 * 1024 * 1024 + 1))
     assert (answer.status, answer.text) == (
