@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from simulator.settings import Settings
 
 UNUSABLE_INPUT = 2
-SECRET_SETTINGS = ("lab_token",)
-"""Whose values are not told."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of options raises; where it stands depends on the version of Typer."""
 
@@ -554,7 +552,7 @@ def _settings(context: typer.Context, **defaults: object) -> Settings:
     """The settings that the given options make, with what the file named by --config adds."""
     from pydantic import ValidationError
 
-    from simulator.settings import bad_line, read_settings
+    from simulator.settings import SECRET_SETTINGS, bad_line, read_settings
 
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     try:

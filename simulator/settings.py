@@ -20,6 +20,8 @@ from simulator.host_names import check_allowed
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """What a bearer token may be (RFC 6750)."""
+SECRET_SETTINGS = ("lab_token",)
+"""Those whose values are not told where they cannot be used."""
 
 
 def is_token(text: str) -> bool:

@@ -102,6 +102,8 @@ async def imagestore_lab(imagestore_settings: Settings) -> AsyncIterator[Lab]:
 @pytest_asyncio.fixture
 async def imagestore_client(imagestore_lab: Lab) -> AsyncIterator[Client]:
     """A client that has logged in as admin."""
-    async with Client(imagestore_lab.url, clock=imagestore_lab.clock) as client:
+    token = imagestore_lab.settings.lab_token
+    lab_token = None if token is None else token.get_secret_value()
+    async with Client(imagestore_lab.url, clock=imagestore_lab.clock, lab_token=lab_token) as client:
         await client.log_in()
         yield client

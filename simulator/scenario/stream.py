@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from simulator.backup_storage.events import Event
+from simulator.masking import on_one_line
 from simulator.testing.client import bearer
 
 PATH = "/lab/v1/events"
@@ -33,7 +34,11 @@ async def open_stream(
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_SILENCE, sock_read=LONGEST_SILENCE)
     headers = bearer(lab_token) | ({} if after is None else {"Last-Event-ID": str(after)})
     async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url}{PATH}", headers=headers) as response:
-        response.raise_for_status()
+        if not response.ok:
+            why = _why_not(await response.text(errors="replace"), response.reason or "")
+            raise aiohttp.ClientResponseError(
+                response.request_info, response.history, status=response.status, message=why
+            )
         if response.content_type != "text/event-stream":
             raise ValueError(f"does not answer as a management node does: GET {PATH} gives {response.content_type}")
         yield _events(response)
@@ -49,6 +54,14 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
             raise EventsMissed(f"events were {name}: {_reason(value)}")
         elif field == b"data":
             yield _event(orjson.loads(value))
+
+
+def _why_not(text: str, otherwise: str) -> str:
+    """What the lab says in its `{"error": "…"}`, on one line."""
+    try:
+        return on_one_line(str(orjson.loads(text)["error"]))
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return otherwise
 
 
 def _reason(message: bytes) -> str:

@@ -67,7 +67,9 @@ class LabThread:
         return cast(Client, self.stand_in(self.wait(self._new_client)))
 
     async def _new_client(self) -> Client:
-        client = Client(self._lab.url, clock=self._lab.clock)
+        token = self._lab.settings.lab_token
+        lab_token = None if token is None else token.get_secret_value()
+        client = Client(self._lab.url, clock=self._lab.clock, lab_token=lab_token)
         self._clients.append(client)
         await client.log_in()
         return client

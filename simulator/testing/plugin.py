@@ -81,7 +81,7 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     """The settings that were chosen over the kit's own: a free port, a ping each second."""
     from pydantic import ValidationError
 
-    from simulator.settings import Settings
+    from simulator.settings import SECRET_SETTINGS, Settings
 
     if chosen.get("clock", "real") not in CLOCKS:
         raise _refusal(f"{where}(clock={chosen['clock']!r}): expected 'real' or 'virtual'")
@@ -97,7 +97,8 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    raise _refusal(f"{where}({name}={first['input']!r}): {first['msg']}")
+    given = "..." if name in SECRET_SETTINGS else repr(first["input"])
+    raise _refusal(f"{where}({name}={given}): {first['msg']}")
 
 
 def _refusal(text: str) -> BaseException:

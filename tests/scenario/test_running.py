@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import ClientResponseError
 from simulator.lab import Lab
 from simulator.scenario.command import INTERRUPTED, NOT_HELD, UNUSABLE
 from simulator.scenario.reader import ScenarioError, parse_scenario
 from simulator.scenario.results import Verdict
 from simulator.scenario.runner import play_on
 from simulator.scenario.running import rules_of_a_running_node
+from simulator.scenario.stream import open_stream
 from simulator.testing import Client
 
 from processes import COMMAND, run
@@ -111,6 +113,9 @@ async def test_a_lab_that_asks_for_a_token_is_played_on_by_those_who_have_it(ima
     refused = await play_on(imagestore_client.url, story, lab_token="wrong")
     assert "--lab-token" in refused.problem
     assert "correct-horse" not in refused.problem
+    with pytest.raises(ClientResponseError, match="--lab-token"):
+        async with open_stream(imagestore_client.url, lab_token="wrong"):
+            pass
 
 
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
