@@ -1,0 +1,70 @@
+"""A process of hosts that are out of their mind: `mad_hosts.py SEED PORT...` prints a port by name, and serves.
+
+The PORTs are those of real servers, which are reached through a proxy that mutates. It ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+import sys
+from collections.abc import AsyncIterator
+
+import asyncssh
+from mutations import Proxy, mutate_packets
+from simulator.hosts import Credentials, SimulatedHost
+from simulator.hosts.faults import read_fault
+
+PASSWORD = "password"
+
+
+class MutatingHost(SimulatedHost):
+    """A simulated host whose SSH server mutates its packets before it encrypts them."""
+
+    chance: random.Random
+
+    def new_connection(self) -> asyncssh.SSHServerConnection:
+        """A server for one connection, with packets of its own."""
+        connection = super().new_connection()
+        mutate_packets(connection, random.Random(self.chance.random()))
+        return connection
+
+
+@contextlib.asynccontextmanager
+async def simulated(kind: type[SimulatedHost], name: str, seed: int, *, sftp: bool) -> AsyncIterator[SimulatedHost]:
+    """A host with a storage at /zs."""
+    host = kind(name, credentials=Credentials("root", PASSWORD))
+    if isinstance(host, MutatingHost):
+        host.chance = random.Random(seed)
+    for folder in ("/zs", "/zs/registry"):
+        host.disk.make_directory(folder)
+    async with host:
+        if not sftp:
+            await host.faults.apply(read_fault("no_sftp", {}))
+        yield host
+
+
+async def serve(seed: int, real: list[int]) -> None:
+    """Serve until nobody listens any more."""
+    chance = random.Random(seed)
+    ports: dict[str, int] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for name, sftp in (("sftp", True), ("shell", False)):
+            mad = await stack.enter_async_context(simulated(MutatingHost, name, chance.randrange(2**32), sftp=sftp))
+            sound = await stack.enter_async_context(simulated(SimulatedHost, name, 0, sftp=sftp))
+            proxy = Proxy(sound.address[1], chance.randrange(2**32))
+            ports[f"mad-{name}"] = mad.address[1]
+            ports[f"proxied-{name}"] = await stack.enter_async_context(proxy.serving())
+        for number, port in enumerate(real):
+            proxy = Proxy(port, chance.randrange(2**32))
+            ports[f"real-{number}"] = await stack.enter_async_context(proxy.serving())
+        print(json.dumps(ports), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)  # what they say of clients that have had enough of them is of no interest
+    asyncio.run(serve(int(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
