@@ -24,6 +24,7 @@ from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
 from simulator.lab import Lab
 from simulator.node import ManagementNode, new_guard, new_prober
 from simulator.probe import Capacity, ProbeFailure, Target
+from simulator.probe.resolving import literal_address
 from simulator.settings import Settings
 from simulator.terminal import describe, follow
 from simulator.testing.client import Answer, CallFailed, bearer, plain_reason
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from simulator.parity.command import Options
 
 STOP_SECONDS = 2.0
-TARGET = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^:@]+)(?::(?P<port>\d+))?")
+TARGET = re.compile(
+    r"(?:(?P<user>[^@]+)@)?"
+    r"(?:(?:\[(?P<address>[^\[\]@]+:[^\[\]@]+)\]|(?P<host>[^:@\[\]]+))(?::(?P<port>[0-9]{1,9}))?"
+    r"|(?P<bare>[^@\[\]:]*:[^@\[\]:]*:[^@\[\]]*))"
+)
 
 
 class InputError(Exception):
@@ -199,14 +204,15 @@ def _warn(where: str, openings: list[str]) -> None:
 
 def _parse_target(text: str, url: str, password: str | None) -> Target:
     match = TARGET.fullmatch(text)
-    if match is None:
-        raise InputError(f"{text} is not [user@]host[:port]")
+    host = "" if match is None else match["host"] or match["address"] or match["bare"]
+    if match is None or (":" in host and literal_address(host) is None):
+        raise InputError(f"{text} is not [user@]host[:port]; an IPv6 address is in brackets where a port follows it")
     port = int(match["port"] or 22)
     if not 1 <= port <= 65535:
         raise InputError(f"{text}: {port} is no port, it must be between 1 and 65535")
     if not url.startswith("/"):
         raise InputError(f"--url: {url} is not an absolute path")
-    return Target(match["host"], port, match["user"] or "root", url, password)
+    return Target(host, port, match["user"] or "root", url, password)
 
 
 def _to_json(found: Capacity | ProbeFailure) -> dict[str, Any]:

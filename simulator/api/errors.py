@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy.exc import IntegrityError
 
 from simulator.backup_storage.errors import (
@@ -16,6 +18,7 @@ from simulator.backup_storage.images import DownloadFailed
 from simulator.database import StoreUnavailable
 from simulator.database.configuration import InvalidOption
 from simulator.database.option_rules import NullPointer
+from simulator.probe import Reason
 from simulator.query import QueryError
 from simulator.rest.errors import ApiError, ErrorCode, internal_error
 
@@ -26,6 +29,24 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (NoSuchStorage, "SYS.1003"),
     (BackupStorageError, "SYS.1000"),
 )
+
+_SSH = "The problem may be caused by an incorrect user name or password or SSH port"
+_MOUNTED = "Please check whether ImageStore directory is correctly mounted"
+ZSTACKS_WORDS: Mapping[Reason, str] = {
+    Reason.AUTH_FAILED: "User name or password or port number may be problematic",
+    Reason.REFUSED: _SSH,
+    Reason.NOT_SSH: _SSH,
+    Reason.TIMEOUT: _SSH,
+    Reason.RESET: _SSH,
+    Reason.NOT_A_DIRECTORY: "storage path: {url} is a file",
+    Reason.NOT_MOUNTED: (
+        "ERROR: registry directory is missing, imagestore metadata may have been lost. Check it immediately!"
+    ),
+    Reason.STALE_MOUNT: _MOUNTED,
+    Reason.IO_ERROR: _MOUNTED,
+    Reason.HUNG: _MOUNTED,
+}
+"""What ZStack's own sources say where they know a reason (domain 3.3, 6.3, 7.1): clients may look for these."""
 
 
 def translate(error: Exception) -> ApiError | None:
@@ -49,5 +70,11 @@ def translate(error: Exception) -> ApiError | None:
 
 
 def connect_error(failure: ConnectFailed) -> ErrorCode:
-    """BS.1500 of an ImageStore, SYS.1006 of an Sftp storage; the probe's reason is in one word as `opaque.reason`."""
-    return ErrorCode(failure.code, str(failure), opaque={"reason": failure.failure.reason})
+    """BS.1500 of an ImageStore, SYS.1006 of an Sftp storage; the probe's reason is in one word as `opaque.reason`.
+
+    ZStack's own words for that reason, where its sources have some, stand in the details too.
+    """
+    reason = failure.failure.reason
+    words = ZSTACKS_WORDS.get(reason)
+    details = f"{failure}; {words.format(url=failure.url)}" if words else str(failure)
+    return ErrorCode(failure.code, details, opaque={"reason": reason})

@@ -85,7 +85,7 @@ class Connector:
             raise ConnectBroken(storage.where, error) from error
         if isinstance(found, Capacity):
             return found
-        raise ConnectFailed(storage.where, found, storage.connect_error)
+        raise ConnectFailed(storage.where, found, storage.connect_error, storage.target.url)
 
     async def _load(self, uuid: str) -> Storage:
         storage = await self._records.load(uuid)

@@ -54,7 +54,9 @@ class ConnectBroken(BackupStorageError):
 class ConnectFailed(BackupStorageError):
     """The host did not answer a probe as a connected backup storage must; `failure` tells why."""
 
-    def __init__(self, where: str, failure: ProbeFailure, code: str = CONNECT_ERROR) -> None:
+    def __init__(self, where: str, failure: ProbeFailure, code: str = CONNECT_ERROR, url: str = "") -> None:
         super().__init__(f"unable to connect to {where}, because {failure.reason}: {failure.message}")
         self.failure = failure
         self.code = code
+        self.url = url
+        """The path that was probed."""
