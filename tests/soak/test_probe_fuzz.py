@@ -27,7 +27,7 @@ from conftest import StartSshd
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**32)))
-AT_ONCE = 24
+AT_ONCE = 16
 ROUND_SECONDS = 30.0
 LONGEST_PROBE = 60.0
 """Seconds, of real time on a busy machine: all bounds of a probe together are ten."""
@@ -103,8 +103,8 @@ async def test_hosts_out_of_their_mind_neither_stall_nor_escape_nor_leak(
                     RealClock(),
                     resolve=resolve,
                     identity_file=sshd.identity_file,
-                    connect_timeout=2.0,
-                    command_timeout=2.0,
+                    connect_timeout=4.0,
+                    command_timeout=4.0,
                     busy_pauses=(0.01,),
                     keep_alive=2.0,
                 )

@@ -1,0 +1,301 @@
+"""Hosts that send what no login and no answer needs: cut off, told as such, and no hindrance to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncssh
+import pytest
+from asyncssh.packet import Boolean, String, UInt32
+from simulator.clock import RealClock
+from simulator.hosts import SimulatedHost
+from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
+from simulator.probe.shell import Reading
+from ssh_stubs import PASSWORD, Process, SshStub, ssh_stub
+
+from stalls import watching_stalls
+
+LONGEST_STALL = 0.2
+"""Seconds of processor time."""
+BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
+IGNORE = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)
+DEBUG = b"\0\0\0\x14\x09\x04\x01\0\0\0\0\0\0\0\0" + bytes(9)
+UNIMPLEMENTED = b"\0\0\0\x0c\x06\x03\0\0\0\1" + bytes(6)
+HUGE = b"\0\x03\xff\xff\x06"
+
+RAW: list[tuple[str, bytes, bytes, set[Reason]]] = [
+    ("lines before the banner", b"", b"no banner yet\r\n", {Reason.NOT_SSH}),
+    ("one line without an end", b"", b"x" * 100, {Reason.NOT_SSH}),
+    ("a banner without an end", b"SSH-2.0-", b"x" * 100, {Reason.NOT_SSH}),
+    ("packets to be ignored before the keys", BANNER, IGNORE, {Reason.FLOOD}),
+    ("debug messages before the keys", BANNER, DEBUG, {Reason.FLOOD}),
+    ("complaints before the keys", BANNER, UNIMPLEMENTED, {Reason.FLOOD}),
+    ("a packet that is huge", BANNER + HUGE, b"x" * 1000, {Reason.FLOOD, Reason.NOT_SSH}),
+    ("noise in place of packets", BANNER, b"\x55" * 1000, {Reason.NOT_SSH}),
+]
+
+
+@contextmanager
+def raw_flood(first: bytes, again: bytes) -> Iterator[int]:
+    """The port of a server, in a thread of its own, that sends the second without end, whatever is said to it."""
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+    piece = again * (65536 // len(again) + 1)
+
+    def flood(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(first)
+            while not over.is_set():
+                connection.sendall(piece)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.settimeout(5)
+                threading.Thread(target=flood, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@contextmanager
+def in_a_thread(serving: Callable[[], contextlib.AbstractAsyncContextManager[SshStub]]) -> Iterator[SshStub]:
+    """An SSH server on an event loop of its own, whose work is not the prober's."""
+    started = threading.Event()
+    running: list[tuple[SshStub, asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        async with serving() as stub:
+            running.append((stub, asyncio.get_running_loop(), over))
+            started.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    stub, loop, over = running[0]
+    try:
+        yield stub
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@asynccontextmanager
+async def beside_a_healthy_host(hostile: Callable[[Prober], Awaitable[None]]) -> AsyncIterator[None]:
+    """A healthy host is probed all the while, and is never kept waiting."""
+    prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
+    async with SimulatedHost("healthy") as host, watching_stalls() as stalls:
+        target = Target(*host.address, "root", "/", PASSWORD)
+        probing = asyncio.ensure_future(hostile(prober))
+        try:
+            while not probing.done():
+                async with asyncio.timeout(3):
+                    assert isinstance(await prober.probe(target, fresh=True), Capacity)
+                await asyncio.sleep(0.05)
+            await probing
+        finally:
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+            await prober.close()
+        yield
+    assert stalls.longest < LONGEST_STALL
+
+
+@pytest.mark.parametrize(("what", "first", "again", "reasons"), RAW, ids=[row[0] for row in RAW])
+async def test_a_flood_before_the_login_is_cut_and_hinders_nobody(
+    what: str, first: bytes, again: bytes, reasons: set[Reason]
+) -> None:
+    with raw_flood(first, again) as port:
+
+        async def probe(prober: Prober) -> None:
+            targets = [Target("localhost", port, f"user{number}", "/", PASSWORD) for number in range(3)]
+            for target in targets:
+                found = await prober.probe(target)
+                assert isinstance(found, ProbeFailure)
+                assert found.reason in reasons, (what, found)
+                assert found.advice
+
+        async with beside_a_healthy_host(probe):
+            pass
+
+
+Storm = Callable[[asyncssh.SSHServerConnection], Coroutine[object, object, None]]
+
+
+def many(kind: int, *parts: bytes, times: int = 30_000) -> Storm:
+    """The same packet over and over."""
+
+    async def send(connection: asyncssh.SSHServerConnection) -> None:
+        for number in range(times):
+            if connection.is_closed():
+                return
+            connection.send_packet(kind, *parts)
+            if number % 200 == 0:
+                await asyncio.sleep(0)
+
+    return send
+
+
+async def exchange_keys(connection: asyncssh.SSHServerConnection) -> None:
+    """Ask for new keys again and again."""
+    for _ in range(200):
+        connection._send_kexinit()
+        connection._kexinit_sent = True
+        while connection._kexinit_sent or connection._kex:
+            if connection.is_closed():
+                return
+            await asyncio.sleep(0.001)
+
+
+DURING_THE_LOGIN: list[tuple[str, Storm]] = [
+    ("notices", many(53, String("x" * 60), String(""))),
+    ("packets to be ignored", many(2, String(b""))),
+    ("debug messages", many(4, Boolean(True), String("x"), String(""))),
+    ("complaints", many(3, UInt32(1))),
+]
+IN_A_SESSION: list[tuple[str, Storm]] = [
+    ("packets to be ignored", many(2, String(b""))),
+    ("debug messages", many(4, Boolean(True), String("x"), String(""))),
+    ("requests", many(80, String("keepalive@openssh.com"), Boolean(True))),
+    ("requests that nobody knows", many(80, String("x@example.org"), Boolean(False))),
+    ("bytes that may be sent", many(93, UInt32(0), UInt32(1))),
+    ("exit statuses", many(98, UInt32(0), String("exit-status"), Boolean(False), UInt32(0))),
+    ("channels", many(90, String("session"), UInt32(1), UInt32(1), UInt32(1))),
+    ("packets of no kind", many(191)),
+    ("key exchanges", exchange_keys),
+]
+
+
+def stormy(storm: Storm, *, login: bool) -> type[asyncssh.SSHServer]:
+    """A server that lets everybody in, and storms."""
+
+    class Stormy(asyncssh.SSHServer):
+        def __init__(self, stub: SshStub) -> None:
+            self._stub = stub
+
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            self._stub.connections.add(conn)
+            self._connection = conn
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stub.connections.discard(self._connection)
+
+        async def begin_auth(self, username: str) -> bool:
+            if login:
+                await storm(self._connection)
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, password: str) -> bool:
+            return True
+
+        def session_requested(self) -> bool:
+            if not login:
+                self._connection.create_task(storm(self._connection))
+            return False
+
+    return Stormy
+
+
+@pytest.mark.parametrize(
+    ("storm", "login"),
+    [*((storm, True) for _, storm in DURING_THE_LOGIN), *((storm, False) for _, storm in IN_A_SESSION)],
+    ids=[*(f"login, {name}" for name, _ in DURING_THE_LOGIN), *(f"session, {name}" for name, _ in IN_A_SESSION)],
+)
+async def test_a_storm_of_packets_is_cut_and_hinders_nobody(storm: Storm, login: bool) -> None:
+    with in_a_thread(lambda: ssh_stub(account=stormy(storm, login=login))) as stub:  # type: ignore[arg-type]
+        prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0, busy_pauses=())
+        async with watching_stalls() as stalls:
+            found = await prober.probe(stub.target())
+        await prober.close()
+    assert isinstance(found, ProbeFailure)
+    allowed = {Reason.FLOOD} if login else {Reason.FLOOD, Reason.BUSY, Reason.NO_COMMAND, Reason.RESET}
+    assert found.reason in allowed, found
+    assert stalls.longest < LONGEST_STALL
+
+
+def shouting(text: str, times: int = 4_000) -> Callable[[Process], Awaitable[None]]:
+    """A login shell that repeats itself on both outputs."""
+
+    async def run(process: Process) -> None:
+        with contextlib.suppress(Exception):
+            for _ in range(times):
+                if process.is_closing():
+                    return
+                process.stdout.write(text)
+                process.stderr.write(text)
+                await process.stdout.drain()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__BEGIN__\n",
+        "__BEGIN__\n__END__ rc=0 directory=0\n",
+        "__BEGIN__",
+        "__END__",
+        "x" * 20,
+        "fs 1 1 1 1% /\n" * 50,
+        "\n" * 20,
+        " 1" * 500,
+    ],
+)
+async def test_a_shell_that_shouts_is_no_capacity_in_little_time(text: str) -> None:
+    with in_a_thread(lambda: ssh_stub(process=shouting(text))) as stub:
+        prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
+        async with watching_stalls() as stalls:
+            found = await prober.probe(stub.target())
+        await prober.close()
+    assert isinstance(found, ProbeFailure)
+    assert found.reason in {Reason.NO_CAPACITY, Reason.FLOOD}, found
+    assert stalls.longest < LONGEST_STALL
+
+
+def test_an_answer_is_found_in_time_that_grows_as_the_text_does() -> None:
+    reading = Reading("0123456789abcdef")
+    for _ in range(60_000):
+        reading.feed("__END__0123456789abcde")
+    reading.feed("__BEGIN__0123456789abcdef\nfs 1 0 1 0% /\n__END__0123456789abcdef rc=0 ")
+    assert (reading.complete, reading.answer) == (False, None)
+    reading.feed("directory=0")
+    assert reading.answer is not None
+    assert reading.answer.output == "fs 1 0 1 0% /\n"
+
+
+async def test_an_answer_counts_though_its_session_lingers() -> None:
+    async def run(process: Process) -> None:
+        child = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await child.communicate()
+        process.stdout.write(output.decode())
+        await asyncio.sleep(60)
+
+    async with ssh_stub(process=run) as stub:
+        prober = Prober(RealClock(), command_timeout=5.0)
+        for _ in range(4):
+            found = await prober.probe(stub.target(url="/tmp"))
+            assert isinstance(found, Capacity), found
+        assert stub.logins == 1
+        await prober.close()
