@@ -24,7 +24,7 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 test: $(INSTALLED) ## run the tests, on every core
 	$(BIN)/pytest -m 'not compose and not clients and not scenarios and not soak' --numprocesses auto --dist worksteal
 
-test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute
+test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute, SOAK_RUNS=40 a thousand kills
 	$(BIN)/pytest tests/soak -m soak -s
 
 test-scenarios: $(INSTALLED) ## replay the library three times over, a week of a hundred hosts, runs that must be alike, a kill amid pings
