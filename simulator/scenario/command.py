@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -90,6 +91,8 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
     if options.report is not None:
         try:
             options.report.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=options.report):  # it is told before anything is played
+                pass
         except OSError as error:
             print(f"imagestore-sim: --report {options.report}: {error.strerror}", file=sys.stderr)
             return UNUSABLE

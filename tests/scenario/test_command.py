@@ -51,6 +51,7 @@ def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
         ("good.yaml", "--clock", "wall"),
         ("good.yaml", "--speed", "3"),
         ("good.yaml", "--report", "good.yaml"),
+        ("good.yaml", "--report", "/proc/self"),
     ):
         assert run_here("replay", *arguments, cwd=tmp_path).status == 2
     (tmp_path / "empty").mkdir()
