@@ -186,7 +186,7 @@ class Connection(RequestHandler):
             return page
         said = _first_line(message or "")
         logger.info("what %s sent is no HTTP request: %s", request.remote, EXCERPT.split(said)[0])
-        response = web.Response(status=status, text=said)
+        response = error_page(status, said)
         response.force_close()
         return response
 

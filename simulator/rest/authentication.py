@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from simulator.clock import Clock
 from simulator.database import Database, StoreUnavailable, Vault
@@ -126,8 +127,8 @@ class Sessions:
 
         An account of a kind that is not `known` is none.
         """
-        rows = await self._database.read(select(Account.uuid, Account.password).where(Account.name == name))
-        if not self._vault.is_password(password, rows[0].password if rows else None) or not known:
+        rows = await self._database.read(select(Account.uuid, Account.password).where(_is_named(Account.name, name)))
+        if not self._vault.is_password(password.rstrip(" "), rows[0].password if rows else None) or not known:
             wrong = ErrorCode(
                 "ID.1000", "wrong account name or password", explanation=WRONG_PASSWORD, location=LOGIN_STEP
             )
@@ -146,10 +147,10 @@ class Sessions:
         """A new session for a user of the account that either is given of. Raises ApiError ID.1000, ID.1006."""
         of_account: ColumnElement[bool] = Account.uuid == account_uuid
         if account_uuid is None:
-            of_account = Account.name == account_name
+            of_account = _is_named(Account.name, account_name or "")
         users = select(User.uuid, User.accountUuid, User.password).join(Account, Account.uuid == User.accountUuid)
-        rows = await self._database.read(users.where(of_account, User.name == name))
-        if not self._vault.is_password(password, rows[0].password if rows else None):
+        rows = await self._database.read(users.where(of_account, _is_named(User.name, name)))
+        if not self._vault.is_password(password.rstrip(" "), rows[0].password if rows else None):
             raise ApiError(ErrorCode("ID.1000", "wrong account or username or password", explanation=WRONG_USER))
         return await self._begin(Identity(rows[0].accountUuid, rows[0].uuid))
 
@@ -282,3 +283,8 @@ class Sessions:
 
     async def _until_purge(self) -> None:
         await self._clock.sleep(self._configuration.get(CLEANUP_INTERVAL))
+
+
+def _is_named(column: InstrumentedAttribute[str], name: str) -> ColumnElement[bool]:
+    """Whether a name is that one as ZStack's database compares it: without case, accents and trailing blanks."""
+    return func.general_ci(column) == func.general_ci(name)

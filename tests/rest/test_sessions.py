@@ -368,3 +368,17 @@ async def test_the_other_answers_about_logging_in(door: Door) -> None:
     assert (await door.send("GET", f"{procedures}account", anonymous=True)).json == {"procedures": []}
     assert (await door.send("GET", f"{procedures}x", anonymous=True)).error["details"] == "unsupported login type x"
     assert (await door.send("GET", f"{V1}/identity-models", anonymous=True)).json == {"configs": ["IAM", "IAM2"]}
+
+
+@pytest.mark.parametrize("name", ["ADMIN", "Admin", "ádmin", "admin  "])
+async def test_a_name_is_compared_as_zstacks_database_does(door: Door, name: str) -> None:
+    """observed 8: without case, accents and trailing blanks; so are blanks behind a password."""
+    body = {"logInByAccount": {"accountName": name, "password": f"{sha512('password')} "}}
+    answer = await door.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
+    assert answer.status == 200, answer.text
+
+
+@pytest.mark.parametrize(("kind", "status"), [("account", 200), (None, 200), ("SystemAdmin", 503), ("Normal", 503)])
+async def test_accounts_of_plug_ins_are_not_there(door: Door, kind: str | None, status: int) -> None:
+    body = {"logInByAccount": {"accountName": "admin", "password": sha512("password"), "accountType": kind}}
+    assert (await door.send("PUT", f"{V1}/accounts/login", body, anonymous=True)).status == status
