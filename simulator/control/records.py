@@ -12,6 +12,7 @@ nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -113,7 +114,7 @@ class RecordsDoor:
     async def take(self, request: web.Request) -> Given:
         """The snapshot."""
         self._check_ready()
-        text = write_snapshot(await self._node.snapshots.take())
+        text = await asyncio.to_thread(write_snapshot, await self._node.snapshots.take())
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
     async def put(self, request: web.Request) -> Given:
