@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from simulator.api.services import Services
 from simulator.query import QueryError
 from simulator.query.errors import INTERNAL
+from simulator.rest.binding import Body, Pairs, Values
 from simulator.rest.messages import Call, Handlers, Reply, SyncMessage
 
 handlers = Handlers[Services]()
@@ -23,6 +26,11 @@ class APIZQLQueryMsg(
     """Ask some questions in one text."""
 
     zql: str | None = None
+
+    @classmethod
+    def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
+        """The text in the query string, whatever the method: a body is not looked at."""
+        return {"zql": next((value for name, value in pairs if name == "zql"), None)}
 
 
 @handlers.handles
