@@ -84,7 +84,7 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     from simulator.settings import SECRET_SETTINGS, Settings
 
     if chosen.get("clock", "real") not in CLOCKS:
-        raise _refusal(f"{where}(clock={chosen['clock']!r}): expected 'real' or 'virtual'")
+        raise _refusal(f"{where}(clock=...) is 'virtual' or 'real', not {chosen['clock']!r}")
     rest = {name: value for name, value in chosen.items() if name != "clock"}
     for name in rest:
         if name not in Settings.model_fields:
