@@ -16,6 +16,7 @@ from aiohttp import web
 
 from simulator import open_files
 from simulator.api import Services, Tagging, ThisNode, all_handlers, translate
+from simulator.api.rights import Rights
 from simulator.backup_storage.capacity import CapacityBook
 from simulator.backup_storage.connector import Connector
 from simulator.backup_storage.events import EventLog, Events
@@ -399,6 +400,7 @@ class ManagementNode:
             self.configuration,
             self._this_node,
             self._event_hooks,
+            Rights(database),
             self._leniency,
         )
 
@@ -446,7 +448,13 @@ class ManagementNode:
 
     def _rest_server(self) -> RestServer[Services]:
         handlers = all_handlers()
-        rules = Rules(self._services.missing, Tagging(self._database, self.clock), translate, self._leniency)
+        rules = Rules(
+            self._services.missing,
+            Tagging(self._database, self.clock),
+            translate,
+            self._leniency,
+            self._services.rights,
+        )
         dispatcher = Dispatcher(handlers, self._services, self._sessions, rules)
         doors = Doors(
             self.clock,

@@ -40,7 +40,7 @@ class APIQueryBackupStorageMsg(
 @handlers.handles
 async def query_backup_storage(services: Services, message: APIQueryBackupStorageMsg, call: Call) -> Reply:
     """The backup storages asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIDeleteBackupStorageMsg(

@@ -26,7 +26,7 @@ class APIQueryGlobalConfigMsg(
 @handlers.handles
 async def query_global_config(services: Services, message: APIQueryGlobalConfigMsg, call: Call) -> Reply:
     """The options asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIGetGlobalConfigOptionsMsg(

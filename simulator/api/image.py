@@ -58,7 +58,7 @@ class APIQueryImageMsg(
 @handlers.handles
 async def query_image(services: Services, message: APIQueryImageMsg, call: Call) -> Reply:
     """The images asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIAddImageMsg(
@@ -121,6 +121,7 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
         "format": image_format,
         "system": message.system,
         "virtio": message.virtio,
+        "accountUuid": call.account_uuid,
         **_machine(message),
     }
     await services.images.add(image, values, message.backupStorageUuids)

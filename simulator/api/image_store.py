@@ -115,7 +115,7 @@ class APIQueryImageStoreBackupStorageMsg(
 @handlers.handles
 async def query_image_store(services: Services, message: APIQueryImageStoreBackupStorageMsg, call: Call) -> Reply:
     """The ImageStores asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIUpdateImageStoreBackupStorageMsg(

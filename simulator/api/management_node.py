@@ -161,6 +161,7 @@ class APIQueryManagementNodeMsg(
     optional_paths=("/management-nodes/{uuid}",),
     package=PACKAGE,
     reply=("inventories",),
+    for_everyone=False,
 ):
     """Query management nodes, of which there is one."""
 
@@ -172,7 +173,7 @@ class APIQueryManagementNodeMsg(
 async def query_management_node(services: Services, message: APIQueryManagementNodeMsg, call: Call) -> Reply:
     """This node, alive as of now."""
     await services.node.beat()
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIIsOpensourceVersionMsg(

@@ -23,7 +23,7 @@ handlers = Handlers[Services]()
 
 async def answer_query(services: Services, message: QueryMessage, call: Call) -> Reply:
     """The rows asked for, or none."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 def _messages() -> Iterator[type[QueryMessage]]:

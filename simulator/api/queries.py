@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from simulator.api.legacy_queries import legacy_query
 from simulator.api.services import Services
+from simulator.database.models import ADMIN_UUID
 from simulator.query import Inventory, Query, QueryParameterError
 from simulator.query.conditions import by_uuid, parse
 from simulator.rest.binding import Body, Pairs, Values
 from simulator.rest.encoding import list_schema
 from simulator.rest.errors import PlainError
-from simulator.rest.messages import Reply, SyncMessage
+from simulator.rest.messages import Call, Reply, SyncMessage
 
 
 class QueryMessage(SyncMessage):
@@ -40,9 +41,14 @@ class QueryMessage(SyncMessage):
         return {"query": legacy_query(fields)}
 
 
-async def answer(services: Services, message: QueryMessage) -> Reply:
-    """The rows asked for, their number, or both."""
-    found = await services.queries.run(message.inventory, message.query)
+def owner_of(call: Call) -> str | None:
+    """Return the account whose things alone the caller is to see; None for admin, who sees everything."""
+    return None if call.account_uuid == ADMIN_UUID else call.account_uuid
+
+
+async def answer(services: Services, message: QueryMessage, call: Call) -> Reply:
+    """The rows asked for, their number, or both; an account sees its own alone of what belongs to accounts."""
+    found = await services.queries.run(message.inventory, message.query, owner_of(call))
     body: dict[str, object] = {}
     if found.rows is not None:
         body["inventories"] = found.rows

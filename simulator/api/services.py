@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from simulator import uuids
+from simulator.api.rights import Rights
 from simulator.api.this_node import ThisNode
 from simulator.backup_storage.images import Images
 from simulator.backup_storage.lifecycle import Lifecycle
@@ -63,6 +64,7 @@ class Services:
     configuration: GlobalConfiguration
     node: ThisNode
     web_hooks: WebHooks
+    rights: Rights
     leniency: Leniency = LENIENT
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:

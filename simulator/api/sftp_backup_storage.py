@@ -88,7 +88,7 @@ async def query_sftp(services: Services, message: APIQuerySftpBackupStorageMsg, 
     if index is not None:
         conditions[index] = replace(conditions[index], operator=Operator.EQUAL, value=SFTP_TYPE)
     query = replace(message.query, conditions=tuple(conditions))
-    return await answer(services, replace(message, query=query))
+    return await answer(services, replace(message, query=query), call)
 
 
 class APIUpdateSftpBackupStorageMsg(

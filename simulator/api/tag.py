@@ -32,7 +32,7 @@ class APIQuerySystemTagMsg(
 @handlers.handles
 async def query_system_tag(services: Services, message: APIQuerySystemTagMsg, call: Call) -> Reply:
     """The tags asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIQueryUserTagMsg(
@@ -51,7 +51,7 @@ class APIQueryUserTagMsg(
 @handlers.handles
 async def query_user_tag(services: Services, message: APIQueryUserTagMsg, call: Call) -> Reply:
     """The tags asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APICreateSystemTagMsg(
@@ -152,6 +152,12 @@ class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", packa
     """Delete a tag of either kind; one that is not there is deleted already."""
 
     uuid: str
+
+
+@handlers.checks
+async def check_delete_tag(services: Services, message: APIDeleteTagMsg, call: Call) -> None:
+    """Whose the tagged resource is; TagApiInterceptor looks at nothing else."""
+    await services.rights.check_tag(message.uuid, call.account_uuid)
 
 
 @handlers.handles

@@ -59,7 +59,13 @@ async def create_web_hook(services: Services, message: APICreateWebhookMsg, call
 
 
 class APIQueryWebhookMsg(
-    QueryMessage, method="GET", path=PATH, optional_paths=(ONE,), package=PACKAGE, reply=("inventories",)
+    QueryMessage,
+    method="GET",
+    path=PATH,
+    optional_paths=(ONE,),
+    package=PACKAGE,
+    reply=("inventories",),
+    for_everyone=False,
 ):
     """Query web hooks."""
 
@@ -69,7 +75,7 @@ class APIQueryWebhookMsg(
 @handlers.handles
 async def query_web_hook(services: Services, message: APIQueryWebhookMsg, call: Call) -> Reply:
     """The hooks asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE, reply=("inventory",)):

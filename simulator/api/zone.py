@@ -69,7 +69,7 @@ class APIQueryZoneMsg(
 @handlers.handles
 async def query_zone(services: Services, message: APIQueryZoneMsg, call: Call) -> Reply:
     """The zones asked for."""
-    return await answer(services, message)
+    return await answer(services, message, call)
 
 
 class APIGetZoneMsg(

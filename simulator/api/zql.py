@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from simulator.api.queries import owner_of
 from simulator.api.services import Services
 from simulator.query import QueryError
 from simulator.query.errors import INTERNAL
@@ -39,7 +40,7 @@ async def zql_query(services: Services, message: APIZQLQueryMsg, call: Call) -> 
     try:
         if message.zql is None:
             raise QueryError(None, thrown="java.lang.NullPointerException")
-        return Reply({"results": await services.queries.results(message.zql)})
+        return Reply({"results": await services.queries.results(message.zql, owner_of(call))})
     except QueryError as error:
         if error.code != INTERNAL:
             raise

@@ -125,7 +125,7 @@ class WebHooks:
         if isinstance(reason := content.get("reason"), Mapping):
             content["reason"] = _error_code(reason)
         body = {"path": event.path, "content": content, "managementNodeId": self._node_uuid()}
-        return orjson.dumps({**body, "headers": {}, "id": new_uuid(), "createdTime": 0})
+        return orjson.dumps({**body, "headers": {}, "id": new_uuid("request"), "createdTime": 0})
 
     async def _inventory_of(self, storage_uuid: str) -> Mapping[str, object] | None:
         while True:

@@ -35,6 +35,7 @@ from simulator.clock import Clock
 from simulator.database import Database, DatabaseError, Vault
 from simulator.database.configuration import GlobalConfiguration, InvalidOption
 from simulator.database.models import (
+    ADMIN_UUID,
     AccessKey,
     Account,
     BackupStorage,
@@ -48,7 +49,7 @@ from simulator.database.models import (
     Zone,
 )
 from simulator.database.vault import is_protected
-from simulator.rest.authentication import ADMIN_NAME, ADMIN_UUID, DEFAULT_PASSWORD
+from simulator.rest.authentication import ADMIN_NAME, DEFAULT_PASSWORD
 from simulator.uuids import new_uuid
 
 DatedRecord = (
@@ -229,7 +230,10 @@ class Bootstrapper:
         image = uuid_of("image", record)
         if await connection.scalar(select(Image.uuid).where(Image.uuid == image)):
             return
-        values = record.model_dump(exclude={"uuid", "backupStorageRefs", *APART})
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
+        if account is None:
+            raise BootstrapError(f"images: {record.name}: no account has the name {record.account}")
+        values = record.model_dump(exclude={"uuid", "account", "backupStorageRefs", *APART}) | {"accountUuid": account}
         await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
         for ref in record.backupStorageRefs:
             row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=APART))

@@ -116,10 +116,11 @@ class ImageRefRecord(Record):
 
 
 class ImageRecord(Record):
-    """An image."""
+    """An image, and the name of the account that it belongs to."""
 
     uuid: Uuid | None = None
     name: Name
+    account: Name = ADMIN_NAME
     description: str | None = None
     state: State = State.ENABLED
     status: str = READY

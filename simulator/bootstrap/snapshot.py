@@ -136,10 +136,16 @@ class _Reading:
         of_ref = tuple(ImageRefRecord.model_fields)
         for ref in (await self._connection.execute(select(ImageBackupStorageRef).order_by("id"))).all():
             refs[ref.imageUuid].append(ImageRefRecord(**_pick(ref, of_ref)))
-        fields = tuple(set(ImageRecord.model_fields) - {"backupStorageRefs", "systemTags", "userTags"})
+        fields = tuple(set(ImageRecord.model_fields) - {"account", "backupStorageRefs", "systemTags", "userTags"})
+        accounts = {row.uuid: row.name for row in await self._rows(Account)}
         return tuple(
             [
-                ImageRecord(**_pick(row, fields), backupStorageRefs=tuple(refs[row.uuid]), **self._tags_of(row.uuid))
+                ImageRecord(
+                    **_pick(row, fields),
+                    account=accounts[row.accountUuid],
+                    backupStorageRefs=tuple(refs[row.uuid]),
+                    **self._tags_of(row.uuid),
+                )
                 for row in await self._rows(Image)
             ]
         )

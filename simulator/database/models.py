@@ -16,6 +16,8 @@ _SQLITE_DATE = sqlite.DATETIME(truncate_microseconds=True)  # type: ignore[no-un
 Moment = DateTime().with_variant(_SQLITE_DATE, "sqlite")
 Serial = BigInteger().with_variant(Integer, "sqlite")
 UUID_LENGTH = 32
+ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
+"""The uuid that the account `admin` has in every ZStack."""
 
 
 def _folded_indexes(table: str, column: str) -> tuple[Index, ...]:
@@ -119,6 +121,9 @@ class Image(Dated, Model):
     __tablename__ = "ImageVO"
 
     uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(
+        String(UUID_LENGTH), default=ADMIN_UUID, server_default=ADMIN_UUID, doc="Whose it is", sort_order=1
+    )
     name: Mapped[str] = mapped_column(String(255), index=True)
     description: Mapped[str | None] = mapped_column(String(2048))
     state: Mapped[str] = mapped_column(String(255))

@@ -36,7 +36,7 @@ from simulator.query.paths import Path
 from simulator.query.rows import SUM_OF
 from simulator.query.sorting import Arithmetic, Expression, Name, Order
 
-LIMIT, START = "limit", "start"
+LIMIT, START, OWNER = "limit", "start", "owner"
 POSITIVE = {
     Operator.NOT_EQUAL: Operator.EQUAL,
     Operator.NOT_IN: Operator.IN,
@@ -116,6 +116,8 @@ class Shape:
     orders: tuple[Order, ...] = ()
     fields: tuple[str, ...] | None = None
     counted: bool = False
+    owned: bool = False
+    """Whether the rows of one owner alone are seen."""
     where: Node | None = None
     group_by: tuple[str, ...] = ()
     sum_by: str | None = None
@@ -149,6 +151,8 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
     conditions = [_test(source, test, number) for number, test in enumerate(shape.tests)]
     if shape.where is not None:
         conditions.append(_node(source, shape.where))
+    if shape.owned and shape.inventory.owner is not None:
+        conditions.append(source.column(shape.inventory.owner) == bindparam(OWNER, ""))
     if conditions:
         statement = statement.where(_all(conditions))
     groups = (shape.sum_by,) if shape.sum_by else shape.group_by

@@ -12,7 +12,7 @@ import orjson
 
 from simulator.database import Database, ReadTooLong
 from simulator.query.comparisons import Bound, Value
-from simulator.query.compile import AGGREGATES, LIMIT, START, Shape, Statement, compile_shape
+from simulator.query.compile import AGGREGATES, LIMIT, OWNER, START, Shape, Statement, compile_shape
 from simulator.query.conditions import Condition, Operator, Query, by_uuid
 from simulator.query.errors import QueryError, cloud_runtime
 from simulator.query.inventories import INVENTORIES, Inventory
@@ -66,9 +66,9 @@ class QueryEngine:
         """The one resource of that uuid, or none."""
         return await self.run(inventory, by_uuid(uuid))
 
-    async def run(self, inventory: Inventory, query: Query) -> Found:
-        """What a query finds. Raises QueryError."""
-        return await self._answer(await by_size(_size(query), ask, inventory, query))
+    async def run(self, inventory: Inventory, query: Query, owner: str | None = None) -> Found:
+        """What a query finds; of what belongs to accounts, only an owner's where one is named. Raises QueryError."""
+        return await self._answer(_seen_by(owner, await by_size(_size(query), ask, inventory, query)))
 
     async def _answer(self, question: Question) -> Found:
         """What a question about rows, or their number, finds."""
@@ -79,10 +79,10 @@ class QueryEngine:
         nested = {} if question.shape.fields is not None else await self._list_objects(question.target, rows)
         return Found(rows, java_classes, total, nested)
 
-    async def results(self, text: str) -> list[dict[str, object]]:
+    async def results(self, text: str, owner: str | None = None) -> list[dict[str, object]]:
         """The answer to each statement in a text of the query language. Raises QueryError."""
         found = await by_size(len(text) * WORK_OF_A_CHARACTER, statements, text)
-        return [await self._result(await by_size(len(text), ask_statement, one)) for one in found]
+        return [await self._result(_seen_by(owner, await by_size(len(text), ask_statement, one))) for one in found]
 
     async def _result(self, question: Question) -> dict[str, object]:
         """One answer in the query language: rows, and what else was asked for."""
@@ -195,3 +195,10 @@ def _size(query: Query) -> int:
 def _as_json(values: tuple[Value, ...]) -> str:
     """The values as a JSON list. What JSON cannot say, infinity, no number that is stored is equal to anyway."""
     return orjson.dumps([one for one in values if not isinstance(one, float) or math.isfinite(one)]).decode()
+
+
+def _seen_by(owner: str | None, question: Question) -> Question:
+    """Return what is asked, of the rows of one owner."""
+    if owner is None or question.shape.inventory.owner is None:
+        return question
+    return replace(question, shape=replace(question.shape, owned=True), values={**question.values, OWNER: owner})

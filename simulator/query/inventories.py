@@ -83,6 +83,8 @@ class Inventory:
     collections: tuple[Collection, ...] = ()
     expansions: Mapping[str, Expansion] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owner: str | None = None
+    """The column that tells whose a row is; without it everybody sees every row."""
     children: Mapping[str, Inventory] = field(default_factory=dict)
     """The inventories that a row's own `type` makes of it."""
     other_children: dict[str, Inventory] = field(default_factory=dict)
@@ -262,6 +264,7 @@ IMAGE = Inventory(
         "volume": Expansion("VolumeInventory", foreign="rootImageUuid"),
     },
     aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
+    owner="accountUuid",
 )
 IMAGE_BACKUP_STORAGE_REF = Inventory(
     "org.zstack.header.image.ImageBackupStorageRefInventory",

@@ -14,14 +14,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 from simulator.clock import Clock
 from simulator.database import Database, StoreUnavailable, Vault
 from simulator.database.configuration import GlobalConfiguration
-from simulator.database.models import Account, Session, User
+from simulator.database.models import ADMIN_UUID, Account, Session, User
 from simulator.rest.errors import WRONG_PASSWORD, WRONG_USER, ApiError, ErrorCode, not_found
 from simulator.rest.options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
 from simulator.supervision import Supervisor
 from simulator.tasks import Tasks
 from simulator.uuids import new_uuid
 
-ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 ADMIN_NAME = "admin"
 DEFAULT_PASSWORD = "password"  # noqa: S105 - what everyone expects of a fresh node
 LOGIN_STEP = "process-login (location:2/2)"
@@ -35,6 +34,11 @@ class Identity:
 
     account_uuid: str
     user_uuid: str
+
+    @property
+    def is_user(self) -> bool:
+        """Whether it is a user of an account, not the account itself."""
+        return self.user_uuid != self.account_uuid
 
     @property
     def is_admin(self) -> bool:

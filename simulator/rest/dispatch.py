@@ -36,14 +36,23 @@ class Tags(Protocol):
         """What writes the tags that come with a new resource."""
 
 
+class Rights(Protocol):
+    """What is to be known of who may do what."""
+
+    async def check(self, api: Api, values: Values, identity: Identity) -> None:
+        """Raises ApiError SYS.1006 for a change that the caller may not make to what belongs to others."""
+
+
 @dataclass(frozen=True)
 class Rules:
-    """What the dispatcher asks others: which resources exist, which tags are known, what an exception stands for."""
+    """What the dispatcher asks others: which resources exist, which tags are known, what an exception stands for, and
+    whose is what."""
 
     missing: Missing
     tags: Tags
     translate: Translate
     leniency: Leniency
+    rights: Rights
 
 
 class Dispatcher(Generic[S]):
@@ -87,7 +96,7 @@ class Dispatcher(Generic[S]):
         checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
         if (first := self._first_checks.get(message)) is not None:
             await first(self._services, checked, Call(uuid, None))
-        account_uuid = await self._authorize(api, claim) if api.authenticated else None
+        account_uuid = await self._authorize(api, values, claim) if api.authenticated else None
         call = Call(uuid, account_uuid)
         await self._check(checked, call)
         if not VALIDATION_ONLY.isdisjoint(checked.systemTags or ()):
@@ -100,13 +109,14 @@ class Dispatcher(Generic[S]):
             return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
         return reply
 
-    async def _authorize(self, api: Api, claim: Claim) -> str:
+    async def _authorize(self, api: Api, values: Values, claim: Claim) -> str:
         if isinstance(claim, NoClaim):
             raise ApiError(ErrorCode("ID.1001", claim.value.format(api.java_class)))
         identity = await self._sessions.identify(claim)
         if api.admin_only and not identity.is_admin:
             text = f"request api[name: {api.java_class}] is admin only, can not be executed by current user"
             raise ApiError(ErrorCode("ID.1002", text))
+        await self._rules.rights.check(api, values, identity)
         return identity.account_uuid
 
     async def _check(self, message: Message, call: Call) -> None:

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from door import ACCOUNT, STORAGE, STORAGES, UNKNOWN, USER, ZONE, ZONES, Door, open_door, sha512
 from simulator.bootstrap import Bootstrap
+from simulator.database.models import ADMIN_UUID
 from simulator.node import ManagementNode
-from simulator.rest.authentication import ADMIN_UUID
 from simulator.settings import Settings
 from simulator.testing import Client
 

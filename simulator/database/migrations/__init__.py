@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine
 from simulator.database.errors import DatabaseError
 from simulator.database.vault import Vault
 
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001", "0002", "0003")
 HEAD = VERSIONS[-1]
 
 

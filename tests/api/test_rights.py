@@ -1,0 +1,208 @@
+"""Who may do what: admin everything, others what is theirs (observed 7 to 10; ZStack's RBACInfo classes)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from simulator.api import all_handlers
+from simulator.node import ManagementNode
+from simulator.rest.parameters import Api, Kind
+from simulator.settings import Settings
+from simulator.testing import CallFailed, Client
+
+from fixed_data import B1, B2, B4, DATA, I1, UNKNOWN, Z1
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ANN, BOB = "d1000000000040008000000000000001", "d2000000000040008000000000000002"
+ANNS = "c9000000000000000000000000000009"
+ANNS_TAG, ZONE_TAG, SYSTEM_TAG, INHERENT_TAG, HOOK = (f"e{number}" + "0" * 30 for number in range(1, 6))
+RECORDS = DATA.replace(
+    "isDefault: true}",
+    f"isDefault: true, userTags: [{{uuid: {ZONE_TAG}, tag: north}}]}}",
+) + (
+    f"  - {{uuid: {ANNS}, name: anns, account: ann, userTags: [{{uuid: {ANNS_TAG}, tag: hers}}],\n"
+    f"     systemTags: [{{uuid: {SYSTEM_TAG}, tag: qemuga}}, {{uuid: {INHERENT_TAG}, tag: remote, inherent: true}}],\n"
+    f"     backupStorageRefs: [{{backupStorageUuid: {B1}, installPath: 'zstore://anns/1'}}]}}\n"
+    "accounts:\n"
+    f"  - {{uuid: {ANN}, name: ann, password: a, users: [{{name: kid, password: k}}]}}\n"
+    f"  - {{uuid: {BOB}, name: bob, password: b}}\n"
+    f"webHooks: [{{uuid: {HOOK}, name: w, url: 'http://127.0.0.1:1/', type: CanonicalEvent, opaque: /x}}]\n"
+)
+GIVEN = {
+    "ZoneVO": Z1,
+    "BackupStorageVO": B1,
+    "ImageStoreBackupStorageVO": B1,
+    "SftpBackupStorageVO": B4,
+    "ImageVO": ANNS,
+    "ResourceVO": ANNS,
+    "SystemTagVO": SYSTEM_TAG,
+    "WebhookVO": HOOK,
+}
+TEXTS: dict[str, object] = {
+    "dstBackupStorageUuid": B2,
+    "resourceType": "ImageVO",
+    "tag": "qemuga",
+    "category": "image",
+    "type": "ours",
+}
+AS: dict[Kind, Callable[[object], object]] = {
+    Kind.STRINGS: lambda text: [text],
+    Kind.INTEGER: lambda _: 1,
+    Kind.LONG: lambda _: 1,
+    Kind.BOOLEAN: lambda _: True,
+    Kind.MAP: lambda _: {},
+}
+APIS = [message.api for message in all_handlers().by_message if not message.__module__.endswith(".not_emulated")]
+CHANGES = [api for api in APIS if api.authenticated and not api.sync and api.name != "APIRenewSessionMsg"]
+OF_EVERYONE = {
+    "APIAddImageMsg",
+    "APIExportImageFromBackupStorageMsg",
+    "APIDeleteExportedImageFromBackupStorageMsg",
+    "APICreateSystemTagMsg",
+    "APICreateSystemTagsMsg",
+    "APICreateUserTagMsg",
+    "APIUpdateSystemTagMsg",
+    "APIDeleteTagMsg",
+}
+NOT_MINE = "permission denied, the account[uuid:{}] is not the owner of the resource[uuid:{}, type:{}]"
+NOT_MINE_TAGGED = NOT_MINE.replace("the resource", "the tagged resource")
+NOT_MY_TAG = "permission denied. The {} tag[uuid: {}] refer to a resource not belonging to the account[uuid: {}]"
+ADMIN_ONLY = "request api[name: {}] is admin only, can not be executed by current user"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ManagementNode]:
+    directory = tmp_path_factory.mktemp("rights")
+    (directory / "records.yaml").write_text(RECORDS)
+    settings = Settings(port=0, database=str(directory / "node.db"), bootstrap=directory / "records.yaml")
+    node = ManagementNode(settings)
+    await node.start()
+    yield node
+    await node.stop()
+
+
+async def client_of(node: ManagementNode, name: str) -> Client:
+    client = Client(node.url)
+    await client.log_in(name, {"admin": "password"}.get(name, name[0]))
+    return client
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def clients(node: ManagementNode) -> AsyncIterator[dict[str, Client]]:
+    clients = {name: await client_of(node, name) for name in ("admin", "ann", "bob")}
+    yield clients
+    for client in clients.values():
+        await client.close()
+
+
+def request(api: Api) -> tuple[str, str, dict[str, Any]]:
+    """A call of an API with everything it must have, for ann's image where it is for one."""
+    values: dict[str, Any] = {}
+    for parameter in api.parameters:
+        if not parameter.required and f"{{{parameter.name}}}" not in api.paths[0]:
+            continue
+        rule = parameter.rule
+        text = GIVEN.get(rule.resource or "") or TEXTS.get(parameter.name) or (rule.valid_values or ("x",))[0]
+        values[parameter.name] = AS.get(parameter.kind, str)(text)
+    if api.name == "APIDeleteTagMsg":
+        values["uuid"] = ANNS_TAG
+    return api.method, api.paths[0].format_map(values), {api.body_key: values}
+
+
+async def test_what_is_not_the_admin_s_alone() -> None:
+    assert {api.name for api in CHANGES if not api.admin_only} == OF_EVERYONE
+    looking = {api.name for api in APIS if api.sync and api.admin_only}
+    assert {"APIQueryWebhookMsg", "APIQueryManagementNodeMsg", "APIGetBackupStorageTypesMsg"} <= looking
+    assert not {"APIQueryZoneMsg", "APIQueryImageMsg", "APIGetGlobalConfigOptionsMsg", "APIZQLQueryMsg"} & looking
+
+
+@pytest.mark.parametrize("api", [api for api in CHANGES if api.name != "APIAddImageMsg"], ids=lambda api: api.name)
+async def test_a_stranger_changes_nothing(clients: dict[str, Client], api: Api) -> None:
+    method, path, body = request(api)
+    with pytest.raises(CallFailed) as failed:
+        await clients["bob"].call(method, path, None if method == "DELETE" else body)
+    wanted = {
+        "APIDeleteTagMsg": ("ID.1002", NOT_MY_TAG.format("user", ANNS_TAG, BOB)),
+        "APIUpdateSystemTagMsg": (
+            "SYS.1006",
+            NOT_MINE_TAGGED.format(BOB, ANNS, "ImageVO"),
+        ),
+    }
+    if api.admin_only:
+        expected = ("ID.1002", ADMIN_ONLY.format(api.java_class))
+    else:
+        kind = "ResourceVO" if "Tag" in api.name else "ImageVO"
+        expected = wanted.get(api.name, ("SYS.1006", NOT_MINE.format(BOB, ANNS, kind)))
+    assert (failed.value.code, failed.value.error["details"]) == expected
+
+
+@pytest.mark.parametrize("api", [api for api in CHANGES if api.admin_only], ids=lambda api: api.name)
+async def test_the_owner_of_an_image_is_no_admin(clients: dict[str, Client], api: Api) -> None:
+    method, path, body = request(api)
+    with pytest.raises(CallFailed) as failed:
+        await clients["ann"].call(method, path, None if method == "DELETE" else body)
+    assert failed.value.error["details"] == ADMIN_ONLY.format(api.java_class)
+
+
+async def test_what_is_wrong_is_told_before_who_may(clients: dict[str, Client]) -> None:
+    with pytest.raises(CallFailed, match="resource\\[uuid:0123456789ab4def8123456789abcdef, type:ZoneVO\\]"):
+        await clients["bob"].call("PUT", f"/zones/{UNKNOWN}/actions", {"updateZone": {}})
+    assert await clients["bob"].call("DELETE", f"/tags/{UNKNOWN}") == {}
+
+
+@pytest.mark.parametrize("name", ["bob", "ann", "admin"])
+async def test_images_of_others_are_hidden(clients: dict[str, Client], name: str) -> None:
+    client, hidden = clients[name], {"bob": {I1, ANNS}, "ann": {I1}, "admin": set()}[name]
+    seen = {image["uuid"] for image in await client.query("/images")}
+    assert {I1, ANNS} - seen == hidden
+    assert (await client.call("GET", "/images", query=[("count", "true")]))["total"] == len(seen)
+    zql = await client.call("GET", "/zql", query=[("zql", "query image return with (total)")])
+    assert zql["results"][0]["total"] == len(seen)
+    for image in (I1, ANNS):
+        assert len(await client.query(f"/images/{image}")) == (image not in hidden)
+    assert [one["uuid"] for one in await client.query("/backup-storage", "image.name=anns")] == [B1]
+    assert {tag["tag"] for tag in await client.query("/user-tags")} >= {"hers", "north", "gold"}
+    assert len(await client.query("/zones")) == 2
+
+
+async def test_the_admin_s_image_and_tags_are_not_another_s(clients: dict[str, Client]) -> None:
+    export = {"exportImageFromBackupStorage": {"imageUuid": I1}}
+    with pytest.raises(CallFailed) as failed:
+        await clients["ann"].call("PUT", f"/backup-storage/{B1}/actions", export)
+    assert failed.value.error["details"] == NOT_MINE.format(ANN, I1, "ImageVO")
+    with pytest.raises(CallFailed) as failed:
+        await clients["ann"].call("DELETE", f"/tags/{ZONE_TAG}")
+    assert (failed.value.code, failed.value.error["details"]) == (
+        "SYS.1000",
+        "No entity found for query",
+    )
+    assert await clients["admin"].query("/user-tags", f"uuid={ZONE_TAG}")
+    with pytest.raises(CallFailed, match="is an inherent system tag"):
+        await clients["bob"].call("DELETE", f"/tags/{INHERENT_TAG}")
+
+
+async def test_an_account_tags_what_is_its_own(clients: dict[str, Client]) -> None:
+    body = {"params": {"resourceType": "ImageVO", "resourceUuid": ANNS, "tag": "mine"}}
+    made = (await clients["ann"].call("POST", "/user-tags", body))["inventory"]
+    body["params"]["resourceUuid"], body["params"]["resourceType"] = Z1, "ZoneVO"
+    with pytest.raises(CallFailed) as failed:
+        await clients["ann"].call("POST", "/user-tags", body)
+    assert failed.value.error["details"] == NOT_MINE.format(ANN, Z1, "ResourceVO")
+    assert await clients["ann"].call("DELETE", f"/tags/{made['uuid']}") == {}
+
+
+async def test_a_user_of_an_account_looks_only(node: ManagementNode) -> None:
+    async with Client(node.url) as kid:
+        password = hashlib.sha512(b"k").hexdigest()
+        login = {"logInByUser": {"accountName": "ann", "userName": "kid", "password": password}}
+        kid.session_uuid = (await kid.call("PUT", "/accounts/users/login", login))["inventory"]["uuid"]
+        assert [image["uuid"] for image in await kid.query("/images")] == [ANNS]
+        body = {"params": {"resourceType": "ImageVO", "resourceUuid": ANNS, "tag": "mine"}}
+        with pytest.raises(CallFailed) as failed:
+            await kid.call("POST", "/user-tags", body)
+    denied = "operation[API:org.zstack.header.tag.APICreateUserTagMsg] is denied by default"
+    assert failed.value.error["details"] == f"{denied}, please contact admin to correct it"
