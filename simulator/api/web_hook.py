@@ -20,7 +20,14 @@ ONE = "/web-hooks/{uuid}"
 handlers = Handlers[Services]()
 
 
-class APICreateWebhookMsg(CreateMessage, method="POST", path=PATH, package=PACKAGE, reply=("inventory",)):
+class APICreateWebhookMsg(
+    CreateMessage,
+    method="POST",
+    path=PATH,
+    package=PACKAGE,
+    reply=("inventory",),
+    deviation="an operation does not fail with a receiver that refuses its event; hooks see the lab's own events too",
+):
     """Have an address told of events; for those of type CanonicalEvent `opaque` is a path, or a glob of paths."""
 
     name: Annotated[str, Rule(max_length=255)]
