@@ -56,9 +56,12 @@ async def _ask(url: SplitResult, seconds: float) -> str | None:
         if status == MISDIRECTED:
             return f"{url.geturl()}: {answer['error']}"
         is_ready, steps = answer["ready"], ", ".join(answer["waitingFor"])
+        problems = "; ".join(answer.get("problems", ()))
     except (ValueError, KeyError, TypeError, RecursionError):
         return f"{url.geturl()} does not answer as a management node does"
-    return None if status == 200 and is_ready is True else f"{url.geturl()} is not ready, it waits for: {steps}"
+    if status == 200 and is_ready is True:
+        return None
+    return f"{url.geturl()} is not ready, {problems or f'it waits for: {steps}'}"
 
 
 def _explain(error: OSError) -> str:

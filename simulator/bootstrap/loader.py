@@ -191,7 +191,7 @@ class Bootstrapper:
         connection: AsyncConnection,
         resource: str,
         resource_type: str,
-        record: ZoneRecord | BackupStorageRecord | ImageRecord,
+        record: ZoneRecord | BackupStorageRecord | ImageRecord | WebHookRecord,
     ) -> None:
         for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
             for tag in tags:
@@ -225,6 +225,7 @@ class Bootstrapper:
             return
         values = record.model_dump(exclude={"uuid", *APART})
         await connection.execute(insert(WebHook).values(uuid=hook, **values, **self._dates(record)))
+        await self._add_tags(connection, hook, "WebhookVO", record)
 
     async def _add_image(self, connection: AsyncConnection, record: ImageRecord) -> None:
         image = uuid_of("image", record)

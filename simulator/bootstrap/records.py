@@ -191,6 +191,8 @@ class WebHookRecord(Record):
     opaque: str | None = None
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
 
 
 R = TypeVar("R", bound=Record)

@@ -175,8 +175,9 @@ class _Reading:
         )
 
     async def web_hooks(self) -> tuple[WebHookRecord, ...]:
-        fields = tuple(WebHookRecord.model_fields)
-        return tuple([WebHookRecord(**_pick(row, fields)) for row in await self._rows(WebHook)])
+        fields = ("uuid", "name", "description", "url", "type", "opaque", *DATED)
+        rows = await self._rows(WebHook)
+        return tuple([WebHookRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
 
     async def configuration(self) -> Mapping[str, Mapping[str, str]]:
         changed: dict[str, dict[str, str]] = defaultdict(dict)

@@ -1,0 +1,124 @@
+"""Loops that are kept going, and what tells of those that fail or stand still."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+from simulator import open_files, supervision, watchdog
+from simulator.supervision import Supervisor
+from simulator.tasks import Tasks
+from simulator.watchdog import Watchdog
+
+
+class _Rounds:
+    """A loop whose rounds do as they are told."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.left = list(errors)
+        self.done = 0
+        self.pauses: list[float] = []
+        self.troubles: list[tuple[str, str]] = []
+        self.supervisor = Supervisor(self._sleep, lambda *trouble: self.troubles.append(trouble))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def wait(self) -> int:
+        if not self.left:
+            await asyncio.Event().wait()
+        return len(self.left)
+
+    async def work(self, _: int) -> None:
+        error = self.left.pop(0)
+        if error is not None:
+            raise error
+        self.done += 1
+
+    async def run(self) -> None:
+        tasks = Tasks()
+        self.supervisor.keep(tasks, "the loop", self.wait, self.work)
+        while self.left:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await tasks.close()
+
+
+async def test_a_loop_goes_on_after_any_failure_and_a_streak_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    errors = [OSError("full"), OSError("full"), OSError("full"), MemoryError(), None, OSError("full"), None]
+    rounds = _Rounds(*errors)
+    await rounds.run()
+    assert rounds.done == 2
+    assert rounds.pauses == [1, 2, 4, 8, 1], "longer after each failure in a row"
+    assert rounds.troubles == [("the loop", "failed")] * 5
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "the loop the loop failed, and goes on: OSError: full",
+        "the loop the loop failed, and goes on: MemoryError: ",
+        "the loop the loop failed, and goes on: OSError: full",
+    ]
+
+
+async def test_a_loop_that_fails_or_does_not_end_its_round_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    troubles: list[tuple[str, str]] = []
+    supervisor, tasks, go_on = Supervisor(asyncio.sleep, lambda *one: troubles.append(one)), Tasks(), asyncio.Event()
+    monkeypatch.setattr(supervision, "STALLED_SECONDS", 0.05)
+
+    async def work(_: None) -> None:
+        await go_on.wait()
+        raise ValueError("no")
+
+    supervisor.keep(tasks, "stuck", lambda: asyncio.sleep(0), work)
+    await asyncio.sleep(0.1)
+    assert supervisor.problems() == ["stuck: has not ended its round for 0 s"]
+    supervisor.look()
+    supervisor.look()
+    assert troubles == [("stuck", "stalled")]
+    go_on.set()
+    await asyncio.sleep(0.02)
+    assert supervisor.problems() == ["stuck: failed 1 times in a row: ValueError: no"]
+    await tasks.close()
+    assert supervisor.problems() == []
+
+
+async def test_an_event_loop_that_stands_still_is_told_with_where_it_stands(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "STALLED_SECONDS", 0.3)
+    troubles: list[tuple[str, str]] = []
+    dog = Watchdog(lambda *one: troubles.append(one), lambda: None)
+    dog.start()
+    await asyncio.sleep(0.1)
+    assert dog.problems() == []
+    _hold_the_loop(1.0)
+    await asyncio.sleep(0.1)
+    dog.stop()
+    assert troubles == [("event loop", "stalled")]
+    [problem] = dog.problems()
+    assert problem.startswith("event loop: stood still for ")
+    assert "_hold_the_loop" in caplog.text, "the log says where"
+
+
+def _hold_the_loop(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+
+
+async def test_files_that_run_out_are_told_once_and_so_is_their_coming_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(open_files, "left", lambda: 3)
+    dog = Watchdog(lambda *_: None, lambda: None)
+    dog.start()
+    await asyncio.sleep(0.05)
+    assert "nearly all of the" in dog.problems()[0]
+    monkeypatch.undo()
+    await asyncio.sleep(1.1)
+    dog.stop()
+    assert dog.problems() == []
+    assert caplog.text.count("are in use") == 1
+    assert "files can be opened again" in caplog.text
