@@ -17,6 +17,8 @@ LITERAL = re.compile(f"[^{re.escape(''.join(ENDS_LITERAL))}]*")
 UP_TO_QUOTE = {quote: re.compile(rf"[^{quote}\\]*") for quote in "\"'"}
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 ESCAPES = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f", "\n": "\n", "'": "'", '"': '"', "\\": "\\", "/": "/"}
+LONE = re.compile("[\ud800-\udfff]")
+"""Half of a character, for which Java writes a question mark."""
 CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 MAX_DEPTH = 200
 """The levels of nesting that are read; Gson's own end is the stack of its thread."""
@@ -321,4 +323,5 @@ def _without_lone_surrogates(text: str) -> str:
     """The text with surrogates joined in pairs; one that has lost its other half can be written in no encoding."""
     if text.isascii():
         return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return LONE.sub("?", paired)

@@ -33,7 +33,7 @@ def test_an_absent_body_is_none(raw: str) -> None:
         ('\ufeff{"a": 1}', {"a": 1}),
         (r"{'a': 'tab\t \u00e9 \/ \''}", {"a": "tab\t é / '"}),
         (r'{"a": "\ud83c\udf35"}', {"a": "\N{CACTUS}"}),
-        (r'{"a": "\ud800"}', {"a": "\ufffd"}),
+        (r'{"a": "\ud800"}', {"a": "?"}),
         (
             '{"systemTags": ["a"], "params": {"systemTags": ["b"]}}',
             {"systemTags": ["a"], "params": {"systemTags": ["b"]}},
