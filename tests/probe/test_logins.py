@@ -1,0 +1,80 @@
+"""Places for logins: hosts that hang keep nobody waiting, and one purpose not another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from simulator.clock import RealClock
+from simulator.hosts import SimulatedHost
+from simulator.probe import Capacity, Prober, Purpose, Target, probing_for
+from simulator.probe.logins import Places
+from ssh_stubs import PASSWORD, tcp_server
+
+
+async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def test_six_hundred_hosts_that_hang_keep_a_healthy_one_waiting_for_seconds_at_most() -> None:
+    async with tcp_server(silent) as port, SimulatedHost("healthy") as host:
+        hung = iter(range(10**6))
+
+        async def resolve(hostname: str, _port: int) -> tuple[str, int]:
+            if hostname == "healthy":
+                return host.address
+            return f"127.0.{next(hung) % 200}.1", port  # each an address of its own
+
+        prober = Prober(RealClock(), resolve=resolve, connect_timeout=5.0)
+        healthy = Target("healthy", 22, "root", "/", PASSWORD)
+
+        async def probe(number: int, purpose: Purpose) -> None:
+            with probing_for(purpose):
+                await prober.probe(Target(f"hung-{number}", 22, "root", "/", PASSWORD))
+
+        purposes = (Purpose.PING, Purpose.RECONNECT)
+        waiting = [asyncio.ensure_future(probe(number, purposes[number % 2])) for number in range(600)]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        assert isinstance(await prober.probe(healthy), Capacity)
+        assert time.monotonic() - began < 3.0
+        # Even among commands alone, a login that takes long leaves its place.
+        waiting += [asyncio.ensure_future(probe(1000 + number, Purpose.COMMAND)) for number in range(60)]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        assert isinstance(await prober.probe(healthy, fresh=True), Capacity)
+        assert time.monotonic() - began < 5.0
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await prober.close()
+
+
+async def test_a_suspect_waits_behind_the_others_but_not_for_ever() -> None:
+    places = Places(1)
+    await places.take(suspect=False)
+    order: list[str] = []
+
+    async def take(name: str, *, suspect: bool) -> None:
+        await places.take(suspect=suspect)
+        order.append(name)
+        places.give_back()
+
+    tasks = [asyncio.ensure_future(take("suspect", suspect=True))]
+    await asyncio.sleep(0)
+    tasks += [asyncio.ensure_future(take(f"good {number}", suspect=False)) for number in range(9)]
+    await asyncio.sleep(0)
+    places.give_back()
+    await asyncio.gather(*tasks)
+    assert 1 <= order.index("suspect") <= 4
+
+
+async def test_who_gives_up_waiting_takes_no_place() -> None:
+    places = Places(1)
+    await places.take(suspect=False)
+    waiting = asyncio.ensure_future(places.take(suspect=False))
+    await asyncio.sleep(0)
+    places.give_back()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.wait_for(places.take(suspect=True), 1)

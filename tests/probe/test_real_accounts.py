@@ -1,0 +1,108 @@
+"""Accounts that a real sshd sends away: expired, or with a password that has expired, as PAM has it.
+
+The server sees files of accounts of its own, in a namespace of its own: the machine's are not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from simulator.clock import RealClock
+from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
+
+from sshd import OpenSshServer, find_sshd
+
+SHADOW = "store:*:{changed}:0:99999:7::{expires}:\n"
+PASSWD = "store:x:4242:4242::/:{shell}\n"
+PAM = "account required pam_unix.so\nsession required pam_unix.so\nauth required pam_deny.so\n"
+
+
+@contextmanager
+def sshd_with(directory: Path, *, changed: int = 19000, expires: str = "", shell: str = "/bin/sh") -> Iterator[Target]:
+    """A storage on an sshd that knows the account `store` as it is said here; dates are days since 1970."""
+    if os.geteuid() != 0 or find_sshd() is None or shutil.which("unshare") is None:
+        pytest.skip("needs root, sshd and unshare")
+    server = OpenSshServer(directory, "UsePAM yes", "StrictModes no")
+    directory.chmod(0o755)
+    (directory / "authorized_keys").chmod(0o644)
+    for above in directory.parents:
+        if str(above).startswith("/tmp/"):
+            above.chmod(0o755)
+    files = {"passwd": PASSWD.format(shell=shell), "shadow": SHADOW.format(changed=changed, expires=expires)}
+    for name, text in files.items():
+        (directory / name).write_text(Path("/etc", name).read_text() + text)
+    (directory / "pam").write_text(PAM)
+    binds = (("passwd", "/etc/passwd"), ("shadow", "/etc/shadow"), ("pam", "/etc/pam.d/sshd"))
+    if not Path("/etc/pam.d/sshd").exists():
+        pytest.skip("needs sshd with PAM")
+    mounts = " && ".join(f"mount --bind {directory}/{name} {place}" for name, place in binds)
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    command = f"{mounts} && exec {find_sshd()} -D -e -f {server._write_configuration()}"
+    with server.log.open("ab") as log:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", command], stderr=log, stdout=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 10
+        while not server._listens():
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.skip(f"no such sshd here: {server.log.read_text()}")
+            time.sleep(0.02)
+        yield Target("127.0.0.1", server.port, "store", "/tmp")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def probe(target: Target, directory: Path) -> Capacity | ProbeFailure:
+    prober = Prober(RealClock(), identity_file=directory / "identity", busy_pauses=())
+    try:
+        return await prober.probe(target)
+    finally:
+        await prober.close()
+
+
+@pytest.mark.sshd
+async def test_an_account_that_is_well_is_let_in(tmp_path: Path) -> None:
+    with sshd_with(tmp_path) as target:
+        assert isinstance(found := await probe(target, tmp_path), Capacity), found
+
+
+@pytest.mark.sshd
+async def test_an_account_that_has_expired_is_told_by_the_account_not_by_the_network(tmp_path: Path) -> None:
+    with sshd_with(tmp_path, expires="1") as target:
+        found = await probe(target, tmp_path)
+    assert isinstance(found, ProbeFailure)
+    assert found.reason is Reason.AUTH_FAILED, found
+    assert "firewall" not in found.advice
+    assert "expired" in found.advice
+
+
+@pytest.mark.sshd
+async def test_a_password_that_has_expired_says_so(tmp_path: Path) -> None:
+    with sshd_with(tmp_path, changed=0) as target:
+        found = await probe(target, tmp_path)
+    assert isinstance(found, ProbeFailure)
+    assert found.reason is Reason.AUTH_FAILED, found
+    assert "password has expired" in found.advice
+
+
+@pytest.mark.sshd
+async def test_a_shell_that_lets_nobody_in_has_advice_of_its_own(tmp_path: Path) -> None:
+    nologin = shutil.which("nologin", path="/usr/sbin:/sbin")
+    if nologin is None:
+        pytest.skip("needs nologin")
+    with sshd_with(tmp_path, shell=nologin) as target:
+        found = await probe(target, tmp_path)
+    if isinstance(found, Capacity):
+        return  # internal-sftp needs no shell
+    assert found.reason is Reason.NO_CAPACITY, found
+    assert "login shell" in found.advice
