@@ -9,7 +9,8 @@ import resource
 COUNTED_UP_TO = 4096
 RESERVED = 24
 """Left for clients, for the store and for logs by whatever else opens a connection."""
-FEW = 8
+FEW = RESERVED
+"""Told from here on, where no more hosts are made."""
 MOST = 2**20
 
 
