@@ -196,7 +196,11 @@ async def add_and_connect(services: Services, new: NewStorage, inventory: Invent
     except ConnectFailed as failure:
         cause = connect_error(failure)
         raise ApiError(ErrorCode("SYS.1002", cause.details, cause=cause)) from failure
-    return await added(services, new.uuid, inventory, call)
+    try:
+        return await added(services, new.uuid, inventory, call)
+    except Exception:
+        await services.lifecycle.take_back(new)
+        raise
 
 
 async def added(services: Services, uuid: str, inventory: Inventory, call: Call) -> Reply:

@@ -117,6 +117,7 @@ class Lifecycle:
                 await self._connector.connect_new(new.uuid)
             finally:
                 self._adding[new.hostname] -= 1
+            await self._record_added(new.uuid)
         except BaseException as error:
             if written:
                 await asyncio.shield(self._remove(new))
@@ -125,10 +126,17 @@ class Lifecycle:
                 raise taken() from None
             raise
         self._tracker.track(new.uuid)
-        if (storage := await self._records.load(new.uuid)) is not None:
+
+    async def _record_added(self, uuid: str) -> None:
+        if (storage := await self._records.load(uuid)) is not None:
             async with self._database.transaction() as connection:
-                event = await self._events.record(connection, ADDED, new.uuid, _described(storage))
+                event = await self._events.record(connection, ADDED, uuid, _described(storage))
             self._events.tell(event)
+
+    async def take_back(self, new: NewStorage) -> None:
+        """Remove a storage that was added, as what was to follow in the same command has failed."""
+        self._tracker.untrack(new.uuid)
+        await self._remove(new)
 
     async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
         """Add a storage without a host, connected for good, its capacity as given."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from simulator.database import engine, health
+from simulator.database import StoreUnavailable, engine, health
 from simulator.lab import Lab
 from simulator.rest.jobs import Jobs
 from simulator.settings import Settings
@@ -92,6 +92,27 @@ async def test_a_store_that_is_locked_is_told_and_everything_works_again(
         await lab.wait_for("imagestore-1", "Connected", within=10)
         await client.call("POST", "/zones", {"params": {"name": "after"}})
         assert (await _readyz(lab.url))[0] == 200
+
+
+@pytest.mark.parametrize("where", ["the event of it", "its inventory"])
+async def test_an_add_that_the_store_fails_late_leaves_nothing(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
+        await client.log_in()
+
+        async def fail(*_: object, **__: object) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        if where == "its inventory":
+            monkeypatch.setattr(type(lab.node._services), "inventory", fail)
+        else:
+            monkeypatch.setattr(type(lab.node.lifecycle), "_record_added", fail)
+        params = {"hostname": "late", "username": "r", "password": "p", "name": "late", "url": "/zs"}
+        with pytest.raises(CallFailed, match="the disk is full"):
+            await client.call("POST", STORAGES, {"params": params, "userTags": ["gold"]})
+        assert await client.query(STORAGES) == []
+        assert await client.query("/user-tags") == []
+        monkeypatch.undo()
+        await client.call("POST", STORAGES, {"params": params})
 
 
 async def test_a_snapshot_put_back_changes_nothing(tmp_path: Path) -> None:
