@@ -34,6 +34,8 @@ _MOST_LAYERS = 4
 _LONGEST_TEXT = 16_384
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
 _CONTROL |= {9: "\\t", 10: "\\n", 13: "\\r"}
+# Half a surrogate pair cannot be encoded: a handler that writes UTF-8 would fail on it.
+_CONTROL |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
 
 
 def is_secret_name(name: str) -> bool:
@@ -54,7 +56,7 @@ def masked_text(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """The text with its control characters escaped, so that it begins no line and moves no cursor of its own."""
+    """Return the text with control characters and lone surrogates escaped: it begins no line, and any file takes it."""
     return text if text.isprintable() else text.translate(_CONTROL)
 
 

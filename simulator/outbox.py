@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from simulator.clock import Clock
+from simulator.masking import on_one_line
 from simulator.plain_reasons import plain_reason
 from simulator.tasks import Tasks
 
@@ -54,6 +55,11 @@ class Letter:
     body: bytes
     about: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def receiver(self) -> str:
+        """The URL as a log line shows it: clients may have sent anything."""
+        return on_one_line(self.url)
 
 
 class _Receiver:
@@ -103,10 +109,12 @@ class Outbox:
         """Begin to deliver a letter."""
         receiver = self._receivers.setdefault(letter.url, _Receiver())
         if receiver.waiting >= MOST_TO_ONE or len(self._tasks) >= MOST:
-            logger.warning("web hook %s: %s was dropped: %d wait already", letter.url, letter.about, receiver.waiting)
+            logger.warning(
+                "web hook %s: %s was dropped: %d wait already", letter.receiver, letter.about, receiver.waiting
+            )
             return
         receiver.waiting += 1
-        self._tasks.begin(self._deliver(letter, receiver), f"{letter.about} to {letter.url}")
+        self._tasks.begin(self._deliver(letter, receiver), f"{letter.about} to {letter.receiver}")
 
     async def _deliver(self, letter: Letter, receiver: _Receiver) -> None:
         try:
@@ -116,9 +124,9 @@ class Outbox:
                 problem = await self._attempt(letter, receiver)
                 if problem is None:
                     return
-                logger.info("web hook %s, %s: attempt %d: %s", letter.url, letter.about, attempt + 1, problem)
+                logger.info("web hook %s, %s: attempt %d: %s", letter.receiver, letter.about, attempt + 1, problem)
             logger.warning(
-                "web hook %s, %s: given up after %d attempts", letter.url, letter.about, self._patience.attempts
+                "web hook %s, %s: given up after %d attempts", letter.receiver, letter.about, self._patience.attempts
             )
         finally:
             receiver.waiting -= 1
