@@ -92,6 +92,7 @@ class Connection(RequestHandler):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._half_closed = False
+        self._answered = 0
         self._latest_body: StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -129,7 +130,9 @@ class Connection(RequestHandler):
 
     @property
     def _is_busy(self) -> bool:
-        return bool(self._messages) or (self._waiter is None and self._request_count > 0)
+        """Whether there is a request that has not been answered; aiohttp's task sees to the next a moment after that,
+        and a client that closes in between must not be taken for one that still waits."""
+        return self._request_count > self._answered
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Go on for a client that has sent all it will, and waits for its answers."""
@@ -141,10 +144,12 @@ class Connection(RequestHandler):
     async def _handle_request(
         self, request: web.BaseRequest, start_time: float | None, request_handler: Any
     ) -> tuple[web.StreamResponse, bool]:
-        answered = await super()._handle_request(request, start_time, request_handler)
-        if self._half_closed and not self._messages:
-            self._close = True
-        return answered
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            self._answered += 1
+            if self._half_closed and not self._messages:
+                self._close = True
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

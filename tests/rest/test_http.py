@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -176,6 +177,26 @@ async def test_a_client_that_goes_amid_its_body_leaves_nothing(
     async with asyncio.timeout(SECONDS):
         while len(asyncio.all_tasks()) > tasks:
             await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_closes_once_it_is_answered_is_no_half_closed_one(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = web_server.Connection.finish_response
+
+    def close(connection: web_server.Connection) -> None:  # what the loop does as it reads the client's end
+        if not connection.eof_received() and connection.transport is not None:
+            connection.transport.close()
+
+    async def answer_as_the_client_closes(self: web_server.Connection, *arguments: Any) -> Any:
+        answered = await answer(self, *arguments)
+        asyncio.get_running_loop().call_soon(close, self)  # before aiohttp's task waits for the next request
+        return answered
+
+    monkeypatch.setattr(web_server.Connection, "finish_response", answer_as_the_client_closes)
+    async with connected(door) as client:
+        client.writer.write(client.head("GET", "/healthz"))
+        assert (await client.rest()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize("path", PATHS[:-1])
