@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios test-soak scenarios lint picture stories same-results fidelity metrics parity clean
+.PHONY: help install lab test test-clients test-compose test-scenarios test-soak scenarios lint picture stories same-results fidelity metrics faults failures life-cycle parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -45,20 +45,29 @@ lint: $(INSTALLED) ## check style, types and the layers of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-picture: $(INSTALLED) ## draw the README's picture of the lab anew
+picture: $(INSTALLED) ## draw the README's picture of the lab
 	$(BIN)/python docs/draw_lab.py
 
 same-results: $(INSTALLED) ## play the library on both kinds of hosts, and write docs/same-results.md (needs Docker; takes long)
 	$(BIN)/python docs/write_same_results.py
 
-stories: $(INSTALLED) ## play the library, draw each story, and write the index of docs/scenarios.md anew
+stories: $(INSTALLED) ## play the library, draw each story, and write the index of docs/scenarios.md
 	$(BIN)/python docs/write_scenarios.py
 
-fidelity: $(INSTALLED) ## write docs/fidelity.md anew from the declarations of the APIs
+fidelity: $(INSTALLED) ## write docs/fidelity.md from the declarations of the APIs
 	$(BIN)/python -m simulator.parity.fidelity > docs/fidelity.md
 
-metrics: $(INSTALLED) ## write docs/metrics.md anew from the metrics that there are
+metrics: $(INSTALLED) ## write docs/metrics.md from the declared metrics
 	$(BIN)/python -m simulator.control.metrics_manual > docs/metrics.md
+
+faults: $(INSTALLED) ## write the reference of docs/faults.md from the kinds of faults
+	$(BIN)/python docs/write_faults.py
+
+failures: $(INSTALLED) ## write docs/failures.md from the table that its test plays
+	PYTHONPATH=tests $(BIN)/python tests/probe/failure_table.py > docs/failures.md
+
+life-cycle: $(INSTALLED) ## write docs/life-cycle.md from the table of tests
+	PYTHONPATH=tests $(BIN)/python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md
 
 parity: $(INSTALLED) ## send the recorded calls to the emulator, count by group, prune the list of open ones
 	$(BIN)/python -m simulator.parity.progress

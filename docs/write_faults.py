@@ -1,4 +1,4 @@
-"""Writes the reference of fault kinds into docs/faults.md, from the registries: `python docs/write_faults.py`."""
+"""Writes the reference of fault kinds into docs/faults.md, from the registries: `make faults`."""
 
 from __future__ import annotations
 

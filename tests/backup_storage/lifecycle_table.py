@@ -1,6 +1,6 @@
 """The table of the life cycle: what a backup storage does in ZStack, and the tests that hold the product to it.
 
-`python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md` writes it down.
+`make life-cycle` writes it down.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ HEAD = """# The life cycle of a backup storage, and the tests that hold it to ZS
 What moves status, state and capacity, and when, as ZStack does it; each row is pinned by the tests beside it. How hosts
 fail, and what comes of that, is in [failures.md](failures.md).
 
-This page is written by `python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md`; a test checks it.
+This page is written by `make life-cycle`; a test checks it.
 """
 
 

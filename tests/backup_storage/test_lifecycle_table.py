@@ -14,4 +14,4 @@ def test_every_test_that_the_table_names_is_there() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == render(), "python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md"
+    assert PAGE.read_text() == render(), "make life-cycle"

@@ -147,7 +147,7 @@ def test_every_fault_is_on_the_page_of_faults() -> None:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    assert (DOCUMENTS / "faults.md").read_text() == module.written(), "python docs/write_faults.py"
+    assert (DOCUMENTS / "faults.md").read_text() == module.written(), "make faults"
 
 
 # Applying and healing

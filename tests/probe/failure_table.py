@@ -1,6 +1,6 @@
 """The table of failures: each row of the catalogue, how it is simulated and really caused, and what comes of it.
 
-`python tests/probe/failure_table.py > docs/failures.md` writes it down.
+`make failures` writes it down.
 """
 
 from __future__ import annotations
@@ -651,7 +651,7 @@ connect, which logs in afresh, and at a ping over a connection that was open bef
 storage Disconnected; with - it is, or stays, Connected. Rows marked (root) are skipped where file systems may not be
 mounted or the firewall not be changed, the one marked (not root) where the tests are run by root.
 
-This page is written by `python tests/probe/failure_table.py > docs/failures.md`, and checked to be up to date.
+This page is written by `make failures`, and checked to be up to date.
 
 """
 

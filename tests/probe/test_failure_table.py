@@ -109,7 +109,7 @@ async def test_on_a_real_sshd(row: Row, start_sshd: StartSshd, tmp_path: Path) -
 
 def test_the_page_of_failures_is_up_to_date() -> None:
     page = Path(__file__).parents[2] / "docs" / "failures.md"
-    assert page.read_text() == render(), "python tests/probe/failure_table.py > docs/failures.md"
+    assert page.read_text() == render(), "make failures"
 
 
 def test_every_fault_is_in_a_row() -> None:

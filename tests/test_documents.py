@@ -1,0 +1,86 @@
+"""The README and docs/ name only what there is: files, modules, options, make targets, and calls of the lab's API."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulator.cli import app
+from typer.main import get_command
+
+ROOT = Path(__file__).parent.parent
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OF_OTHER_PROGRAMS = {
+    "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
+    "--data-binary",  # curl
+}  # fmt: skip
+"""Options that the documents name and other programs have."""
+
+
+def named(pattern: str, *pages: Path) -> set[str]:
+    """Return what the first group of `pattern` finds in the documents."""
+    texts = [page.read_text(encoding="utf-8") for page in pages or PAGES]
+    return {found for text in texts for found in re.findall(pattern, text, re.MULTILINE)}
+
+
+def options(command: Any) -> Iterator[str]:
+    """Yield every option of a command and of those below it."""
+    for parameter in command.params:
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    for one in getattr(command, "commands", {}).values():
+        yield from options(one)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_document_names_is_there(page: Path) -> None:
+    files = named(r"\b((?:simulator|tests|docs|scenarios|docker|benchmarks)/[\w./-]*\w/?)", page)
+    assert {file for file in files if not (ROOT / file).exists()} == set()
+    links = {link.partition("#")[0] for link in named(r"\]\(([^)#][^)]*)\)", page) if "://" not in link}
+    assert {link for link in links if not (page.parent / link).exists()} == set()
+
+
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    rooms = {path.name for path in (ROOT / "simulator").iterdir()}
+    modules = {name for name in named(r"`([a-z]\w*(?:\.[a-z]\w*)+)`", ARCHITECTURE) if name.split(".")[0] in rooms}
+    assert len(modules) > 20
+    assert {name for name in modules if importlib.util.find_spec(f"simulator.{name}") is None} == set()
+    files = named(r"`([a-z]\w*/[\w/]*(?:\.\w+)?)", ARCHITECTURE)
+    assert {file for file in files if not any((root / file).exists() for root in (ROOT, ROOT / "simulator"))} == set()
+
+
+def test_the_rooms_of_the_architecture_are_those_that_are_checked() -> None:
+    """The picture of floors has each room that import-linter knows, from the top down."""
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    floor = {
+        room.strip().removeprefix("simulator."): number for number, row in enumerate(layers) for room in row.split("|")
+    }
+    [picture] = re.findall(r"```\n( cli .*?)```", ARCHITECTURE.read_text(), re.DOTALL)
+    drawn = [re.findall(r"[a-z]\w*", re.split(r" {2,}", line.strip())[0]) for line in picture.splitlines()]
+    floors = [floor[room] for row in drawn for room in row]
+    assert floors == sorted(floors)
+    assert set(floor) - {room for row in drawn for room in row} == {"__main__"}
+
+
+def test_every_option_that_a_document_names_is_one() -> None:
+    known = {*options(get_command(app)), "--help", *OF_OTHER_PROGRAMS}
+    assert named(r"(?<![\w-])(--[a-z][a-z-]+)") - known == set()
+
+
+def test_every_make_target_that_a_document_names_is_one() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named(r"(?:`|^)make ([a-z-]+)(?:`| +#|$)") <= targets
+
+
+def test_every_call_of_the_lab_s_api_that_a_document_names_is_one() -> None:
+    """`control.md` has them all, which `control/test_openapi.py` holds to what is served."""
+    served = named(r"^\| `[A-Z]+ (/lab/v1/\S+)` \|", ROOT / "docs" / "control.md")
+    known = [re.compile(re.sub(r"\\\{\w+\\\}", r"(?:\\{\\w+\\}|[\\w-]+)", re.escape(path))) for path in served]
+    mentioned = named(r"(/lab/v1/[\w/{}-]*[\w}](?:\.json)?)")
+    assert len(mentioned) > 20
+    assert {path for path in mentioned if not any(pattern.fullmatch(path) for pattern in known)} == set()
