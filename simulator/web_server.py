@@ -299,10 +299,6 @@ def _with_latin_headers(message: RawRequestMessage, *, without_expectation: bool
     return message._replace(headers=CIMultiDictProxy(decoded))
 
 
-def _latin(value: str) -> str:
-    return value.encode(errors="surrogateescape").decode("latin-1")
-
-
 def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
     """The target as a path with a query string; bytes in it that are no text are percent-encoded."""
     path = message.path

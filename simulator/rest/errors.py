@@ -91,15 +91,6 @@ EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
         ),
     ),
     (
-        re.compile(r"No service deals with message: .*", re.DOTALL),
-        Explanation(
-            "1006",
-            "内部错误：没有服务处理的消息。",  # noqa: RUF001 - ZStack's own text
-            "Internal error: No service to deal with message.",
-            "regex",
-        ),
-    ),
-    (
         re.compile(r"No service deals with message.*", re.DOTALL),
         Explanation(
             "1006",

@@ -196,7 +196,3 @@ def _is_conflict(places: Places) -> bool:
     for state, way, _ in places:
         by_state.setdefault(state, set()).add(way)
     return any(len(ways) > 1 for ways in _alike(places).values()) and all(len(ways) > 1 for ways in by_state.values())
-
-
-def _is_end(state: State, stack: Stack) -> bool:
-    return state.at is At.STOP and isinstance(stack, Bottom)
