@@ -147,4 +147,8 @@ async def test_the_edition(door: Door) -> None:
 
 async def test_health_and_readiness_for_container_engines(door: Door) -> None:
     assert (await door.send("GET", "/healthz", anonymous=True)).json == {"alive": True}
-    assert (await door.send("GET", "/readyz", anonymous=True)).json == {"ready": True, "waitingFor": []}
+    assert (await door.send("GET", "/readyz", anonymous=True)).json == {
+        "ready": True,
+        "waitingFor": [],
+        "problems": [],
+    }

@@ -60,7 +60,7 @@ def refusal(text: str) -> str:
         ("storage: gold, sshPort: 70000", "sshPort", "this can never be so"),
         ("storage: gold, sshPort: '< 70000'", "sshPort", "this is always so"),
         ("storage: gold, availableCapacity: '< 0'", "availableCapacity", "this can never be so"),
-        ("storage: gold, totalCapacity: 9000000 TiB", "totalCapacity", "this can never be so"),
+        ("storage: gold, totalCapacity: 9000000 TiB", "totalCapacity", "expected a size such as 1 TiB"),
         ("event: added, count: 5%", "count", "5% is a share"),
         ("event: added, count: '> 5 and < 3'", "count", "expected a size"),
         # names

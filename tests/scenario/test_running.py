@@ -224,7 +224,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_cl
     assert "seen: fresh: status Connected" in played.output
     for options, message in (
         (("--node", imagestore_client.url, "--password", "wrong"), f"--node {imagestore_client.url}: HTTP 503"),
-        (("--node", "http://127.0.0.1:9"), "--node http://127.0.0.1:9: Cannot connect to host 127.0.0.1:9"),
+        (("--node", "http://127.0.0.1:9"), "--node http://127.0.0.1:9: cannot be reached: Connection refused"),
         (("--node", imagestore_client.url, "--jobs", "2"), "--node: the lab has hosts, a clock and a seed"),
     ):
         refused = await run("replay", str(file), *options)
