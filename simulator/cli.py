@@ -120,7 +120,7 @@ Interval = Annotated[int | None, _option("ping_interval", "Seconds between pings
 Strict = Annotated[
     bool | None, _option("strict", "Refuse what ZStack refuses, though some clients need it to be forgiven.", "off")
 ]
-Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0")]
+Seed = Annotated[int | None, _option("seed", "Seed of everything random.", "0, and uuids by chance")]
 Config = Annotated[Path | None, _option("config", "YAML file of settings; options and environment win over it.")]
 LogLevel = Annotated[str | None, _option("log_level", "debug, info, warning or error.", "info")]
 LogFormat = Annotated[str | None, _option("log_format", "text or json.", "text")]

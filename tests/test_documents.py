@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from simulator.cli import app
 from typer.main import get_command
 
 ROOT = Path(__file__).parent.parent
+COMMANDS: Any = get_command(app)
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OF_OTHER_PROGRAMS = {
@@ -68,7 +70,7 @@ def test_the_rooms_of_the_architecture_are_those_that_are_checked() -> None:
 
 
 def test_every_option_that_a_document_names_is_one() -> None:
-    known = {*options(get_command(app)), "--help", *OF_OTHER_PROGRAMS}
+    known = {*options(COMMANDS), "--help", *OF_OTHER_PROGRAMS}
     assert named(r"(?<![\w-])(--[a-z][a-z-]+)") - known == set()
 
 
@@ -84,3 +86,23 @@ def test_every_call_of_the_lab_s_api_that_a_document_names_is_one() -> None:
     mentioned = named(r"(/lab/v1/[\w/{}-]*[\w}](?:\.json)?)")
     assert len(mentioned) > 20
     assert {path for path in mentioned if not any(pattern.fullmatch(path) for pattern in known)} == set()
+
+
+def command_lines() -> list[str]:
+    """Return what follows `imagestore-sim` in spans and blocks of code, without comments and redirections."""
+    code = named(r"`(imagestore-sim [^`\n]+)`") | {
+        line for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+        for line in block.splitlines()
+    }  # fmt: skip
+    found = (re.match(r"\s*imagestore-sim (\S+ [^#>&|]*[^#>&|\s])", line) for line in code)
+    return sorted({one[1] for one in found if one is not None})
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_every_command_line_that_a_document_names_is_read(line: str) -> None:
+    """Its options and arguments are understood; what it does is not done."""
+    name, *arguments = shlex.split(line)
+    command = COMMANDS.commands[name]
+    if arguments[-1:] == ["--password"]:
+        arguments.append("password")  # it would be asked for
+    command.make_context(name, arguments)

@@ -34,7 +34,7 @@ Where all APIs differ from ZStack's, by choice:
   url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
 - A ping of a storage that is Connected writes the capacity too (`ping.mode=capacity`). One that is Disconnected keeps
   what was known last until a connect measures it.
-- One failed ping means Disconnected: `ping.maxFailure` begins at 1, where ZStack's begins at 3.
+- One failed ping means Disconnected: `ping.maxFailure` begins at 1, where ZStack's and a `--strict` node's begin at 3.
 - The first tick comes after `ping.interval` and a jitter of 0 to 29 seconds, which is never more than the interval.
 - Pings keep a connection for the next one (`probe.connection=warm`); each connect logs in anew.
 - Adding an ImageStore makes its url with `registry` and `export` in it, and connecting an Sftp storage makes its url;
