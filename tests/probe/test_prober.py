@@ -406,10 +406,14 @@ def name_of(pid: int) -> bytes:
 async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
     sshd: OpenSshServer, tmp_path: Path
 ) -> None:
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=1.0, command_timeout=0.3)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=2.0, command_timeout=0.3)
     await capacity(prober, storage(sshd, tmp_path))
     with sshd.frozen():
         assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.TIMEOUT
+    reader, writer = await asyncio.open_connection("127.0.0.1", sshd.port)
+    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"SSH-")  # it moves again
+    writer.close()
+    await writer.wait_closed()
     assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
     await prober.close()
 
