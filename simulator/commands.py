@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import re
 import signal
 import sys
@@ -163,7 +164,7 @@ async def run_load(file: Path, url: str, lab_token: str | None) -> int:
 async def _post(url: str, content: str, lab_token: str | None) -> Answer:
     async with (
         aiohttp.ClientSession(headers=bearer(lab_token)) as session,
-        session.post(url, data=content, params={"wait": "true"}) as answer,
+        session.post(url, data=io.BytesIO(content.encode()), params={"wait": "true"}) as answer,
     ):
         return Answer(answer.status, answer.headers, await answer.text(errors="replace"))
 

@@ -17,11 +17,12 @@ LARGE = 32 * 1024
 """From how many bytes on an input is worked on in a thread: below, the loop is held for a few milliseconds at most."""
 
 
-class _OneThread(Executor):
+class OneThread(Executor):
     """One thread, for were there more, the loop would wait for each of them in turn before it may go on; a program that
     ends does not wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._calls: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -32,7 +33,7 @@ class _OneThread(Executor):
         self._calls.put((future, function, arguments))
         with self._starting:
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="large inputs", daemon=True)
+                self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
         return future
 
@@ -48,17 +49,17 @@ class _OneThread(Executor):
             del future, function, arguments  # they are not to be kept until the next
 
 
-_large_inputs = _OneThread()
+_large_inputs = OneThread("large inputs")
 
 
-async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thread: Executor = _large_inputs) -> T:
     """Return what `function` makes of an input of `size` bytes: in a thread if it is large, so that the loop goes on.
 
-    Large inputs wait for each other, in the order in which they came.
+    Large inputs for the same thread wait for each other, in the order in which they came.
     """
     if size < LARGE:
         return function(*arguments)
-    return await asyncio.get_running_loop().run_in_executor(_large_inputs, function, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
 
 
 class Tasks:

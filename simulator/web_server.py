@@ -64,6 +64,10 @@ class Request(web.Request):
         """Note that the client waits for a 100."""
         self._waits_for_us = True
 
+    def allow(self, size: int) -> None:
+        """Let the body have so many bytes, where a call takes more than others do."""
+        self._client_max_size = size
+
     async def read(self) -> bytes:
         """Return the body, decoded. Raises web.HTTPException for one that does not come or cannot be decoded, and
         ConnectionError."""

@@ -8,9 +8,12 @@ file says of its status and capacity; one with `tracked: false` stands as writte
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.backup_storage.records import HOSTS, Status
@@ -70,6 +73,16 @@ def _names(bootstrap: Bootstrap) -> set[str]:
     return {account.name for account in bootstrap.accounts}
 
 
+@contextmanager
+def _beside_others(section: str, name: str) -> Iterator[None]:
+    """Refuse a record that has what only one may have, and another, which may be in the database already, has."""
+    try:
+        yield
+    except IntegrityError:  # its text may hold values
+        text = "it, or something in it, has the uuid or the name of another record that is there"
+        raise BootstrapError(f"{section}: {name}: {text}") from None
+
+
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
     """The uuid of the user that an access key is of. Raises BootstrapError."""
     user = await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.user))
@@ -102,17 +115,23 @@ class Bootstrapper:
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
             for account in accounts:
-                await self._add_account(connection, account, replace=replace)
+                with _beside_others("accounts", account.name):
+                    await self._add_account(connection, account, replace=replace)
             for zone in bootstrap.zones:
-                await self._add_zone(connection, zone)
+                with _beside_others("zones", zone.name):
+                    await self._add_zone(connection, zone)
             for storage in bootstrap.backupStorages:
-                await self._add_storage(connection, storage)
+                with _beside_others("backupStorages", storage.name):
+                    await self._add_storage(connection, storage)
             for image in bootstrap.images:
-                await self._add_image(connection, image)
+                with _beside_others("images", image.name):
+                    await self._add_image(connection, image)
             for key in bootstrap.accessKeys:
-                await self._add_access_key(connection, key)
+                with _beside_others("accessKeys", key.accessKeyId):
+                    await self._add_access_key(connection, key)
             for hook in bootstrap.webHooks:
-                await self._add_web_hook(connection, hook)
+                with _beside_others("webHooks", hook.name):
+                    await self._add_web_hook(connection, hook)
             if replace:
                 await self._configuration.replace({option[:2]: option[2] for option in options})
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -12,10 +12,15 @@ from pydantic import ValidationError
 from simulator.backup_storage.errors import InvalidRequest
 from simulator.backup_storage.records import HOSTS, SFTP_TYPE
 from simulator.backup_storage.rules import check_hostname, check_url
-from simulator.bootstrap.records import BackupStorageRecord, Bootstrap, uuid_of
+from simulator.bootstrap.records import AccountRecord, BackupStorageRecord, Bootstrap, TagRecord, uuid_of
 from simulator.database.configuration import InvalidOption
+from simulator.database.models import ADMIN_UUID
 from simulator.database.zstack_options import zstack_options
+from simulator.rest.authentication import ADMIN_NAME
 from simulator.yaml_text import BoundedLoader, read_yaml
+
+Place = Sequence[int | str]
+"""The way to a field: names of members, and numbers in lists from 0."""
 
 
 class BootstrapError(Exception):
@@ -97,12 +102,12 @@ def _parse(raw: bytes, file: str, loader: type[_Loader]) -> Bootstrap:
     return bootstrap
 
 
-def _complaint(file: str, tree: yaml.Node | None, place: Sequence[int | str], message: str) -> str:
+def _complaint(file: str, tree: yaml.Node | None, place: Place, message: str) -> str:
     field = ".".join(str(step) for step in place) or "the file"
     return f"{file}, line {_line(tree, place)}: {field}: {message}"
 
 
-def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
+def _line(node: yaml.Node | None, place: Place) -> int:
     """The line (from 1) on which a field stands, or the nearest thing around it that does."""
     line = 1
     for step in place:
@@ -118,7 +123,7 @@ def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
     return line
 
 
-def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], str]]:
+def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Place, str]]:
     """What the fields' types cannot tell: hostnames, urls, references and uniqueness."""
     zones = {uuid_of("zone", one) for one in bootstrap.zones}
     storages = {uuid_of("backup-storage", one) for one in bootstrap.backupStorages}
@@ -127,6 +132,11 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
     yield from _repeated("zones", "uuid", [one.uuid for one in bootstrap.zones])
     yield from _repeated("images", "uuid", [one.uuid for one in bootstrap.images])
     yield from _repeated("accounts", "name", [one.name for one in bootstrap.accounts])
+    yield from _repeated("accounts", "uuid", [_account_uuid(one) for one in bootstrap.accounts])
+    yield from _repeated("accessKeys", "accessKeyId", [one.accessKeyId for one in bootstrap.accessKeys])
+    yield from _repeated("accessKeys", "uuid", [one.uuid for one in bootstrap.accessKeys])
+    yield from _repeated("webHooks", "uuid", [one.uuid for one in bootstrap.webHooks])
+    yield from _repeated_inside(bootstrap)
     for index, account in enumerate(bootstrap.accounts):
         for place, complaint in _repeated("users", "name", [user.name for user in account.users]):
             yield ("accounts", index, *place), complaint
@@ -146,7 +156,7 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Sequence[int | str], s
                 yield ("images", index, "backupStorageRefs", number, "backupStorageUuid"), complaint
 
 
-def _broken_options(options: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Sequence[int | str], str]]:
+def _broken_options(options: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Place, str]]:
     declared = zstack_options()
     for category, by_name in options.items():
         for name, value in by_name.items():
@@ -178,9 +188,43 @@ def _broken_host(storage: BackupStorageRecord) -> Iterator[tuple[str, str]]:
         yield "url", str(error)
 
 
-def _repeated(section: str, field: str, values: Sequence[Hashable]) -> Iterator[tuple[Sequence[int | str], str]]:
+def _account_uuid(account: AccountRecord) -> str | None:
+    return ADMIN_UUID if account.name == ADMIN_NAME else account.uuid
+
+
+def _repeated_inside(bootstrap: Bootstrap) -> Iterator[tuple[Place, str]]:
+    """What only one of all users and tags, and of an image's places, may have."""
+    users = [
+        (("accounts", index, "users", number, "uuid"), user.uuid)
+        for index, account in enumerate(bootstrap.accounts)
+        for number, user in enumerate(account.users)
+    ]
+    yield from _twice(users)
+    for field in ("systemTags", "userTags"):
+        yield from _twice(_tag_uuids(bootstrap, field))
+    for index, image in enumerate(bootstrap.images):
+        for place, complaint in _repeated(
+            "backupStorageRefs", "backupStorageUuid", [ref.backupStorageUuid for ref in image.backupStorageRefs]
+        ):
+            yield ("images", index, *place), complaint
+
+
+def _tag_uuids(bootstrap: Bootstrap, field: str) -> Iterator[tuple[Place, str | None]]:
+    for section in ("zones", "backupStorages", "images", "webHooks"):
+        for index, record in enumerate(getattr(bootstrap, section)):
+            for number, tag in enumerate(getattr(record, field)):
+                if isinstance(tag, TagRecord):
+                    yield (section, index, field, number, "uuid"), tag.uuid
+
+
+def _repeated(section: str, field: str, values: Sequence[Hashable]) -> Iterator[tuple[Place, str]]:
+    return _twice(((section, index, field), value) for index, value in enumerate(values))
+
+
+def _twice(values: Iterable[tuple[Place, Hashable]]) -> Iterator[tuple[Place, str]]:
+    """The places of values that stand at an earlier place, too."""
     seen: set[Hashable] = set()
-    for index, value in enumerate(values):
+    for place, value in values:
         if value is not None and value in seen:
-            yield (section, index, field), f"{value} stands there twice"
+            yield place, f"{value} stands there twice"
         seen.add(value)

@@ -5,6 +5,7 @@ Secrets are in it sealed, as the database keeps them: only a node with the same 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,6 +44,22 @@ from simulator.database.models import (
     Zone,
 )
 
+MODELS = (
+    Zone,
+    BackupStorage,
+    *HOSTS.values(),
+    BackupStorageZoneRef,
+    Image,
+    ImageBackupStorageRef,
+    Account,
+    User,
+    AccessKey,
+    WebHook,
+    SystemTag,
+    UserTag,
+    GlobalConfig,
+)
+ROWS_AT_A_TIME = 200
 DATED = ("createDate", "lastOpDate")
 Rows = Sequence[Any]
 
@@ -74,51 +91,67 @@ class Snapshots:
         self._vault = vault
 
     async def take(self) -> Bootstrap:
-        """Every record as it is now; a storage that is being added still is none yet."""
+        """Every record as it is now; a storage that is being added still is none yet.
+
+        Only the reading is done on the event loop, a part at a time: there may be tens of thousands.
+        """
         async with self._database.moment() as connection:
-            reading = _Reading(connection, self._vault)
-            await reading.read_tags()
-            return Bootstrap(
-                zones=await reading.zones(),
-                backupStorages=await reading.storages(),
-                images=await reading.images(),
-                accounts=await reading.accounts(),
-                accessKeys=await reading.access_keys(),
-                webHooks=await reading.web_hooks(),
-                globalConfig=await reading.configuration(),
-            )
+            rows = {model: await _read(connection, model) for model in MODELS}
+        return await asyncio.to_thread(_Records(rows, self._vault).bootstrap)
 
 
-class _Reading:
-    """The rows of one moment, read as records."""
+async def _read(connection: AsyncConnection, model: Any) -> Rows:
+    found: list[Any] = []
+    async with connection.stream(select(model).order_by(*model.__mapper__.primary_key)) as result:
+        async for part in result.partitions(ROWS_AT_A_TIME):
+            found += part
+            await asyncio.sleep(0)  # others get their turn
+    return found
 
-    def __init__(self, connection: AsyncConnection, vault: Vault) -> None:
-        self._connection = connection
+
+class _Records:
+    """The rows of one moment, as records."""
+
+    def __init__(self, rows: Mapping[Any, Rows], vault: Vault) -> None:
+        self._rows = rows
         self._vault = vault
-        self._tags: dict[str, dict[str, list[TagRecord]]] = {}
+        self._tags = self._read_tags()
 
-    async def read_tags(self) -> None:
-        """Read the tags of everything, for the records that have them."""
+    def bootstrap(self) -> Bootstrap:
+        """All of them."""
+        return Bootstrap(
+            zones=self.zones(),
+            backupStorages=self.storages(),
+            images=self.images(),
+            accounts=self.accounts(),
+            accessKeys=self.access_keys(),
+            webHooks=self.web_hooks(),
+            globalConfig=self.configuration(),
+        )
+
+    def _read_tags(self) -> dict[str, dict[str, list[TagRecord]]]:
+        """The tags of everything, for the records that have them."""
+        of_resources: dict[str, dict[str, list[TagRecord]]] = {}
         fields = tuple(TagRecord.model_fields)
         for name, model in (("systemTags", SystemTag), ("userTags", UserTag)):
             columns = [column for column in fields if column in model.__table__.c]
-            for row in (await self._connection.execute(select(model).order_by(model.tag, model.uuid))).all():
-                of_resource = self._tags.setdefault(row.resourceUuid, {})
+            for row in sorted(self._rows[model], key=lambda row: (row.tag, row.uuid)):
+                of_resource = of_resources.setdefault(row.resourceUuid, {})
                 of_resource.setdefault(name, []).append(TagRecord(**_pick(row, columns)))
+        return of_resources
 
-    async def zones(self) -> tuple[ZoneRecord, ...]:
+    def zones(self) -> tuple[ZoneRecord, ...]:
         fields = ("uuid", "name", "description", "state", "type", "isDefault", *DATED)
-        rows = await self._rows(Zone)
+        rows = self._rows[Zone]
         return tuple([ZoneRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
 
-    async def storages(self) -> tuple[BackupStorageRecord, ...]:
+    def storages(self) -> tuple[BackupStorageRecord, ...]:
         common = ("uuid", "name", "description", "type", "url", "totalCapacity", "availableCapacity")
         fields = (*common, "state", "status", "tracked", *DATED)
-        hosts = {row.uuid: row for model in HOSTS.values() for row in await self._rows(model)}
+        hosts = {row.uuid: row for model in HOSTS.values() for row in self._rows[model]}
         zones: dict[str, list[str]] = defaultdict(list)
-        for ref in (await self._connection.execute(select(BackupStorageZoneRef).order_by("id"))).all():
+        for ref in self._rows[BackupStorageZoneRef]:
             zones[ref.backupStorageUuid].append(ref.zoneUuid)
-        whole = select(BackupStorage).where(BackupStorage.addedByJob.is_(None)).order_by(BackupStorage.uuid)
         return tuple(
             [
                 BackupStorageRecord(
@@ -127,17 +160,18 @@ class _Reading:
                     attachedZoneUuids=tuple(zones[row.uuid]),
                     **self._tags_of(row.uuid),
                 )
-                for row in (await self._connection.execute(whole)).all()
+                for row in self._rows[BackupStorage]
+                if row.addedByJob is None
             ]
         )
 
-    async def images(self) -> tuple[ImageRecord, ...]:
+    def images(self) -> tuple[ImageRecord, ...]:
         refs: dict[str, list[ImageRefRecord]] = defaultdict(list)
         of_ref = tuple(ImageRefRecord.model_fields)
-        for ref in (await self._connection.execute(select(ImageBackupStorageRef).order_by("id"))).all():
+        for ref in self._rows[ImageBackupStorageRef]:
             refs[ref.imageUuid].append(ImageRefRecord(**_pick(ref, of_ref)))
         fields = tuple(set(ImageRecord.model_fields) - {"account", "backupStorageRefs", "systemTags", "userTags"})
-        accounts = {row.uuid: row.name for row in await self._rows(Account)}
+        accounts = {row.uuid: row.name for row in self._rows[Account]}
         return tuple(
             [
                 ImageRecord(
@@ -146,23 +180,23 @@ class _Reading:
                     backupStorageRefs=tuple(refs[row.uuid]),
                     **self._tags_of(row.uuid),
                 )
-                for row in await self._rows(Image)
+                for row in self._rows[Image]
             ]
         )
 
-    async def accounts(self) -> tuple[AccountRecord, ...]:
+    def accounts(self) -> tuple[AccountRecord, ...]:
         users: dict[str, list[UserRecord]] = defaultdict(list)
         fields = ("uuid", "name", "description", *DATED)
-        for row in await self._rows(User):
+        for row in self._rows[User]:
             users[row.accountUuid].append(UserRecord(**_pick(row, fields), password=self._seal(row.password)))
         return tuple(
             AccountRecord(**_pick(row, fields), password=self._seal(row.password), users=tuple(users[row.uuid]))
-            for row in await self._rows(Account)
+            for row in self._rows[Account]
         )
 
-    async def access_keys(self) -> tuple[AccessKeyRecord, ...]:
-        accounts = {row.uuid: row.name for row in await self._rows(Account)}
-        users = {row.uuid: row.name for row in await self._rows(User)}
+    def access_keys(self) -> tuple[AccessKeyRecord, ...]:
+        accounts = {row.uuid: row.name for row in self._rows[Account]}
+        users = {row.uuid: row.name for row in self._rows[User]}
         return tuple(
             AccessKeyRecord(
                 **_pick(row, ("uuid", "description", "state", *DATED)),
@@ -171,23 +205,20 @@ class _Reading:
                 account=accounts[row.accountUuid],
                 user=users.get(row.userUuid),
             )
-            for row in await self._rows(AccessKey)
+            for row in self._rows[AccessKey]
         )
 
-    async def web_hooks(self) -> tuple[WebHookRecord, ...]:
+    def web_hooks(self) -> tuple[WebHookRecord, ...]:
         fields = ("uuid", "name", "description", "url", "type", "opaque", *DATED)
-        rows = await self._rows(WebHook)
+        rows = self._rows[WebHook]
         return tuple([WebHookRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
 
-    async def configuration(self) -> Mapping[str, Mapping[str, str]]:
+    def configuration(self) -> Mapping[str, Mapping[str, str]]:
         changed: dict[str, dict[str, str]] = defaultdict(dict)
-        options = select(GlobalConfig).where(GlobalConfig.value != GlobalConfig.defaultValue).order_by(GlobalConfig.id)
-        for row in (await self._connection.execute(options)).all():
-            changed[row.category][row.name] = row.value
+        for row in self._rows[GlobalConfig]:
+            if row.value != row.defaultValue:
+                changed[row.category][row.name] = row.value
         return dict(changed)
-
-    async def _rows(self, model: Any) -> Rows:
-        return (await self._connection.execute(select(model).order_by(model.uuid))).all()
 
     def _tags_of(self, uuid: str) -> dict[str, tuple[TagRecord, ...]]:
         return {name: tuple(tags) for name, tags in self._tags.get(uuid, {}).items()}

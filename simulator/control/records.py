@@ -22,10 +22,15 @@ from pydantic import Field
 
 from simulator.bootstrap import Bootstrap, BootstrapError, Snapshots, parse_bootstrap, write_snapshot
 from simulator.control.routes import Given, Handler, Refused, Route, Shape
-from simulator.tasks import by_size
+from simulator.tasks import OneThread, by_size
+from simulator.web_server import Request
 
 NAME = "snapshot"
 YAML = "application/yaml"
+BYTES = 16 * 2**20
+"""What a bootstrap file may have here, so that a snapshot of thousands of records can be put back."""
+_thread = OneThread("snapshots")
+"""Reads and writes them, so that the large bodies of others need not wait for them."""
 
 
 class Node(Protocol):
@@ -114,7 +119,8 @@ class RecordsDoor:
     async def take(self, request: web.Request) -> Given:
         """The snapshot."""
         self._check_ready()
-        text = await asyncio.to_thread(write_snapshot, await self._node.snapshots.take())
+        records = await self._node.snapshots.take()
+        text = await asyncio.get_running_loop().run_in_executor(_thread, write_snapshot, records)
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
     async def put(self, request: web.Request) -> Given:
@@ -145,9 +151,11 @@ class RecordsDoor:
 
 
 async def _read(request: web.Request) -> Bootstrap:
+    if isinstance(request, Request):
+        request.allow(BYTES)
     content = await request.read()
     with _refusing():
-        return await by_size(len(content), parse_bootstrap, content, NAME)
+        return await by_size(len(content), parse_bootstrap, content, NAME, thread=_thread)
 
 
 @contextmanager

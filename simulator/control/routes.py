@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from simulator.control.guard import REALM, Guard, NotAdmitted
 from simulator.tasks import by_size
 
 JSON = "application/json"
+MOST_MEMBERS = 100
 
 
 class Shape(BaseModel):
@@ -25,6 +26,14 @@ class Shape(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_members(cls, value: object) -> object:
+        """Refuse an object of absurdly many members: pydantic would hold the interpreter for an error of each."""
+        if isinstance(value, Mapping) and len(value) > MOST_MEMBERS:
+            raise ValueError(f"has {len(value)} members, and {MOST_MEMBERS} at most are read")
+        return value
 
 
 class Problem(Shape):

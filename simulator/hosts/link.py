@@ -17,6 +17,11 @@ from simulator.in_flight import moved
 if TYPE_CHECKING:
     from simulator.hosts.host import SimulatedHost
 
+TURN_BYTES = 8 * 1024
+"""Taken from a client at a time: 512 of the smallest packets."""
+WAITING_BYTES = 2**20
+"""From how many bytes on that the network holds back no more are taken."""
+UNREAD_BYTES = 4 * 2**20
 FLOOD_BYTES = 2**20
 FLOOD_LINE = b"All work and no play makes Jack a dull boy.\r\n"
 FLOOD_PACKET = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # SSH_MSG_IGNORE, before anything is encrypted
@@ -24,8 +29,12 @@ _numbers = itertools.count()
 _NO_LINGER = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, and 0 seconds, so that closing resets
 
 
-class Link(asyncio.Protocol):
-    """Stands between the transport of a connection and the SSH server behind it."""
+class Link(asyncio.BufferedProtocol):
+    """Stands between the transport of a connection and the SSH server behind it.
+
+    A client cannot hold up the others: what it sends is taken a little at a time, for asyncssh copies all that is left
+    of it with each packet, and no more is taken while too much of it waits or it does not read its answers.
+    """
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
@@ -33,6 +42,9 @@ class Link(asyncio.Protocol):
         """The order in which they came."""
         self._transport: asyncio.Transport
         self._ssh: asyncssh.SSHServerConnection | None = None
+        self._buffer = bytearray(TURN_BYTES)
+        self._unread = False
+        """Whether the client leaves too much of what is said to it unread."""
         self._in = _Way(host, self._arrive)
         self._out = _Way(host, self._leave)
         self._sent = 0
@@ -72,12 +84,22 @@ class Link(asyncio.Protocol):
 
     def _arrive(self, data: bytes | None) -> None:
         moved()
+        self._set_pace()
         if self._ssh is None or data is None or self.stale:
             return
         if self._host.behaviour.cut_on_request and self.logged_in:
             self.reset()
         else:
             self._ssh.data_received(data)
+
+    def _set_pace(self) -> None:
+        """Take more from the client, or no more for now."""
+        if self._transport.is_closing():
+            return
+        if self._unread or self._in.waiting > WAITING_BYTES:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _leave(self, data: bytes | None) -> None:
         moved()
@@ -105,6 +127,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         moved()
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(UNREAD_BYTES)
         host = self._host
         host.links[self] = None
         now = host.behaviour
@@ -133,8 +156,20 @@ class Link(asyncio.Protocol):
             self.write(b"Exceeded MaxStartups\r\n")
         self.finish()
 
-    def data_received(self, data: bytes) -> None:
-        self._in.put(data)
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._in.put(bytes(self._buffer[:nbytes]))
+        self._set_pace()
+
+    def pause_writing(self) -> None:
+        self._unread = True
+        self._set_pace()
+
+    def resume_writing(self) -> None:
+        self._unread = False
+        self._set_pace()
 
     def connection_lost(self, exc: Exception | None) -> None:
         moved()
@@ -159,6 +194,8 @@ class _Way:
         self._free = 0.0  # when the line is free again
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.waiting = 0
+        """Bytes that have not been delivered."""
 
     def put(self, data: bytes | None) -> None:
         """Take data, or None for the end."""
@@ -167,6 +204,7 @@ class _Way:
             self._deliver(data)
             return
         self._queue.append((self._due(now, len(data or b"")), data))
+        self.waiting += len(data or b"")
         if self._task is None and not self._closed:
             self._task = self._host.tasks.begin(self._deliver_in_time(), f"network of {self._host.name}")
 
@@ -192,7 +230,9 @@ class _Way:
             if wait > 0:
                 await self._host.clock.sleep(wait)
                 continue
-            self._deliver(self._queue.popleft()[1])
+            _, data = self._queue.popleft()
+            self.waiting -= len(data or b"")
+            self._deliver(data)
         self._task = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ class Client:
             data = json.dumps(body).encode()
             all_headers["Content-Type"] = "application/json; charset=utf-8"
         all_headers.update(headers or {})
-        async with self._http.request(method, url, params=query, data=data, headers=all_headers) as response:
+        sent = None if data is None else io.BytesIO(data)  # aiohttp warns of large bodies that are bytes
+        async with self._http.request(method, url, params=query, data=sent, headers=all_headers) as response:
             return Answer(response.status, response.headers, await response.text())
 
     async def call(self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -124,6 +125,8 @@ async def test_the_secrets_of_another_node_cannot_be_opened_and_nothing_changes(
     assert yaml.safe_load(await snapshot(imagestore_client)).keys() == yaml.safe_load(before).keys()
 
 
+ONE = "1" * 32
+ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghi")
 )
@@ -146,6 +149,26 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("globalConfig: {backupStorage: {\n  ping.interval: 0}}", "snapshot, line 2: globalConfig.backupStorage.ping"),
         ("globalConfig: {backupStorage: {nosuch: 0}}", "snapshot, line 1: globalConfig.backupStorage.nosuch: there is"),
         ("accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]", "accessKeys: a: no account has"),
+        (f"accounts: [{{uuid: {ONE}, name: a, password: p}}, {{uuid: {ONE}, name: b, password: p}}]",
+         f"snapshot, line 1: accounts.1.uuid: {ONE} stands there twice"),
+        (f"accounts: [{{uuid: {ADMIN}, name: a, password: p}}, {{name: admin, password: password}}]",
+         f"snapshot, line 1: accounts.1.uuid: {ADMIN} stands there twice"),
+        (f"accounts: [{{uuid: {ADMIN}, name: a, password: p}}]", "accounts: a: it, or something in it, has the"),
+        (f"accounts: [{{name: a, password: p, users: [{{uuid: {ONE}, name: u, password: p}}]}},"
+         f" {{name: b, password: p, users: [{{uuid: {ONE}, name: u, password: p}}]}}]",
+         f"snapshot, line 1: accounts.1.users.0.uuid: {ONE} stands there twice"),
+        ("accessKeys: [{accessKeyId: a, accessKeySecret: b}, {accessKeyId: a, accessKeySecret: c}]",
+         "snapshot, line 1: accessKeys.1.accessKeyId: a stands there twice"),
+        (f"accessKeys: [{{uuid: {ONE}, accessKeyId: a, accessKeySecret: b}},"
+         f" {{uuid: {ONE}, accessKeyId: b, accessKeySecret: c}}]", "snapshot, line 1: accessKeys.1.uuid: "),
+        (f"webHooks: [{{uuid: {ONE}, name: a, url: 'http://a', type: t}},"
+         f" {{uuid: {ONE}, name: b, url: 'http://a', type: t}}]", "snapshot, line 1: webHooks.1.uuid: "),
+        (f"zones: [{{name: a, userTags: [{{uuid: {ONE}, tag: t}}]}}, {{name: b, userTags: [{{uuid: {ONE}, tag: t}}]}}]",
+         "snapshot, line 1: zones.1.userTags.0.uuid: "),
+        (f"backupStorages: [{{uuid: {ONE}, name: a, hostname: a, url: /zs}}]\n"
+         "images: [{name: i, backupStorageRefs: "
+         f"[{{backupStorageUuid: {ONE}, installPath: a}}, {{backupStorageUuid: {ONE}, installPath: b}}]}}]",
+         "snapshot, line 2: images.0.backupStorageRefs.1.backupStorageUuid: "),
     ],
 )  # fmt: skip
 async def test_a_bad_snapshot_names_line_and_field_and_changes_nothing(
@@ -208,6 +231,49 @@ async def test_bad_records_are_refused_and_nothing_is_added(imagestore_client: C
     assert "snapshot, line 4: backupStorages.1.url" in answer.body["error"]
     assert yaml.safe_load(await snapshot(imagestore_client)).keys() == yaml.safe_load(before).keys()
     assert len(await imagestore_client.query(STORAGES)) == 1
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+@pytest.mark.parametrize(
+    ("there", "more", "error"),
+    [
+        (f"accounts: [{{uuid: {ONE}, name: a, password: secret}}]",
+         f"accounts: [{{uuid: {ONE}, name: b, password: secret}}]", "accounts: b: "),
+        (f"accessKeys: [{{uuid: {ONE}, accessKeyId: a, accessKeySecret: secret}}]",
+         f"accessKeys: [{{uuid: {ONE}, accessKeyId: b, accessKeySecret: secret}}]", "accessKeys: b: "),
+        (f"zones: [{{name: a, userTags: [{{uuid: {ONE}, tag: secret}}]}}]",
+         f"images: [{{name: i, userTags: [{{uuid: {ONE}, tag: secret}}]}}]", "images: i: "),
+    ],
+)  # fmt: skip
+async def test_records_that_collide_with_those_that_there_are_are_refused_without_sql_or_values(
+    imagestore_client: Client, caplog: pytest.LogCaptureFixture, there: str, more: str, error: str
+) -> None:
+    await put(imagestore_client, there)
+    answer = await imagestore_client.request(
+        "POST", f"{imagestore_client.url}/lab/v1/snapshot", data=f"zones: [{{name: new}}]\n{more}".encode()
+    )
+    text = "it, or something in it, has the uuid or the name of another record that is there"
+    assert (answer.status, answer.body) == (400, {"error": error + text})
+    assert not any(one["name"] == "new" for one in await imagestore_client.query("/zones")), "nothing is half done"
+    assert not [one for one in caplog.records if one.exc_info or "INSERT" in one.getMessage()]
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_large_snapshot_can_be_put_back(imagestore_client: Client) -> None:
+    hooks = [{"name": f"hook-{n}", "url": f"http://a/{'x' * 2000}", "type": "t"} for n in range(1_100)]
+    answer = await put(imagestore_client, json.dumps({"webHooks": hooks}))
+    assert (answer.status, answer.body) == (200, {"replaced": True})
+    taken = await snapshot(imagestore_client)
+    assert len(taken) > 2 * 2**20
+    assert (await put(imagestore_client, taken)).status == 200
+    assert len(await imagestore_client.query("/web-hooks", limit="2000")) == 1_100
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_snapshot_that_is_too_large_is_told_its_bound(imagestore_client: Client) -> None:
+    answer = await put(imagestore_client, " " * (16 * 2**20 + 1))
+    assert answer.status == 413
+    assert "16777216" in answer.text
 
 
 async def test_a_node_that_is_not_there_is_told(tmp_path: Path) -> None:

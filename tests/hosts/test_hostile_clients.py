@@ -1,0 +1,86 @@
+"""Clients of a simulated host that flood it, or read nothing, cost the lab neither its time nor its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncssh
+import pytest
+from simulator.clock import RealClock
+from simulator.hosts import Credentials, SimulatedHost
+from simulator.hosts.faults import read_fault
+from simulator.hosts.link import TURN_BYTES, WAITING_BYTES
+from simulator.probe import Capacity, Prober, Target
+
+HELLO = b"SSH-2.0-flood\r\n"
+IGNORE = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # the smallest packet, before anything is encrypted
+UNKNOWN = b"\0\0\0\x0c\x0a\xc8" + bytes(10)  # is answered UNIMPLEMENTED
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[SimulatedHost]:
+    async with SimulatedHost("imagestore-1", credentials=Credentials("root", "secret")) as started:
+        yield started
+
+
+@asynccontextmanager
+async def flooded(host: SimulatedHost, packet: bytes) -> AsyncIterator[socket.socket]:
+    """A connection on which packets are sent for as long as they are taken; no answer is read."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(host.address) as connection:
+        connection.setblocking(False)
+        await loop.sock_sendall(connection, HELLO)
+
+        async def send() -> None:
+            while True:
+                await loop.sock_sendall(connection, packet * (2**20 // len(packet)))
+
+        sending = asyncio.create_task(send())
+        try:
+            yield connection
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+@pytest.mark.parametrize("packet", [IGNORE, UNKNOWN], ids=["ignored", "unknown"])
+async def test_a_flood_is_taken_a_little_at_a_time(
+    host: SimulatedHost, packet: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    receive = asyncssh.SSHServerConnection.data_received
+
+    def noted(self: asyncssh.SSHServerConnection, data: bytes, datatype: None = None) -> None:
+        sizes.append(len(data))
+        receive(self, data, datatype)
+
+    monkeypatch.setattr(asyncssh.SSHServerConnection, "data_received", noted)
+    async with flooded(host, packet):
+        prober = Prober(RealClock(), connect_timeout=10, command_timeout=10)
+        found = await prober.probe(Target(*host.address, "root", "/", "secret"), fresh=True)
+        await prober.close()
+    assert isinstance(found, Capacity), found
+    assert max(sizes) <= TURN_BYTES
+
+
+async def test_what_a_slow_network_holds_back_is_bounded(host: SimulatedHost) -> None:
+    await host.faults.apply(read_fault("latency", {"delay": "60s"}))
+    async with flooded(host, IGNORE):
+        await asyncio.sleep(1.0)
+        (link,) = host.links
+        assert 0 < link._in.waiting <= 2 * WAITING_BYTES
+
+
+async def test_a_client_that_reads_no_answers_is_not_listened_to_until_it_does(host: SimulatedHost) -> None:
+    options = {"username": "root", "password": "secret", "known_hosts": None, "client_keys": None, "config": None}
+    async with asyncssh.connect(*host.address, agent_path=None, **options) as connection:
+        (link,) = host.links
+        link.pause_writing()  # as the transport calls it beyond UNREAD_BYTES
+        answer = asyncio.create_task(connection.run("echo there"))
+        await asyncio.sleep(0.2)
+        assert not answer.done()
+        link.resume_writing()
+        assert (await asyncio.wait_for(answer, 10)).stdout == "there\n"
