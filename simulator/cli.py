@@ -23,7 +23,7 @@ UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class Commands(TyperGroup):
-    """The commands, where options and arguments that cannot be used are told in one line, too."""
+    """The commands; options and arguments that cannot be used end in one line, too."""
 
     def main(
         self,

@@ -45,7 +45,7 @@ def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
 
 
 def _check_files(hosts: int) -> None:
-    """Raise StartError where so many hosts are sure to run out of files."""
+    """Raise StartError where that number of hosts is sure to run out of files."""
     needed, allowed = FILES_OF_A_NODE + FILES_OF_A_HOST * hosts, open_files.limit()
     if needed > allowed:
         raise StartError(

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS = 0.5
 STALLED_SECONDS = 2.0
 TOLD_SECONDS = 10.0
-"""For how long after a stall it is told."""
+"""For how long after a stall it is a problem of `/readyz`, in seconds."""
 EVENT_LOOP = "event loop"
 
 

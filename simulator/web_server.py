@@ -34,7 +34,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
 LONE_BYTE = re.compile("[\udc80-\udcff]")
 EXCERPT = re.compile(r"[\s:]*(?:\bb['\"]|\S*/)")
-"""Begins what was sent in aiohttp's complaints: a line that may hold a session, so it is told to its sender alone."""
+"""Begins what was sent in aiohttp's complaints: a line that may hold a session, so only its sender gets it."""
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 REQUEST_LINE = re.compile(r"b['\"]([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]")

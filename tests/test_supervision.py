@@ -14,7 +14,7 @@ from simulator.watchdog import Watchdog
 
 
 class _Rounds:
-    """A loop whose rounds do as they are told."""
+    """A loop whose rounds follow a script."""
 
     def __init__(self, *errors: Exception | None) -> None:
         self.left = list(errors)

@@ -1,6 +1,6 @@
-"""The query APIs of resources that the lab has none of: whoever asks is answered an empty list (observed 4).
+"""Answer the query APIs of resources that the lab has none of, with an empty list (observed 4).
 
-Names, fields and paths are looked at as in every query, so that a mistake is told as ZStack tells it. The declarations
+Names, fields and paths are looked at as in every query, so that a mistake has ZStack's error. The declarations
 are ZStack's own (`query.absent`); accounts, which there are some of, are asked about in the same way.
 """
 

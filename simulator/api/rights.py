@@ -48,7 +48,7 @@ class Rights:
     async def check_tag(self, tag_uuid: str, account_uuid: str | None) -> None:
         """Raise ApiError ID.1002 for a tag of a resource that is not the account's (TagApiInterceptor).
 
-        An inherent tag is refused as such, whoever asks.
+        An inherent tag is refused as such, to admin too.
         """
         if account_uuid in (None, ADMIN_UUID):
             return

@@ -42,7 +42,7 @@ class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACK
 
 @handlers.handles
 async def create_zone(services: Services, message: APICreateZoneMsg, call: Call) -> Reply:
-    """The new zone; what goes wrong in the making is told with the method that ZStack was in."""
+    """Return the new zone. An error names the method that ZStack was in."""
     if message.type not in (None, ZONE_TYPE):
         raise internal_error(f"{CREATE_ZONE}, ZoneType type: {message.type} was not registered by any ZoneFactory")
     zone = new_uuid(message.resourceUuid)

@@ -120,7 +120,7 @@ class Events:
                 await connection.execute(delete(StoredEvent).where(StoredEvent.path == path, StoredEvent.id < oldest))
 
     def restart(self) -> None:
-        """Begin with number 1 again, as all that was stored is deleted; whoever listens is told no more of that."""
+        """Begin with number 1 again, as all that was stored is deleted; listeners get no more of that."""
         self._recorded.clear()
         for listener in self._listeners:
             listener.restart()

@@ -27,7 +27,7 @@ from simulator.uuids import new_uuid
 READY = "Ready"
 BACKUP_ONLY_TAG = "remote"
 SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
-"""What ZStack's simulator storage says of whatever it is to download."""
+"""What ZStack's simulator storage says of every download."""
 DOWNLOAD = "org.zstack.header.storage.backup.DownloadImageMsg"
 EXPORT = "org.zstack.header.storage.backup.ExportImageFromBackupStorageMsg"
 COPIED = ("state", "size", "actualSize", "md5Sum", "url", "mediaType", "guestOsType", "type", "platform")

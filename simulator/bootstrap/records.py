@@ -181,7 +181,7 @@ class AccessKeyRecord(Record):
 
 
 class WebHookRecord(Record):
-    """An address that is told of events."""
+    """An address that events are sent to."""
 
     uuid: Uuid | None = None
     name: Name

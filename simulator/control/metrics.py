@@ -151,7 +151,7 @@ class MetricsPage:
         try:
             stored = await self._stored()
         except StoreUnavailable:
-            stored = []  # what was counted is told all the same
+            stored = []  # what was counted is shown all the same
         others = [
             *stored,
             of_answers(self._answers.found.items()),

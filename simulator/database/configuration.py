@@ -27,7 +27,7 @@ def _no_limits() -> Mapping[str, object] | None:
 class Option(Generic[T_co]):
     """One declared option. `read` turns the text of a value into what it means, or raises InvalidOption.
 
-    `id` is its number in listings; `limits` returns what clients are told that it takes.
+    `id` is its number in listings; `limits` returns the values that it takes, as clients see them.
     """
 
     category: str
@@ -124,7 +124,7 @@ class GlobalConfiguration:
         await self._database.once_committed(partial(self._take, {**defaults, **values}))
 
     def _take(self, values: Mapping[tuple[str, str], str]) -> None:
-        """Let values be in force, and tell whoever listens."""
+        """Put values in force, and notify the listeners."""
         self._values.update(values)
         for listener in self._listeners:
             listener()

@@ -1,7 +1,7 @@
 """The engine: one writer, and a short way for the reads that many ask for.
 
 Whatever fails, a lock, a full disk, an I/O error, a file that is gone, is rolled back, told as StoreUnavailable without
-SQL or values, and tried anew by whoever comes next: a connection that is broken is opened again.
+SQL or values, and the next caller tries again: a connection that is broken is opened again.
 """
 
 from __future__ import annotations
@@ -365,7 +365,7 @@ class Database:
 
     @asynccontextmanager
     async def moment(self) -> AsyncIterator[AsyncConnection]:
-        """A connection on which everything that is read is of one moment, whoever writes meanwhile. Raises
+        """A connection on which everything that is read is of one moment, whatever is written meanwhile. Raises
         StoreUnavailable."""
         one = Reopened(self._connect_to_read, _Lane.close)
         try:

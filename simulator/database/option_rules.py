@@ -81,7 +81,7 @@ def check_type(declared: Declared, value: str) -> None:
 
 
 def limits(declared: Declared) -> dict[str, object]:
-    """Return what clients are told that an option takes, as ZStack's GlobalConfigOptions has it."""
+    """Return the values that an option takes, in the form of ZStack's GlobalConfigOptions."""
     found: dict[str, object] = {}
     if declared.values:
         found["validValue"] = list(declared.values)

@@ -67,9 +67,9 @@ class Behaviour:
     password: str | None = None
     """The one that logs in, in place of the host's own."""
     expired_password: bool = False
-    """Whoever logs in with the password has to set a new one first."""
+    """A login with the password has to set a new one first."""
     expired_account: bool = False
-    """Whoever logs in is sent away once that has succeeded."""
+    """A login is sent away once it has succeeded."""
     flood: str | None = None
     """When a connection is flooded with what says nothing: `banner`, `keys`, `login` or `session`."""
     login_seconds: float = 0.0

@@ -80,7 +80,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
 
     async def release(self, name: str, unneeded: Callable[[], Awaitable[bool]]) -> None:
         """Remove a host that was made on the spot, unless it is needed still or has faults: at once, or as soon as all
-        who are connected to it have left. It is made anew, as it was at first, when something asks for it again."""
+        who are connected to it have left. It is made again, as it was at first, when something asks for it."""
         async with self._turn:
             host = self._hosts.get(name.lower())
             if host is None or name.lower() not in self._on_the_spot or list(host.faults) or not await unneeded():

@@ -1,6 +1,6 @@
 """The fidelity page: the APIs, what is forgiven and for whom, and the recorded answers that differ by choice.
 
-`python -m simulator.parity.fidelity > docs/fidelity.md` writes it anew.
+`python -m simulator.parity.fidelity > docs/fidelity.md` writes it.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class Connection:
 
 
 class Connections:
-    """Opens connections, so many at once at most and fewer to one address, and keeps one a host."""
+    """Opens a bounded number of connections at once, fewer to one address, and keeps one a host."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class Heard:
 
 
 class Failed(Exception):
-    """A failure that whoever raises it has classified already; `advice` is None where that of the reason is right."""
+    """A failure that is classified where it is raised; `advice` is None where that of the reason is right."""
 
     def __init__(self, reason: Reason, message: str, advice: str | None = None) -> None:
         super().__init__(message)
@@ -127,7 +127,7 @@ UNCLASSIFIED = Unclassified()
 
 
 def explain(error: Exception, target: Target, phase: Phase, phases: Mapping[str, float], heard: Heard) -> ProbeFailure:
-    """The failure that `error` is, whatever it is: what no rule knows is a failure too, logged with its traceback."""
+    """Return the failure that `error` is. What no rule knows is a failure too, logged with its traceback."""
     where = f"{target.hostname}:{target.port}"
     if heard.flooded is not None:
         return ProbeFailure(Reason.FLOOD, f"{where}: cut off: {heard.flooded}", phases)

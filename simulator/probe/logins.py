@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 0.5
 """How long a login keeps its place: one that takes longer goes on without, so that the next one may begin."""
 MOST_SLOW = 200
 """Logins that go on without a place, at once."""
-_SUSPECTS_TURN = 4  # of so many places that become free, one is a suspect's even while others wait
+_SUSPECTS_TURN = 4  # of this many places that become free, one is a suspect's even while others wait
 
 
 class Purpose(StrEnum):

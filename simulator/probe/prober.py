@@ -143,7 +143,7 @@ class Prober:
             await self._connections.drop(hostname)
 
     async def restart(self) -> None:
-        """Drop what is kept of every host, the keys that were noted since the start included; chance begins anew."""
+        """Drop what is kept of every host, the keys that were noted since the start included; chance begins again."""
         for hostname in list(self._hosts):
             await self.forget(hostname)
         self._connections.host_keys.restart()

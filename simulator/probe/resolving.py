@@ -55,7 +55,7 @@ class SystemResolver:
         problem: Exception | None = None
         try:
             address = _look_up(hostname, port)
-        except Exception as error:  # whoever waits gets it
+        except Exception as error:  # the waiting callers get it
             problem = error
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(self._ended, found, address, problem)

@@ -107,7 +107,7 @@ class Wire(asyncio.Protocol):
         self.allow(LOGIN_BYTES)
 
     def allow(self, size: int) -> None:
-        """Let the server send so many bytes from now on."""
+        """Let the server send that number of bytes from now on."""
         self._allowed = self._left = size
         self._calm = _CALM_BYTES
         self._exchanges = KEY_EXCHANGES
@@ -147,7 +147,7 @@ class Wire(asyncio.Protocol):
         return self._ssh
 
     def close_up(self) -> Heard:
-        """What a login has heard, with what only its connection shows; a login that failed is told from that."""
+        """What a login has heard, with what only its connection shows; a login that failed is classified by that."""
         self.heard.greeting = self.greeting
         self.heard.flooded = self.flooded
         self.heard.noisy = self.noisy

@@ -104,7 +104,7 @@ EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
         Explanation("1018", "物理机名称不能为空。", "Hostname could not be null.", "regex"),
     ),
 )
-"""What is told along with a text (ZStack's conf/errorElaborations)."""
+"""What goes along with a text (ZStack's conf/errorElaborations)."""
 
 
 def explain(details: str) -> Explanation | None:

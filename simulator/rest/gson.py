@@ -103,7 +103,7 @@ class _Reader:
         return body
 
     def element(self) -> object:
-        """The whole text as one value, whatever it is."""
+        """Return the whole text as one value of any type."""
         if self._skip_blanks() is None:
             return None
         value = self._value()

@@ -277,7 +277,7 @@ class Jobs:
 
 
 def failed(failure: ApiError) -> Ended:
-    """How a call ends that failed; the class of the answer is told where it is not the API's own."""
+    """How a call ends that failed; names the class of the answer where that is not the API's own."""
     schema = {} if failure.from_handler else {ANSWER_CLASS: NO_OWN_CLASS}
     return Ended(False, Reply({"error": failure.error.to_json()}, schema))
 

@@ -91,7 +91,7 @@ def run_replay(paths: Sequence[Path], options: Options) -> int:
     if options.report is not None:
         try:
             options.report.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=options.report):  # it is told before anything is played
+            with tempfile.TemporaryFile(dir=options.report):  # a mistake shows before anything is played
                 pass
         except OSError as error:
             print(f"imagestore-sim: --report {options.report}: {error.strerror}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A command is one transaction with the result of its job, and a store that fails is told, survived and over."""
+"""A command is one transaction with the result of its job, and a store that fails is reported, survived and over."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_a_snapshot_put_back_changes_nothing(tmp_path: Path) -> None:
         for rows in (*before.values(), *after.values()):
             for row in rows:
                 if "sshPort" in row:
-                    row.pop("lastOpDate")  # it was connected anew
+                    row.pop("lastOpDate")  # it was connected again
         for rows in (*before.values(), *after.values()):
             rows.sort(key=lambda row: str(row.get("uuid")))
         assert after == before
@@ -147,9 +147,9 @@ def _without_connects(text: str) -> object:
     content = yaml.safe_load(text)
     for storage in content["backupStorages"]:
         storage.pop("lastOpDate")
-        storage.pop("password", None)  # sealed anew
+        storage.pop("password", None)  # sealed again
     for account in content["accounts"]:
-        account.pop("password")  # sealed anew
+        account.pop("password")  # sealed again
     return content
 
 

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class Receiver:
-    """Takes what is posted to it, unless it is told to refuse."""
+    """Takes what is posted to it, unless it is to refuse."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -128,7 +128,7 @@ async def test_braces_and_marks_of_an_opaque_path_stand_for_what_they_do_in_zsta
     await create(imagestore_client, receiver.url, opaque)
     await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
     await settled(imagestore_lab)
-    assert ("/backup-storage/status/change" in {one["path"] for one in receiver.bodies}) is told
+    assert ("/backup-storage/status/change" in {one["path"] for one in receiver.bodies}) == told
 
 
 URLS = [

@@ -131,7 +131,7 @@ async def test_what_is_too_slow_fails_and_what_is_slow_does_not(imagestore_lab: 
     await asyncio.wait_for(connecting, 5)
     found = {one.name: one.status for one in await imagestore_lab.node.records.tracked()}
     assert found["imagestore-2"] == "Disconnected"
-    # At a speed, what the machine itself needs for a login counts as so many times as long.
+    # At a speed, what the machine itself needs for a login counts as longer by that factor.
     assert speed is not None or found["imagestore-1"] == "Connected"
     probe = imagestore_lab.node.status.last_probes[(await imagestore_lab.node.records.tracked())[1].uuid]
     assert isinstance(probe.outcome, ProbeFailure)

@@ -1,4 +1,4 @@
-"""A store that fails: what is told of it, what is kept, and that it works again by itself."""
+"""A store that fails: what is reported of it, what is kept, and that it works again by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An expectation that cannot be true, or cannot be false, is refused with its place, whatever it is about."""
+"""An expectation that cannot be true, or cannot be false, is refused with its place, for every subject."""
 
 from __future__ import annotations
 

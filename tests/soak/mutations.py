@@ -79,7 +79,7 @@ def mutated(data: bytes, chance: random.Random, kinds: int = 10) -> list[bytes]:
 
 
 class Proxy:
-    """Passes on what a server sends, and mutates one piece of it in so many."""
+    """Passes on what a server sends, and mutates one piece in a given number of pieces."""
 
     def __init__(self, port: int, seed: int) -> None:
         self._to = port

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Mounts a file system that answers every question with an error: `failing.py PATH NAME ERRNO`.
 
-NAME is what it is called in /proc/mounts; it is told on standard output when that is so. With an ERRNO of 0 the program
+NAME is its name in /proc/mounts; standard output has a line once it is mounted. With an ERRNO of 0 the program
 ends at once, and leaves a file system that nobody serves. Otherwise it ends when that is unmounted.
 """
 

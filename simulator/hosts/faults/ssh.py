@@ -70,7 +70,7 @@ class AccountLocked(Fault):
 
 @fault(Layer.SSH, heals="The password is good again.")
 class ExpiredPassword(Fault):
-    """The password of every account has expired: whoever logs in with it is asked for a new one, and can do nothing
+    """The password of every account has expired: a login with it is asked for a new one, and can do nothing
     else; keys still log in, and connections that are open stay."""
 
     def change(self, now: Behaviour) -> None:
