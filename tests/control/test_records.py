@@ -16,7 +16,7 @@ from simulator.node import ManagementNode
 from simulator.settings import Settings
 from simulator.testing import Answer, CallFailed, Client
 
-from processes import run
+from processes import run, run_here
 
 DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"
 STORAGES = "/backup-storage"
@@ -278,6 +278,6 @@ async def test_a_snapshot_that_is_too_large_is_told_its_bound(imagestore_client:
 
 async def test_a_node_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text(ADDED)
-    finished = await run("load", str(tmp_path / "more.yaml"), "http://127.0.0.1:9")
+    finished = await asyncio.to_thread(run_here, "load", str(tmp_path / "more.yaml"), "http://127.0.0.1:9")
     assert finished.status == 2
     assert "http://127.0.0.1:9" in finished.errors

@@ -19,7 +19,7 @@ from simulator.scenario.running import rules_of_a_running_node
 from simulator.scenario.stream import open_stream
 from simulator.testing import Client
 
-from processes import COMMAND, run
+from processes import COMMAND, run, run_here
 
 TIB = 2**40
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=5)
@@ -227,7 +227,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_cl
         (("--node", "http://127.0.0.1:9"), "--node http://127.0.0.1:9: cannot be reached: Connection refused"),
         (("--node", imagestore_client.url, "--jobs", "2"), "--node: the lab has hosts, a clock and a seed"),
     ):
-        refused = await run("replay", str(file), *options)
+        refused = await asyncio.to_thread(run_here, "replay", str(file), *options)
         assert (refused.status, refused.output) == (UNUSABLE, "")
         assert message in refused.errors
 

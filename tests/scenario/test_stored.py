@@ -23,7 +23,7 @@ from simulator.settings import Settings
 from simulator.testing import Client
 from simulator.virtual_clock import START, run_virtually, virtual_clock
 
-from processes import run
+from processes import run, run_here
 
 TIB = 2**40
 
@@ -200,6 +200,6 @@ async def test_the_command_writes_a_scenario_from_a_database(outage: Outage, tmp
         (("--database", "x", "--for", "2h"), "--for: a database is read at once"),
         (("--database", "missing.db"), "missing.db: there is no such file"),
     ):
-        refused = await run("record", *arguments, "--out", out)
+        refused = await asyncio.to_thread(run_here, "record", *arguments, "--out", out)
         assert (refused.status, refused.output) == (2, ""), message
         assert message in refused.errors
