@@ -74,6 +74,12 @@ def test_every_option_that_a_document_names_is_one() -> None:
     assert named(r"(?<![\w-])(--[a-z][a-z-]+)") - known == set()
 
 
+def test_every_variable_that_a_document_names_is_one() -> None:
+    known = {parameter.envvar for command in COMMANDS.commands.values() for parameter in command.params}
+    assert len(named(r"(IMAGESTORE_SIM_[A-Z_]*[A-Z])")) > 5
+    assert named(r"(IMAGESTORE_SIM_[A-Z_]*[A-Z])") - known == set()
+
+
 def test_every_make_target_that_a_document_names_is_one() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named(r"(?:`|^)make ([a-z-]+)(?:`| +#|$)") <= targets

@@ -25,7 +25,7 @@ from simulator.rest.jobs import POLLS, JobState
 HEAD = f"""\
 # Metrics
 
-What `GET /metrics` tells Prometheus, made by `python -m simulator.control.metrics_manual`. It needs no session, and
+What `GET /metrics` tells Prometheus, made by `make metrics`. It needs no session, and
 holds no password, host name or key. Times are those of the node's clock: in virtual time they are virtual, too.
 
 A request for which a kept answer was found is counted in `{PREFIX}_kept_answers_total`, every other one in
