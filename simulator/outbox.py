@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from simulator.clock import Clock
-from simulator.masking import on_one_line
+from simulator.masking import masked_path, on_one_line
 from simulator.plain_reasons import plain_reason
 from simulator.tasks import Tasks
 
@@ -58,8 +58,8 @@ class Letter:
 
     @property
     def receiver(self) -> str:
-        """The URL as a log line shows it: clients may have sent anything."""
-        return on_one_line(self.url)
+        """The URL as a log line shows it: clients may have sent anything, a token in its query string say."""
+        return on_one_line(masked_path(self.url))
 
 
 class _Receiver:

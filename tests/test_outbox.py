@@ -147,6 +147,13 @@ async def test_what_waits_for_a_receiver_is_bounded(
             await box.close()
 
 
+def test_a_log_line_shows_no_secret_of_a_url() -> None:
+    letter = Letter("http://u:hush@h:80/hooks;token=hush/x?a=1&p%61ssword=hush&api_key=hush", b"", "job")
+    assert "hush" not in letter.receiver
+    assert letter.receiver.startswith("http://***@h:80/hooks")
+    assert "a=1" in letter.receiver
+
+
 async def test_a_letter_is_posted_as_it_is() -> None:
     taken: list[tuple[str, str | None, bytes]] = []
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from simulator.backup_storage.errors import InvalidRequest
 from simulator.backup_storage.records import HOSTS, SFTP_TYPE
 from simulator.backup_storage.rules import check_hostname, check_url
-from simulator.bootstrap.records import AccountRecord, BackupStorageRecord, Bootstrap, TagRecord, uuid_of
+from simulator.bootstrap.records import BackupStorageRecord, Bootstrap, TagRecord, uuid_of
 from simulator.database.configuration import InvalidOption
 from simulator.database.models import ADMIN_UUID
 from simulator.database.zstack_options import zstack_options
@@ -132,12 +132,14 @@ def _broken_rules(bootstrap: Bootstrap) -> Iterator[tuple[Place, str]]:
     yield from _repeated("zones", "uuid", [one.uuid for one in bootstrap.zones])
     yield from _repeated("images", "uuid", [one.uuid for one in bootstrap.images])
     yield from _repeated("accounts", "name", [one.name for one in bootstrap.accounts])
-    yield from _repeated("accounts", "uuid", [_account_uuid(one) for one in bootstrap.accounts])
+    yield from _repeated("accounts", "uuid", [one.uuid for one in bootstrap.accounts])
     yield from _repeated("accessKeys", "accessKeyId", [one.accessKeyId for one in bootstrap.accessKeys])
     yield from _repeated("accessKeys", "uuid", [one.uuid for one in bootstrap.accessKeys])
     yield from _repeated("webHooks", "uuid", [one.uuid for one in bootstrap.webHooks])
     yield from _repeated_inside(bootstrap)
     for index, account in enumerate(bootstrap.accounts):
+        if account.uuid == ADMIN_UUID and account.name != ADMIN_NAME:
+            yield ("accounts", index, "uuid"), f"is that of {ADMIN_NAME}"
         for place, complaint in _repeated("users", "name", [user.name for user in account.users]):
             yield ("accounts", index, *place), complaint
     for index, storage in enumerate(bootstrap.backupStorages):
@@ -186,10 +188,6 @@ def _broken_host(storage: BackupStorageRecord) -> Iterator[tuple[str, str]]:
         check_url(storage.url, sftp=storage.type == SFTP_TYPE)
     except InvalidRequest as error:
         yield "url", str(error)
-
-
-def _account_uuid(account: AccountRecord) -> str | None:
-    return ADMIN_UUID if account.name == ADMIN_NAME else account.uuid
 
 
 def _repeated_inside(bootstrap: Bootstrap) -> Iterator[tuple[Place, str]]:
