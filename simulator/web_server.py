@@ -65,7 +65,7 @@ class Request(web.Request):
         self._waits_for_us = True
 
     def allow(self, size: int) -> None:
-        """Let the body have so many bytes, where a call takes more than others do."""
+        """Let the body have up to that number of bytes, where a call takes more than others do."""
         self._client_max_size = size
 
     async def read(self) -> bytes:
