@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import sys
 from pathlib import Path
@@ -46,9 +47,20 @@ class Commands(TyperGroup):
                 raise
             typer.echo("imagestore-sim: aborted", err=True)
             raise SystemExit(1) from None
+        except OSError as error:
+            if not standalone_mode or not _is_of_the_machine(error):
+                raise
+            typer.echo(f"imagestore-sim: cannot start: {error.strerror}", err=True)
+            raise SystemExit(UNUSABLE_INPUT) from None
         if standalone_mode:
             raise SystemExit(status if isinstance(status, int) else 0)
         return status
+
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Whether a start failed for want of files or of a place for them, of which libraries need some to be imported."""
+    no_folder = isinstance(error, FileNotFoundError) and str(error.strerror).startswith("No usable temporary directory")
+    return no_folder or error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EFBIG, errno.EROFS)
 
 
 def _tell_usage(problem: Any) -> int:
@@ -585,6 +597,7 @@ def _run(work: Callable[[], Awaitable[int]]) -> int:
     """Run a command on the fastest event loop there is; what it cannot use ends it with one line and status 2."""
     import asyncio
 
+    from simulator import open_files
     from simulator.bootstrap import BootstrapError
     from simulator.commands import InputError, new_event_loop
     from simulator.database import DatabaseError
@@ -594,6 +607,8 @@ def _run(work: Callable[[], Awaitable[int]]) -> int:
         return await work()
 
     _all_is_imported()
+    if open_files.left() < open_files.RESERVED:
+        fail(f"{open_files.limit()} open files are allowed, which is too few; raise the limit with ulimit -n")
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(main())

@@ -7,6 +7,7 @@ SQL or values, and the next caller tries again: a connection that is broken is o
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 import time
@@ -38,8 +39,18 @@ from sqlalchemy.pool import NullPool
 
 from simulator.database.errors import DatabaseError, StoreUnavailable, is_locked, reason_of
 from simulator.database.health import Health, Side
-from simulator.database.location import FileLock, InodeLock, check_file, file_of, identity_of, url_of, version_of
+from simulator.database.location import (
+    WRITTEN_BESIDE,
+    FileLock,
+    InodeLock,
+    check_file,
+    file_of,
+    identity_of,
+    url_of,
+    version_of,
+)
 from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
+from simulator.database.models import Model
 from simulator.database.read_limit import READ_SECONDS, ReadLimit, ReadTooLong
 from simulator.database.reopened import Reopened
 from simulator.database.vault import Vault
@@ -64,6 +75,9 @@ _VERSION: ColumnClause[str] = column("version_num")
 CHECK_READING = select(_VERSION).select_from(table("alembic_version", _VERSION))
 CHECK_WRITING = text("UPDATE alembic_version SET version_num = version_num")
 GONE = "the file was deleted, moved or replaced while it was in use; put it back, or start the node again"
+LOST_LOG = "its write-ahead log was deleted or replaced while it was in use"
+UNFOLDED = f"{LOST_LOG}, and is still being read"
+COLUMNS = "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +123,9 @@ class Database:
         self._prepare = prepare
         self._file = file
         self._identity = None if file is None else identity_of(file)
+        self._beside: tuple[tuple[int, int] | None, ...] = ()
+        self._one_opener = asyncio.Lock()
+        self._moments = 0
         self._is_sqlite = engine.dialect.name == "sqlite"
         self.health = Health(str(file or engine.url.render_as_string()), self._try_everything)
         """What is wrong with the store, if anything is."""
@@ -163,7 +180,20 @@ class Database:
         if self._is_sqlite:
             await self._reader.get()
             await self._raw_reader.get()
+            await self._check_columns()
             self._open_quick_reader()
+        async with self._writing() as connection:  # a lock, or a full disk, ends a start
+            await connection.execute(CHECK_WRITING)
+        self.revision = 0
+        self.health.begin()
+
+    async def _check_columns(self) -> None:
+        """Raises DatabaseError where a table is not there, or a column of it."""
+        found = {(table, column) for table, column in await self.fetch(COLUMNS, ())}
+        for name, declared in Model.metadata.tables.items():
+            for one in declared.columns:
+                if (name, one.name) not in found:
+                    raise DatabaseError(f"{self._file}: is damaged, it has no column {one.name} in a table {name}")
 
     @property
     def dialect(self) -> Dialect:
@@ -254,8 +284,11 @@ class Database:
         lane = None
         try:
             self._check_identity()
+            if self._has_lost_its_log():
+                await self._open_log_again()
             lane = await self._writer.get()
             await self._take_lock(lane, deadline)
+            self._beside = self._beside or self._identities_beside()  # SQLite has opened them by now
         except (*BROKEN, StoreUnavailable) as error:
             if lane is not None and not is_locked(error):
                 await self._writer.drop(lane)
@@ -310,6 +343,35 @@ class Database:
         """Raises StoreUnavailable where what is written would be lost with a file that has no name any more."""
         if self._file is not None and identity_of(self._file) != self._identity:
             raise StoreUnavailable(GONE)
+
+    def _identities_beside(self) -> tuple[tuple[int, int] | None, ...]:
+        """Which files SQLite's write-ahead log and its index are now."""
+        if self._file is None:
+            return ()
+        return tuple(identity_of(self._file.with_name(self._file.name + suffix)) for suffix in WRITTEN_BESIDE)
+
+    def _has_lost_its_log(self) -> bool:
+        """Whether what is written would be lost with this process, since a file it is written to has no name."""
+        return bool(self._beside) and self._beside != self._identities_beside()
+
+    async def _open_log_again(self) -> None:
+        """Save what a write-ahead log holds that has no name any more, so that another is begun. Raises
+        StoreUnavailable while somebody reads what it holds."""
+        # SQLite's connections of one process share the log's index: none may be opened before the last is closed.
+        async with self._one_reader, self._one_opener:
+            if self._moments:
+                raise StoreUnavailable(UNFOLDED)
+            for kept in (self._writer, self._reader):
+                if (lane := kept.made) is not None and lane.driver is not None:
+                    ((busy, _, _),) = await lane.driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if busy:
+                        raise StoreUnavailable(UNFOLDED)
+                    break
+            self._close_quick_reader()
+            for kept in (self._raw_reader, self._reader, self._writer):
+                await kept.drop()
+            self._beside = ()
+        logger.warning("%s: its write-ahead log was deleted or replaced; all it held is in the database", self._file)
 
     # Reading
 
@@ -368,12 +430,14 @@ class Database:
         """A connection on which everything that is read is of one moment, whatever is written meanwhile. Raises
         StoreUnavailable."""
         one = Reopened(self._connect_to_read, _Lane.close)
+        self._moments += 1
         try:
             async with self._reading(one) as lane:
                 await lane.run("BEGIN")
                 yield lane.connection
         finally:
             await one.drop()
+            self._moments -= 1
 
     @asynccontextmanager
     async def _reading(self, kept: Reopened[_Lane]) -> AsyncIterator[_Lane]:
@@ -446,7 +510,10 @@ class Database:
         return await self._connect(self._limited, READ_ONLY, **{READS: True})
 
     async def _connect(self, engine: AsyncEngine, pragma: str, **options: bool) -> _Lane:
-        connection = await engine.connect()
+        async with self._one_opener:
+            if self._has_lost_its_log():
+                raise FileNotFoundError(errno.ENOENT, LOST_LOG)
+            connection = await engine.connect()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT", **options)  # see _take_lock
             lane = _Lane(connection, await _driver(connection) if self._is_sqlite else None)
@@ -461,6 +528,8 @@ class Database:
         """Open the connection for quick reads unless it is open, or cannot be now."""
         if self._quick_reader is not None or not self._is_sqlite or self._closed:
             return
+        if self._one_opener.locked() or self._has_lost_its_log():
+            return
         try:
             # Without a time to wait: it runs on the event loop, and `fetch` can wait in its place.
             connection = _factory(self._prepare)(self._engine.url.database, isolation_level=None, timeout=0.0)
@@ -469,6 +538,11 @@ class Database:
             logger.debug("quick reads go by a thread: %s", _why(error))
         else:
             self._quick_reader = connection
+
+    def _close_quick_reader(self) -> None:
+        if self._quick_reader is not None:
+            self._quick_reader.close()
+            self._quick_reader = None
 
     async def close(self) -> None:
         """Close every connection, once what runs on it has ended; may be called again."""
@@ -479,9 +553,7 @@ class Database:
     async def _close_connections(self) -> None:
         self._closed = True
         await self.health.close()
-        if self._quick_reader is not None:
-            self._quick_reader.close()
-            self._quick_reader = None
+        self._close_quick_reader()
         for kept in (self._raw_reader, self._reader, self._writer):
             await kept.drop()
         await self._engine.dispose()

@@ -36,10 +36,15 @@ class Health:
         self._name = name
         self._check = check
         self._problems: dict[Side, str] = {}
+        self._begun = False
         self._since = 0.0
         self._works = asyncio.Event()
         self._works.set()
         self._tasks = Tasks()
+
+    def begin(self) -> None:
+        """Log what fails from now on, and try it again. Before, it is for those who open the store."""
+        self._begun = True
 
     @property
     def problem(self) -> str | None:
@@ -50,6 +55,8 @@ class Health:
         """A use of the store failed; answers what to raise."""
         text = f"{self._name}: cannot be {side}: {why}"
         self.failures += 1
+        if not self._begun:
+            return StoreUnavailable(text)
         if not self._problems:
             self._since = time.monotonic()  # real: see above
             self._works.clear()

@@ -14,13 +14,15 @@ from typing import ClassVar
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from simulator.database.errors import DatabaseError
+from simulator.database.errors import DatabaseError, is_locked, reason_of
 
 SQLITE = "sqlite+aiosqlite"
 OUR_TABLES = {"alembic_version", "BackupStorageVO"}
 FORBIDDEN_RIGHTS = stat.S_IRWXG | stat.S_IRWXO
 BESIDE = ("-wal", "-shm", "-journal", ".lock", ".known_hosts")
 """What is added to the name of a database for the files beside it: SQLite's, and a node's own."""
+WRITTEN_BESIDE = ("-wal", "-shm")
+"""SQLite's write-ahead log, and the index of that, which are there while a database is in use."""
 
 
 def url_of(location: str) -> URL:
@@ -174,11 +176,19 @@ def _problem_of(file: Path) -> str | None:
     if not os.access(file.parent, os.W_OK | os.X_OK):
         return f"there is no permission to write in the folder {file.parent}"
     if not file.exists():
-        return None
+        return _problem_of_none(file)
     if not file.is_file():
         return "is a device or a pipe, give the path of a file"
     if not os.access(file, os.R_OK | os.W_OK):
         return "there is no permission to read and write it"
+    return _problem_of_none(file) if file.stat().st_size == 0 else None
+
+
+def _problem_of_none(file: Path) -> str | None:
+    """What speaks against making a database where there is none: SQLite deletes a log that belongs to none."""
+    log = file.with_name(file.name + WRITTEN_BESIDE[0])
+    if os.path.isfile(log) and log.stat().st_size > 0:  # no error for a name that is too long
+        return f"is gone, but changes that belong to it are in {log}; put it back, or delete that file"
     return None
 
 
@@ -208,6 +218,8 @@ def version_of(file: Path, known: Collection[str]) -> str | None:
                 raise DatabaseError(f"{file}: is the database of another program, give another path")
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
+        if is_locked(error):
+            raise DatabaseError(f"{file}: cannot be read: {reason_of(error)}") from None
         raise DatabaseError(f"{file}: cannot be read as a SQLite database ({error}), give another path") from None
     version = str(row[0]) if row else None
     if version is not None and version not in known:

@@ -20,6 +20,11 @@ class Reopened(Generic[C]):
         self._made: C | None = None
         self._one_maker = asyncio.Lock()
 
+    @property
+    def made(self) -> C | None:
+        """The connection, if it is open."""
+        return self._made
+
     async def get(self) -> C:
         """The connection. Raises what `make` raises."""
         if self._made is not None:

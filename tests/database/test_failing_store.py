@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -141,6 +142,36 @@ async def test_nothing_is_acknowledged_that_would_be_lost_with_a_file_that_is_go
             await _commit(database, "lost")
     assert await database.check() is not None
     aside.rename(file)
+    await _recovered(database)
+    await _commit(database, "after")
+    assert await _zones(database) == ["after", "before"]
+
+
+@pytest.mark.parametrize("suffixes", [("-wal",), ("-shm",), ("-wal", "-shm")])
+async def test_a_log_that_is_deleted_while_it_is_in_use_costs_nothing(
+    database: Database, file: Path, suffixes: tuple[str, ...]
+) -> None:
+    await _commit(database, "before")
+    for suffix in suffixes:
+        file.with_name(file.name + suffix).unlink()
+    await _commit(database, "after")
+    assert await _zones(database) == ["after", "before"]
+    assert await database.fetch_few("SELECT count(*) FROM ZoneVO", ()) == [(2,)]
+    killed = file.with_name("killed.db")  # what the files hold now is what a killed process leaves
+    for suffix in ("", "-wal"):
+        shutil.copyfile(f"{file}{suffix}", f"{killed}{suffix}")
+    with closing(sqlite3.connect(killed)) as other:
+        assert other.execute("SELECT uuid FROM ZoneVO ORDER BY uuid").fetchall() == [("after",), ("before",)]
+    await _recovered(database)
+
+
+async def test_a_log_that_is_deleted_while_it_is_read_is_told(database: Database, file: Path) -> None:
+    async with database.moment() as connection:
+        assert (await connection.scalars(select(Zone.uuid))).all() == []
+        await _commit(database, "before")
+        file.with_name(f"{file.name}-wal").unlink()
+        with pytest.raises(StoreUnavailable, match="is still being read"):
+            await _commit(database, "lost")
     await _recovered(database)
     await _commit(database, "after")
     assert await _zones(database) == ["after", "before"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,26 @@ def _no_key(folder: Path) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def _log_only(folder: Path) -> Iterator[None]:
+    (folder / "node.db-wal").write_bytes(b"x" * 4096)
+    yield
+
+
+@contextmanager
+def _without(folder: Path, change: str) -> Iterator[None]:
+    with closing(sqlite3.connect(new_database(folder))) as other:
+        other.execute(change)
+    yield
+
+
+@contextmanager
+def _locked_away(folder: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(new_database(folder), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
@@ -62,6 +85,13 @@ def _no_key(folder: Path) -> Iterator[None]:
         (_no_database, "cannot be read as a SQLite database"),
         (_directory, "is a directory, give the path of a file in it"),
         (_no_key, "this is no key file"),
+        (_log_only, "is gone, but changes that belong to it are in"),
+        (_locked_away, "the database is locked by another process"),
+        (partial(_without, change="DROP TABLE SessionVO"), "is damaged, it has no column uuid in a table SessionVO"),
+        (
+            partial(_without, change="ALTER TABLE ZoneVO DROP COLUMN description"),
+            "is damaged, it has no column description in a table ZoneVO",
+        ),
     ],
 )
 def test_a_database_that_cannot_be_used_is_one_line(
@@ -73,6 +103,19 @@ def test_a_database_that_cannot_be_used_is_one_line(
     assert (ended.status, ended.errors.count("\n")) == (2, 1), ended.errors
     assert ended.errors.startswith("imagestore-sim: ")
     assert any(one in ended.errors for one in said.split("|")), ended.errors
+
+
+async def test_a_locked_database_is_one_line_of_a_whole_process(tmp_path: Path) -> None:
+    with _locked(tmp_path):
+        ended = await run(*SERVE, cwd=tmp_path)
+    assert (ended.status, ended.errors.count("\n")) == (2, 1), ended.errors
+
+
+@pytest.mark.parametrize("limit", ["--fsize=0", "--nofile=16"])
+def test_a_process_that_may_write_or_open_too_little_is_one_line(limit: str, tmp_path: Path) -> None:
+    command = ("prlimit", limit, sys.executable, "-m", "simulator", *SERVE)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
 
 
 @pytest.mark.parametrize("name", ["link.db", "other/mount.db"])
