@@ -15,7 +15,7 @@ from simulator.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read
 from simulator.clock import Clock, RealClock
 from simulator.control import LabHosts
 from simulator.hosts import HostNetwork, SimulatedHost
-from simulator.hosts.network import default_host
+from simulator.hosts.network import default_host, spot_host
 from simulator.node import ManagementNode, StartError, cannot_start
 from simulator.settings import Settings
 
@@ -64,7 +64,8 @@ class Lab:
         self.settings = settings
         self.clock = clock or RealClock()
         self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
-        self.network = HostNetwork(any_host=self._new_host if settings.any_host else None)
+        on_the_spot = partial(spot_host, clock=self.clock, seed=settings.seed)
+        self.network = HostNetwork(any_host=on_the_spot if settings.any_host else None)
         self.node: ManagementNode
 
     @property

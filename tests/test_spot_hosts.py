@@ -39,6 +39,16 @@ async def test_a_host_made_on_the_spot_goes_with_its_record_unless_somebody_chan
         assert set(lab.network) == {"imagestore-1", "patched", "broken", "plain"}
 
 
+@pytest.mark.parametrize("kind", ["image-store", "sftp"])
+async def test_a_host_made_on_the_spot_lets_in_a_user_without_a_name(kind: str) -> None:
+    async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
+        await client.log_in()
+        params = {"hostname": "h", "username": "", "password": "", "name": "h", "url": "/zs"}
+        made = (await client.call("POST", f"/backup-storage/{kind}", {"params": params}))["inventory"]
+        assert (made["username"], made["status"]) == ("", "Connected")
+        assert (made["totalCapacity"], made["availableCapacity"]) == (10995116277760, 8796093022208)
+
+
 async def test_a_host_whose_add_failed_goes_too() -> None:
     async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
         await client.log_in()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.api import (
+    absent_deletions,
     backup_storage,
     global_config,
     image,
@@ -43,6 +44,7 @@ MODULES = (
     zwatch,
     zql,
     open_queries,
+    absent_deletions,
     not_emulated,
 )
 

@@ -44,6 +44,9 @@ RESOURCES = {
     "TagPatternVO": (UserTag.tagPatternUuid,),
     "WebhookVO": (WebHook.uuid,),
     "ZoneVO": (Zone.uuid,),
+    "VmNicVO": (),
+    "ReservedIpRangeVO": (),
+    "VolumeSnapshotGroupVO": (),
     "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid),
 }
 """The columns that tell whether a resource of a type exists."""

@@ -6,6 +6,7 @@ A system tag that is to be known is one more line in backup_storage.tags (wire-p
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from sqlalchemy import insert, select
 from sqlalchemy.sql.dml import UpdateBase
@@ -21,6 +22,7 @@ from simulator.backup_storage.tags import (
 from simulator.clock import Clock
 from simulator.database import Database
 from simulator.database.models import SystemTag, UserTag
+from simulator.rest.binding import NoText, texts
 from simulator.rest.errors import invalid_argument
 from simulator.rest.messages import CreateMessage, Reply
 from simulator.uuids import new_uuid
@@ -44,11 +46,12 @@ class Tagging:
         self._clock = clock
 
     def check(self, message: CreateMessage) -> None:
-        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there."""
+        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there, and SYS.1000 for
+        one that is no text."""
         tags = _distinct(message.systemTags)
-        if all(tag.startswith(EPHEMERAL) for tag in tags):
+        if all(tag.startswith(EPHEMERAL) for tag in texts(tags)):
             return
-        for tag in tags:
+        for tag in texts(tags):
             if not any(matches(known, tag) for known in KNOWN):
                 raise invalid_argument(f"no system tag matches {tag}")
         _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
@@ -57,14 +60,17 @@ class Tagging:
                 check_boot_mode(tag)
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
-        """What writes the tags of the resource in a reply; they become visible with it, at once and together."""
+        """What writes the tags of the resource in a reply; they become visible with it, at once and together.
+
+        A user's tag that is no text, and what follows it, is lost: ZStack comes upon it when all else is done.
+        """
         inventory = reply.body.get("inventory")
         if not isinstance(inventory, dict) or "uuid" not in inventory:
             return ()
         owner = {"resourceUuid": inventory["uuid"], "resourceType": _resource_type(reply.schema["inventory"])}
         kept = [tag for tag in _distinct(message.systemTags) if not tag.startswith(EPHEMERAL)]
         system = [insert(SystemTag).values(self._row(tag, "System") | owner | {"inherent": False}) for tag in kept]
-        user = [insert(UserTag).values(self._row(tag, "User") | owner) for tag in _distinct(message.userTags)]
+        user = [insert(UserTag).values(self._row(tag, "User") | owner) for tag in _up_to_no_text(message.userTags)]
         return (*system, *user, *[insert(UserTag).values(row | owner) for row in await self._patterned(message)])
 
     async def _patterned(self, message: CreateMessage) -> list[dict[str, object]]:
@@ -83,6 +89,10 @@ class Tagging:
 
 def _distinct(tags: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(tags or ()))
+
+
+def _up_to_no_text(tags: Iterable[str] | None) -> list[str]:
+    return list(takewhile(lambda tag: not isinstance(tag, NoText), _distinct(tags)))
 
 
 def _check_data_network(tags: Sequence[str]) -> None:

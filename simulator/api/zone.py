@@ -14,6 +14,7 @@ from simulator.backup_storage.errors import taken
 from simulator.backup_storage.lifecycle import STATE_AFTER, StateEvent
 from simulator.backup_storage.zones import ZONE_TYPE
 from simulator.query import BACKUP_STORAGE, ZONE
+from simulator.rest.binding import NoText
 from simulator.rest.errors import ApiError, ErrorCode, internal_error
 from simulator.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply, SyncMessage
 from simulator.rest.parameters import Rule
@@ -45,6 +46,9 @@ async def create_zone(services: Services, message: APICreateZoneMsg, call: Call)
     """Return the new zone. An error names the method that ZStack was in."""
     if message.type not in (None, ZONE_TYPE):
         raise internal_error(f"{CREATE_ZONE}, ZoneType type: {message.type} was not registered by any ZoneFactory")
+    for tag in message.userTags or ():
+        if isinstance(tag, NoText):
+            raise internal_error(f"{CREATE_ZONE}, {tag.complaint}")
     zone = new_uuid(message.resourceUuid)
     try:
         await services.zones.create(zone, message.name, message.description, is_default=message.isDefault)

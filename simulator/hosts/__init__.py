@@ -3,7 +3,7 @@
 from simulator.hosts.disk import VirtualDisk
 from simulator.hosts.faults import FAULTS, Fault, FaultProblem, read_fault
 from simulator.hosts.host import Credentials, SimulatedHost
-from simulator.hosts.network import HostNetwork, default_host
+from simulator.hosts.network import HostNetwork, default_host, spot_host
 
 __all__ = [
     "FAULTS",
@@ -15,4 +15,5 @@ __all__ = [
     "VirtualDisk",
     "default_host",
     "read_fault",
+    "spot_host",
 ]

@@ -310,6 +310,7 @@ class Visitor(asyncssh.SSHServer):
         self._link: Link = conn.get_extra_info("link")
         self._connection = conn
         self._sessions = 0
+        self._username = ""  # asyncssh begins no login of a user without a name: that is what it has at first
         self._configured = self._host.behaviour
         """A connection keeps the configuration that sshd had when it was made."""
 

@@ -19,6 +19,7 @@ from simulator.in_flight import under_way
 from simulator.tasks import Tasks
 
 GIB = 2**30
+SPOT_SIZE, SPOT_AVAILABLE = 10 * 2**40, 8 * 2**40
 RESERVED = 100  # one in so many bytes is kept for root
 
 AnyHost = Callable[[str, int], SimulatedHost]
@@ -194,4 +195,15 @@ def default_host(name: str, port: int = 22, *, clock: Clock | None = None, seed:
     size = (2048 + int.from_bytes(digest[:2], "big") % 6144) * GIB
     used = size // 100 * (10 + digest[2] % 60)
     disk = VirtualDisk(size, used, reserved=size // RESERVED, clock=clock)
+    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)
+
+
+def spot_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:
+    """A host that a lab makes on the spot: it lets everybody in, and 8 of the 10 TiB of its disk are available.
+
+    So the agent that stood in for hosts when ZStack's answers were recorded told its capacity.
+    """
+    disk = VirtualDisk(SPOT_SIZE, clock=clock)
+    disk.reserved = SPOT_SIZE // RESERVED
+    disk.used = SPOT_SIZE - SPOT_AVAILABLE - disk.reserved
     return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)

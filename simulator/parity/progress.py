@@ -10,12 +10,26 @@ import asyncio
 from collections import Counter
 from collections.abc import Container
 
-from simulator.parity.corpus import CORPUS, FILES, compared, read_cases, read_deviations, read_numbers
+from simulator.parity.corpus import CORPUS, FILES, Case, compared, read_cases, read_deviations, read_numbers
 from simulator.parity.embedded import empty_lab
 from simulator.parity.runner import Outcome, Runner
 from simulator.parity.wire import Endpoint
 
 OPEN = CORPUS / "open.txt"
+EARLIER = (
+    Case(
+        0,
+        "earlier",
+        "PUT",
+        "/accounts/login",
+        {"logInByAccount": {"accountName": "admin", "password": "${SHA}"}},
+        auth=None,
+        save={"S": "inventory.uuid"},
+    ),
+    Case(0, "earlier", "DELETE", "/web-hooks/${SHA}", headers={"X-Job-UUID": "b1000000000040008000000000000001"}),
+)
+"""What an earlier run of the recorder had left in ZStack, and no call of the corpus makes: a job of that id, so that
+call 465, which gives it to a new zone, is a duplicate, and the zone is not among those that later calls count."""
 
 
 async def outcomes(file: str, *, but: Container[str] = ()) -> list[Outcome]:
@@ -24,6 +38,8 @@ async def outcomes(file: str, *, but: Container[str] = ()) -> list[Outcome]:
     wanted = {case.id for case in compared(cases)}
     async with empty_lab() as lab:
         runner = Runner(Endpoint.of(lab.url), lab.clock)
+        for case in EARLIER:
+            await runner.ask(case)
         return [outcome async for outcome in runner.run(cases) if outcome.case.id in wanted]
 
 

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 
 import orjson
 
 from simulator.rest import gson
-from simulator.rest.errors import PlainError
-from simulator.rest.parameters import INT_MAX, LONG_MAX, Api, Kind, Parameter
+from simulator.rest.errors import PlainError, internal_error
+from simulator.rest.parameters import INT_MAX, LONG_MAX, Api, Kind, Parameter, Rule
 
 Values = dict[str, object]
 Body = Mapping[str, object] | None
 Pairs = Sequence[tuple[str, str]]
 TAGS = ("systemTags", "userTags")
+TIMEOUT = "timeout"
 DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?")
 MAX_EXPONENT = 400
 FEW_NAMES = 4
 TREE_MAP = "com.google.gson.internal.LinkedTreeMap"
+UNSEEN: Mapping[str, Parameter] = MappingProxyType(
+    {
+        name: Parameter(name, kind, Rule(), required=False, own=False)
+        for name, kind in (
+            (TIMEOUT, Kind.LONG),
+            ("messageDeadline", Kind.LONG),
+            ("createdTime", Kind.LONG),
+            ("id", Kind.STRING),
+            ("serviceId", Kind.STRING),
+            ("clientIp", Kind.STRING),
+            ("clientBrowser", Kind.STRING),
+            ("headers", Kind.MAP),
+            ("session", Kind.MAP),
+        )
+    }
+)
+"""The fields that every message of ZStack's has and no API shows: Gson reads them from a body all the same."""
 
 
 def parse_body(raw: bytes) -> Body:
@@ -68,15 +87,27 @@ def bind_body(api: Api, body: Body, key: str) -> Values:
     if not isinstance(given, Mapping):
         raise PlainError(500, f"{_java_class(given)} cannot be cast to java.util.Map")
     _verify(given, api.parameters)
-    known = {parameter.name: parameter for parameter in api.parameters}
+    shown = {parameter.name: parameter for parameter in api.parameters}
     values: Values = {}
     for name, value in given.items():
-        if value is not None and name in known:
-            try:
-                values[name] = _convert(known[name], value)
-            except Mismatch as mismatch:
-                raise PlainError(500, mismatch.in_text(given, name)) from None
+        parameter = shown.get(name) or UNSEEN.get(name)
+        if value is None or parameter is None:
+            continue
+        try:
+            converted = _convert(parameter, value)
+        except Mismatch as mismatch:
+            raise PlainError(500, mismatch.in_text(given, name)) from None
+        if name in shown:
+            values[name] = converted
     return values
+
+
+def timeout_in(body: Body, key: str) -> int | None:
+    """The milliseconds that the parameters of a POST or PUT give a call, which have been bound; None if they do not."""
+    given = (body or {}).get(key)
+    value = given.get(TIMEOUT) if isinstance(given, Mapping) else None
+    milliseconds = None if value is None else _whole_number(UNSEEN[TIMEOUT], value)
+    return None if milliseconds == -1 else milliseconds
 
 
 def bind_fields(api: Api, given: Mapping[str, object]) -> Values:
@@ -234,6 +265,8 @@ def _decimal(parameter: Parameter, value: object) -> Decimal:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT or number != number.to_integral_value():
+        if not parameter.own and number.is_finite():
+            raise Mismatch("a long", value, complaint=f"Expected a long but was {text}")
         if not parameter.own:
             raise PlainError(500, f'java.lang.NumberFormatException: For input string: "{text}"')
         raise PlainError(400, f"[{parameter.name}] field is excepted an int or long, but was [{text}].")
@@ -278,7 +311,40 @@ def _map(value: object) -> dict[str, object]:
 def _top_level_tags(value: object) -> list[str | None]:
     if not isinstance(value, list):
         raise PlainError(500, f"{_java_class(value)} cannot be cast to java.util.List")
-    return [None if one is None else _java_text(one) for one in value]
+    return [_top_level_tag(one) for one in value]
+
+
+def _top_level_tag(value: object) -> str | None:
+    """A tag as it stands there: nothing makes a text of one that is none, until somebody wants to read it."""
+    if value is None or isinstance(value, str):
+        return value
+    return NoText(_java_text(value), _java_class(value))
+
+
+class NoText(str):
+    """An element of a list of texts that a client sent as something else; `java_class` is what Java has for it."""
+
+    __slots__ = ("java_class",)
+    java_class: str
+
+    def __new__(cls, shown: str, java_class: str) -> NoText:
+        """`shown` is what Java prints of it."""
+        made = super().__new__(cls, shown)
+        made.java_class = java_class
+        return made
+
+    @property
+    def complaint(self) -> str:
+        """Java's words, where somebody takes it for a text."""
+        return f"{self.java_class} cannot be cast to java.lang.String"
+
+
+def texts(values: Iterable[str]) -> Iterator[str]:
+    """The elements of a list of texts, one by one. Raises ApiError SYS.1000 at one that is no text, as Java does."""
+    for value in values:
+        if isinstance(value, NoText):
+            raise internal_error(value.complaint)
+        yield value
 
 
 def _scalar(parameter: Parameter, given: Sequence[str]) -> object | None:

@@ -98,8 +98,7 @@ class _Reader:
             if value is not None:
                 raise self._unexpected("BEGIN_OBJECT", token(value))
             return None
-        if self._skip_blanks() is not None:
-            raise NotReadable("JSON document was not fully consumed.")
+        self._end()
         return body
 
     def element(self) -> object:
@@ -107,9 +106,16 @@ class _Reader:
         if self._skip_blanks() is None:
             return None
         value = self._value()
-        if self._skip_blanks() is not None:
-            raise NotReadable("JSON document was not fully consumed.")
+        if value is not None:
+            self._end()
         return value
+
+    def _end(self) -> None:
+        """Only blanks may follow a value: Gson is lenient no more when it looks, and takes no comment either."""
+        self._run(BLANKS)
+        if self._at < len(self._text):
+            self._at += 1
+            raise self._malformed("Use JsonReader.setLenient(true) to accept malformed JSON")
 
     def _pairs(self) -> dict[str, object]:
         """A map may also be written as a list of pairs, so `[]` is an empty one."""

@@ -38,7 +38,7 @@ from typing import (
 
 from sqlalchemy.sql.dml import UpdateBase
 
-from simulator.rest.binding import Body, Pairs, Values, bind_body, bind_fields, bind_path, bind_query_string
+from simulator.rest.binding import Body, Pairs, Values, bind_body, bind_fields, bind_path, bind_query_string, timeout_in
 from simulator.rest.errors import internal_error
 from simulator.rest.leniency import LENIENT, Leniency
 from simulator.rest.parameters import DEFAULT_TIMEOUT_SECONDS, Api, HttpMethod, Kind, Parameter, Rule
@@ -115,9 +115,17 @@ class Message:
         if method in ("GET", "DELETE"):
             values = bind_query_string(cls.api, pairs)
         else:
-            key = cls.api.action if method == "PUT" and cls.api.action in (body or {}) else cls.api.body_key
-            values = bind_body(cls.api, body, key)
+            values = bind_body(cls.api, body, cls._body_key(method, body))
         return bind_path(cls.api, variables, values)
+
+    @classmethod
+    def timeout_in(cls, method: str, body: Body) -> int | None:
+        """The milliseconds that a request's body, which has been bound, gives the call; None if it does not."""
+        return None if method in ("GET", "DELETE") else timeout_in(body, cls._body_key(method, body))
+
+    @classmethod
+    def _body_key(cls, method: str, body: Body) -> str:
+        return cls.api.action if method == "PUT" and cls.api.action in (body or {}) else cls.api.body_key
 
     @classmethod
     def bind_fields(cls, fields: Mapping[str, object]) -> Values:

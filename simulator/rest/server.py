@@ -30,7 +30,6 @@ from simulator.rest.leniency import Leniency
 from simulator.rest.messages import Handlers, Message, Reply
 from simulator.rest.observing import Course, Observe, ignore
 from simulator.rest.origins import address_of, is_foreign, is_unasked
-from simulator.rest.parameters import Api
 from simulator.rest.routing import Router, Slot, check_method
 from simulator.rest.targets import CONTEXT, VERSION, Place, Redirect, Target, read_target
 from simulator.rest.web_hooks import WebHook, WebHooks
@@ -187,12 +186,12 @@ class RestServer(Generic[S]):
         if message.always_with_schema:  # a query, which knows none of the special headers
             return await self._answer_now(request, message, values, claim, new_uuid("request"))
         job = await self._job_uuid(request)
-        seconds = _timeout_seconds(request, message.api)
+        milliseconds = _timeout(request, message, body)
         values |= await by_size(size, _tags_beside, request.method, body)
         if message.api.sync:
             return await self._answer_now(request, message, values, claim, job)
         course.job = job
-        return await self._answer_later(request, message, values, claim, job, seconds)
+        return await self._answer_later(request, message, values, claim, job, milliseconds)
 
     async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
         signed = Signed(request.method, request.headers.get("Date"), (target.sent, target.shown))
@@ -227,7 +226,13 @@ class RestServer(Generic[S]):
             return _json(503, to_plain_json({"error": failure.error.to_json()}))
 
     async def _answer_later(
-        self, request: web.BaseRequest, message: type[Message], values: Values, claim: Claim, job: str, seconds: int
+        self,
+        request: web.BaseRequest,
+        message: type[Message],
+        values: Values,
+        claim: Claim,
+        job: str,
+        milliseconds: int,
     ) -> web.Response:
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)
@@ -237,7 +242,7 @@ class RestServer(Generic[S]):
             await self._jobs.start(job, message.__name__, work, on_end, waits=message.waits)
         # The address that the client used is the only one it is sure to reach (clients 1.4).
         location = f"http://{address_of(request)}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
-        return _json(202, to_plain_json({"apiTimeout": seconds * 1000, "location": location}))
+        return _json(202, to_plain_json({"apiTimeout": milliseconds, "location": location}))
 
     def _hook(self, request: web.BaseRequest, message: type[Message], job: str) -> OnEnd | None:
         url = request.headers.get("X-Web-Hook")
@@ -265,13 +270,15 @@ def _tags_beside(method: str, body: Body) -> Values:
     return {} if method in ("GET", "DELETE") else bind_tags(body)
 
 
-def _timeout_seconds(request: web.BaseRequest, api: Api) -> int:
+def _timeout(request: web.BaseRequest, message: type[Message], body: Body) -> int:
+    """The milliseconds that a call may take: the header's, else the body's, else the API's own."""
     given = request.headers.get("X-API-Timeout")
     if given is None:
-        return api.timeout_seconds
+        told = message.timeout_in(request.method, body)
+        return message.api.timeout_seconds * 1000 if told is None else told
     if not WHOLE_NUMBER.fullmatch(given):
         raise PlainError(500, f'For input string: "{given}"')
-    return int(given)
+    return int(given) * 1000
 
 
 def _json(status: int, body: bytes) -> web.Response:

@@ -133,3 +133,23 @@ async def test_what_is_emulated_has_the_names_that_zstack_declares(one: Inventor
     assert {alias: ".".join(path) for alias, path in one.aliases.items()} == declared.get("aliases", {})
     steps = {step: f"{path.inventory} {path.own} {path.foreign}" for step, path in one.expansions.items()}
     assert steps == declared.get("expansions", {})
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "PUT"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/primary-storage/block",
+        f"/primary-storage/{NOWHERE}?deleteMode=bad",
+        "/nics/0123456789ab4def8123456789abcdef",
+        "/l3-networks/reserved-ip-ranges/0123456789ab4def8123456789abcdef",
+        "/volume-snapshots/ungroup/0123456789ab4def8123456789abcdef",
+    ],
+)
+async def test_a_deletion_alone_on_its_path_serves_any_verb(client: Client, method: str, path: str) -> None:
+    assert await client.call(method, path) == {}
+
+
+async def test_a_deletion_of_what_is_not_there_looks_at_the_uuid_where_zstack_does(client: Client) -> None:
+    with pytest.raises(CallFailed, match="invalid value"):
+        await client.call("GET", "/nics/x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from simulator.api.zone import CREATE_ZONE
 from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, UNKNOWN, Z1, Z2
@@ -139,3 +140,30 @@ async def test_an_unknown_delete_mode_is_an_internal_error(fixed: Client) -> Non
     with pytest.raises(CallFailed, match=r"No enum constant org\.zstack\.header\.message\.APIDeleteMessage"):
         await fixed.call("DELETE", f"/zones/{Z1}", query=[("deleteMode", "Force")])
     assert len(await fixed.query("/zones")) == 2
+
+
+@pytest.mark.parametrize(
+    ("tags", "details"),
+    [
+        ({"systemTags": [1]}, "java.lang.Long cannot be cast to java.lang.String"),
+        ({"systemTags": ["ephemeral::x", True]}, "java.lang.Boolean cannot be cast to java.lang.String"),
+        ({"userTags": ["a", {}]}, f"{CREATE_ZONE}, com.google.gson.internal.LinkedTreeMap cannot be cast to"),
+    ],
+)
+async def test_a_tag_that_is_no_text_is_an_internal_error(fixed: Client, tags: dict[str, object], details: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await fixed.call("POST", "/zones", {"params": {"name": "x"}, **tags})
+    assert (caught.value.code, details in str(caught.value.error["details"])) == ("SYS.1000", True)
+    assert await fixed.query("/zones", "name=x") == []
+
+
+async def test_the_first_system_tag_that_is_wrong_is_told(fixed: Client) -> None:
+    with pytest.raises(CallFailed, match="no system tag matches foo::bar"):
+        await fixed.call("POST", "/zones", {"params": {"name": "x"}, "systemTags": ["foo::bar", 1]})
+
+
+async def test_the_answer_tells_the_timeout_that_the_parameters_give(fixed: Client) -> None:
+    body = {"params": {"name": "x", "timeout": 5}}
+    for headers, milliseconds in (({}, 5), ({"X-API-Timeout": "2"}, 2000)):
+        answer = await fixed.request("POST", "/zones", body, headers=headers)
+        assert (answer.status, answer.body["apiTimeout"]) == (202, milliseconds)

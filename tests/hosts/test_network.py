@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from simulator.clock import RealClock
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost, default_host
+from simulator.hosts import Credentials, HostNetwork, SimulatedHost, default_host, spot_host
 from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
 
 needs_openssh = pytest.mark.skipif(not shutil.which("ssh"), reason="needs OpenSSH's ssh (Debian: openssh-client)")
@@ -125,6 +125,11 @@ def test_the_disk_of_a_default_host_follows_from_its_name() -> None:
         assert 2 * 2**40 <= size < 8 * 2**40
         assert size > available > 0
         assert available != size - used
+
+
+def test_a_host_made_on_the_spot_has_a_disk_of_ten_tib_with_eight_available() -> None:
+    disks = [spot_host(name).disk for name in ("a", "b")]
+    assert [(disk.size, disk.available) for disk in disks] == [(10995116277760, 8796093022208)] * 2
 
 
 # The OpenSSH configuration

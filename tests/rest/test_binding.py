@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
-from simulator.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags
-from simulator.rest.errors import PlainError
+from simulator.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags, texts
+from simulator.rest.errors import ApiError, PlainError
 from simulator.rest.messages import AsyncMessage
 from simulator.rest.parameters import Rule
 
@@ -43,6 +43,7 @@ EXPECTED = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at
         ({"names": ["a", 1]}, {"names": ["a", "1"]}),
         ({"info": {"k": "v"}}, {"info": {"k": "v"}}),
         ({"unknown": 1}, {}),
+        ({"timeout": 5, "headers": {}, "clientIp": 1}, {}),
     ],
 )
 def test_values_of_a_body_are_converted_as_gson_would(given: dict[str, object], bound: dict[str, object]) -> None:
@@ -52,6 +53,14 @@ def test_values_of_a_body_are_converted_as_gson_would(given: dict[str, object], 
 @pytest.mark.parametrize(
     ("given", "status", "text"),
     [
+        ({"timeout": "abc"}, 500, 'java.lang.NumberFormatException: For input string: "abc"'),
+        (
+            {"createdTime": 1.5},
+            500,
+            "java.lang.NumberFormatException: Expected a long but was 1.5 at line 1 column 19 path $.createdTime",
+        ),
+        ({"session": "abc"}, 500, EXPECTED.format("STRING", "line 1 column 13 path $.session")),
+        ({"headers": []}, 500, EXPECTED.format("BEGIN_ARRAY", "line 1 column 13 path $.headers")),
         ({"port": "abc"}, 400, "[port] field is excepted an int or long, but was [abc]."),
         ({"port": 1.5}, 400, "[port] field is excepted an int or long, but was [1.5]."),
         ({"port": True}, 400, "[port] field is excepted an int or long, but was [true]."),
@@ -171,3 +180,48 @@ def test_what_gson_cannot_convert_is_told_in_its_words(given: dict[str, object],
     with pytest.raises(PlainError) as caught:
         bind_fields(API, given)
     assert (caught.value.status, caught.value.text) == (500, text)
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "milliseconds"),
+    [
+        ("POST", {"params": {"timeout": 5}}, 5),
+        ("POST", {"params": {"timeout": "1e3"}}, 1000),
+        ("POST", {"params": {"timeout": 0}}, 0),
+        ("POST", {"params": {"timeout": -7}}, -7),
+        ("POST", {"params": {"timeout": -1}}, None),  # what ZStack takes for none
+        ("POST", {"params": {"timeout": None}}, None),
+        ("POST", {"timeout": 5}, None),
+        ("POST", {"params": {}}, None),
+        ("POST", None, None),
+        ("PUT", {"bindEverything": {"timeout": 5}, "params": {"timeout": 6}}, 5),
+        ("DELETE", {"params": {"timeout": 5}}, None),
+    ],
+)
+def test_the_parameters_may_give_a_timeout(
+    method: str, body: dict[str, object] | None, milliseconds: int | None
+) -> None:
+    assert APIBindEverythingMsg.timeout_in(method, body) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("tag", "java_class"),
+    [
+        (1, "java.lang.Long"),
+        (1.5, "java.lang.Double"),
+        (True, "java.lang.Boolean"),
+        (["a"], "java.util.ArrayList"),
+        ({"a": 1}, "com.google.gson.internal.LinkedTreeMap"),
+    ],
+)
+def test_a_tag_beside_the_parameters_that_is_no_text_stays_one_until_it_is_read(tag: object, java_class: str) -> None:
+    bound = bind_tags({"systemTags": ["a", tag, "b"]})["systemTags"]
+    assert isinstance(bound, list)
+    read = texts(bound)
+    assert next(read) == "a"
+    with pytest.raises(ApiError) as refused:
+        next(read)
+    assert (refused.value.error.code, refused.value.error.details) == (
+        "SYS.1000",
+        f"{java_class} cannot be cast to java.lang.String",
+    )

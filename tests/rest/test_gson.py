@@ -8,6 +8,8 @@ from simulator.rest.errors import PlainError
 
 NOT_AN_OBJECT = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at line 1 column {} path $"
 MALFORMED = "com.google.gson.stream.MalformedJsonException: {} at line 1 column {} path {}"
+NOT_LENIENT = "com.google.gson.stream.MalformedJsonException: Use JsonReader.setLenient(true) to accept malformed JSON"
+NOT_LENIENT += " at line {} column {} path $"
 END = "java.io.EOFException: End of input at line {} column {} path {}"
 
 
@@ -65,10 +67,16 @@ def test_what_gson_reads_is_read(raw: str, body: object) -> None:
         ('{"a":"x', MALFORMED.format("Unterminated string", 8, "$.")),
         ('{"a":"\\q"}', MALFORMED.format("Invalid escape sequence", 9, "$.")),
         ('{"a":"\\uzzzz"}', "java.lang.NumberFormatException: \\uzzzz"),
-        ("{a:1} /* open", MALFORMED.format("Unterminated comment", 14, "$")),
+        ("{a:1 /* open", MALFORMED.format("Unterminated comment", 13, "$.")),
         ('{"a":1,"a":2}', "duplicate key: a"),
         ('{"a":1,"\\u0061":2}', "duplicate key: a"),
-        ("{} x", "JSON document was not fully consumed."),
+        ("{} x", NOT_LENIENT.format(1, 5)),
+        ('{"a":1}#c', NOT_LENIENT.format(1, 9)),
+        ('{"a":1}//c', NOT_LENIENT.format(1, 9)),
+        ('{"a":1}/* c */', NOT_LENIENT.format(1, 9)),
+        ('{"a":1}\n\t}', NOT_LENIENT.format(2, 3)),
+        ('{"a":1}{"a":2}', NOT_LENIENT.format(1, 9)),
+        ("[] ]", NOT_LENIENT.format(1, 5)),
         ('{"a":' + "[" * 2000, "java.lang.StackOverflowError"),
     ],
 )
