@@ -100,7 +100,7 @@ class VirtualDisk:
         self._written = 0  # blocks of the files in the tree
         self._others = 0  # blocks of data that nobody sees
         self._changes: list[VolumeChange] = []
-        self._barred: list[tuple[list[str], int]] = []
+        self._barred: dict[object, tuple[list[str], int]] = {}
         self.device = next(_devices)
         self.read_only = read_only
         self.inodes = inodes
@@ -409,15 +409,21 @@ class VirtualDisk:
 
     def bar(self, path: str, number: int = errno.EACCES) -> Undo:
         """Have whatever touches `path`, or anything below it, fail with an error number; answers what ends that."""
-        barred = (_parts(path), number)
-        self._barred.append(barred)
-        return lambda: self._barred.remove(barred)
+        bar = object()
+        self._barred[bar] = (_parts(path), number)
+
+        def end() -> None:
+            del self._barred[bar]
+
+        return end
 
     def _ask_for_admission(self, path: str) -> None:
+        """Raise OSError: of what a walk down from the root meets first, and of those at one place the latest."""
         parts = _parts(path)
-        for barred, number in self._barred:
-            if parts[: len(barred)] == barred:
-                raise _error(number, path)
+        met = [(len(barred), number) for barred, number in self._barred.values() if parts[: len(barred)] == barred]
+        if met:
+            _, number = min(reversed(met), key=lambda one: one[0])
+            raise _error(number, path)
 
     # The tree
 

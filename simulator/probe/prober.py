@@ -32,8 +32,11 @@ _METHODS: Mapping[Method, Measure] = {
 # What a connection shows that went stale while it was kept, and whatever makes one useless for the next probe.
 _STALE = (Reason.RESET, Reason.BUSY)
 _ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
-# No capacity or command may be what the sshd_config said when the connection was made, which it never learns anew.
-_USELESS = (*_STALE, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND, Reason.FLOOD, Reason.ERROR)
+# No capacity or command may be what the sshd_config said when the connection was made, which it never learns anew; and
+# an sshd that let an account in and then turns down what it wants, since its password has expired, does so to the end.
+_USELESS = (
+    *_STALE, Reason.AUTH_FAILED, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND, Reason.FLOOD, Reason.ERROR,
+)  # fmt: skip
 # What takes the time, or the work, of a login: a host that ended so waits behind those that did not.
 _HINDERING = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS, Reason.UNREACHABLE, Reason.FLOOD)
 

@@ -15,7 +15,9 @@ from simulator.hosts import HostNetwork
 from simulator.hosts.faults import FAULTS, Fault, read_fault
 from simulator.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
 from simulator.scenario.compose import forms
+from simulator.scenario.compose.container import Container
 from simulator.scenario.compose.engine import EngineProblem, prepare
+from simulator.scenario.compose.host import SECONDS, ContainerProblem
 from simulator.scenario.compose.playing import read_for_containers
 from simulator.scenario.compose.world import ComposeWorld
 from simulator.scenario.embedded import make_host
@@ -145,6 +147,10 @@ CASES = [
     several(None, ("latency", {"delay": "30ms"}), ("latency", {"delay": "40ms"}), ("rate", {"rate": "64 KiB"})),
     several(Reason.BUSY, ("max_startups", {}), ("max_sessions", {"sessions": 5})),
     several(Reason.AUTH_FAILED, ("password_rotated", {}), ("password_rotated", {"password": "third"})),
+    several(Reason.AUTH_FAILED, ("expired_password", {}), ("password_rotated", {"password": PASSWORD}), host=STORE),
+    several(Reason.AUTH_FAILED, ("expired_password", {}), ("expired_account", {}), ("expired_account", {}), host=STORE),
+    several(Reason.STALE_MOUNT, ("no_sftp", {}), ("stale_mount", URL)),
+    several(Reason.IO_ERROR, ("no_sftp", {}), ("stale_mount", URL), ("io_error", URL)),
     several(None, ("command_missing", {}), ("no_statvfs", {}), host=STORE),
     several(Reason.NO_COMMAND, ("command_missing", {"commands": ("df", "stat")}), ("no_sftp", {})),
     several(Reason.HUNG, ("hung_command", {"commands": ("df",)}), ("no_sftp", {}), host=STORE),
@@ -254,6 +260,11 @@ def new_prober(world: ComposeWorld | HostNetwork, case: Case, folder: Path) -> P
 
 def target_of(world: ComposeWorld, host: str) -> Target:
     return Target(host, 22, world.scenario.all_hosts()[host].username, URLS[host], PASSWORD)
+
+
+def container_of(world: ComposeWorld, host: str) -> Container:
+    """What scripts can be run in."""
+    return world.hosts[host]._host.container
 
 
 async def on_a_container(world: ComposeWorld, name: str, case: Case, folder: Path) -> list[Outcome]:
@@ -401,3 +412,27 @@ async def test_who_waits_is_answered_when_it_heals(world: ComposeWorld, kind: st
     finally:
         await prober.close()
         await host.heal_all()
+
+
+@pytest.mark.compose
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_script_that_takes_too_long_is_ended_and_says_so(world: ComposeWorld) -> None:
+    with pytest.raises(ContainerProblem, match=r"^imagestore-1: a script was not done within 1 s: so far$"):
+        await container_of(world, ROOT).run("echo so far >&2; exec sleep 60", seconds=1)
+    assert await container_of(world, ROOT).run("pgrep -f 'sleep 6[0]' || echo gone", seconds=SECONDS) == "gone\n"
+
+
+@pytest.mark.compose
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_account_has_its_former_dates_when_expiry_heals(world: ComposeWorld) -> None:
+    host = world.hosts[STORE]
+
+    async def dates() -> list[str]:
+        return (await container_of(world, STORE).run("grep ^store: /etc/shadow", seconds=SECONDS)).split(":")[2:]
+
+    before = await dates()
+    for kind in ("expired_password", "expired_account", "password_rotated"):
+        await host.apply(read_fault(kind, {}))
+    assert (await dates())[0] == (await dates())[5] == "0"
+    await host.heal_all()
+    assert await dates() == before

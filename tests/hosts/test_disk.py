@@ -336,3 +336,29 @@ def test_what_a_machine_is_set_up_with_is_there_even_on_a_full_read_only_disk() 
     disk = VirtualDisk(0, read_only=True)
     disk.furnish(["/root", "/tmp", "/root"])
     assert disk.listdir("/") == ["root", "tmp"]
+
+
+def test_of_several_things_in_the_way_the_nearest_to_the_root_is_met_and_at_one_place_the_latest() -> None:
+    disk = VirtualDisk()
+    disk.make_directory("/data/store", parents=True)
+
+    def met() -> int | None:
+        try:
+            disk.listdir("/data/store")
+        except OSError as error:
+            return error.errno
+        return None
+
+    first, second = disk.bar("/data/store", errno.ESTALE), disk.bar("/data/store", errno.EIO)
+    third = disk.bar("/data/store", errno.ESTALE)
+    assert met() == errno.ESTALE
+    third()
+    assert met() == errno.EIO
+    above = disk.bar("/data", errno.EACCES)
+    disk.bar("/data/store", errno.ENODEV)()
+    assert met() == errno.EACCES
+    above()
+    second()
+    assert met() == errno.ESTALE
+    first()
+    assert met() is None

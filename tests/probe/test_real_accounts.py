@@ -30,12 +30,9 @@ def sshd_with(directory: Path, *, changed: int = 19000, expires: str = "", shell
     """A storage on an sshd that knows the account `store` as it is said here; dates are days since 1970."""
     if os.geteuid() != 0 or find_sshd() is None or shutil.which("unshare") is None:
         pytest.skip("needs root, sshd and unshare")
-    server = OpenSshServer(directory, "UsePAM yes", "StrictModes no")
-    directory.chmod(0o755)
-    (directory / "authorized_keys").chmod(0o644)
-    for above in directory.parents:
-        if str(above).startswith("/tmp/"):
-            above.chmod(0o755)
+    # By root, since the account may not look into the folders of temporary files.
+    keys = f"AuthorizedKeysCommand {shutil.which('cat')} {directory}/authorized_keys", "AuthorizedKeysCommandUser root"
+    server = OpenSshServer(directory, "UsePAM yes", "StrictModes no", *keys)
     files = {"passwd": PASSWD.format(shell=shell), "shadow": SHADOW.format(changed=changed, expires=expires)}
     for name, text in files.items():
         (directory / name).write_text(Path("/etc", name).read_text() + text)
@@ -93,6 +90,22 @@ async def test_a_password_that_has_expired_says_so(tmp_path: Path) -> None:
     assert isinstance(found, ProbeFailure)
     assert found.reason is Reason.AUTH_FAILED, found
     assert "password has expired" in found.advice
+
+
+@pytest.mark.sshd
+async def test_a_connection_of_a_password_that_had_expired_is_not_used_again(tmp_path: Path) -> None:
+    with sshd_with(tmp_path, changed=0) as target:
+        prober = Prober(RealClock(), identity_file=tmp_path / "identity", busy_pauses=())
+        try:
+            expired = await prober.probe(target)
+            shadow = Path("/etc/shadow").read_text() + SHADOW.format(changed=19000, expires="")
+            (tmp_path / "shadow").write_text(shadow)
+            renewed = await prober.probe(target)
+        finally:
+            await prober.close()
+    assert isinstance(expired, ProbeFailure)
+    assert expired.reason is Reason.AUTH_FAILED, expired
+    assert isinstance(renewed, Capacity), renewed
 
 
 @pytest.mark.sshd

@@ -67,12 +67,17 @@ class Container:
         """What a shell script printed, which is killed after `seconds` of the machine."""
         limit = ["/usr/bin/timeout", "--signal=KILL", f"{seconds:g}"]
         command = [RUNNING, "-c", GIVEN, script, given] if given else [RUNNING, "-c", script]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             # It is the engine's time, whatever the run's clock says
             async with asyncio.timeout(seconds + GRACE):  # real: see above
                 status, printed, said = await self._execute([*limit, *command], user)
         except TimeoutError:
             raise ContainerProblem(f"{self.name}: a script was not done within {seconds:g} s") from None
+        if status == KILLED and loop.time() - began >= seconds:
+            why = f": {' '.join(said.split())[-EXCERPT:]}" if said.strip() else ""
+            raise ContainerProblem(f"{self.name}: a script was not done within {seconds:g} s{why}", status, said)
         if status != 0:
             why = " ".join(said.split())[-EXCERPT:] or ("killed" if status == KILLED else "it said nothing")
             raise ContainerProblem(f"{self.name}: a script ended with status {status}: {why}", status, said)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from simulator.scenario.compose.container import Container
 
 SECONDS = 30.0
+STARTING = 60.0
+"""Seconds of the machine until sshd answers; it makes its keys first. docker-compose.yml gives it as long."""
 STOPPING = 1
 """Seconds that sshd has to end before it is killed."""
 
@@ -81,7 +83,7 @@ class ContainerHost:
     async def start(self) -> None:
         """Start the container, if it does not run. Returns when sshd answers. Raises ContainerProblem."""
         await self.container.start()
-        await self.run("until /usr/local/sbin/answers; do sleep 0.1; done")
+        await self.run("until /usr/local/sbin/answers; do sleep 0.1; done", seconds=STARTING)
 
     async def stop(self) -> None:
         """Shut the container down, if it runs; its files and its disk stay. Raises ContainerProblem."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 KEY_TYPES = ("rsa", "ecdsa", "ed25519")  # those that `ssh-keygen -A` makes
+EXPIRED = "password-expired"
+"""The folder of faults that let the password expire."""
 
 
 def _spares_all(fault: ssh.MaxStartups, _host: model.Host) -> str | None:
@@ -67,6 +69,7 @@ async def password_rotated(fault: ssh.PasswordRotated, host: ContainerHost) -> U
       chpasswd -e <{former}
       rm {former}
     fi
+    if [ -n "$(ls ../{EXPIRED} 2>/dev/null)" ]; then chage -d 0 {user}; fi # chpasswd has made it a fresh one
     """
     return await layer(host, "passwords", f"{fault.password}\n", settle)
 
@@ -76,23 +79,36 @@ async def account_locked(fault: ssh.AccountLocked, host: ContainerHost) -> Undo:
     return await configure(host, f"DenyUsers {fault.username}")
 
 
-async def _date(host: ContainerHost, sort: str, expired: str, healed: str) -> Undo:
-    """Change a date of the account, until the last of those faults heals."""
+PASSWORD_CHANGED, ACCOUNT_ENDS = 3, 8
+"""Days since 1970: fields of /etc/shadow."""
+
+
+async def _expire(host: ContainerHost, sort: str, field: int) -> Undo:
+    """Have a date of the account be 1970-01-01, until the last of those faults heals; then it is what it was."""
     user = words(host.spec.username)
+    former = f"{FOLDER}/{sort}.former"
+    option = "-d" if field == PASSWORD_CHANGED else "-E"
     settle = f"""
-    if [ -n "$(ls)" ]; then chage {expired} {user}; else chage {healed} {user}; fi
+    [ -e {former} ] || awk -F: -v user={user} '$1 == user {{ print ${field} }}' /etc/shadow >{former}
+    if [ -n "$(ls)" ]; then
+      chage {option} 0 {user}
+    else
+      day=$(cat {former})
+      chage {option} "${{day:--1}}" {user}
+      rm {former}
+    fi
     """
     return await layer(host, sort, "", settle)
 
 
 @form(ssh.ExpiredPassword, how="`chage -d 0`: PAM asks for a new password, and runs nothing without")
 async def expired_password(_fault: ssh.ExpiredPassword, host: ContainerHost) -> Undo:
-    return await _date(host, "password-expired", "-d 0", "-d -1")
+    return await _expire(host, EXPIRED, PASSWORD_CHANGED)
 
 
 @form(ssh.ExpiredAccount, how="`chage -E 0`: PAM refuses the account")
 async def expired_account(_fault: ssh.ExpiredAccount, host: ContainerHost) -> Undo:
-    return await _date(host, "account-expired", "-E 0", "-E -1")
+    return await _expire(host, "account-expired", ACCOUNT_ENDS)
 
 
 refuse(ssh.Flood, "no sshd does that; the hosts of an embedded lab do")
