@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 
 from simulator.control.guard import REALM, Guard, NotAdmitted
+from simulator.database import StoreUnavailable
 from simulator.tasks import by_size
 
 JSON = "application/json"
@@ -131,6 +132,8 @@ class Route:
             return response
         except Refused as refused:
             return _json(refused.status, refused.problem)
+        except StoreUnavailable as error:
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, Problem(error=str(error)))
         except web.HTTPException as error:  # of a body that is too large, did not come or cannot be decoded
             return _json(error.status, Problem(error=error.text or error.reason))
         return given if isinstance(given, web.StreamResponse) else _json(self.status, given)

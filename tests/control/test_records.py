@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
+from simulator.database import engine
 from simulator.hosts import HostNetwork, SimulatedHost
 from simulator.lab import Lab
 from simulator.node import ManagementNode
@@ -61,6 +64,21 @@ async def test_fixed_records_come_back_from_a_snapshot_as_they_were_put_in(image
     # What is sealed looks another way each time.
     again = await snapshot(imagestore_client)
     assert re.sub("sealed: .*", "", again) == re.sub("sealed: .*", "", taken)
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_reset_of_a_store_that_is_locked_is_refused_in_plain_words(
+    imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
+    before = await imagestore_client.query(STORAGES)
+    _, _, file = (await imagestore_lab.node._database.fetch("PRAGMA database_list", ()))[0]
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/reset")
+    assert answer.status == 503
+    assert "the database is locked by another process" in answer.body["error"]
+    assert await imagestore_client.query(STORAGES) == before
 
 
 @pytest.mark.imagestore_lab(hosts=2)
