@@ -17,8 +17,8 @@ from simulator.in_flight import moved
 if TYPE_CHECKING:
     from simulator.hosts.host import SimulatedHost
 
-TURN_BYTES = 8 * 1024
-"""Taken from a client at a time: 512 of the smallest packets."""
+TURN_BYTES = 4 * 1024
+"""Taken from a client in one turn of the loop: 256 of the smallest packets."""
 WAITING_BYTES = 2**20
 """From how many bytes on that the network holds back no more are taken."""
 UNREAD_BYTES = 4 * 2**20
@@ -161,7 +161,11 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._in.put(bytes(self._buffer[:nbytes]))
-        self._set_pace()
+        if nbytes == TURN_BYTES and not self._transport.is_closing():
+            self._transport.pause_reading()  # libuv would read on at once, many times
+            asyncio.get_running_loop().call_soon(self._set_pace)
+        else:
+            self._set_pace()
 
     def pause_writing(self) -> None:
         self._unread = True

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncssh
 import pytest
+import uvloop
 from simulator.clock import RealClock
 from simulator.hosts import Credentials, SimulatedHost
 from simulator.hosts.faults import read_fault
@@ -64,6 +66,31 @@ async def test_a_flood_is_taken_a_little_at_a_time(
         await prober.close()
     assert isinstance(found, Capacity), found
     assert max(sizes) <= TURN_BYTES
+
+
+def test_a_flood_leaves_others_their_turns_on_the_loop_of_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = 0
+    taken: Counter[int] = Counter()
+    receive = asyncssh.SSHServerConnection.data_received
+
+    def noted(self: asyncssh.SSHServerConnection, data: bytes, datatype: None = None) -> None:
+        taken[turn] += len(data)
+        receive(self, data, datatype)
+
+    async def flood() -> None:
+        nonlocal turn
+        started = SimulatedHost("imagestore-1", credentials=Credentials("root", "secret"))
+        async with started as host, flooded(host, IGNORE):
+            while turn < 200:
+                turn += 1
+                await asyncio.sleep(0)
+
+    monkeypatch.setattr(asyncssh.SSHServerConnection, "data_received", noted)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(flood())
+    del taken[200]  # and all after it
+    assert len(taken) > 10
+    assert max(taken.values()) <= 2 * TURN_BYTES
 
 
 async def test_what_a_slow_network_holds_back_is_bounded(host: SimulatedHost) -> None:
