@@ -70,7 +70,7 @@ async def test_a_lab_with_a_database_keeps_its_records(tmp_path: Path) -> None:
 async def test_a_lab_prints_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     async with running("lab", "--port", "0", "--hosts", "1", cwd=tmp_path) as lab:
         assert lab.process.stdout is not None
-        line = (await asyncio.wait_for(lab.process.stdout.readline(), 5)).decode()
+        line = (await asyncio.wait_for(lab.process.stdout.readline(), 60)).decode()
     assert line.startswith("imagestore-1 imagestore-1:22 Connected, ")
 
 

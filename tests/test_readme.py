@@ -112,7 +112,7 @@ async def test_openssh_reaches_a_host_by_the_file_that_the_lab_names(tmp_path: P
     assert "ssh -F FILE imagestore-1 df -kP /" in README
     async with running("lab", "--port", "0", cwd=tmp_path) as lab:
         assert lab.process.stderr is not None
-        line = (await asyncio.wait_for(lab.process.stderr.readline(), 5)).decode()
+        line = (await asyncio.wait_for(lab.process.stderr.readline(), 60)).decode()
         found = re.search(r"ssh -F (\S+) imagestore-1", line)
         assert found is not None, line
         status, said = await shell(f"ssh -F {found[1]} imagestore-1 df -kP /", cwd=tmp_path)

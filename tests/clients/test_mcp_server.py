@@ -57,7 +57,7 @@ async def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def ssh_config(lab: Running) -> str:
     """The file that the lab names, for `ssh -F`."""
     assert lab.process.stderr is not None
-    line = (await asyncio.wait_for(lab.process.stderr.readline(), 5)).decode()
+    line = (await asyncio.wait_for(lab.process.stderr.readline(), 60)).decode()
     found = re.search(r"ssh -F (\S+) imagestore-1", line)
     assert found is not None, line
     return found[1]

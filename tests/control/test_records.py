@@ -274,15 +274,19 @@ async def test_records_that_collide_with_those_that_there_are_are_refused_withou
     assert not [one for one in caplog.records if one.exc_info or "INSERT" in one.getMessage()]
 
 
+@pytest.mark.scenarios
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_a_large_snapshot_can_be_put_back(imagestore_client: Client) -> None:
+async def test_a_large_snapshot_can_be_put_back(imagestore_lab: Lab) -> None:
     hooks = [{"name": f"hook-{n}", "url": f"http://a/{'x' * 2000}", "type": "t"} for n in range(1_100)]
-    answer = await put(imagestore_client, json.dumps({"webHooks": hooks}))
-    assert (answer.status, answer.body) == (200, {"replaced": True})
-    taken = await snapshot(imagestore_client)
-    assert len(taken) > 2 * 2**20
-    assert (await put(imagestore_client, taken)).status == 200
-    assert len(await imagestore_client.query("/web-hooks", limit="2000")) == 1_100
+    async with Client(imagestore_lab.url, timeout=120) as client:
+        await client.log_in()
+        answer = await put(client, json.dumps({"webHooks": hooks}))
+        assert (answer.status, answer.body) == (200, {"replaced": True})
+        taken = await snapshot(client)
+        assert len(taken) > 2 * 2**20
+        assert (await put(client, taken)).status == 200
+        await client.log_in()
+        assert len(await client.query("/web-hooks", limit="2000")) == 1_100
 
 
 @pytest.mark.imagestore_lab(hosts=1)
