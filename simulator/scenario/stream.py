@@ -57,11 +57,12 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 
 
 def _why_not(text: str, otherwise: str) -> str:
-    """What the lab says in its `{"error": "…"}`, on one line."""
+    """What the lab says in its `{"error": "…"}`, on one line; else what the status says."""
     try:
-        return on_one_line(str(orjson.loads(text)["error"]))
+        why = orjson.loads(text)["error"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return otherwise
+    return on_one_line(why) if isinstance(why, str) else otherwise
 
 
 def _reason(message: bytes) -> str:
