@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar, TypeVarTuple
@@ -49,7 +51,33 @@ class OneThread(Executor):
             del future, function, arguments  # they are not to be kept until the next
 
 
+class _Collection:
+    """Python's garbage collector, held off by those that make a great number of objects."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held_by = 0
+        self._was_on = True
+
+    @contextmanager
+    def held_off(self) -> Iterator[None]:
+        """Collect nothing meanwhile: a collection looks at every object there is, and stops every thread for that."""
+        with self._lock:
+            if not self._held_by:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._held_by += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held_by -= 1
+                if not self._held_by and self._was_on:
+                    gc.enable()
+
+
 _large_inputs = OneThread("large inputs")
+_collection = _Collection()
 
 
 async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thread: Executor = _large_inputs) -> T:
@@ -59,7 +87,12 @@ async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thre
     """
     if size < LARGE:
         return function(*arguments)
-    return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+
+    def work() -> T:
+        with _collection.held_off():
+            return function(*arguments)
+
+    return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
 class Tasks:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 
 import pytest
-from simulator.tasks import LARGE, Tasks, by_size
+from simulator.tasks import LARGE, OneThread, Tasks, by_size
 
 
 async def _for_ever() -> None:
@@ -111,3 +112,19 @@ async def test_a_program_that_ends_waits_for_no_large_input() -> None:
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
     assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_nothing_is_collected_while_large_inputs_are_worked_on() -> None:
+    def collects() -> bool:
+        return gc.isenabled()
+
+    async def both(first: OneThread, second: OneThread) -> list[bool]:
+        work = [by_size(LARGE, collects, thread=one) for one in (first, second, first)]
+        return list(await asyncio.gather(*work))
+
+    assert gc.isenabled()
+    assert await both(OneThread("one"), OneThread("two")) == [False, False, False]
+    assert await by_size(LARGE - 1, collects)
+    with pytest.raises(ZeroDivisionError):
+        await by_size(LARGE, lambda: 1 // 0)
+    assert gc.isenabled()
