@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
 from weakref import WeakValueDictionary
@@ -101,9 +103,10 @@ class Connection:
     async def _begin_sftp(self) -> Sftp:
         sftp = Sftp()
         try:
-            await self._ssh.create_session(
-                lambda: sftp, subsystem="sftp", encoding=None, window=_WINDOW, max_pktsize=_PACKET
-            )
+            with _opening_a_session():
+                await self._ssh.create_session(
+                    lambda: sftp, subsystem="sftp", encoding=None, window=_WINDOW, max_pktsize=_PACKET
+                )
             await sftp.begin()
         except asyncssh.ChannelOpenError as error:
             if error.code != asyncssh.OPEN_REQUEST_SESSION_FAILED:
@@ -160,14 +163,15 @@ class Connection:
         pauses = list(_PAUSES) if self._closed_session else []
         while True:
             try:
-                return await self._ssh.create_process(
-                    line,
-                    stdin=asyncssh.DEVNULL,
-                    stderr=asyncssh.STDOUT,
-                    errors="replace",
-                    window=_WINDOW,
-                    max_pktsize=_PACKET,
-                )
+                with _opening_a_session():
+                    return await self._ssh.create_process(
+                        line,
+                        stdin=asyncssh.DEVNULL,
+                        stderr=asyncssh.STDOUT,
+                        errors="replace",
+                        window=_WINDOW,
+                        max_pktsize=_PACKET,
+                    )
             except asyncssh.ChannelOpenError as error:
                 if error.code == asyncssh.OPEN_REQUEST_SESSION_FAILED:
                     raise Unsupported("the host runs no commands") from error
@@ -200,6 +204,15 @@ class Connection:
         for ssh in reversed(self._route):
             ssh.close()
             await ssh.wait_closed()
+
+
+@contextmanager
+def _opening_a_session() -> Iterator[None]:
+    """Raise ConnectionLost where a host closes a session in the moment that it opens it, which asyncssh trips over."""
+    try:
+        yield
+    except AttributeError as error:
+        raise asyncssh.ConnectionLost("the session was closed as it was opened") from error
 
 
 class Connections:

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncssh
 import pytest
+from asyncssh.constants import MSG_CHANNEL_CLOSE
 from asyncssh.packet import Boolean, String, UInt32
 from simulator.clock import RealClock
 from simulator.hosts import SimulatedHost
 from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from simulator.probe.shell import Reading
-from ssh_stubs import PASSWORD, Process, SshStub, ssh_stub
+from ssh_stubs import PASSWORD, Process, SshStub, _Account, ssh_stub
 
 from stalls import watching_stalls
 
@@ -299,3 +300,31 @@ async def test_an_answer_counts_though_its_session_lingers() -> None:
             assert isinstance(found, Capacity), found
         assert stub.logins == 1
         await prober.close()
+
+
+class ClosedAsItOpens(asyncssh.SSHServerSession[bytes]):
+    """A session whose end is sent just before the word that it has begun."""
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        self._channel.send_packet(MSG_CHANNEL_CLOSE)
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        return self.subsystem_requested(command)
+
+
+async def test_a_session_that_ends_as_it_opens_is_a_lost_one(caplog: pytest.LogCaptureFixture) -> None:
+    class Account(_Account):
+        def session_requested(self) -> ClosedAsItOpens:
+            return ClosedAsItOpens()
+
+    async with ssh_stub(account=Account) as stub:
+        prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0, busy_pauses=())
+        found = [await prober.probe(stub.target()) for _ in range(10)]
+        await prober.close()
+    assert {one.reason for one in found if isinstance(one, ProbeFailure)} == {Reason.RESET}, found
+    assert len(found) == 10
+    assert not caplog.records
