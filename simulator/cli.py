@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simulator.settings import Settings
 
 UNUSABLE_INPUT = 2
+LAB_PING_SECONDS = 5
+"""A lab is to show soon what was done to its hosts; ZStack's own default is 60."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of options raises; where it stands depends on the version of Typer."""
 
@@ -181,7 +183,9 @@ def lab(
     bootstrap: Bootstrap = None,
     identity_file: Identity = None,
     probe_connection: Connection = None,
-    ping_interval: Annotated[int | None, _option("ping_interval", "Seconds between pings.", "5")] = None,
+    ping_interval: Annotated[
+        int | None, _option("ping_interval", "Seconds between pings.", "5; with --strict ZStack's 60")
+    ] = None,
     strict: Strict = None,
     seed: Seed = None,
     config: Config = None,
@@ -192,7 +196,9 @@ def lab(
 
     Prints `ready URL` once every storage is connected.
     """
-    settings = _settings(context, ping_interval=5, log_level="warning")
+    settings = _settings(context, log_level="warning")
+    if settings.ping_interval is None and not settings.strict:
+        settings = settings.model_copy(update={"ping_interval": LAB_PING_SECONDS})
     from simulator.commands import run_lab
 
     _run(lambda: run_lab(settings))

@@ -229,3 +229,21 @@ def test_the_commands_are_imported_late() -> None:
 
     heavy = ("aiohttp", "asyncssh", "sqlalchemy")
     assert not [name for name in heavy if f"import {name}" in inspect.getsource(cli)]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [((), 5), (("--strict",), None), (("--strict", "--ping-interval", "7"), 7), (("--ping-interval", "7"), 7)],
+)
+def test_a_lab_pings_often_but_a_strict_one_as_zstack_does(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], seconds: int | None
+) -> None:
+    asked: list[Settings] = []
+
+    async def run_lab(settings: Settings) -> int:
+        asked.append(settings)
+        return 0
+
+    monkeypatch.setattr("simulator.commands.run_lab", run_lab)
+    assert run_here("lab", *options).status == 0
+    assert [one.ping_interval for one in asked] == [seconds]
