@@ -177,7 +177,7 @@ class Lifecycle:
                     await self._records.delete(connection, new.uuid)
                 break
             except StoreUnavailable:
-                await self._database.health.until_it_works()
+                await self._database.health.until_next_try()
         await self._let_go(new.hostname)
 
     async def _let_go(self, hostname: str) -> None:

@@ -75,7 +75,7 @@ class StatusBook:
             try:
                 return await self.disconnected(storage, why, was_connected=was_connected)
             except StoreUnavailable:
-                await self._database.health.until_it_works()
+                await self._database.health.until_next_try()
 
     async def measured(self, storage: Storage, capacity: Capacity) -> None:
         """A ping succeeded: the capacity is written if it is another one; the status is left alone (domain 1.6).

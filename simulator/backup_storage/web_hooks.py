@@ -132,7 +132,7 @@ class WebHooks:
             try:
                 return await self._inventory(storage_uuid)
             except StoreUnavailable:
-                await self._database.health.until_it_works()
+                await self._database.health.until_next_try()
 
 
 def _glob(opaque: str) -> str:

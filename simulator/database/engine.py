@@ -474,10 +474,27 @@ class Database:
     async def _try_everything(self) -> None:
         """Write and read a little on every connection. Raises StoreUnavailable."""
         if not self._one_writer.locked():  # else what is being written tells
+            if self.health.problem is not None:
+                await self._fold_log()
             async with self._writing(CHECK_PATIENCE) as connection:
                 await connection.execute(CHECK_WRITING)
         await self.read(CHECK_READING)
         await self.fetch(str(CHECK_READING), ())
+
+    async def _fold_log(self) -> None:
+        """Have SQLite move what its write-ahead log holds into the database, and cut the log short.
+
+        Of itself it does so at 4 MB only: on a disk that is full the log would keep its room, and each check of the
+        store would take some of what others have freed.
+        """
+        async with self._one_writer:
+            lane = self._writer.made
+            if lane is None or lane.driver is None or self._has_lost_its_log():
+                return
+            try:
+                await lane.driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            except BROKEN as error:
+                logger.debug("the write-ahead log stays as it is: %s", _why(error))
 
     def _explain(self, context: ExceptionContext) -> None:
         """Have SQLAlchemy raise what says why the store failed; what else fails tells neither SQL nor values.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,9 @@ from simulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+"""After how long a change that must be stored is tried again while something is known to be wrong: the check may fail
+where the change would not, or fit on a disk where the change does not."""
 
 
 class Side(StrEnum):
@@ -76,6 +80,12 @@ class Health:
     async def until_it_works(self) -> None:
         """Return as soon as nothing is known to be wrong."""
         await self._works.wait()
+
+    async def until_next_try(self) -> None:
+        """Return as soon as nothing is known to be wrong, or after RETRY_SECONDS; never at once."""
+        await asyncio.sleep(0)  # real: see above
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)
 
     async def close(self) -> None:
         """Check no more."""

@@ -220,7 +220,7 @@ class Jobs:
                 async with self._database.undivided():
                     return await self._finish(job, ended)
             except StoreUnavailable:
-                await self._database.health.until_it_works()
+                await self._database.health.until_next_try()
 
     async def _finish(self, job: _Begun, ended: Ended) -> None:
         reply = ended.reply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import shutil
 import sqlite3
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from new_database import new_database
 from simulator.database import Database, StoreUnavailable, engine, health
+from simulator.database.health import Side
 from simulator.database.models import Zone
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -126,6 +128,51 @@ async def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(database
     await _recovered(database)
     await _commit(database, "after", "x" * 100_000)
     assert await _zones(database) == ["after", "before", "small"]
+
+
+@contextmanager
+def _no_file_longer_than(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_log_that_has_filled_the_disk_gives_its_room_back(database: Database, file: Path) -> None:
+    log = file.with_name(f"{file.name}-wal")
+    number = 0
+    while log.stat().st_size < file.stat().st_size + 100_000:
+        await _commit(database, str(number := number + 1))
+    with _no_file_longer_than(log.stat().st_size):
+        with pytest.raises(StoreUnavailable):
+            await _commit(database, "no room", "x" * 20_000)
+        await _recovered(database)
+        await _commit(database, "there is room", "x" * 20_000)
+    zones = await _zones(database)
+    assert "there is room" in zones
+    assert "no room" not in zones
+    assert len(zones) == number + 1, "nothing that was acknowledged is lost"
+
+
+async def test_what_must_be_stored_is_tried_again_though_the_checks_fail(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise StoreUnavailable("still")
+
+    monkeypatch.setattr(database.health, "_check", fail)
+    monkeypatch.setattr(health, "RETRY_SECONDS", 0.1)
+    database.health.failed(Side.READ, "the check alone fails")
+    await asyncio.wait_for(database.health.until_next_try(), 2)
+    assert database.health.problem is not None, "the streak goes on"
+
+
+async def test_nothing_is_tried_again_without_a_pause_for_others(database: Database) -> None:
+    turns = [asyncio.ensure_future(asyncio.sleep(0))]
+    await database.health.until_next_try()  # nothing is known to be wrong
+    assert turns[0].done()
 
 
 @pytest.mark.parametrize("when", ["deleted", "replaced"])

@@ -7,11 +7,14 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 from door import STORAGE, STORAGES, ZONE, ZONES, Door, ShiftedClock, open_door
+from simulator.database import StoreUnavailable, health
+from simulator.database.health import Side
 from simulator.rest.jobs import Ended
 from simulator.rest.messages import AsyncMessage, Reply
 from simulator.rest.web_hooks import WebHook, WebHooks
@@ -75,6 +78,42 @@ async def test_a_job_that_runs_answers_an_empty_object(door: Door) -> None:
         polled = await door.send("GET", f"{V1}/api-jobs/{job}", anonymous=True)
         assert (polled.status, polled.text) == (202, "{}")
     never.set()
+
+
+async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_to_fail(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = door.node._jobs._database
+    tries: list[str] = []
+
+    async def fail() -> None:
+        raise StoreUnavailable("the check fails for longer")
+
+    async def work() -> Reply:
+        tries.append("work")
+        raise store.health.failed(Side.READ, "for the length of this test")
+
+    monkeypatch.setattr(store.health, "_check", fail)
+    monkeypatch.setattr(health, "RETRY_SECONDS", 0.05)
+    store_result = door.node._jobs._finish
+
+    async def finish(*arguments: Any) -> None:
+        tries.append("result")
+        if len(tries) < 4:
+            raise store.health.failed(Side.WRITE, "it does not fit")
+        await store_result(*arguments)
+
+    monkeypatch.setattr(door.node._jobs, "_finish", finish)
+    job = uuid.uuid4().hex
+    await door.node._jobs.start(job, "APICreateZoneMsg", work)
+    try:
+        async with asyncio.timeout(5):
+            while (await door.node._jobs.poll(job, with_schema=False))[0] == 202:
+                await asyncio.sleep(0.01)
+        assert tries == ["work", "result", "result", "result"]
+    finally:
+        store.health.worked(Side.WRITE)
+        store.health.worked(Side.READ)
 
 
 async def test_a_finished_job_can_be_polled_again_and_by_anyone(door: Door) -> None:
