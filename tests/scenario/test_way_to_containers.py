@@ -14,8 +14,9 @@ aiodocker = pytest.importorskip("aiodocker", reason="needs the extra compose")
 
 from simulator.scenario.compose import engine  # noqa: E402 - only where aiodocker is
 
-OURS, ELSEWHERE = "127.0.0.0/8", "192.0.2.0/24"  # the second is nobody's: RFC 5737
-FRESH = {"Name": "bridge", "IPAM": {"Driver": "default", "Options": None, "Config": [{"Subnet": "172.17.0.0/16"}]}}
+OURS, ELSEWHERE = "127.0.0.0/8", "198.51.100.0/24"  # the second is nobody's: RFC 5737
+FRESH = {"Name": "bridge", "IPAM": {"Driver": "default", "Options": None, "Config": [{"Subnet": "203.0.113.0/24"}]}}
+"""An engine's own network, at addresses that no machine has: those of a real one may be this machine's."""
 
 
 def network(*pools: dict[str, str]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ async def docker(
         pytest.param(
             [network({"Subnet": "fd00::/64", "Gateway": "fd00::1"}, {"Subnet": OURS})], network(), True, id="IPv6 first"
         ),
-        pytest.param([FRESH], network({"Subnet": ELSEWHERE, "Gateway": "192.0.2.1"}), False, id="a virtual machine"),
+        pytest.param([FRESH], network({"Subnet": ELSEWHERE, "Gateway": "198.51.100.1"}), False, id="a virtual machine"),
         pytest.param([network({"Subnet": ELSEWHERE})], network({"Subnet": ELSEWHERE}), False, id="another machine"),
     ],
 )
