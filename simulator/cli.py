@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -638,4 +639,6 @@ def _all_is_imported() -> None:
 def main() -> None:
     """The console script."""
     gc.disable()  # modules and classes by the thousand: to look for garbage among them took a quarter of the start
+    # What is old in a host's cipher suite is nothing that a user of this program can mend by a line of Python.
+    warnings.filterwarnings("ignore", module=r"asyncssh\b")
     app()

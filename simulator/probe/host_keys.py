@@ -82,7 +82,7 @@ class HostKeys:
         shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
         known, _, _ = self.trusted(host, address, None if port == DEFAULT_PORT else port)
         if known:
-            expected = ", ".join(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known)
+            expected = ", ".join(dict.fromkeys(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known))
             return f"the host shows the key {shown}, but {self.file} has {expected}"
         if not PLAIN_NAME.fullmatch(host):
             return f"the host goes by {host!r}, which a line of {self.file} would take for a pattern"

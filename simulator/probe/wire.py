@@ -342,6 +342,10 @@ class _Command(asyncio.SubprocessProtocol):
         return self._process.get_pipe_transport(fd)
 
 
+_NO_ALGORITHMS = (b"kex-strict-", b"ext-info-")
+"""Names in a list of key exchanges that tell of a server's abilities."""
+
+
 def _mismatch(ssh: asyncssh.SSHClientConnection) -> str | None:
     """What the two sides have no algorithm in common for, as far as the server's list has come."""
     offer = ssh._server_kexinit
@@ -364,6 +368,7 @@ def _mismatch(ssh: asyncssh.SSHClientConnection) -> str | None:
             wanted = set(names)
             needed = what != "MACs" or not any(b"gcm" in name or b"poly1305" in name for name in theirs[place - 2])
             if needed and not wanted.intersection(theirs[place]):
-                there = ", ".join(name.decode("ascii", "replace") for name in theirs[place][:5])
+                real = [name for name in theirs[place] if not name.startswith(_NO_ALGORITHMS)]
+                there = ", ".join(name.decode("ascii", "replace") for name in real[:5])
                 return f"{what}: it has {excerpt(there) or 'none'}"
     return None

@@ -18,6 +18,7 @@ from ssh_stubs import PASSWORD, SshStub, ssh_stub, tcp_server
 from test_probe_statvfs import Volume
 
 from conftest import StartSshd
+from processes import run
 
 Challenge = tuple[str, str, str, Sequence[tuple[str, bool]]]
 READ_BY_OLD_SERVERS = 20
@@ -123,26 +124,35 @@ class _Anybody(asyncssh.SSHServer):
 
 @pytest.mark.sshd
 @pytest.mark.parametrize(
-    ("line", "what"),
+    ("line", "own", "what"),
     [
-        ("HostKeyAlgorithms ssh-ed25519", "host keys"),
-        ("Ciphers aes256-ctr", "ciphers"),
-        ("KexAlgorithms curve25519-sha256", "the key exchange"),
+        ("HostKeyAlgorithms ssh-ed25519", "HostKeyAlgorithms rsa-sha2-512", "host keys"),
+        ("Ciphers aes256-ctr", "Ciphers aes128-ctr", "ciphers"),
+        ("KexAlgorithms curve25519-sha256", "KexAlgorithms ecdh-sha2-nistp256", "the key exchange"),
     ],
 )
 async def test_nothing_in_common_is_always_told_as_such(
-    start_sshd: StartSshd, tmp_path: Path, line: str, what: str
+    start_sshd: StartSshd, tmp_path: Path, line: str, own: str, what: str
 ) -> None:
     sshd = start_sshd(line)
     config = tmp_path / "config"
-    config.write_text("Ciphers aes128-ctr\nKexAlgorithms ecdh-sha2-nistp256\nHostKeyAlgorithms rsa-sha2-512\n")
+    config.write_text(own)
     prober = Prober(RealClock(), identity_file=sshd.identity_file, ssh_config=config)
     for _ in range(5):
         found = await prober.probe(Target("127.0.0.1", sshd.port, sshd.username, "/"))
         assert isinstance(found, ProbeFailure)
         assert found.reason is Reason.NOT_SSH, found
         assert "--ssh-config" in found.advice
+        assert f"for {what}: it has {line.split()[1]}" == found.message.partition("common ")[2]
     await prober.close()
+
+
+@pytest.mark.sshd
+async def test_an_old_key_exchange_is_told_by_no_warning_of_a_library(start_sshd: StartSshd) -> None:
+    sshd = start_sshd("KexAlgorithms diffie-hellman-group14-sha256")
+    target = f"{sshd.username}@127.0.0.1:{sshd.port}"
+    finished = await run("probe", target, "--url", "/", "--identity-file", str(sshd.identity_file))
+    assert (finished.status, finished.errors) == (0, "")
 
 
 def test_certificates_are_asked_for_where_an_authority_is_trusted() -> None:
