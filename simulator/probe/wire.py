@@ -320,13 +320,16 @@ class _Command(asyncio.SubprocessProtocol):
         return self._process is None or self._process.is_closing()
 
     def write(self, data: bytes) -> None:
-        self._pipe(0).write(data)
+        if self._is_open(0):  # else the command has ended, of which the wire hears next
+            self._pipe(0).write(data)
 
     def pause_reading(self) -> None:
-        self._pipe(1).pause_reading()
+        if self._is_open(1):
+            self._pipe(1).pause_reading()
 
     def resume_reading(self) -> None:
-        self._pipe(1).resume_reading()
+        if self._is_open(1):
+            self._pipe(1).resume_reading()
 
     def abort(self) -> None:
         self.close()
@@ -336,6 +339,9 @@ class _Command(asyncio.SubprocessProtocol):
         if process is not None:
             process.close()
             self._lost(None)
+
+    def _is_open(self, fd: int) -> bool:
+        return self._process is not None and not self._pipe(fd).is_closing()
 
     def _pipe(self, fd: int) -> Any:
         assert self._process is not None

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from simulator.clock import RealClock
@@ -19,6 +20,7 @@ from simulator.hosts.faults import FaultProblem, read_fault
 from simulator.hosts.faults.quantities import parse_path
 from simulator.lab import Lab
 from simulator.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
+from simulator.probe.wire import Wire, _Command
 from simulator.testing import Client
 
 from conftest import StartSshd
@@ -195,3 +197,21 @@ def test_what_faults_name_is_no_script() -> None:
         with pytest.raises(ValueError, match="cannot be printed"):
             parse_path(path)
     assert read_fault("command_missing", {"commands": ["df", "[", "/usr/bin/stat", "sftp-server"]})
+
+
+async def test_what_is_written_to_a_proxy_command_that_has_ended_is_dropped() -> None:
+    wire = mock.Mock(spec=Wire)
+    process, command = await asyncio.get_running_loop().subprocess_exec(lambda: _Command(wire), "cat")
+    for fd in (0, 1):
+        pipe = process.get_pipe_transport(fd)
+        assert pipe is not None
+        pipe.close()
+    command.write(b"SSH-2.0-x\r\n")
+    command.pause_reading()
+    command.resume_reading()
+    async with asyncio.timeout(10):
+        while process.get_returncode() is None:
+            await asyncio.sleep(0.01)
+    command.close()
+    command.write(b"SSH-2.0-x\r\n")
+    wire.connection_lost.assert_called_once()
