@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-scenarios test-soak scenarios lint picture stories same-results fidelity metrics faults failures life-cycle parity clean
+.PHONY: help install lab test test-clients test-compose test-processes test-scenarios test-soak scenarios lint picture stories same-results fidelity metrics faults failures life-cycle parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -22,7 +22,10 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose and not clients and not scenarios and not soak' --numprocesses auto --dist worksteal
+	$(BIN)/pytest -m 'not compose and not clients and not scenarios and not soak and not processes' --numprocesses auto --dist worksteal
+
+test-processes: $(INSTALLED) ## run the tests that start the command: starts that fail, kills, every command of the README
+	$(BIN)/pytest -m 'processes and not clients and not scenarios' --numprocesses auto --dist worksteal
 
 test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute, SOAK_RUNS=40 a thousand kills
 	$(BIN)/pytest tests/soak -m soak -s

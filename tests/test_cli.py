@@ -19,6 +19,8 @@ from simulator.testing import Client
 
 from processes import Finished, Running, run, run_here, running
 
+pytestmark = pytest.mark.processes
+
 
 async def test_the_version_is_shown() -> None:
     assert (await run("--version")).output == f"imagestore-sim {__version__}\n"

@@ -18,6 +18,8 @@ from simulator.testing import CallFailed, Client
 
 from processes import Running, running
 
+pytestmark = pytest.mark.processes
+
 ADDS = 100
 PINGED = 1000
 STORAGES = "/backup-storage/image-store"

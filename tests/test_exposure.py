@@ -11,6 +11,8 @@ from simulator.testing import Client
 
 from processes import run_here, running
 
+pytestmark = pytest.mark.processes
+
 TOKEN = "correct-horse"
 
 

@@ -17,6 +17,8 @@ from simulator.testing import Client
 
 from processes import run, running
 
+pytestmark = pytest.mark.processes
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 NODE = "http://127.0.0.1:8080"
 BOUND_SECONDS = 60.0

@@ -16,7 +16,7 @@ from conftest import StartSshd
 from processes import running
 from sshd import OpenSshServer
 
-pytestmark = pytest.mark.sshd
+pytestmark = [pytest.mark.sshd, pytest.mark.processes]
 INTERVAL_SECONDS = 1
 STORAGES = "/backup-storage/image-store"
 

@@ -14,6 +14,8 @@ from simulator.scenario import command as replaying
 
 from processes import run_here
 
+pytestmark = pytest.mark.processes
+
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "one-lost-ping.yaml"
 VALUES = {
     "ACCOUNT": "somebody",

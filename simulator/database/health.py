@@ -85,7 +85,7 @@ class Health:
         """Return as soon as nothing is known to be wrong, or after RETRY_SECONDS; never at once."""
         await asyncio.sleep(0)  # real: see above
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)
+            await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)  # real: see above
 
     async def close(self) -> None:
         """Check no more."""

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -54,10 +54,10 @@ async def run_compare(options: Options) -> int:
         cases = await asyncio.to_thread(_cases, options.groups)
     except ValueError as error:
         raise Unusable(str(error)) from None
-    logging.getLogger("simulator").setLevel(logging.CRITICAL)  # of the emulator: only its answers are of interest
     clock = RealClock()
     node = Runner(endpoint, clock, account=options.account, password=options.password, key=options.key)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_silent_emulator())
         lab = await stack.enter_async_context(empty_lab())
         emulator = Runner(Endpoint.of(lab.url), lab.clock)
         comparison = Comparison(node, emulator, clock, write=options.write)
@@ -72,6 +72,18 @@ async def run_compare(options: Options) -> int:
             left = await _end(comparison)
     report.close(comparison.not_sent, left)
     return DIFFERENT if report.different else SAME
+
+
+@contextmanager
+def _silent_emulator() -> Iterator[None]:
+    """Log nothing of the emulator meanwhile: only its answers are of interest."""
+    logger = logging.getLogger("simulator")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _cases(groups: Collection[str]) -> list[Case]:

@@ -18,6 +18,8 @@ from simulator.database import engine
 
 from processes import run, run_here, running
 
+pytestmark = pytest.mark.processes
+
 SERVE = ("serve", "--port", "0", "--database", "node.db")
 
 
