@@ -57,7 +57,7 @@ class AllowedHosts:
             return False
         host = found["host"].lower()
         if host.startswith("["):
-            return _is_ipv6(host[1:-1])
+            return is_ipv6(host[1:-1])
         host = host.removesuffix(".")
         labels = host.split(".")
         if NUMBER.fullmatch(labels[-1]):  # what ends in a number is an IPv4 address to every client, or nothing
@@ -68,7 +68,7 @@ class AllowedHosts:
         return alone or host in self._names or host.endswith(self._suffixes)
 
 
-def _is_ipv6(text: str) -> bool:
+def is_ipv6(text: str) -> bool:
     address, with_zone, zone = text.partition("%")
     try:
         ipaddress.IPv6Address(address)

@@ -223,3 +223,23 @@ def test_each_type_has_rules_of_its_own(file: Path, old: str, new: str, complain
     with pytest.raises(BootstrapError) as caught:
         read_bootstrap(file)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("hostname", ["::1", "fe80::1%lo", "2001:db8::17"])
+async def test_a_host_may_have_an_ipv6_address_which_the_api_refuses(tmp_path: Path, hostname: str) -> None:
+    file = tmp_path / "records.yaml"
+    file.write_text(f"backupStorages:\n  - {{name: six, hostname: '{hostname}', url: /zs, password: x, sshPort: 9}}\n")
+    asked: list[tuple[str, int]] = []
+
+    async def nowhere(name: str, port: int) -> tuple[str, int]:
+        asked.append((name, port))
+        raise OSError(f"{name} is nowhere")
+
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "n.db"), bootstrap=file), resolve=nowhere)
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        [storage] = await client.query("/backup-storage/image-store")
+    await node.stop()
+    assert (storage["hostname"], storage["status"]) == (hostname, "Disconnected")
+    assert asked == [(hostname, 9)]
