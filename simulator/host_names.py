@@ -69,6 +69,7 @@ class AllowedHosts:
 
 
 def is_ipv6(text: str) -> bool:
+    """Whether it is an IPv6 address, without brackets, with or without a zone."""
     address, with_zone, zone = text.partition("%")
     try:
         ipaddress.IPv6Address(address)

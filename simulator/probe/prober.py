@@ -32,8 +32,8 @@ _METHODS: Mapping[Method, Measure] = {
 # What a connection shows that went stale while it was kept, and whatever makes one useless for the next probe.
 _STALE = (Reason.RESET, Reason.BUSY)
 _ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
-# No capacity or command may be what the sshd_config said when the connection was made, which it never learns anew; and
-# an sshd that let an account in and then turns down what it wants, since its password has expired, does so to the end.
+# A connection keeps the sshd_config that it was made under, so a missing capacity or command may be gone on a new one.
+# An sshd that lets in an account whose password has expired turns down all that is asked over that connection.
 _USELESS = (
     *_STALE, Reason.AUTH_FAILED, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND, Reason.FLOOD, Reason.ERROR,
 )  # fmt: skip
