@@ -58,10 +58,10 @@ stories: $(INSTALLED) ## play the library, draw each story, and write the index 
 	$(BIN)/python docs/write_scenarios.py
 
 fidelity: $(INSTALLED) ## write docs/fidelity.md from the declarations of the APIs
-	$(BIN)/python -m simulator.parity.fidelity > docs/fidelity.md
+	$(BIN)/python -m imagestore_sim.parity.fidelity > docs/fidelity.md
 
 metrics: $(INSTALLED) ## write docs/metrics.md from the declared metrics
-	$(BIN)/python -m simulator.control.metrics_manual > docs/metrics.md
+	$(BIN)/python -m imagestore_sim.lab_api.metrics_manual > docs/metrics.md
 
 faults: $(INSTALLED) ## write the reference of docs/faults.md from the kinds of faults
 	$(BIN)/python docs/write_faults.py
@@ -73,7 +73,7 @@ life-cycle: $(INSTALLED) ## write docs/life-cycle.md from the table of tests
 	PYTHONPATH=tests $(BIN)/python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md
 
 parity: $(INSTALLED) ## send the recorded calls to the emulator, count by group, prune the list of open ones
-	$(BIN)/python -m simulator.parity.progress
+	$(BIN)/python -m imagestore_sim.parity.progress
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist simulator/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,8 +14,8 @@ import signal
 import sys
 from ipaddress import IPv4Address
 
-from simulator.commands import new_event_loop
-from simulator.hosts import SimulatedHost
+from imagestore_sim.cli.commands import new_event_loop
+from imagestore_sim.hosts import SimulatedHost
 
 ADDRESSES = IPv4Address("127.1.0.1")
 

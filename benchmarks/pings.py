@@ -22,11 +22,11 @@ from pathlib import Path
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
-from simulator.bootstrap import BackupStorageRecord, Bootstrap
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.virtual_clock import run_virtually, virtual_clock
 
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 from load import peak_memory, server
 
 HERE = Path(__file__).parent

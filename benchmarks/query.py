@@ -104,7 +104,7 @@ def measure_node(seconds: int) -> tuple[dict[str, Measured], int]:
         bootstrap = Path(folder) / "bootstrap.json"
         bootstrap.write_text(json.dumps({"backupStorages": list(records())}))  # JSON is YAML
         options = [f"--hosts={HOSTS}", "--ping-interval=1", "--port=0", f"--bootstrap={bootstrap}"]
-        with server([sys.executable, "-m", "simulator", "lab", *options]) as node:
+        with server([sys.executable, "-m", "imagestore_sim", "lab", *options]) as node:
             url = url_of(node)
             headers = {"Authorization": f"OAuth {log_in(url)}"}
             found = {name: measure(name, node, url, headers, seconds) for name in PATHS}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
-from simulator.lab import Lab
-from simulator.settings import Settings
-from simulator.terminal import storage_table
+
+from imagestore_sim.cli.output import storage_table
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
 
 PICTURE = Path(__file__).with_name("lab.svg")
 WIDTH = 124

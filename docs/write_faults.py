@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from simulator.hosts.faults import FAULTS, Fault, Layer
-from simulator.scenario.compose.forms import FORMS, IN_MEMORY
+from imagestore_sim.containers.faults import FORMS, IN_MEMORY
+from imagestore_sim.faults import FAULTS, Fault, Layer
 
 PAGE = Path(__file__).with_name("faults.md")
 BEGIN = "<!-- the reference, written by docs/write_faults.py -->\n"

@@ -14,14 +14,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.scenario.compose.comparison import differences
-from simulator.scenario.compose.playing import prepare_containers, read_for_containers, replay_on_containers
-from simulator.scenario.phrases import duration_text
-from simulator.scenario.reader import ScenarioError, read_scenario
-from simulator.scenario.results import Result
-from simulator.scenario.runner import play
-from simulator.scenario.speed import fastest, sped_up
-from simulator.virtual_clock import run_virtually, virtual_clock
+from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
+from imagestore_sim.scenario.play.comparison import differences
+from imagestore_sim.scenario.play.on_containers import prepare_containers, read_for_containers, replay_on_containers
+from imagestore_sim.scenario.play.results import Result
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.time_scaling import fastest, sped_up
+from imagestore_sim.units import duration_text
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 PAGE = Path(__file__).with_name("same-results.md")
 LIBRARY = PAGE.parent.parent / "scenarios"

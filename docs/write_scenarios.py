@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from simulator.scenario.model import Scenario
-from simulator.scenario.reader import read_scenario
-from simulator.scenario.runner import replay
-from simulator.scenario.steps import FaultStep
-from simulator.scenario.thumbnail import thumbnail
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import read_scenario
+from imagestore_sim.scenario.format.steps import FaultStep
+from imagestore_sim.scenario.play.runner import replay
+from imagestore_sim.scenario.report.thumbnail import thumbnail
 
 PAGE = Path(__file__).with_name("scenarios.md")
 PICTURES = PAGE.with_name("stories")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.lab import Lab
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
-from simulator.testing.plugin import MARKER
-from simulator.virtual_clock import VirtualEventLoop
 
 from fixed_data import DATA
+from imagestore_sim.lab import Lab
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from imagestore_sim.testing.plugin import MARKER
+from imagestore_sim.virtual_clock import VirtualEventLoop
 from sshd import OpenSshServer, find_sshd
 from watching import probes
 

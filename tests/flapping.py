@@ -16,12 +16,13 @@ import time
 from pathlib import Path
 
 import orjson
-from simulator.backup_storage.events import EventLog
-from simulator.hosts import Credentials
-from simulator.lab import Lab
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
-from simulator.virtual_clock import run_virtually, virtual_clock
+
+from imagestore_sim.backup_storage.events import EventLog
+from imagestore_sim.hosts import Credentials
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 
 async def flapping(hours: float) -> bytes:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from simulator import logs
-from simulator.cli import app
 from typer.testing import CliRunner
 
-COMMAND = (sys.executable, "-m", "simulator")
+from imagestore_sim import logs
+from imagestore_sim.cli.app import app
+
+COMMAND = (sys.executable, "-m", "imagestore_sim")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "120"}
 WAIT_SECONDS = 90.0  # on a busy machine
 READY_SECONDS = 120.0  # with a thousand storages
@@ -52,7 +53,7 @@ def run_here(*arguments: str, cwd: Path | None = None, **environment: str) -> Fi
     """
     runner = CliRunner(env=PLAIN | environment)
     with contextlib.chdir(cwd or Path.cwd()), mock.patch.object(logs, "configure"):
-        result = runner.invoke(app, arguments, prog_name="python -m simulator", catch_exceptions=False)
+        result = runner.invoke(app, arguments, prog_name="python -m imagestore_sim", catch_exceptions=False)
     return Finished(result.exit_code, result.stdout, result.stderr)
 
 

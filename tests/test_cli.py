@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import typer
-from simulator import __version__
-from simulator.cli import app
-from simulator.settings import Settings
-from simulator.testing import Client
 
+from imagestore_sim import __version__
+from imagestore_sim.cli.app import app
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 from processes import Finished, Running, run, run_here, running
 
 pytestmark = pytest.mark.processes
@@ -30,7 +30,7 @@ async def test_the_version_is_shown() -> None:
 async def test_every_command_explains_itself(command: str) -> None:
     finished = await run(command, "--help")
     assert finished.status == 0
-    assert f"Usage: python -m simulator {command}" in finished.output
+    assert f"Usage: python -m imagestore_sim {command}" in finished.output
 
 
 async def test_the_lab_is_ready_with_connected_storages_and_stops_within_two_seconds(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str)
 
 
 def test_the_commands_are_imported_late() -> None:
-    from simulator import cli
+    from imagestore_sim.cli import app as cli
 
     heavy = ("aiohttp", "asyncssh", "sqlalchemy")
     assert not [name for name in heavy if f"import {name}" in inspect.getsource(cli)]
@@ -246,6 +246,6 @@ def test_a_lab_pings_often_but_a_strict_one_as_zstack_does(
         asked.append(settings)
         return 0
 
-    monkeypatch.setattr("simulator.commands.run_lab", run_lab)
+    monkeypatch.setattr("imagestore_sim.cli.commands.run_lab", run_lab)
     assert run_here("lab", *options).status == 0
     assert [one.ping_interval for one in asked] == [seconds]

@@ -12,10 +12,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from simulator.hosts import SimulatedHost
-from simulator.hosts.faults import read_fault
-from simulator.testing import CallFailed, Client
 
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.testing import CallFailed, Client
 from processes import Running, running
 
 pytestmark = pytest.mark.processes

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from simulator.deliveries import Deliveries
+
+from imagestore_sim.deliveries import Deliveries
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 Pair = tuple[socket.socket, socket.socket]
@@ -70,7 +71,7 @@ def test_bytes_that_have_not_come_are_under_way(pair: Pair, monkeypatch: pytest.
     one, other = pair
     deliveries = watching(one, other)
     told = {one.fileno(): (1, 0, 10), other.fileno(): (1, 9, 0)}
-    monkeypatch.setattr("simulator.deliveries._traffic", lambda descriptor: told[descriptor])
+    monkeypatch.setattr("imagestore_sim.deliveries._traffic", lambda descriptor: told[descriptor])
     assert deliveries.under_way()
     told[other.fileno()] = (1, 10, 0)
     assert not deliveries.under_way()

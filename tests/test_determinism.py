@@ -11,13 +11,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from simulator.backup_storage.events import PROBE_FAILED
-from simulator.hosts.faults import read_fault
-from simulator.lab import Lab
-from simulator.settings import Settings
-from simulator.virtual_clock import run_virtually, virtual_clock
 
 import flapping
+from imagestore_sim.backup_storage.events import PROBE_FAILED
+from imagestore_sim.faults import read_fault
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 RUNS = 10
 """In a hundred runs it is the same too: `python tests/flapping.py --much --hours 0.3 --runs 100`."""

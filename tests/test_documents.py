@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator.cli import app
 from typer.main import get_command
 
+from imagestore_sim.cli.app import app
+
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "simulator" / "imagestore_sim"
 COMMANDS: Any = get_command(app)
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -48,19 +50,21 @@ def test_every_file_that_a_document_names_is_there(page: Path) -> None:
 
 
 def test_every_module_that_the_architecture_names_is_there() -> None:
-    rooms = {path.name for path in (ROOT / "simulator").iterdir()}
+    rooms = {path.name for path in PACKAGE.iterdir()}
     modules = {name for name in named(r"`([a-z]\w*(?:\.[a-z]\w*)+)`", ARCHITECTURE) if name.split(".")[0] in rooms}
     assert len(modules) > 20
-    assert {name for name in modules if importlib.util.find_spec(f"simulator.{name}") is None} == set()
+    assert {name for name in modules if importlib.util.find_spec(f"imagestore_sim.{name}") is None} == set()
     files = named(r"`([a-z]\w*/[\w/]*(?:\.\w+)?)", ARCHITECTURE)
-    assert {file for file in files if not any((root / file).exists() for root in (ROOT, ROOT / "simulator"))} == set()
+    assert {file for file in files if not any((root / file).exists() for root in (ROOT, PACKAGE))} == set()
 
 
 def test_the_rooms_of_the_architecture_are_those_that_are_checked() -> None:
     """The picture of floors has each room that import-linter knows, from the top down."""
     layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
     floor = {
-        room.strip().removeprefix("simulator."): number for number, row in enumerate(layers) for room in row.split("|")
+        room.strip().removeprefix("imagestore_sim."): number
+        for number, row in enumerate(layers)
+        for room in re.split(r"[|:]", row)
     }
     [picture] = re.findall(r"```\n( cli .*?)```", ARCHITECTURE.read_text(), re.DOTALL)
     drawn = [re.findall(r"[a-z]\w*", re.split(r" {2,}", line.strip())[0]) for line in picture.splitlines()]

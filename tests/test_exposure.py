@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from simulator.exposure import is_exposed
-from simulator.testing import Client
 
+from imagestore_sim.exposure import is_exposed
+from imagestore_sim.testing import Client
 from processes import run_here, running
 
 pytestmark = pytest.mark.processes

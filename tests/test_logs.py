@@ -13,17 +13,18 @@ from datetime import datetime
 from typing import Literal
 
 import pytest
-from simulator import logs
-from simulator.correlation import correlated, correlation
 
-ours = logging.getLogger("simulator.test_logs")
+from imagestore_sim import logs
+from imagestore_sim.correlation import correlated, correlation
+
+ours = logging.getLogger("imagestore_sim.test_logs")
 theirs = logging.getLogger("somebody.else")
 
 
 @pytest.fixture(autouse=True)
 def _configured_as_before() -> Iterator[None]:
     """Take pytest's own handlers aside, which `configure` would close."""
-    root, changed = logging.getLogger(), [logging.getLogger(name) for name in ("", "simulator", "asyncssh")]
+    root, changed = logging.getLogger(), [logging.getLogger(name) for name in ("", "imagestore_sim", "asyncssh")]
     handlers, levels = root.handlers[:], [logger.level for logger in changed]
     root.handlers.clear()
     yield
@@ -37,7 +38,7 @@ def test_a_text_line_has_time_level_logger_and_message(capsys: pytest.CaptureFix
     ours.warning("%s is %s", "host", "down")
     output, errors = capsys.readouterr()
     assert output == ""
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8},\d{3} WARNING simulator\.test_logs: host is down\n", errors)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8},\d{3} WARNING imagestore_sim\.test_logs: host is down\n", errors)
 
 
 def test_a_json_line_has_time_level_logger_and_message(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +47,7 @@ def test_a_json_line_has_time_level_logger_and_message(capsys: pytest.CaptureFix
     [line] = capsys.readouterr().err.splitlines()
     written = json.loads(line)
     moment = datetime.fromisoformat(written.pop("time"))
-    assert written == {"level": "info", "logger": "simulator.test_logs", "message": "host is\nüp"}
+    assert written == {"level": "info", "logger": "imagestore_sim.test_logs", "message": "host is\nüp"}
     assert moment.utcoffset() is not None
     assert abs(moment.timestamp() - time.time()) < 5
 

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from simulator import outbox
-from simulator.clock import RealClock
-from simulator.outbox import Letter, Outbox, Patience
+
+from imagestore_sim import outbox
+from imagestore_sim.clock import RealClock
+from imagestore_sim.outbox import Letter, Outbox, Patience
 
 HUNG_SECONDS = 60.0
 PATIENCE = Patience(attempts=2, between=0.01, an_attempt=HUNG_SECONDS)

@@ -6,10 +6,11 @@ import asyncio
 import logging
 
 import pytest
-from simulator.backup_storage.web_hooks import CANONICAL_EVENT
-from simulator.lab import Lab
-from simulator.terminal import _print_lines
-from simulator.testing import Client
+
+from imagestore_sim.backup_storage.web_hooks import CANONICAL_EVENT
+from imagestore_sim.cli.output import _print_lines
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import Client
 
 PYTHON_S_OWN = (
     "<class",
@@ -30,7 +31,7 @@ PYTHON_S_OWN = (
 async def test_no_line_shows_how_python_writes_a_value(
     imagestore_client: Client, imagestore_lab: Lab, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="simulator")
+    caplog.set_level(logging.DEBUG, logger="imagestore_sim")
     following = asyncio.create_task(_print_lines(imagestore_lab))
     hook = {"name": "h", "url": "http://127.0.0.1:1/", "type": "custom", "opaque": "/backup-storage/*"}
     await imagestore_client.call("POST", "/web-hooks", {"params": {**hook, "type": CANONICAL_EVENT}})

@@ -112,6 +112,6 @@ async def test_a_name_that_the_node_does_not_go_by_is_told() -> None:
 
 
 def test_asking_is_light_enough_for_a_health_check() -> None:
-    script = "import sys, simulator.cli, simulator.readiness; print(*sys.modules)"
+    script = "import sys, imagestore_sim.cli.app, imagestore_sim.cli.readiness; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"aiohttp", "asyncssh", "sqlalchemy", "pydantic"} & set(loaded)

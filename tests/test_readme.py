@@ -13,8 +13,8 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.testing import Client
 
+from imagestore_sim.testing import Client
 from processes import run, running
 
 pytestmark = pytest.mark.processes
@@ -156,6 +156,6 @@ def test_every_file_that_the_readme_points_to_is_there() -> None:
 
 
 def test_the_default_port_is_the_one_that_the_readme_names() -> None:
-    from simulator.settings import Settings
+    from imagestore_sim.settings import Settings
 
     assert NODE.endswith(f":{Settings.model_fields['port'].default}")

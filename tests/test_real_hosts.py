@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from simulator.bootstrap import read_bootstrap
-from simulator.clock import RealClock
-from simulator.probe import Layout, df, stat
-from simulator.probe.connections import Connection, Reader
-from simulator.probe.phases import Phases
-from simulator.probe.target import Request
+
+from imagestore_sim.bootstrap import read_bootstrap
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Layout, df, stat
+from imagestore_sim.probe.connections import Connection, Reader
+from imagestore_sim.probe.phases import Phases
+from imagestore_sim.probe.target import Request
 
 PAGE = (Path(__file__).parent.parent / "docs" / "real-hosts.md").read_text(encoding="utf-8")
 ANSWER = "__BEGIN__{0}\nfs 1 0 1 0% /\n1 1 1 1 1\n__END__{0} rc=0 directory=0\n"

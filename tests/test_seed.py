@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulator.clock import RealClock
-from simulator.lab import Lab
-from simulator.settings import Settings
-from simulator.testing import Client
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 PARAMS = {"name": "z", "description": "d"}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.testing import CallFailed, Client
-from simulator.testing.client import Json
 
 from conftest import StartSshd
+from imagestore_sim.testing import CallFailed, Client
+from imagestore_sim.testing.client import Json
 from processes import running
 from sshd import OpenSshServer
 

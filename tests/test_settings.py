@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from simulator.settings import Settings, read_settings
+
+from imagestore_sim.settings import Settings, read_settings
 
 
 @pytest.fixture

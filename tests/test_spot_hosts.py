@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulator import open_files
-from simulator.hosts.faults import read_fault
-from simulator.lab import Lab
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim import open_files
+from imagestore_sim.faults import read_fault
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
 
 STORAGES = "/backup-storage/image-store"
 

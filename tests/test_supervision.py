@@ -7,10 +7,11 @@ import logging
 import time
 
 import pytest
-from simulator import open_files, supervision, watchdog
-from simulator.supervision import Supervisor
-from simulator.tasks import Tasks
-from simulator.watchdog import Watchdog
+
+from imagestore_sim import open_files, supervision, watchdog
+from imagestore_sim.supervision import Supervisor
+from imagestore_sim.tasks import Tasks
+from imagestore_sim.watchdog import Watchdog
 
 
 class _Rounds:

@@ -8,7 +8,8 @@ import sys
 import threading
 
 import pytest
-from simulator.tasks import LARGE, OneThread, Tasks, by_size
+
+from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size
 
 
 async def _for_ever() -> None:
@@ -105,7 +106,7 @@ async def test_a_large_input_is_worked_on_elsewhere_in_its_turn() -> None:
 
 async def test_a_program_that_ends_waits_for_no_large_input() -> None:
     script = (
-        "import asyncio, time; from simulator.tasks import LARGE, by_size\n"
+        "import asyncio, time; from imagestore_sim.tasks import LARGE, by_size\n"
         "async def main():\n"
         "    task = asyncio.create_task(by_size(LARGE, time.sleep, 60)); await asyncio.sleep(0.1); print('ends')\n"
         "asyncio.run(main())"

@@ -7,10 +7,11 @@ import io
 
 import pytest
 from rich.console import Console
-from simulator.lab import Lab
-from simulator.probe import ProbeFailure, Reason
-from simulator.terminal import describe, follow, storage_table
-from simulator.testing import Client
+
+from imagestore_sim.cli.output import describe, follow, storage_table
+from imagestore_sim.lab import Lab
+from imagestore_sim.probe import ProbeFailure, Reason
+from imagestore_sim.testing import Client
 
 EVIL = "[/red] [link=file:///x]\x1b[2J\nready http://evil.example"
 pytestmark = pytest.mark.imagestore_lab(hosts=0)

@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 import typer
-from simulator import cli
-from simulator.scenario import command as replaying
 
+from imagestore_sim.cli import app as cli
+from imagestore_sim.cli import replay as replaying
 from processes import run_here
 
 pytestmark = pytest.mark.processes
@@ -123,7 +123,7 @@ def test_a_command_lives_with_every_variable_that_is_meant_for_another(name: str
         with (
             mock.patch.object(cli, "_run", return_value=0),
             mock.patch.object(replaying, "run_replay", return_value=0),
-            mock.patch("simulator.readiness.wait_until_ready", return_value=None),
+            mock.patch("imagestore_sim.cli.readiness.wait_until_ready", return_value=None),
         ):
             finished = run_here(name, *COMMANDS[name], cwd=folder, **environment)
         assert finished.status == 0, (environment, finished.errors)

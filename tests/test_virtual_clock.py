@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 import aiohttp
 import pytest
 from aiohttp import web
-from simulator.clock import RealClock
-from simulator.database import Database
-from simulator.hosts import SimulatedHost
-from simulator.probe import Capacity, Prober, Target
-from simulator.uuids import new_uuid
-from simulator.virtual_clock import START, VirtualClock, VirtualEventLoop, run_virtually, virtual_clock
 from sqlalchemy import text
 
+from imagestore_sim.clock import RealClock
+from imagestore_sim.database import Database
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.probe import Capacity, Prober, Target
+from imagestore_sim.virtual_clock import START, VirtualClock, VirtualEventLoop, run_virtually, virtual_clock
 from sshd import OpenSshServer
 
 T = TypeVar("T")

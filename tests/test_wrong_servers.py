@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from simulator.testing import Client
 
+from imagestore_sim.testing import Client
 from processes import Finished, run, run_here
 
 SCENARIO = str(Path(__file__).parent.parent / "scenarios" / "one-lost-ping.yaml")

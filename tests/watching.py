@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import cast
 
 import pytest
-from simulator.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Listener
-from simulator.backup_storage.records import NewStorage, Storage
-from simulator.lab import Lab
-from simulator.probe import Capacity, Layout, ProbeFailure, Target
+
+from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Listener
+from imagestore_sim.backup_storage.records import NewStorage, Storage
+from imagestore_sim.lab import Lab
+from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Target
 
 UUID = "0123456789ab4def8123456789abcdef"
 Outcome = Capacity | ProbeFailure

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.testing import CallFailed, Client
 
 STORAGES = "/backup-storage"
 UNKNOWN = "0123456789ab4def8123456789abcdef"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, B2, B3, B4, UNKNOWN, Z1, Z2
+from imagestore_sim.testing import CallFailed, Client
 
 CAPACITIES = "/backup-storage/capacities"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.api import all_handlers
-from simulator.parity.fidelity import page
+from imagestore_sim.api import all_handlers
+from imagestore_sim.parity.fidelity import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 

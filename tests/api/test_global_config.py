@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.testing import CallFailed, Client
 
 PATH = "/global-configurations"
 OURS = "category=backupStorage"

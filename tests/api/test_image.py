@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, B2, B3, B4, I1, I2, I3, UNKNOWN
+from imagestore_sim.testing import CallFailed, Client
 
 REF = "org.zstack.header.image.ImageBackupStorageRefInventory"
 IMAGE = "org.zstack.header.image.ImageInventory"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.rest.validation import VALIDATOR
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.rest.validation import VALIDATOR
+from imagestore_sim.testing import CallFailed, Client
 
 STORAGES = "/backup-storage/image-store"
 SEED_FIELDS = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from simulator.api import all_handlers
-from simulator.api.not_emulated import refuse
-from simulator.rest.parameters import Api
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1
+from imagestore_sim.api import all_handlers
+from imagestore_sim.api.not_emulated import refuse
+from imagestore_sim.rest.parameters import Api
+from imagestore_sim.testing import CallFailed, Client
 
 LEFT_OUT = [message.api for message, handler in all_handlers().by_message.items() if handler is refuse]
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from simulator.database import StoreUnavailable, engine, health
-from simulator.lab import Lab
-from simulator.rest.jobs import Jobs
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.database import StoreUnavailable, engine, health
+from imagestore_sim.lab import Lab
+from imagestore_sim.rest.jobs import Jobs
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
 
 SNAPSHOT = "/lab/v1/snapshot"
 STORAGES = "/backup-storage/image-store"

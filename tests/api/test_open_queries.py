@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from simulator.api import all_handlers
-from simulator.node import ManagementNode
-from simulator.query.absent import declarations
-from simulator.query.inventories import EMULATED, INVENTORIES, Inventory
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
-from simulator.testing.client import Json
+
+from imagestore_sim.api import all_handlers
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.query.absent import declarations
+from imagestore_sim.query.inventories import EMULATED, INVENTORIES, Inventory
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
+from imagestore_sim.testing.client import Json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOWHERE = "0123456789abcdef0123456789abcdef"

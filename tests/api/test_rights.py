@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from simulator.api import all_handlers
-from simulator.api.absent_deletions import DELETIONS
-from simulator.node import ManagementNode
-from simulator.rest.parameters import Api, Kind
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, B2, B4, DATA, I1, UNKNOWN, Z1
+from imagestore_sim.api import all_handlers
+from imagestore_sim.api.absent_deletions import DELETIONS
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.rest.parameters import Api, Kind
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANN, BOB = "d1000000000040008000000000000001", "d2000000000040008000000000000002"

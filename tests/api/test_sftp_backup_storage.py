@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulator.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.lab import Lab
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import CallFailed, Client
 
 PATH = "/backup-storage/sftp"
 FOLDERS = "the url contains an invalid folder[/dev or /proc or /sys]"

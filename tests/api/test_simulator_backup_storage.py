@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
 
 from fixed_data import UNKNOWN, Z2
+from imagestore_sim.testing import CallFailed, Client
 
 PATH = "/backup-storage/simulators"
 OUT_OF_RANGE = "org.hibernate.exception.DataException: could not execute statement"

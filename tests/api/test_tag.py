@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, B2, I2, UNKNOWN, Z1
+from imagestore_sim.testing import CallFailed, Client
 
 NETWORK = "backupStorage::data::network::cidr::"
 

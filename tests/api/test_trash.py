@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, I1, UNKNOWN
+from imagestore_sim.testing import CallFailed, Client
 
 TRASH = "/backup-storage/trash"
 

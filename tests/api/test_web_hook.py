@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from simulator.api.url_rules import is_url
-from simulator.hosts import HostNetwork
-from simulator.lab import Lab
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.api.url_rules import is_url
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import CallFailed, Client
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
 Json = dict[str, Any]

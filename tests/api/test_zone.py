@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from simulator.api.zone import CREATE_ZONE
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, UNKNOWN, Z1, Z2
+from imagestore_sim.api.zone import CREATE_ZONE
+from imagestore_sim.testing import CallFailed, Client
 
 ACTIONS = f"/zones/{Z2}/actions"
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
-from simulator.testing.client import Json
+
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
+from imagestore_sim.testing.client import Json
 
 Z1, Z2 = "a1000000000000000000000000000001", "a2000000000000000000000000000002"
 DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from simulator.backup_storage.events import CAPACITY_CHANGED
-from simulator.hosts import HostNetwork
-from simulator.lab import Lab
-from simulator.testing import CallFailed, Client
 
 from fixed_data import B1, B2, B3, B4
+from imagestore_sim.backup_storage.events import CAPACITY_CHANGED
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import CallFailed, Client
 
 PATH = "/zwatch/metrics"
 NAMESPACE = "ZStack/BackupStorage"

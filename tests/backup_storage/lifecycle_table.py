@@ -13,7 +13,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 LIFECYCLE, TRACKER = "backup_storage/test_lifecycle.py", "backup_storage/test_tracker.py"
-BOOK, RULES, HOOKS = "backup_storage/test_capacity_book.py", "backup_storage/test_rules.py", "api/test_web_hook.py"
+BOOK, RULES, HOOKS = "backup_storage/test_capacity_store.py", "backup_storage/test_rules.py", "api/test_web_hook.py"
 STORAGE, STORE = "api/test_backup_storage.py", "api/test_image_store.py"
 SUM, OPTIONS, IMAGE = "api/test_capacity.py", "api/test_global_config.py", "api/test_image.py"
 SFTP, EVENTS = "api/test_sftp_backup_storage.py", "control/test_events.py"

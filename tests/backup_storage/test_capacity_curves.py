@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from simulator.backup_storage.capacity import Capacities
-from simulator.backup_storage.capacity_curves import Moments, read_curves
-from simulator.backup_storage.errors import InvalidRequest
-from simulator.database import Database
-from simulator.database.models import BackupStorage, CapacityHistory
 from sqlalchemy import insert
+
+from imagestore_sim.backup_storage.capacity import Capacities
+from imagestore_sim.backup_storage.capacity_curves import Moments, read_curves
+from imagestore_sim.backup_storage.errors import InvalidRequest
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import BackupStorage, CapacityHistory
 
 MADE = datetime(2024, 1, 1)
 UUIDS = [f"{number:032x}" for number in range(4)]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulator.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
-from simulator.backup_storage.events import DISCONNECTED, EventLog
-from simulator.backup_storage.lifecycle import StateEvent
-from simulator.backup_storage.records import State, Status
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.lab import Lab
-from simulator.probe import Target
-from simulator.settings import Settings
-from simulator.testing import Client
-from simulator.virtual_clock import virtual_clock
 
+from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
+from imagestore_sim.backup_storage.events import DISCONNECTED, EventLog
+from imagestore_sim.backup_storage.lifecycle import StateEvent
+from imagestore_sim.backup_storage.records import State, Status
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.lab import Lab
+from imagestore_sim.probe import Target
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from imagestore_sim.virtual_clock import virtual_clock
 from watching import UUID, Outcome, Probes, disconnections, drain, moves, new, storage
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")

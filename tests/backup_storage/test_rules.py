@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.backup_storage.errors import InvalidRequest
-from simulator.backup_storage.rules import check_hostname, check_url
+
+from imagestore_sim.backup_storage.errors import InvalidRequest
+from imagestore_sim.backup_storage.rules import check_hostname, check_url
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from simulator.backup_storage.events import PROBE_FAILED
-from simulator.backup_storage.lifecycle import StateEvent
-from simulator.hosts import HostNetwork
-from simulator.lab import Lab
-from simulator.probe import Capacity, ProbeFailure, Reason, Target
-from simulator.settings import Settings
-from simulator.virtual_clock import virtual_clock
 
+from imagestore_sim.backup_storage.events import PROBE_FAILED
+from imagestore_sim.backup_storage.lifecycle import StateEvent
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.probe import Capacity, ProbeFailure, Reason, Target
+from imagestore_sim.settings import Settings
+from imagestore_sim.virtual_clock import virtual_clock
 from watching import Outcome, Probes, disconnections, drain, gaps, moves, new, storage
 
 pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulator.bootstrap import Bootstrap, BootstrapError, read_bootstrap
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
+
+from imagestore_sim.bootstrap import Bootstrap, BootstrapError, read_bootstrap
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 GOOD = """\
 zones:

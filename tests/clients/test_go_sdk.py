@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-
 from commands import execute
+
 from processes import running
 
 pytestmark = pytest.mark.clients

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
 from commands import execute
+
 from processes import Running, running
 
 pytestmark = pytest.mark.clients

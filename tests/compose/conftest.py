@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.testing import Client
 
 from compose.containers import Lab, what_is_missing
+from imagestore_sim.testing import Client
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 import aiohttp
 import yaml
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.testing import CallFailed, Client
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"

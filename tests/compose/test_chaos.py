@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from simulator.clock import RealClock
-from simulator.hosts.faults import FAULTS
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
-from simulator.probe.capacity import Inodes
-from simulator.testing import Answer, Client
 
 from compose.containers import HOSTS, READY_SECONDS, Lab, free_port, succeed
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe.capacity import Inodes
+from imagestore_sim.testing import Answer, Client
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="module")]
 MIB = 2**20

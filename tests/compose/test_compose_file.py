@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
-from simulator.scenario.compose import forms
-from simulator.scenario.compose.labels import HOST
 
 from compose.containers import FILE, HOSTS, ROOT, find_compose, succeed
+from imagestore_sim.containers import faults as forms
+from imagestore_sim.containers.labels import HOST
 
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
-DOCKERFILES = [ROOT / "docker/mn/Dockerfile", ROOT / "docker/host/Dockerfile", ROOT / "docker/disks/Dockerfile"]
+DOCKERFILES = [
+    ROOT / "docker/mn/Dockerfile",
+    ROOT / "simulator/imagestore_sim/containers/images/host/Dockerfile",
+    ROOT / "simulator/imagestore_sim/containers/images/disks/Dockerfile",
+]
 FLEET = [f"imagestore-{number}" for number in range(4, 24)]
 CHAOS = [f"chaos-{number}" for number in range(1, 4)]
 MONITORING = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
@@ -99,7 +103,7 @@ def test_every_host_is_known_by_its_label(services: dict[str, dict[str, Any]]) -
 
 def test_hosts_of_scenarios_have_the_rights_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
     pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-    from simulator.scenario.compose.world import CAPABILITIES
+    from imagestore_sim.scenario.worlds.containers import CAPABILITIES
 
     assert set(services["imagestore-1"]["cap_add"]) == CAPABILITIES
 

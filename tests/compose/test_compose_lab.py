@@ -7,9 +7,9 @@ import time
 
 import aiohttp
 import pytest
-from simulator.testing import CallFailed, Client
 
 from compose.containers import HOSTS, STORAGES, Lab, succeed
+from imagestore_sim.testing import CallFailed, Client
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from simulator.testing import Client
 
 from compose.containers import STORAGES, Lab, ProgramFailed
+from imagestore_sim.testing import Client
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 

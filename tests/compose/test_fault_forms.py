@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import yaml
-from simulator.clock import RealClock
-from simulator.hosts import HostNetwork
-from simulator.hosts.faults import FAULTS, Fault, read_fault
-from simulator.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
-from simulator.scenario.compose import forms
-from simulator.scenario.compose.container import Container
-from simulator.scenario.compose.engine import EngineProblem, prepare
-from simulator.scenario.compose.host import SECONDS, ContainerProblem
-from simulator.scenario.compose.playing import read_for_containers
-from simulator.scenario.compose.world import ComposeWorld
-from simulator.scenario.embedded import make_host
-from simulator.scenario.model import Host
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.containers import faults as forms
+from imagestore_sim.containers.container import Container
+from imagestore_sim.containers.engine import EngineProblem, prepare
+from imagestore_sim.containers.host import SECONDS, ContainerProblem
+from imagestore_sim.faults import FAULTS, Fault, read_fault
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.scenario.format.model import Host
+from imagestore_sim.scenario.play.on_containers import read_for_containers
+from imagestore_sim.scenario.worlds.containers import ContainersWorld
+from imagestore_sim.scenario.worlds.simulated import make_host
 
 GIB = 2**30
 TIB = 2**40
@@ -204,7 +205,7 @@ def test_a_container_gets_no_right_that_its_faults_do_without() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ComposeWorld]:
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainersWorld]:
     """The hosts, with the rights for every fault here, and a node that leaves them alone."""
     file = tmp_path_factory.mktemp("forms") / "hosts.yaml"
     steps = [
@@ -218,7 +219,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Compo
         await prepare()
     except EngineProblem as problem:
         pytest.skip(str(problem))
-    async with ComposeWorld(read_for_containers(file), RealClock(), 0, lambda _event: None) as world:
+    async with ContainersWorld(read_for_containers(file), RealClock(), 0, lambda _event: None) as world:
         yield world
 
 
@@ -245,7 +246,7 @@ async def outcomes(
     return found if not case.heals else [*found, await probe(fresh=False), await probe(fresh=True)]
 
 
-def new_prober(world: ComposeWorld | HostNetwork, case: Case, folder: Path) -> Prober:
+def new_prober(world: ContainersWorld | HostNetwork, case: Case, folder: Path) -> Prober:
     seconds = 2 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
     return Prober(
         RealClock(),
@@ -258,16 +259,16 @@ def new_prober(world: ComposeWorld | HostNetwork, case: Case, folder: Path) -> P
     )
 
 
-def target_of(world: ComposeWorld, host: str) -> Target:
+def target_of(world: ContainersWorld, host: str) -> Target:
     return Target(host, 22, world.scenario.all_hosts()[host].username, URLS[host], PASSWORD)
 
 
-def container_of(world: ComposeWorld, host: str) -> Container:
+def container_of(world: ContainersWorld, host: str) -> Container:
     """What scripts can be run in."""
     return world.hosts[host]._host.container
 
 
-async def on_a_container(world: ComposeWorld, name: str, case: Case, folder: Path) -> list[Outcome]:
+async def on_a_container(world: ContainersWorld, name: str, case: Case, folder: Path) -> list[Outcome]:
     async def apply(fault: Fault) -> Heal:
         return (await world.hosts[name].apply(fault)).heal
 
@@ -279,7 +280,7 @@ async def on_a_container(world: ComposeWorld, name: str, case: Case, folder: Pat
         await world.hosts[name].heal_all()
 
 
-async def on_a_simulated_host(world: ComposeWorld, case: Case, folder: Path) -> list[Outcome]:
+async def on_a_simulated_host(world: ContainersWorld, case: Case, folder: Path) -> list[Outcome]:
     async def apply(fault: Fault) -> Heal:
         return (await host.faults.apply(fault)).heal
 
@@ -300,7 +301,7 @@ Met = tuple[list[Outcome], list[Outcome]]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def met(
-    world: ComposeWorld, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    world: ContainersWorld, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, asyncio.Future[Met]]]:
     """By the case; every host has its next one tried as soon as it is well again."""
     chosen = {str(item.callspec.params.get("case")) for item in request.session.items if hasattr(item, "callspec")}
@@ -339,7 +340,7 @@ async def test_a_probe_meets_the_same_on_both_kinds_of_hosts(met: dict[str, asyn
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_disk_fills_up_step_by_step_until_it_is_healed(world: ComposeWorld, tmp_path: Path) -> None:
+async def test_a_disk_fills_up_step_by_step_until_it_is_healed(world: ContainersWorld, tmp_path: Path) -> None:
     host, target = world.hosts[STORE], target_of(world, STORE)
     prober = new_prober(world, CASES[-1], tmp_path)
 
@@ -370,7 +371,7 @@ async def test_a_disk_fills_up_step_by_step_until_it_is_healed(world: ComposeWor
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-async def test_faults_are_there_again_when_a_host_was_stopped(world: ComposeWorld, tmp_path: Path) -> None:
+async def test_faults_are_there_again_when_a_host_was_stopped(world: ContainersWorld, tmp_path: Path) -> None:
     host, target = world.hosts[ROOT], target_of(world, ROOT)
     prober = new_prober(world, CASES[-1], tmp_path)
     kinds: list[tuple[str, dict[str, object]]] = [("latency", {"delay": "20ms"}), ("no_sftp", {}), ("hung_mount", URL)]
@@ -396,7 +397,7 @@ async def test_faults_are_there_again_when_a_host_was_stopped(world: ComposeWorl
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("kind", ["hung_mount", "hung_sftp", "half_open"])
-async def test_who_waits_is_answered_when_it_heals(world: ComposeWorld, kind: str) -> None:
+async def test_who_waits_is_answered_when_it_heals(world: ContainersWorld, kind: str) -> None:
     host, target = world.hosts[TWIN], target_of(world, TWIN)
     prober = Prober(RealClock(), resolve=world.resolve, command_timeout=10)
     try:
@@ -416,7 +417,7 @@ async def test_who_waits_is_answered_when_it_heals(world: ComposeWorld, kind: st
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_script_that_takes_too_long_is_ended_and_says_so(world: ComposeWorld) -> None:
+async def test_a_script_that_takes_too_long_is_ended_and_says_so(world: ContainersWorld) -> None:
     with pytest.raises(ContainerProblem, match=r"^imagestore-1: a script was not done within 1 s: so far$"):
         await container_of(world, ROOT).run("echo so far >&2; exec sleep 60", seconds=1)
     assert await container_of(world, ROOT).run("pgrep -f 'sleep 6[0]' || echo gone", seconds=SECONDS) == "gone\n"
@@ -424,7 +425,7 @@ async def test_a_script_that_takes_too_long_is_ended_and_says_so(world: ComposeW
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-async def test_an_account_has_its_former_dates_when_expiry_heals(world: ComposeWorld) -> None:
+async def test_an_account_has_its_former_dates_when_expiry_heals(world: ContainersWorld) -> None:
     host = world.hosts[STORE]
 
     async def dates() -> list[str]:

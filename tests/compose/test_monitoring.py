@@ -16,10 +16,10 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from simulator.lab import Lab
-from simulator.testing import Client
 
 from compose.containers import ROOT, STORAGES, free_port, succeed
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import Client
 
 FOLDER = ROOT / "docker/monitoring"
 CONFIGURATION, ALERTS = FOLDER / "prometheus.yml", FOLDER / "alerts.yml"

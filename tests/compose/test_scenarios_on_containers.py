@@ -16,19 +16,18 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-from simulator.scenario.compose.comparison import differences
-from simulator.scenario.compose.playing import prepare_containers, replay_on_containers
-from simulator.scenario.reader import read_scenario
-from simulator.scenario.runner import play
-from simulator.scenario.speed import fastest, sped_up
-from simulator.virtual_clock import run_virtually, virtual_clock
-
 from compose.containers import ROOT, Finished, run, succeed
+from imagestore_sim.scenario.format.reader import read_scenario
+from imagestore_sim.scenario.play.comparison import differences
+from imagestore_sim.scenario.play.on_containers import prepare_containers, replay_on_containers
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.time_scaling import fastest, sped_up
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 
 LIBRARY = ROOT / "scenarios"
-COMMAND = (sys.executable, "-m", "simulator", "replay", "--hosts", "compose")
+COMMAND = (sys.executable, "-m", "imagestore_sim", "replay", "--hosts", "compose")
 STORIES = (
     "path-trouble",
     "shell-taken-away",

@@ -6,16 +6,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from simulator.backup_storage.events import PROBE_FAILED, Event, Listener
-from simulator.clock import RealClock
-from simulator.hosts import SimulatedHost, VirtualDisk
-from simulator.hosts.faults import read_fault
-from simulator.lab import Lab
-from simulator.node import ManagementNode
-from simulator.probe import ProbeFailure
-from simulator.settings import Settings
-from simulator.testing import Answer, Client
-from simulator.virtual_clock import VirtualClock
+
+from imagestore_sim.backup_storage.events import PROBE_FAILED, Event, Listener
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost, VirtualDisk
+from imagestore_sim.lab import Lab
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.probe import ProbeFailure
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Answer, Client
+from imagestore_sim.virtual_clock import VirtualClock
 
 HOUR = 3600.0
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from simulator.backup_storage.events import (
+
+from imagestore_sim.backup_storage.events import (
     CAPACITY_CHANGED,
     DISCONNECTED,
     PROBE_FAILED,
@@ -18,13 +19,13 @@ from simulator.backup_storage.events import (
     EventLog,
     Events,
 )
-from simulator.clock import RealClock
-from simulator.control import EventStream
-from simulator.control import events as stream
-from simulator.database import Database
-from simulator.hosts import HostNetwork
-from simulator.lab import Lab
-from simulator.testing import Client
+from imagestore_sim.clock import RealClock
+from imagestore_sim.database import Database
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.lab_api import EventStream
+from imagestore_sim.lab_api import events as stream
+from imagestore_sim.testing import Client
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
 Json = dict[str, Any]
@@ -185,8 +186,8 @@ async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) 
 async def test_who_has_been_away_for_too_long_is_told_that_it_missed_something(
     imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulator.backup_storage.events.KEPT_EVENTS", 10)
-    monkeypatch.setattr("simulator.backup_storage.events.TRIM_EVERY", 5)
+    monkeypatch.setattr("imagestore_sim.backup_storage.events.KEPT_EVENTS", 10)
+    monkeypatch.setattr("imagestore_sim.backup_storage.events.TRIM_EVERY", 5)
     lab = imagestore_lab
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
     for _ in range(20):

@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from simulator.host_names import AllowedHosts, check_allowed
-from simulator.lab import Lab
-from simulator.node import new_guard
-from simulator.settings import Settings
-from simulator.testing import Client
+
+from imagestore_sim.host_names import AllowedHosts, check_allowed
+from imagestore_sim.lab import Lab
+from imagestore_sim.node.management_node import new_guard
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 TOKEN = "correct-horse"
 LOGIN = "/zstack/v1/accounts/login?accountName=admin&password=" + "0" * 128

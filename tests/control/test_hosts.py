@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulator.hosts import HostNetwork
-from simulator.hosts.faults import FAULTS
-from simulator.lab import Lab
-from simulator.testing import Answer, Client
+
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import Answer, Client
 
 TIB = 2**40
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=1)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from simulator.control.metrics_manual import page
-from simulator.hosts import HostNetwork
-from simulator.lab import Lab
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
 
 from fixed_data import B1, B4
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.lab_api.metrics_manual import page
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 PREFIX = "imagestore_sim_"

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from simulator.hosts.faults import FAULTS
-from simulator.lab import Lab
-from simulator.testing import Client
+
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import Client
 
 PAGE = Path(__file__).parents[2] / "docs" / "control.md"
 pytestmark = pytest.mark.imagestore_lab(hosts=1)

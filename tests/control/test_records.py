@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from simulator.database import engine
-from simulator.hosts import HostNetwork, SimulatedHost
-from simulator.lab import Lab
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Answer, CallFailed, Client
 
+from imagestore_sim.database import engine
+from imagestore_sim.hosts import HostNetwork, SimulatedHost
+from imagestore_sim.lab import Lab
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Answer, CallFailed, Client
 from processes import run, run_here
 
 DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"

@@ -8,9 +8,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from simulator.lab import Lab
-from simulator.rest.journal import UNREADABLE, Journal
-from simulator.testing import Answer, Client
+
+from imagestore_sim.lab import Lab
+from imagestore_sim.rest.journal import UNREADABLE, Journal
+from imagestore_sim.testing import Answer, Client
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 STORAGES = "/backup-storage"

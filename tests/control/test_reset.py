@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from simulator.backup_storage.events import EventLog
-from simulator.lab import Lab
-from simulator.scenario.stream import EventsMissed, open_stream
-from simulator.settings import Settings
-from simulator.testing import CallFailed, Client
+
+from imagestore_sim.backup_storage.events import EventLog
+from imagestore_sim.lab import Lab
+from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import CallFailed, Client
 
 STORAGES = "/backup-storage"
 LISTS = (STORAGES, "/zones", "/images", "/system-tags", "/user-tags", "/global-configurations", "/web-hooks")
@@ -208,7 +209,7 @@ async def test_streams_are_told_that_numbers_begin_again(tmp_path: Path) -> None
 
 async def test_a_reset_of_a_lab_in_virtual_time_jumps_again() -> None:
     """The clock of a lab that was slowed down and paused goes on as it did."""
-    from simulator.virtual_clock import VirtualClock
+    from imagestore_sim.virtual_clock import VirtualClock
 
     clock = VirtualClock()
     clock.set_speed(3)

@@ -6,9 +6,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from simulator.database.migrations import upgrade
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
+
+from imagestore_sim.database.migrations import upgrade
 
 
 def new_database(folder: Path, name: str = "node.db") -> Path:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from new_database import new_database
-from simulator.database import Database
-from simulator.database.configuration import GlobalConfiguration, InvalidOption, Option
-from simulator.database.option_rules import NullPointer
-from simulator.database.zstack_options import boolean, integer, size, zstack_options
+
+from imagestore_sim.database import Database
+from imagestore_sim.database.configuration import GlobalConfiguration, InvalidOption, Option
+from imagestore_sim.database.option_rules import NullPointer
+from imagestore_sim.database.zstack_options import boolean, integer, size, zstack_options
 
 INTERVAL = integer("backupStorage", "ping.interval")
 RETRY = boolean("backupStorage", "connection.autoReconnectOnError")

@@ -14,8 +14,12 @@ from pathlib import Path
 
 import pytest
 from new_database import new_database
-from simulator.database import Database, StoreUnavailable
-from simulator.database.models import (
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.models import (
     Account,
     BackupStorage,
     BackupStorageZoneRef,
@@ -30,9 +34,6 @@ from simulator.database.models import (
     SshHost,
     Zone,
 )
-from sqlalchemy import delete, func, insert, select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
 
@@ -400,7 +401,7 @@ async def _run(script: str, file: Path) -> int:
 KILLED = """
 import asyncio, os, signal, sys
 from sqlalchemy import text
-from simulator.database import Database
+from imagestore_sim.database import Database
 
 async def main():
     database = await Database.open(sys.argv[1])
@@ -425,7 +426,7 @@ async def test_kill_9_loses_nothing_that_was_committed_and_keeps_nothing_by_halv
 
 FORGETFUL = """
 import asyncio, sys
-from simulator.database import Database
+from imagestore_sim.database import Database
 
 async def main():
     database = await Database.open(sys.argv[1])

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 from new_database import new_database
-from simulator.database import Database, StoreUnavailable, engine, health
-from simulator.database.health import Side
-from simulator.database.models import Zone
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.database import Database, StoreUnavailable, engine, health
+from imagestore_sim.database.health import Side
+from imagestore_sim.database.models import Zone
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
 SECRET = "s3cr3t" * 6

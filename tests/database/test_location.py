@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from new_database import new_database
 from ordinary_user import open_folder, ordinary_user
-from simulator.database import Database, DatabaseError
-from simulator.database.location import file_of, url_of
+
+from imagestore_sim.database import Database, DatabaseError
+from imagestore_sim.database.location import file_of, url_of
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from simulator.database import Database, DatabaseError, migrations
-from simulator.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
-from simulator.database.models import Model
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError as DriverError
 from sqlalchemy.pool import NullPool
+
+from imagestore_sim.database import Database, DatabaseError, migrations
+from imagestore_sim.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
+from imagestore_sim.database.models import Model
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ async def test_an_empty_file_that_gets_its_tables_only_half_way_has_none(file: P
 
 KILLED = """
 import asyncio, os, signal, sys
-from simulator.database import Database
+from imagestore_sim.database import Database
 
 def kill(sql):
     if "ZoneVO" in sql:

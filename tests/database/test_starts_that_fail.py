@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from new_database import new_database
-from simulator import open_files
-from simulator.database import engine
 
+from imagestore_sim import open_files
+from imagestore_sim.database import engine
 from processes import run, run_here, running
 
 pytestmark = pytest.mark.processes
@@ -115,7 +115,7 @@ async def test_a_locked_database_is_one_line_of_a_whole_process(tmp_path: Path) 
 
 @pytest.mark.parametrize("limit", ["--fsize=0", "--nofile=16"])
 def test_a_process_that_may_write_or_open_too_little_is_one_line(limit: str, tmp_path: Path) -> None:
-    command = ("prlimit", limit, sys.executable, "-m", "simulator", *SERVE)
+    command = ("prlimit", limit, sys.executable, "-m", "imagestore_sim", *SERVE)
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
 
@@ -144,7 +144,7 @@ def test_a_lab_without_a_temporary_folder_is_one_line(monkeypatch: pytest.Monkey
     def refuse(**_: object) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
-    monkeypatch.setattr("simulator.lab.tempfile.TemporaryDirectory", refuse)
+    monkeypatch.setattr("imagestore_sim.lab.tempfile.TemporaryDirectory", refuse)
     ended = run_here("lab", "--port", "0")
     assert ended.status == 2
     assert "no temporary folder can be made" in ended.errors

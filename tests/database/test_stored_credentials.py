@@ -12,15 +12,16 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from simulator.bootstrap import Bootstrap
-from simulator.database import Database, DatabaseError, Vault
-from simulator.database.migrations import upgrade
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
-from simulator.testing.client import CallFailed
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
+
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.database import Database, DatabaseError, Vault
+from imagestore_sim.database.migrations import upgrade
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from imagestore_sim.testing.client import CallFailed
 
 ACCOUNT, USER, SESSION = "d1" + "0" * 30, "e1" + "0" * 30, "abcdef0123456789" * 2
 ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"

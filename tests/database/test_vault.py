@@ -11,10 +11,17 @@ from pathlib import Path
 
 import pytest
 from ordinary_user import open_folder, ordinary_user
-from simulator.database import Database, DatabaseError, Vault
-from simulator.database.models import AccessKey, Account, BackupStorage, ImageStoreBackupStorage, SftpBackupStorage
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.database import Database, DatabaseError, Vault
+from imagestore_sim.database.models import (
+    AccessKey,
+    Account,
+    BackupStorage,
+    ImageStoreBackupStorage,
+    SftpBackupStorage,
+)
 
 PASSWORD = "correct horse battery staple"
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}

@@ -6,7 +6,8 @@ import errno
 from collections.abc import Callable
 
 import pytest
-from simulator.hosts import VirtualDisk
+
+from imagestore_sim.hosts import VirtualDisk
 
 BLOCK = 4096
 Act = Callable[[], object]

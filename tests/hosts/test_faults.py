@@ -13,12 +13,14 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
-from simulator.hosts.behaviour import Port
-from simulator.hosts.faults import FAULTS, Applied, FaultProblem, read_fault
-from simulator.hosts.faults.quantities import parse_amount, parse_bytes, parse_seconds
-from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import FAULTS, FaultProblem, read_fault
+from imagestore_sim.faults.behaviour import Port
+from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
+from imagestore_sim.hosts.applied_faults import Applied
+from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds
 
 GIB = 2**30
 PASSWORD = "secret"

@@ -7,10 +7,11 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.hosts.faults import FAULTS, read_fault
-from simulator.probe import Capacity, Layout, ProbeFailure, Prober, Target
-from simulator.virtual_clock import run_virtually, virtual_clock
+
+from imagestore_sim.faults import FAULTS, read_fault
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Target
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 T = TypeVar("T")
 CONNECT, COMMAND, ALIVE = 5.0, 10.0, 1.0

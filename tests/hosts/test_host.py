@@ -11,10 +11,11 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.hosts import Credentials, SimulatedHost, VirtualDisk
-from simulator.hosts.commands import without
-from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
+from imagestore_sim.hosts.commands import without
+from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 
 BLOCK = 4096
 PASSWORD = "secret"

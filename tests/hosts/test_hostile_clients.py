@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 import asyncssh
 import pytest
 import uvloop
-from simulator.clock import RealClock
-from simulator.hosts import Credentials, SimulatedHost
-from simulator.hosts.faults import read_fault
-from simulator.hosts.link import TURN_BYTES, WAITING_BYTES
-from simulator.probe import Capacity, Prober, Target
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import Credentials, SimulatedHost
+from imagestore_sim.hosts.link import TURN_BYTES, WAITING_BYTES
+from imagestore_sim.probe import Capacity, Prober, Target
 
 HELLO = b"SSH-2.0-flood\r\n"
 IGNORE = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # the smallest packet, before anything is encrypted

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from simulator.clock import RealClock
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost, default_host, spot_host
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, default_host, spot_host
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 
 needs_openssh = pytest.mark.skipif(not shutil.which("ssh"), reason="needs OpenSSH's ssh (Debian: openssh-client)")
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from simulator.clock import Clock, RealClock
-from simulator.hosts import VirtualDisk
-from simulator.hosts.commands import COMMANDS, without
-from simulator.hosts.shell import Command, Shell, Streams, Text, home_of
+
+from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.hosts import VirtualDisk
+from imagestore_sim.hosts.commands import COMMANDS, without
+from imagestore_sim.hosts.shell import Command, Shell, Streams, Text, home_of
 
 BLOCK = 4096
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.lab import Lab
-from simulator.parity.command import Options, Unusable, run_compare
-from simulator.parity.corpus import Case, read_cases
-from simulator.parity.safety import Effect, effect_of
-from simulator.parity.sharing import private
-from simulator.settings import Settings
-from simulator.testing import Client
 
+from imagestore_sim.cli.compare import Options, Unusable, run_compare
+from imagestore_sim.lab import Lab
+from imagestore_sim.parity.corpus import Case, read_cases
+from imagestore_sim.parity.safety import Effect, effect_of
+from imagestore_sim.parity.sharing import private
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 from processes import run_here
 
 GROUPS = ("mgmt", "path", "session", "attach", "sim", "simclean")

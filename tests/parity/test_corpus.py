@@ -6,11 +6,12 @@ import asyncio
 from collections import Counter
 
 import pytest
-from simulator.commands import new_event_loop
-from simulator.parity.corpus import CORPUS, FILES, Case, compared, read_cases, read_deviations, read_numbers
-from simulator.parity.differences import describe
-from simulator.parity.progress import OPEN, different, outcomes
-from simulator.parity.runner import Outcome
+
+from imagestore_sim.cli.commands import new_event_loop
+from imagestore_sim.parity.corpus import CORPUS, FILES, Case, compared, read_cases, read_deviations, read_numbers
+from imagestore_sim.parity.differences import describe
+from imagestore_sim.parity.progress import OPEN, different, outcomes
+from imagestore_sim.parity.runner import Outcome
 
 MOST_DEVIATIONS = 0.03
 MOST_SHOWN = 40

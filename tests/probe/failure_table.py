@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import real_causes as real
-from simulator.hosts.faults import Fault, read_fault
-from simulator.probe import Capacity, HostKeyPolicy, Method, Reason
+
+from imagestore_sim.faults import Fault, read_fault
+from imagestore_sim.probe import Capacity, HostKeyPolicy, Method, Reason
 
 MIB = 2**20
 IGNORE, TOFU = HostKeyPolicy.IGNORE, HostKeyPolicy.TOFU

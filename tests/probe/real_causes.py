@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from ssh_stubs import Handler, tcp_server
 
+import imagestore_sim
 from sshd import OpenSshServer
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
@@ -308,7 +309,7 @@ async def hung(real: Real) -> AsyncIterator[None]:
         os.close(device)  # ends whatever waits for an answer
 
 
-FAILING = Path(__file__).parents[2] / "docker" / "host" / "faults" / "failing.py"
+FAILING = Path(imagestore_sim.__file__).with_name("containers") / "images/host/faults/failing.py"
 
 
 def failing(number: int) -> Cause:

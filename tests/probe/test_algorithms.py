@@ -10,14 +10,14 @@ from pathlib import Path
 import asyncssh
 import pytest
 from asyncssh.packet import SSHPacket
-from simulator.clock import RealClock
-from simulator.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
-from simulator.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, host_key_algorithms
-from simulator.probe.host_keys import HostKeys
 from ssh_stubs import PASSWORD, SshStub, ssh_stub, tcp_server
 from test_probe_statvfs import Volume
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, host_key_algorithms
+from imagestore_sim.probe.host_keys import HostKeys
 from processes import run
 
 Challenge = tuple[str, str, str, Sequence[tuple[str, bool]]]

@@ -7,11 +7,12 @@ from functools import partial
 
 import pytest
 from failure_table import IGNORE, ROWS, Row
-from simulator.backup_storage.errors import ConnectFailed
-from simulator.backup_storage.records import Status
-from simulator.lab import Lab
-from simulator.probe import Prober
-from simulator.settings import Settings
+
+from imagestore_sim.backup_storage.errors import ConnectFailed
+from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.lab import Lab
+from imagestore_sim.probe import Prober
+from imagestore_sim.settings import Settings
 
 HUNDRED_MINUTES = 6000
 SKIPPED_HERE = "13 file system hangs, no SFTP"  # its host gives up after a second, the prober below before that
@@ -21,7 +22,8 @@ async def test_a_storage_is_disconnected_by_what_has_a_reason_and_by_nothing_els
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "simulator.node.Prober", partial(Prober, connect_timeout=0.9, command_timeout=0.9, busy_pauses=())
+        "imagestore_sim.node.management_node.Prober",
+        partial(Prober, connect_timeout=0.9, command_timeout=0.9, busy_pauses=()),
     )
     rows = [row for row in ROWS if row.policy is IGNORE and row.name != SKIPPED_HERE]
     settings = Settings(port=0, hosts=len(rows), ping_interval=HUNDRED_MINUTES)

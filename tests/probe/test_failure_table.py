@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from failure_table import MIB, ROWS, Row, render
 from real_causes import Real, mounted
-from simulator.clock import RealClock
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
-from simulator.hosts.faults import FAULTS
-from simulator.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
+from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
 
 PASSWORD = "password"
 TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"

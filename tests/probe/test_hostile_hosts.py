@@ -12,12 +12,12 @@ import asyncssh
 import pytest
 from asyncssh.constants import MSG_CHANNEL_CLOSE
 from asyncssh.packet import Boolean, String, UInt32
-from simulator.clock import RealClock
-from simulator.hosts import SimulatedHost
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
-from simulator.probe.shell import Reading
 from ssh_stubs import PASSWORD, Process, SshStub, _Account, ssh_stub
 
+from imagestore_sim.clock import RealClock
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe.shell import Reading
 from stalls import watching_stalls
 
 LONGEST_STALL = 0.2

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from simulator.clock import RealClock
-from simulator.hosts import SimulatedHost
-from simulator.probe import Capacity, Prober, Purpose, Target, probing_for
-from simulator.probe.logins import Places
 from ssh_stubs import PASSWORD, tcp_server
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.probe import Capacity, Prober, Purpose, Target, probing_for
+from imagestore_sim.probe.logins import Places
 
 
 async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

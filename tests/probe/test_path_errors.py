@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulator.clock import RealClock
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, df, stat
-from simulator.probe.capacity import LARGEST, Space
-from simulator.probe.failures import Failed, Heard, explain
-from simulator.probe.identity import read_identity
-from simulator.probe.path_errors import path_error
-from simulator.probe.sftp import Volume as Numbers
-from simulator.probe.target import Target
 from ssh_stubs import posix_shell, ssh_stub
 from test_probe_statvfs import Volume
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, df, stat
+from imagestore_sim.probe.capacity import LARGEST, Space
+from imagestore_sim.probe.failures import Failed, Heard, explain
+from imagestore_sim.probe.identity import read_identity
+from imagestore_sim.probe.path_errors import path_error
+from imagestore_sim.probe.sftp import Volume as Numbers
+from imagestore_sim.probe.target import Target
 
 SAID = [
     ("df: /zs: Stale file handle\n", Reason.STALE_MOUNT),

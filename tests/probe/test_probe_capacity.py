@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from simulator.probe.capacity import Inodes, Space
+
+from imagestore_sim.probe.capacity import Inodes, Space
 
 
 def test_space_is_blocks_times_their_size() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from ssh_stubs import PASSWORD, saying, ssh_stub, tcp_server
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from sshd import OpenSshServer
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from simulator.probe.capacity import Space
-from simulator.probe.df import parse
-from simulator.probe.failures import Failed, Reason
+
+from imagestore_sim.probe.capacity import Space
+from imagestore_sim.probe.df import parse
+from imagestore_sim.probe.failures import Failed, Reason
 
 HEADER = "Filesystem     1024-blocks      Used Available Capacity Mounted on\n"
 SPACE = Space(1000 * 1024, 300 * 1024)

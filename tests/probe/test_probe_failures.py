@@ -8,9 +8,10 @@ import socket
 import asyncssh
 import pytest
 from asyncssh.packet import PacketDecodeError
-from simulator.probe import Reason, Target
-from simulator.probe.failures import NotMounted, Unsupported, classify, excerpt
-from simulator.probe.phases import Phase
+
+from imagestore_sim.probe import Reason, Target
+from imagestore_sim.probe.failures import NotMounted, Unsupported, classify, excerpt
+from imagestore_sim.probe.phases import Phase
 
 TARGET = Target("imagestore-1", 22, "root", "/zs/1", "secret")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.hosts import SimulatedHost
-from simulator.hosts.faults import read_fault
-from simulator.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
 
 
 @pytest.fixture

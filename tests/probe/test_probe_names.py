@@ -13,17 +13,17 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from simulator.clock import RealClock
-from simulator.host_names import is_host_name, is_user_name
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.hosts.faults import FaultProblem, read_fault
-from simulator.hosts.faults.quantities import parse_path
-from simulator.lab import Lab
-from simulator.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
-from simulator.probe.wire import Wire, _Command
-from simulator.testing import Client
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import FaultProblem, read_fault
+from imagestore_sim.host_names import is_host_name, is_user_name
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.lab import Lab
+from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe.wire import Wire, _Command
+from imagestore_sim.testing import Client
+from imagestore_sim.units import parse_path
 
 USERS = (
     "root", "DOMAIN\\user", "a b", "a -b", "-x", "x;y", "x'y", 'x"y', "x`y", "x&y", "x|y", "x(y", "x)y", "x{y", "x}y",

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from simulator.probe.shell import Answer, parse, script
+
+from imagestore_sim.probe.shell import Answer, parse, script
 
 DF = '$t df -kP -- "$1"'
 LOGIN_SHELLS = [shell for shell in ("sh", "bash", "zsh", "tcsh", "fish") if shutil.which(shell)]

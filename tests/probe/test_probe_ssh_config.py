@@ -10,12 +10,12 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.hosts import Credentials, HostNetwork, SimulatedHost
-from simulator.hosts.faults import read_fault
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from sshd import OpenSshServer
 
 NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from simulator.probe.capacity import Inodes, Space
-from simulator.probe.failures import Failed, Reason
-from simulator.probe.stat import parse
+
+from imagestore_sim.probe.capacity import Inodes, Space
+from imagestore_sim.probe.failures import Failed, Reason
+from imagestore_sim.probe.stat import parse
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.probe import Capacity, Inodes, Layout, Method, ProbeFailure, Prober, Reason, Target
 from ssh_stubs import posix_shell, ssh_stub
 
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, Inodes, Layout, Method, ProbeFailure, Prober, Reason, Target
 from sshd import OpenSshServer
 
 SLACK = 256 * 2**20  # bytes and inodes that others may take or free meanwhile

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from simulator.clock import RealClock
-from simulator.hosts import SimulatedHost, VirtualDisk
-from simulator.hosts.faults import read_fault
-from simulator.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
 from test_probe_statvfs import SLACK, Volume
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost, VirtualDisk
+from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 from sshd import OpenSshServer
 
 WARM = ["command"]

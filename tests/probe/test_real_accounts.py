@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from simulator.clock import RealClock
-from simulator.probe import Capacity, ProbeFailure, Prober, Reason, Target
 
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from sshd import OpenSshServer, find_sshd
 
 SHADOW = "store:*:{changed}:0:99999:7::{expires}:\n"

@@ -10,7 +10,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from simulator.query.conditions import Condition, Operator
+from imagestore_sim.query.conditions import Condition, Operator
 
 Row = dict[str, Any]
 

@@ -14,11 +14,12 @@ from itertools import zip_longest
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulator.database import Database
-from simulator.database.models import Zone
-from simulator.query import ZONE, Query, QueryEngine, prepare
-from simulator.query.conditions import Condition, Operator, Sort
 from sqlalchemy import delete, insert
+
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import Zone
+from imagestore_sim.query import ZONE, Query, QueryEngine, prepare
+from imagestore_sim.query.conditions import Condition, Operator, Sort
 
 ALIKE = {
     "A": "aAáÀâÄåāǎ",

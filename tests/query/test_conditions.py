@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from simulator.query.conditions import Condition, Operator, Query, Sort, by_uuid, parse, parse_condition, parse_sort
-from simulator.query.errors import QueryParameterError
+
+from imagestore_sim.query.conditions import (
+    Condition,
+    Operator,
+    Query,
+    Sort,
+    by_uuid,
+    parse,
+    parse_condition,
+    parse_sort,
+)
+from imagestore_sim.query.errors import QueryParameterError
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import sqlite3
 import time
 
 import pytest
-from simulator.query.comparisons import RULES
-from simulator.query.conditions import Operator
-from simulator.query.folding import fold, fold_padded, matches, prepare
-from simulator.query.inventories import Kind
+
+from imagestore_sim.query.comparisons import RULES
+from imagestore_sim.query.conditions import Operator
+from imagestore_sim.query.folding import fold, fold_padded, matches, prepare
+from imagestore_sim.query.inventories import Kind
 
 
 @pytest.mark.parametrize(

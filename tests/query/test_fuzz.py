@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
+
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 WORDS = [
     *("name", "uuid", "zone", ".", "image", "type", "ImageStoreBackupStorage", "hostname", "isDefault"),

@@ -8,10 +8,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulator.query import QueryError
-from simulator.query.language.parser import Tree, parse
-from simulator.query.language.statements import Chain, Comparison, Literal, statements
-from simulator.query.language.words import DISPLAYED, STRING
+
+from imagestore_sim.query import QueryError
+from imagestore_sim.query.language.parser import Tree, parse
+from imagestore_sim.query.language.statements import Chain, Comparison, Literal, statements
+from imagestore_sim.query.language.words import DISPLAYED, STRING
 
 
 def message(text: str) -> str:

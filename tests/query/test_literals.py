@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from simulator.query.literals import ZERO_DATE, read_moment, read_number, read_truth
+
+from imagestore_sim.query.literals import ZERO_DATE, read_moment, read_number, read_truth
 
 
 @pytest.mark.parametrize(

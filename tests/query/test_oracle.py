@@ -26,8 +26,10 @@ from plain_reading import (
     in_order,
     uuid_of,
 )
-from simulator.database import Database
-from simulator.database.models import (
+from sqlalchemy import insert
+
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import (
     BackupStorage,
     BackupStorageZoneRef,
     Image,
@@ -37,9 +39,16 @@ from simulator.database.models import (
     UserTag,
     Zone,
 )
-from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, ZONE, Inventory, Query, QueryEngine, prepare
-from simulator.query.conditions import TOKENS, Condition, Operator, Sort
-from sqlalchemy import insert
+from imagestore_sim.query import (
+    BACKUP_STORAGE,
+    IMAGE_STORE_BACKUP_STORAGE,
+    ZONE,
+    Inventory,
+    Query,
+    QueryEngine,
+    prepare,
+)
+from imagestore_sim.query.conditions import TOKENS, Condition, Operator, Sort
 
 repeatable = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 

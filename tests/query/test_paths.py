@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.query import BACKUP_STORAGE, IMAGE, IMAGE_STORE_BACKUP_STORAGE, ZONE, Inventory, QueryError
-from simulator.query.paths import MOST_STEPS, has_field, resolve
+
+from imagestore_sim.query import BACKUP_STORAGE, IMAGE, IMAGE_STORE_BACKUP_STORAGE, ZONE, Inventory, QueryError
+from imagestore_sim.query.paths import MOST_STEPS, has_field, resolve
 
 RUNTIME = "org.zstack.header.exception.CloudRuntimeException: "
 

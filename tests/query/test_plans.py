@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.database import Database
-from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, prepare
-from simulator.query.compile import compile_shape
-from simulator.query.conditions import parse
-from simulator.query.questions import ask
+
+from imagestore_sim.database import Database
+from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, prepare
+from imagestore_sim.query.compile import compile_shape
+from imagestore_sim.query.conditions import parse
+from imagestore_sim.query.questions import ask
 
 OF_CONDITIONS = re.compile("not_ascii|json_each")
 """An index of the few rows that are more than ASCII, and the values of a list."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from simulator.query.sorting import Arithmetic, Expression, Name, Order, SortSyntaxError, names_of, parse_order
+
+from imagestore_sim.query.sorting import Arithmetic, Expression, Name, Order, SortSyntaxError, names_of, parse_order
 
 A, B, C = Name("a"), Name("b"), Name("c")
 

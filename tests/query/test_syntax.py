@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from simulator.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Query, QueryError
-from simulator.query.conditions import Condition, Operator, parse
-from simulator.query.names import is_name
-from simulator.query.questions import ask
+
+from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Query, QueryError
+from imagestore_sim.query.conditions import Condition, Operator, parse
+from imagestore_sim.query.names import is_name
+from imagestore_sim.query.questions import ask
 
 PARSE_ERROR = "org.antlr.v4.runtime.misc.ParseCancellationException: error"
 OUT_OF_BOUNDS = "java.lang.StringIndexOutOfBoundsException: offset"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
+
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 BS, IS, ZONES = "/backup-storage", "/backup-storage/image-store", "/zones"
 UUIDS = {

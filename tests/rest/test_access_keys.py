@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from door import ACCOUNT, STORAGES, ZONE, ZONES, Door, Response, open_door
-from simulator.rest.access_keys import read_date, sign
+from raw_client import ACCOUNT, STORAGES, ZONE, ZONES, RawClient, Response, open_door
+
+from imagestore_sim.rest.access_keys import read_date, sign
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 KEY, SECRET = "vvSZpmj4cnB53qUDmm6E", "8heumeFTvIeZxkTGfEYvVi9qVVPd9ffQNDALSPPb"
@@ -18,9 +19,9 @@ FORMAT_ERROR = "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:s
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("keys")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("keys")) as raw_client:
+        yield raw_client
 
 
 def date(hours: float = 0, zone: str = "UTC") -> str:
@@ -28,12 +29,12 @@ def date(hours: float = 0, zone: str = "UTC") -> str:
 
 
 async def signed(
-    door: Door, target: str, *, method: str = "GET", when: str = "", path: str = "", body: object = None
+    raw_client: RawClient, target: str, *, method: str = "GET", when: str = "", path: str = "", body: object = None
 ) -> Response:
     when = when or date()
     signature = sign(SECRET, method, when, path or target.partition("?")[0].removeprefix("/zstack"))
     headers = {"Date": when, "Authorization": f"ZStack {KEY}:{signature}"}
-    return await door.send(method, target, body, anonymous=True, **headers)
+    return await raw_client.send(method, target, body, anonymous=True, **headers)
 
 
 async def test_the_vendor_s_published_example() -> None:
@@ -56,14 +57,14 @@ async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
         (8, "GMT+08:00"), (7, "ICT"), (-8, "PST"), (5.5, "Asia/Kolkata"), (14, "+14"), (-12, "-12"), (0, "XYZ"),
     ],
 )  # fmt: skip
-async def test_a_date_of_any_time_zone(door: Door, hours: float, zone: str) -> None:
+async def test_a_date_of_any_time_zone(raw_client: RawClient, hours: float, zone: str) -> None:
     """clients 4.2"""
-    assert (await signed(door, ZONES, when=date(hours, zone))).status == 200
+    assert (await signed(raw_client, ZONES, when=date(hours, zone))).status == 200
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower])
-async def test_the_case_of_a_date_does_not_matter(door: Door, change: Callable[[str], str]) -> None:
-    assert (await signed(door, ZONES, when=change(date()))).status == 200
+async def test_the_case_of_a_date_does_not_matter(raw_client: RawClient, change: Callable[[str], str]) -> None:
+    assert (await signed(raw_client, ZONES, when=change(date()))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -76,16 +77,16 @@ async def test_the_case_of_a_date_does_not_matter(door: Door, change: Callable[[
         pytest.param("/zstack/v1/zones/a%20b", "/v1/zones/a b", id="decoded"),
     ],
 )
-async def test_what_is_signed_is_the_path_below_the_context(door: Door, target: str, path: str) -> None:
+async def test_what_is_signed_is_the_path_below_the_context(raw_client: RawClient, target: str, path: str) -> None:
     """2.7, clients 4.3"""
-    assert (await signed(door, target, path=path)).status == 200
+    assert (await signed(raw_client, target, path=path)).status == 200
 
 
-async def test_a_signed_command_is_carried_out_and_polled_with_any_header(door: Door) -> None:
+async def test_a_signed_command_is_carried_out_and_polled_with_any_header(raw_client: RawClient) -> None:
     """2.7, clients 4.5"""
-    accepted = await signed(door, ZONES, method="POST", body={"params": {"name": "signed"}})
+    accepted = await signed(raw_client, ZONES, method="POST", body={"params": {"name": "signed"}})
     for header in ("OAuth null", f"ZStack {KEY}:of another request"):
-        ended = await door.follow(accepted, Authorization=header)
+        ended = await raw_client.follow(accepted, Authorization=header)
         assert ended.json["inventory"]["name"] == "signed"
 
 
@@ -111,15 +112,15 @@ async def test_a_signed_command_is_carried_out_and_polled_with_any_header(door: 
     ],
 )  # fmt: skip
 async def test_a_signature_that_is_refused(
-    door: Door, authorization: str, when: str | None, status: int, text: str
+    raw_client: RawClient, authorization: str, when: str | None, status: int, text: str
 ) -> None:
     headers = {"Authorization": authorization} | ({"Date": when} if when else {})
     for target, body in ((ZONES, None), (STORAGES, {"params": {}})):
-        answer = await door.send("POST" if body else "GET", target, body, anonymous=True, **headers)
+        answer = await raw_client.send("POST" if body else "GET", target, body, anonymous=True, **headers)
         assert (answer.status, answer.text) == (status, text)
 
 
-async def test_a_signature_holds_for_its_request_alone(door: Door) -> None:
+async def test_a_signature_holds_for_its_request_alone(raw_client: RawClient) -> None:
     """2.7: method, path and Date are all signed."""
     when = date()
     signature = sign(SECRET, "GET", when, "/v1/zones")
@@ -129,15 +130,15 @@ async def test_a_signature_holds_for_its_request_alone(door: Door) -> None:
         ("GET", f"{ZONES}/{ZONE}", when),
         ("GET", ZONES, date(1)),
     ):
-        answer = await door.send(method, target, anonymous=True, Authorization=header, Date=sent)
+        answer = await raw_client.send(method, target, anonymous=True, Authorization=header, Date=sent)
         assert answer.status in (403, 404)
 
 
-async def test_a_key_of_a_normal_account_may_what_the_account_may(door: Door) -> None:
+async def test_a_key_of_a_normal_account_may_what_the_account_may(raw_client: RawClient) -> None:
     """7.3"""
     when = date()
     header = f"ZStack of-a-normal-account:{sign('another-secret', 'POST', when, '/v1/zones')}"
-    answer = await door.call("POST", ZONES, {"params": {"name": "z"}}, Authorization=header, Date=when)
+    answer = await raw_client.call("POST", ZONES, {"params": {"name": "z"}}, Authorization=header, Date=when)
     assert answer.error["code"] == "ID.1002", ACCOUNT
 
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from door import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, Door, open_door
-from simulator.rest.errors import DESCRIPTIONS, ErrorCode
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_door
+
+from imagestore_sim.rest.errors import DESCRIPTIONS, ErrorCode
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -21,9 +22,9 @@ ODD = "a<b> & 'c'=d 镜像 \" \\"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("answers")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("answers")) as raw_client:
+        yield raw_client
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,10 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         pytest.param("GET", f"{ZONES}?q=nosuch=1", None, {"error"}, id="4.1 an error stands alone"),
     ],
 )  # fmt: skip
-async def test_the_keys_of_an_answer(door: Door, method: str, target: str, body: object, keys: set[str]) -> None:
-    assert set((await door.call(method, target, body)).json) == keys
+async def test_the_keys_of_an_answer(
+    raw_client: RawClient, method: str, target: str, body: object, keys: set[str]
+) -> None:
+    assert set((await raw_client.call(method, target, body)).json) == keys
 
 
 @pytest.mark.parametrize(
@@ -63,31 +66,35 @@ async def test_the_keys_of_an_answer(door: Door, method: str, target: str, body:
         pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, {}, id="4.2 nothing"),
     ],
 )  # fmt: skip
-async def test_the_schema(door: Door, method: str, target: str, body: object, schema: dict[str, str]) -> None:
-    answer = await door.send(method, target, body, X_JSON_Schema="true")
+async def test_the_schema(
+    raw_client: RawClient, method: str, target: str, body: object, schema: dict[str, str]
+) -> None:
+    answer = await raw_client.send(method, target, body, X_JSON_Schema="true")
     if answer.status == 202:
-        answer = await door.follow(answer, X_JSON_Schema="true")
+        answer = await raw_client.follow(answer, X_JSON_Schema="true")
     assert answer.json["schema"] == schema
 
 
-async def test_the_last_element_comes_first_in_a_schema(door: Door) -> None:
+async def test_the_last_element_comes_first_in_a_schema(raw_client: RawClient) -> None:
     """4.2"""
-    await door.make_zone()
-    keys = list((await door.send("GET", ZONES)).json["schema"])
+    await raw_client.make_zone()
+    keys = list((await raw_client.send("GET", ZONES)).json["schema"])
     assert keys == [f"inventories[{index}]" for index in reversed(range(len(keys)))]
-    apis = (await door.send("PUT", f"{V1}/management-nodes/actions", {"getSupportAPIs": {}}, X_JSON_Schema="1")).json
+    apis = (
+        await raw_client.send("PUT", f"{V1}/management-nodes/actions", {"getSupportAPIs": {}}, X_JSON_Schema="1")
+    ).json
     count = len(apis["supportApis"])
     assert list(apis["schema"]) == [f"supportApis[{index}]" for index in reversed(range(count))]
 
 
-async def test_errors_have_no_schema_even_when_asked(door: Door) -> None:
+async def test_errors_have_no_schema_even_when_asked(raw_client: RawClient) -> None:
     """4.1"""
-    assert list((await door.send("GET", f"{ZONES}?q=nosuch=1", X_JSON_Schema="true")).json) == ["error"]
+    assert list((await raw_client.send("GET", f"{ZONES}?q=nosuch=1", X_JSON_Schema="true")).json) == ["error"]
 
 
-async def test_every_member_of_an_inventory(door: Door) -> None:
+async def test_every_member_of_an_inventory(raw_client: RawClient) -> None:
     """4.3: nulls are left out, empty lists stay, the subclass's fields come first, numbers are plain integers."""
-    [inventory] = (await door.send("GET", STORAGES)).json["inventories"]
+    [inventory] = (await raw_client.send("GET", STORAGES)).json["inventories"]
     assert inventory == {
         "hostname": "10.0.0.1",
         "username": "root",
@@ -108,28 +115,28 @@ async def test_every_member_of_an_inventory(door: Door) -> None:
     assert DATE.fullmatch(inventory["lastOpDate"])
 
 
-async def test_json_is_compact(door: Door) -> None:
+async def test_json_is_compact(raw_client: RawClient) -> None:
     """4.3"""
-    text = (await door.send("GET", STORAGES)).text
+    text = (await raw_client.send("GET", STORAGES)).text
     assert text == text.strip()
     assert text.startswith('{"inventories":[{"hostname":"10.0.0.1","username":"root","sshPort":22,')
 
 
-async def test_success_bodies_are_safe_in_html(door: Door) -> None:
+async def test_success_bodies_are_safe_in_html(raw_client: RawClient) -> None:
     """4.3: non-ASCII stands raw."""
     escaped = r'"description":"a\u003cb\u003e \u0026 \u0027c\u0027\u003dd 镜像 \" \\"'
-    ended = await door.call("PUT", f"{ONE}/actions", {"updateBackupStorage": {"description": ODD}})
+    ended = await raw_client.call("PUT", f"{ONE}/actions", {"updateBackupStorage": {"description": ODD}})
     assert ended.json["inventory"]["description"] == ODD
     assert escaped in ended.text
-    assert escaped in (await door.send("GET", STORAGES)).text
+    assert escaped in (await raw_client.send("GET", STORAGES)).text
 
 
-async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not(door: Door) -> None:
+async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not(raw_client: RawClient) -> None:
     """4.3"""
     body = {"changeBackupStorageState": {"stateEvent": "<'=&>"}}
-    assert r"but \u003c\u0027\u003d\u0026\u003e found" in (await door.call("PUT", f"{ONE}/actions", body)).text
+    assert r"but \u003c\u0027\u003d\u0026\u003e found" in (await raw_client.call("PUT", f"{ONE}/actions", body)).text
     login = {"logIn": {"username": "a", "password": "b", "loginType": "<'=&>"}}
-    assert "unsupported login type <'=&>" in (await door.send("PUT", f"{V1}/login", login)).text
+    assert "unsupported login type <'=&>" in (await raw_client.send("PUT", f"{V1}/login", login)).text
 
 
 @pytest.mark.parametrize(
@@ -168,17 +175,17 @@ async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not
     ],
 )  # fmt: skip
 async def test_every_member_of_an_error(
-    door: Door, method: str, target: str, body: object, error: list[tuple[str, object]]
+    raw_client: RawClient, method: str, target: str, body: object, error: list[tuple[str, object]]
 ) -> None:
-    assert list((await door.call(method, target, body)).error.items()) == error
+    assert list((await raw_client.call(method, target, body)).error.items()) == error
 
 
-async def test_a_failed_add_tells_its_cause(door: Door) -> None:
+async def test_a_failed_add_tells_its_cause(raw_client: RawClient) -> None:
     """7.1: the cost stands with the cause."""
     body = {
         "params": {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": 1}
     }
-    error = (await door.call("POST", STORAGES, body)).error
+    error = (await raw_client.call("POST", STORAGES, body)).error
     assert list(error) == ["code", "description", "details", "cause"]
     assert list(error["cause"]) == ["code", "description", "details", "cost", "opaque"]
     assert (error["code"], error["cause"]["code"], error["cause"]["opaque"]) == (
@@ -189,10 +196,10 @@ async def test_a_failed_add_tells_its_cause(door: Door) -> None:
     assert error["details"] == error["cause"]["details"]
 
 
-async def test_long_details_are_cut(door: Door) -> None:
+async def test_long_details_are_cut(raw_client: RawClient) -> None:
     """7.1"""
     body = {"changeBackupStorageState": {"stateEvent": "x" * 5000}}
-    details = (await door.call("PUT", f"{ONE}/actions", body)).error["details"]
+    details = (await raw_client.call("PUT", f"{ONE}/actions", body)).error["details"]
     assert len(details) == 4096
     assert details.endswith("xxx...")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
-from simulator.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags, texts
-from simulator.rest.errors import ApiError, PlainError
-from simulator.rest.messages import AsyncMessage
-from simulator.rest.parameters import Rule
+
+from imagestore_sim.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags, texts
+from imagestore_sim.rest.errors import ApiError, PlainError
+from imagestore_sim.rest.messages import AsyncMessage
+from imagestore_sim.rest.parameters import Rule
 
 
 class APIBindEverythingMsg(AsyncMessage, method="POST", path="/everything/{uuid}", package="org.example"):

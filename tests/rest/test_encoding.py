@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from simulator.rest.encoding import list_schema, to_json, to_plain_json, write_date, write_stored_date
+
+from imagestore_sim.rest.encoding import list_schema, to_json, to_plain_json, write_date, write_stored_date
 
 
 @pytest.mark.parametrize(

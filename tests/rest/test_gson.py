@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulator.rest.binding import parse_body
-from simulator.rest.errors import PlainError
+
+from imagestore_sim.rest.binding import parse_body
+from imagestore_sim.rest.errors import PlainError
 
 NOT_AN_OBJECT = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at line 1 column {} path $"
 MALFORMED = "com.google.gson.stream.MalformedJsonException: {} at line 1 column {} path {}"

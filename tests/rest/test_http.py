@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from door import ZONES, Door, ShiftedClock, open_door, sha512
-from simulator import web_server
-from simulator.node import ManagementNode
-from simulator.settings import Settings
+from raw_client import ZONES, RawClient, ShiftedClock, open_door, sha512
+
+from imagestore_sim import web_server
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
@@ -27,9 +28,9 @@ FORMS = {"Content-Type": "application/json"}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("http")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("http")) as raw_client:
+        yield raw_client
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +43,15 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 class Client:
     """A connection, on which bytes are sent as they are."""
 
-    def __init__(self, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.door = door
+    def __init__(self, raw_client: RawClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.raw_client = raw_client
         self.reader = reader
         self.writer = writer
 
     def head(self, method: str, target: str, *lines: str) -> bytes:
         """The head of a request, with the headers that it needs."""
-        host = f"Host: {self.door.address}"
-        oauth = f"Authorization: OAuth {self.door.session}"
+        host = f"Host: {self.raw_client.address}"
+        oauth = f"Authorization: OAuth {self.raw_client.session}"
         kind = "Content-Type: application/json"
         return "\r\n".join([f"{method} {target} HTTP/1.1", host, oauth, kind, *lines, "", ""]).encode("latin-1")
 
@@ -64,19 +65,19 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(door: Door) -> AsyncIterator[Client]:
-    host, _, port = door.address.rpartition(":")
+async def connected(raw_client: RawClient) -> AsyncIterator[Client]:
+    host, _, port = raw_client.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     try:
-        yield Client(door, reader, writer)
+        yield Client(raw_client, reader, writer)
     finally:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
 
-async def test_a_body_that_is_held_back_is_asked_for(door: Door) -> None:
-    async with connected(door) as client:
+async def test_a_body_that_is_held_back_is_asked_for(raw_client: RawClient) -> None:
+    async with connected(raw_client) as client:
         expects = (f"Content-Length: {len(CREDENTIALS)}", "Expect: 100-Continue", "Connection: close")
         client.writer.write(client.head("PUT", LOGIN, *expects))
         assert [await client.line(), await client.line()] == ["HTTP/1.1 100 Continue", ""]
@@ -94,17 +95,17 @@ async def test_a_body_that_is_held_back_is_asked_for(door: Door) -> None:
         ("GET", ZONES, b"{}"),
     ],
 )
-async def test_it_is_asked_for_on_every_path_once(door: Door, method: str, path: str, body: bytes) -> None:
-    async with connected(door) as client:
+async def test_it_is_asked_for_on_every_path_once(raw_client: RawClient, method: str, path: str, body: bytes) -> None:
+    async with connected(raw_client) as client:
         client.writer.write(client.head(method, path, f"Content-Length: {len(body)}", "Expect: 100-continue"))
         assert [await client.line(), await client.line()] == ["HTTP/1.1 100 Continue", ""]
         client.writer.write(body)
         assert (await client.line()) == "HTTP/1.1 200 OK"
 
 
-async def test_a_body_that_is_not_wanted_is_not_asked_for(door: Door) -> None:
+async def test_a_body_that_is_not_wanted_is_not_asked_for(raw_client: RawClient) -> None:
     for path, size, status in (("/zstack/v1/nowhere", 10, 404), (LOGIN, 3 * 2**20, 413), ("/nowhere", 10, 404)):
-        async with connected(door) as client:
+        async with connected(raw_client) as client:
             client.writer.write(client.head("PUT", path, f"Content-Length: {size}", "Expect: 100-continue"))
             answer = await client.rest()
             assert answer.startswith(f"HTTP/1.1 {status} ".encode())
@@ -112,8 +113,8 @@ async def test_a_body_that_is_not_wanted_is_not_asked_for(door: Door) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_another_expectation_cannot_be_met(door: Door, path: str) -> None:
-    async with connected(door) as client:
+async def test_another_expectation_cannot_be_met(raw_client: RawClient, path: str) -> None:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("PUT", path, "Content-Length: 2", "Expect: a-miracle") + b"{}")
         assert (await client.rest()).startswith(b"HTTP/1.1 417 ")
 
@@ -122,38 +123,38 @@ async def test_another_expectation_cannot_be_met(door: Door, path: str) -> None:
 @pytest.mark.parametrize(
     "target", ["/zstack/v1/zones?count=true", "/v1/zones", "/healthz", "/lab/v1/clock?x=/", "/lab/v1/openapi.json"]
 )
-async def test_a_target_may_be_a_url(door: Door, target: str, host: str) -> None:
-    plain = await door.send("GET", target)
-    answer = await door.send("GET", f"http://{host or door.address}{target}")
+async def test_a_target_may_be_a_url(raw_client: RawClient, target: str, host: str) -> None:
+    plain = await raw_client.send("GET", target)
+    answer = await raw_client.send("GET", f"http://{host or raw_client.address}{target}")
     assert answer.status == plain.status == 200
 
 
-async def test_the_host_in_the_target_is_the_one_that_counts(door: Door) -> None:
+async def test_the_host_in_the_target_is_the_one_that_counts(raw_client: RawClient) -> None:
     body = {"params": {"name": "absolute"}}
-    answer = await door.send("POST", f"http://mn:8080{ZONES}", body)
+    answer = await raw_client.send("POST", f"http://mn:8080{ZONES}", body)
     assert answer.json["location"].startswith("http://mn:8080/zstack/v1/api-jobs/")
-    await door.follow(answer)
+    await raw_client.follow(answer)
 
 
 @pytest.mark.parametrize("target", ["ftp://mn/v1/zones", "http:///v1/zones", "zstack/v1/zones", "http://", "?q=x"])
-async def test_a_target_that_is_none_is_refused(door: Door, target: str) -> None:
-    assert (await door.send("GET", target)).status == 400
+async def test_a_target_that_is_none_is_refused(raw_client: RawClient, target: str) -> None:
+    assert (await raw_client.send("GET", target)).status == 400
 
 
 @pytest.mark.parametrize("path", [ZONES, "/healthz", "/lab/v1/clock"])
-async def test_a_client_that_has_closed_its_side_gets_its_answers(door: Door, path: str) -> None:
-    async with connected(door) as client:
+async def test_a_client_that_has_closed_its_side_gets_its_answers(raw_client: RawClient, path: str) -> None:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("GET", path) * 3)
         client.writer.write_eof()
         assert (await client.rest()).count(b"HTTP/1.1 200 OK\r\n") == 3
 
 
-async def test_so_does_one_whose_call_takes_a_while(door: Door) -> None:
-    async with connected(door) as client:
+async def test_so_does_one_whose_call_takes_a_while(raw_client: RawClient) -> None:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("GET", "/lab/v1/requests/wait?path=/zstack/v1/late*&within=8s"))
         client.writer.write_eof()
         await asyncio.sleep(0.1)
-        await door.send("GET", "/zstack/v1/late")
+        await raw_client.send("GET", "/zstack/v1/late")
         assert (await client.rest()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
@@ -163,10 +164,10 @@ async def test_so_does_one_whose_call_takes_a_while(door: Door) -> None:
 )
 @pytest.mark.parametrize("how", ["closed", "half-closed", "reset"])
 async def test_a_client_that_goes_amid_its_body_leaves_nothing(
-    door: Door, path: str, lines: list[str], how: str
+    raw_client: RawClient, path: str, lines: list[str], how: str
 ) -> None:
     tasks = len(asyncio.all_tasks())
-    async with connected(door) as client:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("PUT", path, *lines) + (b"5\r\n{" if "chunked" in lines[0] else b"{"))
         await asyncio.sleep(0.01)
         if how == "reset":
@@ -180,7 +181,7 @@ async def test_a_client_that_goes_amid_its_body_leaves_nothing(
 
 
 async def test_a_client_that_closes_once_it_is_answered_is_no_half_closed_one(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = web_server.Connection.finish_response
 
@@ -194,7 +195,7 @@ async def test_a_client_that_closes_once_it_is_answered_is_no_half_closed_one(
         return answered
 
     monkeypatch.setattr(web_server.Connection, "finish_response", answer_as_the_client_closes)
-    async with connected(door) as client:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("GET", "/healthz"))
         assert (await client.rest()).startswith(b"HTTP/1.1 200 OK\r\n")
 
@@ -213,8 +214,10 @@ async def test_a_client_that_closes_once_it_is_answered_is_no_half_closed_one(
     ],
     ids=["no gzip", "no deflate", "cut off", "unknown", "not ASCII", "a bomb", "identity"],
 )
-async def test_a_body_in_a_content_coding(door: Door, path: str, coding: str, body: bytes, status: int | None) -> None:
-    async with connected(door) as client:
+async def test_a_body_in_a_content_coding(
+    raw_client: RawClient, path: str, coding: str, body: bytes, status: int | None
+) -> None:
+    async with connected(raw_client) as client:
         lines = (f"Content-Encoding: {coding}", f"Content-Length: {len(body)}", "Connection: close")
         client.writer.write(client.head("POST" if path == "/lab/v1/snapshot" else "PUT", path, *lines) + body)
         answer = await client.rest()
@@ -232,12 +235,12 @@ async def test_a_body_in_a_content_coding(door: Door, path: str, coding: str, bo
      "X-Job-UUID: " + "<&>'" * 8, "X-API-Timeout: \xb2", "Cookie: \xe9"],
 )  # fmt: skip
 async def test_bytes_that_are_no_text_are_taken_as_a_servlet_container_takes_them(
-    door: Door, path: str, header: str
+    raw_client: RawClient, path: str, header: str
 ) -> None:
-    async with connected(door) as client:
+    async with connected(raw_client) as client:
         raw = client.head("POST", path, "Content-Length: 2", "Connection: close", header) + b"{}"
         if header.startswith("Auth"):
-            raw = raw.replace(f"Authorization: OAuth {door.session}\r\n".encode(), b"")
+            raw = raw.replace(f"Authorization: OAuth {raw_client.session}\r\n".encode(), b"")
         if "ZStack" in header:
             raw = raw.replace(b"\r\nContent-L", b"\r\nDate: Sat, 28 Nov 2026 06:00:00 GMT\r\nContent-L")
         client.writer.write(raw)
@@ -245,12 +248,12 @@ async def test_bytes_that_are_no_text_are_taken_as_a_servlet_container_takes_the
     assert answer.startswith(b"HTTP/1.")
     assert answer.split(b" ")[1] in (b"200", b"202", b"400", b"403", b"404", b"405", b"500", b"503")
     assert b"Traceback" not in answer
-    assert (await door.send("GET", "/lab/v1/requests")).status == 200
+    assert (await raw_client.send("GET", "/lab/v1/requests")).status == 200
 
 
-async def test_an_access_key_of_other_letters_does_not_exist(door: Door) -> None:
-    date = door.clock.local().strftime("%a, %d %b %Y %H:%M:%S GMT")
-    answer = await door.send("GET", ZONES, anonymous=True, Authorization="ZStack k\u00e9y:c2ln", Date=date)
+async def test_an_access_key_of_other_letters_does_not_exist(raw_client: RawClient) -> None:
+    date = raw_client.clock.local().strftime("%a, %d %b %Y %H:%M:%S GMT")
+    answer = await raw_client.send("GET", ZONES, anonymous=True, Authorization="ZStack k\u00e9y:c2ln", Date=date)
     assert (answer.status, answer.text) == (403, "access key id[k\u00c3\u00a9y] does not exist")
 
 
@@ -282,8 +285,8 @@ async def test_an_access_key_of_other_letters_does_not_exist(door: Door) -> None
     ],
     ids=lambda raw: repr(raw[:60]),
 )  # fmt: skip
-async def test_what_is_no_request_is_answered_in_one_line_or_not_at_all(door: Door, raw: bytes) -> None:
-    async with connected(door) as client:
+async def test_what_is_no_request_is_answered_in_one_line_or_not_at_all(raw_client: RawClient, raw: bytes) -> None:
+    async with connected(raw_client) as client:
         client.writer.write(raw)
         client.writer.write_eof()
         answer = await client.rest()
@@ -291,27 +294,27 @@ async def test_what_is_no_request_is_answered_in_one_line_or_not_at_all(door: Do
     assert b"Traceback" not in answer
 
 
-async def test_a_call_that_names_no_host_is_told_the_address_that_it_used(door: Door) -> None:
+async def test_a_call_that_names_no_host_is_told_the_address_that_it_used(raw_client: RawClient) -> None:
     body = b'{"params":{"name":"old"}}'
-    head = f"POST {ZONES} HTTP/1.0\r\nAuthorization: OAuth {door.session}\r\nContent-Length: {len(body)}\r\n"
-    async with connected(door) as client:
+    head = f"POST {ZONES} HTTP/1.0\r\nAuthorization: OAuth {raw_client.session}\r\nContent-Length: {len(body)}\r\n"
+    async with connected(raw_client) as client:
         client.writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
-        assert f'"location":"http://{door.address}/zstack'.encode() in await client.rest()
+        assert f'"location":"http://{raw_client.address}/zstack'.encode() in await client.rest()
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /v1/zon", b"GET /v1/zones HTTP/1.1\r\nHost: x\r\n"])
 async def test_a_head_that_does_not_come_is_not_waited_for(
-    door: Door, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    raw_client: RawClient, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.2)
-    async with connected(door) as client:
+    async with connected(raw_client) as client:
         client.writer.write(sent)
         assert await client.rest() == b""
 
 
-async def test_nor_is_the_head_of_a_second_request(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nor_is_the_head_of_a_second_request(raw_client: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.2)
-    async with connected(door) as client:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("GET", "/healthz"))
         assert await client.line() == "HTTP/1.1 200 OK"
         client.writer.write(b"GET /v1/zon")
@@ -320,24 +323,26 @@ async def test_nor_is_the_head_of_a_second_request(door: Door, monkeypatch: pyte
 
 @pytest.mark.parametrize("path", PATHS[:4])
 async def test_a_body_that_does_not_come_is_not_waited_for(
-    door: Door, monkeypatch: pytest.MonkeyPatch, path: str
+    raw_client: RawClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(web_server, "BODY_SECONDS", 0.2)
-    async with connected(door) as client:
+    async with connected(raw_client) as client:
         client.writer.write(client.head("PUT", path, "Content-Length: 9", "Connection: close") + b"{")
         assert await client.line() == "HTTP/1.1 408 Request Timeout"
 
 
-async def test_an_answer_that_is_not_read_is_not_kept_for_ever(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_is_not_read_is_not_kept_for_ever(
+    raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(web_server, "ANSWER_SECONDS", 0.2)
     tasks = len(asyncio.all_tasks())
-    host, _, port = door.address.rpartition(":")
+    host, _, port = raw_client.address.rpartition(":")
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(client, (host, int(port)))
-        request = f"GET /lab/v1/openapi.json HTTP/1.1\r\nHost: {door.address}\r\n\r\n".encode()
+        request = f"GET /lab/v1/openapi.json HTTP/1.1\r\nHost: {raw_client.address}\r\n\r\n".encode()
         await loop.sock_sendall(client, request * 50)
         async with asyncio.timeout(SECONDS):
             await asyncio.sleep(0.3)
@@ -371,10 +376,10 @@ async def test_the_url_of_a_node_can_be_used_as_it_is(tmp_path: Path, host: str,
         assert node.url.startswith(begins)
         ports = {address[1] for address in node.addresses}
         assert ports == {int(node.url.rpartition(":")[2])}
-        door = Door(node, ShiftedClock())
-        door.session = (await door.log_in())["uuid"]
-        made = await door.send("POST", ZONES, {"params": {"name": "z"}})
+        raw_client = RawClient(node, ShiftedClock())
+        raw_client.session = (await raw_client.log_in())["uuid"]
+        made = await raw_client.send("POST", ZONES, {"params": {"name": "z"}})
         assert made.json["location"].startswith(f"{node.url}/zstack/v1/api-jobs/")
-        assert (await door.follow(made)).status == 200
+        assert (await raw_client.follow(made)).status == 200
     finally:
         await node.stop()

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from door import STORAGE, STORAGES, ZONE, ZONES, Door, ShiftedClock, open_door
-from simulator.database import StoreUnavailable, health
-from simulator.database.health import Side
-from simulator.rest.jobs import Ended
-from simulator.rest.messages import AsyncMessage, Reply
-from simulator.rest.web_hooks import WebHook, WebHooks
+from raw_client import STORAGE, STORAGES, ZONE, ZONES, RawClient, ShiftedClock, open_door
+
+from imagestore_sim.database import StoreUnavailable, health
+from imagestore_sim.database.health import Side
+from imagestore_sim.rest.jobs import Ended
+from imagestore_sim.rest.messages import AsyncMessage, Reply
+from imagestore_sim.rest.web_hooks import WebHook, WebHooks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -26,23 +27,23 @@ SCHEMA = {"inventory": "org.zstack.header.zone.ZoneInventory"}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("jobs")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("jobs")) as raw_client:
+        yield raw_client
 
 
-async def test_the_answer_202_tells_time_out_and_location(door: Door) -> None:
+async def test_the_answer_202_tells_time_out_and_location(raw_client: RawClient) -> None:
     """3.2: the whole body, its order of keys, and no Location header."""
     job = uuid.uuid4().hex
-    answer = await door.send("POST", ZONES, NEW_ZONE, X_Job_UUID=job, Host="mn:8080")
+    answer = await raw_client.send("POST", ZONES, NEW_ZONE, X_Job_UUID=job, Host="mn:8080")
     location = f"http://mn:8080/zstack/v1/api-jobs/{job}"
     assert answer.text == f'{{"apiTimeout":1800000,"location":"{location}"}}'
     assert "location" not in answer.headers
 
 
-async def test_the_location_is_below_the_context_whichever_path_was_called(door: Door) -> None:
+async def test_the_location_is_below_the_context_whichever_path_was_called(raw_client: RawClient) -> None:
     """3.2, clients 1.4"""
-    answer = await door.send("POST", "/v1/zones", NEW_ZONE)
+    answer = await raw_client.send("POST", "/v1/zones", NEW_ZONE)
     assert "/zstack/v1/api-jobs/" in answer.json["location"]
 
 
@@ -57,14 +58,14 @@ async def test_the_location_is_below_the_context_whichever_path_was_called(door:
     ],
 )
 async def test_a_command_that_fails_at_once_is_accepted_all_the_same(
-    door: Door, method: str, target: str, body: object
+    raw_client: RawClient, method: str, target: str, body: object
 ) -> None:
-    accepted = await door.send(method, target, body)
-    ended = await door.follow(accepted)
+    accepted = await raw_client.send(method, target, body)
+    ended = await raw_client.follow(accepted)
     assert (accepted.status, ended.status, list(ended.json)) == (202, 503, ["error"])
 
 
-async def test_a_job_that_runs_answers_an_empty_object(door: Door) -> None:
+async def test_a_job_that_runs_answers_an_empty_object(raw_client: RawClient) -> None:
     """3.3, 1.5"""
     never = asyncio.Event()
 
@@ -73,17 +74,17 @@ async def test_a_job_that_runs_answers_an_empty_object(door: Door) -> None:
         return Reply({"inventory": {}})
 
     job = uuid.uuid4().hex
-    await door.node._jobs.start(job, "APICreateZoneMsg", work)
+    await raw_client.node._jobs.start(job, "APICreateZoneMsg", work)
     for _ in range(2):
-        polled = await door.send("GET", f"{V1}/api-jobs/{job}", anonymous=True)
+        polled = await raw_client.send("GET", f"{V1}/api-jobs/{job}", anonymous=True)
         assert (polled.status, polled.text) == (202, "{}")
     never.set()
 
 
 async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_to_fail(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = door.node._jobs._database
+    store = raw_client.node._jobs._database
     tries: list[str] = []
 
     async def fail() -> None:
@@ -95,7 +96,7 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
 
     monkeypatch.setattr(store.health, "_check", fail)
     monkeypatch.setattr(health, "RETRY_SECONDS", 0.05)
-    store_result = door.node._jobs._finish
+    store_result = raw_client.node._jobs._finish
 
     async def finish(*arguments: Any) -> None:
         tries.append("result")
@@ -103,12 +104,12 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
             raise store.health.failed(Side.WRITE, "it does not fit")
         await store_result(*arguments)
 
-    monkeypatch.setattr(door.node._jobs, "_finish", finish)
+    monkeypatch.setattr(raw_client.node._jobs, "_finish", finish)
     job = uuid.uuid4().hex
-    await door.node._jobs.start(job, "APICreateZoneMsg", work)
+    await raw_client.node._jobs.start(job, "APICreateZoneMsg", work)
     try:
         async with asyncio.timeout(5):
-            while (await door.node._jobs.poll(job, with_schema=False))[0] == 202:
+            while (await raw_client.node._jobs.poll(job, with_schema=False))[0] == 202:
                 await asyncio.sleep(0.01)
         assert tries == ["work", "result", "result", "result"]
     finally:
@@ -116,74 +117,74 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
         store.health.worked(Side.READ)
 
 
-async def test_a_finished_job_can_be_polled_again_and_by_anyone(door: Door) -> None:
+async def test_a_finished_job_can_be_polled_again_and_by_anyone(raw_client: RawClient) -> None:
     """3.3"""
-    accepted = await door.send("POST", ZONES, NEW_ZONE)
-    answers = [await door.follow(accepted, Authorization=header) for header in ("", "OAuth null", "nonsense")]
+    accepted = await raw_client.send("POST", ZONES, NEW_ZONE)
+    answers = [await raw_client.follow(accepted, Authorization=header) for header in ("", "OAuth null", "nonsense")]
     assert {answer.status for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
     assert list(answers[0].json) == ["inventory"]
 
 
-async def test_the_poll_decides_on_the_schema(door: Door) -> None:
+async def test_the_poll_decides_on_the_schema(raw_client: RawClient) -> None:
     """3.3"""
-    accepted = await door.send("POST", ZONES, NEW_ZONE, X_JSON_Schema="true")
-    assert "schema" not in (await door.follow(accepted)).json
-    assert (await door.follow(accepted, X_JSON_Schema="")).json["schema"] == SCHEMA
+    accepted = await raw_client.send("POST", ZONES, NEW_ZONE, X_JSON_Schema="true")
+    assert "schema" not in (await raw_client.follow(accepted)).json
+    assert (await raw_client.follow(accepted, X_JSON_Schema="")).json["schema"] == SCHEMA
 
 
-async def test_a_result_without_members_is_an_empty_object(door: Door) -> None:
+async def test_a_result_without_members_is_an_empty_object(raw_client: RawClient) -> None:
     """3.3, 4.1"""
-    zone = await door.make_zone()
-    assert (await door.call("DELETE", f"{ZONES}/{zone['uuid']}")).text == "{}"
+    zone = await raw_client.make_zone()
+    assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}")).text == "{}"
 
 
 async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
     """3.3"""
-    async with open_door(tmp_path) as door:
-        accepted = await door.send("POST", ZONES, NEW_ZONE)
-        await door.follow(accepted)
-        door.clock.ahead += 10_799
-        await door.node._jobs.purge()
-        assert (await door.follow(accepted)).status == 200
-        door.clock.ahead += 3
-        await door.node._jobs.purge()
-        expired = await door.follow(accepted)
+    async with open_door(tmp_path) as raw_client:
+        accepted = await raw_client.send("POST", ZONES, NEW_ZONE)
+        await raw_client.follow(accepted)
+        raw_client.clock.ahead += 10_799
+        await raw_client.node._jobs.purge()
+        assert (await raw_client.follow(accepted)).status == 200
+        raw_client.clock.ahead += 3
+        await raw_client.node._jobs.purge()
+        expired = await raw_client.follow(accepted)
         assert (expired.status, expired.text) == (404, "the job has been expired")
-        assert 3600 in door.clock.waits
+        assert 3600 in raw_client.clock.waits
 
 
 async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
     """3.3"""
-    async with open_door(tmp_path) as door:
+    async with open_door(tmp_path) as raw_client:
 
         async def work() -> Reply:
             await asyncio.Event().wait()
             return Reply()
 
-        await door.node._jobs.start("a" * 32, "APICreateZoneMsg", work)
-        door.clock.ahead += 100_000
-        await door.node._jobs.purge()
-        assert (await door.send("GET", f"{V1}/api-jobs/{'a' * 32}")).status == 202
+        await raw_client.node._jobs.start("a" * 32, "APICreateZoneMsg", work)
+        raw_client.clock.ahead += 100_000
+        await raw_client.node._jobs.purge()
+        assert (await raw_client.send("GET", f"{V1}/api-jobs/{'a' * 32}")).status == 202
 
 
 @pytest.mark.parametrize("tag", ["validationOnly", "ephemeral::validationOnly"])
 @pytest.mark.parametrize("place", ["beside", "inside"])
-async def test_validation_only_makes_nothing(door: Door, tag: str, place: str) -> None:
+async def test_validation_only_makes_nothing(raw_client: RawClient, tag: str, place: str) -> None:
     """3.3: `{}` where all is well, the error where it is not."""
     parameters = {"name": "n", "hostname": "10.9.9.9", "username": "u", "password": "p", "url": "/z"}
     tags = {"systemTags": [tag]}
     body = {"params": parameters, **tags} if place == "beside" else {"params": parameters | tags}
-    assert (await door.call("POST", STORAGES, body)).text == "{}"
-    assert len((await door.send("GET", STORAGES)).json["inventories"]) == 1
+    assert (await raw_client.call("POST", STORAGES, body)).text == "{}"
+    assert len((await raw_client.send("GET", STORAGES)).json["inventories"]) == 1
     parameters["hostname"] = "10.0.0.1"
-    duplicate = await door.call("POST", STORAGES, {"params": parameters, **tags})
+    duplicate = await raw_client.call("POST", STORAGES, {"params": parameters, **tags})
     assert duplicate.error["details"].startswith("duplicate backup storage")
 
 
-async def test_validation_only_breaks_a_synchronous_call(door: Door) -> None:
+async def test_validation_only_breaks_a_synchronous_call(raw_client: RawClient) -> None:
     """3.3"""
-    answer = await door.send(
+    answer = await raw_client.send(
         "PUT", f"{V1}/management-nodes/actions", {"getVersion": {}, "systemTags": ["validationOnly"]}
     )
     text = "Unknown property 'version' on class 'class org.zstack.header.message.APIReply'"
@@ -208,42 +209,42 @@ async def test_validation_only_breaks_a_synchronous_call(door: Door) -> None:
     ids=["asynchronous", "synchronous"],
 )
 async def test_a_bad_special_header(
-    door: Door, method: str, target: str, body: object, headers: dict[str, str], status: int, text: str
+    raw_client: RawClient, method: str, target: str, body: object, headers: dict[str, str], status: int, text: str
 ) -> None:
-    answer = await door.send(method, target, body, anonymous=False, **headers)
+    answer = await raw_client.send(method, target, body, anonymous=False, **headers)
     assert (answer.status, answer.text) == (status, text)
 
 
-async def test_a_query_knows_no_special_header(door: Door) -> None:
+async def test_a_query_knows_no_special_header(raw_client: RawClient) -> None:
     """5.5, 6.4"""
-    assert (await door.send("GET", ZONES, X_Job_UUID="short", X_API_Timeout="x")).status == 200
-    assert (await door.send("GET", f"{ZONES}?systemTags=a&systemTags=b")).status == 200
+    assert (await raw_client.send("GET", ZONES, X_Job_UUID="short", X_API_Timeout="x")).status == 200
+    assert (await raw_client.send("GET", f"{ZONES}?systemTags=a&systemTags=b")).status == 200
 
 
 @pytest.mark.parametrize("job", ["Z" * 32, "0123456789abcdef0123456789abcdef", "-" * 32])
-async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(door: Door, job: str) -> None:
+async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(raw_client: RawClient, job: str) -> None:
     """5.5: for whatever is no GET, even if it would never become a job."""
-    accepted = await door.send("POST", ZONES, NEW_ZONE, x_job_uuid=job)
+    accepted = await raw_client.send("POST", ZONES, NEW_ZONE, x_job_uuid=job)
     assert accepted.json["location"].endswith(f"/{job}")
-    await door.follow(accepted)
+    await raw_client.follow(accepted)
     for method, target, body in (
         ("POST", ZONES, NEW_ZONE),
         ("DELETE", f"{ZONES}/{ZONE}", None),
         ("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}}),
     ):
-        again = await door.send(method, target, body, X_JOB_UUID=job)
+        again = await raw_client.send(method, target, body, X_JOB_UUID=job)
         assert (again.status, again.text) == (400, f"Duplicate job uuid[{job}]")
 
 
-async def test_a_time_out_is_echoed_in_milliseconds(door: Door) -> None:
+async def test_a_time_out_is_echoed_in_milliseconds(raw_client: RawClient) -> None:
     """5.5, 3.2"""
-    assert (await door.send("POST", ZONES, NEW_ZONE, X_API_Timeout="7")).json["apiTimeout"] == 7000
+    assert (await raw_client.send("POST", ZONES, NEW_ZONE, X_API_Timeout="7")).json["apiTimeout"] == 7000
 
 
-async def test_headers_that_mean_nothing_are_ignored(door: Door) -> None:
+async def test_headers_that_mean_nothing_are_ignored(raw_client: RawClient) -> None:
     """5.5"""
     headers = {"X_Request_Ip": "1.2.3.4", "X_Session_Id": "nosuch", "X_Forwarded_For": "1.2.3.4"}
-    assert (await door.call("POST", ZONES, NEW_ZONE, **headers)).status == 200
+    assert (await raw_client.call("POST", ZONES, NEW_ZONE, **headers)).status == 200
 
 
 class Hook:
@@ -286,59 +287,59 @@ async def open_hook() -> AsyncIterator[Hook]:
 class TestWebHooks:
     """3.4"""
 
-    async def test_a_success_is_delivered_as_polling_tells_it(self, door: Door) -> None:
+    async def test_a_success_is_delivered_as_polling_tells_it(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
             job = uuid.uuid4().hex
-            accepted = await door.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url, X_Job_UUID=job)
+            accepted = await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url, X_Job_UUID=job)
             headers, body = await hook.wait()
             assert accepted.status == 202
-            assert body == (await door.follow(accepted)).text
+            assert body == (await raw_client.follow(accepted)).text
         assert headers["Content-Type"] == "application/json; charset=utf-8"
         assert (headers["X-Job-UUID"], headers["X-Job-Success"]) == (job, "true")
         assert not {"Authorization", "X-Job-Batch"} & set(headers)
 
-    async def test_a_failure_is_delivered_too(self, door: Door) -> None:
+    async def test_a_failure_is_delivered_too(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
-            accepted = await door.send("POST", ZONES, {"params": {}}, X_Web_Hook=hook.url)
+            accepted = await raw_client.send("POST", ZONES, {"params": {}}, X_Web_Hook=hook.url)
             headers, body = await hook.wait()
-            assert body == (await door.follow(accepted)).text
+            assert body == (await raw_client.follow(accepted)).text
         assert headers["X-Job-Success"] == "false"
 
-    async def test_the_call_decides_on_the_schema(self, door: Door) -> None:
+    async def test_the_call_decides_on_the_schema(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
-            accepted = await door.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url, X_JSON_Schema="true")
+            accepted = await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url, X_JSON_Schema="true")
             _, body = await hook.wait()
-            assert body == (await door.follow(accepted, X_JSON_Schema="true")).text
+            assert body == (await raw_client.follow(accepted, X_JSON_Schema="true")).text
             assert '"schema":{"inventory"' in body
 
-    async def test_a_synchronous_call_has_none(self, door: Door) -> None:
+    async def test_a_synchronous_call_has_none(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
-            await door.send("GET", ZONES, X_Web_Hook=hook.url)
-            await door.call("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
+            await raw_client.send("GET", ZONES, X_Web_Hook=hook.url)
+            await raw_client.call("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
             await hook.wait()
             assert len(hook.got) == 1
 
     async def test_it_is_tried_fifteen_times_two_seconds_apart(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door, open_hook() as hook:
+        async with open_door(tmp_path) as raw_client, open_hook() as hook:
             hook.statuses = [500, 404, 302, 199 + 200] + [500] * 10
-            await door.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
+            await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
             await hook.wait()
             assert len(hook.got) == 15
-            assert door.clock.waits.count(2.0) == 14
+            assert raw_client.clock.waits.count(2.0) == 14
             assert len({body for _, body in hook.got}) == 1
 
     async def test_it_is_given_up_after_that(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door, open_hook() as hook:
+        async with open_door(tmp_path) as raw_client, open_hook() as hook:
             hook.statuses = [500] * 16
-            await door.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
+            await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
             while len(hook.got) < 15:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             assert len(hook.got) == 15
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "not a url", "ftp://x/", "http://nosuch.invalid/"])
-    async def test_an_address_that_cannot_be_reached_harms_nobody(self, door: Door, url: str) -> None:
-        assert (await door.call("POST", ZONES, NEW_ZONE, X_Web_Hook=url)).status == 200
+    async def test_an_address_that_cannot_be_reached_harms_nobody(self, raw_client: RawClient, url: str) -> None:
+        assert (await raw_client.call("POST", ZONES, NEW_ZONE, X_Web_Hook=url)).status == 200
 
     @pytest.mark.parametrize(
         ("success", "counts", "said"),
@@ -359,11 +360,11 @@ class TestWebHooks:
         assert headers["X-Job-Batch"] == said
 
 
-async def test_fifty_clients_lose_no_job(door: Door) -> None:
+async def test_fifty_clients_lose_no_job(raw_client: RawClient) -> None:
     async def work(number: int) -> int:
-        zone = await door.make_zone(name=f"z{number}")
-        answer = await door.call("POST", f"{ZONES}/{zone['uuid']}/backup-storage/{STORAGE}")
+        zone = await raw_client.make_zone(name=f"z{number}")
+        answer = await raw_client.call("POST", f"{ZONES}/{zone['uuid']}/backup-storage/{STORAGE}")
         assert zone["uuid"] in answer.json["inventory"]["attachedZoneUuids"]
-        return (await door.call("DELETE", f"{ZONES}/{zone['uuid']}")).status
+        return (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}")).status
 
     assert set(await asyncio.gather(*map(work, range(50)))) == {200}

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from door import ZONES, Door, open_door
-from simulator.rest.server import BODY_LIMIT
+from raw_client import ZONES, RawClient, open_door
 
+from imagestore_sim.rest.server import BODY_LIMIT
 from stalls import watching_stalls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,9 +20,9 @@ TOO_DEEP = (500, "java.lang.StackOverflowError")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("large")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("large")) as raw_client:
+        yield raw_client
 
 
 def members(quote: str) -> bytes:
@@ -55,27 +55,27 @@ def members(quote: str) -> bytes:
     ],
 )
 async def test_a_login_with_a_large_body_does_not_hold_the_loop(
-    door: Door, body: bytes, status: int, begins: str
+    raw_client: RawClient, body: bytes, status: int, begins: str
 ) -> None:
     async with watching_stalls() as stalls:
-        answer = await door.send("POST", LOGIN, body, anonymous=True)
+        answer = await raw_client.send("POST", LOGIN, body, anonymous=True)
     assert (answer.status, answer.text[: len(begins)]) == (status, begins)
     assert stalls.longest < MOST_SECONDS
 
 
 @pytest.mark.parametrize("path", [LEGACY, ZONES])
 @pytest.mark.parametrize("tags", ["systemTags", "userTags", "tagUuids"])
-async def test_a_list_of_very_many_is_refused(door: Door, path: str, tags: str) -> None:
+async def test_a_list_of_very_many_is_refused(raw_client: RawClient, path: str, tags: str) -> None:
     many = ",".join(f'"tag::{number}"' for number in range(100_000))
     fields = f'{{"name":"z","{tags}":[{many}]}}'
     if path == LEGACY:
-        session = f'"session":{{"uuid":"{door.session}"}}'
+        session = f'"session":{{"uuid":"{raw_client.session}"}}'
         body = f'{{"org.zstack.header.zone.APICreateZoneMsg":{fields[:-1]},{session}}}}}'
     else:
         body = f'{{"params":{fields}}}'
     async with watching_stalls() as stalls:
-        answer = await door.send("POST", path, body.encode())
+        answer = await raw_client.send("POST", path, body.encode())
         if path == ZONES:
-            answer = await door.follow(answer)
+            answer = await raw_client.follow(answer)
             assert answer.error["details"] == f"field[{tags}] cannot have more than 5000 elements, but 100000 got"
     assert stalls.longest < MOST_SECONDS

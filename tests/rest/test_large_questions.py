@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from door import STORAGE, Door, Json, open_door
-from simulator.database import Database, ReadTooLong
+from raw_client import STORAGE, Json, RawClient, open_door
 
+from imagestore_sim.database import Database, ReadTooLong
 from stalls import watching_stalls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,20 +21,20 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("questions")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("questions")) as raw_client:
+        yield raw_client
 
 
 def condition(name: str, op: str, value: str) -> Json:
     return {"name": name, "op": op, "value": value}
 
 
-async def ask(door: Door, conditions: Sequence[Json], **more: object) -> Json:
+async def ask(raw_client: RawClient, conditions: Sequence[Json], **more: object) -> Json:
     """The reply to a legacy query, in which the loop is never held for long."""
-    message = {"conditions": conditions, "session": {"uuid": door.session}, **more}
+    message = {"conditions": conditions, "session": {"uuid": raw_client.session}, **more}
     async with watching_stalls() as stalls:
-        answer = await door.send("POST", "/zstack/api", {f"{QUERY}Msg": message}, anonymous=True)
+        answer = await raw_client.send("POST", "/zstack/api", {f"{QUERY}Msg": message}, anonymous=True)
     assert stalls.longest < MOST_SECONDS
     [reply] = json.loads(answer.json["result"]).values()
     answered: Json = reply
@@ -47,12 +47,12 @@ def many(number: int, *, last: str) -> str:
 
 @pytest.mark.parametrize("number", [10, 8_000, 60_000])
 @pytest.mark.parametrize("name", ["uuid", "name", "url", "zone.uuid", "availableCapacity", "__userTag__"])
-async def test_a_list_of_very_many_values(door: Door, name: str, number: int) -> None:
-    row = (await ask(door, [condition("uuid", "=", STORAGE)]))["inventories"][0]
+async def test_a_list_of_very_many_values(raw_client: RawClient, name: str, number: int) -> None:
+    row = (await ask(raw_client, [condition("uuid", "=", STORAGE)]))["inventories"][0]
     wanted = {"zone.uuid": (row["attachedZoneUuids"] or [""])[0], "__userTag__": "none"}.get(name)
     last = str(row[name]) if wanted is None else wanted
-    found = await ask(door, [condition(name, "in", many(number, last=last))])
-    others = await ask(door, [condition(name, "not in", many(number, last=last))])
+    found = await ask(raw_client, [condition(name, "in", many(number, last=last))])
+    others = await ask(raw_client, [condition(name, "not in", many(number, last=last))])
     assert found["success"]
     assert others["success"]
     uuids = [one["uuid"] for one in found["inventories"]]
@@ -61,13 +61,13 @@ async def test_a_list_of_very_many_values(door: Door, name: str, number: int) ->
 
 
 @pytest.mark.parametrize("op", ["!=", "not like", "not in"])
-async def test_very_many_conditions(door: Door, op: str) -> None:
-    found = await ask(door, [condition("name", op, f"no-such-{number}") for number in range(4_000)])
+async def test_very_many_conditions(raw_client: RawClient, op: str) -> None:
+    found = await ask(raw_client, [condition("name", op, f"no-such-{number}") for number in range(4_000)])
     assert STORAGE in [one["uuid"] for one in found["inventories"]]
 
 
-async def test_more_conditions_than_are_read(door: Door) -> None:
-    reply = await ask(door, [condition("name", "!=", str(number)) for number in range(20_000)])
+async def test_more_conditions_than_are_read(raw_client: RawClient) -> None:
+    reply = await ask(raw_client, [condition("name", "!=", str(number)) for number in range(20_000)])
     assert reply["error"]["details"] == "java.lang.StackOverflowError: a query may have 5000 conditions, but 20000 got"
 
 
@@ -81,9 +81,9 @@ async def test_more_conditions_than_are_read(door: Door) -> None:
         pytest.param("é%" * 5_000, False, id="not ASCII"),
     ],
 )
-async def test_a_long_pattern(door: Door, pattern: str, matches: bool) -> None:
-    found = await ask(door, [condition("name", "like", pattern)])
-    others = await ask(door, [condition("name", "not like", pattern)])
+async def test_a_long_pattern(raw_client: RawClient, pattern: str, matches: bool) -> None:
+    found = await ask(raw_client, [condition("name", "like", pattern)])
+    others = await ask(raw_client, [condition("name", "not like", pattern)])
     assert [bool(one["inventories"]) for one in (found, others)] == [matches, not matches]
 
 
@@ -98,8 +98,8 @@ async def test_a_long_pattern(door: Door, pattern: str, matches: bool) -> None:
         pytest.param({"conditions": [condition("name", "=", "'" * 1_000_000)]}, id="quotes"),
     ],
 )
-async def test_names_of_great_length(door: Door, fields: Json) -> None:
-    reply = await ask(door, fields.pop("conditions", []), **fields)
+async def test_names_of_great_length(raw_client: RawClient, fields: Json) -> None:
+    reply = await ask(raw_client, fields.pop("conditions", []), **fields)
     assert "success" in reply
 
 
@@ -113,7 +113,7 @@ async def test_a_read_that_does_not_end_is_ended_when_the_database_is_closed(tmp
 
 
 async def test_a_read_that_does_not_end_is_ended_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.database.engine.READ_SECONDS", 0.1)
+    monkeypatch.setattr("imagestore_sim.database.engine.READ_SECONDS", 0.1)
     database = await Database.open(str(tmp_path / "endless.db"))
     try:
         for _ in range(2):

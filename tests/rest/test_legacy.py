@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from door import STORAGE, UNKNOWN, ZONE, ZONES, Door, Response, open_door, sha512
+from raw_client import STORAGE, UNKNOWN, ZONE, ZONES, RawClient, Response, open_door, sha512
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 API = "/zstack/api/"
@@ -25,77 +25,79 @@ Json = dict[str, Any]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("legacy")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("legacy")) as raw_client:
+        yield raw_client
 
 
 async def say(
-    door: Door, name: str, fields: Mapping[str, object], *, path: str = API, method: str = "POST"
+    raw_client: RawClient, name: str, fields: Mapping[str, object], *, path: str = API, method: str = "POST"
 ) -> Response:
-    return await door.send(method, path, {name: {"session": {"uuid": door.session}, **fields}}, anonymous=True)
+    return await raw_client.send(
+        method, path, {name: {"session": {"uuid": raw_client.session}, **fields}}, anonymous=True
+    )
 
 
-async def done(door: Door, answer: Response) -> tuple[str, Json]:
+async def done(raw_client: RawClient, answer: Response) -> tuple[str, Json]:
     """The one key of a result, and what stands under it, polled for where it has to be."""
     body = answer.json
     while body["state"] == "Processing":
         await asyncio.sleep(0.01)
-        body = (await door.send("GET", f"{API}result/{body['uuid']}", anonymous=True)).json
+        body = (await raw_client.send("GET", f"{API}result/{body['uuid']}", anonymous=True)).json
     assert body["state"] == "Done"
     [(key, value)] = json.loads(body["result"]).items()
     return key, value
 
 
-async def result(door: Door, name: str, fields: Mapping[str, object]) -> Json:
-    return (await done(door, await say(door, name, fields)))[1]
+async def result(raw_client: RawClient, name: str, fields: Mapping[str, object]) -> Json:
+    return (await done(raw_client, await say(raw_client, name, fields)))[1]
 
 
 @pytest.mark.parametrize("path", ["/zstack/api", "/zstack/api/"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_a_synchronous_message_is_done_at_once(door: Door, path: str, method: str) -> None:
+async def test_a_synchronous_message_is_done_at_once(raw_client: RawClient, path: str, method: str) -> None:
     """8: the answer's members, and one key in its result."""
-    answer = await say(door, QUERY_ZONE, {"conditions": []}, path=path, method=method)
+    answer = await say(raw_client, QUERY_ZONE, {"conditions": []}, path=path, method=method)
     assert (answer.status, list(answer.json)) == (200, ["state", "createdDate", "finishedDate", "result"])
     assert DATE.fullmatch(answer.json["createdDate"])
-    key, value = await done(door, answer)
+    key, value = await done(raw_client, answer)
     assert key == "org.zstack.header.zone.APIQueryZoneReply"
     assert (value["success"], value["inventories"][0]["uuid"]) == (True, ZONE)
 
 
-async def test_an_asynchronous_message_is_polled_for(door: Door) -> None:
+async def test_an_asynchronous_message_is_polled_for(raw_client: RawClient) -> None:
     """8"""
-    answer = await say(door, CREATE_ZONE, {"name": "legacy"})
+    answer = await say(raw_client, CREATE_ZONE, {"name": "legacy"})
     assert (list(answer.json), answer.json["state"]) == (["uuid", "state", "createdDate"], "Processing")
-    key, value = await done(door, answer)
+    key, value = await done(raw_client, answer)
     assert key == "org.zstack.header.zone.APICreateZoneEvent"
     assert (value["success"], value["inventory"]["name"]) == (True, "legacy")
     for method in ("GET", "PUT"):
-        again = await door.send(method, f"{API}result/{answer.json['uuid']}", anonymous=True)
+        again = await raw_client.send(method, f"{API}result/{answer.json['uuid']}", anonymous=True)
         assert list(again.json) == ["uuid", "state", "createdDate", "finishedDate", "result"]
 
 
-async def test_a_job_of_either_api_is_found_in_both(door: Door) -> None:
-    accepted = await door.send("POST", ZONES, {"params": {"name": "z"}})
-    ended = await door.follow(accepted)
+async def test_a_job_of_either_api_is_found_in_both(raw_client: RawClient) -> None:
+    accepted = await raw_client.send("POST", ZONES, {"params": {"name": "z"}})
+    ended = await raw_client.follow(accepted)
     job = accepted.json["location"].rpartition("/")[2]
-    legacy = await done(door, await door.send("GET", f"{API}result/{job}", anonymous=True))
+    legacy = await done(raw_client, await raw_client.send("GET", f"{API}result/{job}", anonymous=True))
     assert legacy[1]["inventory"] == ended.json["inventory"]
-    there = (await say(door, CREATE_ZONE, {"name": "z"})).json["uuid"]
+    there = (await say(raw_client, CREATE_ZONE, {"name": "z"})).json["uuid"]
     polled = Response(202, {}, json.dumps({"location": f"http://x/zstack/v1/api-jobs/{there}"}))
-    assert (await door.follow(polled)).json["inventory"]["name"] == "z"
+    assert (await raw_client.follow(polled)).json["inventory"]["name"] == "z"
 
 
-async def test_logging_in_and_out(door: Door) -> None:
+async def test_logging_in_and_out(raw_client: RawClient) -> None:
     """clients 1.5: the session is `{}` at first."""
     fields = {"accountName": "admin", "password": sha512("password"), "session": {}}
-    key, value = await done(door, await say(door, LOGIN, fields))
+    key, value = await done(raw_client, await say(raw_client, LOGIN, fields))
     session = value["inventory"]["uuid"]
     assert "noSessionEvaluation" not in value["inventory"]
     assert (key, value["success"]) == ("org.zstack.header.identity.APILogInReply", True)
     logout = {"sessionUuid": session, "session": {"uuid": session}}
-    assert await result(door, "org.zstack.header.identity.APILogOutMsg", logout) == {"success": True}
-    expired = await result(door, QUERY_ZONE, {"session": {"uuid": session}})
+    assert await result(raw_client, "org.zstack.header.identity.APILogOutMsg", logout) == {"success": True}
+    expired = await result(raw_client, QUERY_ZONE, {"session": {"uuid": session}})
     assert (expired["success"], expired["error"]["code"], expired["error"]["details"]) == (
         False,
         "ID.1001",
@@ -112,9 +114,9 @@ async def test_logging_in_and_out(door: Door) -> None:
         ({"session": {"uuid": None}}, "session uuid is null"),
     ],
 )
-async def test_without_a_session(door: Door, fields: Json, details: str) -> None:
+async def test_without_a_session(raw_client: RawClient, fields: Json, details: str) -> None:
     """2.3: what fails before the API's handler is answered with a base class, and without `messages`."""
-    key, value = await done(door, await door.send("POST", API, {QUERY_ZONE: fields}, anonymous=True))
+    key, value = await done(raw_client, await raw_client.send("POST", API, {QUERY_ZONE: fields}, anonymous=True))
     assert key == "org.zstack.header.message.APIReply"
     assert list(value) == ["success", "error"]
     assert list(value["error"]) == ["code", "description", "details", "elaboration", "cost"]
@@ -132,21 +134,21 @@ async def test_without_a_session(door: Door, fields: Json, details: str) -> None
             "org.zstack.header.message.APIEvent", id="no such resource"),
     ],
 )  # fmt: skip
-async def test_the_class_of_a_failed_answer(door: Door, message: str, fields: Json, name: str) -> None:
-    key, value = await done(door, await say(door, message, fields))
+async def test_the_class_of_a_failed_answer(raw_client: RawClient, message: str, fields: Json, name: str) -> None:
+    key, value = await done(raw_client, await say(raw_client, message, fields))
     assert (key, value["success"]) == (name, False)
 
 
-async def test_an_asynchronous_failure_stands_in_the_result(door: Door) -> None:
-    value = await result(door, CREATE_ZONE, {})
+async def test_an_asynchronous_failure_stands_in_the_result(raw_client: RawClient) -> None:
+    value = await result(raw_client, CREATE_ZONE, {})
     assert (list(value), value["success"], value["error"]["code"]) == (["success", "error"], False, "SYS.1007")
 
 
 @pytest.mark.parametrize("name", ["org.zstack.header.apimediator.APIIsReadyToGoMsg"])
-async def test_readiness_needs_no_session(door: Door, name: str) -> None:
+async def test_readiness_needs_no_session(raw_client: RawClient, name: str) -> None:
     """8"""
-    answer = await door.send("POST", "/zstack/api", {name: {}}, anonymous=True)
-    assert await done(door, answer) == (f"{name.removesuffix('Msg')}Reply", {"success": True})
+    answer = await raw_client.send("POST", "/zstack/api", {name: {}}, anonymous=True)
+    assert await done(raw_client, answer) == (f"{name.removesuffix('Msg')}Reply", {"success": True})
 
 
 @pytest.mark.parametrize(
@@ -176,26 +178,26 @@ async def test_readiness_needs_no_session(door: Door, name: str) -> None:
 @pytest.mark.parametrize(
     "name", [f"{STORAGES}.APIQueryBackupStorageMsg", f"{IMAGE_STORES}.APIQueryImageStoreBackupStorageMsg"]
 )
-async def test_the_conditions_of_a_query(door: Door, name: str, conditions: list[Json], count: int) -> None:
+async def test_the_conditions_of_a_query(raw_client: RawClient, name: str, conditions: list[Json], count: int) -> None:
     if "QueryBackupStorage" in name and any(one["name"] == "sshPort" for one in conditions):
         conditions = [*conditions[:-1], {"name": "name", "op": "=", "value": "x"}]
-    value = await result(door, name, {"conditions": conditions, "replyWithCount": "true", "limit": "50"})
+    value = await result(raw_client, name, {"conditions": conditions, "replyWithCount": "true", "limit": "50"})
     assert (len(value["inventories"]), value["total"], value["success"]) == (count, count, True)
 
 
-async def test_the_other_parameters_of_a_query(door: Door) -> None:
+async def test_the_other_parameters_of_a_query(raw_client: RawClient) -> None:
     """clients 1.5, 1.7: as strings and as what they are."""
     for name in ("a-1", "a-2", "a-3"):
-        await door.make_zone(name=name)
+        await raw_client.make_zone(name=name)
     conditions = [{"name": "name", "op": "like", "value": "a-%"}]
     for fields in (
         {"limit": "2", "start": "1", "sortBy": "name", "sortDirection": "desc", "fields": ["name"]},
         {"limit": 2, "start": 1, "sortBy": "name", "sortDirection": "DESC", "fields": ["name"], "count": False},
     ):
-        value = await result(door, QUERY_ZONE, {"conditions": conditions, **fields})
+        value = await result(raw_client, QUERY_ZONE, {"conditions": conditions, **fields})
         assert [zone["name"] for zone in value["inventories"]] == ["a-2", "a-1"]
         assert all(set(zone) <= {"name", "isDefault"} for zone in value["inventories"])
-    counted = await result(door, QUERY_ZONE, {"conditions": conditions, "count": "true"})
+    counted = await result(raw_client, QUERY_ZONE, {"conditions": conditions, "count": "true"})
     assert counted == {"total": 3, "success": True}
 
 
@@ -210,8 +212,8 @@ async def test_the_other_parameters_of_a_query(door: Door) -> None:
         ),
     ],
 )
-async def test_a_condition_that_is_none(door: Door, condition: Json, details: str) -> None:
-    value = await result(door, QUERY_ZONE, {"conditions": [condition]})
+async def test_a_condition_that_is_none(raw_client: RawClient, condition: Json, details: str) -> None:
+    value = await result(raw_client, QUERY_ZONE, {"conditions": [condition]})
     assert (value["success"], value["error"]["code"], value["error"]["details"]) == (False, "SYS.1007", details)
 
 
@@ -230,17 +232,21 @@ async def test_a_condition_that_is_none(door: Door, condition: Json, details: st
          {"category": "backupStorage", "name": "ping.interval", "value": "60"}, "inventory"),
     ],
 )  # fmt: skip
-async def test_every_message_of_ours_that_the_clients_know(door: Door, name: str, fields: Json, path: str) -> None:
+async def test_every_message_of_ours_that_the_clients_know(
+    raw_client: RawClient, name: str, fields: Json, path: str
+) -> None:
     """clients 1.5, 1.7: all path variables come as fields; values may be strings."""
-    value = await result(door, name, fields)
+    value = await result(raw_client, name, fields)
     assert value["success"] is True
     assert path in value
 
 
-async def test_an_add_with_strings_fails_at_the_host_alone(door: Door) -> None:
+async def test_an_add_with_strings_fails_at_the_host_alone(raw_client: RawClient) -> None:
     """clients 1.5"""
     new = {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": "1"}
-    value = await result(door, f"{IMAGE_STORES}.APIAddImageStoreBackupStorageMsg", new | {"importImages": "false"})
+    value = await result(
+        raw_client, f"{IMAGE_STORES}.APIAddImageStoreBackupStorageMsg", new | {"importImages": "false"}
+    )
     assert value["error"]["cause"]["code"] == "BS.1500"
 
 
@@ -261,21 +267,21 @@ async def test_an_add_with_strings_fails_at_the_host_alone(door: Door) -> None:
             "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at path $.fields", id="no list"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_decoded_is_answered_in_words(door: Door, body: bytes, text: str) -> None:
+async def test_what_cannot_be_decoded_is_answered_in_words(raw_client: RawClient, body: bytes, text: str) -> None:
     """8: with 200."""
-    answer = await door.send("POST", API, body, anonymous=True)
+    answer = await raw_client.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.text) == (200, text)
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"null", b"{}", b'{"%s": null}' % QUERY_ZONE.encode()])
-async def test_what_zstack_stumbles_over_is_a_page(door: Door, body: bytes) -> None:
-    answer = await door.send("POST", API, body, anonymous=True)
+async def test_what_zstack_stumbles_over_is_a_page(raw_client: RawClient, body: bytes) -> None:
+    answer = await raw_client.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
 
 
-async def test_an_unknown_result_is_a_page(door: Door) -> None:
+async def test_an_unknown_result_is_a_page(raw_client: RawClient) -> None:
     """8"""
-    answer = await door.send("GET", f"{API}result/nosuch", anonymous=True)
+    answer = await raw_client.send("GET", f"{API}result/nosuch", anonymous=True)
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "No api result[uuid:nosuch] found" in answer.text
 
@@ -283,22 +289,22 @@ async def test_an_unknown_result_is_a_page(door: Door) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", API), ("DELETE", API), ("POST", f"{API}result/x"), ("DELETE", f"{API}result/x")]
 )
-async def test_other_methods_are_refused(door: Door, method: str, path: str) -> None:
-    assert (await door.send(method, path, anonymous=True)).status == 405
+async def test_other_methods_are_refused(raw_client: RawClient, method: str, path: str) -> None:
+    assert (await raw_client.send(method, path, anonymous=True)).status == 405
 
 
-async def test_a_connection_that_says_nothing_is_let_go(door: Door) -> None:
+async def test_a_connection_that_says_nothing_is_let_go(raw_client: RawClient) -> None:
     """clients 1.5: the CLI learns its own address that way."""
-    host, _, port = door.address.partition(":")
+    host, _, port = raw_client.address.partition(":")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()
     await writer.wait_closed()
-    assert (await door.send("GET", ZONES)).status == 200
+    assert (await raw_client.send("GET", ZONES)).status == 200
 
 
-async def test_tags_and_roles_hold_here_too(door: Door) -> None:
-    value = await result(door, CREATE_ZONE, {"name": "z", "systemTags": ["nosuch"]})
+async def test_tags_and_roles_hold_here_too(raw_client: RawClient) -> None:
+    value = await result(raw_client, CREATE_ZONE, {"name": "z", "systemTags": ["nosuch"]})
     assert value["error"]["details"] == "no system tag matches nosuch"
-    session = (await door.log_in("test", "secret"))["uuid"]
-    value = await result(door, CREATE_ZONE, {"name": "z", "session": {"uuid": session}})
+    session = (await raw_client.log_in("test", "secret"))["uuid"]
+    value = await result(raw_client, CREATE_ZONE, {"name": "z", "session": {"uuid": session}})
     assert value["error"]["code"] == "ID.1002"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from door import UNKNOWN, Door, open_door
-from simulator.api import all_handlers
-from simulator.bootstrap import Bootstrap
-from simulator.clock import RealClock
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
+from raw_client import UNKNOWN, RawClient, open_door
+
+from imagestore_sim.api import all_handlers
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.clock import RealClock
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -25,9 +26,9 @@ DATE = re.compile(r"[A-Z][a-z]{2} [1-9]\d?, \d{4} ([1-9]|1[0-2]):\d\d:\d\d (AM|P
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("node")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("node")) as raw_client:
+        yield raw_client
 
 
 @pytest.mark.parametrize(
@@ -42,29 +43,31 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         ),
     ],
 )
-async def test_what_the_body_selects(door: Door, target: str, action: str, answer: dict[str, object]) -> None:
-    assert (await door.send("PUT", target, {action: {}}, anonymous=True)).json == answer
+async def test_what_the_body_selects(
+    raw_client: RawClient, target: str, action: str, answer: dict[str, object]
+) -> None:
+    assert (await raw_client.send("PUT", target, {action: {}}, anonymous=True)).json == answer
 
 
-async def test_the_current_time_in_zstack_s_own_spelling(door: Door) -> None:
-    answer = (await door.send("PUT", ACTIONS, {"getCurrentTime": {}}, anonymous=True)).json
+async def test_the_current_time_in_zstack_s_own_spelling(raw_client: RawClient) -> None:
+    answer = (await raw_client.send("PUT", ACTIONS, {"getCurrentTime": {}}, anonymous=True)).json
     assert set(answer) == {"currentTime", "success"}
     assert answer["currentTime"]["MillionSeconds"] // 1000 == answer["currentTime"]["Seconds"]
 
 
-async def test_all_apis_are_listed(door: Door) -> None:
-    answer = (await door.send("PUT", ACTIONS, {"getSupportAPIs": {}}, anonymous=True)).json
+async def test_all_apis_are_listed(raw_client: RawClient) -> None:
+    answer = (await raw_client.send("PUT", ACTIONS, {"getSupportAPIs": {}}, anonymous=True)).json
     assert answer["supportApis"] == sorted(message.__name__ for message in all_handlers().by_message)
     assert "APIAddImageStoreBackupStorageMsg" in answer["supportApis"]
 
 
-async def test_an_unknown_action_is_refused(door: Door) -> None:
-    answer = await door.send("PUT", ACTIONS, {"getNothing": {}}, anonymous=True)
+async def test_an_unknown_action_is_refused(raw_client: RawClient) -> None:
+    answer = await raw_client.send("PUT", ACTIONS, {"getNothing": {}}, anonymous=True)
     assert answer.text == "the body doesn't contain action mapping to the URL[/v1/management-nodes/actions]"
 
 
-async def test_the_node_is_one_row(door: Door) -> None:
-    answer = (await door.send("GET", f"{V1}/management-nodes")).json
+async def test_the_node_is_one_row(raw_client: RawClient) -> None:
+    answer = (await raw_client.send("GET", f"{V1}/management-nodes")).json
     [node] = answer["inventories"]
     assert answer["schema"] == {"inventories[0]": "org.zstack.header.managementnode.ManagementNodeInventory"}
     assert (list(node), node["hostName"]) == (["uuid", "hostName", "joinDate", "heartBeat"], "127.0.0.1")
@@ -75,14 +78,14 @@ async def test_the_node_is_one_row(door: Door) -> None:
         (f"{V1}/management-nodes/{UNKNOWN}", 0),
         (f"{V1}/management-nodes/ping", 0),  # there is no such endpoint: it is taken for a uuid
     ):
-        assert len((await door.send("GET", target)).json["inventories"]) == count
+        assert len((await raw_client.send("GET", target)).json["inventories"]) == count
 
 
 async def test_its_heart_beats(tmp_path: Path) -> None:
-    async with open_door(tmp_path) as door:
-        before = (await door.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
-        door.clock.ahead += 3600
-        after = (await door.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
+    async with open_door(tmp_path) as raw_client:
+        before = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
+        raw_client.clock.ahead += 3600
+        after = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
         assert before["heartBeat"] != after["heartBeat"]
         assert before["joinDate"] == after["joinDate"]
 
@@ -90,19 +93,19 @@ async def test_its_heart_beats(tmp_path: Path) -> None:
 async def test_its_uuid_outlives_a_restart(tmp_path: Path) -> None:
     found = []
     for _ in range(2):
-        async with open_door(tmp_path) as door:
-            found += (await door.send("GET", f"{V1}/management-nodes")).json["inventories"]
+        async with open_door(tmp_path) as raw_client:
+            found += (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"]
     assert len({node["uuid"] for node in found}) == 1
 
 
-async def test_a_ready_node_says_nothing_more(door: Door) -> None:
-    [node] = (await door.send("GET", f"{V1}/management-nodes")).json["inventories"]
+async def test_a_ready_node_says_nothing_more(raw_client: RawClient) -> None:
+    [node] = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"]
     for query in ("", f"?managementNodeId={node['uuid']}"):
-        assert (await door.send("GET", f"{V1}/management-nodes/ready{query}", anonymous=True)).text == "{}"
+        assert (await raw_client.send("GET", f"{V1}/management-nodes/ready{query}", anonymous=True)).text == "{}"
 
 
-async def test_another_node_is_unavailable(door: Door) -> None:
-    answer = await door.send("GET", f"{V1}/management-nodes/ready?managementNodeId={UNKNOWN}", anonymous=True)
+async def test_another_node_is_unavailable(raw_client: RawClient) -> None:
+    answer = await raw_client.send("GET", f"{V1}/management-nodes/ready?managementNodeId={UNKNOWN}", anonymous=True)
     assert (answer.status, answer.error["code"]) == (503, "SYS.1012")
 
 
@@ -140,14 +143,14 @@ async def test_the_time_zone(tmp_path: Path, zone: tzinfo, name: str, offset: st
     assert answer == {"timezone": name, "offset": offset, "success": True}
 
 
-async def test_the_edition(door: Door) -> None:
-    answer = await door.send("GET", f"{V1}/meta-data/opensource", anonymous=True)
+async def test_the_edition(raw_client: RawClient) -> None:
+    answer = await raw_client.send("GET", f"{V1}/meta-data/opensource", anonymous=True)
     assert answer.json == {"opensource": True, "success": True}
 
 
-async def test_health_and_readiness_for_container_engines(door: Door) -> None:
-    assert (await door.send("GET", "/healthz", anonymous=True)).json == {"alive": True}
-    assert (await door.send("GET", "/readyz", anonymous=True)).json == {
+async def test_health_and_readiness_for_container_engines(raw_client: RawClient) -> None:
+    assert (await raw_client.send("GET", "/healthz", anonymous=True)).json == {"alive": True}
+    assert (await raw_client.send("GET", "/readyz", anonymous=True)).json == {
         "ready": True,
         "waitingFor": [],
         "problems": [],

@@ -7,9 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from door import Door, open_door
-from simulator.masking import masked_json, masked_path, masked_text
-from simulator.rest.journal import NOT_READ, UNREADABLE
+from raw_client import RawClient, open_door
+
+from imagestore_sim.masking import masked_json, masked_path, masked_text
+from imagestore_sim.rest.journal import NOT_READ, UNREADABLE
 
 H = "hush"
 BODIES = (
@@ -70,25 +71,25 @@ PATHS = (
 )  # fmt: skip
 
 
-async def _shown(door: Door) -> str:
-    return (await door.send("GET", "/lab/v1/requests", anonymous=True)).text
+async def _shown(raw_client: RawClient) -> str:
+    return (await raw_client.send("GET", "/lab/v1/requests", anonymous=True)).text
 
 
 async def test_no_secret_of_a_body_path_or_query_is_in_the_journal(tmp_path: Path) -> None:
-    async with open_door(tmp_path) as door:
+    async with open_door(tmp_path) as raw_client:
         for body in BODIES:
-            await door.send("POST", "/zstack/v1/zones", body.encode())
-            await door.send("POST", "/zstack/api", body.encode())
-            assert H not in await _shown(door), body
-            await door.send("DELETE", "/lab/v1/requests", anonymous=True)
+            await raw_client.send("POST", "/zstack/v1/zones", body.encode())
+            await raw_client.send("POST", "/zstack/api", body.encode())
+            assert H not in await _shown(raw_client), body
+            await raw_client.send("DELETE", "/lab/v1/requests", anonymous=True)
         for target in (*PATHS, *(f"/zstack/v1/zones?{query}" for query in QUERIES)):
-            await door.send("GET", target)
-            shown = await _shown(door)
+            await raw_client.send("GET", target)
+            shown = await _shown(raw_client)
             assert "***" in shown, target
             assert H not in shown, target
-            found = await door.send("GET", "/lab/v1/requests/count?path=*hush*", anonymous=True)
+            found = await raw_client.send("GET", "/lab/v1/requests/count?path=*hush*", anonymous=True)
             assert found.json["count"] == 0, "a secret can be guessed at with globs"
-            await door.send("DELETE", "/lab/v1/requests", anonymous=True)
+            await raw_client.send("DELETE", "/lab/v1/requests", anonymous=True)
 
 
 async def test_what_cannot_be_read_is_not_kept_and_the_journal_says_so(tmp_path: Path) -> None:
@@ -103,10 +104,10 @@ async def test_what_cannot_be_read_is_not_kept_and_the_journal_says_so(tmp_path:
         b'{"a": "' + b"x" * 99_000: NOT_READ,
         '{"a": "ü€"}'.encode(): '{"a":"ü€"}',
     }
-    async with open_door(tmp_path) as door:
+    async with open_door(tmp_path) as raw_client:
         for body in rows:
-            await door.send("POST", "/zstack/v1/zones", body)
-        posted = await door.send("GET", "/lab/v1/requests?method=POST", anonymous=True)
+            await raw_client.send("POST", "/zstack/v1/zones", body)
+        posted = await raw_client.send("GET", "/lab/v1/requests?method=POST", anonymous=True)
     assert [one["body"] for one in posted.json["requests"]] == list(rows.values())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from door import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, Door, open_door, sha512
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_door, sha512
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -26,9 +26,9 @@ NO_UUID = (
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("parameters")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("parameters")) as raw_client:
+        yield raw_client
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def strict_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def strict(strict_folder: Path) -> AsyncIterator[Door]:
-    async with open_door(strict_folder, strict=True) as door:
-        yield door
+async def strict(strict_folder: Path) -> AsyncIterator[RawClient]:
+    async with open_door(strict_folder, strict=True) as raw_client:
+        yield raw_client
 
 
 def mandatory(field: str) -> str:
@@ -83,9 +83,9 @@ def too_long(field: str, limit: int, actual: int) -> str:
         pytest.param({"type": None, "description": None, "importImages": None}, "BS", "", id="5.3 null is absent"),
     ],
 )  # fmt: skip
-async def test_the_rules_of_an_add(door: Door, changes: dict[str, object], code: str, details: str) -> None:
+async def test_the_rules_of_an_add(raw_client: RawClient, changes: dict[str, object], code: str, details: str) -> None:
     """Whatever keeps all rules fails at the host, which is not there: BS."""
-    error = (await door.call("POST", STORAGES, {"params": GOOD | {"sshPort": 1} | changes})).error
+    error = (await raw_client.call("POST", STORAGES, {"params": GOOD | {"sshPort": 1} | changes})).error
     if code == "BS":
         assert error["code"] == "SYS.1002"
         assert error["cause"]["code"] == "BS.1500"
@@ -93,7 +93,7 @@ async def test_the_rules_of_an_add(door: Door, changes: dict[str, object], code:
         assert (error["code"], error["description"][:8], error["details"]) == (code, error["description"][:8], details)
 
 
-async def test_the_first_broken_rule_is_told_in_java_s_order(door: Door) -> None:
+async def test_the_first_broken_rule_is_told_in_java_s_order(raw_client: RawClient) -> None:
     """5.2: the order of a HashMap, whatever the order in the body."""
     broken: dict[str, object] = {
         "importImages": True,
@@ -110,7 +110,7 @@ async def test_the_first_broken_rule_is_told_in_java_s_order(door: Door) -> None
     }
     order = []
     while "username" in broken:
-        details = (await door.call("POST", STORAGES, {"params": {**GOOD, **broken}})).error["details"]
+        details = (await raw_client.call("POST", STORAGES, {"params": {**GOOD, **broken}})).error["details"]
         order.append(details.split("[")[1].split("]")[0])
         del broken[order[-1]]
     assert order == [
@@ -130,20 +130,20 @@ async def test_the_first_broken_rule_is_told_in_java_s_order(door: Door) -> None
             id="5.2 empty is no valid value"),
     ],
 )  # fmt: skip
-async def test_valid_values(door: Door, action: object, details: str) -> None:
-    assert (await door.call("PUT", f"{ONE}/actions", action)).error["details"] == details
+async def test_valid_values(raw_client: RawClient, action: object, details: str) -> None:
+    assert (await raw_client.call("PUT", f"{ONE}/actions", action)).error["details"] == details
 
 
-async def test_a_valid_value_is_trimmed_first(door: Door) -> None:
+async def test_a_valid_value_is_trimmed_first(raw_client: RawClient) -> None:
     """5.2"""
     body = {"changeBackupStorageState": {"stateEvent": " enable\t"}}
-    assert (await door.call("PUT", f"{ONE}/actions", body)).status == 200
+    assert (await raw_client.call("PUT", f"{ONE}/actions", body)).status == 200
 
 
 @pytest.mark.parametrize("name", ["a/b", "a@b", "a!"])
-async def test_a_regular_expression(door: Door, name: str) -> None:
+async def test_a_regular_expression(raw_client: RawClient, name: str) -> None:
     """5.2"""
-    details = (await door.call("POST", ZONES, {"params": {"name": name}})).error["details"]
+    details = (await raw_client.call("POST", ZONES, {"params": {"name": name}})).error["details"]
     assert details.startswith(f"valid regex value for field[name] of message[{VALIDATOR}] are ")
     assert details.endswith(f", but {name} found")
 
@@ -158,23 +158,23 @@ async def test_a_regular_expression(door: Door, name: str) -> None:
         pytest.param(f"{V1}/backup-storage/{UNKNOWN}?deleteMode=x", 200, "", id="5.1 the mode is not looked at"),
     ],
 )
-async def test_deleting_what_is_not_there(door: Door, target: str, status: int, details: str) -> None:
-    answer = await door.call("DELETE", target)
+async def test_deleting_what_is_not_there(raw_client: RawClient, target: str, status: int, details: str) -> None:
+    answer = await raw_client.call("DELETE", target)
     assert answer.status == status
     assert answer.text == "{}" if status == 200 else answer.error["details"] == details
 
 
 @pytest.mark.parametrize("query", ["", "?deleteMode=", "?deleteMode=Permissive", "?deleteMode=Enforcing", "?x=1"])
-async def test_a_delete_mode(door: Door, query: str) -> None:
+async def test_a_delete_mode(raw_client: RawClient, query: str) -> None:
     """5.1"""
-    zone = await door.make_zone()
-    assert (await door.call("DELETE", f"{ZONES}/{zone['uuid']}{query}")).text == "{}"
+    zone = await raw_client.make_zone()
+    assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}{query}")).text == "{}"
 
 
 @pytest.mark.parametrize("mode", ["permissive", "Force", "x"])
-async def test_a_delete_mode_that_is_none(door: Door, mode: str) -> None:
+async def test_a_delete_mode_that_is_none(raw_client: RawClient, mode: str) -> None:
     """5.1"""
-    error = (await door.call("DELETE", f"{ZONES}/{ZONE}?deleteMode={mode}")).error
+    error = (await raw_client.call("DELETE", f"{ZONES}/{ZONE}?deleteMode={mode}")).error
     enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
     assert (error["code"], error["details"]) == ("SYS.1000", f"No enum constant {enum}.{mode}")
 
@@ -203,16 +203,16 @@ async def test_a_delete_mode_that_is_none(door: Door, mode: str) -> None:
     ],
 )  # fmt: skip
 async def test_a_value_of_the_wrong_type_is_refused_at_once(
-    door: Door, changes: dict[str, object], status: int, text: str
+    raw_client: RawClient, changes: dict[str, object], status: int, text: str
 ) -> None:
-    answer = await door.send("POST", STORAGES, {"params": GOOD | changes})
+    answer = await raw_client.send("POST", STORAGES, {"params": GOOD | changes})
     assert (answer.status, answer.text) == (status, text)
 
 
 @pytest.mark.parametrize("value", ["yes", 1])
-async def test_what_is_no_boolean_is_refused_at_once(door: Door, value: object) -> None:
+async def test_what_is_no_boolean_is_refused_at_once(raw_client: RawClient, value: object) -> None:
     """5.3: of a field that the class of the API itself declares; an inherited one is left to Gson."""
-    answer = await door.send("POST", f"{V1}/zones", {"params": {"name": "z", "isDefault": value}})
+    answer = await raw_client.send("POST", f"{V1}/zones", {"params": {"name": "z", "isDefault": value}})
     text = f"Invalid value for boolean field [isDefault], [{value}] is not a valid boolean string[true, false]."
     assert (answer.status, answer.text) == (400, text)
 
@@ -227,25 +227,25 @@ async def test_what_is_no_boolean_is_refused_at_once(door: Door, value: object) 
             id="user tags"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_cast(door: Door, body: object, text: str) -> None:
+async def test_what_cannot_be_cast(raw_client: RawClient, body: object, text: str) -> None:
     """5.3"""
-    answer = await door.send("POST", STORAGES, body)
+    answer = await raw_client.send("POST", STORAGES, body)
     assert (answer.status, answer.text) == (500, text)
 
 
 @pytest.mark.parametrize("port", ["1", 1.0, "1.0", 1, "1e0"])
 @pytest.mark.parametrize("flag", ["true", "FALSE", True, None])
-async def test_values_that_are_converted(door: Door, port: object, flag: object) -> None:
+async def test_values_that_are_converted(raw_client: RawClient, port: object, flag: object) -> None:
     """5.3"""
-    error = (await door.call("POST", STORAGES, {"params": GOOD | {"sshPort": port, "importImages": flag}})).error
+    error = (await raw_client.call("POST", STORAGES, {"params": GOOD | {"sshPort": port, "importImages": flag}})).error
     assert error["cause"]["opaque"] == {"reason": "refused"}
 
 
-async def test_numbers_and_booleans_pass_for_strings(door: Door) -> None:
+async def test_numbers_and_booleans_pass_for_strings(raw_client: RawClient) -> None:
     """5.3"""
     for given, stored in ((5, "5"), (True, "true"), (1.5, "1.5")):
         body = {"updateBackupStorage": {"description": given}}
-        ended = await door.call("PUT", f"{ONE}/actions", body)
+        ended = await raw_client.call("PUT", f"{ONE}/actions", body)
         assert ended.json["inventory"]["description"] == stored
 
 
@@ -266,8 +266,8 @@ async def test_numbers_and_booleans_pass_for_strings(door: Door) -> None:
             id="5.3 a list by index"),
     ],
 )  # fmt: skip
-async def test_a_query_string(door: Door, query: str, status: int, text: str) -> None:
-    answer = await door.send("GET", f"{LOGIN}?{query}", anonymous=True)
+async def test_a_query_string(raw_client: RawClient, query: str, status: int, text: str) -> None:
+    answer = await raw_client.send("GET", f"{LOGIN}?{query}", anonymous=True)
     assert answer.status == status
     assert not text or answer.text == text
 
@@ -276,21 +276,21 @@ class TestTags:
     """5.1"""
 
     @pytest.mark.parametrize("place", ["beside", "inside"])
-    async def test_they_are_stored_with_what_is_created(self, door: Door, place: str) -> None:
+    async def test_they_are_stored_with_what_is_created(self, raw_client: RawClient, place: str) -> None:
         tags: dict[str, object] = {"systemTags": ["remote", "remote", f"{CIDR}10.0.0.0/8"], "userTags": [place, place]}
         body = {"params": {"name": "z"}, **tags} if place == "beside" else {"params": {"name": "z", **tags}}
-        zone = (await door.call("POST", ZONES, body)).json["inventory"]["uuid"]
+        zone = (await raw_client.call("POST", ZONES, body)).json["inventory"]["uuid"]
         for condition in ("__systemTag__=remote", f"__systemTag__={CIDR}10.0.0.0/8", f"__userTag__={place}"):
-            found = await door.send("GET", f"{ZONES}?q={condition}&q=uuid={zone}")
+            found = await raw_client.send("GET", f"{ZONES}?q={condition}&q=uuid={zone}")
             assert [one["uuid"] for one in found.json["inventories"]] == [zone], condition
 
-    async def test_those_beside_win(self, door: Door) -> None:
+    async def test_those_beside_win(self, raw_client: RawClient) -> None:
         name = uuid.uuid4().hex
         body = {"params": {"name": name, "userTags": ["inside"]}, "userTags": ["beside"]}
-        await door.call("POST", ZONES, body)
+        await raw_client.call("POST", ZONES, body)
         for tag, count in (("beside", 1), ("inside", 0)):
             query = f"q=name={name}&q=__userTag__={tag}&count=true"
-            assert (await door.send("GET", f"{ZONES}?{query}")).json["total"] == count
+            assert (await raw_client.send("GET", f"{ZONES}?{query}")).json["total"] == count
 
     @pytest.mark.parametrize(
         ("tags", "details"),
@@ -306,58 +306,60 @@ class TestTags:
             ([f"{CIDR}10.1.2.3/8"], "[10.1.2.3/8] is not a standard cidr, do you mean [10.0.0.0/8]?"),
         ],
     )
-    async def test_a_system_tag_that_may_not_stand_there(self, door: Door, tags: list[str], details: str) -> None:
+    async def test_a_system_tag_that_may_not_stand_there(
+        self, raw_client: RawClient, tags: list[str], details: str
+    ) -> None:
         for target, parameters in ((ZONES, {"name": "z"}), (STORAGES, GOOD)):
-            error = (await door.call("POST", target, {"params": parameters, "systemTags": tags})).error
+            error = (await raw_client.call("POST", target, {"params": parameters, "systemTags": tags})).error
             assert (error["code"], error["details"]) == ("SYS.1007", details)
 
     @pytest.mark.parametrize(
         "tags", [[], ["onlybackup"], ["allowbackup"], ["extraips::1.2.3.4,1.2.3.5"], ["ephemeral::x", "ephemeral::y"]]
     )
-    async def test_a_system_tag_that_is_known(self, door: Door, tags: list[str]) -> None:
-        assert (await door.call("POST", ZONES, {"params": {"name": "z"}, "systemTags": tags})).status == 200
+    async def test_a_system_tag_that_is_known(self, raw_client: RawClient, tags: list[str]) -> None:
+        assert (await raw_client.call("POST", ZONES, {"params": {"name": "z"}, "systemTags": tags})).status == 200
 
-    async def test_an_ephemeral_one_is_not_stored(self, door: Door) -> None:
-        zone = (await door.call("POST", ZONES, {"params": {"name": "z"}, "systemTags": ["ephemeral::x"]})).json
+    async def test_an_ephemeral_one_is_not_stored(self, raw_client: RawClient) -> None:
+        zone = (await raw_client.call("POST", ZONES, {"params": {"name": "z"}, "systemTags": ["ephemeral::x"]})).json
         query = f"q=uuid={zone['inventory']['uuid']}&q=__systemTag__=ephemeral::x&count=true"
-        assert (await door.send("GET", f"{ZONES}?{query}")).json["total"] == 0
+        assert (await raw_client.send("GET", f"{ZONES}?{query}")).json["total"] == 0
 
-    async def test_what_fails_leaves_no_tag(self, door: Door) -> None:
+    async def test_what_fails_leaves_no_tag(self, raw_client: RawClient) -> None:
         resource = uuid.uuid4().hex
         body = {
             "params": GOOD | {"sshPort": 1, "resourceUuid": resource},
             "userTags": ["left"],
             "systemTags": ["remote"],
         }
-        assert (await door.call("POST", STORAGES, body)).status == 503
-        assert (await door.send("GET", f"{STORAGES}?q=__userTag__=left&count=true")).json["total"] == 0
+        assert (await raw_client.call("POST", STORAGES, body)).status == 503
+        assert (await raw_client.send("GET", f"{STORAGES}?q=__userTag__=left&count=true")).json["total"] == 0
 
-    async def test_they_mean_nothing_to_what_creates_nothing(self, door: Door) -> None:
+    async def test_they_mean_nothing_to_what_creates_nothing(self, raw_client: RawClient) -> None:
         body = {"updateBackupStorage": {"name": "imagestore-1"}, "systemTags": ["nosuch"], "userTags": ["x"]}
-        assert (await door.call("PUT", f"{ONE}/actions", body)).status == 200
-        assert (await door.send("GET", f"{STORAGES}?q=__userTag__=x&count=true")).json["total"] == 0
+        assert (await raw_client.call("PUT", f"{ONE}/actions", body)).status == 200
+        assert (await raw_client.send("GET", f"{STORAGES}?q=__userTag__=x&count=true")).json["total"] == 0
 
 
-async def test_a_resource_uuid_is_taken(door: Door) -> None:
+async def test_a_resource_uuid_is_taken(raw_client: RawClient) -> None:
     """5.1"""
     wanted = "a1000000000010009000000000000077"
-    assert (await door.make_zone(resourceUuid=wanted))["uuid"] == wanted
+    assert (await raw_client.make_zone(resourceUuid=wanted))["uuid"] == wanted
 
 
 class TestAStrictNode:
     """design 4: what is forgiven otherwise."""
 
-    async def test_refuses_an_empty_resource_uuid(self, strict: Door) -> None:
+    async def test_refuses_an_empty_resource_uuid(self, strict: RawClient) -> None:
         error = (await strict.call("POST", ZONES, {"params": {"name": "z", "resourceUuid": ""}})).error
         assert error["details"] == NO_UUID.format("")
 
-    async def test_refuses_a_port_of_zero(self, strict: Door) -> None:
+    async def test_refuses_a_port_of_zero(self, strict: RawClient) -> None:
         error = (await strict.call("POST", STORAGES, {"params": GOOD | {"sshPort": 0}})).error
         assert error["details"] == PORT_RANGE
 
-    async def test_refuses_an_empty_delete_mode(self, strict: Door) -> None:
+    async def test_refuses_an_empty_delete_mode(self, strict: RawClient) -> None:
         error = (await strict.call("DELETE", f"{ZONES}/{ZONE}?deleteMode=")).error
         assert error["details"] == "No enum constant org.zstack.header.message.APIDeleteMessage.DeletionMode."
 
-    async def test_takes_all_else(self, strict: Door) -> None:
+    async def test_takes_all_else(self, strict: RawClient) -> None:
         assert (await strict.call("POST", ZONES, b"{params: {name: 'z'}}")).status == 200

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from door import ACCOUNT, STORAGE, STORAGES, UNKNOWN, USER, ZONE, ZONES, Door, open_door, sha512
-from simulator.bootstrap import Bootstrap
-from simulator.database.models import ADMIN_UUID
-from simulator.node import ManagementNode
-from simulator.settings import Settings
-from simulator.testing import Client
+from raw_client import ACCOUNT, STORAGE, STORAGES, UNKNOWN, USER, ZONE, ZONES, RawClient, open_door, sha512
+
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.database.models import ADMIN_UUID
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -41,9 +42,9 @@ MANDATORY = "field[{}] of message[org.zstack.header.message.ApiMessageParamValid
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("sessions")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("sessions")) as raw_client:
+        yield raw_client
 
 
 @pytest.mark.parametrize(
@@ -78,19 +79,19 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         pytest.param("/login", {"logIn": GENERIC}, ADMIN_UUID, ADMIN_UUID, id="2.5 generic"),
     ],
 )
-async def test_a_login(door: Door, path: str, body: object, account: str, user: str) -> None:
-    answer = await door.send("PUT", f"{V1}{path}", body, anonymous=True)
+async def test_a_login(raw_client: RawClient, path: str, body: object, account: str, user: str) -> None:
+    answer = await raw_client.send("PUT", f"{V1}{path}", body, anonymous=True)
     assert (answer.status, list(answer.json)) == (200, ["inventory"])
     inventory = answer.json["inventory"]
     assert list(inventory) == INVENTORY
     assert (inventory["accountUuid"], inventory["userUuid"]) == (account, user)
     assert inventory["noSessionEvaluation"] is False
-    assert (await door.send("GET", ZONES, Authorization=f"OAuth {inventory['uuid']}")).status == 200
+    assert (await raw_client.send("GET", ZONES, Authorization=f"OAuth {inventory['uuid']}")).status == 200
 
 
-async def test_a_login_tells_its_schema_when_asked(door: Door) -> None:
+async def test_a_login_tells_its_schema_when_asked(raw_client: RawClient) -> None:
     """2.4"""
-    answer = await door.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, X_JSON_Schema="true")
+    answer = await raw_client.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, X_JSON_Schema="true")
     assert answer.json["schema"] == {"inventory": "org.zstack.header.identity.SessionInventory"}
 
 
@@ -120,15 +121,15 @@ async def test_a_login_tells_its_schema_when_asked(door: Door) -> None:
             id="2.5 generic, wrong password"),
     ],
 )  # fmt: skip
-async def test_a_refused_login(door: Door, path: str, body: object, code: str, details: str) -> None:
-    answer = await door.send("PUT", f"{V1}{path}", body, anonymous=True)
+async def test_a_refused_login(raw_client: RawClient, path: str, body: object, code: str, details: str) -> None:
+    answer = await raw_client.send("PUT", f"{V1}{path}", body, anonymous=True)
     assert (answer.status, answer.error["code"], answer.error["details"]) == (503, code, details)
 
 
-async def test_a_wrong_password_is_explained(door: Door) -> None:
+async def test_a_wrong_password_is_explained(raw_client: RawClient) -> None:
     """2.4, 7.1: every member, in order."""
     body = {"logInByAccount": ADMIN | {"password": "x"}}
-    answer = await door.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
+    answer = await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
     assert list(answer.error.items()) == [
         ("code", "ID.1000"),
         ("description", "Unable to authenticate a user"),
@@ -162,24 +163,24 @@ async def test_a_wrong_password_is_explained(door: Door) -> None:
         pytest.param("OAuth", 503, "", id="2.2 no session"),
     ],
 )
-async def test_the_authorization_header(door: Door, header: str | None, status: int, text: str) -> None:
-    headers = {} if header is None else {"authorization": header.format(door.session)}
-    answer = await door.send("GET", ZONES, anonymous=True, **headers)
+async def test_the_authorization_header(raw_client: RawClient, header: str | None, status: int, text: str) -> None:
+    headers = {} if header is None else {"authorization": header.format(raw_client.session)}
+    answer = await raw_client.send("GET", ZONES, anonymous=True, **headers)
     assert answer.status == status
     assert not text or answer.text == text
 
 
 @pytest.mark.parametrize("session", ["", "nosuch", "null", UNKNOWN])
-async def test_a_bad_session_fails_a_synchronous_call_at_once(door: Door, session: str) -> None:
+async def test_a_bad_session_fails_a_synchronous_call_at_once(raw_client: RawClient, session: str) -> None:
     """2.3: every member, in order; and 1.5."""
-    answer = await door.send("GET", ZONES, Authorization=f"OAuth {session}")
+    answer = await raw_client.send("GET", ZONES, Authorization=f"OAuth {session}")
     assert (answer.status, list(answer.error.items())) == (503, list(EXPIRED.items()))
 
 
-async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(door: Door) -> None:
+async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(raw_client: RawClient) -> None:
     """1.5"""
-    accepted = await door.send("POST", ZONES, {"params": {"name": "z"}}, Authorization="OAuth nosuch")
-    ended = await door.follow(accepted)
+    accepted = await raw_client.send("POST", ZONES, {"params": {"name": "z"}}, Authorization="OAuth nosuch")
+    ended = await raw_client.follow(accepted)
     assert (accepted.status, ended.status, ended.error) == (202, 503, EXPIRED)
 
 
@@ -202,64 +203,64 @@ async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(door: Do
         ("GET", "/identity-models", None),
     ],
 )
-async def test_what_needs_no_session(door: Door, method: str, path: str, body: object) -> None:
+async def test_what_needs_no_session(raw_client: RawClient, method: str, path: str, body: object) -> None:
     """2.1"""
-    assert (await door.send(method, f"{V1}{path}", body, anonymous=True)).status == 200
+    assert (await raw_client.send(method, f"{V1}{path}", body, anonymous=True)).status == 200
 
 
 @pytest.mark.parametrize(
     "path", ["/management-nodes", "/management-nodes/platform-timezone", "/zones", "/backup-storage"]
 )
-async def test_what_needs_one(door: Door, path: str) -> None:
+async def test_what_needs_one(raw_client: RawClient, path: str) -> None:
     """2.1"""
-    assert (await door.send("GET", f"{V1}{path}", anonymous=True)).text == "missing header 'Authorization'"
-    assert (await door.send("GET", f"{V1}{path}", Authorization="OAuth x")).error["code"] == "ID.1001"
+    assert (await raw_client.send("GET", f"{V1}{path}", anonymous=True)).text == "missing header 'Authorization'"
+    assert (await raw_client.send("GET", f"{V1}{path}", Authorization="OAuth x")).error["code"] == "ID.1001"
 
 
 class TestASession:
     """2.3, 2.6: its life, by a clock that the test moves."""
 
     async def test_it_lasts_two_hours_after_its_last_call(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door:
+        async with open_door(tmp_path) as raw_client:
             for _ in range(3):
-                door.clock.ahead += 7190
-                assert (await door.send("GET", ZONES)).status == 200
-            door.clock.ahead += 7201
-            assert (await door.send("GET", ZONES)).error == EXPIRED
-            assert (await door.send("GET", f"{SESSIONS}/{door.session}/valid")).json == {"valid": False}
+                raw_client.clock.ahead += 7190
+                assert (await raw_client.send("GET", ZONES)).status == 200
+            raw_client.clock.ahead += 7201
+            assert (await raw_client.send("GET", ZONES)).error == EXPIRED
+            assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": False}
 
     async def test_asking_whether_it_is_valid_does_not_extend_it(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door:
+        async with open_door(tmp_path) as raw_client:
             for _ in range(3):
-                assert (await door.send("GET", f"{SESSIONS}/{door.session}/valid")).json == {"valid": True}
-                door.clock.ahead += 2500
-            assert (await door.send("GET", f"{SESSIONS}/{door.session}/valid")).json == {"valid": False}
+                assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": True}
+                raw_client.clock.ahead += 2500
+            assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": False}
 
     async def test_renewing_holds_until_its_next_call(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door:
+        async with open_door(tmp_path) as raw_client:
             body = {"renewSession": {"duration": 86400}}
-            renewed = await door.call("PUT", f"{SESSIONS}/{door.session}/renew", body)
+            renewed = await raw_client.call("PUT", f"{SESSIONS}/{raw_client.session}/renew", body)
             assert list(renewed.json["inventory"]) == INVENTORY
-            door.clock.ahead += 80000
-            assert (await door.send("GET", ZONES)).status == 200
-            door.clock.ahead += 7201
-            assert (await door.send("GET", ZONES)).error == EXPIRED
+            raw_client.clock.ahead += 80000
+            assert (await raw_client.send("GET", ZONES)).status == 200
+            raw_client.clock.ahead += 7201
+            assert (await raw_client.send("GET", ZONES)).error == EXPIRED
 
     async def test_its_time_out_is_an_option(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door:
+        async with open_door(tmp_path) as raw_client:
             option = f"{V1}/global-configurations/identity/session.timeout/actions"
-            await door.call("PUT", option, {"updateGlobalConfig": {"value": "60"}})
-            await door.send("GET", ZONES)
-            door.clock.ahead += 61
-            assert (await door.send("GET", ZONES)).error == EXPIRED
+            await raw_client.call("PUT", option, {"updateGlobalConfig": {"value": "60"}})
+            await raw_client.send("GET", ZONES)
+            raw_client.clock.ahead += 61
+            assert (await raw_client.send("GET", ZONES)).error == EXPIRED
 
     async def test_an_expired_one_is_purged_within_an_hour(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door:
-            door.clock.ahead += 7201
-            await door.node._sessions.purge()
-            renewed = await door.call("PUT", f"{SESSIONS}/{door.session}/renew", {"renewSession": {}})
+        async with open_door(tmp_path) as raw_client:
+            raw_client.clock.ahead += 7201
+            await raw_client.node._sessions.purge()
+            renewed = await raw_client.call("PUT", f"{SESSIONS}/{raw_client.session}/renew", {"renewSession": {}})
             assert renewed.error["code"] == "SYS.1003"
-            assert 3600 in door.clock.waits
+            assert 3600 in raw_client.clock.waits
 
     async def test_it_outlives_a_restart(self, tmp_path: Path) -> None:
         settings = Settings(port=0, database=str(tmp_path / "node.db"))
@@ -276,16 +277,16 @@ class TestASession:
         await node.stop()
 
     async def test_a_user_has_five_hundred_at_most(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as door:
-            await asyncio.gather(*(door.log_in() for _ in range(499)))
-            refused = await door.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, anonymous=True)
+        async with open_door(tmp_path) as raw_client:
+            await asyncio.gather(*(raw_client.log_in() for _ in range(499)))
+            refused = await raw_client.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, anonymous=True)
             assert (refused.error["code"], refused.error["details"]) == (
                 "ID.1006",
                 "Login sessions hit limit of max allowed concurrent login sessions",
             )
-            await door.log_in("test", "secret")  # of another user
-            door.clock.ahead += 7201
-            await door.log_in()
+            await raw_client.log_in("test", "secret")  # of another user
+            raw_client.clock.ahead += 7201
+            await raw_client.log_in()
 
 
 @pytest.mark.parametrize(
@@ -297,27 +298,31 @@ class TestASession:
         pytest.param("", 31536001, "SYS.1007", "field[duration] must be in range of [60, 31536000]", id="too long"),
     ],
 )  # fmt: skip
-async def test_a_renewal_that_fails(door: Door, session: str, duration: int | None, code: str, details: str) -> None:
+async def test_a_renewal_that_fails(
+    raw_client: RawClient, session: str, duration: int | None, code: str, details: str
+) -> None:
     """2.6: asynchronous, so through its job."""
     body = {"renewSession": {"duration": duration}}
-    accepted = await door.send("PUT", f"{SESSIONS}/{session or door.session}/renew", body)
-    ended = await door.follow(accepted)
+    accepted = await raw_client.send("PUT", f"{SESSIONS}/{session or raw_client.session}/renew", body)
+    ended = await raw_client.follow(accepted)
     assert (ended.error["code"], ended.error["details"]) == (code, details)
 
 
-async def test_a_renewal_needs_a_session_itself(door: Door) -> None:
+async def test_a_renewal_needs_a_session_itself(raw_client: RawClient) -> None:
     """2.6"""
-    answer = await door.send("PUT", f"{SESSIONS}/{door.session}/renew", {"renewSession": {}}, anonymous=True)
+    answer = await raw_client.send(
+        "PUT", f"{SESSIONS}/{raw_client.session}/renew", {"renewSession": {}}, anonymous=True
+    )
     assert answer.text == "missing header 'Authorization'"
 
 
-async def test_logging_out_ends_the_session_and_may_be_repeated(door: Door) -> None:
+async def test_logging_out_ends_the_session_and_may_be_repeated(raw_client: RawClient) -> None:
     """2.6: `{}` and not nothing, known session or not."""
-    session = (await door.log_in())["uuid"]
+    session = (await raw_client.log_in())["uuid"]
     for query in ("", "?deleteMode="):
-        answer = await door.send("DELETE", f"{SESSIONS}/{session}{query}", anonymous=True)
+        answer = await raw_client.send("DELETE", f"{SESSIONS}/{session}{query}", anonymous=True)
         assert (answer.status, answer.text) == (200, "{}")
-    assert (await door.send("GET", ZONES, Authorization=f"OAuth {session}")).error == EXPIRED
+    assert (await raw_client.send("GET", ZONES, Authorization=f"OAuth {session}")).error == EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -341,43 +346,45 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(door: Door) -> N
 )  # fmt: skip
 @pytest.mark.parametrize("user", [False, True], ids=["account", "user"])
 async def test_what_only_admin_may_do(
-    door: Door, method: str, target: str, body: object, java_class: str, user: bool
+    raw_client: RawClient, method: str, target: str, body: object, java_class: str, user: bool
 ) -> None:
     """7.3"""
     if user:
-        login = await door.send("PUT", f"{V1}/accounts/users/login", {"logInByUser": ALICE}, anonymous=True)
+        login = await raw_client.send("PUT", f"{V1}/accounts/users/login", {"logInByUser": ALICE}, anonymous=True)
         session = login.json["inventory"]["uuid"]
     else:
-        session = (await door.log_in("test", "secret"))["uuid"]
-    answer = await door.call(method, target, body, Authorization=f"OAuth {session}")
+        session = (await raw_client.log_in("test", "secret"))["uuid"]
+    answer = await raw_client.call(method, target, body, Authorization=f"OAuth {session}")
     text = f"request api[name: {java_class}] is admin only, can not be executed by current user"
     assert (answer.error["code"], answer.error["details"]) == ("ID.1002", text)
 
 
 @pytest.mark.parametrize("path", ["/zones", "/backup-storage", "/management-nodes/platform-timezone"])
-async def test_what_every_account_may_see(door: Door, path: str) -> None:
+async def test_what_every_account_may_see(raw_client: RawClient, path: str) -> None:
     """7.3"""
-    session = (await door.log_in("test", "secret"))["uuid"]
-    assert (await door.send("GET", f"{V1}{path}", Authorization=f"OAuth {session}")).status == 200
+    session = (await raw_client.log_in("test", "secret"))["uuid"]
+    assert (await raw_client.send("GET", f"{V1}{path}", Authorization=f"OAuth {session}")).status == 200
 
 
-async def test_the_other_answers_about_logging_in(door: Door) -> None:
+async def test_the_other_answers_about_logging_in(raw_client: RawClient) -> None:
     """2.1"""
     procedures = f"{V1}/login/procedures?username=admin&loginType="
-    assert (await door.send("GET", f"{procedures}account", anonymous=True)).json == {"procedures": []}
-    assert (await door.send("GET", f"{procedures}x", anonymous=True)).error["details"] == "unsupported login type x"
-    assert (await door.send("GET", f"{V1}/identity-models", anonymous=True)).json == {"configs": ["IAM", "IAM2"]}
+    assert (await raw_client.send("GET", f"{procedures}account", anonymous=True)).json == {"procedures": []}
+    assert (await raw_client.send("GET", f"{procedures}x", anonymous=True)).error[
+        "details"
+    ] == "unsupported login type x"
+    assert (await raw_client.send("GET", f"{V1}/identity-models", anonymous=True)).json == {"configs": ["IAM", "IAM2"]}
 
 
 @pytest.mark.parametrize("name", ["ADMIN", "Admin", "ádmin", "admin  "])
-async def test_a_name_is_compared_as_zstacks_database_does(door: Door, name: str) -> None:
+async def test_a_name_is_compared_as_zstacks_database_does(raw_client: RawClient, name: str) -> None:
     """observed 8: without case, accents and trailing blanks; so are blanks behind a password."""
     body = {"logInByAccount": {"accountName": name, "password": f"{sha512('password')} "}}
-    answer = await door.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
+    answer = await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
     assert answer.status == 200, answer.text
 
 
 @pytest.mark.parametrize(("kind", "status"), [("account", 200), (None, 200), ("SystemAdmin", 503), ("Normal", 503)])
-async def test_accounts_of_plug_ins_are_not_there(door: Door, kind: str | None, status: int) -> None:
+async def test_accounts_of_plug_ins_are_not_there(raw_client: RawClient, kind: str | None, status: int) -> None:
     body = {"logInByAccount": {"accountName": "admin", "password": sha512("password"), "accountType": kind}}
-    assert (await door.send("PUT", f"{V1}/accounts/login", body, anonymous=True)).status == status
+    assert (await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)).status == status

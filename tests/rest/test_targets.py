@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from simulator.rest.errors import ContainerError, PlainError
-from simulator.rest.leniency import LENIENT, STRICT
-from simulator.rest.targets import Place, Redirect, read_target
+
+from imagestore_sim.rest.errors import ContainerError, PlainError
+from imagestore_sim.rest.leniency import LENIENT, STRICT
+from imagestore_sim.rest.targets import Place, Redirect, read_target
 
 
 def lead(path: str) -> object:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from door import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, Door, open_door, sha512
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_door, sha512
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
@@ -16,15 +16,15 @@ NO_ACTION = "the body doesn't contain action mapping to the URL[{}]"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("urls")) as door:
-        yield door
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("urls")) as raw_client:
+        yield raw_client
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    async with open_door(tmp_path_factory.mktemp("strict"), strict=True) as door:
-        yield door
+async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_door(tmp_path_factory.mktemp("strict"), strict=True) as raw_client:
+        yield raw_client
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         pytest.param(f"{ZONES}?q=name>=a", id="1.7 a raw > is forgiven"),
     ],
 )
-async def test_a_path_that_means_zones(door: Door, target: str) -> None:
-    answer = await door.send("GET", target)
+async def test_a_path_that_means_zones(raw_client: RawClient, target: str) -> None:
+    answer = await raw_client.send("GET", target)
     assert (answer.status, answer.json["inventories"][0]["uuid"]) == (200, ZONE)
 
 
@@ -61,20 +61,22 @@ async def test_a_path_that_means_zones(door: Door, target: str) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-async def test_a_path_that_means_nothing(door: Door, method: str, target: str, shown: str) -> None:
-    answer = await door.send(method, target, b"{bad json", anonymous=True)
+async def test_a_path_that_means_nothing(raw_client: RawClient, method: str, target: str, shown: str) -> None:
+    answer = await raw_client.send(method, target, b"{bad json", anonymous=True)
     assert (answer.status, answer.text) == (404, f"no api mapping to {shown}")
 
 
-async def test_a_literal_path_beats_a_variable_one(door: Door) -> None:
+async def test_a_literal_path_beats_a_variable_one(raw_client: RawClient) -> None:
     """1.2"""
-    answer = await door.send("GET", STORAGES)
+    answer = await raw_client.send("GET", STORAGES)
     assert [one["uuid"] for one in answer.json["inventories"]] == [STORAGE]
 
 
-async def test_path_variables_win_over_the_body(door: Door) -> None:
+async def test_path_variables_win_over_the_body(raw_client: RawClient) -> None:
     """1.2"""
-    answer = await door.call("PUT", ACTIONS, {"updateImageStoreBackupStorage": {"uuid": UNKNOWN, "description": "x"}})
+    answer = await raw_client.call(
+        "PUT", ACTIONS, {"updateImageStoreBackupStorage": {"uuid": UNKNOWN, "description": "x"}}
+    )
     assert answer.json["inventory"]["uuid"] == STORAGE
 
 
@@ -128,10 +130,10 @@ async def test_path_variables_win_over_the_body(door: Door) -> None:
     ],
 )  # fmt: skip
 async def test_what_stops_at_the_protocol(
-    door: Door, method: str, target: str, body: object, status: int, text: str
+    raw_client: RawClient, method: str, target: str, body: object, status: int, text: str
 ) -> None:
     """All of it comes before authentication (0.4 to 0.7)."""
-    answer = await door.send(method, target, body, anonymous=True)
+    answer = await raw_client.send(method, target, body, anonymous=True)
     assert (answer.status, answer.text) == (status, text)
 
 
@@ -154,39 +156,41 @@ async def test_what_stops_at_the_protocol(
         ),
     ],
 )
-async def test_a_path_with_one_api_ignores_the_method(door: Door, method: str, target: str, body: object) -> None:
+async def test_a_path_with_one_api_ignores_the_method(
+    raw_client: RawClient, method: str, target: str, body: object
+) -> None:
     """1.3"""
-    answer = await door.send(method, target, body, anonymous=True)
+    answer = await raw_client.send(method, target, body, anonymous=True)
     assert (answer.status, list(answer.json)) == (200, ["inventory"])
 
 
-async def test_an_action_s_key_finds_an_api_of_any_method(door: Door) -> None:
+async def test_an_action_s_key_finds_an_api_of_any_method(raw_client: RawClient) -> None:
     """1.3: the body alone decides on a PUT."""
-    answer = await door.call("PUT", ZONES, {"createZone": {"name": "by-action"}})
+    answer = await raw_client.call("PUT", ZONES, {"createZone": {"name": "by-action"}})
     assert answer.json["inventory"]["name"] == "by-action"
 
 
-async def test_the_first_known_action_is_taken(door: Door) -> None:
+async def test_the_first_known_action_is_taken(raw_client: RawClient) -> None:
     """1.3"""
     body = {"reconnectNothing": {}, "updateImageStoreBackupStorage": {"description": "first"}}
-    assert (await door.call("PUT", ACTIONS, body)).json["inventory"]["description"] == "first"
+    assert (await raw_client.call("PUT", ACTIONS, body)).json["inventory"]["description"] == "first"
 
 
 @pytest.mark.parametrize(
     "raw", [b"", b"  ", b"null", b"{}", b'{"params":{}}', b'{"params":null}', b"[]", b"{params:{}}"]
 )
-async def test_an_absent_parameter_object_means_defaults(door: Door, raw: bytes) -> None:
+async def test_an_absent_parameter_object_means_defaults(raw_client: RawClient, raw: bytes) -> None:
     """1.3: no error of HTTP's, though validation then complains."""
-    answer = await door.call("POST", ZONES, raw)
+    answer = await raw_client.call("POST", ZONES, raw)
     assert answer.status == 503
     assert answer.error["details"].startswith("field[name] of message[")
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"{}", b'{"params":{}}', b'{"params":null}'])
-async def test_an_attachment_takes_any_form_of_an_empty_body(door: Door, raw: bytes) -> None:
+async def test_an_attachment_takes_any_form_of_an_empty_body(raw_client: RawClient, raw: bytes) -> None:
     """1.3, clients 2.1"""
-    zone = (await door.make_zone())["uuid"]
-    attached = await door.call("POST", f"{ZONES}/{zone}/backup-storage/{STORAGE}", raw)
+    zone = (await raw_client.make_zone())["uuid"]
+    attached = await raw_client.call("POST", f"{ZONES}/{zone}/backup-storage/{STORAGE}", raw)
     assert attached.json["inventory"]["attachedZoneUuids"][-1] == zone
 
 
@@ -202,16 +206,16 @@ async def test_an_attachment_takes_any_form_of_an_empty_body(door: Door, raw: by
     ],
 )
 async def test_what_the_servlet_container_refuses_is_a_page(
-    door: Door, method: str, target: str, status: int, text: str
+    raw_client: RawClient, method: str, target: str, status: int, text: str
 ) -> None:
-    answer = await door.send(method, target)
+    answer = await raw_client.send(method, target)
     assert (answer.status, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert text in answer.text
 
 
-async def test_options_tells_the_methods(door: Door) -> None:
+async def test_options_tells_the_methods(raw_client: RawClient) -> None:
     """1.7; nothing of CORS."""
-    answer = await door.send("OPTIONS", ZONES, anonymous=True)
+    answer = await raw_client.send("OPTIONS", ZONES, anonymous=True)
     assert (answer.status, answer.headers["allow"]) == (200, "GET, HEAD, POST, PUT, DELETE, OPTIONS")
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
@@ -227,20 +231,20 @@ async def test_options_tells_the_methods(door: Door) -> None:
     ],
 )
 async def test_which_statuses_close_the_connection(
-    door: Door, method: str, target: str, status: int, answers: int
+    raw_client: RawClient, method: str, target: str, status: int, answers: int
 ) -> None:
     """A second request on the same connection is answered only where the first left it open."""
-    headers = f"Host: x\r\nAuthorization: OAuth {door.session}\r\n"
+    headers = f"Host: x\r\nAuthorization: OAuth {raw_client.session}\r\n"
     second = f"GET {ZONES} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n"
-    raw = await door.exchange(f"{method} {target} HTTP/1.1\r\n{headers}\r\n{second}".encode())
+    raw = await raw_client.exchange(f"{method} {target} HTTP/1.1\r\n{headers}\r\n{second}".encode())
     assert raw.startswith(f"HTTP/1.1 {status} ".encode())
     assert raw.count(b"HTTP/1.1 ") == answers
     assert (b"Connection: close" in raw.partition(b"\r\n\r\n")[0]) is (answers == 1)
 
 
-async def test_the_headers_of_an_answer(door: Door) -> None:
+async def test_the_headers_of_an_answer(raw_client: RawClient) -> None:
     """1.6: no cookie, no caching, no compression; Content-Type is sent (a deviation that clients like)."""
-    answer = await door.send("GET", ZONES, Accept_Encoding="gzip")
+    answer = await raw_client.send("GET", ZONES, Accept_Encoding="gzip")
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert not {"set-cookie", "content-encoding", "etag", "cache-control", "vary"} & set(answer.headers)
 
@@ -259,11 +263,11 @@ async def test_the_headers_of_an_answer(door: Door) -> None:
     ],
 )
 async def test_the_character_set_of_a_body(
-    door: Door, strict_door: Door, kind: str, encoding: str, strictly: str | None
+    raw_client: RawClient, strict_door: RawClient, kind: str, encoding: str, strictly: str | None
 ) -> None:
     """1.8: what is declared counts; a strict node takes Latin-1 where nothing is, a lenient one UTF-8."""
     body = '{"updateImageStoreBackupStorage": {"description": "é"}}'.encode(encoding)
-    for node, expected in ((door, "é" if strictly else None), (strict_door, strictly)):
+    for node, expected in ((raw_client, "é" if strictly else None), (strict_door, strictly)):
         answer = await node.call("PUT", ACTIONS, body, Content_Type=kind)
         if expected is None:
             assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
@@ -273,22 +277,22 @@ async def test_the_character_set_of_a_body(
 
 @pytest.mark.parametrize("method", ["FOO", "get", "PATCH", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("target", [ZONES, LOGIN, "/zstack/v1/foo", f"{ZONES}?q=name='a'"])
-async def test_a_verb_that_zstack_does_not_know_is_a_page(door: Door, method: str, target: str) -> None:
-    answer = await door.send(method, target)
+async def test_a_verb_that_zstack_does_not_know_is_a_page(raw_client: RawClient, method: str, target: str) -> None:
+    answer = await raw_client.send(method, target)
     assert (answer.status, answer.headers["content-type"]) == (405, "text/html; charset=utf-8")
     assert "HTTP Status 405" in answer.text
     assert "GET" in answer.headers["allow"]
 
 
-async def test_a_body_larger_than_the_limit_is_refused(door: Door) -> None:
-    answer = await door.send("POST", ZONES, b" " * (2 * 1024 * 1024 + 1))
+async def test_a_body_larger_than_the_limit_is_refused(raw_client: RawClient) -> None:
+    answer = await raw_client.send("POST", ZONES, b" " * (2 * 1024 * 1024 + 1))
     assert (answer.status, answer.text) == (
         413,
         "the body of a request may have 2097152 bytes, and this one has more",
     )
 
 
-async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: Door) -> None:
+async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: RawClient) -> None:
     """1.7"""
     for raw in '|{}<>[]"^\\`':
         assert (await strict_door.send("GET", f"{ZONES}?q=name{raw}=a")).status == 400
@@ -303,9 +307,11 @@ async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: Door
         pytest.param("/zstack/v1/database-backups", 404, id="another"),
     ],
 )
-async def test_what_a_strict_node_does_not_serve(door: Door, strict_door: Door, target: str, status: int) -> None:
+async def test_what_a_strict_node_does_not_serve(
+    raw_client: RawClient, strict_door: RawClient, target: str, status: int
+) -> None:
     assert (await strict_door.send("GET", target)).status == status
-    assert (await door.send("GET", target)).status in (200, 503)
+    assert (await raw_client.send("GET", target)).status in (200, 503)
 
 
 @pytest.mark.parametrize(
@@ -319,52 +325,56 @@ async def test_what_a_strict_node_does_not_serve(door: Door, strict_door: Door, 
         ("GET", "/zstack/v1/tags/x", "APIQueryTagMsg"),
     ],
 )
-async def test_each_verb_of_a_path_is_an_api_of_its_own(door: Door, method: str, target: str, api: str) -> None:
-    answer = await door.call(method, target, {"params": {}} if method == "POST" else None)
+async def test_each_verb_of_a_path_is_an_api_of_its_own(
+    raw_client: RawClient, method: str, target: str, api: str
+) -> None:
+    answer = await raw_client.call(method, target, {"params": {}} if method == "POST" else None)
     assert answer.error["details"] == f"not emulated: {api}, see docs/fidelity.md"
 
 
 class TestTheOrderOfChecks:
     """Section 0: which error wins."""
 
-    async def test_an_unknown_path_comes_before_a_bad_body(self, door: Door) -> None:
-        assert (await door.send("POST", "/zstack/v1/foo", b"{bad", anonymous=True)).status == 404
+    async def test_an_unknown_path_comes_before_a_bad_body(self, raw_client: RawClient) -> None:
+        assert (await raw_client.send("POST", "/zstack/v1/foo", b"{bad", anonymous=True)).status == 404
 
-    async def test_a_bad_body_comes_before_the_choice_of_an_api(self, door: Door) -> None:
-        assert (await door.send("DELETE", ZONES, b"{bad", anonymous=True)).text.startswith("java.io.EOFException")
+    async def test_a_bad_body_comes_before_the_choice_of_an_api(self, raw_client: RawClient) -> None:
+        assert (await raw_client.send("DELETE", ZONES, b"{bad", anonymous=True)).text.startswith("java.io.EOFException")
 
-    async def test_the_choice_of_an_api_comes_before_authentication(self, door: Door) -> None:
-        assert (await door.send("PUT", ACTIONS, {"x": 1}, anonymous=True)).text.startswith("the body doesn't contain")
+    async def test_the_choice_of_an_api_comes_before_authentication(self, raw_client: RawClient) -> None:
+        assert (await raw_client.send("PUT", ACTIONS, {"x": 1}, anonymous=True)).text.startswith(
+            "the body doesn't contain"
+        )
 
-    async def test_authentication_comes_before_types(self, door: Door) -> None:
-        answer = await door.send("POST", STORAGES, {"params": {"sshPort": "abc"}}, anonymous=True)
+    async def test_authentication_comes_before_types(self, raw_client: RawClient) -> None:
+        answer = await raw_client.send("POST", STORAGES, {"params": {"sshPort": "abc"}}, anonymous=True)
         assert answer.text == "missing header 'Authorization'"
 
-    async def test_types_come_before_special_headers(self, door: Door) -> None:
-        answer = await door.send("POST", STORAGES, {"params": {"sshPort": "abc"}}, X_Job_UUID="short")
+    async def test_types_come_before_special_headers(self, raw_client: RawClient) -> None:
+        answer = await raw_client.send("POST", STORAGES, {"params": {"sshPort": "abc"}}, X_Job_UUID="short")
         assert answer.text == "[sshPort] field is excepted an int or long, but was [abc]."
 
-    async def test_special_headers_come_before_tags(self, door: Door) -> None:
-        answer = await door.send("POST", ZONES, {"systemTags": "x"}, X_Job_UUID="short")
+    async def test_special_headers_come_before_tags(self, raw_client: RawClient) -> None:
+        answer = await raw_client.send("POST", ZONES, {"systemTags": "x"}, X_Job_UUID="short")
         assert answer.text.startswith("Invalid header[X-Job-UUID]")
 
-    async def test_rules_come_before_the_session(self, door: Door) -> None:
-        answer = await door.call("POST", ZONES, {"params": {}}, Authorization="OAuth nosuch")
+    async def test_rules_come_before_the_session(self, raw_client: RawClient) -> None:
+        answer = await raw_client.call("POST", ZONES, {"params": {}}, Authorization="OAuth nosuch")
         assert answer.error["code"] == "SYS.1007"
 
-    async def test_resources_come_before_the_session(self, door: Door) -> None:
+    async def test_resources_come_before_the_session(self, raw_client: RawClient) -> None:
         body: dict[str, object] = {"reconnectImageStoreBackupStorage": {}}
-        answer = await door.call("PUT", f"{STORAGES}/{UNKNOWN}/actions", body, Authorization="OAuth nosuch")
+        answer = await raw_client.call("PUT", f"{STORAGES}/{UNKNOWN}/actions", body, Authorization="OAuth nosuch")
         assert answer.error["code"] == "SYS.1003"
 
-    async def test_the_session_comes_before_what_is_particular_to_an_api(self, door: Door) -> None:
+    async def test_the_session_comes_before_what_is_particular_to_an_api(self, raw_client: RawClient) -> None:
         body = {"params": {"name": "n", "hostname": "_", "username": "u", "password": "p", "url": "/z"}}
-        answer = await door.call("POST", STORAGES, body, Authorization="OAuth nosuch")
+        answer = await raw_client.call("POST", STORAGES, body, Authorization="OAuth nosuch")
         assert answer.error["code"] == "ID.1001"
 
-    async def test_what_is_particular_to_an_api_comes_before_tags(self, door: Door) -> None:
+    async def test_what_is_particular_to_an_api_comes_before_tags(self, raw_client: RawClient) -> None:
         body = {
             "params": {"name": "n", "hostname": "_", "username": "u", "password": "p", "url": "/z"},
             "systemTags": ["nosuch"],
         }
-        assert (await door.call("POST", STORAGES, body)).error["details"].startswith("hostname[_] is neither")
+        assert (await raw_client.call("POST", STORAGES, body)).error["details"].startswith("hostname[_] is neither")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import pytest
-from simulator.api.image_store import APIAddImageStoreBackupStorageMsg
-from simulator.api.session import APILogInByAccountMsg
-from simulator.rest.errors import ApiError
-from simulator.rest.leniency import LENIENT, STRICT
-from simulator.rest.messages import CreateMessage
-from simulator.rest.parameters import Rule
-from simulator.rest.validation import VALIDATOR, NothingToDo, check_resource_uuid, in_java_order, validate
+
+from imagestore_sim.api.image_store import APIAddImageStoreBackupStorageMsg
+from imagestore_sim.api.session import APILogInByAccountMsg
+from imagestore_sim.rest.errors import ApiError
+from imagestore_sim.rest.leniency import LENIENT, STRICT
+from imagestore_sim.rest.messages import CreateMessage
+from imagestore_sim.rest.parameters import Rule
+from imagestore_sim.rest.validation import VALIDATOR, NothingToDo, check_resource_uuid, in_java_order, validate
 
 KNOWN = "b1000000000040008000000000000001"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from simulator.lab import Lab
-from simulator.scenario.command import schema
-from simulator.scenario.reader import _Loader
-from simulator.scenario.results import Verdict
-from simulator.scenario.runner import replay
-from simulator.settings import Settings
 from story import EXAMPLE
 from yaml import load
 
+from imagestore_sim.cli.replay import schema
+from imagestore_sim.lab import Lab
+from imagestore_sim.scenario.format.reader import _Loader
+from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.scenario.play.runner import replay
+from imagestore_sim.settings import Settings
 from processes import COMMAND, run, run_here
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"

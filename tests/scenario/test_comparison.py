@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from simulator.backup_storage.events import DISCONNECTED, PROBE_FAILED
-from simulator.scenario.reader import parse_scenario
-from simulator.scenario.results import Lane, Result, StepResult, Verdict
+
+from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED
+from imagestore_sim.scenario.format.reader import parse_scenario
+from imagestore_sim.scenario.play.results import Lane, Result, StepResult, Verdict
 
 pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-from simulator.scenario.compose.comparison import differences
+from imagestore_sim.scenario.play.comparison import differences
 
 SCENARIO = parse_scenario("title: t\nhosts: {h-1: {}}\ntimeline: [{stop: {host: h-1}}]\n")
 SLOW = parse_scenario("title: t\nhosts: {h-1: {}}\ntimeline: [{fill: {host: h-1, to: 90%, over: 1m}}]\n")

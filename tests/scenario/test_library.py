@@ -9,12 +9,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from simulator.hosts.faults import FAULTS
-from simulator.scenario.command import Options, find_files, run_replay
-from simulator.scenario.reader import read_scenario
-from simulator.scenario.results import Verdict
-from simulator.scenario.runner import replay
-from simulator.scenario.steps import FaultStep
+
+from imagestore_sim.cli.replay import Options, find_files, run_replay
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.scenario.format.reader import read_scenario
+from imagestore_sim.scenario.format.steps import FaultStep
+from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.scenario.play.runner import replay
 
 ROOT = Path(__file__).parent.parent.parent
 LIBRARY = ROOT / "scenarios"

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from simulator.scenario.compose.owner import Owner
+from imagestore_sim.containers.ownership import Owner
 
 
 def test_an_owner_is_gone_when_its_process_has_ended() -> None:
-    code = "from simulator.scenario.compose.owner import Owner; print(Owner.of_this_process(), flush=True); input()"
+    code = "from imagestore_sim.containers.ownership import Owner; print(Owner.of_this_process(), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:

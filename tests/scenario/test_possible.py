@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulator.scenario.reader import ScenarioError, parse_scenario, read_scenario
+
+from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario, read_scenario
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 STORY = """\

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator.backup_storage.events import STATUS_CHANGED
-from simulator.bootstrap import BackupStorageRecord, Bootstrap
-from simulator.hosts.faults import FAULTS
-from simulator.node import ManagementNode
-from simulator.probe.failures import Reason
-from simulator.scenario.model import Scenario
-from simulator.scenario.reader import parse_scenario, read_scenario
-from simulator.scenario.recorder import KINDS, Recording, follow, scenario_of
-from simulator.scenario.results import Lane, Result
-from simulator.scenario.runner import play
-from simulator.settings import Settings
-from simulator.testing import Client
-from simulator.virtual_clock import START, run_virtually, virtual_clock
 
+from imagestore_sim.backup_storage.events import STATUS_CHANGED
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.probe.failures import Reason
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
+from imagestore_sim.scenario.play.results import Lane, Result
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.recording.recorder import KINDS, Recording, follow, scenario_of
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from imagestore_sim.virtual_clock import START, run_virtually, virtual_clock
 from sshd import OpenSshServer
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import junitparser
 import orjson
 import pytest
-from simulator.scenario.report import html, junit, write_reports
-from simulator.scenario.results import Lane, Result, StepResult, Verdict, Window
-from simulator.scenario.thumbnail import thumbnail
+
+from imagestore_sim.scenario.play.results import Lane, Result, StepResult, Verdict, Window
+from imagestore_sim.scenario.report.thumbnail import thumbnail
+from imagestore_sim.scenario.report.writer import html, junit, write_reports
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from simulator.clock import RealClock
-from simulator.scenario.reader import parse_scenario
-from simulator.scenario.report import event_log
-from simulator.scenario.results import Result, Verdict
-from simulator.scenario.runner import play, replay
-from simulator.virtual_clock import run_virtually, virtual_clock
 from story import EXAMPLE
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.scenario.format.reader import parse_scenario
+from imagestore_sim.scenario.play.results import Result, Verdict
+from imagestore_sim.scenario.play.runner import play, replay
+from imagestore_sim.scenario.report.writer import event_log
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 HEAD = """
 title: a test

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 from aiohttp import ClientResponseError
-from simulator.lab import Lab
-from simulator.scenario.command import INTERRUPTED, NOT_HELD, UNUSABLE
-from simulator.scenario.reader import ScenarioError, parse_scenario
-from simulator.scenario.results import Verdict
-from simulator.scenario.runner import play_on
-from simulator.scenario.running import rules_of_a_running_node
-from simulator.scenario.stream import open_stream
-from simulator.testing import Client
 
+from imagestore_sim.cli.replay import INTERRUPTED, NOT_HELD, UNUSABLE
+from imagestore_sim.lab import Lab
+from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario
+from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.scenario.play.runner import play_on
+from imagestore_sim.scenario.worlds.event_stream import open_stream
+from imagestore_sim.scenario.worlds.remote_lab import rules_of_a_running_node
+from imagestore_sim.testing import Client
 from processes import COMMAND, run, run_here
 
 TIB = 2**40

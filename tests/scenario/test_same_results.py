@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-from simulator.scenario.compose.playing import read_for_containers
-from simulator.scenario.reader import ScenarioError, read_scenario
-from simulator.scenario.speed import fastest
+from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
+from imagestore_sim.scenario.play.on_containers import read_for_containers
+from imagestore_sim.scenario.time_scaling import fastest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "scenarios").glob("*.yaml"))

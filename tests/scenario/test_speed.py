@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulator.scenario.model import Scenario
-from simulator.scenario.reader import parse_scenario, read_scenario
-from simulator.scenario.results import Verdict
-from simulator.scenario.runner import play
-from simulator.scenario.speed import fastest, sped_up, too_fast
-from simulator.virtual_clock import run_virtually, virtual_clock
+
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
+from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.time_scaling import fastest, sped_up, too_fast
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 LIBRARY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 

@@ -10,19 +10,19 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from simulator.database import DatabaseError
-from simulator.hosts.faults import read_fault
-from simulator.lab import Lab
-from simulator.scenario import stored
-from simulator.scenario.moments import parse_moment
-from simulator.scenario.reader import parse_scenario
-from simulator.scenario.recorder import Recording, follow, scenario_of
-from simulator.scenario.runner import play
-from simulator.scenario.stored import read_stored
-from simulator.settings import Settings
-from simulator.testing import Client
-from simulator.virtual_clock import START, run_virtually, virtual_clock
 
+from imagestore_sim.database import DatabaseError
+from imagestore_sim.faults import read_fault
+from imagestore_sim.lab import Lab
+from imagestore_sim.scenario.format.reader import parse_scenario
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.recording import from_database as stored
+from imagestore_sim.scenario.recording.from_database import read_stored
+from imagestore_sim.scenario.recording.recorder import Recording, follow, scenario_of
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from imagestore_sim.units import parse_moment
+from imagestore_sim.virtual_clock import START, run_virtually, virtual_clock
 from processes import run, run_here
 
 TIB = 2**40
@@ -138,7 +138,7 @@ async def test_nothing_is_written(outage: Outage) -> None:
 async def test_tables_of_another_version_are_told(
     outage: Outage, tmp_path: Path, version: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulator.database.looking.VERSIONS", ("0000", "0001"))
+    monkeypatch.setattr("imagestore_sim.database.read_only.VERSIONS", ("0000", "0001"))
     other = tmp_path / "other.db"
     with sqlite3.connect(outage.database) as source, sqlite3.connect(other) as copy:
         source.backup(copy)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 aiodocker = pytest.importorskip("aiodocker", reason="needs the extra compose")
 
-from simulator.scenario.compose import engine  # noqa: E402 - only where aiodocker is
+from imagestore_sim.containers import engine  # noqa: E402 - only where aiodocker is
 
 OURS, ELSEWHERE = "127.0.0.0/8", "198.51.100.0/24"  # the second is nobody's: RFC 5737
 FRESH = {"Name": "bridge", "IPAM": {"Driver": "default", "Options": None, "Config": [{"Subnet": "203.0.113.0/24"}]}}

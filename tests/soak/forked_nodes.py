@@ -71,8 +71,7 @@ async def forks(cwd: Path) -> AsyncIterator[Forks]:
 
 
 def _serve() -> None:
-    from simulator import commands, node  # noqa: F401 - imported here once for all children
-    from simulator.database.migrations import newest_tables
+    from imagestore_sim.database.migrations import newest_tables
 
     newest_tables()
     children: set[int] = set()
@@ -96,7 +95,7 @@ def _serve() -> None:
 
 
 def _become_node(arguments: list[str], output: int) -> None:
-    from simulator.cli import app
+    from imagestore_sim.cli.app import app
 
     os.dup2(output, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

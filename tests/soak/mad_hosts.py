@@ -15,8 +15,9 @@ from collections.abc import AsyncIterator
 
 import asyncssh
 from mutations import Proxy, mutate_packets
-from simulator.hosts import Credentials, SimulatedHost
-from simulator.hosts.faults import read_fault
+
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import Credentials, SimulatedHost
 
 PASSWORD = "password"
 

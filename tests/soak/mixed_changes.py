@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from simulator.testing import Client
-from simulator.testing.client import CallFailed
-from simulator.uuids import new_uuid
+
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.testing import Client
+from imagestore_sim.testing.client import CallFailed
 
 BROKEN = (aiohttp.ClientError, OSError, CallFailed, asyncio.TimeoutError)
 PARALLELISM = "/global-configurations/backupStorage/ping.parallelismDegree"

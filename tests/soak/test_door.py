@@ -18,9 +18,9 @@ import traceback
 from pathlib import Path
 
 import pytest
-from simulator.lab import Lab
-from simulator.settings import Settings
 
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
 from stalls import watching_stalls
 
 pytestmark = pytest.mark.soak

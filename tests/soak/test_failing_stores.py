@@ -14,8 +14,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 from mixed_changes import Changes, Tally
-from simulator.hosts import SimulatedHost
-from simulator.testing import Client
 from store_faults import (
     FilesFault,
     disk_of_its_own,
@@ -27,6 +25,8 @@ from store_faults import (
     small_files,
 )
 
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.testing import Client
 from processes import running
 
 pytestmark = pytest.mark.soak

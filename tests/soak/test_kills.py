@@ -17,8 +17,9 @@ import pytest
 import yaml
 from forked_nodes import Forks, forks
 from mixed_changes import BROKEN, Changes, State, Tally, state_of
-from simulator.hosts import SimulatedHost
-from simulator.testing import Client
+
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.testing import Client
 
 pytestmark = pytest.mark.soak
 RUNS = int(os.environ.get("SOAK_RUNS", "4"))

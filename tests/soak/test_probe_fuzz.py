@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 from mad_hosts import PASSWORD
-from simulator.clock import RealClock
-from simulator.probe import Capacity, Layout, Prober, Reason, Target
-from simulator.probe.failures import UNCLASSIFIED
 from watch import LONGEST_CALLBACK, Held, callbacks_timed
 
 from conftest import StartSshd
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, Layout, Prober, Reason, Target
+from imagestore_sim.probe.failures import UNCLASSIFIED
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**32)))

@@ -1,5 +1,0 @@
-"""`python -m simulator` is `imagestore-sim`."""
-
-from simulator.cli import main
-
-main()

@@ -1,0 +1,5 @@
+"""`python -m imagestore_sim` is `imagestore-sim`."""
+
+from imagestore_sim.cli.app import main
+
+main()

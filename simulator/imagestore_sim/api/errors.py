@@ -1,0 +1,80 @@
+"""The ZStack error that each way of failing in the life cycle or in a query becomes (wire-protocol 7, domain 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy.exc import IntegrityError
+
+from imagestore_sim.backup_storage.errors import (
+    BackupStorageError,
+    ConnectFailed,
+    InvalidRequest,
+    NoSuchStorage,
+    OperationFailed,
+    taken,
+)
+from imagestore_sim.backup_storage.images import DownloadFailed
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.database.configuration import InvalidOption
+from imagestore_sim.database.option_rules import NullPointer
+from imagestore_sim.probe import Reason
+from imagestore_sim.query import QueryError
+from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error
+
+CODES: tuple[tuple[type[Exception], str], ...] = (
+    (InvalidRequest, "SYS.1007"),
+    (InvalidOption, "SYS.1007"),
+    (OperationFailed, "SYS.1006"),
+    (NoSuchStorage, "SYS.1003"),
+    (BackupStorageError, "SYS.1000"),
+)
+
+_SSH = "The problem may be caused by an incorrect user name or password or SSH port"
+_MOUNTED = "Please check whether ImageStore directory is correctly mounted"
+ZSTACKS_WORDS: Mapping[Reason, str] = {
+    Reason.AUTH_FAILED: "User name or password or port number may be problematic",
+    Reason.REFUSED: _SSH,
+    Reason.NOT_SSH: _SSH,
+    Reason.TIMEOUT: _SSH,
+    Reason.RESET: _SSH,
+    Reason.NOT_A_DIRECTORY: "storage path: {url} is a file",
+    Reason.NOT_MOUNTED: (
+        "ERROR: registry directory is missing, imagestore metadata may have been lost. Check it immediately!"
+    ),
+    Reason.STALE_MOUNT: _MOUNTED,
+    Reason.IO_ERROR: _MOUNTED,
+    Reason.HUNG: _MOUNTED,
+}
+"""What ZStack's own sources say where they know a reason (domain 3.3, 6.3, 7.1): clients may look for these."""
+
+
+def translate(error: Exception) -> ApiError | None:
+    """What clients are told of `error`; None if nobody planned for it."""
+    if isinstance(error, QueryError):
+        return ApiError(ErrorCode(error.code, error.details, looked_up=error.code != "SYS.1000"))
+    if isinstance(error, ConnectFailed):
+        return ApiError(connect_error(error))
+    if isinstance(error, DownloadFailed):
+        return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
+    if isinstance(error, IntegrityError):
+        error = taken()
+    if isinstance(error, NullPointer):
+        return ApiError(ErrorCode("SYS.1000", None, looked_up=False))
+    if isinstance(error, StoreUnavailable):
+        return internal_error(str(error))
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            return ApiError(ErrorCode(code, str(error), looked_up=code != "SYS.1000"))
+    return None
+
+
+def connect_error(failure: ConnectFailed) -> ErrorCode:
+    """BS.1500 of an ImageStore, SYS.1006 of an Sftp storage; the probe's reason is in one word as `opaque.reason`.
+
+    ZStack's own words for that reason, where its sources have some, stand in the details too.
+    """
+    reason = failure.failure.reason
+    words = ZSTACKS_WORDS.get(reason)
+    details = f"{failure}; {words.format(url=failure.url)}" if words else str(failure)
+    return ErrorCode(failure.code, details, opaque={"reason": reason})

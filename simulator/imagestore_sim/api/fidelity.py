@@ -1,0 +1,79 @@
+"""What the fidelity page says of the APIs, from their declarations; `parity.fidelity` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imagestore_sim.api import all_handlers, not_emulated
+from imagestore_sim.rest.parameters import Api
+
+HEAD = """\
+# Fidelity
+
+How near each API comes to ZStack's, made by `make fidelity`. Everything that ZStack's public SDK
+knows to touch backup storage is here. An API is
+
+- **same**: it does what ZStack does, as far as a client can tell;
+- **deviates**: it does, except for what the note says;
+- **not emulated**: whoever calls it, it answers `SYS.1014` with the details
+  `not emulated: <API class>, see docs/fidelity.md`.
+
+The legacy API under `/zstack/api` reaches the same APIs, by the Java classes that *API* names.
+
+*Source* tells where the facts come from: the sections of the project's notes on ZStack's domain, wire protocol, query
+semantics and clients, or ZStack itself. ImageStore's manager is closed source: what is said of it follows its SDK, its
+texts and its open Sftp sibling.
+
+## Chosen for the whole
+
+Where all APIs differ from ZStack's, by choice:
+
+- A `Content-Type` is sent, and no session cookie; a body is always read as UTF-8, and every text is English.
+- What widely used clients send is accepted, unless a node runs with `--strict`: see *Leniencies*.
+- An SSH probe of the url stands for the agent of a storage: it is connected when the host can be logged in to and the
+  url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
+- A ping of a storage that is Connected writes the capacity too (`ping.mode=capacity`). One that is Disconnected keeps
+  what was known last until a connect measures it.
+- One failed ping means Disconnected: `ping.maxFailure` begins at 1, where ZStack's and a `--strict` node's begin at 3.
+- The first tick comes after `ping.interval` and a jitter of 0 to 29 seconds, which is never more than the interval.
+- Pings keep a connection for the next one (`probe.connection=warm`); each connect logs in anew.
+- Adding an ImageStore makes its url with `registry` and `export` in it, and connecting an Sftp storage makes its url;
+  nothing else is ever written to a host.
+- A url that is a file fails. A file system that is read-only, full or out of inodes does not.
+- A ping that finds another file system at the url than the connect before it looks for `registry` and `export`, and
+  fails without either: the disk is not mounted. ZStack's looks for them only when it reconnects.
+- An sshd that takes no more logins is tried three more times within a second or so before that counts.
+- Host keys are ignored, as ZStack does, unless `--host-keys tofu` or `strict` is given.
+- A bootstrap record with `tracked: false` stands as written: it is never probed, and a reconnect leaves it alone.
+
+## The APIs
+"""
+COLUMNS = ("API", "Request", "State", "Note", "Source")
+
+
+def page() -> str:
+    """The whole page."""
+    apis = [(message.api, handler is not_emulated.refuse) for message, handler in all_handlers().by_message.items()]
+    emulated = sorted((api for api, left_out in apis if not left_out), key=_by_request)
+    left_out = sorted((api for api, left_out in apis if left_out), key=_by_request)
+    counts = f"{len(emulated)} APIs are emulated, {len(left_out)} are not."
+    lines = [counts, "", *_table(emulated), "", "## Not emulated", "", *_table(left_out, absent=True), ""]
+    return "\n".join([HEAD, *lines])
+
+
+def _by_request(api: Api) -> tuple[str, str, str]:
+    return api.paths[0], api.method, api.name
+
+
+def _table(apis: list[Api], *, absent: bool = False) -> Iterator[str]:
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|{'---|' * len(COLUMNS)}"
+    for api in apis:
+        state = "not emulated" if absent else "deviates" if api.deviation else "same"
+        cells = (f"`{api.name}`", _request(api), state, api.deviation, api.source)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _request(api: Api) -> str:
+    action = f" `{api.body_key}`" if api.method == "PUT" else ""
+    return "<br>".join(f"`{api.method} {path}`{action}" for path in api.paths)

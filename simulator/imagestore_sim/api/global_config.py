@@ -1,0 +1,76 @@
+"""Every option of ZStack's global configuration, with its rule (domain 3.6; observed 15)."""
+
+from __future__ import annotations
+
+from imagestore_sim.api.queries import QueryMessage, answer
+from imagestore_sim.api.services import Services
+from imagestore_sim.database.option_rules import NullPointer
+from imagestore_sim.query import GLOBAL_CONFIG
+from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
+
+PACKAGE = "org.zstack.core.config"
+PATH = "/global-configurations"
+ONE = f"{PATH}/{{category}}/{{name}}"
+OURS = "options of what is not emulated change nothing; ping.maxFailure begins at 1 unless the node is strict"
+handlers = Handlers[Services]()
+
+
+class APIQueryGlobalConfigMsg(
+    QueryMessage, method="GET", path=PATH, package=PACKAGE, reply=("inventories",), deviation=OURS
+):
+    """Query the options."""
+
+    inventory = GLOBAL_CONFIG
+
+
+@handlers.handles
+async def query_global_config(services: Services, message: APIQueryGlobalConfigMsg, call: Call) -> Reply:
+    """The options asked for."""
+    return await answer(services, message, call)
+
+
+class APIGetGlobalConfigOptionsMsg(
+    SyncMessage, method="GET", path=ONE, package=PACKAGE, reply=("options",), for_everyone=True, source="observed 15"
+):
+    """Ask what an option takes: its valid values, or the bounds of its number."""
+
+    category: str
+    name: str
+
+
+@handlers.handles
+async def get_global_config_options(services: Services, message: APIGetGlobalConfigOptionsMsg, call: Call) -> Reply:
+    """The values and bounds; nothing of an option that no class of ZStack's declares."""
+    limits = services.configuration.find(message.category, message.name).limits()
+    return Reply() if limits is None else Reply({"options": limits})
+
+
+class APIUpdateGlobalConfigMsg(
+    AsyncMessage, method="PUT", path=f"{ONE}/actions", package=PACKAGE, reply=("inventory",), deviation=OURS
+):
+    """Set an option."""
+
+    category: str
+    name: str
+    value: str | None = None
+
+
+@handlers.handles
+async def update_global_config(services: Services, message: APIUpdateGlobalConfigMsg, call: Call) -> Reply:
+    """The option with its new value."""
+    services.configuration.find(message.category, message.name)
+    if message.value is None:
+        raise NullPointer
+    changed = await services.configuration.change(message.category, message.name, message.value)
+    return Reply({"inventory": dict(changed)}, {"inventory": GLOBAL_CONFIG.java_class})
+
+
+class APIResetGlobalConfigMsg(AsyncMessage, method="PUT", path=f"{PATH}/actions", package=PACKAGE, deviation=OURS):
+    """Give every option its default."""
+
+
+@handlers.handles
+async def reset_global_config(services: Services, message: APIResetGlobalConfigMsg, call: Call) -> Reply:
+    """Give every option its default."""
+    await services.configuration.reset()
+    return Reply()

@@ -1,0 +1,354 @@
+"""Images as records: what queries, candidates and exports need of them (domain 2.1, 2.2, 4)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from sqlalchemy import exists, select
+
+from imagestore_sim.api.backup_storage import PACKAGE as BACKUP_STORAGE_PACKAGE
+from imagestore_sim.api.path_patterns import matches_path
+from imagestore_sim.api.queries import QueryMessage, answer
+from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.backup_storage.records import State, Status
+from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
+from imagestore_sim.database.zstack_options import zstack_options
+from imagestore_sim.query import BACKUP_STORAGE, IMAGE
+from imagestore_sim.rest.errors import invalid_argument, operation_failed
+from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage
+from imagestore_sim.rest.parameters import Rule
+
+PACKAGE = "org.zstack.header.image"
+IMAGE_STORE_PACKAGE = "org.zstack.storage.backup.imagestore"
+MIGRATION_PACKAGE = "org.zstack.storage.migration.backup"
+MEDIA_TYPES = ("RootVolumeTemplate", "ISO", "DataVolumeTemplate")
+PLATFORMS = ("Linux", "Windows", "Other", "Paravirtualization", "WindowsVirtio")
+ARCHITECTURES = ("x86_64", "aarch64", "mips64el", "loongarch64")
+FORMATS = ("raw", "qcow2", "iso", "vmdk", "simulator")
+STAND_FOR = {"Paravirtualization": "Other", "WindowsVirtio": "Windows"}
+PROTOCOLS = ("http://", "https://", "file:///", "upload://", "zstore://", "ftp://", "sftp://")
+PASSWORD = re.compile(r"(?<=://)([^/?#@:]*):[^/?#]*@")
+DATA_VOLUME = "DataVolumeTemplate"
+FILTERS = zstack_options()["image", "download.localPath.customFilter"]
+LISTS = {name: zstack_options()["image", f"download.localPath.{name}"] for name in ("blacklist", "whitelist")}
+NO_BITS = "records only: no bits are read, moved or served"
+EXPORT_SECONDS = 3 * 3600
+ADD_SECONDS = 72 * 3600
+handlers = Handlers[Services]()
+Existing = Annotated[str, Rule(resource="ImageVO")]
+ImageStore = Annotated[str, Rule(resource="ImageStoreBackupStorageVO")]
+Storage = Annotated[str, Rule(resource="BackupStorageVO")]
+
+
+class APIQueryImageMsg(
+    QueryMessage,
+    method="GET",
+    path="/images",
+    optional_paths=("/images/{uuid}",),
+    package=PACKAGE,
+    reply=("inventories",),
+    source="domain 1.3, 2.2; clients 5",
+):
+    """Query images, each with where it lies."""
+
+    inventory = IMAGE
+
+
+@handlers.handles
+async def query_image(services: Services, message: APIQueryImageMsg, call: Call) -> Reply:
+    """The images asked for."""
+    return await answer(services, message, call)
+
+
+class APIAddImageMsg(
+    CreateMessage,
+    method="POST",
+    path="/images",
+    package=PACKAGE,
+    reply=("inventory",),
+    timeout_seconds=ADD_SECONDS,
+    source="domain 4",
+    for_everyone=True,
+    deviation=f"{NO_BITS}; an image is Ready at once, its size 0 but on a simulator storage",
+):
+    """Add an image to backup storages."""
+
+    name: Annotated[str, Rule(max_length=255)]
+    description: Annotated[str | None, Rule(max_length=2048)] = None
+    url: Annotated[str, Rule(max_length=1024)]
+    mediaType: Annotated[str | None, Rule(valid_values=MEDIA_TYPES)] = None
+    guestOsType: Annotated[str | None, Rule(max_length=255)] = None
+    architecture: Annotated[str | None, Rule(valid_values=ARCHITECTURES, max_length=32)] = None
+    system: bool = False
+    format: str | None = None
+    platform: Annotated[str | None, Rule(valid_values=PLATFORMS)] = None
+    backupStorageUuids: Annotated[list[str], Rule(nonempty=True, resource="BackupStorageVO")]
+    type: str | None = None
+    virtio: bool = True
+
+
+@handlers.checks
+async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
+    """A format that ZStack knows, a storage that can take it, and a url that may be read; in ZStack's order."""
+    image_format = _format(message)
+    if message.system and image_format == "iso":
+        raise invalid_argument("ISO cannot be used as system image")
+    if image_format not in FORMATS:
+        raise invalid_argument(f"unknown format[{'null' if image_format is None else image_format}]")
+    if message.type not in (None, "zstack"):
+        raise invalid_argument(f"unsupported image type[{message.type}]")
+    await services.images.check_storages(message.backupStorageUuids)
+    url = _url(message)
+    if not url.startswith(PROTOCOLS):
+        # The comma after https:// is a full-width one in ZStack's own text, whose catalogue takes the quotes away.
+        raise invalid_argument("url must starts with file:///, http://, https://\uff0c ftp://, sftp:// or /")
+    if url.startswith("file://"):
+        _check_local_path(services, url.removeprefix("file://"))
+
+
+@handlers.handles
+async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
+    """The new image."""
+    image = new_uuid(message.resourceUuid)
+    image_format = _format(message)
+    values = {
+        "name": message.name,
+        "description": message.description,
+        "url": PASSWORD.sub(r"\1@", _url(message)),
+        "mediaType": "ISO" if image_format == "iso" else message.mediaType or MEDIA_TYPES[0],
+        "type": "zstack",
+        "format": image_format,
+        "system": message.system,
+        "virtio": message.virtio,
+        "accountUuid": call.account_uuid,
+        **_machine(message),
+    }
+    await services.images.add(image, values, message.backupStorageUuids)
+    return await services.inventory(IMAGE, image)
+
+
+class APIExportImageFromBackupStorageMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/backup-storage/{backupStorageUuid}/actions",
+    package=BACKUP_STORAGE_PACKAGE,
+    reply=("imageUrl", "exportMd5Sum"),
+    says_success=True,
+    timeout_seconds=EXPORT_SECONDS,
+    for_everyone=True,
+    deviation=f"{NO_BITS}; url and MD5 are made up",
+):
+    """Export an image from an ImageStore."""
+
+    backupStorageUuid: Storage
+    imageUuid: Existing
+    exportFormat: Annotated[str | None, Rule(valid_values=("raw", "qcow2"))] = None
+
+
+@handlers.handles
+async def export_image(services: Services, message: APIExportImageFromBackupStorageMsg, call: Call) -> Reply:
+    """Where the image can be had, and its MD5."""
+    exported = await services.images.export(message.imageUuid, message.backupStorageUuid, message.exportFormat)
+    return Reply({"imageUrl": exported.url, "exportMd5Sum": exported.md5})
+
+
+class APIDeleteExportedImageFromBackupStorageMsg(
+    AsyncMessage,
+    method="DELETE",
+    path="/backup-storage/{backupStorageUuid}/exported-images/{imageUuid}",
+    package=BACKUP_STORAGE_PACKAGE,
+    for_everyone=True,
+    deviation=NO_BITS,
+):
+    """Delete what was exported of an image."""
+
+    backupStorageUuid: Storage
+    imageUuid: Existing
+
+
+@handlers.handles
+async def delete_exported_image(
+    services: Services, message: APIDeleteExportedImageFromBackupStorageMsg, call: Call
+) -> Reply:
+    """Nothing."""
+    await services.images.delete_export(message.imageUuid, message.backupStorageUuid)
+    return Reply()
+
+
+class APISyncImageFromImageStoreBackupStorageMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{uuid}/actions",
+    package=IMAGE_STORE_PACKAGE,
+    reply=("inventory",),
+    deviation=f"{NO_BITS}; which checks ZStack's closed source makes is known from their texts alone",
+):
+    """Copy an image from one ImageStore to another."""
+
+    uuid: Existing
+    srcBackupStorageUuid: ImageStore
+    dstBackupStorageUuid: ImageStore
+    name: Annotated[str, Rule(max_length=255, empty_string=False)]
+    description: Annotated[str | None, Rule(max_length=1024)] = None
+
+
+@handlers.handles
+async def sync_image(services: Services, message: APISyncImageFromImageStoreBackupStorageMsg, call: Call) -> Reply:
+    """The copy."""
+    copy = await services.images.copy(
+        message.uuid, message.srcBackupStorageUuid, message.dstBackupStorageUuid, message.name, message.description
+    )
+    return await services.inventory(IMAGE, copy)
+
+
+class APIRecoveryImageFromImageStoreBackupStorageMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/backup-storage/{uuid}/actions",
+    package=IMAGE_STORE_PACKAGE,
+    reply=("inventory",),
+    deviation="as SyncImageFromImageStoreBackupStorage",
+):
+    """Copy an image back from the ImageStore that it was copied to; `uuid` is the image's."""
+
+    uuid: Existing
+    srcBackupStorageUuid: ImageStore
+    dstBackupStorageUuid: ImageStore
+    name: Annotated[str, Rule(max_length=255, empty_string=False)]
+    description: Annotated[str | None, Rule(max_length=1024)] = None
+
+
+@handlers.handles
+async def recover_image(
+    services: Services, message: APIRecoveryImageFromImageStoreBackupStorageMsg, call: Call
+) -> Reply:
+    """The copy."""
+    copy = await services.images.copy(
+        message.uuid, message.srcBackupStorageUuid, message.dstBackupStorageUuid, message.name, message.description
+    )
+    return await services.inventory(IMAGE, copy)
+
+
+class APIBackupStorageMigrateImageMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/backup-storage/images/{imageUuid}/actions",
+    package=MIGRATION_PACKAGE,
+    reply=("inventory",),
+    source="domain 2.2; ZStack's message catalogue",
+):
+    """Move an image to another backup storage, which ZStack can do between Ceph storages alone."""
+
+    imageUuid: Existing
+    srcBackupStorageUuid: Storage
+    dstBackupStorageUuid: Storage
+
+
+@handlers.handles
+async def migrate_image(services: Services, message: APIBackupStorageMigrateImageMsg, call: Call) -> Reply:
+    """Always an error: no storage that is emulated can take part."""
+    source, destination = message.srcBackupStorageUuid, message.dstBackupStorageUuid
+    if source == destination:
+        raise operation_failed("Source BS and Destination BS cannot be the same.")
+    columns = select(BackupStorage.uuid, BackupStorage.state, BackupStorage.type)
+    rows = await services.database.read(columns.where(BackupStorage.uuid.in_((source, destination))))
+    if any(row.state == State.DISABLED for row in rows):
+        raise operation_failed("Source BS and Destination BS must not be Disabled.")
+    [status] = await services.database.read(select(Image.status).where(Image.uuid == message.imageUuid))
+    if status[0] != "Ready":
+        raise operation_failed(f"Image[uuid:{message.imageUuid}] is not in status Ready, cannot migrate it.")
+    if message.imageUuid not in {image.uuid for image in await services.images.on_storage(source)}:
+        raise operation_failed(f"Image[uuid:{message.imageUuid}] is not in source backup storage[uuid:{source}]")
+    types = {row.uuid: row.type for row in rows}
+    raise operation_failed(f"Cannot migrate image from {types[source]} to {types[destination]}.")
+
+
+class APIGetBackupStorageCandidatesForImageMigrationMsg(
+    SyncMessage,
+    method="GET",
+    path="/backup-storage/{srcBackupStorageUuid}/migration-candidates",
+    package=MIGRATION_PACKAGE,
+    reply=("inventories",),
+    source="domain 2.2; ZStack's message catalogue",
+):
+    """Ask where the images of a backup storage can be moved to: from one that is no Ceph storage, nowhere."""
+
+    srcBackupStorageUuid: Storage
+
+
+@handlers.handles
+async def get_migration_candidates(
+    services: Services, message: APIGetBackupStorageCandidatesForImageMigrationMsg, call: Call
+) -> Reply:
+    """There are none."""
+    return Reply({"inventories": []})
+
+
+class APIGetCandidateBackupStorageForCreatingImageMsg(
+    SyncMessage,
+    method="GET",
+    path="/images/candidate-backup-storage",
+    optional_paths=(
+        "/images/volumes/{volumeUuid}/candidate-backup-storage",
+        "/images/volume-snapshots/{volumeSnapshotUuid}/candidate-backup-storage",
+    ),
+    package=PACKAGE,
+    reply=("inventories",),
+    for_everyone=True,
+    deviation="there are no volumes here: any uuid will do for one that lies in every zone",
+):
+    """Ask which backup storages could take an image made of a volume or a snapshot."""
+
+    volumeUuid: str | None = None
+    volumeSnapshotUuid: str | None = None
+
+
+@handlers.handles
+async def get_candidates(
+    services: Services, message: APIGetCandidateBackupStorageForCreatingImageMsg, call: Call
+) -> Reply:
+    """Those that are Enabled, Connected and attached to a zone."""
+    if message.volumeUuid is None and message.volumeSnapshotUuid is None:
+        raise invalid_argument("either volumeUuid or volumeSnapshotUuid must be set")
+    attached = exists().where(BackupStorageZoneRef.backupStorageUuid == BackupStorage.uuid)
+    usable = (BackupStorage.state == State.ENABLED, BackupStorage.status == Status.CONNECTED, attached)
+    uuids = await services.database.read(select(BackupStorage.uuid).where(*usable).order_by(BackupStorage.uuid))
+    found = [await services.inventory(BACKUP_STORAGE, row.uuid) for row in uuids]
+    inventories = [reply.body["inventory"] for reply in found if reply.body]
+    classes = [reply.schema["inventory"] for reply in found if reply.body]
+    schema = {f"inventories[{index}]": classes[index] for index in reversed(range(len(classes)))}
+    return Reply({"inventories": inventories}, schema)
+
+
+def _format(message: APIAddImageMsg) -> str | None:
+    return "iso" if message.mediaType == "ISO" else message.format
+
+
+def _url(message: APIAddImageMsg) -> str:
+    return f"file://{message.url}" if message.url.startswith("/") else message.url
+
+
+def _machine(message: APIAddImageMsg) -> dict[str, str | None]:
+    """Return what machine an image is for, with ZStack's defaults; a data volume is for none (observed 11)."""
+    platform, architecture, system = message.platform, message.architecture, message.guestOsType
+    if message.mediaType != DATA_VOLUME:
+        platform = platform or "Linux"
+        platform = STAND_FOR.get(platform, platform)
+        architecture = architecture or ARCHITECTURES[0]
+        system = platform if system is None else system
+    return {"platform": platform, "architecture": architecture, "guestOsType": system}
+
+
+def _check_local_path(services: Services, path: str) -> None:
+    """Raise ApiError SYS.1007 for a path of the node that the lists of the global configuration forbid."""
+    configuration = services.configuration
+    for name in configuration.get(FILTERS).split(";"):
+        listed = configuration.get(LISTS[name])
+        matching = any(matches_path(pattern, path) for pattern in listed.split(";"))
+        if name == "blacklist" and matching:
+            raise invalid_argument(f"image path [{path}] is in black list {listed}")
+        if name == "whitelist" and not listed.strip():
+            raise invalid_argument("all images on this server cannot be used")
+        if name == "whitelist" and not matching:
+            raise invalid_argument(f"image path is not in white list: {listed}")

@@ -1,0 +1,201 @@
+"""What a management node says of itself, most of it without a session (wire-protocol 8)."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime, timedelta
+
+from imagestore_sim.api.queries import QueryMessage, answer
+from imagestore_sim.api.services import Services
+from imagestore_sim.query import MANAGEMENT_NODE
+from imagestore_sim.rest.errors import ApiError, ErrorCode
+from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
+
+PACKAGE = "org.zstack.header.managementnode"
+ACTIONS = "/management-nodes/actions"
+EMULATED_VERSION = "5.2.1"
+handlers = Handlers[Services]()
+
+
+class APIGetVersionMsg(
+    SyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    authenticated=False,
+    reply=("version",),
+    says_success=True,
+):
+    """Ask for the version of ZStack that is emulated."""
+
+
+@handlers.handles
+async def get_version(services: Services, message: APIGetVersionMsg, call: Call) -> Reply:
+    """`{"version": "5.2.1", "success": true}`."""
+    return Reply({"version": EMULATED_VERSION})
+
+
+class APIGetCurrentTimeMsg(
+    SyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    authenticated=False,
+    reply=("currentTime",),
+    says_success=True,
+):
+    """Ask for the node's time."""
+
+
+@handlers.handles
+async def get_current_time(services: Services, message: APIGetCurrentTimeMsg, call: Call) -> Reply:
+    """The time in seconds and in milliseconds, the latter under ZStack's own spelling."""
+    now = services.clock.time()
+    return Reply({"currentTime": {"MillionSeconds": int(now * 1000), "Seconds": int(now)}})
+
+
+class APIGetManagementNodeArchMsg(
+    SyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    authenticated=False,
+    reply=("architecture",),
+    says_success=True,
+):
+    """Ask what kind of processor the node runs on."""
+
+
+@handlers.handles
+async def get_architecture(services: Services, message: APIGetManagementNodeArchMsg, call: Call) -> Reply:
+    """Such as `x86_64`."""
+    return Reply({"architecture": platform.machine()})
+
+
+class APIGetSupportAPIsMsg(
+    SyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    authenticated=False,
+    reply=("supportApis",),
+    says_success=True,
+):
+    """Ask which APIs there are."""
+
+
+@handlers.handles
+async def get_support_apis(services: Services, message: APIGetSupportAPIsMsg, call: Call) -> Reply:
+    """The names of all messages that are emulated."""
+    from imagestore_sim.api import all_handlers
+
+    return Reply({"supportApis": sorted(one.api.name for one in all_handlers().by_message)})
+
+
+class APIGetManagementNodeOSMsg(
+    SyncMessage,
+    method="PUT",
+    path="/management/actions",
+    package=PACKAGE,
+    authenticated=False,
+    reply=("name", "version"),
+    says_success=True,
+):
+    """Ask for the node's operating system; the path really is another one."""
+
+
+@handlers.handles
+async def get_operating_system(services: Services, message: APIGetManagementNodeOSMsg, call: Call) -> Reply:
+    """Its name, and the version of its kernel."""
+    return Reply({"name": platform.system(), "version": platform.release()})
+
+
+class APIIsReadyToGoMsg(
+    SyncMessage,
+    method="GET",
+    path="/management-nodes/ready",
+    package="org.zstack.header.apimediator",
+    authenticated=False,
+):
+    """Ask whether a node, this one unless told otherwise, serves in full."""
+
+    managementNodeId: str | None = None
+
+
+@handlers.handles
+async def is_ready_to_go(services: Services, message: APIIsReadyToGoMsg, call: Call) -> Reply:
+    """Nothing, if it does."""
+    asked = message.managementNodeId or services.node.uuid
+    if asked != services.node.uuid:
+        raise ApiError(ErrorCode("SYS.1012", f"management node[uuid:{asked}] is unavailable"))
+    if not services.node.ready:
+        raise ApiError(ErrorCode("SYS.1010", f"management node[uuid:{asked}] is not ready yet"))
+    return Reply()
+
+
+class APIGetPlatformTimeZoneMsg(
+    SyncMessage,
+    method="GET",
+    path="/management-nodes/platform-timezone",
+    package=PACKAGE,
+    for_everyone=True,
+    reply=("timezone", "offset"),
+    says_success=True,
+):
+    """Ask for the time zone that the node's dates are of."""
+
+
+@handlers.handles
+async def get_platform_time_zone(services: Services, message: APIGetPlatformTimeZoneMsg, call: Call) -> Reply:
+    """Its name and its offset, as Java writes them."""
+    now = services.clock.time()
+    ahead = services.clock.local(now) - datetime.fromtimestamp(int(now), UTC).replace(tzinfo=None)
+    offset = _java_offset(ahead)
+    return Reply({"timezone": "UTC" if offset == "Z" else f"GMT{offset}", "offset": offset})
+
+
+class APIQueryManagementNodeMsg(
+    QueryMessage,
+    method="GET",
+    path="/management-nodes",
+    optional_paths=("/management-nodes/{uuid}",),
+    package=PACKAGE,
+    reply=("inventories",),
+    for_everyone=False,
+):
+    """Query management nodes, of which there is one."""
+
+    inventory = MANAGEMENT_NODE
+    repeatable = False  # its heartbeat is the present moment
+
+
+@handlers.handles
+async def query_management_node(services: Services, message: APIQueryManagementNodeMsg, call: Call) -> Reply:
+    """This node, alive as of now."""
+    await services.node.beat()
+    return await answer(services, message, call)
+
+
+class APIIsOpensourceVersionMsg(
+    SyncMessage,
+    method="GET",
+    path="/meta-data/opensource",
+    package="org.zstack.header",
+    authenticated=False,
+    reply=("opensource",),
+    says_success=True,
+):
+    """Ask whether this is the open source edition."""
+
+
+@handlers.handles
+async def is_opensource_version(services: Services, message: APIIsOpensourceVersionMsg, call: Call) -> Reply:
+    """`{"opensource": true, "success": true}`."""
+    return Reply({"opensource": True})
+
+
+def _java_offset(ahead: timedelta) -> str:
+    """`+08:00`, and `Z` for none."""
+    minutes = round(ahead / timedelta(minutes=1))
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}" if minutes else "Z"

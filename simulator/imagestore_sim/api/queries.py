@@ -1,0 +1,62 @@
+"""What every Query API shares: its parameters are ZStack's query language, its reply a list (wire-protocol 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from imagestore_sim.api.legacy_queries import legacy_query
+from imagestore_sim.api.services import Services
+from imagestore_sim.database.models import ADMIN_UUID
+from imagestore_sim.query import Inventory, Query, QueryParameterError
+from imagestore_sim.query.conditions import by_uuid, parse
+from imagestore_sim.rest.binding import Body, Pairs, Values
+from imagestore_sim.rest.encoding import list_schema
+from imagestore_sim.rest.errors import PlainError
+from imagestore_sim.rest.messages import Call, Reply, SyncMessage
+
+
+class QueryMessage(SyncMessage):
+    """A question about one inventory; by uuid, everything in the query string is passed over."""
+
+    always_with_schema = True
+    repeatable = True
+    inventory: ClassVar[Inventory]
+
+    query: Query
+
+    @classmethod
+    def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
+        """The query that the request asks. Raises PlainError 400 for one that cannot be read."""
+        if "uuid" in variables:
+            return {"query": by_uuid(variables["uuid"])}
+        try:
+            return {"query": parse(pairs)}
+        except QueryParameterError as error:
+            raise PlainError(400, str(error)) from None
+
+    @classmethod
+    def bind_fields(cls, fields: Mapping[str, object]) -> Values:
+        """The query that a message of the legacy API asks. Raises PlainError for a field of the wrong type."""
+        return {"query": legacy_query(fields)}
+
+
+def owner_of(call: Call) -> str | None:
+    """Return the account whose things alone the caller is to see; None for admin, who sees everything."""
+    return None if call.account_uuid == ADMIN_UUID else call.account_uuid
+
+
+async def answer(services: Services, message: QueryMessage, call: Call) -> Reply:
+    """The rows asked for, their number, or both; an account sees its own alone of what belongs to accounts."""
+    found = await services.queries.run(message.inventory, message.query, owner_of(call))
+    body: dict[str, object] = {}
+    if found.rows is not None:
+        body["inventories"] = found.rows
+    if found.total is not None:
+        body["total"] = found.total
+    if not found.nested:
+        return Reply(body, list_schema("inventories", found.java_classes))
+    schema: dict[str, str] = {}
+    for index in reversed(range(len(found.rows or ()))):
+        schema |= found.schema_of(f"inventories[{index}]", index)
+    return Reply(body, schema)

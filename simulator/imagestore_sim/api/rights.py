@@ -1,0 +1,75 @@
+"""What an account that is not admin may do to what belongs to others (observed 10; ZStack's RBACInfo classes).
+
+Only images belong to accounts here: zones, storages and what else there is are the admin's.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select, true
+
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import ADMIN_UUID, Image, SystemTag, UserTag
+from imagestore_sim.rest.authentication import Identity
+from imagestore_sim.rest.binding import Values
+from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error, operation_failed
+from imagestore_sim.rest.parameters import Api
+
+OWNED = ("ImageVO", "ResourceVO")
+"""The resource types of parameters that have to be the caller's own."""
+IDENTITY_PACKAGE = "org.zstack.header.identity."
+
+
+class Rights:
+    """Tells whose a resource is, and refuses what only its owner may do."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def check(self, api: Api, values: Values, identity: Identity) -> None:
+        """Raise ApiError SYS.1006 for a change that an account, or a user of one, may not make."""
+        if identity.is_admin or api.sync:
+            return
+        if identity.is_user and not api.java_class.startswith(IDENTITY_PACKAGE):
+            text = f"operation[API:{api.java_class}] is denied by default, please contact admin to correct it"
+            raise operation_failed(text)
+        for parameter in api.parameters:
+            resource, given = parameter.rule.resource or "", values.get(parameter.name)
+            for uuid in map(str, given if isinstance(given, list) else [given] if given is not None else []):
+                if resource in OWNED and await self.owner(uuid) != identity.account_uuid:
+                    raise operation_failed(_denied(identity, "resource", uuid, resource))
+                if resource == "SystemTagVO":
+                    await self._check_tagged(uuid, identity)
+
+    async def owner(self, resource_uuid: str) -> str | None:
+        """Return the uuid of the account that a resource belongs to; None for what belongs to none, as zones do."""
+        found = await self._database.read(select(Image.accountUuid).where(Image.uuid == resource_uuid))
+        return str(found[0].accountUuid) if found else None
+
+    async def check_tag(self, tag_uuid: str, account_uuid: str | None) -> None:
+        """Raise ApiError ID.1002 for a tag of a resource that is not the account's (TagApiInterceptor).
+
+        An inherent tag is refused as such, to admin too.
+        """
+        if account_uuid in (None, ADMIN_UUID):
+            return
+        for model, kind, removable in ((UserTag, "user", true()), (SystemTag, "system", ~SystemTag.inherent)):
+            for row in await self._database.read(select(model.resourceUuid).where(model.uuid == tag_uuid, removable)):
+                owner = await self.owner(row.resourceUuid)
+                if owner is None:
+                    raise internal_error("No entity found for query")
+                if owner != account_uuid:
+                    not_yours = f"refer to a resource not belonging to the account[uuid: {account_uuid}]"
+                    raise ApiError(
+                        ErrorCode("ID.1002", f"permission denied. The {kind} tag[uuid: {tag_uuid}] {not_yours}")
+                    )
+
+    async def _check_tagged(self, tag_uuid: str, identity: Identity) -> None:
+        columns = select(SystemTag.resourceUuid, SystemTag.resourceType)
+        for row in await self._database.read(columns.where(SystemTag.uuid == tag_uuid)):
+            if await self.owner(row.resourceUuid) != identity.account_uuid:
+                raise operation_failed(_denied(identity, "tagged resource", row.resourceUuid, row.resourceType))
+
+
+def _denied(identity: Identity, what: str, uuid: str, resource_type: str) -> str:
+    account = f"the account[uuid:{identity.account_uuid}]"
+    return f"permission denied, {account} is not the owner of the {what}[uuid:{uuid}, type:{resource_type}]"

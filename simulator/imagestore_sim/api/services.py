@@ -1,0 +1,92 @@
+"""What the handlers work with, and the answers that many of them give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from imagestore_sim import ids as uuids
+from imagestore_sim.api.node_record import NodeRecord
+from imagestore_sim.api.rights import Rights
+from imagestore_sim.backup_storage.images import Images
+from imagestore_sim.backup_storage.lifecycle import Lifecycle
+from imagestore_sim.backup_storage.tags import Tags
+from imagestore_sim.backup_storage.web_hooks import WebHooks
+from imagestore_sim.backup_storage.zones import Zones
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.configuration import GlobalConfiguration
+from imagestore_sim.database.models import (
+    Account,
+    BackupStorage,
+    Image,
+    ImageStoreBackupStorage,
+    SftpBackupStorage,
+    SystemTag,
+    User,
+    UserTag,
+    WebHook,
+    Zone,
+)
+from imagestore_sim.query import Inventory, QueryEngine
+from imagestore_sim.rest.authentication import Sessions
+from imagestore_sim.rest.leniency import LENIENT, Leniency
+from imagestore_sim.rest.messages import Reply
+
+RESOURCES = {
+    "BackupStorageVO": (BackupStorage.uuid,),
+    "ImageStoreBackupStorageVO": (ImageStoreBackupStorage.uuid,),
+    "SftpBackupStorageVO": (SftpBackupStorage.uuid,),
+    "ImageVO": (Image.uuid,),
+    "SystemTagVO": (SystemTag.uuid,),
+    "TagPatternVO": (UserTag.tagPatternUuid,),
+    "WebhookVO": (WebHook.uuid,),
+    "ZoneVO": (Zone.uuid,),
+    "VmNicVO": (),
+    "ReservedIpRangeVO": (),
+    "VolumeSnapshotGroupVO": (),
+    "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid),
+}
+"""The columns that tell whether a resource of a type exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The rooms that the handlers put to use."""
+
+    clock: Clock
+    database: Database
+    queries: QueryEngine
+    sessions: Sessions
+    lifecycle: Lifecycle
+    zones: Zones
+    images: Images
+    tags: Tags
+    configuration: GlobalConfiguration
+    node: NodeRecord
+    web_hooks: WebHooks
+    rights: Rights
+    leniency: Leniency = LENIENT
+
+    async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
+        """Which of the resources named by uuid do not exist."""
+        if resource == "SessionVO":  # whose uuids are not stored
+            return [one for one in uuids if not self.sessions.exists(one)]
+        found: set[str] = set()
+        for column in RESOURCES[resource]:
+            found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}
+        return [one for one in uuids if one not in found]
+
+    async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:
+        """The reply `{"inventory": {…}}`; `{}` if the resource is gone meanwhile."""
+        found = await self.queries.find(inventory, resource_uuid)
+        if not found.rows:
+            return Reply()
+        return Reply({"inventory": found.rows[0]}, found.schema_of("inventory"))
+
+
+def new_uuid(wanted: str | None) -> str:
+    """The uuid of a new resource: the client's choice, where it made one."""
+    return wanted or uuids.new_uuid()

@@ -1,0 +1,213 @@
+"""Logging in and out, and how long a session lasts (wire-protocol 2.4-2.6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from imagestore_sim.api.services import Services
+from imagestore_sim.rest.authentication import LoggedIn
+from imagestore_sim.rest.encoding import write_date
+from imagestore_sim.rest.errors import invalid_argument, operation_failed
+from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
+from imagestore_sim.rest.parameters import Rule
+
+PACKAGE = "org.zstack.header.identity"
+LOGIN_PACKAGE = f"{PACKAGE}.login"
+INVENTORY_CLASS = f"{PACKAGE}.SessionInventory"
+ACCOUNT_LOGIN = "account"
+LONGEST_RENEWAL = 31_536_000
+handlers = Handlers[Services]()
+
+
+class APILogInByAccountMsg(
+    SyncMessage,
+    method="PUT",
+    path="/accounts/login",
+    package=PACKAGE,
+    authenticated=False,
+    response_class="APILogInReply",
+    reply=("inventory",),
+):
+    """Log in; the client sends the SHA-512 of the password in hex."""
+
+    accountName: str
+    password: str
+    accountType: str | None = None
+    captchaUuid: str | None = None
+    verifyCode: str | None = None
+    clientInfo: dict[str, str] | None = None
+
+
+@handlers.handles
+async def log_in_by_account(services: Services, message: APILogInByAccountMsg, call: Call) -> Reply:
+    """The new session."""
+    known = message.accountType in (None, ACCOUNT_LOGIN)  # of other types are the accounts of plug-ins
+    session = await services.sessions.log_in_by_account(message.accountName, message.password, known=known)
+    return _reply(services, session)
+
+
+class APILogInByUserMsg(
+    SyncMessage,
+    method="PUT",
+    path="/accounts/users/login",
+    package=PACKAGE,
+    authenticated=False,
+    response_class="APILogInReply",
+    reply=("inventory",),
+):
+    """Log in as a user of an account, which its uuid or its name tells."""
+
+    accountUuid: str | None = None
+    accountName: str | None = None
+    userName: str
+    password: str
+    clientInfo: dict[str, str] | None = None
+
+
+@handlers.checks
+async def check_log_in_by_user(services: Services, message: APILogInByUserMsg, call: Call) -> None:
+    """An account must be given, either way."""
+    if message.accountName is None and message.accountUuid is None:
+        raise invalid_argument("accountName and accountUuid cannot both be null, you must specify at least one")
+
+
+@handlers.handles
+async def log_in_by_user(services: Services, message: APILogInByUserMsg, call: Call) -> Reply:
+    """The new session."""
+    session = await services.sessions.log_in_by_user(
+        message.userName, message.password, account_uuid=message.accountUuid, account_name=message.accountName
+    )
+    return _reply(services, session)
+
+
+class APILogInMsg(
+    SyncMessage, method="PUT", path="/login", package=LOGIN_PACKAGE, authenticated=False, reply=("inventory",)
+):
+    """Log in, in one of several ways, of which there is one."""
+
+    username: str
+    password: str
+    loginType: str
+    captchaUuid: str | None = None
+    verifyCode: str | None = None
+    clientInfo: dict[str, str] | None = None
+    properties: dict[str, str] | None = None
+
+
+@handlers.handles
+async def log_in(services: Services, message: APILogInMsg, call: Call) -> Reply:
+    """The new session."""
+    _require_known(message.loginType)
+    return _reply(services, await services.sessions.log_in_by_account(message.username, message.password))
+
+
+class APIGetLoginProceduresMsg(
+    SyncMessage,
+    method="GET",
+    path="/login/procedures",
+    package=LOGIN_PACKAGE,
+    authenticated=False,
+    reply=("procedures",),
+):
+    """Ask what more than a password a login takes."""
+
+    username: str
+    loginType: str
+
+
+@handlers.handles
+async def get_login_procedures(services: Services, message: APIGetLoginProceduresMsg, call: Call) -> Reply:
+    """Nothing more."""
+    _require_known(message.loginType)
+    return Reply({"procedures": []})
+
+
+class APIRenewSessionMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/accounts/sessions/{sessionUuid}/renew",
+    package=PACKAGE,
+    for_everyone=True,
+    reply=("inventory",),
+):
+    """Let a session last longer, until its next call."""
+
+    sessionUuid: Annotated[str, Rule(resource="SessionVO")]
+    duration: Annotated[int | None, Rule(long=True, number_range=(60, LONGEST_RENEWAL))] = None
+
+
+@handlers.handles
+async def renew_session(services: Services, message: APIRenewSessionMsg, call: Call) -> Reply:
+    """The session with its new end."""
+    reply = _reply(services, await services.sessions.renew(message.sessionUuid, message.duration))
+    return replace(reply, secret=True)
+
+
+class APILogOutMsg(
+    SyncMessage,
+    method="DELETE",
+    path="/accounts/sessions/{sessionUuid}",
+    package=PACKAGE,
+    authenticated=False,
+):
+    """End a session, if it is there."""
+
+    sessionUuid: str
+
+
+@handlers.handles
+async def log_out(services: Services, message: APILogOutMsg, call: Call) -> Reply:
+    """Nothing."""
+    await services.sessions.log_out(message.sessionUuid)
+    return Reply()
+
+
+class APIValidateSessionMsg(
+    SyncMessage,
+    method="GET",
+    path="/accounts/sessions/{sessionUuid}/valid",
+    package=PACKAGE,
+    authenticated=False,
+    reply=("valid",),
+):
+    """Ask whether a session is valid, without extending it."""
+
+    sessionUuid: str
+
+
+@handlers.handles
+async def validate_session(services: Services, message: APIValidateSessionMsg, call: Call) -> Reply:
+    """`{"valid": true}` or `{"valid": false}`."""
+    return Reply({"valid": services.sessions.is_valid(message.sessionUuid)})
+
+
+class APIGetSupportedIdentityModelsMsg(
+    SyncMessage, method="GET", path="/identity-models", package=PACKAGE, authenticated=False, reply=("configs",)
+):
+    """Ask how accounts are told apart."""
+
+
+@handlers.handles
+async def get_supported_identity_models(
+    services: Services, message: APIGetSupportedIdentityModelsMsg, call: Call
+) -> Reply:
+    """The models that ZStack names, whatever it runs with."""
+    return Reply({"configs": ["IAM", "IAM2"]})
+
+
+def _require_known(login_type: str) -> None:
+    if login_type != ACCOUNT_LOGIN:
+        raise operation_failed(f"unsupported login type {login_type}")
+
+
+def _reply(services: Services, session: LoggedIn) -> Reply:
+    inventory = {
+        "uuid": session.uuid,
+        "accountUuid": session.identity.account_uuid,
+        "userUuid": session.identity.user_uuid,
+        "expiredDate": write_date(services.clock.local(session.expired_date)),
+        "createDate": write_date(services.clock.local(session.create_date)),
+        "noSessionEvaluation": False,
+    }
+    return Reply({"inventory": inventory}, {"inventory": INVENTORY_CLASS})

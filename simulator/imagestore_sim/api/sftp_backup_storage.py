@@ -1,0 +1,140 @@
+"""Sftp backup storages, ImageStore's elder sibling (domain 2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from imagestore_sim.api.backup_storage import PORTS, AddMessage, add_and_connect, update_record
+from imagestore_sim.api.errors import connect_error
+from imagestore_sim.api.queries import QueryMessage, answer
+from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.backup_storage.errors import ConnectFailed
+from imagestore_sim.backup_storage.records import SFTP_TYPE, NewStorage
+from imagestore_sim.query import BACKUP_STORAGE, SFTP_BACKUP_STORAGE
+from imagestore_sim.query.conditions import Operator
+from imagestore_sim.rest.errors import ApiError, ErrorCode
+from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply
+from imagestore_sim.rest.parameters import Rule
+
+PACKAGE = "org.zstack.storage.backup.sftp"
+HEADER = "org.zstack.header.storage.backup"
+PATH = "/backup-storage/sftp"
+ACTIONS = "/backup-storage/sftp/{uuid}/actions"
+handlers = Handlers[Services]()
+Existing = Annotated[str, Rule(resource="SftpBackupStorageVO")]
+
+
+class APIAddSftpBackupStorageMsg(
+    AddMessage,
+    method="POST",
+    path=PATH,
+    package=PACKAGE,
+    reply=("inventory",),
+    source="domain 2.3, 3.1, 3.2",
+    deviation="an SSH probe of the url stands for deploying and asking the agent; importImages finds none",
+):
+    """Add an Sftp storage, and connect it."""
+
+    waits = True
+
+    hostname: Annotated[str, Rule(max_length=255, empty_string=False)]
+    username: Annotated[str, Rule(max_length=255)]
+    password: Annotated[str, Rule(max_length=255)]
+    sshPort: Annotated[int, Rule(number_range=PORTS, zero_is_unset=True)] = 22
+
+
+@handlers.checks
+async def check_add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> None:
+    """A hostname that is one and is not taken, and a url that can be served."""
+    await services.lifecycle.check_new(SFTP_TYPE, message.hostname, message.url)
+
+
+@handlers.handles
+async def add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> Reply:
+    """The new Sftp storage."""
+    new = NewStorage(
+        type=SFTP_TYPE,
+        uuid=new_uuid(message.resourceUuid),
+        name=message.name,
+        url=message.url,
+        hostname=message.hostname,
+        username=message.username,
+        password=message.password,
+        port=message.sshPort,
+        description=message.description,
+    )
+    return await add_and_connect(services, new, SFTP_BACKUP_STORAGE, call)
+
+
+class APIQuerySftpBackupStorageMsg(
+    QueryMessage,
+    method="GET",
+    path=PATH,
+    optional_paths=(f"{PATH}/{{uuid}}",),
+    package=PACKAGE,
+    reply=("inventories",),
+):
+    """Query Sftp storages."""
+
+    inventory = SFTP_BACKUP_STORAGE
+
+
+@handlers.handles
+async def query_sftp(services: Services, message: APIQuerySftpBackupStorageMsg, call: Call) -> Reply:
+    """The Sftp storages asked for; as in ZStack, a condition on their type asks for Sftp whatever it says."""
+    conditions = list(message.query.conditions)
+    index = next((index for index, one in enumerate(conditions) if one.name == "type"), None)
+    if index is not None:
+        conditions[index] = replace(conditions[index], operator=Operator.EQUAL, value=SFTP_TYPE)
+    query = replace(message.query, conditions=tuple(conditions))
+    return await answer(services, replace(message, query=query), call)
+
+
+class APIUpdateSftpBackupStorageMsg(
+    AsyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
+    reply=("inventory",),
+):
+    """Change an Sftp storage's record; the url stays, and nothing is reconnected (domain 3.4).
+
+    ZStack only asks that there be a storage of that uuid: one without a host takes the name and the description.
+    """
+
+    uuid: Annotated[str, Rule(resource="BackupStorageVO")]
+    name: Annotated[str | None, Rule(max_length=255)] = None
+    description: Annotated[str | None, Rule(max_length=2048)] = None
+    hostname: Annotated[str | None, Rule(max_length=255)] = None
+    username: Annotated[str | None, Rule(max_length=255)] = None
+    password: Annotated[str | None, Rule(max_length=255)] = None
+    sshPort: Annotated[int | None, Rule(number_range=PORTS, zero_is_unset=True)] = None
+
+
+@handlers.handles
+async def update_sftp(services: Services, message: APIUpdateSftpBackupStorageMsg, call: Call) -> Reply:
+    """The updated storage."""
+    return await update_record(services, message, BACKUP_STORAGE)
+
+
+class APIReconnectSftpBackupStorageMsg(
+    AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 2.3, 3.4"
+):
+    """Connect an Sftp storage at once, past the queue of connects."""
+
+    waits = True
+
+    uuid: Existing
+
+
+@handlers.handles
+async def reconnect_sftp(services: Services, message: APIReconnectSftpBackupStorageMsg, call: Call) -> Reply:
+    """The reconnected storage; a failure is BS.SFTP.1000 with its cause, and leaves the status alone."""
+    try:
+        await services.lifecycle.reconnect_past_the_queue(message.uuid)
+    except ConnectFailed as failure:
+        cause = connect_error(failure)
+        raise ApiError(ErrorCode("BS.SFTP.1000", cause.details, cause=cause)) from failure
+    return await services.inventory(SFTP_BACKUP_STORAGE, message.uuid)

@@ -1,0 +1,167 @@
+"""System tags and user tags (query-semantics 4.5; ZStack's org.zstack.header.tag)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from imagestore_sim.api.queries import QueryMessage, answer
+from imagestore_sim.api.services import Services
+from imagestore_sim.query import SYSTEM_TAG, USER_TAG
+from imagestore_sim.rest.messages import AsyncMessage, Call, DeleteMessage, Handlers, Reply
+from imagestore_sim.rest.parameters import Rule
+
+PACKAGE = "org.zstack.header.tag"
+OURS = "resources of types BackupStorageVO, ZoneVO and ImageVO have system tags"
+handlers = Handlers[Services]()
+Resource = Annotated[str, Rule(resource="ResourceVO")]
+
+
+class APIQuerySystemTagMsg(
+    QueryMessage,
+    method="GET",
+    path="/system-tags",
+    optional_paths=("/system-tags/{uuid}",),
+    package=PACKAGE,
+    reply=("inventories",),
+):
+    """Query system tags."""
+
+    inventory = SYSTEM_TAG
+
+
+@handlers.handles
+async def query_system_tag(services: Services, message: APIQuerySystemTagMsg, call: Call) -> Reply:
+    """The tags asked for."""
+    return await answer(services, message, call)
+
+
+class APIQueryUserTagMsg(
+    QueryMessage,
+    method="GET",
+    path="/user-tags",
+    optional_paths=("/user-tags/{uuid}",),
+    package=PACKAGE,
+    reply=("inventories",),
+):
+    """Query user tags."""
+
+    inventory = USER_TAG
+
+
+@handlers.handles
+async def query_user_tag(services: Services, message: APIQueryUserTagMsg, call: Call) -> Reply:
+    """The tags asked for."""
+    return await answer(services, message, call)
+
+
+class APICreateSystemTagMsg(
+    AsyncMessage,
+    method="POST",
+    path="/system-tags",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    deviation=OURS,
+):
+    """Give a resource a system tag."""
+
+    resourceType: str
+    resourceUuid: Resource
+    tag: str
+
+
+@handlers.handles
+async def create_system_tag(services: Services, message: APICreateSystemTagMsg, call: Call) -> Reply:
+    """The new tag; nothing if the resource has it already."""
+    created = await services.tags.create_system_tag(message.resourceUuid, message.resourceType, message.tag)
+    return Reply() if created is None else await services.inventory(SYSTEM_TAG, created)
+
+
+class APICreateSystemTagsMsg(
+    AsyncMessage,
+    method="POST",
+    path="/system-tags/{resourceUuid}/tags",
+    package=PACKAGE,
+    reply=("inventories",),
+    for_everyone=True,
+    deviation=f"{OURS}; a tag that the resource has already is left out, where ZStack lists a null",
+):
+    """Give a resource some system tags."""
+
+    resourceType: str
+    resourceUuid: Resource
+    tags: Annotated[list[str], Rule(nonempty=True)]
+
+
+@handlers.handles
+async def create_system_tags(services: Services, message: APICreateSystemTagsMsg, call: Call) -> Reply:
+    """The new tags."""
+    created = [
+        await services.tags.create_system_tag(message.resourceUuid, message.resourceType, tag) for tag in message.tags
+    ]
+    found = [await services.inventory(SYSTEM_TAG, one) for one in created if one is not None]
+    schema = {f"inventories[{index}]": SYSTEM_TAG.java_class for index in reversed(range(len(found)))}
+    return Reply({"inventories": [reply.body["inventory"] for reply in found]}, schema)
+
+
+class APICreateUserTagMsg(
+    AsyncMessage,
+    method="POST",
+    path="/user-tags",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    deviation=OURS,
+):
+    """Give a resource a user tag."""
+
+    resourceType: str
+    resourceUuid: Resource
+    tag: str
+
+
+@handlers.handles
+async def create_user_tag(services: Services, message: APICreateUserTagMsg, call: Call) -> Reply:
+    """The new tag."""
+    created = await services.tags.create_user_tag(message.resourceUuid, message.resourceType, message.tag)
+    return await services.inventory(USER_TAG, created)
+
+
+class APIUpdateSystemTagMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/system-tags/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+):
+    """Give a system tag another text."""
+
+    uuid: Annotated[str, Rule(resource="SystemTagVO")]
+    tag: str
+
+
+@handlers.handles
+async def update_system_tag(services: Services, message: APIUpdateSystemTagMsg, call: Call) -> Reply:
+    """The updated tag."""
+    await services.tags.change_system_tag(message.uuid, message.tag)
+    return await services.inventory(SYSTEM_TAG, message.uuid)
+
+
+class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", package=PACKAGE, for_everyone=True):
+    """Delete a tag of either kind; one that is not there is deleted already."""
+
+    uuid: str
+
+
+@handlers.checks
+async def check_delete_tag(services: Services, message: APIDeleteTagMsg, call: Call) -> None:
+    """Whose the tagged resource is; TagApiInterceptor looks at nothing else."""
+    await services.rights.check_tag(message.uuid, call.account_uuid)
+
+
+@handlers.handles
+async def delete_tag(services: Services, message: APIDeleteTagMsg, call: Call) -> Reply:
+    """Nothing."""
+    await services.tags.delete(message.uuid)
+    return Reply()

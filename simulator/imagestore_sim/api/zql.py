@@ -1,0 +1,49 @@
+"""ZStack's query language as text (clients 5, tier 4; ZStack's search module)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imagestore_sim.api.queries import owner_of
+from imagestore_sim.api.services import Services
+from imagestore_sim.query import QueryError
+from imagestore_sim.query.errors import INTERNAL
+from imagestore_sim.rest.binding import Body, Pairs, Values
+from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
+
+handlers = Handlers[Services]()
+CALLED = "org.zstack.query.QueryFacadeImpl.1.doCall(org.zstack.header.core.ReturnValueCompletion)"
+
+
+class APIZQLQueryMsg(
+    SyncMessage,
+    method="GET",
+    path="/zql",
+    package="org.zstack.query",
+    for_everyone=True,
+    reply=("results",),
+    deviation="no joined inventories, no values that another API gives, no search",
+):
+    """Ask some questions in one text."""
+
+    zql: str | None = None
+
+    @classmethod
+    def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
+        """The text in the query string, whatever the method: a body is not looked at."""
+        return {"zql": next((value for name, value in pairs if name == "zql"), None)}
+
+
+@handlers.handles
+async def zql_query(services: Services, message: APIZQLQueryMsg, call: Call) -> Reply:
+    """The answer to each question: its rows, their number, or both."""
+    try:
+        if message.zql is None:
+            raise QueryError(None, thrown="java.lang.NullPointerException")
+        return Reply({"results": await services.queries.results(message.zql, owner_of(call))})
+    except QueryError as error:
+        if error.code != INTERNAL:
+            raise
+        # What is thrown there loses its class, and tells where that was.
+        text = f"unhandled exception happened when calling private void {CALLED}, {error.message or 'null'}"
+        raise QueryError(text) from None

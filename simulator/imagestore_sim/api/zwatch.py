@@ -1,0 +1,204 @@
+"""Monitoring as ZStack's ZWatch offers it: the capacity of backup storages over time (domain 10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from imagestore_sim.api.services import Services
+from imagestore_sim.backup_storage.capacity import Capacities
+from imagestore_sim.backup_storage.capacity_curves import Curve, Moments, read_curves
+from imagestore_sim.rest.encoding import list_schema
+from imagestore_sim.rest.errors import ApiError, ErrorCode, invalid_argument
+from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
+from imagestore_sim.rest.parameters import INT_MAX, LONG_MAX, Rule
+
+PACKAGE = "org.zstack.zwatch.api"
+NAMESPACE = "ZStack/BackupStorage"
+UUID_LABEL, TYPE_LABEL = "BackupStorageUuid", "BackupStorageType"
+DRIVER = "PrometheusDatabaseDriver"
+DEFAULT_SECONDS = 60
+DEFAULT_POINTS = 360
+SHORTEST_DEFAULT_PERIOD = 10
+LABEL = re.compile(r"\s*(\w+)\s*(=~|=)(.*)", re.DOTALL)
+PATTERN = re.compile(r"(?:[\w|-]|\.\*)*")
+Point = dict[str, object]
+handlers = Handlers[Services]()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What can be asked for: a number that follows from the capacity of each storage, or of all of them together."""
+
+    name: str
+    value: Callable[[Capacities], float]
+    of_each: bool
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of its points."""
+        return (UUID_LABEL, TYPE_LABEL) if self.of_each else ()
+
+
+def _percent(part: int, capacity: Capacities) -> float:
+    return 100.0 * part / capacity.total if capacity.total else 0.0
+
+
+def _used(capacity: Capacities) -> int:
+    return capacity.total - capacity.available
+
+
+NUMBERS: Mapping[str, Callable[[Capacities], float]] = {
+    "AvailableCapacityInBytes": lambda one: float(one.available),
+    "AvailableCapacityInPercent": lambda one: _percent(one.available, one),
+    "UsedCapacityInBytes": lambda one: float(_used(one)),
+    "UsedCapacityInPercent": lambda one: _percent(_used(one), one),
+}
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for name, value in NUMBERS.items()
+    for metric in (Metric(name, value, of_each=True), Metric(f"Total{name}", value, of_each=False))
+}
+
+
+class APIGetMetricDataMsg(
+    SyncMessage,
+    method="GET",
+    path="/zwatch/metrics",
+    package=PACKAGE,
+    reply=("data",),
+    for_everyone=True,
+    deviation="capacities of backup storages only, from each change that was seen; functions and valueConditions are "
+    "not emulated; a pattern of a label may only have literal text, alternatives and `.*`",
+):
+    """Ask for a metric over time, in epoch seconds; `offsetAheadOfCurrentTime` means so many seconds until now."""
+
+    namespace: str
+    metricName: str
+    startTime: Annotated[int | None, Rule(long=True, number_range=(0, LONG_MAX))] = None
+    endTime: Annotated[int | None, Rule(long=True, number_range=(0, LONG_MAX))] = None
+    offsetAheadOfCurrentTime: Annotated[int | None, Rule(long=True, number_range=(0, LONG_MAX))] = None
+    period: Annotated[int | None, Rule(number_range=(0, INT_MAX))] = None
+    labels: list[str] | None = None
+    valueConditions: list[str] | None = None
+    functions: list[str] | None = None
+
+
+@handlers.handles
+async def get_metric_data(services: Services, message: APIGetMetricDataMsg, call: Call) -> Reply:
+    """The points: one each period for which the capacity is known, storage after storage."""
+    metric = _metric(message.namespace, message.metricName)
+    for name in ("functions", "valueConditions"):
+        if getattr(message, name):
+            details = f"not emulated: {name} of APIGetMetricDataMsg, see docs/fidelity.md"
+            raise ApiError(ErrorCode("SYS.1014", details))
+    conditions = [_condition(metric, label) for label in message.labels or ()]
+    moments = _moments(message, int(services.clock.time()))
+
+    def wanted(uuid: str, kind: str) -> bool:
+        values = {UUID_LABEL: uuid, TYPE_LABEL: kind}
+        return all(holds(values) for holds in conditions)
+
+    curves = await read_curves(services.database, moments, wanted)
+    data = list(_of_each(metric, curves, moments) if metric.of_each else _of_all(metric, curves, moments))
+    return Reply({"data": data}, list_schema("data", ["org.zstack.zwatch.datatype.Datapoint"] * len(data)))
+
+
+def _metric(namespace: str, name: str) -> Metric:
+    """Raises ApiError SYS.1007 for one that nothing here measures."""
+    if namespace != NAMESPACE:
+        raise invalid_argument(f"namespace[{namespace}] has no metrics here, only {NAMESPACE} has")
+    metric = METRICS.get(name)
+    if metric is None:
+        known = ", ".join(METRICS)
+        raise invalid_argument(f"metric[{name}] is not measured in namespace[{NAMESPACE}], which has {known}")
+    return metric
+
+
+def _moments(message: APIGetMetricDataMsg, now: int) -> Moments:
+    """The last minute unless told otherwise, and never what is still to come."""
+    end = now if message.endTime is None else message.endTime
+    start = max(0, end - DEFAULT_SECONDS) if message.startTime is None else message.startTime
+    if message.offsetAheadOfCurrentTime is not None:
+        start, end = max(0, now - message.offsetAheadOfCurrentTime), now
+    elif message.startTime is not None and message.endTime is not None and start > end:
+        raise invalid_argument(f"startTime[{start}] is later than endTime[{end}]; both are seconds since the epoch")
+    end = min(end, now)
+    period = message.period or max(SHORTEST_DEFAULT_PERIOD, -(-(end - start) // DEFAULT_POINTS))
+    return Moments(start, end, period)
+
+
+def _condition(metric: Metric, text: str) -> Callable[[Mapping[str, str]], bool]:
+    """What `NAME=VALUE` or `NAME=~PATTERN` asks of a storage's labels. Raises ApiError SYS.1007."""
+    found = LABEL.fullmatch(text or "")
+    if found is None:
+        raise invalid_argument(f"label[{text}] must be NAME=VALUE, or NAME=~PATTERN")
+    name, operator, wanted = found[1], found[2], found[3].strip()
+    if name not in metric.labels:
+        has = f"has {' and '.join(metric.labels)}" if metric.labels else "has none"
+        raise invalid_argument(f"metric[{metric.name}] has no label[{name}], it {has}")
+    if operator == "=":
+        return lambda values: values[name] == wanted
+    if not PATTERN.fullmatch(wanted):
+        raise invalid_argument(f"label[{text}]: a pattern may have letters, digits, `_`, `-`, `.*` and `|` here")
+    globs = [one.replace(".*", "*") for one in wanted.split("|")]
+    return lambda values: any(fnmatchcase(values[name], glob) for glob in globs)
+
+
+def _of_each(metric: Metric, curves: Iterable[Curve], moments: Moments) -> Iterator[Point]:
+    for curve in curves:
+        labels = {UUID_LABEL: curve.uuid, TYPE_LABEL: curve.type}
+        yield from _points(metric, curve.values, moments, labels)
+
+
+def _of_all(metric: Metric, curves: Sequence[Curve], moments: Moments) -> Iterator[Point]:
+    sums = [_sum(at_once) for at_once in zip(*(curve.values for curve in curves), strict=True)]
+    return _points(metric, sums, moments, {})
+
+
+def _sum(capacities: Iterable[Capacities | None]) -> Capacities | None:
+    known = [one for one in capacities if one is not None]
+    return Capacities(sum(one.total for one in known), sum(one.available for one in known)) if known else None
+
+
+def _points(
+    metric: Metric, values: Iterable[Capacities | None], moments: Moments, labels: Mapping[str, str]
+) -> Iterator[Point]:
+    for time, capacity in zip(moments, values, strict=False):
+        if capacity is not None:
+            yield {"value": metric.value(capacity), "time": time, "labels": labels}
+
+
+class APIGetAllMetricMetadataMsg(
+    SyncMessage,
+    method="GET",
+    path="/zwatch/metrics/meta-data",
+    package=PACKAGE,
+    reply=("metrics",),
+    for_everyone=True,
+    deviation="lists the metrics that are emulated",
+):
+    """Ask which metrics there are."""
+
+    namespace: str | None = None
+    name: str | None = None
+
+
+@handlers.handles
+async def get_all_metric_metadata(services: Services, message: APIGetAllMetricMetadataMsg, call: Call) -> Reply:
+    """Their names and labels."""
+    metrics = [
+        {
+            "namespace": NAMESPACE,
+            "name": metric.name,
+            "description": metric.name,
+            "driver": DRIVER,
+            "labelNames": list(metric.labels),
+        }
+        for metric in METRICS.values()
+        if message.namespace in (None, NAMESPACE) and message.name in (None, metric.name)
+    ]
+    return Reply({"metrics": metrics}, list_schema("metrics", [f"{PACKAGE}.MetricStruct"] * len(metrics)))

@@ -1,0 +1,128 @@
+"""What is known of the capacity of a backup storage: overwritten by each report, its changes kept (domain 3.7)."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.errors import NoSuchStorage, OperationFailed
+from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, Event, Events
+from imagestore_sim.backup_storage.records import Records
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import BackupStorage, CapacityHistory
+
+logger = logging.getLogger(__name__)
+KEPT_CAPACITIES = 10_000
+"""So many changes of each storage."""
+TRIM_EVERY = 500
+LARGEST = 2**63 - 1
+"""The most bytes that ZStack's columns, a Java long, and the store's hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacities:
+    """Bytes in all, and bytes that are free, at `time` (epoch seconds)."""
+
+    total: int
+    available: int
+    time: float = 0.0
+
+
+class CapacityStore:
+    """Writes capacities, whoever comes by one: a connect, a ping, or an image that takes space or gives it back."""
+
+    def __init__(self, database: Database, records: Records, events: Events, clock: Clock) -> None:
+        self._database = database
+        self._records = records
+        self._events = events
+        self._clock = clock
+        self._written: Counter[str] = Counter()
+
+    async def write(self, connection: AsyncConnection, uuid: str, total: int, available: int) -> list[Event]:
+        """Overwrite both, whatever they were: a disk may grow, and shrink. Raises NoSuchStorage.
+
+        Answers the event if they are others than before.
+        """
+        before = await self._current(connection, uuid)
+        if (before.total, before.available) == (total, available):
+            return []
+        if before.total and before.total != total:
+            logger.info("backup storage %s was resized from %d to %d bytes", uuid, before.total, total)
+        await self._records.change(connection, uuid, totalCapacity=total, availableCapacity=available)
+        if before.total and not self._written[uuid]:
+            await self._keep_first(connection, uuid, before)
+        await self._keep(connection, uuid, total, available, self._clock.time())
+        content = {
+            "backupStorageUuid": uuid,
+            "oldTotalCapacity": before.total,
+            "oldAvailableCapacity": before.available,
+            "totalCapacity": total,
+            "availableCapacity": available,
+        }
+        return [await self._events.record(connection, CAPACITY_CHANGED, uuid, content)]
+
+    async def reserve(self, uuid: str, size: int, *, reserved: int = 0) -> None:
+        """Take `size` bytes off what is available, of which more than that has to be left beside `reserved`.
+
+        Raises OperationFailed, NoSuchStorage.
+        """
+        async with self._database.transaction() as connection:
+            now = await self._current(connection, uuid)
+            if now.available - reserved <= size:
+                raise OperationFailed(
+                    f"after subtracting reserved capacity, no backup storage has required capacity[{size} bytes]"
+                )
+            events = await self.write(connection, uuid, now.total, now.available - size)
+        self._events.tell(*events)
+
+    async def give_back(self, uuid: str, size: int) -> None:
+        """Add `size` bytes to what is available, which is never more than there are in all. Raises NoSuchStorage."""
+        async with self._database.transaction() as connection:
+            now = await self._current(connection, uuid)
+            events = await self.write(connection, uuid, now.total, min(now.total, now.available + size))
+        self._events.tell(*events)
+
+    async def history(self, uuid: str, limit: int = KEPT_CAPACITIES) -> list[Capacities]:
+        """The changes of a storage in their order, at most the latest so many."""
+        columns = select(CapacityHistory.totalCapacity, CapacityHistory.availableCapacity, CapacityHistory.time)
+        latest = columns.where(CapacityHistory.backupStorageUuid == uuid).order_by(CapacityHistory.id.desc())
+        rows = await self._database.read(latest.limit(limit))
+        return [Capacities(total, available, time / 1000) for total, available, time in reversed(rows)]
+
+    async def _current(self, connection: AsyncConnection, uuid: str) -> Capacities:
+        columns = select(BackupStorage.totalCapacity, BackupStorage.availableCapacity)
+        row = (await connection.execute(columns.where(BackupStorage.uuid == uuid))).one_or_none()
+        if row is None:
+            raise NoSuchStorage(uuid)
+        return Capacities(*row)
+
+    async def _keep_first(self, connection: AsyncConnection, uuid: str, capacity: Capacities) -> None:
+        """What nobody has measured, as of a storage that stands as it was written: it was so since that, or ever."""
+        any_kept = select(CapacityHistory.id).where(CapacityHistory.backupStorageUuid == uuid).limit(1)
+        if await connection.scalar(any_kept) is None:
+            made = await connection.scalar(select(BackupStorage.createDate).where(BackupStorage.uuid == uuid))
+            since = (made - self._clock.local(0.0)).total_seconds() if made is not None else 0.0
+            time = since if since < self._clock.time() else 0.0  # a record may say anything
+            await self._keep(connection, uuid, capacity.total, capacity.available, time)
+
+    async def _keep(self, connection: AsyncConnection, uuid: str, total: int, available: int, time: float) -> None:
+        await connection.execute(
+            insert(CapacityHistory).values(
+                backupStorageUuid=uuid,
+                time=int(time * 1000),
+                totalCapacity=total,
+                availableCapacity=available,
+            )
+        )
+        self._written[uuid] += 1
+        if self._written[uuid] % TRIM_EVERY == 0:
+            of_storage = CapacityHistory.backupStorageUuid == uuid
+            ids = select(CapacityHistory.id).where(of_storage).order_by(CapacityHistory.id.desc())
+            oldest = await connection.scalar(ids.offset(KEPT_CAPACITIES - 1).limit(1))
+            if oldest is not None:
+                await connection.execute(delete(CapacityHistory).where(of_storage, CapacityHistory.id < oldest))

@@ -1,0 +1,219 @@
+"""Images as records: where they lie, and what was exported of them. No bits move (domain 4; ZStack's messages)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed, taken
+from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, SIMULATOR_TYPE, State, Status
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import (
+    BackupStorage,
+    Image,
+    ImageBackupStorageRef,
+    ImageStoreBackupStorage,
+    SystemTag,
+    Zone,
+)
+from imagestore_sim.ids import new_uuid
+
+READY = "Ready"
+BACKUP_ONLY_TAG = "remote"
+SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
+"""What ZStack's simulator storage says of every download."""
+DOWNLOAD = "org.zstack.header.storage.backup.DownloadImageMsg"
+EXPORT = "org.zstack.header.storage.backup.ExportImageFromBackupStorageMsg"
+COPIED = ("state", "size", "actualSize", "md5Sum", "url", "mediaType", "guestOsType", "type", "platform")
+COPIED_TOO = ("architecture", "format", "system", "virtio")
+Ref = ImageBackupStorageRef
+
+
+class DownloadFailed(BackupStorageError):
+    """No storage took an image; `cause` tells why the first one did not."""
+
+    def __init__(self, name: str, storages: Sequence[str], cause: str) -> None:
+        super().__init__(f"Failed to download image[name:{name}] on all backup storage[{', '.join(storages)}].")
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Where an exported image can be had, and its MD5."""
+
+    url: str
+    md5: str
+
+
+class Images:
+    """The operations on images; each raises a BackupStorageError."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def on_storage(self, storage_uuid: str) -> Sequence[Row[*tuple[Any, ...]]]:
+        """The images that lie on a storage."""
+        there = select(Ref.imageUuid).where(Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
+        return await self._database.read(select(Image.__table__).where(Image.uuid.in_(there)).order_by(Image.uuid))
+
+    async def add(self, image_uuid: str, values: Mapping[str, object], storage_uuids: Sequence[str]) -> None:
+        """Record an image as lying on those of the storages that are Connected.
+
+        Raises OperationFailed if none is, DownloadFailed if one of them cannot proceed, NotStored for a uuid that is
+        taken.
+        """
+        async with self._database.transaction() as connection:
+            connected = await _available(connection, storage_uuids)
+            disabled = [one.state for one in connected if one.state != State.ENABLED]
+            if disabled:
+                cause = f"backup storage cannot proceed message[{DOWNLOAD}] because its state is {disabled[0]}"
+                raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], cause)
+            if await _is_taken(connection, image_uuid):
+                raise taken()
+            downloaded = SIMULATED if connected[0].type == SIMULATOR_TYPE else {}
+            md5 = {"md5Sum": new_uuid()} if downloaded else {}
+            await self._insert(connection, image_uuid, {**values, "state": State.ENABLED, **downloaded, **md5})
+            for one in connected:
+                path = _install_path(one.type, one.url, image_uuid, values)
+                await self._insert_ref(connection, image_uuid, one.uuid, path)
+
+    async def check_storages(self, storage_uuids: Sequence[str]) -> None:
+        """Raise OperationFailed unless one of the storages can take an image."""
+        async with self._database.transaction() as connection:
+            await _available(connection, storage_uuids)
+
+    async def export(self, image_uuid: str, storage_uuid: str, image_format: str | None) -> Exported:
+        """Record an image as exported. Raises OperationFailed if it does not lie there, or the host does not answer."""
+        async with self._database.transaction() as connection:
+            ref = await _ref(connection, image_uuid, storage_uuid)
+            host = await _image_store(connection, storage_uuid)
+            if host is not None and host.status != Status.CONNECTED:
+                raise OperationFailed(
+                    f"backup storage cannot proceed message[{EXPORT}] because its status is {host.status}"
+                )
+            if host is None or ref is None:
+                raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
+            if ref.actualSize > host.availableCapacity:
+                raise OperationFailed(
+                    f"the backup storage[uuid:{storage_uuid}] has not enough capacity[{ref.actualSize}] to export"
+                )
+            exported = _exported(host.hostname, image_uuid, image_format or ref.format)
+            values = {"exportUrl": exported.url, "exportMd5Sum": exported.md5}
+            await self._change_ref(connection, image_uuid, storage_uuid, values)
+        return exported
+
+    async def delete_export(self, image_uuid: str, storage_uuid: str) -> None:
+        """Forget an export; one that is not there is deleted already. Raises OperationFailed."""
+        async with self._database.transaction() as connection:
+            if await _ref(connection, image_uuid, storage_uuid) is None:
+                raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
+            values = {"exportUrl": None, "exportMd5Sum": None}
+            await self._change_ref(connection, image_uuid, storage_uuid, values)
+
+    async def copy(self, image_uuid: str, source: str, destination: str, name: str, description: str | None) -> str:
+        """Record a copy of an image on another ImageStore, and answer its uuid. Raises OperationFailed."""
+        async with self._database.transaction() as connection:
+            for storage in (source, destination):
+                host = await _image_store(connection, storage)
+                if host is None or host.status != Status.CONNECTED:
+                    status = "gone" if host is None else f"in status {host.status}"
+                    raise OperationFailed(f"image store[uuid:{storage}] is {status}")
+            ref = await _ref(connection, image_uuid, source)
+            if ref is None:
+                raise OperationFailed(f"source backup storage[{source}] doesn't contain image[{image_uuid}]")
+            same = (Ref.backupStorageUuid == destination, Ref.installPath == ref.installPath)
+            if await connection.scalar(select(Ref.id).where(*same)) is not None:
+                raise OperationFailed(
+                    f"target backup storage[uuid:{destination}] already contains the image [uuid:{image_uuid}]"
+                )
+            copied = {column: getattr(ref, column) for column in (*COPIED, *COPIED_TOO)}
+            copy = new_uuid()
+            await self._insert(connection, copy, {**copied, "name": name, "description": description})
+            await self._insert_ref(connection, copy, destination, ref.installPath)
+        return copy
+
+    async def _insert(self, connection: AsyncConnection, image_uuid: str, values: Mapping[str, object]) -> None:
+        now = self._clock.local()
+        row = {"status": READY, **values, "uuid": image_uuid, "createDate": now, "lastOpDate": now}
+        await connection.execute(insert(Image).values(**row))
+
+    async def _insert_ref(self, connection: AsyncConnection, image_uuid: str, storage: str, path: str) -> None:
+        now = self._clock.local()
+        row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path, "status": READY}
+        await connection.execute(insert(Ref).values(**row, createDate=now, lastOpDate=now))
+
+    async def _change_ref(
+        self, connection: AsyncConnection, image_uuid: str, storage: str, values: Mapping[str, object]
+    ) -> None:
+        change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage)
+        await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+
+
+async def _available(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:
+    """Return the storages that are Connected and have room. Raise OperationFailed if none is, or one takes none."""
+    connected = await _connected(connection, uuids)
+    if not connected:
+        raise OperationFailed(
+            f"no backup storage specified in uuids[{', '.join(uuids)}] is available for adding this image; they are not"
+            " in status Connected or not in state Enabled, or the uuid is invalid backup storage uuid"
+        )
+    await _refuse_backup_only(connection, connected)
+    return connected
+
+
+async def _is_taken(connection: AsyncConnection, uuid: str) -> bool:
+    """Return whether any resource has a uuid: ZStack keeps the uuids of all types in one table."""
+    for model in (Image, BackupStorage, Zone):
+        if await connection.scalar(select(model.uuid).where(model.uuid == uuid)) is not None:
+            return True
+    return False
+
+
+async def _connected(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:
+    available = and_(BackupStorage.status == Status.CONNECTED, BackupStorage.availableCapacity > 0)
+    columns = select(BackupStorage.uuid, BackupStorage.state, BackupStorage.type, BackupStorage.url)
+    found = columns.where(BackupStorage.uuid.in_(uuids), available).order_by(BackupStorage.uuid)
+    return (await connection.execute(found)).all()
+
+
+async def _refuse_backup_only(connection: AsyncConnection, storages: Sequence[Row[str, str, str, str]]) -> None:
+    tagged = select(SystemTag.resourceUuid).where(SystemTag.tag == BACKUP_ONLY_TAG)
+    uuid_ = await connection.scalar(tagged.where(SystemTag.resourceUuid.in_([one.uuid for one in storages])))
+    if uuid_ is not None:
+        raise OperationFailed(f"image store [{uuid_}] cannot add image, because it is used for backup remote")
+
+
+async def _ref(connection: AsyncConnection, image_uuid: str, storage_uuid: str) -> Row[*tuple[Any, ...]] | None:
+    """An image and where it lies on a storage, in one row."""
+    on_it = (Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
+    found = select(*Image.__table__.c, Ref.installPath).join(Ref, Ref.imageUuid == Image.uuid).where(*on_it)
+    return (await connection.execute(found)).one_or_none()
+
+
+async def _image_store(connection: AsyncConnection, storage_uuid: str) -> Row[str, str, int] | None:
+    columns = (ImageStoreBackupStorage.hostname, BackupStorage.status, BackupStorage.availableCapacity)
+    this = ImageStoreBackupStorage.uuid == BackupStorage.uuid
+    found = select(*columns).join(BackupStorage, this).where(BackupStorage.uuid == storage_uuid)
+    return (await connection.execute(found)).one_or_none()
+
+
+def _install_path(storage_type: str, url: str, image_uuid: str, values: Mapping[str, object]) -> str:
+    if storage_type == IMAGE_STORE_TYPE:
+        return f"zstore://{image_uuid}/{image_uuid}"
+    if storage_type == SIMULATOR_TYPE:
+        return f"{url.rstrip('/')}/{values['name']}"
+    return f"{url}/rootVolumeTemplates/{image_uuid}/{image_uuid}.{values['format']}"
+
+
+def _exported(hostname: str, image_uuid: str, image_format: str) -> Exported:
+    """A made-up place and MD5, the same ones each time."""
+    name = f"{image_uuid}.{image_format}"
+    md5 = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return Exported(f"http://{hostname}:8000/export/{name}", md5)

@@ -1,0 +1,223 @@
+"""The rows of backup storages, whatever their type: read as Storage, written one change at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR
+from imagestore_sim.backup_storage.tags import delete_tags
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.models import (
+    BackupStorage,
+    Image,
+    ImageBackupStorageRef,
+    ImageStoreBackupStorage,
+    SftpBackupStorage,
+)
+from imagestore_sim.probe import Target
+
+IMAGE_STORE_TYPE: Final = "ImageStoreBackupStorage"
+SFTP_TYPE: Final = "SftpBackupStorage"
+SIMULATOR_TYPE: Final = "SimulatorBackupStorage"
+HostModel = type[ImageStoreBackupStorage | SftpBackupStorage]
+HOSTS: Mapping[str, HostModel] = MappingProxyType(
+    {IMAGE_STORE_TYPE: ImageStoreBackupStorage, SFTP_TYPE: SftpBackupStorage}
+)
+"""The table with the host of each type that has one; a simulator storage has none."""
+
+
+class State(StrEnum):
+    """The administrator's switch."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+
+
+class Status(StrEnum):
+    """Whether the host answers."""
+
+    CONNECTING = "Connecting"
+    CONNECTED = "Connected"
+    DISCONNECTED = "Disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A backup storage as the life cycle sees it; capacities in bytes. Without a host, `hostname` is empty."""
+
+    uuid: str
+    name: str
+    url: str
+    type: str
+    status: Status
+    tracked: bool
+    total: int
+    available: int
+    hostname: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+
+    @property
+    def target(self) -> Target:
+        """What a probe of it has to reach."""
+        return Target(self.hostname, self.port, self.username, self.url, self.password)
+
+    @property
+    def connect_error(self) -> str:
+        """The code of a failed connect."""
+        return CONNECT_ERROR if self.type == IMAGE_STORE_TYPE else OPERATION_ERROR
+
+    @property
+    def where(self) -> str:
+        """The storage as messages speak of it."""
+        kind = "sftp backup storage" if self.type == SFTP_TYPE else "image store"
+        return f"{kind}[hostname:{self.hostname}, sshPort:{self.port}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStorage:
+    """What is known of a storage with a host before it is connected."""
+
+    uuid: str
+    name: str
+    url: str
+    hostname: str
+    username: str
+    password: str = field(repr=False)
+    port: int = 22
+    description: str | None = None
+    type: str = IMAGE_STORE_TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSimulator:
+    """A storage without a host, which is all that it will ever be."""
+
+    uuid: str
+    name: str
+    url: str
+    total: int
+    available: int
+    description: str | None = None
+
+
+def _of_host(column: str) -> ColumnElement[Any]:
+    return func.coalesce(*(getattr(model, column) for model in HOSTS.values()))
+
+
+STORAGES = select(
+    BackupStorage.uuid,
+    BackupStorage.name,
+    BackupStorage.url,
+    BackupStorage.type,
+    BackupStorage.status,
+    BackupStorage.tracked,
+    BackupStorage.totalCapacity,
+    BackupStorage.availableCapacity,
+    *(_of_host(column) for column in ("hostname", "sshPort", "username", "password")),
+)
+for _model in HOSTS.values():
+    STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
+
+
+class Records:
+    """Reads and writes the rows. Whoever changes one passes the transaction that the change belongs to."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
+        # Every connect asks for it, and more than once.
+        by_uuid = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
+        self._by_uuid = str(by_uuid.compile(dialect=database.dialect))
+
+    async def load(self, uuid: str) -> Storage | None:
+        """One storage, or None."""
+        rows = await self._database.fetch_few(self._by_uuid, (uuid,))
+        return self._storage(*rows[0]) if rows else None
+
+    async def tracked(self) -> list[Storage]:
+        """Every storage but those that stand as written."""
+        tracked = STORAGES.where(BackupStorage.tracked.is_(True))
+        return [self._storage(*row) for row in await self._database.read(tracked.order_by(BackupStorage.uuid))]
+
+    def _storage(
+        self,
+        uuid: str,
+        name: str,
+        url: str,
+        kind: str,
+        status: str,
+        tracked: bool | int,
+        total: int,
+        available: int,
+        *host: Any,
+    ) -> Storage:
+        hostname, port, username, token = host
+        password = self._decrypt(token) if token else ""
+        at = (hostname or "", port or 0, username or "", password)
+        return Storage(uuid, name, url, kind, Status(status), bool(tracked), total, available, *at)
+
+    async def insert(self, connection: AsyncConnection, new: NewStorage, job: str | None) -> None:
+        """Write a new storage: Enabled, Connecting, of no capacity yet. `job` marks it as not yet wholly there."""
+        await self._insert(connection, new, type=new.type, status=Status.CONNECTING, tracked=True, addedByJob=job)
+        await connection.execute(
+            insert(HOSTS[new.type]).values(
+                uuid=new.uuid,
+                hostname=new.hostname,
+                username=new.username,
+                password=self._vault.encrypt(new.password),
+                sshPort=new.port,
+            )
+        )
+
+    async def insert_simulator(self, connection: AsyncConnection, new: NewSimulator, job: str | None) -> None:
+        """Write a new simulator storage: Enabled, Connected, never probed."""
+        capacity = {"totalCapacity": new.total, "availableCapacity": new.available}
+        state = {"status": Status.CONNECTED, "tracked": False, "addedByJob": job}
+        await self._insert(connection, new, type=SIMULATOR_TYPE, **state, **capacity)
+
+    async def _insert(self, connection: AsyncConnection, new: NewStorage | NewSimulator, **values: object) -> None:
+        now = self._clock.local()
+        columns = {"uuid": new.uuid, "name": new.name, "url": new.url, "description": new.description}
+        row = {"totalCapacity": 0, "availableCapacity": 0, "state": State.ENABLED} | columns | values
+        await connection.execute(insert(BackupStorage).values(**row, createDate=now, lastOpDate=now))
+
+    async def change(self, connection: AsyncConnection, uuid: str, **values: object) -> bool:
+        """Change columns of the common part; False if the storage is no longer there."""
+        change = update(BackupStorage).where(BackupStorage.uuid == uuid)
+        result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+        return result.rowcount == 1
+
+    async def change_host(self, connection: AsyncConnection, storage: Storage, **values: object) -> None:
+        """Change columns of the host's part; a new password is encrypted."""
+        if isinstance(password := values.get("password"), str):
+            values["password"] = self._vault.encrypt(password)
+        model = HOSTS[storage.type]
+        await connection.execute(update(model).where(model.uuid == storage.uuid).values(**values))
+
+    async def delete(self, connection: AsyncConnection, uuid: str) -> bool:
+        """Delete a storage with all that hangs on it; an image that lies nowhere else goes too (domain 4).
+
+        False if it was not there.
+        """
+        refs = select(ImageBackupStorageRef.imageUuid)
+        here = refs.where(ImageBackupStorageRef.backupStorageUuid == uuid)
+        elsewhere = refs.where(ImageBackupStorageRef.backupStorageUuid != uuid)
+        only_here = (Image.uuid.in_(here), Image.uuid.not_in(elsewhere))
+        await delete_tags(connection, select(Image.uuid).where(*only_here))
+        await connection.execute(delete(Image).where(*only_here))
+        await delete_tags(connection, [uuid])
+        result = await connection.execute(delete(BackupStorage).where(BackupStorage.uuid == uuid))
+        return result.rowcount == 1

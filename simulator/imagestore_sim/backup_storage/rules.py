@@ -1,0 +1,40 @@
+"""What hostname and url of a storage must look like, with ZStack's texts in ZStack's order (domain 3.1)."""
+
+from __future__ import annotations
+
+import re
+
+from imagestore_sim.backup_storage.errors import InvalidRequest
+
+HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
+FORBIDDEN_FOLDERS = ("/dev", "/proc", "/sys")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_hostname(hostname: str) -> None:
+    """Raises InvalidRequest unless it is an IPv4 address or a name of RFC 1123 labels; IPv6 and underscores are not."""
+    if not HOSTNAME.fullmatch(hostname) or len(hostname) > 255:
+        raise InvalidRequest(f"hostname[{hostname}] is neither an IPv4 address nor a valid hostname")
+
+
+def check_url(url: str, *, sftp: bool = False) -> None:
+    """Raises InvalidRequest unless it is an absolute path outside the kernel's own folders."""
+    if sftp:
+        _check_sftp_url(url)
+        return
+    if not url:
+        raise InvalidRequest("file path needed")
+    if not url.startswith("/"):
+        raise InvalidRequest(f"absolute file path required: {url}")
+    if url.startswith(FORBIDDEN_FOLDERS):
+        raise InvalidRequest("the url contains an invalid folder[/dev or /proc or /sys]")
+    if CONTROL_CHARACTERS.search(url):
+        raise InvalidRequest(f"file path contains invalid character: {url!r}")
+
+
+def _check_sftp_url(url: str) -> None:
+    if url.startswith(FORBIDDEN_FOLDERS):
+        raise InvalidRequest("the url contains an invalid folder[/dev or /proc or /sys]")
+    if not url.startswith("/"):
+        # ZStack's catalogue of texts takes the quotes around the slash away.
+        raise InvalidRequest(f"invalid url[{url}], the url must be an absolute path starting with /")

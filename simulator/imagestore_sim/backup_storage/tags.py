@@ -1,0 +1,189 @@
+"""Tags on backup storages, zones and images, with ZStack's rules for them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from sqlalchemy import Insert, Select, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.errors import BackupStorageError, InvalidRequest, OperationFailed
+from imagestore_sim.backup_storage.resource_types import RESOURCE_TYPES
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import BackupStorage, Image, SystemTag, UserTag, Zone
+from imagestore_sim.ids import new_uuid
+
+TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
+    {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
+)
+"""The types of resources that have system tags here."""
+SEPARATOR = "::"
+NETWORK = "backupStorage::data::network::cidr::{}"
+BOOT_MODE = "bootMode::{}"
+BOOT_MODES = ("Legacy", "UEFI", "UEFI_WITH_CSM")
+SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "BackupStorageVO": (
+            "remote",
+            "allowbackup",
+            "onlybackup",
+            "ceph::predefinedPool",
+            "extraips::{}",
+            "iscsiInitiatorName::{}",
+            NETWORK,
+        ),
+        "ZoneVO": ("host::reservedCpu::{}", "host::reservedMemory::{}"),
+        "ImageVO": (
+            "qemuga",
+            "remote",
+            "packer",
+            "temporary",
+            "CreatedBySystem",
+            "marketplace::true",
+            BOOT_MODE,
+            "sourceType::{}",
+            "buildapp::{}",
+            "applianceType::{}",
+            "GuestTools::{}",
+            "image::cert::{}",
+        ),
+    }
+)
+"""What a system tag may look like on a resource of each type; `{}` stands for any text between two `::`."""
+
+
+class Tags:
+    """The operations on tags."""
+
+    def __init__(self, database: Database, clock: Clock, fold: Callable[[str], str | None]) -> None:
+        """`fold` returns what a tag compares by: two that have the same are one tag (observed 19)."""
+        self._database = database
+        self._clock = clock
+        self._fold = fold
+
+    async def create_system_tag(self, resource: str, resource_type: str, tag: str) -> str | None:
+        """Tag a resource, and answer the tag's uuid; None if it has that tag already.
+
+        Raises InvalidRequest for a tag that the type does not have.
+        """
+        check_system_tag(resource_type, tag)
+        async with self._database.transaction() as connection:
+            model = TAGGED[resource_type]
+            if await connection.scalar(select(model.uuid).where(model.uuid == resource)) is None:
+                # ZStack's catalogue of texts takes the quotes away, and the apostrophe with them.
+                raise InvalidRequest("The argument :resourceType doesnt match uuid")
+            if await self._has_tag(connection, SystemTag, resource, resource_type, tag):
+                return None
+            return await self.insert(connection, SystemTag, resource, resource_type, tag)
+
+    async def create_user_tag(self, resource: str, resource_type: str, tag: str) -> str:
+        """Tag a resource, and answer the tag's uuid. Raises InvalidRequest, OperationFailed for a tag that it has."""
+        check_resource_type(resource_type)
+        async with self._database.transaction() as connection:
+            if await self._has_tag(connection, UserTag, resource, resource_type, tag):
+                where = f"resourceType:{resource_type}, resourceUuid:{resource}"
+                raise OperationFailed(f"Duplicated Tag[tag:{tag}, type:User, {where}]")
+            return await self.insert(connection, UserTag, resource, resource_type, tag)
+
+    async def insert(
+        self, connection: AsyncConnection, model: type[SystemTag | UserTag], resource: str, resource_type: str, tag: str
+    ) -> str:
+        """Write a tag in a transaction of the caller's, with no rule looked at; answers its uuid."""
+        uuid = new_uuid()
+        await connection.execute(self._new(model, uuid, resource, resource_type, tag))
+        return uuid
+
+    def new_system_tag(self, resource: str, resource_type: str, tag: str) -> Insert:
+        """What writes a system tag, with no rule looked at."""
+        return self._new(SystemTag, new_uuid(), resource, resource_type, tag)
+
+    def _new(self, model: type[SystemTag | UserTag], uuid: str, resource: str, resource_type: str, tag: str) -> Insert:
+        now = self._clock.local()
+        row = {"uuid": uuid, "resourceUuid": resource, "resourceType": resource_type, "tag": tag}
+        kind = "System" if model is SystemTag else "User"
+        return insert(model).values(**row, type=kind, createDate=now, lastOpDate=now)
+
+    async def _has_tag(
+        self,
+        connection: AsyncConnection,
+        model: type[SystemTag | UserTag],
+        resource: str,
+        resource_type: str,
+        tag: str,
+    ) -> bool:
+        same = (model.resourceUuid == resource, model.resourceType == resource_type)
+        tags = await connection.scalars(select(model.tag).where(*same))
+        return self._fold(tag) in {self._fold(one) for one in tags}
+
+    async def change_system_tag(self, tag_uuid: str, tag: str) -> None:
+        """Give a system tag another text. Raises InvalidRequest."""
+        async with self._database.transaction() as connection:
+            this = SystemTag.uuid == tag_uuid
+            resource_type = await connection.scalar(select(SystemTag.resourceType).where(this))
+            if resource_type is not None:
+                check_system_tag(resource_type, tag)
+                await connection.execute(update(SystemTag).where(this).values(tag=tag, lastOpDate=self._clock.local()))
+
+    async def delete(self, tag_uuid: str) -> None:
+        """Delete a tag of either kind; one that is not there is deleted already. Raises OperationFailed."""
+        async with self._database.transaction() as connection:
+            inherent = select(SystemTag.uuid).where(SystemTag.uuid == tag_uuid, SystemTag.inherent)
+            if await connection.scalar(inherent):
+                raise OperationFailed(f"tag[uuid:{tag_uuid}] is an inherent system tag, can not be removed")
+            for model in (SystemTag, UserTag):
+                await connection.execute(delete(model).where(model.uuid == tag_uuid))
+
+
+def check_resource_type(resource_type: str) -> None:
+    """Raises InvalidRequest unless resources of that type can be tagged."""
+    if resource_type not in RESOURCE_TYPES:
+        raise InvalidRequest(f"no resource type[{resource_type}] found in tag system")
+
+
+def check_system_tag(resource_type: str, tag: str) -> None:
+    """Raises InvalidRequest unless a resource of that type can have that tag."""
+    check_resource_type(resource_type)
+    if not any(matches(pattern, tag) for pattern in SYSTEM_TAGS.get(resource_type, ())):
+        raise InvalidRequest(f"no system tag matches[{tag}] for resourceType[{resource_type}]")
+    if matches(NETWORK, tag):
+        check_network(tag)
+    if matches(BOOT_MODE, tag):
+        check_boot_mode(tag)
+
+
+def check_boot_mode(tag: str) -> None:
+    """Raises InvalidRequest unless the mode in a tag is one that ZStack knows."""
+    mode = tag.rpartition(SEPARATOR)[2]
+    if mode not in BOOT_MODES:
+        raise InvalidRequest(f"[{mode}] specified in system tag [{tag}] is not a valid boot mode")
+
+
+def check_network(tag: str) -> None:
+    """Raises InvalidRequest unless the network in a tag is written as its own first address and a length."""
+    cidr = tag.rpartition(SEPARATOR)[2]
+    try:
+        standard = str(ipaddress.IPv4Network(cidr, strict=False))
+    except ValueError:
+        raise BackupStorageError(f"Could not parse [{cidr}]") from None
+    if standard != cidr:
+        raise InvalidRequest(f"[{cidr}] is not a standard cidr, do you mean [{standard}]?")
+
+
+async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Select[str]) -> None:
+    """Delete every tag of resources that go, whatever type it says they have, as ZStack's foreign key does.
+
+    There is none here, as a tag is on a resource of any type.
+    """
+    for model in (SystemTag, UserTag):
+        await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))
+
+
+def matches(pattern: str, tag: str) -> bool:
+    """Whether a tag is one of those that a pattern stands for."""
+    expected, actual = pattern.split(SEPARATOR), tag.split(SEPARATOR)
+    if len(expected) != len(actual) or "" in actual:
+        return False
+    return all(one in ("{}", other) for one, other in zip(expected, actual, strict=True))

@@ -1,0 +1,152 @@
+"""Web hooks: addresses that are told of events, as ZStack tells them of its canonical events (domain 1.6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+
+from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, out_of_range
+from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.models import WebHook
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.outbox import Letter, Outbox, Patience
+from imagestore_sim.supervision import Supervisor
+from imagestore_sim.tasks import Tasks
+
+CANONICAL_EVENT = "CanonicalEvent"
+BRACES = re.compile(r"\{.*\}", re.DOTALL)
+LONGEST_TEXT_BYTES = 65535
+DESCRIPTIONS: Mapping[str, str] = {
+    CONNECT_ERROR: "Unable to connect a backup storage",
+    OPERATION_ERROR: "An operation failed",
+}
+PATIENCE = Patience(attempts=6, between=1.0, an_attempt=30.0)  # one attempt, and five more
+HEADERS = {
+    "Content-Type": "application/json;charset=utf-8",
+    "Accept": "text/plain, application/json, application/*+json, */*",
+}
+Inventory = Callable[[str], Awaitable[Mapping[str, object] | None]]
+"""The inventory of a backup storage by its uuid."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where a hook is told, and of which events."""
+
+    url: str
+    glob: str
+
+
+class WebHooks:
+    """Keeps the hooks, and tells them of what happens: once, and again for a while if they do not take it."""
+
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        clock: Clock,
+        node_uuid: Callable[[], str],
+        inventory: Inventory,
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        self._supervisor = supervisor or Supervisor(clock.sleep)
+        self._listening = ExitStack()
+        self._database = database
+        self._events = events
+        self._clock = clock
+        self._node_uuid = node_uuid
+        self._inventory = inventory
+        self._tasks = Tasks()
+        self._addresses: list[_Address] = []
+        self._outbox = Outbox(clock, PATIENCE)
+
+    async def open(self) -> None:
+        """Read the hooks, and begin to listen."""
+        await self.read()
+        events = self._listening.enter_context(self._events.listening())
+        self._supervisor.keep(self._tasks, "web hooks", events.get, self._begin_to_tell)
+
+    async def close(self) -> None:
+        """Give up what has not been told yet."""
+        await self._tasks.close()
+        self._listening.close()
+        await self._outbox.close()
+
+    async def create(self, uuid: str, values: Mapping[str, object]) -> None:
+        """A new hook; values are columns. Raises NotStored."""
+        _check_length(values.get("opaque"))
+        now = self._clock.local()
+        async with self._database.transaction() as connection:
+            await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
+        await self._database.once_committed(self.read)
+
+    async def change(self, uuid: str, values: Mapping[str, object]) -> None:
+        """Change columns of a hook. Raises NotStored."""
+        _check_length(values.get("opaque"))
+        if not values:
+            return
+        change = update(WebHook).where(WebHook.uuid == uuid)
+        async with self._database.transaction() as connection:
+            await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+        await self._database.once_committed(self.read)
+
+    async def delete(self, uuid: str) -> None:
+        """Forget a hook; what it is being told it still is."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
+        await self._database.once_committed(self.read)
+
+    async def read(self) -> None:
+        """Take up the hooks that are in the database now."""
+        columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
+        self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(columns)]
+
+    async def _begin_to_tell(self, event: Event) -> None:
+        wanted = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
+        if wanted:
+            body = await self._body(event)
+            for one in wanted:
+                self._outbox.post(Letter(one.url, body, f"event {event.id}", HEADERS))
+
+    async def _body(self, event: Event) -> bytes:
+        content = dict(event.content)
+        inventory = await self._inventory_of(event.resource_uuid) if event.path == STATUS_CHANGED else None
+        if inventory is not None:
+            # It may have moved on since.
+            content["inventory"] = {**inventory, "status": content["newStatus"]}
+        if isinstance(reason := content.get("reason"), Mapping):
+            content["reason"] = _error_code(reason)
+        body = {"path": event.path, "content": content, "managementNodeId": self._node_uuid()}
+        return orjson.dumps({**body, "headers": {}, "id": new_uuid("request"), "createdTime": 0})
+
+    async def _inventory_of(self, storage_uuid: str) -> Mapping[str, object] | None:
+        while True:
+            try:
+                return await self._inventory(storage_uuid)
+            except StoreUnavailable:
+                await self._database.health.until_next_try()
+
+
+def _glob(opaque: str) -> str:
+    """Return the glob of paths that a hook asks for: `*` and `?` as usual, `.` any character, `{…}` one or more."""
+    return BRACES.sub("?*", opaque).replace(".", "?").replace("[", "[[]")
+
+
+def _error_code(reason: Mapping[str, object]) -> dict[str, object]:
+    """Return why a storage was disconnected as ZStack's ErrorCode has it, with the probe's word as `opaque.reason`."""
+    code = str(reason["code"])
+    told = {"code": code, "description": DESCRIPTIONS[code], "details": reason["details"]}
+    return told | ({"opaque": {"reason": reason["reason"]}} if "reason" in reason else {})
+
+
+def _check_length(opaque: object) -> None:
+    if isinstance(opaque, str) and len(opaque.encode(errors="replace")) > LONGEST_TEXT_BYTES:
+        raise out_of_range()

@@ -1,0 +1,89 @@
+"""Zones, and which backup storages are attached to them (domain 1.4, 2.4, 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.errors import OperationFailed
+from imagestore_sim.backup_storage.records import State
+from imagestore_sim.backup_storage.tags import delete_tags
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import BackupStorageZoneRef, Zone
+
+ZONE_TYPE = "zstack"
+
+
+class Zones:
+    """The operations on zones."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(self, uuid: str, name: str, description: str | None, *, is_default: bool) -> None:
+        """Make a zone, Enabled; a new default takes that place from the old one."""
+        now = self._clock.local()
+        async with self._database.transaction() as connection:
+            if is_default:
+                await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
+            await connection.execute(
+                insert(Zone).values(
+                    uuid=uuid,
+                    name=name,
+                    description=description,
+                    state=State.ENABLED,
+                    type=ZONE_TYPE,
+                    isDefault=is_default,
+                    createDate=now,
+                    lastOpDate=now,
+                )
+            )
+
+    async def change(self, uuid: str, values: Mapping[str, object]) -> None:
+        """Change columns of a zone, if there is any to change; a new default takes that place from the old one."""
+        if not values:
+            return
+        async with self._database.transaction() as connection:
+            if values.get("isDefault"):
+                await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
+            changed = {**values, "lastOpDate": self._clock.local()}
+            await connection.execute(update(Zone).where(Zone.uuid == uuid).values(**changed))
+
+    async def delete(self, uuid: str) -> None:
+        """Delete a zone; its backup storages stay, attached to one zone less."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Zone).where(Zone.uuid == uuid))
+            await delete_tags(connection, [uuid])
+
+    async def attach(self, storage_uuid: str, zone_uuid: str) -> None:
+        """Attach a storage to one zone more. Raises OperationFailed if it is attached to that one already."""
+        now = self._clock.local()
+        async with self._database.transaction() as connection:
+            if await _is_attached(connection, storage_uuid, zone_uuid):
+                raise OperationFailed(f"{_storage(storage_uuid)} has been attached to zone[uuid:{zone_uuid}]")
+            attach = insert(BackupStorageZoneRef).values(backupStorageUuid=storage_uuid, zoneUuid=zone_uuid)
+            await connection.execute(attach.values(createDate=now, lastOpDate=now))
+
+    async def detach(self, storage_uuid: str, zone_uuid: str) -> None:
+        """Detach a storage from a zone. Raises OperationFailed if it is not attached to it."""
+        async with self._database.transaction() as connection:
+            if not await _is_attached(connection, storage_uuid, zone_uuid):
+                raise OperationFailed(f"{_storage(storage_uuid)} has not been attached to zone[uuid:{zone_uuid}]")
+            await connection.execute(delete(BackupStorageZoneRef).where(*_pair(storage_uuid, zone_uuid)))
+
+
+def _storage(uuid: str) -> str:
+    return f"backup storage[uuid:{uuid}]"
+
+
+def _pair(storage_uuid: str, zone_uuid: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return BackupStorageZoneRef.backupStorageUuid == storage_uuid, BackupStorageZoneRef.zoneUuid == zone_uuid
+
+
+async def _is_attached(connection: AsyncConnection, storage_uuid: str, zone_uuid: str) -> bool:
+    found = await connection.scalar(select(BackupStorageZoneRef.id).where(*_pair(storage_uuid, zone_uuid)))
+    return found is not None

@@ -1,0 +1,21 @@
+"""The bootstrap file: records to begin with, under the inventories' own field names (YAML)."""
+
+from __future__ import annotations
+
+from imagestore_sim.bootstrap.loader import Bootstrapper
+from imagestore_sim.bootstrap.reader import BootstrapError, parse_bootstrap, read_bootstrap
+from imagestore_sim.bootstrap.records import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
+from imagestore_sim.bootstrap.snapshot import Snapshots, write_snapshot
+
+__all__ = [
+    "BackupStorageRecord",
+    "Bootstrap",
+    "BootstrapError",
+    "Bootstrapper",
+    "Snapshots",
+    "ZoneRecord",
+    "parse_bootstrap",
+    "read_bootstrap",
+    "stable_uuid",
+    "write_snapshot",
+]

@@ -1,0 +1,299 @@
+"""Writes the records of a bootstrap into the database.
+
+A record that is there already (the same uuid; for one without, the same name or hostname) is left as it is, so that
+the same file may be given at every start. A storage that is tracked begins as one that is being connected, whatever the
+file says of its status and capacity; one with `tracked: false` stands as written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.records import HOSTS, Status
+from imagestore_sim.bootstrap.reader import BootstrapError
+from imagestore_sim.bootstrap.records import (
+    AccessKeyRecord,
+    AccountRecord,
+    BackupStorageRecord,
+    Bootstrap,
+    ImageRecord,
+    ImageRefRecord,
+    Sealed,
+    TagRecord,
+    UserRecord,
+    WebHookRecord,
+    ZoneRecord,
+    stable_uuid,
+    uuid_of,
+)
+from imagestore_sim.bootstrap.snapshot import clear_records
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database, DatabaseError, Vault
+from imagestore_sim.database.configuration import GlobalConfiguration, InvalidOption
+from imagestore_sim.database.models import (
+    ADMIN_UUID,
+    AccessKey,
+    Account,
+    BackupStorage,
+    BackupStorageZoneRef,
+    Image,
+    ImageBackupStorageRef,
+    SystemTag,
+    User,
+    UserTag,
+    WebHook,
+    Zone,
+)
+from imagestore_sim.database.vault import is_protected
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.rest.authentication import ADMIN_NAME, DEFAULT_PASSWORD
+
+DatedRecord = (
+    ZoneRecord
+    | BackupStorageRecord
+    | ImageRecord
+    | ImageRefRecord
+    | AccountRecord
+    | UserRecord
+    | AccessKeyRecord
+    | WebHookRecord
+    | TagRecord
+)
+APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
+
+
+def _names(bootstrap: Bootstrap) -> set[str]:
+    return {account.name for account in bootstrap.accounts}
+
+
+@contextmanager
+def _beside_others(section: str, name: str) -> Iterator[None]:
+    """Refuse a record that has what only one may have, and another, which may be in the database already, has."""
+    try:
+        yield
+    except IntegrityError:  # its text may hold values
+        text = "it, or something in it, has the uuid or the name of another record that is there"
+        raise BootstrapError(f"{section}: {name}: {text}") from None
+
+
+async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
+    """The uuid of the user that an access key is of. Raises BootstrapError."""
+    user = await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.user))
+    if user is None:
+        raise BootstrapError(f"accessKeys: {record.accessKeyId}: the account has no user of the name {record.user}")
+    return user
+
+
+class Bootstrapper:
+    """Writes the records of a bootstrap into the database."""
+
+    def __init__(self, database: Database, vault: Vault, configuration: GlobalConfiguration, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._configuration = configuration
+        self._now = clock.local()
+
+    async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> None:
+        """All of it or, if anything is wrong, nothing; to `replace` all there is, too. Raises BootstrapError."""
+        by_category = bootstrap.globalConfig.items()
+        options = [(category, *option) for category, by_name in by_category for option in by_name.items()]
+        try:
+            for option in options:
+                self._configuration.check(*option)
+        except InvalidOption as error:
+            raise BootstrapError(f"globalConfig: {error}") from None
+        admin = AccountRecord(uuid=ADMIN_UUID, name=ADMIN_NAME, password=DEFAULT_PASSWORD)
+        accounts = (*bootstrap.accounts, *(() if ADMIN_NAME in _names(bootstrap) else (admin,)))
+        async with self._database.undivided(), self._database.transaction() as connection:
+            if replace:
+                await clear_records(connection, [account.name for account in accounts])
+            for account in accounts:
+                with _beside_others("accounts", account.name):
+                    await self._add_account(connection, account, replace=replace)
+            for zone in bootstrap.zones:
+                with _beside_others("zones", zone.name):
+                    await self._add_zone(connection, zone)
+            for storage in bootstrap.backupStorages:
+                with _beside_others("backupStorages", storage.name):
+                    await self._add_storage(connection, storage)
+            for image in bootstrap.images:
+                with _beside_others("images", image.name):
+                    await self._add_image(connection, image)
+            for key in bootstrap.accessKeys:
+                with _beside_others("accessKeys", key.accessKeyId):
+                    await self._add_access_key(connection, key)
+            for hook in bootstrap.webHooks:
+                with _beside_others("webHooks", hook.name):
+                    await self._add_web_hook(connection, hook)
+            if replace:
+                await self._configuration.replace({option[:2]: option[2] for option in options})
+            else:
+                for option in options:
+                    await self._configuration.change(*option)
+
+    async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> None:
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
+        values = {"description": record.description, "password": self._protect(record.password)}
+        if account is not None and replace:
+            changed = values | (self._dates(record) if record.createDate else {})
+            await connection.execute(update(Account).where(Account.uuid == account).values(**changed))
+        if account is None:
+            account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
+            await connection.execute(
+                insert(Account).values(
+                    uuid=account,
+                    name=record.name,
+                    type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
+                    **values,
+                    **self._dates(record),
+                )
+            )
+        for user in record.users:
+            await self._add_user(connection, account, user)
+
+    async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
+        if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
+            return
+        await connection.execute(
+            insert(User).values(
+                uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
+                accountUuid=account,
+                name=record.name,
+                description=record.description,
+                password=self._protect(record.password),
+                **self._dates(record),
+            )
+        )
+
+    async def _add_zone(self, connection: AsyncConnection, record: ZoneRecord) -> None:
+        zone = uuid_of("zone", record)
+        if await connection.scalar(select(Zone.uuid).where(Zone.uuid == zone)):
+            return
+        values = record.model_dump(exclude={"uuid", *APART})
+        await connection.execute(insert(Zone).values(uuid=zone, **values, **self._dates(record)))
+        await self._add_tags(connection, zone, "ZoneVO", record)
+
+    async def _add_storage(self, connection: AsyncConnection, record: BackupStorageRecord) -> None:
+        storage = uuid_of("backup-storage", record)
+        if await self._is_there(connection, storage, record.hostname):
+            return
+        tracked = record.tracked and record.type in HOSTS
+        common = {"uuid", "name", "description", "url", "type", "state", "tracked"}
+        measured = {"status": Status.CONNECTING, "totalCapacity": 0, "availableCapacity": 0}
+        if not tracked:
+            measured = record.model_dump(include=set(measured))
+        values = record.model_dump(include=common - {"uuid"}) | measured | {"tracked": tracked}
+        await connection.execute(insert(BackupStorage).values(uuid=storage, **values, **self._dates(record)))
+        if record.type in HOSTS:
+            host = record.model_dump(include={"hostname", "username", "sshPort"})
+            password = self._vault.encrypt(self._open(record.password))
+            await connection.execute(insert(HOSTS[record.type]).values(uuid=storage, password=password, **host))
+        for zone in record.attachedZoneUuids:
+            ref = insert(BackupStorageZoneRef).values(backupStorageUuid=storage, zoneUuid=zone)
+            await connection.execute(ref.values(**self._dates(record)))
+        await self._add_tags(connection, storage, "BackupStorageVO", record)
+
+    async def _is_there(self, connection: AsyncConnection, uuid_: str, hostname: str | None) -> bool:
+        questions = [select(BackupStorage.uuid).where(BackupStorage.uuid == uuid_)]
+        questions += [select(model.uuid).where(model.hostname == hostname) for model in HOSTS.values()]
+        return any([await connection.scalar(question) is not None for question in questions])
+
+    async def _add_tags(
+        self,
+        connection: AsyncConnection,
+        resource: str,
+        resource_type: str,
+        record: ZoneRecord | BackupStorageRecord | ImageRecord | WebHookRecord,
+    ) -> None:
+        for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
+            for tag in tags:
+                whole = TagRecord(tag=tag) if isinstance(tag, str) else tag
+                await self._add_tag(connection, model, (resource, resource_type), whole)
+
+    async def _add_tag(
+        self,
+        connection: AsyncConnection,
+        model: type[SystemTag | UserTag],
+        resource: tuple[str, str],
+        record: TagRecord,
+    ) -> None:
+        is_system = model is SystemTag
+        own = {"inherent": record.inherent} if is_system else {"tagPatternUuid": record.tagPatternUuid}
+        await connection.execute(
+            insert(model).values(
+                uuid=record.uuid or new_uuid(),
+                resourceUuid=resource[0],
+                resourceType=resource[1],
+                tag=record.tag,
+                type="System" if is_system else "User",
+                **own,
+                **self._dates(record),
+            )
+        )
+
+    async def _add_web_hook(self, connection: AsyncConnection, record: WebHookRecord) -> None:
+        hook = uuid_of("web-hook", record)
+        if await connection.scalar(select(WebHook.uuid).where(WebHook.uuid == hook)):
+            return
+        values = record.model_dump(exclude={"uuid", *APART})
+        await connection.execute(insert(WebHook).values(uuid=hook, **values, **self._dates(record)))
+        await self._add_tags(connection, hook, "WebhookVO", record)
+
+    async def _add_image(self, connection: AsyncConnection, record: ImageRecord) -> None:
+        image = uuid_of("image", record)
+        if await connection.scalar(select(Image.uuid).where(Image.uuid == image)):
+            return
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
+        if account is None:
+            raise BootstrapError(f"images: {record.name}: no account has the name {record.account}")
+        values = record.model_dump(exclude={"uuid", "account", "backupStorageRefs", *APART}) | {"accountUuid": account}
+        await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
+        for ref in record.backupStorageRefs:
+            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=APART))
+            await connection.execute(row.values(**self._dates(ref if ref.createDate else record)))
+        await self._add_tags(connection, image, "ImageVO", record)
+
+    async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
+        if await connection.scalar(select(AccessKey.uuid).where(AccessKey.AccessKeyID == record.accessKeyId)):
+            return
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
+        if account is None:
+            raise BootstrapError(f"accessKeys: {record.accessKeyId}: no account has the name {record.account}")
+        await connection.execute(
+            insert(AccessKey).values(
+                uuid=record.uuid or new_uuid(),
+                accountUuid=account,
+                userUuid=account if record.user is None else await _user(connection, account, record),
+                description=record.description,
+                AccessKeyID=record.accessKeyId,
+                AccessKeySecret=self._vault.encrypt(self._open(record.accessKeySecret)),
+                state=record.state,
+                **self._dates(record),
+            )
+        )
+
+    def _open(self, secret: str | Sealed) -> str:
+        if isinstance(secret, str):
+            return secret
+        try:
+            return self._vault.decrypt(secret.sealed)
+        except DatabaseError:
+            raise BootstrapError("a secret is sealed with the key file of another node") from None
+
+    def _protect(self, password: str | Sealed) -> str:
+        """What is stored of a password; a snapshot of older versions has sealed what clients send."""
+        if isinstance(password, str):
+            return self._vault.protect(hashlib.sha512(password.encode()).hexdigest())
+        opened = self._open(password)
+        return opened if is_protected(opened) else self._vault.protect(opened)
+
+    def _dates(self, record: DatedRecord) -> dict[str, datetime]:
+        created = record.createDate or self._now
+        return {"createDate": created, "lastOpDate": record.lastOpDate or created}

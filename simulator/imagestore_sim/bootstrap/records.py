@@ -1,0 +1,223 @@
+"""What a bootstrap file may hold."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, model_validator
+
+from imagestore_sim.backup_storage.images import READY
+from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, State, Status
+from imagestore_sim.backup_storage.zones import ZONE_TYPE
+from imagestore_sim.rest.authentication import ADMIN_NAME
+
+NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
+
+
+MOST_MEMBERS = 100
+
+
+class Record(BaseModel):
+    """What every kind of record shares: no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_members(cls, value: object) -> object:
+        """Refuse a record of absurdly many members, each of which would be an error of its own.
+
+        Pydantic holds the interpreter while it checks a list; between two records, here, other threads get their turn.
+        """
+        if isinstance(value, Mapping) and len(value) > MOST_MEMBERS:
+            raise ValueError(f"has {len(value)} members, and {MOST_MEMBERS} at most are read")
+        return value
+
+    @field_serializer("createDate", "lastOpDate", when_used="json", check_fields=False)
+    def write_date(self, moment: datetime | None) -> str | None:
+        """`YYYY-MM-DD HH:MM:SS`, as the files have it."""
+        return None if moment is None else moment.isoformat(sep=" ", timespec="seconds")
+
+
+class Sealed(Record):
+    """A secret as a snapshot holds it: only with the key file of its node can it be opened."""
+
+    sealed: str
+
+
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class TagRecord(Record):
+    """A tag with all that is known of it, as a snapshot holds it; people write its text alone."""
+
+    uuid: Uuid | None = None
+    tag: str
+    inherent: bool = False
+    tagPatternUuid: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class ZoneRecord(Record):
+    """A zone."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    state: State = State.ENABLED
+    type: str = ZONE_TYPE
+    isDefault: bool = False
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
+
+
+class BackupStorageRecord(Record):
+    """A backup storage; capacities in bytes. A simulator storage has no host, and always stands as written."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    type: Literal["ImageStoreBackupStorage", "SftpBackupStorage", "SimulatorBackupStorage"] = IMAGE_STORE_TYPE
+    hostname: Name | None = None
+    username: Name = "root"
+    password: str | Sealed = Field("password", repr=False)
+    sshPort: int = Field(22, ge=1, le=65535)
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+    totalCapacity: Bytes = 0
+    availableCapacity: Bytes = 0
+    state: State = State.ENABLED
+    status: Status = Status.CONNECTED
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    attachedZoneUuids: tuple[Uuid, ...] = ()
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
+    tracked: bool = True
+
+
+class ImageRefRecord(Record):
+    """Where an image lies."""
+
+    backupStorageUuid: Uuid
+    status: str = READY
+    installPath: str
+    exportUrl: str | None = None
+    exportMd5Sum: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class ImageRecord(Record):
+    """An image, and the name of the account that it belongs to."""
+
+    uuid: Uuid | None = None
+    name: Name
+    account: Name = ADMIN_NAME
+    description: str | None = None
+    state: State = State.ENABLED
+    status: str = READY
+    size: Bytes = 0
+    actualSize: Bytes = 0
+    md5Sum: str | None = None
+    url: str | None = None
+    mediaType: str = "RootVolumeTemplate"
+    guestOsType: str | None = None
+    type: str = "zstack"
+    platform: str | None = None
+    architecture: str | None = None
+    format: str = "qcow2"
+    system: bool = False
+    virtio: bool = False
+    backupStorageRefs: tuple[ImageRefRecord, ...] = ()
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
+
+
+class UserRecord(Record):
+    """A user of an account; the password as its owner types it, or sealed its hash."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    password: str | Sealed = Field(repr=False)
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class AccountRecord(Record):
+    """An account; the password as its owner types it, or sealed its hash."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    password: str | Sealed = Field(repr=False)
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    users: tuple[UserRecord, ...] = ()
+
+
+class AccessKeyRecord(Record):
+    """An access key of an account, which is named by its name."""
+
+    accessKeyId: Name
+    accessKeySecret: str | Sealed = Field(repr=False)
+    account: Name = ADMIN_NAME
+    user: Name | None = None
+    uuid: Uuid | None = None
+    description: str | None = None
+    state: State = State.ENABLED
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class WebHookRecord(Record):
+    """An address that events are sent to."""
+
+    uuid: Uuid | None = None
+    name: Name
+    description: str | None = None
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+    type: Name
+    opaque: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+    systemTags: tuple[str | TagRecord, ...] = ()
+    userTags: tuple[str | TagRecord, ...] = ()
+
+
+R = TypeVar("R", bound=Record)
+Records = Annotated[tuple[R, ...], FailFast()]
+
+
+class Bootstrap(Record):
+    """All that a bootstrap file may hold."""
+
+    zones: Records[ZoneRecord] = ()
+    backupStorages: Records[BackupStorageRecord] = ()
+    images: Records[ImageRecord] = ()
+    accounts: Records[AccountRecord] = ()
+    accessKeys: Records[AccessKeyRecord] = ()
+    webHooks: Records[WebHookRecord] = ()
+    globalConfig: Annotated[
+        Mapping[str, Annotated[Mapping[str, str], Field(max_length=MOST_MEMBERS)]], Field(max_length=MOST_MEMBERS)
+    ] = {}
+
+
+def stable_uuid(kind: str, name: str) -> str:
+    """The uuid of a record whose file gives none: the same one at every start."""
+    return uuid.uuid5(NAMESPACE, f"{kind}/{name}").hex
+
+
+def uuid_of(kind: str, record: ZoneRecord | BackupStorageRecord | ImageRecord | AccountRecord | WebHookRecord) -> str:
+    """The uuid that the file gives a record, or the one that follows from its name."""
+    return record.uuid or stable_uuid(kind, record.name)

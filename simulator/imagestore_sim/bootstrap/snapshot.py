@@ -1,0 +1,238 @@
+"""A snapshot: all records of a running node as a bootstrap file, and the way back.
+
+Secrets are in it sealed, as the database keeps them: only a node with the same key file can open them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.records import HOSTS
+from imagestore_sim.bootstrap.records import (
+    AccessKeyRecord,
+    AccountRecord,
+    BackupStorageRecord,
+    Bootstrap,
+    ImageRecord,
+    ImageRefRecord,
+    Sealed,
+    TagRecord,
+    UserRecord,
+    WebHookRecord,
+    ZoneRecord,
+)
+from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.models import (
+    AccessKey,
+    Account,
+    BackupStorage,
+    BackupStorageZoneRef,
+    GlobalConfig,
+    Image,
+    ImageBackupStorageRef,
+    SystemTag,
+    User,
+    UserTag,
+    WebHook,
+    Zone,
+)
+
+MODELS = (
+    Zone,
+    BackupStorage,
+    *HOSTS.values(),
+    BackupStorageZoneRef,
+    Image,
+    ImageBackupStorageRef,
+    Account,
+    User,
+    AccessKey,
+    WebHook,
+    SystemTag,
+    UserTag,
+    GlobalConfig,
+)
+ROWS_AT_A_TIME = 200
+DATED = ("createDate", "lastOpDate")
+Rows = Sequence[Any]
+
+
+def write_snapshot(bootstrap: Bootstrap) -> str:
+    """The text of a bootstrap file; what has no value is left out of it."""
+    content = _without_empty(bootstrap.model_dump(mode="json", exclude_none=True))
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_empty(one) for name, one in value.items() if one not in ([], {})}
+    return [_without_empty(one) for one in value] if isinstance(value, list) else value
+
+
+async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
+    """Delete every record but for the accounts of these names: who is logged in to one of them stays so."""
+    for model in (Image, BackupStorage, Zone, SystemTag, UserTag, AccessKey, User, WebHook):
+        await connection.execute(delete(model))
+    await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
+
+
+class Snapshots:
+    """Takes snapshots of a database's records."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def take(self) -> Bootstrap:
+        """Every record as it is now; a storage that is being added still is none yet.
+
+        Only the reading is done on the event loop, a part at a time: there may be tens of thousands.
+        """
+        async with self._database.moment() as connection:
+            rows = {model: await _read(connection, model) for model in MODELS}
+        return await asyncio.to_thread(_Records(rows, self._vault).bootstrap)
+
+
+async def _read(connection: AsyncConnection, model: Any) -> Rows:
+    found: list[Any] = []
+    async with connection.stream(select(model).order_by(*model.__mapper__.primary_key)) as result:
+        async for part in result.partitions(ROWS_AT_A_TIME):
+            found += part
+            await asyncio.sleep(0)  # others get their turn
+    return found
+
+
+class _Records:
+    """The rows of one moment, as records."""
+
+    def __init__(self, rows: Mapping[Any, Rows], vault: Vault) -> None:
+        self._rows = rows
+        self._vault = vault
+        self._tags = self._read_tags()
+
+    def bootstrap(self) -> Bootstrap:
+        """All of them."""
+        return Bootstrap(
+            zones=self.zones(),
+            backupStorages=self.storages(),
+            images=self.images(),
+            accounts=self.accounts(),
+            accessKeys=self.access_keys(),
+            webHooks=self.web_hooks(),
+            globalConfig=self.configuration(),
+        )
+
+    def _read_tags(self) -> dict[str, dict[str, list[TagRecord]]]:
+        """The tags of everything, for the records that have them."""
+        of_resources: dict[str, dict[str, list[TagRecord]]] = {}
+        fields = tuple(TagRecord.model_fields)
+        for name, model in (("systemTags", SystemTag), ("userTags", UserTag)):
+            columns = [column for column in fields if column in model.__table__.c]
+            for row in sorted(self._rows[model], key=lambda row: (row.tag, row.uuid)):
+                of_resource = of_resources.setdefault(row.resourceUuid, {})
+                of_resource.setdefault(name, []).append(TagRecord(**_pick(row, columns)))
+        return of_resources
+
+    def zones(self) -> tuple[ZoneRecord, ...]:
+        fields = ("uuid", "name", "description", "state", "type", "isDefault", *DATED)
+        rows = self._rows[Zone]
+        return tuple([ZoneRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
+
+    def storages(self) -> tuple[BackupStorageRecord, ...]:
+        common = ("uuid", "name", "description", "type", "url", "totalCapacity", "availableCapacity")
+        fields = (*common, "state", "status", "tracked", *DATED)
+        hosts = {row.uuid: row for model in HOSTS.values() for row in self._rows[model]}
+        zones: dict[str, list[str]] = defaultdict(list)
+        for ref in self._rows[BackupStorageZoneRef]:
+            zones[ref.backupStorageUuid].append(ref.zoneUuid)
+        return tuple(
+            [
+                BackupStorageRecord(
+                    **_pick(row, fields),
+                    **_host(hosts.get(row.uuid)),
+                    attachedZoneUuids=tuple(zones[row.uuid]),
+                    **self._tags_of(row.uuid),
+                )
+                for row in self._rows[BackupStorage]
+                if row.addedByJob is None
+            ]
+        )
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        refs: dict[str, list[ImageRefRecord]] = defaultdict(list)
+        of_ref = tuple(ImageRefRecord.model_fields)
+        for ref in self._rows[ImageBackupStorageRef]:
+            refs[ref.imageUuid].append(ImageRefRecord(**_pick(ref, of_ref)))
+        fields = tuple(set(ImageRecord.model_fields) - {"account", "backupStorageRefs", "systemTags", "userTags"})
+        accounts = {row.uuid: row.name for row in self._rows[Account]}
+        return tuple(
+            [
+                ImageRecord(
+                    **_pick(row, fields),
+                    account=accounts[row.accountUuid],
+                    backupStorageRefs=tuple(refs[row.uuid]),
+                    **self._tags_of(row.uuid),
+                )
+                for row in self._rows[Image]
+            ]
+        )
+
+    def accounts(self) -> tuple[AccountRecord, ...]:
+        users: dict[str, list[UserRecord]] = defaultdict(list)
+        fields = ("uuid", "name", "description", *DATED)
+        for row in self._rows[User]:
+            users[row.accountUuid].append(UserRecord(**_pick(row, fields), password=self._seal(row.password)))
+        return tuple(
+            AccountRecord(**_pick(row, fields), password=self._seal(row.password), users=tuple(users[row.uuid]))
+            for row in self._rows[Account]
+        )
+
+    def access_keys(self) -> tuple[AccessKeyRecord, ...]:
+        accounts = {row.uuid: row.name for row in self._rows[Account]}
+        users = {row.uuid: row.name for row in self._rows[User]}
+        return tuple(
+            AccessKeyRecord(
+                **_pick(row, ("uuid", "description", "state", *DATED)),
+                accessKeyId=row.AccessKeyID,
+                accessKeySecret=Sealed(sealed=row.AccessKeySecret),
+                account=accounts[row.accountUuid],
+                user=users.get(row.userUuid),
+            )
+            for row in self._rows[AccessKey]
+        )
+
+    def web_hooks(self) -> tuple[WebHookRecord, ...]:
+        fields = ("uuid", "name", "description", "url", "type", "opaque", *DATED)
+        rows = self._rows[WebHook]
+        return tuple([WebHookRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
+
+    def configuration(self) -> Mapping[str, Mapping[str, str]]:
+        changed: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in self._rows[GlobalConfig]:
+            if row.value != row.defaultValue:
+                changed[row.category][row.name] = row.value
+        return dict(changed)
+
+    def _tags_of(self, uuid: str) -> dict[str, tuple[TagRecord, ...]]:
+        return {name: tuple(tags) for name, tags in self._tags.get(uuid, {}).items()}
+
+    def _seal(self, password: str) -> Sealed:
+        # No client can log in with what is stored, but it can be guessed at by those who have the key as well.
+        return Sealed(sealed=self._vault.encrypt(password))
+
+
+def _pick(row: Any, fields: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in fields}
+
+
+def _host(row: Any) -> dict[str, Any]:
+    if row is None:
+        return {}
+    return {**_pick(row, ("hostname", "username", "sshPort")), "password": Sealed(sealed=row.password)}

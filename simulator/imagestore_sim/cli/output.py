@@ -1,0 +1,145 @@
+"""What the commands show on a terminal: the lab's live table, and the outcome of a probe."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from imagestore_sim.backup_storage.records import Status, Storage
+from imagestore_sim.backup_storage.status import LastProbe
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.lab import Lab
+from imagestore_sim.masking import on_one_line
+from imagestore_sim.probe import Capacity, ProbeFailure
+
+REFRESH_SECONDS = 0.5
+BAR_WIDTH = 20
+COLOURS = {Status.CONNECTED: "green", Status.CONNECTING: "yellow", Status.DISCONNECTED: "red"}
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def size_text(size: float) -> str:
+    """Bytes as people read them: `1.4 TiB`."""
+    unit = 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size /= 1024
+        unit += 1
+    return f"{size:.0f} {UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {UNITS[unit]}"
+
+
+async def follow(lab: Lab, console: Console, stopped: asyncio.Event) -> None:
+    """Show a lab until it is stopped: a live table on a terminal, a line for each change elsewhere."""
+    shown = _show_table(lab, console) if console.is_terminal else _print_lines(lab)
+    task = asyncio.ensure_future(shown)
+    stopping = asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        stopping.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
+
+
+def ssh_command(lab: Lab) -> str:
+    """The command line that opens a shell on a host of the lab, the first one where there are any."""
+    return f"ssh -F {lab.ssh_config} {next(iter(lab.network), 'NAME')}"
+
+
+async def _show_table(lab: Lab, console: Console) -> None:
+    console.print(Text.assemble(("log in as ", "dim"), "admin / password", ("; Ctrl-C stops", "dim")))
+    console.print(Text.assemble(("on a host: ", "dim"), ssh_command(lab)), soft_wrap=True)
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            rows = max(1, console.height - 8)
+            with suppress(StoreUnavailable):  # the log tells, and the next round shows it again
+                storages = await lab.node.records.tracked()
+                live.update(storage_table(storages, lab.node.status.last_probes, lab.clock.time(), rows), refresh=True)
+            await lab.clock.sleep(REFRESH_SECONDS)
+
+
+async def _print_lines(lab: Lab) -> None:
+    print(f"on a host: {ssh_command(lab)}", file=sys.stderr, flush=True)
+    with lab.node.events.listening() as events:
+        for storage in await lab.node.records.tracked():
+            sizes = f"{size_text(storage.available)} of {size_text(storage.total)} available"
+            where = f"{storage.hostname}:{storage.port}"
+            print(on_one_line(f"{storage.name} {where} {storage.status}, {sizes}"), flush=True)
+        while True:
+            event = await events.get()
+            change = " ".join(
+                f"{name}={_plain(value)}" for name, value in event.content.items() if name != "backupStorageUuid"
+            )
+            print(on_one_line(f"{event.path} {event.resource_uuid} {change}"), flush=True)
+
+
+def _plain(value: object) -> str:
+    """A value of an event in words: of an error what it is about, and nothing of Python's."""
+    if isinstance(value, Mapping):
+        return _plain(value.get("details") or value.get("description") or value.get("code"))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def storage_table(storages: list[Storage], probes: dict[str, LastProbe], now: float, rows: int) -> Table:
+    """A row a storage: name, host, status, capacity, last probe; `rows` at most, the rest is counted."""
+    table = Table(box=SIMPLE_HEAD, expand=False, caption=_caption(storages, rows), caption_justify="left")
+    for heading in ("name", "host", "status", "used", "available", "last probe"):
+        table.add_column(heading, no_wrap=True)
+    for storage in storages[:rows]:
+        used = storage.total - storage.available
+        table.add_row(
+            Text(on_one_line(storage.name)),  # a plain string would be taken for markup
+            Text(on_one_line(f"{storage.hostname}:{storage.port}")),
+            Text(storage.status, style=COLOURS[storage.status]),
+            ProgressBar(total=max(1, storage.total), completed=used, width=BAR_WIDTH),
+            f"{size_text(storage.available)} of {size_text(storage.total)}",
+            _probe_text(probes.get(storage.uuid), now),
+        )
+    return table
+
+
+def _caption(storages: list[Storage], rows: int) -> str:
+    connected = sum(storage.status is Status.CONNECTED for storage in storages)
+    hidden = f", {len(storages) - rows} more not shown" if len(storages) > rows else ""
+    return f"{connected} of {len(storages)} connected{hidden}"
+
+
+def _probe_text(probe: LastProbe | None, now: float) -> Text:
+    if probe is None:
+        return Text("none yet", style="dim")
+    age = f"{max(0.0, now - probe.time):.0f} s ago"
+    if isinstance(probe.outcome, ProbeFailure):
+        return Text(f"{probe.outcome.reason}, {age}", style="red")
+    return Text(f"{probe.outcome.method} {sum(probe.outcome.phases.values()):.1f} ms, {age}")
+
+
+def describe(found: Capacity | ProbeFailure, console: Console) -> None:
+    """Print the outcome of one probe, for people."""
+    for line in _lines(found):
+        console.print(line, soft_wrap=True, highlight=False)
+    phases = ", ".join(f"{phase} {milliseconds:.1f}" for phase, milliseconds in found.phases.items())
+    console.print(Text(f"milliseconds: {phases or 'none'}", style="dim"), soft_wrap=True)
+
+
+def _lines(found: Capacity | ProbeFailure) -> Iterable[Text]:
+    if isinstance(found, ProbeFailure):
+        yield Text.assemble((found.reason, "bold red"), f": {on_one_line(found.message)}")
+        yield Text(f"what to do: {found.advice}")
+        return
+    yield Text(f"total      {found.total:>20,} bytes ({size_text(found.total)})")
+    yield Text(f"available  {found.available:>20,} bytes ({size_text(found.available)})")
+    if found.inodes is not None:
+        yield Text(f"inodes     {found.inodes.available:>20,} of {found.inodes.total:,} available")
+    if found.read_only:
+        yield Text("read-only", style="yellow")
+    yield Text(f"method     {found.method:>20}")

@@ -1,0 +1,14 @@
+"""What Alembic runs: the migrations, over the connection that it was given."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from imagestore_sim.database.models import Model
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Model.metadata,
+    render_as_batch=True,
+)
+context.run_migrations()

@@ -1,0 +1,57 @@
+"""A database that is only looked into: nothing is migrated, nothing written, and a node may have it open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from imagestore_sim.database.errors import DatabaseError
+from imagestore_sim.database.location import SQLITE, file_of, url_of, version_of
+from imagestore_sim.database.migrations import HEAD, VERSIONS
+
+
+@asynccontextmanager
+async def open_to_look(location: str) -> AsyncIterator[AsyncConnection]:
+    """A connection to a file or a SQLAlchemy URL, whose tables are of this version. Raises DatabaseError."""
+    url, file = url_of(location), file_of(location)
+    if file is not None:
+        url = await asyncio.to_thread(_read_only, file)
+    try:
+        engine = create_async_engine(url, poolclass=NullPool)
+    except (SQLAlchemyError, ImportError) as error:
+        raise DatabaseError(f"{url.render_as_string()}: cannot be opened: {error}") from None
+    try:
+        async with engine.connect() as connection:
+            await _check(connection, str(file or url.render_as_string()))
+            yield connection
+    except (SQLAlchemyError, OSError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise DatabaseError(f"{file or url.render_as_string()}: cannot be read: {reason}") from None
+    finally:
+        await engine.dispose()
+
+
+def _read_only(file: Path) -> URL:
+    if not file.is_file():
+        raise DatabaseError(f"{file}: there is no such file")
+    if version_of(file, VERSIONS) is None:
+        raise DatabaseError(f"{file}: has no tables, so nothing is stored in it")
+    return URL.create(SQLITE, database=file.as_uri(), query={"mode": "ro", "uri": "true"})
+
+
+async def _check(connection: AsyncConnection, name: str) -> None:
+    """Raises DatabaseError for tables of another version."""
+    version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if version == HEAD:
+        return
+    if version in VERSIONS:
+        raise DatabaseError(f"{name}: has tables of version {version}, of an older imagestore-sim; a node that is"
+                            f" started over it brings them to {HEAD}")  # fmt: skip
+    raise DatabaseError(f"{name}: has tables of version {version}, which a newer imagestore-sim made; use that one")

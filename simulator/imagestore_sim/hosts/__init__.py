@@ -1,0 +1,19 @@
+"""Simulated ImageStore hosts: real SSH servers on loopback ports, over virtual disks."""
+
+from imagestore_sim.faults import FAULTS, Fault, FaultProblem, read_fault
+from imagestore_sim.hosts.disk import VirtualDisk
+from imagestore_sim.hosts.host import Credentials, SimulatedHost
+from imagestore_sim.hosts.network import HostNetwork, default_host, spot_host
+
+__all__ = [
+    "FAULTS",
+    "Credentials",
+    "Fault",
+    "FaultProblem",
+    "HostNetwork",
+    "SimulatedHost",
+    "VirtualDisk",
+    "default_host",
+    "read_fault",
+    "spot_host",
+]

@@ -1,0 +1,126 @@
+"""The faults on one host: applied, healed by hand or by the clock, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from imagestore_sim.faults.base import Fault, FaultProblem, Undo
+from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.tasks import Tasks
+
+if TYPE_CHECKING:
+    from imagestore_sim.hosts.host import SimulatedHost
+
+
+class Applied:
+    """A fault on a host."""
+
+    def __init__(self, faults: Faults, fault: Fault, number: int, since: float, undo: Undo | None) -> None:
+        self.fault = fault
+        self.number = number
+        """No other fault on its host has it, or had it."""
+        self.since = since
+        """By the clock's monotonic time."""
+        self._faults = faults
+        self._undo = undo
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not been healed."""
+        return self in self._faults
+
+    @property
+    def until(self) -> float | None:
+        """When it heals by itself."""
+        return None if self.fault.lasts is None else self.since + self.fault.lasts
+
+    async def heal(self) -> None:
+        """Undo it, unless that has happened. Returns when the host behaves accordingly; raises OSError."""
+        if self.active:
+            self._faults._remove(self)
+            if self._undo is not None:
+                self._undo()
+            await self._faults._settle()
+
+
+class Faults:
+    """What is wrong with a host. Each fault changes the behaviour as the ones before it have left it."""
+
+    def __init__(self, host: SimulatedHost) -> None:
+        self._host = host
+        self._applied: list[Applied] = []
+        self._numbers = itertools.count(1)
+        self._timers = Tasks()
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        self.behaviour = Behaviour()
+
+    def __iter__(self) -> Iterator[Applied]:
+        return iter(list(self._applied))
+
+    def __len__(self) -> int:
+        return len(self._applied)
+
+    async def apply(self, fault: Fault) -> Applied:
+        """Put a fault on the host, beside those that are on it; it heals by itself after its `for`.
+
+        Raises FaultProblem when it cannot be on this host, and OSError.
+        """
+        try:
+            undo = fault.begin(self._host)
+        except OSError as error:
+            text = error.strerror or str(error)
+            raise FaultProblem(f"fault {fault.kind}: {error.filename}: {text} on {self._host.name}") from error
+        applied = Applied(self, fault, next(self._numbers), self._host.clock.monotonic(), undo)
+        self._applied.append(applied)
+        self._begin_timer(applied)
+        await self._settle()
+        return applied
+
+    async def heal_all(self) -> None:
+        """Heal every fault, the latest first."""
+        for applied in reversed(list(self)):
+            await applied.heal()
+
+    async def until(self, met: Callable[[Behaviour], bool]) -> None:
+        """Wait until the host behaves in some way."""
+        while not met(self.behaviour):
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting[changed] = None
+            try:
+                await changed
+            finally:
+                self._waiting.pop(changed, None)
+
+    def resume(self) -> None:
+        """Let faults heal by themselves again, after `pause`."""
+        for applied in self:
+            self._begin_timer(applied)
+
+    async def pause(self) -> None:
+        """Keep the faults, and no task: none heals by itself meanwhile."""
+        await self._timers.close()
+
+    def _begin_timer(self, applied: Applied) -> None:
+        if applied.until is not None and self._host.listening:
+            self._timers.begin(self._heal_in_time(applied, applied.until), f"fault {applied.fault.kind}")
+
+    async def _heal_in_time(self, applied: Applied, until: float) -> None:
+        await self._host.clock.sleep(until - self._host.clock.monotonic())
+        await applied.heal()
+
+    def _remove(self, applied: Applied) -> None:
+        self._applied.remove(applied)
+
+    async def _settle(self) -> None:
+        """Make the behaviour anew, and have everyone see it."""
+        now = Behaviour()
+        for applied in self._applied:
+            applied.fault.change(now)
+        self.behaviour = now
+        for changed in self._waiting:
+            if not changed.done():
+                changed.set_result(None)
+        await self._host.settle()

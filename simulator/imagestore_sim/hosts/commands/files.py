@@ -1,0 +1,171 @@
+"""Programs that make, remove, show and copy files."""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+import re
+import stat
+import time
+from dataclasses import replace
+
+from imagestore_sim.hosts.commands.declare import Usage, each, options_of, program, reason
+from imagestore_sim.hosts.disk import Entry
+from imagestore_sim.hosts.file_tree import BLOCK
+from imagestore_sim.hosts.shell import Call
+
+_UNITS = {"": 1, "c": 1, "k": 1024, "K": 1024, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+
+
+@program("mkdir")
+async def _mkdir(call: Call) -> int:
+    options, paths = options_of(call, "pm:v")
+    if not paths:
+        raise Usage("missing operand")
+    status = 0
+    for path in paths:
+        try:
+            if call.path(path) != "/" or "p" not in options:
+                call.disk.make_directory(call.path(path), parents="p" in options)
+        except OSError as error:
+            where = error.filename if "p" in options else path  # the one of many that failed
+            status = call.fail(f"cannot create directory '{where}': {reason(error)}")
+    return status
+
+
+@program("rmdir")
+async def _rmdir(call: Call) -> int:
+    _, paths = options_of(call, "")
+    return each(call, paths, call.disk.remove_directory, "failed to remove")
+
+
+@program("rm")
+async def _rm(call: Call) -> int:
+    options, paths = options_of(call, "rRfv", ("recursive", "force"))
+    recursive = bool(options.keys() & {"r", "R", "recursive"})
+    force = bool(options.keys() & {"f", "force"})
+    if force:
+        paths = [path for path in paths if call.disk.exists(call.path(path))]
+        if not paths:
+            return 0
+    return each(call, paths, call.disk.remove if recursive else call.disk.remove_file, "cannot remove")
+
+
+@program("touch")
+async def _touch(call: Call) -> int:
+    _, paths = options_of(call, "")
+
+    def touch(path: str) -> None:
+        if not call.disk.is_directory(path):
+            call.disk.open(path, create=True)
+
+    return each(call, paths, touch, "cannot touch")
+
+
+@program("chmod")
+async def _chmod(call: Call) -> int:
+    _, operands = options_of(call, "")
+    if len(operands) < 2:
+        raise Usage("missing operand")
+    mode, *paths = operands
+    if not re.fullmatch(r"[0-7]{1,4}", mode):
+        raise Usage(f"invalid mode: '{mode}'")
+    return each(call, paths, lambda path: call.disk.chmod(path, int(mode, 8)), "cannot access")
+
+
+@program("ls", trouble=2)
+async def _ls(call: Call) -> int:
+    options, paths = options_of(call, "1aAdl")
+    status = 0
+    for number, path in enumerate(paths or ["."]):
+        where = call.path(path)
+        try:
+            directory = call.disk.stat(where).directory and "d" not in options
+            names = call.disk.listdir(where) if directory else [path]
+        except OSError as error:
+            what = "cannot open directory" if error.errno == errno.EACCES else "cannot access"
+            status = call.fail(f"{what} '{path}': {reason(error)}", 2)
+            continue
+        if directory and len(paths) > 1:
+            call.say(f"{chr(10) if number else ''}{path}:")
+        names = [name for name in names if not directory or not name.startswith(".") or options.keys() & {"a", "A"}]
+        for name in names:
+            call.say(_long(name, call.disk.stat(posixpath.join(where, name))) if "l" in options else name)
+    return status
+
+
+def _long(name: str, entry: Entry) -> str:
+    kind = stat.filemode((stat.S_IFDIR if entry.directory else stat.S_IFREG) | entry.mode)
+    modified = time.strftime("%b %e %H:%M", time.gmtime(entry.modified))
+    return f"{kind} {entry.links:2} root root {entry.size:12} {modified} {name}"
+
+
+@program("cat")
+async def _cat(call: Call) -> int:
+    _, paths = options_of(call, "")
+    status = 0
+    for path in paths or ["-"]:
+        try:
+            call.streams.write(await _content(call, path))
+        except OSError as error:
+            status = call.fail(f"{path}: {reason(error)}")
+    return status
+
+
+async def _content(call: Call, path: str) -> str:
+    """What a file holds, or what comes in for `-`; raises OSError."""
+    if path == "-":
+        return await call.streams.read.read()
+    return call.disk.read_file(call.path(path)).decode(errors="surrogateescape")
+
+
+@program("head", "tail")
+async def _head(call: Call) -> int:
+    """The first or last lines, ten or as many as `-n` says; `tail -n +2` counts from the beginning."""
+    arguments = [re.sub(r"^-(\d+)$", r"-n\1", argument) for argument in call.arguments]  # -5 is -n 5
+    options, paths = options_of(replace(call, arguments=arguments), "n:")
+    count = options.get("n", "10")
+    if not re.fullmatch(r"[+-]?\d+", count):
+        raise Usage(f"invalid number of lines: '{count}'")
+    try:
+        lines = "".join([await _content(call, path) for path in paths or ["-"]]).splitlines(keepends=True)
+    except OSError as error:
+        return call.fail(f"cannot open '{paths[0]}' for reading: {reason(error)}")
+    number = abs(int(count))
+    if call.name.endswith("head"):
+        chosen = lines[:-number] if count.startswith("-") else lines[:number]
+    else:
+        chosen = lines[number - 1 :] if count.startswith("+") else lines[max(0, len(lines) - number) :]
+    call.streams.write("".join(chosen))
+    return 0
+
+
+@program("dd")
+async def _dd(call: Call) -> int:
+    """Copies a file, or zeros, which take no memory however many they are."""
+    operands = {"bs": "512", "if": "", "of": "", "count": ""}
+    for argument in call.arguments:
+        name, _, value = argument.partition("=")
+        if name not in (*operands, "conv", "oflag", "status"):
+            raise Usage(f"unrecognized operand '{argument}'")
+        operands[name] = value
+    size = _bytes(operands["bs"]) * _bytes(operands["count"] or "0")
+    if operands["if"] != "/dev/zero" or not operands["count"] or not operands["of"]:
+        return call.fail("this host copies only if=/dev/zero of=FILE count=BLOCKS")
+    try:
+        file = call.disk.open(call.path(operands["of"]), create=True, write=True, truncate=True)
+    except OSError as error:
+        return call.fail(f"failed to open '{operands['of']}': {reason(error)}")
+    room = min(size, file.statvfs().available * BLOCK)
+    file.extend(room)
+    if room < size:
+        call.fail(f"error writing '{operands['of']}': No space left on device")
+    call.streams.complain(f"{room} bytes copied\n")
+    return int(room < size)
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([ckKMGTP]?)", text)
+    if found is None:
+        raise Usage(f"invalid number: '{text}'")
+    return int(found[1]) * _UNITS[found[2]]

@@ -1,0 +1,174 @@
+"""df and stat: the space of virtual disks, in GNU's words."""
+
+from __future__ import annotations
+
+import re
+import stat
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from imagestore_sim.hosts.commands.declare import Usage, options_of, program, reason
+from imagestore_sim.hosts.disk import Entry, VirtualDisk, Volume
+from imagestore_sim.hosts.file_tree import BLOCK
+from imagestore_sim.hosts.shell import Call
+
+_MAGIC = "ef53"  # of ext2 to ext4
+_UNITS = {"": 1, "K": 1024, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+
+
+class _Source(NamedTuple):
+    """A mounted file system as df names it."""
+
+    device: str
+    point: str
+    volume: Volume
+
+
+def _sources(disk: VirtualDisk) -> list[_Source]:
+    """What is mounted, the root first; disks are lettered as a virtual machine's are."""
+    return [_Source(f"/dev/vd{_letters(n)}", point, one.volume()) for n, (point, one) in enumerate(disk.mounts())]
+
+
+def _letters(number: int) -> str:
+    return ("" if number < 26 else _letters(number // 26 - 1)) + chr(ord("a") + number % 26)
+
+
+@program("df")
+async def _df(call: Call) -> int:
+    options, paths = options_of(call, "akPB:hiTlx:t:")
+    sources = _sources(call.disk)
+    chosen: list[_Source] = [] if paths else sources
+    status = 0
+    for path in paths:
+        try:
+            device = call.disk.statvfs(call.path(path)).device
+        except OSError as error:
+            status = call.fail(f"{path}: {reason(error)}")
+            continue
+        chosen.append(next(source for source in sources if source.volume.device == device))
+    if chosen:
+        kinds = "T" in options
+        heading, figures = _inodes(options) if "i" in options else _space(options)
+        rows = [("Filesystem", *(["Type"] if kinds else []), *heading, "Mounted on")]
+        rows += [(s.device, *(["ext4"] if kinds else []), *figures(s.volume), s.point) for s in chosen]
+        _print_table(call, rows, left=2 if kinds else 1)
+    return status
+
+
+Figures = Callable[[Volume], tuple[str, ...]]
+
+
+def _space(options: Mapping[str, str]) -> tuple[tuple[str, ...], Figures]:
+    """The headings and figures of df, in the unit of its options."""
+    if "h" in options:
+        return ("Size", "Used", "Avail", "Use%"), lambda volume: (
+            *(_human(blocks * BLOCK) for blocks in (volume.blocks, volume.used, volume.available)),
+            _per_cent(volume.used, volume.available),
+        )
+    portable = "P" in options
+    unit, letter = _unit(options["B"]) if "B" in options else (1024, "K")
+    size = f"{unit}-blocks" if portable else f"1{letter}-blocks"
+    return (size, "Used", "Available", "Capacity" if portable else "Use%"), lambda volume: (
+        *(str(-(-blocks * BLOCK // unit)) for blocks in (volume.blocks, volume.used, volume.available)),
+        _per_cent(volume.used, volume.available),
+    )
+
+
+def _unit(text: str) -> tuple[int, str]:
+    """Bytes and letter of a block size such as `1`, `K` or `1M`; raises Usage."""
+    found = re.fullmatch(r"1?([KMGTP]?)", text)
+    if not text or found is None:
+        raise Usage(f"invalid -B argument '{text}'")
+    return _UNITS[found[1]], found[1] or "B"
+
+
+def _inodes(options: Mapping[str, str]) -> tuple[tuple[str, ...], Figures]:
+    show = _human if "h" in options else str
+    return ("Inodes", "IUsed", "IFree", "IUse%"), lambda volume: (
+        show(volume.inodes),
+        show(volume.inodes - volume.free_inodes),
+        show(volume.free_inodes),
+        _per_cent(volume.inodes - volume.free_inodes, volume.free_inodes),
+    )
+
+
+def _per_cent(used: int, available: int) -> str:
+    return f"{-(-used * 100 // (used + available))}%" if used + available else "-"
+
+
+def _human(number: int) -> str:
+    """A number of bytes as GNU's -h shows it, rounded up: 9.8G, 10G."""
+    unit, letters = 1, iter("KMGTPE")
+    letter = ""
+    while number >= unit * 1024:
+        unit *= 1024
+        letter = next(letters)
+    tenths = -(-number * 10 // unit)
+    return f"{tenths // 10}.{tenths % 10}{letter}" if letter and tenths < 100 else f"{-(-number // unit)}{letter}"
+
+
+def _print_table(call: Call, rows: list[tuple[str, ...]], left: int) -> None:
+    """Columns as GNU df has them: the first `left` to the left, the last as it is, the rest to the right."""
+    least = (*(14, 4)[:left], 5, 5, 5, 4)
+    widths = [max(width, *(len(row[n]) for row in rows)) for n, width in enumerate(least)]
+    for row in rows:
+        cells = [row[n].ljust(width) if n < left else row[n].rjust(width) for n, width in enumerate(widths)]
+        call.say(" ".join([*cells, row[-1]]))
+
+
+@program("stat")
+async def _stat(call: Call) -> int:
+    options, paths = options_of(call, "fc:L", ("format=", "file-system"))
+    if not paths:
+        raise Usage("missing operand")
+    volumes = "f" in options or "file-system" in options
+    form = options.get("c", options.get("format", _VOLUME_FORM if volumes else _ENTRY_FORM))
+    status = 0
+    for path in paths:
+        try:
+            where = call.path(path)
+            known = _volume_fields(call, path, where) if volumes else _entry_fields(path, call.disk.stat(where))
+        except OSError as error:
+            what = "cannot read file system information for" if volumes else "cannot statx"
+            status = call.fail(f"{what} '{path}': {reason(error)}")
+            continue
+        call.say(_filled(form, {**known, "%": "%"}))
+    return status
+
+
+def _filled(form: str, fields: Mapping[str, str]) -> str:
+    """A format with its fields put in; `?` where there is no such field."""
+    return re.sub(r"%([%A-Za-z])", lambda found: fields.get(found[1], "?"), form)
+
+
+_VOLUME_FORM = """\
+  File: "%n"
+    ID: %i Namelen: %l     Type: %T
+Block size: %s       Fundamental block size: %S
+Blocks: Total: %b   Free: %f   Available: %a
+Inodes: Total: %c   Free: %d"""
+_ENTRY_FORM = """\
+  File: %n
+  Size: %s      Blocks: %b          IO Block: %o   %F
+Device: %D\tInode: %i           Links: %h
+Access: (0%a/%A)  Uid: (    0/    root)   Gid: (    0/    root)
+Modify: %y"""
+
+
+def _volume_fields(call: Call, path: str, where: str) -> Mapping[str, str]:
+    volume = call.disk.statvfs(where)
+    numbers = {"S": BLOCK, "s": BLOCK, "b": volume.blocks, "f": volume.free, "a": volume.available}
+    numbers |= {"c": volume.inodes, "d": volume.free_inodes, "l": 255}
+    texts = {"n": path, "T": "ext2/ext3", "t": _MAGIC, "i": f"{volume.device:x}"}
+    return texts | {letter: str(number) for letter, number in numbers.items()}
+
+
+def _entry_fields(path: str, entry: Entry) -> Mapping[str, str]:
+    kind = (stat.S_IFDIR if entry.directory else stat.S_IFREG) | entry.mode
+    numbers = {"s": entry.size, "b": -(-entry.size // BLOCK) * 8, "B": 512, "o": BLOCK, "i": entry.inode}
+    numbers |= {"d": entry.device, "h": entry.links, "u": 0, "g": 0, "Y": int(entry.modified)}
+    modified = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(entry.modified))
+    texts = {"n": path, "a": f"{entry.mode:o}", "f": f"{kind:x}", "A": stat.filemode(kind), "U": "root", "G": "root"}
+    texts |= {"F": "directory" if entry.directory else "regular file", "D": f"{entry.device:x}", "y": modified}
+    return texts | {letter: str(number) for letter, number in numbers.items()}

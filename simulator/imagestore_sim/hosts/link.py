@@ -1,0 +1,264 @@
+"""One TCP connection to a host, as the network between the two makes it: prompt, late, silent or cut."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncssh
+
+from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.in_flight import moved
+
+if TYPE_CHECKING:
+    from imagestore_sim.hosts.host import SimulatedHost
+
+TURN_BYTES = 4 * 1024
+"""Taken from a client in one turn of the loop: 256 of the smallest packets."""
+WAITING_BYTES = 2**20
+"""From how many bytes on that the network holds back no more are taken."""
+UNREAD_BYTES = 4 * 2**20
+FLOOD_BYTES = 2**20
+FLOOD_LINE = b"All work and no play makes Jack a dull boy.\r\n"
+FLOOD_PACKET = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # SSH_MSG_IGNORE, before anything is encrypted
+_numbers = itertools.count()
+_NO_LINGER = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, and 0 seconds, so that closing resets
+
+
+class Link(asyncio.BufferedProtocol):
+    """Stands between the transport of a connection and the SSH server behind it.
+
+    A client cannot hold up the others: what it sends is taken a little at a time, for asyncssh copies all that is left
+    of it with each packet, and no more is taken while too much of it waits or it does not read its answers.
+    """
+
+    def __init__(self, host: SimulatedHost) -> None:
+        self._host = host
+        self.number = next(_numbers)
+        """The order in which they came."""
+        self._transport: asyncio.Transport
+        self._ssh: asyncssh.SSHServerConnection | None = None
+        self._buffer = bytearray(TURN_BYTES)
+        self._unread = False
+        """Whether the client leaves too much of what is said to it unread."""
+        self._in = _Way(host, self._arrive)
+        self._out = _Way(host, self._leave)
+        self._sent = 0
+        self.logged_in = False
+        self.stale = False
+        """Nothing goes over it any more, either way."""
+        self._held: dict[asyncio.Task[None], None] = {}
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def reset(self) -> None:
+        """Cut it at once, with a RST."""
+        if not self._transport.is_closing():
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut it at once."""
+        self._out.close()
+        self._transport.abort()
+
+    def finish(self) -> None:
+        """Close it once all that was said has left."""
+        self._out.put(None)
+
+    def write(self, data: bytes) -> None:
+        """Say something to the client."""
+        self._out.put(bytes(data))
+
+    async def hold(self, work: Coroutine[object, object, None]) -> None:
+        """Wait for something, but no longer than the connection is open; raises CancelledError when it is cut."""
+        task = self._host.tasks.begin(work, f"connection to {self._host.name}")
+        self._held[task] = None
+        task.add_done_callback(self._held.pop)
+        if self.closed.done():
+            task.cancel()
+        await task
+
+    def _arrive(self, data: bytes | None) -> None:
+        moved()
+        self._set_pace()
+        if self._ssh is None or data is None or self.stale:
+            return
+        if self._host.behaviour.cut_on_request and self.logged_in:
+            self.reset()
+        else:
+            self._ssh.data_received(data)
+
+    def _set_pace(self) -> None:
+        """Take more from the client, or no more for now."""
+        if self._transport.is_closing():
+            return
+        if self._unread or self._in.waiting > WAITING_BYTES:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _leave(self, data: bytes | None) -> None:
+        moved()
+        if data is None:
+            self._end()
+            return
+        if self.stale:
+            return
+        limit = self._host.behaviour.reset_after
+        self._sent += len(data)
+        if limit is not None and self._sent > limit:
+            self.reset()
+        else:
+            self._transport.write(data)
+
+    def _end(self) -> None:
+        """Say no more, and listen no more but to the client's own end: closing at once would reset what was said."""
+        if self._ssh is None and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        moved()
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(UNREAD_BYTES)
+        host = self._host
+        host.links[self] = None
+        now = host.behaviour
+        if not host.listening or now.reset_on_connect:
+            self.reset()
+        elif now.greeting is not None:
+            self.write(now.greeting)
+            self.finish()
+        elif now.startups is not None and host.has_too_many_startups(now.startups):
+            self._turn_away(now)
+        else:
+            if now.flood == "banner":
+                self.write(FLOOD_LINE * (FLOOD_BYTES // len(FLOOD_LINE)))
+            self._ssh = host.new_connection()
+            self._ssh.connection_made(_Upstream(self, self._transport))
+            if now.flood == "keys":
+                self.write(FLOOD_PACKET * (FLOOD_BYTES // len(FLOOD_PACKET)))
+
+    def _turn_away(self, now: Behaviour) -> None:
+        """What sshd does at its MaxStartups."""
+        assert now.startups is not None
+        if now.startups.how == "reset":
+            self.reset()
+            return
+        if now.startups.how == "line":
+            self.write(b"Exceeded MaxStartups\r\n")
+        self.finish()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._in.put(bytes(self._buffer[:nbytes]))
+        if nbytes == TURN_BYTES and not self._transport.is_closing():
+            self._transport.pause_reading()  # libuv would read on at once, many times
+            asyncio.get_running_loop().call_soon(self._set_pace)
+        else:
+            self._set_pace()
+
+    def pause_writing(self) -> None:
+        self._unread = True
+        self._set_pace()
+
+    def resume_writing(self) -> None:
+        self._unread = False
+        self._set_pace()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        moved()
+        self._in.close()
+        self._out.close()
+        self._host.links.pop(self, None)
+        for task in list(self._held):
+            task.cancel()
+        if self._ssh is not None:
+            self._ssh.connection_lost(exc)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+class _Way:
+    """One direction: what is put in is delivered at once and in order, or when the network lets it."""
+
+    def __init__(self, host: SimulatedHost, deliver: Callable[[bytes | None], None]) -> None:
+        self._host = host
+        self._deliver = deliver
+        self._queue: deque[tuple[float, bytes | None]] = deque()
+        self._free = 0.0  # when the line is free again
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self.waiting = 0
+        """Bytes that have not been delivered."""
+
+    def put(self, data: bytes | None) -> None:
+        """Take data, or None for the end."""
+        now = self._host.behaviour
+        if not self._queue and not now.late:
+            self._deliver(data)
+            return
+        self._queue.append((self._due(now, len(data or b"")), data))
+        self.waiting += len(data or b"")
+        if self._task is None and not self._closed:
+            self._task = self._host.tasks.begin(self._deliver_in_time(), f"network of {self._host.name}")
+
+    def close(self) -> None:
+        """Deliver no more."""
+        self._closed = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self._queue.clear()
+
+    def _due(self, now: Behaviour, size: int) -> float:
+        moment = self._host.clock.monotonic()
+        begins = max(moment, self._free)
+        self._free = begins + (size / now.rate if now.rate else 0.0)
+        late = now.latency + self._host.random.uniform(-now.jitter, now.jitter)
+        due = self._free + max(0.0, late)
+        return max(due, self._queue[-1][0]) if self._queue else due
+
+    async def _deliver_in_time(self) -> None:
+        while self._queue:
+            await self._host.until(lambda now: not now.silent)
+            wait = self._queue[0][0] - self._host.clock.monotonic()
+            if wait > 0:
+                await self._host.clock.sleep(wait)
+                continue
+            _, data = self._queue.popleft()
+            self.waiting -= len(data or b"")
+            self._deliver(data)
+        self._task = None
+
+
+class _Upstream(asyncio.Transport):
+    """The transport as the SSH server sees it."""
+
+    def __init__(self, link: Link, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._link = link
+        self._transport = transport
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._link if name == "link" else self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._link.write(bytes(data))
+
+    def close(self) -> None:
+        self._link.finish()
+
+    def abort(self) -> None:
+        self._link.abort()

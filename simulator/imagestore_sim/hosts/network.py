@@ -1,0 +1,209 @@
+"""Names of simulated hosts, and the loopback addresses that they resolve to."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from imagestore_sim import open_files
+from imagestore_sim.clock import Clock
+from imagestore_sim.hosts.disk import VirtualDisk
+from imagestore_sim.hosts.host import LOOPBACK, SimulatedHost
+from imagestore_sim.hosts.ssh_config import SshConfig
+from imagestore_sim.in_flight import under_way
+from imagestore_sim.tasks import Tasks
+
+GIB = 2**30
+SPOT_SIZE, SPOT_AVAILABLE = 10 * 2**40, 8 * 2**40
+RESERVED = 100  # one in so many bytes is kept for root
+
+AnyHost = Callable[[str, int], SimulatedHost]
+
+
+class HostNetwork(Mapping[str, SimulatedHost]):
+    """Hosts by name, whatever its case. `resolve` is what a prober asks."""
+
+    def __init__(self, *, any_host: AnyHost | None = None) -> None:
+        """`any_host` makes a host of a name that is not known, and the port that it is asked on."""
+        self._any_host = any_host
+        self._hosts: dict[str, SimulatedHost] = {}
+        self._on_the_spot: set[str] = set()
+        """The names of those that were made because something asked for them, and that nobody has changed since."""
+        self._turn = asyncio.Lock()
+        self._tasks = Tasks()
+        self._config: SshConfig | None = None
+        self._refusing: socket.socket | None = None
+        self._closed = False
+
+    def __getitem__(self, name: str) -> SimulatedHost:
+        return self._hosts[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return (host.name for host in self._hosts.values())
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    async def add(self, host: SimulatedHost) -> None:
+        """Start a host and make it known.
+
+        Raises ValueError when its name is taken, RuntimeError when the network is closed, and OSError.
+        """
+        async with self._turn:
+            if self._closed:
+                raise RuntimeError("the network is closed")
+            if host.name in self:
+                raise ValueError(f"there is a host {host.name} already")
+            await self._begin(host.name, host)
+        await self._write_config()
+
+    async def remove(self, name: str) -> None:
+        """Stop a host and forget it. Raises KeyError for a name that is not known."""
+        async with self._turn:
+            await self._end(self._hosts.pop(name.lower()))
+        await self._write_config()
+
+    async def _end(self, host: SimulatedHost) -> None:
+        self._on_the_spot.discard(host.name.lower())
+        host.after_start = None
+        await host.stop()
+        if self._config is not None:
+            self._config.drop(host)
+
+    def keep(self, name: str) -> None:
+        """Keep a host until it is removed, though it was made on the spot: somebody has changed it."""
+        self._on_the_spot.discard(name.lower())
+
+    async def release(self, name: str, unneeded: Callable[[], Awaitable[bool]]) -> None:
+        """Remove a host that was made on the spot, unless it is needed still or has faults: at once, or as soon as all
+        who are connected to it have left. It is made again, as it was at first, when something asks for it."""
+        async with self._turn:
+            host = self._hosts.get(name.lower())
+            if host is None or name.lower() not in self._on_the_spot or list(host.faults) or not await unneeded():
+                return
+            if host.links:
+                self._tasks.begin(self._release_when_left(host, unneeded), f"release of {name}")
+                return
+            del self._hosts[name.lower()]
+            await self._end(host)
+        await self._write_config()
+
+    async def _release_when_left(self, host: SimulatedHost, unneeded: Callable[[], Awaitable[bool]]) -> None:
+        if host.links:
+            await asyncio.wait([link.closed for link in host.links])
+        await self.release(host.name, unneeded)
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Have the hosts of these names stand first, in their order."""
+        first = {name.lower(): self._hosts[name.lower()] for name in names}
+        self._hosts = first | {name: host for name, host in self._hosts.items() if name not in first}
+
+    async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
+        """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
+
+        A host that is stopped is unreachable, as one that was shut down; one that is known by another port resolves to
+        an address that refuses.
+        """
+        if self._closed:
+            raise _unknown()
+        if hostname not in self:
+            await self._make(hostname, port)
+        host = self[hostname]
+        if host.behaviour.unreachable or not host.listening:
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+        return host.address if host.port == port else self._refuse()
+
+    async def _make(self, hostname: str, port: int) -> None:
+        async with self._turn:
+            if hostname not in self:  # it may have been made while others had their turn
+                if self._any_host is None or self._closed:
+                    raise _unknown()
+                open_files.check_some_left()
+                await self._begin(hostname, self._any_host(hostname, port))
+                self._on_the_spot.add(hostname.lower())
+        await self._write_config()
+
+    async def _begin(self, name: str, host: SimulatedHost) -> None:
+        await host.start()
+        self._hosts[name.lower()] = host
+        host.after_start = partial(self._started, host)
+        self._enter(host)
+
+    def _refuse(self) -> tuple[str, int]:
+        """An address at which nobody listens, and nobody can begin to."""
+        if self._refusing is None:
+            self._refusing = socket.socket()
+            self._refusing.bind((LOOPBACK, 0))
+        port: int = self._refusing.getsockname()[1]
+        return LOOPBACK, port
+
+    async def close(self) -> None:
+        """Stop all hosts; nothing resolves any more."""
+        self._closed = True
+        await self._tasks.close()
+        self._config = None
+        async with self._turn:
+            await asyncio.gather(*(host.stop() for host in self._hosts.values()))
+        if self._refusing is not None:
+            self._refusing.close()
+            self._refusing = None
+
+    # The OpenSSH configuration
+
+    async def write_ssh_config(self, folder: Path) -> Path:
+        """Write a file for `ssh -F FILE NAME` to `folder`, with an identity that all hosts let in; answers the file.
+
+        It follows what becomes of the hosts. Raises OSError.
+        """
+        self._config = await SshConfig.create(folder)
+        for host in self._hosts.values():
+            self._enter(host)
+        await self._config.write()
+        return self._config.path
+
+    def _enter(self, host: SimulatedHost) -> None:
+        if self._config is not None:
+            if self._config.identity not in host.trusted:
+                host.trusted.append(self._config.identity)
+            self._config.put(host)
+
+    async def _started(self, host: SimulatedHost) -> None:
+        self._enter(host)
+        await self._write_config()
+
+    async def _write_config(self) -> None:
+        if self._config is not None:
+            with under_way():
+                await self._config.write()
+
+
+def _unknown() -> socket.gaierror:
+    return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def default_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:
+    """The host of a lab: it lets everybody in, and its disk of 2 to 8 TiB, in part used, follows from its name.
+
+    What faults on it leave to chance follows from its name and `seed`.
+    """
+    digest = hashlib.sha256(name.lower().encode()).digest()
+    size = (2048 + int.from_bytes(digest[:2], "big") % 6144) * GIB
+    used = size // 100 * (10 + digest[2] % 60)
+    disk = VirtualDisk(size, used, reserved=size // RESERVED, clock=clock)
+    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)
+
+
+def spot_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:
+    """A host that a lab makes on the spot: it lets everybody in, and 8 of the 10 TiB of its disk are available.
+
+    So the agent that stood in for hosts when ZStack's answers were recorded told its capacity.
+    """
+    disk = VirtualDisk(SPOT_SIZE, clock=clock)
+    disk.reserved = SPOT_SIZE // RESERVED
+    disk.used = SPOT_SIZE - SPOT_AVAILABLE - disk.reserved
+    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)

@@ -1,0 +1,208 @@
+"""A channel of an SSH connection: a command, an interactive shell, or SFTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, cast
+
+import asyncssh
+from asyncssh.channel import SSHChannel
+from asyncssh.misc import SoftEOFReceived
+
+from imagestore_sim.faults.behaviour import Said
+from imagestore_sim.hosts.broken import BrokenSftp, flood
+from imagestore_sim.hosts.link import Link
+from imagestore_sim.hosts.shell import Exit, Shell, Streams
+from imagestore_sim.hosts.syntax import Incomplete, Parser, Script, SyntaxProblem
+
+if TYPE_CHECKING:
+    from imagestore_sim.hosts.host import SimulatedHost
+
+SFTP_VERSION = 3  # OpenSSH's
+INTERRUPTED = 130
+
+SftpFactory = Callable[[SSHChannel[bytes]], asyncssh.SFTPServer]
+
+
+class Session(asyncssh.SSHServerProcess[str]):
+    """What a client runs on a machine, in a task that ends with its channel."""
+
+    def __init__(
+        self,
+        host: SimulatedHost,
+        username: str,
+        link: Link,
+        sftp: SftpFactory | None,
+        forced: Said | None,
+        ended: Callable[[], None],
+    ) -> None:
+        """`forced` is said in place of whatever is asked for."""
+        super().__init__(self._begin, sftp, SFTP_VERSION, False)
+        self._forced = forced
+        self._host = host
+        self._username = username
+        self._link = link
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+        self._broken: BrokenSftp | None = None
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        return subsystem == "sftp" and (self._forced is not None or super().subsystem_requested(subsystem))
+
+    def session_started(self) -> None:
+        now = self._host.behaviour
+        if now.flood == "session":
+            flood(self.channel.get_connection())
+        if now.kills:
+            self._link.abort()
+        elif self._forced is not None:
+            self._say(self._forced)
+        elif self.channel.get_subsystem() is None:
+            super().session_started()
+        elif now.broken_sftp is not None:
+            self._broken = BrokenSftp(now.broken_sftp)
+            self.channel.set_encoding(None)
+            self._encoding = None
+        elif now.hung_sftp or now.hung_shell:
+            # What comes meanwhile is SFTP's, and no text.
+            self.channel.set_encoding(None)
+            self._encoding = None
+            self._do(self._begin_late())
+        else:
+            self._begin_sftp()
+
+    def _say(self, forced: Said) -> None:
+        if forced.text:
+            self.channel.write(forced.text)
+        self.channel.exit(forced.status)
+
+    async def _begin_late(self) -> None:
+        await self._host.until(lambda now: not (now.hung_sftp or now.hung_shell))
+        self._begin_sftp()
+
+    def _begin_sftp(self) -> None:
+        if self._host.behaviour.noise:
+            self.channel.write(self._host.behaviour.noise)
+        super().session_started()
+
+    def data_received(self, data: str | bytes, datatype: int | None) -> None:
+        if self._broken is None:
+            super().data_received(cast(str, data), datatype)
+        elif (answer := self._broken.answer(cast(bytes, data))) and not self.channel.is_closing():
+            cast("SSHChannel[bytes]", self.channel).write(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._ended()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self, _process: asyncssh.SSHServerProcess[str]) -> None:
+        self._do(self._run())
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        self._task = self._host.tasks.begin(work, f"session on {self._host.name}")
+
+    async def _run(self) -> None:
+        shell = Shell.at_login(self._host, self._username)
+        complaints = self.stderr if self.term_type is None else self.stdout
+        streams = Streams(_Keyboard(self.stdin), self.stdout.write, complaints.write)
+        try:
+            await self._host.until(lambda now: not now.hung_shell)
+            if self._host.behaviour.noise:
+                streams.write(self._host.behaviour.noise)
+            if self.command is None:
+                status = await self._converse(shell, streams)
+            else:
+                status = await shell.run(self.command, streams)
+        except Interrupted:
+            status = INTERRUPTED
+        except BrokenPipeError:
+            return  # the client has gone, and with it whoever would want to know the status
+        except Exception:
+            self.close()  # the client is not to wait for what has failed; the owner of the task logs it
+            raise
+        await self._host.until(lambda now: not now.lingers)
+        self.exit(status)
+
+    async def _converse(self, shell: Shell, streams: Streams) -> int:
+        """Run what comes in, line by line, up to `exit` or the end; answers the exit status."""
+        while True:
+            try:
+                scripts = await self._read(shell, streams)
+                if scripts is None:
+                    return shell.status
+                for script in scripts:
+                    await shell.execute(script, streams)
+            except Exit as ended:
+                return ended.status
+            except Interrupted:
+                shell.status = INTERRUPTED
+                streams.write("\n")
+            except SyntaxProblem as problem:
+                shell.complain(problem.line, f"Syntax error: {problem}", streams)
+                shell.status = 2
+                if self.term_type is None:
+                    return shell.status
+
+    async def _read(self, shell: Shell, streams: Streams) -> list[Script] | None:
+        """The commands in the next lines, as many as make them whole; None at the end. Raises SyntaxProblem."""
+        text = ""
+        problem: Incomplete | None = None
+        while True:
+            if self.term_type is not None:
+                streams.write("> " if text else prompt(shell))
+            line = await streams.read.readline()
+            if not line and problem is not None:
+                raise problem
+            if not line:
+                return None
+            text += line
+            try:
+                return _parse(text)
+            except Incomplete as incomplete:
+                problem = incomplete
+
+
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+class _Keyboard:
+    """What a client sends, as commands read it."""
+
+    def __init__(self, stdin: asyncssh.SSHReader[str]) -> None:
+        self._stdin = stdin
+
+    async def read(self) -> str:
+        lines = []
+        while line := await self.readline():
+            lines.append(line)
+        return "".join(lines)
+
+    async def readline(self) -> str:
+        """Raises Interrupted."""
+        while True:
+            try:
+                return await self._stdin.readline()
+            except asyncssh.TerminalSizeChanged:
+                continue
+            except SoftEOFReceived:
+                return ""
+            except (asyncssh.BreakReceived, asyncssh.SignalReceived) as error:
+                raise Interrupted from error
+
+
+def prompt(shell: Shell) -> str:
+    """`root@imagestore-1:~# `."""
+    folder = "~" if shell.folder == shell.variables.get("HOME") else shell.folder
+    return f"{shell.username}@{shell.machine.name}:{folder}{'#' if shell.username == 'root' else '$'} "
+
+
+def _parse(text: str) -> list[Script]:
+    parser = Parser(text)
+    scripts: list[Script] = []
+    while (script := parser.read()) is not None:
+        scripts.append(script)
+    return scripts

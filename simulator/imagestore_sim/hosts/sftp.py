@@ -1,0 +1,302 @@
+"""SFTP over a virtual disk, with the answers of OpenSSH's server."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import asyncssh
+
+from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile, Volume
+from imagestore_sim.hosts.file_tree import BLOCK
+from imagestore_sim.hosts.link import Link
+
+if TYPE_CHECKING:
+    from imagestore_sim.hosts.host import SimulatedHost
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
+
+# errno_to_portable in OpenSSH's sftp-server.c; everything else is a failure without further ado.
+_NO_SUCH_FILE = (asyncssh.FX_NO_SUCH_FILE, "No such file")
+_PERMISSION_DENIED = (asyncssh.FX_PERMISSION_DENIED, "Permission denied")
+_BAD_MESSAGE = (asyncssh.FX_BAD_MESSAGE, "Bad message")
+_FAILURE = (asyncssh.FX_FAILURE, "Failure")
+_ANSWERS: Mapping[int, tuple[int, str]] = {
+    errno.ENOENT: _NO_SUCH_FILE,
+    errno.ENOTDIR: _NO_SUCH_FILE,
+    errno.EBADF: _NO_SUCH_FILE,
+    errno.EPERM: _PERMISSION_DENIED,
+    errno.EACCES: _PERMISSION_DENIED,
+    errno.ENAMETOOLONG: _BAD_MESSAGE,
+    errno.EINVAL: _BAD_MESSAGE,
+}
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Errors of the disk as OpenSSH answers them."""
+    try:
+        yield
+    except OSError as error:
+        raise asyncssh.SFTPError(*_ANSWERS.get(error.errno or 0, _FAILURE)) from error
+
+
+class Handle:
+    """A file that a client has opened, and what for."""
+
+    def __init__(self, file: OpenFile, flags: int) -> None:
+        self.file = file
+        self._flags = flags
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Raises OSError."""
+        if not self._flags & asyncssh.FXF_READ:
+            raise OSError(errno.EBADF, "not open for reading")
+        return self.file.read(offset, size)
+
+    def write(self, offset: int, data: bytes) -> int:
+        """Raises OSError."""
+        if not self._flags & asyncssh.FXF_WRITE:
+            raise OSError(errno.EBADF, "not open for writing")
+        return self.file.write(self.file.size if self._flags & asyncssh.FXF_APPEND else offset, data)
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Where data (os.SEEK_DATA) or a hole (os.SEEK_HOLE) begins: asyncssh asks a file so, and there are no holes.
+
+        Raises OSError (ENXIO) at the end.
+        """
+        if offset >= self.file.size:
+            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+        return offset if whence == os.SEEK_DATA else self.file.size
+
+
+def _reaches(
+    ask: Callable[Concatenate[DiskServer, bytes, P], T],
+) -> Callable[Concatenate[DiskServer, bytes, P], T | Awaitable[T]]:
+    """What looks at a path waits while that, or the server, hangs; and with it whatever is asked after it."""
+
+    @wraps(ask)
+    def ask_in_time(self: DiskServer, path: bytes, /, *args: P.args, **kwargs: P.kwargs) -> T | Awaitable[T]:
+        if self.is_stuck(path, self.host.behaviour):
+            return ask_later(self, path, *args, **kwargs)
+        return ask(self, path, *args, **kwargs)
+
+    async def ask_later(self: DiskServer, path: bytes, *args: P.args, **kwargs: P.kwargs) -> T:
+        await self.until_free(path)
+        return ask(self, path, *args, **kwargs)
+
+    return ask_in_time
+
+
+class DiskServer(asyncssh.SFTPServer):
+    """Serves a host's disk; relative paths begin at `home`. Nothing of the real file system is ever touched."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], host: SimulatedHost, link: Link, home: str) -> None:
+        super().__init__(channel)
+        self.host = host
+        self._link = link
+        self._disk = host.disk
+        self._home = home
+        self._has_statvfs = host.statvfs and not host.behaviour.no_statvfs
+
+    def is_stuck(self, path: bytes, now: Behaviour) -> bool:
+        """Whether a question about `path` is not answered."""
+        return now.hung_sftp or (bool(now.hung_paths) and now.hangs(posixpath.normpath(self._path(path))))
+
+    async def until_free(self, path: bytes) -> None:
+        """Wait until it is, or the connection is cut."""
+        await self._link.hold(self.host.until(lambda now: not self.is_stuck(path, now)))
+
+    def _path(self, path: bytes) -> str:
+        return posixpath.join(self._home, path.decode(errors="surrogateescape"))
+
+    # Looking
+
+    @_reaches
+    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        with _answering():
+            return attributes(self._disk.stat(self._path(path)))
+
+    @_reaches
+    def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        with _answering():
+            return attributes(self._disk.stat(self._path(path)))
+
+    def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
+        return attributes(_handle(file_obj).file.stat())
+
+    @_reaches
+    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
+        self._require_statvfs()
+        with _answering():
+            return numbers(self._disk.statvfs(self._path(path)))
+
+    def fstatvfs(self, file_obj: object) -> asyncssh.SFTPVFSAttrs:
+        self._require_statvfs()
+        return numbers(_handle(file_obj).file.statvfs())
+
+    def _require_statvfs(self) -> None:
+        if not self._has_statvfs:
+            raise asyncssh.SFTPOpUnsupported("Operation unsupported")
+
+    def realpath(self, path: bytes) -> bytes:
+        return posixpath.normpath(self._path(path)).replace("//", "/").encode(errors="surrogateescape")
+
+    def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        # No generator: a directory that is not there has to fail when it is opened, not when it is read.
+        if self.is_stuck(path, self.host.behaviour):
+            return self._scan_later(path)
+        folder = self._path(path)
+        with _answering():
+            names = self._disk.listdir(folder)
+        return self._entries(folder, names)
+
+    async def _scan_later(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        await self.until_free(path)
+        async for entry in self.scandir(path):
+            yield entry
+
+    async def _entries(self, folder: str, names: list[str]) -> AsyncIterator[asyncssh.SFTPName]:
+        for name in (".", "..", *names):
+            if self._disk.exists(posixpath.join(folder, name)):  # it may have been removed meanwhile
+                entry = self._disk.stat(posixpath.join(folder, name))
+                yield asyncssh.SFTPName(name.encode(errors="surrogateescape"), attrs=attributes(entry))
+
+    def format_user(self, uid: int | None) -> str:
+        return "root"
+
+    def format_group(self, gid: int | None) -> str:
+        return "root"
+
+    # Changing
+
+    @_reaches
+    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        with _answering():
+            self._disk.make_directory(self._path(path), mode=_mode(attrs, DIRECTORY_MODE))
+
+    @_reaches
+    def rmdir(self, path: bytes) -> None:
+        with _answering():
+            self._disk.remove_directory(self._path(path))
+
+    @_reaches
+    def remove(self, path: bytes) -> None:
+        with _answering():
+            self._disk.remove_file(self._path(path))
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        with _answering():
+            self._disk.rename(self._path(oldpath), self._path(newpath), replace=False)
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        with _answering():
+            self._disk.rename(self._path(oldpath), self._path(newpath))
+
+    @_reaches
+    def setstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        with _answering():
+            if attrs.size is not None:
+                self._disk.open(self._path(path), write=True).truncate(attrs.size)
+            if attrs.permissions is not None:
+                self._disk.chmod(self._path(path), stat.S_IMODE(attrs.permissions))
+
+    def lsetstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        self.setstat(path, attrs)
+
+    def fsetstat(self, file_obj: object, attrs: asyncssh.SFTPAttrs) -> None:
+        file = _handle(file_obj).file
+        with _answering():
+            if attrs.size is not None:
+                file.truncate(attrs.size)
+            if attrs.permissions is not None:
+                file.chmod(stat.S_IMODE(attrs.permissions))
+
+    def readlink(self, path: bytes) -> bytes:
+        with _answering():
+            self._disk.stat(self._path(path))
+        raise asyncssh.SFTPBadMessage("Bad message")  # nothing on a virtual disk is a link
+
+    def symlink(self, oldpath: bytes, newpath: bytes) -> None:
+        raise asyncssh.SFTPOpUnsupported("Operation unsupported")
+
+    def link(self, oldpath: bytes, newpath: bytes) -> None:
+        raise asyncssh.SFTPOpUnsupported("Operation unsupported")
+
+    # Files
+
+    @_reaches
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Handle:
+        flags = pflags if pflags & (asyncssh.FXF_READ | asyncssh.FXF_WRITE) else pflags | asyncssh.FXF_READ
+        with _answering():
+            file = self._disk.open(
+                self._path(path),
+                write=bool(flags & asyncssh.FXF_WRITE),
+                create=bool(flags & asyncssh.FXF_CREAT),
+                exclusive=bool(flags & asyncssh.FXF_EXCL),
+                truncate=bool(flags & asyncssh.FXF_TRUNC),
+                mode=_mode(attrs, FILE_MODE),
+            )
+        return Handle(file, flags)
+
+    def open56(self, path: bytes, desired_access: int, flags: int, attrs: asyncssh.SFTPAttrs) -> object:
+        raise asyncssh.SFTPOpUnsupported("Operation unsupported")  # of a version that is not offered
+
+    def close(self, file_obj: object) -> None:
+        """Nothing is kept open."""
+
+    def read(self, file_obj: object, offset: int, size: int) -> bytes:
+        with _answering():
+            return _handle(file_obj).read(offset, size)
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        with _answering():
+            return _handle(file_obj).write(offset, data)
+
+    def fsync(self, file_obj: object) -> None:
+        """Memory is as safe as it gets."""
+
+
+def attributes(entry: Entry) -> asyncssh.SFTPAttrs:
+    """An entry as version 3 of SFTP tells it."""
+    kind = stat.S_IFDIR if entry.directory else stat.S_IFREG
+    modified = int(entry.modified)
+    return asyncssh.SFTPAttrs(
+        size=entry.size, uid=0, gid=0, permissions=kind | entry.mode, atime=modified, mtime=modified
+    )
+
+
+def numbers(volume: Volume) -> asyncssh.SFTPVFSAttrs:
+    """A file system's numbers as SFTP tells them."""
+    return asyncssh.SFTPVFSAttrs(
+        bsize=BLOCK,
+        frsize=BLOCK,
+        blocks=volume.blocks,
+        bfree=volume.free,
+        bavail=volume.available,
+        files=volume.inodes,
+        ffree=volume.free_inodes,
+        favail=volume.free_inodes,
+        fsid=volume.device,
+        flags=_READ_ONLY if volume.read_only else 0,
+        namemax=NAME_LIMIT,
+    )
+
+
+def _handle(file_obj: object) -> Handle:
+    assert isinstance(file_obj, Handle)
+    return file_obj
+
+
+def _mode(attrs: asyncssh.SFTPAttrs, default: int) -> int:
+    """The rights that a client asks for, less the usual mask."""
+    return default if attrs.permissions is None else stat.S_IMODE(attrs.permissions) & ~0o022

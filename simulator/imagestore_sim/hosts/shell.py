@@ -1,0 +1,433 @@
+"""The simulated hosts' shell: runs what `syntax` reads, with the commands that a machine has."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.hosts.disk import VirtualDisk
+from imagestore_sim.hosts.syntax import (
+    Chain,
+    Group,
+    Literal,
+    Parameter,
+    Parser,
+    Pipeline,
+    Redirection,
+    Script,
+    Simple,
+    Substitution,
+    SyntaxProblem,
+    Word,
+)
+
+NOT_FOUND = 127
+SYNTAX_ERROR = 2
+PROGRAM_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
+_NULL = "/dev/null"
+_BLANKS = re.compile(r"[ \t\n]+")
+_PATTERN = re.compile(r"[*?\[]")
+
+Write = Callable[[str], None]
+
+
+class Input(Protocol):
+    """Where a command reads from."""
+
+    async def read(self) -> str:
+        """All up to the end."""
+
+    async def readline(self) -> str:
+        """A line with its end; nothing at the end of all."""
+
+
+class Text:
+    """Input that is known beforehand."""
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    async def read(self) -> str:
+        text, self._text = self._text, ""
+        return text
+
+    async def readline(self) -> str:
+        line, end, self._text = self._text.partition("\n")
+        return line + end
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What a command reads and where it writes."""
+
+    read: Input
+    write: Write
+    complain: Write
+
+
+class Machine(Protocol):
+    """What a shell runs on."""
+
+    @property
+    def name(self) -> str:
+        """Its host name."""
+
+    @property
+    def disk(self) -> VirtualDisk:
+        """Its file systems."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its time."""
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """What it can run, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command as it is run: `arguments` come after its name, `variables` are those of its environment."""
+
+    name: str
+    arguments: list[str]
+    shell: Shell
+    streams: Streams
+    line: int
+    variables: Mapping[str, str]
+
+    @property
+    def disk(self) -> VirtualDisk:
+        """The file systems of the machine."""
+        return self.shell.machine.disk
+
+    def path(self, path: str) -> str:
+        """An absolute path for one that may be relative."""
+        return posixpath.join(self.shell.folder, path) if path else ""
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        self.streams.write(f"{line}\n")
+
+    def fail(self, text: str, status: int = 1) -> int:
+        """Complain as a program does, `NAME: text`; answers the exit status."""
+        self.streams.complain(f"{self.name}: {text}\n")
+        return status
+
+    def fail_in_shell(self, text: str, status: int = SYNTAX_ERROR) -> int:
+        """Complain as what is built into the shell does, `sh: 1: NAME: text`; answers the exit status."""
+        self.shell.complain(self.line, f"{self.name}: {text}", self.streams)
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: what runs it and answers its exit status, and whether only the shell itself can."""
+
+    run: Callable[[Call], Awaitable[int]]
+    builtin: bool = False
+
+
+class Exit(Exception):
+    """The shell ends, with a status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(slots=True)
+class Shell:
+    """A shell: its variables, positional parameters and working directory."""
+
+    machine: Machine
+    username: str
+    name: str = "sh"
+    arguments: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+    folder: str = "/"
+    status: int = 0
+
+    @classmethod
+    def at_login(cls, machine: Machine, username: str) -> Shell:
+        """The shell that a user gets: root in /root, others in / as they have no directory of their own."""
+        home = home_of(machine.disk, username)
+        variables = {"HOME": home, "LOGNAME": username, "USER": username, "SHELL": "/bin/sh"}
+        variables["PATH"] = ":".join(reversed(PROGRAM_FOLDERS))
+        return cls(machine, username, variables=variables, exported=set(variables), folder=home)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that programs are given."""
+        return {name: value for name, value in self.variables.items() if name in self.exported}
+
+    def child(self, name: str, arguments: list[str], variables: Mapping[str, str]) -> Shell:
+        """A shell that this one runs as a program."""
+        return Shell(self.machine, self.username, name, arguments, dict(variables), set(variables), self.folder)
+
+    def complain(self, line: int, text: str, streams: Streams) -> None:
+        """What dash says about a line of a script."""
+        streams.complain(f"{self.name}: {line}: {text}\n")
+
+    async def run(self, text: str, streams: Streams) -> int:
+        """Run a script to its end, `exit` or a mistake in it; answers its exit status."""
+        parser = Parser(text)
+        try:
+            while (script := parser.read()) is not None:
+                await self.execute(script, streams)
+        except SyntaxProblem as problem:
+            self.complain(problem.line, f"Syntax error: {problem}", streams)
+            self.status = SYNTAX_ERROR
+        except Exit as ended:
+            self.status = ended.status
+        return self.status
+
+    async def execute(self, script: Script, streams: Streams) -> int:
+        """Run commands that have been read; raises Exit."""
+        for chain in script:
+            await self._chain(chain, streams)
+        return self.status
+
+    async def call(
+        self, words: list[str], streams: Streams, variables: Mapping[str, str], line: int, *, program: bool
+    ) -> int | None:
+        """Run a command by its words: its exit status, None when there is no such command.
+
+        With `program`, what is built into the shell does not count: that is how `env` and `timeout` run things.
+        """
+        folder, _, name = words[0].rpartition("/")
+        command = self.machine.commands.get(name)
+        if command is None or (folder and folder not in PROGRAM_FOLDERS) or (command.builtin and (program or folder)):
+            return None
+        return await command.run(Call(words[0], words[1:], self, streams, line, variables))
+
+    # Running
+
+    async def _chain(self, chain: Chain, streams: Streams) -> None:
+        await self._pipeline(chain.first, streams)
+        for operator, pipeline in chain.others:
+            if (self.status == 0) == (operator == "&&"):
+                await self._pipeline(pipeline, streams)
+
+    async def _pipeline(self, pipeline: Pipeline, streams: Streams) -> None:
+        """Commands of a pipeline run one after another, each in a shell of its own."""
+        *before, last = pipeline.commands
+        for command in before:
+            printed: list[str] = []
+            await self._in_subshell((command,), replace(streams, write=printed.append))
+            streams = replace(streams, read=Text("".join(printed)))
+        if before:
+            self.status = await self._in_subshell((last,), streams)
+        else:
+            self.status = await self._command(last, streams)
+        if pipeline.negated:
+            self.status = int(self.status == 0)
+
+    async def _in_subshell(self, commands: tuple[Simple | Group, ...], streams: Streams) -> int:
+        shell = replace(self, variables=dict(self.variables), exported=set(self.exported))
+        try:
+            return await shell.execute(tuple(Chain(Pipeline((one,), False), ()) for one in commands), streams)
+        except Exit as ended:
+            return ended.status
+
+    async def _command(self, command: Simple | Group, streams: Streams) -> int:
+        try:
+            streams = await self._redirect(command.redirections, streams)
+            if isinstance(command, Simple):
+                return await self._simple(command, streams)
+            if command.subshell:
+                return await self._in_subshell((replace(command, subshell=False, redirections=()),), streams)
+            return await self.execute(command.body, streams)
+        except _Refused as refused:
+            self.complain(command.line, str(refused), streams)
+            return SYNTAX_ERROR
+
+    async def _simple(self, command: Simple, streams: Streams) -> int:
+        words = [field for word in command.words for field in await self._fields(word, streams)]
+        assigned = {name: await self._text(word, streams) for name, word in command.assignments}
+        if not words:
+            self.variables |= assigned
+            return 0
+        status = await self.call(words, streams, self.environment | assigned, command.line, program=False)
+        if status is None:
+            self.complain(command.line, f"{words[0]}: not found", streams)
+            return NOT_FOUND
+        return status
+
+    # Redirections
+
+    async def _redirect(self, redirections: tuple[Redirection, ...], streams: Streams) -> Streams:
+        for redirection in redirections:
+            target = await self._text(redirection.target, streams)
+            if redirection.operator == ">&":
+                streams = _duplicate(streams, redirection.stream, target)
+            elif redirection.operator == "<&" or (redirection.operator == "<") != (redirection.stream == 0):
+                raise _Refused(f"{target}: bad fd number")
+            elif redirection.operator == "<":
+                streams = replace(streams, read=self._reader(target))
+            else:
+                write = self._writer(target, append=redirection.operator == ">>")
+                streams = replace(streams, write=write) if redirection.stream == 1 else replace(streams, complain=write)
+        return streams
+
+    def _reader(self, target: str) -> Input:
+        if target == _NULL:
+            return Text()
+        try:
+            content = self.machine.disk.read_file(posixpath.join(self.folder, target))
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            raise _Refused(f"cannot open {target}: {'No such file' if missing else error.strerror}") from error
+        return Text(content.decode(errors="surrogateescape"))
+
+    def _writer(self, target: str, append: bool) -> Write:
+        if target == _NULL:
+            return _ignore
+        try:
+            file = self.machine.disk.open(
+                posixpath.join(self.folder, target), write=True, create=True, truncate=not append
+            )
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            raise _Refused(
+                f"cannot create {target}: {'Directory nonexistent' if missing else error.strerror}"
+            ) from error
+
+        def write(text: str) -> None:
+            try:
+                file.write(file.size, text.encode(errors="surrogateescape"))
+            except OSError as error:
+                raise _Refused(f"{target}: write error: {error.strerror}") from error
+
+        return write
+
+    # Expansion
+
+    async def _text(self, word: Word, streams: Streams) -> str:
+        """A word as one text, neither split nor matched against paths."""
+        return "".join([await self._value(part, streams) for part in self._with_home(word).parts])
+
+    async def _fields(self, word: Word, streams: Streams) -> list[str]:
+        """A word expanded, split where it is not quoted, and matched against paths."""
+        fields = _Fields()
+        for part in self._with_home(word).parts:
+            if isinstance(part, Parameter) and part.name == "@":
+                fields.add_all(self.arguments, part.quoted)
+            elif isinstance(part, Literal) or part.quoted:
+                fields.add(await self._value(part, streams), part.quoted)
+            else:
+                fields.split(await self._value(part, streams))
+        return [path for runs in fields.found for path in self._matching(runs)]
+
+    def _with_home(self, word: Word) -> Word:
+        """`~` at the beginning of a word is the home directory."""
+        match word.parts:
+            case (Literal(text, False), *others) if text == "~" or text.startswith("~/"):
+                home = Literal(self.variables.get("HOME", "~"), True)
+                return Word((home, Literal(text[1:], False), *others))
+        return word
+
+    async def _value(self, part: Literal | Parameter | Substitution, streams: Streams) -> str:
+        if isinstance(part, Literal):
+            return part.text
+        if isinstance(part, Parameter):
+            return self._parameter(part.name)
+        printed: list[str] = []
+        body = Group(0, part.body, False, ())
+        self.status = await self._in_subshell((body,), replace(streams, write=printed.append))
+        return "".join(printed).rstrip("\n")
+
+    def _parameter(self, name: str) -> str:
+        special = {"?": str(self.status), "#": str(len(self.arguments)), "$": "1", "0": self.name}
+        if name in special:
+            return special[name]
+        if name in ("@", "*"):
+            return " ".join(self.arguments)
+        if name.isdecimal():
+            return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else ""
+        return self.variables.get(name, "")
+
+    def _matching(self, runs: list[tuple[str, bool]]) -> list[str]:
+        """The paths that match a field with unquoted `*`, `?` or `[...]`; the field itself when none does."""
+        text = "".join(run for run, _ in runs)
+        if not any(not quoted and _PATTERN.search(run) for run, quoted in runs):
+            return [text]
+        pattern = "".join(_PATTERN.sub(r"[\g<0>]", run) if quoted else run for run, quoted in runs)
+        found = [""] if not pattern.startswith("/") else ["/"]
+        for part in pattern.strip("/").split("/"):
+            found = [path for base in found for path in self._entries(base, part)]
+        return found or [text]
+
+    def _entries(self, base: str, pattern: str) -> Iterator[str]:
+        try:
+            names = self.machine.disk.listdir(posixpath.join(self.folder, base))
+        except OSError:
+            return  # what cannot be listed matches nothing
+        for name in names:
+            if fnmatch.fnmatchcase(name, pattern) and name.startswith(".") <= pattern.startswith("."):
+                yield posixpath.join(base, name)
+
+
+class _Refused(Exception):
+    """What a redirection asks for cannot be had; the text is dash's."""
+
+
+@dataclass(slots=True)
+class _Fields:
+    """Fields in the making, each of runs of text that are quoted or not."""
+
+    found: list[list[tuple[str, bool]]] = field(default_factory=list)
+    _open: bool = False  # whether what comes next belongs to the last field
+
+    def add(self, text: str, quoted: bool) -> None:
+        """Add to the field at hand; what is quoted makes one even when it is empty."""
+        if text or quoted:
+            if not self._open:
+                self.found.append([])
+                self._open = True
+            self.found[-1].append((text, quoted))
+
+    def add_all(self, texts: list[str], quoted: bool) -> None:
+        """Add a field for each text, the first to the field at hand, the last open for what follows."""
+        for number, text in enumerate(texts):
+            if number:
+                self._open = False
+            if quoted:
+                self.add(text, True)
+            else:
+                self.split(text)
+
+    def split(self, text: str) -> None:
+        """Add text whose blanks end fields."""
+        for number, piece in enumerate(_BLANKS.split(text)):
+            if number:
+                self._open = False
+            self.add(piece, False)
+
+
+def home_of(disk: VirtualDisk, username: str) -> str:
+    """The directory in which a user begins."""
+    home = "/root" if username == "root" else f"/home/{username}"
+    return home if disk.is_directory(home) else "/"
+
+
+def _duplicate(streams: Streams, stream: int, target: str) -> Streams:
+    """`2>&1` and `1>&2`."""
+    match (stream, target):
+        case (2, "1"):
+            return replace(streams, complain=streams.write)
+        case (1, "2"):
+            return replace(streams, write=streams.complain)
+        case (1, "1") | (2, "2"):
+            return streams
+    raise _Refused(f"Syntax error: Bad fd number: {target}")
+
+
+def _ignore(_text: str) -> None:
+    """/dev/null."""

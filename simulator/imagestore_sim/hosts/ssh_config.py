@@ -1,0 +1,97 @@
+"""An OpenSSH configuration, so that `ssh -F FILE NAME` reaches simulated hosts by their names."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import asyncssh
+
+from imagestore_sim.host_names import is_user_name
+from imagestore_sim.hosts.host import SimulatedHost
+
+IDENTITY = "identity"
+CONFIG = "ssh_config"
+NAME = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
+"""What stands for one host behind `Host`, and for nothing else."""
+
+
+class SshConfig:
+    """A configuration file, and the identity beside it that hosts trust."""
+
+    def __init__(self, folder: Path, identity: asyncssh.SSHKey) -> None:
+        self.path = folder / CONFIG
+        self.identity = identity
+        self._identity_file = folder / IDENTITY
+        self._blocks: dict[str, str] = {}
+        self._turn = asyncio.Lock()
+        self._wanted = 0  # changes so far
+        self._written = 0  # of these, how many are in the file
+
+    @classmethod
+    async def create(cls, folder: Path) -> SshConfig:
+        """Take the identity in `folder`, or make one; raises OSError."""
+        return cls(folder, await asyncio.to_thread(_identity, folder / IDENTITY))
+
+    def put(self, host: SimulatedHost) -> None:
+        """Note where a host listens; `write` comes later."""
+        self._blocks[host.name] = self._block(host)
+        self._wanted += 1
+
+    def drop(self, host: SimulatedHost) -> None:
+        """Forget a host; `write` comes later."""
+        self._blocks.pop(host.name, None)
+        self._wanted += 1
+
+    async def write(self) -> None:
+        """Write what has been noted, at once for all who wait for it; raises OSError."""
+        wanted = self._wanted
+        async with self._turn:
+            if self._written < wanted or not wanted:
+                changes, text = self._wanted, "\n".join(self._blocks.values())
+                await asyncio.to_thread(_replace, self.path, text)
+                self._written = changes
+
+    def _block(self, host: SimulatedHost) -> str:
+        address, port = host.address
+        if not NAME.fullmatch(host.name):
+            return ""  # it cannot be asked for by that name anyway
+        file = str(self._identity_file.absolute()).replace("%", "%%")
+        username = host.credentials.username if host.credentials else "root"
+        quoted = username if NAME.fullmatch(username) else f'"{username}"'
+        user = f"    User {quoted}\n" if is_user_name(username) else ""
+        return (
+            f"Host {host.name}\n"
+            f"    HostName {address}\n"
+            f"    Port {port}\n"
+            f"{user}"
+            f'    IdentityFile "{file}"\n'
+            "    IdentitiesOnly yes\n"
+            "    StrictHostKeyChecking no\n"
+            "    UserKnownHostsFile /dev/null\n"
+            "    LogLevel ERROR\n"
+        )
+
+
+def _identity(file: Path) -> asyncssh.SSHKey:
+    """The private key in `file`, which is made when there is none, for nobody else to read."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return asyncssh.read_private_key(file)
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="imagestore-sim")
+    with open(descriptor, "wb") as opened:
+        opened.write(key.export_private_key())
+    return key
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    draft.replace(file)

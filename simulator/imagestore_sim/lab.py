@@ -1,0 +1,184 @@
+"""The embedded lab: a management node and simulated ImageStore hosts in one process, their storages already added."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from imagestore_sim import open_files
+from imagestore_sim.backup_storage.records import Status, Storage
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
+from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.hosts import HostNetwork, SimulatedHost
+from imagestore_sim.hosts.network import default_host, spot_host
+from imagestore_sim.lab_api import LabHosts
+from imagestore_sim.node.management_node import ManagementNode, StartError, cannot_start
+from imagestore_sim.settings import Settings
+
+ZONE_NAME = "zone-1"
+URL = "/Cloud_bs"
+FOLDERS = ("registry", "export")
+FILES_OF_A_NODE = 32
+FILES_OF_A_HOST = 3
+"""Where it listens, and both ends of the connection that a probe keeps."""
+
+
+def host_names(count: int) -> list[str]:
+    """`imagestore-1` and so on."""
+    return [f"imagestore-{number}" for number in range(1, count + 1)]
+
+
+def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
+    """The record of a host that the lab begins with; its uuid begins with its number, so that lists are in order."""
+    return BackupStorageRecord(
+        uuid=f"{number:08x}{stable_uuid('backup-storage', name)[8:]}",
+        name=name,
+        description=f"ImageStore on the simulated host {name}",
+        hostname=name,
+        url=URL,
+        attachedZoneUuids=(zone,),
+    )
+
+
+def _check_files(hosts: int) -> None:
+    """Raise StartError where that number of hosts is sure to run out of files."""
+    needed, allowed = FILES_OF_A_NODE + FILES_OF_A_HOST * hosts, open_files.limit()
+    if needed > allowed:
+        raise StartError(
+            f"{hosts} hosts need about {needed} open files, and {allowed} are allowed; raise the limit with ulimit -n,"
+            " or give --hosts fewer"
+        )
+
+
+class Lab:
+    """A management node with a network of its own. With a database that is kept, its storages come back with it."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.ssh_config: Path
+        """For `ssh -F FILE NAME`: reaches every host of the lab, from `start` on."""
+        self.settings = settings
+        self.clock = clock or RealClock()
+        self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
+        on_the_spot = partial(spot_host, clock=self.clock, seed=settings.seed)
+        self.network = HostNetwork(any_host=on_the_spot if settings.any_host else None)
+        self.node: ManagementNode
+
+    @property
+    def url(self) -> str:
+        """Where the management node listens, as `http://HOST:PORT`."""
+        return self.node.url
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start hosts and node; returns when every storage has been connected. Raises what the node's start raises."""
+        settings = self.settings
+        _check_files(settings.hosts)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
+        except OSError as error:
+            raise StartError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one") from None
+        folder = Path(self._folder.name)
+        if "database" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"database": str(folder / "lab.db")})
+        try:
+            hosts = LabHosts(self.network, self._new_host)
+            self.node = ManagementNode(
+                settings, clock=self.clock, resolve=self.network.resolve, hosts=hosts, release=self.network.release
+            )
+            for name in host_names(settings.hosts):
+                await self.network.add(self._new_host(name))
+            self.ssh_config = await self.network.write_ssh_config(folder)
+            await self.node.start(self._bootstrap(), before_connecting=self._furnish, before_reset=self._reset_hosts)
+        except OSError as error:
+            await self.stop()
+            raise StartError(cannot_start(error)) from None
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop node and hosts, and leave nothing behind."""
+        if hasattr(self, "node"):  # its files may have been of no use
+            await self.node.stop()
+        await self.network.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _bootstrap(self) -> Bootstrap:
+        given = read_bootstrap(self.settings.bootstrap) if self.settings.bootstrap else Bootstrap()
+        zone = ZoneRecord(uuid=stable_uuid("zone", ZONE_NAME), name=ZONE_NAME, isDefault=not given.zones)
+        taken = {one.hostname for one in given.backupStorages}
+        storages = [
+            _storage(number, name, str(zone.uuid))
+            for number, name in enumerate(host_names(self.settings.hosts), start=1)
+            if name not in taken
+        ]
+        return given.model_copy(
+            update={"zones": (*given.zones, zone), "backupStorages": (*given.backupStorages, *storages)}
+        )
+
+    async def _reset_hosts(self) -> None:
+        """Make the hosts what they were in the beginning: as new, those that went there again, and no other."""
+        first = host_names(self.settings.hosts)
+        for name in list(self.network):
+            if name not in first:
+                await self.network.remove(name)
+        for name in first:
+            if name in self.network:
+                await self.network[name].become(self._new_host(name))
+            else:
+                await self.network.add(self._new_host(name))
+        self.network.arrange(first)
+
+    async def _furnish(self, node: ManagementNode) -> None:
+        """Give hosts the folders that storages of an earlier run left there: simulated disks are not kept."""
+        for storage in await node.records.tracked():
+            if storage.total and (host := await self._simulated_host(storage)) is not None:
+                for folder in FOLDERS:
+                    host.disk.make_directory(f"{storage.url}/{folder}", parents=True)
+
+    async def _simulated_host(self, storage: Storage) -> SimulatedHost | None:
+        try:
+            await self.network.resolve(storage.hostname, storage.port)
+        except OSError:
+            return None
+        return self.network.get(storage.hostname)
+
+    async def wait_for(self, name: str, status: str, *, within: float = 5.0) -> Storage:
+        """The storage of that name (or uuid), as soon as it has that status.
+
+        Raises TimeoutError after `within` seconds, telling what the status is then.
+        """
+        wanted = Status(status)
+        try:
+            return await self.clock.wait_for(self._until(name, wanted), within)
+        except TimeoutError:
+            now = (await self._storages()).get(name)
+            found = now.status if now else "not there"
+            raise TimeoutError(f"{name} is {found}, and was not {wanted} within {within:g} s") from None
+
+    async def _until(self, name: str, wanted: Status) -> Storage:
+        with self.node.events.listening() as events:
+            while True:
+                storage = (await self._storages()).get(name)
+                if storage is not None and storage.status is wanted:
+                    return storage
+                await events.get()
+
+    async def _storages(self) -> Mapping[str, Storage]:
+        storages = await self.node.records.tracked()
+        return {one.name: one for one in storages} | {one.uuid: one for one in storages}

@@ -1,0 +1,24 @@
+"""The lab's own API below `/lab/v1`: for tests and for people, not for ZStack's clients."""
+
+from imagestore_sim.lab_api.clock import ClockRoutes
+from imagestore_sim.lab_api.events import EventsQuery, EventStream
+from imagestore_sim.lab_api.guard import Guard
+from imagestore_sim.lab_api.hosts import HostsRoutes
+from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
+from imagestore_sim.lab_api.records import RecordsRoutes
+from imagestore_sim.lab_api.requests import RequestsRoutes
+from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
+
+__all__ = [
+    "ClockRoutes",
+    "EventStream",
+    "EventsQuery",
+    "Guard",
+    "HostsRoutes",
+    "LabHosts",
+    "Metrics",
+    "MetricsPage",
+    "RecordsRoutes",
+    "RequestsRoutes",
+    "SimulatedHostsRoutes",
+]

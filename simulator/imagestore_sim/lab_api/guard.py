@@ -1,0 +1,119 @@
+"""Who gets in before anything is read: requests to a host that is not ours, of foreign pages, without the lab's token.
+
+The lab's API can replace every record, the admin's password among them, so nothing of it may be left to a web page
+that is open in the same browser, and on a node alone (`serve`) it changes nothing unless that has been asked for.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import web
+
+from imagestore_sim.host_names import AllowedHosts
+from imagestore_sim.rest.origins import authorities, is_foreign, is_unasked, is_visit
+
+API_PATHS = ("/zstack/", "/v1/")
+OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/probe")
+HOOK_HEADER = "X-Job-Success"
+"""On every result of a job that is posted to the address in X-Web-Hook, which anybody may choose: this node's, too."""
+SCHEME = "bearer "
+REALM = 'Bearer realm="imagestore-sim lab"'
+HandleRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class NotAdmitted(Exception):
+    """A request that is turned away: the HTTP status, and why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Guard:
+    """Looks at requests before they are answered."""
+
+    def __init__(self, allowed_hosts: Iterable[str] = (), *, token: str | None = None, lab_api: bool = True) -> None:
+        """`token` is what calls of the lab's API must carry, if anything; without `lab_api` they change nothing, and
+        show nothing that only the admin may see. Raises ValueError for a host name that is none."""
+        self._hosts = AllowedHosts(allowed_hosts)
+        self._token = token
+        self._lab_api = lab_api
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether calls of the lab's API must carry a token."""
+        return self._token is not None
+
+    def knows(self, authority: str) -> bool:
+        """Whether HOST or HOST:PORT is this node."""
+        return self._hosts.has(authority)
+
+    def before(self, handle: HandleRequest) -> HandleRequest:
+        """The handler with a look at each request before it; those that are turned away close their connection."""
+
+        async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                self.check(request)
+            except NotAdmitted as refusal:
+                return _response(request, refusal)
+            return await handle(request)
+
+        return guarded
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Raises NotAdmitted for a request that no part of the node is to answer."""
+        self._check_host(request)
+        if not is_foreign(request):
+            return
+        if request.method == "POST" and is_unasked(request):
+            raise NotAdmitted(403, f"a page of another origin{_of(request)} may not send what a form can send")
+        is_page = not request.raw_path.startswith((*API_PATHS, *OPEN_PATHS)) and request.method != "OPTIONS"
+        if is_page and not is_visit(request):
+            raise NotAdmitted(403, f"a page of another origin{_of(request)} may not ask for this")
+
+    def check_lab(self, request: web.BaseRequest, *, changes: bool) -> None:
+        """Raises NotAdmitted for a call of the lab's API that may not be made; `changes`: or shows what is not for
+        everyone."""
+        if is_foreign(request) and (changes or not is_visit(request)):
+            raise NotAdmitted(403, f"a page of another origin{_of(request)} may not use the lab's API")
+        if HOOK_HEADER in request.headers:
+            raise NotAdmitted(403, "a web hook of ZStack's API may not use the lab's API")
+        if self._token is not None and not self._has_token(request, self._token):
+            raise NotAdmitted(401, "the lab's API needs its token (--lab-token) as `Authorization: Bearer TOKEN`")
+        if changes and not self._lab_api:
+            raise NotAdmitted(403, "this node does not offer the lab's API; start it with --lab-api for that")
+
+    def _check_host(self, request: web.BaseRequest) -> None:
+        named = authorities(request)
+        count = len(request.headers.getall("Host", ()))
+        if count > 1 or (count == 0 and request.version >= (1, 1)):
+            raise NotAdmitted(400, f"a request must have one Host header, and this one has {count or 'none'}")
+        for authority in named:
+            if not self.knows(authority):
+                raise NotAdmitted(
+                    421,
+                    f"this node is not known as {authority[:100]!r}; if that is its name, start it with --allowed-host"
+                    " and that name. IP addresses, localhost and names without a dot need no such option",
+                )
+
+    def _has_token(self, request: web.BaseRequest, token: str) -> bool:
+        given = [one.strip() for one in request.headers.getall("Authorization", ())]
+        shown = given[0][len(SCHEME) :].strip() if len(given) == 1 and given[0].lower().startswith(SCHEME) else ""
+        return hmac.compare_digest(shown.encode(errors="surrogateescape"), token.encode())
+
+
+def _response(request: web.BaseRequest, refusal: NotAdmitted) -> web.Response:
+    """JSON, but for ZStack's clients, which take a text (wire-protocol 2.2)."""
+    if request.raw_path.startswith(API_PATHS):
+        response = web.Response(text=str(refusal), status=refusal.status)
+    else:
+        response = web.json_response({"error": str(refusal)}, status=refusal.status)
+    response.force_close()  # its body has not been read
+    return response
+
+
+def _of(request: web.BaseRequest) -> str:
+    origin = request.headers.get("Origin", "")
+    return f" ({origin[:100]})" if origin else ""

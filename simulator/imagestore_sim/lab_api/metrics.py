@@ -1,0 +1,244 @@
+"""GET /metrics: what the node counts and measures, for Prometheus; docs/metrics.md lists it.
+
+Each node has a registry of its own. What happens is told by those to whom it happens (`Metrics` holds what they call);
+what stands in the store is read when somebody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+
+from imagestore_sim import __version__
+from imagestore_sim.backup_storage.records import State, Status
+from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.models import BackupStorage, Job
+from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reason
+from imagestore_sim.probe.phases import PHASES
+from imagestore_sim.rest.jobs import JobState
+from imagestore_sim.rest.response_cache import ResponseCache
+
+PREFIX = "imagestore_sim"
+REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+JOB_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+PHASE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)
+NO_API = "none"
+LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "web hooks")
+
+
+class StoredStorage(NamedTuple):
+    """What the store has of a storage, as far as it is told."""
+
+    uuid: str
+    name: str
+    type: str
+    status: str
+    state: str
+    total: int
+    available: int
+
+
+class Metrics:
+    """What is counted as it happens."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin to count from nothing."""
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        Info(PREFIX, "The release that runs.", registry=registry).info({"version": __version__})
+        self._probes = Counter(
+            f"{PREFIX}_probes", "Probes that found a capacity, by how they read it.", ["method"], registry=registry
+        )
+        self._failures = Counter(
+            f"{PREFIX}_probe_failures", "Probes that failed, by why.", ["reason"], registry=registry
+        )
+        self._phases = Histogram(
+            f"{PREFIX}_probe_phase_duration_seconds",
+            "How long each phase of a probe took; a warm connection has no login.",
+            ["phase"],
+            registry=registry,
+            buckets=PHASE_BUCKETS,
+        )
+        self._jobs = Histogram(
+            f"{PREFIX}_job_duration_seconds",
+            "How long jobs took, by API and how they ended.",
+            ["api", "state"],
+            registry=registry,
+            buckets=JOB_BUCKETS,
+        )
+        self._requests = Histogram(
+            f"{PREFIX}_request_duration_seconds",
+            "How long requests took that had no kept answer, by API and HTTP status.",
+            ["api", "status"],
+            registry=registry,
+            buckets=REQUEST_BUCKETS,
+        )
+        self._lag = Histogram(
+            f"{PREFIX}_tracker_lag_seconds",
+            "How late the ticks of the ping tracker began.",
+            registry=registry,
+            buckets=LAG_BUCKETS,
+        )
+        self._loops = Counter(
+            f"{PREFIX}_loop_troubles",
+            "Rounds of the node's own loops that failed, or stalled, by loop and trouble.",
+            ["loop", "trouble"],
+            registry=registry,
+        )
+        for loop in LOOPS:
+            for trouble in ("failed", "stalled"):
+                self._loops.labels(loop, trouble)
+        # What never happened is told, too: a rate needs a zero to begin with.
+        for method in Method:
+            self._probes.labels(method)
+        for reason in Reason:
+            self._failures.labels(reason)
+        for phase in PHASES:
+            self._phases.labels(phase)
+
+    def probed(self, found: Capacity | ProbeFailure) -> None:
+        """A probe came to an end."""
+        if isinstance(found, Capacity):
+            self._probes.labels(found.method).inc()
+        else:
+            self._failures.labels(found.reason).inc()
+        for phase, milliseconds in found.phases.items():
+            self._phases.labels(phase).observe(milliseconds / 1000)
+
+    def job_ended(self, api: str, state: JobState, seconds: float) -> None:
+        """A job came to an end."""
+        self._jobs.labels(api, state).observe(seconds)
+
+    def answered(self, api: str, status: int, seconds: float) -> None:
+        """A request was answered that no kept answer was found for."""
+        self._requests.labels(api or NO_API, status).observe(seconds)
+
+    def loop(self, name: str, trouble: str) -> None:
+        """A loop of the node's own failed, or has stalled."""
+        self._loops.labels(name, trouble).inc()
+
+    def ticked(self, late: float) -> None:
+        """The ping tracker began a tick."""
+        self._lag.observe(late)
+
+
+class MetricsPage:
+    """What `/metrics` answers: what was counted, and what stands in the store."""
+
+    def __init__(self, metrics: Metrics, database: Database, answers: ResponseCache) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._answers = answers
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """The page, in Prometheus' text format."""
+        return web.Response(body=await self._text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def _text(self) -> bytes:
+        try:
+            stored = await self._stored()
+        except StoreUnavailable:
+            stored = []  # what was counted is shown all the same
+        others = [
+            *stored,
+            of_answers(self._answers.found.items()),
+            of_commits(self._database.revision),
+            of_store_failures(self._database.health.failures),
+        ]
+        # In a thread: a page of ten thousand storages takes a while.
+        return await asyncio.to_thread(generate_latest, Families(self._metrics.registry, others))
+
+    async def _stored(self) -> list[Metric]:
+        storages = await self._database.read(
+            select(
+                BackupStorage.uuid,
+                BackupStorage.name,
+                BackupStorage.type,
+                BackupStorage.status,
+                BackupStorage.state,
+                BackupStorage.totalCapacity,
+                BackupStorage.availableCapacity,
+            ).order_by(BackupStorage.uuid)
+        )
+        jobs = await self._database.read(select(Job.state, func.count()).group_by(Job.state))
+        counts = {state: int(count) for state, count in jobs}
+        return [*of_storages(StoredStorage(*row) for row in storages), of_jobs(counts)]
+
+
+class Families(Collector):
+    """The families of a registry and others, without the times at which counters were made."""
+
+    def __init__(self, registry: CollectorRegistry, others: Sequence[Metric]) -> None:
+        self._first = registry
+        self._others = others
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        for family in (*self._first.collect(), *self._others):
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
+
+
+def of_storages(rows: Iterable[StoredStorage]) -> list[Metric]:
+    """How many storages there are, and the capacity of each."""
+    counted = dict.fromkeys(product(Status, State), 0)
+    labels = ["uuid", "name", "type"]
+    total = GaugeMetricFamily(f"{PREFIX}_backup_storage_total_bytes", "The capacity of each storage.", labels=labels)
+    available = GaugeMetricFamily(
+        f"{PREFIX}_backup_storage_available_bytes", "What of it is available, as last measured.", labels=labels
+    )
+    for one in rows:
+        counted[Status(one.status), State(one.state)] += 1
+        total.add_metric([one.uuid, one.name, one.type], one.total)
+        available.add_metric([one.uuid, one.name, one.type], one.available)
+    storages = GaugeMetricFamily(
+        f"{PREFIX}_backup_storages", "Backup storages, by status and state.", labels=["status", "state"]
+    )
+    for pair, count in counted.items():
+        storages.add_metric(pair, count)
+    return [storages, total, available]
+
+
+def of_jobs(counts: Mapping[str, int]) -> Metric:
+    """How many jobs are kept in each state."""
+    jobs = GaugeMetricFamily(f"{PREFIX}_jobs", "Jobs that are kept, by state.", labels=["state"])
+    for state in JobState:
+        jobs.add_metric([state], counts.get(state, 0))
+    return jobs
+
+
+def of_answers(found: Iterable[tuple[str, int]]) -> Metric:
+    """How often kept answers were given again, by API."""
+    answers = CounterMetricFamily(
+        f"{PREFIX}_kept_answers", "Requests that were answered with an answer kept from before.", labels=["api"]
+    )
+    for api, count in sorted(found):
+        answers.add_metric([api], count)
+    return answers
+
+
+def of_commits(revision: int) -> Metric:
+    """How many transactions were committed."""
+    return CounterMetricFamily(
+        f"{PREFIX}_database_commits", "Transactions that were committed since the start.", value=revision
+    )
+
+
+def of_store_failures(failures: int) -> Metric:
+    """How often the store failed."""
+    return CounterMetricFamily(
+        f"{PREFIX}_database_failures", "Reads and changes that the store failed since the start.", value=failures
+    )

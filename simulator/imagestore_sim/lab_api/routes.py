@@ -1,0 +1,167 @@
+"""How a call of `/lab/v1` is declared: once. Routes, reading and the OpenAPI document follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.lab_api.guard import REALM, Guard, NotAdmitted
+from imagestore_sim.tasks import by_size
+
+JSON = "application/json"
+MOST_MEMBERS = 100
+
+
+class Shape(BaseModel):
+    """What goes in or out as a JSON object, or in as a query string."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_members(cls, value: object) -> object:
+        """Refuse an object of absurdly many members: pydantic would hold the interpreter for an error of each."""
+        if isinstance(value, Mapping) and len(value) > MOST_MEMBERS:
+            raise ValueError(f"has {len(value)} members, and {MOST_MEMBERS} at most are read")
+        return value
+
+
+class Problem(Shape):
+    """Why something was not done."""
+
+    error: str = Field(description="one sentence, which names the field that is wrong")
+
+
+class Done(Shape):
+    """It was done."""
+
+    done: bool = True
+
+
+class Refused(Exception):
+    """A request that is not met: the HTTP status, and why; `problem` where there is more to tell than a text."""
+
+    def __init__(self, status: int, text: str, problem: Problem | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.problem = problem or Problem(error=text)
+
+
+Given = BaseModel | web.StreamResponse
+Work = Callable[[web.Request], Awaitable[Given]]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What answers a request, and what it reads of it: a body, or a query string."""
+
+    work: Work
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+
+
+def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]) -> Handler:
+    """A handler that gets the body, read and checked."""
+
+    async def read(request: web.Request) -> Given:
+        raw = await request.read()
+        return await work(request, await by_size(len(raw), _from_json, shape, raw))
+
+    return Handler(read, body=shape)
+
+
+def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]) -> Handler:
+    """A handler that gets the query string, read and checked."""
+
+    async def read(request: web.Request) -> Given:
+        return await work(request, _read(shape, dict(request.query)))
+
+    return Handler(read, query=shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A call of `/lab/v1`."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    gives: type[BaseModel] | None
+    """The shape of the answer; None where that is no JSON."""
+    status: int = 200
+    problems: Mapping[int, str] = field(default_factory=dict)
+    """The HTTP statuses of a request that is not met, and when each is given."""
+    problem_shapes: Mapping[int, type[Problem]] = field(default_factory=dict)
+    """What is told with them, where it is more than a text."""
+    takes_media: str = JSON
+    """The type of the body, where its shape is not the handler's."""
+    gives_media: str = JSON
+    private: bool = False
+    """Whether it shows what not everyone who reaches the node may see, though it changes nothing."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether a node that does not offer the lab's API refuses the call."""
+        return self.private or self.method not in ("GET", "*")
+
+    def to_aiohttp(self, guard: Guard) -> web.RouteDef:
+        """What aiohttp's router takes; `guard` looks at each request first."""
+        return web.route(self.method, self.path, partial(self._answer, guard))
+
+    async def _answer(self, guard: Guard, request: web.Request) -> web.StreamResponse:
+        try:
+            guard.check_lab(request, changes=self.changes)
+            given = await self.handler.work(request)
+        except NotAdmitted as refusal:
+            response = _json(refusal.status, Problem(error=str(refusal)))
+            if refusal.status == HTTPStatus.UNAUTHORIZED:
+                response.headers["WWW-Authenticate"] = REALM
+            return response
+        except Refused as refused:
+            return _json(refused.status, refused.problem)
+        except StoreUnavailable as error:
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, Problem(error=str(error)))
+        except web.HTTPException as error:  # of a body that is too large, did not come or cannot be decoded
+            return _json(error.status, Problem(error=error.text or error.reason))
+        return given if isinstance(given, web.StreamResponse) else _json(self.status, given)
+
+
+def _json(status: int, shape: BaseModel) -> web.Response:
+    return web.Response(status=status, text=shape.model_dump_json(by_alias=True), content_type=JSON)
+
+
+def _from_json(shape: type[M], raw: bytes) -> M:
+    try:
+        return _read(shape, orjson.loads(raw or b"{}"))
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is no JSON: {error}") from None
+
+
+def _read(shape: type[M], value: object) -> M:
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        raise Refused(400, _text(shape, error)) from None
+
+
+def _text(shape: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(step) for step in first["loc"])
+    known = ", ".join(one.alias or name for name, one in shape.model_fields.items())
+    text = {"missing": "is required", "extra_forbidden": f"is unknown; there are {known}"}.get(
+        first["type"], first["msg"].removeprefix("Value error, ")
+    )
+    return f"{name}: {text}" if name else f"the body: {text}"

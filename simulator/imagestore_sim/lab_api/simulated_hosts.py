@@ -1,0 +1,287 @@
+"""Simulated hosts in the lab's API: as any host, and added, changed and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from aiohttp import web
+from pydantic import AfterValidator, Field
+
+from imagestore_sim.faults import Fault
+from imagestore_sim.host_names import is_user_name
+from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
+from imagestore_sim.hosts.applied_faults import Applied, Faults
+from imagestore_sim.hosts.disk import mounted_on_root
+from imagestore_sim.hosts.file_tree import BLOCK
+from imagestore_sim.hosts.network import AnyHost
+from imagestore_sim.lab_api.hosts import (
+    CONFLICT,
+    NO_HOST,
+    NO_HOSTS,
+    NOT_VALID,
+    FormShape,
+    HostShape,
+    fault_shape,
+)
+from imagestore_sim.lab_api.routes import Done, Given, Handler, Refused, Route, Shape, with_body
+from imagestore_sim.units import Bytes, BytesOrShare, Path
+
+USERNAME = "root"
+
+
+def _check_user(name: str) -> str:
+    if not is_user_name(name):
+        raise ValueError("has characters that ssh refuses in the name of a user")
+    return name
+
+
+UserName = Annotated[str, Field(min_length=1), AfterValidator(_check_user)]
+
+
+class Network(Protocol):
+    """What is asked of the network of a lab."""
+
+    def __getitem__(self, name: str) -> SimulatedHost:
+        """The host of that name; raises KeyError."""
+
+    def __iter__(self) -> Iterator[str]:
+        """All names."""
+
+    async def add(self, host: SimulatedHost) -> None:
+        """Start a host and make it known. Raises ValueError when its name is taken, RuntimeError, OSError."""
+
+    async def remove(self, name: str) -> None:
+        """Stop a host and forget it. Raises KeyError."""
+
+    def keep(self, name: str) -> None:
+        """Keep a host until it is removed, though it was made on the spot."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabHosts:
+    """The hosts of a lab, and what makes one of a name and a port."""
+
+    network: Network
+    new_host: AnyHost
+
+    async def all(self) -> list[ShownHost]:
+        """Every host."""
+        return [ShownHost(self.network[name], self.network) for name in self.network]
+
+    async def host(self, name: str) -> ShownHost:
+        """The one of that name. Raises KeyError."""
+        return ShownHost(self.network[name], self.network)
+
+    async def forms(self) -> Mapping[str, FormShape]:
+        """None: faults are as they are declared."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHost:
+    """A simulated host, as the lab's API asks for it."""
+
+    host: SimulatedHost
+    network: Network
+
+    @property
+    def name(self) -> str:
+        """By which it is known."""
+        return self.host.name
+
+    @property
+    def faults(self) -> Faults:
+        """Those that are on it."""
+        return self.host.faults
+
+    async def show(self) -> HostShape:
+        """How it is now."""
+        return _shape(self.host)
+
+    async def start(self) -> None:
+        """Let it listen. Raises OSError."""
+        self.network.keep(self.name)
+        await self.host.start()
+
+    async def stop(self) -> None:
+        """Let it listen no more."""
+        self.network.keep(self.name)
+        await self.host.stop()
+
+    async def apply(self, fault: Fault) -> Applied:
+        """Put a fault on it. Raises FaultProblem, OSError."""
+        self.network.keep(self.name)
+        return await self.host.faults.apply(fault)
+
+
+class HostToAdd(Shape):
+    """A host to add; what is not given follows from its name."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,255}$", description="what storages have as hostname")
+    port: int = Field(22, ge=1, le=65535, description="the port that storages know it by")
+    size: Bytes | None = Field(None, description="of its disk, none of which is in use then unless `used` says so")
+    used: BytesOrShare | None = Field(None, description="a size, or a share of all")
+    reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
+    inodes: int | None = Field(None, ge=0, description="0: not counted, as on btrfs")
+    mount: Path | None = Field(None, description="where the disk is mounted, beside a root's of 50 GiB; / if unset")
+    read_only: bool = False
+    username: UserName | None = Field(None, description="who may log in; without it and a password: anybody")
+    password: str | None = None
+    sftp: bool = Field(True, description="whether its sshd has SFTP")
+    statvfs: bool = Field(True, description="whether its SFTP has statvfs@openssh.com")
+
+
+class HostChange(Shape):
+    """What to change of a host; the rest stays."""
+
+    size: Bytes | None = None
+    used: BytesOrShare | None = Field(None, description="a size, or a share of all")
+    reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
+    read_only: bool | None = None
+    username: UserName | None = None
+    password: str | None = Field(None, description="asked for at the next login; connections that are open stay")
+
+
+class SimulatedHostsRoutes:
+    """Answers the requests that only simulated hosts can meet."""
+
+    def __init__(self, hosts: LabHosts | None) -> None:
+        self._hosts = hosts
+
+    def routes(self) -> list[Route]:
+        """The calls."""
+        one = "/lab/v1/hosts/{name}"
+        taken = {404: NO_HOST[404], 409: "there is a host of that name already"}
+        return [
+            Route(
+                "POST",
+                "/lab/v1/hosts",
+                "Add a simulated host",
+                with_body(HostToAdd, self.add),
+                HostShape,
+                201,
+                NOT_VALID | taken,
+            ),
+            Route(
+                "PATCH",
+                one,
+                "Change a host's disk or credentials",
+                with_body(HostChange, self.change),
+                HostShape,
+                problems=NOT_VALID | NO_HOST | CONFLICT,
+            ),
+            Route("DELETE", one, "Remove a host", Handler(self.remove), Done, problems=NO_HOST),
+        ]
+
+    async def add(self, request: web.Request, wanted: HostToAdd) -> Given:
+        """Make a host, and start it."""
+        lab = self._lab()
+        host = lab.new_host(wanted.name, wanted.port)
+        host.sftp, host.statvfs = wanted.sftp, wanted.statvfs
+        if wanted.size is not None:
+            host.disk.reserved = 0
+            host.disk.used = 0
+        if wanted.inodes is not None:
+            host.disk.inodes = wanted.inodes
+        _change_credentials(host, wanted.username, wanted.password)
+        _change_disk(host.disk, wanted)
+        if wanted.mount not in (None, "/"):
+            host.disk = mounted_on_root(host.disk, wanted.mount, lab.new_host(wanted.name, wanted.port).clock)
+        try:
+            await lab.network.add(host)
+        except ValueError as error:
+            raise Refused(409, f"name: {error}") from None
+        except (RuntimeError, OSError) as error:
+            raise Refused(409, f"{wanted.name} cannot be started: {error}") from None
+        return _shape(host)
+
+    async def change(self, request: web.Request, wanted: HostChange) -> Given:
+        """Change a host: all that is asked for, or nothing."""
+        host = self._host(request)
+        self._lab().network.keep(host.name)
+        before = host.credentials
+        _change_credentials(host, wanted.username, wanted.password)
+        try:
+            _change_disk(_disk(host), wanted)
+        except Refused:
+            host.credentials = before
+            raise
+        return _shape(host)
+
+    async def remove(self, request: web.Request) -> Given:
+        """Stop a host and forget it."""
+        await self._lab().network.remove(self._host(request).name)
+        return Done()
+
+    def _lab(self) -> LabHosts:
+        if self._hosts is None:
+            raise Refused(404, NO_HOSTS)
+        return self._hosts
+
+    def _host(self, request: web.Request) -> SimulatedHost:
+        name = request.match_info["name"]
+        try:
+            return self._lab().network[name]
+        except KeyError:
+            raise Refused(404, f"there is no host {name}") from None
+
+
+def _disk(host: SimulatedHost) -> VirtualDisk:
+    """The one that is mounted beside the root's, if it is the only one; else the root's, as disk faults take it."""
+    _, *mounted = (disk for _, disk in host.disk.mounts())
+    return mounted[0] if len(mounted) == 1 else host.disk
+
+
+def _shape(host: SimulatedHost) -> HostShape:
+    volume = _disk(host).volume()
+    address, port = host.address
+    now = host.clock.monotonic()
+    return HostShape(
+        name=host.name,
+        port=host.port,
+        listening=host.listening,
+        address=f"{address}:{port}",
+        size=volume.blocks * BLOCK,
+        used=volume.used * BLOCK,
+        reserved=volume.reserved * BLOCK,
+        available=volume.available * BLOCK,
+        inodes=volume.inodes,
+        free_inodes=volume.free_inodes,
+        read_only=volume.read_only,
+        logins=host.logins,
+        connections=len(host.links),
+        username=host.credentials.username if host.credentials else None,
+        faults=[fault_shape(applied, now) for applied in host.faults],
+    )
+
+
+def _change_credentials(host: SimulatedHost, username: str | None, password: str | None) -> None:
+    """Raises Refused for a name without a password, and changes nothing."""
+    if username is None and password is None:
+        return
+    before = host.credentials
+    if password is None and before is None:
+        raise Refused(400, "password: is required with a username")
+    host.credentials = Credentials(
+        username or (before.username if before else USERNAME),
+        password if password is not None or before is None else before.password,
+        before.keys if before else (),
+    )
+
+
+def _change_disk(disk: VirtualDisk, wanted: HostToAdd | HostChange) -> None:
+    """Raises Refused when the files on the disk take more than it is said to have in use, and changes nothing."""
+    whole = disk.size if wanted.size is None else wanted.size
+    if wanted.used is not None:
+        try:
+            disk.used = wanted.used.of(whole)
+        except ValueError as error:
+            raise Refused(409, str(error)) from None
+    if wanted.size is not None:
+        disk.resize(wanted.size)
+    if wanted.reserved is not None:
+        disk.reserved = wanted.reserved.of(whole)
+    if wanted.read_only is not None:
+        disk.read_only = wanted.read_only

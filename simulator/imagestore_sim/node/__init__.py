@@ -1,0 +1,1 @@
+"""A management node: its parts, its HTTP application, its records."""

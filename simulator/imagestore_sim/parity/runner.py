@@ -1,0 +1,162 @@
+"""Sends the calls of a corpus to a node, in order, each to its end, and compares the answers with ZStack's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import unquote, urlsplit
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.parity.corpus import SESSION, Answer, Case
+from imagestore_sim.parity.masks import comparable, masked
+from imagestore_sim.parity.wire import BROKEN, Endpoint, send
+from imagestore_sim.rest.access_keys import sign
+
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+FIRST_POLL_SECONDS = 0.002
+LONGEST_POLL_SECONDS = 0.25
+JOB_SECONDS = 50.0
+ENDS_SESSIONS = ("/identity/session.timeout/actions", {"updateGlobalConfig": {"value": "0"}})
+"""Sessions end with the second in which this call is made: sent as one begins, it leaves the calls after it some time,
+as it did when ZStack was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A call that was sent: what the node answered, with ids and dates masked."""
+
+    case: Case
+    got: tuple[Answer, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether the node answered what ZStack answered."""
+        wanted = self.case.answers or ()
+        return [comparable(one, self.case) for one in self.got] == [comparable(one, self.case) for one in wanted]
+
+
+class Runner:
+    """Sends calls to the node at `endpoint`, and keeps the variables that their answers set."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Clock,
+        *,
+        account: str = "admin",
+        password: str = "password",  # noqa: S107 - ZStack's own
+        key: tuple[str, str] | None = None,
+    ) -> None:
+        """`key` is an access key, its id and its secret, that signs each call in place of a session."""
+        self.account = account
+        self.variables: dict[str, str] = {"SHA": hashlib.sha512(password.encode()).hexdigest()}
+        self.made: str | None = None
+        """The uuid of what the latest call has made, if it made something."""
+        self._endpoint = endpoint
+        self._clock = clock
+        self._key = key
+
+    @property
+    def signs(self) -> bool:
+        """Whether calls are signed with an access key."""
+        return self._key is not None
+
+    async def run(self, cases: Iterable[Case]) -> AsyncIterator[Outcome]:
+        """The outcome of each call that can be sent. Raises Unreachable."""
+        for case in cases:
+            if case.sendable:
+                yield await self.ask(case)
+
+    async def ask(self, case: Case) -> Outcome:
+        """Send one call and follow its job. Raises Unreachable."""
+        if case.path.endswith(ENDS_SESSIONS[0]) and case.body == ENDS_SESSIONS[1]:
+            await self._clock.sleep(1 - self._clock.time() % 1)
+        answers = await self.answers(case)
+        self._save(case.save, answers[-1].text)
+        made = _at("inventory.uuid", answers[-1].text) if answers[-1].status == 200 else None
+        self.made = made if isinstance(made, str) else None
+        return Outcome(case, tuple(Answer(one.status, masked(one.text, self._endpoint.url)) for one in answers))
+
+    async def answers(self, case: Case) -> list[Answer]:
+        """What the node answers to a call and, after a 202, to the poll that found its job ended."""
+        body = self.body_of(case)
+        headers = self._authorization(case)
+        headers += [(name, self.fill(value)) for name, value in case.headers.items()]
+        if body is not None and case.typed and "Content-Type" not in case.headers:
+            headers.append(("Content-Type", "application/json; charset=utf-8"))
+        answer = await send(self._endpoint, case.method, self.fill(case.target), headers, body)
+        if answer.status == 202:
+            return [answer, await self._end_of_job(answer)]
+        await self._end_of_legacy_job(answer)
+        return [answer]
+
+    async def _end_of_legacy_job(self, answer: Answer) -> None:
+        """Wait for a job that the legacy API began: what it does is part of what later calls find."""
+        job = _at("uuid", answer.text) if _at("state", answer.text) == "Processing" else None
+        until = self._clock.monotonic() + JOB_SECONDS
+        while isinstance(job, str) and self._clock.monotonic() < until:
+            polled = await send(self._endpoint, "GET", f"/zstack/api/result/{job}")
+            if _at("state", polled.text) != "Processing":
+                return
+            await self._clock.sleep(FIRST_POLL_SECONDS)
+
+    async def _end_of_job(self, accepted: Answer) -> Answer:
+        try:
+            path = urlsplit(json.loads(accepted.text)["location"]).path
+        except (ValueError, KeyError, TypeError):
+            return Answer(BROKEN, "an accepted call without a location")
+        until, pause = self._clock.monotonic() + JOB_SECONDS, FIRST_POLL_SECONDS
+        while True:
+            polled = await send(self._endpoint, "GET", path)
+            if polled.status != 202 or self._clock.monotonic() > until:
+                return polled
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
+
+    def _authorization(self, case: Case) -> list[tuple[str, str]]:
+        if case.auth is None:
+            return []
+        if self._key is None or case.auth != SESSION:
+            return [("Authorization", self.fill(case.auth))]
+        date = format_datetime(datetime.fromtimestamp(self._clock.time(), UTC), usegmt=True)
+        path = unquote(self.fill(case.target).partition("?")[0]).removeprefix("/zstack")
+        signature = sign(self._key[1], case.method, date, path)
+        return [("Authorization", f"ZStack {self._key[0]}:{signature}"), ("Date", date)]
+
+    def body_of(self, case: Case) -> bytes | None:
+        """The bytes of a call's body."""
+        match case.body:
+            case None:
+                return None
+            case str(text):
+                return self.fill(text).encode()
+            case {"latin1": str(text), **others} if not others:
+                return text.encode("latin-1")
+            case value:
+                return self.fill(json.dumps(value, ensure_ascii=False)).encode()
+
+    def fill(self, text: str) -> str:
+        """The text with values in place of variables; one that was never set reads `MISSING_NAME`."""
+        return VARIABLE.sub(lambda found: self.variables.get(found[1], f"MISSING_{found[1]}"), text)
+
+    def _save(self, save: Mapping[str, str], text: str) -> None:
+        for name, place in save.items():
+            value = _at(place, text)
+            if isinstance(value, str):
+                self.variables[name] = value
+
+
+def _at(place: str, text: str) -> object:
+    """What stands at a place such as `inventories.0.uuid`; None where there is none."""
+    try:
+        value = json.loads(text)
+        for key in place.split("."):
+            value = value[int(key)] if isinstance(value, list) else value[key]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+    return value

@@ -1,0 +1,143 @@
+"""Which host keys are trusted: any (as ZStack does), the first that a host shows, or those in a file."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import asyncssh
+
+from imagestore_sim.probe.algorithms import host_key_algorithms
+
+logger = logging.getLogger(__name__)
+Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
+DEFAULT_PORT = 22
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:%-]+", re.ASCII)
+"""What stands for one host in known_hosts, and not for a pattern, a list, a comment or a marker."""
+
+
+class HostKeyPolicy(StrEnum):
+    """What a host key has to be."""
+
+    IGNORE = "ignore"
+    """Anything: ZStack's own clients look at no host key (domain 3.3)."""
+    TOFU = "tofu"
+    """The one that the host showed first; it is noted in the file."""
+    STRICT = "strict"
+    """One that the file holds for the host."""
+
+
+class HostKeys:
+    """The keys in a file in OpenSSH's known_hosts format; what others write there is seen at the next login."""
+
+    def __init__(self, policy: HostKeyPolicy, file: Path) -> None:
+        """Raises ValueError for a file that is none, or cannot be read."""
+        self.policy = policy
+        self.file = file
+        self._read_at: int | None = None
+        self._known: asyncssh.SSHKnownHosts | None = None
+        self._noted: dict[str, asyncssh.SSHKey] = {}
+        self._bad_lines: set[str] = set()
+        self._first: bytes | None = None
+        if policy is not HostKeyPolicy.IGNORE:
+            self._read()
+            self._first = file.read_bytes() if file.exists() else None
+
+    def restart(self) -> None:
+        """Forget the keys that were noted since the start. Raises OSError."""
+        if self.policy is not HostKeyPolicy.TOFU:
+            return
+        if self._first is not None:
+            self.file.write_bytes(self._first)
+        elif self.file.exists():
+            self.file.unlink()
+        self._noted.clear()
+        self._read_at = None
+
+    def trusted(self, host: str, address: str, port: int | None) -> Known:
+        """Trusted, certifying and revoked keys of a host, as asyncssh asks for them; raises ValueError."""
+        self._read()
+        name = host.lower()
+        noted = self._noted.get(_entry(name, port or DEFAULT_PORT))
+        if self._known is None:
+            return [noted] if noted else [], [], []
+        keys, authorities, revoked, *_ = self._known.match(name, address, port)
+        return list(keys) or ([noted] if noted else []), list(authorities), list(revoked)
+
+    def algorithms(self, host: str, address: str, port: int | None) -> list[str]:
+        """The kinds of host keys to ask for, those that are known first, as OpenSSH does; raises ValueError.
+
+        A host that has none of these any more shows another one then, where it would hang up if asked for no other.
+        """
+        keys, authorities, _ = self.trusted(host, address, port)
+        known = [algorithm.decode() for key in keys for algorithm in key.sig_algorithms]
+        return host_key_algorithms(known, authorities=bool(authorities))
+
+    def judge(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> str | None:
+        """What is wrong with a key that is not trusted: nothing where it is the first one, which is noted."""
+        shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
+        known, _, _ = self.trusted(host, address, None if port == DEFAULT_PORT else port)
+        if known:
+            expected = ", ".join(dict.fromkeys(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known))
+            return f"the host shows the key {shown}, but {self.file} has {expected}"
+        if not PLAIN_NAME.fullmatch(host):
+            return f"the host goes by {host!r}, which a line of {self.file} would take for a pattern"
+        if self.policy is HostKeyPolicy.STRICT:
+            return f"the host shows the key {shown}, but {self.file} has none for it"
+        self._note(host, port, key)
+        return None
+
+    def _note(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
+        """Add a key to the file; where that cannot be done it is trusted as long as this process lives, as ssh does."""
+        name = _entry(host.lower(), port)
+        self._noted[name] = key
+        line = f"{name} {key.export_public_key('openssh').decode().strip()}\n"
+        try:
+            _append(self.file, line.encode())
+        except OSError as error:
+            logger.warning("known hosts %s: the key of %s cannot be noted: %s", self.file, name, error.strerror)
+        self._read_at = None
+
+    def _read(self) -> None:
+        try:
+            changed = self.file.stat().st_mtime_ns
+            if changed != self._read_at:
+                self._known = self._parse(self.file.read_text(encoding="utf-8", errors="surrogateescape"))
+                self._read_at = changed
+        except FileNotFoundError:
+            self._known, self._read_at = None, None
+        except OSError as error:
+            raise ValueError(f"known hosts {self.file}: {error.strerror}") from error
+
+    def _parse(self, text: str) -> asyncssh.SSHKnownHosts:
+        """The entries of the file; a line that is none is passed over, as ssh does, and named once."""
+        known = asyncssh.SSHKnownHosts()
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                known.load(line)
+            except ValueError as error:
+                if line not in self._bad_lines:
+                    self._bad_lines.add(line)
+                    logger.warning("known hosts %s: line %d is passed over: %s", self.file, number, error)
+        return known
+
+
+def _entry(host: str, port: int) -> str:
+    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+
+
+def _append(file: Path, line: bytes) -> None:
+    """Add a line to the end of a file, which others may do at the same time, and whose last line may have no end."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,146 @@
+"""What the operating system of a host says of a path: its errors, as commands print them, with reason and advice.
+
+A command prints `NAME: PATH: TEXT`. The texts are those of glibc, musl and BusyBox, and BSD, in the C locale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imagestore_sim.probe.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class PathError:
+    """An error of a path, by its name in errno.h; `advice` is None where that of the reason is right."""
+
+    name: str
+    reason: Reason
+    texts: tuple[str, ...]
+    advice: str | None = None
+
+
+_REMOUNT = "Unmount the path on the host and mount it again: what serves the file system no longer answers for it."
+_SERVER = "Check the file server behind the path, and the network between it and the host; then mount the path again."
+_FUSE = "Mount the path on the host again: the program that serves its FUSE file system has ended."
+_DEVICE = "Look for the disk that the path is on: its device has gone from the host."
+_KEY = "Unlock the encrypted directory on the host, or renew the Kerberos ticket of the account there."
+_MEMORY = "Free memory, processes or open files on the host: it could not run what the probe asked for."
+
+_ERRORS: tuple[PathError, ...] = (
+    PathError("ENOENT", Reason.NO_SUCH_PATH, ("no such file or directory", "can't find mount point")),
+    PathError(
+        "ELOOP",
+        Reason.NO_SUCH_PATH,
+        ("too many levels of symbolic links", "symbolic link loop"),
+        "Mend the symbolic links in the path, which lead in a circle, or correct the url of the storage.",
+    ),
+    PathError(
+        "ENAMETOOLONG",
+        Reason.NO_SUCH_PATH,
+        ("file name too long", "filename too long"),
+        "Correct the url of the storage: the host takes no name, or no path, of that length.",
+    ),
+    PathError("ENOTDIR", Reason.NOT_A_DIRECTORY, ("not a directory",)),
+    PathError("EEXIST", Reason.NOT_A_DIRECTORY, ("file exists",)),
+    PathError("EACCES", Reason.PERMISSION_DENIED, ("permission denied",)),
+    PathError(
+        "EPERM",
+        Reason.PERMISSION_DENIED,
+        ("operation not permitted", "not owner"),
+        "Look for what forbids it beside the rights: SELinux, AppArmor, an immutable attribute, a container's limits.",
+    ),
+    PathError(
+        "EROFS",
+        Reason.PERMISSION_DENIED,
+        ("read-only file system",),
+        "Remount the file system writable, once the kernel's log of the host has told why it is not.",
+    ),
+    PathError(
+        "ENOSPC",
+        Reason.PERMISSION_DENIED,
+        ("no space left on device",),
+        "Free blocks or inodes on the file system of the path.",
+    ),
+    PathError(
+        "EDQUOT",
+        Reason.PERMISSION_DENIED,
+        ("disk quota exceeded", "disc quota exceeded", "quota exceeded"),
+        "Raise the disk quota of the account on the host.",
+    ),
+    PathError("ENOKEY", Reason.PERMISSION_DENIED, ("required key not available",), _KEY),
+    PathError("EKEYEXPIRED", Reason.PERMISSION_DENIED, ("key has expired",), _KEY),
+    PathError("EKEYREVOKED", Reason.PERMISSION_DENIED, ("key has been revoked",), _KEY),
+    PathError("EKEYREJECTED", Reason.PERMISSION_DENIED, ("key was rejected by service",), _KEY),
+    PathError(
+        "ESTALE", Reason.STALE_MOUNT, ("stale file handle", "stale nfs file handle", "stale file nfs handle"), _REMOUNT
+    ),
+    PathError(
+        "ENOTCONN",
+        Reason.STALE_MOUNT,
+        ("transport endpoint is not connected", "socket not connected", "socket is not connected"),
+        _FUSE,
+    ),
+    PathError("ECONNABORTED", Reason.STALE_MOUNT, ("software caused connection abort", "connection aborted"), _FUSE),
+    PathError(
+        "ESHUTDOWN",
+        Reason.STALE_MOUNT,
+        ("cannot send after transport endpoint shutdown", "cannot send after socket shutdown"),
+        _REMOUNT,
+    ),
+    PathError("ENOLINK", Reason.STALE_MOUNT, ("link has been severed",), _REMOUNT),
+    PathError("ETIMEDOUT", Reason.STALE_MOUNT, ("connection timed out", "operation timed out"), _SERVER),
+    PathError("EHOSTDOWN", Reason.STALE_MOUNT, ("host is down",), _SERVER),
+    PathError("EHOSTUNREACH", Reason.STALE_MOUNT, ("no route to host", "host is unreachable"), _SERVER),
+    PathError("ENETUNREACH", Reason.STALE_MOUNT, ("network is unreachable", "network unreachable"), _SERVER),
+    PathError("ENETDOWN", Reason.STALE_MOUNT, ("network is down",), _SERVER),
+    PathError("ECONNREFUSED", Reason.STALE_MOUNT, ("connection refused",), _SERVER),
+    PathError("ECONNRESET", Reason.STALE_MOUNT, ("connection reset by peer", "connection reset by network"), _SERVER),
+    PathError("EPIPE", Reason.STALE_MOUNT, ("broken pipe",), _REMOUNT),
+    PathError("EIO", Reason.IO_ERROR, ("input/output error", "i/o error")),
+    PathError("EREMOTEIO", Reason.IO_ERROR, ("remote i/o error",)),
+    PathError(
+        "EUCLEAN",
+        Reason.IO_ERROR,
+        ("structure needs cleaning", "file system corrupted"),
+        "Check the file system of the path (fsck, xfs_repair): its structures are damaged.",
+    ),
+    PathError("EBADMSG", Reason.IO_ERROR, ("bad message",)),
+    PathError("ENODEV", Reason.IO_ERROR, ("no such device", "operation not supported by device"), _DEVICE),
+    PathError("ENXIO", Reason.IO_ERROR, ("no such device or address", "device not configured"), _DEVICE),
+    PathError("ENOMEDIUM", Reason.IO_ERROR, ("no medium found",), _DEVICE),
+    PathError("ENOMEM", Reason.BUSY, ("cannot allocate memory", "out of memory"), _MEMORY),
+    PathError("EAGAIN", Reason.BUSY, ("resource temporarily unavailable",), _MEMORY),
+    PathError("EMFILE", Reason.BUSY, ("too many open files", "no file descriptors available"), _MEMORY),
+    PathError("ENFILE", Reason.BUSY, ("too many open files in system",), _MEMORY),
+    PathError(
+        "EOVERFLOW",
+        Reason.NO_CAPACITY,
+        ("value too large for defined data type", "value too large for data type"),
+        "Enable SFTP on the host, or install a df that counts in 64 bits: its own cannot count this file system.",
+    ),
+    PathError("ENOSYS", Reason.NO_CAPACITY, ("function not implemented",)),
+    PathError(
+        "EOPNOTSUPP",
+        Reason.NO_CAPACITY,
+        ("operation not supported", "not supported", "operation not supported on socket"),
+    ),
+)
+
+_BY_TEXT: Mapping[str, PathError] = {text: known for known in _ERRORS for text in known.texts}
+_EDGES = re.compile(r"^[\s\"'`‘’“”]+|[\s\"'`‘’“”.]+$")  # noqa: RUF001 - quotation marks of coreutils
+
+
+def path_error(output: str) -> tuple[PathError, str] | None:
+    """The first error of a path in what a command printed, with its text; None where no text is known.
+
+    A path may hold the words of an error, so a text counts only where a message has its own: after the last colon.
+    """
+    for line in output.splitlines():
+        text = _EDGES.sub("", line.rpartition(": ")[2])
+        known = _BY_TEXT.get(text.lower())
+        if known is not None:
+            return known, text
+    return None

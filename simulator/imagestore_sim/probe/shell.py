@@ -1,0 +1,219 @@
+"""Commands on a host's shell whose answer can be told from whatever else login shells print.
+
+What is sent is `env LC_ALL=C sh -c SCRIPT sh URL TOKEN`; what comes back on standard output is, amid any noise,
+
+    __BEGIN__TOKEN
+    (what the command printed)
+    __END__TOKEN rc=(its exit status) directory=(0 for a directory at the url, 2 for something else, 1 for nothing)
+
+The token is another one for each command, so that nothing on the host can know the answer beforehand.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import asyncssh
+
+from imagestore_sim.probe.capacity import Space
+from imagestore_sim.probe.connections import Connection
+from imagestore_sim.probe.failures import EXPIRED, Failed, NoSize, NotMounted, Reason, Unclear, Unsupported, excerpt
+from imagestore_sim.probe.path_errors import path_error
+from imagestore_sim.probe.target import FOLDERS, Layout, Request
+
+# `timeout` is tried out first: it may be missing, or too old for -k. A command that it ended (124, or 128 and a signal)
+# or that could not be run (126, 127) leaves nothing to ask the path.
+_SCRIPT = (
+    't="timeout -k 1 {seconds}"; $t true >/dev/null 2>&1 || t=; echo "__BEGIN__$2"; {{ {command}; }} 2>&1; rc=$?; '
+    'd=1; test $rc -ge 124 || {{ test -d "$1" && d=0; }} || {{ test -e "$1" && d=2; }}; '
+    'echo "__END__$2 rc=$rc directory=$d"'
+)
+_END = re.compile(r" rc=(?P<status>\d{1,3}) directory=(?P<directory>\d)")
+_LONGEST_END = 32  # characters: of what `_END` matches, and more
+_NOT_RUN = (126, 127)
+_ENDED_BY_TIMEOUT = (124, 137, 143)
+_PASSWORD_EXPIRED = re.compile(r"password (has )?expired|password change required|change your password", re.IGNORECASE)
+_NO_SHELL = re.compile(r"account is (currently )?not available|no shell access|login is disabled", re.IGNORECASE)
+
+# What there is at a path that nothing can be asked of, whatever language the host speaks: the nearest folder above it
+# that can be looked into either lists the next step to it (then that is there, and dead), or may not be entered.
+_WHY = (
+    'p=$1; while :; do n=$p; p=${p%/*}; a=${p:-/}; if test -h "$n"; then echo link; break; fi; '
+    'if test -d "$a"; then test -x "$a" || { echo closed; break; }; '
+    'for e in "$p"/* "$p"/.*; do test "$e" = "$n" && echo dead; done; break; fi; '
+    'test -e "$a" && { echo file; break; }; test "$a" = / && break; done'
+)
+
+_CREATE = {
+    Layout.CREATE: "$t mkdir -p -- " + " ".join(f'"$1/{folder}"' for folder in FOLDERS),
+    Layout.FOLDER: '$t mkdir -p -- "$1"',
+}
+_REQUIRE = " || ".join(f'$t test -d "$1/{folder}"' for folder in FOLDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command printed, its exit status, and whether the url is a directory, or something else (a file)."""
+
+    output: str
+    status: int
+    directory: bool
+    file: bool = False
+
+
+class Reading:
+    """What a host says, up to the end of the answer that is marked with `token`; work grows as the text does."""
+
+    def __init__(self, token: str) -> None:
+        self._end = f"__END__{token}"
+        self._token = token
+        self._said: list[str] = []
+        self._tail = ""
+        self.length = 0
+        """Characters so far."""
+        self.complete = False
+        """Whether the end of the answer is there."""
+
+    def feed(self, chunk: str) -> None:
+        """Take what has been said next."""
+        self._said.append(chunk)
+        self.length += len(chunk)
+        recent = self._tail + chunk
+        at = recent.find(self._end)
+        while at >= 0 and not self.complete:
+            self.complete = _END.match(recent, at + len(self._end)) is not None
+            at = recent.find(self._end, at + 1)
+        self._tail = recent[-len(self._end) - _LONGEST_END :]
+
+    @property
+    def said(self) -> str:
+        """All of it."""
+        return "".join(self._said)
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer, if there is one."""
+        return parse(self.said, self._token)
+
+
+def script(command: str, url: str, seconds: int, token: str = "") -> str:
+    """The command line for `command`, in which `"$1"` is the url and `$t` runs a program for `seconds` at most."""
+    text = shlex.quote(_SCRIPT.format(command=command, seconds=seconds))
+    return f"env LC_ALL=C sh -c {text} sh {shlex.quote(url)}" + (f" {token}" if token else "")
+
+
+def parse(said: str, token: str = "") -> Answer | None:
+    """The answer in all that a host said; None when there is none."""
+    begin = re.search(rf"__BEGIN__{token}\r?\n", said)
+    if begin is None:
+        return None
+    end = re.compile(f"__END__{token}{_END.pattern}").search(said, begin.end())
+    if end is None:
+        return None
+    output = said[begin.end() : end.start()]
+    return Answer(output, int(end["status"]), end["directory"] == "0", end["directory"] == "2")
+
+
+async def measure(connection: Connection, request: Request, command: str, read: Callable[[str], Space]) -> Space:
+    """See to the layout and read the capacity from what `command` prints; raises as `ask` does."""
+    if request.layout in _CREATE:
+        await _create(connection, request)
+    answer = await ask(connection, request, command)
+    if not answer.directory:
+        raise await _unusable(connection, request, answer)
+    try:
+        space = read(answer.output)
+    except Failed as error:
+        raise await _unusable(connection, request, answer) if answer.status != 0 else error from None
+    if not space.total:
+        raise NoSize(request.url)
+    if request.layout is Layout.REQUIRE and (await ask(connection, request, _REQUIRE)).status != 0:
+        raise NotMounted(request.url)
+    return space
+
+
+async def ask(connection: Connection, request: Request, command: str) -> Answer:
+    """Run `command`; raises Unsupported when it is not there, Failed, asyncssh.Error, OSError."""
+    token = secrets.token_hex(8)
+    line = script(command, _without_slash(request.url), request.seconds, token)
+    reading = Reading(token)
+    exit_status = await connection.run(line, reading, request.phases)
+    answer = reading.answer
+    status = exit_status if answer is None else answer.status
+    if answer is None and _PASSWORD_EXPIRED.search(reading.said):
+        raise Failed(Reason.AUTH_FAILED, f'the host lets nobody in ("{excerpt(reading.said)}")', EXPIRED)
+    if status in _NOT_RUN:
+        raise Unsupported(f"command not found ({excerpt(reading.said if answer is None else answer.output)})")
+    if answer is None:
+        raise _no_answer(reading.said)
+    if status in _ENDED_BY_TIMEOUT:
+        raise Failed(Reason.HUNG, f"the command on the host did not end within {request.seconds} s")
+    return answer
+
+
+def _no_answer(said: str) -> Failed:
+    advice = None
+    if _NO_SHELL.search(said):
+        advice = "Give the account a login shell on the host (chsh), or sshd's internal-sftp: its shell runs nothing."
+    return Failed(Reason.NO_CAPACITY, f'the host ran no command, it said "{excerpt(said)}"', advice)
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/") or "/"
+
+
+async def _create(connection: Connection, request: Request) -> None:
+    answer = await ask(connection, request, _CREATE[request.layout])
+    if answer.status != 0:
+        text = f"{request.url} cannot be created ({excerpt(answer.output)})"
+        known = path_error(answer.output)
+        if known is None:
+            raise Failed(Reason.PERMISSION_DENIED, text)
+        reason, advice = known[0].reason, known[0].advice
+        raise Failed(Reason.PERMISSION_DENIED if reason is Reason.BUSY else reason, text, advice)
+
+
+async def _unusable(connection: Connection, request: Request, answer: Answer) -> Failed:
+    """What is wrong with a path that a command had no answer for, or that is no directory."""
+    url, said = request.url, excerpt(answer.output)
+    if answer.file:
+        return Failed(Reason.NOT_A_DIRECTORY, f"{url} is a file")
+    known = path_error(answer.output)
+    if known is None and not answer.directory:
+        return await _unreachable(connection, request, answer)
+    if known is None or (answer.directory and known[0].reason is Reason.NO_SUCH_PATH):
+        # df may know no mount point for a path that is there; stat does not need one.
+        return Unclear(Reason.NO_CAPACITY, f"{url} has no capacity to tell ({said})")
+    return Failed(known[0].reason, f"{url} {_WORDS.get(known[0].reason, 'cannot be used')} ({said})", known[0].advice)
+
+
+_WORDS = {
+    Reason.NO_SUCH_PATH: "does not exist",
+    Reason.NOT_A_DIRECTORY: "cannot be reached: something on the way is a file",
+    Reason.PERMISSION_DENIED: "is not accessible",
+    Reason.STALE_MOUNT: "is on a file system that is gone",
+    Reason.IO_ERROR: "cannot be read",
+}
+_MEANING = {
+    "dead": (Reason.STALE_MOUNT, "is there, but does not answer", None),
+    "closed": (Reason.PERMISSION_DENIED, "is not accessible", None),
+    "file": (Reason.NOT_A_DIRECTORY, _WORDS[Reason.NOT_A_DIRECTORY], None),
+    "link": (Reason.NO_SUCH_PATH, "is a link that leads nowhere", "Correct the symbolic link in the path on the host."),
+}
+
+
+async def _unreachable(connection: Connection, request: Request, answer: Answer) -> Failed:
+    """What is wrong with a path that is none, when the words for it are in no language that is known here."""
+    said = excerpt(answer.output)
+    try:
+        why = await ask(connection, replace(request, layout=Layout.ANY), _WHY)
+    except (Unsupported, asyncssh.Error, OSError):
+        why = Answer("", 1, directory=False)
+    for word, (reason, words, advice) in _MEANING.items():
+        if word in why.output.split():
+            return Failed(reason, f"{request.url} {words} ({said})", advice)
+    return Failed(Reason.NO_SUCH_PATH, f"{request.url} does not exist ({said})")

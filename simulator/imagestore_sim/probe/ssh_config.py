@@ -1,0 +1,212 @@
+"""An OpenSSH configuration file: HostName, Port, IdentityFile, ProxyJump, algorithms, and what else counts of it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import asyncssh
+from asyncssh.config import SSHClientConfig, SSHConfig
+
+from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURES, Choice
+from imagestore_sim.probe.identity import read_identity
+from imagestore_sim.probe.names import check_expansions
+from imagestore_sim.probe.resolving import literal_address
+from imagestore_sim.probe.target import Target
+
+logger = logging.getLogger(__name__)
+DEFAULT_PORT = 22
+_DEEPEST = 16  # files that include one another, as with OpenSSH
+
+# asyncssh passes over lines that it does not know. These are known under two names each.
+for _alias in ("PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes"):
+    SSHClientConfig._handlers.setdefault(_alias.lower(), ("PubkeyAcceptedAlgorithms", SSHConfig._set_string))
+
+_ALGORITHMS: dict[str, Choice] = {
+    "kex_algs": KEY_EXCHANGES,
+    "encryption_algs": CIPHERS,
+    "mac_algs": MACS,
+    "server_host_key_algs": HOST_KEYS,
+    "signature_algs": SIGNATURES,
+}
+
+HONOURED = frozenset(
+    name.lower()
+    for name in (
+        *("Host", "Match", "Include", "Tag"),
+        *("HostName", "Port", "HostKeyAlias", "BindAddress", "TCPKeepAlive", "RekeyLimit"),
+        *("CanonicalDomains", "CanonicalizeFallbackLocal", "CanonicalizeHostname", "CanonicalizeMaxDots"),
+        *("CanonicalizePermittedCNAMEs", "ProxyJump", "ProxyCommand"),
+        *("IdentityFile", "IdentitiesOnly", "PreferredAuthentications"),
+        *("PasswordAuthentication", "PubkeyAuthentication", "KbdInteractiveAuthentication"),
+        "ChallengeResponseAuthentication",
+        *(choice.keyword for choice in _ALGORITHMS.values()),
+        "PubkeyAcceptedKeyTypes",
+    )
+)
+"""The lines that count, in lower case."""
+_OF_NO_USE = frozenset(
+    name.lower()
+    for name in (
+        *("AddKeysToAgent", "BatchMode", "CheckHostIP", "ClearAllForwardings", "ControlMaster", "ControlPath"),
+        *("ControlPersist", "DynamicForward", "EnableEscapeCommandline", "EscapeChar", "ExitOnForwardFailure"),
+        *("FingerprintHash", "ForwardAgent", "ForwardX11", "ForwardX11Timeout", "ForwardX11Trusted", "GatewayPorts"),
+        *("HashKnownHosts", "IgnoreUnknown", "LocalCommand", "LocalForward", "LogLevel", "LogVerbose"),
+        *("NoHostAuthenticationForLocalhost", "NumberOfPasswordPrompts", "PermitLocalCommand", "RemoteCommand"),
+        *("RemoteForward", "RequestTTY", "SendEnv", "SetEnv", "SyslogFacility", "UpdateHostKeys", "VisualHostKey"),
+        *("XAuthLocation", "ObscureKeystrokeTiming", "StdinNull", "ForkAfterAuthentication", "SessionType"),
+    )
+)
+"""Lines that say nothing of how to log in and ask for a capacity, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a host is logged in to."""
+
+    options: asyncssh.SSHClientConnectionOptions
+    host: str
+    port: int
+    has_keys: bool
+    hops: tuple[str, ...] = ()
+    """The hosts on the way to it, `[USER@]HOST[:PORT]` each (ProxyJump)."""
+    command: tuple[str, ...] = ()
+    """The words of a command over whose input and output it is reached (ProxyCommand)."""
+    preferred: tuple[str, ...] = ()
+    """The methods to log in by, in order; empty where the file does not say."""
+    local: str | None = None
+    """The address of this machine to connect from (BindAddress)."""
+
+    @property
+    def direct(self) -> bool:
+        """Whether it is a TCP connection from here."""
+        return not self.hops and not self.command
+
+    async def connect_hop(self, hop: str, before: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        """Log in to a host on the way, by way of the one before it; its keys are those that the file names."""
+        user, host, port = _split_hop(hop)
+        given: dict[str, object] = {"tunnel": before} if before else {}
+        given |= {"username": user} if user else {}
+        given |= {"port": int(port)} if port else {}
+        return await asyncssh.connect(host, config=self.options.kwargs["config"], agent_path=None, **given)
+
+
+class SshConfig:
+    """The options that a file gives for hosts, read once a host.
+
+    A record's user name and any port but 22 win over the file's; 22, which cannot be told from a port that nobody gave,
+    gives way to it. The file says nothing of host keys that counts, and keys of the user's own are not looked for.
+    """
+
+    def __init__(self, file: Path, identity: asyncssh.SSHKey | None, base: dict[str, object]) -> None:
+        """Raises ValueError for a file that cannot be used."""
+        self._file = file
+        self._identity = identity
+        self._base = base
+        self._known: dict[Target, Way] = {}
+        self._said: set[tuple[str, str]] = set()
+        try:
+            self._say_what_does_not_count(file.read_text(encoding="utf-8", errors="replace"))
+            self.way_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
+        except OSError as error:
+            raise ValueError(f"SSH configuration {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ValueError(f"SSH configuration {file}: {error}") from error
+
+    def way_to(self, target: Target) -> Way:
+        """The way to a host; reads files. Raises ValueError, OSError."""
+        if target not in self._known:
+            self._known[target] = self._read(target)
+        return self._known[target]
+
+    def _read(self, target: Target) -> Way:
+        host = literal_address(target.hostname) or target.hostname
+        given = {**self._base, "config": [str(self._file)], "host": host, "username": target.username}
+        if target.port != DEFAULT_PORT:
+            given["port"] = target.port
+        found = asyncssh.SSHClientConnectionOptions(**given, client_keys=None)
+        check_expansions(target, found)
+        keys = [] if self._identity is None else [self._identity]
+        keys += self._keys(cast("list[str]", found.config.get("IdentityFile", [])))
+        given |= self._algorithms(found)
+        options = asyncssh.SSHClientConnectionOptions(**given, client_keys=keys or None)
+        hops = tuple(options.tunnel.split(",")) if isinstance(options.tunnel, str) and options.tunnel else ()
+        command = tuple(options.proxy_command or ())
+        preferred = str(found.config.get("PreferredAuthentications") or "")
+        return Way(
+            options,
+            options.host,
+            options.port,
+            bool(keys),
+            hops,
+            () if hops else command,
+            tuple(name.strip() for name in preferred.split(",") if name.strip()),
+            cast("str | None", found.config.get("BindAddress")),
+        )
+
+    def _algorithms(self, found: asyncssh.SSHClientConnectionOptions) -> dict[str, object]:
+        """The algorithms that lines of the file ask for; what is unknown here is said once a line."""
+        chosen: dict[str, object] = {}
+        for option, choice in _ALGORITHMS.items():
+            line = cast("str | None", found.config.get(choice.keyword))
+            if line:
+                chosen[option] = choice.changed_by(line)
+                unknown = choice.unknown_in(line)
+                if unknown and (choice.keyword, line) not in self._said:
+                    self._said.add((choice.keyword, line))
+                    logger.warning(
+                        "SSH configuration %s: %s: unknown here: %s", self._file, choice.keyword, ", ".join(unknown)
+                    )
+        return chosen
+
+    def _say_what_does_not_count(self, text: str) -> None:
+        """Name the lines that OpenSSH would follow, and a probe does not."""
+        ignored = sorted({name for name in _keywords(text) if name.lower() not in HONOURED | _OF_NO_USE}, key=str.lower)
+        if ignored:
+            logger.warning("SSH configuration %s: these lines do not count here: %s", self._file, ", ".join(ignored))
+
+    def _keys(self, files: list[str]) -> list[asyncssh.SSHKey]:
+        keys = []
+        for name in files:
+            file = Path(name).expanduser()
+            try:
+                keys.append(read_identity(file))
+            except ValueError as error:  # ssh passes over it, too
+                logger.warning("%s; %s names it", error, self._file)
+        return keys
+
+
+def _keywords(text: str, depth: int = 0) -> Iterator[str]:
+    """The first word of each line, of included files too."""
+    for line in text.splitlines():
+        words = re.split(r"[\s=]+", line.strip())
+        if not words[0] or words[0].startswith("#"):
+            continue
+        yield words[0]
+        if words[0].lower() == "include" and depth < _DEEPEST:
+            for file in _included(words[1:]):
+                yield from _keywords(file.read_text(encoding="utf-8", errors="replace"), depth + 1)
+
+
+def _included(patterns: Sequence[str]) -> Iterator[Path]:
+    for pattern in patterns:
+        path = Path(pattern.strip('"')).expanduser()
+        folder, rest = (Path(path.anchor), path.parts[1:]) if path.anchor else (Path("~/.ssh").expanduser(), path.parts)
+        if rest:
+            yield from (file for file in folder.glob(str(Path(*rest))) if file.is_file())
+
+
+def _split_hop(hop: str) -> tuple[str, str, str]:
+    """User, host and port of `[USER@]HOST[:PORT]`; an IPv6 address is in brackets where a port follows it."""
+    user, _, place = hop.rpartition("@")
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        return user, host, port.removeprefix(":")
+    if place.count(":") > 1:
+        return user, place, ""
+    host, _, port = place.partition(":")
+    return user, host, port

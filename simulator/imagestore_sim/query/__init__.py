@@ -1,0 +1,39 @@
+"""ZStack's query language: conditions in, SQL out, rows back as the members of inventories."""
+
+from imagestore_sim.query.conditions import Query
+from imagestore_sim.query.engine import Found, QueryEngine
+from imagestore_sim.query.errors import QueryError, QueryParameterError
+from imagestore_sim.query.folding import prepare
+from imagestore_sim.query.inventories import (
+    BACKUP_STORAGE,
+    GLOBAL_CONFIG,
+    IMAGE,
+    IMAGE_STORE_BACKUP_STORAGE,
+    MANAGEMENT_NODE,
+    SFTP_BACKUP_STORAGE,
+    SYSTEM_TAG,
+    USER_TAG,
+    WEB_HOOK,
+    ZONE,
+    Inventory,
+)
+
+__all__ = [
+    "BACKUP_STORAGE",
+    "GLOBAL_CONFIG",
+    "IMAGE",
+    "IMAGE_STORE_BACKUP_STORAGE",
+    "MANAGEMENT_NODE",
+    "SFTP_BACKUP_STORAGE",
+    "SYSTEM_TAG",
+    "USER_TAG",
+    "WEB_HOOK",
+    "ZONE",
+    "Found",
+    "Inventory",
+    "Query",
+    "QueryEngine",
+    "QueryError",
+    "QueryParameterError",
+    "prepare",
+]

@@ -1,0 +1,364 @@
+"""How each kind of field compares with the text of a condition (query-semantics 3): what is bound, and the SQL.
+
+A comparison rule is one class here; `RULES` says which kind of field follows which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+from sqlalchemy import Boolean, ColumnElement, Float, String, and_, cast, false, not_, null, type_coerce
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.operators import OperatorType
+
+from imagestore_sim.query.conditions import Operator
+from imagestore_sim.query.errors import could_not_extract, grammar
+from imagestore_sim.query.folding import fold, fold_padded
+from imagestore_sim.query.inventories import Kind
+from imagestore_sim.query.literals import read_moment, read_number, read_truth
+
+Value = str | int | float
+Bound = Value | tuple[Value, ...]
+"""What a parameter holds: a value, or all of the values of a list."""
+Bind = ColumnElement[Any]
+LIKES = (Operator.LIKE, Operator.NOT_LIKE)
+LISTS = (Operator.IN, Operator.NOT_IN, Operator.HAS, Operator.NOT_HAS)
+NULLS = (Operator.IS_NULL, Operator.NOT_NULL)
+PATTERN_ESCAPE = "\\"
+WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
+LONGEST_TEXT = 4096
+"""No column has longer text, so that what a pattern of more characters asks for is not there."""
+LONGEST_PATTERN = 4 * LONGEST_TEXT  # with an escape and a wildcard for each character, and some more
+LAST_OF_THREE_BYTES = "\uffff"
+AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
+
+
+class Bare(str):
+    """A number, or a truth, that stands in a query without quotes."""
+
+    __slots__ = ()
+
+
+class Rule(Protocol):
+    """What a kind of field does with a condition."""
+
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        """The operator that the condition amounts to, and the values to bind. Raises QueryError."""
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        """The condition over a column, with what stands for the bound values."""
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """What to sort by in place of the column."""
+
+
+class Folded(ColumnElement[str]):
+    """Text as utf8_general_ci compares it. A database with such a collation needs nothing done."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any]) -> None:
+        self.text = text
+        self.type = String()
+
+
+@compiles(Folded)
+def _compile_folded(element: Folded, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.text, **options)
+
+
+@compiles(Folded, "sqlite")
+def _compile_folded_for_sqlite(element: Folded, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.text, **options)
+    return f"CASE WHEN {_not_ascii(text)} THEN general_ci({text}) ELSE upper(rtrim({text}, ' ')) END"
+
+
+class AsciiFolded(Folded):
+    """The same for text that is ASCII alone; there is an index over it."""
+
+
+@compiles(AsciiFolded, "sqlite")
+def _compile_ascii_folded_for_sqlite(element: AsciiFolded, compiler: SQLCompiler, **options: Any) -> str:
+    return f"upper(rtrim({compiler.process(element.text, **options)}, ' '))"
+
+
+class NotAscii(ColumnElement[bool]):
+    """Whether text is more than ASCII; an index holds the rows where it is."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any]) -> None:
+        self.text = text
+        self.type = Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self  # compared with 1, it would not be what the index says
+
+
+@compiles(NotAscii)
+def _compile_not_ascii(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
+    return "1 = 0"  # AsciiFolded is all text there
+
+
+@compiles(NotAscii, "sqlite")
+def _compile_not_ascii_for_sqlite(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
+    return _not_ascii(compiler.process(element.text, **options))
+
+
+def _not_ascii(text: str) -> str:
+    """More bytes than characters: the fastest test there is."""
+    return f"length({text}) <> length(CAST({text} AS BLOB))"
+
+
+class Like(ColumnElement[bool]):
+    """LIKE over text, by a pattern that is folded already."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any], pattern: Bind) -> None:
+        self.text = text
+        self.pattern = pattern
+        self.type = Boolean()
+
+
+@compiles(Like)
+def _compile_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    text, pattern = (compiler.process(one, **options) for one in (element.text, element.pattern))
+    return f"({text} LIKE {pattern})"
+
+
+@compiles(Like, "sqlite")
+def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: Any) -> str:
+    # In the order of the text, so that positional parameters come in it too.
+    text = compiler.process(element.text, **options)
+    other = compiler.process(element.pattern, **options)
+    ascii_ = compiler.process(element.pattern, **options)
+    return (
+        f"(CASE WHEN {_not_ascii(text)} THEN general_ci_like({text}, {other})"
+        f" ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
+    )
+
+
+class Among(ColumnElement[bool]):
+    """Whether a value is one of a list that is bound as a whole: the statement is the same however long the list is.
+
+    SQLite takes the list as JSON; the drivers of other databases write a tuple out.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[Any], values: Bind) -> None:
+        self.value = value
+        self.values = values
+        self.type = Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self  # compared with 1, no index would be used
+
+
+@compiles(Among)
+def _compile_among(element: Among, compiler: SQLCompiler, **options: Any) -> str:
+    value, values = (compiler.process(one, **options) for one in (element.value, element.values))
+    return f"({value} IN {values})"
+
+
+@compiles(Among, "sqlite")
+def _compile_among_for_sqlite(element: Among, compiler: SQLCompiler, **options: Any) -> str:
+    value, values = (compiler.process(one, **options) for one in (element.value, element.values))
+    return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - two compiled expressions
+
+
+class TextRule:
+    """Strings and enums."""
+
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        if any(map(_is_beyond, texts)):
+            raise could_not_extract("GenericJDBCException")  # no character of the column's
+        if operator in LIKES:
+            return operator, (_pattern(texts[0]),)
+        return operator, tuple(fold_padded(one) or "" for one in texts)
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        if operator in LIKES:
+            return _like(column, operator, binds[0])
+        return _compare(column if operator in NULLS else Folded(column), operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return Folded(column)
+
+
+def look_ups(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> tuple[ColumnElement[bool], ...]:
+    """Text's equality in two conditions with an index for each; a row may pass either."""
+    others = and_(NotAscii(column), _compare(Folded(column), operator, binds))
+    return _compare(AsciiFolded(column), operator, binds), others
+
+
+class UuidRule(TextRule):
+    """Text of lower-case hex digits alone: equal to another in any case, and looked up as it stands."""
+
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        operator, values = super().read(operator, texts)
+        return operator, values if operator in LIKES else tuple(_lowered(str(one)) for one in values)
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        return _like(column, operator, binds[0]) if operator in LIKES else _compare(column, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+class NumberRule:
+    """Whole numbers, compared with the number that the text begins with; LIKE sees their digits."""
+
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in LIKES:
+            return operator, (_pattern(texts[0]),)
+        return operator, tuple(map(_number, texts))
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        if operator in LIKES:
+            return _like(cast(column, String), operator, binds[0])
+        return _compare(column, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+class LeadingNumber(ColumnElement[float]):
+    """The number that text begins with, as MariaDB compares text with a number."""
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any]) -> None:
+        self.text = text
+        self.type = Float()
+
+
+@compiles(LeadingNumber)
+def _compile_leading_number(element: LeadingNumber, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.text, **options)} + 0)"
+
+
+@compiles(LeadingNumber, "sqlite")
+def _compile_leading_number_for_sqlite(element: LeadingNumber, compiler: SQLCompiler, **options: Any) -> str:
+    return f"leading_number({compiler.process(element.text, **options)})"
+
+
+class TextAsNumberRule(NumberRule):
+    """Text that is compared with a number that has no quotes."""
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        return super().compare(LeadingNumber(column), operator, binds)
+
+
+class MomentRule:
+    """Dates, compared with the moment in the text; LIKE sees `2017-11-14 22:20:57`."""
+
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in LIKES:
+            return operator, (_pattern(texts[0]),)
+        return operator, tuple(map(read_moment, texts))
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        # Stored as text that sorts as the moments do.
+        stored = type_coerce(column, String)
+        return _like(stored, operator, binds[0]) if operator in LIKES else _compare(stored, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+class TruthRule:
+    """Java booleans: the value is a keyword, but in a list it is text, of which MariaDB makes a number."""
+
+    def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
+        if operator in NULLS:
+            return operator, ()
+        if operator in LISTS:
+            return operator, tuple(map(_number, texts))
+        try:
+            value = read_truth(texts[0])
+        except ValueError:
+            raise grammar() from None
+        if value is not None:
+            return operator, (str(value) if operator in LIKES else value,)
+        # Hibernate makes IS NULL of these two; any other comparison with NULL is never true.
+        replaced = {Operator.EQUAL: Operator.IS_NULL, Operator.NOT_EQUAL: Operator.NOT_NULL}
+        return replaced.get(operator, operator), ()
+
+    def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+        if not binds and operator not in NULLS:
+            return false()
+        number = type_coerce(column, String) if operator in LIKES else column
+        return _like(number, operator, binds[0]) if operator in LIKES else _compare(number, operator, binds)
+
+    def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column
+
+
+RULES: dict[Kind, Rule] = {
+    Kind.TEXT: TextRule(),
+    Kind.UUID: UuidRule(),
+    Kind.NUMBER: NumberRule(),
+    Kind.MOMENT: MomentRule(),
+    Kind.TRUTH: TruthRule(),
+    Kind.TEXT_AS_NUMBER: TextAsNumberRule(),
+}
+
+
+def values_of(operator: Operator, text: str) -> list[str]:
+    """The values of a condition: every comma of a list parts two of them, untrimmed (query-semantics 2)."""
+    if operator in NULLS:
+        return []
+    return text.split(",") if operator in LISTS else [text]
+
+
+def _number(text: str) -> int | float:
+    """The number that a text begins with; a truth without quotes is one too."""
+    return int(text == "true") if isinstance(text, Bare) and text in ("true", "false") else read_number(text)
+
+
+def _is_beyond(text: str) -> bool:
+    """Whether a text has a character of four bytes, which the columns of ZStack's database cannot hold (observed 5)."""
+    return not text.isascii() and max(text) > LAST_OF_THREE_BYTES
+
+
+def _lowered(folded: str) -> str:
+    """Folded text in lower case; what stands after the letters there still stands after them."""
+    return folded.lower().translate(AFTER_LETTERS)
+
+
+def _pattern(text: str) -> str:
+    """A folded pattern; a lone backslash at its end means itself."""
+    if len(text) > LONGEST_PATTERN:
+        text = _shortened(text)
+    lone = (len(text) - len(text.rstrip(PATTERN_ESCAPE))) % 2
+    return fold(text) + PATTERN_ESCAPE * lone
+
+
+def _shortened(pattern: str) -> str:
+    """A pattern that matches the same texts, none of which is longer than LONGEST_TEXT, and that a database takes."""
+    pattern = WILDCARDS.sub(lambda found: found[0] if found[0].startswith(PATTERN_ESCAPE) else "%", pattern)
+    return pattern if len(pattern) <= LONGEST_PATTERN else "_" * (LONGEST_TEXT + 1)
+
+
+def _like(column: ColumnElement[Any], operator: Operator, pattern: Bind) -> ColumnElement[bool]:
+    matched = Like(column, pattern)
+    return matched if operator is Operator.LIKE else not_(matched)
+
+
+def _compare(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
+    match operator:
+        case Operator.IS_NULL:
+            return column.is_(null())
+        case Operator.NOT_NULL:
+            return column.is_not(null())
+        case Operator.IN:
+            return Among(column, binds[0])
+        case Operator.NOT_IN:
+            return not_(Among(column, binds[0]))
+    found: ColumnElement[bool] = column.op(operator, is_comparison=True)(binds[0])
+    return found

@@ -1,0 +1,486 @@
+"""From a Query to SQL: one statement for each shape of question, kept; the values are bound (query-semantics 3-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Float,
+    FromClause,
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.operators import OperatorType
+
+from imagestore_sim.query.comparisons import RULES, Bound, Folded, LeadingNumber, look_ups
+from imagestore_sim.query.conditions import Operator
+from imagestore_sim.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
+from imagestore_sim.query.paths import Path
+from imagestore_sim.query.rows import SUM_OF
+from imagestore_sim.query.sorting import Arithmetic, Expression, Name, Order
+
+LIMIT, START, OWNER = "limit", "start", "owner"
+POSITIVE = {
+    Operator.NOT_EQUAL: Operator.EQUAL,
+    Operator.NOT_IN: Operator.IN,
+    Operator.NOT_LIKE: Operator.LIKE,
+    Operator.NOT_HAS: Operator.IN,
+}
+HAS = (Operator.HAS, Operator.NOT_HAS)
+DISTINCT, GROUP_COUNT = "distinct", "groupCount"
+AGGREGATES = ("max", "min", "avg")
+GROUP = 100
+FEW = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A condition without what it compares with: what its name leads to, how many parameters there are (none or one),
+    and whether that one is a list of more than a few values."""
+
+    path: Path
+    operator: Operator
+    parameters: int
+    many: bool = False
+    size: int = 0
+    """How many values a list has, which `has` asks for as many of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A test, by the number of the parameter that it compares with."""
+
+    test: Test
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conditions with the same word between them, `and` or `or`."""
+
+    joint: str
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A field that is compared with the values of a field in another inventory."""
+
+    path: Path
+    operator: Operator
+    inventory: Inventory
+    field: str
+    where: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two fields of a row that are compared with one another."""
+
+    left: str
+    operator: Operator
+    right: str
+
+
+Node = Leaf | Group | Within | Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A question without its values.
+
+    `tests` all have to pass, and `where`. `fields` narrows the row; `counted` asks for the number of rows instead;
+    `group_by` and `sum_by` ask for one row of all that are alike in some fields, with their number or their sums, and
+    `function` for what it makes of the first field.
+    """
+
+    inventory: Inventory
+    tests: tuple[Test, ...] = ()
+    orders: tuple[Order, ...] = ()
+    fields: tuple[str, ...] | None = None
+    counted: bool = False
+    owned: bool = False
+    """Whether the rows of one owner alone are seen."""
+    where: Node | None = None
+    group_by: tuple[str, ...] = ()
+    sum_by: str | None = None
+    function: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns.
+
+    One that is quick finds its few rows by an index, whatever else it asks of them.
+    """
+
+    sql: str
+    parameters: tuple[tuple[str, Bound | None], ...]
+    columns: tuple[str, ...]
+    quick: bool
+
+
+def value_name(test: int) -> str:
+    """The parameter that holds what a test compares with."""
+    return f"v{test}"
+
+
+def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
+    """The statement for a shape, in the words of a database."""
+    source = _Source(shape.inventory)
+    columns = _columns(source, shape)
+    tables = source.tables if shape.counted or shape.fields is not None or shape.sum_by else source.with_children()
+    statement = select(*columns).select_from(tables)
+    conditions = [_test(source, test, number) for number, test in enumerate(shape.tests)]
+    if shape.where is not None:
+        conditions.append(_node(source, shape.where))
+    if shape.owned and shape.inventory.owner is not None:
+        conditions.append(source.column(shape.inventory.owner) == bindparam(OWNER, ""))
+    if conditions:
+        statement = statement.where(_all(conditions))
+    groups = (shape.sum_by,) if shape.sum_by else shape.group_by
+    if groups:
+        statement = statement.group_by(*(_folded(source, name) for name in groups))
+    if shape.function == DISTINCT and not shape.counted:
+        statement = statement.distinct()
+    if groups or not shape.counted:
+        statement = _page(statement, source, shape, groups)
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    constants = compiled.params  # made again each time that it is looked at
+    parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())
+    return Statement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
+
+
+def _columns(source: _Source, shape: Shape) -> list[ColumnElement[Any]]:
+    if shape.sum_by is not None:
+        summed = [_summed(source, name).label(f"{SUM_OF}{name}") for name in shape.fields or ()]
+        return [source.column(shape.sum_by).label(shape.sum_by), *summed]
+    if shape.counted and not shape.group_by:
+        return [_counted(source, shape)]
+    if shape.counted:
+        own = [source.column(name).label(name) for name in dict.fromkeys(shape.group_by)]
+        return [*own, _counted(source, shape).label(GROUP_COUNT)]
+    if shape.function in AGGREGATES and shape.fields:
+        call = getattr(func, str(shape.function))
+        return [call(source.column(name)).label(name) for name in shape.fields]
+    return source.columns(shape.fields)
+
+
+def _summed(source: _Source, name: str) -> ColumnElement[Any]:
+    field = source.inventory.field(name)
+    column = source.column(name)
+    return func.sum(LeadingNumber(column) if field is not None and field.kind is Kind.TEXT else column)
+
+
+def _folded(source: _Source, name: str) -> ColumnElement[Any]:
+    """What rows are alike by, in a field."""
+    field = source.inventory.field(name)
+    assert field is not None, "the asker has looked at the names"
+    return RULES[field.kind].order(source.column(name))
+
+
+def _is_quick(shape: Shape) -> bool:
+    """Whether a few rows are found by their key, and nothing else than their own fields is looked at."""
+    tests = shape.tests
+    return len(tests) <= FEW and any(map(_is_by_key, tests)) and all(_is_of_row(shape.inventory, one) for one in tests)
+
+
+def _is_by_key(test: Test) -> bool:
+    by_key = test.path.name == "uuid" and not test.path.steps
+    return by_key and test.operator in (Operator.EQUAL, Operator.IN) and not test.many
+
+
+def _is_of_row(inventory: Inventory, test: Test) -> bool:
+    return not test.path.steps and not test.many and inventory.field(test.path.name) is not None
+
+
+def _counted(source: _Source, shape: Shape) -> ColumnElement[int]:
+    # With fields ZStack counts the first one, and so leaves out the rows where it is null (query-semantics 7).
+    names = [name for name in (*shape.group_by, *(shape.fields or ())) if shape.inventory.field(name)]
+    if not shape.fields or not names:
+        return func.count()
+    column = source.column(names[0])
+    return func.count(_folded(source, names[0]).distinct() if shape.function == DISTINCT else column)
+
+
+def _page(statement: Select[Any], source: _Source, shape: Shape, groups: Sequence[str]) -> Select[Any]:
+    by: list[ColumnElement[Any]] = []
+    for order in shape.orders:
+        expression = _expression(source, order.expression)
+        by.append(expression.desc() if order.descending else expression.asc())
+    if groups:
+        by += [_folded(source, name).asc() for name in groups]
+    elif shape.function is None:
+        by.append(source.column(shape.inventory.key).asc())  # parts what is alike, so that pages never overlap
+    return statement.order_by(*by).limit(bindparam(LIMIT, 0, type_=Integer)).offset(bindparam(START, 0, type_=Integer))
+
+
+class _Source:
+    """The tables of an inventory under names of their own, so that one may stand in a statement more than once."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._tables = [table.alias() for table in inventory.tables]
+        self.tables: FromClause = self._tables[0]
+        for table in self._tables[1:]:
+            self.tables = self.tables.join(table, table.c.uuid == self._tables[0].c.uuid)
+        self._children: list[FromClause] = []
+
+    def table_of(self, name: str) -> Table:
+        """The table that has a column."""
+        return next(table for table in self.inventory.tables if name in table.c)
+
+    def column(self, name: str) -> ColumnElement[Any]:
+        return next(table.c[name] for table in self._tables if name in table.c)
+
+    def with_children(self) -> FromClause:
+        """The tables, joined with those that only rows of some type have a row in."""
+        tables = self.tables
+        for child in self._children:
+            tables = tables.outerjoin(child, child.c.uuid == self._tables[0].c.uuid)
+        return tables
+
+    def columns(self, fields: tuple[str, ...] | None) -> list[ColumnElement[Any]]:
+        """What to select: some fields, or all of them with the collections and with what the children add."""
+        if fields is not None:
+            return [self.column(name).label(name) for name in dict.fromkeys(fields)]
+        own = [self.column(one.name).label(one.name) for one in self.inventory.fields]
+        lists = [_listed(self, one).label(one.name) for one in self.inventory.collections if one.inventory is None]
+        return [*own, *lists, *self._of_children()]
+
+    def _of_children(self) -> list[ColumnElement[Any]]:
+        found: dict[str, list[ColumnElement[Any]]] = {}
+        for child in self.inventory.children.values():
+            for table in child.tables[1:]:
+                alias = table.alias()
+                self._children.append(alias)
+                for one in child.fields:
+                    if one.name in alias.c and self.inventory.field(one.name) is None:
+                        found.setdefault(one.name, []).append(alias.c[one.name])
+        return [func.coalesce(*columns).label(name) for name, columns in found.items()]
+
+
+def _listed(source: _Source, collection: Collection) -> ColumnElement[str]:
+    """A collection's elements with commas between them, in the order in which they were made."""
+    table = collection.table.alias()
+    elements = select(func.aggregate_strings(table.c[collection.foreign], ","))
+    return elements.where(table.c[collection.own] == source.column("uuid")).scalar_subquery()
+
+
+class _Bracketed(ColumnElement[bool]):
+    """A condition in brackets, which SQLAlchemy's own would lose in a longer one."""
+
+    inherit_cache = False
+
+    def __init__(self, condition: ColumnElement[bool]) -> None:
+        self.condition = condition
+        self.type = Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self
+
+
+@compiles(_Bracketed)
+def _compile_bracketed(element: _Bracketed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.condition, **options)})"
+
+
+def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """All of them, in groups: SQLite takes no expression that is a thousand terms deep."""
+    found = tuple(conditions)
+    groups = [and_(*found[at : at + GROUP]) for at in range(0, len(found), GROUP)]
+    return and_(*map(_Bracketed, groups)) if len(groups) > 1 else groups[0]
+
+
+def _node(source: _Source, node: Node) -> ColumnElement[bool]:
+    match node:
+        case Leaf(test, number):
+            return _test(source, test, number)
+        case Within():
+            return _within(source, node)
+        case Pair(left, operator, right):
+            columns = [_folded(source, name) for name in (left, right)]
+            compared: ColumnElement[bool] = columns[0].op(operator, is_comparison=True)(columns[1])
+            return compared
+        case Group(joint, parts):
+            found = [_node(source, part) for part in parts]
+            if len(found) == 1:
+                return found[0]
+            groups = [found[at : at + GROUP] for at in range(0, len(found), GROUP)]
+            join = and_ if joint == "and" else or_
+            return _Bracketed(join(*(_Bracketed(join(*group)) for group in groups)))
+
+
+def _within(source: _Source, node: Within) -> ColumnElement[bool]:
+    """A field, an element of a collection or a tag that is compared with those of other rows."""
+    if node.path.inventory is None or node.inventory.is_absent:
+        return false()
+    return _along(source, node.path.steps, lambda here: _within_leaf(here, node))
+
+
+def _within_leaf(source: _Source, node: Within) -> ColumnElement[bool]:
+    name = node.path.name
+    if name in TAGS:
+        table, column = TAGS[name]
+        return _keyed(source, node, table, "resourceUuid", column, POSITIVE.get(node.operator, node.operator))
+    if collection := source.inventory.collection(name):
+        return _keyed(source, node, collection.table, collection.own, collection.foreign, node.operator)
+    return _compare_rows(source.column(name), node.path.kind, node.operator, node)
+
+
+def _keyed(
+    source: _Source, node: Within, table: Table, own: str, column: str, operator: Operator
+) -> ColumnElement[bool]:
+    rows = table.alias()
+    passing = select(rows.c[own]).where(_compare_rows(rows.c[column], node.path.kind, operator, node))
+    found = source.column(source.inventory.key).in_(passing)
+    return found if operator is node.operator else not_(found)
+
+
+def _compare_rows(column: ColumnElement[Any], kind: Kind, operator: Operator, node: Within) -> ColumnElement[bool]:
+    there = _Source(node.inventory)
+    field = node.inventory.field(node.field)
+    assert field is not None, "the asker has looked at the names"
+    left, right = RULES[kind].order(column), RULES[field.kind].order(there.column(node.field))
+    if kind is not field.kind and {kind, field.kind} == {Kind.TEXT, Kind.UUID}:
+        left, right = Folded(column), Folded(there.column(node.field))
+    rows = select(right).select_from(there.tables)
+    if node.where is not None:
+        rows = rows.where(_node(there, node.where))
+    if operator in (Operator.IN, Operator.EQUAL):
+        return left.in_(rows)
+    if operator in (Operator.NOT_IN, Operator.NOT_EQUAL):
+        return left.not_in(rows)
+    found: ColumnElement[bool] = left.op(operator, is_comparison=True)(rows.limit(1).scalar_subquery())
+    return found
+
+
+def _along(
+    source: _Source, steps: Sequence[Expansion], compare: Callable[[_Source], ColumnElement[bool]]
+) -> ColumnElement[bool]:
+    """Some row at the end of the steps passes.
+
+    Each step is a table expression with a name, since SQLite nests no more than a dozen of them.
+    """
+    if not steps:
+        return compare(source)
+    step, *rest = steps
+    there = _Source(INVENTORIES[step.inventory])
+    rows = select(there.column(step.foreign).label("key")).select_from(there.tables)
+    found = rows.where(_along(there, rest, compare)).cte()
+    return source.column(step.own).in_(select(found.c.key))
+
+
+def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+    if test.path.inventory is None:
+        return false()
+    return _over_steps(source, test.path.steps, test, number)
+
+
+def _over_steps(source: _Source, steps: Sequence[Expansion], test: Test, number: int) -> ColumnElement[bool]:
+    """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4)."""
+    if test.operator in HAS and steps and test.path.name not in TAGS:
+        *before, last = steps
+        there = INVENTORIES[last.inventory]
+        if there.field(test.path.name) is not None:
+            return _along(source, before, lambda here: _has_rows(here, there, last, test, number))
+    return _along(source, steps, lambda here: _leaf(here, test, number))
+
+
+def _has_rows(source: _Source, inventory: Inventory, step: Expansion, test: Test, number: int) -> ColumnElement[bool]:
+    there = _Source(inventory)
+    rows = _having(there.tables, there.column(step.foreign), there.column(test.path.name), test, number)
+    return source.column(step.own).in_(rows)
+
+
+def _having(
+    tables: FromClause, key: ColumnElement[Any], column: ColumnElement[Any], test: Test, number: int
+) -> Select[Any]:
+    """The keys of the rows whose column has all values of a list or, negated, none of it."""
+    among = RULES[test.path.kind].compare(column, Operator.IN, _binds(test, number))
+    if test.operator is Operator.NOT_HAS:
+        return select(key).select_from(tables).where(key.not_in(select(key).select_from(tables).where(among)))
+    compared = RULES[test.path.kind].order(column)
+    found = select(key).select_from(tables).where(among).group_by(key)
+    return found.having(func.count(compared.distinct()) == test.size)
+
+
+def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+    name, operator = test.path.name, test.operator
+    if name in TAGS:
+        return _tagged(source, *TAGS[name], test, number)
+    collection = source.inventory.collection(name)
+    if collection is None:
+        field = source.inventory.field(name)
+        indexed = field is not None and field.indexed and test.path.kind is Kind.TEXT
+        indexed = indexed and operator in (Operator.EQUAL, Operator.IN)
+        return _looked_up(source, test, number) if indexed else _compare(source.column(name), operator, test, number)
+    # Whatever the operator, some element has to pass (query-semantics 4.3).
+    table = collection.table.alias()
+    if operator in HAS:
+        rows = _having(table, table.c[collection.own], table.c[collection.foreign], test, number)
+        return source.column("uuid").in_(rows)
+    passing = select(table.c[collection.own]).where(_compare(table.c[collection.foreign], operator, test, number))
+    return source.column("uuid").in_(passing)
+
+
+def _looked_up(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+    """The row is among those that an index finds. SQLite would rather go over all rows than look into two indexes, so
+    it is made to."""
+    table = source.table_of(test.path.name).alias()
+    found = look_ups(table.c[test.path.name], test.operator, _binds(test, number))
+    return source.column("uuid").in_(union_all(*(select(table.c.uuid).where(condition) for condition in found)))
+
+
+def _tagged(source: _Source, table: Table, column: str, test: Test, number: int) -> ColumnElement[bool]:
+    """Some tag passes; for the negations, none does what they negate (query-semantics 4.5)."""
+    tags = table.alias()
+    operator = POSITIVE.get(test.operator, test.operator)
+    if operator is Operator.HAS:
+        rows = _having(tags, tags.c.resourceUuid, tags.c[column], test, number)
+        return source.column(source.inventory.key).in_(rows)
+    passing = select(tags.c.resourceUuid).where(_compare(tags.c[column], operator, test, number))
+    found = source.column(source.inventory.key).in_(passing)
+    return not_(found) if operator is not test.operator else found
+
+
+def _compare(column: ColumnElement[Any], operator: Operator, test: Test, number: int) -> ColumnElement[bool]:
+    return RULES[test.path.kind].compare(column, operator, _binds(test, number))
+
+
+def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:
+    return [bindparam(value_name(number), None)] if test.parameters else []
+
+
+def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:
+    if isinstance(expression, Name):
+        if expression.text.lower() == GROUP_COUNT.lower():
+            return func.count()
+        field = source.inventory.field(expression.text.rpartition(".")[2])
+        assert field is not None, "the engine has looked at the names"
+        return RULES[field.kind].order(source.column(field.name))
+    return _arithmetic(expression, *(_expression(source, one) for one in (expression.left, expression.right)))
+
+
+def _arithmetic(expression: Arithmetic, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[Any]:
+    operator = expression.operator
+    if operator == "/":
+        left = cast(left, Float)  # MariaDB's division keeps the fraction
+    return left.op(operator)(right).self_group()

@@ -1,0 +1,91 @@
+"""How MariaDB's utf8_general_ci sees text: without case, accents and (but for LIKE) spaces at its end
+(query-semantics 3).
+
+SQLite compares bytes. What it can do natively for ASCII text it does; for other text it calls these functions.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import unicodedata
+from functools import lru_cache
+
+from imagestore_sim.query.literals import read_number
+
+OLD_UNICODE = unicodedata.ucd_3_2_0  # the age of the collation: it knows no letter made since
+OTHERS = {"ß": "S", "й": "Й", "Й": "Й"}
+
+
+@lru_cache(maxsize=4096)
+def _weigh(character: str) -> str:
+    """The one character that stands for all that are equal to it: upper-case, without its accents."""
+    if character in OTHERS:
+        return OTHERS[character]
+    decomposed = OLD_UNICODE.normalize("NFD", character)
+    base, marks = decomposed[0], decomposed[1:]
+    accented = marks != "" and base.isalpha() and ord(base) < 0x600 and ord(character) < 0x2000
+    if accented and all(map(OLD_UNICODE.combining, marks)):
+        character = base
+    upper = character.upper()
+    return upper if len(upper) == 1 and _is_old(upper) and _is_old(character) else character
+
+
+def _is_old(character: str) -> bool:
+    return OLD_UNICODE.category(character) != "Cn"
+
+
+def fold(text: str) -> str:
+    """Text that compares, byte by byte, as `text` does in MariaDB but for trailing spaces."""
+    return text.upper() if text.isascii() else "".join(map(_weigh, text))
+
+
+def fold_padded(text: str | None) -> str | None:
+    """The same without the trailing spaces, which count for nothing in a comparison."""
+    return None if text is None else fold(text).rstrip(" ")
+
+
+@lru_cache(maxsize=256)
+def _compile(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a pattern. What stands between two `%` is taken where it is first found, for good, so
+    that none takes longer than text times pattern."""
+    first, *runs = _runs(pattern)
+    if not runs:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?>.*?{run})" for run in runs[:-1] if run)
+    return re.compile(f"{first}{middle}.*{runs[-1]}", re.DOTALL)
+
+
+def _runs(pattern: str) -> list[str]:
+    """The pattern's parts between the `%`, as regular expressions."""
+    runs = [""]
+    characters = iter(pattern)
+    for character in characters:
+        match character:
+            case "%":
+                runs.append("")
+            case "_":
+                runs[-1] += "."
+            case "\\":
+                runs[-1] += re.escape(next(characters, "\\"))
+            case _:
+                runs[-1] += re.escape(character)
+    return runs
+
+
+def matches(text: str | None, pattern: str | None) -> bool | None:
+    """MariaDB's LIKE over a pattern that is folded already; NULL in, NULL out."""
+    if text is None or pattern is None:
+        return None
+    return _compile(pattern).fullmatch(fold(text)) is not None
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the functions known to a connection."""
+    connection.create_function("general_ci", 1, fold_padded, deterministic=True)
+    connection.create_function("general_ci_like", 2, matches, deterministic=True)
+    connection.create_function("leading_number", 1, _leading_number, deterministic=True)
+
+
+def _leading_number(text: str | None) -> int | float | None:
+    return None if text is None else read_number(text)

@@ -1,0 +1,389 @@
+"""What can be queried: each inventory with its fields in the order of its JSON, and how it joins others.
+
+A new inventory, field or path is a declaration here (query-semantics 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from types import MappingProxyType
+
+from sqlalchemy import Table
+
+from imagestore_sim.database import models
+from imagestore_sim.database.models import Model
+from imagestore_sim.query.absent import DeclaredInventory, declarations
+
+
+class Kind(Enum):
+    """How the values of a field compare (query-semantics 3), and how they are written."""
+
+    TEXT = "text"
+    UUID = "uuid"
+    """Text of lower-case hex digits alone: found by its index."""
+    NUMBER = "number"
+    MOMENT = "moment"
+    TRUTH = "truth"
+    TEXT_AS_NUMBER = "text as number"
+    """Of no field: text where it is compared with a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an inventory, and the column of the same name behind it.
+
+    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7). `indexed` text is
+    looked up by indexes over its folded form. What is only `shown` has no name that a query knows.
+    """
+
+    name: str
+    kind: Kind = Kind.TEXT
+    primitive: bool = False
+    indexed: bool = False
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it.
+
+    With an inventory it lists those rows as objects of that inventory; a condition is still about the `foreign` column.
+    """
+
+    name: str
+    table: Table
+    own: str
+    foreign: str
+    inventory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A step of a nested path: the rows of `inventory` whose field `foreign` equals the field `own` of a row here."""
+
+    inventory: str
+    own: str = "uuid"
+    foreign: str = "uuid"
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """Something that can be queried. The first table has the row; the others, by the same uuid, add columns to it.
+
+    Without a table there are none of it here, and its names are still known.
+    """
+
+    java_class: str
+    tables: tuple[Table, ...]
+    fields: tuple[Field, ...]
+    key: str = "uuid"
+    collections: tuple[Collection, ...] = ()
+    expansions: Mapping[str, Expansion] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owner: str | None = None
+    """The column that tells whose a row is; without it everybody sees every row."""
+    children: Mapping[str, Inventory] = field(default_factory=dict)
+    """The inventories that a row's own `type` makes of it."""
+    other_children: dict[str, Inventory] = field(default_factory=dict)
+    """Those of them that there are none of here, and those that have none."""
+    lists: frozenset[str] = frozenset()
+    """The fields that list something which no table here has."""
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there are never any rows."""
+        return not self.tables
+
+    @property
+    def entity(self) -> str:
+        """The Java class behind it, whose name Hibernate's errors show."""
+        declared = declarations()["inventories"].get(self.name)
+        return declared["entity"] if declared else f"{self.java_class.removesuffix('Inventory')}VO"
+
+    @property
+    def name(self) -> str:
+        """The class without its package."""
+        return self.java_class.rpartition(".")[2]
+
+    @property
+    def target(self) -> str:
+        """The name in ZStack's query language."""
+        return self.name.removesuffix("Inventory").lower()
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, whose case matters."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Field]:
+        return {one.name: one for one in self.fields if not one.shown}
+
+    def collection(self, name: str) -> Collection | None:
+        """The collection of that name."""
+        return next((one for one in self.collections if one.name == name), None)
+
+
+def _table(model: type[Model]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+UUID = Field("uuid", Kind.UUID)
+DATES = (Field("createDate", Kind.MOMENT), Field("lastOpDate", Kind.MOMENT))
+COMMON = (
+    UUID,
+    Field("name", indexed=True),
+    Field("url"),
+    Field("description"),
+    Field("totalCapacity", Kind.NUMBER),
+    Field("availableCapacity", Kind.NUMBER),
+    Field("type"),
+    Field("state"),
+    Field("status"),
+    *DATES,
+)
+SSH_HOST = (Field("hostname", indexed=True), Field("username"), Field("sshPort", Kind.NUMBER))
+ATTACHED_ZONES = Collection("attachedZoneUuids", _table(models.BackupStorageZoneRef), "backupStorageUuid", "zoneUuid")
+STORAGE_EXPANSIONS = {
+    "zoneRef": Expansion("BackupStorageZoneRefInventory", foreign="backupStorageUuid"),
+    "imageRef": Expansion("ImageBackupStorageRefInventory", foreign="backupStorageUuid"),
+    "volumeSnapshotRef": Expansion("VolumeSnapshotBackupStorageRefInventory", foreign="backupStorageUuid"),
+}
+STORAGE_ALIASES = {
+    "zone": ("zoneRef", "zone"),
+    "image": ("imageRef", "image"),
+    "volumeSnapshot": ("volumeSnapshotRef", "volumeSnapshot"),
+}
+
+
+def _storage_with_host(java_class: str, model: type[Model]) -> Inventory:
+    return Inventory(
+        java_class,
+        (_table(models.BackupStorage), _table(model)),
+        (*SSH_HOST, *COMMON),
+        collections=(ATTACHED_ZONES,),
+        expansions=STORAGE_EXPANSIONS,
+        aliases=STORAGE_ALIASES,
+    )
+
+
+IMAGE_STORE_BACKUP_STORAGE = _storage_with_host(
+    "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory", models.ImageStoreBackupStorage
+)
+SFTP_BACKUP_STORAGE = _storage_with_host(
+    "org.zstack.storage.backup.sftp.SftpBackupStorageInventory", models.SftpBackupStorage
+)
+BACKUP_STORAGE = Inventory(
+    "org.zstack.header.storage.backup.BackupStorageInventory",
+    (_table(models.BackupStorage),),
+    COMMON,
+    collections=(ATTACHED_ZONES,),
+    expansions=STORAGE_EXPANSIONS,
+    aliases=STORAGE_ALIASES,
+    children={
+        "ImageStoreBackupStorage": IMAGE_STORE_BACKUP_STORAGE,
+        "SftpBackupStorage": SFTP_BACKUP_STORAGE,
+    },
+)
+BACKUP_STORAGE_ZONE_REF = Inventory(
+    "org.zstack.header.storage.backup.BackupStorageZoneRefInventory",
+    (_table(models.BackupStorageZoneRef),),
+    (
+        Field("id", Kind.NUMBER, primitive=True),
+        Field("backupStorageUuid", Kind.UUID),
+        Field("zoneUuid", Kind.UUID),
+        *DATES,
+    ),
+    key="id",
+    expansions={
+        "backupStorage": Expansion("BackupStorageInventory", own="backupStorageUuid"),
+        "zone": Expansion("ZoneInventory", own="zoneUuid"),
+    },
+)
+ZONE = Inventory(
+    "org.zstack.header.zone.ZoneInventory",
+    (_table(models.Zone),),
+    (
+        UUID,
+        Field("name"),
+        Field("description"),
+        Field("state"),
+        Field("type"),
+        Field("isDefault", Kind.TRUTH, primitive=True),
+        *DATES,
+    ),
+    expansions={
+        "backupStorageRef": Expansion("BackupStorageZoneRefInventory", foreign="zoneUuid"),
+        **{
+            name: Expansion(f"{name[0].upper()}{name[1:]}Inventory", foreign="zoneUuid")
+            for name in ("vmInstance", "cluster", "host", "primaryStorage", "l2Network", "l3Network")
+        },
+    },
+    aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
+)
+IMAGE = Inventory(
+    "org.zstack.header.image.ImageInventory",
+    (_table(models.Image),),
+    (
+        UUID,
+        Field("name"),
+        Field("description"),
+        Field("state"),
+        Field("status"),
+        Field("size", Kind.NUMBER),
+        Field("actualSize", Kind.NUMBER),
+        Field("md5Sum"),
+        Field("url"),
+        Field("mediaType"),
+        Field("guestOsType"),
+        Field("type"),
+        Field("platform"),
+        Field("architecture"),
+        Field("format"),
+        Field("system", Kind.TRUTH),
+        Field("virtio", Kind.TRUTH),
+        *DATES,
+    ),
+    collections=(
+        Collection(
+            "backupStorageRefs",
+            _table(models.ImageBackupStorageRef),
+            "imageUuid",
+            "backupStorageUuid",
+            inventory="ImageBackupStorageRefInventory",
+        ),
+    ),
+    lists=frozenset({"systemTags"}),
+    expansions={
+        "backupStorageRef": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
+        "backupStorageRefs": Expansion("ImageBackupStorageRefInventory", foreign="imageUuid"),
+        "volume": Expansion("VolumeInventory", foreign="rootImageUuid"),
+    },
+    aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
+    owner="accountUuid",
+)
+IMAGE_BACKUP_STORAGE_REF = Inventory(
+    "org.zstack.header.image.ImageBackupStorageRefInventory",
+    (_table(models.ImageBackupStorageRef),),
+    (
+        Field("id", Kind.NUMBER, primitive=True, shown=True),
+        Field("imageUuid", Kind.UUID),
+        Field("backupStorageUuid", Kind.UUID),
+        Field("installPath"),
+        Field("status"),
+        Field("exportMd5Sum"),
+        Field("exportUrl"),
+        *DATES,
+    ),
+    key="id",
+    expansions={
+        "backupStorage": Expansion("BackupStorageInventory", own="backupStorageUuid"),
+        "image": Expansion("ImageInventory", own="imageUuid"),
+    },
+)
+TAG = (UUID, Field("resourceUuid", Kind.UUID), Field("resourceType"), Field("tag"), Field("type"), *DATES)
+SYSTEM_TAG = Inventory(
+    "org.zstack.header.tag.SystemTagInventory",
+    (_table(models.SystemTag),),
+    (Field("inherent", Kind.TRUTH), *TAG),
+)
+USER_TAG = Inventory(
+    "org.zstack.header.tag.UserTagInventory",
+    (_table(models.UserTag),),
+    (Field("tagPatternUuid", Kind.UUID), *TAG),
+    lists=frozenset({"tagPattern"}),
+    expansions={"tagPattern": Expansion("TagPatternInventory", own="tagPatternUuid")},
+)
+GLOBAL_CONFIG = Inventory(
+    "org.zstack.core.config.GlobalConfigInventory",
+    (_table(models.GlobalConfig),),
+    (
+        Field("id", Kind.NUMBER),
+        Field("name"),
+        Field("category"),
+        Field("description"),
+        Field("defaultValue"),
+        Field("value"),
+    ),
+    key="id",
+)
+MANAGEMENT_NODE = Inventory(
+    "org.zstack.header.managementnode.ManagementNodeInventory",
+    (_table(models.Node),),
+    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
+)
+WEB_HOOK = Inventory(
+    "org.zstack.header.core.webhooks.WebhookInventory",
+    (_table(models.WebHook),),
+    (UUID, Field("name"), Field("description"), Field("url"), Field("type"), Field("opaque"), *DATES),
+)
+
+ACCOUNT = Inventory(
+    "org.zstack.header.identity.AccountInventory",
+    (_table(models.Account),),
+    (UUID, Field("name"), Field("description"), Field("type"), *DATES),
+    expansions={
+        "user": Expansion("UserInventory", foreign="accountUuid"),
+        "group": Expansion("UserGroupInventory", foreign="accountUuid"),
+        "policy": Expansion("PolicyInventory", foreign="accountUuid"),
+        "quota": Expansion("QuotaInventory", foreign="identityUuid"),
+    },
+)
+EMULATED = (
+    ACCOUNT,
+    BACKUP_STORAGE,
+    BACKUP_STORAGE_ZONE_REF,
+    GLOBAL_CONFIG,
+    IMAGE,
+    IMAGE_BACKUP_STORAGE_REF,
+    IMAGE_STORE_BACKUP_STORAGE,
+    MANAGEMENT_NODE,
+    SFTP_BACKUP_STORAGE,
+    SYSTEM_TAG,
+    USER_TAG,
+    WEB_HOOK,
+    ZONE,
+)
+KINDS = {"text": Kind.TEXT, "number": Kind.NUMBER, "moment": Kind.MOMENT, "truth": Kind.TRUTH}
+
+
+def _absent(name: str, declared: DeclaredInventory) -> Inventory:
+    fields = [field.partition(":") for field in declared["fields"].split()]
+    names = [field for field, _, _ in fields]
+    return Inventory(
+        f"{declared['entity'].rpartition('.')[0]}.{name}",
+        (),
+        tuple(Field(field, KINDS[kind or "text"]) for field, _, kind in fields if kind != "list"),
+        key=next((one for one in ("uuid", "id") if one in names), names[0]),
+        expansions={step: Expansion(*path.split()) for step, path in declared.get("expansions", {}).items()},
+        aliases={alias: tuple(path.split(".")) for alias, path in declared.get("aliases", {}).items()},
+        lists=frozenset(field for field, _, kind in fields if kind == "list"),
+    )
+
+
+def _all_inventories() -> dict[str, Inventory]:
+    """What is emulated and what is not, which `type` makes of its parent too."""
+    found = {one.name: one for one in EMULATED}
+    declared = declarations()["inventories"]
+    found |= {name: _absent(name, one) for name, one in declared.items() if name not in found}
+    for name, one in declared.items():
+        children = {kind: found[child] for kind, child in one.get("children", {}).items()}
+        if children:
+            found[name].other_children.update(children)
+    return found
+
+
+INVENTORIES: Mapping[str, Inventory] = MappingProxyType(_all_inventories())
+BY_TARGET: Mapping[str, Inventory] = MappingProxyType({one.target: one for one in INVENTORIES.values()})
+TAGS: Mapping[str, tuple[Table, str]] = MappingProxyType(
+    {
+        "__systemTag__": (_table(models.SystemTag), "tag"),
+        "__userTag__": (_table(models.UserTag), "tag"),
+        "__tagUuid__": (_table(models.UserTag), "tagPatternUuid"),
+    }
+)
+"""The pseudo fields that every inventory has, and the column each looks at (query-semantics 4.5)."""

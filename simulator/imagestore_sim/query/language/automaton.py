@@ -1,0 +1,230 @@
+"""The rules as states with edges between them, and what may come next in a state: ANTLR's transition network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
+from itertools import pairwise
+
+from imagestore_sim.query.language.rules import RULES, Choice, LeftRecursive, One, Part, Ref, Repeat, Sequence
+from imagestore_sim.query.language.words import EOF
+
+END_OF_RULE = -1
+"""What may come next where a rule may end, as long as nobody says what follows it."""
+
+
+class At(Enum):
+    """What the parser does in a state, beyond going on."""
+
+    STEP = "step"
+    STOP = "stop"
+    CHOICE = "choice"
+    """One of its edges is chosen."""
+    LOOP = "loop"
+    """The first edge goes round once more, the second on; it is come to once."""
+    BODY = "body"
+    """Before the first round of what is there at least once."""
+    AGAIN = "again"
+    """After a round; what `LOOP` says of edges holds for those of `decides`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Over a word of some kinds, over a rule and back to `follow`, or over nothing; `above` allows it to a part of a
+    rule that binds no tighter."""
+
+    target: State
+    kinds: frozenset[int] | None = None
+    follow: State | None = None
+    precedence: int = 0
+    above: int | None = None
+
+
+@dataclass(eq=False, slots=True)
+class State:
+    """A place in a rule."""
+
+    rule: str
+    at: At = At.STEP
+    edges: list[Edge] = field(default_factory=list)
+    decides: State | None = None
+    wraps: bool = False
+    """Whether going round makes what was read so far the beginning of the same rule."""
+    single: tuple[frozenset[int], ...] | None = None
+    """The kinds of word that each edge begins with, where no two edges share one: one word decides."""
+
+
+class Pending:
+    """A state to go on in after a rule that is being read, on top of those after the rules around it.
+
+    Equal to another of the same states; the hash is made once, since there may be many.
+    """
+
+    __slots__ = ("_hash", "above", "state")
+
+    def __init__(self, state: State, above: Stack) -> None:
+        self.state = state
+        self.above = above
+        self._hash = hash((state, above))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        one: Stack | object = self
+        while isinstance(one, Pending) and isinstance(other, Pending) and one is not other:
+            if one._hash != other._hash or one.state is not other.state:
+                return False
+            one, other = one.above, other.above
+        return one is other
+
+
+class Bottom(Enum):
+    """What is under all states to go on in: the end of the text, or whatever may follow somewhere."""
+
+    END = "end"
+    ANYTHING = "anything"
+
+
+Stack = Pending | Bottom
+"""Where to go on after the rules that are being read, the innermost first."""
+
+
+class Automaton:
+    """All rules' states."""
+
+    def __init__(self, rules: Mapping[str, Part]) -> None:
+        self.begins = {name: State(name) for name in rules}
+        self.ends = {name: State(name, At.STOP) for name in rules}
+        self.followers: dict[str, list[State]] = {name: [] for name in rules}
+        self.states: list[State] = []
+        for name, part in rules.items():
+            begin, end = self._build(part, name)
+            self.begins[name].edges.append(Edge(begin))
+            end.edges.append(Edge(self.ends[name]))
+        for state in self.states:
+            if state.at in (At.CHOICE, At.LOOP) or (state.at is At.AGAIN and state.decides is state):
+                state.single = self._disjoint(state)
+
+    def _state(self, rule: str, at: At = At.STEP) -> State:
+        state = State(rule, at)
+        self.states.append(state)
+        return state
+
+    def _build(self, part: Part, rule: str) -> tuple[State, State]:
+        """The states of a part: where it begins, and where it ends."""
+        match part:
+            case One(kinds):
+                begin, end = self._state(rule), self._state(rule)
+                begin.edges.append(Edge(end, kinds=kinds))
+                return begin, end
+            case Ref(name, precedence):
+                begin, end = self._state(rule), self._state(rule)
+                begin.edges.append(Edge(self.begins[name], follow=end, precedence=precedence))
+                self.followers[name].append(end)
+                return begin, end
+            case Sequence(parts):
+                built = [self._build(one, rule) for one in parts]
+                for (_, end), (begin, _) in pairwise(built):
+                    end.edges.append(Edge(begin))
+                return built[0][0], built[-1][1]
+            case Choice(options):
+                begin, end = self._state(rule, At.CHOICE), self._state(rule)
+                for option in options:
+                    self._route(begin, option, end, rule)
+                return begin, end
+            case Repeat("?", inner):
+                begin, end = self._state(rule, At.CHOICE), self._state(rule)
+                self._route(begin, inner, end, rule)
+                begin.edges.append(Edge(end))
+                return begin, end
+            case Repeat("*", inner):
+                return self._star(inner, rule)
+            case Repeat(_, inner):
+                begin, again, end = self._state(rule, At.BODY), self._state(rule, At.AGAIN), self._state(rule)
+                self._route(begin, inner, again, rule)
+                again.decides = again
+                again.edges += [Edge(begin.edges[0].target), Edge(end)]
+                return begin, end
+            case LeftRecursive(first, following, precedence):
+                begin, first_end = self._build(first, rule)
+                loop, end = self._star(following, rule, above=precedence)
+                first_end.edges.append(Edge(loop))
+                return begin, end
+
+    def _star(self, inner: Part, rule: str, above: int | None = None) -> tuple[State, State]:
+        loop, again, end = self._state(rule, At.LOOP), self._state(rule, At.AGAIN), self._state(rule)
+        loop.wraps = above is not None
+        self._route(loop, inner, again, rule, above)
+        loop.edges.append(Edge(end))
+        again.decides = loop
+        again.edges.append(Edge(loop))
+        return loop, end
+
+    def _route(self, begin: State, part: Part, end: State, rule: str, above: int | None = None) -> None:
+        first, last = self._build(part, rule)
+        begin.edges.append(Edge(first, above=above))
+        last.edges.append(Edge(end))
+
+    def _disjoint(self, state: State) -> tuple[frozenset[int], ...] | None:
+        seen: set[int] = set()
+        found = []
+        for edge in state.edges:
+            kinds = self._look(edge.target, everywhere=True)
+            if not kinds or edge.above is not None or seen & kinds:
+                return None
+            seen |= kinds
+            found.append(kinds)
+        return tuple(found)
+
+    @cache  # noqa: B019 - the automaton is made once
+    def next_words(self, state: State) -> frozenset[int]:
+        """The kinds of word that may come next in a state; END_OF_RULE among them where its rule may end."""
+        return self._look(state)
+
+    def next_words_within(self, state: State, stack: Stack) -> frozenset[int]:
+        """The same where it is known what follows the rules that are being read."""
+        return self._look(state, stack)
+
+    def _look(self, state: State, stack: Stack = Bottom.ANYTHING, *, everywhere: bool = False) -> frozenset[int]:
+        """`everywhere` goes on after the end of a rule wherever that rule stands."""
+        found: set[int] = set()
+        seen: set[tuple[State, Stack]] = set()
+        left: list[tuple[State, Stack]] = [(state, stack)]
+        while left:
+            place = left.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            here, above = place
+            if here.at is At.STOP:
+                if isinstance(above, Pending):
+                    left.append((above.state, above.above))
+                elif above is Bottom.END:
+                    found.add(EOF)
+                elif everywhere:
+                    left += [(follower, above) for follower in self.followers[here.rule]]
+                else:
+                    found.add(END_OF_RULE)
+                continue
+            for edge in here.edges:
+                if edge.kinds is not None:
+                    found |= edge.kinds
+                elif edge.follow is None:
+                    left.append((edge.target, above))
+                elif not _is_in(edge.follow, above):
+                    left.append((edge.target, Pending(edge.follow, above)))
+        return frozenset(found)
+
+
+def _is_in(state: State, stack: Stack) -> bool:
+    while isinstance(stack, Pending):
+        if stack.state is state:
+            return True
+        stack = stack.above
+    return False
+
+
+AUTOMATON = Automaton(RULES)

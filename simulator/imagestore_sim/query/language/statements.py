@@ -1,0 +1,309 @@
+"""From the tree of a text to what it asks: the statements in it (ZStack's ast.parser.visitors)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from imagestore_sim.query.errors import OPERATION_FAILED, QueryError
+from imagestore_sim.query.language.errors import syntax_error
+from imagestore_sim.query.language.parser import Tree, parse
+from imagestore_sim.query.language.words import DIRECTION, ID, INT, STRING, Word
+
+INT_BITS = 32
+INT_MAX = 2 ** (INT_BITS - 1) - 1
+LONGEST = 65_536
+DEEPEST = 100
+"""Brackets within brackets; ZStack's parser has the stack of its thread for them."""
+KEPT_TEXT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value as it stands in the text, with its quotes."""
+
+    kind: int
+    text: str
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it has quotes."""
+        return self.kind == STRING
+
+
+@dataclass(frozen=True, slots=True)
+class SubQuery:
+    """The values of a field in another inventory."""
+
+    entity: str
+    field: str
+    where: tuple[Where, ...]
+
+
+Given = Literal | tuple[Literal, ...] | SubQuery | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A field, maybe of what others lead to, an operator and what it is compared with."""
+
+    names: tuple[str, ...]
+    operator: str
+    given: Given
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An inventory by its name in the language, and some of its fields; empty means all."""
+
+    entity: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TwoFields:
+    """Two fields and an operator between them."""
+
+    left: Target
+    operator: str
+    right: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Conditions with `and` and `or` between them. They bind equally tightly, and each takes all that follows."""
+
+    first: Where
+    others: tuple[tuple[str, Where], ...]
+
+
+Where = Comparison | TwoFields | Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Another inventory's rows beside those of the target."""
+
+    how: str
+    target: Target
+    where: tuple[Where, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """A condition on a field of another inventory, by whatever leads there."""
+
+    entity: str | None
+    field: str
+    operator: str
+    given: Given
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """What to sort by, as text without blanks, and the direction."""
+
+    text: str
+    descending: bool
+    is_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One question; `verb` is query, count, sum or search."""
+
+    verb: str
+    target: Target
+    functions: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
+    where: tuple[Where, ...] = ()
+    """Usually one; ZStack lets more of them stand one after the other, which Hibernate does not."""
+    restrictions: tuple[Restriction, ...] = ()
+    returned: tuple[str, ...] = ()
+    """The names in `return with`; of those with a block in braces without it."""
+    group_by: tuple[str, ...] = ()
+    sum_by: str | None = None
+    order_by: tuple[Ordering, ...] = ()
+    limit: int | None = None
+    offset: int | None = None
+    name: str | None = None
+
+
+def statements(text: str) -> tuple[Statement, ...]:
+    """The statements in a text. Raises QueryError."""
+    return _kept(text) if len(text) <= KEPT_TEXT else _read(text)
+
+
+def _read(text: str) -> tuple[Statement, ...]:
+    text = text.strip("".join(map(chr, range(ord(" ") + 1)))).removesuffix(";")
+    if len(text) > LONGEST:
+        raise syntax_error(text, LONGEST, f"a text of more than {LONGEST} characters")
+    return tuple(_statement(part) for tree in parse(text).all("zql") for part in tree.parts if isinstance(part, Tree))
+
+
+_kept = lru_cache(maxsize=256)(_read)
+
+
+def _statement(tree: Tree) -> Statement:
+    verb = tree.rule.removesuffix("_")
+    if verb == "search":
+        return Statement(verb, Target(""))
+    functions: tuple[str, ...] = ()
+    joins: list[Join] = []
+    if verb == "sum":
+        target = _target(tree.first("queryTarget"))
+    else:
+        target, functions, joins = _target_with_functions(_only(tree, "queryTargetWithFunction"))
+    group, by = tree.first("groupBy_"), tree.first("sumBy")
+    name = tree.first("namedAs_")
+    return Statement(
+        verb,
+        target,
+        functions,
+        tuple(joins),
+        _where(tree),
+        _restrictions(tree.first("restrictBy_")),
+        _returned(tree.first("returnWith_")),
+        tuple(_only(group, "groupByExpr").words(ID)) if group else (),
+        by.text().removeprefix("by") if by else None,
+        _orderings(tree.first("orderBy_")),
+        _integer(tree.first("limit_"), wraps=False),
+        _integer(tree.first("offset_"), wraps=True),
+        _unquoted(_only(name, "namedAsValue").text()) if name else None,
+    )
+
+
+def _only(tree: Tree, rule: str) -> Tree:
+    found = tree.first(rule)
+    assert found is not None, "the rule has one"
+    return found
+
+
+def _target(tree: Tree | None) -> Target:
+    assert tree is not None
+    if len(list(tree.all("entity"))) > 1:
+        raise QueryError(None, thrown="java.lang.NullPointerException")  # no visitor knows of this way to write it
+    fields: tuple[str, ...] = ()
+    if several := tree.first("multiFields"):
+        fields = tuple(several.words(ID))
+    elif one := tree.first("field"):
+        fields = (one.words(ID)[0],)
+    return Target(_only(tree, "entity").text(), fields)
+
+
+def _target_with_functions(tree: Tree) -> tuple[Target, tuple[str, ...], list[Join]]:
+    functions: list[str] = []
+    joins: list[Join] = []
+    while (function := tree.first("function")) is not None:
+        functions.append(function.text())
+        joins += _joins(tree)
+        tree = _only(tree, "queryTargetWithFunction")
+    joins += _joins(tree)
+    return _target(tree.first("queryTarget")), tuple(functions), joins
+
+
+def _joins(tree: Tree) -> list[Join]:
+    return [
+        Join(str(_words(join)[0]), _target(join.first("queryTarget")), _where(join)) for join in tree.all("joinClause")
+    ]
+
+
+def _words(tree: Tree) -> list[str]:
+    return [part.text for part in tree.parts if isinstance(part, Word)]
+
+
+def _where(tree: Tree, depth: int = 0) -> tuple[Where, ...]:
+    return tuple(_condition(one, depth) for one in tree.all("condition"))
+
+
+def _condition(tree: Tree, depth: int) -> Where:
+    if depth > DEEPEST:
+        raise QueryError(None, thrown="java.lang.StackOverflowError")
+    found: list[tuple[str, Where]] = []
+    operator = ""
+    while (joint := tree.first("logicalOperator")) is not None:
+        left, right = tree.all("condition")
+        found.append((operator, _single(left, depth)))
+        operator, tree = joint.text(), right
+    found.append((operator, _single(tree, depth)))
+    return found[0][1] if len(found) == 1 else Chain(found[0][1], tuple(found[1:]))
+
+
+def _single(tree: Tree, depth: int) -> Where:
+    inner = tree.parts[0] if len(tree.parts) == 1 else tree.first("condition")
+    assert isinstance(inner, Tree)
+    match inner.rule:
+        case "condition":
+            return _condition(inner, depth + 1)
+        case "expr":
+            names = tuple(_only(inner, "field").words(ID))
+            return Comparison(names, _only(inner, "operator").text(), _given(inner.first("complexValue"), depth))
+    left, right = inner.all("queryTarget")
+    return TwoFields(_target(left), _only(inner, "operator").text(), _target(right))
+
+
+def _given(tree: Tree | None, depth: int) -> Given:
+    if tree is None:
+        return None
+    if sub := tree.first("subQuery"):
+        target = _only(sub, "subQueryTarget")
+        return SubQuery(_only(target, "entity").text(), target.words(ID)[0], _where(sub, depth + 1))
+    value = tree.first("value")
+    if value is None:
+        raise QueryError("an API cannot be called from a query here", OPERATION_FAILED)
+    return _value(value)
+
+
+def _value(tree: Tree) -> Literal | tuple[Literal, ...]:
+    if isinstance(word := tree.parts[0], Word) and len(tree.parts) == 1:
+        return Literal(word.kind, word.text)
+    # A list within a list is passed over.
+    inner = (one.parts[0] for one in tree.all("value") if len(one.parts) == 1)
+    return tuple(Literal(word.kind, word.text) for word in inner if isinstance(word, Word))
+
+
+def _restrictions(tree: Tree | None) -> tuple[Restriction, ...]:
+    return tuple(map(_restriction, tree.all("restrictByExpr"))) if tree else ()
+
+
+def _restriction(tree: Tree) -> Restriction:
+    entity, value = tree.first("entity"), tree.first("value")
+    return Restriction(
+        entity.text() if entity else None,
+        tree.words(ID)[-1],
+        _only(tree, "operator").text(),
+        _value(value) if value else None,
+    )
+
+
+def _returned(tree: Tree | None) -> tuple[str, ...]:
+    return tuple(".".join(one.words(ID)) for one in tree.all("returnWithExpr")) if tree else ()
+
+
+def _orderings(tree: Tree | None) -> tuple[Ordering, ...]:
+    return tuple(map(_ordering, tree.all("orderByExpr"))) if tree else ()
+
+
+def _ordering(tree: Tree) -> Ordering:
+    atom = _only(tree, "exprAtom")
+    return Ordering(atom.text(), tree.words(DIRECTION) == ["desc"], atom.first("function") is not None)
+
+
+def _integer(tree: Tree | None, *, wraps: bool) -> int | None:
+    """A number as Java reads it: no more than an int holds or, where it `wraps`, a long's lower half."""
+    if tree is None:
+        return None
+    text = tree.words(INT)[0]
+    number, bits = int(text[:21]), 2 * INT_BITS if wraps else INT_BITS
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise QueryError(f'For input string: "{text}"', thrown="java.lang.NumberFormatException")
+    half: int = 2 ** (INT_BITS - 1)
+    return (number + half) % (2 * half) - half
+
+
+def _unquoted(text: str) -> str:
+    for quote in ("'", '"'):
+        text = text.removeprefix(quote)
+    for quote in ('"', "'"):
+        text = text.removesuffix(quote)
+    return text

@@ -1,0 +1,111 @@
+"""The words of the query language: the longest one that begins at a place, and of equally long ones the first below
+(ZStack's ZQL.g4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imagestore_sim.query.errors import QueryError
+from imagestore_sim.query.language.errors import syntax_error
+
+EOF = 0
+LITERALS = (
+    ";", ".", ",", "=", "!=", ">", ">=", "<", "<=", "is null", "is not null", "in", "not in", "like", "not like", "has",
+    "not has", "(", ")", "list(", "{", "}", "by", "*", "/", "%", "+", "-", "--", "inner", "left", "right", "join", "on",
+    "filter by", "offset", "limit", "query", "getapi", "count", "sum", "search", "order by", "group by", "named as",
+)  # fmt: skip
+AFTER_DIRECTION = ("restrict by", "return with", "where", "from", "and", "or")
+UNREACHED = ("asc", "desc")  # a direction is found before these
+API = ("api", "output")
+
+DISPLAYED: tuple[str, ...] = (
+    "<EOF>",
+    *(f"'{one}'" for one in LITERALS),
+    "ORDER_BY_VALUE",
+    *(f"'{one}'" for one in (*AFTER_DIRECTION, *UNREACHED, *API)),
+    "BOOLEAN",
+    "INT",
+    "FLOAT",
+    "ID",
+    "WS",
+    "STRING",
+)
+"""How the kinds of words are called in errors, in the order in which errors list them; a kind is a place in here."""
+KINDS = {name.strip("'") if name != "'" else name: kind for kind, name in enumerate(DISPLAYED)}
+DIRECTION, BOOLEAN, INT, FLOAT, ID, STRING = (
+    KINDS[name] for name in ("ORDER_BY_VALUE", "BOOLEAN", "INT", "FLOAT", "ID", "STRING")
+)
+
+LITERAL = re.compile(
+    "|".join(map(re.escape, sorted((*LITERALS, *AFTER_DIRECTION, *API), key=len, reverse=True))), re.ASCII
+)
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+WORD = re.compile(r"[A-Za-z0-9_]+")
+QUOTED = re.compile(r"'(?:''|[^'])*'|\"[^\"]*\"")
+BLANKS = re.compile(r"[ \t\r\n]*")
+SPECIAL = {"asc": DIRECTION, "desc": DIRECTION, "true": BOOLEAN, "false": BOOLEAN}
+ESCAPED = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word: its kind, its text, and where in the whole text it begins."""
+
+    kind: int
+    text: str
+    at: int
+
+    def quoted(self) -> str:
+        """The word as errors show it."""
+        return quote(self.text)
+
+
+def quote(text: str) -> str:
+    """Text in quotes, its blanks but spaces made visible."""
+    return f"'{text.translate(ESCAPED)}'"
+
+
+def read(text: str) -> Iterator[Word]:
+    """The words of a text in turn, at last and for ever its end. Raises QueryError where no word begins."""
+    at = 0
+    while True:
+        blanks = BLANKS.match(text, at)
+        assert blanks is not None
+        at = blanks.end()
+        if at == len(text):
+            break
+        kind, end = _longest(text, at)
+        yield Word(kind, text[at:end], at)
+        at = end
+    while True:
+        yield Word(EOF, "<EOF>", at)
+
+
+def _longest(text: str, at: int) -> tuple[int, int]:
+    found: list[tuple[int, int]] = []  # the end, and what is preferred among equals
+    if literal := LITERAL.match(text, at):
+        found.append((literal.end(), -KINDS[literal[0]]))
+    if number := NUMBER.match(text, at):
+        found.append((number.end(), -(FLOAT if number[1] else INT)))
+    if word := WORD.match(text, at):
+        found.append((word.end(), -SPECIAL.get(word[0], ID)))
+    if quoted := QUOTED.match(text, at):
+        found.append((quoted.end(), -STRING))
+    if not found:
+        raise _unrecognized(text, at)
+    end, kind = max(found)
+    return -kind, end
+
+
+def _unrecognized(text: str, at: int) -> QueryError:
+    """What begins here is no word. ANTLR shows what it has read until it could not go on."""
+    unfinished = text[at] in "'\"" or text[at:] == "!"
+    if unfinished and at:  # ANTLR quotes one character too many, of which only a whole text is spared
+        return QueryError(
+            f"offset {at}, count {len(text) - at + 1}, length {len(text)}",
+            thrown="java.lang.StringIndexOutOfBoundsException",
+        )
+    seen = text if unfinished else text[at : at + 2] if text[at] == "!" else text[at]
+    return syntax_error(text, at, f"token recognition error at: {quote(seen)}")

@@ -1,0 +1,433 @@
+"""From a query to a question for the database: every name is looked up, in the order in which ZStack comes to it
+(query-semantics 0)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from imagestore_sim.query.comparisons import LISTS, RULES, Bare, Bound, values_of
+from imagestore_sim.query.compile import (
+    FEW,
+    GROUP_COUNT,
+    Group,
+    Leaf,
+    Node,
+    Pair,
+    Shape,
+    Test,
+    Within,
+    value_name,
+)
+from imagestore_sim.query.conditions import INT_MAX, Condition, Operator, Query
+from imagestore_sim.query.errors import (
+    ILLEGAL_ARGUMENT,
+    OPERATION_FAILED,
+    QueryError,
+    cloud_runtime,
+    could_not_extract,
+    grammar,
+)
+from imagestore_sim.query.inventories import BY_TARGET, INVENTORIES, TAGS, Inventory, Kind
+from imagestore_sim.query.jpql import Jpql
+from imagestore_sim.query.language.statements import (
+    Chain,
+    Comparison,
+    Given,
+    Literal,
+    Ordering,
+    Restriction,
+    Statement,
+    SubQuery,
+    Target,
+    TwoFields,
+    Where,
+    statements,
+)
+from imagestore_sim.query.paths import Path, has_field, resolve
+from imagestore_sim.query.sorting import Order, SortSyntaxError, names_of, parse_order
+from imagestore_sim.query.syntax import is_plain, line
+
+INVALID_ARGUMENT = "SYS.1007"
+SEARCH_DISABLED = "SEARCH.1000"
+MOST_CONDITIONS = 5000
+"""ZStack has no such limit but the stack of its thread, which its parser goes down by each condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of which inventory; `values` are what the tests compare with, by the names of their parameters.
+
+    `objection` is what the database would say: a question that never gets there is not refused for it. Of a question
+    about an inventory that there are none of, the answer is empty.
+    """
+
+    target: Inventory
+    shape: Shape
+    values: Mapping[str, Bound]
+    limit: int = INT_MAX
+    start: int = 0
+    counted: bool = False
+    with_total: bool = False
+    objection: QueryError | None = None
+    name: str | None = None
+
+
+def ask(inventory: Inventory, query: Query) -> Question:
+    """The question that a query puts. Raises QueryError."""
+    _check_filter(query.filter_name)
+    if len(query.conditions) > MOST_CONDITIONS:
+        limits = f"a query may have {MOST_CONDITIONS} conditions, but {len(query.conditions)} got"
+        raise QueryError(limits, thrown="java.lang.StackOverflowError")
+    target = _switched(inventory, query.conditions)
+    if is_plain(query):
+        try:
+            return _plain(target, query)
+        except QueryError:
+            pass  # ZStack comes to the conditions in another order, and may object to something else
+    (statement,) = statements(line(target, query))
+    return ask_statement(statement)
+
+
+def _check_filter(name: str | None) -> None:
+    """No filter is known here, as in ZStack's open source (query-semantics 8)."""
+    if name is None:
+        return
+    if len(name.rstrip(":").split(":")) < 2:
+        raise QueryError("filterName must be formatted as [filterType:condition(s)]", INVALID_ARGUMENT)
+    raise cloud_runtime(f"unable to find QueryBelongFilter with type[{name}]")
+
+
+def _switched(inventory: Inventory, conditions: Sequence[Condition]) -> Inventory:
+    """The inventory of the type that the first condition on `type` names exactly (query-semantics 4.1)."""
+    first = next((condition for condition in conditions if condition.name == "type"), None)
+    if first is None or first.operator is not Operator.EQUAL:
+        return inventory
+    return inventory.children.get(first.value) or inventory.other_children.get(first.value, inventory)
+
+
+def _plain(target: Inventory, query: Query) -> Question:
+    """The question of a query that needs no parser. Raises QueryError, not always the one that ZStack comes to."""
+    names = list(dict.fromkeys(query.fields or ()))
+    if any(target.field(name) is None for name in names):
+        raise grammar()
+    tests: list[Test] = []
+    values: dict[str, Bound] = {}
+    for number, condition in enumerate(query.conditions):
+        path = resolve(target, condition.name)
+        _check_template(path, condition.value)
+        tests.append(_test(path, condition.operator, values_of(condition.operator, condition.value), number, values))
+    orders: tuple[Order, ...] = ()
+    if query.sort is not None:
+        if target.field(query.sort.text) is None:
+            raise grammar()
+        orders = parse_order(query.sort.text, descending=query.sort.descending)
+    _check_page(query.limit, query.start)
+    shape = Shape(target, tuple(tests), orders=orders, fields=tuple(names) if names else None)
+    return Question(
+        target,
+        shape,
+        values,
+        query.limit,
+        query.start or 0,
+        query.count,
+        query.reply_with_count,
+    )
+
+
+def ask_statement(statement: Statement) -> Question:
+    """The question of a statement in the query language. Raises QueryError."""
+    if statement.verb == "search":
+        raise QueryError("search module disabled", SEARCH_DISABLED)
+    return _Asker(statement).question()
+
+
+class _Asker:
+    """Looks up the names in a statement."""
+
+    def __init__(self, statement: Statement) -> None:
+        self._statement = statement
+        self._target = inventory_of(statement.target.entity)
+        self._values: dict[str, Bound] = {}
+        self._objection: QueryError | None = None
+
+    def question(self) -> Question:
+        statement = self._statement
+        names = self._checked_fields()
+        if statement.sum_by is not None and not statement.target.fields:
+            raise QueryError("the field to sum must be specified", INVALID_ARGUMENT)
+        if statement.joins:
+            raise QueryError("joined inventories are not emulated", OPERATION_FAILED)
+        nodes = [node for one in statement.where if (node := self._where(self._target, one)) is not None]
+        nodes += [node for one in statement.restrictions if (node := self._restricted(one)) is not None]
+        orders = self._orders()
+        jpql = Jpql(self._target, statement)
+        jpql.check()
+        self._check_columns(jpql, names)
+        _check_page(statement.limit, statement.offset)
+        shape = self._shape(names, nodes, orders)
+        return Question(
+            self._target,
+            shape,
+            self._values,
+            INT_MAX if statement.limit is None else statement.limit,
+            statement.offset or 0,
+            statement.verb == "count",
+            "total" in statement.returned,
+            self._objection,
+            statement.name,
+        )
+
+    def _shape(self, names: Sequence[str], nodes: Sequence[Node], orders: tuple[Order, ...]) -> Shape:
+        where = nodes[0] if len(nodes) == 1 else Group("and", tuple(nodes)) if nodes else None
+        statement = self._statement
+        function = statement.functions[0].lower() if statement.functions else None
+        return Shape(
+            self._target,
+            where=where,
+            orders=orders,
+            fields=tuple(dict.fromkeys(names)) or None,
+            group_by=statement.group_by,
+            sum_by=statement.sum_by,
+            function=function,
+        )
+
+    def _checked_fields(self) -> list[str]:
+        names = [*self._statement.group_by, *self._statement.target.fields]
+        for name in names:
+            if not has_field(self._target, name):
+                raise _no_field(name)
+        return names
+
+    def _where(self, inventory: Inventory, where: Where) -> Node | None:
+        match where:
+            case Comparison():
+                return self._comparison(inventory, where)
+            case TwoFields():
+                return self._pair(inventory, where)
+            case Chain(first, others):
+                return self._chain(inventory, first, others)
+
+    def _chain(self, inventory: Inventory, first: Where, others: Sequence[tuple[str, Where]]) -> Node | None:
+        """Conditions of which each takes all that follows; like ones stand in one group."""
+        nodes = [self._where(inventory, one) for one in (first, *(other for _, other in others))]
+        joints = [joint for joint, _ in others]
+        found, parts = nodes.pop(), deque[Node]()
+        if found is not None:
+            parts.append(found)
+        joint = joints[-1]
+        for node, next_joint in zip(reversed(nodes), reversed(joints), strict=True):
+            if next_joint != joint:
+                parts = deque([Group(joint, tuple(parts))])
+                joint = next_joint
+            if node is not None:
+                parts.appendleft(node)
+        return Group(joint, tuple(parts))
+
+    def _comparison(self, inventory: Inventory, comparison: Comparison) -> Node | None:
+        path = resolve(inventory, ".".join(comparison.names))
+        operator = Operator(comparison.operator)
+        given = comparison.given
+        if isinstance(given, SubQuery):
+            return self._within(path, operator, given)
+        texts = [one.text for one in _literals(given)]
+        _check_template(path, ",".join(texts))
+        try:
+            values = list(map(_read, _literals(given)))
+            if path.kind is Kind.TRUTH and isinstance(given, Literal):
+                values = [given.text.strip("'")]
+            if operator in LISTS:
+                values = values or [""]  # which Hibernate objects to
+            elif operator not in (Operator.IS_NULL, Operator.NOT_NULL):
+                values = self._single(values)
+            else:
+                values = []
+            if path.kind in (Kind.TEXT, Kind.UUID) and any(isinstance(one, Bare) for one in values):
+                path = replace(path, kind=Kind.TEXT_AS_NUMBER)
+            number = len(self._values)
+            return Leaf(_test(path, operator, values, number, self._values, always=True), number)
+        except QueryError as objection:
+            self._objection = self._objection or objection
+            return None
+
+    def _single(self, values: Sequence[str]) -> list[str]:
+        if len(values) > 1:
+            raise could_not_extract("DataException")
+        return list(values) or [""]
+
+    def _within(self, path: Path, operator: Operator, sub: SubQuery) -> Node:
+        inventory = inventory_of(sub.entity)
+        if not has_field(inventory, sub.field):
+            raise _no_field(sub.field)
+        nodes = [node for one in sub.where if (node := self._where(inventory, one)) is not None]
+        where = nodes[0] if len(nodes) == 1 else Group("and", tuple(nodes)) if nodes else None
+        if inventory.field(sub.field) is None:
+            self._objection = self._objection or grammar()
+        return Within(path, operator, inventory, sub.field, where)
+
+    def _pair(self, inventory: Inventory, pair: TwoFields) -> Node | None:
+        sides = [_column(pair.left), _column(pair.right)]
+        if any(owner is not inventory or inventory.field(name) is None for owner, name in sides):
+            self._objection = self._objection or grammar()
+            return None
+        return Pair(sides[0][1], Operator(pair.operator), sides[1][1])
+
+    def _restricted(self, one: Restriction) -> Node | None:
+        if one.entity is None:
+            text = f"the restrict by clause[{one.field} {one.operator} {one.given}] without entity name"
+            raise QueryError(f"{text} is not handled by any extension", thrown="org.zstack.zql.ast.visitors.ZQLError")
+        way = way_to(self._target, inventory_of(one.entity))
+        if way is None:
+            return None
+        return self._comparison(self._target, Comparison((*way, one.field), one.operator, one.given))
+
+    def _orders(self) -> tuple[Order, ...]:
+        found: list[Order] = []
+        for ordering in self._statement.order_by:
+            if (order := self._order(ordering)) is not None:
+                found.append(order)
+        return tuple(found)
+
+    def _order(self, ordering: Ordering) -> Order | None:
+        try:
+            (order,) = parse_order(ordering.text, descending=ordering.descending)
+        except (SortSyntaxError, ValueError):
+            self._objection = self._objection or grammar()
+            return None
+        for name in names_of(order.expression):
+            owner, dot, field = name.partition(".")
+            if dot:
+                if inventory_of(owner) is self._target and self._target.field(field) is None:
+                    self._objection = self._objection or grammar()
+            elif not has_field(self._target, name) and not (
+                self._statement.group_by and name.lower() == GROUP_COUNT.lower()
+            ):
+                # A lone apostrophe in ZStack's text keeps the name from being filled in.
+                text = f"invalid order by clause, inventory[{self._target.name}] doesnt have field[{{1}}]"
+                raise QueryError(text, thrown="org.zstack.zql.ast.visitors.ZQLError")
+            elif self._target.field(name) is None and not self._is_group_count(name):
+                self._objection = self._objection or grammar()
+        return order
+
+    def _is_group_count(self, name: str) -> bool:
+        """Whether a count of groups is sorted by the number of each."""
+        statement = self._statement
+        return statement.verb == "count" and bool(statement.group_by) and name.lower() == GROUP_COUNT.lower()
+
+    def _check_columns(self, jpql: Jpql, names: Sequence[str]) -> None:
+        """Collections, tags and others' names are no columns, as Hibernate tells where they are selected, the database
+        where they are sorted by (query-semantics 5)."""
+        target = self._target
+        by = self._statement.sum_by
+        if by is not None and target.field(by) is None:
+            raise jpql.refuse(f"could not resolve property: {by} of: {target.entity}")
+        for ordering in self._statement.order_by:
+            owner, dot, field = ordering.text.partition(".")
+            if dot and ordering.text.replace(".", "").replace("_", "").isalnum():
+                inventory = inventory_of(owner)
+                if inventory is not target:
+                    exception = "hql.internal.ast.QuerySyntaxException"
+                    raise jpql.refuse(f"Invalid path: '{inventory.name}.{field}'", exception)
+        if self._statement.verb == "query" and not self._statement.functions:
+            for name in names:
+                if target.field(name) is None:
+                    raise jpql.no_type(name)
+
+
+def inventory_of(entity: str) -> Inventory:
+    """The inventory of a name in the language, in any case. Raises QueryError."""
+    inventory = BY_TARGET.get(entity.lower())
+    if inventory is None:
+        raise QueryError(f"cannot find inventory with name[{entity}]", thrown="java.lang.RuntimeException")
+    return inventory
+
+
+def way_to(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
+    """The fewest steps from an inventory to another; None if no step leads there."""
+    waiting: deque[tuple[Inventory, tuple[str, ...]]] = deque([(start, ())])
+    seen = {start.name}
+    while waiting:
+        here, way = waiting.popleft()
+        if here is end:
+            return way
+        for name, step in here.expansions.items():
+            if step.inventory not in seen:
+                seen.add(step.inventory)
+                waiting.append((INVENTORIES[step.inventory], (*way, name)))
+    return None
+
+
+def _no_field(name: str) -> QueryError:
+    # ZStack means to name the class there, and does not.
+    return cloud_runtime(f"inventory[${{selfInventoryClass}}] has no field[{name}]")
+
+
+def _column(target: Target) -> tuple[Inventory, str]:
+    if not target.fields:
+        raise QueryError("fieldList is empty, cannot get columnName", OPERATION_FAILED)
+    return inventory_of(target.entity), target.fields[0]
+
+
+def _check_template(path: Path, text: str) -> None:
+    if path.name in TAGS and "%s" in text:
+        raise QueryError(None, thrown="java.lang.NullPointerException")  # it is taken for a place to fill in
+
+
+def _check_page(limit: int | None, start: int | None) -> None:
+    if limit is not None and limit < 0:
+        raise QueryError("max-results cannot be negative", thrown=ILLEGAL_ARGUMENT)
+    if start is not None and start < 0:
+        raise QueryError(f"first-result value cannot be negative : {start}", thrown=ILLEGAL_ARGUMENT)
+
+
+def _test(
+    path: Path,
+    operator: Operator,
+    texts: Sequence[str],
+    number: int,
+    values: dict[str, Bound],
+    *,
+    always: bool = False,
+) -> Test:
+    """The test of a condition; what it compares with is put among the values, where one is `always` kept."""
+    operator, read = RULES[path.kind].read(operator, texts)
+    is_list = operator in LISTS
+    if read:
+        values[value_name(number)] = tuple(dict.fromkeys(read)) if is_list else read[0]
+    elif always:
+        values[value_name(number)] = ""
+    return Test(path, operator, min(len(read), 1), is_list and len(read) > FEW, len(texts) if is_list else 0)
+
+
+def _literals(given: Given) -> tuple[Literal, ...]:
+    match given:
+        case None | SubQuery():
+            return ()
+        case Literal():
+            return (given,)
+    return given
+
+
+ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": "\\%", "_": "\\_"}
+
+
+def _read(literal: Literal) -> str:
+    """The value of a literal as MariaDB reads it. Raises QueryError where it would find its end elsewhere."""
+    if not literal.is_text:
+        return Bare(literal.text)
+    found: list[str] = []
+    characters = iter(literal.text[1:])
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, "")
+            found.append(ESCAPES.get(escaped, escaped))
+        elif character != "'":
+            found.append(character)
+        elif (following := next(characters, None)) == "'":
+            found.append("'")
+        elif following is None:
+            return "".join(found)
+        else:
+            break
+    raise grammar()

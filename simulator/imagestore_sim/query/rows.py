@@ -1,0 +1,85 @@
+"""From the database's rows to the members of inventories (query-semantics 4.2, 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from imagestore_sim.query.errors import cloud_runtime
+from imagestore_sim.query.inventories import Field, Inventory, Kind
+
+SUM_OF = "sum of "
+"""Before the name of the field in the name of a column."""
+Row = dict[str, object]
+Columns = tuple[Any, ...]
+WriteMoment = Callable[[str], str]
+Convert = Callable[[Any], object]
+
+
+class RowWriter:
+    """Writes the rows of one statement: as what their own type makes of them or, where fields were asked for, as they
+    were asked for."""
+
+    def __init__(
+        self, target: Inventory, columns: Sequence[str], write_moment: WriteMoment, *, with_fields: bool
+    ) -> None:
+        converts: dict[Kind, Convert] = {Kind.MOMENT: write_moment, Kind.TRUTH: bool}
+        places = {name: index for index, name in enumerate(columns)}
+        self._target, self._columns, self._converts = target, columns, converts
+        self._itself = _Form(target, places, converts)
+        children = {} if with_fields else target.children
+        self._by_type = {kind: _Form(child, places, converts) for kind, child in children.items()}
+        self._type = places.get("type", 0)
+        flags = [one.name for one in target.fields if with_fields and _is_flag(one) and one.name in places]
+        self._unknown = flags[0] if flags else None
+
+    def write(self, rows: Sequence[Columns]) -> tuple[list[Row], list[str]]:
+        """The rows' members, and the Java class of each. Raises QueryError for a field that no row can show."""
+        if rows and self._unknown is not None:
+            # Java beans call the property `default`, so that ZStack finds none of the field's name.
+            cause = "java.lang.RuntimeException: java.lang.NoSuchMethodException"
+            where = f"class 'class {self._itself.java_class}'"
+            raise cloud_runtime(f"{cause}: Unknown property '{self._unknown}' on {where}")
+        if not self._by_type:
+            return [self._itself.write(row) for row in rows], [self._itself.java_class] * len(rows)
+        forms = [self._by_type.get(row[self._type], self._itself) for row in rows]
+        return [form.write(row) for form, row in zip(forms, rows, strict=True)], [form.java_class for form in forms]
+
+    def values(self, row: Columns) -> list[object]:
+        """A row of groups and sums: dates and truths as everywhere, and a sum of text in the words of Java."""
+        return [self._value(name, value) for name, value in zip(self._columns, row, strict=True)]
+
+    def _value(self, name: str, value: object) -> object:
+        field = self._target.field(name)
+        if field is None:
+            summed = self._target.field(name.removeprefix(SUM_OF))
+            of_text = summed is not None and summed.kind is Kind.TEXT
+            return str(float(str(value))) if of_text and value is not None else value
+        convert = self._converts.get(field.kind)
+        return value if value is None or convert is None else convert(value)
+
+
+class _Form:
+    """How a row becomes an inventory's members: those that were selected and are not null."""
+
+    def __init__(self, inventory: Inventory, places: dict[str, int], converts: dict[Kind, Convert]) -> None:
+        self.java_class = inventory.java_class
+        self._members = [
+            (one.name, places[one.name], converts.get(one.kind)) for one in inventory.fields if one.name in places
+        ]
+        self._lists = [(one.name, places[one.name]) for one in inventory.collections if one.name in places]
+        self._absent: Row = {one.name: False for one in inventory.fields if _is_flag(one) and one.name not in places}
+
+    def write(self, row: Columns) -> Row:
+        written: Row = {}
+        for name, place, convert in self._members:
+            value = row[place]
+            if value is not None:
+                written[name] = value if convert is None else convert(value)
+        for name, place in self._lists:
+            written[name] = list(dict.fromkeys(row[place].split(","))) if row[place] else []
+        return written | self._absent if self._absent else written
+
+
+def _is_flag(field: Field) -> bool:
+    return field.primitive and field.kind is Kind.TRUTH

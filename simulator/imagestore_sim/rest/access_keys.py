@@ -1,0 +1,106 @@
+"""Access keys: requests that are signed instead of carrying a session (wire-protocol 2.7, clients 1.1, 4.2)."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.models import AccessKey
+from imagestore_sim.rest.authentication import Claim, Identity
+from imagestore_sim.rest.errors import PlainError
+from imagestore_sim.rest.leniency import Leniency
+
+SESSION_SCHEME = "OAuth"
+KEY_SCHEME = "ZStack"
+ALLOWED_SKEW = timedelta(minutes=15)
+WESTERNMOST, EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
+DATE = re.compile(r"([a-z]{3}), (\d{2}) ([a-z]{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) \S+", re.IGNORECASE | re.ASCII)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a signature is made over. `paths` are the forms that the path may have been signed in: as sent, decoded."""
+
+    method: str
+    date: str | None
+    paths: tuple[str, ...]
+
+
+class Authentication:
+    """Reads Authorization headers: what a call claims, with signatures verified and sessions yet to be checked."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock, leniency: Leniency) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._leniency = leniency
+
+    async def claim(self, authorization: str | None, signed: Signed) -> Claim:
+        """The claim that a header makes. Raises PlainError (wire-protocol 2.2)."""
+        if authorization is None:
+            raise PlainError(400, "missing header 'Authorization'")
+        value = authorization.strip()
+        if value.startswith(SESSION_SCHEME):
+            return value.removeprefix(SESSION_SCHEME).strip()
+        if value.startswith(KEY_SCHEME):
+            return await self._owner(value.removeprefix(KEY_SCHEME).strip(), signed)
+        raise PlainError(400, f"Authorization type must be '{SESSION_SCHEME}'")
+
+    async def _owner(self, key: str, signed: Signed) -> Identity:
+        date = self._check_date(signed.date)
+        key_id, separator, signature = key.rstrip(":").partition(":")
+        if not separator or ":" in signature:
+            raise PlainError(400, "accessKey format is 'ZStack AccessKeyId:Signature'")
+        rows = await self._database.read(select(AccessKey).where(AccessKey.AccessKeyID == key_id))
+        if not rows:
+            raise PlainError(403, f"access key id[{key_id}] does not exist")
+        if rows[0].state != "Enabled":
+            raise PlainError(403, f"access key id[{key_id}] is disabled")
+        secret = self._vault.decrypt(rows[0].AccessKeySecret)
+        expected = [sign(secret, signed.method, date, path) for path in signed.paths]
+        if not any(hmac.compare_digest(one.encode(), signature.encode()) for one in expected):
+            raise PlainError(403, "wrong accessKey signature")
+        return Identity(rows[0].accountUuid, rows[0].userUuid)
+
+    def _check_date(self, text: str | None) -> str:
+        if text is None:
+            raise PlainError(400, "'Date' must be incuded in request header")
+        moment = read_date(text)
+        if moment is None:
+            raise PlainError(400, "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:ss z'")
+        ahead = moment - self._clock.local()
+        west, east = timedelta(), timedelta()
+        if self._leniency.any_time_zone:
+            ahead = moment - datetime.fromtimestamp(self._clock.time(), UTC).replace(tzinfo=None)
+            west, east = WESTERNMOST, EASTERNMOST
+        if not west - ALLOWED_SKEW <= ahead <= east + ALLOWED_SKEW:
+            raise PlainError(403, "requestTimeTooSkewed")
+        return text
+
+
+def sign(secret: str, method: str, date: str, path: str) -> str:
+    """The signature of a request: HMAC-SHA1 over method, Date header and path below the context, in base64."""
+    digest = hmac.digest(secret.encode(), f"{method}\n{date}\n{path}".encode(), "sha1")
+    return base64.b64encode(digest).decode()
+
+
+def read_date(text: str) -> datetime | None:
+    """The wall clock in a Date header, whose zone is told in too many ways to be told apart; None if it is none."""
+    match = DATE.fullmatch(text)
+    if match is None or match[3].lower() not in MONTHS:
+        return None
+    year, month, day = int(match[4]), MONTHS.index(match[3].lower()) + 1, int(match[2])
+    try:
+        moment = datetime(year, month, day, int(match[5]), int(match[6]), int(match[7]))  # noqa: DTZ001 - a wall clock
+    except ValueError:
+        return None
+    return moment if DAYS[moment.weekday()] == match[1].lower() else None

@@ -1,0 +1,166 @@
+"""What becomes of a message, whichever door it came through: validation, session, handler, errors (wire-protocol 0)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy.sql.dml import UpdateBase
+
+from imagestore_sim.rest.authentication import Claim, Identity, NoClaim, Sessions
+from imagestore_sim.rest.binding import Values
+from imagestore_sim.rest.encoding import with_elements
+from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error
+from imagestore_sim.rest.leniency import Leniency
+from imagestore_sim.rest.messages import Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
+from imagestore_sim.rest.parameters import Api
+from imagestore_sim.rest.validation import Missing, NothingToDo, check_resource_uuid, validate
+
+logger = logging.getLogger(__name__)
+S = TypeVar("S")
+Translate = Callable[[Exception], ApiError | None]
+"""The ZStack error that an exception of another room stands for, if it is one that was planned for."""
+VALIDATION_ONLY = frozenset(("validationOnly", "ephemeral::validationOnly"))
+
+
+class Tags(Protocol):
+    """What is to be known of tags."""
+
+    def check(self, message: CreateMessage) -> None:
+        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there."""
+
+    async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
+        """What writes the tags that come with a new resource."""
+
+
+class Rights(Protocol):
+    """What is to be known of who may do what."""
+
+    async def check(self, api: Api, values: Values, identity: Identity) -> None:
+        """Raises ApiError SYS.1006 for a change that the caller may not make to what belongs to others."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the dispatcher asks others: which resources exist, which tags are known, what an exception stands for, and
+    whose is what."""
+
+    missing: Missing
+    tags: Tags
+    translate: Translate
+    leniency: Leniency
+    rights: Rights
+
+
+class Dispatcher(Generic[S]):
+    """Carries out messages; `services` is what their handlers work with."""
+
+    def __init__(self, handlers: Handlers[S], services: S, sessions: Sessions, rules: Rules) -> None:
+        self._handlers = handlers.by_message
+        self._checks = handlers.checks_by_message
+        self._first_checks = handlers.first_checks_by_message
+        self._services = services
+        self._sessions = sessions
+        self._rules = rules
+
+    def recognize(self, session_uuid: str) -> Identity | None:
+        """Whose session it is, if it is valid; looking does not make it last longer."""
+        return self._sessions.recognize(session_uuid)
+
+    def account_of(self, claim: Claim) -> str | None:
+        """The account that makes a call, if its claim holds; looking does not make a session last longer."""
+        identity = self.recognize(claim) if isinstance(claim, str) else claim
+        return identity.account_uuid if isinstance(identity, Identity) else None
+
+    async def identify(self, claim: Claim) -> Identity:
+        """Who makes a call, whose session then lasts longer. Raises ApiError for one that has ended."""
+        return await self._sessions.identify(claim)
+
+    async def carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
+        """Validate the values, check the session, run the handler. Raises ApiError, and PlainError for a synchronous
+        call that asks for validation only.
+
+        Rules and resources come before the session, so that a bad argument is told even with a bad session; what is
+        particular to an API comes after it, and tags last of all.
+        """
+        return await self._safely(message, uuid, self._carry_out(message, values, uuid, claim))
+
+    async def _carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
+        api, leniency = message.api, self._rules.leniency
+        await validate(api, values, self._rules.missing, leniency)
+        if issubclass(message, CreateMessage):
+            check_resource_uuid(values, leniency)
+        checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
+        if (first := self._first_checks.get(message)) is not None:
+            await first(self._services, checked, Call(uuid, None))
+        account_uuid = await self._authorize(api, values, claim) if api.authenticated else None
+        call = Call(uuid, account_uuid)
+        await self._check(checked, call)
+        if not VALIDATION_ONLY.isdisjoint(checked.systemTags or ()):
+            return _validated(api)
+        if isinstance(checked, DeleteMessage):
+            checked.check_delete_mode(leniency)
+        with _from_its_handler():
+            reply = _declared(api, await self._handlers[message](self._services, checked, call))
+        if isinstance(checked, CreateMessage):
+            return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
+        return reply
+
+    async def _authorize(self, api: Api, values: Values, claim: Claim) -> str:
+        if isinstance(claim, NoClaim):
+            raise ApiError(ErrorCode("ID.1001", claim.value.format(api.java_class)))
+        identity = await self._sessions.identify(claim)
+        if api.admin_only and not identity.is_admin:
+            text = f"request api[name: {api.java_class}] is admin only, can not be executed by current user"
+            raise ApiError(ErrorCode("ID.1002", text))
+        await self._rules.rights.check(api, values, identity)
+        return identity.account_uuid
+
+    async def _check(self, message: Message, call: Call) -> None:
+        check = self._checks.get(type(message))
+        if check is not None:
+            await check(self._services, message, call)
+        if isinstance(message, CreateMessage):
+            self._rules.tags.check(message)
+
+    async def _safely(self, message: type[Message], uuid: str, work: Awaitable[Reply]) -> Reply:
+        try:
+            return await work
+        except (ApiError, PlainError):
+            raise
+        except NothingToDo:
+            return Reply()
+        except Exception as error:
+            if (known := self._rules.translate(error)) is not None:
+                raise known from error
+            logger.exception("%s %s went wrong", message.__name__, uuid)
+            raise internal_error(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _from_its_handler() -> Iterator[None]:
+    """Mark the errors that an API's own handler answers, in a reply of its own class."""
+    try:
+        yield
+    except ApiError as error:
+        error.from_handler = True
+        raise
+
+
+def _validated(api: Api) -> Reply:
+    """The answer to a message that was to be validated only; a synchronous one stumbles over it (wire-protocol 3.3)."""
+    if api.sync and api.reply:
+        name = api.reply_fields.get(api.reply[0], api.reply[0])
+        raise PlainError(500, f"Unknown property '{name}' on class 'class org.zstack.header.message.APIReply'")
+    return Reply()
+
+
+def _declared(api: Api, reply: Reply) -> Reply:
+    """The reply, which holds only what its API declares, with `success` where that is told."""
+    if extra := reply.body.keys() - set(api.reply) - {"total"}:
+        raise internal_error(f"{api.name} does not declare {', '.join(sorted(extra))} in its reply")
+    body: dict[str, Any] = {**reply.body, "success": True} if api.says_success else dict(reply.body)
+    return replace(reply, body=body, schema=with_elements(reply.body, reply.schema))

@@ -1,0 +1,200 @@
+"""The legacy API: whole messages by their Java class, as the official zstack-cli sends them (wire-protocol 8).
+
+    POST /zstack/api                {"org.zstack…APIQueryZoneMsg": {…, "session": {"uuid": "…"}}}
+    GET  /zstack/api/result/{uuid}
+
+They are the same messages as the REST door's, and are carried out the same way. The status is 200 unless
+ZStack stumbles; a result is JSON within a string. Members that ZStack's classes hide (@APINoSee) are left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeVar
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.rest import gson
+from imagestore_sim.rest.authentication import Claim, NoClaim
+from imagestore_sim.rest.binding import Values
+from imagestore_sim.rest.dispatch import Dispatcher
+from imagestore_sim.rest.encoding import to_plain_json, write_date
+from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
+from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Ended, Found, Jobs, JobState, failed
+from imagestore_sim.rest.messages import Handlers, Message, Reply
+from imagestore_sim.rest.observing import RequestContext
+from imagestore_sim.rest.parameters import Api
+from imagestore_sim.rest.targets import CONTEXT
+from imagestore_sim.tasks import by_size
+
+S = TypeVar("S")
+PATH = "/api"
+RESULT = f"{PATH}/result/"
+REPLY, EVENT = "org.zstack.header.message.APIReply", "org.zstack.header.message.APIEvent"
+HIDDEN_EVERYWHERE = ("noSessionEvaluation",)
+HIDDEN: Mapping[str, tuple[str, ...]] = {
+    "error": ("messages",),
+    "cause": ("messages",),
+    "causes": ("messages",),
+    "backupStorageRefs": ("id",),
+}
+"""The members that ZStack marks with @APINoSee, by the member that they stand in."""
+Read = Callable[[], Awaitable[bytes]]
+
+
+class LegacyApi(Generic[S]):
+    """Answers the legacy API."""
+
+    def __init__(self, handlers: Handlers[S], dispatcher: Dispatcher[S], jobs: Jobs, clock: Clock) -> None:
+        self._by_class = {message.api.java_class: message for message in handlers.by_message}
+        self._by_name = {message.__name__: message for message in handlers.by_message}
+        self._dispatcher = dispatcher
+        self._jobs = jobs
+        self._clock = clock
+
+    async def answer(self, method: str, path: str, read: Read, course: RequestContext) -> bytes | None:
+        """The body of the answer to a path below the context; None for one that is not of this API. Raises
+        ContainerError."""
+        path = path.removesuffix("/")
+        if path == PATH:
+            _require(method, "POST", "PUT")
+            return await self._take(await read(), course)
+        if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
+            _require(method, "GET", "PUT")
+            course.api = POLLS
+            course.job = path.removeprefix(RESULT)
+            return await self._result(path.removeprefix(RESULT))
+        return None
+
+    async def _take(self, body: bytes, course: RequestContext) -> bytes:
+        course.body = body
+        try:
+            given = await by_size(len(body), _read, body)
+            if isinstance(given, Mapping):
+                course.body = given
+            message, fields = self._message(given)
+            course.api = message.__name__
+            values = await by_size(len(body), message.bind_fields, fields)
+        except PlainError as error:
+            return error.text.encode()  # ZStack answers the text of whatever exception there was
+        except ApiError as failure:
+            return self._done(message.api, self._clock.time(), failed(failure))
+        claim = _session(fields)
+        course.account = self._dispatcher.account_of(claim)
+        if message.api.sync:
+            return await self._answer_now(message, values, claim)
+        return await self._answer_later(message, values, claim, course)
+
+    def _message(self, given: object) -> tuple[type[Message], Mapping[str, object]]:
+        """The message in what a body says, and its fields. Raises PlainError; ContainerError where ZStack stumbles."""
+        if given is None or given == {}:
+            raise ContainerError(500, f"Error when calling /{CONTEXT}{PATH}")
+        if not isinstance(given, Mapping):
+            raise PlainError(
+                200, f"java.lang.IllegalStateException: Not a JSON Object: {gson.write(given, nulls=True)}"
+            )
+        java_class, fields = next(iter(given.items()))
+        message = self._by_class.get(java_class)
+        if message is None:
+            raise PlainError(200, f"Unable to deserialize class {java_class}")
+        if fields is None:
+            raise ContainerError(500, f"Error when calling /{CONTEXT}{PATH}")
+        if not isinstance(fields, Mapping):
+            text = f"Expected BEGIN_OBJECT but was {gson.token(fields)} at path $"
+            raise PlainError(200, f"java.lang.IllegalStateException: {text}")
+        return message, fields
+
+    async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
+        began = self._clock.time()
+        try:
+            ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid("request"), claim))
+        except ApiError as failure:
+            ended = failed(failure)
+        except PlainError as error:
+            ended = failed(internal_error(error.text))
+        return self._done(message.api, began, ended)
+
+    def _done(self, api: Api, began: float, ended: Ended) -> bytes:
+        members = self._dates(began, self._clock.time()) | {"result": _result(api, ended)}
+        return to_plain_json({"state": JobState.DONE, **members})
+
+    async def _answer_later(
+        self, message: type[Message], values: Values, claim: Claim, course: RequestContext
+    ) -> bytes:
+        job = course.job = new_uuid("job")
+
+        async def work() -> Reply:
+            return await self._dispatcher.carry_out(message, values, job, claim)
+
+        began = await self._jobs.start(job, message.__name__, work, waits=message.waits)
+        return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
+
+    async def _result(self, job_uuid: str) -> bytes:
+        job = await self._jobs.find(job_uuid)
+        message = None if job is None else self._by_name.get(job.message)
+        if job is None or message is None:
+            raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")
+        if job.state == JobState.PROCESSING:
+            return to_plain_json({"uuid": job_uuid, "state": job.state, **self._dates(job.began)})
+        members = self._dates(job.began, job.ended) | {"result": _stored_result(message.api, job)}
+        return to_plain_json({"uuid": job_uuid, "state": JobState.DONE, **members})
+
+    def _dates(self, began: float, finished: float | None = None) -> dict[str, object]:
+        dates: dict[str, object] = {"createdDate": write_date(self._clock.local(began))}
+        if finished is not None:
+            dates["finishedDate"] = write_date(self._clock.local(finished))
+        return dates
+
+
+def _require(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        raise ContainerError(405, f"Request method '{method}' not supported", allow=", ".join(allowed))
+
+
+def _read(body: bytes) -> object:
+    """What a body says. Raises PlainError."""
+    try:
+        return gson.read_element(body.decode("utf-8", "replace"))
+    except gson.NotReadable as error:
+        raise PlainError(200, str(error)) from None
+
+
+def _session(fields: Mapping[str, object]) -> Claim:
+    session = fields.get("session")
+    if not isinstance(session, Mapping):
+        return NoClaim.NO_SESSION
+    session_uuid = session.get("uuid")
+    return session_uuid if isinstance(session_uuid, str) else NoClaim.NO_UUID
+
+
+def _stored_result(api: Api, job: Found) -> str:
+    body = {name: value for name, value in job.body.items() if name != "schema"}
+    schema = job.body.get("schema")
+    success = job.state == JobState.DONE
+    return _result(api, Ended(success, Reply(body, schema if isinstance(schema, dict) else {})))
+
+
+def _result(api: Api, ended: Ended) -> str:
+    """The reply or event as ZStack's own class has it, in a string: its own members, then success and error."""
+    body = dict(ended.reply.body)
+    error = body.pop("error", None)
+    own = {api.reply_fields.get(name, name): value for name, value in body.items() if name != "success"}
+    members = {**own, "success": ended.success}
+    if error is not None:
+        members["error"] = error
+    name = api.response_class
+    if ended.reply.schema.get(ANSWER_CLASS) == NO_OWN_CLASS:
+        name = REPLY if api.sync else EVENT
+    return to_plain_json({name: _without_hidden(members)}).decode()
+
+
+def _without_hidden(value: object, within: str = "") -> object:
+    """A part of an answer without the members that ZStack's classes hide from this API."""
+    if isinstance(value, Mapping):
+        hidden = HIDDEN.get(within, ())
+        return {
+            name: _without_hidden(one, name)
+            for name, one in value.items()
+            if name not in hidden and name not in HIDDEN_EVERYWHERE
+        }
+    return [_without_hidden(one, within) for one in value] if isinstance(value, list) else value

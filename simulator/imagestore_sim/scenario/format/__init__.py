@@ -1,0 +1,1 @@
+"""The format of a scenario file: what it may hold, and the reader."""

@@ -1,0 +1,114 @@
+"""The format of a scenario file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from imagestore_sim.hosts.disk import INODES
+from imagestore_sim.scenario.format.expectations import Invariant
+from imagestore_sim.scenario.format.options import check_settings
+from imagestore_sim.scenario.format.schema import ScenarioModel, complain, spread
+from imagestore_sim.scenario.format.steps import Step
+from imagestore_sim.units import Amount, Bytes, BytesOrShare, Path, Seconds, size_text
+
+ZONE = "zone-1"
+
+
+class Host(ScenarioModel):
+    """A simulated host: its disk, who may log in, and what its sshd offers."""
+
+    size: Bytes = Field(2**40, description="of its disk")
+    used: BytesOrShare = Field(Amount("0%", 0.0, 0), description="how much of it is in use")
+    reserved: BytesOrShare = Field(Amount("0%", 0.0, 0), description="how much of it is kept for root")
+    inodes: int = Field(INODES, ge=0, description="files and directories that the disk can hold; 0: not counted")
+    mount: Path | None = Field(None, description="where the disk is mounted, beside a root's of 50 GiB; / if unset")
+    port: int = Field(22, ge=1, le=65535, description="that its sshd is known by")
+    username: str = Field("root", description="who may log in")
+    password: str = Field("password", description="with which password", repr=False)
+    sftp: bool = Field(True, description="whether sshd has SFTP")
+    statvfs: bool = Field(True, description="whether its SFTP server knows statvfs@openssh.com")
+
+    @model_validator(mode="after")
+    def _fits_its_disk(self) -> Self:
+        for name, amount in (("used", self.used), ("reserved", self.reserved)):
+            if amount.of(self.size) > self.size:
+                complain((name,), f"expected no more than the disk's {size_text(self.size)}, but got {amount}")
+        return self
+
+
+class StorageRecord(ScenarioModel):
+    """An ImageStore that is there from the beginning, connected."""
+
+    name: str
+    hostname: str = Field(description="one of the hosts")
+    url: Path = "/Cloud_bs"
+    description: str | None = None
+    username: str = "root"
+    password: str = Field("password", repr=False)
+    port: int = Field(22, ge=1, le=65535)
+    zone: str | None = Field(None, description="that it is attached to; the first one if unset")
+
+    def spread(self) -> Iterator[StorageRecord]:
+        """The storages that one with a range in its name and hostname stands for."""
+        names, hosts = spread(self.name), spread(self.hostname)
+        if len(names) != len(hosts):
+            complain((), f"{self.name} stands for {len(names)} storages, but {self.hostname} for {len(hosts)} hosts")
+        for name, host in zip(names, hosts, strict=True):
+            yield self.model_copy(update={"name": name, "hostname": host})
+
+
+class Node(ScenarioModel):
+    """How the management node is started."""
+
+    probe_connection: Literal["warm", "fresh"] = "warm"
+    probe_keep_alive: Seconds = Field(30.0, gt=0, description="after which an idle connection is asked if it lives")
+    host_keys: Literal["ignore", "tofu", "strict"] = "ignore"
+    strict: bool = False
+    read_only_hosts: bool = False
+
+
+class Scenario(ScenarioModel):
+    """A failure scenario: hosts and storages, what happens to them and when, and what has to be seen."""
+
+    title: str = Field(min_length=1, description="what happens, in a line")
+    description: str = Field("", description="why it matters in the field")
+    seed: int = Field(0, description="of everything that is left to chance")
+    hosts: dict[str, Host] = Field(min_length=1, description="by name; imagestore-{1..3} stands for three")
+    zones: tuple[str, ...] = Field((ZONE,), description="names of zones")
+    storages: tuple[StorageRecord, ...] | None = Field(None, description="one on each host, by its name, if unset")
+    node: Node = Node()
+    settings: dict[str, Any] = Field({}, description="options of the global configuration by name: ping.interval: 10s")
+    timeline: tuple[Step, ...] = Field(min_length=1)
+    invariants: tuple[Invariant, ...] = ()
+    ends: Seconds | None = Field(None, description="when it is over, whatever is left; after the last step if unset")
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _may_be_written_short(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(name): {} if host is None else host for name, host in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _knows_its_options(self) -> Self:
+        check_settings(self.settings)
+        return self
+
+    def all_hosts(self) -> dict[str, Host]:
+        """Every host by its name. Raises ValueError."""
+        return {name: host for names, host in self.hosts.items() for name in spread(names)}
+
+    def zones_of(self, storage: StorageRecord) -> tuple[str, ...]:
+        """The zone that a storage is attached to, by its name; none where there is none."""
+        return (storage.zone,) if storage.zone else self.zones[:1]
+
+    def all_storages(self) -> list[StorageRecord]:
+        """Every storage. Raises ValueError."""
+        if self.storages is None:
+            return [StorageRecord(name=name, hostname=name, username=host.username, password=host.password,
+                                  port=host.port, url=host.mount or "/Cloud_bs")
+                    for name, host in self.all_hosts().items()]  # fmt: skip
+        return [one for record in self.storages for one in record.spread()]

@@ -1,0 +1,207 @@
+"""Reads a scenario file; what is wrong with one is told with its line, its column, and what was expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from imagestore_sim.scenario.format.expectations import Condition
+from imagestore_sim.scenario.format.model import Scenario, StorageRecord
+from imagestore_sim.scenario.format.possible import impossible
+from imagestore_sim.scenario.format.schema import matching, unknown
+from imagestore_sim.scenario.format.steps import CallStep, Step
+from imagestore_sim.units import duration_text
+from imagestore_sim.yaml_text import BoundedLoader, read_yaml
+
+Place = Sequence[int | str]
+Rules = Callable[[Scenario], Iterator[tuple[Place, str]]]
+"""What cannot be played somewhere: where in the file it stands, and why."""
+REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
+"""`$gold`: the uuid of what has that name."""
+
+
+class ScenarioError(Exception):
+    """A file that is no scenario; the text names file, line and column, and says what was expected."""
+
+
+class _Loader(BoundedLoader):
+    """YAML whose plain scalars are text, but for null, true, false and decimal numbers."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|", ["~", "n", ""]),
+    ("bool", r"true|false", list("tf")),
+    ("int", r"[-+]?(?:0|[1-9]\d*)", list("-+0123456789")),
+    ("float", r"[-+]?\d+\.\d+", list("-+0123456789")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def no_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+    """No rules beside the format's own."""
+    return iter(())
+
+
+def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
+    """The scenario in a file, if it keeps the rules of where it is to be played. Raises ScenarioError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{file}: is not UTF-8 text") from None
+    return parse_scenario(text, str(file), rules)
+
+
+def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
+    """The scenario in a text; `name` is what its mistakes are said to be in. Raises ScenarioError."""
+    try:
+        tree, content = read_yaml(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ScenarioError(f"{_where(name, mark)}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{name}: not valid YAML: {error}") from None
+    if (twice := next(_repeated_keys(tree), None)) is not None:
+        raise ScenarioError(f"{_where(name, twice.start_mark)}: {twice.value} stands there twice")
+    try:
+        scenario = Scenario.model_validate({} if content is None else content)
+        problems = [*_broken_rules(scenario), *rules(scenario)]
+        problems += [] if problems else impossible(scenario)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ScenarioError(_complaint(name, tree, first["loc"], _said(first["type"], first["msg"]))) from None
+    for place, problem in problems:
+        raise ScenarioError(_complaint(name, tree, place, problem))
+    return scenario
+
+
+def _said(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is missing: it is required"
+    return message.removeprefix("Value error, ")
+
+
+def _complaint(name: str, tree: yaml.Node | None, place: Place, message: str) -> str:
+    field = ".".join(str(step + 1) if isinstance(step, int) else step for step in place)
+    return f"{_where(name, _mark(tree, place))}: {field + ': ' if field else ''}{message}"
+
+
+def _where(name: str, mark: yaml.Mark | None) -> str:
+    return name if mark is None else f"{name}, line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _mark(node: yaml.Node | None, place: Place) -> yaml.Mark | None:
+    """Where a field stands, or the nearest thing around it that does; the key for a field of a mapping."""
+    mark = node.start_mark if node is not None else None
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(step)]
+            if not found:
+                break
+            mark, node = found[0][0].start_mark, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            mark = node.start_mark
+    return mark
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _repeated_keys(one)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield key
+                seen.add(key.value)
+            yield from _repeated_keys(value)
+
+
+def _broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+    """What the parts by themselves cannot tell: names that are not there, and times that go back."""
+    try:
+        hosts = scenario.all_hosts()
+    except ValueError as error:
+        yield ("hosts",), str(error)
+        return
+    storages: list[str] = []
+    for number, record in enumerate(scenario.storages or ()):
+        yield from (
+            (("storages", number, *place), text) for place, text in _storage_rules(record, scenario, list(hosts))
+        )
+    try:
+        storages = [one.name for one in scenario.all_storages()]
+    except ValidationError:
+        raise
+    except ValueError as error:
+        yield ("storages",), str(error)
+        return
+    for name in storages:
+        if storages.count(name) > 1:
+            yield ("storages",), f"{name} stands there twice: storages are known by their names"
+    names = [*storages, *scenario.zones]
+    for number, step in enumerate(scenario.timeline):
+        for place, text in _step_rules(step, list(hosts), names, storages):
+            yield ("timeline", number, *place), text
+        if isinstance(step.what, CallStep) and step.what.known_as:
+            names.append(step.what.known_as)
+            storages.append(step.what.known_as)
+    yield from _times(scenario)
+    for number, invariant in enumerate(scenario.invariants):
+        part = getattr(invariant, invariant.kind)
+        yield from _unknown_names(part.storage, storages, "storage", ("invariants", number, invariant.kind, "storage"))
+
+
+def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Iterator[tuple[Place, str]]:
+    for one in record.spread():
+        if one.hostname not in hosts:
+            yield ("hostname",), unknown(one.hostname, hosts)
+    if record.zone is not None and record.zone not in scenario.zones:
+        yield ("zone",), unknown(record.zone, scenario.zones)
+
+
+def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[str]) -> Iterator[tuple[Place, str]]:
+    what = step.what
+    if (patterns := getattr(what, "host", None)) is not None:
+        yield from _unknown_names(patterns, hosts, "host", (step.kind, "host"))
+    if isinstance(what, Condition):
+        yield from _unknown_names(what.storage, storages, "storage", (step.kind, "storage"))
+    if isinstance(what, CallStep):
+        for place, text in (("path", what.path), ("body", str(what.body))):
+            for name in REFERENCE.findall(text):
+                if name not in names:
+                    yield (step.kind, place), f"${name}: {unknown(name, names)}"
+
+
+def _unknown_names(
+    patterns: Sequence[str] | None, names: list[str], what: str, place: Place
+) -> Iterator[tuple[Place, str]]:
+    for pattern in patterns or ():
+        if not list(matching([pattern], names)):
+            if set(pattern) & set("*?["):
+                yield place, f"no {what} is meant by {pattern}; there are {', '.join(names)}"
+            else:
+                yield place, unknown(pattern, names)
+
+
+def _times(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+    """A time that goes back: no step is before one that stands above it."""
+    earliest = 0.0
+    for number, step in enumerate(scenario.timeline):
+        if step.at is not None and step.at < earliest:
+            text = f"time goes back: expected {duration_text(earliest)} or later, when the step above is"
+            yield ("timeline", number, "at"), f"{text}, but got {duration_text(step.at)}"
+        earliest = step.at if step.at is not None else earliest + (step.after or 0.0)
+        if step.until is not None and step.until < earliest:
+            text = f"expected the end of the repetition at {duration_text(earliest)}, when it begins, or later"
+            yield ("timeline", number, "until"), f"{text}, but got {duration_text(step.until)}"
+        if scenario.ends is not None and earliest > scenario.ends:
+            yield ("ends",), f"expected {duration_text(earliest)}, when the last step is, or later"

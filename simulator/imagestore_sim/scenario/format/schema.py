@@ -1,0 +1,105 @@
+"""What all parts of a scenario file share: known keys only, names and patterns, and how a mistake is told."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+MOST_OF_A_RANGE = 1000
+
+
+def complain(place: tuple[str | int, ...], text: str, value: object = None) -> NoReturn:
+    """Raise a ValidationError about something below the part that is being validated."""
+    error = PydanticCustomError("scenario", "{text}", {"text": text})
+    raise ValidationError.from_exception_data("scenario", [InitErrorDetails(type=error, loc=place, input=value)])
+
+
+def unknown(what: str, known: Iterable[str]) -> str:
+    """`fautl is not known here; expected fault, heal, ... (did you mean fault?)`."""
+    names = list(known)
+    near = difflib.get_close_matches(what, names, 1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"{what} is not known here; expected {', '.join(names)}{meant}"
+
+
+class ScenarioModel(BaseModel):
+    """A mapping in a scenario file."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True, arbitrary_types_allowed=True
+    )
+
+    @classmethod
+    def known(cls) -> list[str]:
+        """What may stand in it."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_known_keys_only(cls, value: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError(
+                "scenario", "{text}", {"text": f"expected a mapping with {', '.join(cls.known())}, but got {value!r}"}
+            )
+        for key in value:
+            if key not in cls.known():
+                complain((str(key),), unknown(str(key), cls.known()), key)
+        return value
+
+
+def one_of(part: ScenarioModel, names: tuple[str, ...]) -> str:
+    """The one of several keys that is given. Raises ValueError."""
+    given = [name for name in names if name in part.model_fields_set]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        raise ValueError(f"expected exactly one of {', '.join(names)}, but got {found}")
+    return given[0]
+
+
+def spread(text: str) -> list[str]:
+    """The names that one with a range stands for: `imagestore-{1..3}`. Raises ValueError."""
+    found = _RANGE.search(text)
+    if found is None:
+        return [text]
+    first, last = int(found[1]), int(found[2])
+    if not first <= last < first + MOST_OF_A_RANGE:
+        raise ValueError(f"{found[0]} is no range of one to {MOST_OF_A_RANGE} numbers")
+    return [f"{text[: found.start()]}{number}{text[found.end() :]}" for number in range(first, last + 1)]
+
+
+def matching(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """Those of the names that are meant, in their order."""
+    wanted = list(patterns)
+    return (name for name in names if any(fnmatchcase(name, one) for one in wanted))
+
+
+def _as_names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(spread(value))
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return tuple(name for one in value for name in spread(one))
+    if isinstance(value, tuple):
+        return value
+    raise ValueError(f"expected a name, a pattern such as imagestore-*, or a list of such, but got {value!r}")
+
+
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_names),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "examples": ["imagestore-1", "imagestore-*", "imagestore-{1..3}"],
+        }
+    ),
+]
+"""Names or patterns."""

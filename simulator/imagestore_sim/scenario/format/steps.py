@@ -1,0 +1,256 @@
+"""The steps of a scenario's timeline: what is done, and what is expected then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    InstanceOf,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from imagestore_sim.faults import FAULTS, Fault
+from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays
+from imagestore_sim.scenario.format.matchers import AnyMatcher
+from imagestore_sim.scenario.format.options import check_settings
+from imagestore_sim.scenario.format.schema import Names, ScenarioModel, complain, one_of, unknown
+from imagestore_sim.units import Seconds, duration_text, size_text
+
+ACTIONS = ("fault", "heal", "fill", "resize", "stop", "start", "restart_node", "call", "query", "settings", "wait",
+           "note")  # fmt: skip
+EXPECTATIONS = ("expect", "eventually", "stays", "never")
+
+
+class FaultStep(BaseModel):
+    """A fault on hosts: its kind, and the parameters that this kind declares (docs/faults.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    fixed: ClassVar[str | None] = None
+    """The kind, where the step's key says it."""
+
+    host: Names
+    fault: InstanceOf[Fault]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("scenario", "expected a mapping with host, kind and the fault's parameters")
+        rest = dict(value)
+        kind = cls.fixed or str(rest.pop("kind", ""))
+        if not kind:
+            complain((), "expected a kind of fault: kind is missing")
+        if kind not in FAULTS:
+            complain(("kind",), unknown(kind, sorted(FAULTS)))
+        host = rest.pop("host", None)
+        if host is None:
+            complain((), "expected a host that the fault is on: host is missing")
+        return {"host": host, "fault": _read_fault(kind, rest)}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        host = TypeAdapter(Names).json_schema()
+        kinds = [cls.fixed] if cls.fixed else sorted(FAULTS)
+        variants = [_schema_of(kind, host, said=cls.fixed is None) for kind in kinds]
+        return variants[0] if cls.fixed else {"oneOf": variants, "description": " ".join((cls.__doc__ or "").split())}
+
+    def __str__(self) -> str:
+        given = {name: _shown(getattr(self.fault, name)) for name in sorted(self.fault.model_fields_set - {"lasts"})}
+        shown = [*([] if self.fixed else [self.fault.kind]), *(f"{name} {value}" for name, value in given.items())]
+        lasts = self.fault.lasts
+        return f"{' '.join(shown)} on {', '.join(self.host)}" + (f" for {duration_text(lasts)}" if lasts else "")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case float():
+            return duration_text(value)
+        case int() if not isinstance(value, bool) and value >= 1024:
+            return size_text(value)
+        case tuple():
+            return " ".join(str(one) for one in value)
+        case str() if not value.isprintable():
+            return repr(value)
+    return str(value)
+
+
+def _read_fault(kind: str, parameters: Mapping[str, Any]) -> Fault:
+    """The fault, or a complaint that stands at the parameter."""
+    try:
+        return FAULTS[kind].model_validate(dict(parameters))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        known = [parameter for parameter, _, _ in FAULTS[kind].parameters()]
+        text = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            text = unknown(name, ["host", *known])
+        elif first["type"] == "missing":
+            complain((), f"expected {name} for a {kind}: it is missing")
+        complain(tuple(first["loc"]), text)
+
+
+def _schema_of(kind: str, host: JsonSchemaValue, *, said: bool) -> JsonSchemaValue:
+    schema = FAULTS[kind].model_json_schema(by_alias=True)
+    schema["properties"] = {"host": host, **({"kind": {"const": kind}} if said else {}), **schema["properties"]}
+    schema["required"] = ["host", *(["kind"] if said else []), *schema.get("required", [])]
+    schema["description"] = FAULTS[kind].description()
+    return schema
+
+
+class FillStep(FaultStep):
+    """Disks fill up, or empty."""
+
+    fixed = "fill"
+
+
+class ResizeStep(FaultStep):
+    """Disks grow or shrink."""
+
+    fixed = "resize"
+
+
+class HealStep(ScenarioModel):
+    """Faults are healed: all that are on hosts, or those of one kind."""
+
+    host: Names = ("*",)
+    kind: str | None = Field(None, description="which kind of fault; all if unset")
+
+    @model_validator(mode="after")
+    def _knows_its_kind(self) -> Self:
+        if self.kind is not None and self.kind not in FAULTS:
+            complain(("kind",), unknown(self.kind, sorted(FAULTS)))
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.kind or 'all faults'} on {', '.join(self.host)}"
+
+
+class StopStep(ScenarioModel):
+    """Hosts are shut down; their disks stay as they are."""
+
+    host: Names
+    lasts: Seconds | None = Field(None, alias="for", description="how long until they start again by themselves")
+
+    def __str__(self) -> str:
+        return ", ".join(self.host) + ("" if self.lasts is None else f" for {duration_text(self.lasts)}")
+
+
+class StartStep(ScenarioModel):
+    """Hosts are started."""
+
+    host: Names
+
+    def __str__(self) -> str:
+        return ", ".join(self.host)
+
+
+class RestartNodeStep(ScenarioModel):
+    """The management node is stopped, and started again over the same database."""
+
+    down: Seconds = Field(0.0, description="how long it is down")
+
+    def __str__(self) -> str:
+        return f"down for {duration_text(self.down)}"
+
+
+class CallStep(ScenarioModel):
+    """A call of ZStack's API, as a client makes it; its job is followed to the end.
+
+    `$NAME` in the path or the body is the uuid of a storage or a zone of that name.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str = Field(description="below /zstack/v1, such as /backup-storage/$gold/actions")
+    body: dict[str, Any] | None = None
+    known_as: str | None = Field(None, alias="as", description="a name for what the call makes, for later steps")
+    error: AnyMatcher | None = Field(None, description="the code of the error that is expected, such as SYS.1002")
+    says: str | None = Field(None, description="what has to stand in the answer's text")
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        if not self.path.startswith("/"):
+            complain(("path",), f"expected a path such as /backup-storage, but got {self.path!r}")
+        return self
+
+    def __str__(self) -> str:
+        what = next(iter(self.body), None) if self.body else None
+        return f"{self.method} {self.path}" + (f" {what}" if what else "")
+
+
+class Step(ScenarioModel):
+    """One thing that happens, or is expected, and when."""
+
+    at: Seconds | None = Field(None, description="when, since the beginning; steps are in the order of their times")
+    after: Seconds | None = Field(
+        None, description="how long after the end of the step before; 0s without at and after"
+    )
+    every: Seconds | None = Field(None, description="again and again, this far apart")
+    until: Seconds | None = Field(None, description="when the repetition ends, since the beginning")
+    title: str | None = Field(None, description="what the report calls it")
+
+    fault: FaultStep | None = None
+    heal: HealStep | None = None
+    fill: FillStep | None = None
+    resize: ResizeStep | None = None
+    stop: StopStep | None = None
+    start: StartStep | None = None
+    restart_node: RestartNodeStep | None = None
+    call: CallStep | None = None
+    query: str | None = Field(None, description="a GET of the API, only to have its answer in the report")
+    settings: dict[str, Any] | None = Field(None, description="options of the global configuration by name")
+    wait: Seconds | None = Field(None, description="nothing happens for so long")
+    note: str | None = Field(None, description="something for the reader of the report")
+    expect: Condition | None = Field(None, description="it is so now")
+    eventually: Eventually | None = None
+    stays: Stays | None = None
+    never: Never | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing_at_one_time(self) -> Self:
+        _ = self.kind
+        if self.at is not None and self.after is not None:
+            raise ValueError("expected at or after, but got both")
+        if (self.every is None) != (self.until is None):
+            raise ValueError("expected every and until together: a repetition has an end")
+        if self.settings is not None:
+            check_settings(self.settings)
+        if self.every is not None and self.every <= 0:
+            complain(("every",), "expected a time longer than none between repetitions")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The key that says what it is."""
+        return one_of(self, ACTIONS + EXPECTATIONS)
+
+    @property
+    def expects(self) -> bool:
+        """Whether it is an expectation."""
+        return self.kind in EXPECTATIONS
+
+    @property
+    def what(self) -> Any:
+        """What stands at that key."""
+        return getattr(self, self.kind)
+
+    def __str__(self) -> str:
+        if self.title is not None:
+            return self.title
+        what = self.what
+        if self.kind == "settings":
+            what = ", ".join(f"{name} {value}" for name, value in what.items())
+        elif self.kind == "wait":
+            what = duration_text(what)
+        return what if self.kind == "note" else f"{self.kind.replace('_', ' ')} {what}"

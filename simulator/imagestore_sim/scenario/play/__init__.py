@@ -1,0 +1,1 @@
+"""Plays a scenario: its runner, its actions, what it observes, its results."""

@@ -1,0 +1,108 @@
+"""Whether a story went the same way on simulated hosts and on containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED
+from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.probe.failures import Reason
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.schema import matching
+from imagestore_sim.scenario.format.steps import StopStep
+from imagestore_sim.scenario.play.results import Lane, Result, Verdict
+from imagestore_sim.units import size_text
+
+
+def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
+    """What differs, in words: verdicts, and of each storage the statuses, the reasons, and the capacities."""
+    found = [
+        text for name, result in (("simulated", simulated), ("containers", containers)) for text in _wrong(name, result)
+    ]
+    theirs = {lane.name: lane for lane in containers.lanes}
+    for lane in simulated.lanes:
+        other = theirs.get(lane.name)
+        if other is None:
+            found.append(f"{lane.name}: only on simulated hosts")
+            continue
+        found += _differing(lane.name, "statuses", statuses(lane), statuses(other))
+        stopped = _is_stopped(scenario, lane.host)
+        ours, others = reasons(simulated, lane, stopped=stopped), reasons(containers, other, stopped=stopped)
+        found += _differing(lane.name, "reasons", ours, others)
+        slowly = _fills_slowly(scenario, lane.host)
+        found += _differing(lane.name, "capacities", capacities(lane, slowly), capacities(other, slowly))
+    found += [f"{name}: only on containers" for name in theirs.keys() - {lane.name for lane in simulated.lanes}]
+    return found
+
+
+def _wrong(name: str, result: Result) -> Iterator[str]:
+    if result.problem:
+        yield f"{name}: {result.problem}"
+    for one in result.wrong:
+        yield f"{name}: {one.kind} {one.number} {one.verdict}: {one.text} (seen: {one.seen})"
+    if result.verdict is not Verdict.HELD and not result.wrong and not result.problem:
+        yield f"{name}: {result.verdict}"
+
+
+def _differing(storage: str, what: str, simulated: Sequence[str], containers: Sequence[str]) -> Iterator[str]:
+    if list(simulated) != list(containers):
+        ours, theirs = ", ".join(simulated) or "none", ", ".join(containers) or "none"
+        yield f"{storage}: {what}: simulated {ours}; containers {theirs}"
+
+
+def statuses(lane: Lane) -> list[str]:
+    """The statuses of a storage in their order, without the connects that are tried while its host is gone.
+
+    How many those are depends on when pings come; and a ping that fails beside a connect which succeeds makes it
+    Disconnected in between, as in ZStack.
+    """
+    seen: list[str] = []
+    for _, status in lane.statuses:
+        gone = bool(seen) and seen[-1] == Status.DISCONNECTED
+        if not (gone and status in (Status.CONNECTING, Status.DISCONNECTED)):
+            seen.append(status or "deleted")
+    return seen
+
+
+def reasons(result: Result, lane: Lane, *, stopped: bool) -> list[str]:
+    """Why a storage's probes failed, in their order; the same again and again is once.
+
+    Whether one of a host that is `stopped` ends with a time-out, or with the news that nobody has its address, depends
+    on how long ago the machine has last heard of it.
+    """
+    names = [_reason(entry) for entry in result.log if entry["kind"] == "event" and _is_of(entry, lane)]
+    if stopped:
+        names = [Reason.UNREACHABLE if name == Reason.TIMEOUT else name for name in names]
+    return [reason for reason, _ in groupby(name for name in names if name)]
+
+
+def _is_of(entry: Mapping[str, Any], lane: Lane) -> bool:
+    return entry.get("resourceUuid") == lane.uuid
+
+
+def _is_stopped(scenario: Scenario, host: str) -> bool:
+    return any(isinstance(one.what, StopStep) and any(matching(one.what.host, [host])) for one in scenario.timeline)
+
+
+def _reason(entry: Mapping[str, Any]) -> str:
+    content = entry["content"]
+    if entry["path"] == PROBE_FAILED:
+        return str(content["reason"])
+    return str(content["reason"]["reason"]) if entry["path"] == DISCONNECTED else ""
+
+
+def capacities(lane: Lane, slowly: bool) -> list[str]:
+    """Total and available in their order; only the first and the last of a disk that fills slowly."""
+    seen = [(total, available) for _, total, available in lane.capacities]
+    chosen = seen[:1] + seen[-1:] if slowly else seen
+    return [f"{available} of {size_text(total)}" for (total, available), _ in groupby(chosen)]
+
+
+def _fills_slowly(scenario: Scenario, host: str) -> bool:
+    return any(
+        getattr(step.what.fault, "over", 0.0) > 0 and any(matching(step.what.host, [host]))
+        for step in scenario.timeline
+        if step.kind in ("fill", "fault")
+    )

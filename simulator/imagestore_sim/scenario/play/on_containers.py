@@ -1,0 +1,51 @@
+"""Plays the scenario of a file on containers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.containers.engine import prepare
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import Place, read_scenario
+from imagestore_sim.scenario.play.results import Result
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.time_scaling import sped_up, too_fast
+from imagestore_sim.scenario.worlds.container_rules import broken_rules
+from imagestore_sim.scenario.worlds.containers import ContainersWorld
+
+
+def read_for_containers(file: Path, speed: float = 1.0) -> Scenario:
+    """The scenario of a file, so many times as fast. Raises ScenarioError where it cannot be played on containers."""
+
+    def rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+        yield from broken_rules(scenario)
+        yield from too_fast(scenario, speed)
+
+    return sped_up(read_scenario(file, rules), speed)
+
+
+def prepare_containers() -> None:
+    """See to what all runs have in common. Raises EngineProblem."""
+    asyncio.run(prepare())
+
+
+def replay_on_containers(file: Path, *, seed: int | None = None, speed: float = 1.0, keep: bool = False) -> Result:
+    """Play the scenario in a file; interrupted or not, its containers are removed, unless they are kept.
+
+    Raises ScenarioError.
+    """
+    scenario = read_for_containers(file, speed)
+    return asyncio.run(_play(scenario, file, scenario.seed if seed is None else seed, keep))
+
+
+async def _play(scenario: Scenario, file: Path, seed: int, keep: bool) -> Result:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):  # however often: each ends the play, none what is done afterwards
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await play(scenario, RealClock, file=str(file), seed=seed, new_world=partial(ContainersWorld, keep=keep))

@@ -1,0 +1,1 @@
+"""Writes what happened on a node as a scenario."""

@@ -1,0 +1,97 @@
+"""What happened on a node, as its database tells afterwards: the same recording as of one that is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, KEPT_EVENTS, STATUS_CHANGED
+from imagestore_sim.backup_storage.options import PING_INTERVAL
+from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
+from imagestore_sim.database import DatabaseError
+from imagestore_sim.database.models import BackupStorage, GlobalConfig, ImageStoreBackupStorage
+from imagestore_sim.database.models import Event as StoredEvent
+from imagestore_sim.database.read_only import open_to_look
+from imagestore_sim.scenario.recording.recorder import Event, Recording
+
+Storage = dict[str, Any]
+
+
+async def read_stored(location: str, since: float | None, until: float | None) -> Recording:
+    """What happened between two moments (epoch seconds) on a node whose database is a file, or at a URL.
+
+    Without the one, from the first event that is stored; without the other, to the last. Nothing is written there.
+    Raises DatabaseError, also when some of what happened in that time is stored no longer.
+    """
+    async with open_to_look(location) as connection:
+        if since is not None:
+            await _check_kept(connection, location, since)
+        events = await _events_since(connection, since or 0.0)
+        began = since if since is not None else min((one["time"] for one in events), default=0.0)
+        ended = until if until is not None else max((one["time"] for one in events), default=began)
+        storages = [_at_first(one, events) for one in await _storages(connection, events)]
+        interval = await _ping_interval(connection)
+    return Recording(location, began, ended, interval, storages, [one for one in events if one["time"] <= ended])
+
+
+async def _ping_interval(connection: AsyncConnection) -> int:
+    option = select(GlobalConfig.value).where(
+        GlobalConfig.category == PING_INTERVAL.category, GlobalConfig.name == PING_INTERVAL.name
+    )
+    return int(await connection.scalar(option) or PING_INTERVAL.default)
+
+
+async def _check_kept(connection: AsyncConnection, location: str, since: float) -> None:
+    """Raises DatabaseError unless all that happened since a moment is stored: the oldest of each path make room."""
+    full = func.count(StoredEvent.id) >= KEPT_EVENTS
+    oldest = select(StoredEvent.path, func.min(StoredEvent.time)).group_by(StoredEvent.path).having(full)
+    for path, milliseconds in (await connection.execute(oldest)).all():
+        if milliseconds > since * 1000:
+            ago = (milliseconds / 1000) - since
+            raise DatabaseError(
+                f"{location}: the first {ago:.0f} s are stored no longer: of {path} the latest {KEPT_EVENTS} are kept"
+            )
+
+
+async def _events_since(connection: AsyncConnection, since: float) -> list[Event]:
+    columns = select(StoredEvent.time, StoredEvent.path, StoredEvent.resourceUuid, StoredEvent.content)
+    rows = await connection.execute(columns.where(StoredEvent.time >= since * 1000).order_by(StoredEvent.id))
+    return [
+        {"time": time / 1000, "path": path, "resourceUuid": uuid, "content": orjson.loads(content)}
+        for time, path, uuid, content in rows
+    ]
+
+
+async def _storages(connection: AsyncConnection, events: Sequence[Event]) -> list[Storage]:
+    """Those that are there now, or have been deleted since; not those that have been added since."""
+    host = ImageStoreBackupStorage
+    columns = (BackupStorage.uuid, BackupStorage.name, BackupStorage.url, BackupStorage.status,
+               BackupStorage.totalCapacity, BackupStorage.availableCapacity,
+               host.hostname, host.username, host.sshPort)  # fmt: skip
+    there = select(*columns).join(host, host.uuid == BackupStorage.uuid).order_by(BackupStorage.uuid)
+    storages = [dict(row) for row in (await connection.execute(there)).mappings()]
+    for event in events:
+        content = event["content"]
+        if event["path"] == DELETED and content["type"] == IMAGE_STORE_TYPE:
+            storages.append({**content, "uuid": event["resourceUuid"]})
+    added = {event["resourceUuid"] for event in events if event["path"] == ADDED}
+    return [one for one in storages if one["uuid"] not in added and one["totalCapacity"]]
+
+
+def _at_first(storage: Storage, events: Sequence[Event]) -> Storage:
+    """A storage as it was before the events: each tells what was before it."""
+    first: dict[str, Mapping[str, Any]] = {}
+    for event in events:
+        if event["resourceUuid"] == storage["uuid"]:
+            first.setdefault(event["path"], event["content"])
+    then = dict(storage)
+    if (moved := first.get(STATUS_CHANGED)) is not None:
+        then["status"] = moved["oldStatus"]
+    if (measured := first.get(CAPACITY_CHANGED)) is not None:
+        then["totalCapacity"] = measured["oldTotalCapacity"]
+        then["availableCapacity"] = measured["oldAvailableCapacity"]
+    return then

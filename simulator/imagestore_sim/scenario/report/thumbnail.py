@@ -1,0 +1,89 @@
+"""A small picture of a story: a line of status for each storage, and its faults behind; the same for the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+
+from imagestore_sim.scenario.play.results import Lane, Result, Window
+
+COLUMNS = 120
+"""Moments that can be told apart; what is shorter is seen all the same."""
+SCALE = 2
+PITCH, HIGHEST = 14.0, 56.0
+STATUSES = ("Connected", "Connecting", "Disconnected")
+"""The later one is what is seen of a column that has several."""
+WRONG = "window"
+STYLE = (
+    "path{fill:none}.connected{stroke:#3fa56f}.connecting{stroke:#e0a72e}.disconnected{stroke:#d65252}"
+    ".window{stroke:#7a4fd0;stroke-opacity:.3}"
+    "@media(prefers-color-scheme:dark){.window{stroke:#a884f5;stroke-opacity:.4}}"
+)
+Run = tuple[int, int]
+
+
+def thumbnail(result: Result, *, alone: bool = False) -> str:
+    """An SVG element; `alone` makes it a file of its own, which brings its colours along."""
+    pitch = min(PITCH, HIGHEST / max(1, len(result.lanes)))
+    height = max(PITCH, pitch * len(result.lanes))
+    style = f"<style>{STYLE}</style>" if alone else ""
+    namespace = ' xmlns="http://www.w3.org/2000/svg"' if alone else ""
+    width = COLUMNS * SCALE
+    drawn = "".join(_paths(result, pitch))
+    return (
+        f'<svg{namespace} class="thumbnail" viewBox="0 0 {width} {height:g}" width="{width}" height="{height:g}"'
+        f' preserveAspectRatio="none" aria-hidden="true">{style}{drawn}</svg>'
+    )
+
+
+def _paths(result: Result, pitch: float) -> Iterator[str]:
+    length = max(result.length, 0.001)
+    yield _path(WRONG, [_wrong(result.windows, lane.host, length) for lane in result.lanes], pitch, pitch)
+    statuses = [_columns(lane, length) for lane in result.lanes]
+    for status in STATUSES:
+        yield _path(status, statuses, pitch, pitch / 2)
+
+
+def _path(kind: str, lanes: Sequence[Sequence[str]], pitch: float, width: float) -> str:
+    """One path for all that is of a kind."""
+    lines = [
+        f"M{begin * SCALE} {(number + 0.5) * pitch:.4g}h{(end - begin) * SCALE}"
+        for number, lane in enumerate(lanes)
+        for found, (begin, end) in _runs(lane)
+        if found == kind
+    ]
+    return f'<path class="{kind.lower()}" stroke-width="{width:.3g}" d="{"".join(lines)}"/>' if lines else ""
+
+
+def _column(seconds: float, length: float) -> int:
+    return min(COLUMNS - 1, max(0, int(seconds / length * COLUMNS)))
+
+
+def _columns(lane: Lane, length: float) -> list[str]:
+    """The status that is seen of each column; empty where there is no record."""
+    seen = [""] * COLUMNS
+    for (began, status), (ended, _) in pairwise([*lane.statuses, (length, "")]):
+        for column in range(_column(began, length), _column(ended, length) + 1):
+            if status and (not seen[column] or STATUSES.index(status) > STATUSES.index(seen[column])):
+                seen[column] = status
+    return seen
+
+
+def _runs(column: Sequence[str]) -> Iterator[tuple[str, Run]]:
+    """Columns that are alike, and what they have."""
+    begin = 0
+    for status, group in groupby(column):
+        end = begin + sum(1 for _ in group)
+        yield status, (begin, end)
+        begin = end
+
+
+def _wrong(windows: Sequence[Window], host: str, length: float) -> list[str]:
+    """The columns in which something is wrong with a host, or with the node."""
+    seen = [""] * COLUMNS
+    for window in windows:
+        if window.host in (host, "node"):
+            ended = length if window.ended is None else window.ended
+            for column in range(_column(window.began, length), _column(ended, length) + 1):
+                seen[column] = WRONG
+    return seen

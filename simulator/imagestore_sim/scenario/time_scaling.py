@@ -1,0 +1,146 @@
+"""A story told faster: its waits and its pings are shortened alike, where that leaves its meaning as it is.
+
+What takes its time on real hosts is not shortened: a login, an answer, a time-out that a probe has to wait for. So
+every wait has to leave room for that, beside the ping it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from imagestore_sim.backup_storage.options import PING_INTERVAL
+from imagestore_sim.faults import Fault
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep
+from imagestore_sim.units import duration_text, parse_seconds
+
+Place = Sequence[int | str]
+QUICK, DENIED, SLOW = 2.0, 5.0, 16.0
+"""Seconds that a probe of a real host may take: when it is answered or turned away, when PAM makes it wait before it is
+denied, and when it waits for the time-out of a question (10 s), and then of a login (5 s)."""
+DENYING = frozenset({"account_locked", "auth_failure", "password_rotated"})
+SILENT = frozenset({"blackhole", "half_open", "hung_command", "hung_mount", "hung_sftp", "latency", "rate",
+                    "slow_login", "stale", "unreachable"})  # fmt: skip
+"""Kinds of faults that make a probe wait."""
+SHORTENED = {"within": "within", "lasts": "for", "during": "during", "over": "over", "down": "down"}
+"""Fields of steps that are shortened, and what a file calls them."""
+UNBOUND = ("over", "down")
+"""Those that no ping has to come within."""
+OWN = ("at", "after", "every", "until", "wait")
+
+
+def sped_up(scenario: Scenario, speed: float) -> Scenario:
+    """The same story, its times and pings so many times as short."""
+    if speed == 1.0:
+        return scenario
+    settings = {PING_INTERVAL.name: f"{PING_INTERVAL.default}s"} | dict(scenario.settings)
+    node = scenario.node
+    return scenario.model_copy(
+        update={
+            "settings": _faster_settings(settings, speed),
+            "node": node.model_copy(update={"probe_keep_alive": node.probe_keep_alive / speed}),
+            "timeline": tuple(_faster_step(step, speed) for step in scenario.timeline),
+            "ends": None if scenario.ends is None else scenario.ends / speed,
+        }
+    )
+
+
+def _faster_settings(settings: dict[str, Any], speed: float) -> dict[str, Any]:
+    if PING_INTERVAL.name not in settings:
+        return settings
+    return settings | {PING_INTERVAL.name: f"{round(parse_seconds(settings[PING_INTERVAL.name]) / speed)}s"}
+
+
+def _faster_step(step: Step, speed: float) -> Step:
+    what: Any = step.what
+    changes = {name: getattr(step, name) / speed for name in OWN if getattr(step, name) is not None}
+    if step.settings is not None:
+        changes["settings"] = _faster_settings(step.settings, speed)
+    elif isinstance(what, FaultStep):
+        changes[step.kind] = what.model_copy(update={"fault": _faster_part(what.fault, speed)})
+    elif not isinstance(what, str | float):
+        changes[step.kind] = _faster_part(what, speed)
+    return step.model_copy(update=changes)
+
+
+def _faster_part(part: Any, speed: float) -> Any:
+    return part.model_copy(
+        update={name: value / speed for name in SHORTENED if (value := getattr(part, name, None)) is not None}
+    )
+
+
+# Whether that can be
+
+
+def too_fast(scenario: Scenario, speed: float) -> Iterator[tuple[Place, str]]:
+    """Every time of a story that cannot be shortened so much, and why."""
+    if speed == 1.0:
+        return
+    intervals = dict(_intervals(scenario))
+    for place, interval in intervals.items():
+        faster = interval / speed
+        if faster < 1 or not faster.is_integer():
+            yield (
+                place,
+                f"--speed {speed:g} makes {duration_text(interval)} {faster:.3g} s, and pings are a whole number "
+                f"of seconds apart; {_try(scenario)}",
+            )
+    slowest, probe = max(intervals.values()), _longest_probe(scenario)
+    for place, seconds in _waits(scenario):
+        room = seconds - slowest if seconds > slowest else seconds
+        if room / speed < probe:
+            yield (
+                place,
+                f"--speed {speed:g} leaves {room / speed:.3g} s of {duration_text(seconds)} for a probe beside a ping "
+                f"each {duration_text(slowest)}, and on real hosts it may take {probe:g} s; {_try(scenario)}",
+            )
+
+
+def _try(scenario: Scenario) -> str:
+    return f"at most --speed {fastest(scenario):g}"
+
+
+def fastest(scenario: Scenario) -> float:
+    """The highest speed that leaves the meaning of a story as it is; 1 if it cannot be told faster."""
+    intervals = [interval for _, interval in _intervals(scenario)]
+    slowest, probe = max(intervals), _longest_probe(scenario)
+    rooms = [seconds - slowest if seconds > slowest else seconds for _, seconds in _waits(scenario)]
+    most = min((room / probe for room in rooms), default=slowest)
+    speeds = (slowest / seconds for seconds in range(1, int(slowest) + 1))
+    possible = (one for one in speeds if one <= most and all((each / one).is_integer() for each in intervals))
+    return max((1.0, *possible))
+
+
+def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
+    """Those of pings."""
+    name = PING_INTERVAL.name
+    yield ("settings", name), parse_seconds(scenario.settings.get(name, f"{PING_INTERVAL.default}s"))
+    for number, step in enumerate(scenario.timeline):
+        if step.settings is not None and name in step.settings:
+            yield ("timeline", number, "settings", name), parse_seconds(step.settings[name])
+
+
+def _longest_probe(scenario: Scenario) -> float:
+    kinds = {step.what.fault.kind for step in scenario.timeline if isinstance(step.what, FaultStep)}
+    if kinds & SILENT or any(isinstance(step.what, StopStep) for step in scenario.timeline):
+        return SLOW
+    return DENIED if kinds & DENYING else QUICK
+
+
+def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:
+    """Every time in a story that something is to be seen within, or that is between two things that happen."""
+    before = 0.0
+    for number, step in enumerate(scenario.timeline):
+        if step.at is not None:
+            if step.at > before:
+                yield ("timeline", number, "at"), step.at - before
+            before = step.at
+        for name in ("after", "every", "wait"):
+            if (seconds := getattr(step, name)) is not None:
+                yield ("timeline", number, name), seconds
+        part: Fault | Any = step.what.fault if isinstance(step.what, FaultStep) else step.what
+        for name, written in SHORTENED.items():
+            seconds = getattr(part, name, None)
+            if seconds is not None and name not in UNBOUND:
+                yield ("timeline", number, step.kind, written), seconds

@@ -1,0 +1,1 @@
+"""Where a scenario is played: simulated hosts, containers, or a running lab."""

@@ -1,0 +1,64 @@
+"""Calls a node's API for a scenario: it logs in, anew before its session is over, and follows jobs to their end."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.testing.client import Answer, Client
+
+LONGEST_JOB = 6 * 3600.0
+POLL_SECONDS = 0.5
+LOGIN_LASTS = 3600.0
+"""Seconds after which the client logs in anew, before its session is over."""
+
+
+class Caller:
+    """A client of the node at `url`."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        account: str = "admin",
+        password: str = "password",  # noqa: S107 - ZStack's own
+        lab_token: str | None = None,
+    ) -> None:
+        self.url = url
+        self._clock = clock
+        self._account = account
+        self._password = password
+        self._client = Client(url, timeout=LONGEST_JOB, clock=clock, poll_seconds=POLL_SECONDS, lab_token=lab_token)
+        self._logged_in = clock.monotonic() - LOGIN_LASTS
+
+    async def close(self) -> None:
+        """Close the connections; the session stays as it is."""
+        await self._client.close()
+
+    async def log_out(self) -> None:
+        """End the session, if there is one. Raises CallFailed, OSError and aiohttp.ClientError."""
+        await self._client.log_out()
+
+    async def request(self, method: str, path: str, body: Any = None) -> Answer:
+        """One call of the API, with its job's end; the answer as it came.
+
+        Raises OSError, TimeoutError and aiohttp.ClientError when the node does not answer, CallFailed at the login.
+        """
+        client = await self._logged_in_client()
+        path, _, question = path.partition("?")
+        query = parse_qsl(question.replace("+", "%2B"), keep_blank_values=True)
+        answer = await client.request(method, path, body, query=query)
+        return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
+
+    async def page(self, path: str) -> str:
+        """What the node answers outside of ZStack's API. Raises as `request` does."""
+        client = await self._logged_in_client()
+        return (await client.request("GET", f"{self.url}{path}")).text
+
+    async def _logged_in_client(self) -> Client:
+        now = self._clock.monotonic()
+        if now - self._logged_in >= LOGIN_LASTS:
+            await self._client.log_in(self._account, self._password)
+            self._logged_in = now
+        return self._client

@@ -1,0 +1,130 @@
+"""What a scenario asks of a running lab over `/lab/v1` (docs/control.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from imagestore_sim.scenario.worlds.base import WorldProblem
+from imagestore_sim.testing.client import bearer
+
+LONGEST_ANSWER = 60.0
+Json = dict[str, Any]
+
+
+class LabRefused(WorldProblem):
+    """The lab does not do that; the text is its own."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class LabTime:
+    """What a lab's clock says; its speed is None when it jumps to what is due."""
+
+    time: float
+    paused: bool
+    speed: float | None
+
+
+class LabClient:
+    """The calls of a lab. Each raises LabRefused, aiohttp.ClientError, and TimeoutError after LONGEST_ANSWER."""
+
+    def __init__(self, url: str, lab_token: str | None) -> None:
+        self._url = url
+        timeout = aiohttp.ClientTimeout(total=LONGEST_ANSWER)
+        self._http = aiohttp.ClientSession(timeout=timeout, headers=bearer(lab_token))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def hosts(self) -> dict[str, Json]:
+        """Every host by its name."""
+        return {one["name"]: one for one in _member(await self._call("GET", "/hosts"), "hosts")}
+
+    async def add_host(self, host: Json) -> None:
+        """Make a host."""
+        await self._call("POST", "/hosts", host)
+
+    async def change_host(self, name: str, change: Json) -> None:
+        """Change a host's disk."""
+        await self._call("PATCH", f"/hosts/{name}", change)
+
+    async def remove_host(self, name: str) -> None:
+        """Remove a host."""
+        await self._call("DELETE", f"/hosts/{name}")
+
+    async def start_host(self, name: str) -> None:
+        """Let a host listen."""
+        await self._call("POST", f"/hosts/{name}/start")
+
+    async def stop_host(self, name: str) -> None:
+        """Let a host's port refuse."""
+        await self._call("POST", f"/hosts/{name}/stop")
+
+    async def break_host(self, name: str, fault: Json) -> str:
+        """Put a fault on a host; answers its id."""
+        return str(_member(await self._call("POST", f"/hosts/{name}/faults", fault), "id"))
+
+    async def heal_host(self, name: str, fault: str) -> None:
+        """Heal a host of one fault; one that has healed by itself will do."""
+        try:
+            await self._call("DELETE", f"/hosts/{name}/faults/{fault}")
+        except LabRefused as refused:
+            if refused.status != 404:
+                raise
+
+    async def time(self) -> LabTime:
+        """What the clock says."""
+        return _time(await self._call("GET", "/clock"))
+
+    async def step(self, seconds: float) -> LabTime:
+        """Push the clock on."""
+        return _time(await self._call("POST", "/clock/step", {"seconds": seconds}))
+
+    async def pause(self) -> None:
+        """Hold the clock."""
+        await self._call("PUT", "/clock", {"paused": True})
+
+    async def resume(self) -> None:
+        """Let the clock go on."""
+        await self._call("PUT", "/clock", {"paused": False})
+
+    async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
+        async with self._http.request(method, f"{self._url}/lab/v1{path}", json=body) as response:
+            no_lab = LabRefused(response.status, f"is no lab: {method} /lab/v1{path} answers {response.status}")
+            if response.content_type != "application/json":
+                raise no_lab
+            try:
+                answer = orjson.loads(await response.read())
+            except orjson.JSONDecodeError:
+                raise no_lab from None
+        if not isinstance(answer, dict):
+            raise no_lab
+        if response.status >= 400:
+            error = answer.get("error")
+            text = error if isinstance(error, str) else f"is no lab: {method} /lab/v1{path} answers {response.status}"
+            raise LabRefused(response.status, text)
+        return answer
+
+
+def _member(answer: Json, name: str) -> Any:
+    """Raises LabRefused where a lab's answer would have it."""
+    if name not in answer:
+        raise LabRefused(200, f"is no lab: its answer has no {name}")
+    return answer[name]
+
+
+def _time(answer: Json) -> LabTime:
+    return LabTime(_member(answer, "time"), _member(answer, "paused"), _member(answer, "speed"))

@@ -1,0 +1,160 @@
+"""A world whose management node runs in this process, wherever its hosts are."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from imagestore_sim.backup_storage.events import Listener
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
+from imagestore_sim.clock import Clock
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.options import OPTIONS, option_text
+from imagestore_sim.scenario.worlds.base import Heard
+from imagestore_sim.scenario.worlds.caller import Caller
+from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import Tasks
+from imagestore_sim.testing.client import Answer
+from imagestore_sim.virtual_clock import VirtualClock
+
+PREFIX = "imagestore-sim-"
+"""Of the names of temporary folders."""
+
+
+class LocalNodeWorld(ABC):
+    """The node of a scenario, and a client of it; subclasses add the hosts."""
+
+    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard) -> None:
+        """`heard` is called with every event, one at a time."""
+        self.scenario = scenario
+        self.clock = clock
+        self.seed = seed
+        self.zones = {name: stable_uuid("zone", name) for name in scenario.zones}
+        """Their uuids, by the names that the scenario has for them."""
+        self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
+        """And those of storages, to which calls may add."""
+        self.node: ManagementNode
+        self._caller: Caller | None = None
+        self._heard = heard
+        self._tasks = Tasks()
+        self._listening = ExitStack()
+        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
+        self.folder = Path(self._folder.name)
+        """Where its database is."""
+
+    @abstractmethod
+    async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
+        """Where the node reaches a host. Raises socket.gaierror, OSError."""
+
+    @abstractmethod
+    async def _start_hosts(self) -> None:
+        """Start all hosts."""
+
+    @abstractmethod
+    async def _heal_hosts(self) -> None:
+        """Heal what is wrong with them."""
+
+    @abstractmethod
+    async def _stop_hosts(self) -> None:
+        """Leave nothing of them, however far their start had come."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start_hosts()
+            await self.start_node()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        try:
+            await self._heal_hosts()
+            await self.stop_node()
+        finally:
+            await self._stop_hosts()
+            self._folder.cleanup()
+
+    async def start_node(self) -> None:
+        """Start the node; returns when every storage has been tried once."""
+        settings = Settings(
+            port=0,
+            database=str(self.folder / "node.db"),
+            seed=self.seed,
+            log_level="error",
+            **self.scenario.node.model_dump(),
+        )
+        self.node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
+        listener = self._listening.enter_context(self.node.events.listening())
+        self._tasks.begin(self._hear(listener), "events of a scenario")
+        await self.node.start(self._bootstrap())
+
+    async def stop_node(self) -> None:
+        """Stop the node, and what the client has of it."""
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            await caller.close()
+        if hasattr(self, "node"):
+            await self.node.stop()
+        self._listening.close()
+        await self._tasks.close()
+
+    async def _hear(self, listener: Listener) -> None:
+        while True:
+            self._heard(await listener.get())
+
+    def _bootstrap(self) -> Bootstrap:
+        scenario = self.scenario
+        zones = tuple(ZoneRecord(uuid=uuid, name=name) for name, uuid in self.zones.items())
+        storages = tuple(
+            BackupStorageRecord(
+                uuid=self.storages[one.name],
+                name=one.name,
+                description=one.description,
+                hostname=one.hostname,
+                username=one.username,
+                password=one.password,
+                sshPort=one.port,
+                url=one.url,
+                attachedZoneUuids=tuple(self.zones[zone] for zone in scenario.zones_of(one)),
+            )
+            for one in scenario.all_storages()
+        )
+        configuration: dict[str, dict[str, str]] = {}
+        for name, value in scenario.settings.items():
+            configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
+        return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
+
+    def concerns(self, uuid: str) -> bool:
+        """All storages of the node are the scenario's."""
+        return True
+
+    async def settle(self) -> None:
+        """Returns when nothing is left to do at this moment; a real clock does not know."""
+        if isinstance(self.clock, VirtualClock):
+            await self.clock.settle()
+
+    # What a client does
+
+    async def request(self, method: str, path: str, body: Any = None) -> Answer:
+        """One call of the API, with its job's end; the answer as it came. Raises as Caller.request."""
+        return await self._client().request(method, path, body)
+
+    async def page(self, path: str) -> str:
+        """What the node answers outside of ZStack's API. Raises as `request` does."""
+        return await self._client().page(path)
+
+    def _client(self) -> Caller:
+        if self._caller is None:
+            self._caller = Caller(self.node.url, self.clock)
+        return self._caller

@@ -1,0 +1,88 @@
+"""Where a scenario is played: simulated hosts and a management node in this process, over real SSH and HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.faults import Fault
+from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
+from imagestore_sim.hosts.applied_faults import Applied
+from imagestore_sim.hosts.disk import mounted_on_root
+from imagestore_sim.scenario.format.model import Host, Scenario
+from imagestore_sim.scenario.worlds.base import Heard
+from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
+
+
+def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
+    """The host that a scenario describes, not started yet."""
+    disk = VirtualDisk(
+        spec.size,
+        spec.used.of(spec.size),
+        inodes=spec.inodes,
+        reserved=spec.reserved.of(spec.size),
+        clock=clock,
+    )
+    root = disk if spec.mount in (None, "/") else mounted_on_root(disk, spec.mount, clock)
+    return SimulatedHost(
+        name,
+        port=spec.port,
+        disk=root,
+        credentials=Credentials(spec.username, spec.password),
+        sftp=spec.sftp,
+        statvfs=spec.statvfs,
+        clock=clock,
+        seed=seed,
+    )
+
+
+class EmbeddedHost:
+    """A simulated host of this process."""
+
+    def __init__(self, host: SimulatedHost) -> None:
+        self.name = host.name
+        self._host = host
+
+    @property
+    def faults(self) -> Collection[Applied]:
+        """Those that are on it."""
+        return list(self._host.faults)
+
+    async def apply(self, fault: Fault) -> Applied:
+        """Put a fault on it. Raises FaultProblem, OSError."""
+        return await self._host.faults.apply(fault)
+
+    async def start(self) -> None:
+        """Let it listen. Raises OSError."""
+        await self._host.start()
+
+    async def stop(self) -> None:
+        """Shut it down."""
+        await self._host.stop()
+
+
+class SimulatedWorld(LocalNodeWorld):
+    """Simulated hosts, and a node beside them."""
+
+    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard) -> None:
+        """`heard` is called with every event, one at a time."""
+        super().__init__(scenario, clock, seed, heard)
+        self.network = HostNetwork()
+        self.hosts: dict[str, EmbeddedHost] = {}
+
+    async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
+        """Where a host listens. Raises socket.gaierror, OSError."""
+        return await self.network.resolve(hostname, port)
+
+    async def _start_hosts(self) -> None:
+        for name, spec in self.scenario.all_hosts().items():
+            host = make_host(name, spec, self.clock, self.seed)
+            await self.network.add(host)
+            self.hosts[name] = EmbeddedHost(host)
+
+    async def _heal_hosts(self) -> None:
+        for host in self.network.values():
+            await host.faults.heal_all()
+
+    async def _stop_hosts(self) -> None:
+        await self.network.close()

@@ -1,0 +1,145 @@
+"""One frozen Settings, from options, environment and file.
+
+The commands read options and `IMAGESTORE_SIM_*` variables; what neither gives comes from the file named by
+`--config` (YAML, the field names below), and what no one gives has its default here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from imagestore_sim.host_names import check_allowed
+
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+"""What a bearer token may be (RFC 6750)."""
+SECRET_SETTINGS = ("lab_token",)
+"""Those whose values are not told where they cannot be used."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can carry it as a bearer token."""
+    return TOKEN.fullmatch(text) is not None
+
+
+class Settings(BaseSettings):
+    """How a management node, a lab or a host is to run. Seconds and bytes are plain numbers."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    allowed_host: tuple[str, ...] = Field(
+        (),
+        description="names of this node beside IP addresses, localhost and names without a dot; *.NAME: all below",
+    )
+    lab_api: bool = Field(True, description="offer /lab/v1 to those who reach the node; serve does not by default")
+    lab_token: SecretStr | None = Field(None, description="what calls of /lab/v1 must carry as a bearer token")
+    database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
+    bootstrap: Path | None = Field(None, description="YAML file of records to begin with")
+    identity_file: Path | None = Field(None, description="private key tried before a record's password")
+    host_keys: Literal["ignore", "tofu", "strict"] = Field(
+        "ignore", description="trust any host key, the first that a host shows, or those in known_hosts"
+    )
+    known_hosts: Path | None = Field(None, description="file of host keys; beside the database if unset")
+    ssh_config: Path | None = Field(None, description="OpenSSH configuration for the hosts")
+    read_only_hosts: bool = Field(False, description="never create anything on a host")
+    probe_connection: Literal["warm", "fresh"] = Field("warm", description="keep a connection a host, or log in anew")
+    probe_keep_alive: float = Field(
+        30.0, gt=0, description="seconds after which an idle connection is asked whether it lives"
+    )
+    ping_interval: int | None = Field(
+        None, ge=1, description="seconds between pings, in place of the global configuration's"
+    )
+    hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to begin with")
+    any_host: bool = Field(True, description="give any other host name a simulated host on the spot")
+    strict: bool = Field(False, description="refuse what ZStack refuses, though some clients need it to be forgiven")
+    seed: int = Field(0, description="seed of everything random")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_format: Literal["text", "json"] = Field("text", description="how a log line is written")
+
+    @field_validator("allowed_host", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Several names may stand in one text, with commas or blanks between, as a variable has them."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
+            return value
+        return tuple(check_allowed(name) for text in texts for name in text.replace(",", " ").split())
+
+    @field_validator("lab_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        """What can stand in a header."""
+        if value is not None and not is_token(value.get_secret_value()):
+            raise ValueError("expected one word of letters, digits and -._~+/=")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: a lab in somebody's test must not hear of that machine's environment."""
+        return (init_settings,)
+
+
+def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
+    """The settings that a command's options make, over the file that its `config` names, over the command's defaults.
+
+    Options that are no settings are passed over; an unknown name in the file is not. Raises ValidationError,
+    and ValueError for a file that cannot be read.
+    """
+    from_file: dict[str, Any] = {}
+    if (config := given.get("config")) is not None:
+        from_file = _read_file(Path(str(config)))
+    options = {name: value for name, value in given.items() if name in Settings.model_fields}
+    return Settings(**{**defaults, **from_file, **options})
+
+
+def bad_line(file: Path, name: str, problem: str | None) -> str:
+    """Name the file and line of a setting and its problem; without one, say that there is no such setting."""
+    tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    pairs = tree.value if isinstance(tree, yaml.MappingNode) else []
+    lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]
+    if problem is None:
+        known = sorted(Settings.model_fields)
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        problem = f"there is no such setting; expected {', '.join(known)}{meant}"
+    return f"{file}{f', line {lines[-1]}' if lines else ''}: {name}: {problem}"
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{file}: there is no such file to read settings from") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: is not UTF-8 text") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ValueError(
+            f"{file}: not valid YAML: {', '.join(one for one in (error.context, error.problem) if one)}{where}"
+        ) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ValueError(f"{file}: not valid YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"{file}: must hold settings by name, as in `port: 8080`")
+    return content

@@ -1,0 +1,107 @@
+"""What keeps loops going: a round that fails is not the last one; and what tells of one that does not end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from imagestore_sim.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+STALLED_SECONDS = 30.0
+"""Real seconds that one round of a loop may take. A round that waits for a lock on the store takes ten."""
+
+
+@dataclass(slots=True, eq=False)
+class _Loop:
+    """A loop that is kept going."""
+
+    name: str
+    working_since: float | None = None
+    failed: str | None = None
+    failures: int = 0
+    told_stalled: bool = False
+
+
+class Supervisor:
+    """Keeps loops going: a round that fails is logged once for as long as it fails alike, counted, and followed by the
+    next round after a pause that grows with each failure in a row."""
+
+    def __init__(
+        self, sleep: Callable[[float], Awaitable[None]], observe: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
+        """`sleep` waits on the clock. `observe` is called with the name of a loop and what it did: `failed` or
+        `stalled`."""
+        self._sleep = sleep
+        self._observe = observe
+        self._loops: dict[_Loop, None] = {}
+
+    def keep(
+        self, tasks: Tasks, name: str, wait: Callable[[], Awaitable[T]], work: Callable[[T], Awaitable[None]]
+    ) -> asyncio.Task[None]:
+        """Run rounds of `wait`, which may take for ever, and `work`, which gets what it answers, as a task of `tasks`
+        until that is cancelled."""
+        return tasks.begin(self._keep(_Loop(name), wait, work), name)
+
+    def problems(self) -> list[str]:
+        """A line for each loop whose last round failed, or whose present one takes too long."""
+        lines = []
+        for loop in self._loops:
+            if loop.failed is not None:
+                lines.append(f"{loop.name}: failed {loop.failures} times in a row: {loop.failed}")
+            elif (seconds := self._stalled(loop)) is not None:
+                lines.append(f"{loop.name}: has not ended its round for {seconds:.0f} s")
+        return lines
+
+    def look(self) -> None:
+        """Log and count each loop that has stalled since the last look."""
+        for loop in list(self._loops):
+            seconds = self._stalled(loop)
+            if seconds is not None and not loop.told_stalled:
+                loop.told_stalled = True
+                self._observe(loop.name, "stalled")
+                logger.error("the loop %s has not ended its round for %.0f s", loop.name, seconds)
+
+    async def _keep(self, loop: _Loop, wait: Callable[[], Awaitable[T]], work: Callable[[T], Awaitable[None]]) -> None:
+        self._loops[loop] = None
+        try:
+            while True:
+                try:
+                    given = await wait()
+                    loop.working_since, loop.told_stalled = time.monotonic(), False  # real: a stall is no lab's time
+                    await work(given)
+                except Exception as error:
+                    loop.working_since = None
+                    self._failed(loop, error)
+                    await self._sleep(min(FIRST_PAUSE_SECONDS * 2 ** min(loop.failures - 1, 6), LONGEST_PAUSE_SECONDS))
+                else:
+                    loop.working_since = None
+                    self._worked(loop)
+        finally:
+            del self._loops[loop]
+
+    def _failed(self, loop: _Loop, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        loop.failures += 1
+        self._observe(loop.name, "failed")
+        if loop.failed != text:
+            logger.error("the loop %s failed, and goes on: %s", loop.name, text, exc_info=error)
+        loop.failed = text
+
+    def _worked(self, loop: _Loop) -> None:
+        if loop.failed is not None:
+            logger.warning("the loop %s works again, after %d failures", loop.name, loop.failures)
+        loop.failed, loop.failures = None, 0
+
+    def _stalled(self, loop: _Loop) -> float | None:
+        if loop.working_since is None:
+            return None
+        seconds = time.monotonic() - loop.working_since  # real: see above
+        return seconds if seconds > STALLED_SECONDS else None

@@ -1,0 +1,208 @@
+"""A small ZStack client for tests: it logs in, calls, and follows jobs to their end."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from imagestore_sim import plain_reasons
+from imagestore_sim.clock import Clock, RealClock
+
+Json = dict[str, Any]
+POLL_SECONDS = 0.005
+LONGEST_PAUSE_SECONDS = 0.25
+PREFIX = "/zstack/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as it came: status, headers, text, and the text's JSON (`{}` if it is none)."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Json:
+        """The JSON object in the answer; an empty one where there is none."""
+        try:
+            body = json.loads(self.text)
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}
+
+
+def bearer(lab_token: str | None) -> dict[str, str]:
+    """The header that carries the token of the lab's API, where there is one."""
+    return {} if lab_token is None else {"Authorization": f"Bearer {lab_token}"}
+
+
+class CallFailed(Exception):
+    """A call that was answered with an error; `error` is ZStack's error object, empty for a plain text."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"HTTP {answer.status}: {answer.text}")
+        self.status = answer.status
+        error = answer.body.get("error", {})
+        self.error: Json = error if isinstance(error, dict) else {"details": str(error)}
+
+    @property
+    def code(self) -> str:
+        """The error's code, such as `SYS.1006`."""
+        return str(self.error.get("code", ""))
+
+    @property
+    def reason(self) -> str:
+        """One plain line for people, without JSON: code and details, or that this is no answer of a node's."""
+        said = " ".join(str(self.error.get("details") or self.error.get("description") or "").split())
+        if self.status == 200 or not (said or self.code):
+            return f"does not answer as a management node does (HTTP {self.status})"
+        return f"HTTP {self.status}: {' '.join(one for one in (self.code, said) if one)}"
+
+
+def plain_reason(error: Exception) -> str:
+    """Say what went wrong with a request, in one plain line that continues `URL: `, as in `cannot be reached: ...`."""
+    return error.reason if isinstance(error, CallFailed) else plain_reasons.plain_reason(error)
+
+
+class Client:
+    """Talks to the management node at `url`. Every wait is bounded by `timeout` seconds."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 20.0,
+        clock: Clock | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        lab_token: str | None = None,
+    ) -> None:
+        self.url = url
+        self._lab_headers = bearer(lab_token)
+        self.session_uuid: str | None = None
+        self._clock = clock or RealClock()
+        self._timeout = timeout
+        self._poll_seconds = poll_seconds
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the session stays as it is."""
+        await self._http.close()
+
+    async def log_in(self, account: str = "admin", password: str = "password") -> str:  # noqa: S107 - ZStack's own
+        """Log in; answers the session's uuid, which later calls carry. Raises CallFailed."""
+        body = {"logInByAccount": {"accountName": account, "password": hashlib.sha512(password.encode()).hexdigest()}}
+        answer = await self._call("PUT", "/accounts/login", body)
+        inventory = answer.body.get("inventory")
+        if not isinstance(inventory, dict) or not isinstance(inventory.get("uuid"), str):
+            raise CallFailed(answer)
+        self.session_uuid = str(inventory["uuid"])
+        return self.session_uuid
+
+    async def log_out(self) -> None:
+        """End the session, if there is one. Raises CallFailed."""
+        session, self.session_uuid = self.session_uuid, None
+        if session is not None:
+            await self.call("DELETE", f"/accounts/sessions/{session}")
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Answer:
+        """One HTTP request below `/zstack/v1` (a path that begins with `http` goes anywhere), answered as it came."""
+        url = path if path.startswith("http") else f"{self.url}{PREFIX}{path}"
+        all_headers = {"Authorization": f"OAuth {self.session_uuid}"} if self.session_uuid else {}
+        if url.startswith(f"{self.url}/lab/"):
+            all_headers = dict(self._lab_headers)
+        if body is not None:
+            data = json.dumps(body).encode()
+            all_headers["Content-Type"] = "application/json; charset=utf-8"
+        all_headers.update(headers or {})
+        sent = None if data is None else io.BytesIO(data)  # aiohttp warns of large bodies that are bytes
+        async with self._http.request(method, url, params=query, data=sent, headers=all_headers) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def call(self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()) -> Json:
+        """Call an API, following its job to the end; answers the result. Raises CallFailed, TimeoutError."""
+        return (await self._call(method, path, body, query=query)).body
+
+    async def _call(
+        self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()
+    ) -> Answer:
+        answer = await self.request(method, path, body, query=query)
+        if answer.status == 202 and "location" in answer.body:
+            answer = await self.follow(str(answer.body["location"]))
+        if answer.status != 200:
+            raise CallFailed(answer)
+        return answer
+
+    async def follow(self, location: str) -> Answer:
+        """The final answer of a job. Raises TimeoutError."""
+        return await self._clock.wait_for(self._poll(location), self._timeout)
+
+    async def _poll(self, location: str) -> Answer:
+        pause = self._poll_seconds
+        while True:
+            answer = await self.request("GET", location)
+            if answer.status != 202:
+                return answer
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.5, max(LONGEST_PAUSE_SECONDS, self._poll_seconds))
+
+    async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
+        """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""
+        query = [*(("q", condition) for condition in conditions), *parameters.items()]
+        answer = await self._call("GET", path, query=query)
+        inventories: list[Json] | None = answer.body.get("inventories")
+        if not isinstance(inventories, list):
+            raise CallFailed(answer)
+        return inventories
+
+    async def add_image_store(self, hostname: str, **values: object) -> Json:
+        """Add an ImageStore (user root, password `password`, url /Cloud_bs unless told otherwise); its inventory."""
+        defaults = {"name": hostname, "username": "root", "password": "password", "url": "/Cloud_bs"}
+        body = {"params": defaults | {"hostname": hostname} | values}
+        inventory: Json = (await self.call("POST", "/backup-storage/image-store", body))["inventory"]
+        return inventory
+
+    async def wait_for_status(self, name: str, status: str, *, within: float = 5.0) -> Json:
+        """The inventory of the ImageStore of that name, as soon as it has that status.
+
+        Raises TimeoutError after `within` seconds, telling what the status is then.
+        """
+        seen = "not there"
+
+        async def until() -> Json:
+            nonlocal seen
+            while True:
+                found = await self.query("/backup-storage/image-store", f"name={name}")
+                seen = found[0]["status"] if found else "not there"
+                if seen == status:
+                    return found[0]
+                await self._clock.sleep(POLL_SECONDS)
+
+        try:
+            return await self._clock.wait_for(until(), within)
+        except TimeoutError:
+            raise TimeoutError(f"{name} is {seen}, and was not {status} within {within:g} s") from None

@@ -1,0 +1,268 @@
+"""A lab on a thread and an event loop of its own, so that a test may block: `requests`, urllib, a subprocess.
+
+What the test sees of it are stand-ins: a call is carried out on the lab's thread. In a test that runs on an event loop
+the asynchronous ones are awaited, elsewhere they return when they are done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from types import TracebackType
+from typing import Any, Self, cast
+
+from imagestore_sim.clock import TimerClock
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing.client import Client
+from imagestore_sim.virtual_clock import VirtualEventLoop
+
+STOP_SECONDS = 20.0
+
+
+class LabThread:
+    """Runs a lab, from the beginning of a `with` block to its end."""
+
+    def __init__(self, settings: Settings, *, virtual: bool = False) -> None:
+        """In `virtual` time nobody waits: it jumps while a test waits for the lab, and else flows as the machine's."""
+        self._settings = settings
+        self._virtual = virtual
+        self._loop: asyncio.AbstractEventLoop
+        self._thread = threading.Thread(target=self._run, name="imagestore-sim lab", daemon=True)
+        self._running: Future[None] = Future()
+        self._lab: Lab
+        self._clients: list[Client] = []
+
+    def __enter__(self) -> Self:
+        """Raises what the lab's start raises."""
+        self._thread.start()
+        self._running.result()
+        try:
+            self.wait(self._start)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.wait(self._stop)
+        finally:
+            self._end()
+
+    @property
+    def lab(self) -> Lab:
+        """The lab, for tests."""
+        return cast(Lab, self.stand_in(self._lab))
+
+    def client(self) -> Client:
+        """A client that has logged in as admin, for tests; closed at the end."""
+        return cast(Client, self.stand_in(self.wait(self._new_client)))
+
+    async def _new_client(self) -> Client:
+        token = self._lab.settings.lab_token
+        lab_token = None if token is None else token.get_secret_value()
+        client = Client(self._lab.url, clock=self._lab.clock, lab_token=lab_token)
+        self._clients.append(client)
+        await client.log_in()
+        return client
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
+        if clock is not None:
+            clock.drive()
+        self._lab = Lab(self._settings, clock=clock)
+        await self._lab.start()
+
+    async def _stop(self) -> None:
+        for client in self._clients:
+            await client.close()
+        await self._lab.stop()
+
+    def _run(self) -> None:
+        def new_loop() -> asyncio.AbstractEventLoop:
+            return VirtualEventLoop(seed=self._settings.seed) if self._virtual else asyncio.new_event_loop()
+
+        async def main() -> None:
+            self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+            self._running.set_result(None)
+            await self._ended.wait()
+
+        try:
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(main())
+        except BaseException as error:
+            if self._running.done():
+                raise
+            self._running.set_exception(error)
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(STOP_SECONDS)
+
+    # Calls from other threads
+
+    def wait(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """What `work` returns on the lab's thread, whether it is asynchronous or not; raises what it raises."""
+        if threading.get_ident() == self._thread.ident:
+            raise RuntimeError("the lab's own thread cannot wait for itself")
+        return self.submit(work, *arguments, **options).result()
+
+    def submit(self, work: Callable[..., Any], *arguments: Any, _waits: bool = True, **options: Any) -> Future[Any]:
+        """Begin `work` on the lab's thread; unless it `_waits`, virtual time does not move on for it."""
+        return asyncio.run_coroutine_threadsafe(self._carry_out(work, arguments, options, _waits), self._loop)
+
+    async def _carry_out(
+        self, work: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], waits: bool
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        with loop.clock.driven() if waits and isinstance(loop, VirtualEventLoop) else _nothing():
+            result = work(*arguments, **options)
+            return await result if inspect.isawaitable(result) else result
+
+    def call(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Carry out a call of the test's: awaited on an event loop, waited for elsewhere, at once on the lab's own."""
+        if threading.get_ident() == self._thread.ident:
+            return work(*arguments, **options)
+        if not inspect.iscoroutinefunction(work) or not _has_loop():
+            return self.stand_in(self.wait(work, *arguments, **options))
+        return self._awaited(self.submit(work, *arguments, **options))
+
+    async def _awaited(self, future: Future[Any]) -> Any:
+        return self.stand_in(await asyncio.wrap_future(future))
+
+    def stand_in(self, value: Any) -> Any:
+        """What a test gets of a value: the value itself, unless it lives on the lab's event loop."""
+        if isinstance(value, TimerClock):
+            return _ClockStandIn(self, value)
+        if isinstance(value, AbstractContextManager) and type(value).__module__ == "contextlib":
+            return self._entered(value)
+        return StandIn(self, value) if _is_alive(cast(type, type(value))) else value
+
+    @contextmanager
+    def _entered(self, block: AbstractContextManager[Any]) -> Iterator[Any]:
+        yield self.stand_in(self.wait(block.__enter__))
+        self.wait(block.__exit__, None, None, None)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+@cache
+def _is_alive(kind: type[object]) -> bool:
+    """Whether its objects do something on an event loop."""
+    ours = any(one.__module__.startswith("imagestore_sim.") for one in kind.__mro__)
+    return ours and any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in dir(kind))
+
+
+class StandIn:
+    """Stands for an object of the lab's: calls go to its thread, and what they return stands in for what it is."""
+
+    def __init__(self, thread: LabThread, target: Any) -> None:
+        object.__setattr__(self, "_thread", thread)
+        object.__setattr__(self, "_target", target)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What it stands for, so that `isinstance` is true of it."""
+        return type(object.__getattribute__(self, "_target"))
+
+    def __getattr__(self, name: str) -> Any:
+        thread, target = object.__getattribute__(self, "_thread"), object.__getattribute__(self, "_target")
+        value = getattr(target, name)
+        if inspect.ismethod(value) or inspect.isfunction(value):
+            return _Call(thread, value)
+        return thread.stand_in(value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(object.__getattribute__(self, "_target"), name, unwrapped(value))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._of("__getitem__")(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        thread = object.__getattribute__(self, "_thread")
+        return iter([thread.stand_in(one) for one in thread.wait(list, object.__getattribute__(self, "_target"))])
+
+    def __len__(self) -> int:
+        return int(self._of("__len__")())
+
+    def __contains__(self, key: object) -> bool:
+        return bool(self._of("__contains__")(key))
+
+    def __bool__(self) -> bool:
+        return bool(object.__getattribute__(self, "_target"))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(object.__getattribute__(self, "_target") == unwrapped(other))
+
+    def __hash__(self) -> int:
+        return hash(object.__getattribute__(self, "_target"))
+
+    def __repr__(self) -> str:
+        return repr(object.__getattribute__(self, "_target"))
+
+    def _of(self, name: str) -> _Call:
+        return _Call(object.__getattribute__(self, "_thread"), getattr(object.__getattribute__(self, "_target"), name))
+
+
+class _Call:
+    """A method of an object of the lab's."""
+
+    def __init__(self, thread: LabThread, method: Callable[..., Any]) -> None:
+        self._thread = thread
+        self._method = method
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        given = [unwrapped(one) for one in arguments]
+        return self._thread.call(self._method, *given, **{name: unwrapped(one) for name, one in options.items()})
+
+
+def unwrapped(value: Any) -> Any:
+    """What a stand-in stands for; anything else as it is."""
+    return object.__getattribute__(value, "_target") if type(value) in (StandIn, _ClockStandIn) else value
+
+
+class _ClockStandIn(StandIn):
+    """Stands for the lab's clock."""
+
+    async def wait_for(self, awaitable: Awaitable[Any], seconds: float) -> Any:
+        """The result of what the test waits for, on the test's own event loop. Raises TimeoutError."""
+        thread, clock = object.__getattribute__(self, "_thread"), object.__getattribute__(self, "_target")
+        work = asyncio.ensure_future(awaitable)
+        timer = asyncio.wrap_future(thread.submit(clock.sleep, seconds, _waits=False))
+        try:
+            await asyncio.wait({work, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise TimeoutError(f"not done within {seconds:g} s")
+            return work.result()
+        finally:
+            timer.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work})
+
+
+@contextmanager
+def running_lab(*, clock: str = "real", **settings: Any) -> Iterator[LabThread]:
+    """A lab with some settings, for fixtures of any scope: `with running_lab(hosts=1) as running: running.lab`."""
+    with LabThread(Settings(**{"port": 0, "ping_interval": 1, **settings}), virtual=clock == "virtual") as thread:
+        yield thread

@@ -1,0 +1,154 @@
+"""The pytest plugin: a lab in the test's own process, its hosts, and a logged-in client.
+
+    async def test_a_storage_is_found(imagestore_client):
+        [storage] = await imagestore_client.query("/backup-storage", "name=imagestore-1")
+        assert storage["status"] == "Connected"
+
+    def test_a_blocking_client_finds_it_too(imagestore_lab):
+        assert requests.get(f"{imagestore_lab.url}/readyz").json()["ready"]
+
+Every test gets a lab of its own on a free port, ready in some tens of milliseconds, so tests may run in parallel. It
+runs on a thread of its own: a test may block, and needs no event loop. Calls of fixtures are awaited in a test that is
+`async`, and return when they are done elsewhere. A marker chooses other settings than the defaults:
+`@pytest.mark.imagestore_lab(hosts=5, ping_interval=1)`. With `clock="virtual"` among them the lab lives in virtual
+time, `imagestore_lab.clock`: nobody waits for anything.
+
+A test that is `async`, uses one of the fixtures and belongs to no other plugin (pytest-asyncio, anyio) runs on an event
+loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imagestore_sim.hosts import HostNetwork
+    from imagestore_sim.lab import Lab
+    from imagestore_sim.settings import Settings
+    from imagestore_sim.testing.client import Client
+    from imagestore_sim.testing.lab_thread import LabThread
+
+MARKER = "imagestore_lab"
+FIXTURES = frozenset(
+    ("imagestore_settings", "imagestore_lab", "imagestore_hosts", "imagestore_client", "imagestore_lab_factory")
+)
+OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted")
+"""Markers of plugins that run asynchronous tests."""
+CLOCKS = ("real", "virtual")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers", f"{MARKER}(**settings): settings of this test's lab, such as hosts=5; clock='virtual' or 'real'"
+    )
+
+
+@pytest.hookimpl
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an asynchronous test of ours that no other plugin has taken."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test) or not FIXTURES & set(pyfuncitem.fixturenames):
+        return None
+    if any(pyfuncitem.get_closest_marker(one) for one in OTHERS):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(test(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+def _chosen(node: pytest.Item) -> dict[str, Any]:
+    """What the marker of a test chooses; one that cannot be used fails the test with one line."""
+    marker = node.get_closest_marker(MARKER)
+    if marker is None:
+        return {"clock": "real"}
+    if marker.args:
+        raise _refusal(f"{node.nodeid}: {MARKER}({marker.args[0]!r}): expected settings by name, as in hosts=5")
+    return {"clock": "real", **marker.kwargs}
+
+
+def _read(chosen: dict[str, Any], where: str) -> Settings:
+    """The settings that were chosen over the kit's own: a free port, a ping each second."""
+    from pydantic import ValidationError
+
+    from imagestore_sim.settings import SECRET_SETTINGS, Settings
+
+    if chosen.get("clock", "real") not in CLOCKS:
+        raise _refusal(f"{where}(clock=...) is 'virtual' or 'real', not {chosen['clock']!r}")
+    rest = {name: value for name, value in chosen.items() if name != "clock"}
+    for name in rest:
+        if name not in Settings.model_fields:
+            known = ["clock", *sorted(Settings.model_fields)]
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise _refusal(f"{where}({name}=...): there is no such setting; expected {', '.join(known)}{meant}")
+    try:
+        return Settings(**{"port": 0, "ping_interval": 1, **rest})
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    given = "..." if name in SECRET_SETTINGS else repr(first["input"])
+    raise _refusal(f"{where}({name}={given}): {first['msg']}")
+
+
+def _refusal(text: str) -> BaseException:
+    """What fails a test with one line."""
+    return pytest.fail.Exception(text, pytrace=False)
+
+
+@pytest.fixture
+def imagestore_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """The settings of this test's lab: its marker's over the kit's own (a free port, a ping each second)."""
+    chosen = {"database": str(tmp_path / "lab.db"), **_chosen(request.node)}
+    return _read(chosen, f"{request.node.nodeid}: {MARKER}")
+
+
+@pytest.fixture
+def _imagestore_thread(request: pytest.FixtureRequest, imagestore_settings: Settings) -> Iterator[LabThread]:
+    from imagestore_sim.testing.lab_thread import LabThread
+
+    with LabThread(imagestore_settings, virtual=_chosen(request.node)["clock"] == "virtual") as thread:
+        yield thread
+
+
+@pytest.fixture
+def imagestore_lab(_imagestore_thread: LabThread) -> Lab:
+    """A running lab whose storages are all connected."""
+    return _imagestore_thread.lab
+
+
+@pytest.fixture
+def imagestore_hosts(imagestore_lab: Lab) -> HostNetwork:
+    """The simulated hosts by name: `imagestore_hosts["imagestore-1"]`."""
+    return imagestore_lab.network
+
+
+@pytest.fixture
+def imagestore_client(_imagestore_thread: LabThread) -> Client:
+    """A client that has logged in as admin."""
+    return _imagestore_thread.client()
+
+
+@pytest.fixture(scope="session")
+def imagestore_lab_factory() -> Iterator[Callable[..., Lab]]:
+    """Starts labs that run to the end of the session, for fixtures of a wider scope than a test:
+    `imagestore_lab_factory(hosts=1, clock="virtual")`."""
+    from imagestore_sim.testing.lab_thread import LabThread
+
+    with ExitStack() as labs:
+
+        def start(**chosen: Any) -> Lab:
+            settings = _read(chosen, "imagestore_lab_factory")
+            return labs.enter_context(LabThread(settings, virtual=chosen.get("clock") == "virtual")).lab
+
+        yield cast("Callable[..., Lab]", start)

@@ -1,0 +1,152 @@
+"""Parse and format durations, sizes, shares, paths and dates: `90s`, `1 TiB`, `55%`, `/Cloud_bs`, `2026-03-01`."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+MOST_BYTES = 2**63 - 1
+MOST_SECONDS = 100 * 365.25 * 86400
+_UNITS = "KMGTPE"
+_DURATION_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE)
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+def parse_seconds(value: object) -> float:
+    """Seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds; raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and value and _DURATION.sub("", value.strip()) == "":
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(value))
+    else:
+        raise ValueError(f"{value!r} is no duration, such as 90s, 2m30s or 1.5h")
+    if not 0 <= seconds <= MOST_SECONDS:
+        text = f"{value!r}"[:40]
+        raise ValueError(f"{text} is no duration: it cannot be less than nothing, nor more than a hundred years")
+    return seconds
+
+
+def parse_bytes(value: object) -> int:
+    """Bytes in `1 TiB`, `512M`, `10 GB` (powers of 1024 but for KB, MB, GB...), or a number; raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return _bounded(value, value)
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{value!r} is no size, such as 1 TiB, 512M or 1000000")
+    number, letter, suffix = found.groups()
+    unit = 1000 if (suffix or "").upper() == "B" else 1024
+    exponent = _UNITS.index(letter.upper()) + 1 if letter else 0
+    size = int(float(number) * unit**exponent) if "." in number else int(number) * unit**exponent
+    return _bounded(size, value)
+
+
+def _bounded(size: int, value: object) -> int:
+    if size > MOST_BYTES:
+        raise ValueError(f"{value!r} is more than {MOST_BYTES} bytes, which is the largest size")
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number of bytes, or a share of something's size."""
+
+    text: str
+    share: float | None
+    size: int
+
+    def __str__(self) -> str:
+        return self.text
+
+    def of(self, whole: int) -> int:
+        """In bytes, where all is `whole`."""
+        return self.size if self.share is None else round(whole * self.share)
+
+
+def parse_amount(value: object) -> Amount:
+    """A share such as `55%`, or a size as parse_bytes reads it; raises ValueError."""
+    if isinstance(value, Amount):
+        return value
+    found = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is not None:
+        share = float(found[1]) / 100
+        if share > 1:
+            raise ValueError(f"{value!r} is more than 100%")
+        return Amount(f"{found[1]}%", share, 0)
+    try:
+        return Amount(str(value), None, parse_bytes(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is neither a share nor a size, such as 55% or 300 GiB") from None
+
+
+def parse_path(value: object) -> str:
+    """An absolute path, without what is superfluous in it; raises ValueError."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError(f"{value!r} is no absolute path, such as /Cloud_bs")
+    if not value.isprintable():
+        raise ValueError(f"{value!r} holds characters that cannot be printed")
+    return posixpath.normpath(value).replace("//", "/")
+
+
+def parse_moment(text: str) -> float:
+    """Epoch seconds; a moment without a zone is in the node's, which is UTC. Raises ValueError."""
+    try:
+        return time.time() - parse_seconds(text)  # real: it is about a node that lived in it
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        known = "2026-03-01 12:00:00, 2026-03-01T12:00:00+01:00, or how long ago: 2h"
+        raise ValueError(f"{text!r} is no moment, such as {known}") from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def duration_text(seconds: float) -> str:
+    """`1h30m`, `2m30s`, `0.25s`: what `parse_seconds` reads."""
+    rest = round(seconds, 3)
+    parts: list[str] = []
+    for size, unit in _DURATION_UNITS:
+        whole, rest = divmod(rest, size)
+        if whole:
+            parts.append(f"{whole:.0f}{unit}")
+    rest = round(rest, 3)
+    if rest or not parts:
+        parts.append(f"{rest:g}s")
+    return "".join(parts)
+
+
+def size_text(size: int) -> str:
+    """Bytes, exactly when they are whole units, else with two decimals: `1 TiB`, `614.40 GiB`."""
+    for exponent, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if size >= 1024**exponent:
+            number = size / 1024**exponent
+            return f"{number:.0f} {unit}" if size % 1024**exponent == 0 else f"{number:.2f} {unit}"
+    return f"{size} B"
+
+
+def _schema(kinds: list[str], *examples: str) -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0], "examples": list(examples)}
+    return WithJsonSchema(schema)
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds), _schema(["string", "number"], "90s", "2m30s")]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), _schema(["string", "integer"], "1 TiB", "512M")]
+BytesOrShare = Annotated[
+    Amount,
+    PlainValidator(parse_amount),
+    PlainSerializer(lambda amount: amount.text, return_type=str),
+    _schema(["string", "integer"], "55%", "300 GiB"),
+]
+Path = Annotated[str, BeforeValidator(parse_path), _schema(["string"], "/Cloud_bs")]
+Count = Annotated[int, Field(ge=0)]
+CommandName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./+\[\]][A-Za-z0-9_./+\[\]-]{0,254}$")]
+"""It stands in scripts of hosts in containers."""
