@@ -16,7 +16,7 @@ LIFECYCLE, TRACKER = "backup_storage/test_lifecycle.py", "backup_storage/test_tr
 BOOK, RULES, HOOKS = "backup_storage/test_capacity_store.py", "backup_storage/test_rules.py", "api/test_web_hook.py"
 STORAGE, STORE = "api/test_backup_storage.py", "api/test_image_store.py"
 SUM, OPTIONS, IMAGE = "api/test_capacity.py", "api/test_global_config.py", "api/test_image.py"
-SFTP, EVENTS = "api/test_sftp_backup_storage.py", "control/test_events.py"
+SFTP, EVENTS = "api/test_sftp_backup_storage.py", "lab_api/test_events.py"
 
 
 @dataclass(frozen=True)
