@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from story import EXAMPLE
 
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario, read_scenario
+from story import EXAMPLE
 
 
 def test_a_scenario_reads_as_it_is_written() -> None:

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from story import EXAMPLE
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.scenario.format.reader import parse_scenario
@@ -14,6 +13,7 @@ from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.scenario.play.runner import play, replay
 from imagestore_sim.scenario.report.writer import event_log
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+from story import EXAMPLE
 
 HEAD = """
 title: a test

@@ -13,7 +13,7 @@ import pytest
 from imagestore_sim.testing import Client
 from processes import Finished, run, run_here
 
-SCENARIO = str(Path(__file__).parent.parent / "scenarios" / "one-lost-ping.yaml")
+SCENARIO = str(Path(__file__).parent.parent.parent / "scenarios" / "one-lost-ping.yaml")
 ANSWERS = {
     "a page": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>",
     "no such page": b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<br/>",

@@ -16,7 +16,7 @@ from processes import run_here
 
 pytestmark = pytest.mark.processes
 
-SCENARIO = Path(__file__).parent.parent / "scenarios" / "one-lost-ping.yaml"
+SCENARIO = Path(__file__).parent.parent.parent / "scenarios" / "one-lost-ping.yaml"
 VALUES = {
     "ACCOUNT": "somebody",
     "ACCOUNT_PASSWORD": "secret",

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from story import EXAMPLE
 from yaml import load
 
 from imagestore_sim.cli.replay import schema
@@ -20,6 +19,7 @@ from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.play.runner import replay
 from imagestore_sim.settings import Settings
 from processes import COMMAND, run, run_here
+from story import EXAMPLE
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
