@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from fixed_data import B1, B2, B4, DATA, I1, UNKNOWN, Z1
 from imagestore_sim.api import all_handlers
-from imagestore_sim.api.absent_deletions import DELETIONS
+from imagestore_sim.api.absent_resource_deletions import DELETIONS
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.parameters import Api, Kind
 from imagestore_sim.settings import Settings

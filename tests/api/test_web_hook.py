@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from imagestore_sim.api.url_rules import is_url
+from imagestore_sim.api.url_validator import is_url
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client

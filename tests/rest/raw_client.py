@@ -17,7 +17,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 
-RECORDS = Path(__file__).with_name("records.yaml")
+RECORDS = Path(__file__).with_name("bootstrap.yaml")
 ZONE = "a1000000000040008000000000000001"
 STORAGE = "b1000000000040008000000000000001"
 ACCOUNT = "d1000000000040008000000000000001"
@@ -137,7 +137,7 @@ class RawClient:
 
 
 @asynccontextmanager
-async def open_door(folder: Path, *, strict: bool = False, ahead: float = 0.0) -> AsyncIterator[RawClient]:
+async def open_raw_client(folder: Path, *, strict: bool = False, ahead: float = 0.0) -> AsyncIterator[RawClient]:
     """A running node over a database in `folder`, and a door to it; `ahead` moves its clock."""
     clock = ShiftedClock()
     clock.ahead = ahead

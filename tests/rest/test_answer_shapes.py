@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_door
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_raw_client
 
 from imagestore_sim.rest.errors import DESCRIPTIONS, ErrorCode
 
@@ -23,7 +23,7 @@ ODD = "a<b> & 'c'=d 镜像 \" \\"
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("answers")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("answers")) as raw_client:
         yield raw_client
 
 

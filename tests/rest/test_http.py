@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from raw_client import ZONES, RawClient, ShiftedClock, open_door, sha512
+from raw_client import ZONES, RawClient, ShiftedClock, open_raw_client, sha512
 
 from imagestore_sim import web_server
 from imagestore_sim.node.management_node import ManagementNode
@@ -29,7 +29,7 @@ FORMS = {"Content-Type": "application/json"}
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("http")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("http")) as raw_client:
         yield raw_client
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from raw_client import STORAGE, STORAGES, ZONE, ZONES, RawClient, ShiftedClock, open_door
+from raw_client import STORAGE, STORAGES, ZONE, ZONES, RawClient, ShiftedClock, open_raw_client
 
 from imagestore_sim.database import StoreUnavailable, health
 from imagestore_sim.database.health import Side
+from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.jobs import Ended
 from imagestore_sim.rest.messages import AsyncMessage, Reply
-from imagestore_sim.rest.web_hooks import WebHook, WebHooks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -28,7 +28,7 @@ SCHEMA = {"inventory": "org.zstack.header.zone.ZoneInventory"}
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("jobs")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("jobs")) as raw_client:
         yield raw_client
 
 
@@ -141,7 +141,7 @@ async def test_a_result_without_members_is_an_empty_object(raw_client: RawClient
 
 async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
     """3.3"""
-    async with open_door(tmp_path) as raw_client:
+    async with open_raw_client(tmp_path) as raw_client:
         accepted = await raw_client.send("POST", ZONES, NEW_ZONE)
         await raw_client.follow(accepted)
         raw_client.clock.ahead += 10_799
@@ -156,7 +156,7 @@ async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
 
 async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
     """3.3"""
-    async with open_door(tmp_path) as raw_client:
+    async with open_raw_client(tmp_path) as raw_client:
 
         async def work() -> Reply:
             await asyncio.Event().wait()
@@ -320,7 +320,7 @@ class TestWebHooks:
             assert len(hook.got) == 1
 
     async def test_it_is_tried_fifteen_times_two_seconds_apart(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client, open_hook() as hook:
+        async with open_raw_client(tmp_path) as raw_client, open_hook() as hook:
             hook.statuses = [500, 404, 302, 199 + 200] + [500] * 10
             await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
             await hook.wait()
@@ -329,7 +329,7 @@ class TestWebHooks:
             assert len({body for _, body in hook.got}) == 1
 
     async def test_it_is_given_up_after_that(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client, open_hook() as hook:
+        async with open_raw_client(tmp_path) as raw_client, open_hook() as hook:
             hook.statuses = [500] * 16
             await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
             while len(hook.got) < 15:
@@ -351,10 +351,10 @@ class TestWebHooks:
         class APITrashManyMsg(AsyncMessage, method="PUT", path="/many", package="org.example", batch=True):
             """An API that does many things at once."""
 
-        hooks = WebHooks(ShiftedClock())
+        hooks = JobWebHooks(ShiftedClock())
         async with open_hook() as hook:
             ended = Ended(success, Reply({}, batch=counts))
-            hooks.deliver(WebHook(hook.url, "j" * 32, APITrashManyMsg.api, False), ended)
+            hooks.deliver(JobWebHook(hook.url, "j" * 32, APITrashManyMsg.api, False), ended)
             headers, _ = await hook.wait()
         await hooks.close()
         assert headers["X-Job-Batch"] == said

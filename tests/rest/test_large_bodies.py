@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from raw_client import ZONES, RawClient, open_door
+from raw_client import ZONES, RawClient, open_raw_client
 
 from imagestore_sim.rest.server import BODY_LIMIT
 from stalls import watching_stalls
@@ -21,7 +21,7 @@ TOO_DEEP = (500, "java.lang.StackOverflowError")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("large")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("large")) as raw_client:
         yield raw_client
 
 

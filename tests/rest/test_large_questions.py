@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from raw_client import STORAGE, Json, RawClient, open_door
+from raw_client import STORAGE, Json, RawClient, open_raw_client
 
 from imagestore_sim.database import Database, ReadTooLong
 from stalls import watching_stalls
@@ -22,7 +22,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("questions")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("questions")) as raw_client:
         yield raw_client
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from raw_client import UNKNOWN, RawClient, open_door
+from raw_client import UNKNOWN, RawClient, open_raw_client
 
 from imagestore_sim.api import all_handlers
 from imagestore_sim.bootstrap import Bootstrap
@@ -27,7 +27,7 @@ DATE = re.compile(r"[A-Z][a-z]{2} [1-9]\d?, \d{4} ([1-9]|1[0-2]):\d\d:\d\d (AM|P
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("node")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("node")) as raw_client:
         yield raw_client
 
 
@@ -82,7 +82,7 @@ async def test_the_node_is_one_row(raw_client: RawClient) -> None:
 
 
 async def test_its_heart_beats(tmp_path: Path) -> None:
-    async with open_door(tmp_path) as raw_client:
+    async with open_raw_client(tmp_path) as raw_client:
         before = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
         raw_client.clock.ahead += 3600
         after = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
@@ -93,7 +93,7 @@ async def test_its_heart_beats(tmp_path: Path) -> None:
 async def test_its_uuid_outlives_a_restart(tmp_path: Path) -> None:
     found = []
     for _ in range(2):
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             found += (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"]
     assert len({node["uuid"] for node in found}) == 1
 

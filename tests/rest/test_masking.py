@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from raw_client import RawClient, open_door
+from raw_client import RawClient, open_raw_client
 
 from imagestore_sim.masking import masked_json, masked_path, masked_text
 from imagestore_sim.rest.journal import NOT_READ, UNREADABLE
@@ -76,7 +76,7 @@ async def _shown(raw_client: RawClient) -> str:
 
 
 async def test_no_secret_of_a_body_path_or_query_is_in_the_journal(tmp_path: Path) -> None:
-    async with open_door(tmp_path) as raw_client:
+    async with open_raw_client(tmp_path) as raw_client:
         for body in BODIES:
             await raw_client.send("POST", "/zstack/v1/zones", body.encode())
             await raw_client.send("POST", "/zstack/api", body.encode())
@@ -104,7 +104,7 @@ async def test_what_cannot_be_read_is_not_kept_and_the_journal_says_so(tmp_path:
         b'{"a": "' + b"x" * 99_000: NOT_READ,
         '{"a": "ü€"}'.encode(): '{"a":"ü€"}',
     }
-    async with open_door(tmp_path) as raw_client:
+    async with open_raw_client(tmp_path) as raw_client:
         for body in rows:
             await raw_client.send("POST", "/zstack/v1/zones", body)
         posted = await raw_client.send("GET", "/lab/v1/requests?method=POST", anonymous=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_door, sha512
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_raw_client, sha512
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -27,7 +27,7 @@ NO_UUID = (
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("parameters")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("parameters")) as raw_client:
         yield raw_client
 
 
@@ -38,7 +38,7 @@ def strict_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def strict(strict_folder: Path) -> AsyncIterator[RawClient]:
-    async with open_door(strict_folder, strict=True) as raw_client:
+    async with open_raw_client(strict_folder, strict=True) as raw_client:
         yield raw_client
 
 

@@ -28,8 +28,8 @@ class Store:
         self.may_end = asyncio.Event()
         self.may_end.set()
 
-    def answers(self, *, most: int = 10, most_bytes: int = 1000) -> ResponseCache:
-        return ResponseCache(lambda: self.revision, most=most, most_bytes=most_bytes)
+    def answers(self, *, max_entries: int = 10, max_bytes: int = 1000) -> ResponseCache:
+        return ResponseCache(lambda: self.revision, max_entries=max_entries, max_bytes=max_bytes)
 
     async def make(self) -> bytes:
         self.made += 1
@@ -130,7 +130,7 @@ async def test_who_gives_up_does_not_take_the_answer_from_others() -> None:
 
 
 async def test_what_was_asked_for_longest_ago_goes_first() -> None:
-    answers = Store().answers(most=2)
+    answers = Store().answers(max_entries=2)
     await answers.get(("a", "/1"), of_size(1))
     await answers.get(("a", "/2"), of_size(1))
     answers.find(("a", "/1"))
@@ -139,7 +139,7 @@ async def test_what_was_asked_for_longest_ago_goes_first() -> None:
 
 
 async def test_the_bytes_kept_are_bounded() -> None:
-    answers = Store().answers(most_bytes=14)
+    answers = Store().answers(max_bytes=14)
     await answers.get(("a", "/1"), of_size(6))
     await answers.get(("a", "/2"), of_size(6))
     assert [answers.find(("a", path)) is not None for path in ("/1", "/2")] == [False, True]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from raw_client import ACCOUNT, STORAGE, STORAGES, UNKNOWN, USER, ZONE, ZONES, RawClient, open_door, sha512
+from raw_client import ACCOUNT, STORAGE, STORAGES, UNKNOWN, USER, ZONE, ZONES, RawClient, open_raw_client, sha512
 
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.database.models import ADMIN_UUID
@@ -43,7 +43,7 @@ MANDATORY = "field[{}] of message[org.zstack.header.message.ApiMessageParamValid
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("sessions")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("sessions")) as raw_client:
         yield raw_client
 
 
@@ -221,7 +221,7 @@ class TestASession:
     """2.3, 2.6: its life, by a clock that the test moves."""
 
     async def test_it_lasts_two_hours_after_its_last_call(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             for _ in range(3):
                 raw_client.clock.ahead += 7190
                 assert (await raw_client.send("GET", ZONES)).status == 200
@@ -230,14 +230,14 @@ class TestASession:
             assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": False}
 
     async def test_asking_whether_it_is_valid_does_not_extend_it(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             for _ in range(3):
                 assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": True}
                 raw_client.clock.ahead += 2500
             assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": False}
 
     async def test_renewing_holds_until_its_next_call(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             body = {"renewSession": {"duration": 86400}}
             renewed = await raw_client.call("PUT", f"{SESSIONS}/{raw_client.session}/renew", body)
             assert list(renewed.json["inventory"]) == INVENTORY
@@ -247,7 +247,7 @@ class TestASession:
             assert (await raw_client.send("GET", ZONES)).error == EXPIRED
 
     async def test_its_time_out_is_an_option(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             option = f"{V1}/global-configurations/identity/session.timeout/actions"
             await raw_client.call("PUT", option, {"updateGlobalConfig": {"value": "60"}})
             await raw_client.send("GET", ZONES)
@@ -255,7 +255,7 @@ class TestASession:
             assert (await raw_client.send("GET", ZONES)).error == EXPIRED
 
     async def test_an_expired_one_is_purged_within_an_hour(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             raw_client.clock.ahead += 7201
             await raw_client.node._sessions.purge()
             renewed = await raw_client.call("PUT", f"{SESSIONS}/{raw_client.session}/renew", {"renewSession": {}})
@@ -277,7 +277,7 @@ class TestASession:
         await node.stop()
 
     async def test_a_user_has_five_hundred_at_most(self, tmp_path: Path) -> None:
-        async with open_door(tmp_path) as raw_client:
+        async with open_raw_client(tmp_path) as raw_client:
             await asyncio.gather(*(raw_client.log_in() for _ in range(499)))
             refused = await raw_client.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, anonymous=True)
             assert (refused.error["code"], refused.error["details"]) == (

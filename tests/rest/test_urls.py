@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_door, sha512
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_raw_client, sha512
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
@@ -17,13 +17,13 @@ NO_ACTION = "the body doesn't contain action mapping to the URL[{}]"
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("urls")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("urls")) as raw_client:
         yield raw_client
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("strict"), strict=True) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("strict"), strict=True) as raw_client:
         yield raw_client
 
 

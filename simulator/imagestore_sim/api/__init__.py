@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from imagestore_sim.api import (
-    absent_deletions,
+    absent_resource_deletions,
+    absent_resource_queries,
     backup_storage,
     global_config,
     image,
     image_store,
     management_node,
     not_emulated,
-    open_queries,
     session,
     sftp_backup_storage,
     simulator_backup_storage,
@@ -21,13 +21,13 @@ from imagestore_sim.api import (
     zql,
     zwatch,
 )
-from imagestore_sim.api.errors import translate
+from imagestore_sim.api.error_translation import translate
+from imagestore_sim.api.new_resource_tags import NewResourceTags
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.services import Services
-from imagestore_sim.api.tagging import Tagging
 from imagestore_sim.rest.messages import Handlers
 
-__all__ = ["NodeRecord", "Services", "Tagging", "all_handlers", "translate"]
+__all__ = ["NewResourceTags", "NodeRecord", "Services", "all_handlers", "translate"]
 MODULES = (
     session,
     management_node,
@@ -43,8 +43,8 @@ MODULES = (
     web_hook,
     zwatch,
     zql,
-    open_queries,
-    absent_deletions,
+    absent_resource_queries,
+    absent_resource_deletions,
     not_emulated,
 )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Protocol
 
 from sqlalchemy import select, update
 
-from imagestore_sim.api.errors import connect_error
+from imagestore_sim.api.error_translation import connect_error
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.capacity import LARGEST

@@ -9,10 +9,10 @@ from sqlalchemy import select, true
 
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import ADMIN_UUID, Image, SystemTag, UserTag
-from imagestore_sim.rest.authentication import Identity
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error, operation_failed
 from imagestore_sim.rest.parameters import Api
+from imagestore_sim.rest.sessions import Identity
 
 OWNED = ("ImageVO", "ResourceVO")
 """The resource types of parameters that have to be the caller's own."""

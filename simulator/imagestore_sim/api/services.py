@@ -31,9 +31,9 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.query import Inventory, QueryEngine
-from imagestore_sim.rest.authentication import Sessions
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Reply
+from imagestore_sim.rest.sessions import Sessions
 
 RESOURCES = {
     "BackupStorageVO": (BackupStorage.uuid,),
@@ -52,7 +52,7 @@ RESOURCES = {
 """The columns that tell whether a resource of a type exists."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The rooms that the handlers put to use."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from imagestore_sim.api.backup_storage import PORTS, AddMessage, add_and_connect, update_record
-from imagestore_sim.api.errors import connect_error
+from imagestore_sim.api.error_translation import connect_error
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.errors import ConnectFailed

@@ -7,7 +7,7 @@ from typing import Annotated
 from imagestore_sim.api.backup_storage import given
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
-from imagestore_sim.api.url_rules import is_url
+from imagestore_sim.api.url_validator import is_url
 from imagestore_sim.backup_storage.web_hooks import CANONICAL_EVENT
 from imagestore_sim.query import WEB_HOOK
 from imagestore_sim.rest.errors import invalid_argument

@@ -154,7 +154,7 @@ class MetricsPage:
             stored = []  # what was counted is shown all the same
         others = [
             *stored,
-            of_answers(self._answers.found.items()),
+            of_answers(self._answers.hits.items()),
             of_commits(self._database.revision),
             of_store_failures(self._database.health.failures),
         ]

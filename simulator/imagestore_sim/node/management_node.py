@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 
 from imagestore_sim import open_files
-from imagestore_sim.api import NodeRecord, Services, Tagging, all_handlers, translate
+from imagestore_sim.api import NewResourceTags, NodeRecord, Services, all_handlers, translate
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.capacity import CapacityStore
 from imagestore_sim.backup_storage.connector import Connector
@@ -60,18 +60,18 @@ from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
 from imagestore_sim.query import BACKUP_STORAGE, QueryEngine, prepare
 from imagestore_sim.query.folding import fold_padded
 from imagestore_sim.query.inventories import SSH_HOST
-from imagestore_sim.rest.access_keys import Authentication
-from imagestore_sim.rest.authentication import Sessions
+from imagestore_sim.rest.authentication import Authentication
 from imagestore_sim.rest.dispatch import Dispatcher, Rules
 from imagestore_sim.rest.encoding import without_nulls, write_stored_date
 from imagestore_sim.rest.errors import ErrorCode
+from imagestore_sim.rest.job_web_hooks import JobWebHooks
 from imagestore_sim.rest.jobs import Jobs
 from imagestore_sim.rest.journal import Journal
-from imagestore_sim.rest.legacy import LegacyApi
+from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.server import BODY_LIMIT, Dependencies, RestServer
-from imagestore_sim.rest.web_hooks import WebHooks
+from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.settings import Settings
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
@@ -233,7 +233,7 @@ class ManagementNode:
         await self._prober.restart()
         self._journal.restart()
         self._metrics.restart()
-        self._answers.found.clear()
+        self._response_cache.hits.clear()
         if is_lab_clock(self.clock):
             self.clock.restart()
 
@@ -374,9 +374,9 @@ class ManagementNode:
         )
         self._sessions = Sessions(database, vault, clock, self.configuration, self._supervisor)
         self._jobs = Jobs(database, vault, clock, self._metrics.job_ended, self._supervisor)
-        self._answers = ResponseCache(lambda: database.revision)
-        self._metrics_page = MetricsPage(self._metrics, database, self._answers)
-        self._web_hooks = WebHooks(clock)
+        self._response_cache = ResponseCache(lambda: database.revision)
+        self._metrics_page = MetricsPage(self._metrics, database, self._response_cache)
+        self._web_hooks = JobWebHooks(clock)
         self._this_node = NodeRecord(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
         self._event_hooks = EventHooks(
@@ -389,19 +389,19 @@ class ManagementNode:
         )
         self._event_stream = EventStream(self.events, EventLog(database))
         self._services = Services(
-            clock,
-            database,
-            queries,
-            self._sessions,
-            self.lifecycle,
-            Zones(database, clock),
-            Images(database, clock),
-            Tags(database, clock, fold_padded),
-            self.configuration,
-            self._this_node,
-            self._event_hooks,
-            Rights(database),
-            self._leniency,
+            clock=clock,
+            database=database,
+            queries=queries,
+            sessions=self._sessions,
+            lifecycle=self.lifecycle,
+            zones=Zones(database, clock),
+            images=Images(database, clock),
+            tags=Tags(database, clock, fold_padded),
+            configuration=self.configuration,
+            node=self._this_node,
+            web_hooks=self._event_hooks,
+            rights=Rights(database),
+            leniency=self._leniency,
         )
 
     async def _load(self, records: Bootstrap) -> None:
@@ -449,26 +449,26 @@ class ManagementNode:
     def _rest_server(self) -> RestServer[Services]:
         handlers = all_handlers()
         rules = Rules(
-            self._services.missing,
-            Tagging(self._database, self.clock),
-            translate,
-            self._leniency,
-            self._services.rights,
+            missing=self._services.missing,
+            tags=NewResourceTags(self._database, self.clock),
+            translate=translate,
+            leniency=self._leniency,
+            rights=self._services.rights,
         )
         dispatcher = Dispatcher(handlers, self._services, self._sessions, rules)
-        doors = Dependencies(
-            self.clock,
-            Authentication(self._database, self._vault, self.clock, self._leniency),
-            dispatcher,
-            self._jobs,
-            self._web_hooks,
-            LegacyApi(handlers, dispatcher, self._jobs, self.clock),
-            self._answers,
-            self._leniency,
-            self._journal,
-            self._metrics.answered,
+        dependencies = Dependencies(
+            clock=self.clock,
+            authentication=Authentication(self._database, self._vault, self.clock, self._leniency),
+            dispatcher=dispatcher,
+            jobs=self._jobs,
+            web_hooks=self._web_hooks,
+            legacy_api=LegacyApi(handlers, dispatcher, self._jobs, self.clock),
+            response_cache=self._response_cache,
+            leniency=self._leniency,
+            journal=self._journal,
+            observe=self._metrics.answered,
         )
-        return RestServer(handlers, doors)
+        return RestServer(handlers, dependencies)
 
     async def _answer(self, request: web.Request) -> web.Response:
         if self._rest is None:

@@ -15,7 +15,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.parity.corpus import SESSION, Answer, Case
 from imagestore_sim.parity.masks import comparable, masked
 from imagestore_sim.parity.wire import BROKEN, Endpoint, send
-from imagestore_sim.rest.access_keys import sign
+from imagestore_sim.rest.authentication import sign
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 FIRST_POLL_SECONDS = 0.002

@@ -15,8 +15,8 @@ from imagestore_sim.rest.binding import parse_body
 from imagestore_sim.rest.errors import ContainerError, PlainError
 from imagestore_sim.rest.leniency import STRICT
 from imagestore_sim.rest.messages import Message
+from imagestore_sim.rest.request_target import Place, Redirect, read_target
 from imagestore_sim.rest.routing import Router
-from imagestore_sim.rest.targets import Place, Redirect, read_target
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 READING = ("APIQuery", "APIGet", "APIIs", "APIValidate", "APIZQL")

@@ -10,13 +10,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.sql.dml import UpdateBase
 
-from imagestore_sim.rest.authentication import Claim, Identity, NoClaim, Sessions
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.encoding import with_elements
 from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Api
+from imagestore_sim.rest.sessions import Claim, Identity, NoClaim, Sessions
 from imagestore_sim.rest.validation import Missing, NothingToDo, check_resource_uuid, validate
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Rights(Protocol):
         """Raises ApiError SYS.1006 for a change that the caller may not make to what belongs to others."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """What the dispatcher asks others: which resources exist, which tags are known, what an exception stands for, and
     whose is what."""

@@ -1,4 +1,4 @@
-"""Answers that are given again: an unchanged question has the same answer for as long as the store is unchanged."""
+"""Bodies of earlier responses: while the store is unchanged, the same request has the same response."""
 
 from __future__ import annotations
 
@@ -6,86 +6,96 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 
-MOST_ANSWERS = 16 * 2**10
-MOST_BYTES = 32 * 2**20
-Question = tuple[Hashable, str]
-"""Who asks, and the path and query string as they were sent."""
+MAX_ENTRIES = 16 * 2**10
+MAX_BYTES = 32 * 2**20
+Key = tuple[Hashable, str]
+"""The caller's identity, and the path with its query string as sent."""
 
 
 class ResponseCache:
-    """The bodies that were worked out since the store last changed; the ones asked for longest ago go first.
+    """The bodies made since the last change of the store, the least recently used dropped first.
 
-    `revision` tells the store's revision, which goes up with every committed transaction.
+    `revision` returns the store's revision, which grows with every committed transaction. The cache holds at most
+    `max_entries` bodies, and at most `max_bytes` bytes of paths and bodies.
     """
 
-    def __init__(self, revision: Callable[[], int], *, most: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, revision: Callable[[], int], *, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES
+    ) -> None:
         self._revision = revision
-        self._seen = revision()
-        self._most = most
-        self._most_bytes = most_bytes
+        self._revision_seen = revision()
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
         self._bytes = 0
-        self._kept: OrderedDict[Question, tuple[bytes, str]] = OrderedDict()
-        self._being_made: dict[Question, asyncio.Future[bytes | None]] = {}
-        self.found: Counter[str] = Counter()
-        """How often `find` found one, by what it was about."""
+        self._entries: OrderedDict[Key, tuple[bytes, str]] = OrderedDict()
+        self._in_progress: dict[Key, asyncio.Future[bytes | None]] = {}
+        self.hits: Counter[str] = Counter()
+        """How often `find` returned a body, by its label."""
 
-    def find(self, question: Question) -> bytes | None:
-        """The answer, if it is kept and still stands."""
-        kept = self._find(question)
-        if kept is None:
+    def find(self, key: Key) -> bytes | None:
+        """Return the cached body for `key`, or None. Count a hit."""
+        entry = self._find(key)
+        if entry is None:
             return None
-        self.found[kept[1]] += 1
-        return kept[0]
+        self.hits[entry[1]] += 1
+        return entry[0]
 
-    def _find(self, question: Question) -> tuple[bytes, str] | None:
-        self._forget_the_old()
-        kept = self._kept.get(question)
-        if kept is not None:
-            self._kept.move_to_end(question)
-        return kept
+    def _find(self, key: Key) -> tuple[bytes, str] | None:
+        self._drop_stale()
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
 
-    async def get(self, question: Question, make: Callable[[], Awaitable[bytes]], about: str = "") -> bytes:
-        """The answer, made if need be: once for all who ask at the same time. Raises what `make` raises."""
+    async def get(self, key: Key, make: Callable[[], Awaitable[bytes]], label: str = "") -> bytes:
+        """Return the body for `key`, calling `make` on a miss: once for all concurrent callers. Raise what it raises.
+
+        `label` is what a hit is counted under.
+        """
         while True:
-            kept = self._find(question)
-            body = None if kept is None else kept[0]
-            made = self._being_made.get(question)
-            if body is None and made is None:
-                return await self._make(question, make, about)
-            if body is None and made is not None:
-                body = await asyncio.shield(made)  # others may be waiting for it, too
+            entry = self._find(key)
+            body = None if entry is None else entry[0]
+            in_progress = self._in_progress.get(key)
+            if body is None and in_progress is None:
+                return await self._make(key, make, label)
+            if body is None and in_progress is not None:
+                body = await asyncio.shield(in_progress)  # other callers may be waiting for it, too
             if body is not None:
                 return body
 
-    async def _make(self, question: Question, make: Callable[[], Awaitable[bytes]], about: str) -> bytes:
-        asked_at, body = self._seen, None
-        made = self._being_made[question] = asyncio.get_running_loop().create_future()
+    async def _make(self, key: Key, make: Callable[[], Awaitable[bytes]], label: str) -> bytes:
+        revision, body = self._revision_seen, None
+        in_progress = self._in_progress[key] = asyncio.get_running_loop().create_future()
         try:
             body = await make()
             return body
         finally:
-            made.set_result(body)  # None if it failed: who waits then tries for himself
-            self._forget_the_old()
-            if asked_at == self._seen:
-                del self._being_made[question]
+            in_progress.set_result(body)  # None if `make` failed: each waiting caller then tries by itself
+            self._drop_stale()
+            if revision == self._revision_seen:
+                del self._in_progress[key]
                 if body is not None:
-                    self._keep(question, body, about)
+                    self._keep(key, body, label)
 
-    def _keep(self, question: Question, body: bytes, about: str) -> None:
-        self._kept[question] = (body, about)
-        self._bytes += _size(question, body)
-        while len(self._kept) > self._most or self._bytes > self._most_bytes:
-            old, (its_body, _) = self._kept.popitem(last=False)
-            self._bytes -= _size(old, its_body)
+    def _keep(self, key: Key, body: bytes, label: str) -> None:
+        self._entries[key] = (body, label)
+        self._bytes += _size(key, body)
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            oldest, (its_body, _) = self._entries.popitem(last=False)
+            self._bytes -= _size(oldest, its_body)
 
-    def _forget_the_old(self) -> None:
-        """An answer that is being made when the store changes goes to those who asked before, and to nobody else."""
-        if self._revision() != self._seen:
-            self._seen = self._revision()
-            self._kept.clear()
-            self._being_made.clear()
+    def _drop_stale(self) -> None:
+        """Drop everything if the store has changed.
+
+        A body that is being made at that moment still goes to the callers that wait for it, but is not kept: it may
+        have been read before the change.
+        """
+        if self._revision() != self._revision_seen:
+            self._revision_seen = self._revision()
+            self._entries.clear()
+            self._in_progress.clear()
             self._bytes = 0
 
 
-def _size(question: Question, body: bytes) -> int:
-    return len(question[1]) + len(body)
+def _size(key: Key, body: bytes) -> int:
+    return len(key[1]) + len(body)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from imagestore_sim.rest.errors import ContainerError, PlainError
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Message
-from imagestore_sim.rest.targets import Segments
+from imagestore_sim.rest.request_target import Segments
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 

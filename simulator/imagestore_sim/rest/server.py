@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -16,24 +16,24 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.masking import masked_path
-from imagestore_sim.rest.access_keys import Authentication, Signed
-from imagestore_sim.rest.authentication import Claim
+from imagestore_sim.rest.authentication import Authentication, Signed
 from imagestore_sim.rest.binding import Body, Values, bind_tags, parse_body
-from imagestore_sim.rest.bodies import read_body
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_json, to_plain_json
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
+from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.jobs import POLLS, Ended, Jobs, OnEnd
 from imagestore_sim.rest.journal import NOT_READ, Journal
-from imagestore_sim.rest.legacy import LegacyApi
+from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Handlers, Message, Reply
-from imagestore_sim.rest.observing import Observe, RequestContext, ignore
 from imagestore_sim.rest.origins import address_of, is_foreign, is_unasked
+from imagestore_sim.rest.request_body import read_body
+from imagestore_sim.rest.request_context import RequestContext
+from imagestore_sim.rest.request_target import CONTEXT, VERSION, Place, Redirect, Target, read_target
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.routing import Router, Slot, check_method
-from imagestore_sim.rest.targets import CONTEXT, VERSION, Place, Redirect, Target, read_target
-from imagestore_sim.rest.web_hooks import WebHook, WebHooks
+from imagestore_sim.rest.sessions import Claim
 from imagestore_sim.tasks import by_size
 from imagestore_sim.web_server import error_page
 
@@ -46,9 +46,12 @@ BODY_LIMIT = 2 * 1024 * 1024
 """The bytes that the body of a request may have, as a servlet container limits them too."""
 CLOSING = (400, 413, 500, 503)
 WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
+ObserveRequest = Callable[[str, int, float], None]
+"""Called with the API that a request was for (empty if none), the HTTP status of the response, and the seconds it took.
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dependencies(Generic[S]):
     """What stands behind the REST door: who may pass, who carries out, and where results go.
 
@@ -59,53 +62,53 @@ class Dependencies(Generic[S]):
     authentication: Authentication
     dispatcher: Dispatcher[S]
     jobs: Jobs
-    web_hooks: WebHooks
-    legacy: LegacyApi[S]
-    answers: ResponseCache
+    web_hooks: JobWebHooks
+    legacy_api: LegacyApi[S]
+    response_cache: ResponseCache
     leniency: Leniency
     journal: Journal
-    observe: Observe = ignore
+    observe: ObserveRequest
 
 
 class RestServer(Generic[S]):
     """Answers everything below `/zstack/v1` and `/v1`, and the legacy API below `/zstack/api`."""
 
-    def __init__(self, handlers: Handlers[S], doors: Dependencies[S]) -> None:
-        self._router = Router(handlers.by_message, doors.leniency)
-        self._authentication = doors.authentication
-        self._dispatcher = doors.dispatcher
-        self._jobs = doors.jobs
-        self._web_hooks = doors.web_hooks
-        self._legacy = doors.legacy
-        self._leniency = doors.leniency
-        self._answers = doors.answers
-        self._clock = doors.clock
-        self._journal = doors.journal
-        self._observe = doors.observe
+    def __init__(self, handlers: Handlers[S], dependencies: Dependencies[S]) -> None:
+        self._router = Router(handlers.by_message, dependencies.leniency)
+        self._authentication = dependencies.authentication
+        self._dispatcher = dependencies.dispatcher
+        self._jobs = dependencies.jobs
+        self._web_hooks = dependencies.web_hooks
+        self._legacy_api = dependencies.legacy_api
+        self._leniency = dependencies.leniency
+        self._response_cache = dependencies.response_cache
+        self._clock = dependencies.clock
+        self._journal = dependencies.journal
+        self._observe = dependencies.observe
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The response to a request, whatever it is."""
-        course = RequestContext()
+        context = RequestContext()
         began = self._clock.monotonic()
-        response = await self._respond(request, course)
+        response = await self._respond(request, context)
         ended = self._clock.monotonic()
-        if course.began is not None:
-            self._observe(course.api, response.status, ended - course.began)
+        if context.began is not None:
+            self._observe(context.api, response.status, ended - context.began)
         self._journal.add(
             ended,
             request.method,
             request.raw_path,
             response.status,
             ended - began,
-            course.account,
-            course.job,
-            NOT_READ if course.body is None and request.body_exists else course.body,
+            context.account,
+            context.job,
+            NOT_READ if context.body is None and request.body_exists else context.body,
         )
         return response
 
-    async def _respond(self, request: web.BaseRequest, course: RequestContext) -> web.Response:
+    async def _respond(self, request: web.BaseRequest, context: RequestContext) -> web.Response:
         try:
-            return await self._answer(request, course)
+            return await self._answer(request, context)
         except PlainError as error:
             return _closing(web.Response(status=error.status, text=error.text))
         except ContainerError as error:
@@ -125,43 +128,45 @@ class RestServer(Generic[S]):
             logger.exception("%s %s went wrong", request.method, masked_path(request.raw_path))
             return _closing(web.Response(status=500, text=str(error)))
 
-    async def _answer(self, request: web.BaseRequest, course: RequestContext) -> web.Response:
-        again = await self._answer_again(request, course)
+    async def _answer(self, request: web.BaseRequest, context: RequestContext) -> web.Response:
+        again = await self._answer_again(request, context)
         if again is not None:
             return again
-        course.began = self._clock.monotonic()
+        context.began = self._clock.monotonic()
         raw_path, _, raw_query = request.raw_path.partition("?")
         target = read_target(raw_path, raw_query, self._leniency)
         if target.place is not Place.REST:
-            return await self._answer_elsewhere(request, target, course)
+            return await self._answer_elsewhere(request, target, context)
         check_method(request.method)
         path = target.segments
         if len(path) == 2 and path[0] == POLLS and path[1]:
-            course.api = POLLS
-            course.job = path[1]
+            context.api = POLLS
+            context.job = path[1]
             return await self._poll(request, path[1])
-        return await self._call(request, target, self._router.find(path, target.shown), course)
+        return await self._call(request, target, self._router.find(path, target.shown), context)
 
-    async def _answer_elsewhere(self, request: web.BaseRequest, target: Target, course: RequestContext) -> web.Response:
+    async def _answer_elsewhere(
+        self, request: web.BaseRequest, target: Target, context: RequestContext
+    ) -> web.Response:
         body = None
         if target.place is Place.LEGACY:
             read = partial(read_body, request, self._leniency)
-            body = await self._legacy.answer(request.method, target.shown, read, course)
+            body = await self._legacy_api.answer(request.method, target.shown, read, context)
         if body is None:
             raise ContainerError(404, f"nothing is served at {target.shown}")
         return _json(200, body)
 
-    async def _answer_again(self, request: web.BaseRequest, course: RequestContext) -> web.Response | None:
+    async def _answer_again(self, request: web.BaseRequest, context: RequestContext) -> web.Response | None:
         """The short way to an answer that is kept; None for whatever has to go the long way, where it may also fail."""
         authorization = request.headers.get("Authorization", "")
         if not _is_plain_get(request) or not authorization.startswith("OAuth"):
             return None
         session = authorization.removeprefix("OAuth").strip()
         identity = self._dispatcher.recognize(session)
-        body = None if identity is None else self._answers.find((identity, request.raw_path))
+        body = None if identity is None else self._response_cache.find((identity, request.raw_path))
         if body is None:
             return None
-        course.account = (await self._dispatcher.identify(session)).account_uuid
+        context.account = (await self._dispatcher.identify(session)).account_uuid
         return _json(200, body)
 
     async def _poll(self, request: web.BaseRequest, job_uuid: str) -> web.Response:
@@ -170,18 +175,20 @@ class RestServer(Generic[S]):
         status, body = await self._jobs.poll(job_uuid, with_schema="X-JSON-Schema" in request.headers)
         return _json(status, body)
 
-    async def _call(self, request: web.BaseRequest, target: Target, slot: Slot, course: RequestContext) -> web.Response:
-        course.body = raw = await read_body(request, self._leniency)
+    async def _call(
+        self, request: web.BaseRequest, target: Target, slot: Slot, context: RequestContext
+    ) -> web.Response:
+        context.body = raw = await read_body(request, self._leniency)
         size = len(raw)
         body = await by_size(size, parse_body, raw)
-        course.body = b"" if body is None else body
+        context.body = b"" if body is None else body
         candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
-        course.api = message.__name__
+        context.api = message.__name__
         if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
             raise PlainError(403, "a page of another origin may not call this")
         claim = await self._claim(request, target) if message.api.authenticated else None
-        course.account = self._dispatcher.account_of(claim)
+        context.account = self._dispatcher.account_of(claim)
         values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
         if message.always_with_schema:  # a query, which knows none of the special headers
             return await self._answer_now(request, message, values, claim, new_uuid("request"))
@@ -190,7 +197,7 @@ class RestServer(Generic[S]):
         values |= await by_size(size, _tags_beside, request.method, body)
         if message.api.sync:
             return await self._answer_now(request, message, values, claim, job)
-        course.job = job
+        context.job = job
         return await self._answer_later(request, message, values, claim, job, milliseconds)
 
     async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
@@ -221,7 +228,7 @@ class RestServer(Generic[S]):
                 return _json(200, await work(claim))
             identity = await self._dispatcher.identify(claim)
             question = (identity, request.raw_path)
-            return _json(200, await self._answers.get(question, partial(work, identity), message.__name__))
+            return _json(200, await self._response_cache.get(question, partial(work, identity), message.__name__))
         except ApiError as failure:
             return _json(503, to_plain_json({"error": failure.error.to_json()}))
 
@@ -248,7 +255,7 @@ class RestServer(Generic[S]):
         url = request.headers.get("X-Web-Hook")
         if not url:
             return None
-        hook = WebHook(url, job, message.api, "X-JSON-Schema" in request.headers)
+        hook = JobWebHook(url, job, message.api, "X-JSON-Schema" in request.headers)
 
         def deliver(ended: Ended) -> None:
             self._web_hooks.deliver(hook, ended)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from imagestore_sim.backup_storage.options import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.options import PING_INTERVAL, PING_SLEEP_AFTER_FAILURE, RESERVED_CAPACITY
 from imagestore_sim.database.configuration import InvalidOption, Option
-from imagestore_sim.rest.options import OPTIONS as IDENTITY_OPTIONS
+from imagestore_sim.rest.session_options import OPTIONS as IDENTITY_OPTIONS
 from imagestore_sim.scenario.format.schema import complain, unknown
 from imagestore_sim.units import parse_bytes, parse_seconds
 

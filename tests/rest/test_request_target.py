@@ -6,7 +6,7 @@ import pytest
 
 from imagestore_sim.rest.errors import ContainerError, PlainError
 from imagestore_sim.rest.leniency import LENIENT, STRICT
-from imagestore_sim.rest.targets import Place, Redirect, read_target
+from imagestore_sim.rest.request_target import Place, Redirect, read_target
 
 
 def lead(path: str) -> object:

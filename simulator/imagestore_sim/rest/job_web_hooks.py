@@ -13,7 +13,7 @@ PATIENCE = Patience(attempts=15, between=2.0, an_attempt=10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class WebHook:
+class JobWebHook:
     """Where the result of a job is to go, and whether with its schema."""
 
     url: str
@@ -22,7 +22,7 @@ class WebHook:
     with_schema: bool
 
 
-class WebHooks:
+class JobWebHooks:
     """Delivers the results of jobs, again and again until the other side takes one or the attempts are used up."""
 
     def __init__(self, clock: Clock) -> None:
@@ -32,13 +32,13 @@ class WebHooks:
         """Give up what has not been delivered yet."""
         await self._outbox.close()
 
-    def deliver(self, hook: WebHook, ended: Ended) -> None:
+    def deliver(self, hook: JobWebHook, ended: Ended) -> None:
         """Begin to deliver how a job ended."""
         body = ended.body(with_schema=hook.with_schema)
         self._outbox.post(Letter(hook.url, body, f"job {hook.job}", _headers(hook, ended)))
 
 
-def _headers(hook: WebHook, ended: Ended) -> dict[str, str]:
+def _headers(hook: JobWebHook, ended: Ended) -> dict[str, str]:
     headers = {
         "X-Job-UUID": hook.job,
         "X-Job-Success": "true" if ended.success else "false",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from raw_client import ACCOUNT, STORAGES, ZONE, ZONES, RawClient, Response, open_door
+from raw_client import ACCOUNT, STORAGES, ZONE, ZONES, RawClient, Response, open_raw_client
 
-from imagestore_sim.rest.access_keys import read_date, sign
+from imagestore_sim.rest.authentication import read_date, sign
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 KEY, SECRET = "vvSZpmj4cnB53qUDmm6E", "8heumeFTvIeZxkTGfEYvVi9qVVPd9ffQNDALSPPb"
@@ -20,7 +20,7 @@ FORMAT_ERROR = "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:s
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("keys")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("keys")) as raw_client:
         yield raw_client
 
 
@@ -45,7 +45,7 @@ async def test_the_vendor_s_published_example() -> None:
 async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
     """clients 1.1: with the key, secret and Date of the example, by a clock that stands where it was made."""
     ahead = datetime(2021, 8, 6, 9, 58, 34, tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()
-    async with open_door(tmp_path, ahead=ahead) as then:
+    async with open_raw_client(tmp_path, ahead=ahead) as then:
         answer = await signed(then, ZONES, when=PUBLISHED)
         assert (answer.status, answer.json["inventories"][0]["uuid"]) == (200, ZONE)
 
@@ -144,7 +144,7 @@ async def test_a_key_of_a_normal_account_may_what_the_account_may(raw_client: Ra
 
 async def test_a_strict_node_compares_the_date_with_its_own_wall_clock(tmp_path: Path) -> None:
     """2.7: the zone is ignored, as ZStack does by default."""
-    async with open_door(tmp_path, strict=True) as strict:
+    async with open_raw_client(tmp_path, strict=True) as strict:
         assert (await signed(strict, ZONES, when=date(0, "PRC"))).status == 200
         assert (await signed(strict, ZONES, when=date(0.2))).status == 200
         for hours in (8, 0.3, -0.3):
@@ -169,7 +169,7 @@ async def test_what_is_no_date(text: str) -> None:
 
 
 async def test_secrets_are_encrypted_at_rest(tmp_path: Path) -> None:
-    async with open_door(tmp_path):
+    async with open_raw_client(tmp_path):
         stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert KEY.encode() in stored
     assert SECRET.encode() not in stored

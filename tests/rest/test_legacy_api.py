@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from raw_client import STORAGE, UNKNOWN, ZONE, ZONES, RawClient, Response, open_door, sha512
+from raw_client import STORAGE, UNKNOWN, ZONE, ZONES, RawClient, Response, open_raw_client, sha512
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 API = "/zstack/api/"
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_door(tmp_path_factory.mktemp("legacy")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("legacy")) as raw_client:
         yield raw_client
 
 

@@ -38,7 +38,7 @@ EPHEMERAL = "ephemeral::"
 STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
 
 
-class Tagging:
+class NewResourceTags:
     """Checks and stores the tags of new resources."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -15,16 +15,16 @@ from typing import Generic, TypeVar
 from imagestore_sim.clock import Clock
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest import gson
-from imagestore_sim.rest.authentication import Claim, NoClaim
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_plain_json, write_date
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Ended, Found, Jobs, JobState, failed
 from imagestore_sim.rest.messages import Handlers, Message, Reply
-from imagestore_sim.rest.observing import RequestContext
 from imagestore_sim.rest.parameters import Api
-from imagestore_sim.rest.targets import CONTEXT
+from imagestore_sim.rest.request_context import RequestContext
+from imagestore_sim.rest.request_target import CONTEXT
+from imagestore_sim.rest.sessions import Claim, NoClaim
 from imagestore_sim.tasks import by_size
 
 S = TypeVar("S")
@@ -52,38 +52,38 @@ class LegacyApi(Generic[S]):
         self._jobs = jobs
         self._clock = clock
 
-    async def answer(self, method: str, path: str, read: Read, course: RequestContext) -> bytes | None:
+    async def answer(self, method: str, path: str, read: Read, context: RequestContext) -> bytes | None:
         """The body of the answer to a path below the context; None for one that is not of this API. Raises
         ContainerError."""
         path = path.removesuffix("/")
         if path == PATH:
             _require(method, "POST", "PUT")
-            return await self._take(await read(), course)
+            return await self._take(await read(), context)
         if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
             _require(method, "GET", "PUT")
-            course.api = POLLS
-            course.job = path.removeprefix(RESULT)
+            context.api = POLLS
+            context.job = path.removeprefix(RESULT)
             return await self._result(path.removeprefix(RESULT))
         return None
 
-    async def _take(self, body: bytes, course: RequestContext) -> bytes:
-        course.body = body
+    async def _take(self, body: bytes, context: RequestContext) -> bytes:
+        context.body = body
         try:
             given = await by_size(len(body), _read, body)
             if isinstance(given, Mapping):
-                course.body = given
+                context.body = given
             message, fields = self._message(given)
-            course.api = message.__name__
+            context.api = message.__name__
             values = await by_size(len(body), message.bind_fields, fields)
         except PlainError as error:
             return error.text.encode()  # ZStack answers the text of whatever exception there was
         except ApiError as failure:
             return self._done(message.api, self._clock.time(), failed(failure))
         claim = _session(fields)
-        course.account = self._dispatcher.account_of(claim)
+        context.account = self._dispatcher.account_of(claim)
         if message.api.sync:
             return await self._answer_now(message, values, claim)
-        return await self._answer_later(message, values, claim, course)
+        return await self._answer_later(message, values, claim, context)
 
     def _message(self, given: object) -> tuple[type[Message], Mapping[str, object]]:
         """The message in what a body says, and its fields. Raises PlainError; ContainerError where ZStack stumbles."""
@@ -119,9 +119,9 @@ class LegacyApi(Generic[S]):
         return to_plain_json({"state": JobState.DONE, **members})
 
     async def _answer_later(
-        self, message: type[Message], values: Values, claim: Claim, course: RequestContext
+        self, message: type[Message], values: Values, claim: Claim, context: RequestContext
     ) -> bytes:
-        job = course.job = new_uuid("job")
+        job = context.job = new_uuid("job")
 
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)

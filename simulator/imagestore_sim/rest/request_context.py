@@ -1,0 +1,22 @@
+"""What is noted about one request on its way to an API: the source of its metrics and of its row in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Notes about one request, each filled in as soon as it is known."""
+
+    api: str = ""
+    """The class name of the message, or `api-jobs` for a poll; empty if the request reached no API."""
+    began: float | None = None
+    """When the request was routed, in the clock's monotonic seconds; None for a response from the cache."""
+    account: str | None = None
+    """The uuid of the account that makes the call."""
+    job: str | None = None
+    """The uuid of the job that the call begins or polls."""
+    body: Mapping[str, object] | bytes | None = None
+    """The parsed body; its bytes until it is parsed; None if it was not read."""
