@@ -16,12 +16,11 @@ from pathlib import Path
 
 from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
 from imagestore_sim.scenario.play.comparison import differences
-from imagestore_sim.scenario.play.on_containers import prepare_containers, read_for_containers, replay_on_containers
 from imagestore_sim.scenario.play.results import Result
-from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.replay import play_virtually
+from imagestore_sim.scenario.replay_on_containers import prepare_containers, read_for_containers, replay_on_containers
 from imagestore_sim.scenario.time_scaling import fastest, sped_up
 from imagestore_sim.units import duration_text
-from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 PAGE = Path(__file__).with_name("same-results.md")
 LIBRARY = PAGE.parent.parent / "scenarios"
@@ -71,8 +70,7 @@ def link(file: Path, title: str) -> str:
 def simulate(file: Path) -> Result:
     """A story on simulated hosts, at the speed that containers can have."""
     scenario = read_scenario(file)
-    playing = play(sped_up(scenario, fastest(scenario)), virtual_clock, file=str(file), seed=scenario.seed)
-    return run_virtually(playing, seed=scenario.seed)
+    return play_virtually(sped_up(scenario, fastest(scenario)), file=str(file), seed=scenario.seed)
 
 
 def why_not(file: Path, simulated: Result) -> str | None:

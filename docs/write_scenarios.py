@@ -9,7 +9,7 @@ from pathlib import Path
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.format.steps import FaultStep
-from imagestore_sim.scenario.play.runner import replay
+from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.scenario.report.thumbnail import thumbnail
 
 PAGE = Path(__file__).with_name("scenarios.md")
@@ -48,7 +48,7 @@ def written() -> str:
 def pictures() -> Iterator[tuple[Path, str]]:
     """Each story's file, and what has to be in it."""
     for file, _ in library():
-        yield PICTURES / f"{file.stem}.svg", thumbnail(replay(file), alone=True) + "\n"
+        yield PICTURES / f"{file.stem}.svg", thumbnail(replay_file(file), alone=True) + "\n"
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from yaml import load
 
+from example_scenario import EXAMPLE
 from imagestore_sim.cli.replay import schema
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import _Loader
 from imagestore_sim.scenario.play.results import Verdict
-from imagestore_sim.scenario.play.runner import replay
+from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.settings import Settings
 from processes import COMMAND, run, run_here
-from story import EXAMPLE
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
@@ -92,7 +92,7 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
         finished = await recording
     assert finished.status == 0, finished
     assert "outage.yaml: " in finished.output
-    result = await asyncio.to_thread(replay, tmp_path / "outage.yaml")
+    result = await asyncio.to_thread(replay_file, tmp_path / "outage.yaml")
     assert result.verdict is Verdict.HELD, (result.wrong, (tmp_path / "outage.yaml").read_text())
     [first, second] = result.lanes
     assert [status for _, status in second.statuses] == ["Connected"]

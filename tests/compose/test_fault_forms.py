@@ -20,7 +20,7 @@ from imagestore_sim.faults import FAULTS, Fault, read_fault
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.scenario.format.model import Host
-from imagestore_sim.scenario.play.on_containers import read_for_containers
+from imagestore_sim.scenario.replay_on_containers import read_for_containers
 from imagestore_sim.scenario.worlds.containers import ContainersWorld
 from imagestore_sim.scenario.worlds.simulated import make_host
 

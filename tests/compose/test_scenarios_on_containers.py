@@ -19,10 +19,9 @@ pytest.importorskip("aiodocker", reason="needs the extra `compose`")
 from compose.containers import ROOT, Finished, run, succeed
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.play.comparison import differences
-from imagestore_sim.scenario.play.on_containers import prepare_containers, replay_on_containers
-from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.replay import play_virtually
+from imagestore_sim.scenario.replay_on_containers import prepare_containers, replay_on_containers
 from imagestore_sim.scenario.time_scaling import fastest, sped_up
-from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 
@@ -65,7 +64,7 @@ def _play_on_both(name: str) -> list[str]:
     scenario = read_scenario(file)
     speed = fastest(scenario)
     told = sped_up(scenario, speed)
-    simulated = run_virtually(play(told, virtual_clock, file=str(file), seed=scenario.seed), seed=scenario.seed)
+    simulated = play_virtually(told, file=str(file), seed=scenario.seed)
     return differences(scenario, simulated, replay_on_containers(file, speed=speed))
 
 

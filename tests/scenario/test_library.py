@@ -15,7 +15,7 @@ from imagestore_sim.faults import FAULTS
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.format.steps import FaultStep
 from imagestore_sim.scenario.play.results import Verdict
-from imagestore_sim.scenario.play.runner import replay
+from imagestore_sim.scenario.replay import replay_file
 
 ROOT = Path(__file__).parent.parent.parent
 LIBRARY = ROOT / "scenarios"
@@ -60,7 +60,7 @@ def test_the_library_gives_the_same_events_each_time(tmp_path: Path) -> None:
 def test_a_week_of_a_hundred_hosts_takes_less_than_two_minutes(tmp_path: Path) -> None:
     file = tmp_path / "week.yaml"
     file.write_text(WEEK)
-    result = replay(file)
+    result = replay_file(file)
     assert result.verdict is Verdict.HELD, result.wrong
     assert result.length >= 7 * 86400
     assert result.seconds < 120

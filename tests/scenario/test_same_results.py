@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("aiodocker", reason="needs the extra `compose`")
 from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
-from imagestore_sim.scenario.play.on_containers import read_for_containers
+from imagestore_sim.scenario.replay_on_containers import read_for_containers
 from imagestore_sim.scenario.time_scaling import fastest
 
 ROOT = Path(__file__).parents[2]

@@ -94,7 +94,7 @@ async def run_chaos(settings: Settings, project: str | None) -> int:
         if error.name != "aiodocker":
             raise
         raise InputError("chaos needs a library for Docker: pip install 'imagestore-sim[compose]'") from None
-    from imagestore_sim.scenario.worlds.base import WorldProblem
+    from imagestore_sim.scenario.play.world import WorldProblem
 
     logs.configure(settings.log_level, settings.log_format)
     async with _until_stopped() as stopped:

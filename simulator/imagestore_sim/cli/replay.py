@@ -26,8 +26,8 @@ from imagestore_sim.masking import on_one_line
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import ScenarioError, no_rules, read_scenario
 from imagestore_sim.scenario.play.results import Result, Verdict
-from imagestore_sim.scenario.play.runner import replay, replay_on
-from imagestore_sim.scenario.worlds.base import WorldProblem
+from imagestore_sim.scenario.play.world import WorldProblem
+from imagestore_sim.scenario.replay import replay_file, replay_file_on_lab
 from imagestore_sim.scenario.worlds.remote_lab import check_lab, rules_of_a_running_node
 from imagestore_sim.units import duration_text
 
@@ -202,7 +202,7 @@ def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
 def _problems_of_containers(files: Sequence[Path], options: Options) -> Iterator[str]:
     try:
         from imagestore_sim.containers import engine
-        from imagestore_sim.scenario.play import on_containers as playing
+        from imagestore_sim.scenario import replay_on_containers as playing
     except ModuleNotFoundError as error:
         if error.name != "aiodocker":
             raise
@@ -256,14 +256,14 @@ def _play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
 
 def _play_one(file: Path, options: Options) -> Result:
     if options.node is not None:
-        return replay_on(
+        return replay_file_on_lab(
             options.node, file, account=options.account, password=options.password, lab_token=options.lab_token
         )
     if options.containers:
-        from imagestore_sim.scenario.play.on_containers import replay_on_containers
+        from imagestore_sim.scenario.replay_on_containers import replay_on_containers
 
         return replay_on_containers(file, seed=options.seed, speed=options.speed, keep=options.keep)
-    return replay(file, clock=options.clock, seed=options.seed, speed=options.speed)
+    return replay_file(file, clock=options.clock, seed=options.seed, speed=options.speed)
 
 
 def _ignore_interrupts() -> None:

@@ -27,7 +27,7 @@ from imagestore_sim.containers.host import ContainerProblem
 from imagestore_sim.containers.labels import FOLDER, KEPT, OWNER, PROJECT
 from imagestore_sim.containers.ownership import Owner
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.scenario.worlds.base import WorldProblem
+from imagestore_sim.scenario.play.world import WorldProblem
 from imagestore_sim.scenario.worlds.local_node import PREFIX
 
 logger = logging.getLogger(__name__)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,7 +20,7 @@ from imagestore_sim.node.management_node import StartError
 from imagestore_sim.scenario.format.expectations import ASKED, Condition, Invariant
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
-from imagestore_sim.scenario.format.reader import REFERENCE, read_scenario
+from imagestore_sim.scenario.format.reader import REFERENCE
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import (
     CallStep,
@@ -35,13 +33,10 @@ from imagestore_sim.scenario.format.steps import (
 )
 from imagestore_sim.scenario.play.observer import ConditionWaiter, Evaluation, Inventory, ObservedState
 from imagestore_sim.scenario.play.results import Lane, Request, Result, StepResult, Verdict, Window
-from imagestore_sim.scenario.worlds.base import Heard, HostFault, NewWorld, ScenarioHost, World, WorldProblem
-from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
-from imagestore_sim.scenario.worlds.remote_lab import RemoteLab, rules_of_a_running_node
-from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
+from imagestore_sim.scenario.play.world import HostFault, NewWorld, ScenarioHost, WorldProblem
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.testing.client import Answer, CallFailed
-from imagestore_sim.virtual_clock import VirtualClock, run_virtually, virtual_clock
+from imagestore_sim.virtual_clock import VirtualClock
 
 STORAGES = "/backup-storage"
 NODE = "node"
@@ -56,65 +51,15 @@ NO_ANSWER = (aiohttp.ClientError, OSError, CallFailed, TimeoutError)
 PROBLEMS = (FaultProblem, ValueError, StartError, WorldProblem, *NO_ANSWER)
 
 
-def replay(file: Path, *, clock: str = "virtual", seed: int | None = None, speed: float = 1.0) -> Result:
-    """Play the scenario in a file on an event loop of its own. Raises ScenarioError."""
-    scenario = read_scenario(file)
-    chosen = scenario.seed if seed is None else seed
-    if clock == "virtual":
-        return run_virtually(play(scenario, virtual_clock, file=str(file), seed=chosen), seed=chosen)
-
-    def real_clock() -> RealClock:
-        clock = RealClock()
-        clock.set_speed(speed)
-        return clock
-
-    return asyncio.run(play(scenario, real_clock, file=str(file), seed=chosen))
-
-
-def replay_on(url: str, file: Path, *, account: str, password: str, lab_token: str | None = None) -> Result:
-    """Play the scenario in a file on the lab that runs at `url`, in its clock's time. Raises ScenarioError."""
-    scenario = read_scenario(file, rules_of_a_running_node)
-    playing = play_on(url, scenario, file=str(file), account=account, password=password, lab_token=lab_token)
-    return asyncio.run(_until_terminated(playing))
-
-
-async def _until_terminated(playing: Coroutine[Any, Any, Result]) -> Result:
-    """SIGTERM interrupts as SIGINT does: the lab is put back as it was."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await playing
-
-
-async def play_on(
-    url: str,
-    scenario: Scenario,
-    *,
-    file: str = "",
-    account: str = "admin",
-    password: str = "password",  # noqa: S107 - ZStack's own
-    lab_token: str | None = None,
-) -> Result:
-    """Play a scenario on the lab that runs at `url`; one that is interrupted answers what has become of it."""
-    clock = FollowingClock()
-
-    def world(scenario: Scenario, _: Clock, seed: int, heard: Heard) -> World:
-        return RemoteLab(url, account, password, scenario, clock, heard, lab_token)
-
-    result = await play(scenario, lambda: clock, file=file, seed=scenario.seed, new_world=world)
-    result.clock = f"the one of {url}"
-    return result
-
-
 async def play(
     scenario: Scenario,
     new_clock: Callable[[], Clock],
+    new_world: NewWorld,
     *,
     file: str = "",
     seed: int = 0,
-    new_world: NewWorld = SimulatedWorld,
 ) -> Result:
-    """Play a scenario to its end; one that is interrupted answers what has become of it until then."""
+    """Play a scenario to its end. Return what was seen so far when cancelled."""
     clock = new_clock()
     kind = "virtual" if isinstance(clock, VirtualClock) else "real"
     result = Result(file, scenario.title, scenario.description, seed, kind)

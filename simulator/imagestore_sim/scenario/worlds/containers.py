@@ -23,7 +23,7 @@ from imagestore_sim.containers.host import ContainerHost, Disk
 from imagestore_sim.scenario.format.model import Host, Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import FaultStep
-from imagestore_sim.scenario.worlds.base import Heard
+from imagestore_sim.scenario.play.world import Heard
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from imagestore_sim.scenario.worlds.base import WorldProblem
+from imagestore_sim.scenario.play.world import WorldProblem
 from imagestore_sim.testing.client import bearer
 
 LONGEST_ANSWER = 60.0

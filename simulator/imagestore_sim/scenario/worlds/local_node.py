@@ -15,7 +15,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
-from imagestore_sim.scenario.worlds.base import Heard
+from imagestore_sim.scenario.play.world import Heard
 from imagestore_sim.scenario.worlds.caller import Caller
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import Tasks

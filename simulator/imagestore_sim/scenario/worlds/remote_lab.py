@@ -22,7 +22,7 @@ from imagestore_sim.scenario.format.model import Host, Scenario, StorageRecord
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.reader import REFERENCE, Place
 from imagestore_sim.scenario.format.steps import CallStep
-from imagestore_sim.scenario.worlds.base import Heard, WorldProblem
+from imagestore_sim.scenario.play.world import Heard, WorldProblem
 from imagestore_sim.scenario.worlds.caller import Caller
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
 from imagestore_sim.scenario.worlds.lab_client import LabClient, LabRefused

@@ -10,7 +10,7 @@ from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, Virtua
 from imagestore_sim.hosts.applied_faults import Applied
 from imagestore_sim.hosts.disk import mounted_on_root
 from imagestore_sim.scenario.format.model import Host, Scenario
-from imagestore_sim.scenario.worlds.base import Heard
+from imagestore_sim.scenario.play.world import Heard
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from example_scenario import EXAMPLE
 from imagestore_sim.clock import RealClock
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Result, Verdict
-from imagestore_sim.scenario.play.runner import play, replay
+from imagestore_sim.scenario.replay import play_simulated, play_virtually, replay_file
 from imagestore_sim.scenario.report.writer import event_log
-from imagestore_sim.virtual_clock import run_virtually, virtual_clock
-from story import EXAMPLE
 
 HEAD = """
 title: a test
@@ -25,7 +24,7 @@ settings: {ping.interval: 10s}
 
 def run(timeline: str, *, head: str = HEAD, seed: int = 0) -> Result:
     """What comes of a timeline (and what follows it in the file)."""
-    result = run_virtually(play(parse_scenario(head + "timeline:\n" + timeline), virtual_clock, seed=seed), seed=seed)
+    result = play_virtually(parse_scenario(head + "timeline:\n" + timeline), seed=seed)
     assert not result.problem
     return result
 
@@ -35,7 +34,7 @@ def verdicts(result: Result) -> list[str]:
 
 
 def test_the_example_holds_in_no_time_and_at_exact_times() -> None:
-    result = run_virtually(play(parse_scenario(EXAMPLE), virtual_clock))
+    result = play_virtually(parse_scenario(EXAMPLE))
     assert result.verdict is Verdict.HELD, result.wrong
     assert [one.began for one in result.steps] == [0, 60, 420, 480, 480]
     assert 480 < result.length < 495
@@ -180,7 +179,7 @@ async def test_it_plays_on_the_real_clock_and_an_interrupt_keeps_what_was_seen()
     scenario = parse_scenario(
         HEAD + "timeline:\n  - expect: {storage: gold, status: Connected}\n  - wait: 1h\n  - note: never\n"
     )
-    playing = asyncio.create_task(play(scenario, RealClock))
+    playing = asyncio.create_task(play_simulated(scenario, RealClock))
     await asyncio.sleep(1.5)
     playing.cancel()
     result = await playing
@@ -191,7 +190,7 @@ async def test_it_plays_on_the_real_clock_and_an_interrupt_keeps_what_was_seen()
 def test_a_fast_real_clock_plays_a_minute_in_seconds(tmp_path: Path) -> None:
     file = tmp_path / "real.yaml"
     file.write_text(HEAD + "timeline:\n  - {at: 10s, expect: {storage: gold, status: Connected}}\n")
-    result = replay(file, clock="real", speed=5)
+    result = replay_file(file, clock="real", speed=5)
     assert result.verdict is Verdict.HELD
     assert result.seconds < 10
     assert result.length >= 10

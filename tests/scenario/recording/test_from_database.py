@@ -15,10 +15,10 @@ from imagestore_sim.database import DatabaseError
 from imagestore_sim.faults import read_fault
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import parse_scenario
-from imagestore_sim.scenario.play.runner import play
 from imagestore_sim.scenario.recording import from_database as stored
 from imagestore_sim.scenario.recording.from_database import read_stored
 from imagestore_sim.scenario.recording.recorder import Recording, follow, scenario_of
+from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.units import parse_moment
@@ -88,7 +88,7 @@ async def test_what_is_stored_is_what_was_followed(outage: Outage) -> None:
 
 def test_it_replays_with_what_was_added_and_deleted_meanwhile(outage: Outage) -> None:
     text = scenario_of(outage.followed)
-    result = run_virtually(play(parse_scenario(text), virtual_clock))
+    result = play_virtually(parse_scenario(text))
     assert not result.wrong, text
     lived = {lane.name: [status for _, status in lane.statuses if status] for lane in result.lanes}
     assert lived["imagestore-1"][:2] == ["Connected", "Disconnected"]

@@ -8,7 +8,7 @@ import pytest
 
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario, read_scenario
 
-LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
+LIBRARY = Path(__file__).parents[3] / "scenarios"
 STORY = """\
 title: a story
 hosts: {imagestore-1: {size: 1 TiB, used: 40%}}

@@ -9,9 +9,8 @@ import pytest
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
 from imagestore_sim.scenario.play.results import Verdict
-from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.scenario.time_scaling import fastest, sped_up, too_fast
-from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 LIBRARY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 
@@ -86,5 +85,5 @@ def test_a_story_holds_at_the_highest_speed_that_it_may_have(file: Path) -> None
     scenario = read_scenario(file)
     speed = fastest(scenario)
     assert complaints(scenario, speed) == []
-    result = run_virtually(play(sped_up(scenario, speed), virtual_clock, seed=scenario.seed), seed=scenario.seed)
+    result = play_virtually(sped_up(scenario, speed), seed=scenario.seed)
     assert result.verdict is Verdict.HELD, (speed, result.wrong)

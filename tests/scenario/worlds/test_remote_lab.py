@@ -15,7 +15,7 @@ from imagestore_sim.cli.replay import INTERRUPTED, NOT_HELD, UNUSABLE
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario
 from imagestore_sim.scenario.play.results import Verdict
-from imagestore_sim.scenario.play.runner import play_on
+from imagestore_sim.scenario.replay import play_on_lab
 from imagestore_sim.scenario.worlds.event_stream import open_stream
 from imagestore_sim.scenario.worlds.remote_lab import rules_of_a_running_node
 from imagestore_sim.testing import Client
@@ -90,7 +90,7 @@ async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
 ) -> None:
     await clock(imagestore_client, "PUT", change)
     before, clock_before = await all_there_is(imagestore_client), await clock(imagestore_client, "GET")
-    result = await play_on(imagestore_client.url, parse_scenario(STORY))
+    result = await play_on_lab(imagestore_client.url, parse_scenario(STORY))
     assert not result.problem
     assert [(one.text, one.seen) for one in result.wrong] == []
     assert await settled(imagestore_client, before) == before
@@ -108,9 +108,9 @@ async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, lab_token="correct-horse")
 async def test_a_lab_that_asks_for_a_token_is_played_on_by_those_who_have_it(imagestore_client: Client) -> None:
     story = parse_scenario("title: t\nhosts: {fresh: }\ntimeline:\n  - expect: {storage: fresh, status: Connected}\n")
-    result = await play_on(imagestore_client.url, story, lab_token="correct-horse")
+    result = await play_on_lab(imagestore_client.url, story, lab_token="correct-horse")
     assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
-    refused = await play_on(imagestore_client.url, story, lab_token="wrong")
+    refused = await play_on_lab(imagestore_client.url, story, lab_token="wrong")
     assert "--lab-token" in refused.problem
     assert "correct-horse" not in refused.problem
     with pytest.raises(ClientResponseError, match="--lab-token"):
@@ -121,7 +121,7 @@ async def test_a_lab_that_asks_for_a_token_is_played_on_by_those_who_have_it(ima
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
 async def test_a_clock_that_jumps_is_held_and_pushed_on(imagestore_client: Client) -> None:
     before = await all_there_is(imagestore_client)
-    result = await play_on(imagestore_client.url, parse_scenario(STORY))
+    result = await play_on_lab(imagestore_client.url, parse_scenario(STORY))
     assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
     assert await all_there_is(imagestore_client) == before
     assert (await clock(imagestore_client, "GET"))["paused"] is False
@@ -129,7 +129,7 @@ async def test_a_clock_that_jumps_is_held_and_pushed_on(imagestore_client: Clien
 
 async def test_a_story_that_is_interrupted_leaves_the_lab_as_before(imagestore_client: Client) -> None:
     before = await all_there_is(imagestore_client)
-    playing = asyncio.create_task(play_on(imagestore_client.url, parse_scenario(QUIET)))
+    playing = asyncio.create_task(play_on_lab(imagestore_client.url, parse_scenario(QUIET)))
     await until_broken(imagestore_client)
     playing.cancel()
     result = await playing
@@ -144,7 +144,7 @@ async def until_broken(client: Client) -> None:
 
 
 async def test_a_lab_that_goes_away_ends_the_story(imagestore_client: Client, imagestore_lab: Lab) -> None:
-    playing = asyncio.create_task(play_on(imagestore_client.url, parse_scenario(QUIET)))
+    playing = asyncio.create_task(play_on_lab(imagestore_client.url, parse_scenario(QUIET)))
     await until_broken(imagestore_client)
     await imagestore_lab.node.stop()
     result = await playing
@@ -158,7 +158,7 @@ async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client
     before = await all_there_is(imagestore_client)
     call = "call: {method: DELETE, path: /backup-storage/$imagestore-1}"
     story = f"title: x\nhosts: {{imagestore-1: }}\ntimeline: [note: first, {call}]\n"
-    result = await play_on(imagestore_client.url, parse_scenario(story))
+    result = await play_on_lab(imagestore_client.url, parse_scenario(story))
     told = "step 2: call DELETE /backup-storage/$imagestore-1: imagestore-1 was on the node before"
     assert result.problem == f"{told}, and could not be put back as it was"
     assert await all_there_is(imagestore_client) == before
@@ -180,7 +180,7 @@ async def test_a_host_that_cannot_be_what_the_story_says_is_refused(
     before = await all_there_is(imagestore_client)
     storages = f"storages: [{{name: gold, hostname: imagestore-1, url: {url}}}]"
     story = f"title: x\nhosts: {{imagestore-1: {host}}}\n{storages}\ntimeline: [note: first]\n"
-    result = await play_on(imagestore_client.url, parse_scenario(story))
+    result = await play_on_lab(imagestore_client.url, parse_scenario(story))
     assert message in result.problem
     assert await all_there_is(imagestore_client) == before
 
@@ -188,7 +188,7 @@ async def test_a_host_that_cannot_be_what_the_story_says_is_refused(
 async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Client) -> None:
     path = f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults"
     await imagestore_client.request("POST", path, {"kind": "read_only"})
-    result = await play_on(
+    result = await play_on_lab(
         imagestore_client.url, parse_scenario("title: x\nhosts: {imagestore-1: }\ntimeline: [note: y]\n")
     )
     assert result.problem == "host imagestore-1: it is there already, and has faults on it: read_only-1"

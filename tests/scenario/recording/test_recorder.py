@@ -18,14 +18,14 @@ from imagestore_sim.probe.failures import Reason
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
 from imagestore_sim.scenario.play.results import Lane, Result
-from imagestore_sim.scenario.play.runner import play
 from imagestore_sim.scenario.recording.recorder import KINDS, Recording, follow, scenario_of
+from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
-from imagestore_sim.virtual_clock import START, run_virtually, virtual_clock
+from imagestore_sim.virtual_clock import START
 from sshd import OpenSshServer
 
-LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
+LIBRARY = Path(__file__).parents[3] / "scenarios"
 
 
 def recording_of(scenario: Scenario, result: Result) -> Recording:
@@ -61,9 +61,9 @@ def lived(lane: Lane) -> tuple[list[str], list[tuple[int, int]]]:
 @pytest.mark.scenarios
 def test_a_recorded_outage_replays_as_the_same_statuses_and_capacities(name: str) -> None:
     scenario = read_scenario(LIBRARY / f"{name}.yaml")
-    first = run_virtually(play(scenario, virtual_clock))
+    first = play_virtually(scenario)
     text = scenario_of(recording_of(scenario, first))
-    second = run_virtually(play(parse_scenario(text), virtual_clock))
+    second = play_virtually(parse_scenario(text))
     assert [lived(lane) for lane in second.lanes] == [lived(lane) for lane in first.lanes], text
     assert not second.wrong, text
 
@@ -118,4 +118,4 @@ def stopped(sshd: OpenSshServer) -> Iterator[None]:
 
 
 def run_virtually_in_a_thread(text: str) -> Result:
-    return run_virtually(play(parse_scenario(text), virtual_clock))
+    return play_virtually(parse_scenario(text))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from example_scenario import EXAMPLE
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario, read_scenario
-from story import EXAMPLE
 
 
 def test_a_scenario_reads_as_it_is_written() -> None:

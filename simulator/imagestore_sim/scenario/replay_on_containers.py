@@ -48,4 +48,4 @@ async def _play(scenario: Scenario, file: Path, seed: int, keep: bool) -> Result
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):  # however often: each ends the play, none what is done afterwards
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await play(scenario, RealClock, file=str(file), seed=seed, new_world=partial(ContainersWorld, keep=keep))
+    return await play(scenario, RealClock, partial(ContainersWorld, keep=keep), file=str(file), seed=seed)

@@ -1,0 +1,85 @@
+"""Replay a scenario: on simulated hosts, or on a lab that is running (on containers: replay_on_containers)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import read_scenario
+from imagestore_sim.scenario.play.results import Result
+from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.play.world import Heard, World
+from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
+from imagestore_sim.scenario.worlds.remote_lab import RemoteLab, rules_of_a_running_node
+from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+
+
+def replay_file(file: Path, *, clock: str = "virtual", seed: int | None = None, speed: float = 1.0) -> Result:
+    """Play the scenario in `file` on simulated hosts, on an event loop of its own. Raise ScenarioError.
+
+    `clock` is `virtual` or `real`; `speed` is that of the real one.
+    """
+    scenario = read_scenario(file)
+    chosen = scenario.seed if seed is None else seed
+    if clock == "virtual":
+        return play_virtually(scenario, file=str(file), seed=chosen)
+
+    def real_clock() -> RealClock:
+        clock = RealClock()
+        clock.set_speed(speed)
+        return clock
+
+    return asyncio.run(play_simulated(scenario, real_clock, file=str(file), seed=chosen))
+
+
+def play_virtually(scenario: Scenario, *, file: str = "", seed: int = 0) -> Result:
+    """Play a scenario on simulated hosts and the virtual clock, on an event loop of its own."""
+    return run_virtually(play_simulated(scenario, virtual_clock, file=file, seed=seed), seed=seed)
+
+
+async def play_simulated(
+    scenario: Scenario, new_clock: Callable[[], Clock], *, file: str = "", seed: int = 0
+) -> Result:
+    """Play a scenario on simulated hosts. Return what was seen so far when cancelled."""
+    return await play(scenario, new_clock, SimulatedWorld, file=file, seed=seed)
+
+
+def replay_file_on_lab(url: str, file: Path, *, account: str, password: str, lab_token: str | None = None) -> Result:
+    """Play the scenario in `file` on the lab that runs at `url`, by its clock. Raise ScenarioError."""
+    scenario = read_scenario(file, rules_of_a_running_node)
+    playing = play_on_lab(url, scenario, file=str(file), account=account, password=password, lab_token=lab_token)
+    return asyncio.run(_until_terminated(playing))
+
+
+async def _until_terminated(playing: Coroutine[Any, Any, Result]) -> Result:
+    """Cancel `playing` at SIGTERM, as asyncio.run does at SIGINT, so that the lab is restored."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await playing
+
+
+async def play_on_lab(
+    url: str,
+    scenario: Scenario,
+    *,
+    file: str = "",
+    account: str = "admin",
+    password: str = "password",  # noqa: S107 - ZStack's own
+    lab_token: str | None = None,
+) -> Result:
+    """Play a scenario on the lab that runs at `url`, by its clock. Return what was seen so far when cancelled."""
+    clock = FollowingClock()
+
+    def world(scenario: Scenario, _: Clock, seed: int, heard: Heard) -> World:
+        return RemoteLab(url, account, password, scenario, clock, heard, lab_token)
+
+    result = await play(scenario, lambda: clock, world, file=file, seed=scenario.seed)
+    result.clock = f"the one of {url}"
+    return result
