@@ -34,8 +34,13 @@ class Finished:
 
 
 async def run(*arguments: str, cwd: Path | None = None, **environment: str) -> Finished:
-    """Run a command to its end."""
-    process = await _start(arguments, cwd, environment)
+    """Run a command of the console script to its end. Raise TimeoutError, and kill it, after WAIT_SECONDS."""
+    return await run_program(*COMMAND, *arguments, cwd=cwd, **environment)
+
+
+async def run_program(*command: str, cwd: Path | None = None, **environment: str) -> Finished:
+    """Run a program to its end. Raise TimeoutError, and kill it, after WAIT_SECONDS."""
+    process = await _start(command, cwd, environment)
     try:
         output, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
     finally:
@@ -76,7 +81,7 @@ class Running:
 @asynccontextmanager
 async def running(*arguments: str, cwd: Path | None = None, **environment: str) -> AsyncIterator[Running]:
     """A command from its `ready` line on; killed in the end if it still runs."""
-    process = await _start(arguments, cwd, environment)
+    process = await _start((*COMMAND, *arguments), cwd, environment)
     assert process.stdout is not None
     try:
         line = (await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)).decode()
@@ -92,12 +97,9 @@ async def running(*arguments: str, cwd: Path | None = None, **environment: str) 
         await process.communicate()
 
 
-async def _start(
-    arguments: tuple[str, ...], cwd: Path | None, environment: dict[str, str]
-) -> asyncio.subprocess.Process:
+async def _start(command: tuple[str, ...], cwd: Path | None, environment: dict[str, str]) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *arguments,
+        *command,
         cwd=cwd,
         env=os.environ | PLAIN | environment,
         stdin=asyncio.subprocess.DEVNULL,

@@ -19,10 +19,14 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "simulator" / "imagestore_sim"
 COMMANDS: Any = get_command(app)
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*.md")),
+]
 OF_OTHER_PROGRAMS = {
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
-    "--data-binary",  # curl
+    "--data-binary", "--data-urlencode",  # curl
 }  # fmt: skip
 """Options that the documents name and other programs have."""
 

@@ -12,9 +12,9 @@ import junitparser
 import markupsafe
 import orjson
 
-from imagestore_sim.units import duration_text, size_text
 from imagestore_sim.scenario.play.results import Lane, Result, StepResult, Verdict, Window
 from imagestore_sim.scenario.report.thumbnail import thumbnail
+from imagestore_sim.units import duration_text, size_text
 
 PAGE, JUNIT, EVENTS = "index.html", "junit.xml", "events"
 # The drawing, in its own units.
@@ -103,7 +103,10 @@ def _case(result: Result, one: StepResult) -> junitparser.TestCase:
 def html(results: Sequence[Result]) -> str:
     """One page that needs nothing else: no network, no other file."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("imagestore_sim.scenario.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("imagestore_sim.scenario.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["duration"] = duration_text
     environment.filters["thumbnail"] = lambda result: markupsafe.Markup(thumbnail(result))  # noqa: S704 - drawn here

@@ -1,0 +1,1 @@
+"""Writes the reports of scenarios: HTML, JUnit XML, JSON lines."""
