@@ -77,10 +77,10 @@ faults: $(INSTALLED) ## write the reference part of docs/faults.md from the decl
 	$(BIN)/python docs/write_faults.py
 
 failures: $(INSTALLED) ## write docs/failures.md from the table that its test plays
-	PYTHONPATH=tests $(BIN)/python tests/probe/failure_table.py > docs/failures.md
+	PYTHONPATH=tests $(BIN)/python tests/probe/failure_catalogue.py > docs/failures.md
 
 life-cycle: $(INSTALLED) ## write docs/life-cycle.md from the table that names its tests
-	PYTHONPATH=tests $(BIN)/python tests/backup_storage/lifecycle_table.py > docs/life-cycle.md
+	PYTHONPATH=tests $(BIN)/python tests/backup_storage/life_cycle_facts.py > docs/life-cycle.md
 
 parity: $(INSTALLED) ## send the recorded calls to the emulator, count by group, prune the list of open ones
 	$(BIN)/python -m imagestore_sim.parity.progress

@@ -11,7 +11,7 @@ import pytest
 from imagestore_sim.bootstrap import read_bootstrap
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Layout, df, stat
-from imagestore_sim.probe.connections import Connection, Reader
+from imagestore_sim.probe.connections import Connection, OutputReader
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.target import Request
 
@@ -27,7 +27,7 @@ class _Recorder:
         self.lines: list[str] = []
         self.tokens: list[str] = []
 
-    async def run(self, line: str, reader: Reader, phases: Phases) -> int:
+    async def run(self, line: str, reader: OutputReader, phases: Phases) -> int:
         line, _, token = line.rpartition(" ")
         self.lines.append(f"{line} TOKEN")
         self.tokens.append(token)

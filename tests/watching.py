@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Listener
+from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Subscription
 from imagestore_sim.backup_storage.records import NewStorage, Storage
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Target
@@ -25,7 +25,7 @@ def new(hostname: str, **values: object) -> NewStorage:
     return NewStorage(**(defaults | {"hostname": hostname} | values))  # type: ignore[arg-type]
 
 
-def drain(listener: Listener) -> list[Event]:
+def drain(listener: Subscription) -> list[Event]:
     """The events that have come so far."""
     return [listener.get_nowait() for _ in range(listener.qsize())]
 

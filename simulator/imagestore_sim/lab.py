@@ -172,7 +172,7 @@ class Lab:
             raise TimeoutError(f"{name} is {found}, and was not {wanted} within {within:g} s") from None
 
     async def _until(self, name: str, wanted: Status) -> Storage:
-        with self.node.events.listening() as events:
+        with self.node.events.subscribe() as events:
             while True:
                 storage = (await self._storages()).get(name)
                 if storage is not None and storage.status is wanted:

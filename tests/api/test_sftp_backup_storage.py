@@ -164,7 +164,7 @@ async def test_reconnect_sftp_goes_past_connecting_and_a_failure_leaves_the_stat
     path = f"{PATH}/{storage['uuid']}/actions"
     host = imagestore_hosts["h-1"]
     host.disk.resize(2**40)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         answer = await imagestore_client.call("PUT", path, {"reconnectSftpBackupStorage": {}})
         assert (answer["inventory"]["status"], answer["inventory"]["totalCapacity"]) == ("Connected", 2**40)
         await host.stop()

@@ -92,7 +92,7 @@ async def test_a_disk_that_fills_up_is_a_curve_whose_steps_are_where_it_was_meas
     other = await imagestore_lab.wait_for("imagestore-2", "Connected")
     begin = int(clock.time())
     steps: list[tuple[float, int]] = [(0, storage.available)]
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         for _ in range(4):
             disk.used += 2**30
             event = await events.get()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from imagestore_sim.backup_storage.capacity import Capacities
-from imagestore_sim.backup_storage.capacity_curves import Moments, read_curves
+from imagestore_sim.backup_storage.capacity import CapacityReading
+from imagestore_sim.backup_storage.capacity_series import SampleTimes, read_capacity_series
 from imagestore_sim.backup_storage.errors import ConnectFailed, NoSuchStorage, OperationFailed
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
@@ -31,7 +31,7 @@ async def test_a_report_overwrites_total_and_available_whether_they_grow_or_shri
     disk, before = imagestore_hosts["imagestore-1"].disk, await storage(imagestore_lab)
     disk.used = GIB
     disk.resize(size * TIB)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         if by == "reconnect":
             await imagestore_lab.node.lifecycle.reconnect(before.uuid)
         else:
@@ -62,7 +62,7 @@ async def test_a_disk_that_shrank_below_what_is_used_has_nothing_available(
 async def test_a_report_of_the_same_capacity_is_no_change(imagestore_lab: Lab) -> None:
     one = await storage(imagestore_lab)
     history = await imagestore_lab.node.capacities.history(one.uuid)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(600)
         await imagestore_lab.node.lifecycle.reconnect(one.uuid)
         assert [event for event in drain(events) if event.path == CAPACITY_CHANGED] == []
@@ -98,12 +98,12 @@ async def test_a_storage_has_no_capacity_until_it_is_connected_and_its_host_s_ow
 
 
 async def test_what_is_reserved_is_taken_off_and_given_back_no_further_than_the_total(imagestore_lab: Lab) -> None:
-    book, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
-    await book.reserve(one.uuid, GIB)
+    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    await capacities.reserve(one.uuid, GIB)
     assert (await storage(imagestore_lab)).available == one.available - GIB
-    await book.give_back(one.uuid, GIB)
+    await capacities.give_back(one.uuid, GIB)
     assert (await storage(imagestore_lab)).available == one.available
-    await book.give_back(one.uuid, one.total)
+    await capacities.give_back(one.uuid, one.total)
     assert (await storage(imagestore_lab)).available == one.total
     await imagestore_lab.clock.sleep(90)
     assert (await storage(imagestore_lab)).available == one.available  # what the host reports counts
@@ -113,27 +113,27 @@ async def test_what_is_reserved_is_taken_off_and_given_back_no_further_than_the_
 async def test_more_has_to_be_left_than_is_asked_for(
     imagestore_lab: Lab, spare: int, reserved: int, fits: bool
 ) -> None:
-    book, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
     size = one.available - spare
     if fits:
-        await book.reserve(one.uuid, size, reserved=reserved)
+        await capacities.reserve(one.uuid, size, reserved=reserved)
         assert (await storage(imagestore_lab)).available == spare
         return
     with pytest.raises(OperationFailed) as caught:
-        await book.reserve(one.uuid, size, reserved=reserved)
+        await capacities.reserve(one.uuid, size, reserved=reserved)
     text = f"after subtracting reserved capacity, no backup storage has required capacity[{size} bytes]"
     assert str(caught.value) == text
     assert (await storage(imagestore_lab)).available == one.available
 
 
 async def test_what_is_deleted_can_be_neither_taken_from_nor_given_to(imagestore_lab: Lab) -> None:
-    book, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
     await imagestore_lab.node.lifecycle.delete(one.uuid)
     with pytest.raises(NoSuchStorage):
-        await book.reserve(one.uuid, 1)
+        await capacities.reserve(one.uuid, 1)
     with pytest.raises(NoSuchStorage):
-        await book.give_back(one.uuid, 1)
-    assert await book.history(one.uuid) == []
+        await capacities.give_back(one.uuid, 1)
+    assert await capacities.history(one.uuid) == []
 
 
 # History
@@ -164,12 +164,12 @@ async def test_what_stood_as_it_was_written_is_known_before_its_first_change(
     )  # fmt: skip
     node = imagestore_lab.node
     await node.replace_records(Bootstrap(backupStorages=(fixed,)))
-    [curve] = await read_curves(node._database, Moments(int(START), int(START) + 10, 10), lambda *_: True)
+    [curve] = await read_capacity_series(node._database, SampleTimes(int(START), int(START) + 10, 10), lambda *_: True)
     uuid, taken = curve.uuid, (int(imagestore_lab.clock.time()) + 60)
     await imagestore_lab.clock.sleep(taken - imagestore_lab.clock.time())
     await node.capacities.reserve(uuid, GIB)
     await node.capacities.reserve(uuid, GIB)
-    [curve] = await read_curves(node._database, Moments(taken - 30, taken + 30, 30), lambda *_: True)
+    [curve] = await read_capacity_series(node._database, SampleTimes(taken - 30, taken + 30, 30), lambda *_: True)
     known = [None if one is None else one.available // GIB for one in curve.values]
     assert known == [100, 98, 98]
     history = await node.capacities.history(uuid)
@@ -180,11 +180,11 @@ async def test_what_stood_as_it_was_written_is_known_before_its_first_change(
 async def test_history_is_bounded(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagestore_sim.backup_storage.capacity.KEPT_CAPACITIES", 10)
     monkeypatch.setattr("imagestore_sim.backup_storage.capacity.TRIM_EVERY", 5)
-    book, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
     for number in range(1, 40):
         async with imagestore_lab.node._database.transaction() as connection:
-            await book.write(connection, one.uuid, TIB, number)
-    kept: list[Any] = await book.history(one.uuid, limit=100)
+            await capacities.write(connection, one.uuid, TIB, number)
+    kept: list[Any] = await capacities.history(one.uuid, limit=100)
     assert 10 <= len(kept) < 15
-    assert isinstance(kept[-1], Capacities)
+    assert isinstance(kept[-1], CapacityReading)
     assert [point.available for point in kept][-10:] == list(range(30, 40))

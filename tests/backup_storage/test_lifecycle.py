@@ -22,14 +22,14 @@ pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtua
 
 
 async def test_an_added_storage_goes_from_connecting_to_connected(imagestore_lab: Lab) -> None:
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.node.lifecycle.add(new("h-1"))
     assert moves(drain(events)) == [("Connecting", "Connected")]
 
 
 async def test_a_failed_add_leaves_neither_row_nor_event(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     await imagestore_hosts.add(SimulatedHost("locked-1", credentials=Credentials("root", "other")))
-    with imagestore_lab.node.events.listening() as events, pytest.raises(ConnectFailed) as caught:
+    with imagestore_lab.node.events.subscribe() as events, pytest.raises(ConnectFailed) as caught:
         await imagestore_lab.node.lifecycle.add(new("locked-1"))
     assert caught.value.failure.reason == "auth_failed"
     assert drain(events) == []
@@ -49,7 +49,7 @@ async def test_a_reconnect_passes_through_connecting_and_measures_anew(
     lab = imagestore_lab
     storage = await lab.wait_for("imagestore-1", "Connected")
     imagestore_hosts["imagestore-1"].disk.resize(8 * 2**40)
-    with lab.node.events.listening() as events:
+    with lab.node.events.subscribe() as events:
         await lab.node.lifecycle.reconnect(storage.uuid)
     assert moves(drain(events)) == [("Connected", "Connecting"), ("Connecting", "Connected")]
     assert (await lab.wait_for("imagestore-1", "Connected")).total == 8 * 2**40
@@ -61,7 +61,7 @@ async def test_a_failed_reconnect_disconnects_and_keeps_the_last_known_capacity(
     lab = imagestore_lab
     before = await lab.wait_for("imagestore-1", "Connected")
     await imagestore_hosts["imagestore-1"].stop()
-    with lab.node.events.listening() as events:
+    with lab.node.events.subscribe() as events:
         for _ in range(2):
             with pytest.raises(ConnectFailed):
                 await lab.node.lifecycle.reconnect(before.uuid)
@@ -94,14 +94,14 @@ async def test_a_disk_that_is_not_mounted_at_reconnect_is_told_from_one_that_is(
 
 async def test_connects_of_one_storage_queue_and_none_is_refused(imagestore_lab: Lab) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await asyncio.gather(*(imagestore_lab.node.lifecycle.reconnect(storage.uuid) for _ in range(5)))
     assert moves(drain(events)) == [("Connected", "Connecting"), ("Connecting", "Connected")] * 5
 
 
 async def test_a_storage_deleted_while_it_connects_stays_deleted(imagestore_lab: Lab) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         reconnect = asyncio.ensure_future(imagestore_lab.node.lifecycle.reconnect(storage.uuid))
         await events.get()
         await imagestore_lab.node.lifecycle.delete(storage.uuid)
@@ -153,7 +153,7 @@ async def test_every_change_of_state_is_legal_and_is_no_event(
 ) -> None:
     one = await storage(imagestore_lab)
     await imagestore_lab.node.lifecycle.change_state(one.uuid, before)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.node.lifecycle.change_state(one.uuid, event)
         assert drain(events) == []
     [found] = await imagestore_client.query("/backup-storage", f"uuid={one.uuid}")
@@ -200,7 +200,7 @@ async def test_a_new_storage_is_connecting_and_no_event_tells_so(imagestore_lab:
         return None
 
     probes.answer = look
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.node.lifecycle.add(new("h-1"))
         assert moves(drain(events)) == [("Connecting", "Connected")]
     assert seen == [(Status.CONNECTING, 0, 0)]
@@ -234,7 +234,7 @@ async def test_a_failed_reconnect_tells_of_a_disconnection_only_if_it_was_connec
     await imagestore_hosts["imagestore-1"].stop()
     if not was_connected:
         await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         with pytest.raises(ConnectFailed):
             await imagestore_lab.node.lifecycle.reconnect(one.uuid)
         seen = drain(events)
@@ -320,7 +320,7 @@ async def test_an_update_moves_nothing_until_the_next_connect(
 ) -> None:
     one = await storage(imagestore_lab)
     imagestore_hosts["imagestore-1"].credentials = Credentials("root", "other")
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"sshPort": 23})
         assert (drain(events), probes.asked) == ([], [])
     with pytest.raises(ConnectFailed) as refused:
@@ -373,7 +373,7 @@ async def test_a_storage_is_deleted_in_whatever_status_and_its_host_is_left_as_i
         await host.stop()
         await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
     if status == "Connecting":
-        with imagestore_lab.node.events.listening() as events:
+        with imagestore_lab.node.events.subscribe() as events:
             connecting = asyncio.ensure_future(imagestore_lab.node.lifecycle.reconnect(one.uuid))
             await events.get()
     assert (await storage(imagestore_lab)).status == status
@@ -383,7 +383,7 @@ async def test_a_storage_is_deleted_in_whatever_status_and_its_host_is_left_as_i
             await connecting
     assert await imagestore_lab.node.records.tracked() == []
     assert sorted(host.disk.listdir(one.url)) == ["export", "registry"]
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(600)
         assert drain(events) == []
 
@@ -400,7 +400,7 @@ async def test_a_storage_deleted_while_it_is_pinged_stays_deleted(imagestore_lab
     while not probes.asked:
         await imagestore_lab.clock.sleep(1)
     await imagestore_lab.node.lifecycle.delete(one.uuid)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(600)
         assert drain(events) == []
     assert answered == ["imagestore-1"]

@@ -214,7 +214,7 @@ async def test_a_log_that_is_deleted_while_it_is_in_use_costs_nothing(
 
 
 async def test_a_log_that_is_deleted_while_it_is_read_is_told(database: Database, file: Path) -> None:
-    async with database.moment() as connection:
+    async with database.read_snapshot() as connection:
         assert (await connection.scalars(select(Zone.uuid))).all() == []
         await _commit(database, "before")
         file.with_name(f"{file.name}-wal").unlink()
@@ -270,9 +270,9 @@ async def test_an_error_of_a_statement_tells_neither_sql_nor_values(database: Da
 async def test_what_a_task_writes_undivided_is_one_transaction(database: Database) -> None:
     followed: list[str] = []
     revision = database.revision
-    async with database.undivided():
+    async with database.atomic():
         await _commit(database, "a")
-        async with database.undivided():
+        async with database.atomic():
             await _commit(database, "b")
         database.defer(lambda: followed.append("committed"))
         assert await _zones(database) == ["a", "b"], "it sees what it has written itself"
@@ -288,7 +288,7 @@ async def test_an_undivided_change_that_fails_leaves_nothing(database: Database,
     followed: list[str] = []
 
     async def change() -> None:
-        async with database.undivided():
+        async with database.atomic():
             await _commit(database, "a")
             database.defer(lambda: followed.append("committed"))
             try:
@@ -306,7 +306,7 @@ async def test_an_undivided_change_that_fails_leaves_nothing(database: Database,
 
 
 async def test_other_tasks_do_not_join_an_undivided_change(database: Database) -> None:
-    async with database.undivided():
+    async with database.atomic():
         await _commit(database, "a")
         other = asyncio.create_task(_commit(database, "b"))
         await asyncio.sleep(0.01)
@@ -316,7 +316,7 @@ async def test_other_tasks_do_not_join_an_undivided_change(database: Database) -
 
 
 async def test_a_moment_stays_as_it_was_while_others_write(database: Database) -> None:
-    async with database.moment() as connection:
+    async with database.read_snapshot() as connection:
         assert (await connection.scalars(select(Zone.uuid))).all() == []
         await _commit(database, "a")
         assert (await connection.scalars(select(Zone.uuid))).all() == []

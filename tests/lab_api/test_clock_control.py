@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imagestore_sim.backup_storage.events import PROBE_FAILED, Event, Listener
+from imagestore_sim.backup_storage.events import PROBE_FAILED, Event, Subscription
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
@@ -83,7 +83,7 @@ async def test_what_cannot_be_is_told(
     assert answer.body["error"].startswith(error), answer.text
 
 
-def failures(events: Listener) -> list[Event]:
+def failures(events: Subscription) -> list[Event]:
     """What was told of a host that did not answer."""
     told = [events.get_nowait() for _ in range(events.qsize())]
     return [one for one in told if one.path == PROBE_FAILED or one.content.get("newStatus") == "Disconnected"]
@@ -94,7 +94,7 @@ def failures(events: Listener) -> list[Event]:
 async def test_no_healthy_host_ever_fails_however_time_goes(imagestore_lab: Lab, how: str | int) -> None:
     clock = imagestore_lab.clock
     assert isinstance(clock, RealClock)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         connecting = None
         if isinstance(how, int):
             clock.set_speed(how)
@@ -163,7 +163,7 @@ async def test_a_step_waits_for_hosts_that_live_in_the_machine_s_time(tmp_path: 
         await node.start()
         try:
             assert isinstance(node.clock, RealClock)
-            with node.events.listening() as events:
+            with node.events.subscribe() as events:
                 node.clock.pause()
                 await host.faults.apply(read_fault("latency", {"delay": "30ms"}))
                 await node.clock.step(60)

@@ -171,7 +171,7 @@ async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) 
     async with listening(lab) as reader:
         async with lab.node._database.transaction() as connection:
             events = [await lab.node.events.record(connection, "/x", uuid, {"number": n}) for n in range(20)]
-        lab.node.events.tell(*events)
+        lab.node.events.publish(*events)
         heard = [await reader.event() for _ in range(5)]
         last = await reader.message()
         assert await reader.message() == {}
@@ -207,14 +207,14 @@ async def test_who_has_been_away_for_too_long_is_told_that_it_missed_something(
 async def test_a_full_queue_holds_no_more_than_its_limit(tmp_path_factory: pytest.TempPathFactory) -> None:
     events = Events(RealClock())
     database = await Database.open(str(tmp_path_factory.mktemp("events") / "test.db"))
-    with events.listening(3) as slow, events.listening() as patient:
+    with events.subscribe(3) as slow, events.subscribe() as patient:
         for number in range(10):
             async with database.transaction() as connection:
-                events.tell(await events.record(connection, "/x", "u", {"number": number}))
+                events.publish(await events.record(connection, "/x", "u", {"number": number}))
         assert (slow.qsize(), slow.dropped) == (3, True)
         assert (patient.qsize(), patient.dropped) == (10, False)
         slow.get_nowait()
         async with database.transaction() as connection:
-            events.tell(await events.record(connection, "/x", "u", {}))
+            events.publish(await events.record(connection, "/x", "u", {}))
         assert slow.qsize() == 2  # what comes after a gap would hide that gap
     await database.close()

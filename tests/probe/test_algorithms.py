@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 from asyncssh.packet import SSHPacket
 from ssh_stubs import PASSWORD, SshStub, ssh_stub, tcp_server
-from test_probe_statvfs import Volume
+from test_statvfs import StatvfsServer
 
 from conftest import StartSshd
 from imagestore_sim.clock import RealClock
@@ -107,7 +107,7 @@ async def test_a_server_with_one_host_key_of_any_type_is_probed(algorithm: str) 
         0,
         server_factory=_Anybody,
         server_host_keys=[key],
-        sftp_factory=Volume,
+        sftp_factory=StatvfsServer,
     )
     prober = Prober(RealClock())
     found = await prober.probe(Target("127.0.0.1", server.get_port(), "root", "/", PASSWORD))
@@ -204,7 +204,7 @@ class _Asking(asyncssh.SSHServer):
 )
 async def test_a_hidden_question_in_any_language_is_answered_with_the_password(prompt: str) -> None:
     account = type("Asking", (_Asking,), {"questions": (prompt,)})
-    async with ssh_stub(account=account, sftp=Volume) as stub:
+    async with ssh_stub(account=account, sftp=StatvfsServer) as stub:
         prober = Prober(RealClock())
         found = await prober.probe(stub.target())
         await prober.close()
@@ -217,7 +217,7 @@ async def test_a_hidden_question_in_any_language_is_answered_with_the_password(p
 )
 async def test_what_is_asked_beyond_the_password_is_told(second: str, words: str) -> None:
     account = type("Asking", (_Asking,), {"questions": ("Password: ", second)})
-    async with ssh_stub(account=account, sftp=Volume) as stub:
+    async with ssh_stub(account=account, sftp=StatvfsServer) as stub:
         prober = Prober(RealClock())
         found = await prober.probe(stub.target())
         await prober.close()

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 import pytest
-from failure_table import IGNORE, ROWS, Row
+from failure_catalogue import IGNORE, ROWS, Row
 
 from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.records import Status

@@ -17,7 +17,7 @@ from ssh_stubs import PASSWORD, Process, SshStub, _Account, ssh_stub
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
-from imagestore_sim.probe.shell import Reading
+from imagestore_sim.probe.shell import MarkedOutput
 from stalls import watching_stalls
 
 LONGEST_STALL = 0.2
@@ -274,14 +274,14 @@ async def test_a_shell_that_shouts_is_no_capacity_in_little_time(text: str) -> N
 
 
 def test_an_answer_is_found_in_time_that_grows_as_the_text_does() -> None:
-    reading = Reading("0123456789abcdef")
+    output = MarkedOutput("0123456789abcdef")
     for _ in range(60_000):
-        reading.feed("__END__0123456789abcde")
-    reading.feed("__BEGIN__0123456789abcdef\nfs 1 0 1 0% /\n__END__0123456789abcdef rc=0 ")
-    assert (reading.complete, reading.answer) == (False, None)
-    reading.feed("directory=0")
-    assert reading.answer is not None
-    assert reading.answer.output == "fs 1 0 1 0% /\n"
+        output.feed("__END__0123456789abcde")
+    output.feed("__BEGIN__0123456789abcdef\nfs 1 0 1 0% /\n__END__0123456789abcdef rc=0 ")
+    assert (output.complete, output.answer) == (False, None)
+    output.feed("directory=0")
+    assert output.answer is not None
+    assert output.answer.output == "fs 1 0 1 0% /\n"
 
 
 async def test_an_answer_counts_though_its_session_lingers() -> None:

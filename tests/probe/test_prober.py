@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
-from test_probe_statvfs import SLACK, Volume
+from test_statvfs import SLACK, StatvfsServer
 
 from conftest import StartSshd
 from imagestore_sim.clock import RealClock
@@ -24,7 +24,7 @@ WARM = ["command"]
 NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
 
 
-class SlowVolume(Volume):
+class SlowServer(StatvfsServer):
     """Counts how many questions are under way, and is never done when told to hang."""
 
     under_way = 0
@@ -43,13 +43,13 @@ class SlowVolume(Volume):
 
 
 @pytest.fixture
-def volume() -> type[SlowVolume]:
+def volume() -> type[SlowServer]:
     """A volume of this test's own."""
-    return type("TestVolume", (SlowVolume,), {})
+    return type("TestVolume", (SlowServer,), {})
 
 
 @pytest.fixture
-async def stub(volume: type[SlowVolume]) -> AsyncIterator[SshStub]:
+async def stub(volume: type[SlowServer]) -> AsyncIterator[SshStub]:
     """A server of that volume."""
     async with ssh_stub(sftp=volume) as stub:
         yield stub
@@ -130,7 +130,7 @@ async def test_without_warm_connections_each_probe_logs_in_and_out(stub: SshStub
 
 
 async def test_at_most_one_probe_is_outstanding_on_a_host(
-    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+    prober: Prober, stub: SshStub, volume: type[SlowServer]
 ) -> None:
     volume.seconds = 0.02
     results = await asyncio.gather(*(prober.probe(stub.target(url=f"/zs/{number}")) for number in range(5)))
@@ -139,7 +139,7 @@ async def test_at_most_one_probe_is_outstanding_on_a_host(
     assert stub.logins == 1
 
 
-async def test_hosts_are_probed_at_the_same_time(stub: SshStub, volume: type[SlowVolume]) -> None:
+async def test_hosts_are_probed_at_the_same_time(stub: SshStub, volume: type[SlowServer]) -> None:
     volume.seconds = 0.1
     prober = Prober(RealClock(), resolve=stub.resolve)
     await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
@@ -148,7 +148,7 @@ async def test_hosts_are_probed_at_the_same_time(stub: SshStub, volume: type[Slo
 
 
 async def test_waiting_for_a_turn_costs_a_probe_no_time(
-    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+    prober: Prober, stub: SshStub, volume: type[SlowServer]
 ) -> None:
     volume.seconds = 0.15
     results = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(4)))
@@ -156,7 +156,7 @@ async def test_waiting_for_a_turn_costs_a_probe_no_time(
 
 
 async def test_a_question_that_is_never_answered_is_hung_and_its_connection_cut(
-    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+    prober: Prober, stub: SshStub, volume: type[SlowServer]
 ) -> None:
     volume.seconds = 60
     first, second = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(2)))
@@ -172,7 +172,7 @@ async def test_a_question_that_is_never_answered_is_hung_and_its_connection_cut(
 
 @pytest.mark.parametrize("seconds_a_login", [0, 60])
 async def test_a_cancelled_probe_leaves_nothing_behind(
-    prober: Prober, stub: SshStub, volume: type[SlowVolume], seconds_a_login: float
+    prober: Prober, stub: SshStub, volume: type[SlowServer], seconds_a_login: float
 ) -> None:
     volume.seconds, stub.seconds_a_login = 60, seconds_a_login
     probe = asyncio.create_task(prober.probe(stub.target()))
@@ -194,7 +194,7 @@ async def test_a_stale_connection_is_replaced_within_the_probe(prober: Prober, s
     assert list((await capacity(prober, stub.target())).phases) == NEW
 
 
-async def test_a_connection_lost_under_a_probe_is_replaced_within_it(stub: SshStub, volume: type[SlowVolume]) -> None:
+async def test_a_connection_lost_under_a_probe_is_replaced_within_it(stub: SshStub, volume: type[SlowServer]) -> None:
     prober = Prober(RealClock())
     await capacity(prober, stub.target())
     volume.seconds = 60
@@ -212,7 +212,7 @@ async def test_a_connection_lost_under_a_probe_is_replaced_within_it(stub: SshSt
 
 
 async def test_a_connection_lost_under_its_first_probe_is_reset(
-    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+    prober: Prober, stub: SshStub, volume: type[SlowServer]
 ) -> None:
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))
@@ -234,7 +234,7 @@ async def test_a_forgotten_host_keeps_no_connection(prober: Prober, stub: SshStu
 
 
 async def test_a_host_forgotten_under_a_probe_keeps_no_connection_after_it(
-    prober: Prober, stub: SshStub, volume: type[SlowVolume]
+    prober: Prober, stub: SshStub, volume: type[SlowServer]
 ) -> None:
     await capacity(prober, stub.target())
     volume.seconds = 0.1
@@ -270,7 +270,7 @@ async def test_closing_leaves_no_file_descriptor(sshd: OpenSshServer, tmp_path: 
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
-async def test_closing_ends_a_probe_that_is_outstanding(stub: SshStub, volume: type[SlowVolume]) -> None:
+async def test_closing_ends_a_probe_that_is_outstanding(stub: SshStub, volume: type[SlowServer]) -> None:
     prober = Prober(RealClock())
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))

@@ -207,7 +207,7 @@ async def add_and_connect(services: Services, new: NewStorage, inventory: Invent
     try:
         return await added(services, new.uuid, inventory, call)
     except Exception:
-        await services.lifecycle.take_back(new)
+        await services.lifecycle.undo_add(new)
         raise
 
 

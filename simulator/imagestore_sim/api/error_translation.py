@@ -12,12 +12,12 @@ from imagestore_sim.backup_storage.errors import (
     InvalidRequest,
     NoSuchStorage,
     OperationFailed,
-    taken,
+    constraint_violation,
 )
 from imagestore_sim.backup_storage.images import DownloadFailed
 from imagestore_sim.database import StoreUnavailable
-from imagestore_sim.database.configuration import InvalidOption
-from imagestore_sim.database.option_rules import NullPointer
+from imagestore_sim.database.global_config import InvalidOption
+from imagestore_sim.database.global_config_rules import NullPointer
 from imagestore_sim.probe import Reason
 from imagestore_sim.query import QueryError
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error
@@ -58,7 +58,7 @@ def translate(error: Exception) -> ApiError | None:
     if isinstance(error, DownloadFailed):
         return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
     if isinstance(error, IntegrityError):
-        error = taken()
+        error = constraint_violation()
     if isinstance(error, NullPointer):
         return ApiError(ErrorCode("SYS.1000", None, looked_up=False))
     if isinstance(error, StoreUnavailable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
-from imagestore_sim.database.option_rules import NullPointer
+from imagestore_sim.database.global_config_rules import NullPointer
 from imagestore_sim.query import GLOBAL_CONFIG
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 

@@ -13,7 +13,7 @@ from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
-from imagestore_sim.database.zstack_options import zstack_options
+from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.errors import invalid_argument, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage

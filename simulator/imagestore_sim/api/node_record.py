@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
-from imagestore_sim.database.models import Node
+from imagestore_sim.database.models import ManagementNodeRecord
 from imagestore_sim.ids import new_uuid
 
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not listened on
@@ -35,20 +35,20 @@ class NodeRecord:
     @staticmethod
     async def is_known(database: Database) -> bool:
         """Whether a node has run over that database before."""
-        return bool(await database.read(select(Node.uuid)))
+        return bool(await database.read(select(ManagementNodeRecord.uuid)))
 
     async def open(self) -> None:
         """Write down that the node has started now, under the uuid that it had before if it had one."""
-        rows = await self._database.read(select(Node.uuid))
+        rows = await self._database.read(select(ManagementNodeRecord.uuid))
         now = self._clock.local()
         values = {"hostName": self._host, "joinDate": now, "heartBeat": now}
         self.uuid = rows[0].uuid if rows else new_uuid("node")
         self._last_beat = self._clock.time()
         async with self._database.transaction() as connection:
             if rows:
-                await connection.execute(update(Node).values(**values))
+                await connection.execute(update(ManagementNodeRecord).values(**values))
             else:
-                await connection.execute(insert(Node).values(uuid=self.uuid, **values))
+                await connection.execute(insert(ManagementNodeRecord).values(uuid=self.uuid, **values))
 
     async def beat(self) -> None:
         """Bring the heartbeat up to date. It is written when somebody asks for it: nobody else needs it."""
@@ -57,6 +57,6 @@ class NodeRecord:
         self._last_beat = self._clock.time()
         try:
             async with self._database.transaction() as connection:
-                await connection.execute(update(Node).values(heartBeat=self._clock.local()))
+                await connection.execute(update(ManagementNodeRecord).values(heartBeat=self._clock.local()))
         except StoreUnavailable:
             return  # the heart stands still, which is what the record then tells

@@ -10,14 +10,14 @@ from sqlalchemy import select
 from imagestore_sim import ids as uuids
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.rights import Rights
+from imagestore_sim.backup_storage.event_web_hooks import EventWebHooks
 from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
-from imagestore_sim.backup_storage.web_hooks import WebHooks
 from imagestore_sim.backup_storage.zones import Zones
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
-from imagestore_sim.database.configuration import GlobalConfiguration
+from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import (
     Account,
     BackupStorage,
@@ -66,7 +66,7 @@ class Services:
     tags: Tags
     configuration: GlobalConfiguration
     node: NodeRecord
-    web_hooks: WebHooks
+    web_hooks: EventWebHooks
     rights: Rights
     leniency: Leniency = LENIENT
 

@@ -133,7 +133,7 @@ class APIReconnectSftpBackupStorageMsg(
 async def reconnect_sftp(services: Services, message: APIReconnectSftpBackupStorageMsg, call: Call) -> Reply:
     """The reconnected storage; a failure is BS.SFTP.1000 with its cause, and leaves the status alone."""
     try:
-        await services.lifecycle.reconnect_past_the_queue(message.uuid)
+        await services.lifecycle.reconnect_at_once(message.uuid)
     except ConnectFailed as failure:
         cause = connect_error(failure)
         raise ApiError(ErrorCode("BS.SFTP.1000", cause.details, cause=cause)) from failure

@@ -8,7 +8,7 @@ from imagestore_sim.api.backup_storage import given
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.api.url_validator import is_url
-from imagestore_sim.backup_storage.web_hooks import CANONICAL_EVENT
+from imagestore_sim.backup_storage.event_web_hooks import CANONICAL_EVENT
 from imagestore_sim.query import WEB_HOOK
 from imagestore_sim.rest.errors import invalid_argument
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Reply

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from imagestore_sim.api.backup_storage import given
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
-from imagestore_sim.backup_storage.errors import taken
+from imagestore_sim.backup_storage.errors import constraint_violation
 from imagestore_sim.backup_storage.lifecycle import STATE_AFTER, StateEvent
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
 from imagestore_sim.query import BACKUP_STORAGE, ZONE
@@ -61,7 +61,7 @@ async def create_zone(services: Services, message: APICreateZoneMsg, call: Call)
     try:
         await services.zones.create(zone, message.name, message.description, is_default=message.isDefault)
     except IntegrityError:
-        raise internal_error(f"{CREATE_ZONE}, {taken()}") from None
+        raise internal_error(f"{CREATE_ZONE}, {constraint_violation()}") from None
     return await services.inventory(ZONE, zone)
 
 

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Annotated
 
 from imagestore_sim.api.services import Services
-from imagestore_sim.backup_storage.capacity import Capacities
-from imagestore_sim.backup_storage.capacity_curves import Curve, Moments, read_curves
+from imagestore_sim.backup_storage.capacity import CapacityReading
+from imagestore_sim.backup_storage.capacity_series import CapacitySeries, SampleTimes, read_capacity_series
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import ApiError, ErrorCode, invalid_argument
 from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
@@ -34,7 +34,7 @@ class Metric:
     """What can be asked for: a number that follows from the capacity of each storage, or of all of them together."""
 
     name: str
-    value: Callable[[Capacities], float]
+    value: Callable[[CapacityReading], float]
     of_each: bool
 
     @property
@@ -43,15 +43,15 @@ class Metric:
         return (UUID_LABEL, TYPE_LABEL) if self.of_each else ()
 
 
-def _percent(part: int, capacity: Capacities) -> float:
+def _percent(part: int, capacity: CapacityReading) -> float:
     return 100.0 * part / capacity.total if capacity.total else 0.0
 
 
-def _used(capacity: Capacities) -> int:
+def _used(capacity: CapacityReading) -> int:
     return capacity.total - capacity.available
 
 
-NUMBERS: Mapping[str, Callable[[Capacities], float]] = {
+NUMBERS: Mapping[str, Callable[[CapacityReading], float]] = {
     "AvailableCapacityInBytes": lambda one: float(one.available),
     "AvailableCapacityInPercent": lambda one: _percent(one.available, one),
     "UsedCapacityInBytes": lambda one: float(_used(one)),
@@ -102,7 +102,7 @@ async def get_metric_data(services: Services, message: APIGetMetricDataMsg, call
         values = {UUID_LABEL: uuid, TYPE_LABEL: kind}
         return all(holds(values) for holds in conditions)
 
-    curves = await read_curves(services.database, moments, wanted)
+    curves = await read_capacity_series(services.database, moments, wanted)
     data = list(_of_each(metric, curves, moments) if metric.of_each else _of_all(metric, curves, moments))
     return Reply({"data": data}, list_schema("data", ["org.zstack.zwatch.datatype.Datapoint"] * len(data)))
 
@@ -118,7 +118,7 @@ def _metric(namespace: str, name: str) -> Metric:
     return metric
 
 
-def _moments(message: APIGetMetricDataMsg, now: int) -> Moments:
+def _moments(message: APIGetMetricDataMsg, now: int) -> SampleTimes:
     """The last minute unless told otherwise, and never what is still to come."""
     end = now if message.endTime is None else message.endTime
     start = max(0, end - DEFAULT_SECONDS) if message.startTime is None else message.startTime
@@ -128,7 +128,7 @@ def _moments(message: APIGetMetricDataMsg, now: int) -> Moments:
         raise invalid_argument(f"startTime[{start}] is later than endTime[{end}]; both are seconds since the epoch")
     end = min(end, now)
     period = message.period or max(SHORTEST_DEFAULT_PERIOD, -(-(end - start) // DEFAULT_POINTS))
-    return Moments(start, end, period)
+    return SampleTimes(start, end, period)
 
 
 def _condition(metric: Metric, text: str) -> Callable[[Mapping[str, str]], bool]:
@@ -148,24 +148,24 @@ def _condition(metric: Metric, text: str) -> Callable[[Mapping[str, str]], bool]
     return lambda values: any(fnmatchcase(values[name], glob) for glob in globs)
 
 
-def _of_each(metric: Metric, curves: Iterable[Curve], moments: Moments) -> Iterator[Point]:
+def _of_each(metric: Metric, curves: Iterable[CapacitySeries], moments: SampleTimes) -> Iterator[Point]:
     for curve in curves:
         labels = {UUID_LABEL: curve.uuid, TYPE_LABEL: curve.type}
         yield from _points(metric, curve.values, moments, labels)
 
 
-def _of_all(metric: Metric, curves: Sequence[Curve], moments: Moments) -> Iterator[Point]:
+def _of_all(metric: Metric, curves: Sequence[CapacitySeries], moments: SampleTimes) -> Iterator[Point]:
     sums = [_sum(at_once) for at_once in zip(*(curve.values for curve in curves), strict=True)]
     return _points(metric, sums, moments, {})
 
 
-def _sum(capacities: Iterable[Capacities | None]) -> Capacities | None:
+def _sum(capacities: Iterable[CapacityReading | None]) -> CapacityReading | None:
     known = [one for one in capacities if one is not None]
-    return Capacities(sum(one.total for one in known), sum(one.available for one in known)) if known else None
+    return CapacityReading(sum(one.total for one in known), sum(one.available for one in known)) if known else None
 
 
 def _points(
-    metric: Metric, values: Iterable[Capacities | None], moments: Moments, labels: Mapping[str, str]
+    metric: Metric, values: Iterable[CapacityReading | None], moments: SampleTimes, labels: Mapping[str, str]
 ) -> Iterator[Point]:
     for time, capacity in zip(moments, values, strict=False):
         if capacity is not None:

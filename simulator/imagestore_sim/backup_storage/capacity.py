@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage, OperationFailed
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, Event, Events
-from imagestore_sim.backup_storage.records import Records
+from imagestore_sim.backup_storage.records import StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, CapacityHistory
@@ -25,7 +25,7 @@ LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Capacities:
+class CapacityReading:
     """Bytes in all, and bytes that are free, at `time` (epoch seconds)."""
 
     total: int
@@ -36,7 +36,7 @@ class Capacities:
 class CapacityStore:
     """Writes capacities, whoever comes by one: a connect, a ping, or an image that takes space or gives it back."""
 
-    def __init__(self, database: Database, records: Records, events: Events, clock: Clock) -> None:
+    def __init__(self, database: Database, records: StorageRecords, events: Events, clock: Clock) -> None:
         self._database = database
         self._records = records
         self._events = events
@@ -78,30 +78,30 @@ class CapacityStore:
                     f"after subtracting reserved capacity, no backup storage has required capacity[{size} bytes]"
                 )
             events = await self.write(connection, uuid, now.total, now.available - size)
-        self._events.tell(*events)
+        self._events.publish(*events)
 
     async def give_back(self, uuid: str, size: int) -> None:
         """Add `size` bytes to what is available, which is never more than there are in all. Raises NoSuchStorage."""
         async with self._database.transaction() as connection:
             now = await self._current(connection, uuid)
             events = await self.write(connection, uuid, now.total, min(now.total, now.available + size))
-        self._events.tell(*events)
+        self._events.publish(*events)
 
-    async def history(self, uuid: str, limit: int = KEPT_CAPACITIES) -> list[Capacities]:
+    async def history(self, uuid: str, limit: int = KEPT_CAPACITIES) -> list[CapacityReading]:
         """The changes of a storage in their order, at most the latest so many."""
         columns = select(CapacityHistory.totalCapacity, CapacityHistory.availableCapacity, CapacityHistory.time)
         latest = columns.where(CapacityHistory.backupStorageUuid == uuid).order_by(CapacityHistory.id.desc())
         rows = await self._database.read(latest.limit(limit))
-        return [Capacities(total, available, time / 1000) for total, available, time in reversed(rows)]
+        return [CapacityReading(total, available, time / 1000) for total, available, time in reversed(rows)]
 
-    async def _current(self, connection: AsyncConnection, uuid: str) -> Capacities:
+    async def _current(self, connection: AsyncConnection, uuid: str) -> CapacityReading:
         columns = select(BackupStorage.totalCapacity, BackupStorage.availableCapacity)
         row = (await connection.execute(columns.where(BackupStorage.uuid == uuid))).one_or_none()
         if row is None:
             raise NoSuchStorage(uuid)
-        return Capacities(*row)
+        return CapacityReading(*row)
 
-    async def _keep_first(self, connection: AsyncConnection, uuid: str, capacity: Capacities) -> None:
+    async def _keep_first(self, connection: AsyncConnection, uuid: str, capacity: CapacityReading) -> None:
         """What nobody has measured, as of a storage that stands as it was written: it was so since that, or ever."""
         any_kept = select(CapacityHistory.id).where(CapacityHistory.backupStorageUuid == uuid).limit(1)
         if await connection.scalar(any_kept) is None:

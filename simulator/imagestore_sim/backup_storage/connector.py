@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed, NoSuchStorage
-from imagestore_sim.backup_storage.records import SFTP_TYPE, Records, Status, Storage
+from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.probe import Capacity, Layout, Prober
 
@@ -27,7 +27,7 @@ class _Turn:
 class Connector:
     """Connects storages: logs in afresh with the record's credentials, and writes what it found."""
 
-    def __init__(self, records: Records, status: StatusStore, prober: Prober) -> None:
+    def __init__(self, records: StorageRecords, status: StatusStore, prober: Prober) -> None:
         self._records = records
         self._status = status
         self._prober = prober
@@ -68,7 +68,7 @@ class Connector:
         """Whether a connect of that storage runs, or waits for its turn."""
         return uuid in self._turns
 
-    async def connect_past_the_queue(self, uuid: str) -> None:
+    async def connect_at_once(self, uuid: str) -> None:
         """A connect that waits for no other one, and whose failure leaves the status alone (domain 3.4).
 
         Raises ConnectFailed, NoSuchStorage.

@@ -27,12 +27,12 @@ class NotStored(BackupStorageError):
         super().__init__(f"org.hibernate.exception.{exception}: could not execute statement")
 
 
-def taken() -> NotStored:
+def constraint_violation() -> NotStored:
     """Return the error of a row whose uuid or hostname another row has."""
     return NotStored("ConstraintViolationException")
 
 
-def out_of_range() -> NotStored:
+def data_exception() -> NotStored:
     """Return the error of a value that a column cannot hold."""
     return NotStored("DataException")
 

@@ -58,7 +58,7 @@ class Event:
         }
 
 
-class Listener(asyncio.Queue[Event]):
+class Subscription(asyncio.Queue[Event]):
     """Gets every event that is told; one with a limit that does not keep up is told nothing more."""
 
     def __init__(self, limit: int = 0) -> None:
@@ -89,7 +89,7 @@ class Events:
         self._clock = clock
         self.defer: Callable[[Callable[[], None]], bool] = lambda _: False
         """Takes what is to be told once it has been committed; answers False if that has been."""
-        self._listeners: dict[Listener, None] = {}
+        self._listeners: dict[Subscription, None] = {}
         self._recorded: Counter[str] = Counter()
 
     async def record(
@@ -125,12 +125,12 @@ class Events:
         for listener in self._listeners:
             listener.restart()
 
-    def tell(self, *events: Event) -> None:
+    def publish(self, *events: Event) -> None:
         """Log events, and hand them to the listeners, once what they are about is committed."""
-        if not self.defer(partial(self._tell, events)):
-            self._tell(events)
+        if not self.defer(partial(self._publish, events)):
+            self._publish(events)
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    def _publish(self, events: Sequence[Event]) -> None:
         for event in events:
             content = orjson.dumps(event.content).decode()
             about = {"clock_time": event.time, "correlation": event.correlation}
@@ -139,9 +139,9 @@ class Events:
                 listener.offer(event)
 
     @contextmanager
-    def listening(self, limit: int = 0) -> Iterator[Listener]:
+    def subscribe(self, limit: int = 0) -> Iterator[Subscription]:
         """A queue that gets every event told while the block runs, of so many at once if there is a limit."""
-        listener = Listener(limit)
+        listener = Subscription(limit)
         self._listeners[listener] = None
         try:
             yield listener

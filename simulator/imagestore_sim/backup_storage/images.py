@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed, taken
+from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed, constraint_violation
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, SIMULATOR_TYPE, State, Status
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
@@ -76,7 +76,7 @@ class Images:
                 cause = f"backup storage cannot proceed message[{DOWNLOAD}] because its state is {disabled[0]}"
                 raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], cause)
             if await _is_taken(connection, image_uuid):
-                raise taken()
+                raise constraint_violation()
             downloaded = SIMULATED if connected[0].type == SIMULATOR_TYPE else {}
             md5 = {"md5Sum": new_uuid()} if downloaded else {}
             await self._insert(connection, image_uuid, {**values, "state": State.ENABLED, **downloaded, **md5})

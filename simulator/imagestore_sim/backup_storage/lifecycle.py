@@ -11,19 +11,27 @@ from functools import partial
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
+from imagestore_sim.backup_storage.address_rules import check_hostname, check_url
 from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.errors import (
     BackupStorageError,
     NoSuchStorage,
     OperationFailed,
-    out_of_range,
-    taken,
+    constraint_violation,
+    data_exception,
 )
 from imagestore_sim.backup_storage.events import ADDED, DELETED, Events
-from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE, NewSimulator, NewStorage, Records, State, Storage
-from imagestore_sim.backup_storage.rules import check_hostname, check_url
+from imagestore_sim.backup_storage.ping_tracker import Tracker
+from imagestore_sim.backup_storage.records import (
+    HOSTS,
+    SFTP_TYPE,
+    NewSimulator,
+    NewStorage,
+    State,
+    Storage,
+    StorageRecords,
+)
 from imagestore_sim.backup_storage.status import StatusStore
-from imagestore_sim.backup_storage.tracker import Tracker
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
@@ -53,7 +61,7 @@ class Lifecycle:
     def __init__(
         self,
         database: Database,
-        records: Records,
+        records: StorageRecords,
         status: StatusStore,
         connector: Connector,
         tracker: Tracker,
@@ -129,7 +137,7 @@ class Lifecycle:
                 await asyncio.shield(self._remove(new))
             elif isinstance(error, IntegrityError):
                 await self._refuse_duplicate(new.type, new.hostname)
-                raise taken() from None
+                raise constraint_violation() from None
             raise
         self._tracker.track(new.uuid)
 
@@ -137,9 +145,9 @@ class Lifecycle:
         if (storage := await self._records.load(uuid)) is not None:
             async with self._database.transaction() as connection:
                 event = await self._events.record(connection, ADDED, uuid, _described(storage))
-            self._events.tell(event)
+            self._events.publish(event)
 
-    async def take_back(self, new: NewStorage) -> None:
+    async def undo_add(self, new: NewStorage) -> None:
         """Remove a storage that was added, as what was to follow in the same command has failed."""
         self._tracker.untrack(new.uuid)
         await self._remove(new)
@@ -147,12 +155,12 @@ class Lifecycle:
     async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
         """Add a storage without a host, connected for good, its capacity as given."""
         if new.total < 0 or new.available < 0:
-            raise out_of_range()  # ZStack's columns are unsigned
+            raise data_exception()  # ZStack's columns are unsigned
         try:
             async with self._database.transaction() as connection:
                 await self._records.insert_simulator(connection, new, job)
         except IntegrityError:
-            raise taken() from None
+            raise constraint_violation() from None
 
     async def _refuse_duplicate(self, kind: str, hostname: str) -> None:
         if await self._has_host(kind, hostname):
@@ -197,7 +205,7 @@ class Lifecycle:
             [await self._database.fetch_few(sql, (hostname,)) for sql in self._by_hostname]
         )
 
-    async def let_go_of(self, hostnames: Iterable[str]) -> None:
+    async def release_hosts(self, hostnames: Iterable[str]) -> None:
         """Do so for many, once all records have been replaced."""
         for hostname in hostnames:
             await self._let_go(hostname)
@@ -206,9 +214,9 @@ class Lifecycle:
         """Connect a storage anew."""
         await self._tracker.reconnect(uuid)
 
-    async def reconnect_past_the_queue(self, uuid: str) -> None:
+    async def reconnect_at_once(self, uuid: str) -> None:
         """Connect a storage at once; a failure leaves its status alone. This is how ReconnectSftp does it."""
-        await self._connector.connect_past_the_queue(uuid)
+        await self._connector.connect_at_once(uuid)
         self._tracker.connected(uuid)
 
     async def update(self, uuid: str, common: Mapping[str, object], host: Mapping[str, object]) -> None:
@@ -227,9 +235,9 @@ class Lifecycle:
                 if not await self._records.change(connection, uuid, **common):
                     raise NoSuchStorage(uuid)
         except IntegrityError:
-            raise taken() from None  # ZStack leaves this to its database (domain 3.4)
+            raise constraint_violation() from None  # ZStack leaves this to its database (domain 3.4)
         if host:
-            await self._database.once_committed(partial(self._let_go, storage.hostname))
+            await self._database.after_commit(partial(self._let_go, storage.hostname))
 
     async def change_state(self, uuid: str, event: StateEvent) -> None:
         """Enable or disable a storage; it is pinged and reconnected all the same (domain 1.5)."""
@@ -243,8 +251,8 @@ class Lifecycle:
             return
         async with self._database.transaction() as connection:
             if await self._records.delete(connection, uuid):
-                self._events.tell(await self._events.record(connection, DELETED, uuid, _described(storage)))
-        await self._database.once_committed(partial(self._deleted, storage))
+                self._events.publish(await self._events.record(connection, DELETED, uuid, _described(storage)))
+        await self._database.after_commit(partial(self._deleted, storage))
 
     async def _deleted(self, storage: Storage) -> None:
         self._tracker.untrack(storage.uuid)

@@ -130,7 +130,7 @@ for _model in HOSTS.values():
     STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
 
 
-class Records:
+class StorageRecords:
     """Reads and writes the rows. Whoever changes one passes the transaction that the change belongs to."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.backup_storage.capacity import LARGEST, CapacityStore
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
-from imagestore_sim.backup_storage.records import Records, Status, Storage
+from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
@@ -34,7 +34,7 @@ class StatusStore:
     """Writes what a connect or a ping found out. A storage deleted in the meantime stays deleted."""
 
     def __init__(
-        self, database: Database, records: Records, capacities: CapacityStore, events: Events, clock: Clock
+        self, database: Database, records: StorageRecords, capacities: CapacityStore, events: Events, clock: Clock
     ) -> None:
         self.last_probes: dict[str, LastProbe] = {}
         self.failed_connects: Counter[str] = Counter()
@@ -89,7 +89,7 @@ class StatusStore:
                 events: list[Event] = []
                 if await self._status_in(connection, storage.uuid) == Status.CONNECTED:
                     events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
-            self._events.tell(*events)
+            self._events.publish(*events)
 
     async def try_failed(self, storage: Storage, failure: ProbeFailure) -> None:
         """A try of a ping failed that is not the last one."""
@@ -135,7 +135,7 @@ class StatusStore:
             if capacity is not None:
                 events += await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
         self._count(storage.uuid, moves)
-        self._events.tell(*events)
+        self._events.publish(*events)
 
     def _count(self, uuid: str, moves: Sequence[Contents]) -> None:
         for _, content in moves:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagestore_sim.bootstrap.loader import Bootstrapper
+from imagestore_sim.bootstrap.loader import BootstrapLoader
 from imagestore_sim.bootstrap.reader import BootstrapError, parse_bootstrap, read_bootstrap
 from imagestore_sim.bootstrap.records import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from imagestore_sim.bootstrap.snapshot import Snapshots, write_snapshot
@@ -11,7 +11,7 @@ __all__ = [
     "BackupStorageRecord",
     "Bootstrap",
     "BootstrapError",
-    "Bootstrapper",
+    "BootstrapLoader",
     "Snapshots",
     "ZoneRecord",
     "parse_bootstrap",

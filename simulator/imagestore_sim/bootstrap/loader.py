@@ -36,7 +36,7 @@ from imagestore_sim.bootstrap.records import (
 from imagestore_sim.bootstrap.snapshot import clear_records
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, DatabaseError, Vault
-from imagestore_sim.database.configuration import GlobalConfiguration, InvalidOption
+from imagestore_sim.database.global_config import GlobalConfiguration, InvalidOption
 from imagestore_sim.database.models import (
     ADMIN_UUID,
     AccessKey,
@@ -91,7 +91,7 @@ async def _user(connection: AsyncConnection, account: str, record: AccessKeyReco
     return user
 
 
-class Bootstrapper:
+class BootstrapLoader:
     """Writes the records of a bootstrap into the database."""
 
     def __init__(self, database: Database, vault: Vault, configuration: GlobalConfiguration, clock: Clock) -> None:
@@ -111,7 +111,7 @@ class Bootstrapper:
             raise BootstrapError(f"globalConfig: {error}") from None
         admin = AccountRecord(uuid=ADMIN_UUID, name=ADMIN_NAME, password=DEFAULT_PASSWORD)
         accounts = (*bootstrap.accounts, *(() if ADMIN_NAME in _names(bootstrap) else (admin,)))
-        async with self._database.undivided(), self._database.transaction() as connection:
+        async with self._database.atomic(), self._database.transaction() as connection:
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
             for account in accounts:

@@ -9,13 +9,13 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from imagestore_sim.backup_storage.address_rules import check_hostname, check_url
 from imagestore_sim.backup_storage.errors import InvalidRequest
 from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE
-from imagestore_sim.backup_storage.rules import check_hostname, check_url
 from imagestore_sim.bootstrap.records import BackupStorageRecord, Bootstrap, TagRecord, uuid_of
-from imagestore_sim.database.configuration import InvalidOption
+from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.models import ADMIN_UUID
-from imagestore_sim.database.zstack_options import zstack_options
+from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import is_ipv6
 from imagestore_sim.rest.sessions import ADMIN_NAME
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml

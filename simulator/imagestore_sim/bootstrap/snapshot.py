@@ -95,7 +95,7 @@ class Snapshots:
 
         Only the reading is done on the event loop, a part at a time: there may be tens of thousands.
         """
-        async with self._database.moment() as connection:
+        async with self._database.read_snapshot() as connection:
             rows = {model: await _read(connection, model) for model in MODELS}
         return await asyncio.to_thread(_Records(rows, self._vault).bootstrap)
 

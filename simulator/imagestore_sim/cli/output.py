@@ -70,7 +70,7 @@ async def _show_table(lab: Lab, console: Console) -> None:
 
 async def _print_lines(lab: Lab) -> None:
     print(f"on a host: {ssh_command(lab)}", file=sys.stderr, flush=True)
-    with lab.node.events.listening() as events:
+    with lab.node.events.subscribe() as events:
         for storage in await lab.node.records.tracked():
             sizes = f"{size_text(storage.available)} of {size_text(storage.total)} available"
             where = f"{storage.hostname}:{storage.port}"

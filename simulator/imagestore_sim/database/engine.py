@@ -39,6 +39,7 @@ from sqlalchemy.pool import NullPool
 
 from imagestore_sim.database.errors import DatabaseError, StoreUnavailable, is_locked, reason_of
 from imagestore_sim.database.health import Health, Side
+from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.location import (
     WRITTEN_BESIDE,
     FileLock,
@@ -51,8 +52,7 @@ from imagestore_sim.database.location import (
 )
 from imagestore_sim.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 from imagestore_sim.database.models import Model
-from imagestore_sim.database.read_limit import READ_SECONDS, ReadLimit, ReadTooLong
-from imagestore_sim.database.reopened import Reopened
+from imagestore_sim.database.statement_timeout import READ_SECONDS, ReadTooLong, StatementTimeout
 from imagestore_sim.database.vault import Vault
 from imagestore_sim.in_flight import counted, under_way
 
@@ -125,16 +125,16 @@ class Database:
         self._identity = None if file is None else identity_of(file)
         self._beside: tuple[tuple[int, int] | None, ...] = ()
         self._one_opener = asyncio.Lock()
-        self._moments = 0
+        self._open_snapshots = 0
         self._is_sqlite = engine.dialect.name == "sqlite"
         self.health = Health(str(file or engine.url.render_as_string()), self._try_everything)
         """What is wrong with the store, if anything is."""
         self._one_writer = asyncio.Lock()
         self._one_reader = asyncio.Lock()
-        self._writer = Reopened(self._connect_to_write, _Lane.close)
-        self._reader = Reopened(self._connect_to_read, _Lane.close)
-        self._raw_reader = Reopened(self._connect_to_read_for_a_while, _Lane.close)
-        self._limit = ReadLimit(READ_SECONDS)
+        self._writer = LazyConnection(self._connect_to_write, _Lane.close)
+        self._reader = LazyConnection(self._connect_to_read, _Lane.close)
+        self._raw_reader = LazyConnection(self._connect_to_read_for_a_while, _Lane.close)
+        self._limit = StatementTimeout(READ_SECONDS)
         self._limited = _engine(engine.url, prepare, self._limit.connector())
         self._quick_reader: sqlite3.Connection | None = None
         self._units: dict[asyncio.Task[Any] | None, _Unit] = {}
@@ -230,7 +230,7 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def undivided(self) -> AsyncIterator[None]:
+    async def atomic(self) -> AsyncIterator[None]:
         """All transactions that this task begins in the block are one, and what it reads in between sees what it has
         written. No other task writes from the first of them on, so nothing slow may be waited for."""
         task = asyncio.current_task()
@@ -249,7 +249,7 @@ class Database:
         for follow in unit.then:
             await _follow(follow)
 
-    async def once_committed(self, follow: Callable[[], Awaitable[None] | None]) -> None:
+    async def after_commit(self, follow: Callable[[], Awaitable[None] | None]) -> None:
         """Call `follow` as soon as what this task is writing is committed: now, unless it is within `undivided`. It is
         not called if that is rolled back."""
         if not self.defer(follow) and (awaitable := follow()) is not None:
@@ -359,7 +359,7 @@ class Database:
         StoreUnavailable while somebody reads what it holds."""
         # SQLite's connections of one process share the log's index: none may be opened before the last is closed.
         async with self._one_reader, self._one_opener:
-            if self._moments:
+            if self._open_snapshots:
                 raise StoreUnavailable(UNFOLDED)
             for kept in (self._writer, self._reader):
                 if (lane := kept.made) is not None and lane.driver is not None:
@@ -426,21 +426,21 @@ class Database:
         return rows
 
     @asynccontextmanager
-    async def moment(self) -> AsyncIterator[AsyncConnection]:
+    async def read_snapshot(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which everything that is read is of one moment, whatever is written meanwhile. Raises
         StoreUnavailable."""
-        one = Reopened(self._connect_to_read, _Lane.close)
-        self._moments += 1
+        one = LazyConnection(self._connect_to_read, _Lane.close)
+        self._open_snapshots += 1
         try:
             async with self._reading(one) as lane:
                 await lane.run("BEGIN")
                 yield lane.connection
         finally:
             await one.drop()
-            self._moments -= 1
+            self._open_snapshots -= 1
 
     @asynccontextmanager
-    async def _reading(self, kept: Reopened[_Lane]) -> AsyncIterator[_Lane]:
+    async def _reading(self, kept: LazyConnection[_Lane]) -> AsyncIterator[_Lane]:
         """A connection that reads; one that the store failed is given up."""
         if self._closed:
             raise StoreUnavailable(CLOSED)

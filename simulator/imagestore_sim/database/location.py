@@ -193,7 +193,7 @@ def _problem_of_none(file: Path) -> str | None:
 
 
 @contextmanager
-def looking_into(file: Path) -> Iterator[sqlite3.Connection]:
+def connect_read_only(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection to the file that changes nothing in it."""
     connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
     try:
@@ -210,7 +210,7 @@ def version_of(file: Path, known: Collection[str]) -> str | None:
     if not file.exists() or file.stat().st_size == 0:
         return None
     try:
-        with looking_into(file) as connection:
+        with connect_read_only(file) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables:
                 return None

@@ -13,8 +13,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _SQLITE_DATE = sqlite.DATETIME(truncate_microseconds=True)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
-Moment = DateTime().with_variant(_SQLITE_DATE, "sqlite")
-Serial = BigInteger().with_variant(Integer, "sqlite")
+LocalDateTime = DateTime().with_variant(_SQLITE_DATE, "sqlite")
+SerialNumber = BigInteger().with_variant(Integer, "sqlite")
 UUID_LENGTH = 32
 ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 """The uuid that the account `admin` has in every ZStack."""
@@ -35,8 +35,8 @@ class Model(DeclarativeBase):
 class Dated:
     """A row that says when it was made and when an operation last changed it."""
 
-    createDate: Mapped[datetime] = mapped_column(Moment)
-    lastOpDate: Mapped[datetime] = mapped_column(Moment)
+    createDate: Mapped[datetime] = mapped_column(LocalDateTime)
+    lastOpDate: Mapped[datetime] = mapped_column(LocalDateTime)
 
 
 class BackupStorage(Dated, Model):
@@ -110,7 +110,7 @@ class BackupStorageZoneRef(Dated, Model):
 
     __tablename__ = "BackupStorageZoneRefVO"
 
-    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
     backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
     zoneUuid: Mapped[str] = mapped_column(ForeignKey("ZoneVO.uuid", ondelete="CASCADE"), index=True)
 
@@ -148,7 +148,7 @@ class ImageBackupStorageRef(Dated, Model):
     __tablename__ = "ImageBackupStorageRefVO"
     __table_args__ = (UniqueConstraint("imageUuid", "backupStorageUuid"),)
 
-    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
     imageUuid: Mapped[str] = mapped_column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"))
     backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
     installPath: Mapped[str] = mapped_column(String(2048))
@@ -222,15 +222,15 @@ class Job(Model):
     lastOpDate: Mapped[int] = mapped_column(BigInteger, doc="Epoch seconds")
 
 
-class Node(Model):
+class ManagementNodeRecord(Model):
     """This management node: the one row of its table, whose uuid stays for as long as the database does."""
 
     __tablename__ = "ManagementNodeVO"
 
     uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
     hostName: Mapped[str] = mapped_column(String(255))
-    joinDate: Mapped[datetime] = mapped_column(Moment)
-    heartBeat: Mapped[datetime] = mapped_column(Moment)
+    joinDate: Mapped[datetime] = mapped_column(LocalDateTime)
+    heartBeat: Mapped[datetime] = mapped_column(LocalDateTime)
 
 
 class GlobalConfig(Model):
@@ -239,7 +239,7 @@ class GlobalConfig(Model):
     __tablename__ = "GlobalConfigVO"
     __table_args__ = (UniqueConstraint("category", "name"),)
 
-    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
     category: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
     description: Mapped[str] = mapped_column(String(1024))
@@ -279,7 +279,7 @@ class CapacityHistory(Model):
     __tablename__ = "BackupStorageCapacityHistoryVO"
     __table_args__ = (Index("ix_capacity_history", "backupStorageUuid", "time"),)
 
-    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
     backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"))
     time: Mapped[int] = mapped_column(BigInteger)
     totalCapacity: Mapped[int] = mapped_column(BigInteger)
@@ -292,7 +292,7 @@ class Event(Model):
     __tablename__ = "EventVO"
     __table_args__ = (Index("ix_event_path", "path", "id"),)
 
-    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
     time: Mapped[int] = mapped_column(BigInteger, index=True)
     path: Mapped[str] = mapped_column(String(255))
     resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)

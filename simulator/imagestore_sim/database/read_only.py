@@ -18,7 +18,7 @@ from imagestore_sim.database.migrations import HEAD, VERSIONS
 
 
 @asynccontextmanager
-async def open_to_look(location: str) -> AsyncIterator[AsyncConnection]:
+async def open_read_only(location: str) -> AsyncIterator[AsyncConnection]:
     """A connection to a file or a SQLAlchemy URL, whose tables are of this version. Raises DatabaseError."""
     url, file = url_of(location), file_of(location)
     if file is not None:

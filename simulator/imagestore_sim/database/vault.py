@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken
 
 from imagestore_sim.database.errors import DatabaseError
-from imagestore_sim.database.location import FORBIDDEN_RIGHTS, file_of, looking_into
+from imagestore_sim.database.location import FORBIDDEN_RIGHTS, connect_read_only, file_of
 
 PROTECTED = "hmac-sha256"
 SALT_BYTES = 16
@@ -123,7 +123,7 @@ def is_protected(password: str) -> bool:
 
 def _any_secret_in(file: Path) -> str | None:
     """Any one secret as a database holds it; None if there is none, or no such database yet."""
-    with contextlib.suppress(sqlite3.Error), looking_into(file) as connection:
+    with contextlib.suppress(sqlite3.Error), connect_read_only(file) as connection:
         row = connection.execute(ANY_SECRET).fetchone()
         return str(row[0]) if row else None
     return None

@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 from pydantic import Field
 
-from imagestore_sim.backup_storage.events import Event, EventLog, Events, Listener
+from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscription
 from imagestore_sim.lab_api.routes import Shape
 
 LIMIT = 1000
@@ -88,7 +88,7 @@ class EventStream:
         task = asyncio.current_task()
         self._streams[task] = None
         try:
-            with self._events.listening(self._limit) as listener:
+            with self._events.subscribe(self._limit) as listener:
                 await response.prepare(request)
                 await _Stream(response, wanted).follow(listener, self._log, last)
         except (ConnectionError, TimeoutError):
@@ -111,7 +111,7 @@ class _Stream:
         self._last = 0
         self._restarts = 0
 
-    async def follow(self, listener: Listener, log: EventLog, last: int | None) -> None:
+    async def follow(self, listener: Subscription, log: EventLog, last: int | None) -> None:
         """What is stored since `last`, then what comes. Raises ConnectionError, TimeoutError."""
         await self._write(b": events\n\n")
         if last is not None:
@@ -136,7 +136,7 @@ class _Stream:
         while events := await log.since(self._last, BATCH):
             await self._write(self._messages(events))
 
-    async def _next(self, listener: Listener) -> bytes:
+    async def _next(self, listener: Subscription) -> bytes:
         """The messages of what has come, or a sign of life after a while."""
         try:
             # real: the sign of life is for what stands between here and the client, which lives in real time
@@ -146,7 +146,7 @@ class _Stream:
         events = [first, *(listener.get_nowait() for _ in range(listener.qsize()))]
         return self._restarted(listener) + self._messages(event for event in events if event.id > self._last)
 
-    def _restarted(self, listener: Listener) -> bytes:
+    def _restarted(self, listener: Subscription) -> bytes:
         """A message of its own when the lab was reset: numbers begin with 1 again."""
         if listener.restarts == self._restarts:
             return b""

@@ -19,23 +19,23 @@ from imagestore_sim.api import NewResourceTags, NodeRecord, Services, all_handle
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.capacity import CapacityStore
 from imagestore_sim.backup_storage.connector import Connector
+from imagestore_sim.backup_storage.event_web_hooks import EventWebHooks
 from imagestore_sim.backup_storage.events import EventLog, Events
+from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle, Release, keep
-from imagestore_sim.backup_storage.options import OPTIONS as STORAGE_OPTIONS
-from imagestore_sim.backup_storage.options import PING_INTERVAL
-from imagestore_sim.backup_storage.records import Records
+from imagestore_sim.backup_storage.ping_tracker import Tracker
+from imagestore_sim.backup_storage.records import StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.backup_storage.tags import Tags
-from imagestore_sim.backup_storage.tracker import Tracker
-from imagestore_sim.backup_storage.web_hooks import WebHooks as EventHooks
 from imagestore_sim.backup_storage.zones import Zones
-from imagestore_sim.bootstrap import Bootstrap, Bootstrapper, Snapshots, read_bootstrap
+from imagestore_sim.bootstrap import Bootstrap, BootstrapLoader, Snapshots, read_bootstrap
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.database import Database, Vault
-from imagestore_sim.database.configuration import GlobalConfiguration, Option
+from imagestore_sim.database.global_config import ConfigOption, GlobalConfiguration
 from imagestore_sim.database.location import file_of
-from imagestore_sim.database.zstack_options import zstack_options
+from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
 from imagestore_sim.host_names import check_allowed
 from imagestore_sim.ids import seed_uuids
@@ -94,7 +94,7 @@ class ManagementNode:
     """A management node over one database. `resolve` tells where a hostname is reached; without it, DNS does."""
 
     events: Events
-    records: Records
+    records: StorageRecords
     status: StatusStore
     capacities: CapacityStore
     lifecycle: Lifecycle
@@ -199,15 +199,15 @@ class ManagementNode:
                 seed_uuids(self._seed)
             hostnames = [storage.hostname for storage in await self.records.tracked()]
             new = self._bootstrap if records is None else records
-            async with self._database.undivided():  # a kill leaves all that there was, or all that there is to be
+            async with self._database.atomic():  # a kill leaves all that there was, or all that there is to be
                 await self._bootstrapper.load(self._with_interval(new), replace=True)
                 await self._jobs.fail_running()
                 if records is None:
                     await self._forget_what_was()
             await self._jobs.cut_off()
-            await self._tracker.begin_anew()
+            await self._tracker.restart()
             self.status.last_probes.clear()
-            await self.lifecycle.let_go_of(hostnames)
+            await self.lifecycle.release_hosts(hostnames)
             await self._sessions.recall()
             await self._event_hooks.read()
             if records is None:
@@ -354,7 +354,7 @@ class ManagementNode:
     def _build(self, database: Database, vault: Vault) -> None:
         clock, prober = self.clock, self._prober
         self.configuration = GlobalConfiguration(database, _options(strict=self.settings.strict))
-        self.records = Records(database, vault, clock)
+        self.records = StorageRecords(database, vault, clock)
         self.capacities = CapacityStore(database, self.records, self.events, clock)
         self.status = StatusStore(database, self.records, self.capacities, self.events, clock)
         connector = Connector(self.records, self.status, prober)
@@ -379,7 +379,7 @@ class ManagementNode:
         self._web_hooks = JobWebHooks(clock)
         self._this_node = NodeRecord(database, clock, self.settings.host, lambda: self.ready)
         queries = QueryEngine(database, write_moment=write_stored_date)
-        self._event_hooks = EventHooks(
+        self._event_hooks = EventWebHooks(
             database,
             self.events,
             clock,
@@ -407,7 +407,7 @@ class ManagementNode:
     async def _load(self, records: Bootstrap) -> None:
         await self.configuration.load()
         await self._apply_interval()
-        self._bootstrapper = Bootstrapper(self._database, self._vault, self.configuration, self.clock)
+        self._bootstrapper = BootstrapLoader(self._database, self._vault, self.configuration, self.clock)
         await self._bootstrapper.load(records)
         await self._this_node.open()
         await self._sessions.open()
@@ -527,9 +527,9 @@ def new_prober(
     )
 
 
-def _options(*, strict: bool) -> tuple[Option[object], ...]:
+def _options(*, strict: bool) -> tuple[ConfigOption[object], ...]:
     """Return the options of the global configuration; some defaults are this node's own unless it is strict."""
-    options: dict[tuple[str, str], Option[object]] = dict(zstack_options())
+    options: dict[tuple[str, str], ConfigOption[object]] = dict(zstack_options())
     if not strict:
         options |= {(one.category, one.name): one for one in STORAGE_OPTIONS}
     return tuple(options.values())

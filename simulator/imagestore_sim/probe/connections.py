@@ -13,22 +13,22 @@ import asyncssh
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS
-from imagestore_sim.probe.client import Client
+from imagestore_sim.probe.bounded_tunnel import PROBE_BYTES, BoundedTunnel, RoundRobin
 from imagestore_sim.probe.failures import Failed, Reason, Unsupported
 from imagestore_sim.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
-from imagestore_sim.probe.logins import Logins, Purpose
-from imagestore_sim.probe.names import check_names
+from imagestore_sim.probe.login_client import LoginClient
+from imagestore_sim.probe.login_slots import LoginSlots, Purpose
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Address, Resolve, SystemResolver, literal_address
-from imagestore_sim.probe.sftp import Sftp
-from imagestore_sim.probe.ssh_config import SshConfig, Way
+from imagestore_sim.probe.safe_names import check_names
+from imagestore_sim.probe.sftp import SftpSession
+from imagestore_sim.probe.ssh_config import Route, SshConfig
 from imagestore_sim.probe.target import Target
-from imagestore_sim.probe.wire import PROBE_BYTES, Turns, Wire
 from imagestore_sim.tasks import Tasks
 
 __all__ = ["Address", "Connection", "Connections", "Resolve", "resolve_by_system"]
 
-Route = list[asyncssh.SSHClientConnection]  # by way of which hosts, the one in question last
+ConnectionChain = list[asyncssh.SSHClientConnection]  # by way of which hosts, the one in question last
 
 _PAUSES = (0.01, 0.03, 0.1)  # seconds
 _KEEP_ALIVE = b"keepalive@openssh.com"
@@ -42,7 +42,7 @@ _MOST_LINGERING = 3  # sessions of a connection: with more it is replaced
 resolve_by_system = SystemResolver()
 
 
-class Reader(Protocol):
+class OutputReader(Protocol):
     """Takes what a command prints."""
 
     length: int
@@ -57,13 +57,13 @@ class Reader(Protocol):
 class Connection:
     """A login on a host, with the SFTP session that it keeps for the next probe."""
 
-    def __init__(self, route: Route, wire: Wire, target: Target, clock: Clock) -> None:
+    def __init__(self, chain: ConnectionChain, tunnel: BoundedTunnel, target: Target, clock: Clock) -> None:
         self._clock = clock
-        self._route = route
-        self._ssh = route[-1]
-        self._wire = wire
+        self._chain = chain
+        self._ssh = chain[-1]
+        self._tunnel = tunnel
         self._login = (target.port, target.username, target.password)
-        self._sftp: Sftp | None = None
+        self._sftp: SftpSession | None = None
         self._closed_session = False
         self._lingering = 0
         self.used = clock.monotonic()
@@ -80,28 +80,28 @@ class Connection:
     @property
     def flooded(self) -> str | None:
         """Why the host was cut off, if it was."""
-        return self._wire.flooded
+        return self._tunnel.flooded
 
     @property
     def noisy(self) -> bool:
         """Whether the host has sent much more in this probe than an answer takes."""
-        return self._wire.noisy
+        return self._tunnel.noisy
 
     def begin_probe(self) -> None:
         """Let the host send what one more probe may need."""
-        self._wire.allow(PROBE_BYTES)
+        self._tunnel.allow(PROBE_BYTES)
 
-    async def sftp(self, phases: Phases) -> Sftp:
+    async def sftp(self, phases: Phases) -> SftpSession:
         """The SFTP session of this connection, begun at its first use; raises Unsupported, asyncssh.Error, OSError."""
         if self._sftp is None:
             phases.begin("channel")
             self._sftp = await self._begin_sftp()
-            self._wire.settle()
+            self._tunnel.settle()
         phases.begin("command")
         return self._sftp
 
-    async def _begin_sftp(self) -> Sftp:
-        sftp = Sftp()
+    async def _begin_sftp(self) -> SftpSession:
+        sftp = SftpSession()
         try:
             with _opening_a_session():
                 await self._ssh.create_session(
@@ -128,7 +128,7 @@ class Connection:
             self._closed_session = True
             sftp.close()
 
-    async def run(self, line: str, reader: Reader, phases: Phases) -> int | None:
+    async def run(self, line: str, reader: OutputReader, phases: Phases) -> int | None:
         """Run a command line without a terminal; answers the exit status, None where there is none (yet).
 
         `reader` takes what it prints, until that is complete or too long: then the session is closed, and one that
@@ -138,7 +138,7 @@ class Connection:
         process = await self._begin(line)
         self._closed_session = True
         try:
-            self._wire.settle()
+            self._tunnel.settle()
             phases.begin("command")
             while not reader.complete and reader.length < _OUTPUT:
                 chunk = await process.stdout.read(_OUTPUT)
@@ -196,12 +196,12 @@ class Connection:
 
     def abort(self) -> None:
         """Cut the connection: whatever runs over it is abandoned."""
-        for ssh in reversed(self._route):
+        for ssh in reversed(self._chain):
             ssh.abort()
 
     async def close(self) -> None:
         """Log out; what still runs over it fails as lost."""
-        for ssh in reversed(self._route):
+        for ssh in reversed(self._chain):
             ssh.close()
             await ssh.wait_closed()
 
@@ -237,9 +237,9 @@ class Connections:
         self._host_keys = self.host_keys = host_keys
         self._connect_timeout = connect_timeout
         self._keep_alive = keep_alive
-        self._logins = Logins(clock, max_logins)
+        self._login_slots = LoginSlots(clock, max_logins)
         self._logins_at: WeakValueDictionary[Address, asyncio.Semaphore] = WeakValueDictionary()
-        self._turns = Turns()
+        self._round_robin = RoundRobin()
         self._kept: dict[str, Connection] = {}
         self._tasks = Tasks()
         self._closed = False
@@ -264,9 +264,9 @@ class Connections:
         self._options = asyncssh.SSHClientConnectionOptions(**base, client_keys=[identity] if identity else None)
         self._ssh_config = None if ssh_config is None else SshConfig(ssh_config, identity, base)
 
-    def wire(self, phases: Phases) -> Wire:
+    def tunnel(self, phases: Phases) -> BoundedTunnel:
         """What a login is going to be made over."""
-        return Wire(phases, self._turns)
+        return BoundedTunnel(phases, self._round_robin)
 
     def warm(self, target: Target) -> Connection | None:
         """The connection that is kept for the host of `target`, if it serves it."""
@@ -274,7 +274,13 @@ class Connections:
         return connection if connection is not None and connection.serves(target) else None
 
     async def open(
-        self, target: Target, phases: Phases, wire: Wire, purpose: Purpose = Purpose.COMMAND, *, suspect: bool = False
+        self,
+        target: Target,
+        phases: Phases,
+        tunnel: BoundedTunnel,
+        purpose: Purpose = Purpose.COMMAND,
+        *,
+        suspect: bool = False,
     ) -> Connection:
         """Log in over `wire` in place of the connection that was kept; a `suspect` host waits behind others.
 
@@ -282,76 +288,80 @@ class Connections:
         """
         await self.drop(target.hostname)
         try:
-            route = await self._log_in(target, phases, wire, purpose, suspect)
+            chain = await self._log_in(target, phases, tunnel, purpose, suspect)
         except BaseException:
-            wire.abort()
+            tunnel.abort()
             raise
         phases.end()
         if self._closed:
-            for ssh in route:
+            for ssh in chain:
                 ssh.abort()
             raise asyncssh.ConnectionLost("closed while logging in")
-        connection = self._kept[target.hostname] = Connection(route, wire, target, self._clock)
+        connection = self._kept[target.hostname] = Connection(chain, tunnel, target, self._clock)
         if not self._tasks:
             self._tasks.begin(self._keep_all_alive(), "keep connections alive")
         return connection
 
-    async def _log_in(self, target: Target, phases: Phases, wire: Wire, purpose: Purpose, suspect: bool) -> Route:
+    async def _log_in(
+        self, target: Target, phases: Phases, tunnel: BoundedTunnel, purpose: Purpose, suspect: bool
+    ) -> ConnectionChain:
         """Log in within the time for that; waiting for a turn does not count."""
-        way = await self._way_to(target)
-        if not way.direct:
+        route = await self._route_to(target)
+        if not route.direct:
             phases.begin("tcp")
-            async with self._logins.place(purpose, suspect=suspect):
-                return await self._clock.wait_for(self._by_hops(way, wire, target, phases), self._connect_timeout)
+            async with self._login_slots.place(purpose, suspect=suspect):
+                return await self._clock.wait_for(self._by_hops(route, tunnel, target, phases), self._connect_timeout)
         began = self._clock.monotonic()
         phases.begin("resolve")
-        wire.address = await self._clock.wait_for(self._resolve(way.host, way.port), self._connect_timeout)
-        wire.local = way.local
+        tunnel.address = await self._clock.wait_for(self._resolve(route.host, route.port), self._connect_timeout)
+        tunnel.local = route.local
         phases.end()
         left = self._connect_timeout - (self._clock.monotonic() - began)
-        turn = self._logins_at.setdefault(wire.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
-        async with turn, self._logins.place(purpose, suspect=suspect):
-            return [await self._clock.wait_for(self._connect(way, wire, target, phases), left)]
+        turn = self._logins_at.setdefault(tunnel.address, asyncio.Semaphore(_LOGINS_AN_ADDRESS))
+        async with turn, self._login_slots.place(purpose, suspect=suspect):
+            return [await self._clock.wait_for(self._connect(route, tunnel, target, phases), left)]
 
-    async def _way_to(self, target: Target) -> Way:
+    async def _route_to(self, target: Target) -> Route:
         check_names(target)
         if self._ssh_config is None:
             host = literal_address(target.hostname) or target.hostname
-            return Way(self._options, host, target.port, self._has_key)
+            return Route(self._options, host, target.port, self._has_key)
         try:
-            return await asyncio.to_thread(self._ssh_config.way_to, target)
+            return await asyncio.to_thread(self._ssh_config.route_to, target)
         except (OSError, ValueError) as error:
             raise Failed(Reason.AUTH_FAILED, f"the SSH configuration cannot be used ({error})") from error
 
-    async def _by_hops(self, way: Way, wire: Wire, target: Target, phases: Phases) -> Route:
+    async def _by_hops(self, route: Route, tunnel: BoundedTunnel, target: Target, phases: Phases) -> ConnectionChain:
         """Log in from one host on the way to the next; the last of the route is the target."""
-        route: Route = []
+        chain: ConnectionChain = []
         try:
-            for hop in way.hops:
-                route.append(await way.connect_hop(hop, route[-1] if route else None))
-            wire.through, wire.command = route[-1] if route else None, way.command
-            route.append(await self._connect(way, wire, target, phases))
+            for hop in route.hops:
+                chain.append(await route.connect_hop(hop, chain[-1] if chain else None))
+            tunnel.through, tunnel.command = chain[-1] if chain else None, route.command
+            chain.append(await self._connect(route, tunnel, target, phases))
         except BaseException:
-            for ssh in reversed(route):
+            for ssh in reversed(chain):
                 ssh.abort()
             raise
-        return route
+        return chain
 
-    async def _connect(self, way: Way, wire: Wire, target: Target, phases: Phases) -> asyncssh.SSHClientConnection:
-        client = Client(phases, self._host_keys, target, wire.heard)
+    async def _connect(
+        self, route: Route, tunnel: BoundedTunnel, target: Target, phases: Phases
+    ) -> asyncssh.SSHClientConnection:
+        client = LoginClient(phases, self._host_keys, target, tunnel.evidence)
         more: dict[str, object] = {}
-        if kinds := self._kinds_of_host_keys(way, wire.address[0]):
+        if kinds := self._kinds_of_host_keys(route, tunnel.address[0]):
             more["server_host_key_algs"] = kinds
         try:
             return await asyncssh.connect(
-                way.host,
-                way.port,
-                config=way.options.kwargs["config"],
-                options=way.options,
+                route.host,
+                route.port,
+                config=route.options.kwargs["config"],
+                options=route.options,
                 username=target.username,
-                preferred_auth=self._methods(way, target) or ["none"],
+                preferred_auth=self._methods(route, target) or ["none"],
                 client_factory=lambda: client,
-                tunnel=cast(asyncssh.SSHClientConnection, wire),  # whatever can create a connection will do
+                tunnel=cast(asyncssh.SSHClientConnection, tunnel),  # whatever can create a connection will do
                 **more,
             )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
@@ -361,20 +371,20 @@ class Connections:
             raise Failed(Reason.HOST_KEY_CHANGED, client.complaint or f"no host key that is known ({error})") from error
 
     @staticmethod
-    def _methods(way: Way, target: Target) -> list[str]:
-        methods = ["publickey"] if way.has_keys else []
+    def _methods(route: Route, target: Target) -> list[str]:
+        methods = ["publickey"] if route.has_keys else []
         if target.password is not None:
             methods += ["password", "keyboard-interactive"]
-        if not way.preferred:
+        if not route.preferred:
             return methods
-        return [method for method in way.preferred if method in methods]
+        return [method for method in route.preferred if method in methods]
 
-    def _kinds_of_host_keys(self, way: Way, address: str) -> list[str]:
+    def _kinds_of_host_keys(self, route: Route, address: str) -> list[str]:
         """What to ask for where host keys are looked at; nothing where somebody else has said."""
-        if self._host_keys.policy is HostKeyPolicy.IGNORE or way.options.config.get("HostKeyAlgorithms"):
+        if self._host_keys.policy is HostKeyPolicy.IGNORE or route.options.config.get("HostKeyAlgorithms"):
             return []
-        host = way.options.host_key_alias or way.host
-        return self._host_keys.algorithms(host, address, None if way.port == DEFAULT_PORT else way.port)
+        host = route.options.host_key_alias or route.host
+        return self._host_keys.algorithms(host, address, None if route.port == DEFAULT_PORT else route.port)
 
     async def _keep_all_alive(self) -> None:
         """Ask connections that have been idle for long whether they live, and cut those that do not."""
@@ -409,6 +419,6 @@ class Connections:
         """Close every connection, and a login that is under way once it is through."""
         self._closed = True
         await self._tasks.close()
-        await self._logins.close()
+        await self._login_slots.close()
         for hostname in list(self._kept):
             await self.drop(hostname)

@@ -18,7 +18,17 @@ from imagestore_sim.probe.target import FOLDERS, Target
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Failed", "Heard", "NoSize", "NotMounted", "ProbeFailure", "Reason", "Unclear", "Unsupported", "classify"]
+__all__ = [
+    "Failed",
+    "LoginEvidence",
+    "NoSize",
+    "NotMounted",
+    "ProbeFailure",
+    "Reason",
+    "Unclear",
+    "Unsupported",
+    "classify",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class ProbeFailure:
 
 
 @dataclass(slots=True)
-class Heard:
+class LoginEvidence:
     """What a login has heard from the server, beside the error that it ended with."""
 
     greeting: str | None = None
@@ -126,18 +136,20 @@ _MOST_TRACEBACKS = 100
 UNCLASSIFIED = Unclassified()
 
 
-def explain(error: Exception, target: Target, phase: Phase, phases: Mapping[str, float], heard: Heard) -> ProbeFailure:
+def explain(
+    error: Exception, target: Target, phase: Phase, phases: Mapping[str, float], evidence: LoginEvidence
+) -> ProbeFailure:
     """Return the failure that `error` is. What no rule knows is a failure too, logged with its traceback."""
     where = f"{target.hostname}:{target.port}"
-    if heard.flooded is not None:
-        return ProbeFailure(Reason.FLOOD, f"{where}: cut off: {heard.flooded}", phases)
-    if heard.noisy and isinstance(error, TimeoutError) and phase != "tcp":
+    if evidence.flooded is not None:
+        return ProbeFailure(Reason.FLOOD, f"{where}: cut off: {evidence.flooded}", phases)
+    if evidence.noisy and isinstance(error, TimeoutError) and phase != "tcp":
         return ProbeFailure(Reason.FLOOD, f"{where}: it sends and sends, and has not come to the point in time", phases)
-    told = None if isinstance(error, Failed) else _told_at_login(error, target, phase, heard)
+    told = None if isinstance(error, Failed) else _told_at_login(error, target, phase, evidence)
     if told is not None:
         return ProbeFailure(told.reason, f"{where}: {told}", phases, told.advice)
     try:
-        reason, message = classify(error, target, phase, heard.greeting)
+        reason, message = classify(error, target, phase, evidence.greeting)
     except Exception:
         UNCLASSIFIED.note(error, where)
         text = f"{where}: an error that no rule knows ({type(error).__name__}: {excerpt(error)})"
@@ -145,20 +157,20 @@ def explain(error: Exception, target: Target, phase: Phase, phases: Mapping[str,
     return ProbeFailure(reason, message, phases, error.advice if isinstance(error, Failed) else None)
 
 
-def _told_at_login(error: Exception, target: Target, phase: Phase, heard: Heard) -> Failed | None:
+def _told_at_login(error: Exception, target: Target, phase: Phase, evidence: LoginEvidence) -> Failed | None:
     """What follows from what a login has heard, rather than from its error."""
     lost = isinstance(error, ConnectionError | asyncssh.ConnectionLost)
-    if phase == "kex" and heard.greeting is None and heard.mismatch and (lost or _is_mismatch(error)):
-        return Failed(Reason.NOT_SSH, f"no algorithm in common for {heard.mismatch}", _ALGORITHMS)
-    if phase != "auth" or not heard.offered:
+    if phase == "kex" and evidence.greeting is None and evidence.mismatch and (lost or _is_mismatch(error)):
+        return Failed(Reason.NOT_SSH, f"no algorithm in common for {evidence.mismatch}", _ALGORITHMS)
+    if phase != "auth" or not evidence.offered:
         return None
-    user, said = excerpt(target.username), f' (it says "{excerpt(heard.said)}")' if heard.said else ""
+    user, said = excerpt(target.username), f' (it says "{excerpt(evidence.said)}")' if evidence.said else ""
     denied = isinstance(error, asyncssh.PermissionDenied)
-    if heard.expired and (denied or lost):
+    if evidence.expired and (denied or lost):
         return Failed(Reason.AUTH_FAILED, f"the password of user {user} has expired{said}", EXPIRED)
-    if heard.asked and (denied or lost):
+    if evidence.asked and (denied or lost):
         return Failed(
-            Reason.AUTH_FAILED, f'user {user} is asked for more than a password ("{excerpt(heard.asked)}")', _SECOND
+            Reason.AUTH_FAILED, f'user {user} is asked for more than a password ("{excerpt(evidence.asked)}")', _SECOND
         )
     if denied and said:
         return Failed(Reason.AUTH_FAILED, f"permission denied for user {user}{said}")

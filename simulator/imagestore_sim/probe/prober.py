@@ -13,10 +13,10 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.probe import df, stat, statvfs
 from imagestore_sim.probe.capacity import Capacity, Method, Space
 from imagestore_sim.probe.connections import Connection, Connections, Resolve, resolve_by_system
-from imagestore_sim.probe.failures import Heard, ProbeFailure, Reason, Unclear, Unsupported, explain
+from imagestore_sim.probe.failures import LoginEvidence, ProbeFailure, Reason, Unclear, Unsupported, explain
 from imagestore_sim.probe.host_keys import HostKeyPolicy, HostKeys
 from imagestore_sim.probe.identity import read_identity
-from imagestore_sim.probe.logins import Purpose, current_purpose
+from imagestore_sim.probe.login_slots import Purpose, current_purpose
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.target import Layout, Request, Target
 
@@ -188,12 +188,12 @@ class Prober:
         self, host: _Host, target: Target, layout: Layout, purpose: Purpose
     ) -> Capacity | ProbeFailure:
         phases = Phases(self._clock)
-        wire = self._connections.wire(phases)
+        tunnel = self._connections.tunnel(phases)
         try:
-            connection = await self._connections.open(target, phases, wire, purpose, suspect=host.suspect)
+            connection = await self._connections.open(target, phases, tunnel, purpose, suspect=host.suspect)
         except Exception as error:
             phases.end()
-            return explain(error, target, phases.current, phases.milliseconds, wire.close_up())
+            return explain(error, target, phases.current, phases.milliseconds, tunnel.close_up())
         return await self._use(connection, host, target, layout, phases)
 
     async def _use(
@@ -218,8 +218,8 @@ class Prober:
             method, space = await self._clock.wait_for(_measure(connection, host, request), self._command_timeout)
         except Exception as error:
             phases.end()
-            heard = Heard(flooded=connection.flooded, noisy=connection.noisy)
-            failure = explain(error, target, phases.current, phases.milliseconds, heard)
+            evidence = LoginEvidence(flooded=connection.flooded, noisy=connection.noisy)
+            failure = explain(error, target, phases.current, phases.milliseconds, evidence)
             hung = failure.reason is Reason.HUNG
             if hung and connection.probes and not await connection.is_alive(self._alive_timeout):
                 # No file system hangs: the host has gone, or was restarted since. A login will tell.

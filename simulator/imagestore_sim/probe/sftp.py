@@ -46,7 +46,7 @@ class Garbled(asyncssh.SFTPBadMessage):
     """What came back is no answer of an SFTP server to what was asked."""
 
 
-class Volume(NamedTuple):
+class StatVfs(NamedTuple):
     """What `statvfs@openssh.com` answers: see statvfs(3)."""
 
     bsize: int
@@ -62,12 +62,12 @@ class Volume(NamedTuple):
     namemax: int
 
 
-class Sftp(asyncssh.SSHClientSession[bytes]):
+class SftpSession(asyncssh.SSHClientSession[bytes]):
     """An SFTP session. Whatever is asked raises asyncssh.SFTPError when the server refuses or is gone."""
 
     def __init__(self) -> None:
         self._channel: asyncssh.SSHClientChannel[bytes]
-        self._heard = bytearray()
+        self._received = bytearray()
         self._asked: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._last = 0
         self._lost: asyncssh.SFTPError | None = None
@@ -81,14 +81,14 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
             raise Garbled(f"an answer of type {kind} in place of a version")
         self.extensions = frozenset(_strings(offered)[::2])
 
-    async def statvfs(self, path: str) -> Volume:
+    async def statvfs(self, path: str) -> StatVfs:
         """The numbers of the file system that `path` is on."""
         if STATVFS not in self.extensions:
             raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
         body = await self._ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
         if len(body) < _NUMBERS.size:
             raise Garbled(f"an answer of {len(body)} bytes to statvfs")
-        return Volume(*_NUMBERS.unpack_from(body))
+        return StatVfs(*_NUMBERS.unpack_from(body))
 
     async def mode(self, path: str) -> int | None:
         """Type and rights of what is at `path`, as stat(2) has them; None when the server does not tell."""
@@ -168,17 +168,17 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if datatype is not None or self._lost is not None:
             return  # what it writes on standard error is no answer
-        heard = self._heard
-        heard += data
-        while len(heard) >= _HEADER.size:
-            length, kind, number = _HEADER.unpack_from(heard)
+        received = self._received
+        received += data
+        while len(received) >= _HEADER.size:
+            length, kind, number = _HEADER.unpack_from(received)
             if not 5 <= length <= _LONGEST:
-                self._end(Garbled(f'it said "{bytes(heard[:80]).decode(errors="replace")}"'))
+                self._end(Garbled(f'it said "{bytes(received[:80]).decode(errors="replace")}"'))
                 return
-            if len(heard) < 4 + length:
+            if len(received) < 4 + length:
                 return
-            content = bytes(heard[_HEADER.size : 4 + length])
-            del heard[: 4 + length]
+            content = bytes(received[_HEADER.size : 4 + length])
+            del received[: 4 + length]
             answer = self._asked.pop(_FIRST if _FIRST in self._asked else number, None)
             if answer is None:
                 self._end(Garbled(f"an answer of type {kind} to a question that nobody asked"))
@@ -202,7 +202,7 @@ class Sftp(asyncssh.SSHClientSession[bytes]):
             if not answer.done():
                 answer.set_exception(self._lost)
         self._asked.clear()
-        self._heard.clear()
+        self._received.clear()
 
 
 def _string(text: bytes) -> bytes:

@@ -21,8 +21,8 @@ import asyncssh
 
 from imagestore_sim.probe.capacity import Space
 from imagestore_sim.probe.connections import Connection
+from imagestore_sim.probe.errno_messages import find_errno_message
 from imagestore_sim.probe.failures import EXPIRED, Failed, NoSize, NotMounted, Reason, Unclear, Unsupported, excerpt
-from imagestore_sim.probe.path_errors import path_error
 from imagestore_sim.probe.target import FOLDERS, Layout, Request
 
 # `timeout` is tried out first: it may be missing, or too old for -k. A command that it ended (124, or 128 and a signal)
@@ -65,7 +65,7 @@ class Answer:
     file: bool = False
 
 
-class Reading:
+class MarkedOutput:
     """What a host says, up to the end of the answer that is marked with `token`; work grows as the text does."""
 
     def __init__(self, token: str) -> None:
@@ -140,16 +140,16 @@ async def ask(connection: Connection, request: Request, command: str) -> Answer:
     """Run `command`; raises Unsupported when it is not there, Failed, asyncssh.Error, OSError."""
     token = secrets.token_hex(8)
     line = script(command, _without_slash(request.url), request.seconds, token)
-    reading = Reading(token)
-    exit_status = await connection.run(line, reading, request.phases)
-    answer = reading.answer
+    output = MarkedOutput(token)
+    exit_status = await connection.run(line, output, request.phases)
+    answer = output.answer
     status = exit_status if answer is None else answer.status
-    if answer is None and _PASSWORD_EXPIRED.search(reading.said):
-        raise Failed(Reason.AUTH_FAILED, f'the host lets nobody in ("{excerpt(reading.said)}")', EXPIRED)
+    if answer is None and _PASSWORD_EXPIRED.search(output.said):
+        raise Failed(Reason.AUTH_FAILED, f'the host lets nobody in ("{excerpt(output.said)}")', EXPIRED)
     if status in _NOT_RUN:
-        raise Unsupported(f"command not found ({excerpt(reading.said if answer is None else answer.output)})")
+        raise Unsupported(f"command not found ({excerpt(output.said if answer is None else answer.output)})")
     if answer is None:
-        raise _no_answer(reading.said)
+        raise _no_answer(output.said)
     if status in _ENDED_BY_TIMEOUT:
         raise Failed(Reason.HUNG, f"the command on the host did not end within {request.seconds} s")
     return answer
@@ -170,7 +170,7 @@ async def _create(connection: Connection, request: Request) -> None:
     answer = await ask(connection, request, _CREATE[request.layout])
     if answer.status != 0:
         text = f"{request.url} cannot be created ({excerpt(answer.output)})"
-        known = path_error(answer.output)
+        known = find_errno_message(answer.output)
         if known is None:
             raise Failed(Reason.PERMISSION_DENIED, text)
         reason, advice = known[0].reason, known[0].advice
@@ -182,7 +182,7 @@ async def _unusable(connection: Connection, request: Request, answer: Answer) ->
     url, said = request.url, excerpt(answer.output)
     if answer.file:
         return Failed(Reason.NOT_A_DIRECTORY, f"{url} is a file")
-    known = path_error(answer.output)
+    known = find_errno_message(answer.output)
     if known is None and not answer.directory:
         return await _unreachable(connection, request, answer)
     if known is None or (answer.directory and known[0].reason is Reason.NO_SUCH_PATH):

@@ -14,8 +14,8 @@ from asyncssh.config import SSHClientConfig, SSHConfig
 
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURES, Choice
 from imagestore_sim.probe.identity import read_identity
-from imagestore_sim.probe.names import check_expansions
 from imagestore_sim.probe.resolving import literal_address
+from imagestore_sim.probe.safe_names import check_expansions
 from imagestore_sim.probe.target import Target
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ _OF_NO_USE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """How a host is logged in to."""
 
     options: asyncssh.SSHClientConnectionOptions
@@ -107,23 +107,23 @@ class SshConfig:
         self._file = file
         self._identity = identity
         self._base = base
-        self._known: dict[Target, Way] = {}
+        self._known: dict[Target, Route] = {}
         self._said: set[tuple[str, str]] = set()
         try:
             self._say_what_does_not_count(file.read_text(encoding="utf-8", errors="replace"))
-            self.way_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
+            self.route_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
         except OSError as error:
             raise ValueError(f"SSH configuration {file}: {error.strerror}") from error
         except ValueError as error:
             raise ValueError(f"SSH configuration {file}: {error}") from error
 
-    def way_to(self, target: Target) -> Way:
+    def route_to(self, target: Target) -> Route:
         """The way to a host; reads files. Raises ValueError, OSError."""
         if target not in self._known:
             self._known[target] = self._read(target)
         return self._known[target]
 
-    def _read(self, target: Target) -> Way:
+    def _read(self, target: Target) -> Route:
         host = literal_address(target.hostname) or target.hostname
         given = {**self._base, "config": [str(self._file)], "host": host, "username": target.username}
         if target.port != DEFAULT_PORT:
@@ -137,7 +137,7 @@ class SshConfig:
         hops = tuple(options.tunnel.split(",")) if isinstance(options.tunnel, str) and options.tunnel else ()
         command = tuple(options.proxy_command or ())
         preferred = str(found.config.get("PreferredAuthentications") or "")
-        return Way(
+        return Route(
             options,
             options.host,
             options.port,

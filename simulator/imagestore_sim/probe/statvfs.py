@@ -10,7 +10,7 @@ import asyncssh
 from imagestore_sim.probe.capacity import Inodes, Space
 from imagestore_sim.probe.connections import Connection
 from imagestore_sim.probe.failures import Failed, NoSize, NotMounted, Reason, Unclear, Unsupported, excerpt
-from imagestore_sim.probe.sftp import Garbled, Sftp
+from imagestore_sim.probe.sftp import Garbled, SftpSession
 from imagestore_sim.probe.target import FOLDERS, Layout, Request
 
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
@@ -32,24 +32,24 @@ async def measure(connection: Connection, request: Request) -> Space:
     return space
 
 
-async def _read(sftp: Sftp, url: str) -> Space:
+async def _read(sftp: SftpSession, url: str) -> Space:
     """One question is enough: `/.` at its end makes it fail when the url is no directory, or may not be entered."""
     try:
-        volume = await sftp.statvfs(f"{url.rstrip('/')}/.")
+        found = await sftp.statvfs(f"{url.rstrip('/')}/.")
     except asyncssh.SFTPOpUnsupported as error:
         raise Unsupported(f"no statvfs over SFTP ({error})") from error
     except Garbled:
         raise
     except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPFailure, asyncssh.SFTPBadMessage) as error:
         raise await _why_not(sftp, url, error) from error
-    read_only = bool(volume.flags & _READ_ONLY)
+    read_only = bool(found.flags & _READ_ONLY)
     # f_frsize is 0 on some file systems: POSIX leaves their blocks to f_bsize.
-    size = volume.frsize or volume.bsize
-    inodes = Inodes.of(volume.files, volume.favail)
-    return Space.of_blocks(size, volume.blocks, volume.bavail, inodes, read_only, f"id {volume.fsid:x}")
+    size = found.frsize or found.bsize
+    inodes = Inodes.of(found.files, found.favail)
+    return Space.of_blocks(size, found.blocks, found.bavail, inodes, read_only, f"id {found.fsid:x}")
 
 
-async def _why_not(sftp: Sftp, url: str, error: asyncssh.SFTPError) -> Failed:
+async def _why_not(sftp: SftpSession, url: str, error: asyncssh.SFTPError) -> Failed:
     """What is wrong with a url: version 3 of SFTP has few codes, and leaves most errors to the text "Failure"."""
     if await sftp.is_file(url):
         return Failed(Reason.NOT_A_DIRECTORY, f"{url} is a file")
@@ -63,7 +63,7 @@ async def _why_not(sftp: Sftp, url: str, error: asyncssh.SFTPError) -> Failed:
     return Failed(Reason.NO_SUCH_PATH, f"{url} does not exist")
 
 
-async def _create(sftp: Sftp, path: str) -> None:
+async def _create(sftp: SftpSession, path: str) -> None:
     try:
         if not await sftp.is_directory(path):
             await _make_directories(sftp, path)
@@ -77,14 +77,14 @@ async def _create(sftp: Sftp, path: str) -> None:
         raise Unclear(Reason.PERMISSION_DENIED, text) from error
 
 
-async def _make_directories(sftp: Sftp, path: str) -> None:
+async def _make_directories(sftp: SftpSession, path: str) -> None:
     """Make a directory and those above it that are missing."""
     for above in accumulate(PurePosixPath(path).parts, lambda one, other: str(PurePosixPath(one, other))):
         if not await sftp.is_directory(above):
             await sftp.make_directory(above)
 
 
-async def _file_on_the_way(sftp: Sftp, url: str) -> str | None:
+async def _file_on_the_way(sftp: SftpSession, url: str) -> str | None:
     """The nearest thing above `url` that is there, if it is a file."""
     for part in PurePosixPath(url).parents:
         try:
@@ -97,7 +97,7 @@ async def _file_on_the_way(sftp: Sftp, url: str) -> str | None:
     return None
 
 
-async def _require(sftp: Sftp, url: str) -> None:
+async def _require(sftp: SftpSession, url: str) -> None:
     for folder in FOLDERS:
         if await sftp.is_directory(f"{url}/{folder}"):
             return

@@ -313,7 +313,7 @@ GLOBAL_CONFIG = Inventory(
 )
 MANAGEMENT_NODE = Inventory(
     "org.zstack.header.managementnode.ManagementNodeInventory",
-    (_table(models.Node),),
+    (_table(models.ManagementNodeRecord),),
     (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
 )
 WEB_HOOK = Inventory(

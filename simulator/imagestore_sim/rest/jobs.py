@@ -187,7 +187,7 @@ class Jobs:
                 ended = Ended(True, await work())
                 await self._finish_surely(job, ended)
             else:
-                async with self._database.undivided():
+                async with self._database.atomic():
                     ended = Ended(True, await work())
                     await self._finish(job, ended)
         except _CutOff:
@@ -217,7 +217,7 @@ class Jobs:
         """Store the result as soon as the store takes it: until then the job is polled as one that goes on."""
         while True:
             try:
-                async with self._database.undivided():
+                async with self._database.atomic():
                     return await self._finish(job, ended)
             except StoreUnavailable:
                 await self._database.health.until_next_try()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable, Vault
-from imagestore_sim.database.configuration import GlobalConfiguration
+from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import ADMIN_UUID, Account, Session, User
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest.errors import WRONG_PASSWORD, WRONG_USER, ApiError, ErrorCode, not_found
@@ -263,7 +263,7 @@ class Sessions:
             return
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.uuid == key))
-        await self._database.once_committed(partial(self._forget, key))
+        await self._database.after_commit(partial(self._forget, key))
 
     async def _end_expired(self, key: str) -> None:
         with suppress(StoreUnavailable):  # the purge ends it then

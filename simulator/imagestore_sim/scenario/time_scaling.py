@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from imagestore_sim.backup_storage.options import PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.faults import Fault
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imagestore_sim.backup_storage.options import OPTIONS as STORAGE_OPTIONS
-from imagestore_sim.backup_storage.options import PING_INTERVAL, PING_SLEEP_AFTER_FAILURE, RESERVED_CAPACITY
-from imagestore_sim.database.configuration import InvalidOption, Option
+from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_SLEEP_AFTER_FAILURE, RESERVED_CAPACITY
+from imagestore_sim.database.global_config import ConfigOption, InvalidOption
 from imagestore_sim.rest.session_options import OPTIONS as IDENTITY_OPTIONS
 from imagestore_sim.scenario.format.schema import complain, unknown
 from imagestore_sim.units import parse_bytes, parse_seconds
 
-OPTIONS: Mapping[str, Option[object]] = {one.name: one for one in (*STORAGE_OPTIONS, *IDENTITY_OPTIONS)}
+OPTIONS: Mapping[str, ConfigOption[object]] = {one.name: one for one in (*STORAGE_OPTIONS, *IDENTITY_OPTIONS)}
 SECONDS = {PING_INTERVAL.name, PING_SLEEP_AFTER_FAILURE.name, "session.timeout", "session.cleanup.interval"}
 
 

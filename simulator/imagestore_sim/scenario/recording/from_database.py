@@ -10,12 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, KEPT_EVENTS, STATUS_CHANGED
-from imagestore_sim.backup_storage.options import PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.database import DatabaseError
 from imagestore_sim.database.models import BackupStorage, GlobalConfig, ImageStoreBackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
-from imagestore_sim.database.read_only import open_to_look
+from imagestore_sim.database.read_only import open_read_only
 from imagestore_sim.scenario.recording.recorder import Event, Recording
 
 Storage = dict[str, Any]
@@ -27,7 +27,7 @@ async def read_stored(location: str, since: float | None, until: float | None) -
     Without the one, from the first event that is stored; without the other, to the last. Nothing is written there.
     Raises DatabaseError, also when some of what happened in that time is stored no longer.
     """
-    async with open_to_look(location) as connection:
+    async with open_read_only(location) as connection:
         if since is not None:
             await _check_kept(connection, location, since)
         events = await _events_since(connection, since or 0.0)

@@ -26,7 +26,7 @@ from imagestore_sim.backup_storage.events import (
     STATUS_CHANGED,
 )
 from imagestore_sim.backup_storage.events import Event as Told
-from imagestore_sim.backup_storage.options import AUTO_RECONNECT, PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.probe.failures import Reason
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from imagestore_sim.backup_storage.events import Listener
+from imagestore_sim.backup_storage.events import Subscription
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from imagestore_sim.clock import Clock
 from imagestore_sim.node.management_node import ManagementNode
@@ -95,7 +95,7 @@ class LocalNodeWorld(ABC):
             **self.scenario.node.model_dump(),
         )
         self.node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
-        listener = self._listening.enter_context(self.node.events.listening())
+        listener = self._listening.enter_context(self.node.events.subscribe())
         self._tasks.begin(self._hear(listener), "events of a scenario")
         await self.node.start(self._bootstrap())
 
@@ -109,7 +109,7 @@ class LocalNodeWorld(ABC):
         self._listening.close()
         await self._tasks.close()
 
-    async def _hear(self, listener: Listener) -> None:
+    async def _hear(self, listener: Subscription) -> None:
         while True:
             self._heard(await listener.get())
 

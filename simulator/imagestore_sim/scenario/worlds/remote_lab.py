@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from imagestore_sim.backup_storage.options import OPTIONS as STORAGE_OPTIONS
+from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.faults import Fault, FaultProblem
 from imagestore_sim.scenario.format.model import Host, Scenario, StorageRecord

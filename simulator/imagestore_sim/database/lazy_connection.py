@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 C = TypeVar("C")
 
 
-class Reopened(Generic[C]):
+class LazyConnection(Generic[C]):
     """Holds one connection: made by `make`, ended by `end`."""
 
     def __init__(self, make: Callable[[], Awaitable[C]], end: Callable[[C], Awaitable[None]]) -> None:

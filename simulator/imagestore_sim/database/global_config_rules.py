@@ -37,7 +37,7 @@ class NullPointer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declaration:
     """What ZStack declares of an option: its Java type, its bounds, and the name of the rule that a service adds."""
 
     category: str
@@ -61,37 +61,37 @@ class Declared:
         return f"GlobalConfig[category:{self.category}, name:{self.name}]"
 
 
-def check(declared: Declared, value: str) -> None:
+def check(declaration: Declaration, value: str) -> None:
     """Raise InvalidOption for the first rule that a value breaks."""
-    _check_type(declared, value)
-    if not declared.may_be_empty and not value.strip():
-        raise InvalidOption(f"{declared.canonical_name} cannot be empty string")
-    _check_bounds(declared, value)
-    if declared.values and value not in declared.values:
-        raise InvalidOption(f"{value} is not a valid value. Valid values are [{', '.join(declared.values)}]")
-    if declared.rule:
-        RULES[declared.rule](declared, value)
+    _check_type(declaration, value)
+    if not declaration.may_be_empty and not value.strip():
+        raise InvalidOption(f"{declaration.canonical_name} cannot be empty string")
+    _check_bounds(declaration, value)
+    if declaration.values and value not in declaration.values:
+        raise InvalidOption(f"{value} is not a valid value. Valid values are [{', '.join(declaration.values)}]")
+    if declaration.rule:
+        RULES[declaration.rule](declaration, value)
 
 
-def check_type(declared: Declared, value: str) -> None:
+def check_type(declaration: Declaration, value: str) -> None:
     """Raise InvalidOption for a value of the wrong type, and for nothing else: an option that no service declares."""
-    _check_type(declared, value)
-    if declared.rule:
-        RULES[declared.rule](declared, value)
+    _check_type(declaration, value)
+    if declaration.rule:
+        RULES[declaration.rule](declaration, value)
 
 
-def limits(declared: Declared) -> dict[str, object]:
+def limits(declaration: Declaration) -> dict[str, object]:
     """Return the values that an option takes, in the form of ZStack's GlobalConfigOptions."""
     found: dict[str, object] = {}
-    if declared.values:
-        found["validValue"] = list(declared.values)
-    low, high = declared.least, declared.most
-    if declared.between is not None and not declared.values:
-        low, high = declared.between
+    if declaration.values:
+        found["validValue"] = list(declaration.values)
+    low, high = declaration.least, declaration.most
+    if declaration.between is not None and not declaration.values:
+        low, high = declaration.between
     if (low, high) == (None, None):
         return found
-    limit = LIMITS["Integer" if declared.java_type == "Integer" else "Long"]
-    filled = not declared.values
+    limit = LIMITS["Integer" if declaration.java_type == "Integer" else "Long"]
+    filled = not declaration.values
     if low is not None or filled:
         found["numberGreaterThanOrEqual"] = -limit - 1 if low is None else low
     if high is not None or filled:
@@ -99,31 +99,31 @@ def limits(declared: Declared) -> dict[str, object]:
     return found
 
 
-def _check_type(declared: Declared, value: str) -> None:
-    kind = declared.java_type
+def _check_type(declaration: Declaration, value: str) -> None:
+    kind = declaration.java_type
     if (kind in LIMITS and not _is_whole(value, LIMITS[kind])) or (
         kind == "Double" and not DOUBLE.fullmatch(value.strip())
     ):
         # The last word is that of an exception that has no text.
         text = f"is of type java.lang.{kind}, the value[{value}] cannot be converted to that type, null"
-        raise InvalidOption(f"{declared.short_name} {text}")
+        raise InvalidOption(f"{declaration.short_name} {text}")
     if kind == "Boolean" and value.lower() not in ("true", "false"):
-        raise InvalidOption(f"{declared.short_name}'s value[{value}] is not a valid boolean string[true, false].")
+        raise InvalidOption(f"{declaration.short_name}'s value[{value}] is not a valid boolean string[true, false].")
 
 
-def _check_bounds(declared: Declared, value: str) -> None:
-    if (declared.least, declared.most, declared.between) == (None, None, None):
+def _check_bounds(declaration: Declaration, value: str) -> None:
+    if (declaration.least, declaration.most, declaration.between) == (None, None, None):
         return
     if not _is_whole(value, LONG_MAX):
         raise InvalidOption(f"{value} is not a number or out of range of a Long type")
-    number = int(value)
-    if declared.most is not None and number > declared.most:
-        raise InvalidOption(f"{declared.canonical_name} should not greater than {declared.most}, but got {number}")
-    if declared.least is not None and number < declared.least:
-        raise InvalidOption(f"{declared.canonical_name} should not less than {declared.least}, but got {number}")
-    if declared.between is not None and not declared.between[0] <= number <= declared.between[1]:
-        low, high = declared.between
-        raise InvalidOption(f"{declared.canonical_name} must in range of [{low}, {high}]")
+    number, name = int(value), declaration.canonical_name
+    if declaration.most is not None and number > declaration.most:
+        raise InvalidOption(f"{name} should not greater than {declaration.most}, but got {number}")
+    if declaration.least is not None and number < declaration.least:
+        raise InvalidOption(f"{name} should not less than {declaration.least}, but got {number}")
+    if declaration.between is not None and not declaration.between[0] <= number <= declaration.between[1]:
+        low, high = declaration.between
+        raise InvalidOption(f"{name} must in range of [{low}, {high}]")
 
 
 def _is_whole(value: str, limit: int) -> bool:
@@ -141,7 +141,7 @@ def size_in_bytes(value: str) -> int | None:
     return None if number < 0 or unit not in SIZE_UNITS else number << SIZE_UNITS[unit]
 
 
-def _size(declared: Declared, value: str) -> None:
+def _size(declaration: Declaration, value: str) -> None:
     if size_in_bytes(value) is None:
         raise InvalidOption(
             f"{value} is not a size string; a size string consists of a number ending with suffix B/K/M/G/T or"
@@ -149,13 +149,13 @@ def _size(declared: Declared, value: str) -> None:
         )
 
 
-def _size_up_to_1t(declared: Declared, value: str) -> None:
+def _size_up_to_1t(declaration: Declaration, value: str) -> None:
     found = size_in_bytes(value)
     if found is None:
         text = "A size string is a number with suffix 'T/t/G/g/M/m/K/k/B/b' or without suffix, but got"
-        raise InvalidOption(f"{declared.canonical_name} only allows a size string. {text} {value}")
+        raise InvalidOption(f"{declaration.canonical_name} only allows a size string. {text} {value}")
     if found > 1 << SIZE_UNITS["T"]:
-        raise InvalidOption(f"Value {declared.canonical_name}  cannot be greater than the 1TB but got {value}")
+        raise InvalidOption(f"Value {declaration.canonical_name}  cannot be greater than the 1TB but got {value}")
 
 
 def _milliseconds(value: str) -> int | None:
@@ -169,7 +169,7 @@ def _milliseconds(value: str) -> int | None:
     return None if unit not in DURATION_UNITS else int(found[1]) * DURATION_UNITS[unit] * 1000
 
 
-def _duration(declared: Declared, value: str) -> None:
+def _duration(declaration: Declaration, value: str) -> None:
     if _milliseconds(value) is None:
         raise InvalidOption(
             f"{value} is not a valid format string; a format string consists of a number ending with suffix"
@@ -177,27 +177,27 @@ def _duration(declared: Declared, value: str) -> None:
         )
 
 
-def _api_timeout(declared: Declared, value: str) -> None:
+def _api_timeout(declaration: Declaration, value: str) -> None:
     if (_milliseconds(value) or 0) < SHORTEST_API_TIMEOUT_MS:
         raise InvalidOption("api timeout cannot be set smaller than 5m")
 
 
-def _long_job_timeout(declared: Declared, value: str) -> None:
+def _long_job_timeout(declaration: Declaration, value: str) -> None:
     if int(value) < SHORTEST_LONG_JOB_SECONDS:
         raise InvalidOption(f"long job timeout must be larger than {SHORTEST_LONG_JOB_SECONDS}s")
 
 
-def _filters(declared: Declared, value: str) -> None:
+def _filters(declaration: Declaration, value: str) -> None:
     if any(one not in ("blacklist", "whitelist") for one in _split(value, ";")):
         raise InvalidOption(f"{value} is not in [blacklist, whitelist]")
 
 
-def _paths(declared: Declared, value: str) -> None:
+def _paths(declaration: Declaration, value: str) -> None:
     if any(not one.startswith("/") for one in _split(value, ";")):
         raise InvalidOption(f"invalid value: {value}, path must separated by ';' and start with '/'")
 
 
-def _router_password(declared: Declared, value: str) -> None:
+def _router_password(declaration: Declaration, value: str) -> None:
     if not PASSWORD.fullmatch(value):
         raise InvalidOption(
             "the vrouter password's first character must be a letter or number, besides no characters other than"
@@ -205,46 +205,46 @@ def _router_password(declared: Declared, value: str) -> None:
         )
 
 
-def _ports(declared: Declared, value: str) -> None:
+def _ports(declaration: Declaration, value: str) -> None:
     ports = _split(value, "-")
     if len(ports) != 2:
-        raise InvalidOption(f"{declared.name} must be this format port-port")
+        raise InvalidOption(f"{declaration.name} must be this format port-port")
     if not all(_is_whole(one, LONG_MAX) for one in ports):
         raise InvalidOption(f"{ports[0]} {ports[1]} is not a number or out of range of a Long type")
     low, high = map(int, ports)
     if not (1024 <= low <= high <= 65535 or low == high == 0):
         # Misspelt by ZStack.
-        name = declared.name
+        name = declaration.name
         raise InvalidOption(
             f"can not update {name}:[{ports[0]},{ports[1]}],beacause {name} must in range in [1024, 65535],"
         )
 
 
-def _http_mode(declared: Declared, value: str) -> None:
+def _http_mode(declaration: Declaration, value: str) -> None:
     if value not in HTTP_MODES:
-        raise InvalidOption(f"{declared.name} must be in {', '.join(HTTP_MODES)}")
+        raise InvalidOption(f"{declaration.name} must be in {', '.join(HTTP_MODES)}")
 
 
-def _absolute_path(declared: Declared, value: str) -> None:
+def _absolute_path(declaration: Declaration, value: str) -> None:
     if not value.startswith("/"):
-        raise InvalidOption(f"{declared.canonical_name} must be an absolute path starting with '/'")
+        raise InvalidOption(f"{declaration.canonical_name} must be an absolute path starting with '/'")
 
 
-def _retention(declared: Declared, value: str) -> None:
+def _retention(declaration: Declaration, value: str) -> None:
     if int(value) == 0:
         raise InvalidOption("the value cant not be 0")
     if int(value) < -1:
         raise InvalidOption("the value is less than -l")
 
 
-def _classes(declared: Declared, value: str) -> None:
+def _classes(declaration: Declaration, value: str) -> None:
     for one in _split(value, ",") if value else ():
         # Which classes a node of ZStack has is not known here: only what can be none is refused.
         if not JAVA_NAME.fullmatch(one.strip()) or "." not in one:
             raise InvalidOption(f"no API found for {one.strip()}")
 
 
-def _api_names(declared: Declared, value: str) -> None:
+def _api_names(declaration: Declaration, value: str) -> None:
     if unknown := [one for one in _split(value, ",") if not API_NAME.fullmatch(one)]:
         raise InvalidOption(f"Failed to find api class name: [{', '.join(unknown)}]")
 
@@ -257,7 +257,7 @@ def _split(value: str, separator: str) -> Sequence[str]:
     return parts
 
 
-RULES: Mapping[str, Callable[[Declared, str], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Declaration, str], None]] = MappingProxyType(
     {
         "absolute_path": _absolute_path,
         "api_names": _api_names,

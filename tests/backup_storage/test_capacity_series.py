@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from imagestore_sim.backup_storage.capacity import Capacities
-from imagestore_sim.backup_storage.capacity_curves import Moments, read_curves
+from imagestore_sim.backup_storage.capacity import CapacityReading
+from imagestore_sim.backup_storage.capacity_series import SampleTimes, read_capacity_series
 from imagestore_sim.backup_storage.errors import InvalidRequest
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, CapacityHistory
@@ -39,7 +39,7 @@ def plainly(changes: list[Change], time: int) -> int | None:
     return next((amount for since, amount in reversed(changes) if since <= time * 1000), None)
 
 
-def totals(values: list[Capacities | None]) -> list[int | None]:
+def totals(values: list[CapacityReading | None]) -> list[int | None]:
     return [None if one is None else one.total for one in values]
 
 
@@ -54,9 +54,9 @@ async def test_each_point_is_what_was_measured_last(seed: int, tmp_path: Path) -
     await write(database, changes)
     for _ in range(20):
         start, period = chosen.randrange(0, 40), chosen.randrange(1, 9)
-        moments = Moments(start, start + chosen.randrange(0, 40), period)
+        moments = SampleTimes(start, start + chosen.randrange(0, 40), period)
         some = set(chosen.sample(UUIDS, k=chosen.randrange(1, 5)))
-        curves = await read_curves(database, moments, lambda uuid, _, some=some: uuid in some)  # type: ignore[misc]
+        curves = await read_capacity_series(database, moments, lambda uuid, _, some=some: uuid in some)  # type: ignore[misc]
         assert [curve.uuid for curve in curves] == sorted(some)
         for curve in curves:
             assert totals(curve.values) == [plainly(changes[curve.uuid], time) for time in moments]
@@ -69,10 +69,10 @@ async def test_a_capacity_that_never_changed_was_always_there_and_one_that_was_n
     database = await Database.open(str(tmp_path / "curves.db"))
     await write(database, {UUIDS[0]: []}, standing=7)
     await write(database, {UUIDS[1]: []})
-    stands, unknown = await read_curves(database, Moments(0, 2, 1), lambda *_: True)
+    stands, unknown = await read_capacity_series(database, SampleTimes(0, 2, 1), lambda *_: True)
     assert totals(stands.values) == [7, 7, 7]
     assert totals(unknown.values) == [None, None, None]
-    assert await read_curves(database, Moments(3, 2, 1), lambda *_: True) == []
+    assert await read_capacity_series(database, SampleTimes(3, 2, 1), lambda *_: True) == []
     with pytest.raises(InvalidRequest, match="11001 points are more than the 11000 of a series"):
-        await read_curves(database, Moments(0, 11_000, 1), lambda *_: True)
+        await read_capacity_series(database, SampleTimes(0, 11_000, 1), lambda *_: True)
     await database.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Row, exists, func, select
 from sqlalchemy.orm import aliased
 
-from imagestore_sim.backup_storage.capacity import Capacities
+from imagestore_sim.backup_storage.capacity import CapacityReading
 from imagestore_sim.backup_storage.errors import InvalidRequest
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, CapacityHistory
@@ -19,7 +19,7 @@ MOST_POINTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class SampleTimes:
     """Moments in epoch seconds: from `start`, each `period`, not after `end`."""
 
     start: int
@@ -34,12 +34,12 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class CapacitySeries:
     """The capacity of a storage at each of the moments; None where nobody knew it yet."""
 
     uuid: str
     type: str
-    values: list[Capacities | None]
+    values: list[CapacityReading | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,12 @@ class _AtStart:
 
     uuid: str
     type: str
-    capacity: Capacities | None
+    capacity: CapacityReading | None
 
 
-async def read_curves(database: Database, moments: Moments, wanted: Callable[[str, str], bool]) -> list[Curve]:
+async def read_capacity_series(
+    database: Database, moments: SampleTimes, wanted: Callable[[str, str], bool]
+) -> list[CapacitySeries]:
     """The curves of the storages whose uuid and type are wanted, by uuid. Raises InvalidRequest for too many points."""
     if not moments:
         return []
@@ -63,14 +65,16 @@ async def read_curves(database: Database, moments: Moments, wanted: Callable[[st
         many = f"{len(moments)} points of each of {len(storages)} backup storages"
         raise InvalidRequest(f"{many} are more than {MOST_POINTS}; choose by labels, or make period longer")
     some = None if len(storages) == len(everywhere) else [one.uuid for one in storages]
-    changes: dict[str, dict[int, Capacities]] = {}
+    changes: dict[str, dict[int, CapacityReading]] = {}
     for uuid, time, total, available in await _changes(database, moments, some):
         index = -(-(time - moments.start * 1000) // (moments.period * 1000))
-        changes.setdefault(uuid, {})[index] = Capacities(total, available, time / 1000)
-    return [Curve(one.uuid, one.type, _steps(one, changes.get(one.uuid, {}), len(moments))) for one in storages]
+        changes.setdefault(uuid, {})[index] = CapacityReading(total, available, time / 1000)
+    return [
+        CapacitySeries(one.uuid, one.type, _steps(one, changes.get(one.uuid, {}), len(moments))) for one in storages
+    ]
 
 
-def _steps(storage: _AtStart, changes: dict[int, Capacities], count: int) -> list[Capacities | None]:
+def _steps(storage: _AtStart, changes: dict[int, CapacityReading], count: int) -> list[CapacityReading | None]:
     values, now = [], storage.capacity
     for index in range(count):
         now = changes.get(index, now)
@@ -99,12 +103,12 @@ async def _at_start(database: Database, start: int) -> list[_AtStart]:
     storages = []
     for uuid, kind, changed, total, available, known in await database.read(statement):
         standing = known or (not changed and total > 0)
-        storages.append(_AtStart(uuid, kind, Capacities(total, available) if standing else None))
+        storages.append(_AtStart(uuid, kind, CapacityReading(total, available) if standing else None))
     return storages
 
 
 async def _changes(
-    database: Database, moments: Moments, uuids: Sequence[str] | None
+    database: Database, moments: SampleTimes, uuids: Sequence[str] | None
 ) -> Sequence[Row[str, int, int, int]]:
     """The last change before each moment but the first, and after the moment before it; of all storages, or some."""
     columns = CapacityHistory

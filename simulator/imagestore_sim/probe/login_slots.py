@@ -47,7 +47,7 @@ def current_purpose() -> Purpose:
     return _purpose.get()
 
 
-class Places:
+class SlotQueue:
     """A number of places. Who waits for one is served in order, suspects behind all others, but never without end."""
 
     def __init__(self, number: int) -> None:
@@ -82,12 +82,12 @@ class Places:
         self._free += 1
 
 
-class Logins:
+class LoginSlots:
     """Logins under way: `number` places a purpose, and MOST_SLOW more for those that take long."""
 
     def __init__(self, clock: Clock, number: int) -> None:
         self._clock = clock
-        self._places = {purpose: Places(number) for purpose in Purpose}
+        self._places = {purpose: SlotQueue(number) for purpose in Purpose}
         self._slow = 0
         self._tasks = Tasks()
 
@@ -96,7 +96,7 @@ class Logins:
         """Hold a place while the block runs, for PATIENCE_SECONDS at most if there is room among the slow ones."""
         places = self._places[purpose]
         await places.take(suspect=suspect)
-        held = _Held(places)
+        held = _Slot(places)
         leaving = self._tasks.begin(self._leave_in_time(held), "place of a login")
         try:
             yield
@@ -106,7 +106,7 @@ class Logins:
                 self._slow -= 1
             held.give_back()
 
-    async def _leave_in_time(self, held: _Held) -> None:
+    async def _leave_in_time(self, held: _Slot) -> None:
         await self._clock.sleep(PATIENCE_SECONDS)
         if self._slow < MOST_SLOW:
             self._slow += 1
@@ -118,11 +118,11 @@ class Logins:
         await self._tasks.close()
 
 
-class _Held:
+class _Slot:
     """A place, until it is given back."""
 
-    def __init__(self, places: Places) -> None:
-        self._places: Places | None = places
+    def __init__(self, places: SlotQueue) -> None:
+        self._places: SlotQueue | None = places
         self.slow = False
 
     def give_back(self) -> None:

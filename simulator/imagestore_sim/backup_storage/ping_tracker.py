@@ -7,15 +7,15 @@ import logging
 import random
 from collections.abc import Callable
 
-from imagestore_sim.backup_storage import options
+from imagestore_sim.backup_storage import global_config
 from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed, NoSuchStorage
-from imagestore_sim.backup_storage.records import SFTP_TYPE, Records, Status, Storage
+from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import StoreUnavailable
-from imagestore_sim.database.configuration import GlobalConfiguration
+from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Purpose, Reason, probing_for
 from imagestore_sim.supervision import Supervisor
@@ -30,7 +30,7 @@ class Tracker:
 
     def __init__(
         self,
-        records: Records,
+        records: StorageRecords,
         status: StatusStore,
         connector: Connector,
         prober: Prober,
@@ -63,7 +63,7 @@ class Tracker:
 
     def start(self) -> None:
         """Begin to tick; a change of the configuration begins anew if it changes the interval."""
-        self._interval = self._configuration.get(options.PING_INTERVAL)
+        self._interval = self._configuration.get(global_config.PING_INTERVAL)
         self._bound_pings()
         self._restart_ticking()
         self._configuration.listen(self._configuration_changed)
@@ -72,14 +72,14 @@ class Tracker:
         """Cancel every ping and every reconnect."""
         await self._tasks.close()
 
-    async def begin_anew(self) -> None:
+    async def restart(self) -> None:
         """Cancel every ping and every reconnect, forget every storage, and tick from now on."""
         await self._tasks.close()
         self._tracked.clear()
         self._reconnects.clear()
         self._failed_connects.clear()
         self._random.seed(self._seed)
-        self._interval = self._configuration.get(options.PING_INTERVAL)
+        self._interval = self._configuration.get(global_config.PING_INTERVAL)
         self._restart_ticking()
 
     def track(self, uuid: str) -> None:
@@ -102,16 +102,16 @@ class Tracker:
         self._failed_connects.pop(uuid, None)
 
     def _configuration_changed(self) -> None:
-        if self._configuration.get(options.PING_PARALLELISM) != self._parallelism:
+        if self._configuration.get(global_config.PING_PARALLELISM) != self._parallelism:
             self._bound_pings()
-        interval = self._configuration.get(options.PING_INTERVAL)
+        interval = self._configuration.get(global_config.PING_INTERVAL)
         if interval != self._interval:
             self._interval = interval
             self._restart_ticking()
 
     def _bound_pings(self) -> None:
         """Let no more be pinged at once than the configuration says; what is pinged already is not counted anew."""
-        self._parallelism = self._configuration.get(options.PING_PARALLELISM)
+        self._parallelism = self._configuration.get(global_config.PING_PARALLELISM)
         self._parallel = asyncio.Semaphore(max(1, self._parallelism))
 
     def _restart_ticking(self) -> None:
@@ -166,7 +166,7 @@ class Tracker:
             self._decide(storage, await self._status.current(storage.uuid))
 
     async def _try_to_ping(self, storage: Storage) -> BackupStorageError | None:
-        tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(options.PING_MAX_FAILURE))
+        tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(global_config.PING_MAX_FAILURE))
         while True:
             try:
                 found = await self._prober.probe(storage.target)
@@ -181,7 +181,7 @@ class Tracker:
                 await self._status.try_failed(storage, found)
             if tries == 0:
                 return ConnectFailed(storage.where, found, storage.connect_error)
-            await self._clock.sleep(self._configuration.get(options.PING_SLEEP_AFTER_FAILURE))
+            await self._clock.sleep(self._configuration.get(global_config.PING_SLEEP_AFTER_FAILURE))
 
     async def _ping_failed(self, storage: Storage, failure: BackupStorageError) -> None:
         before = await self._status.current(storage.uuid)
@@ -198,9 +198,9 @@ class Tracker:
 
     def _gives_up(self, uuid: str) -> bool:
         """Whether a storage is reconnected no more without being asked for."""
-        attempts = self._configuration.get(options.AUTO_RECONNECT_MAX_ATTEMPTS)
+        attempts = self._configuration.get(global_config.AUTO_RECONNECT_MAX_ATTEMPTS)
         gave_up = 0 < attempts <= self._failed_connects[uuid]
-        return gave_up or not self._configuration.get(options.AUTO_RECONNECT)
+        return gave_up or not self._configuration.get(global_config.AUTO_RECONNECT)
 
     def _is_lost(self, uuid: str, status: Status) -> bool:
         """Whether only a reconnect helps: also where a connect was cut off before it could say how it ended."""
@@ -210,7 +210,7 @@ class Tracker:
     async def _reconnect_until_connected(self, uuid: str) -> None:
         try:
             while True:
-                await self._clock.sleep(self._configuration.get(options.PING_INTERVAL))
+                await self._clock.sleep(self._configuration.get(global_config.PING_INTERVAL))
                 try:
                     with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
                         await self.reconnect(uuid)

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-LIFECYCLE, TRACKER = "backup_storage/test_lifecycle.py", "backup_storage/test_tracker.py"
-BOOK, RULES, HOOKS = "backup_storage/test_capacity_store.py", "backup_storage/test_rules.py", "api/test_web_hook.py"
+LIFECYCLE, TRACKER = "backup_storage/test_lifecycle.py", "backup_storage/test_ping_tracker.py"
+CAPACITY, RULES, HOOKS = (
+    "backup_storage/test_capacity_store.py",
+    "backup_storage/test_address_rules.py",
+    "api/test_web_hook.py",
+)
 STORAGE, STORE = "api/test_backup_storage.py", "api/test_image_store.py"
 SUM, OPTIONS, IMAGE = "api/test_capacity.py", "api/test_global_config.py", "api/test_image.py"
 SFTP, EVENTS = "api/test_sftp_backup_storage.py", "lab_api/test_events.py"
@@ -135,13 +139,13 @@ SECTIONS = {
         row("A good one is in force at once", OPTIONS, "a_good_value_is_in_force_at_once"),
     ),
     "Capacity": (
-        row("A report overwrites both numbers, whether they grow or shrink", BOOK,
+        row("A report overwrites both numbers, whether they grow or shrink", CAPACITY,
             "a_report_overwrites_total_and_available_whether_they_grow_or_shrink"),
         row("It is measured at a connect, and at a ping", TRACKER, "a_ping_writes_a_changed_capacity"),
-        row("A failure keeps what was known last", BOOK, "a_failure_keeps_what_was_known_last"),
-        row("A reserve is taken off and given back, no further than the total", BOOK,
+        row("A failure keeps what was known last", CAPACITY, "a_failure_keeps_what_was_known_last"),
+        row("A reserve is taken off and given back, no further than the total", CAPACITY,
             "what_is_reserved_is_taken_off_and_given_back_no_further_than_the_total"),
-        row("reservedCapacity counts when space is allocated, and is never off what is reported", BOOK,
+        row("reservedCapacity counts when space is allocated, and is never off what is reported", CAPACITY,
             "more_has_to_be_left_than_is_asked_for",
             "a_storage_has_no_capacity_until_it_is_connected_and_its_host_s_own_then"),
         row("A full disk stays Connected", LIFECYCLE, "a_full_disk_stays_connected_with_nothing_available"),

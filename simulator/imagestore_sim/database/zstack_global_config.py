@@ -1,8 +1,8 @@
-"""The options of ZStack's global configuration: 711 of them, as a running ZStack 5.2.1 listed them.
+"""Load the 711 options of ZStack's global configuration, as a running ZStack 5.2.1 listed them.
 
-`zstack_options.json` has their numbers, defaults and descriptions from that listing; types and rules are from ZStack's
-source. An option's `declared` is `nowhere` if no class of ZStack's declares it: then nothing but its type is checked,
-and clients that ask what it takes get no answer; `without rules` if a class declares it and says no more.
+`zstack_global_config.json` has their numbers, defaults and descriptions from that listing; types and rules are from
+ZStack's source. `declared` says where ZStack declares an option: `nowhere` means in no class, so only the type is
+checked, and clients that ask for its limits get no answer; `without rules` means in a class that gives no limits.
 """
 
 from __future__ import annotations
@@ -15,53 +15,60 @@ from typing import Any, TypeVar
 
 import orjson
 
-from imagestore_sim.database.configuration import Option
-from imagestore_sim.database.option_rules import Declared, NullPointer, check, check_type, limits, size_in_bytes
+from imagestore_sim.database.global_config import ConfigOption
+from imagestore_sim.database.global_config_rules import (
+    Declaration,
+    NullPointer,
+    check,
+    check_type,
+    limits,
+    size_in_bytes,
+)
 
-FILE = Path(__file__).with_name("zstack_options.json")
+FILE = Path(__file__).with_name("zstack_global_config.json")
 TIMEOUT_CATEGORIES = ("apiTimeout", "configurableTimeout")
 NOWHERE, WITHOUT_RULES = "nowhere", "without rules"
 T = TypeVar("T")
 
 
 @cache
-def zstack_options() -> Mapping[tuple[str, str], Option[str]]:
+def zstack_options() -> Mapping[tuple[str, str], ConfigOption[str]]:
     """Return every option by category and name; their values are read as text."""
     options = (_option(row) for row in orjson.loads(FILE.read_bytes()))
     return MappingProxyType({(one.category, one.name): one for one in options})
 
 
-def integer(category: str, name: str) -> Option[int]:
+def integer(category: str, name: str) -> ConfigOption[int]:
     """Return an option whose value is a whole number."""
     return _read_as(category, name, int)
 
 
-def boolean(category: str, name: str) -> Option[bool]:
+def boolean(category: str, name: str) -> ConfigOption[bool]:
     """Return an option whose value is `true` or `false`, in any case."""
     return _read_as(category, name, lambda text: text.lower() == "true")
 
 
-def size(category: str, name: str) -> Option[int]:
+def size(category: str, name: str) -> ConfigOption[int]:
     """Return an option whose value is a size, in bytes."""
     return _read_as(category, name, lambda text: size_in_bytes(text) or 0)
 
 
-def _read_as(category: str, name: str, convert: Callable[[str], T]) -> Option[T]:
+def _read_as(category: str, name: str, convert: Callable[[str], T]) -> ConfigOption[T]:
     option = zstack_options()[category, name]
 
-    def read(this: Option[T], text: str) -> T:
+    def read(this: ConfigOption[T], text: str) -> T:
         option.read(option, text)
         return convert(text)
 
-    return Option(category, name, option.default, option.description, read, option.id, option.limits)
+    return ConfigOption(category, name, option.default, option.description, read, option.id, option.limits)
 
 
-def _option(row: Mapping[str, Any]) -> Option[str]:
+def _option(row: Mapping[str, Any]) -> ConfigOption[str]:
     category, name, where = row["category"], row["name"], row.get("declared", "")
     declared = _declared(row)
     look = check_type if where else check
 
-    def read(this: Option[str], text: str) -> str:
+    def read(this: ConfigOption[str], text: str) -> str:
         look(declared, text)
         return text
 
@@ -71,12 +78,12 @@ def _option(row: Mapping[str, Any]) -> Option[str]:
         return None if where == NOWHERE else limits(declared)
 
     described = f"timeout for message class {name}" if category in TIMEOUT_CATEGORIES else row["description"]
-    return Option(category, name, row["default"], described, read, row["id"], found)
+    return ConfigOption(category, name, row["default"], described, read, row["id"], found)
 
 
-def _declared(row: Mapping[str, Any]) -> Declared:
+def _declared(row: Mapping[str, Any]) -> Declaration:
     between = row.get("range")
-    return Declared(
+    return Declaration(
         row["category"],
         row["name"],
         row.get("type", ""),

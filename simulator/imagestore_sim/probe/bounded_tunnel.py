@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 import asyncssh
 from asyncssh.packet import PacketDecodeError, SSHPacket
 
-from imagestore_sim.probe.failures import Heard, excerpt
+from imagestore_sim.probe.failures import LoginEvidence, excerpt
 from imagestore_sim.probe.phases import Phases
 
 LOGIN_BYTES = 128 * 1024
@@ -24,7 +24,7 @@ KEY_EXCHANGES = 4
 _NOISY_BYTES = 32 * 1024  # a server that was not through in time, and has sent so much, is one that floods
 _CALM_BYTES = 16 * 1024  # dealt with at once; a server that says more has to wait for its turn
 _SLICE_BYTES = 2 * 1024  # dealt with in one turn: 128 of the smallest packets
-_HEARD = 512  # bytes kept of what the server said first
+_GREETING_BYTES = 512  # bytes kept of what the server said first
 _HOPS = 4  # turns of the event loop that asyncssh takes to come to the end of what it has been given
 _KEXINIT = 20
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -34,7 +34,7 @@ class Flood(asyncssh.ProtocolError):
     """A server sends what no login and no answer needs."""
 
 
-class Turns:
+class RoundRobin:
     """Deals with what talkative servers have sent: one slice of one of them in each turn of the event loop."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Readable(Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any: ...
 
 
-class Wire(asyncio.Protocol):
+class BoundedTunnel(asyncio.Protocol):
     """Stands between a transport and asyncssh, which takes it for a tunnel and opens its connection through it.
 
     It notes what a server says before its banner, which asyncssh does not tell, and has every segment acknowledged at
@@ -81,10 +81,10 @@ class Wire(asyncio.Protocol):
     It hands on what a server sends in small pieces, and cuts one that sends more than a login or a probe can need.
     """
 
-    def __init__(self, phases: Phases, turns: Turns) -> None:
+    def __init__(self, phases: Phases, round_robin: RoundRobin) -> None:
         self._phases = phases
-        self._turns = turns
-        self._heard = b""
+        self._round_robin = round_robin
+        self._greeting = b""
         self._young = True
         self._transport: Readable | None = None
         self._factory: Callable[[], asyncssh.SSHClientConnection] | None = None
@@ -101,7 +101,7 @@ class Wire(asyncio.Protocol):
         """A connection to the host on the way through which it goes instead."""
         self.command: tuple[str, ...] = ()
         """The words of a command over whose input and output it goes instead."""
-        self.heard = Heard()
+        self.evidence = LoginEvidence()
         self.flooded: str | None = None
         """Why the server was cut off, if it was."""
         self.allow(LOGIN_BYTES)
@@ -139,20 +139,20 @@ class Wire(asyncio.Protocol):
         """What the server said in place of an SSH banner, None once that has come."""
         if self._ssh is not None and self._ssh.get_extra_info("server_version"):
             return None
-        return self._heard.decode("utf-8", "replace").strip()
+        return self._greeting.decode("utf-8", "replace").strip()
 
     @property
     def ssh(self) -> asyncssh.SSHClientConnection | None:
         """The connection above it, once there is one."""
         return self._ssh
 
-    def close_up(self) -> Heard:
+    def close_up(self) -> LoginEvidence:
         """What a login has heard, with what only its connection shows; a login that failed is classified by that."""
-        self.heard.greeting = self.greeting
-        self.heard.flooded = self.flooded
-        self.heard.noisy = self.noisy
-        self.heard.mismatch = None if self._ssh is None else _mismatch(self._ssh)
-        return self.heard
+        self.evidence.greeting = self.greeting
+        self.evidence.flooded = self.flooded
+        self.evidence.noisy = self.noisy
+        self.evidence.mismatch = None if self._ssh is None else _mismatch(self._ssh)
+        return self.evidence
 
     @property
     def noisy(self) -> bool:
@@ -184,8 +184,8 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes, _datatype: int | None = None) -> None:
         """Hand on what has come, at once or when its turn comes."""
-        if len(self._heard) < _HEARD:
-            self._heard += data[:_HEARD]
+        if len(self._greeting) < _GREETING_BYTES:
+            self._greeting += data[:_GREETING_BYTES]
         if self._young and _QUICKACK is not None and self._transport is not None:
             with_socket = self._transport.get_extra_info("socket")
             if with_socket is not None:
@@ -230,7 +230,7 @@ class Wire(asyncio.Protocol):
     def _ask(self) -> None:
         if not self._asking:
             self._asking = True
-            self._turns.ask(self._take_turn)
+            self._round_robin.ask(self._take_turn)
 
     def _take_turn(self) -> bool:
         """Deal with a slice of what has been sent; answers whether there is more to do."""
@@ -287,18 +287,18 @@ class Wire(asyncio.Protocol):
 class _Command(asyncio.SubprocessProtocol):
     """A command over whose input and output a connection goes, as the transport under a wire."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, tunnel: BoundedTunnel) -> None:
+        self._tunnel = tunnel
         self._process: asyncio.SubprocessTransport | None = None
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._process = cast(asyncio.SubprocessTransport, transport)
-        self._wire.connection_made(self)
+        self._tunnel.connection_made(self)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
-            self._wire.data_received(data)
+            self._tunnel.data_received(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._lost(exc)
@@ -309,7 +309,7 @@ class _Command(asyncio.SubprocessProtocol):
     def _lost(self, exc: Exception | None) -> None:
         if not self._ended:
             self._ended = True
-            self._wire.connection_lost(exc)
+            self._tunnel.connection_lost(exc)
 
     # What a wire and asyncssh ask of a transport
 

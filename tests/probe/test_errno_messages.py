@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from ssh_stubs import posix_shell, ssh_stub
-from test_probe_statvfs import Volume
+from test_statvfs import StatvfsServer
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, df, stat
 from imagestore_sim.probe.capacity import LARGEST, Space
-from imagestore_sim.probe.failures import Failed, Heard, explain
+from imagestore_sim.probe.errno_messages import find_errno_message
+from imagestore_sim.probe.failures import Failed, LoginEvidence, explain
 from imagestore_sim.probe.identity import read_identity
-from imagestore_sim.probe.path_errors import path_error
-from imagestore_sim.probe.sftp import Volume as Numbers
+from imagestore_sim.probe.sftp import StatVfs
 from imagestore_sim.probe.target import Target
 
 SAID = [
@@ -38,13 +38,13 @@ SAID = [
 
 @pytest.mark.parametrize(("said", "reason"), SAID)
 def test_the_words_of_an_error_are_its_reason(said: str, reason: Reason) -> None:
-    found = path_error(said)
+    found = find_errno_message(said)
     assert found is not None
     assert found[0].reason is reason
 
 
 def test_words_in_another_language_are_no_error_that_is_known() -> None:
-    assert path_error("df: /zs: \u6ca1\u6709\u90a3\u4e2a\u6587\u4ef6\u6216\u76ee\u5f55") is None
+    assert find_errno_message("df: /zs: \u6ca1\u6709\u90a3\u4e2a\u6587\u4ef6\u6216\u76ee\u5f55") is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_absurd_numbers_in_an_answer_are_a_capacity_or_none(digits: int) -> None
                 parse(said)
 
 
-class NoFragments(Volume):
+class NoFragments(StatvfsServer):
     """A file system that has no f_frsize."""
 
     def statvfs(self, path: bytes) -> object:  # type: ignore[override]
@@ -91,7 +91,7 @@ async def test_a_file_system_without_fragments_counts_in_blocks() -> None:
     assert isinstance(found, Capacity)
     assert found.total % 512 == 0
     assert found.total > 0
-    assert len(Numbers._fields) == 11
+    assert len(StatVfs._fields) == 11
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "loop", "dangling", "file/below"])
@@ -113,7 +113,7 @@ def test_an_error_that_no_rule_knows_is_a_failure_logged_once(caplog: pytest.Log
         try:
             raise ZeroDivisionError("of this test")
         except ZeroDivisionError as error:
-            found = explain(error, target, "command", {}, Heard())
+            found = explain(error, target, "command", {}, LoginEvidence())
         assert found.reason is Reason.ERROR
         assert "ZeroDivisionError: of this test" in found.message
     assert len([record for record in caplog.records if record.exc_info]) == 1

@@ -16,7 +16,7 @@ from sshd import OpenSshServer
 SLACK = 256 * 2**20  # bytes and inodes that others may take or free meanwhile
 
 
-class Volume(asyncssh.SFTPServer):
+class StatvfsServer(asyncssh.SFTPServer):
     """A directory at every path, on a file system of round numbers."""
 
     flags = 0
@@ -31,33 +31,33 @@ class Volume(asyncssh.SFTPServer):
         )
 
 
-class ReadOnlyVolume(Volume):
+class ReadOnlyServer(StatvfsServer):
     """Mounted read-only."""
 
     flags = 1
 
 
-class EmptyVolume(Volume):
+class EmptyServer(StatvfsServer):
     """Not there yet, as an automount before its first use (domain 7.2)."""
 
     blocks = 0
 
 
-class ForbiddenVolume(Volume):
+class ForbiddenServer(StatvfsServer):
     """Not for this account."""
 
     def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         raise asyncssh.SFTPPermissionDenied("Permission denied")
 
 
-class BrokenVolume(Volume):
+class BrokenServer(StatvfsServer):
     """A file system that fails."""
 
     def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         raise asyncssh.SFTPFailure("Failure")
 
 
-class FullVolume(Volume):
+class FullServer(StatvfsServer):
     """Nothing is there, and nothing can be created."""
 
     def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
@@ -108,42 +108,42 @@ async def test_the_capacity_is_that_of_statvfs(sshd: OpenSshServer, tmp_path: Pa
 
 
 async def test_available_is_what_is_not_kept_for_root_in_fragments_not_blocks() -> None:
-    result = await probe_stub(Volume)
+    result = await probe_stub(StatvfsServer)
     assert isinstance(result, Capacity)
     assert (result.total, result.available) == (1000 * 4096, 300 * 4096)
     assert (result.inodes, result.read_only) == (Inodes(50, 40), False)
 
 
 async def test_a_read_only_file_system_is_told() -> None:
-    result = await probe_stub(ReadOnlyVolume)
+    result = await probe_stub(ReadOnlyServer)
     assert isinstance(result, Capacity)
     assert result.read_only is True
 
 
 async def test_a_size_of_zero_is_no_capacity() -> None:
-    assert reason(await probe_stub(EmptyVolume)) is Reason.NO_CAPACITY
+    assert reason(await probe_stub(EmptyServer)) is Reason.NO_CAPACITY
 
 
 async def test_a_path_that_is_not_accessible_is_permission_denied() -> None:
-    assert reason(await probe_stub(ForbiddenVolume)) is Reason.PERMISSION_DENIED
+    assert reason(await probe_stub(ForbiddenServer)) is Reason.PERMISSION_DENIED
 
 
 async def test_a_file_system_that_fails_is_no_capacity() -> None:
-    assert reason(await probe_stub(BrokenVolume)) is Reason.NO_CAPACITY
+    assert reason(await probe_stub(BrokenServer)) is Reason.NO_CAPACITY
 
 
 async def test_folders_that_cannot_be_created_are_permission_denied() -> None:
-    assert reason(await probe_stub(FullVolume, Layout.CREATE)) is Reason.PERMISSION_DENIED
+    assert reason(await probe_stub(FullServer, Layout.CREATE)) is Reason.PERMISSION_DENIED
 
 
 async def test_a_server_with_neither_extension_nor_shell_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asyncssh.sftp.SFTPServerHandler._extensions", [])
-    assert reason(await probe_stub(Volume)) is Reason.NO_COMMAND
+    assert reason(await probe_stub(StatvfsServer)) is Reason.NO_COMMAND
 
 
 async def test_a_server_without_the_extension_is_asked_by_df(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("asyncssh.sftp.SFTPServerHandler._extensions", [])
-    async with ssh_stub(sftp=Volume, process=posix_shell()) as stub:
+    async with ssh_stub(sftp=StatvfsServer, process=posix_shell()) as stub:
         prober = Prober(RealClock())
         result = await prober.probe(stub.target(url=str(tmp_path)))
         await prober.close()

@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from failure_table import MIB, ROWS, Row, render
+from failure_catalogue import MIB, ROWS, Row, render
 from real_causes import Real, mounted
 
 from conftest import StartSshd

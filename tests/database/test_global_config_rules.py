@@ -10,14 +10,14 @@ import pytest
 from new_database import new_database
 
 from imagestore_sim.database import Database
-from imagestore_sim.database.configuration import GlobalConfiguration, InvalidOption, Option
-from imagestore_sim.database.option_rules import NullPointer
-from imagestore_sim.database.zstack_options import boolean, integer, size, zstack_options
+from imagestore_sim.database.global_config import ConfigOption, GlobalConfiguration, InvalidOption
+from imagestore_sim.database.global_config_rules import NullPointer
+from imagestore_sim.database.zstack_global_config import boolean, integer, size, zstack_options
 
 INTERVAL = integer("backupStorage", "ping.interval")
 RETRY = boolean("backupStorage", "connection.autoReconnectOnError")
 ROOM = size("backupStorage", "reservedCapacity")
-OPTIONS: tuple[Option[object], ...] = (INTERVAL, RETRY, ROOM)
+OPTIONS: tuple[ConfigOption[object], ...] = (INTERVAL, RETRY, ROOM)
 RETRY_NAME = "connection.autoReconnectOnError"
 
 
@@ -135,7 +135,7 @@ async def test_what_is_refused_is_told_and_changes_nothing(
         (ROOM, "1 G", 2**30),
     ],
 )
-def test_a_value_means_what_it_says(option: Option[object], value: str, meaning: object) -> None:
+def test_a_value_means_what_it_says(option: ConfigOption[object], value: str, meaning: object) -> None:
     assert option.read(option, value) == meaning
 
 
@@ -148,7 +148,7 @@ def test_a_value_means_what_it_says(option: Option[object], value: str, meaning:
         *((ROOM, value) for value in ("", "G", "1.5G", "-1G", "1GB", " 1G", "9" * 30)),
     ],
 )
-def test_a_value_that_means_nothing_is_refused(option: Option[object], value: str) -> None:
+def test_a_value_that_means_nothing_is_refused(option: ConfigOption[object], value: str) -> None:
     with pytest.raises(InvalidOption):
         option.read(option, value)
 

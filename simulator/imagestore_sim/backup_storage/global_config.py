@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imagestore_sim.database.configuration import Option
-from imagestore_sim.database.zstack_options import boolean, integer, size
+from imagestore_sim.database.global_config import ConfigOption
+from imagestore_sim.database.zstack_global_config import boolean, integer, size
 
 CATEGORY = "backupStorage"
 
@@ -19,7 +19,7 @@ AUTO_RECONNECT = boolean(CATEGORY, "connection.autoReconnectOnError")
 AUTO_RECONNECT_MAX_ATTEMPTS = integer(CATEGORY, "connection.autoReconnectOnError.maxAttemptsNum")
 RESERVED_CAPACITY = size(CATEGORY, "reservedCapacity")
 
-OPTIONS: tuple[Option[object], ...] = (
+OPTIONS: tuple[ConfigOption[object], ...] = (
     PING_INTERVAL,
     PING_PARALLELISM,
     PING_MAX_FAILURE,

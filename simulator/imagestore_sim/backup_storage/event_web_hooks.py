@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import orjson
 from sqlalchemy import delete, insert, select, update
 
-from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, out_of_range
+from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, data_exception
 from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
@@ -45,7 +45,7 @@ class _Address:
     glob: str
 
 
-class WebHooks:
+class EventWebHooks:
     """Keeps the hooks, and tells them of what happens: once, and again for a while if they do not take it."""
 
     def __init__(
@@ -71,7 +71,7 @@ class WebHooks:
     async def open(self) -> None:
         """Read the hooks, and begin to listen."""
         await self.read()
-        events = self._listening.enter_context(self._events.listening())
+        events = self._listening.enter_context(self._events.subscribe())
         self._supervisor.keep(self._tasks, "web hooks", events.get, self._begin_to_tell)
 
     async def close(self) -> None:
@@ -86,7 +86,7 @@ class WebHooks:
         now = self._clock.local()
         async with self._database.transaction() as connection:
             await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
-        await self._database.once_committed(self.read)
+        await self._database.after_commit(self.read)
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
         """Change columns of a hook. Raises NotStored."""
@@ -96,13 +96,13 @@ class WebHooks:
         change = update(WebHook).where(WebHook.uuid == uuid)
         async with self._database.transaction() as connection:
             await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
-        await self._database.once_committed(self.read)
+        await self._database.after_commit(self.read)
 
     async def delete(self, uuid: str) -> None:
         """Forget a hook; what it is being told it still is."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
-        await self._database.once_committed(self.read)
+        await self._database.after_commit(self.read)
 
     async def read(self) -> None:
         """Take up the hooks that are in the database now."""
@@ -149,4 +149,4 @@ def _error_code(reason: Mapping[str, object]) -> dict[str, object]:
 
 def _check_length(opaque: object) -> None:
     if isinstance(opaque, str) and len(opaque.encode(errors="replace")) > LONGEST_TEXT_BYTES:
-        raise out_of_range()
+        raise data_exception()

@@ -8,7 +8,7 @@ from typing import cast
 
 import asyncssh
 
-from imagestore_sim.probe.failures import Heard
+from imagestore_sim.probe.failures import LoginEvidence
 from imagestore_sim.probe.host_keys import HostKeys
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.target import Target
@@ -22,18 +22,18 @@ _NEW_PASSWORD = re.compile(
 )
 
 
-class Client(asyncssh.SSHClient):
-    """Answers what asyncssh and the server ask during a login, and notes in `heard` what a failure can be told from.
+class LoginClient(asyncssh.SSHClient):
+    """Answers what asyncssh and the server ask during a login, and notes in `evidence` what a failure can be told from.
 
     A password is offered once a login: each further try would count towards a lock of the account.
     """
 
-    def __init__(self, phases: Phases, host_keys: HostKeys, target: Target, heard: Heard) -> None:
+    def __init__(self, phases: Phases, host_keys: HostKeys, target: Target, evidence: LoginEvidence) -> None:
         self._phases = phases
         self._host_keys = host_keys
         self._target = target
         self._password = target.password
-        self._heard = heard
+        self._evidence = evidence
         self.complaint: str | None = None
         """What is wrong with the key that the host has shown."""
 
@@ -45,27 +45,27 @@ class Client(asyncssh.SSHClient):
     def begin_auth(self, username: str) -> None:
         """The keys have been exchanged."""
         self._phases.begin("auth")
-        self._heard.offered = self._target.password is None
+        self._evidence.offered = self._target.password is None
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
         """Keep what a server says of a login that it has seen; a banner that everybody gets comes before that."""
-        if self._heard.offered:
+        if self._evidence.offered:
             self._say(msg)
 
     def _say(self, text: str) -> None:
-        self._heard.said = f"{self._heard.said} {text}".strip()[:_SAID]
+        self._evidence.said = f"{self._evidence.said} {text}".strip()[:_SAID]
         if _NEW_PASSWORD.search(text) and "password" in text.lower():
-            self._heard.expired = True
+            self._evidence.expired = True
 
     def password_auth_requested(self) -> str | None:
         """The password, once."""
         password, self._password = self._password, None
-        self._heard.offered = True
+        self._evidence.offered = True
         return password
 
     def password_change_requested(self, prompt: str, lang: str) -> tuple[str, str]:
         """Decline: the password of a host is not ours to change."""
-        self._heard.expired = True
+        self._evidence.expired = True
         return cast("tuple[str, str]", NotImplemented)
 
     def kbdint_auth_requested(self) -> str | None:
@@ -76,7 +76,7 @@ class Client(asyncssh.SSHClient):
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
         """Answer a question for the password, in whatever language: the one whose answer is not to be seen."""
-        if instructions.strip() and self._heard.offered:
+        if instructions.strip() and self._evidence.offered:
             self._say(instructions)
         if not prompts:
             return []
@@ -89,7 +89,7 @@ class Client(asyncssh.SSHClient):
 
     def _note_questions(self, name: str, instructions: str, prompts: list[str]) -> None:
         asked = " ".join([name, instructions, *prompts]).strip()[:_SAID]
-        if self._heard.offered and self._password is None and _NEW_PASSWORD.search(asked):
-            self._heard.expired = True
-        self._heard.asked = asked
-        self._heard.offered = True
+        if self._evidence.offered and self._password is None and _NEW_PASSWORD.search(asked):
+            self._evidence.expired = True
+        self._evidence.asked = asked
+        self._evidence.offered = True

@@ -10,7 +10,7 @@ from ssh_stubs import PASSWORD, tcp_server
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, Prober, Purpose, Target, probing_for
-from imagestore_sim.probe.logins import Places
+from imagestore_sim.probe.login_slots import SlotQueue
 
 
 async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -52,7 +52,7 @@ async def test_six_hundred_hosts_that_hang_keep_a_healthy_one_waiting_for_second
 
 
 async def test_a_suspect_waits_behind_the_others_but_not_for_ever() -> None:
-    places = Places(1)
+    places = SlotQueue(1)
     await places.take(suspect=False)
     order: list[str] = []
 
@@ -71,7 +71,7 @@ async def test_a_suspect_waits_behind_the_others_but_not_for_ever() -> None:
 
 
 async def test_who_gives_up_waiting_takes_no_place() -> None:
-    places = Places(1)
+    places = SlotQueue(1)
     await places.take(suspect=False)
     waiting = asyncio.ensure_future(places.take(suspect=False))
     await asyncio.sleep(0)

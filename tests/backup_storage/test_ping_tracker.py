@@ -157,7 +157,7 @@ async def test_one_failed_ping_disconnects_and_keeps_the_last_capacity(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, probes: Probes
 ) -> None:
     before = await storage(imagestore_lab)
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_hosts["imagestore-1"].stop()
         after = await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
         assert imagestore_lab.clock.monotonic() == probes.pings()[-1]
@@ -199,7 +199,7 @@ async def test_a_successful_ping_never_connects_but_has_it_reconnected(imagestor
         return DOWN if down and target.hostname == "imagestore-1" and not fresh else None
 
     probes.answer = flaky
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
         down = False
         await imagestore_lab.clock.sleep(600)
@@ -284,7 +284,7 @@ async def test_a_ping_that_fails_while_a_connect_is_under_way_counts_as_a_failed
 
     probes.answer = slow_connect
     failed = imagestore_lab.node.status.failed_connects
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(imagestore_lab.clock.monotonic())
         connect = imagestore_lab.node.lifecycle.reconnect(one.uuid)
         await imagestore_lab.clock.wait_for(connect, 101)
@@ -332,7 +332,7 @@ async def test_a_ping_fails_when_so_many_tries_in_a_row_do(
         return DOWN
 
     probes.answer = flaky
-    with imagestore_lab.node.events.listening() as events:
+    with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(100)
         failed = [one for one in drain(events) if one.path == PROBE_FAILED]
     assert (await storage(imagestore_lab)).status == status

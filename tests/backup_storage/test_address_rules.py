@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from imagestore_sim.backup_storage.address_rules import check_hostname, check_url
 from imagestore_sim.backup_storage.errors import InvalidRequest
-from imagestore_sim.backup_storage.rules import check_hostname, check_url
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lifecycle_table import missing, render
+from life_cycle_facts import missing, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "life-cycle.md"
 

@@ -646,9 +646,9 @@ ELSEWHERE = [
 HEAD = """\
 # Failures: how each is simulated, how it is caused on a real sshd, and what comes of it
 
-Every row of the catalogue that the project works from, in its numbers. `tests/probe/test_failure_table.py` causes each
-of them twice, on a simulated host over real SSH and on a real OpenSSH server, and expects of both the same reason: at a
-connect, which logs in afresh, and at a ping over a connection that was open before. A reason other than - makes a
+Every row of the catalogue that the project works from, in its numbers. `tests/probe/test_failure_catalogue.py` causes
+each of them twice, on a simulated host over real SSH and on a real OpenSSH server, and expects of both the same reason:
+at a connect, which logs in afresh, and at a ping over a connection that was open before. A reason other than - makes a
 storage Disconnected; with - it is, or stays, Connected. Rows marked (root) are skipped where file systems may not be
 mounted or the firewall not be changed, the one marked (not root) where the tests are run by root.
 

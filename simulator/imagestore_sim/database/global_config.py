@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 from sqlalchemy import delete, insert, select, update
 
 from imagestore_sim.database.engine import Database
+from imagestore_sim.database.global_config_rules import InvalidOption
 from imagestore_sim.database.models import GlobalConfig
-from imagestore_sim.database.option_rules import InvalidOption
 
-__all__ = ["GlobalConfiguration", "InvalidOption", "Option", "Read"]
+__all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read"]
 T_co = TypeVar("T_co", covariant=True)
-Read = Callable[["Option[T_co]", str], T_co]
+Read = Callable[["ConfigOption[T_co]", str], T_co]
 Limits = Callable[[], Mapping[str, object] | None]
 
 
@@ -24,7 +24,7 @@ def _no_limits() -> Mapping[str, object] | None:
 
 
 @dataclass(frozen=True)
-class Option(Generic[T_co]):
+class ConfigOption(Generic[T_co]):
     """One declared option. `read` turns the text of a value into what it means, or raises InvalidOption.
 
     `id` is its number in listings; `limits` returns the values that it takes, as clients see them.
@@ -42,7 +42,7 @@ class Option(Generic[T_co]):
 class GlobalConfiguration:
     """The values in force of the options that the rooms declare."""
 
-    def __init__(self, database: Database, options: tuple[Option[object], ...]) -> None:
+    def __init__(self, database: Database, options: tuple[ConfigOption[object], ...]) -> None:
         self._database = database
         self._options = {(option.category, option.name): option for option in options}
         self._ids = {key: option.id or place for place, (key, option) in enumerate(self._options.items(), 1)}
@@ -72,7 +72,7 @@ class GlobalConfiguration:
             "value": self._values[key],
         }
 
-    def get(self, option: Option[T_co]) -> T_co:
+    def get(self, option: ConfigOption[T_co]) -> T_co:
         """The value in force."""
         return option.read(option, self._values.get((option.category, option.name), option.default))
 
@@ -80,7 +80,7 @@ class GlobalConfiguration:
         """Call `listener` after every change."""
         self._listeners.append(listener)
 
-    def find(self, category: str, name: str) -> Option[object]:
+    def find(self, category: str, name: str) -> ConfigOption[object]:
         """A declared option. Raises InvalidOption."""
         option = self._options.get((category, name))
         if option is None:
@@ -103,7 +103,7 @@ class GlobalConfiguration:
             async with self._database.transaction() as connection:
                 same = (GlobalConfig.category == category, GlobalConfig.name == name)
                 await connection.execute(update(GlobalConfig).where(*same).values(value=value))
-            await self._database.once_committed(partial(self._take, {(category, name): value}))
+            await self._database.after_commit(partial(self._take, {(category, name): value}))
         return self._row((category, name)) | {"value": value}
 
     async def reset(self) -> None:
@@ -121,7 +121,7 @@ class GlobalConfiguration:
                 same = (GlobalConfig.category == category, GlobalConfig.name == name)
                 await connection.execute(update(GlobalConfig).where(*same).values(value=value))
         defaults = {key: option.default for key, option in self._options.items()}
-        await self._database.once_committed(partial(self._take, {**defaults, **values}))
+        await self._database.after_commit(partial(self._take, {**defaults, **values}))
 
     def _take(self, values: Mapping[tuple[str, str], str]) -> None:
         """Put values in force, and notify the listeners."""

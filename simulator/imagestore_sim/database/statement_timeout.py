@@ -16,7 +16,7 @@ class ReadTooLong(Exception):
     """A read that was ended before it had come to its end."""
 
 
-class ReadLimit:
+class StatementTimeout:
     """Ends the statements of one connection that take too long. The times are the machine's."""
 
     def __init__(self, seconds: float) -> None:
