@@ -95,6 +95,15 @@ async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thre
     return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
+async def until_done_or_set(task: asyncio.Future[Any], event: asyncio.Event) -> None:
+    """Wait until `task` is done, or `event` is set; leave the task as it is."""
+    setting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({task, setting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        setting.cancel()
+
+
 class Tasks:
     """The tasks of one owner. One that fails is logged: nothing ends silently."""
 

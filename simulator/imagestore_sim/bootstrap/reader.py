@@ -18,6 +18,7 @@ from imagestore_sim.database.models import ADMIN_UUID
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import is_ipv6
 from imagestore_sim.rest.sessions import ADMIN_NAME
+from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 
 Place = Sequence[int | str]
@@ -96,8 +97,8 @@ def _parse(raw: bytes, file: str, loader: type[_Loader]) -> Bootstrap:
     try:
         bootstrap = Bootstrap.model_validate({} if content is None else content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BootstrapError(_complaint(file, tree, first["loc"], first["msg"])) from None
+        problem = first_problem(error)
+        raise BootstrapError(_complaint(file, tree, problem.place, problem.text)) from None
     for place, complaint in _broken_rules(bootstrap):
         raise BootstrapError(_complaint(file, tree, place, complaint))
     return bootstrap

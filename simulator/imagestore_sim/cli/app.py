@@ -571,18 +571,18 @@ def _settings(context: typer.Context, **defaults: object) -> Settings:
     from pydantic import ValidationError
 
     from imagestore_sim.settings import SECRET_SETTINGS, bad_line, read_settings
+    from imagestore_sim.validation_errors import first_problem
 
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     try:
         return read_settings(given, defaults)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        but = "" if name in SECRET_SETTINGS else f", but it is {first['input']!r}"
-        problem = f"{first['msg'].removeprefix('Value error, ')}{but}"
+        problem = first_problem(error)
+        name = str(problem.place[0]) if problem.place else ""
+        text = problem.text if name in SECRET_SETTINGS else f"{problem.text}, but it is {problem.value!r}"
         if name in given:
-            fail(f"{_source(context, name)}: {problem}")
-        fail(bad_line(Path(str(given["config"])), name, None if first["type"] == "extra_forbidden" else problem))
+            fail(f"{_source(context, name)}: {text}")
+        fail(bad_line(Path(str(given["config"])), name, None if problem.kind == "extra_forbidden" else text))
     except (OSError, ValueError) as error:
         fail(" ".join(str(error).split()))
 

@@ -28,6 +28,7 @@ from imagestore_sim.node.management_node import ManagementNode, new_guard, new_p
 from imagestore_sim.probe import Capacity, ProbeFailure, Target
 from imagestore_sim.probe.resolving import literal_address
 from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import until_done_or_set
 from imagestore_sim.testing.client import Answer, CallFailed, bearer, plain_reason
 from imagestore_sim.web_server import authority
 
@@ -260,9 +261,8 @@ async def _started(
 ) -> AsyncIterator[None]:
     """Something started, unless it is stopped before that has come to its end; stopped again within so many seconds."""
     starting = asyncio.ensure_future(start())
-    stopping = asyncio.ensure_future(stopped.wait())
     try:
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await until_done_or_set(starting, stopped)
         if not starting.done():
             starting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -271,7 +271,6 @@ async def _started(
             starting.result()
         yield
     finally:
-        stopping.cancel()
         try:
             await RealClock().wait_for(stop(), seconds)
         except TimeoutError:

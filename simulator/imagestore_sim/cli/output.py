@@ -20,35 +20,25 @@ from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab import Lab
 from imagestore_sim.masking import on_one_line
 from imagestore_sim.probe import Capacity, ProbeFailure
+from imagestore_sim.tasks import until_done_or_set
+from imagestore_sim.units import size_text
 
 REFRESH_SECONDS = 0.5
 BAR_WIDTH = 20
 COLOURS = {Status.CONNECTED: "green", Status.CONNECTING: "yellow", Status.DISCONNECTED: "red"}
-UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-
-
-def size_text(size: float) -> str:
-    """Bytes as people read them: `1.4 TiB`."""
-    unit = 0
-    while size >= 1024 and unit < len(UNITS) - 1:
-        size /= 1024
-        unit += 1
-    return f"{size:.0f} {UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {UNITS[unit]}"
 
 
 async def follow(lab: Lab, console: Console, stopped: asyncio.Event) -> None:
     """Show a lab until it is stopped: a live table on a terminal, a line for each change elsewhere."""
     shown = _show_table(lab, console) if console.is_terminal else _print_lines(lab)
     task = asyncio.ensure_future(shown)
-    stopping = asyncio.ensure_future(stopped.wait())
     try:
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await until_done_or_set(task, stopped)
         if task.done():
             task.result()
     finally:
         task.cancel()
-        stopping.cancel()
-        await asyncio.gather(task, stopping, return_exceptions=True)
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def ssh_command(lab: Lab) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.units import Seconds
+from imagestore_sim.validation_errors import one_line
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -102,14 +103,8 @@ def read_fault(kind: str, parameters: Mapping[str, object]) -> Fault:
     try:
         return FAULTS[kind].model_validate(dict(parameters))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(step) for step in first["loc"]) or "parameters"
-        known = ", ".join(name for name, _, _ in FAULTS[kind].parameters())
-        text = {
-            "missing": "is required",
-            "extra_forbidden": f"is unknown; there are {known}",
-        }.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise FaultProblem(f"fault {kind}: {name}: {text}") from None
+        known = (name for name, _, _ in FAULTS[kind].parameters())
+        raise FaultProblem(f"fault {kind}: {one_line(error, known, 'parameters')}") from None
 
 
 def _written(default: object) -> str:

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab_api.guard import REALM, Guard, NotAdmitted
 from imagestore_sim.tasks import by_size
+from imagestore_sim.validation_errors import one_line
 
 JSON = "application/json"
 MOST_MEMBERS = 100
@@ -154,14 +155,5 @@ def _read(shape: type[M], value: object) -> M:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
-        raise Refused(400, _text(shape, error)) from None
-
-
-def _text(shape: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = ".".join(str(step) for step in first["loc"])
-    known = ", ".join(one.alias or name for name, one in shape.model_fields.items())
-    text = {"missing": "is required", "extra_forbidden": f"is unknown; there are {known}"}.get(
-        first["type"], first["msg"].removeprefix("Value error, ")
-    )
-    return f"{name}: {text}" if name else f"the body: {text}"
+        known = (one.alias or name for name, one in shape.model_fields.items())
+        raise Refused(400, one_line(error, known, "the body")) from None

@@ -82,6 +82,7 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     from pydantic import ValidationError
 
     from imagestore_sim.settings import SECRET_SETTINGS, Settings
+    from imagestore_sim.validation_errors import first_problem
 
     if chosen.get("clock", "real") not in CLOCKS:
         raise _refusal(f"{where}(clock=...) is 'virtual' or 'real', not {chosen['clock']!r}")
@@ -95,10 +96,10 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     try:
         return Settings(**{"port": 0, "ping_interval": 1, **rest})
     except ValidationError as error:
-        first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    given = "..." if name in SECRET_SETTINGS else repr(first["input"])
-    raise _refusal(f"{where}({name}={given}): {first['msg']}")
+        problem = first_problem(error)
+    name = str(problem.place[0]) if problem.place else ""
+    given = "..." if name in SECRET_SETTINGS else repr(problem.value)
+    raise _refusal(f"{where}({name}={given}): {problem.text}")
 
 
 def _refusal(text: str) -> BaseException:

@@ -15,6 +15,7 @@ from imagestore_sim.scenario.format.possible import impossible
 from imagestore_sim.scenario.format.schema import matching, unknown
 from imagestore_sim.scenario.format.steps import CallStep, Step
 from imagestore_sim.units import duration_text
+from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 
 Place = Sequence[int | str]
@@ -74,17 +75,12 @@ def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -
         problems = [*_broken_rules(scenario), *rules(scenario)]
         problems += [] if problems else impossible(scenario)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ScenarioError(_complaint(name, tree, first["loc"], _said(first["type"], first["msg"]))) from None
+        first = first_problem(error)
+        message = "is missing: it is required" if first.kind == "missing" else first.text
+        raise ScenarioError(_complaint(name, tree, first.place, message)) from None
     for place, problem in problems:
         raise ScenarioError(_complaint(name, tree, place, problem))
     return scenario
-
-
-def _said(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "is missing: it is required"
-    return message.removeprefix("Value error, ")
 
 
 def _complaint(name: str, tree: yaml.Node | None, place: Place, message: str) -> str:

@@ -24,6 +24,7 @@ from imagestore_sim.scenario.format.matchers import AnyMatcher
 from imagestore_sim.scenario.format.options import check_settings
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, complain, one_of, unknown
 from imagestore_sim.units import Seconds, duration_text, size_text
+from imagestore_sim.validation_errors import first_problem
 
 ACTIONS = ("fault", "heal", "fill", "resize", "stop", "start", "restart_node", "call", "query", "settings", "wait",
            "note")  # fmt: skip
@@ -90,15 +91,12 @@ def _read_fault(kind: str, parameters: Mapping[str, Any]) -> Fault:
     try:
         return FAULTS[kind].model_validate(dict(parameters))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        known = [parameter for parameter, _, _ in FAULTS[kind].parameters()]
-        text = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            text = unknown(name, ["host", *known])
-        elif first["type"] == "missing":
+        problem = first_problem(error)
+        name = str(problem.place[0]) if problem.place else ""
+        if problem.kind == "missing":
             complain((), f"expected {name} for a {kind}: it is missing")
-        complain(tuple(first["loc"]), text)
+        known = ["host", *(parameter for parameter, _, _ in FAULTS[kind].parameters())]
+        complain(problem.place, unknown(name, known) if problem.kind == "extra_forbidden" else problem.text)
 
 
 def _schema_of(kind: str, host: JsonSchemaValue, *, said: bool) -> JsonSchemaValue:

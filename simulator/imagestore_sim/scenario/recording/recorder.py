@@ -30,6 +30,7 @@ from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INT
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.probe.failures import Reason
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
+from imagestore_sim.tasks import until_done_or_set
 from imagestore_sim.testing.client import Client
 
 SLACK = 15.0
@@ -108,11 +109,9 @@ async def follow(
         recording = Recording(url, await _time_of(client), 0.0, interval, storages)
         events: list[Event] = []
         reading = asyncio.ensure_future(_read_into(events, stream))
-        stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (reading, stopping):
-            task.cancel()
-        await asyncio.gather(reading, stopping, return_exceptions=True)
+        await until_done_or_set(reading, stop)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
         error = None if reading.cancelled() else reading.exception()
         if error is not None and (isinstance(error, EventsMissed) or not events):
             raise error

@@ -27,7 +27,7 @@ from imagestore_sim.scenario.worlds.caller import Caller
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
 from imagestore_sim.scenario.worlds.lab_client import LabClient, LabRefused
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, until_done_or_set
 from imagestore_sim.testing.client import Answer, CallFailed, Client, plain_reason
 
 # Real seconds: they are about another process, which lives in the machine's time.
@@ -412,9 +412,7 @@ class RemoteLab:
         """Hear of every event from now on."""
         listening = asyncio.Event()
         task = self._tasks.begin(self._hear(listening), "events of a lab")
-        waiting = asyncio.ensure_future(listening.wait())
-        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        await until_done_or_set(task, listening)
 
     async def _hear(self, listening: asyncio.Event) -> None:
         """Tell what is heard; a stream that breaks off is taken up again where it was."""
