@@ -49,8 +49,8 @@ async def draw() -> str:
     async with Lab(Settings(port=0, ping_interval=1)) as lab:
         await lab.network["imagestore-3"].stop()
         await lab.wait_for("imagestore-3", "Disconnected", within=10)
-        storages = sorted(await lab.node.records.tracked(), key=lambda storage: storage.name)
-        console.print(storage_table(storages, lab.node.status.last_probes, lab.clock.time(), rows=10))
+        storages = sorted(await lab.node.storages.records.tracked(), key=lambda storage: storage.name)
+        console.print(storage_table(storages, lab.node.storages.status.last_probes, lab.clock.time(), rows=10))
     return console.export_svg(title="imagestore-sim lab", theme=MONOKAI, code_format=FRAME, unique_id="lab")
 
 

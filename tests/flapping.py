@@ -17,7 +17,6 @@ from pathlib import Path
 
 import orjson
 
-from imagestore_sim.backup_storage.events import EventLog
 from imagestore_sim.hosts import Credentials
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
@@ -75,7 +74,7 @@ async def _ask(client: Client, number: int) -> None:
 
 
 async def log_of(lab: Lab) -> bytes:
-    log, lines, last = EventLog(lab.node._database), bytearray(), 0
+    log, lines, last = lab.node.parts.store.event_log, bytearray(), 0
     while events := await log.since(last, 1000):
         for event in events:
             lines += orjson.dumps(event.to_json()) + b"\n"

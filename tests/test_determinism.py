@@ -82,6 +82,6 @@ async def _outage(kind: str) -> bytes:
             await clock.sleep(180)
             await fault.heal()
             await clock.sleep(180)
-            assert {one.status for one in await lab.node.records.tracked()} == {"Connected"}
+            assert {one.status for one in await lab.node.storages.records.tracked()} == {"Connected"}
             assert clock.monotonic() == 360
             return await flapping.log_of(lab)

@@ -60,7 +60,7 @@ async def test_a_seeded_lab_over_a_database_that_was_kept_draws_new_uuids(tmp_pa
 async def test_a_reset_draws_the_uuids_of_the_start_again(imagestore_lab: Lab) -> None:
     sessions = []
     for _ in range(2):
-        await imagestore_lab.node.replace_records(wait=True)
+        await imagestore_lab.node.changes.reset(wait=True)
         async with Client(imagestore_lab.url) as client:
             sessions.append((await client.log_in(), (await client.call("POST", "/zones", {"params": PARAMS}))))
     (one, zone), (other, again) = sessions

@@ -42,7 +42,7 @@ def disconnections(events: list[Event]) -> list[str]:
 
 async def storage(lab: Lab, name: str = "imagestore-1") -> Storage:
     """A storage as it is now."""
-    return next(one for one in await lab.node.records.tracked() if name in (one.name, one.uuid))
+    return next(one for one in await lab.node.storages.records.tracked() if name in (one.name, one.uuid))
 
 
 def gaps(times: list[float]) -> list[float]:
@@ -75,7 +75,7 @@ class Probes:
 @pytest.fixture
 def probes(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Probes:
     """The probes from here on."""
-    prober = imagestore_lab.node._prober
+    prober = imagestore_lab.node.foundation.prober
     original = prober.probe
     probes = Probes(imagestore_lab)
 

@@ -65,7 +65,7 @@ class Clock(Protocol):
         """While the block runs somebody outside of this process is waited for: no time may be skipped."""
 
 
-class LabClock(Clock, Protocol):
+class AdjustableClock(Clock, Protocol):
     """A clock that can be held, pushed on and sped up."""
 
     @property

@@ -1,4 +1,4 @@
-"""The embedded lab: a management node and simulated ImageStore hosts in one process, their storages already added."""
+"""The embedded lab: a management node and simulated ImageStore hosts in one process, with their storages added."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.network import default_host, spot_host
 from imagestore_sim.lab_api import LabHosts
-from imagestore_sim.node.management_node import ManagementNode, StartError, cannot_start
+from imagestore_sim.node.errors import StartError, cannot_start
+from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 
 ZONE_NAME = "zone-1"
@@ -24,16 +25,16 @@ URL = "/Cloud_bs"
 FOLDERS = ("registry", "export")
 FILES_OF_A_NODE = 32
 FILES_OF_A_HOST = 3
-"""Where it listens, and both ends of the connection that a probe keeps."""
+"""The listening socket, and both ends of the connection that a probe keeps."""
 
 
 def host_names(count: int) -> list[str]:
-    """`imagestore-1` and so on."""
+    """Return the names of the first `count` hosts: `imagestore-1`, `imagestore-2`, …."""
     return [f"imagestore-{number}" for number in range(1, count + 1)]
 
 
 def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
-    """The record of a host that the lab begins with; its uuid begins with its number, so that lists are in order."""
+    """Return the record of an initial host. Its uuid begins with its number, so that lists by uuid are in order."""
     return BackupStorageRecord(
         uuid=f"{number:08x}{stable_uuid('backup-storage', name)[8:]}",
         name=name,
@@ -45,7 +46,7 @@ def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
 
 
 def _check_files(hosts: int) -> None:
-    """Raise StartError where that number of hosts is sure to run out of files."""
+    """Raise StartError if `hosts` hosts need more open files than the process may have."""
     needed, allowed = FILES_OF_A_NODE + FILES_OF_A_HOST * hosts, open_files.limit()
     if needed > allowed:
         raise StartError(
@@ -55,22 +56,38 @@ def _check_files(hosts: int) -> None:
 
 
 class Lab:
-    """A management node with a network of its own. With a database that is kept, its storages come back with it."""
+    """A management node and its own network of simulated hosts. It starts and stops once.
+
+    With a database that is kept, the storages of earlier runs come back.
+    """
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.ssh_config: Path
-        """For `ssh -F FILE NAME`: reaches every host of the lab, from `start` on."""
         self.settings = settings
         self.clock = clock or RealClock()
         self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
         on_the_spot = partial(spot_host, clock=self.clock, seed=settings.seed)
         self.network = HostNetwork(any_host=on_the_spot if settings.any_host else None)
-        self.node: ManagementNode
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._node: ManagementNode | None = None
+        self._ssh_config: Path | None = None
+
+    @property
+    def node(self) -> ManagementNode:
+        """The management node. Raise RuntimeError before the start."""
+        if self._node is None:
+            raise RuntimeError("the lab has not started")
+        return self._node
+
+    @property
+    def ssh_config(self) -> Path:
+        """The file with which `ssh -F FILE NAME` reaches each host. Raise RuntimeError before the start."""
+        if self._ssh_config is None:
+            raise RuntimeError("the lab has not started")
+        return self._ssh_config
 
     @property
     def url(self) -> str:
-        """Where the management node listens, as `http://HOST:PORT`."""
+        """The URL of the management node, `http://HOST:PORT`."""
         return self.node.url
 
     async def __aenter__(self) -> Self:
@@ -83,25 +100,17 @@ class Lab:
         await self.stop()
 
     async def start(self) -> None:
-        """Start hosts and node; returns when every storage has been connected. Raises what the node's start raises."""
-        settings = self.settings
-        _check_files(settings.hosts)
+        """Start the hosts, then the node. Return when every storage has been tried once.
+
+        Raise StartError, DatabaseError, BootstrapError; what had started by then is stopped.
+        """
+        _check_files(self.settings.hosts)
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
         except OSError as error:
             raise StartError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one") from None
-        folder = Path(self._folder.name)
-        if "database" not in settings.model_fields_set:
-            settings = settings.model_copy(update={"database": str(folder / "lab.db")})
         try:
-            hosts = LabHosts(self.network, self._new_host)
-            self.node = ManagementNode(
-                settings, clock=self.clock, resolve=self.network.resolve, hosts=hosts, release=self.network.release
-            )
-            for name in host_names(settings.hosts):
-                await self.network.add(self._new_host(name))
-            self.ssh_config = await self.network.write_ssh_config(folder)
-            await self.node.start(self._bootstrap(), before_connecting=self._furnish, before_reset=self._reset_hosts)
+            await self._start_in(Path(self._folder.name))
         except OSError as error:
             await self.stop()
             raise StartError(cannot_start(error)) from None
@@ -109,16 +118,33 @@ class Lab:
             await self.stop()
             raise
 
+    async def _start_in(self, folder: Path) -> None:
+        settings = self.settings
+        if "database" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"database": str(folder / "lab.db")})
+        self._node = ManagementNode(
+            settings,
+            clock=self.clock,
+            resolve=self.network.resolve,
+            hosts=LabHosts(self.network, self._new_host),
+            release=self.network.release,
+        )
+        for name in host_names(settings.hosts):
+            await self.network.add(self._new_host(name))
+        self._ssh_config = await self.network.write_ssh_config(folder)
+        await self._node.start(self._bootstrap(), before_connecting=self._make_folders, before_reset=self._reset_hosts)
+
     async def stop(self) -> None:
-        """Stop node and hosts, and leave nothing behind."""
-        if hasattr(self, "node"):  # its files may have been of no use
-            await self.node.stop()
+        """Stop the node and the hosts, and delete the temporary folder. May be called again."""
+        if self._node is not None:
+            await self._node.stop()
         await self.network.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
 
     def _bootstrap(self) -> Bootstrap:
+        """Return the records of the bootstrap file with the zone and the storages of the initial hosts added."""
         given = read_bootstrap(self.settings.bootstrap) if self.settings.bootstrap else Bootstrap()
         zone = ZoneRecord(uuid=stable_uuid("zone", ZONE_NAME), name=ZONE_NAME, isDefault=not given.zones)
         taken = {one.hostname for one in given.backupStorages}
@@ -132,7 +158,7 @@ class Lab:
         )
 
     async def _reset_hosts(self) -> None:
-        """Make the hosts what they were in the beginning: as new, those that went there again, and no other."""
+        """Renew the initial hosts, add those that were removed, remove all others."""
         first = host_names(self.settings.hosts)
         for name in list(self.network):
             if name not in first:
@@ -144,9 +170,9 @@ class Lab:
                 await self.network.add(self._new_host(name))
         self.network.arrange(first)
 
-    async def _furnish(self, node: ManagementNode) -> None:
-        """Give hosts the folders that storages of an earlier run left there: simulated disks are not kept."""
-        for storage in await node.records.tracked():
+    async def _make_folders(self) -> None:
+        """Make the folders that storages of an earlier run had on their hosts: simulated disks are not kept."""
+        for storage in await self.node.storages.records.tracked():
             if storage.total and (host := await self._simulated_host(storage)) is not None:
                 for folder in FOLDERS:
                     host.disk.make_directory(f"{storage.url}/{folder}", parents=True)
@@ -159,26 +185,27 @@ class Lab:
         return self.network.get(storage.hostname)
 
     async def wait_for(self, name: str, status: str, *, within: float = 5.0) -> Storage:
-        """The storage of that name (or uuid), as soon as it has that status.
+        """Return the storage called `name` (or with that uuid) as soon as it has `status`.
 
-        Raises TimeoutError after `within` seconds, telling what the status is then.
+        Raise TimeoutError, which names the status at the time, after `within` seconds of the lab's clock.
         """
-        wanted = Status(status)
+        expected = Status(status)
         try:
-            return await self.clock.wait_for(self._until(name, wanted), within)
+            return await self.clock.wait_for(self._when(name, expected), within)
         except TimeoutError:
             now = (await self._storages()).get(name)
             found = now.status if now else "not there"
-            raise TimeoutError(f"{name} is {found}, and was not {wanted} within {within:g} s") from None
+            raise TimeoutError(f"{name} is {found}, and was not {expected} within {within:g} s") from None
 
-    async def _until(self, name: str, wanted: Status) -> Storage:
+    async def _when(self, name: str, expected: Status) -> Storage:
         with self.node.events.subscribe() as events:
             while True:
                 storage = (await self._storages()).get(name)
-                if storage is not None and storage.status is wanted:
+                if storage is not None and storage.status is expected:
                     return storage
                 await events.get()
 
     async def _storages(self) -> Mapping[str, Storage]:
-        storages = await self.node.records.tracked()
+        """Return the storages by name and by uuid."""
+        storages = await self.node.storages.records.tracked()
         return {one.name: one for one in storages} | {one.uuid: one for one in storages}

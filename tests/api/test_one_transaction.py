@@ -104,9 +104,9 @@ async def test_an_add_that_the_store_fails_late_leaves_nothing(where: str, monke
             raise StoreUnavailable("the disk is full")
 
         if where == "its inventory":
-            monkeypatch.setattr(type(lab.node._services), "inventory", fail)
+            monkeypatch.setattr(type(lab.node.parts.services), "inventory", fail)
         else:
-            monkeypatch.setattr(type(lab.node.lifecycle), "_record_added", fail)
+            monkeypatch.setattr(type(lab.node.storages.lifecycle), "_record_added", fail)
         params = {"hostname": "late", "username": "r", "password": "p", "name": "late", "url": "/zs"}
         with pytest.raises(CallFailed, match="the disk is full"):
             await client.call("POST", STORAGES, {"params": params, "userTags": ["gold"]})
@@ -160,19 +160,19 @@ async def test_a_connect_that_goes_wrong_in_any_way_leaves_disconnected_and_is_t
     async with Lab(Settings(port=0, hosts=1, ping_interval=1)) as lab, Client(lab.url) as client:
         await client.log_in()
         [storage] = await client.query(STORAGES)
-        probe = lab.node._prober.probe
+        probe = lab.node.foundation.prober.probe
         for error in (OverflowError("int too big"), ValueError("no"), MemoryError(), sqlite3.OperationalError("x")):
 
             async def fail(*_: object, error: Exception = error, **__: object) -> None:
                 raise error
 
-            monkeypatch.setattr(lab.node._prober, "probe", fail)
+            monkeypatch.setattr(lab.node.foundation.prober, "probe", fail)
             with pytest.raises(CallFailed, match=type(error).__name__):
                 await client.call(
                     "PUT", f"{STORAGES}/{storage['uuid']}/actions", {"reconnectImageStoreBackupStorage": {}}
                 )
             assert (await client.query(STORAGES))[0]["status"] == "Disconnected"
-        monkeypatch.setattr(lab.node._prober, "probe", probe)
+        monkeypatch.setattr(lab.node.foundation.prober, "probe", probe)
         await lab.wait_for("imagestore-1", "Connected", within=10)
 
 

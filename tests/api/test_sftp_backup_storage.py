@@ -213,12 +213,12 @@ async def test_a_deleted_one_frees_its_hostname(imagestore_client: Client, mode:
 async def _wait_for(lab: Lab, storage: dict[str, object], status: str) -> None:
     async def until() -> None:
         while True:
-            found = await lab.node.records.load(str(storage["uuid"]))
+            found = await lab.node.storages.records.load(str(storage["uuid"]))
             if found is not None and found.status == status:
                 return
-            await lab.node.clock.sleep(0.05)
+            await lab.clock.sleep(0.05)
 
-    await lab.node.clock.wait_for(until(), 10)
+    await lab.clock.wait_for(until(), 10)
 
 
 def _drained(queue: asyncio.Queue[Event]) -> list[Event]:

@@ -127,7 +127,9 @@ async def test_braces_and_marks_of_an_opaque_path_stand_for_what_they_do_in_zsta
     imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, opaque: str, told: bool
 ) -> None:
     await create(imagestore_client, receiver.url, opaque)
-    await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(
+        (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
+    )
     await settled(imagestore_lab)
     assert ("/backup-storage/status/change" in {one["path"] for one in receiver.bodies}) == told
 
@@ -190,7 +192,9 @@ async def test_a_hook_that_refuses_is_tried_five_times_more_a_second_apart(
     await create(imagestore_client, receiver.url, "/backup-storage/capacity/change")
     receiver.refusals = refusals
     imagestore_lab.network["imagestore-1"].disk.used += 2**30
-    await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(
+        (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
+    )
     await settled(imagestore_lab)
     assert len(receiver.bodies) == told
     assert [one - receiver.tried[0] for one in receiver.tried] == list(range(min(refusals, 5) + 1))
@@ -208,11 +212,11 @@ async def test_a_hook_can_be_found_changed_and_deleted(
     )
     assert (changed["inventory"]["url"], changed["inventory"]["description"]) == (receiver.url, "nobody there")
     uuid = (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
-    await imagestore_lab.node.lifecycle.reconnect(uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(uuid)
     await settled(imagestore_lab)
     assert [one["content"]["newStatus"] for one in receiver.bodies] == ["Connecting", "Connected"]
     await client.call("DELETE", f"/web-hooks/{hook['uuid']}")
-    await imagestore_lab.node.lifecycle.reconnect(uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(uuid)
     await settled(imagestore_lab)
     assert len(receiver.bodies) == 2
     assert await client.query("/web-hooks") == []

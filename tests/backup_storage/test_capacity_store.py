@@ -33,7 +33,7 @@ async def test_a_report_overwrites_total_and_available_whether_they_grow_or_shri
     disk.resize(size * TIB)
     with imagestore_lab.node.events.subscribe() as events:
         if by == "reconnect":
-            await imagestore_lab.node.lifecycle.reconnect(before.uuid)
+            await imagestore_lab.node.storages.lifecycle.reconnect(before.uuid)
         else:
             await imagestore_lab.clock.sleep(90)
         [changed] = [one for one in drain(events) if one.path == CAPACITY_CHANGED]
@@ -61,12 +61,12 @@ async def test_a_disk_that_shrank_below_what_is_used_has_nothing_available(
 
 async def test_a_report_of_the_same_capacity_is_no_change(imagestore_lab: Lab) -> None:
     one = await storage(imagestore_lab)
-    history = await imagestore_lab.node.capacities.history(one.uuid)
+    history = await imagestore_lab.node.storages.capacities.history(one.uuid)
     with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(600)
-        await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+        await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
         assert [event for event in drain(events) if event.path == CAPACITY_CHANGED] == []
-    assert await imagestore_lab.node.capacities.history(one.uuid) == history
+    assert await imagestore_lab.node.storages.capacities.history(one.uuid) == history
 
 
 @pytest.mark.parametrize("by", ["ping", "reconnect"])
@@ -76,7 +76,7 @@ async def test_a_failure_keeps_what_was_known_last(imagestore_lab: Lab, imagesto
     await imagestore_hosts["imagestore-1"].stop()
     if by == "reconnect":
         with pytest.raises(ConnectFailed):
-            await imagestore_lab.node.lifecycle.reconnect(before.uuid)
+            await imagestore_lab.node.storages.lifecycle.reconnect(before.uuid)
     else:
         await imagestore_lab.clock.sleep(90)
     after = await storage(imagestore_lab)
@@ -86,11 +86,11 @@ async def test_a_failure_keeps_what_was_known_last(imagestore_lab: Lab, imagesto
 async def test_a_storage_has_no_capacity_until_it_is_connected_and_its_host_s_own_then(
     imagestore_lab: Lab, imagestore_client: Client
 ) -> None:
-    await imagestore_lab.node.lifecycle.add(new("h-1"))
+    await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
     one, disk = await storage(imagestore_lab, "h-1"), imagestore_lab.network["h-1"].disk
     # Nothing is taken off for what is reserved.
     assert (one.total, one.available) == (disk.size, disk.available)
-    first = (await imagestore_lab.node.capacities.history(one.uuid))[0]
+    first = (await imagestore_lab.node.storages.capacities.history(one.uuid))[0]
     assert (first.total, first.available) == (disk.size, disk.available)
 
 
@@ -98,7 +98,7 @@ async def test_a_storage_has_no_capacity_until_it_is_connected_and_its_host_s_ow
 
 
 async def test_what_is_reserved_is_taken_off_and_given_back_no_further_than_the_total(imagestore_lab: Lab) -> None:
-    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
     await capacities.reserve(one.uuid, GIB)
     assert (await storage(imagestore_lab)).available == one.available - GIB
     await capacities.give_back(one.uuid, GIB)
@@ -113,7 +113,7 @@ async def test_what_is_reserved_is_taken_off_and_given_back_no_further_than_the_
 async def test_more_has_to_be_left_than_is_asked_for(
     imagestore_lab: Lab, spare: int, reserved: int, fits: bool
 ) -> None:
-    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
     size = one.available - spare
     if fits:
         await capacities.reserve(one.uuid, size, reserved=reserved)
@@ -127,8 +127,8 @@ async def test_more_has_to_be_left_than_is_asked_for(
 
 
 async def test_what_is_deleted_can_be_neither_taken_from_nor_given_to(imagestore_lab: Lab) -> None:
-    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
-    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
+    await imagestore_lab.node.storages.lifecycle.delete(one.uuid)
     with pytest.raises(NoSuchStorage):
         await capacities.reserve(one.uuid, 1)
     with pytest.raises(NoSuchStorage):
@@ -146,12 +146,12 @@ async def test_each_change_is_kept_with_its_time(imagestore_lab: Lab, imagestore
         disk.used += GIB
         await imagestore_lab.clock.sleep(90)
         expected.append((disk.size, disk.available))
-    history = await imagestore_lab.node.capacities.history(one.uuid)
+    history = await imagestore_lab.node.storages.capacities.history(one.uuid)
     assert [(point.total, point.available) for point in history] == expected
     times = [point.time for point in history]
     assert times == sorted(set(times))
     assert times[-1] <= imagestore_lab.clock.time()
-    assert await imagestore_lab.node.capacities.history(one.uuid, limit=2) == history[-2:]
+    assert await imagestore_lab.node.storages.capacities.history(one.uuid, limit=2) == history[-2:]
 
 
 @pytest.mark.parametrize("made", [datetime(2023, 6, 1), datetime(2030, 1, 1)], ids=["before", "in the future"])
@@ -163,16 +163,20 @@ async def test_what_stood_as_it_was_written_is_known_before_its_first_change(
         totalCapacity=1000 * GIB, availableCapacity=100 * GIB,
     )  # fmt: skip
     node = imagestore_lab.node
-    await node.replace_records(Bootstrap(backupStorages=(fixed,)))
-    [curve] = await read_capacity_series(node._database, SampleTimes(int(START), int(START) + 10, 10), lambda *_: True)
+    await node.changes.replace(Bootstrap(backupStorages=(fixed,)))
+    [curve] = await read_capacity_series(
+        node.parts.store.database, SampleTimes(int(START), int(START) + 10, 10), lambda *_: True
+    )
     uuid, taken = curve.uuid, (int(imagestore_lab.clock.time()) + 60)
     await imagestore_lab.clock.sleep(taken - imagestore_lab.clock.time())
-    await node.capacities.reserve(uuid, GIB)
-    await node.capacities.reserve(uuid, GIB)
-    [curve] = await read_capacity_series(node._database, SampleTimes(taken - 30, taken + 30, 30), lambda *_: True)
+    await node.storages.capacities.reserve(uuid, GIB)
+    await node.storages.capacities.reserve(uuid, GIB)
+    [curve] = await read_capacity_series(
+        node.parts.store.database, SampleTimes(taken - 30, taken + 30, 30), lambda *_: True
+    )
     known = [None if one is None else one.available // GIB for one in curve.values]
     assert known == [100, 98, 98]
-    history = await node.capacities.history(uuid)
+    history = await node.storages.capacities.history(uuid)
     assert [one.available // GIB for one in history] == [100, 99, 98]
     assert history[0].time == (made.replace(tzinfo=UTC).timestamp() if made.year == 2023 else 0)
 
@@ -180,9 +184,9 @@ async def test_what_stood_as_it_was_written_is_known_before_its_first_change(
 async def test_history_is_bounded(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagestore_sim.backup_storage.capacity.KEPT_CAPACITIES", 10)
     monkeypatch.setattr("imagestore_sim.backup_storage.capacity.TRIM_EVERY", 5)
-    capacities, one = imagestore_lab.node.capacities, await storage(imagestore_lab)
+    capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
     for number in range(1, 40):
-        async with imagestore_lab.node._database.transaction() as connection:
+        async with imagestore_lab.node.parts.store.database.transaction() as connection:
             await capacities.write(connection, one.uuid, TIB, number)
     kept: list[Any] = await capacities.history(one.uuid, limit=100)
     assert 10 <= len(kept) < 15

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
-from imagestore_sim.backup_storage.events import DISCONNECTED, EventLog
+from imagestore_sim.backup_storage.events import DISCONNECTED
 from imagestore_sim.backup_storage.lifecycle import StateEvent
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
@@ -23,23 +23,23 @@ pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtua
 
 async def test_an_added_storage_goes_from_connecting_to_connected(imagestore_lab: Lab) -> None:
     with imagestore_lab.node.events.subscribe() as events:
-        await imagestore_lab.node.lifecycle.add(new("h-1"))
+        await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
     assert moves(drain(events)) == [("Connecting", "Connected")]
 
 
 async def test_a_failed_add_leaves_neither_row_nor_event(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     await imagestore_hosts.add(SimulatedHost("locked-1", credentials=Credentials("root", "other")))
     with imagestore_lab.node.events.subscribe() as events, pytest.raises(ConnectFailed) as caught:
-        await imagestore_lab.node.lifecycle.add(new("locked-1"))
+        await imagestore_lab.node.storages.lifecycle.add(new("locked-1"))
     assert caught.value.failure.reason == "auth_failed"
     assert drain(events) == []
-    assert await imagestore_lab.node.records.load(UUID) is None
+    assert await imagestore_lab.node.storages.records.load(UUID) is None
 
 
 async def test_a_port_that_nobody_listens_on_is_refused(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     await imagestore_hosts.add(SimulatedHost("closed-1"))
     with pytest.raises(ConnectFailed) as caught:
-        await imagestore_lab.node.lifecycle.add(new("closed-1", port=23))
+        await imagestore_lab.node.storages.lifecycle.add(new("closed-1", port=23))
     assert caught.value.failure.reason == "refused"
 
 
@@ -50,7 +50,7 @@ async def test_a_reconnect_passes_through_connecting_and_measures_anew(
     storage = await lab.wait_for("imagestore-1", "Connected")
     imagestore_hosts["imagestore-1"].disk.resize(8 * 2**40)
     with lab.node.events.subscribe() as events:
-        await lab.node.lifecycle.reconnect(storage.uuid)
+        await lab.node.storages.lifecycle.reconnect(storage.uuid)
     assert moves(drain(events)) == [("Connected", "Connecting"), ("Connecting", "Connected")]
     assert (await lab.wait_for("imagestore-1", "Connected")).total == 8 * 2**40
 
@@ -64,7 +64,7 @@ async def test_a_failed_reconnect_disconnects_and_keeps_the_last_known_capacity(
     with lab.node.events.subscribe() as events:
         for _ in range(2):
             with pytest.raises(ConnectFailed):
-                await lab.node.lifecycle.reconnect(before.uuid)
+                await lab.node.storages.lifecycle.reconnect(before.uuid)
     after = await lab.wait_for("imagestore-1", "Disconnected")
     assert (after.total, after.available) == (before.total, before.available)
     seen = drain(events)
@@ -84,10 +84,10 @@ async def test_a_disk_that_is_not_mounted_at_reconnect_is_told_from_one_that_is(
     disk = imagestore_hosts["imagestore-1"].disk
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
     disk.remove(f"{storage.url}/export")
-    await imagestore_lab.node.lifecycle.reconnect(storage.uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid)
     disk.remove(f"{storage.url}/registry")
     with pytest.raises(ConnectFailed) as caught:
-        await imagestore_lab.node.lifecycle.reconnect(storage.uuid)
+        await imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid)
     assert caught.value.failure.reason == "not_mounted"
     assert disk.listdir(storage.url) == []
 
@@ -95,41 +95,41 @@ async def test_a_disk_that_is_not_mounted_at_reconnect_is_told_from_one_that_is(
 async def test_connects_of_one_storage_queue_and_none_is_refused(imagestore_lab: Lab) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
     with imagestore_lab.node.events.subscribe() as events:
-        await asyncio.gather(*(imagestore_lab.node.lifecycle.reconnect(storage.uuid) for _ in range(5)))
+        await asyncio.gather(*(imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid) for _ in range(5)))
     assert moves(drain(events)) == [("Connected", "Connecting"), ("Connecting", "Connected")] * 5
 
 
 async def test_a_storage_deleted_while_it_connects_stays_deleted(imagestore_lab: Lab) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
     with imagestore_lab.node.events.subscribe() as events:
-        reconnect = asyncio.ensure_future(imagestore_lab.node.lifecycle.reconnect(storage.uuid))
+        reconnect = asyncio.ensure_future(imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid))
         await events.get()
-        await imagestore_lab.node.lifecycle.delete(storage.uuid)
+        await imagestore_lab.node.storages.lifecycle.delete(storage.uuid)
         with pytest.raises(NoSuchStorage):
             await reconnect
-    assert await imagestore_lab.node.records.load(storage.uuid) is None
+    assert await imagestore_lab.node.storages.records.load(storage.uuid) is None
 
 
 async def test_a_storage_deleted_while_it_is_being_added_stays_deleted(imagestore_lab: Lab) -> None:
     node = imagestore_lab.node
-    add = asyncio.ensure_future(node.lifecycle.add(new("h-1")))
-    while await node.records.load(UUID) is None:
+    add = asyncio.ensure_future(node.storages.lifecycle.add(new("h-1")))
+    while await node.storages.records.load(UUID) is None:
         await asyncio.sleep(0)
-    await node.lifecycle.delete(UUID)
+    await node.storages.lifecycle.delete(UUID)
     with pytest.raises(NoSuchStorage):
         await add
-    assert await node.records.load(UUID) is None
+    assert await node.storages.records.load(UUID) is None
 
 
 async def test_an_add_that_is_cancelled_takes_its_row_with_it(imagestore_lab: Lab) -> None:
     node = imagestore_lab.node
-    add = asyncio.ensure_future(node.lifecycle.add(new("h-1")))
-    while await node.records.load(UUID) is None:
+    add = asyncio.ensure_future(node.storages.lifecycle.add(new("h-1")))
+    while await node.storages.records.load(UUID) is None:
         await asyncio.sleep(0)
     add.cancel()
     with pytest.raises(asyncio.CancelledError):
         await add
-    assert await node.records.load(UUID) is None
+    assert await node.storages.records.load(UUID) is None
 
 
 async def test_a_full_disk_stays_connected_with_nothing_available(
@@ -138,7 +138,7 @@ async def test_a_full_disk_stays_connected_with_nothing_available(
     disk = imagestore_hosts["imagestore-1"].disk
     disk.used = disk.size
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
-    await imagestore_lab.node.lifecycle.reconnect(storage.uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid)
     after = await imagestore_lab.wait_for("imagestore-1", "Connected")
     assert (after.status, after.available) == (Status.CONNECTED, 0)
 
@@ -152,9 +152,9 @@ async def test_every_change_of_state_is_legal_and_is_no_event(
     imagestore_lab: Lab, imagestore_client: Client, before: StateEvent, event: StateEvent, after: str
 ) -> None:
     one = await storage(imagestore_lab)
-    await imagestore_lab.node.lifecycle.change_state(one.uuid, before)
+    await imagestore_lab.node.storages.lifecycle.change_state(one.uuid, before)
     with imagestore_lab.node.events.subscribe() as events:
-        await imagestore_lab.node.lifecycle.change_state(one.uuid, event)
+        await imagestore_lab.node.storages.lifecycle.change_state(one.uuid, event)
         assert drain(events) == []
     [found] = await imagestore_client.query("/backup-storage", f"uuid={one.uuid}")
     assert (found["state"], found["status"]) == (after, "Connected")
@@ -166,7 +166,7 @@ async def test_a_new_storage_is_enabled(imagestore_lab: Lab, imagestore_client: 
 
 async def test_the_state_of_a_storage_that_is_not_there_cannot_be_changed(imagestore_lab: Lab) -> None:
     with pytest.raises(NoSuchStorage):
-        await imagestore_lab.node.lifecycle.change_state(UUID, StateEvent.ENABLE)
+        await imagestore_lab.node.storages.lifecycle.change_state(UUID, StateEvent.ENABLE)
 
 
 async def test_a_disabled_storage_can_be_reconnected_updated_attached_detached_and_deleted(
@@ -201,7 +201,7 @@ async def test_a_new_storage_is_connecting_and_no_event_tells_so(imagestore_lab:
 
     probes.answer = look
     with imagestore_lab.node.events.subscribe() as events:
-        await imagestore_lab.node.lifecycle.add(new("h-1"))
+        await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
         assert moves(drain(events)) == [("Connecting", "Connected")]
     assert seen == [(Status.CONNECTING, 0, 0)]
 
@@ -221,7 +221,7 @@ async def test_a_reconnect_is_connecting_while_it_lasts_whatever_it_was_before(
         return None
 
     probes.answer = look
-    await imagestore_lab.node.lifecycle.reconnect((await storage(imagestore_lab)).uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect((await storage(imagestore_lab)).uuid)
     assert seen == [Status.CONNECTING]
     assert (await storage(imagestore_lab)).status == "Connected"
 
@@ -236,7 +236,7 @@ async def test_a_failed_reconnect_tells_of_a_disconnection_only_if_it_was_connec
         await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
     with imagestore_lab.node.events.subscribe() as events:
         with pytest.raises(ConnectFailed):
-            await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+            await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
         seen = drain(events)
     assert moves(seen)[-1] == ("Connecting", "Disconnected")
     assert len(disconnections(seen)) == told
@@ -245,11 +245,11 @@ async def test_a_failed_reconnect_tells_of_a_disconnection_only_if_it_was_connec
 async def test_a_node_that_starts_reconnects_even_what_is_connected(
     imagestore_lab: Lab, imagestore_settings: Settings
 ) -> None:
-    log = EventLog(imagestore_lab.node._database)
+    log = imagestore_lab.node.parts.store.event_log
     number = max(one.id for one in await log.since(0, 1000))
     await imagestore_lab.stop()
     async with Lab(imagestore_settings, clock=virtual_clock()) as again:
-        assert moves(await EventLog(again.node._database).since(number, 1000)) == [
+        assert moves(await again.node.parts.store.event_log.since(number, 1000)) == [
             ("Connected", "Connecting"),
             ("Connecting", "Connected"),
         ]
@@ -277,13 +277,13 @@ async def test_what_is_wrong_with_a_new_storage_is_told_in_this_order(
     imagestore_lab: Lab, probes: Probes, hostname: str, url: str, text: str
 ) -> None:
     with pytest.raises(BackupStorageError) as caught:
-        await imagestore_lab.node.lifecycle.add(new(hostname, url=url))
+        await imagestore_lab.node.storages.lifecycle.add(new(hostname, url=url))
     assert str(caught.value) == text
     assert probes.asked == []
 
 
 async def test_two_storages_may_have_one_name_and_one_url_but_not_one_hostname(imagestore_lab: Lab) -> None:
-    lifecycle = imagestore_lab.node.lifecycle
+    lifecycle = imagestore_lab.node.storages.lifecycle
     one = await storage(imagestore_lab)
     await lifecycle.add(new("h-1", name=one.name, url=one.url))
     with pytest.raises(BackupStorageError, match="duplicate backup storage"):
@@ -296,19 +296,19 @@ async def test_the_hostname_and_the_uuid_of_a_failed_add_are_free_again(
     host = SimulatedHost("h-1", credentials=Credentials("root", "other"))
     await imagestore_hosts.add(host)
     with pytest.raises(ConnectFailed):
-        await imagestore_lab.node.lifecycle.add(new("h-1"))
-    await imagestore_lab.node.lifecycle.add(new("h-1", password="other"))
+        await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
+    await imagestore_lab.node.storages.lifecycle.add(new("h-1", password="other"))
     assert (await storage(imagestore_lab, UUID)).status == "Connected"
 
 
 async def test_an_add_makes_the_folders_and_a_reconnect_makes_none(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
-    await imagestore_lab.node.lifecycle.add(new("h-1"))
+    await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
     disk = imagestore_hosts["h-1"].disk
     assert sorted(disk.listdir("/zs")) == ["export", "registry"]
     disk.remove("/zs/export")
-    await imagestore_lab.node.lifecycle.reconnect(UUID)
+    await imagestore_lab.node.storages.lifecycle.reconnect(UUID)
     assert disk.listdir("/zs") == ["registry"]
 
 
@@ -321,22 +321,22 @@ async def test_an_update_moves_nothing_until_the_next_connect(
     one = await storage(imagestore_lab)
     imagestore_hosts["imagestore-1"].credentials = Credentials("root", "other")
     with imagestore_lab.node.events.subscribe() as events:
-        await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"sshPort": 23})
+        await imagestore_lab.node.storages.lifecycle.update(one.uuid, {}, {"sshPort": 23})
         assert (drain(events), probes.asked) == ([], [])
     with pytest.raises(ConnectFailed) as refused:
-        await imagestore_lab.node.lifecycle.reconnect(one.uuid)
-    await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"sshPort": 22})
+        await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.update(one.uuid, {}, {"sshPort": 22})
     with pytest.raises(ConnectFailed) as locked:
-        await imagestore_lab.node.lifecycle.reconnect(one.uuid)
-    await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"password": "other"})
-    await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+        await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.update(one.uuid, {}, {"password": "other"})
+    await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
     assert (refused.value.failure.reason, locked.value.failure.reason) == ("refused", "auth_failed")
     assert (await storage(imagestore_lab)).status == "Connected"
 
 
 async def test_an_update_to_another_host_is_followed_by_the_next_ping(imagestore_lab: Lab, probes: Probes) -> None:
     one = await storage(imagestore_lab)
-    await imagestore_lab.node.lifecycle.update(one.uuid, {}, {"hostname": "h-2"})
+    await imagestore_lab.node.storages.lifecycle.update(one.uuid, {}, {"hostname": "h-2"})
     imagestore_lab.network._any_host = None
     await imagestore_lab.wait_for(one.uuid, "Disconnected", within=120)
     assert [host for _, host, _ in probes.asked] == ["h-2"]
@@ -352,10 +352,10 @@ async def test_an_update_to_another_host_is_followed_by_the_next_ping(imagestore
 async def test_an_update_checks_the_form_of_a_hostname_and_the_database_checks_the_rest(
     imagestore_lab: Lab, hostname: str, text: str
 ) -> None:
-    await imagestore_lab.node.lifecycle.add(new("h-1"))
+    await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
     one = await storage(imagestore_lab)
     with pytest.raises(BackupStorageError) as caught:
-        await imagestore_lab.node.lifecycle.update(one.uuid, {"name": "x"}, {"hostname": hostname})
+        await imagestore_lab.node.storages.lifecycle.update(one.uuid, {"name": "x"}, {"hostname": hostname})
     assert str(caught.value) == text
     assert await storage(imagestore_lab) == one
 
@@ -374,14 +374,14 @@ async def test_a_storage_is_deleted_in_whatever_status_and_its_host_is_left_as_i
         await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
     if status == "Connecting":
         with imagestore_lab.node.events.subscribe() as events:
-            connecting = asyncio.ensure_future(imagestore_lab.node.lifecycle.reconnect(one.uuid))
+            connecting = asyncio.ensure_future(imagestore_lab.node.storages.lifecycle.reconnect(one.uuid))
             await events.get()
     assert (await storage(imagestore_lab)).status == status
-    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.delete(one.uuid)
     if connecting is not None:
         with pytest.raises(NoSuchStorage):
             await connecting
-    assert await imagestore_lab.node.records.tracked() == []
+    assert await imagestore_lab.node.storages.records.tracked() == []
     assert sorted(host.disk.listdir(one.url)) == ["export", "registry"]
     with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(600)
@@ -399,20 +399,20 @@ async def test_a_storage_deleted_while_it_is_pinged_stays_deleted(imagestore_lab
     probes.answer = slow
     while not probes.asked:
         await imagestore_lab.clock.sleep(1)
-    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.delete(one.uuid)
     with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(600)
         assert drain(events) == []
     assert answered == ["imagestore-1"]
-    assert await imagestore_lab.node.records.tracked() == []
-    assert one.uuid not in imagestore_lab.node.status.last_probes
+    assert await imagestore_lab.node.storages.records.tracked() == []
+    assert one.uuid not in imagestore_lab.node.storages.status.last_probes
 
 
 async def test_a_storage_that_is_deleted_and_added_again_begins_anew(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
     one = await storage(imagestore_lab)
-    await imagestore_lab.node.lifecycle.delete(one.uuid)
-    await imagestore_lab.node.lifecycle.add(new("imagestore-1", uuid=one.uuid, url=one.url))
+    await imagestore_lab.node.storages.lifecycle.delete(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.add(new("imagestore-1", uuid=one.uuid, url=one.url))
     await imagestore_hosts["imagestore-1"].stop()
     await imagestore_lab.wait_for(one.uuid, "Disconnected", within=120)

@@ -18,18 +18,18 @@ DOWN = ProbeFailure(Reason.REFUSED, "imagestore-1:22: connection refused", {})
 
 
 async def set_option(lab: Lab, name: str, value: object) -> None:
-    await lab.node.configuration.change("backupStorage", name, str(value))
+    await lab.node.parts.store.configuration.change("backupStorage", name, str(value))
 
 
 async def lab_pings(interval: int, seed: int) -> list[float]:
     """When a lab of its own pinged its host, at first."""
     async with Lab(Settings(port=0, hosts=1, ping_interval=interval, seed=seed), clock=virtual_clock()) as lab:
         uuid = (await storage(lab)).uuid
-        connected = lab.node.status.last_probes[uuid].time
+        connected = lab.node.storages.status.last_probes[uuid].time
         seen: list[float] = []
         while len(seen) < 3:
             await lab.clock.sleep(0.25)
-            time = lab.node.status.last_probes[uuid].time
+            time = lab.node.storages.status.last_probes[uuid].time
             if time not in (connected, *seen):
                 seen.append(time)
         return [one - connected for one in seen]
@@ -121,7 +121,7 @@ async def test_other_options_and_the_same_interval_leave_the_timer_alone(imagest
 
 async def test_a_storage_that_is_added_is_pinged_from_the_next_tick_on(imagestore_lab: Lab, probes: Probes) -> None:
     await imagestore_lab.clock.sleep(200)
-    await imagestore_lab.node.lifecycle.add(new("h-1"))
+    await imagestore_lab.node.storages.lifecycle.add(new("h-1"))
     await imagestore_lab.clock.sleep(180)
     assert probes.pings("h-1") == probes.pings("imagestore-1")[-3:]
 
@@ -131,19 +131,19 @@ async def test_a_deleted_storage_is_neither_pinged_nor_reconnected(
 ) -> None:
     await imagestore_hosts["imagestore-1"].stop()
     one = await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
-    await imagestore_lab.node.lifecycle.delete(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.delete(one.uuid)
     deleted = imagestore_lab.clock.monotonic()
     await imagestore_hosts["imagestore-1"].start()
     await imagestore_lab.clock.sleep(600)
     assert [time for time, host, _ in probes.asked if host == "imagestore-1" and time > deleted] == []
-    assert await imagestore_lab.node.records.load(one.uuid) is None
+    assert await imagestore_lab.node.storages.records.load(one.uuid) is None
 
 
 async def test_a_disabled_storage_is_pinged_and_reconnected_all_the_same(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
     one = await storage(imagestore_lab)
-    await imagestore_lab.node.lifecycle.change_state(one.uuid, StateEvent.DISABLE)
+    await imagestore_lab.node.storages.lifecycle.change_state(one.uuid, StateEvent.DISABLE)
     await imagestore_hosts["imagestore-1"].stop()
     await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
     await imagestore_hosts["imagestore-1"].start()
@@ -226,7 +226,7 @@ async def test_without_automatic_reconnect_a_host_that_came_back_stays_disconnec
     assert await storage(imagestore_lab) == one
     assert probes.connects() == []
     assert len(probes.pings()) - before >= 59
-    await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
     after = await storage(imagestore_lab)
     assert (after.status, after.available) == ("Connected", one.available - 2**30)
 
@@ -263,7 +263,7 @@ async def test_after_so_many_failed_attempts_none_follows_but_pings_go_on(
         assert len(probes.pings()) - pings >= 9
         assert (await storage(imagestore_lab)).status == "Disconnected"
         # A connect that succeeds clears the count.
-        await imagestore_lab.node.lifecycle.reconnect(one.uuid)
+        await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
         assert (await storage(imagestore_lab)).status == "Connected"
 
 
@@ -271,7 +271,7 @@ async def test_a_ping_that_fails_while_a_connect_is_under_way_counts_as_a_failed
     imagestore_lab: Lab, probes: Probes
 ) -> None:
     one = await storage(imagestore_lab)
-    found = imagestore_lab.node.status.last_probes[one.uuid].outcome
+    found = imagestore_lab.node.storages.status.last_probes[one.uuid].outcome
     assert isinstance(found, Capacity)
 
     async def slow_connect(target: Target, fresh: bool) -> Outcome | None:
@@ -283,10 +283,10 @@ async def test_a_ping_that_fails_while_a_connect_is_under_way_counts_as_a_failed
         return DOWN
 
     probes.answer = slow_connect
-    failed = imagestore_lab.node.status.failed_connects
+    failed = imagestore_lab.node.storages.status.failed_connects
     with imagestore_lab.node.events.subscribe() as events:
         await imagestore_lab.clock.sleep(imagestore_lab.clock.monotonic())
-        connect = imagestore_lab.node.lifecycle.reconnect(one.uuid)
+        connect = imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
         await imagestore_lab.clock.wait_for(connect, 101)
         seen = drain(events)
     assert moves(seen)[:3] == [
@@ -302,7 +302,7 @@ async def test_a_ping_that_fails_while_a_connect_is_under_way_counts_as_a_failed
 async def test_each_failed_connect_counts_once_until_one_succeeds(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
-    one, counter = await storage(imagestore_lab), imagestore_lab.node.status.failed_connects
+    one, counter = await storage(imagestore_lab), imagestore_lab.node.storages.status.failed_connects
     await imagestore_hosts["imagestore-1"].stop()
     await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=120)
     assert counter[one.uuid] == 0  # it was Connected

@@ -22,7 +22,7 @@ async def test_no_name_is_markup_or_a_line_of_its_own(
 ) -> None:
     await imagestore_client.add_image_store("h", name=EVIL)
     shown = io.StringIO()
-    storages = await imagestore_lab.node.records.tracked()
+    storages = await imagestore_lab.node.storages.records.tracked()
     Console(file=shown, width=200).print(storage_table(storages, {}, 0.0, 9))
     assert "[/red] [link=file:///x]\\x1b[2J\\nready http://evil.example" in shown.getvalue()
     stopped = asyncio.Event()

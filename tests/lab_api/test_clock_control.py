@@ -103,7 +103,7 @@ async def test_no_healthy_host_ever_fails_however_time_goes(imagestore_lab: Lab,
             if how != "running":
                 clock.pause()
             if how.startswith("in a"):
-                connecting = asyncio.create_task(imagestore_lab.node.lifecycle.reconnect_all())
+                connecting = asyncio.create_task(imagestore_lab.node.storages.lifecycle.reconnect_all())
                 await asyncio.sleep(0.02 if how == "in a login" else 0)  # real: the login gets on
             if how == "resumed":
                 await asyncio.sleep(0.1)  # real: nothing is due meanwhile
@@ -112,7 +112,7 @@ async def test_no_healthy_host_ever_fails_however_time_goes(imagestore_lab: Lab,
             if connecting is not None:
                 await connecting
         assert failures(events) == []
-        assert {one.status for one in await imagestore_lab.node.records.tracked()} == {"Connected"}
+        assert {one.status for one in await imagestore_lab.node.storages.records.tracked()} == {"Connected"}
 
 
 @pytest.mark.imagestore_lab(hosts=2, ping_interval=30)
@@ -123,18 +123,20 @@ async def test_what_is_too_slow_fails_and_what_is_slow_does_not(imagestore_lab: 
     await too_slow.faults.apply(read_fault("slow_login", {"seconds": "6s"}))
     clock = imagestore_lab.clock
     assert isinstance(clock, RealClock)
-    connecting = asyncio.create_task(imagestore_lab.node.lifecycle.reconnect_all())
+    connecting = asyncio.create_task(imagestore_lab.node.storages.lifecycle.reconnect_all())
     if speed is None:
         clock.pause()
         await clock.step(8)
     else:
         clock.set_speed(speed)
     await asyncio.wait_for(connecting, 5)
-    found = {one.name: one.status for one in await imagestore_lab.node.records.tracked()}
+    found = {one.name: one.status for one in await imagestore_lab.node.storages.records.tracked()}
     assert found["imagestore-2"] == "Disconnected"
     # At a speed, what the machine itself needs for a login counts as longer by that factor.
     assert speed is not None or found["imagestore-1"] == "Connected"
-    probe = imagestore_lab.node.status.last_probes[(await imagestore_lab.node.records.tracked())[1].uuid]
+    probe = imagestore_lab.node.storages.status.last_probes[
+        (await imagestore_lab.node.storages.records.tracked())[1].uuid
+    ]
     assert isinstance(probe.outcome, ProbeFailure)
     assert probe.outcome.reason == "timeout"
 
@@ -162,13 +164,13 @@ async def test_a_step_waits_for_hosts_that_live_in_the_machine_s_time(tmp_path: 
         node = ManagementNode(settings)
         await node.start()
         try:
-            assert isinstance(node.clock, RealClock)
+            assert isinstance(node.foundation.clock, RealClock)
             with node.events.subscribe() as events:
-                node.clock.pause()
+                node.foundation.clock.pause()
                 await host.faults.apply(read_fault("latency", {"delay": "30ms"}))
-                await node.clock.step(60)
+                await node.foundation.clock.step(60)
                 assert failures(events) == []
-            assert [one.status for one in await node.records.tracked()] == ["Connected"]
+            assert [one.status for one in await node.storages.records.tracked()] == ["Connected"]
         finally:
             await node.stop()
 

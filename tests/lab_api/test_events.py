@@ -16,14 +16,12 @@ from imagestore_sim.backup_storage.events import (
     DISCONNECTED,
     PROBE_FAILED,
     STATUS_CHANGED,
-    EventLog,
     Events,
 )
 from imagestore_sim.clock import RealClock
 from imagestore_sim.database import Database
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
-from imagestore_sim.lab_api import EventStream
 from imagestore_sim.lab_api import events as stream
 from imagestore_sim.testing import Client
 
@@ -112,12 +110,12 @@ async def test_who_comes_back_gets_what_it_has_missed(imagestore_lab: Lab, image
     lab = imagestore_lab
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
     async with listening(lab) as reader:
-        await lab.node.lifecycle.reconnect(uuid)
+        await lab.node.storages.lifecycle.reconnect(uuid)
         first = await reader.event()
-    await lab.node.lifecycle.reconnect(uuid)
+    await lab.node.storages.lifecycle.reconnect(uuid)
     async with listening(lab, last=first["id"]) as reader:
         missed = [await reader.event() for _ in range(3)]
-        await lab.node.lifecycle.reconnect(uuid)
+        await lab.node.storages.lifecycle.reconnect(uuid)
         then = [await reader.event() for _ in range(2)]
     numbers = [one["id"] for one in (first, *missed, *then)]
     assert numbers == list(range(first["id"], first["id"] + 6))
@@ -126,7 +124,9 @@ async def test_who_comes_back_gets_what_it_has_missed(imagestore_lab: Lab, image
 
 
 async def test_a_client_chooses_what_it_hears(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
-    await imagestore_lab.node.lifecycle.reconnect((await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid)
+    await imagestore_lab.node.storages.lifecycle.reconnect(
+        (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
+    )
     async with listening(imagestore_lab, path="*/disconnected") as reader:
         await imagestore_hosts["imagestore-1"].stop()
         assert (await reader.event())["path"] == DISCONNECTED
@@ -166,10 +166,10 @@ async def test_a_sign_of_life_is_sent_when_nothing_happens(
 
 async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) -> None:
     lab = imagestore_lab
-    lab.node._event_stream = EventStream(lab.node.events, EventLog(lab.node._database), limit=5)
+    lab.node.parts.event_stream.limit = 5
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
     async with listening(lab) as reader:
-        async with lab.node._database.transaction() as connection:
+        async with lab.node.parts.store.database.transaction() as connection:
             events = [await lab.node.events.record(connection, "/x", uuid, {"number": n}) for n in range(20)]
         lab.node.events.publish(*events)
         heard = [await reader.event() for _ in range(5)]
@@ -191,17 +191,17 @@ async def test_who_has_been_away_for_too_long_is_told_that_it_missed_something(
     lab = imagestore_lab
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
     for _ in range(20):
-        await lab.node.lifecycle.reconnect(uuid)
+        await lab.node.storages.lifecycle.reconnect(uuid)
     async with listening(lab, path=STATUS_CHANGED, last=1) as reader:
         message = await reader.message()
         first = await reader.event()
     async with listening(lab, last=first["id"]) as reader:
         assert "event" not in await reader.message()
-    stored = await EventLog(lab.node._database).of(uuid, STATUS_CHANGED)
+    stored = await lab.node.parts.store.event_log.of(uuid, STATUS_CHANGED)
     assert 10 <= len(stored) < 15
     assert (message["event"], first["id"]) == ("missed", stored[0].id)
     # Other paths have room of their own: the first connect's capacity is still there.
-    assert len(await EventLog(lab.node._database).of(uuid, CAPACITY_CHANGED)) == 1
+    assert len(await lab.node.parts.store.event_log.of(uuid, CAPACITY_CHANGED)) == 1
 
 
 async def test_a_full_queue_holds_no_more_than_its_limit(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from imagestore_sim.host_names import AllowedHosts, check_allowed
 from imagestore_sim.lab import Lab
-from imagestore_sim.node.management_node import new_guard
+from imagestore_sim.node.from_settings import new_guard
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 

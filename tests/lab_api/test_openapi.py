@@ -37,9 +37,8 @@ async def test_the_document_is_valid(imagestore_client: Client) -> None:
 
 
 async def test_every_route_is_in_it_and_nothing_else(imagestore_client: Client, imagestore_lab: Lab) -> None:
-    runner = imagestore_lab.node._runner
-    assert runner is not None
-    routes = {(route.method, route.resource.canonical) for route in runner.app.router.routes() if route.resource}
+    router = imagestore_lab.node.http.application.router
+    routes = {(route.method, route.resource.canonical) for route in router.routes() if route.resource}
     served = {(method, path) for method, path in routes if path.startswith("/lab/v1/") and method not in ("*", "HEAD")}
     assert calls(await document(imagestore_client)) == served
 

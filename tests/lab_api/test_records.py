@@ -72,7 +72,7 @@ async def test_a_reset_of_a_store_that_is_locked_is_refused_in_plain_words(
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
     before = await imagestore_client.query(STORAGES)
-    _, _, file = (await imagestore_lab.node._database.fetch("PRAGMA database_list", ()))[0]
+    _, _, file = (await imagestore_lab.node.parts.store.database.fetch("PRAGMA database_list", ()))[0]
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/reset")

@@ -136,7 +136,7 @@ async def test_a_thousand_who_wait_cost_a_request_little(imagestore_client: Clie
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     waiting = [asyncio.create_task(wait(session, f"/zstack/v1/late-{number % 3}")) for number in range(1000)]
     async with asyncio.timeout(20):
-        while imagestore_lab.node._journal.watchers < 1000:
+        while imagestore_lab.node.foundation.journal.watchers < 1000:
             await asyncio.sleep(0.05)
     refused = await ask(imagestore_client, "/wait", path="/x", within="1s")
     assert (refused.status, refused.body["error"]) == (503, "1000 clients wait for requests already")
@@ -149,4 +149,4 @@ async def test_a_thousand_who_wait_cost_a_request_little(imagestore_client: Clie
     assert set(await asyncio.gather(*waiting)) == {200}
     await session.close()
     assert each < 0.01
-    assert imagestore_lab.node._journal.watchers == 0
+    assert imagestore_lab.node.foundation.journal.watchers == 0

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from imagestore_sim.backup_storage.events import EventLog
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
 from imagestore_sim.settings import Settings
@@ -48,7 +47,7 @@ def steady(value: Any) -> Any:
 async def events(lab: Lab) -> list[tuple[int, str, str]]:
     """Those that are stored: numbers, and what they are about."""
     await asyncio.sleep(0.2)  # for those that are on their way
-    newest, last = await EventLog(lab.node._database).newest(), 0
+    newest, last = await lab.node.parts.store.event_log.newest(), 0
     found = []
     async with open_stream(lab.url, 0) as stream, asyncio.timeout(30):
         while last < newest:
@@ -68,7 +67,9 @@ async def seen(lab: Lab) -> dict[str, Any]:
             "clock": await lab_api(client, "GET", "/clock"),
             "requests": await lab_api(client, "GET", "/requests"),
             "events": await events(lab),
-            "probes": {one.uuid in lab.node.status.last_probes for one in await lab.node.records.tracked()},
+            "probes": {
+                one.uuid in lab.node.storages.status.last_probes for one in await lab.node.storages.records.tracked()
+            },
             "metrics": [
                 (sample.name, sample.labels, sample.value)
                 for family in text_string_to_metric_families(page)
@@ -175,7 +176,7 @@ async def test_whatever_was_changed_is_as_at_the_start(tmp_path: Path, kept: boo
                 with pytest.raises(CallFailed, match=r"ID\.1001"):
                     await client.query("/zones")
             async with asyncio.timeout(60):
-                while len(lab.node.status.last_probes) < 2:
+                while len(lab.node.storages.status.last_probes) < 2:
                     await asyncio.sleep(0.01)
             after = await seen(lab)
             for part in first:
@@ -193,7 +194,7 @@ async def test_whatever_was_changed_is_as_at_the_start(tmp_path: Path, kept: boo
 async def test_streams_are_told_that_numbers_begin_again(tmp_path: Path) -> None:
     async with Lab(Settings(port=0, hosts=1, ping_interval=300)) as lab, Client(lab.url) as client:
         for _ in range(3):
-            await lab.node.lifecycle.reconnect_all()
+            await lab.node.storages.lifecycle.reconnect_all()
         newest = max(one[0] for one in await events(lab))
         async with open_stream(lab.url) as stream:
             waiting = asyncio.ensure_future(anext(stream))

@@ -58,11 +58,11 @@ async def test_a_node_that_is_the_emulator_does_not_differ_and_stays_as_it_is(
 
 
 async def test_without_write_nothing_is_sent_that_changes_something(lab: Lab) -> None:
-    revision = lab.node._database.revision
+    revision = lab.node.parts.store.database.revision
     await run_compare(options(lab, groups=("verb", "tag", "attach", "config")))
-    begun_jobs = [entry for entry in lab.node._journal.since(0) if entry.job and entry.method != "GET"]
+    begun_jobs = [entry for entry in lab.node.foundation.journal.since(0) if entry.job and entry.method != "GET"]
     assert not begun_jobs
-    assert lab.node._database.revision - revision < 20  # its session, and when it ends
+    assert lab.node.parts.store.database.revision - revision < 20  # its session, and when it ends
 
 
 async def test_what_differs_is_shown_and_told_by_the_exit_status(

@@ -22,14 +22,14 @@ async def test_a_storage_is_disconnected_by_what_has_a_reason_and_by_nothing_els
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "imagestore_sim.node.management_node.Prober",
+        "imagestore_sim.node.from_settings.Prober",
         partial(Prober, connect_timeout=0.9, command_timeout=0.9, busy_pauses=()),
     )
     rows = [row for row in ROWS if row.policy is IGNORE and row.name != SKIPPED_HERE]
     settings = Settings(port=0, hosts=len(rows), ping_interval=HUNDRED_MINUTES)
     async with Lab(settings) as lab:
         await asyncio.gather(*(break_host(lab, number, row) for number, row in enumerate(rows, 1)))
-        found = {storage.name: storage for storage in await lab.node.records.tracked()}
+        found = {storage.name: storage for storage in await lab.node.storages.records.tracked()}
         for number, row in enumerate(rows, 1):
             wanted = Status.DISCONNECTED if row.connect else Status.CONNECTED
             assert found[f"imagestore-{number}"].status is wanted, row.name
@@ -39,13 +39,13 @@ async def test_a_storage_is_disconnected_by_what_has_a_reason_and_by_nothing_els
 async def break_host(lab: Lab, number: int, row: Row) -> None:
     """Put the faults of a row on a host whose storage is connected, and reconnect that."""
     name = f"imagestore-{number}"
-    storage = next(one for one in await lab.node.records.tracked() if one.name == name)
+    storage = next(one for one in await lab.node.storages.records.tracked() if one.name == name)
     for fault in row.faults:
         at_url = {"path": storage.url} if "path" in fault.values() else {}
         await lab.network[name].faults.apply(fault.model_copy(update=at_url))
     if row.connect is None:
-        await lab.node.lifecycle.reconnect(storage.uuid)
+        await lab.node.storages.lifecycle.reconnect(storage.uuid)
         return
     with pytest.raises(ConnectFailed) as failed:
-        await lab.node.lifecycle.reconnect(storage.uuid)
+        await lab.node.storages.lifecycle.reconnect(storage.uuid)
     assert failed.value.failure.reason is row.connect, row.name

@@ -374,7 +374,7 @@ async def test_the_url_of_a_node_can_be_used_as_it_is(tmp_path: Path, host: str,
         raise
     try:
         assert node.url.startswith(begins)
-        ports = {address[1] for address in node.addresses}
+        ports = {address[1] for address in node.http.addresses}
         assert ports == {int(node.url.rpartition(":")[2])}
         raw_client = RawClient(node, ShiftedClock())
         raw_client.session = (await raw_client.log_in())["uuid"]

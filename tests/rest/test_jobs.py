@@ -74,7 +74,7 @@ async def test_a_job_that_runs_answers_an_empty_object(raw_client: RawClient) ->
         return Reply({"inventory": {}})
 
     job = uuid.uuid4().hex
-    await raw_client.node._jobs.start(job, "APICreateZoneMsg", work)
+    await raw_client.node.parts.jobs.start(job, "APICreateZoneMsg", work)
     for _ in range(2):
         polled = await raw_client.send("GET", f"{V1}/api-jobs/{job}", anonymous=True)
         assert (polled.status, polled.text) == (202, "{}")
@@ -84,7 +84,7 @@ async def test_a_job_that_runs_answers_an_empty_object(raw_client: RawClient) ->
 async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_to_fail(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = raw_client.node._jobs._database
+    store = raw_client.node.parts.jobs._database
     tries: list[str] = []
 
     async def fail() -> None:
@@ -96,7 +96,7 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
 
     monkeypatch.setattr(store.health, "_check", fail)
     monkeypatch.setattr(health, "RETRY_SECONDS", 0.05)
-    store_result = raw_client.node._jobs._finish
+    store_result = raw_client.node.parts.jobs._finish
 
     async def finish(*arguments: Any) -> None:
         tries.append("result")
@@ -104,12 +104,12 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
             raise store.health.failed(Side.WRITE, "it does not fit")
         await store_result(*arguments)
 
-    monkeypatch.setattr(raw_client.node._jobs, "_finish", finish)
+    monkeypatch.setattr(raw_client.node.parts.jobs, "_finish", finish)
     job = uuid.uuid4().hex
-    await raw_client.node._jobs.start(job, "APICreateZoneMsg", work)
+    await raw_client.node.parts.jobs.start(job, "APICreateZoneMsg", work)
     try:
         async with asyncio.timeout(5):
-            while (await raw_client.node._jobs.poll(job, with_schema=False))[0] == 202:
+            while (await raw_client.node.parts.jobs.poll(job, with_schema=False))[0] == 202:
                 await asyncio.sleep(0.01)
         assert tries == ["work", "result", "result", "result"]
     finally:
@@ -145,10 +145,10 @@ async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
         accepted = await raw_client.send("POST", ZONES, NEW_ZONE)
         await raw_client.follow(accepted)
         raw_client.clock.ahead += 10_799
-        await raw_client.node._jobs.purge()
+        await raw_client.node.parts.jobs.purge()
         assert (await raw_client.follow(accepted)).status == 200
         raw_client.clock.ahead += 3
-        await raw_client.node._jobs.purge()
+        await raw_client.node.parts.jobs.purge()
         expired = await raw_client.follow(accepted)
         assert (expired.status, expired.text) == (404, "the job has been expired")
         assert 3600 in raw_client.clock.waits
@@ -162,9 +162,9 @@ async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
             await asyncio.Event().wait()
             return Reply()
 
-        await raw_client.node._jobs.start("a" * 32, "APICreateZoneMsg", work)
+        await raw_client.node.parts.jobs.start("a" * 32, "APICreateZoneMsg", work)
         raw_client.clock.ahead += 100_000
-        await raw_client.node._jobs.purge()
+        await raw_client.node.parts.jobs.purge()
         assert (await raw_client.send("GET", f"{V1}/api-jobs/{'a' * 32}")).status == 202
 
 

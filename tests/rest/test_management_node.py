@@ -113,12 +113,12 @@ async def test_a_node_that_is_not_ready_says_so(tmp_path: Path) -> None:
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
     seen = []
 
-    async def look(starting: ManagementNode) -> None:
-        async with Client(starting.url) as client:
+    async def look() -> None:
+        async with Client(node.url) as client:
             seen.append(await client.request("GET", "/management-nodes/ready"))
 
     await node.start(Bootstrap(), before_connecting=look)
-    uuid = node._this_node.uuid
+    uuid = node.parts.node_record.uuid
     await node.stop()
     [answer] = seen
     assert (answer.status, answer.body["error"]["code"]) == (503, "SYS.1010")

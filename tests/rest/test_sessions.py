@@ -257,7 +257,7 @@ class TestASession:
     async def test_an_expired_one_is_purged_within_an_hour(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
             raw_client.clock.ahead += 7201
-            await raw_client.node._sessions.purge()
+            await raw_client.node.parts.sessions.purge()
             renewed = await raw_client.call("PUT", f"{SESSIONS}/{raw_client.session}/renew", {"renewSession": {}})
             assert renewed.error["code"] == "SYS.1003"
             assert 3600 in raw_client.clock.waits

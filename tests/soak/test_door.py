@@ -95,7 +95,7 @@ async def test_the_door_holds(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
         tasks, files, memory = len(asyncio.all_tasks()), open_files(), resident()
         async with watching_stalls() as stalls:
             told = await asyncio.gather(*(fuzz(lab.url, seed + client, seconds) for client in range(CLIENTS)))
-        await lab.node.replace_records(wait=True)
+        await lab.node.changes.reset(wait=True)
         end = time.monotonic() + SETTLE_SECONDS
         while len(asyncio.all_tasks()) > tasks + 10 and time.monotonic() < end:
             await asyncio.sleep(0.5)

@@ -607,7 +607,7 @@ def _run(work: Callable[[], Awaitable[int]]) -> int:
     from imagestore_sim.bootstrap import BootstrapError
     from imagestore_sim.cli.commands import InputError, new_event_loop
     from imagestore_sim.database import DatabaseError
-    from imagestore_sim.node.management_node import StartError
+    from imagestore_sim.node.errors import StartError
 
     async def main() -> int:
         return await work()

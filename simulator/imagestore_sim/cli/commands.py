@@ -24,7 +24,8 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.exposure import is_exposed, warning
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.lab import Lab
-from imagestore_sim.node.management_node import ManagementNode, new_guard, new_prober
+from imagestore_sim.node.from_settings import new_guard, new_prober
+from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.probe import Capacity, ProbeFailure, Target
 from imagestore_sim.probe.resolving import literal_address
 from imagestore_sim.settings import Settings

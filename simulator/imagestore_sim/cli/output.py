@@ -53,15 +53,17 @@ async def _show_table(lab: Lab, console: Console) -> None:
         while True:
             rows = max(1, console.height - 8)
             with suppress(StoreUnavailable):  # the log tells, and the next round shows it again
-                storages = await lab.node.records.tracked()
-                live.update(storage_table(storages, lab.node.status.last_probes, lab.clock.time(), rows), refresh=True)
+                storages = await lab.node.storages.records.tracked()
+                live.update(
+                    storage_table(storages, lab.node.storages.status.last_probes, lab.clock.time(), rows), refresh=True
+                )
             await lab.clock.sleep(REFRESH_SECONDS)
 
 
 async def _print_lines(lab: Lab) -> None:
     print(f"on a host: {ssh_command(lab)}", file=sys.stderr, flush=True)
     with lab.node.events.subscribe() as events:
-        for storage in await lab.node.records.tracked():
+        for storage in await lab.node.storages.records.tracked():
             sizes = f"{size_text(storage.available)} of {size_text(storage.total)} available"
             where = f"{storage.hostname}:{storage.port}"
             print(on_one_line(f"{storage.name} {where} {storage.status}, {sizes}"), flush=True)

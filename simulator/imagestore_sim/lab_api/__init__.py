@@ -5,7 +5,7 @@ from imagestore_sim.lab_api.events import EventsQuery, EventStream
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
-from imagestore_sim.lab_api.records import RecordsRoutes
+from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
 
@@ -18,6 +18,7 @@ __all__ = [
     "LabHosts",
     "Metrics",
     "MetricsPage",
+    "RecordKeeper",
     "RecordsRoutes",
     "RequestsRoutes",
     "SimulatedHostsRoutes",

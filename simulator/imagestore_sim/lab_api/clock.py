@@ -9,7 +9,7 @@ from typing import TypeGuard
 from aiohttp import web
 from pydantic import Field
 
-from imagestore_sim.clock import FASTEST, SLOWEST, Clock, LabClock
+from imagestore_sim.clock import FASTEST, SLOWEST, AdjustableClock, Clock
 from imagestore_sim.lab_api.routes import Given, Handler, Refused, Route, Shape, with_body
 from imagestore_sim.units import Seconds
 
@@ -65,11 +65,11 @@ class ClockRoutes:
 
     async def show(self, request: web.Request) -> Given:
         """The clock."""
-        return _shape(self._lab_clock())
+        return _shape(self._adjustable())
 
     async def change(self, request: web.Request, wanted: ClockChange) -> Given:
         """Change the clock: all that is asked for, or nothing."""
-        clock = self._lab_clock()
+        clock = self._adjustable()
         if wanted.speed is not None:
             try:
                 clock.set_speed(wanted.speed)
@@ -81,7 +81,7 @@ class ClockRoutes:
 
     async def step(self, request: web.Request, wanted: Step) -> Given:
         """Push the clock on; one step at a time."""
-        clock = self._lab_clock()
+        clock = self._adjustable()
         async with self._one_step:
             try:
                 await clock.step(wanted.seconds)
@@ -89,15 +89,15 @@ class ClockRoutes:
                 raise Refused(400, f"seconds: {error}") from None
         return _shape(clock)
 
-    def _lab_clock(self) -> LabClock:
-        if not is_lab_clock(self._clock):
+    def _adjustable(self) -> AdjustableClock:
+        if not is_adjustable(self._clock):
             raise Refused(404, NOT_OFFERED[404])
         return self._clock
 
 
-def is_lab_clock(clock: Clock) -> TypeGuard[LabClock]:
+def is_adjustable(clock: Clock) -> TypeGuard[AdjustableClock]:
     return all(hasattr(clock, name) for name in OFFERED)
 
 
-def _shape(clock: LabClock) -> ClockShape:
+def _shape(clock: AdjustableClock) -> ClockShape:
     return ClockShape(time=clock.time(), paused=clock.paused, speed=None if math.isinf(clock.speed) else clock.speed)

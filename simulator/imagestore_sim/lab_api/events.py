@@ -64,7 +64,7 @@ class EventStream:
     def __init__(self, events: Events, log: EventLog, *, limit: int = LIMIT) -> None:
         self._events = events
         self._log = log
-        self._limit = limit
+        self.limit = limit
         self._streams: dict[asyncio.Task[object] | None, None] = {}
         self._closing = False
 
@@ -88,7 +88,7 @@ class EventStream:
         task = asyncio.current_task()
         self._streams[task] = None
         try:
-            with self._events.subscribe(self._limit) as listener:
+            with self._events.subscribe(self.limit) as listener:
                 await response.prepare(request)
                 await _Stream(response, wanted).follow(listener, self._log, last)
         except (ConnectionError, TimeoutError):

@@ -13,14 +13,14 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from aiohttp import web
 from pydantic import Field
 
-from imagestore_sim.bootstrap import Bootstrap, BootstrapError, Snapshots, parse_bootstrap, write_snapshot
+from imagestore_sim.bootstrap import Bootstrap, BootstrapError, parse_bootstrap, write_snapshot
 from imagestore_sim.lab_api.routes import Given, Handler, Refused, Route, Shape
 from imagestore_sim.tasks import OneThread, by_size
 from imagestore_sim.web_server import Request
@@ -33,20 +33,20 @@ _thread = OneThread("snapshots")
 """Reads and writes them, so that the large bodies of others need not wait for them."""
 
 
-class Node(Protocol):
-    """What the door needs of a management node."""
+class RecordKeeper(Protocol):
+    """Keeps all records of a management node. A change waits for those before it."""
 
-    snapshots: Snapshots
+    async def snapshot(self) -> Bootstrap:
+        """Return all records."""
 
-    @property
-    def ready(self) -> bool:
-        """Whether it has records yet."""
+    async def add(self, records: Bootstrap, *, wait: bool = False) -> None:
+        """Add records; `wait` waits until each new storage has been tried. Raise BootstrapError."""
 
-    async def replace_records(self, records: Bootstrap | None = None, *, wait: bool = False) -> None:
-        """Put records in the place of all there is. Raises BootstrapError."""
+    async def replace(self, records: Bootstrap, *, wait: bool = False) -> None:
+        """Replace all records; `wait` waits until each storage has been tried. Raise BootstrapError."""
 
-    async def add_records(self, records: Bootstrap, *, wait: bool = False) -> None:
-        """Add records to those that there are. Raises BootstrapError."""
+    async def reset(self, *, wait: bool = False) -> None:
+        """Go back to the records of the start; `wait` waits until each storage has been tried."""
 
 
 class Waiting(Shape):
@@ -70,8 +70,9 @@ class Added(Shape):
 class RecordsRoutes:
     """Answers the requests."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, keeper: Callable[[], RecordKeeper | None]) -> None:
+        """`keeper` returns None while the node starts."""
+        self._keeper_or_none = keeper
 
     def routes(self) -> list[Route]:
         """The calls."""
@@ -118,36 +119,38 @@ class RecordsRoutes:
 
     async def take(self, request: web.Request) -> Given:
         """The snapshot."""
-        self._check_ready()
-        records = await self._node.snapshots.take()
+        records = await self._keeper().snapshot()
         text = await asyncio.get_running_loop().run_in_executor(_thread, write_snapshot, records)
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
     async def put(self, request: web.Request) -> Given:
         """Replace everything by what the request holds."""
-        return await self._replace(request, await _read(request))
+        records = await _read(request)
+        keeper = self._keeper()
+        with _refusing():
+            await keeper.replace(records, wait=_waits(request))
+        return Replaced()
 
     async def post(self, request: web.Request) -> Given:
         """Add what the request holds."""
         records = await _read(request)
-        self._check_ready()
+        keeper = self._keeper()
         with _refusing():
-            await self._node.add_records(records, wait=_waits(request))
+            await keeper.add(records, wait=_waits(request))
         return Added()
 
     async def reset(self, request: web.Request) -> Given:
         """Go back to the beginning."""
-        return await self._replace(request, None)
-
-    async def _replace(self, request: web.Request, records: Bootstrap | None) -> Given:
-        self._check_ready()
+        keeper = self._keeper()
         with _refusing():
-            await self._node.replace_records(records, wait=_waits(request))
+            await keeper.reset(wait=_waits(request))
         return Replaced()
 
-    def _check_ready(self) -> None:
-        if not self._node.ready:
+    def _keeper(self) -> RecordKeeper:
+        keeper = self._keeper_or_none()
+        if keeper is None:
             raise Refused(503, "the management node is starting")
+        return keeper
 
 
 async def _read(request: web.Request) -> Bootstrap:

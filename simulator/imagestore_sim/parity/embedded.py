@@ -17,5 +17,5 @@ SEED = 5553
 async def empty_lab(records: Bootstrap | None = None) -> AsyncIterator[Lab]:
     """A running lab without hosts or records of its own; any host name that a call adds gets a simulated host."""
     async with Lab(Settings(port=0, hosts=0, strict=True, log_level="error", seed=SEED)) as lab:
-        await lab.node.replace_records(records or Bootstrap(), wait=True)
+        await lab.node.changes.replace(records or Bootstrap(), wait=True)
         yield lab

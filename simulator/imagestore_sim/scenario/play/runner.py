@@ -16,7 +16,7 @@ from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STAT
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.faults import FaultProblem
-from imagestore_sim.node.management_node import StartError
+from imagestore_sim.node.errors import StartError
 from imagestore_sim.scenario.format.expectations import ASKED, Condition, Invariant
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text

@@ -1,0 +1,52 @@
+"""The parts of a node that exist before its database is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from imagestore_sim.backup_storage.events import Events
+from imagestore_sim.backup_storage.lifecycle import Release
+from imagestore_sim.clock import Clock
+from imagestore_sim.lab_api import Guard, Metrics
+from imagestore_sim.node.from_settings import new_guard, new_prober
+from imagestore_sim.probe import Prober, Resolve
+from imagestore_sim.rest.journal import Journal
+from imagestore_sim.settings import Settings
+from imagestore_sim.supervision import Supervisor
+from imagestore_sim.watchdog import Watchdog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """The parts of a node that need no database. Everything else is wired over them."""
+
+    settings: Settings
+    clock: Clock
+    guard: Guard
+    prober: Prober
+    release: Release
+    """Called with the host names that no record uses any more."""
+    events: Events
+    metrics: Metrics
+    supervisor: Supervisor
+    watchdog: Watchdog
+    journal: Journal
+
+    @classmethod
+    def lay(cls, settings: Settings, clock: Clock, resolve: Resolve | None, release: Release) -> Self:
+        """Return the foundation of a new node. Raise ValueError for a host name or a file that cannot be used."""
+        metrics = Metrics()
+        supervisor = Supervisor(clock.sleep, metrics.loop)
+        return cls(
+            settings=settings,
+            clock=clock,
+            guard=new_guard(settings),
+            prober=new_prober(settings, clock, resolve, metrics.probed),
+            release=release,
+            events=Events(clock),
+            metrics=metrics,
+            supervisor=supervisor,
+            watchdog=Watchdog(metrics.loop, supervisor.look),
+            journal=Journal(),
+        )

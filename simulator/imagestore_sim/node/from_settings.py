@@ -1,0 +1,83 @@
+"""Objects that a node makes from its settings alone: the guard, the prober, the options, the seed."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.clock import Clock
+from imagestore_sim.database.global_config import ConfigOption
+from imagestore_sim.database.location import file_of
+from imagestore_sim.database.zstack_global_config import zstack_options
+from imagestore_sim.host_names import check_allowed
+from imagestore_sim.lab_api import Guard
+from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
+from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
+from imagestore_sim.settings import Settings
+
+
+def new_guard(settings: Settings) -> Guard:
+    """Return the guard of every request. The host name that the node listens on is one of its names."""
+    names = list(settings.allowed_host)
+    with contextlib.suppress(ValueError):  # an address, which needs no permission
+        names.append(check_allowed(settings.host))
+    token = None if settings.lab_token is None else settings.lab_token.get_secret_value()
+    return Guard(names, token=token, lab_api=settings.lab_api)
+
+
+def new_prober(
+    settings: Settings, clock: Clock, resolve: Resolve | None = None, observe: Observe = lambda _: None
+) -> Prober:
+    """Return a prober. `resolve` finds the address of a host name; the default is DNS.
+
+    Raise ValueError for a key, known-hosts or SSH configuration file that cannot be used.
+    """
+    return Prober(
+        clock,
+        resolve=resolve,
+        warm=settings.probe_connection == "warm",
+        keep_alive=settings.probe_keep_alive,
+        identity_file=settings.identity_file,
+        host_keys=HostKeyPolicy(settings.host_keys),
+        known_hosts=settings.known_hosts or _beside(settings.database),
+        ssh_config=settings.ssh_config,
+        read_only_hosts=settings.read_only_hosts,
+        seed=settings.seed,
+        observe=observe,
+    )
+
+
+def _beside(database: str) -> Path:
+    """Return the default file of host keys: `imagestore-sim.db.known_hosts` beside the database."""
+    file = file_of(database) or Path("imagestore-sim.db")
+    return file.with_name(f"{file.name}.known_hosts")
+
+
+def leniency(settings: Settings) -> Leniency:
+    """Return how lenient the REST API is towards clients."""
+    return STRICT if settings.strict else LENIENT
+
+
+def requested_seed(settings: Settings) -> int | None:
+    """Return the seed if one was set explicitly, else None: the default seed makes no uuid predictable."""
+    return settings.seed if "seed" in settings.model_fields_set else None
+
+
+def global_options(settings: Settings) -> tuple[ConfigOption[object], ...]:
+    """Return the options of the global configuration. Unless strict, some defaults are the emulator's own."""
+    options: dict[tuple[str, str], ConfigOption[object]] = dict(zstack_options())
+    if not settings.strict:
+        options |= {(one.category, one.name): one for one in STORAGE_OPTIONS}
+    return tuple(options.values())
+
+
+def with_ping_interval(records: Bootstrap, settings: Settings) -> Bootstrap:
+    """Return the records with the ping interval of the settings, unless the records have one of their own."""
+    own = records.globalConfig.get(PING_INTERVAL.category, {})
+    if settings.ping_interval is None or PING_INTERVAL.name in own:
+        return records
+    options = {**own, PING_INTERVAL.name: str(settings.ping_interval)}
+    return records.model_copy(update={"globalConfig": {**records.globalConfig, PING_INTERVAL.category: options}})

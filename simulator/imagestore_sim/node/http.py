@@ -1,0 +1,177 @@
+"""The HTTP application of a node, and the gate that answers 503 while the node starts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from imagestore_sim.api import Services
+from imagestore_sim.in_flight import moved
+from imagestore_sim.lab_api import (
+    ClockRoutes,
+    EventsQuery,
+    HostsRoutes,
+    LabHosts,
+    RecordKeeper,
+    RecordsRoutes,
+    RequestsRoutes,
+    SimulatedHostsRoutes,
+)
+from imagestore_sim.lab_api.openapi import lab_api
+from imagestore_sim.lab_api.routes import Handler, Route
+from imagestore_sim.node.errors import StartError, cannot_listen
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.parts import Parts
+from imagestore_sim.rest.errors import ErrorCode
+from imagestore_sim.rest.server import BODY_LIMIT, RestServer
+from imagestore_sim.web_server import Handle, Runner, http_url
+
+SHUTDOWN_SECONDS = 0.5
+STEPS = ("database", "bootstrap", "first connects")
+API_PATHS = ("/zstack/v1/", "/v1/")
+
+
+class StartGate:
+    """The steps of a start that are still to be done. The node is ready when none is left."""
+
+    def __init__(self) -> None:
+        self.waiting_for = list(STEPS)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether all steps are done."""
+        return not self.waiting_for
+
+    def done(self, step: str) -> None:
+        """Cross off a step."""
+        self.waiting_for.remove(step)
+
+
+class HttpServer:
+    """Listens from the first moment of a start. A path answers 503 until the parts behind it are there."""
+
+    def __init__(
+        self,
+        foundation: Foundation,
+        gate: StartGate,
+        hosts: LabHosts | None,
+        records: Callable[[], RecordKeeper | None],
+        problems: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        """`records` returns what changes all records, or None before the bootstrap is loaded.
+
+        `problems` returns a line for each thing that is wrong with a node that has started.
+        """
+        self._foundation = foundation
+        self._gate = gate
+        self._hosts = hosts
+        self._records = records
+        self._problems = problems
+        self._parts: Parts | None = None
+        self._rest: RestServer[Services] | None = None
+        application = web.Application(client_max_size=BODY_LIMIT)
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._show_metrics)
+        application.add_routes(lab_api(list(self._lab_routes()), foundation.guard))
+        application.on_shutdown.append(self._end_streams)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner: Runner | None = None
+        self.application = application
+
+    async def listen(self, host: str, port: int) -> str:
+        """Listen, and return the URL. Port 0 picks a free one. Raise StartError."""
+        self._runner = Runner(self.application, before=self._before_the_router, shutdown_timeout=SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        try:
+            return http_url(host, await self._runner.listen(host, port))
+        except OSError as error:
+            raise StartError(cannot_listen(host, port, error)) from None
+
+    @property
+    def addresses(self) -> list[Any]:
+        """The addresses that it listens on, each with host and port at least; none before and after."""
+        return [] if self._runner is None else self._runner.addresses
+
+    def serve_store(self, parts: Parts) -> None:
+        """Answer `/metrics` and the stream of events from now on."""
+        self._parts = parts
+
+    def serve_rest(self, parts: Parts) -> None:
+        """Answer ZStack's API from now on."""
+        self._rest = parts.rest
+
+    async def close(self) -> None:
+        """Stop listening, and close every connection. May be called again."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _before_the_router(self, route: Handle) -> Handle:
+        """Return the guard and, behind it, ZStack's API; `route` gets all else.
+
+        aiohttp's router would take as long as the API takes to find a kept answer.
+        """
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            moved()
+            if self._rest is not None and request.raw_path.startswith(API_PATHS):
+                return await self._rest.answer(request)
+            return await route(request)
+
+        return self._foundation.guard.before(handle)
+
+    def _lab_routes(self) -> Iterator[Route]:
+        clock = self._foundation.clock
+        yield self._events_route()
+        yield from RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
+        yield from HostsRoutes(self._hosts).routes()
+        yield from SimulatedHostsRoutes(self._hosts).routes()
+        yield from ClockRoutes(clock).routes()
+        yield from RequestsRoutes(self._foundation.journal, clock).routes()
+
+    def _events_route(self) -> Route:
+        return Route(
+            "GET",
+            "/lab/v1/events",
+            "What happens, as it happens (server-sent events)",
+            Handler(self._stream_events, query=EventsQuery),
+            None,
+            problems={400: "a number that is none", 503: "the node is starting"},
+            gives_media="text/event-stream",
+        )
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self._rest is None:
+            text = f"the management node is not ready yet, it waits for: {', '.join(self._gate.waiting_for)}"
+            return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})
+        return await self._rest.answer(request)
+
+    async def _stream_events(self, request: web.Request) -> web.StreamResponse:
+        return self._starting() if self._parts is None else await self._parts.event_stream.answer(request)
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        return self._starting() if self._parts is None else await self._parts.metrics_page.answer(request)
+
+    def _starting(self) -> web.Response:
+        return _json(503, {"error": "the management node is starting", "waitingFor": self._gate.waiting_for})
+
+    async def _end_streams(self, application: web.Application) -> None:
+        if self._parts is not None:
+            await self._parts.event_stream.close()
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return _json(200, {"alive": True})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        problems = await self._problems()
+        ready = self._gate.is_open and not problems
+        body = {"ready": ready, "waitingFor": self._gate.waiting_for, "problems": problems}
+        return _json(200 if ready else 503, body)
+
+
+def _json(status: int, body: object) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")

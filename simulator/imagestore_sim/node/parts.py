@@ -1,0 +1,82 @@
+"""The parts of a management node whose database is open, wired once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from imagestore_sim.api import NodeRecord, Services
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.lab_api import EventStream, MetricsPage
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.rest_api import wire_rest_server
+from imagestore_sim.node.services import wire_services
+from imagestore_sim.node.storages import StorageParts, wire_storages
+from imagestore_sim.node.store import Store
+from imagestore_sim.rest.job_web_hooks import JobWebHooks
+from imagestore_sim.rest.jobs import Jobs
+from imagestore_sim.rest.response_cache import ResponseCache
+from imagestore_sim.rest.server import RestServer
+from imagestore_sim.rest.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A node's parts over its open store."""
+
+    store: Store
+    storages: StorageParts
+    node_record: NodeRecord
+    sessions: Sessions
+    jobs: Jobs
+    job_hooks: JobWebHooks
+    """Posts the results of jobs to the address in `X-Web-Hook`; hooks of events are `services.web_hooks`."""
+    response_cache: ResponseCache
+    services: Services
+    rest: RestServer[Services]
+    event_stream: EventStream
+    metrics_page: MetricsPage
+
+    async def load(self, records: Bootstrap, *, ping_interval: int | None) -> None:
+        """Load the records, and start what works in the background, except for the tracker."""
+        await self.store.load_configuration(ping_interval)
+        await self.store.bootstrap_loader.load(records)
+        await self.node_record.open()
+        await self.sessions.open()
+        await self.jobs.open()
+        await self.services.web_hooks.open()
+
+    async def close(self) -> None:
+        """Cancel what runs in the background. The store stays open."""
+        async with AsyncExitStack() as stack:  # the last one pushed closes first: jobs and pings end before the hooks
+            stack.push_async_callback(self.sessions.close)
+            stack.push_async_callback(self.job_hooks.close)
+            stack.push_async_callback(self.services.web_hooks.close)
+            stack.push_async_callback(self.storages.tracker.stop)
+            stack.push_async_callback(self.jobs.close)
+
+
+def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> Parts:
+    """Return the parts over an open store; none of them has started."""
+    database, clock, supervisor = store.database, foundation.clock, foundation.supervisor
+    storages = wire_storages(foundation, store)
+    node_record = NodeRecord(database, clock, foundation.settings.host, is_ready)
+    sessions = Sessions(database, store.vault, clock, store.configuration, supervisor)
+    jobs = Jobs(database, store.vault, clock, foundation.metrics.job_ended, supervisor)
+    response_cache = ResponseCache(lambda: database.revision)
+    job_hooks = JobWebHooks(clock)
+    services = wire_services(foundation, store, storages.lifecycle, sessions, node_record)
+    return Parts(
+        store=store,
+        storages=storages,
+        node_record=node_record,
+        sessions=sessions,
+        jobs=jobs,
+        job_hooks=job_hooks,
+        response_cache=response_cache,
+        services=services,
+        rest=wire_rest_server(foundation, store, services, jobs, job_hooks, response_cache),
+        event_stream=EventStream(foundation.events, store.event_log),
+        metrics_page=MetricsPage(foundation.metrics, database, response_cache),
+    )

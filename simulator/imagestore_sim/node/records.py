@@ -1,0 +1,133 @@
+"""Changes of all records of a running node: add some, replace all, go back to those of the start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from contextlib import asynccontextmanager
+
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.ids import seed_uuids
+from imagestore_sim.lab_api.clock import is_adjustable
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.from_settings import requested_seed, with_ping_interval
+from imagestore_sim.node.parts import Parts
+from imagestore_sim.tasks import Tasks
+
+Callback = Callable[[], Awaitable[None]]
+
+
+async def no_callback() -> None:
+    """Wait for nothing: the default of a callback."""
+
+
+class RecordChanges:
+    """Changes the records of a running node, one change at a time. A change that fails changes nothing."""
+
+    def __init__(
+        self,
+        foundation: Foundation,
+        parts: Parts,
+        initial: Bootstrap,
+        *,
+        before_connecting: Callback = no_callback,
+        before_reset: Callback = no_callback,
+    ) -> None:
+        """`before_connecting` is awaited when new records are stored; `before_reset` before that, at a reset only."""
+        self._foundation = foundation
+        self._parts = parts
+        self._initial = initial
+        self._before_connecting = before_connecting
+        self._before_reset = before_reset
+        self._one_change = asyncio.Lock()
+        self._tasks = Tasks()
+
+    async def close(self) -> None:
+        """Cancel the connects of new storages."""
+        await self._tasks.close()
+
+    async def snapshot(self) -> Bootstrap:
+        """Return all records."""
+        return await self._parts.store.snapshots.take()
+
+    async def add(self, records: Bootstrap, *, wait: bool = False) -> None:
+        """Add records; one that exists already stays as it is.
+
+        New storages are connected in the background; `wait` waits until each has been tried. Raise BootstrapError.
+        """
+        async with self._one_change:
+            existing = {storage.uuid for storage in await self._parts.storages.records.tracked()}
+            await self._parts.store.bootstrap_loader.load(records)
+            await self._before_connecting()
+            connecting = self._connect(but=existing)
+        if wait:
+            await asyncio.wait([connecting])
+
+    async def replace(self, records: Bootstrap, *, wait: bool = False) -> None:
+        """Replace all records.
+
+        Storages are connected in the background; `wait` waits until each has been tried. Raise BootstrapError.
+        """
+        async with self._one_change:
+            async with self._replacing(records):
+                pass
+            await self._before_connecting()
+            connecting = self._connect()
+        if wait:
+            await asyncio.wait([connecting])
+
+    async def reset(self, *, wait: bool = False) -> None:
+        """Go back to the records of the start, and forget all that has been stored and counted since.
+
+        Storages are connected in the background; `wait` waits until each has been tried.
+        """
+        async with self._one_change:
+            seed_uuids(requested_seed(self._foundation.settings))
+            async with self._replacing(self._initial):
+                await self._delete_history()
+            await self._restart_parts()
+            await self._before_reset()
+            await self._before_connecting()
+            connecting = self._connect()
+        if wait:
+            await asyncio.wait([connecting])
+
+    @asynccontextmanager
+    async def _replacing(self, records: Bootstrap) -> AsyncIterator[None]:
+        """Store the records in place of all others; what the block writes is part of the same transaction."""
+        parts, lifecycle = self._parts, self._parts.storages.lifecycle
+        hostnames = [storage.hostname for storage in await parts.storages.records.tracked()]
+        # One transaction, so that a kill leaves all of the old records or all of the new ones. What is kept in memory
+        # follows once it is committed.
+        async with parts.store.database.atomic():
+            new = with_ping_interval(records, self._foundation.settings)
+            await parts.store.bootstrap_loader.load(new, replace=True)
+            await parts.jobs.fail_running()
+            yield
+        await parts.jobs.cut_off()
+        await parts.storages.tracker.restart()
+        parts.storages.status.last_probes.clear()
+        await lifecycle.release_hosts(hostnames)
+        await parts.sessions.recall()
+        await parts.services.web_hooks.read()
+
+    async def _delete_history(self) -> None:
+        """Delete what has been stored since the start beside the records: sessions, jobs and events."""
+        await self._parts.sessions.end_all()
+        await self._parts.jobs.forget()
+        await self._parts.store.event_log.clear()
+
+    async def _restart_parts(self) -> None:
+        """Forget what is kept in memory since the start: requests, counters, host keys, kept answers, the clock."""
+        await self._parts.store.event_log.clear()  # events of jobs that had not ended when the others were deleted
+        self._foundation.events.restart()
+        await self._foundation.prober.restart()
+        self._foundation.journal.restart()
+        self._foundation.metrics.restart()
+        self._parts.response_cache.hits.clear()
+        if is_adjustable(self._foundation.clock):
+            self._foundation.clock.restart()
+
+    def _connect(self, *, but: Container[str] = ()) -> asyncio.Task[None]:
+        connects = self._parts.storages.lifecycle.reconnect_all(but=but)
+        return self._tasks.begin(connects, "connects of new records")

@@ -1,0 +1,47 @@
+"""ZStack's REST API and message API over the services of a node."""
+
+from __future__ import annotations
+
+from imagestore_sim.api import NewResourceTags, Services, all_handlers, translate
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.store import Store
+from imagestore_sim.rest.authentication import Authentication
+from imagestore_sim.rest.dispatch import Dispatcher, Rules
+from imagestore_sim.rest.job_web_hooks import JobWebHooks
+from imagestore_sim.rest.jobs import Jobs
+from imagestore_sim.rest.legacy_api import LegacyApi
+from imagestore_sim.rest.response_cache import ResponseCache
+from imagestore_sim.rest.server import Dependencies, RestServer
+
+
+def wire_rest_server(
+    foundation: Foundation,
+    store: Store,
+    services: Services,
+    jobs: Jobs,
+    job_hooks: JobWebHooks,
+    response_cache: ResponseCache,
+) -> RestServer[Services]:
+    """Return the server of both APIs: they share handlers, sessions and jobs."""
+    handlers, clock, leniency = all_handlers(), foundation.clock, services.leniency
+    rules = Rules(
+        missing=services.missing,
+        tags=NewResourceTags(store.database, clock),
+        translate=translate,
+        leniency=leniency,
+        rights=services.rights,
+    )
+    dispatcher = Dispatcher(handlers, services, services.sessions, rules)
+    dependencies = Dependencies(
+        clock=clock,
+        authentication=Authentication(store.database, store.vault, clock, leniency),
+        dispatcher=dispatcher,
+        jobs=jobs,
+        web_hooks=job_hooks,
+        legacy_api=LegacyApi(handlers, dispatcher, jobs, clock),
+        response_cache=response_cache,
+        leniency=leniency,
+        journal=foundation.journal,
+        observe=foundation.metrics.answered,
+    )
+    return RestServer(handlers, dependencies)

@@ -1,0 +1,47 @@
+"""The parts that keep backup storages: their records, status, capacity, tracker and life cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagestore_sim.backup_storage.capacity import CapacityStore
+from imagestore_sim.backup_storage.connector import Connector
+from imagestore_sim.backup_storage.lifecycle import Lifecycle
+from imagestore_sim.backup_storage.ping_tracker import Tracker
+from imagestore_sim.backup_storage.records import StorageRecords
+from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class StorageParts:
+    """The life of backup storages, over one store."""
+
+    records: StorageRecords
+    capacities: CapacityStore
+    status: StatusStore
+    tracker: Tracker
+    lifecycle: Lifecycle
+
+
+def wire_storages(foundation: Foundation, store: Store) -> StorageParts:
+    """Return the parts that keep backup storages; none of them has started."""
+    database, clock, events = store.database, foundation.clock, foundation.events
+    records = StorageRecords(database, store.vault, clock)
+    capacities = CapacityStore(database, records, events, clock)
+    status = StatusStore(database, records, capacities, events, clock)
+    connector = Connector(records, status, foundation.prober)
+    tracker = Tracker(
+        records,
+        status,
+        connector,
+        foundation.prober,
+        store.configuration,
+        clock,
+        foundation.settings.seed,
+        foundation.metrics.ticked,
+        foundation.supervisor,
+    )
+    lifecycle = Lifecycle(database, records, status, connector, tracker, foundation.prober, events, foundation.release)
+    return StorageParts(records, capacities, status, tracker, lifecycle)

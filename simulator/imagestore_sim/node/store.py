@@ -1,0 +1,75 @@
+"""The database of a node, with what reads and writes it for every other part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imagestore_sim.api import NodeRecord
+from imagestore_sim.backup_storage.events import EventLog
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.bootstrap import BootstrapLoader, Snapshots
+from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.ids import seed_uuids
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.from_settings import global_options, requested_seed
+from imagestore_sim.query import QueryEngine, prepare
+from imagestore_sim.rest.encoding import write_stored_date
+from imagestore_sim.virtual_clock import VirtualEventLoop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """An open, migrated database and what stands directly on it."""
+
+    database: Database
+    vault: Vault
+    configuration: GlobalConfiguration
+    queries: QueryEngine
+    event_log: EventLog
+    bootstrap_loader: BootstrapLoader
+    snapshots: Snapshots
+
+    async def load_configuration(self, ping_interval: int | None) -> None:
+        """Read the global configuration, and set the ping interval (seconds) that the node was started with."""
+        await self.configuration.load()
+        if ping_interval is not None:
+            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, str(ping_interval))
+
+
+async def open_store(foundation: Foundation, opened: Callable[[Database], object]) -> Store:
+    """Open and migrate the database of the settings. Raise DatabaseError.
+
+    `opened` is called as soon as the database is open, so that the caller can close it if a later step fails.
+    """
+    location = foundation.settings.database
+    database = await Database.open(location, prepare=prepare)
+    opened(database)
+    foundation.events.defer = database.defer
+    vault = await asyncio.to_thread(Vault.beside, location)
+    await _seed_uuids(database, requested_seed(foundation.settings))
+    configuration = GlobalConfiguration(database, global_options(foundation.settings))
+    return Store(
+        database=database,
+        vault=vault,
+        configuration=configuration,
+        queries=QueryEngine(database, write_moment=write_stored_date),
+        event_log=EventLog(database),
+        bootstrap_loader=BootstrapLoader(database, vault, configuration, foundation.clock),
+        snapshots=Snapshots(database, vault),
+    )
+
+
+async def _seed_uuids(database: Database, seed: int | None) -> None:
+    """Draw new uuids from `seed`, if one was set.
+
+    A database that was kept holds the first uuids of the seed already. Over it new ones are random; virtual time alone
+    keeps its seed, since every run of a scenario is to be the same.
+    """
+    kept = await NodeRecord.is_known(database)
+    if not kept and seed is not None:
+        seed_uuids(seed)
+    elif kept and not isinstance(asyncio.get_running_loop(), VirtualEventLoop):
+        seed_uuids(None)
