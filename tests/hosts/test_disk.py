@@ -29,7 +29,7 @@ def test_sizes_are_whole_blocks_the_size_rounded_down_and_what_is_used_up() -> N
 
 
 def test_what_is_kept_for_root_is_free_but_not_available() -> None:
-    volume = VirtualDisk(100 * BLOCK, 60 * BLOCK, reserved=10 * BLOCK).volume()
+    volume = VirtualDisk(100 * BLOCK, 60 * BLOCK, reserved=10 * BLOCK).numbers()
     assert (volume.blocks, volume.used, volume.free, volume.available) == (100, 60, 40, 30)
 
 
@@ -167,7 +167,7 @@ def test_removing_is_recursive_and_rmdir_and_unlink_are_not() -> None:
         disk.remove("/")
     assert (number(not_empty), number(root)) == (errno.ENOTEMPTY, errno.EBUSY)
     disk.remove("/a")
-    assert (disk.listdir("/"), disk.used, disk.volume().free_inodes) == ([], 0, disk.inodes - 1)
+    assert (disk.listdir("/"), disk.used, disk.numbers().free_inodes) == ([], 0, disk.inodes - 1)
     with pytest.raises(FileNotFoundError):
         disk.remove("/a")
 
@@ -208,7 +208,7 @@ def test_a_mounted_disk_hides_the_directory_below_and_has_numbers_of_its_own() -
     disk.make_directory("/zs/registry")
     disk.write_file("/zs/image", b"x")
     assert (disk.listdir("/zs"), other.listdir("/")) == (["image", "registry"],) * 2
-    assert (disk.statvfs("/zs/registry"), disk.used, other.used) == (other.volume(), 0, BLOCK)
+    assert (disk.statvfs("/zs/registry"), disk.used, other.used) == (other.numbers(), 0, BLOCK)
     assert disk.stat("/zs").device == other.device != disk.device
     assert [(path, one) for path, one in disk.mounts()] == [("/", disk), ("/zs", other)]
 
@@ -219,7 +219,7 @@ def test_an_unmounted_mount_point_shows_the_numbers_of_the_disk_above_and_what_i
     disk.mount("/zs", other)
     disk.make_directory("/zs/registry")
     assert disk.unmount("/zs") is other
-    assert (disk.listdir("/zs"), disk.statvfs("/zs"), other.listdir("/")) == ([], disk.volume(), ["registry"])
+    assert (disk.listdir("/zs"), disk.statvfs("/zs"), other.listdir("/")) == ([], disk.numbers(), ["registry"])
     with pytest.raises(OSError) as caught:
         disk.unmount("/zs")
     assert number(caught) == errno.EINVAL
@@ -272,7 +272,7 @@ def test_what_is_kept_for_root_is_not_written_by_others() -> None:
 def test_out_of_inodes_nothing_is_made_and_bytes_look_free() -> None:
     disk = VirtualDisk(inodes=2)
     disk.make_directory("/a")
-    assert disk.volume().free_inodes == 0
+    assert disk.numbers().free_inodes == 0
     acts: list[Act] = [lambda: disk.make_directory("/b"), lambda: disk.write_file("/c", b"")]
     for act in acts:
         with pytest.raises(OSError) as caught:
@@ -286,7 +286,7 @@ def test_out_of_inodes_nothing_is_made_and_bytes_look_free() -> None:
 def test_a_disk_without_a_count_of_inodes_takes_any_number() -> None:
     disk = VirtualDisk(inodes=0)
     disk.make_directory("/a/b/c", parents=True)
-    assert (disk.volume().inodes, disk.volume().free_inodes) == (0, 0)
+    assert (disk.numbers().inodes, disk.numbers().free_inodes) == (0, 0)
 
 
 def test_a_read_only_disk_is_read_and_not_changed() -> None:
@@ -308,7 +308,7 @@ def test_a_read_only_disk_is_read_and_not_changed() -> None:
         with pytest.raises(OSError) as caught:
             act()
         assert number(caught) == errno.EROFS
-    assert (disk.read_file("/file"), disk.volume().read_only) == (b"x", True)
+    assert (disk.read_file("/file"), disk.numbers().read_only) == (b"x", True)
     disk.make_directory("/a", parents=True)  # it is there already
 
 

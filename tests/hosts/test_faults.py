@@ -207,7 +207,7 @@ async def test_a_disk_that_is_not_mounted_leaves_the_numbers_of_the_disk_below(h
     other = VirtualDisk(5 * GIB)
     host.disk.mount("/zs", other)
     fault = await apply(host, "unmounted", path="/zs")
-    assert host.disk.statvfs("/zs") == host.disk.volume()
+    assert host.disk.statvfs("/zs") == host.disk.numbers()
     await fault.heal()
     assert host.disk.at("/zs") is other
 

@@ -180,7 +180,11 @@ async def test_a_storage_is_created_and_measured_by_statvfs(host: SimulatedHost,
     found = await capacity(prober, host, layout=Layout.CREATE)
     assert (found.method, found.total, found.available) == (Method.STATVFS, 1000 * BLOCK, 700 * BLOCK)
     assert found.inodes is not None
-    assert (found.inodes.total, found.inodes.available, found.read_only) == (500, host.disk.volume().free_inodes, False)
+    assert (found.inodes.total, found.inodes.available, found.read_only) == (
+        500,
+        host.disk.numbers().free_inodes,
+        False,
+    )
     assert host.disk.listdir("/zs") == ["export", "registry"]
 
 

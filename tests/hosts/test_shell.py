@@ -259,7 +259,7 @@ async def test_df_has_the_headings_and_columns_of_this_machine_s(machine: Machin
 
 async def test_stat_f_prints_what_df_counts(machine: Machine) -> None:
     _, printed, _ = await machine.run('stat -f -c "%S %s %b %a %f %c %d %n %%" /tmp')
-    volume = machine.disk.volume()
+    volume = machine.disk.numbers()
     assert printed == f"4096 4096 1000 700 750 {volume.inodes} {volume.inodes - 3} /tmp %\n"
 
 

@@ -13,7 +13,7 @@ from real_causes import Real, mounted
 
 from conftest import StartSshd
 from imagestore_sim.clock import RealClock
-from imagestore_sim.faults import FAULTS
+from imagestore_sim.faults import FAULTS, Noticed
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
 
@@ -114,3 +114,17 @@ def test_the_page_of_failures_is_up_to_date() -> None:
 
 def test_every_fault_is_in_a_row() -> None:
     assert {one.kind for row in ROWS for one in row.faults} == set(FAULTS) - {"no_statvfs"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_reasons_of_a_row_are_those_that_its_faults_declare(row: Row) -> None:
+    declared = {one for fault in row.faults for one in fault.traits.causes}
+    assert {row.connect, row.ping} - {None} <= declared
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.connect and len(row.faults) == 1], ids=lambda row: row.name)
+def test_a_ping_meets_what_a_kind_declares_to_be_noticed_at_once(row: Row) -> None:
+    (fault,) = row.faults
+    if fault.values().get("cut") is False or fault.kind == "unreachable":
+        return  # connections live on; the reason at a ping is that of its time-out
+    assert (row.ping is not None) is (fault.traits.noticed is Noticed.AT_ONCE)

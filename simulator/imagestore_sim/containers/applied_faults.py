@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from imagestore_sim.containers import faults as forms
 from imagestore_sim.containers.host import ContainerHost
-from imagestore_sim.faults import Fault, Layer
+from imagestore_sim.faults import Fault, HostState, Layer
 from imagestore_sim.tasks import Tasks
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.faults import Undo
 
 logger = logging.getLogger(__name__)
-ON_THE_DISK = ("fill", "resize", "read_only")
-"""Kinds that are done to the disk from outside, so that it does not matter whether the host runs."""
 SOON = 0.25
 """Seconds that a fault and a step may be apart that a story has at the same time."""
 
@@ -42,14 +40,14 @@ class ContainerFault:
         return self in self._host.faults
 
     @property
-    def until(self) -> float | None:
+    def expires_at(self) -> float | None:
         """When it heals by itself."""
         return None if self.fault.lasts is None else self.since + self.fault.lasts
 
     @property
     def needs_the_container(self) -> bool:
         """Whether it can be put on, and taken off, only while the container runs."""
-        return self.fault.kind not in ON_THE_DISK or self._host.in_memory
+        return self._host.in_memory or not forms.form_of(self.fault.kind).from_outside
 
     async def heal(self) -> None:
         """Undo it, unless that has happened. Raises ContainerProblem."""
@@ -86,6 +84,21 @@ class FaultyHost:
         """Those that are on it, the oldest first."""
         return list(self._applied)
 
+    async def state(self) -> HostState:
+        """Return what is known of it without asking the container: nothing of its disk."""
+        return HostState(
+            at=self._host.clock.monotonic(),
+            name=self.name,
+            port=self._host.spec.port,
+            listening=self._running,
+            address=f"{self._host.address}:{self._host.spec.port}",
+            disk=None,
+            logins=None,
+            connections=None,
+            username=self._host.spec.username,
+            faults=self.faults,
+        )
+
     async def apply(self, fault: Fault) -> ContainerFault:
         """Put a fault on it, beside those that are on it. Raises ContainerProblem, ValueError."""
         applied = ContainerFault(self, fault, next(self._numbers), self._host.clock.monotonic())
@@ -97,8 +110,8 @@ class FaultyHost:
         return applied
 
     def _begin_timer(self, applied: ContainerFault) -> None:
-        if applied.until is not None:
-            self._timers.begin(self._heal_in_time(applied, applied.until), f"fault {applied.fault.kind}")
+        if applied.expires_at is not None:
+            self._timers.begin(self._heal_in_time(applied, applied.expires_at), f"fault {applied.fault.kind}")
 
     async def _put_on(self, applied: ContainerFault) -> None:
         applied.undo = await forms.apply(applied.fault, self._host)
@@ -121,15 +134,15 @@ class FaultyHost:
         applied.undo = None
         applied.waiting = True
 
-    async def _heal_in_time(self, applied: ContainerFault, until: float) -> None:
-        await self._host.clock.sleep(until - self._host.clock.monotonic())
+    async def _heal_in_time(self, applied: ContainerFault, expires_at: float) -> None:
+        await self._host.clock.sleep(expires_at - self._host.clock.monotonic())
         await applied.heal()
 
     async def settle(self) -> None:
         """Returns when what is due by now has been healed: that takes its time, and a story goes on after it."""
         soon = self._host.clock.monotonic() + SOON
         for applied in self.faults:
-            if applied.until is not None and applied.until <= soon:
+            if applied.expires_at is not None and applied.expires_at <= soon:
                 await applied.heal()
         async with self._turn:  # what was under way has ended
             pass
@@ -180,7 +193,7 @@ class FaultyHost:
                 for applied in self._applied:
                     if applied.waiting:
                         await self._put_on(applied)
-                    if applied.until is not None and applied.until <= self._host.clock.monotonic():
+                    if applied.expires_at is not None and applied.expires_at <= self._host.clock.monotonic():
                         self._begin_timer(applied)  # it could not be healed while it was stopped
 
     async def start(self) -> None:

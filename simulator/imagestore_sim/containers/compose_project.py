@@ -17,8 +17,8 @@ from imagestore_sim.containers.compose_project_host import ProjectHost
 from imagestore_sim.containers.container import engine_errors
 from imagestore_sim.containers.engine import EngineProblem
 from imagestore_sim.containers.labels import HOST, PROJECT
-from imagestore_sim.faults import FAULTS, Fault
-from imagestore_sim.lab_api.hosts import FormShape, HostShape
+from imagestore_sim.faults import FAULTS, Fault, HostState
+from imagestore_sim.lab_api.hosts import FormShape
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.applied_faults import ContainerFault
@@ -48,6 +48,10 @@ class Project:
         """The one of that name. Raises KeyError, ContainerProblem."""
         await self._look()
         return LabHost(self, self._hosts[name.lower()])
+
+    async def host_to_change(self, name: str) -> LabHost:
+        """Return the host of that name: containers stay until Compose removes them. Raise as `host`."""
+        return await self.host(name)
 
     async def forms(self) -> Mapping[str, FormShape]:
         """What each kind of fault is on them, and which of them can have it. Raises ContainerProblem."""
@@ -112,9 +116,9 @@ class LabHost:
         """Those that are on it, the oldest first."""
         return self.host.faults
 
-    async def show(self) -> HostShape:
-        """How it is now."""
-        return await self.host.show()
+    async def state(self) -> HostState:
+        """Return how it is now. Raise ContainerProblem."""
+        return await self.host.state()
 
     async def start(self) -> None:
         """Start its container. Raises ContainerProblem."""

@@ -17,8 +17,7 @@ from imagestore_sim.containers.disk_in_memory import DiskInMemory
 from imagestore_sim.containers.engine import IMAGES
 from imagestore_sim.containers.faults.state_files import FOLDER, PROGRAMS
 from imagestore_sim.containers.host import ContainerHost, ContainerProblem
-from imagestore_sim.faults import Fault
-from imagestore_sim.lab_api.hosts import HostShape, fault_shape
+from imagestore_sim.faults import DiskState, Fault, HostState
 from imagestore_sim.scenario.format import model
 
 if TYPE_CHECKING:
@@ -57,6 +56,18 @@ class Disk:
             return None
         unit, size, free, available, inodes, free_inodes = (int(word) for word in line.split())
         return cls(size * unit, free * unit, available * unit, inodes, free_inodes)
+
+    def state(self, *, read_only: bool) -> DiskState:
+        """Return it in the terms of all hosts."""
+        return DiskState(
+            size=self.size,
+            used=self.size - self.free,
+            reserved=self.free - self.available,
+            available=self.available,
+            inodes=self.inodes,
+            free_inodes=self.free_inodes,
+            read_only=read_only,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +211,8 @@ class ProjectHost:
         except ContainerProblem as problem:
             logger.warning("%s", problem)
 
-    async def show(self) -> HostShape:
-        """How it is now; what it does not say within some time is unknown."""
+    async def state(self) -> HostState:
+        """Return how it is now; what it does not say within SHOWING_SECONDS is unknown. Raise ContainerProblem."""
         details = await self._container.inspect()
         running = bool(details["State"]["Running"])
         seen = None
@@ -211,23 +222,17 @@ class ProjectHost:
             except ContainerProblem as problem:  # it may be paused
                 logger.info("%s", problem)
         disk = seen.disk if seen else None
-        now = self._clock.monotonic()
-        return HostShape(
+        return HostState(
+            at=self._clock.monotonic(),
             name=self.name,
             port=self._host.spec.port,
             listening=running,
             address=f"{_address(details) or self._host.address}:{self._host.spec.port}",
-            size=disk.size if disk else None,
-            used=disk.size - disk.free if disk else None,
-            reserved=disk.free - disk.available if disk else None,
-            available=disk.available if disk else None,
-            inodes=disk.inodes if disk else None,
-            free_inodes=disk.free_inodes if disk else None,
-            read_only="ro" in seen.options if seen and disk else None,
+            disk=disk.state(read_only="ro" in seen.options) if seen and disk else None,
             logins=None,
             connections=seen.connections if seen else None,
             username=self._host.spec.username,
-            faults=[fault_shape(applied, now) for applied in self.faults],
+            faults=self.faults,
         )
 
     async def _ask(self) -> Seen:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from imagestore_sim.hosts.file_tree import BLOCK, blocks_of
+from imagestore_sim.statvfs import BLOCK, blocks_of
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.container import Container

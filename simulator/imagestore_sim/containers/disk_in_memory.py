@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from imagestore_sim.containers.host import ContainerProblem
-from imagestore_sim.hosts.file_tree import BLOCK, blocks_of
+from imagestore_sim.statvfs import BLOCK, blocks_of
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.container import Container

@@ -1,20 +1,29 @@
-"""What can be wrong with a simulated host. To add a kind: a class in the module of its layer (docs/faults.md)."""
+"""What can go wrong, each kind declared once. To add a kind: a class in the module of its layer (docs/faults.md)."""
 
 from imagestore_sim.faults import disk, network, session, ssh
-from imagestore_sim.faults.base import FAULTS, Fault, FaultProblem, Layer, fault, read_fault
-from imagestore_sim.hosts.applied_faults import Applied, Faults
+from imagestore_sim.faults.base import Answer, Effect, Fault, FaultProblem, Layer, Noticed, Traits
+from imagestore_sim.faults.registry import FAULTS, fault, read_fault, stand_ins
+from imagestore_sim.faults.target import AppliedFault, DiskState, FaultTarget, Host, HostState
 
 __all__ = [
     "FAULTS",
-    "Applied",
+    "Answer",
+    "AppliedFault",
+    "DiskState",
+    "Effect",
     "Fault",
     "FaultProblem",
-    "Faults",
+    "FaultTarget",
+    "Host",
+    "HostState",
     "Layer",
+    "Noticed",
+    "Traits",
     "disk",
     "fault",
     "network",
     "read_fault",
     "session",
     "ssh",
+    "stand_ins",
 ]

@@ -1,28 +1,22 @@
-"""How a fault kind is declared: once. Scenarios, the control API and the documents read the registry."""
+"""What a kind of fault is: a class whose fields are its parameters, with the traits that its declaration gives it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.faults.target import FaultTarget, Undo
+from imagestore_sim.reasons import Reason
 from imagestore_sim.units import Seconds
-from imagestore_sim.validation_errors import one_line
-
-if TYPE_CHECKING:
-    from imagestore_sim.hosts.host import SimulatedHost
-
-Undo = Callable[[], None]
-FAULTS: dict[str, type[Fault]] = {}
-"""Every kind of fault, by its name."""
 
 
 class Layer(StrEnum):
-    """What of a host a fault is in; one module each."""
+    """Where a fault sits; each layer is a module. All of today's are layers of a host."""
 
     NETWORK = "network"
     SSH = "ssh"
@@ -31,90 +25,121 @@ class Layer(StrEnum):
 
 
 class FaultProblem(ValueError):
-    """A fault that cannot be: the text names the kind and the parameter, and says what is wrong."""
+    """A fault that is not possible; the text names the kind and the parameter, and says what is wrong."""
+
+
+class Effect(Enum):
+    """How long a fault lasts that has no `for`."""
+
+    LASTING = auto()
+    """Until it is healed."""
+    INSTANT = auto()
+    """It is over as soon as it has happened: healing it changes nothing."""
+    NEW_STATE = auto()
+    """It leaves a disk as it is from then on, which is no failure: reports draw it for as long as it changes."""
+
+
+class Answer(Enum):
+    """How long a probe of a real host takes while a fault lasts."""
+
+    PROMPT = auto()
+    """It is answered, or turned away, at once."""
+    DENIED = auto()
+    """It is turned away after the delay that PAM makes before it denies a login."""
+    SILENT = auto()
+    """It waits for an answer that is late or never comes, up to its time-out."""
+
+
+class Noticed(Enum):
+    """When a probe over a connection that is open already meets a fault."""
+
+    AT_ONCE = auto()
+    """With its next question, as one that connects does."""
+    AT_LOGIN = auto()
+    """Not before its next login, or long after one that connects: open connections and sessions live on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a declaration says of a kind, beside its parameters. `registry.fault` describes each."""
+
+    effect: Effect
+    answer: Answer
+    noticed: Noticed
+    causes: frozenset[Reason]
+    stands_for: tuple[Reason, ...]
+    stands_with: Mapping[str, Any]
 
 
 class Fault(BaseModel):
-    """What can be wrong with a host. The fields of a kind are its parameters."""
+    """What can be wrong. The fields of a kind are its parameters; `registry.fault` declares it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
 
     kind: ClassVar[str]
+    """Its name: that of the class, in snake case."""
     layer: ClassVar[Layer]
     heals: ClassVar[str]
     """One sentence: what is as before when it is healed, and what is not."""
+    traits: ClassVar[Traits]
 
     lasts: Seconds | None = Field(None, alias="for", description="how long until it heals by itself; for good if unset")
 
     def change(self, now: Behaviour) -> None:
-        """What it makes of a host's behaviour for as long as it lasts."""
+        """Change how a simulated host behaves for as long as the fault lasts.
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        """What it does at once; answers what undoes that. Raises FaultProblem when it cannot be on this host."""
+        Called anew, in the order in which the faults came, whenever one comes or goes: add to what is there, and
+        faults compose.
+        """
+
+    def begin(self, target: FaultTarget) -> Undo | None:
+        """Do to a simulated host what happens once; return what undoes it.
+
+        Raise FaultProblem when the fault is not possible on this host, and OSError.
+        """
 
     @classmethod
     def description(cls) -> str:
-        """What it does, for people: its docstring in one line."""
+        """Return what it does, for people: its docstring in one line."""
         return " ".join((cls.__doc__ or "").split())
 
     @classmethod
     def parameters(cls) -> Iterator[tuple[str, str, str]]:
-        """Name, default (`required` without one) and description of each, `for` last."""
+        """Yield name, default (`required` without one) and description of each parameter, `for` last."""
         for name, field in sorted(cls.model_fields.items(), key=lambda item: item[0] == "lasts"):
-            default = "required" if field.is_required() else _written(field.default)
+            default = "required" if field.is_required() else _default_text(field.default)
             yield field.alias or name, default, field.description or ""
 
+    @classmethod
+    def is_at_path(cls) -> bool:
+        """Return whether it is a fault of a path, which has to be given."""
+        path = cls.model_fields.get("path")
+        return path is not None and path.is_required()
+
     def values(self) -> dict[str, Any]:
-        """The parameters, as `read_fault` takes them."""
+        """Return the parameters that are not as by default, as `read_fault` takes them."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 class CuttingFault(Fault):
-    """A fault that came with a restart, perhaps."""
+    """A fault that may have come with a restart, which cut the connections that were open."""
 
     cut: bool = Field(True, description="whether connections that are open are cut; if not, their sessions go on")
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
+    def begin(self, target: FaultTarget) -> Undo | None:
         if self.cut:
-            host.cut_connections()
+            target.cut_connections()
         return None
 
 
-F = TypeVar("F", bound=type[Fault])
-
-
-def fault(layer: Layer, *, heals: str) -> Callable[[F], F]:
-    """Declare a kind of fault; it is known by the name of its class, in snake case."""
-
-    def declare(kind: F) -> F:
-        kind.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-        kind.layer = layer
-        kind.heals = heals
-        FAULTS[kind.kind] = kind
-        return kind
-
-    return declare
-
-
-def read_fault(kind: str, parameters: Mapping[str, object]) -> Fault:
-    """The fault that a name and parameters describe; raises FaultProblem."""
-    if kind not in FAULTS:
-        raise FaultProblem(f"there is no fault {kind!r}; there are {', '.join(sorted(FAULTS))}")
-    try:
-        return FAULTS[kind].model_validate(dict(parameters))
-    except ValidationError as error:
-        known = (name for name, _, _ in FAULTS[kind].parameters())
-        raise FaultProblem(f"fault {kind}: {one_line(error, known, 'parameters')}") from None
-
-
-def _written(default: object) -> str:
+def _default_text(default: object) -> str:
     match default:
         case None:
             return "unset"
         case bool():
             return str(default).lower()
         case float():
-            return f"{default:g}s"  # the only ones are durations
+            return f"{default:g}s"  # the only floats are durations
         case int() if default >= 2**30 and default % 2**30 == 0:
             return f"{default // 2**30} GiB" if default < 2**40 else f"{default // 2**40} TiB"
         case tuple():

@@ -5,18 +5,17 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from imagestore_sim.faults.base import Fault, FaultProblem, Layer, Undo, fault
+from imagestore_sim.faults.base import Answer, Effect, Fault, FaultProblem, Layer, Noticed
 from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.hosts.disk import INODES, VirtualDisk, Volume
-from imagestore_sim.hosts.file_tree import BLOCK, blocks_of
+from imagestore_sim.faults.registry import fault
+from imagestore_sim.faults.target import FaultTarget, Undo
+from imagestore_sim.reasons import Reason
+from imagestore_sim.statvfs import BLOCK, INODES, Statvfs, blocks_of
 from imagestore_sim.units import Amount, Bytes, BytesOrShare, Path, Seconds
-
-if TYPE_CHECKING:
-    from imagestore_sim.hosts.host import SimulatedHost
 
 # By their numbers on Linux, which is what a host runs.
 LOST: Mapping[str, int] = {
@@ -35,15 +34,15 @@ class DiskFault(Fault):
 
     path: Path | None = Field(None, description=_WHICH)
 
-    def disk_of(self, host: SimulatedHost) -> VirtualDisk:
-        """The disk that is meant; raises OSError when the path is not there."""
-        if self.path is not None:
-            return host.disk.at(self.path)
-        _, *mounted = (disk for _, disk in host.disk.mounts())
-        return mounted[0] if len(mounted) == 1 else host.disk
 
-
-@fault(Layer.DISK, heals="What filled the disk is deleted: just as much is free again.")
+@fault(
+    Layer.DISK,
+    heals="What filled the disk is deleted: just as much is free again.",
+    effect=Effect.NEW_STATE,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=(),
+)
 class Fill(DiskFault):
     """The disk fills up, or empties, by data of others; over a time, at an even pace."""
 
@@ -54,55 +53,83 @@ class Fill(DiskFault):
     )
     over: Seconds = Field(0.0, description="how long that takes")
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        disk = self.disk_of(host)
-        before = disk.volume()
+    def begin(self, target: FaultTarget) -> Undo | None:
+        disk = target.disk_at(self.path)
+        before = disk.numbers()
         more = blocks_of(self.to.of(before.blocks * BLOCK)) - before.taken
-        clock, since = host.clock, host.clock.monotonic()
+        clock, since = target.clock, target.clock.monotonic()
 
-        def fill(volume: Volume) -> Volume:
+        def fill(now: Statvfs) -> Statvfs:
             part = min(1.0, (clock.monotonic() - since) / self.over) if self.over else 1.0
-            return replace(volume, taken=max(0, volume.taken + int(more * part)))
+            return replace(now, taken=max(0, now.taken + int(more * part)))
 
         return disk.change(fill)
 
 
-@fault(Layer.DISK, heals="The disk has its former size.")
+@fault(
+    Layer.DISK,
+    heals="The disk has its former size.",
+    effect=Effect.NEW_STATE,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=(),
+)
 class Resize(DiskFault):
     """The disk grows or shrinks while it is in use, even below what is used."""
 
     size: Bytes = Field(description="its size then")
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return self.disk_of(host).change(lambda volume: replace(volume, blocks=self.size // BLOCK))
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.disk_at(self.path).change(lambda now: replace(now, blocks=self.size // BLOCK))
 
 
-@fault(Layer.DISK, heals="It can be written again.")
+@fault(
+    Layer.DISK,
+    heals="It can be written again.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=(),
+)
 class ReadOnly(DiskFault):
     """The file system is read-only, as after an error of its disk; its numbers are as before."""
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return self.disk_of(host).change(lambda volume: replace(volume, read_only=True))
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.disk_at(self.path).change(lambda now: replace(now, read_only=True))
 
 
-@fault(Layer.DISK, heals="Inodes are free again, as many as before.")
+@fault(
+    Layer.DISK,
+    heals="Inodes are free again, as many as before.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=(),
+)
 class OutOfInodes(DiskFault):
     """All inodes are in use: there is space, but nothing can be created."""
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        def use_up(volume: Volume) -> Volume:
-            inodes = volume.inodes or INODES
-            return replace(volume, inodes=inodes, taken_inodes=max(inodes, volume.taken_inodes))
+    def begin(self, target: FaultTarget) -> Undo | None:
+        def use_up(now: Statvfs) -> Statvfs:
+            inodes = now.inodes or INODES
+            return replace(now, inodes=inodes, taken_inodes=max(inodes, now.taken_inodes))
 
-        return self.disk_of(host).change(use_up)
+        return target.disk_at(self.path).change(use_up)
 
 
-@fault(Layer.DISK, heals="It has its size again.")
+@fault(
+    Layer.DISK,
+    heals="It has its size again.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.NO_CAPACITY],
+)
 class ZeroCapacity(DiskFault):
     """The file system has no blocks at all, as an automount before its first use."""
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return self.disk_of(host).change(lambda volume: replace(volume, blocks=0, taken=0, inodes=0))
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.disk_at(self.path).change(lambda now: replace(now, blocks=0, taken=0, inodes=0))
 
 
 class PathFault(Fault):
@@ -111,18 +138,15 @@ class PathFault(Fault):
     path: Path = Field(description=_WHERE)
 
 
-class _RootsDirectory(VirtualDisk):
-    """The empty directory that is left where nothing is mounted: its numbers are those of the disk it is on."""
-
-    def __init__(self, below: VirtualDisk) -> None:
-        super().__init__(below.size)
-        self._below = below
-
-    def volume(self) -> Volume:
-        return self._below.volume()
-
-
-@fault(Layer.DISK, heals="The disk is mounted again, with all that was on it.")
+@fault(
+    Layer.DISK,
+    heals="The disk is mounted again, with all that was on it.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.NOT_MOUNTED],
+    stands_for=[Reason.NOT_MOUNTED],
+)
 class Unmounted(PathFault):
     """The disk of a path is not mounted, as after a reboot without its line in fstab: what is there is an empty
     directory of the root's disk, and its plausible numbers."""
@@ -131,60 +155,96 @@ class Unmounted(PathFault):
         50 * 2**30, description="the size of the root's disk, where the path has no disk of its own"
     )
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        _, *mounted = host.disk.mounts()
-        own = self.path in (point for point, _ in mounted)
-        below = host.disk if own else VirtualDisk(self.root_size, self.root_size // 5, clock=host.clock)
-        return host.disk.cover(self.path, _RootsDirectory(below))
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.show_mount_point(self.path, self.root_size)
 
 
-@fault(Layer.DISK, heals="The former disk is there again, with all that was on it.")
+@fault(
+    Layer.DISK,
+    heals="The former disk is there again, with all that was on it.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.NOT_MOUNTED],
+)
 class ReplacedDisk(PathFault):
     """Another disk is mounted at a path, with nothing on it."""
 
     size: Bytes = Field(2**40, description="its size")
     used: Bytes = Field(0, description="bytes in use on it")
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return host.disk.cover(self.path, VirtualDisk(self.size, self.used, clock=host.clock))
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.mount_disk(self.path, self.size, self.used)
 
 
 class _Displaced(PathFault):
     """What is at a path is not there: at most one fault at a path can say so."""
 
-    def displace(self, host: SimulatedHost, *, by_file: bool) -> Undo:
+    def displace(self, target: FaultTarget, *, by_file: bool) -> Undo:
         """Have what is there out of sight; raises FaultProblem when it is already, and OSError."""
-        for applied in host.faults:
+        for applied in target.faults:
             if isinstance(applied.fault, _Displaced) and applied.fault.path == self.path:
-                raise FaultProblem(f"fault {self.kind}: {self.path}: {applied.fault.kind} is on {host.name} already")
-        return host.disk.replace(self.path, by_file=by_file)
+                raise FaultProblem(f"fault {self.kind}: {self.path}: {applied.fault.kind} is on {target.name} already")
+        return target.displace(self.path, by_file=by_file)
 
 
-@fault(Layer.DISK, heals="What was there is there again, in place of what was made meanwhile.")
+@fault(
+    Layer.DISK,
+    heals="What was there is there again, in place of what was made meanwhile.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.NO_SUCH_PATH],
+    stands_for=[Reason.NO_SUCH_PATH],
+)
 class PathGone(_Displaced):
     """A path is gone: somebody moved it away, with all that is in it."""
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return self.displace(host, by_file=False)
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return self.displace(target, by_file=False)
 
 
-@fault(Layer.DISK, heals="What was there is there again, in place of the file.")
+@fault(
+    Layer.DISK,
+    heals="What was there is there again, in place of the file.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.NOT_A_DIRECTORY],
+    stands_for=[Reason.NOT_A_DIRECTORY],
+)
 class PathIsFile(_Displaced):
     """A file is where a directory was."""
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return self.displace(host, by_file=True)
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return self.displace(target, by_file=True)
 
 
-@fault(Layer.DISK, heals="The path is accessible again.")
+@fault(
+    Layer.DISK,
+    heals="The path is accessible again.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.PERMISSION_DENIED],
+    stands_for=[Reason.PERMISSION_DENIED],
+)
 class PermissionDenied(PathFault):
     """A path is not accessible to the account, nor is what is below it."""
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return host.disk.bar(self.path)
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.fail_path(self.path, errno.EACCES)
 
 
-@fault(Layer.DISK, heals="The file system answers again.")
+@fault(
+    Layer.DISK,
+    heals="The file system answers again.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.STALE_MOUNT],
+    stands_for=[Reason.STALE_MOUNT],
+)
 class StaleMount(PathFault):
     """The file system at a path has lost what serves it: whatever touches the path fails at once. `stale` is an NFS
     whose server no longer knows it, `not_connected` a FUSE whose program has ended, `timed_out` and `host_down` a file
@@ -192,22 +252,38 @@ class StaleMount(PathFault):
 
     error: Literal["stale", "not_connected", "timed_out", "host_down"] = Field("stale", description="in which way")
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return host.disk.bar(self.path, LOST[self.error])
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.fail_path(self.path, LOST[self.error])
 
 
-@fault(Layer.DISK, heals="The disk works again.")
+@fault(
+    Layer.DISK,
+    heals="The disk works again.",
+    effect=Effect.LASTING,
+    answer=Answer.PROMPT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.IO_ERROR],
+    stands_for=[Reason.IO_ERROR],
+)
 class IoError(PathFault):
     """The disk under a path fails: whatever touches the path gets an error of the device (`io`), of a file system that
     is `damaged`, or of a device that has gone (`no_device`)."""
 
     error: Literal["io", "damaged", "no_device"] = Field("io", description="in which way")
 
-    def begin(self, host: SimulatedHost) -> Undo | None:
-        return host.disk.bar(self.path, BROKEN[self.error])
+    def begin(self, target: FaultTarget) -> Undo | None:
+        return target.fail_path(self.path, BROKEN[self.error])
 
 
-@fault(Layer.DISK, heals="Whoever waits gets an answer, unless he has given up.")
+@fault(
+    Layer.DISK,
+    heals="Whoever waits gets an answer, unless he has given up.",
+    effect=Effect.LASTING,
+    answer=Answer.SILENT,
+    noticed=Noticed.AT_ONCE,
+    causes=[Reason.HUNG],
+    stands_for=[Reason.HUNG],
+)
 class HungMount(PathFault):
     """A file system does not answer, as NFS whose server has gone: whoever touches the path waits for ever, and so
     does df without a path."""

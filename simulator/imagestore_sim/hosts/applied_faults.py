@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from imagestore_sim.faults.base import Fault, FaultProblem, Undo
+from imagestore_sim.faults.base import Fault, FaultProblem
 from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.faults.target import Undo
+from imagestore_sim.hosts.fault_target import SimulatedTarget
 from imagestore_sim.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ class Applied:
         return self in self._faults
 
     @property
-    def until(self) -> float | None:
-        """When it heals by itself."""
+    def expires_at(self) -> float | None:
+        """Return when it heals by itself, in seconds of the clock's monotonic time; None: it does not."""
         return None if self.fault.lasts is None else self.since + self.fault.lasts
 
     async def heal(self) -> None:
@@ -51,6 +53,7 @@ class Faults:
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
+        self._target = SimulatedTarget(host)
         self._applied: list[Applied] = []
         self._numbers = itertools.count(1)
         self._timers = Tasks()
@@ -63,13 +66,16 @@ class Faults:
     def __len__(self) -> int:
         return len(self._applied)
 
+    def __contains__(self, applied: object) -> bool:
+        return applied in self._applied
+
     async def apply(self, fault: Fault) -> Applied:
         """Put a fault on the host, beside those that are on it; it heals by itself after its `for`.
 
         Raises FaultProblem when it cannot be on this host, and OSError.
         """
         try:
-            undo = fault.begin(self._host)
+            undo = fault.begin(self._target)
         except OSError as error:
             text = error.strerror or str(error)
             raise FaultProblem(f"fault {fault.kind}: {error.filename}: {text} on {self._host.name}") from error
@@ -84,7 +90,7 @@ class Faults:
         for applied in reversed(list(self)):
             await applied.heal()
 
-    async def until(self, met: Callable[[Behaviour], bool]) -> None:
+    async def wait_until(self, met: Callable[[Behaviour], bool]) -> None:
         """Wait until the host behaves in some way."""
         while not met(self.behaviour):
             changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -104,11 +110,11 @@ class Faults:
         await self._timers.close()
 
     def _begin_timer(self, applied: Applied) -> None:
-        if applied.until is not None and self._host.listening:
-            self._timers.begin(self._heal_in_time(applied, applied.until), f"fault {applied.fault.kind}")
+        if applied.expires_at is not None and self._host.listening:
+            self._timers.begin(self._heal_in_time(applied, applied.expires_at), f"fault {applied.fault.kind}")
 
-    async def _heal_in_time(self, applied: Applied, until: float) -> None:
-        await self._host.clock.sleep(until - self._host.clock.monotonic())
+    async def _heal_in_time(self, applied: Applied, expires_at: float) -> None:
+        await self._host.clock.sleep(expires_at - self._host.clock.monotonic())
         await applied.heal()
 
     def _remove(self, applied: Applied) -> None:

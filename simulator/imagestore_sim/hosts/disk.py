@@ -9,53 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from imagestore_sim.clock import Clock, RealClock
-from imagestore_sim.hosts.file_tree import BLOCK, Directory, File, Node, blocks_of
+from imagestore_sim.hosts.file_tree import Directory, File, Node
+from imagestore_sim.statvfs import BLOCK, INODES, Statvfs, blocks_of
 
 NAME_LIMIT = 255
 ROOT_SIZE = 50 * 2**30
-INODES = 2**26  # one for each 16 KiB of a TiB, as mkfs.ext4 makes them
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o644
 _READABLE, _WRITABLE, _SEARCHABLE = 0o444, 0o222, 0o111
 
 Undo = Callable[[], None]
-VolumeChange = Callable[["Volume"], "Volume"]
+NumbersChange = Callable[[Statvfs], Statvfs]
 
 _devices = itertools.count(0xFD00)  # the major number of virtual block devices, 253
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """The numbers of a file system: blocks of 4096 bytes, and inodes (all 0: not counted)."""
-
-    blocks: int
-    taken: int
-    """Blocks in use, more than there are if it has shrunk."""
-    reserved: int
-    inodes: int
-    taken_inodes: int
-    device: int
-    read_only: bool
-
-    @property
-    def free(self) -> int:
-        """Blocks that root can still write."""
-        return max(0, self.blocks - self.taken)
-
-    @property
-    def available(self) -> int:
-        """Blocks that ordinary users can still write."""
-        return max(0, self.blocks - self.taken - self.reserved)
-
-    @property
-    def used(self) -> int:
-        """Blocks in use, as df shows them."""
-        return self.blocks - self.free
-
-    @property
-    def free_inodes(self) -> int:
-        """How many files and directories it can still take."""
-        return max(0, self.inodes - self.taken_inodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +65,7 @@ class VirtualDisk:
         self._inodes_used = 1
         self._written = 0  # blocks of the files in the tree
         self._others = 0  # blocks of data that nobody sees
-        self._changes: list[VolumeChange] = []
+        self._changes: list[NumbersChange] = []
         self._barred: dict[object, tuple[list[str], int]] = {}
         self.device = next(_devices)
         self.read_only = read_only
@@ -113,7 +79,7 @@ class VirtualDisk:
     @property
     def size(self) -> int:
         """Bytes in all: whole blocks, what is over is not used."""
-        return self.volume().blocks * BLOCK
+        return self.numbers().blocks * BLOCK
 
     def resize(self, size: int) -> None:
         """Grow or shrink to `size` bytes, even below what is used; raises ValueError below zero."""
@@ -125,7 +91,7 @@ class VirtualDisk:
 
         Raises ValueError when set to less than the files take. Directories take no blocks.
         """
-        return self.volume().taken * BLOCK
+        return self.numbers().taken * BLOCK
 
     @used.setter
     def used(self, used: int) -> None:
@@ -146,7 +112,7 @@ class VirtualDisk:
     @property
     def available(self) -> int:
         """Bytes that ordinary users can still write: f_bavail x f_frsize, never below zero."""
-        return self.volume().available * BLOCK
+        return self.numbers().available * BLOCK
 
     @property
     def inodes(self) -> int:
@@ -157,9 +123,9 @@ class VirtualDisk:
     def inodes(self, inodes: int) -> None:
         self._inodes = _not_negative("inodes", inodes)
 
-    def volume(self) -> Volume:
+    def numbers(self) -> Statvfs:
         """Its numbers, as what has been changed in them by `change` leaves them."""
-        volume = Volume(
+        numbers = Statvfs(
             blocks=self._blocks,
             taken=self._written + self._others,
             reserved=self._reserved,
@@ -169,22 +135,27 @@ class VirtualDisk:
             read_only=self.read_only,
         )
         for change in self._changes:
-            volume = change(volume)
-        return volume
+            numbers = change(numbers)
+        return numbers
 
-    def change(self, change: VolumeChange) -> Undo:
+    def change(self, change: NumbersChange) -> Undo:
         """Have other numbers than its own, after what changes them already; answers what ends that."""
         self._changes.append(change)
         return lambda: self._changes.remove(change)
+
+    def storage_disk(self) -> VirtualDisk:
+        """Return the disk of the host's storage: that mounted beside the root's if there is exactly one, else this."""
+        _, *mounted = (disk for _, disk in self.mounts())
+        return mounted[0] if len(mounted) == 1 else self
 
     def at(self, path: str) -> VirtualDisk:
         """The disk that `path` is on."""
         return self._find(path)[0]
 
-    def statvfs(self, path: str) -> Volume:
+    def statvfs(self, path: str) -> Statvfs:
         """The numbers of the file system that `path` is on."""
         disk, _ = self._find(path)
-        return disk.volume()
+        return disk.numbers()
 
     # Looking
 
@@ -488,7 +459,7 @@ class VirtualDisk:
         return Entry(True, node.mode, BLOCK, node.inode, links, node.modified, self.device)
 
     def _allow_writing(self, path: str) -> None:
-        if self.volume().read_only:
+        if self.numbers().read_only:
             raise _error(errno.EROFS, path)
 
     def _allow_change(self, node: Node, path: str) -> None:
@@ -498,8 +469,8 @@ class VirtualDisk:
     def _claim(self, directory: Directory, path: str, *, blocks: int = 0) -> None:
         """Make sure that one more thing fits into `directory`, with `blocks` free for it."""
         self._allow_change(directory, path)
-        volume = self.volume()
-        if volume.available < blocks or (volume.inodes and not volume.free_inodes):
+        numbers = self.numbers()
+        if numbers.available < blocks or (numbers.inodes and not numbers.free_inodes):
             raise _error(errno.ENOSPC, path)
 
     def _insert(self, directory: Directory, name: str, node: Node) -> None:
@@ -530,7 +501,7 @@ class VirtualDisk:
         """Account for a file that is to have `size` bytes; raises EROFS, ENOSPC."""
         self._allow_writing(path)
         more = blocks_of(size) - blocks_of(file.size)
-        if more > self.volume().available:
+        if more > self.numbers().available:
             raise _error(errno.ENOSPC, path)
         if file.linked:
             self._written += more
@@ -582,9 +553,9 @@ class OpenFile:
         """What stat tells of it."""
         return self._disk._entry(self._file)
 
-    def statvfs(self) -> Volume:
+    def statvfs(self) -> Statvfs:
         """The numbers of the disk that it is on."""
-        return self._disk.volume()
+        return self._disk.numbers()
 
 
 def _not_negative(name: str, number: int) -> int:

@@ -8,13 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imagestore_sim.hosts.disk import VirtualDisk
 
-BLOCK = 4096
-
-
-def blocks_of(size: int) -> int:
-    """The blocks that `size` bytes take, the last of them perhaps in part."""
-    return -(-size // BLOCK)
-
 
 @dataclass(slots=True, eq=False)
 class File:

@@ -16,8 +16,10 @@ import asyncssh
 from asyncssh.channel import SSHChannel
 
 from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.faults.base import Fault
 from imagestore_sim.faults.behaviour import Behaviour, Port, Startups
-from imagestore_sim.hosts.applied_faults import Faults
+from imagestore_sim.faults.target import DiskState, HostState
+from imagestore_sim.hosts.applied_faults import Applied, Faults
 from imagestore_sim.hosts.broken import flood_login
 from imagestore_sim.hosts.commands import COMMANDS
 from imagestore_sim.hosts.disk import VirtualDisk
@@ -26,6 +28,7 @@ from imagestore_sim.hosts.listener import Listener
 from imagestore_sim.hosts.session import Session
 from imagestore_sim.hosts.sftp import DiskServer
 from imagestore_sim.hosts.shell import Call, Command, home_of
+from imagestore_sim.statvfs import BLOCK, Statvfs
 from imagestore_sim.tasks import Tasks
 
 LOOPBACK = "127.0.0.1"
@@ -138,9 +141,29 @@ class SimulatedHost:
         """What its faults make of it at present."""
         return self.faults.behaviour
 
-    async def until(self, met: Callable[[Behaviour], bool]) -> None:
-        """Wait until it behaves in some way."""
-        await self.faults.until(met)
+    async def wait_until(self, met: Callable[[Behaviour], bool]) -> None:
+        """Wait until its behaviour meets a condition."""
+        await self.faults.wait_until(met)
+
+    async def apply(self, fault: Fault) -> Applied:
+        """Put a fault on it, beside those that are on it. Raise FaultProblem when it is not possible, and OSError."""
+        return await self.faults.apply(fault)
+
+    async def state(self) -> HostState:
+        """Return how it is now, with the disk of its storage."""
+        address, port = self.address
+        return HostState(
+            at=self.clock.monotonic(),
+            name=self.name,
+            port=self.port,
+            listening=self.listening,
+            address=f"{address}:{port}",
+            disk=_disk_state(self.disk.storage_disk().numbers()),
+            logins=self.logins,
+            connections=len(self.links),
+            username=self.credentials.username if self.credentials else None,
+            faults=self.faults,
+        )
 
     async def start(self, host: str = LOOPBACK, port: int = 0) -> None:
         """Listen, unless it does already: with port 0 where it did before if it can, else on any port that is free.
@@ -279,6 +302,18 @@ class SimulatedHost:
         return not now.nobody_logs_in and username not in now.locked_out
 
 
+def _disk_state(numbers: Statvfs) -> DiskState:
+    return DiskState(
+        size=numbers.blocks * BLOCK,
+        used=numbers.used * BLOCK,
+        reserved=numbers.reserved * BLOCK,
+        available=numbers.available * BLOCK,
+        inodes=numbers.inodes,
+        free_inodes=numbers.free_inodes,
+        read_only=numbers.read_only,
+    )
+
+
 class _Held:
     """A command of a host on which some hang: it begins when it can."""
 
@@ -288,7 +323,7 @@ class _Held:
         self._command = command
 
     async def __call__(self, call: Call) -> int:
-        await self._host.until(lambda now: not self._hangs(now, call))
+        await self._host.wait_until(lambda now: not self._hangs(now, call))
         return await self._command.run(call)
 
     def _hangs(self, now: Behaviour, call: Call) -> bool:

@@ -229,7 +229,7 @@ class _Way:
 
     async def _deliver_in_time(self) -> None:
         while self._queue:
-            await self._host.until(lambda now: not now.silent)
+            await self._host.wait_until(lambda now: not now.silent)
             wait = self._queue[0][0] - self._host.clock.monotonic()
             if wait > 0:
                 await self._host.clock.sleep(wait)

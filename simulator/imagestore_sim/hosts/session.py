@@ -78,7 +78,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         self.channel.exit(forced.status)
 
     async def _begin_late(self) -> None:
-        await self._host.until(lambda now: not (now.hung_sftp or now.hung_shell))
+        await self._host.wait_until(lambda now: not (now.hung_sftp or now.hung_shell))
         self._begin_sftp()
 
     def _begin_sftp(self) -> None:
@@ -109,7 +109,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         complaints = self.stderr if self.term_type is None else self.stdout
         streams = Streams(_Keyboard(self.stdin), self.stdout.write, complaints.write)
         try:
-            await self._host.until(lambda now: not now.hung_shell)
+            await self._host.wait_until(lambda now: not now.hung_shell)
             if self._host.behaviour.noise:
                 streams.write(self._host.behaviour.noise)
             if self.command is None:
@@ -123,7 +123,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         except Exception:
             self.close()  # the client is not to wait for what has failed; the owner of the task logs it
             raise
-        await self._host.until(lambda now: not now.lingers)
+        await self._host.wait_until(lambda now: not now.lingers)
         self.exit(status)
 
     async def _converse(self, shell: Shell, streams: Streams) -> int:

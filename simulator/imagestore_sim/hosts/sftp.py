@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncssh
 
 from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile, Volume
-from imagestore_sim.hosts.file_tree import BLOCK
+from imagestore_sim.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile
 from imagestore_sim.hosts.link import Link
+from imagestore_sim.statvfs import BLOCK, Statvfs
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -114,7 +114,7 @@ class DiskServer(asyncssh.SFTPServer):
 
     async def until_free(self, path: bytes) -> None:
         """Wait until it is, or the connection is cut."""
-        await self._link.hold(self.host.until(lambda now: not self.is_stuck(path, now)))
+        await self._link.hold(self.host.wait_until(lambda now: not self.is_stuck(path, now)))
 
     def _path(self, path: bytes) -> str:
         return posixpath.join(self._home, path.decode(errors="surrogateescape"))
@@ -275,7 +275,7 @@ def attributes(entry: Entry) -> asyncssh.SFTPAttrs:
     )
 
 
-def numbers(volume: Volume) -> asyncssh.SFTPVFSAttrs:
+def numbers(volume: Statvfs) -> asyncssh.SFTPVFSAttrs:
     """A file system's numbers as SFTP tells them."""
     return asyncssh.SFTPVFSAttrs(
         bsize=BLOCK,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from imagestore_sim.faults import FAULTS, Fault, FaultProblem, read_fault
+from imagestore_sim.faults import FAULTS, AppliedFault, Fault, FaultProblem, Host, HostState, read_fault
 from imagestore_sim.faults.disk import Fill, Resize
 from imagestore_sim.lab_api.routes import Given, Handler, Refused, Route, Shape, with_body
 
@@ -58,49 +58,6 @@ class HostsShape(Shape):
     hosts: list[HostShape]
 
 
-class AppliedFault(Protocol):
-    """A fault on a host."""
-
-    @property
-    def fault(self) -> Fault:
-        """Which."""
-
-    @property
-    def number(self) -> int:
-        """No other fault on its host has it, or had it."""
-
-    @property
-    def until(self) -> float | None:
-        """When it heals by itself, by the monotonic time of the lab's clock."""
-
-    async def heal(self) -> None:
-        """Undo it, unless that has happened. Raises OSError."""
-
-
-class Host(Protocol):
-    """What is asked of a host. What it cannot do raises ValueError or OSError, with a text for people."""
-
-    @property
-    def name(self) -> str:
-        """By which it is known."""
-
-    @property
-    def faults(self) -> Iterable[AppliedFault]:
-        """Those that are on it, the oldest first."""
-
-    async def show(self) -> HostShape:
-        """How it is now."""
-
-    async def start(self) -> None:
-        """Let it listen."""
-
-    async def stop(self) -> None:
-        """Let it listen no more."""
-
-    async def apply(self, fault: Fault) -> AppliedFault:
-        """Put a fault on it."""
-
-
 class FormShape(Shape):
     """What a kind of fault is on hosts in containers."""
 
@@ -116,7 +73,13 @@ class Hosts(Protocol):
         """Every host. Raises OSError."""
 
     async def host(self, name: str) -> Host:
-        """The one of that name. Raises KeyError, OSError."""
+        """Return the host of that name. Raise KeyError, OSError."""
+
+    async def host_to_change(self, name: str) -> Host:
+        """Return the host of that name, which is about to be started, stopped or broken by hand.
+
+        The lab keeps it until it is removed, though it was made on the spot. Raise KeyError, OSError.
+        """
 
     async def forms(self) -> Mapping[str, FormShape]:
         """What kinds of fault are on them, by name; none where that needs no words. Raises OSError."""
@@ -249,26 +212,26 @@ class HostsRoutes:
     async def show_all(self, request: web.Request) -> Given:
         """All hosts."""
         hosts = await _asked(self._all().all())
-        return HostsShape(hosts=await asyncio.gather(*(host.show() for host in hosts)))
+        return HostsShape(hosts=await asyncio.gather(*(_show(host) for host in hosts)))
 
     async def show(self, request: web.Request) -> Given:
         """One host."""
-        return await (await self._host(request)).show()
+        return await _show(await self._host(request))
 
     async def start(self, request: web.Request) -> Given:
-        """Let a host listen."""
-        host = await self._host(request)
+        """Start a host."""
+        host = await self._host_to_change(request)
         try:
             await host.start()
         except OSError as error:
             raise Refused(409, f"{host.name} cannot be started: {error}") from None
-        return await host.show()
+        return await _show(host)
 
     async def stop(self, request: web.Request) -> Given:
-        """Let a host listen no more."""
-        host = await self._host(request)
+        """Stop a host."""
+        host = await self._host_to_change(request)
         await _asked(host.stop())
-        return await host.show()
+        return await _show(host)
 
     async def break_host(self, request: web.Request, wanted: FaultToApply) -> Given:
         """Apply a fault."""
@@ -281,7 +244,7 @@ class HostsRoutes:
 
     async def break_so(self, request: web.Request, fault: Fault) -> Given:
         """Apply a fault that has been read."""
-        host = await self._host(request)
+        host = await self._host_to_change(request)
         return FaultId(id=fault_id(await _asked(host.apply(fault))))
 
     async def heal(self, request: web.Request) -> Given:
@@ -290,7 +253,7 @@ class HostsRoutes:
         for applied in host.faults:
             if fault_id(applied) == wanted:
                 await _asked(applied.heal())
-                return await host.show()
+                return await _show(host)
         raise Refused(404, f"there is no fault {wanted} on {host.name}")
 
     async def heal_all(self, request: web.Request) -> Given:
@@ -301,7 +264,7 @@ class HostsRoutes:
         """Heal what is meant of one host."""
         host = await self._host(request)
         await _heal(host, wanted)
-        return await host.show()
+        return await _show(host)
 
     async def heal_hosts(self, request: web.Request, wanted: WhatToHeal) -> Given:
         """Heal what is meant of all hosts."""
@@ -320,11 +283,18 @@ class HostsRoutes:
         return self._hosts
 
     async def _host(self, request: web.Request) -> Host:
-        name = request.match_info["name"]
-        try:
-            return await _asked(self._all().host(name))
-        except KeyError:
-            raise Refused(404, f"there is no host {name}") from None
+        return await _found(self._all().host, request.match_info["name"])
+
+    async def _host_to_change(self, request: web.Request) -> Host:
+        return await _found(self._all().host_to_change, request.match_info["name"])
+
+
+async def _found(find: Callable[[str], Awaitable[Host]], name: str) -> Host:
+    """Return the host that `find` has of that name. Raise Refused."""
+    try:
+        return await _asked(find(name))
+    except KeyError:
+        raise Refused(404, f"there is no host {name}") from None
 
 
 async def _asked(work: Awaitable[T]) -> T:
@@ -344,9 +314,34 @@ async def _heal(host: Host, wanted: WhatToHeal) -> None:
             await _asked(applied.heal())
 
 
-def fault_shape(applied: AppliedFault, now: float) -> FaultShape:
-    """A fault as it is shown at a moment of the lab's monotonic time."""
-    left = None if applied.until is None else max(0.0, applied.until - now)
+async def _show(host: Host) -> HostShape:
+    return host_shape(await host.state())
+
+
+def host_shape(state: HostState) -> HostShape:
+    """Return a host as the API shows it."""
+    disk = state.disk
+    return HostShape(
+        name=state.name,
+        port=state.port,
+        listening=state.listening,
+        address=state.address,
+        size=disk.size if disk else None,
+        used=disk.used if disk else None,
+        reserved=disk.reserved if disk else None,
+        available=disk.available if disk else None,
+        inodes=disk.inodes if disk else None,
+        free_inodes=disk.free_inodes if disk else None,
+        read_only=disk.read_only if disk else None,
+        logins=state.logins,
+        connections=state.connections,
+        username=state.username,
+        faults=[_fault_shape(applied, state.at) for applied in state.faults],
+    )
+
+
+def _fault_shape(applied: AppliedFault, now: float) -> FaultShape:
+    left = None if applied.expires_at is None else max(0.0, applied.expires_at - now)
     fault = applied.fault
     return FaultShape(id=fault_id(applied), kind=fault.kind, parameters=fault.values(), seconds_left=left)
 

@@ -9,12 +9,9 @@ from typing import Annotated, Protocol
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from imagestore_sim.faults import Fault
 from imagestore_sim.host_names import is_user_name
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
-from imagestore_sim.hosts.applied_faults import Applied, Faults
 from imagestore_sim.hosts.disk import mounted_on_root
-from imagestore_sim.hosts.file_tree import BLOCK
 from imagestore_sim.hosts.network import AnyHost
 from imagestore_sim.lab_api.hosts import (
     CONFLICT,
@@ -23,7 +20,7 @@ from imagestore_sim.lab_api.hosts import (
     NOT_VALID,
     FormShape,
     HostShape,
-    fault_shape,
+    host_shape,
 )
 from imagestore_sim.lab_api.routes import Done, Given, Handler, Refused, Route, Shape, with_body
 from imagestore_sim.units import Bytes, BytesOrShare, Path
@@ -66,54 +63,23 @@ class LabHosts:
     network: Network
     new_host: AnyHost
 
-    async def all(self) -> list[ShownHost]:
-        """Every host."""
-        return [ShownHost(self.network[name], self.network) for name in self.network]
+    async def all(self) -> list[SimulatedHost]:
+        """Return every host."""
+        return [self.network[name] for name in self.network]
 
-    async def host(self, name: str) -> ShownHost:
-        """The one of that name. Raises KeyError."""
-        return ShownHost(self.network[name], self.network)
+    async def host(self, name: str) -> SimulatedHost:
+        """Return the host of that name. Raise KeyError."""
+        return self.network[name]
+
+    async def host_to_change(self, name: str) -> SimulatedHost:
+        """Return the host of that name, and keep it until it is removed. Raise KeyError."""
+        host = self.network[name]
+        self.network.keep(name)
+        return host
 
     async def forms(self) -> Mapping[str, FormShape]:
-        """None: faults are as they are declared."""
+        """Return nothing: simulated hosts have faults as they are declared."""
         return {}
-
-
-@dataclass(frozen=True, slots=True)
-class ShownHost:
-    """A simulated host, as the lab's API asks for it."""
-
-    host: SimulatedHost
-    network: Network
-
-    @property
-    def name(self) -> str:
-        """By which it is known."""
-        return self.host.name
-
-    @property
-    def faults(self) -> Faults:
-        """Those that are on it."""
-        return self.host.faults
-
-    async def show(self) -> HostShape:
-        """How it is now."""
-        return _shape(self.host)
-
-    async def start(self) -> None:
-        """Let it listen. Raises OSError."""
-        self.network.keep(self.name)
-        await self.host.start()
-
-    async def stop(self) -> None:
-        """Let it listen no more."""
-        self.network.keep(self.name)
-        await self.host.stop()
-
-    async def apply(self, fault: Fault) -> Applied:
-        """Put a fault on it. Raises FaultProblem, OSError."""
-        self.network.keep(self.name)
-        return await self.host.faults.apply(fault)
 
 
 class HostToAdd(Shape):
@@ -195,7 +161,7 @@ class SimulatedHostsRoutes:
             raise Refused(409, f"name: {error}") from None
         except (RuntimeError, OSError) as error:
             raise Refused(409, f"{wanted.name} cannot be started: {error}") from None
-        return _shape(host)
+        return host_shape(await host.state())
 
     async def change(self, request: web.Request, wanted: HostChange) -> Given:
         """Change a host: all that is asked for, or nothing."""
@@ -204,11 +170,11 @@ class SimulatedHostsRoutes:
         before = host.credentials
         _change_credentials(host, wanted.username, wanted.password)
         try:
-            _change_disk(_disk(host), wanted)
+            _change_disk(host.disk.storage_disk(), wanted)
         except Refused:
             host.credentials = before
             raise
-        return _shape(host)
+        return host_shape(await host.state())
 
     async def remove(self, request: web.Request) -> Given:
         """Stop a host and forget it."""
@@ -226,35 +192,6 @@ class SimulatedHostsRoutes:
             return self._lab().network[name]
         except KeyError:
             raise Refused(404, f"there is no host {name}") from None
-
-
-def _disk(host: SimulatedHost) -> VirtualDisk:
-    """The one that is mounted beside the root's, if it is the only one; else the root's, as disk faults take it."""
-    _, *mounted = (disk for _, disk in host.disk.mounts())
-    return mounted[0] if len(mounted) == 1 else host.disk
-
-
-def _shape(host: SimulatedHost) -> HostShape:
-    volume = _disk(host).volume()
-    address, port = host.address
-    now = host.clock.monotonic()
-    return HostShape(
-        name=host.name,
-        port=host.port,
-        listening=host.listening,
-        address=f"{address}:{port}",
-        size=volume.blocks * BLOCK,
-        used=volume.used * BLOCK,
-        reserved=volume.reserved * BLOCK,
-        available=volume.available * BLOCK,
-        inodes=volume.inodes,
-        free_inodes=volume.free_inodes,
-        read_only=volume.read_only,
-        logins=host.logins,
-        connections=len(host.links),
-        username=host.credentials.username if host.credentials else None,
-        faults=[fault_shape(applied, now) for applied in host.faults],
-    )
 
 
 def _change_credentials(host: SimulatedHost, username: str | None, password: str | None) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagestore_sim.probe.reasons import Reason
+from imagestore_sim.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from asyncssh.packet import PacketDecodeError
 from asyncssh.saslprep import SASLPrepError
 
 from imagestore_sim.probe.phases import Phase
-from imagestore_sim.probe.reasons import Reason
 from imagestore_sim.probe.target import FOLDERS, Target
+from imagestore_sim.reasons import Reason
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL
-from imagestore_sim.faults import Fault
+from imagestore_sim.faults import Answer, Fault
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep
 from imagestore_sim.units import duration_text, parse_seconds
@@ -19,10 +19,6 @@ Place = Sequence[int | str]
 QUICK, DENIED, SLOW = 2.0, 5.0, 16.0
 """Seconds that a probe of a real host may take: when it is answered or turned away, when PAM makes it wait before it is
 denied, and when it waits for the time-out of a question (10 s), and then of a login (5 s)."""
-DENYING = frozenset({"account_locked", "auth_failure", "password_rotated"})
-SILENT = frozenset({"blackhole", "half_open", "hung_command", "hung_mount", "hung_sftp", "latency", "rate",
-                    "slow_login", "stale", "unreachable"})  # fmt: skip
-"""Kinds of faults that make a probe wait."""
 SHORTENED = {"within": "within", "lasts": "for", "during": "during", "over": "over", "down": "down"}
 """Fields of steps that are shortened, and what a file calls them."""
 UNBOUND = ("over", "down")
@@ -122,10 +118,10 @@ def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
 
 
 def _longest_probe(scenario: Scenario) -> float:
-    kinds = {step.what.fault.kind for step in scenario.timeline if isinstance(step.what, FaultStep)}
-    if kinds & SILENT or any(isinstance(step.what, StopStep) for step in scenario.timeline):
+    answers = {step.what.fault.traits.answer for step in scenario.timeline if isinstance(step.what, FaultStep)}
+    if Answer.SILENT in answers or any(isinstance(step.what, StopStep) for step in scenario.timeline):
         return SLOW
-    return DENIED if kinds & DENYING else QUICK
+    return DENIED if Answer.DENIED in answers else QUICK
 
 
 def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:

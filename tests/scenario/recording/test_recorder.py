@@ -12,13 +12,11 @@ import pytest
 
 from imagestore_sim.backup_storage.events import STATUS_CHANGED
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
-from imagestore_sim.faults import FAULTS
 from imagestore_sim.node.management_node import ManagementNode
-from imagestore_sim.probe.failures import Reason
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
 from imagestore_sim.scenario.play.results import Lane, Result
-from imagestore_sim.scenario.recording.recorder import KINDS, Recording, follow, scenario_of
+from imagestore_sim.scenario.recording.recorder import Recording, follow, scenario_of
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -66,11 +64,6 @@ def test_a_recorded_outage_replays_as_the_same_statuses_and_capacities(name: str
     second = play_virtually(parse_scenario(text))
     assert [lived(lane) for lane in second.lanes] == [lived(lane) for lane in first.lanes], text
     assert not second.wrong, text
-
-
-def test_every_reason_has_a_kind_of_fault() -> None:
-    assert set(KINDS) == set(Reason)
-    assert set(KINDS.values()) <= set(FAULTS)
 
 
 @pytest.mark.sshd

@@ -53,6 +53,8 @@ class FaultImplementation:
     needs: Needs
     lost_at_stop: bool
     """Whether a host that was stopped is without it: firewall, processes and mounts are new then, files are not."""
+    from_outside: bool
+    """Whether it is done to the host's disk from outside, so that the host need not run."""
     unless: WhyNot[Any] | None
     """Why a fault with such parameters cannot be on such a host; answers None when it can."""
 
@@ -70,6 +72,7 @@ def form(
     capabilities: tuple[str, ...] = (),
     devices: tuple[str, ...] = (),
     lost_at_stop: bool = False,
+    from_outside: bool = False,
     unless: WhyNot[F] | None = None,
     forms: dict[str, FaultImplementation] = FORMS,
 ) -> Callable[[Begin[F]], Begin[F]]:
@@ -77,7 +80,7 @@ def form(
 
     def declare(begin: Begin[F]) -> Begin[F]:
         needs = Needs(frozenset(capabilities), frozenset(devices))
-        forms[kind.kind] = FaultImplementation(how, begin, needs, lost_at_stop, unless)
+        forms[kind.kind] = FaultImplementation(how, begin, needs, lost_at_stop, from_outside, unless)
         return begin
 
     return declare
@@ -85,4 +88,4 @@ def form(
 
 def refuse(kind: type[Fault], why: str) -> None:
     """Declare that no container can have a kind of fault."""
-    FORMS[kind.kind] = FaultImplementation(why, None, Needs(), False, None)
+    FORMS[kind.kind] = FaultImplementation(why, None, Needs(), False, False, None)

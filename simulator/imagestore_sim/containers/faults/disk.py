@@ -65,7 +65,7 @@ class _Filling:
         await self._have(0)
 
 
-@form(disk.Fill, how="a file takes the blocks, without ever being written", unless=is_roots)
+@form(disk.Fill, how="a file takes the blocks, without ever being written", from_outside=True, unless=is_roots)
 async def fill(fault: disk.Fill, host: ContainerHost) -> Undo:
     filling = _Filling(fault, host)
     await filling.begin()
@@ -80,7 +80,7 @@ def _shrinks(fault: disk.Resize, host: model.Host) -> str | None:
     return is_roots(fault, host)
 
 
-@form(disk.Resize, how="`xfs_growfs`; it cannot shrink, and so not be healed", unless=_shrinks)
+@form(disk.Resize, how="`xfs_growfs`; it cannot shrink, and so not be healed", from_outside=True, unless=_shrinks)
 async def resize(fault: disk.Resize, host: ContainerHost) -> None:
     await host.volume.resize(fault.size)
 
@@ -102,7 +102,7 @@ async def as_long_as_any(wanted: Counts, volume: Disk, make: Callable[[bool], Aw
     return heal
 
 
-@form(disk.ReadOnly, how="`mount -o remount,ro`", unless=is_roots)
+@form(disk.ReadOnly, how="`mount -o remount,ro`", from_outside=True, unless=is_roots)
 async def read_only(_fault: disk.ReadOnly, host: ContainerHost) -> Undo:
     return await as_long_as_any(_read_only, host.volume, host.volume.set_read_only)
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from imagestore_sim.hosts.commands.declare import Usage, each, options_of, program, reason
 from imagestore_sim.hosts.disk import Entry
-from imagestore_sim.hosts.file_tree import BLOCK
 from imagestore_sim.hosts.shell import Call
+from imagestore_sim.statvfs import BLOCK
 
 _UNITS = {"": 1, "c": 1, "k": 1024, "K": 1024, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from imagestore_sim.hosts.commands.declare import Usage, options_of, program, reason
-from imagestore_sim.hosts.disk import Entry, VirtualDisk, Volume
-from imagestore_sim.hosts.file_tree import BLOCK
+from imagestore_sim.hosts.disk import Entry, VirtualDisk
 from imagestore_sim.hosts.shell import Call
+from imagestore_sim.statvfs import BLOCK, Statvfs
 
 _MAGIC = "ef53"  # of ext2 to ext4
 _UNITS = {"": 1, "K": 1024, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
@@ -22,12 +22,12 @@ class _Source(NamedTuple):
 
     device: str
     point: str
-    volume: Volume
+    volume: Statvfs
 
 
 def _sources(disk: VirtualDisk) -> list[_Source]:
     """What is mounted, the root first; disks are lettered as a virtual machine's are."""
-    return [_Source(f"/dev/vd{_letters(n)}", point, one.volume()) for n, (point, one) in enumerate(disk.mounts())]
+    return [_Source(f"/dev/vd{_letters(n)}", point, one.numbers()) for n, (point, one) in enumerate(disk.mounts())]
 
 
 def _letters(number: int) -> str:
@@ -56,7 +56,7 @@ async def _df(call: Call) -> int:
     return status
 
 
-Figures = Callable[[Volume], tuple[str, ...]]
+Figures = Callable[[Statvfs], tuple[str, ...]]
 
 
 def _space(options: Mapping[str, str]) -> tuple[tuple[str, ...], Figures]:

@@ -7,11 +7,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from imagestore_sim.hosts.disk import INODES
 from imagestore_sim.scenario.format.expectations import Invariant
 from imagestore_sim.scenario.format.options import check_settings
 from imagestore_sim.scenario.format.schema import ScenarioModel, complain, spread
 from imagestore_sim.scenario.format.steps import Step
+from imagestore_sim.statvfs import INODES
 from imagestore_sim.units import Amount, Bytes, BytesOrShare, Path, Seconds, size_text
 
 ZONE = "zone-1"

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.clock import Clock, RealClock
-from imagestore_sim.faults import FaultProblem
+from imagestore_sim.faults import AppliedFault, Effect, FaultProblem, Host
 from imagestore_sim.node.errors import StartError
 from imagestore_sim.scenario.format.expectations import ASKED, Condition, Invariant
 from imagestore_sim.scenario.format.model import Scenario
@@ -33,17 +33,13 @@ from imagestore_sim.scenario.format.steps import (
 )
 from imagestore_sim.scenario.play.observer import ConditionWaiter, Evaluation, Inventory, ObservedState
 from imagestore_sim.scenario.play.results import Lane, Request, Result, StepResult, Verdict, Window
-from imagestore_sim.scenario.play.world import HostFault, NewWorld, ScenarioHost, WorldProblem
+from imagestore_sim.scenario.play.world import NewWorld, WorldProblem
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.testing.client import Answer, CallFailed
 from imagestore_sim.virtual_clock import VirtualClock
 
 STORAGES = "/backup-storage"
 NODE = "node"
-AT_ONCE = ("cut", "stale")
-"""Kinds of faults that are over as soon as they have happened."""
-CHANGES = ("fill", "resize")
-"""Kinds that leave a disk as it is from then on, which is no fault."""
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 Outcome = tuple[Verdict, str]
 Progress = Callable[[StepResult], None]
@@ -88,7 +84,7 @@ class _Play:
         self.watching = ConditionWaiter(self.picture, clock, self._ask)
         self._began: float | None = None
         self._tasks = Tasks()
-        self._applied: list[tuple[HostFault, Window]] = []
+        self._applied: list[tuple[AppliedFault, Window]] = []
         self._stopped: dict[str, Window] = {}
         self._over = False
         self._keys: dict[str, int] = {}
@@ -219,7 +215,7 @@ class _Play:
 
     # Actions
 
-    def _hosts(self, patterns: tuple[str, ...]) -> list[ScenarioHost]:
+    def _hosts(self, patterns: tuple[str, ...]) -> list[Host]:
         return [self.world.hosts[name] for name in matching(patterns, self.world.hosts)]
 
     async def _do_fault(self, what: FaultStep) -> Outcome:
@@ -228,9 +224,10 @@ class _Play:
             applied = await host.apply(what.fault)
             label = text if what.fixed is None else f"{what.fault.kind} {text}"
             window = Window(host.name, label, self.now)
-            if not applied.active or what.fault.kind in AT_ONCE:
+            effect = what.fault.traits.effect
+            if not applied.active or effect is Effect.INSTANT:
                 window.ended = self.now
-            elif what.fault.kind in CHANGES and what.fault.lasts is None:
+            elif effect is Effect.NEW_STATE and what.fault.lasts is None:
                 window.ended = self.now + getattr(what.fault, "over", 0.0)
             self.result.windows.append(window)
             self._applied.append((applied, window))
@@ -259,7 +256,7 @@ class _Play:
                 self._begin(self._start_after(host, what.lasts), f"start {host.name}")
         return Verdict.HELD, ""
 
-    async def _start_after(self, host: ScenarioHost, seconds: float) -> None:
+    async def _start_after(self, host: Host, seconds: float) -> None:
         await self.clock.sleep(seconds)
         await self._start(host)
 
@@ -268,7 +265,7 @@ class _Play:
             await self._start(host)
         return Verdict.HELD, ""
 
-    async def _start(self, host: ScenarioHost) -> None:
+    async def _start(self, host: Host) -> None:
         await host.start()
         if (window := self._stopped.pop(host.name, None)) is not None:
             window.ended = self.now
@@ -470,8 +467,8 @@ class _Play:
         for applied, window in self._applied:
             if window.ended is None and not (healing and applied.active):
                 ended = self.now
-                if applied.until is not None:
-                    ended = min(ended, applied.until - self._moment(0.0))
+                if applied.expires_at is not None:
+                    ended = min(ended, applied.expires_at - self._moment(0.0))
                 window.ended = ended
         if not healing:
             for window in self.result.windows:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.clock import Clock
-from imagestore_sim.faults import Fault
+from imagestore_sim.faults import Host
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.testing.client import Answer
 
@@ -18,46 +18,6 @@ Heard = Callable[[Event], None]
 
 class WorldProblem(Exception):
     """Where a scenario was to be played cannot be used, or is there no more; the text says why."""
-
-
-class HostFault(Protocol):
-    """A fault that was put on a host."""
-
-    @property
-    def fault(self) -> Fault:
-        """What it is."""
-
-    @property
-    def active(self) -> bool:
-        """Whether it has not been healed."""
-
-    @property
-    def until(self) -> float | None:
-        """When it heals by itself, by the `monotonic` time of the world's clock."""
-
-    async def heal(self) -> None:
-        """Undo it, unless that has happened. Returns when the host behaves accordingly; raises OSError."""
-
-
-class ScenarioHost(Protocol):
-    """A host of a scenario."""
-
-    @property
-    def name(self) -> str:
-        """What the scenario calls it, and storages have as hostname."""
-
-    @property
-    def faults(self) -> Collection[HostFault]:
-        """Those that the scenario has put on it and that are not healed, the oldest first."""
-
-    async def apply(self, fault: Fault) -> HostFault:
-        """Put a fault on the host. Returns when it behaves accordingly; raises FaultProblem, OSError."""
-
-    async def start(self) -> None:
-        """Let it listen again, if it does not. Raises OSError."""
-
-    async def stop(self) -> None:
-        """Shut it down, so that it is unreachable; its disk and its faults stay. Raises OSError."""
 
 
 class World(AbstractAsyncContextManager["World"], Protocol):
@@ -74,7 +34,7 @@ class World(AbstractAsyncContextManager["World"], Protocol):
     """Where its files are: a path that differs from run to run."""
 
     @property
-    def hosts(self) -> Mapping[str, ScenarioHost]:
+    def hosts(self) -> Mapping[str, Host]:
         """By the names that the scenario has for them."""
 
     def concerns(self, uuid: str) -> bool:

@@ -28,7 +28,9 @@ from imagestore_sim.backup_storage.events import (
 from imagestore_sim.backup_storage.events import Event as Told
 from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
-from imagestore_sim.probe.failures import Reason
+from imagestore_sim.faults import Fault, Noticed, stand_ins
+from imagestore_sim.faults.network import Cut
+from imagestore_sim.reasons import Reason
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
 from imagestore_sim.tasks import until_done_or_set
 from imagestore_sim.testing.client import Client
@@ -38,42 +40,6 @@ SLACK = 15.0
 MOMENT = 0.001
 AT_ONCE = 0.05
 """Seconds between events that were written in one transaction, at most."""
-AT_PATH = (
-    "path_gone",
-    "path_is_file",
-    "permission_denied",
-    "unmounted",
-    "hung_mount",
-    "zero_capacity",
-    "stale_mount",
-    "io_error",
-)
-KINDS: Mapping[str, str] = {
-    Reason.REFUSED: "refuse",
-    Reason.DNS: "unreachable",
-    Reason.UNREACHABLE: "unreachable",
-    Reason.TIMEOUT: "blackhole",
-    Reason.RESET: "reset_on_connect",
-    Reason.NOT_SSH: "not_ssh",
-    Reason.BUSY: "max_startups",
-    Reason.AUTH_FAILED: "auth_failure",
-    Reason.HOST_KEY_CHANGED: "auth_failure",
-    Reason.NO_SUCH_PATH: "path_gone",
-    Reason.NOT_A_DIRECTORY: "path_is_file",
-    Reason.PERMISSION_DENIED: "permission_denied",
-    Reason.NOT_MOUNTED: "unmounted",
-    Reason.NO_CAPACITY: "empty_answers",
-    Reason.NO_COMMAND: "no_sftp",
-    Reason.HUNG: "hung_mount",
-    Reason.STALE_MOUNT: "stale_mount",
-    Reason.IO_ERROR: "io_error",
-    Reason.FLOOD: "flood",
-    Reason.ERROR: "empty_answers",
-}
-"""A kind of fault for each reason: with it a probe fails for that reason, or for the nearest that can be caused."""
-AT_LOGIN = ("max_startups", "auth_failure", "unreachable", "flood")
-"""Kinds that a connection which is open does not notice, or not at once."""
-
 Event = Mapping[str, Any]
 """As the stream of events has it."""
 
@@ -198,7 +164,7 @@ class _Story:
     host_is_known: bool = False
     """Whether another storage was on its host before."""
     _steps: list[Step] = field(default_factory=list)
-    _fault: str | None = None
+    _faults: tuple[type[Fault], ...] = ()
     _last: float = 0.0
 
     @property
@@ -303,25 +269,21 @@ class _Story:
         return max(at - seconds, self._last + MOMENT if self._last else 0.0)
 
     def _begin_fault(self, at: float, reason: str) -> None:
-        kind = KINDS.get(reason, "refuse")
-        if kind == self._fault:
+        kinds = _kinds_for(reason)
+        if kinds == self._faults:
             return
         self._end_fault(at)
-        if kind in AT_LOGIN:
-            self._add(at, {"fault": {"host": self.host, "kind": "cut"}})
-        where = {"path": self.storage["url"]} if kind in AT_PATH else {}
-        self._add(at, {"fault": {"host": self.host, "kind": kind, **where}})
-        if kind == "no_sftp":
-            self._add(at, {"fault": {"host": self.host, "kind": "command_missing", "commands": ["df", "stat"]}})
-        self._fault = kind
+        if any(kind.traits.noticed is Noticed.AT_LOGIN for kind in kinds):
+            self._add(at, {"fault": {"host": self.host, "kind": Cut.kind}})
+        for kind in kinds:
+            where = {"path": self.storage["url"]} if kind.is_at_path() else {}
+            self._add(at, {"fault": {"host": self.host, "kind": kind.kind, **where, **kind.traits.stands_with}})
+        self._faults = kinds
 
     def _end_fault(self, at: float) -> None:
-        if self._fault is None:
-            return
-        kinds = [self._fault, "command_missing"] if self._fault == "no_sftp" else [self._fault]
-        for kind in kinds:
-            self._add(at, {"heal": {"host": self.host, "kind": kind}})
-        self._fault = None
+        for kind in self._faults:
+            self._add(at, {"heal": {"host": self.host, "kind": kind.kind}})
+        self._faults = ()
 
     def _reconnect(self, at: float, *, fails: bool) -> None:
         call: dict[str, Any] = {
@@ -334,6 +296,12 @@ class _Story:
     def _add(self, at: float, step: dict[str, Any]) -> None:
         self._steps.append((at, step))
         self._last = max(self._last, at)
+
+
+def _kinds_for(reason: str) -> tuple[type[Fault], ...]:
+    """Return the kinds that stand for a reason; those of `refused` for one that is not known here."""
+    known = reason if reason in set(Reason) else Reason.REFUSED
+    return tuple(stand_ins(Reason(known)))
 
 
 def _is_connected_by(event: Event) -> bool:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from pydantic.alias_generators import to_camel
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.bootstrap import stable_uuid
-from imagestore_sim.faults import Fault, FaultProblem
+from imagestore_sim.faults import DiskState, Fault, FaultProblem, HostState
 from imagestore_sim.scenario.format.model import Host, Scenario, StorageRecord
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.reader import REFERENCE, Place
@@ -78,7 +80,8 @@ class RunningFault:
 
     def __init__(self, lab: LabClient, clock: FollowingClock, host: str, identity: str, fault: Fault) -> None:
         self.fault = fault
-        self.until = None if fault.lasts is None else clock.monotonic() + fault.lasts
+        self.number = int(identity.rpartition("-")[2])
+        self.expires_at = None if fault.lasts is None else clock.monotonic() + fault.lasts
         self._lab = lab
         self._clock = clock
         self._host = host
@@ -88,7 +91,7 @@ class RunningFault:
     @property
     def active(self) -> bool:
         """Whether it has not been healed."""
-        return not self._healed and (self.until is None or self._clock.monotonic() < self.until)
+        return not self._healed and (self.expires_at is None or self._clock.monotonic() < self.expires_at)
 
     async def heal(self) -> None:
         """Undo it."""
@@ -121,6 +124,23 @@ class RunningHost:
         applied = RunningFault(self._lab, self._clock, self.name, identity, fault)
         self._faults.append(applied)
         return applied
+
+    async def state(self) -> HostState:
+        """Return how the lab shows it, with the faults of the scenario. Raise LabRefused."""
+        shown = (await self._lab.hosts())[self.name]
+        numbers = {one.name: shown[to_camel(one.name)] for one in fields(DiskState)}
+        return HostState(
+            at=self._clock.monotonic(),
+            name=self.name,
+            port=shown["port"],
+            listening=shown["listening"],
+            address=shown["address"],
+            disk=None if shown["size"] is None else DiskState(**numbers),
+            logins=shown["logins"],
+            connections=shown["connections"],
+            username=shown["username"],
+            faults=self.faults,
+        )
 
     async def start(self) -> None:
         """Let it listen."""

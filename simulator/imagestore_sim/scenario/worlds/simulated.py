@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from imagestore_sim.clock import Clock
-from imagestore_sim.faults import Fault
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
-from imagestore_sim.hosts.applied_faults import Applied
 from imagestore_sim.hosts.disk import mounted_on_root
 from imagestore_sim.scenario.format.model import Host, Scenario
 from imagestore_sim.scenario.play.world import Heard
@@ -36,31 +32,6 @@ def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
     )
 
 
-class EmbeddedHost:
-    """A simulated host of this process."""
-
-    def __init__(self, host: SimulatedHost) -> None:
-        self.name = host.name
-        self._host = host
-
-    @property
-    def faults(self) -> Collection[Applied]:
-        """Those that are on it."""
-        return list(self._host.faults)
-
-    async def apply(self, fault: Fault) -> Applied:
-        """Put a fault on it. Raises FaultProblem, OSError."""
-        return await self._host.faults.apply(fault)
-
-    async def start(self) -> None:
-        """Let it listen. Raises OSError."""
-        await self._host.start()
-
-    async def stop(self) -> None:
-        """Shut it down."""
-        await self._host.stop()
-
-
 class SimulatedWorld(LocalNodeWorld):
     """Simulated hosts, and a node beside them."""
 
@@ -68,7 +39,7 @@ class SimulatedWorld(LocalNodeWorld):
         """`heard` is called with every event, one at a time."""
         super().__init__(scenario, clock, seed, heard)
         self.network = HostNetwork()
-        self.hosts: dict[str, EmbeddedHost] = {}
+        self.hosts: dict[str, SimulatedHost] = {}
 
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """Where a host listens. Raises socket.gaierror, OSError."""
@@ -78,7 +49,7 @@ class SimulatedWorld(LocalNodeWorld):
         for name, spec in self.scenario.all_hosts().items():
             host = make_host(name, spec, self.clock, self.seed)
             await self.network.add(host)
-            self.hosts[name] = EmbeddedHost(host)
+            self.hosts[name] = host
 
     async def _heal_hosts(self) -> None:
         for host in self.network.values():
