@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import asyncssh
 import pytest
 
+from code_blocks import code_blocks, shell
 from imagestore_sim.testing import Client
 from processes import run, running
 
@@ -21,35 +20,16 @@ pytestmark = pytest.mark.processes
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 NODE = "http://127.0.0.1:8080"
-BOUND_SECONDS = 60.0
 
 
 def blocks(language: str) -> list[str]:
-    """The README's code blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    """Return the README's code blocks of a language."""
+    return code_blocks(README, language)
 
 
 def commands(name: str) -> list[str]:
     """The lines in the README's table of tasks that run `imagestore-sim NAME`."""
     return re.findall(rf"\| `(imagestore-sim {name}\b[^`]*)`", README)
-
-
-async def shell(
-    script: str, *, cwd: Path, environment: Mapping[str, str] | None = None, seconds: float = BOUND_SECONDS
-) -> tuple[int, str]:
-    """What a script of bash's answers, errors included."""
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-ec",
-        script,
-        cwd=cwd,
-        env=os.environ | dict(environment or {}),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), seconds)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
 
 
 @pytest.fixture
