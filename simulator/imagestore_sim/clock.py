@@ -17,7 +17,7 @@ from functools import partial, total_ordering
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from imagestore_sim.in_flight import in_flight
+from imagestore_sim.in_flight import activity
 
 T = TypeVar("T")
 # Real seconds and turns of the event loop without anything under way: after these a clock that is pushed on goes to
@@ -367,7 +367,7 @@ class RealClock(TimerClock):
             self._set(now=max(first.deadline, self.monotonic()))
             due = sorted(one for one in self._handles if one.deadline <= first.deadline)
             if any(isinstance(one, _Guard) for one in due):
-                await in_flight().quiet(*SURELY_QUIET)
+                await activity().quiet(*SURELY_QUIET)
             for timer in due:
                 if not timer.over:
                     self._fire(timer)
@@ -376,10 +376,10 @@ class RealClock(TimerClock):
 
     async def _settle(self) -> None:
         """Wait until nothing is under way, hosts outside of this process included."""
-        await in_flight().quiet(*QUIET)
+        await activity().quiet(*QUIET)
         while self._outside:
             await asyncio.sleep(QUIET[0])
-            await in_flight().quiet(*QUIET)
+            await activity().quiet(*QUIET)
 
     def _hold(self) -> None:
         now = self.monotonic()

@@ -25,7 +25,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
 
 from imagestore_sim.clock import SLOWEST, Timer, TimerClock, check_step, wake
-from imagestore_sim.deliveries import Deliveries
+from imagestore_sim.in_flight.undelivered import UndeliveredBytes
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -333,24 +333,24 @@ class _Selector(selectors.DefaultSelector):
         self._turns = 0
         self._order: dict[int, int] = {}
         self._registered = 0
-        self._deliveries = Deliveries()
+        self._undelivered = UndeliveredBytes()
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)
         self._registered += 1
         self._order[key.fd] = self._registered
-        self._deliveries.add(key.fd)
+        self._undelivered.add(key.fd)
         return key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().modify(fileobj, events, data)
-        self._deliveries.add(key.fd)  # it may not have been connected before
+        self._undelivered.add(key.fd)  # it may not have been connected before
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         self._order.pop(key.fd, None)
-        self._deliveries.discard(key.fd)
+        self._undelivered.discard(key.fd)
         return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -388,9 +388,9 @@ class _Selector(selectors.DefaultSelector):
     def _under_way(self) -> list[tuple[selectors.SelectorKey, int]]:
         """Who becomes ready by what is still on its way between sockets of this process."""
         end = time.monotonic() + UNDELIVERED_SECONDS
-        while self._deliveries.under_way():
+        while self._undelivered.any():
             if events := self._look(0.001):
                 return events
             if time.monotonic() > end:
-                self._deliveries.give_up()
+                self._undelivered.give_up()
         return []

@@ -1,4 +1,8 @@
-"""Whether bytes are on their way between two TCP sockets of this process: sent by one, not yet there for the other."""
+"""Bytes between two TCP sockets of this process that one has sent and the other has not received yet.
+
+The kernel delivers between two loopback sockets a moment after `send` returns. A virtual clock that jumped in that
+moment would fire timeouts of a peer whose answer is already sent.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +14,31 @@ from dataclasses import dataclass
 TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 ESTABLISHED = 1
 SIZE = 216
-# Of the kernel's struct tcp_info: bytes received, bytes sent and bytes sent again.
+"""Bytes of struct tcp_info that are read; a kernel that gives fewer does not count the bytes sent."""
+# Offsets in the kernel's struct tcp_info: bytes received, bytes sent, bytes sent again.
 RECEIVED, SENT, SENT_AGAIN = 128, 200, 208
 
 
 @dataclass(slots=True)
 class _End:
-    """A socket that is connected to another, here or elsewhere."""
+    """A connected socket, by the addresses of both ends."""
 
     here: object
     there: object
-    met: bool = False  # the other end has been seen in this process
+    met: bool = False
+    """Whether the other end has been seen in this process."""
     given_up: bool = False
 
 
-class Deliveries:
-    """Watches the sockets of an event loop. Elsewhere than on Linux it sees nothing, and says that nothing is there."""
+class UndeliveredBytes:
+    """Watches the sockets of an event loop. It needs Linux; on other systems it finds nothing."""
 
     def __init__(self) -> None:
         self._ends: dict[int, _End] = {}
         self._by_addresses: dict[tuple[object, object], int] = {}
 
     def add(self, descriptor: int) -> None:
-        """Watch a socket, if it is a connected one."""
+        """Watch a socket, unless it is not a connected TCP socket."""
         if TCP_INFO is None or descriptor in self._ends or (end := _end(descriptor)) is None:
             return
         self._ends[descriptor] = end
@@ -42,29 +48,32 @@ class Deliveries:
             end.met = other.met = True
 
     def discard(self, descriptor: int) -> None:
-        """Watch a socket no more: it is closed, or only has nothing to do just now."""
+        """Stop watching a socket: it was closed, or the loop waits for nothing from it just now."""
         self._ends.pop(descriptor, None)
 
-    def under_way(self) -> bool:
-        """Whether anything is on its way."""
+    def any(self) -> bool:
+        """Return whether a watched socket is still to receive bytes, or the close of its peer."""
         return any(not end.given_up and self._awaits(descriptor, end) for descriptor, end in self._ends.items())
 
     def give_up(self) -> None:
-        """Count what is on its way now as lost."""
+        """Ignore from now on the sockets that are still to receive something: they may never read it."""
         for descriptor, end in self._ends.items():
             end.given_up = end.given_up or self._awaits(descriptor, end)
 
     def _awaits(self, descriptor: int, end: _End) -> bool:
-        """Whether something is on its way to this end."""
+        """Return whether this end is still to receive something."""
         if not end.met:
             return False
         state, received, _ = _traffic(descriptor)
         other = self._other(end)
-        # One that has closed has said so, and this end is going to hear of it.
+        # A peer that is gone has sent its FIN: until that arrives, this end is still ESTABLISHED.
         return state == ESTABLISHED if other is None else received < _traffic(other)[2]
 
     def _other(self, end: _End) -> int | None:
-        """The socket at the other end, if it is still open."""
+        """Return the socket at the other end, None if it was closed.
+
+        It may be open and unwatched, and its number may have been given to another socket since.
+        """
         other = self._by_addresses.get((end.there, end.here))
         if other is None or other in self._ends:
             return other
@@ -84,23 +93,23 @@ def _end(descriptor: int) -> _End | None:
         if borrowed.family not in (socket.AF_INET, socket.AF_INET6) or borrowed.type != socket.SOCK_STREAM:
             return None
         return _End(borrowed.getsockname()[:2], borrowed.getpeername()[:2])
-    except OSError:  # it listens, or is no longer connected
+    except OSError:  # it listens, or is not connected any more
         return None
     finally:
         borrowed.detach()
 
 
 def _traffic(descriptor: int) -> tuple[int, int, int]:
-    """The state of a socket, and the bytes that it has received and sent."""
+    """Return the TCP state of a socket and the bytes that it has received and sent; zeros if they are unknown."""
     assert TCP_INFO is not None
-    borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # nothing is asked of its family
+    borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # of any family
     try:
         info = borrowed.getsockopt(socket.IPPROTO_TCP, TCP_INFO, SIZE)
     except OSError:
         return 0, 0, 0
     finally:
         borrowed.detach()
-    if len(info) < SIZE:  # an older kernel, which does not tell
+    if len(info) < SIZE:  # an older kernel
         return 0, 0, 0
     received, sent, again = (struct.unpack_from("=Q", info, at)[0] for at in (RECEIVED, SENT, SENT_AGAIN))
     return info[0], received, sent - again

@@ -1,7 +1,7 @@
-"""What is under way in real time: bytes between hosts and their visitors, calls of the store.
+"""Activity of an event loop that takes real time: bytes between hosts and clients, calls of the store.
 
-A clock that is pushed on or sped up waits for it: what takes a millisecond of the machine must not seem to take the
-minutes that the clock goes on meanwhile. Each event loop has a record of its own.
+A clock that is stepped or sped up waits until there is none. Otherwise what takes the machine a millisecond would seem
+to take the minutes that the clock moves on meanwhile. Each event loop has an Activity of its own.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LONGEST = 10.0
-"""Real seconds for which something under way is waited for at most."""
+"""Real seconds that `quiet` waits at most."""
 PAUSE = 0.001
+"""Real seconds of a pause in which sockets can become ready."""
 
 
-class InFlight:
-    """What is under way on an event loop."""
+class Activity:
+    """Counts what is under way on one event loop."""
 
     def __init__(self) -> None:
         self.moves = 0
-        """Goes up whenever something has moved."""
+        """Grows whenever bytes have moved or a call has returned."""
         self.calls = 0
-        """Calls that are out."""
+        """Calls that have not returned yet."""
 
     async def quiet(self, seconds: float, turns: int) -> None:
-        """Wait until nothing has moved for real `seconds` and `turns` of the event loop; for LONGEST at most.
+        """Wait until nothing has moved for `seconds` real seconds and `turns` turns of the event loop.
 
-        Real time is measured. A turn lets everything run that is ready, and looks at every socket: a machine that is
-        busy makes turns late, and cannot make them fewer.
+        Both are needed: a busy machine lets seconds pass without running the loop, but cannot skip its turns, in each
+        of which every ready callback runs and every socket is polled. Return after LONGEST seconds in any case.
         """
         begun = since = time.monotonic()  # real: see above
         seen, quiet_turns = self.moves, 0
@@ -50,27 +51,27 @@ class InFlight:
                 return
 
 
-_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, InFlight] = WeakKeyDictionary()
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Activity] = WeakKeyDictionary()
 
 
-def in_flight() -> InFlight:
-    """What is under way on the event loop that runs. Raises RuntimeError where none does."""
+def activity() -> Activity:
+    """Return the activity of the running event loop. Raise RuntimeError if none runs."""
     loop = asyncio.get_running_loop()
     found = _by_loop.get(loop)
     if found is None:
-        found = _by_loop[loop] = InFlight()
+        found = _by_loop[loop] = Activity()
     return found
 
 
 def moved() -> None:
-    """Note that something has moved: bytes have come or gone, a request was answered."""
-    in_flight().moves += 1
+    """Note that something has moved: bytes were sent or received, a request arrived."""
+    activity().moves += 1
 
 
 @contextmanager
 def under_way() -> Iterator[None]:
-    """While the block runs a call is out that comes back by itself, whatever a clock says."""
-    here = in_flight()
+    """Count the block as a call that returns by itself, whatever a clock does."""
+    here = activity()
     here.calls += 1
     try:
         yield
@@ -80,7 +81,7 @@ def under_way() -> Iterator[None]:
 
 
 def counted(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Have each call of `function` count as under way."""
+    """Decorate a coroutine function, so that each call of it counts as under way."""
 
     @wraps(function)
     async def call(*arguments: P.args, **options: P.kwargs) -> T:
