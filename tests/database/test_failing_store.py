@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.database import Database, StoreUnavailable, engine, health
+from imagestore_sim.database import Database, StoreUnavailable, connections, health
 from imagestore_sim.database.health import Side
 from imagestore_sim.database.models import Zone
 
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def database(file: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.6)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.6)
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
     database = await Database.open(str(file))
     yield database
@@ -226,18 +226,18 @@ async def test_a_log_that_is_deleted_while_it_is_read_is_told(database: Database
 
 
 async def _break_writer(database: Database) -> None:
-    lane = await database._writer.get()
+    lane = await database._connections.writer.get()
     assert lane.driver is not None
     await lane.driver.close()
 
 
 async def _break_reader(database: Database) -> None:
-    for kept in (database._reader, database._raw_reader):
+    for kept in (database._connections.reader, database._connections.raw_reader):
         lane = await kept.get()
         assert lane.driver is not None
         await lane.driver.close()
-    assert database._quick_reader is not None
-    database._quick_reader.close()
+    assert database._connections.quick_reader is not None
+    database._connections.quick_reader.close()
 
 
 async def test_a_connection_that_breaks_is_opened_again(database: Database) -> None:

@@ -113,7 +113,7 @@ async def test_a_read_that_does_not_end_is_ended_when_the_database_is_closed(tmp
 
 
 async def test_a_read_that_does_not_end_is_ended_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imagestore_sim.database.engine.READ_SECONDS", 0.1)
+    monkeypatch.setattr("imagestore_sim.database.connections.READ_SECONDS", 0.1)
     database = await Database.open(str(tmp_path / "endless.db"))
     try:
         for _ in range(2):

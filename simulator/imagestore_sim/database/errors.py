@@ -1,11 +1,13 @@
-"""Why a database cannot be used."""
+"""Errors of the store, and the reasons that SQLite gives for them."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
 
-WHY = {
+from sqlalchemy.exc import DBAPIError
+
+_REASONS = {
     sqlite3.SQLITE_PERM: "its files may not be used",
     sqlite3.SQLITE_BUSY: "the database is locked by another process",
     sqlite3.SQLITE_LOCKED: "the database is locked by another process",
@@ -18,32 +20,44 @@ WHY = {
     sqlite3.SQLITE_PROTOCOL: "the database is locked by another process",
     sqlite3.SQLITE_NOTADB: "the database file is damaged",
 }
-"""What each of SQLite's primary result codes means, where it is no fault of the statement's."""
+"""Texts for SQLite's primary result codes, except those that mean a mistake in the statement itself."""
 
-
-LOST = re.compile("connection closed|no active connection|closed database", re.IGNORECASE)
+_CONNECTION_LOST = re.compile("connection closed|no active connection|closed database", re.IGNORECASE)
 
 
 class DatabaseError(Exception):
-    """One clear line for people, that names the file and says what to do; nothing has been changed."""
+    """A database that cannot be opened. The text is one line for people, with the file's name and what to do."""
 
 
 class StoreUnavailable(DatabaseError):
-    """The store cannot be read or written at present. The text holds neither SQL nor values; nothing was changed."""
+    """A read or write of the store that failed and changed nothing. The text holds neither SQL nor values."""
 
 
 def reason_of(error: BaseException) -> str | None:
-    """Why the store does not work, in a few words; None for an error of a statement's own."""
+    """Return in a few words why the store failed; None when the statement itself is at fault."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, sqlite3.Error) and code is not None:
-        why = WHY.get(code & 0xFF)
-        return None if why is None else f"{why} ({error.sqlite_errorname})"
-    # So say the driver, and Python's module, of a connection that was closed, or whose thread has ended.
-    lost = isinstance(error, sqlite3.Error | ValueError) and LOST.search(str(error)) is not None
+        reason = _REASONS.get(code & 0xFF)  # the low byte of an extended result code is the primary one
+        return None if reason is None else f"{reason} ({error.sqlite_errorname})"
+    # aiosqlite raises ValueError, and sqlite3 an error without a code, for a connection that is closed.
+    lost = isinstance(error, sqlite3.Error | ValueError) and _CONNECTION_LOST.search(str(error)) is not None
     return "the connection to it is lost" if lost else None
 
 
 def is_locked(error: BaseException) -> bool:
-    """Whether another connection holds the lock that a statement needed."""
+    """Return whether a statement failed because another connection holds the lock that it needs."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+
+
+def original(error: BaseException) -> BaseException:
+    """Return the driver's error inside an error of SQLAlchemy's; any other error as it is."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def describe(error: BaseException) -> str:
+    """Return what went wrong, in one line without SQL and without values."""
+    cause = original(error)
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return reason_of(cause) or str(cause)

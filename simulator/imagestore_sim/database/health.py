@@ -1,4 +1,4 @@
-"""Whether the store works: what failed last, said once, and what has worked since."""
+"""Health of the store: logs a streak of failures once, and retries each second until the store works again."""
 
 from __future__ import annotations
 
@@ -15,39 +15,43 @@ from imagestore_sim.tasks import Tasks
 logger = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
 RETRY_SECONDS = 2.0
-"""After how long a change that must be stored is tried again while something is known to be wrong: the check may fail
-where the change would not, or fit on a disk where the change does not."""
+"""Pause before a change that must be stored is retried while a problem is known.
+
+The check alone is not enough: it may fail where the change would not, or fit on a disk where the change does not.
+"""
 
 
 class Side(StrEnum):
-    """What can fail by itself."""
+    """Half of the store that can fail by itself; the value completes "cannot be ..."."""
 
     WRITE = "written"
     READ = "read"
 
 
 class Health:
-    """What is wrong with a store. While something is, the store is tried once a second until it works again.
+    """What is wrong with a store. While anything is, the store is checked each CHECK_SECONDS until it works again.
 
-    The machine's time counts, not the lab's: a disk is full and a lock is held however the lab's clock runs.
+    All times are real, not the lab's: a disk fills up and a lock is held independently of the lab's clock.
     """
 
     def __init__(self, name: str, check: Callable[[], Awaitable[None]]) -> None:
-        """`check` reads and writes a little; it raises StoreUnavailable where that fails, and tells its outcome here
-        as any other use of the store does."""
+        """Take the store's `name` for messages, and `check`, which reads and writes a little.
+
+        `check` raises StoreUnavailable on failure, and reports its outcome here like any other use of the store.
+        """
         self.failures = 0
-        """Uses that have failed since the start."""
+        """Number of failed uses since the start."""
         self._name = name
         self._check = check
         self._problems: dict[Side, str] = {}
         self._begun = False
-        self._since = 0.0
+        self._failing_since = 0.0
         self._works = asyncio.Event()
         self._works.set()
         self._tasks = Tasks()
 
     def begin(self) -> None:
-        """Log what fails from now on, and try it again. Before, it is for those who open the store."""
+        """Log and retry failures from now on. Before this, the caller that opens the store handles them."""
         self._begun = True
 
     @property
@@ -55,45 +59,45 @@ class Health:
         """Why the store cannot be used, in one line; None while it works."""
         return next(iter(self._problems.values()), None)
 
-    def failed(self, side: Side, why: str) -> StoreUnavailable:
-        """A use of the store failed; answers what to raise."""
-        text = f"{self._name}: cannot be {side}: {why}"
+    def failed(self, side: Side, reason: str) -> StoreUnavailable:
+        """Record a failed use, start the checks, and return the error to raise."""
+        text = f"{self._name}: cannot be {side}: {reason}"
         self.failures += 1
         if not self._begun:
             return StoreUnavailable(text)
         if not self._problems:
-            self._since = time.monotonic()  # real: see above
+            self._failing_since = time.monotonic()  # real: see the class
             self._works.clear()
-            self._tasks.begin(self._try_until_it_works(), "checks of the store")
+            self._tasks.begin(self._check_until_it_works(), "checks of the store")
         if self._problems.get(side) != text:
             logger.error("%s; it is tried again each second", text)
         self._problems[side] = text
         return StoreUnavailable(text)
 
     def worked(self, side: Side) -> None:
-        """A use of the store succeeded."""
+        """Record a successful use; log when it ends the last known problem."""
         if self._problems.pop(side, None) is not None and not self._problems:
-            seconds = time.monotonic() - self._since  # real: see above
+            seconds = time.monotonic() - self._failing_since  # real: see the class
             logger.warning("%s: can be read and written again, after %.1f s", self._name, seconds)
             self._works.set()
 
     async def until_it_works(self) -> None:
-        """Return as soon as nothing is known to be wrong."""
+        """Wait until no problem is known."""
         await self._works.wait()
 
     async def until_next_try(self) -> None:
-        """Return as soon as nothing is known to be wrong, or after RETRY_SECONDS; never at once."""
-        await asyncio.sleep(0)  # real: see above
+        """Wait until no problem is known, for RETRY_SECONDS at most. Always yields to other tasks."""
+        await asyncio.sleep(0)  # real: see the class
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)  # real: see above
+            await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)  # real: see the class
 
     async def close(self) -> None:
-        """Check no more."""
+        """Cancel the checks."""
         await self._tasks.close()
 
-    async def _try_until_it_works(self) -> None:
+    async def _check_until_it_works(self) -> None:
         while self._problems:
-            await asyncio.sleep(CHECK_SECONDS)  # real: see above
+            await asyncio.sleep(CHECK_SECONDS)  # real: see the class
             try:
                 await self._check()
             except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""A connection that is opened when it is first needed, and again after it has failed."""
+"""A connection that is opened when it is first needed, and opened again after it has failed."""
 
 from __future__ import annotations
 
@@ -12,35 +12,39 @@ C = TypeVar("C")
 
 
 class LazyConnection(Generic[C]):
-    """Holds one connection: made by `make`, ended by `end`."""
+    """Holds at most one connection, which `open` makes and `close` ends."""
 
-    def __init__(self, make: Callable[[], Awaitable[C]], end: Callable[[C], Awaitable[None]]) -> None:
-        self._make = make
-        self._end = end
-        self._made: C | None = None
-        self._one_maker = asyncio.Lock()
+    def __init__(self, open: Callable[[], Awaitable[C]], close: Callable[[C], Awaitable[None]]) -> None:  # noqa: A002
+        self._open = open
+        self._close = close
+        self._connection: C | None = None
+        self._opening = asyncio.Lock()
 
     @property
-    def made(self) -> C | None:
-        """The connection, if it is open."""
-        return self._made
+    def current(self) -> C | None:
+        """The connection; None while it is not open."""
+        return self._connection
 
     async def get(self) -> C:
-        """The connection. Raises what `make` raises."""
-        if self._made is not None:
-            return self._made
-        async with self._one_maker:
-            if self._made is None:
-                self._made = await self._make()
-            return self._made
+        """Return the connection, opening it if necessary. Raise what `open` raises."""
+        if self._connection is not None:
+            return self._connection
+        async with self._opening:
+            if self._connection is None:
+                self._connection = await self._open()
+            return self._connection
 
     async def drop(self, connection: C | None = None) -> None:
-        """Close a connection that is of no use any more, the one that is held if none is given."""
-        dropped = self._made if connection is None else connection
-        if dropped is None or dropped is not self._made:
+        """Close the connection, so that the next `get` opens another.
+
+        With `connection`, do so only if that is still the current one: a caller that failed on it must not close the
+        one that another caller has opened since.
+        """
+        dropped = self._connection if connection is None else connection
+        if dropped is None or dropped is not self._connection:
             return
-        self._made = None
+        self._connection = None
         try:
-            await self._end(dropped)
-        except Exception as error:  # it is broken, which is why it goes
+            await self._close(dropped)
+        except Exception as error:  # a broken connection may fail to close, too
             logger.debug("a broken connection could not be closed: %s", type(error).__name__)

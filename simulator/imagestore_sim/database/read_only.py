@@ -1,4 +1,4 @@
-"""A database that is only looked into: nothing is migrated, nothing written, and a node may have it open."""
+"""Read-only access to a database, also while a node has it open: nothing is migrated, locked or written."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from imagestore_sim.database.migrations import HEAD, VERSIONS
 
 @asynccontextmanager
 async def open_read_only(location: str) -> AsyncIterator[AsyncConnection]:
-    """A connection to a file or a SQLAlchemy URL, whose tables are of this version. Raises DatabaseError."""
+    """Connect to a file or a SQLAlchemy URL whose tables are of the newest version. Raise DatabaseError."""
     url, file = url_of(location), file_of(location)
     if file is not None:
-        url = await asyncio.to_thread(_read_only, file)
+        url = await asyncio.to_thread(_read_only_url, file)
     try:
         engine = create_async_engine(url, poolclass=NullPool)
     except (SQLAlchemyError, ImportError) as error:
         raise DatabaseError(f"{url.render_as_string()}: cannot be opened: {error}") from None
     try:
         async with engine.connect() as connection:
-            await _check(connection, str(file or url.render_as_string()))
+            await _check_version(connection, str(file or url.render_as_string()))
             yield connection
     except (SQLAlchemyError, OSError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
@@ -38,7 +38,7 @@ async def open_read_only(location: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-def _read_only(file: Path) -> URL:
+def _read_only_url(file: Path) -> URL:
     if not file.is_file():
         raise DatabaseError(f"{file}: there is no such file")
     if version_of(file, VERSIONS) is None:
@@ -46,12 +46,14 @@ def _read_only(file: Path) -> URL:
     return URL.create(SQLITE, database=file.as_uri(), query={"mode": "ro", "uri": "true"})
 
 
-async def _check(connection: AsyncConnection, name: str) -> None:
-    """Raises DatabaseError for tables of another version."""
+async def _check_version(connection: AsyncConnection, name: str) -> None:
+    """Raise DatabaseError for tables of another version."""
     version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     if version == HEAD:
         return
     if version in VERSIONS:
-        raise DatabaseError(f"{name}: has tables of version {version}, of an older imagestore-sim; a node that is"
-                            f" started over it brings them to {HEAD}")  # fmt: skip
+        raise DatabaseError(
+            f"{name}: has tables of version {version}, of an older imagestore-sim; start a node over it to migrate"
+            f" them to {HEAD}"
+        )
     raise DatabaseError(f"{name}: has tables of version {version}, which a newer imagestore-sim made; use that one")

@@ -1,4 +1,4 @@
-"""Reads that come to an end: after a while by themselves, and at once when the database is closed."""
+"""A time limit for SQLite's read statements, which also ends them when the database is closed."""
 
 from __future__ import annotations
 
@@ -8,48 +8,52 @@ from collections.abc import Callable
 from typing import Any
 
 READ_SECONDS = 30.0
-STEPS_BETWEEN_LOOKS = 20_000
-"""Steps of SQLite's virtual machine: under a millisecond of work."""
+STEPS_BETWEEN_CHECKS = 20_000
+"""Steps of SQLite's virtual machine between two checks of the time: less than a millisecond of work."""
 
 
 class ReadTooLong(Exception):
-    """A read that was ended before it had come to its end."""
+    """A read that was interrupted at its time limit."""
 
 
 class StatementTimeout:
-    """Ends the statements of one connection that take too long. The times are the machine's."""
+    """Interrupts each statement of one connection after `seconds` of real time.
+
+    SQLite calls the progress handler in the connection's thread; when that returns True the statement fails with
+    SQLITE_INTERRUPT.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._until = float("inf")
-        self._ended = False
+        self.seconds = seconds
+        self._deadline = float("inf")
+        self._stopped = False
 
-    def begin(self) -> None:
-        """Count from now on."""
-        self._until = time.monotonic() + self._seconds  # real: a reader waits
+    def restart(self) -> None:
+        """Begin to count for the next statement."""
+        self._deadline = time.monotonic() + self.seconds  # real: a reader waits
 
-    def end(self) -> None:
-        """Let no statement go on."""
-        self._ended = True
+    def stop_all(self) -> None:
+        """Interrupt the running statement and every later one."""
+        self._stopped = True
 
-    def is_over(self) -> bool:
-        """Whether the statement that runs has to end."""
-        return self._ended or time.monotonic() > self._until  # real: a reader waits
+    def has_expired(self) -> bool:
+        """Return whether the running statement must stop."""
+        return self._stopped or time.monotonic() > self._deadline  # real: a reader waits
 
-    def connector(self) -> Callable[..., sqlite3.Connection]:
-        """Return a factory of connections that this limit holds for."""
-        limit = self
+    def connect_function(self) -> Callable[..., sqlite3.Connection]:
+        """Return a function with the signature of `sqlite3.connect` whose connections this limit applies to."""
+        timeout = self
 
-        class Limited(sqlite3.Connection):
-            """Counts from the beginning of each statement."""
+        class LimitedConnection(sqlite3.Connection):
+            """Restarts the timeout at each statement."""
 
             def execute(self, *arguments: Any) -> sqlite3.Cursor:
-                limit.begin()
+                timeout.restart()
                 return super().execute(*arguments)
 
         def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            connection = Limited(*arguments, **options)
-            connection.set_progress_handler(self.is_over, STEPS_BETWEEN_LOOKS)
+            connection = LimitedConnection(*arguments, **options)
+            connection.set_progress_handler(self.has_expired, STEPS_BETWEEN_CHECKS)
             return connection
 
         return connect

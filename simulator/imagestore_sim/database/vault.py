@@ -1,8 +1,9 @@
-"""Secrets at rest, under a key that lies in a file of its own, readable by its owner alone.
+"""Encryption and hashing of secrets at rest, with a key in a file of its own that only its owner can read.
 
-What has to be shown to a host again is encrypted. What is only ever compared, the passwords of accounts and the uuids
-of sessions, is kept as a keyed hash (HMAC-SHA-256): a copy of the database alone neither logs in nor can be guessed at.
-A slow hash would add nothing to that but seconds: five hundred clients that log in at once are usual in a lab.
+Passwords of hosts are encrypted, since hosts must be shown them again. Passwords of accounts and uuids of sessions are
+only ever compared, so they are stored as keyed hashes (HMAC-SHA-256): without the key file, a copy of the database is
+of no use for logging in or for guessing. A slow hash would add seconds but no safety: in a lab, five hundred clients
+often log in at once.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Vault:
 
     @classmethod
     def beside(cls, location: str) -> Vault:
-        """The vault whose key lies beside a database file: `imagestore-sim.db.key`.
+        """Open the vault of a database file, whose key is beside it in `FILE.key`. Raise DatabaseError.
 
-        A key is made for a database that holds no secret yet, and must fit one that does. Raises DatabaseError.
+        The key is created if the database holds no secret yet; otherwise it must match the stored secrets.
         """
         file = file_of(location)
         if file is None:
@@ -59,10 +60,10 @@ class Vault:
 
     @classmethod
     def open(cls, key_file: Path) -> Vault:
-        """The vault of a key file, which is made if there is none. Raises DatabaseError."""
+        """Open the vault of a key file, creating the file if it does not exist. Raise DatabaseError."""
         try:
             if not key_file.exists():
-                _make(key_file)
+                _create(key_file)
             rights = key_file.stat().st_mode
             key = key_file.read_bytes().strip()
         except OSError as error:
@@ -75,35 +76,38 @@ class Vault:
             raise DatabaseError(f"{key_file}: this is no key file, it must hold the key it was made with") from None
 
     def encrypt(self, text: str) -> str:
-        """The token that stands for a secret."""
+        """Return the token (Fernet) that stands for a secret."""
         return self._fernet.encrypt(text.encode()).decode()
 
     def decrypt(self, token: str) -> str:
-        """The secret that a token stands for. Raises DatabaseError if it was made with another key."""
+        """Return the secret that a token stands for. Raise DatabaseError if it was made with another key."""
         try:
             return self._fernet.decrypt(token.encode()).decode()
         except InvalidToken:
             raise self._wrong_key() from None
 
     def protect(self, password: str) -> str:
-        """What is stored of a password as clients send it, SHA-512 in hex: `hmac-sha256$KEY ID$SALT$HASH`."""
+        """Return what to store of a password that clients send as SHA-512 in hex: `hmac-sha256$KEY ID$SALT$HASH`."""
         salt = secrets.token_hex(SALT_BYTES)
         return f"{PROTECTED}${self._key_id}${salt}${self._hash(salt, password.lower())}"
 
     def is_password(self, given: str, stored: str | None) -> bool:
-        """Whether a password as a client sends it is the one that is stored; `stored` is None where there is no such
-        account, which takes as long to tell. Hex may come in either case, as ZStack's database compares it."""
-        parts = (stored or "").split("$")
-        salt, expected = parts[2:] if len(parts) == 4 else ("", "")
+        """Return whether a password, as a client sends it, is the stored one.
+
+        `stored` is None for an unknown account; the comparison then takes equally long, so that the time does not
+        reveal which accounts exist. Hex digits match in either case, as ZStack's database compares them.
+        """
+        fields = (stored or "").split("$")
+        salt, expected = fields[2:] if len(fields) == 4 else ("", "")
         same = hmac.compare_digest(self._hash(salt, given.lower()), expected)
         return same and stored is not None
 
     def fingerprint(self, session_uuid: str) -> str:
-        """What is stored of a session's uuid: 32 hex digits, always the same ones for the same uuid."""
+        """Return what to store of a session's uuid: 32 hex digits, always the same ones for the same uuid."""
         return self._hash("session", session_uuid)[:32]
 
     def check(self, stored: str) -> None:
-        """Raises DatabaseError for a stored secret, of whatever kind, that was made with another key."""
+        """Raise DatabaseError for a stored secret of any kind that was made with another key."""
         if not stored.startswith(f"{PROTECTED}$"):
             self.decrypt(stored)
         elif stored.split("$")[1] != self._key_id:
@@ -117,26 +121,26 @@ class Vault:
 
 
 def is_protected(password: str) -> bool:
-    """Whether a text is what `protect` makes, and not a password as clients send it."""
+    """Return whether a text is the result of `protect`, rather than a password as clients send it."""
     return password.startswith(f"{PROTECTED}$")
 
 
 def _any_secret_in(file: Path) -> str | None:
-    """Any one secret as a database holds it; None if there is none, or no such database yet."""
+    """Return any one stored secret of a database; None if it has none, or does not exist yet."""
     with contextlib.suppress(sqlite3.Error), connect_read_only(file) as connection:
         row = connection.execute(ANY_SECRET).fetchone()
         return str(row[0]) if row else None
     return None
 
 
-def _make(key_file: Path) -> None:
-    """Make a key file that is whole and its owner's alone from the moment it is there, whoever else makes one too."""
+def _create(key_file: Path) -> None:
+    """Create a key file that is complete and private from the moment it exists; keep one that another process made."""
     descriptor, name = tempfile.mkstemp(dir=key_file.parent, prefix=key_file.name)  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key() + b"\n")
             file.flush()
-            os.fsync(file.fileno())  # without it no password can be read ever again
+            os.fsync(file.fileno())  # if the key were lost in a crash, no password could be read again
         with contextlib.suppress(FileExistsError):
             os.link(name, key_file)
     finally:

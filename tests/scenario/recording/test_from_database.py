@@ -130,7 +130,7 @@ async def test_nothing_is_written(outage: Outage) -> None:
     [
         (
             "0000",
-            "has tables of version 0000, of an older imagestore-sim; a node that is started over it",
+            "has tables of version 0000, of an older imagestore-sim; start a node over it",
         ),
         ("9999", "has tables of version 9999, which a newer imagestore-sim made; use that one"),
     ],

@@ -1,0 +1,47 @@
+"""The open database file, and how to notice that somebody deleted or replaced it or its write-ahead log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imagestore_sim.database.errors import StoreUnavailable
+from imagestore_sim.database.location import WRITTEN_BESIDE, identity_of
+
+_FILE_IS_GONE = "the file was deleted, moved or replaced while it was in use; put it back, or start the node again"
+LOG_IS_LOST = "its write-ahead log was deleted or replaced while it was in use"
+
+
+class OpenFile:
+    """Compares the files on disk, by device and inode, with those that SQLite has open.
+
+    SQLite keeps writing to a file that has lost its name, and what it writes there is gone when the process ends. So
+    each transaction checks the database file, its write-ahead log and the log's index first.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        """Take the database file; None for a database that is no file, of which nothing is ever lost."""
+        self.path = file
+        self._identity = None if file is None else identity_of(file)
+        self._log_identities: tuple[tuple[int, int] | None, ...] = ()
+
+    def check(self) -> None:
+        """Raise StoreUnavailable if the file no longer has its name."""
+        if self.path is not None and identity_of(self.path) != self._identity:
+            raise StoreUnavailable(_FILE_IS_GONE)
+
+    def remember_log(self) -> None:
+        """Remember which write-ahead log is in use, unless one is remembered. SQLite must have opened it by now."""
+        self._log_identities = self._log_identities or self._current_log_identities()
+
+    def forget_log(self) -> None:
+        """Forget the write-ahead log, since every connection to it has been closed."""
+        self._log_identities = ()
+
+    def has_lost_log(self) -> bool:
+        """Return whether the write-ahead log in use, or its index, no longer has its name."""
+        return bool(self._log_identities) and self._log_identities != self._current_log_identities()
+
+    def _current_log_identities(self) -> tuple[tuple[int, int] | None, ...]:
+        if self.path is None:
+            return ()
+        return tuple(identity_of(self.path.with_name(self.path.name + suffix)) for suffix in WRITTEN_BESIDE)

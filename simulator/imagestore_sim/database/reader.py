@@ -1,0 +1,91 @@
+"""Reads: through SQLAlchemy, past it in a thread, or past it on the event loop."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVarTuple, cast
+
+from sqlalchemy import Row, Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.database.connections import BROKEN, CLOSED, Connections, StoreConnection
+from imagestore_sim.database.errors import StoreUnavailable, describe, original, reason_of
+from imagestore_sim.database.health import Health, Side
+from imagestore_sim.database.lazy_connection import LazyConnection
+from imagestore_sim.database.statement_timeout import ReadTooLong
+
+Ts = TypeVarTuple("Ts")
+
+
+class Reader:
+    """Reads what is committed. Its methods raise StoreUnavailable, and drop the connection that failed."""
+
+    def __init__(self, connections: Connections, health: Health) -> None:
+        self._connections = connections
+        self._health = health
+
+    async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
+        """Return all rows of `statement`."""
+        if not self._connections.is_sqlite:
+            async with self._connections.engine.connect() as connection:
+                return (await connection.execute(statement)).all()
+        async with self._connections.reader_lock, self._reading(self._connections.reader) as reader:
+            return (await reader.connection.execute(statement)).all()
+
+    async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return all rows of compiled SQL, past SQLAlchemy. Raise ReadTooLong after the time limit."""
+        if not self._connections.is_sqlite:
+            async with self._connections.engine.connect() as connection:
+                return [tuple(row) for row in await connection.exec_driver_sql(sql, tuple(parameters))]
+        async with self._reading(self._connections.raw_reader) as reader:
+            assert reader.driver is not None, "it is SQLite's"
+            try:
+                rows = await reader.driver.execute_fetchall(sql, parameters)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise ReadTooLong(f"not read within {self._connections.timeout.seconds:g} s") from None
+                raise
+        return cast("list[tuple[Any, ...]]", rows)  # without a row factory they are plain tuples
+
+    def fetch_at_once(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
+        """Return all rows of compiled SQL, on the event loop; None if that is not possible now.
+
+        Raise sqlite3.Error for a mistake in the statement.
+        """
+        if self._connections.quick_reader is None:
+            return None
+        try:
+            return self._connections.quick_reader.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            if reason_of(error) is None:
+                raise
+            self._connections.close_quick_reader()
+            return None
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Provide a connection on which every read sees the same state, whatever is committed meanwhile."""
+        async with self._connections.snapshot() as lazy, self._reading(lazy) as reader:
+            await reader.run("BEGIN")
+            yield reader.connection
+
+    @asynccontextmanager
+    async def _reading(self, lazy: LazyConnection[StoreConnection]) -> AsyncIterator[StoreConnection]:
+        """Provide the connection; drop it if the store fails, but not for a mistake in a statement."""
+        if self._connections.closed:
+            raise StoreUnavailable(CLOSED)
+        connection = None
+        try:
+            connection = await lazy.get()
+            yield connection
+        except StoreUnavailable:  # reported to Health where it was raised
+            await lazy.drop(connection)
+            raise
+        except BROKEN as error:
+            if connection is not None and reason_of(original(error)) is None:
+                raise
+            await lazy.drop(connection)
+            raise self._health.failed(Side.READ, describe(error)) from error
+        self._health.worked(Side.READ)

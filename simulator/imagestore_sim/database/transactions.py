@@ -1,0 +1,112 @@
+"""Write transactions: one at a time, committed or rolled back as a whole, even when the caller is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.database.cancellation import complete
+from imagestore_sim.database.connections import BROKEN, CLOSED, Connections, StoreConnection
+from imagestore_sim.database.errors import StoreUnavailable, describe, is_locked
+from imagestore_sim.database.health import Health, Side
+from imagestore_sim.database.open_file import OpenFile
+
+_SLICE_SECONDS = 0.25
+"""How long SQLite's thread waits for the lock at a time: a cancelled caller must not wait longer for the thread."""
+
+
+class Writer:
+    """Runs transactions on the one connection that writes."""
+
+    def __init__(self, connections: Connections, file: OpenFile, health: Health) -> None:
+        self.revision = 0
+        """Number of committed transactions."""
+        self.lock = asyncio.Lock()
+        """Held by the task whose transaction runs."""
+        self._connections = connections
+        self._file = file
+        self._health = health
+
+    @asynccontextmanager
+    async def transaction(self, patience: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Run the block in a transaction; commit at its end, roll back on any exception.
+
+        Wait `patience` seconds in all (BUSY_SECONDS by default) for the transactions before it and for the lock of
+        another process. Raise StoreUnavailable.
+        """
+        seconds = self._connections.busy_seconds if patience is None else patience
+        deadline = time.monotonic() + seconds  # real: other processes hold locks, and live in real time
+        async with self.lock:
+            writer = await self._begin(deadline)
+            try:
+                yield writer.connection
+            except BaseException:
+                await complete(self._roll_back(writer))
+                raise
+            await complete(self._commit(writer))
+
+    async def _begin(self, deadline: float) -> StoreConnection:
+        if self._connections.closed:
+            raise StoreUnavailable(CLOSED)
+        writer = None
+        try:
+            self._file.check()
+            if self._file.has_lost_log():
+                await self._connections.replace_log()
+            writer = await self._connections.writer.get()
+            await self._take_lock(writer, deadline)
+            self._file.remember_log()
+        except (*BROKEN, StoreUnavailable) as error:
+            if writer is not None and not is_locked(error):
+                await self._connections.writer.drop(writer)
+            raise self._health.failed(Side.WRITE, describe(error)) from error
+        except BaseException:
+            if writer is not None:
+                await complete(self._roll_back(writer))
+            raise
+        return writer
+
+    async def _take_lock(self, writer: StoreConnection, deadline: float) -> None:
+        """Begin a transaction. SQLite's lock is taken now, so that no statement in the transaction waits for it."""
+        if writer.driver is None:
+            await writer.run("START TRANSACTION")
+        elif not await self._try_lock(writer, deadline):
+            await writer.run(f"PRAGMA busy_timeout = {int(_SLICE_SECONDS * 1000)}")
+            try:
+                while not await self._try_lock(writer, deadline):
+                    pass  # each attempt has waited in SQLite's thread for _SLICE_SECONDS
+            finally:
+                await complete(writer.run("PRAGMA busy_timeout = 0"))
+
+    async def _try_lock(self, writer: StoreConnection, deadline: float) -> bool:
+        """Return whether the transaction has begun. Raise sqlite3.Error when the lock is held after `deadline`."""
+        try:
+            await writer.run("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not is_locked(error) or time.monotonic() >= deadline:  # real: see transaction
+                raise
+            return False
+        return True
+
+    async def _commit(self, writer: StoreConnection) -> None:
+        try:
+            await writer.run("COMMIT")
+        except BROKEN as error:
+            await self._roll_back(writer)
+            raise self._health.failed(Side.WRITE, describe(error)) from error
+        self.revision += 1
+        self._health.worked(Side.WRITE)
+
+    async def _roll_back(self, writer: StoreConnection) -> None:
+        """Undo what was written; drop a connection that cannot, since closing it undoes that, too."""
+        try:
+            await writer.run("ROLLBACK")
+        except BROKEN as error:
+            # SQLITE_ERROR: after an error of the disk SQLite has rolled back already, and there is nothing to undo.
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+                await self._connections.writer.drop(writer)
