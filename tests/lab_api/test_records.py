@@ -1,4 +1,4 @@
-"""Snapshot, replacement and reset: all records at once over `/lab/v1` (design 1)."""
+"""Snapshot, replacement and reset: all records at once over `/lab/v1`."""
 
 from __future__ import annotations
 

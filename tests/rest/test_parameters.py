@@ -347,7 +347,7 @@ async def test_a_resource_uuid_is_taken(raw_client: RawClient) -> None:
 
 
 class TestAStrictNode:
-    """design 4: what is forgiven otherwise."""
+    """What is forgiven otherwise (docs/fidelity.md)."""
 
     async def test_refuses_an_empty_resource_uuid(self, strict: RawClient) -> None:
         error = (await strict.call("POST", ZONES, {"params": {"name": "z", "resourceUuid": ""}})).error

@@ -1,4 +1,4 @@
-"""Answers are given again for as long as the store is unchanged, and no longer (design 3.1)."""
+"""Answers are given again for as long as the store is unchanged, and no longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletions of what no lab has, alone on paths that also fit queries: they succeed at once (observed 19, 10520).
+"""Deletions of what no lab has, alone on paths that also fit queries: they succeed at once (observed 19, call 10520).
 
 An API that is alone on its path serves any verb, so `GET /primary-storage/{uuid}`, which no query API has, is a
 deletion; so is the path of a query that this edition lacks, such as `/primary-storage/block`. What is not there is

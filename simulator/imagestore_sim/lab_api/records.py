@@ -1,4 +1,4 @@
-"""All records at once: `GET`, `PUT` and `POST /lab/v1/snapshot`, `POST /lab/v1/reset` (design 1).
+"""All records at once: `GET`, `PUT` and `POST /lab/v1/snapshot`, `POST /lab/v1/reset`.
 
     GET  /lab/v1/snapshot            the records as a bootstrap file (YAML); secrets are sealed with the node's own key
     PUT  /lab/v1/snapshot            a bootstrap file (YAML, so JSON too) in the place of all records

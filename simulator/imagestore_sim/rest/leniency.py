@@ -1,4 +1,4 @@
-"""What this node forgives though ZStack refuses it, because a widely used client needs it (design 4)."""
+"""What this node forgives though ZStack refuses it, because a widely used client needs it (docs/fidelity.md)."""
 
 from __future__ import annotations
 
