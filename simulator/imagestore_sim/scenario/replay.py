@@ -13,7 +13,7 @@ from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.play.results import Result
 from imagestore_sim.scenario.play.runner import play
-from imagestore_sim.scenario.play.world import Heard, World
+from imagestore_sim.scenario.play.world import OnEvent, World
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
 from imagestore_sim.scenario.worlds.remote_lab import RemoteLab, rules_of_a_running_node
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
@@ -77,8 +77,8 @@ async def play_on_lab(
     """Play a scenario on the lab that runs at `url`, by its clock. Return what was seen so far when cancelled."""
     clock = FollowingClock()
 
-    def world(scenario: Scenario, _: Clock, seed: int, heard: Heard) -> World:
-        return RemoteLab(url, account, password, scenario, clock, heard, lab_token)
+    def world(scenario: Scenario, _: Clock, seed: int, on_event: OnEvent) -> World:
+        return RemoteLab(url, account, password, scenario, clock, on_event, lab_token)
 
     result = await play(scenario, lambda: clock, world, file=file, seed=scenario.seed)
     result.clock = f"the one of {url}"

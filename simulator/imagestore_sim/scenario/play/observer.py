@@ -1,226 +1,117 @@
-"""What is known of the storages while a scenario is played, and what waits for something to be seen there."""
+"""Asks the node of a scenario and listens to its events; keeps what both show, and writes it into the result."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
-from imagestore_sim.clock import Clock, wake
-from imagestore_sim.scenario.format.expectations import ASKED, EVENTS, Condition, Unchanged
-from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher, parse_wanted
-from imagestore_sim.scenario.format.schema import matching
-from imagestore_sim.units import size_text
+from imagestore_sim.scenario.format.expectations import ASKED, Condition
+from imagestore_sim.scenario.format.reader import REFERENCE
+from imagestore_sim.scenario.play.answers import error_code, evaluate_metric, evaluate_query
+from imagestore_sim.scenario.play.event_log import EventLog
+from imagestore_sim.scenario.play.observed_state import Evaluation, Inventory, ObservedState
+from imagestore_sim.scenario.play.results import Lane, Request, Result
+from imagestore_sim.scenario.play.story_time import StoryTime
+from imagestore_sim.scenario.play.world import NO_ANSWER, World
+from imagestore_sim.testing.client import Answer
 
-AT_LEAST_ONE = parse_wanted("> 0")
-Inventory = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """How a condition stands: whether it is met by all that it is said of, and by any; in words."""
-
-    all: bool
-    any: bool
-    text: str
+STORAGES = "/backup-storage"
 
 
-def field_text(name: str, value: object) -> str:
-    """The value of a field, for people."""
-    return size_text(value) if name in CAPACITIES and isinstance(value, int) else str(value)
+class Observer:
+    """Fills the lanes, the requests and the log of a result, and the observed state that expectations look at."""
 
+    def __init__(self, world: World, time: StoryTime, log: EventLog, result: Result) -> None:
+        """The lanes of `result` hold one for each storage of the scenario."""
+        self.state = ObservedState(world.storages)
+        self._world = world
+        self._time = time
+        self._log = log
+        self._result = result
+        self._lanes = {lane.uuid: lane for lane in result.lanes}
+        self._closed = False
 
-class ObservedState:
-    """The storages as answers and events have shown them, and all events so far."""
+    async def begin(self) -> None:
+        """Look at all storages for the first time, in a world that has been entered."""
+        # The world may have taken a storage that was on the node before for one of the scenario's.
+        self._lanes = {self._world.storages[lane.name]: lane for lane in self._result.lanes}
+        await self.refresh()
 
-    def __init__(self, uuids: Mapping[str, str]) -> None:
-        """`uuids` has storages' uuids by their names in the scenario; it may grow."""
-        self._uuids = uuids
-        self._storages: dict[str, Inventory] = {}
-        self.events: list[Event] = []
-        self._looking: dict[Callable[[], None], None] = {}
+    def close(self) -> None:
+        """Ignore all further events."""
+        self._closed = True
 
-    # What changes it
+    # Asking
 
-    def refresh(self, inventories: Sequence[Inventory]) -> None:
-        """All storages that there are, as a query has answered."""
-        self._storages = {str(one["uuid"]): dict(one) for one in inventories}
-        self.changed()
-
-    def hear(self, event: Event) -> None:
-        """An event has been told."""
-        self.events.append(event)
-        storage = self._storages.setdefault(event.resource_uuid, {})
-        if event.path == DELETED:
-            del self._storages[event.resource_uuid]
-        elif event.path == STATUS_CHANGED:
-            storage["status"] = event.content["newStatus"]
-        elif event.path == CAPACITY_CHANGED:
-            storage.update({name: event.content[name] for name in CAPACITIES})
-        self.changed()
-
-    def changed(self) -> None:
-        """Have all look who wait for something."""
-        for look in list(self._looking):
-            look()
-
-    @contextmanager
-    def looking(self, look: Callable[[], None]) -> Iterator[None]:
-        """While the block runs, `look` is called at each change; it is called once at the beginning, too."""
-        self._looking[look] = None
+    async def request(self, method: str, path: str, body: Any = None) -> Answer:
+        """Call the API as the world does, and write down the call. Raise one of NO_ANSWER."""
+        began = self._time.now
         try:
-            look()
-            yield
-        finally:
-            del self._looking[look]
+            answer = await self._world.request(method, path, body)
+        except NO_ANSWER as error:
+            self._write_down(Request(began, method, path, 0, str(error) or type(error).__name__))
+            raise
+        self._write_down(Request(began, method, path, answer.status, error_code(answer)))
+        return answer
 
-    # Conditions
+    def _write_down(self, request: Request) -> None:
+        self._result.requests.append(request)
+        self._log.add("request", method=request.method, path=request.path, status=request.status, error=request.error)
 
-    def named(self, patterns: Sequence[str]) -> dict[str, Inventory | None]:
-        """The storages that are meant, None for one without a record."""
-        return {name: self._storages.get(self._uuids[name]) for name in matching(patterns, self._uuids)}
-
-    def look(self, condition: Condition, since: int) -> Evaluation:
-        """How a condition of storages or events stands; of events, those after the first `since`."""
-        if condition.subject == "event":
-            return self._look_at_events(condition, since)
-        found = self.named(condition.storage or ())
-        met = {name: _meets(condition, storage) for name, storage in found.items()}
-        telling = [name for name, is_met in met.items() if not is_met] or list(met)
-        text = "; ".join(f"{name}: {_describe(condition, found[name])}" for name in telling[:5])
-        more = f"; and {len(telling) - 5} more" if len(telling) > 5 else ""
-        return Evaluation(bool(met) and all(met.values()), any(met.values()), text + more)
-
-    def who(self, condition: Condition) -> str:
-        """Which storages meet a condition, and how."""
-        found = self.named(condition.storage or ())
-        return "; ".join(
-            f"{name}: {_describe(condition, one)}" for name, one in found.items() if _meets(condition, one)
-        )
-
-    def _look_at_events(self, condition: Condition, since: int) -> Evaluation:
-        path = EVENTS[str(condition.event)]
-        uuids = {self._uuids[name] for name in matching(condition.storage or ("*",), self._uuids)}
-        found = [
-            one
-            for one in self.events[since:]
-            if one.path == path and one.resource_uuid in uuids and _is_such(condition, one.content)
-        ]
-        met = (condition.count or AT_LEAST_ONE).met(len(found), {})
-        text = f"{len(found)} such event{'' if len(found) == 1 else 's'}"
-        return Evaluation(met, met, f"{text}, the last one: {_tell(found[-1])}" if found else text)
-
-
-def _tell(event: Event) -> str:
-    content = event.content
-    reason = content.get("reason")
-    if isinstance(reason, Mapping):
-        return str(reason.get("details", ""))
-    if event.path == STATUS_CHANGED:
-        return f"{content['oldStatus']} to {content['newStatus']}"
-    if event.path == CAPACITY_CHANGED:
-        return f"{size_text(int(str(content['availableCapacity'])))} available"
-    return str(content.get("message") or content.get("name", ""))
-
-
-def _meets(condition: Condition, storage: Inventory | None) -> bool:
-    if condition.exists is not None and condition.exists != (storage is not None):
-        return False
-    wanted = list(condition.wanted_of_storage())
-    if storage is None:
-        return not wanted and condition.exists is False
-    return all(one.met(storage.get(name), storage) for name, one in wanted)
-
-
-def _describe(condition: Condition, storage: Inventory | None) -> str:
-    if storage is None:
-        return "no record"
-    shown = [f"{name} {field_text(name, storage.get(name))}" for name, _ in condition.wanted_of_storage()]
-    return ", ".join(shown) or "there"
-
-
-def _is_such(condition: Condition, content: Mapping[str, object]) -> bool:
-    reason = content.get("reason")
-    if isinstance(reason, Mapping):  # of a disconnect, it is an error with the reason in it
-        reason = reason.get("reason")
-    fields = {"reason": reason, "oldStatus": content.get("oldStatus"), "newStatus": content.get("newStatus")}
-    wanted: dict[str, Matcher | None] = {name: getattr(condition, name) for name in fields}
-    return all(one is None or one.met(fields[name], {}) for name, one in wanted.items())
-
-
-class ConditionWaiter:
-    """Waits for conditions in the time of a clock."""
-
-    def __init__(self, picture: ObservedState, clock: Clock, ask: Callable[[Condition], Any]) -> None:
-        """`ask` asks the node, and answers how a condition stands that only it can tell."""
-        self._picture = picture
-        self._clock = clock
-        self._ask = ask
-
-    async def until(
-        self, condition: Condition, test: Callable[[Evaluation], bool], seconds: float | None, since: int
-    ) -> Evaluation | None:
-        """How the condition stands as soon as that passes the test; None if it does not, for so many seconds."""
-        work = self._asked(condition, test) if condition.subject in ASKED else self._seen(condition, test, since)
-        if seconds is None:
-            return await work
+    async def refresh(self, *, strictly: bool = False) -> None:
+        """Query all storages. Without an answer, keep what is known, or raise one of NO_ANSWER if `strictly`."""
         try:
-            return await self._clock.wait_for(work, seconds)
-        except TimeoutError:
-            return None
+            answer = await self._world.request("GET", STORAGES)
+        except NO_ANSWER:
+            if strictly:
+                raise
+            return
+        everything: list[Inventory] = answer.body.get("inventories", [])
+        inventories = [one for one in everything if self._world.concerns(one["uuid"])]
+        self.state.replace(inventories)
+        for one in inventories:
+            lane = self._lanes.get(one["uuid"])
+            if lane is None:
+                lane = self._lanes[one["uuid"]] = Lane(one["name"], one.get("hostname", ""), uuid=one["uuid"])
+                self._result.lanes.append(lane)
+            lane.add(self._time.now, one["status"], (one["totalCapacity"], one["availableCapacity"]))
+        for uuid in set(self._lanes) - {one["uuid"] for one in inventories}:
+            self._lanes[uuid].add(self._time.now, "", None)
 
-    async def _seen(self, condition: Condition, test: Callable[[Evaluation], bool], since: int) -> Evaluation:
-        found: asyncio.Future[Evaluation] = asyncio.get_running_loop().create_future()
+    async def evaluate(self, condition: Condition, since: int = 0) -> Evaluation:
+        """Evaluate a condition now: ask the node if need be; of events, those after the first `since` count."""
+        return await self.ask(condition) if condition.subject in ASKED else self.state.evaluate(condition, since)
 
-        def look() -> None:
-            seen = self._picture.look(condition, since)
-            if test(seen) and not found.done():
-                found.set_result(Evaluation(seen.all, seen.any, self._text(condition, seen)))
+    async def ask(self, condition: Condition) -> Evaluation:
+        """Evaluate a condition about the answer to a query, or about a metric."""
+        try:
+            if condition.metric is not None:
+                return evaluate_metric(condition, await self._world.page("/metrics"))
+            return evaluate_query(condition, await self.request("GET", self.with_uuids(condition.query or "")))
+        except NO_ANSWER as error:
+            return Evaluation(False, False, f"no answer: {error}")
 
-        with self._picture.looking(look):
-            return await found
+    def with_uuids(self, text: str) -> str:
+        """Return `text` with each `$NAME` replaced by the uuid of that storage or zone."""
+        return REFERENCE.sub(lambda match: self._uuid_of(match[1]), text)
 
-    def _text(self, condition: Condition, seen: Evaluation) -> str:
-        if condition.subject == "storage" and seen.any and not seen.all:
-            return self._picture.who(condition)
-        return seen.text
+    def _uuid_of(self, name: str) -> str:
+        return self._world.storages.get(name) or self._world.zones[name]
 
-    async def _asked(self, condition: Condition, test: Callable[[Evaluation], bool]) -> Evaluation:
-        while True:
-            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            first = True
+    # Listening
 
-            def look(changed: asyncio.Future[None] = changed) -> None:
-                nonlocal first
-                if not first:
-                    wake(changed)
-                first = False
-
-            with self._picture.looking(look):
-                seen: Evaluation = await self._ask(condition)
-                if test(seen):
-                    return seen
-                await changed
-
-    async def kept(self, unchanged: Unchanged, note: Callable[[], None]) -> str:
-        """What has changed, as soon as one of the fields has; `note` is called when there was something to watch."""
-        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        before: dict[str, Inventory] = {}
-
-        def look() -> None:
-            for name, storage in self._picture.named(unchanged.storage).items():
-                if storage is None or not unchanged.while_.met(storage.get("status"), storage):
-                    before.pop(name, None)
-                    continue
-                note()
-                values: Inventory = {one: storage.get(one) for one in unchanged.fields}
-                if before.setdefault(name, values) != values and not found.done():
-                    changes = [f"{one} {field_text(one, before[name][one])} became {field_text(one, value)}"
-                               for one, value in values.items() if value != before[name][one]]  # fmt: skip
-                    found.set_result(f"{name}: {', '.join(changes)}")
-
-        with self._picture.looking(look):
-            return await found
+    def on_event(self, event: Event) -> None:
+        """Write down an event of the node, and apply it to the observed state."""
+        if self._closed:
+            return
+        self._log.add("event", **event.to_json())
+        lane = self._lanes.get(event.resource_uuid)
+        content = event.content
+        if lane is not None and event.path == STATUS_CHANGED:
+            lane.add(self._time.now, str(content["newStatus"]), None)
+        elif lane is not None and event.path == DELETED:
+            lane.add(self._time.now, "", None)
+        elif lane is not None and event.path == CAPACITY_CHANGED:
+            capacity = (content["totalCapacity"], content["availableCapacity"])
+            lane.add(self._time.now, None, capacity)  # type: ignore[arg-type]
+        self.state.apply(event)

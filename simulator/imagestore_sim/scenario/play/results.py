@@ -63,6 +63,13 @@ class Lane:
     """When, total, available."""
     uuid: str = ""
 
+    def add(self, at: float, status: str | None, capacity: tuple[int, int] | None) -> None:
+        """Append a status ('' for a storage without a record) and a capacity (total, available), unless unchanged."""
+        if status is not None and (not self.statuses or self.statuses[-1][1] != status):
+            self.statuses.append((at, status))
+        if capacity is not None and (not self.capacities or self.capacities[-1][1:] != capacity):
+            self.capacities.append((at, *capacity))
+
 
 @dataclass(slots=True)
 class Result:

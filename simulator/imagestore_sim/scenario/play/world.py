@@ -1,63 +1,77 @@
-"""Where a scenario is played, as its runner sees it: hosts that can be broken, a node that is asked, one clock."""
+"""The world that a scenario is played in, as its runner sees it: hosts, a management node, one clock.
+
+The worlds themselves are in `scenario.worlds`; `scenario.replay` chooses one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import aiohttp
 
 from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults import Host
 from imagestore_sim.scenario.format.model import Scenario
-from imagestore_sim.testing.client import Answer
+from imagestore_sim.testing.client import Answer, CallFailed
 
-Heard = Callable[[Event], None]
+NO_ANSWER = (aiohttp.ClientError, OSError, CallFailed, TimeoutError)
+"""What a call raises when the node does not answer."""
+OnEvent = Callable[[Event], None]
+"""Called with every event of the node, one at a time."""
 
 
 class WorldProblem(Exception):
-    """Where a scenario was to be played cannot be used, or is there no more; the text says why."""
+    """The world cannot be entered, or was lost; the text says why."""
 
 
 class World(AbstractAsyncContextManager["World"], Protocol):
-    """The hosts and the node of a scenario. Entered, all storages have been tried once; left, nothing remains.
+    """The hosts and the node of a scenario, while the context is entered.
 
-    To enter one may raise WorldProblem, OSError, StartError; left, it raises WorldProblem when it was lost meanwhile.
+    Entering returns once every storage has been tried; it raises WorldProblem, OSError or StartError. Leaving removes
+    whatever the scenario made; it raises WorldProblem if the world was lost meanwhile.
     """
 
     storages: dict[str, str]
-    """The uuids of storages by the names that the scenario has for them, to which calls may add."""
+    """The uuids of storages, by their names in the scenario. Calls of the scenario add to them."""
     zones: dict[str, str]
-    """And those of zones."""
+    """The uuids of zones, by their names in the scenario."""
     folder: Path
-    """Where its files are: a path that differs from run to run."""
+    """The folder of its files: a path that differs from run to run."""
 
     @property
     def hosts(self) -> Mapping[str, Host]:
-        """By the names that the scenario has for them."""
+        """The hosts, by their names in the scenario."""
 
     def concerns(self, uuid: str) -> bool:
-        """Whether a storage of the node is part of the scenario, and not of what was there before."""
-
-    async def start_node(self) -> None:
-        """Start the node, and what hears of its events; returns when every storage has been tried once."""
-
-    async def stop_node(self) -> None:
-        """Stop the node, and what the client has of it."""
+        """Return whether the storage `uuid` belongs to the scenario, and was not on the node before."""
 
     async def settle(self) -> None:
-        """Returns when what is under way at this moment has been done and told."""
+        """Wait until the work that is under way is done and its events have been reported."""
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call of the API (`path` below /zstack/v1), followed to its job's end; the answer as it came.
+        """Call the API (`path` is below /zstack/v1), follow the job to its end, and return the last answer.
 
-        Raises OSError, TimeoutError and aiohttp.ClientError when the node does not answer.
+        Raise one of NO_ANSWER when the node does not answer.
         """
 
     async def page(self, path: str) -> str:
-        """What the node answers outside of ZStack's API, such as /metrics. Raises as `request` does."""
+        """Return a page outside of ZStack's API, such as /metrics. Raises as `request` does."""
 
 
-NewWorld = Callable[[Scenario, Clock, int, Heard], World]
-"""Makes one of a scenario, its clock, its seed, and who is told of every event, one at a time."""
+@runtime_checkable
+class RestartableWorld(World, Protocol):
+    """A world whose node can be stopped and started, over the same database."""
+
+    async def start_node(self) -> None:
+        """Start the node and listen to its events; return once every storage has been tried."""
+
+    async def stop_node(self) -> None:
+        """Stop the node, and close the connections to it."""
+
+
+WorldFactory = Callable[[Scenario, Clock, int, OnEvent], World]
+"""Makes the world of a scenario, from its clock, its seed, and the listener to its events."""

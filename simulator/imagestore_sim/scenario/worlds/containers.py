@@ -23,7 +23,7 @@ from imagestore_sim.containers.host import ContainerHost, Disk
 from imagestore_sim.scenario.format.model import Host, Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import FaultStep
-from imagestore_sim.scenario.play.world import Heard
+from imagestore_sim.scenario.play.world import OnEvent
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ HEALING_SECONDS = 20.0
 class ContainersWorld(LocalNodeWorld):
     """Hosts in containers, and a node beside the engine."""
 
-    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard, *, keep: bool = False) -> None:
-        """`heard` is called with every event, one at a time; `keep` leaves the containers where they are."""
-        super().__init__(scenario, clock, seed, heard)
+    def __init__(self, scenario: Scenario, clock: Clock, seed: int, on_event: OnEvent, *, keep: bool = False) -> None:
+        """`on_event` is called with every event, one at a time; `keep` leaves the containers where they are."""
+        super().__init__(scenario, clock, seed, on_event)
         self.hosts: dict[str, FaultyHost] = {}
         self.engine = Engine(self.folder, keep=keep)
         self._image_of_disks, self._image_of_hosts = image(DISKS), image("host")

@@ -15,7 +15,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
-from imagestore_sim.scenario.play.world import Heard
+from imagestore_sim.scenario.play.world import OnEvent
 from imagestore_sim.scenario.worlds.caller import Caller
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import Tasks
@@ -29,8 +29,8 @@ PREFIX = "imagestore-sim-"
 class LocalNodeWorld(ABC):
     """The node of a scenario, and a client of it; subclasses add the hosts."""
 
-    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard) -> None:
-        """`heard` is called with every event, one at a time."""
+    def __init__(self, scenario: Scenario, clock: Clock, seed: int, on_event: OnEvent) -> None:
+        """`on_event` is called with every event, one at a time."""
         self.scenario = scenario
         self.clock = clock
         self.seed = seed
@@ -40,7 +40,7 @@ class LocalNodeWorld(ABC):
         """And those of storages, to which calls may add."""
         self.node: ManagementNode
         self._caller: Caller | None = None
-        self._heard = heard
+        self._on_event = on_event
         self._tasks = Tasks()
         self._listening = ExitStack()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
@@ -111,7 +111,7 @@ class LocalNodeWorld(ABC):
 
     async def _hear(self, listener: Subscription) -> None:
         while True:
-            self._heard(await listener.get())
+            self._on_event(await listener.get())
 
     def _bootstrap(self) -> Bootstrap:
         scenario = self.scenario

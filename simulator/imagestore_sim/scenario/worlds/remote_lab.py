@@ -24,7 +24,7 @@ from imagestore_sim.scenario.format.model import Host, Scenario, StorageRecord
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.reader import REFERENCE, Place
 from imagestore_sim.scenario.format.steps import CallStep
-from imagestore_sim.scenario.play.world import Heard, WorldProblem
+from imagestore_sim.scenario.play.world import OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.caller import Caller
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
 from imagestore_sim.scenario.worlds.lab_client import LabClient, LabRefused
@@ -172,7 +172,7 @@ class RemoteLab:
         password: str,
         scenario: Scenario,
         clock: FollowingClock,
-        heard: Heard,
+        on_event: OnEvent,
         lab_token: str | None = None,
     ) -> None:
         self.scenario = scenario
@@ -184,7 +184,7 @@ class RemoteLab:
         self._account = account
         self._password = password
         self._lab_token = lab_token
-        self._heard = heard
+        self._on_event = on_event
         self._made: set[str] = set()
         self._undo = AsyncExitStack()
         self._tasks = Tasks()
@@ -445,7 +445,7 @@ class RemoteLab:
                     async for event in events:
                         self._latest = event.id
                         if self.concerns(event.resource_uuid):
-                            self._heard(event)
+                            self._on_event(event)
             except EventsMissed as error:
                 self._lose(f"{self._url}: {error}")
                 return

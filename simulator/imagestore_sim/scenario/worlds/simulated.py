@@ -6,7 +6,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.disk import mounted_on_root
 from imagestore_sim.scenario.format.model import Host, Scenario
-from imagestore_sim.scenario.play.world import Heard
+from imagestore_sim.scenario.play.world import OnEvent
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
 
@@ -35,9 +35,9 @@ def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
 class SimulatedWorld(LocalNodeWorld):
     """Simulated hosts, and a node beside them."""
 
-    def __init__(self, scenario: Scenario, clock: Clock, seed: int, heard: Heard) -> None:
-        """`heard` is called with every event, one at a time."""
-        super().__init__(scenario, clock, seed, heard)
+    def __init__(self, scenario: Scenario, clock: Clock, seed: int, on_event: OnEvent) -> None:
+        """`on_event` is called with every event, one at a time."""
+        super().__init__(scenario, clock, seed, on_event)
         self.network = HostNetwork()
         self.hosts: dict[str, SimulatedHost] = {}
 

@@ -1,0 +1,178 @@
+"""What each action of a timeline does: one function for each step key (expectations are in `play.expectations`).
+
+A new action is a model with its key in `format.steps`, and a function here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from imagestore_sim.bootstrap import stable_uuid
+from imagestore_sim.faults import Host
+from imagestore_sim.scenario.format.options import OPTIONS, option_text
+from imagestore_sim.scenario.format.schema import matching
+from imagestore_sim.scenario.format.steps import (
+    CallStep,
+    FaultStep,
+    HealStep,
+    RestartNodeStep,
+    StartStep,
+    StopStep,
+)
+from imagestore_sim.scenario.play.answers import error_code
+from imagestore_sim.scenario.play.fault_windows import NODE
+from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.scenario.play.step_handlers import Outcome, StepContext, StepHandlers
+from imagestore_sim.scenario.play.world import RestartableWorld, WorldProblem
+from imagestore_sim.testing.client import Answer
+
+ACTIONS = StepHandlers()
+DONE: Outcome = (Verdict.HELD, "")
+
+
+# Hosts
+
+
+def _hosts(context: StepContext, patterns: tuple[str, ...]) -> list[Host]:
+    hosts = context.world.hosts
+    return [hosts[name] for name in matching(patterns, hosts)]
+
+
+@ACTIONS.handles("fault", "fill", "resize")
+async def apply_fault(context: StepContext, step: FaultStep) -> Outcome:
+    """Put a fault on each host, one after the other."""
+    text = str(step).replace(f" on {', '.join(step.host)}", "")
+    label = text if step.fixed is None else f"{step.fault.kind} {text}"
+    for host in _hosts(context, step.host):
+        applied = await host.apply(step.fault)
+        context.windows.open_fault(host.name, label, applied)
+    return DONE
+
+
+@ACTIONS.handles("heal")
+async def heal_faults(context: StepContext, step: HealStep) -> Outcome:
+    """Heal the faults of the kind, the latest first; fail if there is none."""
+    healed = 0
+    for host in _hosts(context, step.host):
+        for applied in reversed(list(host.faults)):
+            if step.kind in (None, applied.fault.kind):
+                await applied.heal()
+                healed += 1
+    context.windows.close_healed()
+    return DONE if healed else (Verdict.FAILED, "there was no such fault to heal")
+
+
+@ACTIONS.handles("stop")
+async def stop_hosts(context: StepContext, step: StopStep) -> Outcome:
+    """Shut hosts down; with `for`, start them after that time, beside the steps that follow."""
+    for host in _hosts(context, step.host):
+        await host.stop()
+        context.windows.open_stop(host.name)
+        if step.lasts is not None:
+            context.tasks.begin(_start_after(context, host, step.lasts), f"start {host.name}")
+    return DONE
+
+
+async def _start_after(context: StepContext, host: Host, seconds: float) -> None:
+    await context.clock.sleep(seconds)
+    await _start(context, host)
+
+
+@ACTIONS.handles("start")
+async def start_hosts(context: StepContext, step: StartStep) -> Outcome:
+    """Start hosts."""
+    for host in _hosts(context, step.host):
+        await _start(context, host)
+    return DONE
+
+
+async def _start(context: StepContext, host: Host) -> None:
+    await host.start()
+    context.windows.close_stop(host.name)
+
+
+# The node
+
+
+@ACTIONS.handles("restart_node")
+async def restart_node(context: StepContext, step: RestartNodeStep) -> Outcome:
+    """Stop the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
+    world = context.world
+    if not isinstance(world, RestartableWorld):
+        raise WorldProblem("a node that is running is not stopped")
+    window = context.windows.open(NODE, "management node down")
+    await world.stop_node()
+    await context.clock.sleep(step.down)
+    await world.start_node()
+    window.ended = context.time.now
+    await context.observer.refresh()
+    return DONE
+
+
+@ACTIONS.handles("call")
+async def call_api(context: StepContext, step: CallStep) -> Outcome:
+    """Call the API, and compare its answer with the error and the text that the step expects."""
+    if step.known_as is not None:
+        context.world.storages[step.known_as] = stable_uuid("made", step.known_as)
+    path = context.observer.with_uuids(step.path)
+    answer = await context.observer.request(step.method, path, _body(context, step))
+    await context.observer.refresh()
+    return _judge(step, answer)
+
+
+def _body(context: StepContext, step: CallStep) -> Any:
+    if step.body is None:
+        return None
+    body: dict[str, Any] = orjson.loads(context.observer.with_uuids(orjson.dumps(step.body).decode()))
+    if step.known_as is not None and isinstance(params := body.get("params"), dict):
+        params.setdefault("resourceUuid", context.world.storages[step.known_as])
+    return body
+
+
+def _judge(step: CallStep, answer: Answer) -> Outcome:
+    code = error_code(answer)
+    seen = f"{answer.status} {code}".strip() if code else f"{answer.status}"
+    if answer.status != 200:
+        seen += f": {answer.text[:300]}"
+    as_expected = answer.status == 200 if step.error is None else bool(code) and step.error.met(code, {})
+    if step.says is not None and step.says not in answer.text:
+        as_expected = False
+        seen = f"{answer.status}: {answer.text[:300]}"
+    return (Verdict.HELD if as_expected else Verdict.FAILED), seen
+
+
+@ACTIONS.handles("query")
+async def query_api(context: StepContext, path: str) -> Outcome:
+    """Send a GET, whose answer is in the report; fail if its status is not 200."""
+    answer = await context.observer.request("GET", context.observer.with_uuids(path))
+    return (Verdict.HELD if answer.status == 200 else Verdict.FAILED), f"{answer.status} {answer.text[:300]}"
+
+
+@ACTIONS.handles("settings")
+async def change_settings(context: StepContext, settings: dict[str, Any]) -> Outcome:
+    """Change options of the global configuration over the API, until one is refused."""
+    for name, value in settings.items():
+        path = f"/global-configurations/{OPTIONS[name].category}/{name}/actions"
+        body = {"updateGlobalConfig": {"value": option_text(name, value)}}
+        answer = await context.observer.request("PUT", path, body)
+        if answer.status != 200:
+            return Verdict.FAILED, answer.text
+    return DONE
+
+
+# Neither
+
+
+@ACTIONS.handles("wait")
+async def wait(context: StepContext, seconds: float) -> Outcome:
+    """Let `seconds` of the story's clock pass."""
+    await context.clock.sleep(seconds)
+    return DONE
+
+
+@ACTIONS.handles("note")
+async def note(context: StepContext, text: str) -> Outcome:
+    """Do nothing: the note is for the reader of the report."""
+    return DONE

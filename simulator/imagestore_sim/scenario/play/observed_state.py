@@ -1,0 +1,148 @@
+"""What is known of the storages while a scenario is played: from answers to queries, and from every event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
+from imagestore_sim.scenario.format.expectations import EVENTS, Condition
+from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher, parse_wanted
+from imagestore_sim.scenario.format.schema import matching
+from imagestore_sim.units import size_text
+
+AT_LEAST_ONE = parse_wanted("> 0")
+Inventory = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Whether a condition is met by all that it is about, and by any of them; what was seen, in words."""
+
+    all: bool
+    any: bool
+    text: str
+
+
+def field_text(name: str, value: object) -> str:
+    """Return the value of a storage's field for people: a capacity as `1 TiB`."""
+    return size_text(value) if name in CAPACITIES and isinstance(value, int) else str(value)
+
+
+class ObservedState:
+    """The storages as the last answer and the events since then show them, and all events."""
+
+    def __init__(self, uuids: Mapping[str, str]) -> None:
+        """`uuids` holds the uuids of storages by their names in the scenario; calls of the scenario add to it."""
+        self._uuids = uuids
+        self._storages: dict[str, Inventory] = {}
+        self.events: list[Event] = []
+        self._listeners: dict[Callable[[], None], None] = {}
+
+    # Changes
+
+    def replace(self, inventories: Sequence[Inventory]) -> None:
+        """Take over the storages of an answer to a query for all of them."""
+        self._storages = {str(one["uuid"]): dict(one) for one in inventories}
+        self._notify()
+
+    def apply(self, event: Event) -> None:
+        """Take over what an event says of its storage."""
+        self.events.append(event)
+        storage = self._storages.setdefault(event.resource_uuid, {})
+        if event.path == DELETED:
+            del self._storages[event.resource_uuid]
+        elif event.path == STATUS_CHANGED:
+            storage["status"] = event.content["newStatus"]
+        elif event.path == CAPACITY_CHANGED:
+            storage.update({name: event.content[name] for name in CAPACITIES})
+        self._notify()
+
+    def _notify(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+    @contextmanager
+    def listening(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Call `listener` once now, and at each change while the block runs: no status is too short to be seen."""
+        self._listeners[listener] = None
+        try:
+            listener()
+            yield
+        finally:
+            del self._listeners[listener]
+
+    # Conditions
+
+    def storages(self, patterns: Sequence[str]) -> dict[str, Inventory | None]:
+        """Return the storages whose names match, None for one without a record."""
+        return {name: self._storages.get(self._uuids[name]) for name in matching(patterns, self._uuids)}
+
+    def evaluate(self, condition: Condition, since: int) -> Evaluation:
+        """Evaluate a condition about storages, or about the events after the first `since`."""
+        if condition.subject == "event":
+            return self._evaluate_events(condition, since)
+        found = self.storages(condition.storage or ())
+        met = {name: _meets(condition, storage) for name, storage in found.items()}
+        shown = [name for name, is_met in met.items() if not is_met] or list(met)
+        text = "; ".join(f"{name}: {_describe(condition, found[name])}" for name in shown[:5])
+        more = f"; and {len(shown) - 5} more" if len(shown) > 5 else ""
+        return Evaluation(bool(met) and all(met.values()), any(met.values()), text + more)
+
+    def matching_text(self, condition: Condition) -> str:
+        """Return the storages that meet a condition, and their fields, in words."""
+        found = self.storages(condition.storage or ())
+        return "; ".join(
+            f"{name}: {_describe(condition, one)}" for name, one in found.items() if _meets(condition, one)
+        )
+
+    def _evaluate_events(self, condition: Condition, since: int) -> Evaluation:
+        path = EVENTS[str(condition.event)]
+        uuids = {self._uuids[name] for name in matching(condition.storage or ("*",), self._uuids)}
+        found = [
+            one
+            for one in self.events[since:]
+            if one.path == path and one.resource_uuid in uuids and _event_meets(condition, one.content)
+        ]
+        met = (condition.count or AT_LEAST_ONE).met(len(found), {})
+        text = f"{len(found)} such event{'' if len(found) == 1 else 's'}"
+        return Evaluation(met, met, f"{text}, the last one: {_event_text(found[-1])}" if found else text)
+
+
+def _event_text(event: Event) -> str:
+    content = event.content
+    reason = content.get("reason")
+    if isinstance(reason, Mapping):
+        return str(reason.get("details", ""))
+    if event.path == STATUS_CHANGED:
+        return f"{content['oldStatus']} to {content['newStatus']}"
+    if event.path == CAPACITY_CHANGED:
+        return f"{size_text(int(str(content['availableCapacity'])))} available"
+    return str(content.get("message") or content.get("name", ""))
+
+
+def _meets(condition: Condition, storage: Inventory | None) -> bool:
+    if condition.exists is not None and condition.exists != (storage is not None):
+        return False
+    wanted = list(condition.wanted_of_storage())
+    if storage is None:
+        return not wanted and condition.exists is False
+    return all(one.met(storage.get(name), storage) for name, one in wanted)
+
+
+def _describe(condition: Condition, storage: Inventory | None) -> str:
+    if storage is None:
+        return "no record"
+    shown = [f"{name} {field_text(name, storage.get(name))}" for name, _ in condition.wanted_of_storage()]
+    return ", ".join(shown) or "there"
+
+
+def _event_meets(condition: Condition, content: Mapping[str, object]) -> bool:
+    reason = content.get("reason")
+    if isinstance(reason, Mapping):  # of a disconnect, it is an error with the reason in it
+        reason = reason.get("reason")
+    fields = {"reason": reason, "oldStatus": content.get("oldStatus"), "newStatus": content.get("newStatus")}
+    wanted: dict[str, Matcher | None] = {name: getattr(condition, name) for name in fields}
+    return all(one is None or one.met(fields[name], {}) for name, one in wanted.items())
