@@ -10,7 +10,9 @@ import pytest
 from example_scenario import EXAMPLE
 from imagestore_sim.clock import RealClock
 from imagestore_sim.scenario.format.reader import parse_scenario
+from imagestore_sim.scenario.format.steps import ACTIONS, EXPECTATIONS
 from imagestore_sim.scenario.play.results import Result, Verdict
+from imagestore_sim.scenario.play.runner import HANDLERS
 from imagestore_sim.scenario.replay import play_simulated, play_virtually, replay_file
 from imagestore_sim.scenario.report.writer import event_log
 
@@ -194,3 +196,7 @@ def test_a_fast_real_clock_plays_a_minute_in_seconds(tmp_path: Path) -> None:
     assert result.verdict is Verdict.HELD
     assert result.seconds < 10
     assert result.length >= 10
+
+
+def test_every_step_key_has_a_handler() -> None:
+    assert set(HANDLERS) == set(ACTIONS + EXPECTATIONS)

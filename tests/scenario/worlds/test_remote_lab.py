@@ -154,6 +154,15 @@ async def test_a_lab_that_goes_away_ends_the_story(imagestore_client: Client, im
     assert "could be put back" in result.problem
 
 
+async def test_a_node_that_is_running_is_not_restarted(imagestore_client: Client) -> None:
+    story = parse_scenario("title: x\nhosts: {fresh: }\ntimeline: [restart_node: {down: 1s}]\n")
+    result = await play_on_lab(imagestore_client.url, story)
+    assert [(one.verdict, one.seen) for one in result.steps] == [
+        (Verdict.FAILED, "a node that is running is not stopped")
+    ]
+    assert result.windows == []
+
+
 async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client) -> None:
     before = await all_there_is(imagestore_client)
     call = "call: {method: DELETE, path: /backup-storage/$imagestore-1}"

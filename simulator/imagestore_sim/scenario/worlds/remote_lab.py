@@ -456,14 +456,6 @@ class RemoteLab:
 
     # What the runner asks for
 
-    async def start_node(self) -> None:
-        """Never: rules_of_a_running_node has refused that."""
-        raise WorldProblem("a node that is running is not started")
-
-    async def stop_node(self) -> None:
-        """Never: rules_of_a_running_node has refused that."""
-        raise WorldProblem("a node that is running is not stopped")
-
     async def settle(self) -> None:
         """What has happened is told by another process: returns a moment later."""
         await asyncio.sleep(SETTLE_SECONDS)  # real: see above
