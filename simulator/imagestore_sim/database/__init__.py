@@ -1,4 +1,4 @@
-"""The store: tables, engine, migrations, and the vault that keeps passwords unreadable."""
+"""The store: the tables, an open database, migrations, the global configuration, and the vault for secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The global configuration: options declared in the code; the database has them too, with the values in force."""
+"""The global configuration: options are declared in the code, and the database holds their values."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def _no_limits() -> Mapping[str, object] | None:
 
 @dataclass(frozen=True)
 class ConfigOption(Generic[T_co]):
-    """One declared option. `read` turns the text of a value into what it means, or raises InvalidOption.
+    """A declared option.
 
-    `id` is its number in listings; `limits` returns the values that it takes, as clients see them.
+    `read` converts the text of a value, or raises InvalidOption. `id` is the number in listings. `limits` returns the
+    values that the option takes, in the form of ZStack's GlobalConfigOptions; None when ZStack gives none.
     """
 
     category: str
@@ -40,7 +41,7 @@ class ConfigOption(Generic[T_co]):
 
 
 class GlobalConfiguration:
-    """The values in force of the options that the rooms declare."""
+    """The declared options and their values; reads come from memory, changes go to the database first."""
 
     def __init__(self, database: Database, options: tuple[ConfigOption[object], ...]) -> None:
         self._database = database
@@ -50,16 +51,19 @@ class GlobalConfiguration:
         self._listeners: list[Callable[[], None]] = []
 
     async def load(self) -> None:
-        """Read the values, and write what the code declares anew: a default that nobody changed goes with the code."""
+        """Read the stored values, and bring the stored declarations up to date with the code.
+
+        A value that equals the stored default follows a default that has changed in the code.
+        """
         rows = {(row.category, row.name): row for row in await self._database.read(select(*COLUMNS))}
         for key, option in self._options.items():
             row = rows.get(key)
             self._values[key] = option.default if row is None or row.value == row.defaultValue else row.value
-        wanted = [self._row(key) for key in self._options]
-        if [row._asdict() for row in sorted(rows.values(), key=lambda row: row.id)] != sorted(wanted, key=_by_id):
+        expected = [self._row(key) for key in self._options]
+        if [row._asdict() for row in sorted(rows.values(), key=lambda row: row.id)] != sorted(expected, key=_by_id):
             async with self._database.transaction() as connection:
                 await connection.execute(delete(GlobalConfig))
-                await connection.execute(insert(GlobalConfig), wanted)
+                await connection.execute(insert(GlobalConfig), expected)
 
     def _row(self, key: tuple[str, str]) -> dict[str, object]:
         option = self._options[key]
@@ -73,29 +77,29 @@ class GlobalConfiguration:
         }
 
     def get(self, option: ConfigOption[T_co]) -> T_co:
-        """The value in force."""
+        """Return the current value, converted by the option's `read`."""
         return option.read(option, self._values.get((option.category, option.name), option.default))
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every change."""
+        """Call `listener` after every committed change."""
         self._listeners.append(listener)
 
     def find(self, category: str, name: str) -> ConfigOption[object]:
-        """A declared option. Raises InvalidOption."""
+        """Return a declared option. Raise InvalidOption for an unknown name."""
         option = self._options.get((category, name))
         if option is None:
             raise InvalidOption(f"Unable to find GlobalConfig[category: {category}, name: {name}]")
         return option
 
     def check(self, category: str, name: str, value: str) -> None:
-        """Raises InvalidOption unless the option exists and takes the value."""
+        """Raise InvalidOption unless the option exists and takes the value."""
         option = self.find(category, name)
         option.read(option, value)
 
     async def change(self, category: str, name: str, value: str) -> Mapping[str, object]:
-        """Set an option, and answer its inventory. Raises InvalidOption.
+        """Set an option, and return its inventory. Raise InvalidOption.
 
-        The value that is in force already is not looked at, as in ZStack.
+        Like ZStack, accept the current value without checking it.
         """
         self.find(category, name)
         if value != self._values.get((category, name)):
@@ -107,12 +111,11 @@ class GlobalConfiguration:
         return self._row((category, name)) | {"value": value}
 
     async def reset(self) -> None:
-        """Give every option its default."""
+        """Set every option to its default."""
         await self.replace({})
 
     async def replace(self, values: Mapping[tuple[str, str], str]) -> None:
-        """Give options, by category and name, the values given, and every other one its default. Raises
-        InvalidOption."""
+        """Set options to `values`, by (category, name), and all others to their defaults. Raise InvalidOption."""
         for (category, name), value in values.items():
             self.check(category, name, value)
         async with self._database.transaction() as connection:
@@ -124,7 +127,7 @@ class GlobalConfiguration:
         await self._database.after_commit(partial(self._take, {**defaults, **values}))
 
     def _take(self, values: Mapping[tuple[str, str], str]) -> None:
-        """Put values in force, and notify the listeners."""
+        """Take over committed values, and call the listeners."""
         self._values.update(values)
         for listener in self._listeners:
             listener()

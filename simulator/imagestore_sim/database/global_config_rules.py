@@ -1,7 +1,7 @@
-"""What values an option of the global configuration takes, checked in ZStack's order and refused in its words.
+"""Validation of values of the global configuration, in ZStack's order and with ZStack's texts.
 
-The facts are those of ZStack's configuration files and of its annotations GlobalConfigValidation and GlobalConfigDef;
-the rules that have a name of their own are the ones that its services add in code.
+The facts are from ZStack's configuration files and its annotations GlobalConfigValidation and GlobalConfigDef; the
+named rules in RULES are those that ZStack's services add in code.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ API_NAME = re.compile(r"\w+(Msg|Job)")
 
 
 class InvalidOption(Exception):
-    """A value that an option does not take, or a name that is no option; the text says which, and why."""
+    """A value that an option does not take, or an unknown option."""
 
 
 class NullPointer(Exception):
-    """A null that ZStack does not look for, and that ends as an internal error without a text."""
+    """A null that ZStack does not check for: it answers with an internal error that has no text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What ZStack declares of an option: its Java type, its bounds, and the name of the rule that a service adds."""
+    """ZStack's declaration of an option: Java type, bounds, and the name of the rule that a service adds."""
 
     category: str
     name: str
@@ -52,17 +52,17 @@ class Declaration:
 
     @property
     def canonical_name(self) -> str:
-        """The option as most texts call it."""
+        """The option's name in most error texts."""
         return f"Global config[category: {self.category}, name: {self.name}]"
 
     @property
     def short_name(self) -> str:
-        """The option as the texts about its type call it."""
+        """The option's name in error texts about its type."""
         return f"GlobalConfig[category:{self.category}, name:{self.name}]"
 
 
 def check(declaration: Declaration, value: str) -> None:
-    """Raise InvalidOption for the first rule that a value breaks."""
+    """Raise InvalidOption for the first rule that `value` breaks: type, emptiness, bounds, choices, named rule."""
     _check_type(declaration, value)
     if not declaration.may_be_empty and not value.strip():
         raise InvalidOption(f"{declaration.canonical_name} cannot be empty string")
@@ -74,7 +74,7 @@ def check(declaration: Declaration, value: str) -> None:
 
 
 def check_type(declaration: Declaration, value: str) -> None:
-    """Raise InvalidOption for a value of the wrong type, and for nothing else: an option that no service declares."""
+    """Raise InvalidOption for a value of the wrong type or that breaks the named rule; check no bounds."""
     _check_type(declaration, value)
     if declaration.rule:
         RULES[declaration.rule](declaration, value)
@@ -104,7 +104,7 @@ def _check_type(declaration: Declaration, value: str) -> None:
     if (kind in LIMITS and not _is_whole(value, LIMITS[kind])) or (
         kind == "Double" and not DOUBLE.fullmatch(value.strip())
     ):
-        # The last word is that of an exception that has no text.
+        # "null" is the text of a Java exception that has none.
         text = f"is of type java.lang.{kind}, the value[{value}] cannot be converted to that type, null"
         raise InvalidOption(f"{declaration.short_name} {text}")
     if kind == "Boolean" and value.lower() not in ("true", "false"):
@@ -127,13 +127,13 @@ def _check_bounds(declaration: Declaration, value: str) -> None:
 
 
 def _is_whole(value: str, limit: int) -> bool:
-    """Whether a text is a number that Java's Integer or Long can hold."""
+    """Return whether a text is a whole number from -limit - 1 to limit, as Java's Integer and Long are."""
     digits = value.lstrip("+-").lstrip("0")
     return bool(WHOLE_NUMBER.fullmatch(value)) and len(digits) <= len(str(limit)) and -limit - 1 <= int(value) <= limit
 
 
 def size_in_bytes(value: str) -> int | None:
-    """Return the bytes that a text such as `512M` or `1G` stands for; None for one that is no size."""
+    """Return the bytes that a text such as `512M` or `1G` stands for; None for an invalid size."""
     found = WITH_UNIT.fullmatch(value)
     if found is None or not _is_whole(found[1], LONG_MAX):
         return None
@@ -159,7 +159,7 @@ def _size_up_to_1t(declaration: Declaration, value: str) -> None:
 
 
 def _milliseconds(value: str) -> int | None:
-    """Return how long a text such as `5m` or `300000` stands for; None for one that is no duration."""
+    """Return the milliseconds that a text such as `5m` or `300000` stands for; None for an invalid duration."""
     found = WITH_UNIT.fullmatch(value)
     if found is None or not _is_whole(found[1], LONG_MAX):
         return None
@@ -213,7 +213,7 @@ def _ports(declaration: Declaration, value: str) -> None:
         raise InvalidOption(f"{ports[0]} {ports[1]} is not a number or out of range of a Long type")
     low, high = map(int, ports)
     if not (1024 <= low <= high <= 65535 or low == high == 0):
-        # Misspelt by ZStack.
+        # The misspelling is ZStack's.
         name = declaration.name
         raise InvalidOption(
             f"can not update {name}:[{ports[0]},{ports[1]}],beacause {name} must in range in [1024, 65535],"
@@ -239,7 +239,7 @@ def _retention(declaration: Declaration, value: str) -> None:
 
 def _classes(declaration: Declaration, value: str) -> None:
     for one in _split(value, ",") if value else ():
-        # Which classes a node of ZStack has is not known here: only what can be none is refused.
+        # The classes of a ZStack node are not known here, so only what cannot be a class name is refused.
         if not JAVA_NAME.fullmatch(one.strip()) or "." not in one:
             raise InvalidOption(f"no API found for {one.strip()}")
 
@@ -250,11 +250,11 @@ def _api_names(declaration: Declaration, value: str) -> None:
 
 
 def _split(value: str, separator: str) -> Sequence[str]:
-    """Return the parts of a text as Java's split does, which leaves out empty ones at the end."""
-    parts = value.split(separator)
-    while parts and not parts[-1]:
-        parts.pop()
-    return parts
+    """Split a text like Java's String.split, which drops empty strings at the end."""
+    words = value.split(separator)
+    while words and not words[-1]:
+        words.pop()
+    return words
 
 
 RULES: Mapping[str, Callable[[Declaration, str], None]] = MappingProxyType(
@@ -275,4 +275,4 @@ RULES: Mapping[str, Callable[[Declaration, str], None]] = MappingProxyType(
         "size_up_to_1t": _size_up_to_1t,
     }
 )
-"""The rules that services add, by the names that the file of options has for them."""
+"""The rules that services add, by the names that `zstack_global_config.json` gives them."""

@@ -1,7 +1,7 @@
-"""The tables: ZStack's names for tables and columns (domain 1), so that a record reads the same in every room.
+"""The tables, with ZStack's names for tables and columns (domain 1). Capacities and sizes are bytes.
 
-Dates are the node's own wall clock without a zone, in whole seconds, as ZStack keeps them; SQLite holds them as
-`YYYY-MM-DD HH:MM:SS`, which sorts and compares as text. Capacities are bytes.
+Dates are in the node's local time without a zone, in whole seconds, as ZStack stores them; SQLite holds them as
+`YYYY-MM-DD HH:MM:SS`, which sorts and compares as text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 
 
 def _folded_indexes(table: str, column: str) -> tuple[Index, ...]:
-    """What SQLite finds text by, equal but for case and trailing spaces; the few that are not ASCII have their own."""
+    """Return indexes by which SQLite finds text regardless of ASCII case and trailing spaces.
+
+    Text that is not ASCII is folded by our own collation, not by SQLite's upper(), so it has an index of its own.
+    """
     not_ascii = text(f"length({column}) <> length(CAST({column} AS BLOB))")
     folded = Index(f"ix_{table}_{column}_folded", text(f"upper(rtrim({column}, ' '))"))
     others = Index(f"ix_{table}_{column}_not_ascii", column, "uuid", sqlite_where=not_ascii)
@@ -29,18 +32,18 @@ def _folded_indexes(table: str, column: str) -> tuple[Index, ...]:
 
 
 class Model(DeclarativeBase):
-    """The base of every table."""
+    """Base class of all tables."""
 
 
 class Dated:
-    """A row that says when it was made and when an operation last changed it."""
+    """Columns for the time of creation and of the last change by an operation."""
 
     createDate: Mapped[datetime] = mapped_column(LocalDateTime)
     lastOpDate: Mapped[datetime] = mapped_column(LocalDateTime)
 
 
 class BackupStorage(Dated, Model):
-    """What every backup storage has, whatever its type (domain 1.1)."""
+    """The columns that backup storages of all types have (domain 1.1)."""
 
     __tablename__ = "BackupStorageVO"
     __table_args__ = _folded_indexes(__tablename__, "name")
@@ -60,14 +63,14 @@ class BackupStorage(Dated, Model):
     )
 
 
-# The name is in it so that a search by name needs no look at the rows that it passes over.
+# It includes the name, so that a search by name in this order need not read the rows that it skips.
 Index(
     "ix_BackupStorageVO_most_available", BackupStorage.availableCapacity.desc(), BackupStorage.uuid, BackupStorage.name
 )
 
 
 class SshHost:
-    """How to log in to the host of a backup storage. The hostname is unique by itself: the port is no part of it."""
+    """How to log in to the host of a backup storage. The hostname is unique without the port."""
 
     uuid: Mapped[str] = mapped_column(
         String(UUID_LENGTH), ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), primary_key=True
@@ -79,21 +82,21 @@ class SshHost:
 
 
 class ImageStoreBackupStorage(SshHost, Model):
-    """The ImageStore part of a backup storage (domain 1.2)."""
+    """The columns of an ImageStore backup storage (domain 1.2)."""
 
     __tablename__ = "ImageStoreBackupStorageVO"
     __table_args__ = _folded_indexes(__tablename__, "hostname")
 
 
 class SftpBackupStorage(SshHost, Model):
-    """The Sftp part of a backup storage, ImageStore's elder sibling (domain 1.2)."""
+    """The columns of an Sftp backup storage, the predecessor of ImageStore (domain 1.2)."""
 
     __tablename__ = "SftpBackupStorageVO"
     __table_args__ = _folded_indexes(__tablename__, "hostname")
 
 
 class Zone(Dated, Model):
-    """A zone, which backup storages are attached to (domain 1.4)."""
+    """A zone, to which backup storages are attached (domain 1.4)."""
 
     __tablename__ = "ZoneVO"
 
@@ -106,7 +109,7 @@ class Zone(Dated, Model):
 
 
 class BackupStorageZoneRef(Dated, Model):
-    """A backup storage attached to a zone; as in ZStack, only the API keeps a pair from standing twice (domain 1.4)."""
+    """An attachment of a backup storage to a zone. As in ZStack, only the API prevents duplicates (domain 1.4)."""
 
     __tablename__ = "BackupStorageZoneRefVO"
 
@@ -116,13 +119,13 @@ class BackupStorageZoneRef(Dated, Model):
 
 
 class Image(Dated, Model):
-    """An image, as a record: what queries, candidates and export need of it."""
+    """An image: the columns that queries, candidates and export need."""
 
     __tablename__ = "ImageVO"
 
     uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
     accountUuid: Mapped[str] = mapped_column(
-        String(UUID_LENGTH), default=ADMIN_UUID, server_default=ADMIN_UUID, doc="Whose it is", sort_order=1
+        String(UUID_LENGTH), default=ADMIN_UUID, server_default=ADMIN_UUID, doc="The owner", sort_order=1
     )
     name: Mapped[str] = mapped_column(String(255), index=True)
     description: Mapped[str | None] = mapped_column(String(2048))
@@ -143,7 +146,7 @@ class Image(Dated, Model):
 
 
 class ImageBackupStorageRef(Dated, Model):
-    """Where an image lies: the refs go with either side."""
+    """A copy of an image on a backup storage; deleted with either of them."""
 
     __tablename__ = "ImageBackupStorageRefVO"
     __table_args__ = (UniqueConstraint("imageUuid", "backupStorageUuid"),)
@@ -158,7 +161,7 @@ class ImageBackupStorageRef(Dated, Model):
 
 
 class Account(Dated, Model):
-    """An account; the password is a keyed hash of the SHA-512 hex that clients send (wire-protocol 2.4)."""
+    """An account. `password` is a keyed hash of the SHA-512 hex that clients send (wire-protocol 2.4)."""
 
     __tablename__ = "AccountVO"
 
@@ -170,7 +173,7 @@ class Account(Dated, Model):
 
 
 class User(Dated, Model):
-    """A user of an account, with a name that is its own within that account (wire-protocol 2.5)."""
+    """A user of an account; the name is unique within the account (wire-protocol 2.5)."""
 
     __tablename__ = "UserVO"
     __table_args__ = (UniqueConstraint("accountUuid", "name"),)
@@ -183,8 +186,10 @@ class User(Dated, Model):
 
 
 class Session(Model):
-    """A login, by the keyed hash of its uuid. `expiredDate` is epoch seconds: it slides with every call and is no date
-    that a query compares."""
+    """A login session. `uuid` is a keyed hash of the session's uuid.
+
+    `expiredDate` is in epoch seconds, since every call moves it and no query compares it with a date.
+    """
 
     __tablename__ = "SessionVO"
 
@@ -210,7 +215,7 @@ class AccessKey(Dated, Model):
 
 
 class Job(Model):
-    """An asynchronous call. `result` is the body that polling answers, `state` is Processing, Done or Failed."""
+    """An asynchronous call. `state` is Processing, Done or Failed; `result` is the body that a poll returns."""
 
     __tablename__ = "RestAPIVO"
 
@@ -223,7 +228,7 @@ class Job(Model):
 
 
 class ManagementNodeRecord(Model):
-    """This management node: the one row of its table, whose uuid stays for as long as the database does."""
+    """The management node, in the only row of its table. Its uuid stays the same for the life of the database."""
 
     __tablename__ = "ManagementNodeVO"
 
@@ -234,7 +239,7 @@ class ManagementNodeRecord(Model):
 
 
 class GlobalConfig(Model):
-    """An option of the global configuration: the value in force, and what the code declares of it."""
+    """An option of the global configuration: its declaration and its current value."""
 
     __tablename__ = "GlobalConfigVO"
     __table_args__ = (UniqueConstraint("category", "name"),)
@@ -247,8 +252,8 @@ class GlobalConfig(Model):
     value: Mapped[str] = mapped_column(Text)
 
 
-class Tagged(Dated):
-    """A tag on a resource of any type."""
+class Tag(Dated):
+    """The columns of a tag on a resource of any type."""
 
     uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
     resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
@@ -257,16 +262,16 @@ class Tagged(Dated):
     type: Mapped[str] = mapped_column(String(32))
 
 
-class SystemTag(Tagged, Model):
-    """A tag that means something to the system."""
+class SystemTag(Tag, Model):
+    """A tag with a meaning to the system."""
 
     __tablename__ = "SystemTagVO"
 
     inherent: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
-class UserTag(Tagged, Model):
-    """A tag that means something to people."""
+class UserTag(Tag, Model):
+    """A tag that users choose freely."""
 
     __tablename__ = "UserTagVO"
 
@@ -274,7 +279,7 @@ class UserTag(Tagged, Model):
 
 
 class CapacityHistory(Model):
-    """What the capacity of a backup storage was, and when (epoch milliseconds)."""
+    """A capacity that a backup storage had from `time` on (epoch milliseconds)."""
 
     __tablename__ = "BackupStorageCapacityHistoryVO"
     __table_args__ = (Index("ix_capacity_history", "backupStorageUuid", "time"),)
@@ -287,7 +292,7 @@ class CapacityHistory(Model):
 
 
 class Event(Model):
-    """Something that happened, and when (epoch milliseconds); `content` is JSON. It outlives what it is about."""
+    """An event at `time` (epoch milliseconds). `content` is JSON. It is kept when its resource is deleted."""
 
     __tablename__ = "EventVO"
     __table_args__ = (Index("ix_event_path", "path", "id"),)
@@ -297,11 +302,11 @@ class Event(Model):
     path: Mapped[str] = mapped_column(String(255))
     resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
     content: Mapped[str] = mapped_column(Text)
-    correlation: Mapped[str | None] = mapped_column(String(UUID_LENGTH), doc="The request or ping that it came of")
+    correlation: Mapped[str | None] = mapped_column(String(UUID_LENGTH), doc="The request or ping that caused it")
 
 
 class WebHook(Dated, Model):
-    """An address that is told of events (domain 1.6); `opaque` is the path that they must have, or a glob of paths."""
+    """An address that events are posted to (domain 1.6). `opaque` is the path of the events, or a glob of paths."""
 
     __tablename__ = "WebhookVO"
 

@@ -70,7 +70,7 @@ class UnitsOfWork:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Run the block in the current task's unit of work, or in a transaction of its own if there is none."""
+        """Run the block in the current task's unit of work, or in a transaction of its own."""
         unit = self._current()
         if unit is None:
             async with self._begin() as connection:

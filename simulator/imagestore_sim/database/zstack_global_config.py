@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @cache
 def zstack_options() -> Mapping[tuple[str, str], ConfigOption[str]]:
-    """Return every option by category and name; their values are read as text."""
+    """Return every option by (category, name), with values of type str."""
     options = (_option(row) for row in orjson.loads(FILE.read_bytes()))
     return MappingProxyType({(one.category, one.name): one for one in options})
 
@@ -66,19 +66,19 @@ def _read_as(category: str, name: str, convert: Callable[[str], T]) -> ConfigOpt
 def _option(row: Mapping[str, Any]) -> ConfigOption[str]:
     category, name, where = row["category"], row["name"], row.get("declared", "")
     declared = _declared(row)
-    look = check_type if where else check
+    validate = check_type if where else check
 
     def read(this: ConfigOption[str], text: str) -> str:
-        look(declared, text)
+        validate(declared, text)
         return text
 
-    def found() -> Mapping[str, object] | None:
+    def option_limits() -> Mapping[str, object] | None:
         if where == WITHOUT_RULES:
             raise NullPointer
         return None if where == NOWHERE else limits(declared)
 
     described = f"timeout for message class {name}" if category in TIMEOUT_CATEGORIES else row["description"]
-    return ConfigOption(category, name, row["default"], described, read, row["id"], found)
+    return ConfigOption(category, name, row["default"], described, read, row["id"], option_limits)
 
 
 def _declared(row: Mapping[str, Any]) -> Declaration:

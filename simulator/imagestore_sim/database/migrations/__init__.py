@@ -1,4 +1,4 @@
-"""The versions of the tables, oldest first. Alembic is only imported where there is something to migrate."""
+"""The versions of the tables, oldest first. Alembic is imported only when there is something to migrate."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ HEAD = VERSIONS[-1]
 
 @cache
 def newest_tables() -> str:
-    """The SQL that makes of an empty SQLite database what the migrations do, in a transaction.
+    """Return the SQL script that creates the newest tables in an empty SQLite database, in one transaction.
 
-    They run once a process for it, in memory: a program that starts many nodes waits for them no second time.
+    The migrations run once in a process to make it, in memory, so that later starts of a node are fast.
     """
     engine = create_engine("sqlite://")
     try:
@@ -34,10 +34,10 @@ def newest_tables() -> str:
 
 
 def upgrade(connection: Connection, version: str = HEAD, vault: Callable[[], Vault] | None = None) -> None:
-    """Bring the tables to a version, wholly or not at all, in the transaction that the connection is in.
+    """Bring the tables to `version`, in the transaction that the connection is in.
 
-    `vault` opens the vault of the database; only a migration that finds stored secrets asks for it. Raises
-    DatabaseError for tables of a version that is not known.
+    `vault` opens the vault of the database; it is called only by a migration that finds stored secrets. Raise
+    DatabaseError for tables of an unknown version.
     """
     from alembic import command
     from alembic.config import Config

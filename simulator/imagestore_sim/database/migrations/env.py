@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, over the connection that it was given."""
+"""Alembic's entry point: run the migrations on the connection in its attributes."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ def upgrade() -> None:
 
 
 def _create_folded_indexes(table: str, column: str) -> None:
-    """What SQLite finds text by, equal but for case and trailing spaces; the few that are not ASCII have their own."""
+    """Create the indexes by which SQLite finds text regardless of case and trailing spaces; see the models."""
     if op.get_bind().dialect.name != "sqlite":
         return
     op.create_index(f"ix_{table}_{column}_folded", table, [sa.text(f"upper(rtrim({column}, ' '))")], unique=False)
@@ -332,6 +332,6 @@ def _create_folded_indexes(table: str, column: str) -> None:
 
 
 def downgrade() -> None:
-    """Drop every table, those that refer to others first."""
+    """Drop every table, beginning with those that refer to others."""
     for table in reversed(TABLES):
         op.drop_table(table)

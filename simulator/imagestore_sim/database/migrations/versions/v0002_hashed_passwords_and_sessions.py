@@ -1,4 +1,4 @@
-"""Passwords of accounts and uuids of sessions as keyed hashes; a stored result that shows a session is encrypted.
+"""Store passwords of accounts and uuids of sessions as keyed hashes, and encrypt results that hold a session.
 
 Revision ID: 0002
 Revises: 0001
@@ -21,11 +21,11 @@ ACCOUNTS = (sa.table("AccountVO", sa.column("uuid"), sa.column("password")),
 SESSIONS = sa.table("SessionVO", sa.column("uuid"))
 JOBS = sa.table("RestAPIVO", sa.column("uuid"), sa.column("apiMessageName"), sa.column("result"))
 RENEWAL = "APIRenewSessionMsg"
-"""The one job whose result shows the uuid of a session."""
+"""The only message whose result holds the uuid of a session."""
 
 
 def upgrade() -> None:
-    """Replace what is stored as clients send it. The vault is opened for a database that holds any of it."""
+    """Replace secrets in plain text; open the vault only if the database holds any."""
     connection = op.get_bind()
     renewals = sa.select(JOBS.c.uuid, JOBS.c.result).where(JOBS.c.apiMessageName == RENEWAL, JOBS.c.result.is_not(None))
     passwords = [(table, connection.execute(sa.select(table)).all()) for table in ACCOUNTS]
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Log everybody out; passwords cannot be had back from their hashes, so that none is right any more."""
+    """Delete all sessions. Passwords cannot be recovered from their hashes, so none is valid afterwards."""
     connection = op.get_bind()
     connection.execute(sa.delete(SESSIONS))
     connection.execute(sa.delete(JOBS).where(JOBS.c.apiMessageName == RENEWAL))

@@ -1,4 +1,4 @@
-"""The account that an image belongs to; those that there are already belong to admin.
+"""Add the account that owns an image; existing images belong to admin.
 
 Revision ID: 0003
 Revises: 0002
@@ -18,10 +18,10 @@ ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Add the column `accountUuid`."""
     op.add_column("ImageVO", sa.Column("accountUuid", sa.String(32), nullable=False, server_default=ADMIN))
 
 
 def downgrade() -> None:
-    """Drop it: every image is everybody's again."""
+    """Drop the column."""
     op.drop_column("ImageVO", "accountUuid")
