@@ -1,9 +1,9 @@
 """Virtual time: when nothing is left to do, it jumps to the next timer. SSH, HTTP and SQLite stay real.
 
-The event loop below knows when nothing is left to do: no callback is ready, no socket can be read or written, no byte
-is on its way between two sockets of this process, and no thread is at work for it (its executor's, aiosqlite's). It
-takes things in an order that does not depend on how fast threads and sockets happen to be, so that the same run does
-the same things in the same order each time.
+Nothing is left to do when no callback is ready, no socket can be read or written, no byte is under way between two
+sockets of this process, and no thread works for the event loop (its executor's, aiosqlite's). The loop handles results
+of threads and sockets in an order that does not depend on how fast they are: each run does the same things in the same
+order.
 """
 
 from __future__ import annotations
@@ -24,25 +24,27 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
 
-from imagestore_sim.clock import SLOWEST, Timer, TimerClock, check_step, wake
+from typing_extensions import override
+
+from imagestore_sim.clock import NEVER, SLOWEST, Timer, TimerClock, check_step, wake
 from imagestore_sim.in_flight.undelivered import UndeliveredBytes
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 START = 1_704_067_200.0
-"""2024-01-01 00:00:00 UTC: a run is the same whenever it runs."""
-NEVER = float("inf")
+"""2024-01-01 00:00:00 UTC, in seconds since the epoch: every run begins at the same time."""
 SQLITE_THREADS = ("aiosqlite.core", "sqlalchemy.dialects.sqlite.aiosqlite")
-"""Who makes a future for each call that a thread of aiosqlite's is to carry out."""
+"""The modules that make a future for each call in a thread of aiosqlite."""
 MOST_TURNS = 1000
-"""Turns of the event loop after which sockets are looked at even though callbacks are still ready."""
+"""Turns of the event loop after which sockets are polled even if callbacks are still ready."""
 INDEPENDENT = ("asyncssh", "socket", "imagestore_sim")
-"""Modules whose calls in the executor need nothing of the event loop, however long they take."""
+"""Packages whose calls in the executor never wait for the event loop, however long they take."""
 PATIENCE = 0.05
-"""Real seconds for which any other call in the executor is waited for before the rest goes on: it may ask for it."""
+"""Real seconds to wait for any other call in the executor before the loop runs on: the call may need the loop."""
 UNDELIVERED_SECONDS = 0.2
+"""Real seconds to wait for bytes between sockets of this process; then the receiver is taken not to read them."""
 DRIVER_SECONDS = 0.25
-"""Real seconds for which time stands still while a test on another thread waits for nothing of the lab."""
+"""Real seconds for which time stands still after a test on another thread has stopped waiting for the lab."""
 
 
 class VirtualClock(TimerClock):
@@ -53,50 +55,59 @@ class VirtualClock(TimerClock):
         self._start = start
         self._now = 0.0
         self._timers: list[Timer] = []
-        self._until = NEVER  # where it is to stand still
+        self._limit = NEVER
+        """The time that it does not pass while it is paused."""
         self._paused = False
         self._speed = NEVER
         self._outside = 0
+        """How many tasks wait for something outside this process."""
         self._settling: list[asyncio.Future[None]] = []
+        """Completed once nothing is left to do, before time moves on."""
         self._is_driven = False
         self._drivers = 0
-        self._left = 0.0
+        """How many `driven` blocks run."""
+        self._driver_left = 0.0
+        """When the last `driven` block ended, on the machine's monotonic clock."""
 
+    @override
     def time(self) -> float:
         return self._start + self._now
 
+    @override
     def monotonic(self) -> float:
         return self._now
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """While the block runs time flows as the machine's does, for as long as the loop has to wait."""
+        """While the block runs, let time pass as the machine's does whenever the loop has to wait."""
         self._outside += 1
         try:
             yield
         finally:
             self._outside -= 1
 
-    # What a test on another thread does with it
+    # For a test on another thread
 
     def drive(self) -> None:
-        """From now on jump only while somebody waits for it in a `driven` block: meanwhile a test on another thread
-        goes on, for whom no time is to pass. After DRIVER_SECONDS time flows as the machine's does, so that a client
-        that knows nothing of it sees its jobs end."""
+        """Jump only inside `driven` blocks from now on.
+
+        Outside of them a test on another thread works, for which no time is to pass. After DRIVER_SECONDS time passes
+        as the machine's does, so that a client that does not use `driven` sees its jobs end.
+        """
         self._is_driven = True
-        self._left = time.monotonic()
+        self._driver_left = time.monotonic()
 
     @contextmanager
     def driven(self) -> Iterator[None]:
-        """While the block runs time may jump."""
+        """Let time jump while the block runs."""
         self._drivers += 1
         try:
             yield
         finally:
             self._drivers -= 1
-            self._left = time.monotonic()
+            self._driver_left = time.monotonic()
 
-    # What the lab may do with it
+    # For the lab's API
 
     @property
     def paused(self) -> bool:
@@ -105,38 +116,38 @@ class VirtualClock(TimerClock):
 
     @property
     def speed(self) -> float:
-        """Seconds that go by in one real second when nothing is left to do; infinite: it jumps."""
+        """Seconds that pass in one real second when nothing is left to do; infinite: it jumps."""
         return self._speed
 
     def pause(self) -> None:
-        """Stand still: nothing that waits for the time goes on."""
+        """Stand still: no sleep ends and no timeout expires."""
         self._paused = True
-        self._until = self._now
+        self._limit = self._now
 
     def resume(self) -> None:
-        """Go on from where it was paused."""
+        """Continue from where it was paused."""
         self._paused = False
-        self._until = NEVER
+        self._limit = NEVER
 
     def set_speed(self, speed: float) -> None:
-        """Let no more than so many seconds go by in a real one. Raises ValueError."""
+        """Let at most `speed` seconds pass in a real one. Raise ValueError."""
         if not speed >= SLOWEST:
             raise ValueError(f"the speed of a clock is {SLOWEST:g} at least, but got {speed:g}")
         self._speed = speed
 
     def restart(self) -> None:
-        """Go on as it did in the beginning: it jumps. Its time goes on from where it is."""
+        """Jump again, not paused. The time itself does not go back."""
         self.resume()
         self.set_speed(NEVER)
 
     async def step(self, seconds: float) -> None:
-        """Let `seconds` go by, and all be done that falls due on the way; a clock that is paused stays paused.
+        """Let `seconds` pass, and finish all that falls due on the way. A paused clock stays paused.
 
-        Raises ValueError for a step beyond LATEST.
+        Raise ValueError for a step beyond LATEST.
         """
         check_step(self.time(), seconds)
         if self._paused:
-            self._until = max(self._until, self._now + seconds)
+            self._limit = max(self._limit, self._now + seconds)
         await self.sleep(seconds)
         await self.settle()
 
@@ -146,15 +157,18 @@ class VirtualClock(TimerClock):
         self._settling.append(future)
         await future
 
-    # What the event loop does with it when nothing is left to do
+    # For the event loop, when nothing is left to do
 
     def _arm(self, timer: Timer) -> None:
         if not isinstance(asyncio.get_running_loop(), VirtualEventLoop):
             raise RuntimeError("a virtual clock needs an event loop of its own: see run_virtually")
         heapq.heappush(self._timers, timer)
 
-    def go_on(self) -> bool:
-        """Begin what waited for this moment to be over, or for the next one; False if there is nothing, or not yet."""
+    def advance(self) -> bool:
+        """Wake what waits for this moment to settle, else jump to the next timer and fire what is due.
+
+        Return False if there was nothing to do, or if time does not jump to it.
+        """
         if self._settling:
             settling, self._settling = self._settling, []
             for future in settling:
@@ -169,41 +183,46 @@ class VirtualClock(TimerClock):
         return True
 
     def real_seconds(self) -> float | None:
-        """How long the machine has to wait for the next timer; None if there is nothing to wait for."""
+        """Return the real seconds until the next timer at the present rate, None if there is no timer to wait for."""
         first = self._first()
         if first is None:
             return None
         rate = self._rate
-        return (first.deadline - self._now) / rate if rate else max(0.0, self._left + DRIVER_SECONDS - time.monotonic())
+        return (
+            (first.deadline - self._now) / rate
+            if rate
+            else max(0.0, self._driver_left + DRIVER_SECONDS - time.monotonic())
+        )
 
-    def flow(self, real_seconds: float) -> None:
-        """The machine has waited for so long."""
+    def pass_real_time(self, real_seconds: float) -> None:
+        """Move on after the machine has waited for `real_seconds`, at the present rate; never past the next timer."""
         if self._rate != NEVER:
             first = self._first()
-            end = self._until if first is None else first.deadline
+            end = self._limit if first is None else first.deadline
             self._now = max(self._now, min(self._now + real_seconds * self._rate, end))
 
     @property
     def _rate(self) -> float:
+        """Seconds that pass in a real second: NEVER if time jumps, 0 if it stands still for a test at work."""
         if self._is_driven and not self._drivers:
-            return min(self._speed, 1.0) if time.monotonic() >= self._left + DRIVER_SECONDS else 0.0
+            return min(self._speed, 1.0) if time.monotonic() >= self._driver_left + DRIVER_SECONDS else 0.0
         return min(self._speed, 1.0) if self._outside else self._speed
 
     def _first(self) -> Timer | None:
-        """The next timer, if time may go as far as that."""
+        """Return the next timer, None if there is none before the limit of a paused clock."""
         while self._timers and self._timers[0].over:
             heapq.heappop(self._timers)
-        return self._timers[0] if self._timers and self._timers[0].deadline <= self._until else None
+        return self._timers[0] if self._timers and self._timers[0].deadline <= self._limit else None
 
 
 def run_virtually(main: Coroutine[Any, Any, T], *, start: float = START, seed: int = 0) -> T:
-    """Run `main` in virtual time; the clock is the running loop's: `virtual_clock()`."""
+    """Run `main` in virtual time, and return its result. The clock is `virtual_clock()`."""
     with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(VirtualClock(start), seed)) as runner:
         return runner.run(main)
 
 
 def virtual_clock() -> VirtualClock:
-    """The clock of the running event loop. Raises RuntimeError if that runs in real time."""
+    """Return the clock of the running event loop. Raise RuntimeError if that runs in real time."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualEventLoop):
         raise RuntimeError("this event loop runs in real time: virtual time needs one of its own")
@@ -211,7 +230,7 @@ def virtual_clock() -> VirtualClock:
 
 
 class _NumberedFuture(asyncio.Future[Any]):
-    """A future that knows how many were made before it."""
+    """A future with a number, by which results of threads are put in order."""
 
     number = 0
 
@@ -222,58 +241,65 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: VirtualClock | None = None, seed: int = 0) -> None:
         self.clock = clock or VirtualClock()
         self.seed = seed
-        self.random = random.Random(seed)  # noqa: S311 - for runs that are to be the same each time, not for secrets
-        self._threaded: dict[asyncio.Future[Any], float | None] = {}  # and until when others wait for it
+        self.random = random.Random(seed)  # noqa: S311 - runs are to be the same, nothing is secret
+        self._threaded: dict[asyncio.Future[Any], float | None] = {}
+        """Futures that threads will complete, each with the real time until which the loop waits; None: always."""
         self._arrivals: SimpleQueue[asyncio.Handle] = SimpleQueue()
+        """Callbacks that threads have scheduled, in the order of their arrival."""
         self._futures = 0
-        self._home = 0
+        self._own_thread = 0
         super().__init__(_Selector(self))
 
+    @override
     def run_forever(self) -> None:
-        self._home = threading.get_ident()
+        self._own_thread = threading.get_ident()
         super().run_forever()
 
     # Threads
 
+    @override
     def create_future(self) -> asyncio.Future[Any]:
         future = _NumberedFuture(loop=self)
         self._futures += 1
         future.number = self._futures
-        # They have no other sign of being at work.
+        # aiosqlite runs threads of its own: that it makes a future is the only sign that one of them is at work.
         if sys._getframe(1).f_globals.get("__name__") in SQLITE_THREADS:
             self._watch(future, None)
         return future
 
+    @override
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
-        self._watch(future, None if _needs_nobody(func) else time.monotonic() + PATIENCE)
+        self._watch(future, None if _is_independent(func) else time.monotonic() + PATIENCE)
         return future
 
     def _watch(self, future: asyncio.Future[Any], until: float | None) -> None:
         self._threaded[future] = until
         future.add_done_callback(self._threaded.pop)
 
+    @override
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        # A thread that was done before anybody could wait for it has its result brought by this one.
-        brings = isinstance(next(iter(args), None), _NumberedFuture)
-        if threading.get_ident() == self._home and not brings:
+        # The result of a thread that ended before its future had a callback is delivered on the loop's own thread. It
+        # must queue with the others, or the order would depend on how fast the thread was.
+        brings_result = isinstance(next(iter(args), None), _NumberedFuture)
+        if threading.get_ident() == self._own_thread and not brings_result:
             return super().call_soon_threadsafe(callback, *args, context=context)
         handle = asyncio.Handle(callback, args, self, context)
         self._arrivals.put(handle)
-        super().call_soon_threadsafe(_nothing)  # wakes it up, in case it waits for a socket
+        super().call_soon_threadsafe(_nothing)  # ends a poll of sockets that is waiting
         return handle
 
     @property
     def waits_for_threads(self) -> bool:
-        """Whether a thread is at work for this loop."""
+        """Whether a thread works for this loop."""
         return bool(self._threaded)
 
     def take_arrivals(self) -> bool:
-        """Wait for the threads that are at work, and take in what they bring, in the order in which it was asked for.
+        """Wait for the threads that work for the loop, and schedule their results in the order of the calls.
 
-        False if they have brought nothing.
+        Return whether there was a result.
         """
         arrived: list[asyncio.Handle] = []
         while (handle := self._next_arrival(self._patience(arrived))) is not None:
@@ -283,7 +309,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         return bool(arrived)
 
     def _patience(self, arrived: list[asyncio.Handle]) -> float | None:
-        """For how many seconds the threads are to be waited for; None: until they come back."""
+        """Return how many seconds to wait for a thread that has not arrived; None: until it has."""
         back = {_future(handle) for handle in arrived}
         ends = [until for future, until in self._threaded.items() if future not in back and not future.done()]
         if None in ends:
@@ -297,9 +323,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             return None
 
 
-def _needs_nobody(function: Callable[..., object]) -> bool:
-    """Whether a call in a thread is sure to come back whatever happens here meanwhile."""
-    if isinstance(function, partial) and function.args:  # what asyncio.to_thread makes of a call
+def _is_independent(function: Callable[..., object]) -> bool:
+    """Return whether a call in a thread returns even if the event loop does not run meanwhile."""
+    if isinstance(function, partial) and function.args:  # as asyncio.to_thread calls it
         function = function.args[0]
     return getattr(function, "__module__", "").partition(".")[0] in INDEPENDENT
 
@@ -314,7 +340,7 @@ def _run(handle: asyncio.Handle) -> None:
 
 
 def _future(handle: asyncio.Handle) -> object:
-    """The future that a thread completes by a handle: asyncio and aiosqlite both pass it first."""
+    """Return the future that a handle completes: asyncio and aiosqlite both pass it as the first argument."""
     arguments = handle._args
     return arguments[0] if arguments and isinstance(arguments[0], _NumberedFuture) else None
 
@@ -325,16 +351,21 @@ def _number(handle: asyncio.Handle) -> int:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Looks at sockets only when all that is ready has been done, and moves time on when they have nothing either."""
+    """Polls sockets only when no callback is ready, and moves time on when no socket is ready either.
+
+    The event loop calls `select` once in each turn, with a timeout of 0 while callbacks are ready.
+    """
 
     def __init__(self, loop: VirtualEventLoop) -> None:
         super().__init__()
         self._loop = loop
         self._turns = 0
         self._order: dict[int, int] = {}
+        """By file descriptor: the order of registration, in which ready sockets are handled."""
         self._registered = 0
         self._undelivered = UndeliveredBytes()
 
+    @override
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)
         self._registered += 1
@@ -342,17 +373,20 @@ class _Selector(selectors.DefaultSelector):
         self._undelivered.add(key.fd)
         return key
 
+    @override
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().modify(fileobj, events, data)
         self._undelivered.add(key.fd)  # it may not have been connected before
         return key
 
+    @override
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         self._order.pop(key.fd, None)
         self._undelivered.discard(key.fd)
         return key
 
+    @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0 and self._turns < MOST_TURNS:
             self._turns += 1
@@ -360,36 +394,40 @@ class _Selector(selectors.DefaultSelector):
         self._turns = 0
         if self._loop.take_arrivals():
             return []
-        events = self._look(0)
+        events = self._poll(0)
         if events or (timeout is not None and timeout <= 0):
             return events
         return self._wait(timeout)
 
-    def _look(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Who is ready, in the order in which they were registered."""
+    def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return the sockets that are ready, in the order of their registration."""
         ready = super().select(timeout)
         ready.sort(key=lambda one: self._order[one[0].fd])
         return ready
 
     def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for threads, sockets or the next timer, whichever the clock allows.
+
+        A library's timers are in `timeout`, in real seconds. They neither move virtual time nor hold it up.
+        """
         if self._loop.waits_for_threads:
-            return self._look(timeout)
-        if events := self._under_way():
+            return self._poll(timeout)
+        if events := self._poll_undelivered():
             return events
         clock = self._loop.clock
-        if clock.go_on():
+        if clock.advance():
             return []
         seconds = [one for one in (timeout, clock.real_seconds()) if one is not None]
         began = time.monotonic()
-        events = self._look(min(seconds, default=None))
-        clock.flow(time.monotonic() - began)
+        events = self._poll(min(seconds, default=None))
+        clock.pass_real_time(time.monotonic() - began)
         return events
 
-    def _under_way(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """Who becomes ready by what is still on its way between sockets of this process."""
+    def _poll_undelivered(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return the sockets that become ready by bytes that are still under way between sockets of this process."""
         end = time.monotonic() + UNDELIVERED_SECONDS
         while self._undelivered.any():
-            if events := self._look(0.001):
+            if events := self._poll(0.001):
                 return events
             if time.monotonic() > end:
                 self._undelivered.give_up()

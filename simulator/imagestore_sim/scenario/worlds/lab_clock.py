@@ -9,7 +9,7 @@ from imagestore_sim.scenario.worlds.lab_client import LabTime
 class FollowingClock(RealClock):
     """Says what the lab's clock said last, and goes on from there at its speed until it is shown anew."""
 
-    holds = False
+    stands_still_for_timeouts = False
     """What is under way is so in another process, whose own clock sees to it."""
 
     def __init__(self) -> None:
@@ -31,6 +31,6 @@ class FollowingClock(RealClock):
         if self._origin is None:
             self._origin = seen.time - self.monotonic()
         now = max(self.monotonic(), seen.time - self._origin)
-        self._set(now=now, paused=seen.paused, speed=1.0 if seen.speed is None else seen.speed)
+        self._change(now=now, paused=seen.paused, speed=1.0 if seen.speed is None else seen.speed)
         for timer in sorted(one for one in self._handles if one.deadline <= now):  # a paused clock would not
             self._fire(timer)

@@ -1,0 +1,31 @@
+"""Time: everything that waits or reads the time takes it from a clock, so that time can be real or virtual.
+
+Timers that libraries set on the event loop (timeouts of aiohttp, keep-alive of connections) stay with the machine's
+time, whatever the clock does: they guard against the real world.
+"""
+
+from imagestore_sim.clock.base import (
+    FASTEST,
+    LATEST,
+    NEVER,
+    SLOWEST,
+    AdjustableClock,
+    Clock,
+    check_step,
+)
+from imagestore_sim.clock.real import RealClock
+from imagestore_sim.clock.timers import Timer, TimerClock, wake
+
+__all__ = [
+    "FASTEST",
+    "LATEST",
+    "NEVER",
+    "SLOWEST",
+    "AdjustableClock",
+    "Clock",
+    "RealClock",
+    "Timer",
+    "TimerClock",
+    "check_step",
+    "wake",
+]
