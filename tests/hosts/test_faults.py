@@ -16,9 +16,9 @@ import pytest
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import FAULTS, FaultProblem, read_fault
-from imagestore_sim.faults.behaviour import Port
+from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
-from imagestore_sim.hosts.applied_faults import Applied
+from imagestore_sim.hosts.applied_faults import SimulatedFault
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds
 
@@ -59,7 +59,7 @@ def storage(host: SimulatedHost) -> Target:
     return Target(*host.address, "root", "/zs", PASSWORD)
 
 
-async def apply(host: SimulatedHost, kind: str, **parameters: object) -> Applied:
+async def apply(host: SimulatedHost, kind: str, **parameters: object) -> SimulatedFault:
     return await host.faults.apply(read_fault(kind, parameters))
 
 
@@ -218,7 +218,7 @@ async def test_a_fault_heals_by_itself_in_time(host: SimulatedHost, prober: Prob
     async with asyncio.timeout(5):
         while fault.active:
             await asyncio.sleep(0.01)
-        while host.behaviour.port is not Port.OPEN:
+        while host.behaviour.port is not PortState.OPEN:
             await asyncio.sleep(0.01)
     assert await outcome(prober, host) == 80 * GIB
 

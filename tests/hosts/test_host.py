@@ -405,7 +405,7 @@ async def openssh(host: SimulatedHost, tmp_path: Path) -> list[str]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "identity")
     (tmp_path / "identity").chmod(0o600)
-    host.trusted.append(key)
+    host.trusted_keys.append(key)
     options = {"IdentityFile": tmp_path / "identity", "StrictHostKeyChecking": "no", "UserKnownHostsFile": "/dev/null"}
     options |= {"LogLevel": "ERROR", "IdentitiesOnly": "yes", "Port": host.address[1], "BatchMode": "yes"}
     return ["-F", "none", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]

@@ -96,8 +96,8 @@ async def test_disk_and_password_are_changed(imagestore_client: Client, imagesto
     changed = (await ask(imagestore_client, "PATCH", "/hosts/imagestore-1", wanted)).body
     assert (changed["size"], changed["used"], changed["readOnly"]) == (2 * TIB, TIB, True)
     host = imagestore_hosts["imagestore-1"]
-    assert host.knows("root", "other")
-    assert not host.knows("root", "password")
+    assert host.accounts.accepts_password("root", "other")
+    assert not host.accounts.accepts_password("root", "password")
 
 
 async def test_a_change_that_cannot_be_changes_nothing(

@@ -18,28 +18,31 @@ from mutations import Proxy, mutate_packets
 
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import Credentials, SimulatedHost
+from imagestore_sim.hosts.sshd import Sshd
 
 PASSWORD = "password"
 
 
-class MutatingHost(SimulatedHost):
-    """A simulated host whose SSH server mutates its packets before it encrypts them."""
+class MutatingSshd(Sshd):
+    """An SSH server that mutates its packets before it encrypts them."""
 
-    chance: random.Random
+    def __init__(self, host: SimulatedHost, seed: int) -> None:
+        super().__init__(host)
+        self._chance = random.Random(seed)
 
     def new_connection(self) -> asyncssh.SSHServerConnection:
         """A server for one connection, with packets of its own."""
         connection = super().new_connection()
-        mutate_packets(connection, random.Random(self.chance.random()))
+        mutate_packets(connection, random.Random(self._chance.random()))
         return connection
 
 
 @contextlib.asynccontextmanager
-async def simulated(kind: type[SimulatedHost], name: str, seed: int, *, sftp: bool) -> AsyncIterator[SimulatedHost]:
-    """A host with a storage at /zs."""
-    host = kind(name, credentials=Credentials("root", PASSWORD))
-    if isinstance(host, MutatingHost):
-        host.chance = random.Random(seed)
+async def simulated(name: str, *, seed: int | None = None, sftp: bool) -> AsyncIterator[SimulatedHost]:
+    """A host with a storage at /zs; with a seed, one whose SSH server mutates its packets."""
+    host = SimulatedHost(name, credentials=Credentials("root", PASSWORD))
+    if seed is not None:
+        host.sshd = MutatingSshd(host, seed)
     for folder in ("/zs", "/zs/registry"):
         host.disk.make_directory(folder)
     async with host:
@@ -54,8 +57,8 @@ async def serve(seed: int, real: list[int]) -> None:
     ports: dict[str, int] = {}
     async with contextlib.AsyncExitStack() as stack:
         for name, sftp in (("sftp", True), ("shell", False)):
-            mad = await stack.enter_async_context(simulated(MutatingHost, name, chance.randrange(2**32), sftp=sftp))
-            sound = await stack.enter_async_context(simulated(SimulatedHost, name, 0, sftp=sftp))
+            mad = await stack.enter_async_context(simulated(name, seed=chance.randrange(2**32), sftp=sftp))
+            sound = await stack.enter_async_context(simulated(name, sftp=sftp))
             proxy = Proxy(sound.address[1], chance.randrange(2**32))
             ports[f"mad-{name}"] = mad.address[1]
             ports[f"proxied-{name}"] = await stack.enter_async_context(proxy.serving())

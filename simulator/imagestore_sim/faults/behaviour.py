@@ -1,4 +1,4 @@
-"""How a host behaves at present: well, but for what the faults on it make of that."""
+"""How a simulated host behaves at one moment: as a sound one, but for what the faults on it change."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import NamedTuple
 import asyncssh
 
 
-class Port(Enum):
-    """What becomes of a TCP connection that somebody tries to open."""
+class PortState(Enum):
+    """What happens to a TCP connection that a client tries to open."""
 
     OPEN = auto()
     REFUSING = auto()
-    """As if nobody listened."""
+    """The kernel answers with a reset, as where no program listens."""
     DEAF = auto()
-    """As if a firewall dropped it: no answer at all."""
+    """No answer at all, as behind a firewall that drops packets."""
 
 
-class Startups(NamedTuple):
-    """sshd's MaxStartups `start:rate:full`, and what it does with a connection too many."""
+class StartupLimit(NamedTuple):
+    """sshd's MaxStartups `start:rate:full`, and `how` it turns a connection away: `line`, `close` or `reset`."""
 
     start: int
     rate: int
@@ -28,8 +28,8 @@ class Startups(NamedTuple):
     how: str
 
 
-class Said(NamedTuple):
-    """What an account's forced command says in place of whatever was asked, and its exit status."""
+class ForcedAnswer(NamedTuple):
+    """What an account's forced command prints in place of the command that was asked for, and its exit status."""
 
     text: str
     status: int
@@ -40,66 +40,71 @@ class Behaviour:
     """One moment of a host. Every fault on it changes this, in the order in which they came."""
 
     # The network
-    port: Port = Port.OPEN
+    port: PortState = PortState.OPEN
     unreachable: bool = False
-    """Whoever asks a network for the way to it hears that there is none."""
+    """The lab's name resolution answers that there is no route to the host."""
     silent: bool = False
-    """Nothing goes either way; TCP keeps it until it can."""
+    """Nothing is delivered in either direction; TCP keeps it until it can be."""
     latency: float = 0.0
     """Seconds by which everything is late, in each direction."""
     jitter: float = 0.0
+    """Seconds by which that varies at random, up and down."""
     rate: float | None = None
-    """Bytes a second in each direction."""
+    """Bytes a second in each direction; None: no limit."""
     greeting: bytes | None = None
-    """Said in place of SSH."""
+    """Sent in place of an SSH banner, after which the connection is closed."""
     reset_on_connect: bool = False
     reset_after: int | None = None
     """Bytes that the host sends over a connection before it is reset."""
     cut_on_request: bool = False
-    """A connection is reset as soon as whoever has logged in asks for something."""
+    """A connection that has logged in is reset by the first thing that comes over it."""
 
     # sshd
-    startups: Startups | None = None
+    startups: StartupLimit | None = None
     max_sessions: int | None = None
-    locked_out: set[str] = field(default_factory=set)
+    locked_accounts: set[str] = field(default_factory=set)
     """Accounts that may not log in."""
-    nobody_logs_in: bool = False
+    logins_denied: bool = False
+    """No account may log in."""
     password: str | None = None
-    """The one that logs in, in place of the host's own."""
+    """The password that logs in, in place of the host's own."""
     expired_password: bool = False
     """A login with the password has to set a new one first."""
     expired_account: bool = False
-    """A login is sent away once it has succeeded."""
+    """A login is turned away once it has succeeded."""
     flood: str | None = None
-    """When a connection is flooded with what says nothing: `banner`, `keys`, `login` or `session`."""
+    """When a connection is flooded with what means nothing: `banner`, `keys`, `login` or `session`."""
     login_seconds: float = 0.0
+    """Seconds by which each login takes longer."""
     host_key: asyncssh.SSHKey | None = None
+    """The host key in place of the host's own."""
 
     # Sessions
     no_sftp: bool = False
     no_statvfs: bool = False
-    forced: Said | None = None
+    forced_answer: ForcedAnswer | None = None
     noise: str = ""
-    """What login scripts print before whatever is run."""
-    missing: set[str] = field(default_factory=set)
+    """What login scripts print before the command that was asked for begins."""
+    missing_commands: set[str] = field(default_factory=set)
     hung_commands: set[str] = field(default_factory=set)
     hung_shell: bool = False
     hung_sftp: bool = False
     broken_sftp: str | None = None
-    """In which way the SFTP server answers what was not asked."""
-    lingers: bool = False
-    """Sessions stay open when what they ran has ended."""
-    kills: bool = False
-    """What serves a connection is killed as soon as a session begins."""
+    """How the SFTP server breaks its protocol: `type`, `id`, `short`, `huge` or `text`."""
+    sessions_linger: bool = False
+    """Sessions stay open when their command has ended."""
+    kills_sessions: bool = False
+    """The process that serves a connection is killed as soon as a session begins."""
 
     # The disk
     hung_paths: set[str] = field(default_factory=set)
+    """Absolute paths: an access to one of them, or below it, never ends."""
 
     @property
-    def late(self) -> bool:
-        """Whether what goes over the network does not arrive at once."""
+    def is_late(self) -> bool:
+        """Return whether what goes over the network arrives later than at once."""
         return self.silent or self.latency > 0 or self.jitter > 0 or self.rate is not None
 
     def hangs(self, path: str) -> bool:
-        """Whether whoever touches `path`, an absolute one, waits for ever."""
+        """Return whether an access to `path`, an absolute one, never ends."""
         return any(path == hung or path.startswith(hung.rstrip("/") + "/") for hung in self.hung_paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from imagestore_sim.faults.base import Answer, CuttingFault, Effect, Fault, Layer, Noticed
-from imagestore_sim.faults.behaviour import Behaviour, Port
+from imagestore_sim.faults.behaviour import Behaviour, PortState
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.faults.target import FaultTarget, Undo
 from imagestore_sim.reasons import Reason
@@ -25,7 +25,7 @@ class Blackhole(Fault):
     """A firewall drops every packet: connecting is never answered, and open connections fall silent."""
 
     def change(self, now: Behaviour) -> None:
-        now.port, now.silent = Port.DEAF, True
+        now.port, now.silent = PortState.DEAF, True
 
 
 @fault(
@@ -42,7 +42,7 @@ class Unreachable(Fault):
     other clients are not answered at all), and open connections fall silent."""
 
     def change(self, now: Behaviour) -> None:
-        now.port, now.silent, now.unreachable = Port.DEAF, True, True
+        now.port, now.silent, now.unreachable = PortState.DEAF, True, True
 
 
 @fault(
@@ -74,7 +74,7 @@ class Refuse(CuttingFault):
     """Nobody listens on the port: the host is down, or sshd stopped."""
 
     def change(self, now: Behaviour) -> None:
-        now.port = Port.REFUSING
+        now.port = PortState.REFUSING
 
 
 @fault(

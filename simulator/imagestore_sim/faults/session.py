@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from imagestore_sim.faults.base import Answer, CuttingFault, Effect, Fault, Layer, Noticed
-from imagestore_sim.faults.behaviour import Behaviour, Said
+from imagestore_sim.faults.behaviour import Behaviour, ForcedAnswer
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.reasons import Reason
 from imagestore_sim.units import CommandName
@@ -63,7 +63,7 @@ class ForcedCommand(CuttingFault):
     status: int = Field(1, ge=0, le=255, description="its exit status")
 
     def change(self, now: Behaviour) -> None:
-        now.forced = Said(self.says, self.status)
+        now.forced_answer = ForcedAnswer(self.says, self.status)
 
 
 @fault(
@@ -79,7 +79,7 @@ class EmptyAnswers(CuttingFault):
     """Whatever is asked for ends at once, with nothing said and success claimed."""
 
     def change(self, now: Behaviour) -> None:
-        now.forced = Said("", 0)
+        now.forced_answer = ForcedAnswer("", 0)
 
 
 @fault(
@@ -116,7 +116,7 @@ class CommandMissing(Fault):
     commands: tuple[CommandName, ...] = Field(("df",), description="their names")
 
     def change(self, now: Behaviour) -> None:
-        now.missing.update(self.commands)
+        now.missing_commands.update(self.commands)
 
 
 @fault(
@@ -185,7 +185,7 @@ class LingeringSession(Fault):
     the answer is complete, its end and exit status never come. SFTP is not concerned."""
 
     def change(self, now: Behaviour) -> None:
-        now.lingers = True
+        now.sessions_linger = True
 
 
 @fault(
@@ -201,4 +201,4 @@ class KilledSession(CuttingFault):
     short."""
 
     def change(self, now: Behaviour) -> None:
-        now.kills = True
+        now.kills_sessions = True

@@ -8,7 +8,7 @@ import asyncssh
 from pydantic import Field, PrivateAttr
 
 from imagestore_sim.faults.base import Answer, Effect, Fault, Layer, Noticed
-from imagestore_sim.faults.behaviour import Behaviour, Startups
+from imagestore_sim.faults.behaviour import Behaviour, StartupLimit
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.reasons import Reason
 from imagestore_sim.units import Count, Seconds
@@ -36,7 +36,7 @@ class MaxStartups(Fault):
     )
 
     def change(self, now: Behaviour) -> None:
-        now.startups = Startups(self.start, self.rate, max(self.start, self.full), self.how)
+        now.startups = StartupLimit(self.start, self.rate, max(self.start, self.full), self.how)
 
 
 @fault(
@@ -70,7 +70,7 @@ class AuthFailure(Fault):
     """Nobody can log in, whatever the password or key; whoever has logged in is not concerned."""
 
     def change(self, now: Behaviour) -> None:
-        now.nobody_logs_in = True
+        now.logins_denied = True
 
 
 @fault(
@@ -104,7 +104,7 @@ class AccountLocked(Fault):
     username: str = Field("root", description="whose")
 
     def change(self, now: Behaviour) -> None:
-        now.locked_out.add(self.username)
+        now.locked_accounts.add(self.username)
 
 
 @fault(

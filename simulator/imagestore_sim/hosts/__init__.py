@@ -1,8 +1,9 @@
 """Simulated ImageStore hosts: real SSH servers on loopback ports, over virtual disks."""
 
 from imagestore_sim.faults import FAULTS, Fault, FaultProblem, read_fault
+from imagestore_sim.hosts.accounts import Credentials
 from imagestore_sim.hosts.disk import VirtualDisk
-from imagestore_sim.hosts.host import Credentials, SimulatedHost
+from imagestore_sim.hosts.host import SimulatedHost
 from imagestore_sim.hosts.network import HostNetwork, default_host, spot_host
 
 __all__ = [

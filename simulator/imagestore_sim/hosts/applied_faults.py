@@ -1,4 +1,4 @@
-"""The faults on one host: applied, healed by hand or by the clock, several at once."""
+"""The faults on one simulated host: applied, healed by hand or by the clock, several at once."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
 
 
-class Applied:
-    """A fault on a host."""
+class SimulatedFault:
+    """A fault on a simulated host (`faults.target.AppliedFault`)."""
 
-    def __init__(self, faults: Faults, fault: Fault, number: int, since: float, undo: Undo | None) -> None:
+    def __init__(self, on_host: HostFaults, fault: Fault, number: int, since: float, undo: Undo | None) -> None:
         self.fault = fault
         self.number = number
-        """No other fault on its host has it, or had it."""
+        """No other fault on its host has this number, or had it."""
         self.since = since
-        """By the clock's monotonic time."""
-        self._faults = faults
+        """When it was applied, in seconds of the clock's monotonic time."""
+        self._on_host = on_host
         self._undo = undo
 
     @property
     def active(self) -> bool:
-        """Whether it has not been healed."""
-        return self in self._faults
+        """Return whether it has not been healed."""
+        return self in self._on_host
 
     @property
     def expires_at(self) -> float | None:
@@ -40,27 +40,28 @@ class Applied:
         return None if self.fault.lasts is None else self.since + self.fault.lasts
 
     async def heal(self) -> None:
-        """Undo it, unless that has happened. Returns when the host behaves accordingly; raises OSError."""
+        """Undo it, unless that has happened; return when the host behaves accordingly. Raise OSError."""
         if self.active:
-            self._faults._remove(self)
+            self._on_host._remove(self)
             if self._undo is not None:
                 self._undo()
-            await self._faults._settle()
+            await self._on_host._settle()
 
 
-class Faults:
-    """What is wrong with a host. Each fault changes the behaviour as the ones before it have left it."""
+class HostFaults:
+    """The faults on a host, the oldest first. Each changes the behaviour as the ones before it have left it."""
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
         self._target = SimulatedTarget(host)
-        self._applied: list[Applied] = []
+        self._applied: list[SimulatedFault] = []
         self._numbers = itertools.count(1)
         self._timers = Tasks()
         self._waiting: dict[asyncio.Future[None], None] = {}
+        """Futures of `wait_until`, in the order in which the calls came: they are woken in this order."""
         self.behaviour = Behaviour()
 
-    def __iter__(self) -> Iterator[Applied]:
+    def __iter__(self) -> Iterator[SimulatedFault]:
         return iter(list(self._applied))
 
     def __len__(self) -> int:
@@ -69,17 +70,17 @@ class Faults:
     def __contains__(self, applied: object) -> bool:
         return applied in self._applied
 
-    async def apply(self, fault: Fault) -> Applied:
+    async def apply(self, fault: Fault) -> SimulatedFault:
         """Put a fault on the host, beside those that are on it; it heals by itself after its `for`.
 
-        Raises FaultProblem when it cannot be on this host, and OSError.
+        Raise FaultProblem when it is not possible on this host, and OSError.
         """
         try:
             undo = fault.begin(self._target)
         except OSError as error:
             text = error.strerror or str(error)
             raise FaultProblem(f"fault {fault.kind}: {error.filename}: {text} on {self._host.name}") from error
-        applied = Applied(self, fault, next(self._numbers), self._host.clock.monotonic(), undo)
+        applied = SimulatedFault(self, fault, next(self._numbers), self._host.clock.monotonic(), undo)
         self._applied.append(applied)
         self._begin_timer(applied)
         await self._settle()
@@ -91,7 +92,7 @@ class Faults:
             await applied.heal()
 
     async def wait_until(self, met: Callable[[Behaviour], bool]) -> None:
-        """Wait until the host behaves in some way."""
+        """Wait until the behaviour of the host meets a condition."""
         while not met(self.behaviour):
             changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting[changed] = None
@@ -106,22 +107,22 @@ class Faults:
             self._begin_timer(applied)
 
     async def pause(self) -> None:
-        """Keep the faults, and no task: none heals by itself meanwhile."""
+        """Keep the faults, but no task: none heals by itself until `resume`."""
         await self._timers.close()
 
-    def _begin_timer(self, applied: Applied) -> None:
+    def _begin_timer(self, applied: SimulatedFault) -> None:
         if applied.expires_at is not None and self._host.listening:
             self._timers.begin(self._heal_in_time(applied, applied.expires_at), f"fault {applied.fault.kind}")
 
-    async def _heal_in_time(self, applied: Applied, expires_at: float) -> None:
+    async def _heal_in_time(self, applied: SimulatedFault, expires_at: float) -> None:
         await self._host.clock.sleep(expires_at - self._host.clock.monotonic())
         await applied.heal()
 
-    def _remove(self, applied: Applied) -> None:
+    def _remove(self, applied: SimulatedFault) -> None:
         self._applied.remove(applied)
 
     async def _settle(self) -> None:
-        """Make the behaviour anew, and have everyone see it."""
+        """Compute the behaviour from the faults, and wake all who wait for a change of it."""
         now = Behaviour()
         for applied in self._applied:
             applied.fault.change(now)

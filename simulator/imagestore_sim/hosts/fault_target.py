@@ -62,7 +62,8 @@ class SimulatedTarget:
 
     def cut_connections(self, count: int | None = None) -> None:
         """Reset the open connections: all, or the `count` oldest."""
-        self._host.cut_connections(count)
+        for link in sorted(self._host.links, key=lambda link: link.number)[:count]:
+            link.reset()
 
     def silence_connections(self) -> None:
         """Drop from now on what goes over the connections that are open."""

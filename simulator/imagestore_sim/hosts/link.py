@@ -6,12 +6,12 @@ import asyncio
 import itertools
 import socket
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
 
-from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.faults.behaviour import Behaviour, StartupLimit
 from imagestore_sim.in_flight import moved
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Link(asyncio.BufferedProtocol):
         self._buffer = bytearray(TURN_BYTES)
         self._unread = False
         """Whether the client leaves too much of what is said to it unread."""
-        self._in = _Way(host, self._arrive)
-        self._out = _Way(host, self._leave)
+        self._in = _Direction(host, self._arrive)
+        self._out = _Direction(host, self._leave)
         self._sent = 0
         self.logged_in = False
         self.stale = False
@@ -136,25 +136,27 @@ class Link(asyncio.BufferedProtocol):
         elif now.greeting is not None:
             self.write(now.greeting)
             self.finish()
-        elif now.startups is not None and host.has_too_many_startups(now.startups):
-            self._turn_away(now)
+        elif now.startups is not None and host.sshd.turns_away(now.startups):
+            self._turn_away(now.startups)
         else:
-            if now.flood == "banner":
-                self.write(FLOOD_LINE * (FLOOD_BYTES // len(FLOOD_LINE)))
-            self._ssh = host.new_connection()
-            self._ssh.connection_made(_Upstream(self, self._transport))
-            if now.flood == "keys":
-                self.write(FLOOD_PACKET * (FLOOD_BYTES // len(FLOOD_PACKET)))
+            self._begin_ssh(now)
 
-    def _turn_away(self, now: Behaviour) -> None:
-        """What sshd does at its MaxStartups."""
-        assert now.startups is not None
-        if now.startups.how == "reset":
+    def _turn_away(self, limit: StartupLimit) -> None:
+        """Do what sshd does at its MaxStartups."""
+        if limit.how == "reset":
             self.reset()
             return
-        if now.startups.how == "line":
+        if limit.how == "line":
             self.write(b"Exceeded MaxStartups\r\n")
         self.finish()
+
+    def _begin_ssh(self, now: Behaviour) -> None:
+        if now.flood == "banner":
+            self.write(FLOOD_LINE * (FLOOD_BYTES // len(FLOOD_LINE)))
+        self._ssh = self._host.sshd.new_connection()
+        self._ssh.connection_made(_SshTransport(self, self._transport))
+        if now.flood == "keys":
+            self.write(FLOOD_PACKET * (FLOOD_BYTES // len(FLOOD_PACKET)))
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
@@ -188,7 +190,15 @@ class Link(asyncio.BufferedProtocol):
             self.closed.set_result(None)
 
 
-class _Way:
+async def abort_all(links: Iterable[Link]) -> None:
+    """Cut connections at once; return when all are closed."""
+    cut = list(links)
+    for link in cut:
+        link.abort()
+    await asyncio.gather(*(link.closed for link in cut))
+
+
+class _Direction:
     """One direction: what is put in is delivered at once and in order, or when the network lets it."""
 
     def __init__(self, host: SimulatedHost, deliver: Callable[[bytes | None], None]) -> None:
@@ -204,7 +214,7 @@ class _Way:
     def put(self, data: bytes | None) -> None:
         """Take data, or None for the end."""
         now = self._host.behaviour
-        if not self._queue and not now.late:
+        if not self._queue and not now.is_late:
             self._deliver(data)
             return
         self._queue.append((self._due(now, len(data or b"")), data))
@@ -240,7 +250,7 @@ class _Way:
         self._task = None
 
 
-class _Upstream(asyncio.Transport):
+class _SshTransport(asyncio.Transport):
     """The transport as the SSH server sees it."""
 
     def __init__(self, link: Link, transport: asyncio.Transport) -> None:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.faults.behaviour import Port
+from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.in_flight import moved
 from imagestore_sim.tasks import Tasks
 
@@ -31,11 +31,30 @@ class Listener:
         self._tasks = tasks
         self._socket: socket.socket | None = None
         self._fillers: list[socket.socket] = []
-        self._state = Port.OPEN
-        self.address = ("", 0)
+        self._state = PortState.OPEN
+        self.address: tuple[str, int] | None = None
+        """Where it listens, or did last; None before the first `open`."""
 
-    async def open(self, host: str, port: int) -> None:
-        """Listen on an address; with port 0 on any that is free. Raises OSError."""
+    @property
+    def is_open(self) -> bool:
+        """Return whether it has its port, whatever the state of that."""
+        return self._socket is not None
+
+    async def open(self, host: str, port: int, state: PortState) -> None:
+        """Take a port of `host`, in a state; with 0 the one that it had before if it is free, else any.
+
+        Raise OSError.
+        """
+        before = self.address[1] if self.address else 0
+        self._state = state
+        try:
+            await self._open(host, port or before)
+        except OSError as error:
+            if port or not before or error.errno != errno.EADDRINUSE:
+                raise
+            await self._open(host, 0)
+
+    async def _open(self, host: str, port: int) -> None:
         infos = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
@@ -43,18 +62,30 @@ class Listener:
         self._bind(family, address)
         self._begin()
 
-    def become(self, state: Port) -> None:
-        """Go on as `state` says, on the same port; raises OSError when somebody else has taken it meanwhile."""
+    async def become(self, state: PortState) -> bool:
+        """Change the state of the port, if it has one; return whether it had to take another port for that.
+
+        A port is let go for a moment when its state changes. A listener that is to be open then takes another one if
+        somebody else was faster. Raise OSError.
+        """
         if self._socket is None or state is self._state:
-            return
+            return False
         family, address = self._socket.family, self._socket.getsockname()
         self.close()
         self._state = state
-        self._bind(family, address)
-        self._begin()
+        try:
+            self._bind(family, address)
+            self._begin()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or state is not PortState.OPEN:
+                raise
+            self.close()
+            await self.open(address[0], 0, state)
+            return True
+        return False
 
     def close(self) -> None:
-        """Let go of the port. Connections that were accepted are not its business."""
+        """Let go of the port. Connections that were accepted stay open."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
@@ -77,16 +108,16 @@ class Listener:
 
     def _begin(self) -> None:
         assert self._socket is not None
-        if self._state is Port.OPEN:
+        if self._state is PortState.OPEN:
             self._socket.listen(BACKLOG)
             asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
-        elif self._state is Port.DEAF:
+        elif self._state is PortState.DEAF:
             self._socket.listen(0)
             self._fill()
         # A socket that is bound and does not listen refuses.
 
     def _fill(self) -> None:
-        """Take up what the kernel accepts for a program that does not: from then on it drops whoever comes."""
+        """Fill the queue of a listener that accepts nothing: from then on the kernel drops every SYN."""
         assert self._socket is not None
         for _ in range(2):
             filler = socket.socket(self._socket.family, socket.SOCK_STREAM)
@@ -126,5 +157,5 @@ class Listener:
 
     async def _rest(self, exhausted: socket.socket) -> None:
         await self._clock.sleep(_REST_SECONDS)
-        if self._socket is exhausted and self._state is Port.OPEN:
+        if self._socket is exhausted and self._state is PortState.OPEN:
             asyncio.get_running_loop().add_reader(exhausted.fileno(), self._accept)

@@ -168,8 +168,8 @@ class HostNetwork(Mapping[str, SimulatedHost]):
 
     def _enter(self, host: SimulatedHost) -> None:
         if self._config is not None:
-            if self._config.identity not in host.trusted:
-                host.trusted.append(self._config.identity)
+            if self._config.identity not in host.trusted_keys:
+                host.trusted_keys.append(self._config.identity)
             self._config.put(host)
 
     async def _started(self, host: SimulatedHost) -> None:

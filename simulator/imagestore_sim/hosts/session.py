@@ -10,7 +10,7 @@ import asyncssh
 from asyncssh.channel import SSHChannel
 from asyncssh.misc import SoftEOFReceived
 
-from imagestore_sim.faults.behaviour import Said
+from imagestore_sim.faults.behaviour import ForcedAnswer
 from imagestore_sim.hosts.broken import BrokenSftp, flood
 from imagestore_sim.hosts.link import Link
 from imagestore_sim.hosts.shell import Exit, Shell, Streams
@@ -34,7 +34,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         username: str,
         link: Link,
         sftp: SftpFactory | None,
-        forced: Said | None,
+        forced: ForcedAnswer | None,
         ended: Callable[[], None],
     ) -> None:
         """`forced` is said in place of whatever is asked for."""
@@ -54,10 +54,10 @@ class Session(asyncssh.SSHServerProcess[str]):
         now = self._host.behaviour
         if now.flood == "session":
             flood(self.channel.get_connection())
-        if now.kills:
+        if now.kills_sessions:
             self._link.abort()
         elif self._forced is not None:
-            self._say(self._forced)
+            self._answer(self._forced)
         elif self.channel.get_subsystem() is None:
             super().session_started()
         elif now.broken_sftp is not None:
@@ -72,7 +72,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         else:
             self._begin_sftp()
 
-    def _say(self, forced: Said) -> None:
+    def _answer(self, forced: ForcedAnswer) -> None:
         if forced.text:
             self.channel.write(forced.text)
         self.channel.exit(forced.status)
@@ -123,7 +123,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         except Exception:
             self.close()  # the client is not to wait for what has failed; the owner of the task logs it
             raise
-        await self._host.wait_until(lambda now: not now.lingers)
+        await self._host.wait_until(lambda now: not now.sessions_linger)
         self.exit(status)
 
     async def _converse(self, shell: Shell, streams: Streams) -> int:
