@@ -20,9 +20,10 @@ knows to touch backup storage is here. An API is
 
 The legacy API under `/zstack/api` reaches the same APIs, by the Java classes that *API* names.
 
-*Source* tells where the facts come from: the sections of the project's notes on ZStack's domain, wire protocol, query
-semantics and clients, or ZStack itself. ImageStore's manager is closed source: what is said of it follows its SDK, its
-texts and its open Sftp sibling.
+*Source* names where the facts come from: sections of the reference pages [domain](reference/domain.md),
+[wire-protocol](reference/wire-protocol.md), [query-semantics](reference/query-semantics.md),
+[clients](reference/clients.md) and [observed](reference/observed.md), or ZStack itself. ImageStore's manager is closed
+source: what is said of it follows its SDK, its texts and its open Sftp sibling.
 
 ## Chosen for the whole
 
@@ -32,11 +33,11 @@ Where all APIs differ from ZStack's, by choice:
 - What widely used clients send is accepted, unless a node runs with `--strict`: see *Leniencies*.
 - An SSH probe of the url stands for the agent of a storage: it is connected when the host can be logged in to and the
   url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
-- A ping of a storage that is Connected writes the capacity too (`ping.mode=capacity`). One that is Disconnected keeps
+- A ping of a storage that is Connected writes the capacity too. One that is Disconnected keeps
   what was known last until a connect measures it.
 - One failed ping means Disconnected: `ping.maxFailure` begins at 1, where ZStack's and a `--strict` node's begin at 3.
 - The first tick comes after `ping.interval` and a jitter of 0 to 29 seconds, which is never more than the interval.
-- Pings keep a connection for the next one (`probe.connection=warm`); each connect logs in anew.
+- Pings keep a connection for the next one (`--probe-connection warm`); each connect logs in anew.
 - Adding an ImageStore makes its url with `registry` and `export` in it, and connecting an Sftp storage makes its url;
   nothing else is ever written to a host.
 - A url that is a file fails. A file system that is read-only, full or out of inodes does not.
