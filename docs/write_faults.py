@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagestore_sim.containers.faults import FORMS, IN_MEMORY
+from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
 from imagestore_sim.faults import FAULTS, Fault, Layer
 
 PAGE = Path(__file__).with_name("faults.md")
@@ -44,12 +44,12 @@ def _section(kind: type[Fault]) -> Iterator[str]:
         yield ""
     yield f"Healed: {kind.heals}"
     yield ""
-    form = FORMS[kind.kind]
-    yield f"In containers: {form.how}." if form.begin else f"Not in containers: {form.how}."
+    found = IMPLEMENTATIONS[kind.kind]
+    yield f"In containers: {found.means}." if found.apply else f"Not in containers: {found.means}."
     yield ""
-    other = IN_MEMORY.get(kind.kind)
-    if other is not None and other.how != form.how:
-        yield f"On a disk in memory: {other.how}."
+    other = ON_MEMORY_DISKS.get(kind.kind)
+    if other is not None and other.means != found.means:
+        yield f"On a disk in memory: {other.means}."
         yield ""
 
 

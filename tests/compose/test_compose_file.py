@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from compose.containers import FILE, HOSTS, ROOT, find_compose, succeed
-from imagestore_sim.containers import faults as forms
+from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
 from imagestore_sim.containers.labels import HOST
 
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
@@ -81,7 +81,7 @@ def test_every_service_is_kept_small_and_stops_soon(services: dict[str, dict[str
 
 
 def test_the_hosts_for_faults_may_do_what_these_take_and_no_more(services: dict[str, dict[str, Any]]) -> None:
-    needed = reduce(or_, (form.needs for form in (forms.FORMS | forms.IN_MEMORY).values()))
+    needed = reduce(or_, (one.requirements for one in (IMPLEMENTATIONS | ON_MEMORY_DISKS).values()))
     for name in CHAOS:
         assert set(services[name]["cap_add"]) == needed.capabilities.union(services["imagestore-1"]["cap_add"])
         assert services[name]["devices"] == [f"{one}:{one}" for one in needed.devices]
@@ -103,9 +103,9 @@ def test_every_host_is_known_by_its_label(services: dict[str, dict[str, Any]]) -
 
 def test_hosts_of_scenarios_have_the_rights_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
     pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-    from imagestore_sim.scenario.worlds.containers import CAPABILITIES
+    from imagestore_sim.scenario.worlds.containers import SSHD_CAPABILITIES
 
-    assert set(services["imagestore-1"]["cap_add"]) == CAPABILITIES
+    assert set(services["imagestore-1"]["cap_add"]) == SSHD_CAPABILITIES
 
 
 def test_images_of_others_are_pinned(services: dict[str, dict[str, Any]]) -> None:

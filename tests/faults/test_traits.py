@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import imagestore_sim
-from imagestore_sim.containers.faults import FORMS
+from imagestore_sim.containers.faults import IMPLEMENTATIONS
 from imagestore_sim.faults import FAULTS, Answer, Effect, Fault, Layer, Noticed, fault, read_fault, stand_ins
 from imagestore_sim.reasons import Reason
 
@@ -32,9 +32,9 @@ def test_a_declaration_that_leaves_a_trait_out_is_an_error(trait: str) -> None:
         fault(Layer.DISK, **{name: value for name, value in DECLARATION.items() if name != trait})
 
 
-def test_every_kind_has_a_container_form_or_a_reason_why_none_can_have_it() -> None:
-    assert FORMS.keys() == FAULTS.keys()
-    assert all(form.how for form in FORMS.values())
+def test_every_kind_has_means_on_containers_or_a_reason_why_none_can_have_it() -> None:
+    assert IMPLEMENTATIONS.keys() == FAULTS.keys()
+    assert all(one.means for one in IMPLEMENTATIONS.values())
 
 
 @pytest.mark.parametrize("reason", Reason)

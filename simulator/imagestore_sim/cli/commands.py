@@ -90,13 +90,13 @@ async def run_node(settings: Settings) -> int:
 async def run_chaos(settings: Settings, project: str | None) -> int:
     """The lab's API for containers, until somebody stops it."""
     try:
-        from imagestore_sim.containers.chaos import STOP_SECONDS as HEALED_SECONDS
-        from imagestore_sim.containers.chaos import Chaos
+        from imagestore_sim.chaos import STOP_SECONDS as HEALED_SECONDS
+        from imagestore_sim.chaos import Chaos
+        from imagestore_sim.containers.errors import EngineProblem
     except ModuleNotFoundError as error:
         if error.name != "aiodocker":
             raise
         raise InputError("chaos needs a library for Docker: pip install 'imagestore-sim[compose]'") from None
-    from imagestore_sim.scenario.play.world import WorldProblem
 
     logs.configure(settings.log_level, settings.log_format)
     async with _until_stopped() as stopped:
@@ -107,7 +107,7 @@ async def run_chaos(settings: Settings, project: str | None) -> int:
                     _warn(chaos.url, chaos.openings())
                     print(f"ready {chaos.url}", flush=True)
                     await stopped.wait()
-        except (OSError, WorldProblem) as error:
+        except (OSError, EngineProblem) as error:
             raise InputError(str(error)) from None
     return 0
 

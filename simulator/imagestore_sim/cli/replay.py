@@ -201,7 +201,7 @@ def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
 
 def _problems_of_containers(files: Sequence[Path], options: Options) -> Iterator[str]:
     try:
-        from imagestore_sim.containers import engine
+        from imagestore_sim.containers.errors import EngineProblem
         from imagestore_sim.scenario import replay_on_containers as playing
     except ModuleNotFoundError as error:
         if error.name != "aiodocker":
@@ -218,7 +218,7 @@ def _problems_of_containers(files: Sequence[Path], options: Options) -> Iterator
     if fine:
         try:
             playing.prepare_containers()
-        except engine.EngineProblem as problem:
+        except EngineProblem as problem:
             yield str(problem)
 
 

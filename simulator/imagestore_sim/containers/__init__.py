@@ -1,1 +1,1 @@
-"""Scenarios on real hosts: containers of a Docker engine, each with OpenSSH and a disk of its own."""
+"""Container hosts: containers of a Docker engine, each with OpenSSH, a disk of its own, and faults."""

@@ -1,43 +1,29 @@
-"""A container: scripts in it, and its life."""
+"""One container of an engine: its life, and scripts that run in it."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiodocker
-import aiohttp
-
-from imagestore_sim.containers.host import ContainerProblem
+from imagestore_sim.containers.archives import pack
+from imagestore_sim.containers.engine import engine_errors
+from imagestore_sim.containers.errors import ContainerProblem
 
 if TYPE_CHECKING:
     from aiodocker.containers import DockerContainer
     from aiodocker.networks import DockerNetwork
 
-RUNNING = "/bin/sh"
-GIVEN = 'printf %s "$1" | exec /bin/sh -c "$0"'
-"""Runs its first argument with the second as standard input."""
+SHELL = "/bin/sh"
+WITH_INPUT = 'printf %s "$1" | exec /bin/sh -c "$0"'
+"""Runs its first argument as a script with the second as standard input."""
 KILLED = 137
+"""The exit status after SIGKILL."""
 GRACE = 5.0
-"""Seconds that the engine has beyond those of a script."""
-NOT_MODIFIED, NOT_FOUND = 304, 404
+"""Seconds that the engine gets beyond the time limit of a script."""
 EXCERPT = 300
-
-
-@contextmanager
-def engine_errors(what: str) -> Iterator[None]:
-    """Let every failure of the engine be a ContainerProblem that says what was to be done."""
-    try:
-        yield
-    except aiodocker.DockerError as error:
-        raise ContainerProblem(f"{what}: {error.message}", error.status) from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise ContainerProblem(f"{what}: the engine does not answer: {error or type(error).__name__}") from error
+"""Characters of standard error that an error text shows, the last ones."""
 
 
 class Container:
@@ -51,39 +37,44 @@ class Container:
         address: str = "",
         aliases: Sequence[str] = (),
     ) -> None:
-        """`name` is for people. In the network, if it is on any, it keeps its address, or else goes by other names."""
+        """`name` is for error texts. Reconnected to `network`, the container gets its `address` or its `aliases`."""
         self.name = name
+        self.address = address
         self._container = container
         self._network = network
         self._aliases = aliases
-        self.address = address
 
     @property
     def id(self) -> str:
-        """The engine's."""
+        """The engine's id of it."""
         return str(self._container.id)
 
     async def run(self, script: str, *, user: str = "root", given: str = "", seconds: float) -> str:
-        """What a shell script printed, which is killed after `seconds` of the machine."""
+        """Run a shell script to its end and return its standard output.
+
+        `given` is its standard input. It is killed after `seconds` of real time. The exit status, unless it is 0, and
+        standard error are in the ContainerProblem.
+        """
         limit = ["/usr/bin/timeout", "--signal=KILL", f"{seconds:g}"]
-        command = [RUNNING, "-c", GIVEN, script, given] if given else [RUNNING, "-c", script]
+        command = [SHELL, "-c", WITH_INPUT, script, given] if given else [SHELL, "-c", script]
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            # It is the engine's time, whatever the run's clock says
+            # The engine lives in real time, whatever the clock of the run says
             async with asyncio.timeout(seconds + GRACE):  # real: see above
-                status, printed, said = await self._execute([*limit, *command], user)
+                status, output, errors = await self._execute([*limit, *command], user)
         except TimeoutError:
             raise ContainerProblem(f"{self.name}: a script was not done within {seconds:g} s") from None
         if status == KILLED and loop.time() - began >= seconds:
-            why = f": {' '.join(said.split())[-EXCERPT:]}" if said.strip() else ""
-            raise ContainerProblem(f"{self.name}: a script was not done within {seconds:g} s{why}", status, said)
+            why = f": {_excerpt(errors)}" if errors.strip() else ""
+            raise ContainerProblem(f"{self.name}: a script was not done within {seconds:g} s{why}", status, errors)
         if status != 0:
-            why = " ".join(said.split())[-EXCERPT:] or ("killed" if status == KILLED else "it said nothing")
-            raise ContainerProblem(f"{self.name}: a script ended with status {status}: {why}", status, said)
-        return printed
+            why = _excerpt(errors) or ("killed" if status == KILLED else "it printed no error")
+            raise ContainerProblem(f"{self.name}: a script ended with status {status}: {why}", status, errors)
+        return output
 
     async def _execute(self, command: list[str], user: str) -> tuple[int, str, str]:
+        """Run a command. Return its exit status, standard output and standard error."""
         with engine_errors(f"{self.name}: running a script"):
             execution = await self._container.exec(command, user=user)
             streams = {1: bytearray(), 2: bytearray()}
@@ -91,49 +82,39 @@ class Container:
                 while (message := await stream.read_out()) is not None:
                     streams[message.stream] += message.data
             status: int = (await execution.inspect())["ExitCode"]
-        printed, said = (bytes(one).decode(errors="replace") for one in streams.values())
-        return status, printed, said
+        output, errors = (bytes(one).decode(errors="replace") for one in streams.values())
+        return status, output, errors
 
     async def begin(self, script: str) -> None:
-        """Run a shell script in the background."""
+        """Start a shell script in the background, as root. Its exit status stays unknown."""
         with engine_errors(f"{self.name}: beginning a script"):
-            execution = await self._container.exec([RUNNING, "-c", script])
+            execution = await self._container.exec([SHELL, "-c", script])
             await execution.start(detach=True)
 
     async def put(self, folder: Path, path: str) -> None:
-        """Copy the files of a folder to one that is there."""
-        archive = await asyncio.to_thread(_archive, folder)
+        """Copy the files of `folder` into the directory `path`, which exists in the container."""
+        archive = await asyncio.to_thread(pack, folder)
         with engine_errors(f"{self.name}: copying files to {path}"):
-            await self._container.put_archive(path, archive)
+            await self._container.put_archive(path, archive.getvalue())
 
     async def inspect(self) -> dict[str, Any]:
-        """What the engine tells of it."""
+        """Return the engine's description of it, as `docker inspect` prints it."""
         with engine_errors(f"{self.name}: looking at it"):
             found: dict[str, Any] = await self._container.show()
             return found
 
     async def start(self) -> None:
-        """Start it, if it does not run."""
+        """Start it, unless it runs."""
         with engine_errors(f"{self.name}: starting"):
             await self._container.start()
 
     async def stop(self, seconds: int) -> None:
-        """Stop it, if it runs; killed after so many seconds."""
+        """Stop it, unless it is stopped: SIGTERM to its first process, and SIGKILL after `seconds`."""
         with engine_errors(f"{self.name}: stopping"):
             await self._container.stop(t=seconds)
 
-    async def pause(self) -> None:
-        """Freeze its processes."""
-        with engine_errors(f"{self.name}: pausing"):
-            await self._container.pause()
-
-    async def unpause(self) -> None:
-        """Let them go on."""
-        with engine_errors(f"{self.name}: unpausing"):
-            await self._container.unpause()
-
     async def kill(self, signal: str) -> None:
-        """Send a signal to its first process."""
+        """Send a signal, such as `STOP`, to its first process."""
         with engine_errors(f"{self.name}: sending {signal}"):
             await self._container.kill(signal=signal)
 
@@ -144,7 +125,7 @@ class Container:
             await self._network.disconnect({"Container": self.id, "Force": True})
 
     async def connect(self) -> None:
-        """Put it on its network, with its address, or its names."""
+        """Put it back on its network, with its address or its aliases."""
         assert self._network is not None
         address = {"IPAMConfig": {"IPv4Address": self.address}} if self.address else {}
         with engine_errors(f"{self.name}: connecting"):
@@ -153,9 +134,11 @@ class Container:
             )
 
 
-def _archive(folder: Path) -> bytes:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for file in sorted(folder.iterdir()):
-            tar.add(file, file.name)
-    return archive.getvalue()
+def _excerpt(errors: str) -> str:
+    return " ".join(errors.split())[-EXCERPT:]
+
+
+def address_in(details: Mapping[str, Any]) -> str:
+    """Return the IP address in the engine's description of a container; empty where it has none, as when stopped."""
+    networks = details["NetworkSettings"]["Networks"].values()
+    return next((str(one["IPAddress"]) for one in networks if one["IPAddress"]), "")

@@ -1,110 +1,172 @@
-"""One host of a scenario in a container: what can be run in it, and be done to it from outside."""
+"""A host in a container, which faults can be put on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.scenario.format import model
+from imagestore_sim.containers.applied_faults import ContainerFault, ContainerFaults
+from imagestore_sim.containers.container import Container, address_in
+from imagestore_sim.containers.errors import ContainerProblem
+from imagestore_sim.containers.observation import Observation, observe
+from imagestore_sim.containers.spec import HostSpec
+from imagestore_sim.faults import Fault, HostState
 
 if TYPE_CHECKING:
-    from imagestore_sim.containers.container import Container
+    from imagestore_sim.containers.disks import Disk
 
-SECONDS = 30.0
-STARTING = 60.0
-"""Seconds of the machine until sshd answers; it makes its keys first. docker-compose.yml gives it as long."""
-STOPPING = 1
-"""Seconds that sshd has to end before it is killed."""
+logger = logging.getLogger(__name__)
 
-
-class ContainerProblem(OSError):
-    """A script in a container failed, or the engine did what it was asked not to the end."""
-
-    def __init__(self, text: str, status: int | None = None, stderr: str = "") -> None:
-        """`status` is the exit status of the script, and `stderr` what it said of its failure."""
-        super().__init__(text)
-        self.status = status
-        self.stderr = stderr
+SCRIPT_SECONDS = 30.0
+START_SECONDS = 60.0
+"""Until sshd answers, which makes its keys before. docker-compose.yml gives it as long."""
+STOP_SECONDS = 1
+"""Until sshd is killed."""
+HEAL_SECONDS = 20.0
+"""Until the faults of all hosts are healed."""
+TOLERANCE = 0.25
+"""Seconds by which a fault may expire after a step that a scenario has at the same time."""
 
 
-class Disk(Protocol):
-    """The disk of a host. Failures: ContainerProblem."""
+class ContainerHost:
+    """A host in a container (a `faults.Host`). Failures: ContainerProblem.
 
-    size: int
-    used: int
-    """Bytes, as it has to be."""
+    What the container loses when it is stopped is put on it again when it is started.
+    """
+
+    def __init__(self, container: Container, spec: HostSpec, disk: Disk, clock: Clock, *, running: bool) -> None:
+        self.name = container.name
+        self.container = container
+        self.spec = spec
+        self.disk = disk
+        self.clock = clock
+        self.address = container.address
+        """Its IP address in its network; the last one known while it is stopped."""
+        self._running = running
+        self._faults = ContainerFaults(self)
+        self._lock = asyncio.Lock()
+        """Held while faults are put on or taken off, and while the container is started or stopped."""
 
     @property
-    def in_memory(self) -> bool:
-        """Whether it is in the memory of the host, which makes it anew at each start, and changes it from inside."""
+    def faults(self) -> list[ContainerFault]:
+        """The faults on it, the oldest first."""
+        return list(self._faults)
 
-    async def fill(self, used: int) -> None:
-        """Have `used` bytes in use, or what its files take."""
+    @property
+    def running(self) -> bool:
+        """Whether its container runs, as far as is known."""
+        return self._running
 
-    async def resize(self, size: int) -> None:
-        """Give it another size while it is in use."""
+    async def run(self, script: str, *, given: str = "", seconds: float = SCRIPT_SECONDS) -> str:
+        """Run a shell script as root, with `given` as its standard input, and return its output.
 
-    async def set_read_only(self, read_only: bool) -> None:
-        """Remount it, read-only or writable again."""
-
-
-@dataclass(slots=True)
-class ContainerHost:
-    """What faults are made of."""
-
-    name: str
-    """As the scenario calls it."""
-    spec: model.Host
-    """As the scenario describes it."""
-    paths: tuple[str, ...]
-    """The urls of the storages on it."""
-    disk: str
-    """Where its disk is mounted: `spec.mount`, or the url of its storage where the scenario has no mount."""
-    address: str
-    """Its IP address in the run's network, which it keeps."""
-    clock: Clock
-    volume: Disk = field(repr=False)
-    """What can be done to its disk."""
-    container: Container = field(repr=False)
-
-    async def run(self, script: str, *, user: str = "root", given: str = "", seconds: float = SECONDS) -> str:
-        """Run a shell script in the container to its end; answers what it printed.
-
-        `given` is its standard input, `seconds` (of the machine) the longest that it may take, after which it is
-        killed. Raises ContainerProblem with its exit status when that is not 0.
+        It is killed after `seconds` of real time. ContainerProblem has the exit status, unless that is 0.
         """
-        return await self.container.run(script, user=user, given=given, seconds=seconds)
+        return await self.container.run(script, given=given, seconds=seconds)
 
     async def begin(self, script: str) -> None:
-        """Run a shell script that goes on in the background. Raises ContainerProblem when it cannot begin."""
+        """Start a shell script as root in the background."""
         await self.container.begin(script)
 
+    async def state(self) -> HostState:
+        """Return how it is now. What it does not report within five seconds is None."""
+        details = await self.container.inspect()
+        running = bool(details["State"]["Running"])
+        found = None
+        if running:
+            try:
+                found = await self._observe()
+            except ContainerProblem as problem:  # it may be paused
+                logger.info("%s", problem)
+        return HostState(
+            at=self.clock.monotonic(),
+            name=self.name,
+            port=self.spec.port,
+            listening=running,
+            address=f"{address_in(details) or self.address}:{self.spec.port}",
+            disk=found.disk if found else None,
+            logins=None,
+            connections=found.connections if found else None,
+            username=self.spec.username,
+            faults=self.faults,
+        )
+
+    async def _observe(self) -> Observation:
+        return await observe(self.container, self.spec)
+
+    async def apply(self, fault: Fault) -> ContainerFault:
+        """Put a fault on it, beside those that it has. Raise ValueError for one that it cannot have."""
+        applied = self._faults.new(fault)
+        async with self._lock:
+            await self._faults.add(applied, running=self._running)
+        self._faults.begin_timer(applied)
+        return applied
+
+    async def heal(self, applied: ContainerFault) -> None:
+        """Undo a fault, unless it is healed already. If that fails, the fault stays."""
+        async with self._lock:
+            if applied in self._faults:
+                await self._faults.remove(applied, running=self._running)
+
+    async def settle(self) -> None:
+        """Return when the faults that have expired are healed, which takes some time."""
+        now = self.clock.monotonic() + TOLERANCE
+        for applied in self._faults:
+            if applied.expires_by(now):
+                await applied.heal()
+        async with self._lock:  # a heal under way has ended
+            pass
+
+    async def heal_all(self) -> None:
+        """Heal every fault, the latest first. Log those that cannot be healed."""
+        await self._faults.stop_timers()
+        for applied in reversed(self.faults):
+            try:
+                await applied.heal()
+            except OSError as error:
+                logger.warning("%s: %s could not be healed: %s", self.name, applied.fault.kind, error)
+
     async def start(self) -> None:
-        """Start the container, if it does not run. Returns when sshd answers. Raises ContainerProblem."""
+        """Start it, unless it runs, with the faults on it. Return when sshd answers."""
+        async with self._lock:
+            if self._running:
+                return
+            if self._faults.wait_for_start:
+                await self._start_with_faults()
+            else:
+                await self._boot()
+            self._running = True
+
+    async def _start_with_faults(self) -> None:
+        """Start offline, put on the faults that need no network, reconnect, then put on network faults."""
+        await self.container.disconnect()
+        await self._boot()
+        await self._faults.take_off_healed()
+        await self._faults.put_on_missing(network=False)
+        await self.container.connect()
+        await self._faults.put_on_missing(network=True)
+
+    async def _boot(self) -> None:
         await self.container.start()
-        await self.run("until /usr/local/sbin/answers; do sleep 0.1; done", seconds=STARTING)
+        await self.run("until /usr/local/sbin/answers; do sleep 0.1; done", seconds=START_SECONDS)
 
     async def stop(self) -> None:
-        """Shut the container down, if it runs; its files and its disk stay. Raises ContainerProblem."""
-        await self.container.stop(STOPPING)
+        """Shut it down, if it runs. Its faults stay, and its disk unless that is a MemoryDisk."""
+        async with self._lock:
+            if self._running:
+                await self._faults.before_stop()
+                await self.container.stop(STOP_SECONDS)
+                self._running = False
 
-    async def pause(self) -> None:
-        """Freeze all its processes; its kernel goes on. Raises ContainerProblem."""
-        await self.container.pause()
 
-    async def unpause(self) -> None:
-        """Let its processes go on. Raises ContainerProblem."""
-        await self.container.unpause()
-
-    async def kill(self, signal: str = "KILL") -> None:
-        """Send a signal to its first process, sshd. Raises ContainerProblem."""
-        await self.container.kill(signal)
-
-    async def disconnect(self) -> None:
-        """Take it off the run's network. Raises ContainerProblem."""
-        await self.container.disconnect()
-
-    async def connect(self) -> None:
-        """Put it on the run's network again, with its address. Raises ContainerProblem."""
-        await self.container.connect()
+async def heal_hosts(hosts: Iterable[ContainerHost]) -> None:
+    """Heal all faults of hosts within HEAL_SECONDS. Log what is not healed by then."""
+    try:
+        # Their containers are removed, or left to their owner, in any case: a hanging engine must not prevent that
+        async with asyncio.timeout(HEAL_SECONDS):  # real: see above
+            await asyncio.gather(*(host.heal_all() for host in hosts))
+    except TimeoutError:
+        logger.warning("not all faults could be healed within %g s", HEAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Who owns what a run has made in an engine: a process, told apart from a later one with its number."""
+"""Owners of what runs have in an engine: a process, told apart from a later one with the same number."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Self
 PROC = Path("/proc")
 MACHINE = Path("/etc/machine-id")
 STARTED = 19
-"""Where the time of its start stands in /proc/PID/stat, counted from behind the name."""
+"""The field of /proc/PID/stat with the start time, counted from 0 after the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process: of which machine, since which of its starts, in which namespace of numbers, and since when."""
+    """A process: machine, boot, PID namespace, PID, and start time in ticks since the boot."""
 
     machine: str
     boot: str
@@ -26,12 +26,12 @@ class Owner:
 
     @classmethod
     def of_this_process(cls) -> Self:
-        """Raises OSError where there is no /proc."""
+        """Return this process. Raise OSError where there is no /proc."""
         return cls(*_here(), os.getpid(), _started(os.getpid()) or "")
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """The owner that a label names, or None for a label of another making."""
+        """Return the owner in the text of a label; None where the text names no owner."""
         parts = text.split("/")
         if len(parts) != 5 or not parts[3].isdigit():
             return None
@@ -42,7 +42,7 @@ class Owner:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it surely runs no more. What cannot be seen from here may be alive."""
+        """Whether it certainly ended. False for one that cannot be seen from here."""
         machine, boot, namespace = _here()
         if self.machine != machine:
             return False
@@ -53,13 +53,14 @@ class Owner:
 
 @cache
 def _here() -> tuple[str, str, str]:
+    """Return this machine, its boot, and the PID namespace of this process."""
     machine = MACHINE.read_text().strip() if MACHINE.exists() else "unknown"
     boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
     return machine, boot, str((PROC / "self/ns/pid").stat().st_ino)
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in ticks since the machine did; None if there is no such process."""
+    """Return when a process started, in ticks since the boot; None if no such process runs."""
     try:
         line = (PROC / str(pid) / "stat").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Plays the scenario of a file on containers."""
+"""Replays of scenario files on container hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from imagestore_sim.clock import RealClock
-from imagestore_sim.containers.engine import prepare
+from imagestore_sim.containers.preparation import prepare
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import Place, read_scenario
 from imagestore_sim.scenario.play.results import Result
@@ -20,7 +20,7 @@ from imagestore_sim.scenario.worlds.containers import ContainersWorld
 
 
 def read_for_containers(file: Path, speed: float = 1.0) -> Scenario:
-    """The scenario of a file, so many times as fast. Raises ScenarioError where it cannot be played on containers."""
+    """Return the scenario of a file, `speed` times as fast. Raise ScenarioError where containers cannot play it."""
 
     def rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
         yield from broken_rules(scenario)
@@ -30,14 +30,14 @@ def read_for_containers(file: Path, speed: float = 1.0) -> Scenario:
 
 
 def prepare_containers() -> None:
-    """See to what all runs have in common. Raises EngineProblem."""
+    """Do once what all runs need (`containers.preparation`). Raise EngineProblem."""
     asyncio.run(prepare())
 
 
 def replay_on_containers(file: Path, *, seed: int | None = None, speed: float = 1.0, keep: bool = False) -> Result:
-    """Play the scenario in a file; interrupted or not, its containers are removed, unless they are kept.
+    """Play the scenario of a file, then remove its containers unless `keep` is set. Raise ScenarioError.
 
-    Raises ScenarioError.
+    SIGINT and SIGTERM end the play, not the removal.
     """
     scenario = read_for_containers(file, speed)
     return asyncio.run(_play(scenario, file, scenario.seed if seed is None else seed, keep))
@@ -46,6 +46,6 @@ def replay_on_containers(file: Path, *, seed: int | None = None, speed: float = 
 async def _play(scenario: Scenario, file: Path, seed: int, keep: bool) -> Result:
     task = asyncio.current_task()
     assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM):  # however often: each ends the play, none what is done afterwards
+    for number in (signal.SIGINT, signal.SIGTERM):  # each time: the removal is shielded
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await play(scenario, RealClock, partial(ContainersWorld, keep=keep), file=str(file), seed=seed)

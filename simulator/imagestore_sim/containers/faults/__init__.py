@@ -1,57 +1,65 @@
-"""What faults are on hosts in containers. To add one: a form in the module of its layer, named as its kind is."""
+"""The faults of container hosts. To add one: an implementation in the module of its layer, named as its kind."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imagestore_sim.containers.faults import disk, disk_in_memory, network, session, ssh
-from imagestore_sim.containers.faults.base import FORMS, IN_MEMORY, FaultImplementation, Needs, Refused, Undo
+from imagestore_sim.containers.faults import disk, memory_disk, network, session, ssh
+from imagestore_sim.containers.faults.base import (
+    IMPLEMENTATIONS,
+    ON_MEMORY_DISKS,
+    FaultImplementation,
+    Refused,
+    Requirements,
+    Undo,
+)
+from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.faults import Fault
-from imagestore_sim.scenario.format import model
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.host import ContainerHost
 
 __all__ = [
-    "FORMS",
-    "IN_MEMORY",
-    "Form",
-    "Needs",
+    "IMPLEMENTATIONS",
+    "ON_MEMORY_DISKS",
+    "FaultImplementation",
     "Refused",
+    "Requirements",
     "Undo",
-    "apply",
-    "check",
+    "apply_fault",
     "disk",
-    "disk_in_memory",
-    "form_of",
+    "implementation_of",
+    "memory_disk",
     "network",
+    "requirements_of",
     "session",
     "ssh",
 ]
 
 
-def form_of(kind: str, *, in_memory: bool = False) -> FaultImplementation:
-    """What a kind of fault is on a container, whose disk may be in its memory."""
-    return IN_MEMORY.get(kind, FORMS[kind]) if in_memory else FORMS[kind]
+def implementation_of(kind: str, *, memory_disk: bool = False) -> FaultImplementation:
+    """Return the implementation of a kind of fault for hosts with an XfsDisk, or with a MemoryDisk."""
+    default = IMPLEMENTATIONS[kind]
+    return ON_MEMORY_DISKS.get(kind, default) if memory_disk else default
 
 
-def check(fault: Fault, host: model.Host, *, in_memory: bool = False) -> Needs:
-    """What a container must have for a fault to be put on it. Raises Refused."""
-    known = form_of(fault.kind, in_memory=in_memory)
-    if known.begin is None:
-        raise Refused(fault.kind, known.how)
-    if known.unless is not None and (why := known.unless(fault, host)) is not None:
+def requirements_of(fault: Fault, spec: HostSpec) -> Requirements:
+    """Return what a container must have for a fault. Raise Refused where no container, or not such a host, can."""
+    found = implementation_of(fault.kind, memory_disk=spec.memory_disk)
+    if found.apply is None:
+        raise Refused(fault.kind, found.means)
+    if found.refused_if is not None and (why := found.refused_if(fault, spec)) is not None:
         raise Refused(fault.kind, why)
-    return known.needs
+    return found.requirements
 
 
-async def apply(fault: Fault, host: ContainerHost) -> Undo | None:
-    """Put a fault on a host, beside those that are on it; answers what heals it, None where nothing does.
+async def apply_fault(fault: Fault, host: ContainerHost) -> Undo | None:
+    """Put a fault on a host, beside those that it has. Return what heals it; None where nothing does.
 
-    Its `for` is not looked at. One at a time on a host, healing included. Raises ContainerProblem, and Refused.
+    The caller heals it after its `for`, and runs one `apply_fault` or undo at a time on a host. Raise ContainerProblem,
+    Refused.
     """
-    in_memory = host.volume.in_memory
-    check(fault, host.spec, in_memory=in_memory)
-    begin = form_of(fault.kind, in_memory=in_memory).begin
-    assert begin is not None
-    return await begin(fault, host)
+    requirements_of(fault, host.spec)
+    apply = implementation_of(fault.kind, memory_disk=host.spec.memory_disk).apply
+    assert apply is not None
+    return await apply(fault, host)

@@ -1,4 +1,4 @@
-"""How the container form of a fault kind is declared: once, beside the kind, which may be refused instead."""
+"""How the container implementation of a fault kind is declared."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.faults import Fault
-from imagestore_sim.scenario.format import model
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.host import ContainerHost
 
 Undo = Callable[[], Awaitable[None]]
+"""Heals a fault. Raises ContainerProblem."""
 F = TypeVar("F", bound=Fault)
-Begin = Callable[[F, "ContainerHost"], Awaitable[Undo | None]]
-WhyNot = Callable[[F, model.Host], str | None]
+Apply = Callable[[F, "ContainerHost"], Awaitable[Undo | None]]
+"""Puts a fault on a host; returns None where nothing heals it. Raises ContainerProblem."""
+Refusal = Callable[[F, HostSpec], str | None]
+"""Returns why a fault with such parameters cannot be on such a host, or None."""
 
 
 class Refused(ValueError):
-    """A fault that no container can have: the text names its kind and says why."""
+    """A fault that no container can have. The text names its kind and the reason."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(f"fault {kind}: not on containers: {reason}")
@@ -28,64 +31,65 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """What a container must have, beside what sshd needs, for a fault to be possible on it.
+class Requirements:
+    """What a container must have for a fault, beyond what sshd needs.
 
-    The programs are in the image that is built from `containers/images/host` with the target `faults`. With SYS_ADMIN,
-    AppArmor must not confine it where the engine's machine has that, for Docker's profile forbids to mount.
+    The programs are in the target `faults` of `containers/images/host`. A container with SYS_ADMIN must not be confined
+    by AppArmor where the engine's machine has that: Docker's profile forbids mounting.
     """
 
     capabilities: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
+    """Paths of device files."""
 
-    def __or__(self, other: Needs) -> Needs:
-        return Needs(self.capabilities | other.capabilities, self.devices | other.devices)
+    def __or__(self, other: Requirements) -> Requirements:
+        return Requirements(self.capabilities | other.capabilities, self.devices | other.devices)
 
 
 @dataclass(frozen=True, slots=True)
 class FaultImplementation:
-    """How a kind of fault is on a container."""
+    """How containers get a kind of fault."""
 
-    how: str
-    """By which means, or why not; for people."""
-    begin: Begin[Any] | None
-    """Puts a fault on a host; answers what heals it, None where nothing does. None: no container can have it."""
-    needs: Needs
+    means: str
+    """By which means, for people; of a kind that is refused: why no container can have it."""
+    apply: Apply[Any] | None
+    """Puts a fault of the kind on a host; None: no container can have it."""
+    requirements: Requirements
     lost_at_stop: bool
-    """Whether a host that was stopped is without it: firewall, processes and mounts are new then, files are not."""
+    """Whether a stop of the container heals it: firewall rules, processes and mounts are lost, files are not."""
     from_outside: bool
     """Whether it is done to the host's disk from outside, so that the host need not run."""
-    unless: WhyNot[Any] | None
-    """Why a fault with such parameters cannot be on such a host; answers None when it can."""
+    refused_if: Refusal[Any] | None
+    """Returns why a fault with such parameters cannot be on such a host, or None."""
 
 
-FORMS: dict[str, FaultImplementation] = {}
-"""What every kind of fault is on containers, by its name."""
-IN_MEMORY: dict[str, FaultImplementation] = {}
-"""What is in the place of that where the host's disk is in its memory."""
+IMPLEMENTATIONS: dict[str, FaultImplementation] = {}
+"""The implementation of every kind of fault, by the kind."""
+ON_MEMORY_DISKS: dict[str, FaultImplementation] = {}
+"""The implementations that take their place on hosts with a MemoryDisk, by the kind."""
 
 
-def form(
+def implement(
     kind: type[F],
     *,
-    how: str,
+    means: str,
     capabilities: tuple[str, ...] = (),
     devices: tuple[str, ...] = (),
     lost_at_stop: bool = False,
     from_outside: bool = False,
-    unless: WhyNot[F] | None = None,
-    forms: dict[str, FaultImplementation] = FORMS,
-) -> Callable[[Begin[F]], Begin[F]]:
-    """Declare what puts a kind of fault on a container; `forms` is where it is looked for."""
+    refused_if: Refusal[F] | None = None,
+    registry: dict[str, FaultImplementation] = IMPLEMENTATIONS,
+) -> Callable[[Apply[F]], Apply[F]]:
+    """Declare that the decorated function puts a kind of fault on a container."""
 
-    def declare(begin: Begin[F]) -> Begin[F]:
-        needs = Needs(frozenset(capabilities), frozenset(devices))
-        forms[kind.kind] = FaultImplementation(how, begin, needs, lost_at_stop, from_outside, unless)
-        return begin
+    def declare(apply: Apply[F]) -> Apply[F]:
+        requirements = Requirements(frozenset(capabilities), frozenset(devices))
+        registry[kind.kind] = FaultImplementation(means, apply, requirements, lost_at_stop, from_outside, refused_if)
+        return apply
 
     return declare
 
 
 def refuse(kind: type[Fault], why: str) -> None:
     """Declare that no container can have a kind of fault."""
-    FORMS[kind.kind] = FaultImplementation(why, None, Needs(), False, False, None)
+    IMPLEMENTATIONS[kind.kind] = FaultImplementation(why, None, Requirements(), False, False, None)

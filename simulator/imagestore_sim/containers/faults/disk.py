@@ -1,4 +1,4 @@
-"""Container forms of the faults of disks and file systems, and of the path that a storage has there."""
+"""Implementations of the faults of disks and file systems, and of the path of a storage."""
 
 from __future__ import annotations
 
@@ -6,105 +6,121 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from imagestore_sim.containers.faults.base import Undo, form, refuse
-from imagestore_sim.containers.faults.overmounts import cover, new_name, uncover
-from imagestore_sim.containers.faults.state_files import FOLDER, MOMENT, PROGRAMS, begin, layer, run, words
-from imagestore_sim.containers.host import ContainerProblem
+from imagestore_sim.containers.faults.base import Undo, implement, refuse
+from imagestore_sim.containers.faults.overmounts import mount_fuse, mount_over
+from imagestore_sim.containers.faults.state_files import STATE, add_state, quoted, run
+from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.faults import disk
-from imagestore_sim.scenario.format import model
 from imagestore_sim.tasks import Tasks
 
 if TYPE_CHECKING:
-    from imagestore_sim.containers.host import ContainerHost, Disk
+    from imagestore_sim.containers.disks import Disk
+    from imagestore_sim.containers.host import ContainerHost
 
 MOUNTING = ("SYS_ADMIN",)
-STEPS = 100
-"""In which a disk fills up over a time, unless they would be shorter than a second."""
-IN_MEMORY = 64 * 2**20
+FUSE = ("/dev/fuse",)
+FILL_STEPS = 100
+"""Steps in which a disk fills up over a time, each at least a second long."""
+MOST_USED_IN_TMPFS = 64 * 2**20
+"""Bytes in use on a tmpfs that stands in for a disk: they take memory."""
 
 
-def is_roots(fault: disk.DiskFault, host: model.Host) -> str | None:
-    """Whether the disk that is meant is that below the one which a host has for itself."""
-    mount = host.mount or "/"
+def on_engines_disk(fault: disk.DiskFault, spec: HostSpec) -> str | None:
+    """Return why a fault's path is no path on the host's own disk, or None."""
+    mount = spec.mount or "/"
     if fault.path is None or mount == "/" or f"{fault.path}/".startswith(f"{mount}/"):
         return None
     return f"{fault.path} is on the disk of the engine's own machine"
 
 
 class _Filling:
-    """A disk that fills up step by step."""
+    """A fill, at once or in steps over a time."""
 
     def __init__(self, fault: disk.Fill, host: ContainerHost) -> None:
-        self._over = fault.over
+        self._seconds = fault.over
         self._host = host
-        self._more = fault.to.of(host.volume.size) - host.volume.used
-        self._done = 0
+        self._goal = fault.to.of(host.disk.size) - host.disk.used
+        """Bytes that the fault adds in the end; negative where it empties the disk."""
+        self._added = 0
         self._tasks = Tasks()
 
     async def begin(self) -> None:
-        if self._over:
-            self._tasks.begin(self._fill_in_time(), f"fault fill on {self._host.name}")
+        if self._seconds:
+            self._tasks.begin(self._fill_in_steps(), f"fault fill on {self._host.name}")
         else:
-            await self._have(self._more)
+            await self._set_added(self._goal)
 
-    async def _fill_in_time(self) -> None:
+    async def _fill_in_steps(self) -> None:
         clock = self._host.clock
         since = clock.monotonic()
-        while self._done != self._more:
-            await clock.sleep(max(1.0, self._over / STEPS))
-            part = min(1.0, (clock.monotonic() - since) / self._over)
-            await self._have(int(self._more * part))
+        while self._added != self._goal:
+            await clock.sleep(max(1.0, self._seconds / FILL_STEPS))
+            share = min(1.0, (clock.monotonic() - since) / self._seconds)
+            await self._set_added(int(self._goal * share))
 
-    async def _have(self, done: int) -> None:
-        """Have so many bytes more in use than without the fault."""
-        await self._host.volume.fill(self._host.volume.used + done - self._done)
-        self._done = done
+    async def _set_added(self, added: int) -> None:
+        disk = self._host.disk
+        await disk.fill(disk.used + added - self._added)
+        self._added = added
 
     async def heal(self) -> None:
         await self._tasks.close()
-        await self._have(0)
+        await self._set_added(0)
 
 
-@form(disk.Fill, how="a file takes the blocks, without ever being written", from_outside=True, unless=is_roots)
+@implement(
+    disk.Fill,
+    means="a file takes the blocks, without ever being written",
+    from_outside=True,
+    refused_if=on_engines_disk,
+)
 async def fill(fault: disk.Fill, host: ContainerHost) -> Undo:
+    """Fill the disk, or start to fill it in steps."""
     filling = _Filling(fault, host)
     await filling.begin()
     return filling.heal
 
 
-def _shrinks(fault: disk.Resize, host: model.Host) -> str | None:
-    if fault.size < host.size:
+def _shrinks(fault: disk.Resize, spec: HostSpec) -> str | None:
+    if fault.size < (spec.size or 0):
         return "XFS, which the disks are, cannot shrink"
     if fault.lasts is not None:
         return "XFS, which the disks are, cannot shrink to its former size when it heals"
-    return is_roots(fault, host)
+    return on_engines_disk(fault, spec)
 
 
-@form(disk.Resize, how="`xfs_growfs`; it cannot shrink, and so not be healed", from_outside=True, unless=_shrinks)
-async def resize(fault: disk.Resize, host: ContainerHost) -> None:
-    await host.volume.resize(fault.size)
+@implement(
+    disk.Resize,
+    means="`xfs_growfs`; it cannot shrink, and so not be healed",
+    from_outside=True,
+    refused_if=_shrinks,
+)
+async def _resize(fault: disk.Resize, host: ContainerHost) -> None:
+    await host.disk.resize(fault.size)
 
 
 Counts = WeakKeyDictionary["Disk", int]
-_read_only: Counts = WeakKeyDictionary()
+"""How many faults hold a disk in a state."""
+_read_only_counts: Counts = WeakKeyDictionary()
 
 
-async def as_long_as_any(wanted: Counts, volume: Disk, make: Callable[[bool], Awaitable[None]]) -> Undo:
-    """Have a disk in a state, until the last of those faults heals that `wanted` counts."""
-    await make(True)
-    wanted[volume] = wanted.get(volume, 0) + 1
+async def hold(counts: Counts, disk: Disk, set_state: Callable[[bool], Awaitable[None]]) -> Undo:
+    """Set a state of a disk, and unset it when the last of the faults heals that `counts` has."""
+    await set_state(True)
+    counts[disk] = counts.get(disk, 0) + 1
 
     async def heal() -> None:
-        wanted[volume] -= 1
-        if not wanted[volume]:
-            await make(False)
+        counts[disk] -= 1
+        if not counts[disk]:
+            await set_state(False)
 
     return heal
 
 
-@form(disk.ReadOnly, how="`mount -o remount,ro`", from_outside=True, unless=is_roots)
+@implement(disk.ReadOnly, means="`mount -o remount,ro`", from_outside=True, refused_if=on_engines_disk)
 async def read_only(_fault: disk.ReadOnly, host: ContainerHost) -> Undo:
-    return await as_long_as_any(_read_only, host.volume, host.volume.set_read_only)
+    """Remount the disk read-only."""
+    return await hold(_read_only_counts, host.disk, host.disk.set_read_only)
 
 
 refuse(
@@ -114,48 +130,50 @@ refuse(
 )
 
 
-@form(
+@implement(
     disk.ZeroCapacity,
-    how="a tmpfs without a limit, which tells of no blocks, mounted over it with the folders of its storages",
+    means="a tmpfs without a limit, which reports no blocks, mounted over it with the folders of its storages",
     capabilities=MOUNTING,
     lost_at_stop=True,
-    unless=is_roots,
+    refused_if=on_engines_disk,
 )
-async def zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
-    folders = words(*(f"{url}/{folder}" for url in host.paths for folder in ("registry", "export")))
-    return await cover(host, host.disk, "size=0,nr_inodes=0", f"mkdir -p {folders}")
+async def _zero_capacity(_fault: disk.ZeroCapacity, host: ContainerHost) -> Undo:
+    folders = quoted(*(f"{url}/{folder}" for url in host.spec.urls for folder in ("registry", "export")))
+    return await mount_over(host, host.spec.disk_path, "size=0,nr_inodes=0", f"mkdir -p {folders}")
 
 
-@form(
+@implement(
     disk.Unmounted,
-    how="an empty directory of the container's root is mounted over it: the numbers are those of the engine's disk",
+    means="an empty directory of the container's root is mounted over it: the numbers are those of the engine's disk",
     capabilities=MOUNTING,
     lost_at_stop=True,
 )
-async def unmounted(fault: disk.Unmounted, host: ContainerHost) -> Undo:
-    return await cover(host, fault.path)
+async def _unmounted(fault: disk.Unmounted, host: ContainerHost) -> Undo:
+    return await mount_over(host, fault.path)
 
 
-def _takes_memory(fault: disk.ReplacedDisk, _host: model.Host) -> str | None:
-    return None if fault.used <= IN_MEMORY else "what is in use on it would have to be in memory: it is a tmpfs"
+def _takes_memory(fault: disk.ReplacedDisk, _spec: HostSpec) -> str | None:
+    if fault.used <= MOST_USED_IN_TMPFS:
+        return None
+    return "what is in use on it would have to be in memory: it is a tmpfs"
 
 
-@form(
+@implement(
     disk.ReplacedDisk,
-    how="a tmpfs of that size, mounted over it",
+    means="a tmpfs of that size, mounted over it",
     capabilities=MOUNTING,
     lost_at_stop=True,
-    unless=_takes_memory,
+    refused_if=_takes_memory,
 )
-async def replaced_disk(fault: disk.ReplacedDisk, host: ContainerHost) -> Undo:
-    content = f"fallocate -l {fault.used} {words(f'{fault.path}/.in-use')}" if fault.used else ""
-    return await cover(host, fault.path, f"size={fault.size}", content)
+async def _replaced_disk(fault: disk.ReplacedDisk, host: ContainerHost) -> Undo:
+    content = f"fallocate -l {fault.used} {quoted(f'{fault.path}/.in-use')}" if fault.used else ""
+    return await mount_over(host, fault.path, f"size={fault.size}", content)
 
 
-# A disk is moved with all that is mounted there; what is on one is renamed by whoever owns the directory.
+# A mount point is moved with all that is mounted there; anything else is renamed by the owner of its directory.
 _DISPLACE = """
 path={path} away={away} parent={parent}
-[ ! -e "$away" ] || {{ echo "$path is not there already" >&2; exit 1; }}
+[ ! -e "$away" ] || {{ echo "$path is moved already" >&2; exit 1; }}
 as_owner() {{
   /usr/bin/setpriv --reuid "$(stat -c %u "$parent")" --regid "$(stat -c %g "$parent")" --clear-groups "$@"
 }}
@@ -163,9 +181,9 @@ as_owner() {{
 
 
 async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
-    """Have what is at a path out of sight; `in_place` is a command that makes something there."""
+    """Move what is at a path aside, and run the command `in_place` to make something else there."""
     parent, _, name = path.rpartition("/")
-    head = _DISPLACE.format(path=words(path), away=words(f"{parent}/.{name}.away"), parent=words(parent or "/"))
+    head = _DISPLACE.format(path=quoted(path), away=quoted(f"{parent}/.{name}.away"), parent=quoted(parent or "/"))
     body = f"""
     if mountpoint -q "$path"; then
       mkdir "$away"
@@ -198,29 +216,30 @@ async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
     return heal
 
 
-@form(disk.PathGone, how="it is moved, with what is mounted there", capabilities=MOUNTING, lost_at_stop=True)
-async def path_gone(fault: disk.PathGone, host: ContainerHost) -> Undo:
+@implement(disk.PathGone, means="it is moved, with what is mounted there", capabilities=MOUNTING, lost_at_stop=True)
+async def _path_gone(fault: disk.PathGone, host: ContainerHost) -> Undo:
     return await _displace(host, fault.path, "true")
 
 
-@form(
+@implement(
     disk.PathIsFile,
-    how="it is moved, with what is mounted there, and a file made",
+    means="it is moved, with what is mounted there, and a file made",
     capabilities=MOUNTING,
     lost_at_stop=True,
 )
-async def path_is_file(fault: disk.PathIsFile, host: ContainerHost) -> Undo:
+async def _path_is_file(fault: disk.PathIsFile, host: ContainerHost) -> Undo:
     return await _displace(host, fault.path, "as_owner touch")
 
 
-@form(
+@implement(
     disk.PermissionDenied,
-    how="`chmod 0`, and another owner; root of a container has no right to go everywhere (DAC_OVERRIDE)",
+    means="`chmod 0`, and another owner; root of a container may not enter every directory (no DAC_OVERRIDE)",
 )
 async def permission_denied(fault: disk.PermissionDenied, host: ContainerHost) -> Undo:
-    # Its owner alone may change the rights on it, and root may only change the owner.
-    settle = f"""
-    path={words(fault.path)} former={FOLDER}/rights-{words(fault.path.replace("/", "%"))}
+    """Take all access to the path away, also from root, which has no DAC_OVERRIDE in a container."""
+    # Only its owner may change its mode, and root may only change its owner
+    update = f"""
+    path={quoted(fault.path)} former={STATE}/rights-{quoted(fault.path.replace("/", "%"))}
     if grep -q -s -x -F -e "$path" ./*; then
       [ -e "$former" ] || stat -c '%a %u:%g' "$path" >"$former"
       chown 0 "$path"
@@ -234,63 +253,39 @@ async def permission_denied(fault: disk.PermissionDenied, host: ContainerHost) -
       rm "$former"
     fi
     """
-    return await layer(host, "barred", f"{fault.path}\n", settle)
+    return await add_state(host, "barred", f"{fault.path}\n", update)
 
 
-async def _failing(host: ContainerHost, path: str, number: int) -> Undo:
-    """Mount a FUSE file system over a path whose every answer is an error; 0 for one whose program has ended."""
-    name = new_name()
-    told = f"{MOMENT}/{name}"
-    await begin(host, f"exec {PROGRAMS}/failing.py {words(path)} {name} {number} >{told} 2>&1")
-    said = (await run(host, f"until [ -s {told} ]; do sleep 0.02; done; cat {told}")).strip()
-    if said != name:
-        raise ContainerProblem(f"{host.name}: {said}")
-
-    async def heal() -> None:
-        await uncover(host, path, name)
-
-    return heal
-
-
-@form(
+@implement(
     disk.StaleMount,
-    how="a FUSE file system whose program answers every question with that error, or has ended",
+    means="a FUSE file system whose program answers every question with that error, or has ended",
     capabilities=MOUNTING,
     lost_at_stop=True,
-    devices=("/dev/fuse",),
+    devices=FUSE,
 )
-async def stale_mount(fault: disk.StaleMount, host: ContainerHost) -> Undo:
-    return await _failing(host, fault.path, 0 if fault.error == "not_connected" else disk.LOST[fault.error])
+async def _stale_mount(fault: disk.StaleMount, host: ContainerHost) -> Undo:
+    if fault.error == "not_connected":
+        return await mount_fuse(host, fault.path, "abandon")
+    return await mount_fuse(host, fault.path, "fail", str(disk.LOST[fault.error]))
 
 
-@form(
+@implement(
     disk.IoError,
-    how="a FUSE file system whose program answers every question with that error",
+    means="a FUSE file system whose program answers every question with that error",
     capabilities=MOUNTING,
     lost_at_stop=True,
-    devices=("/dev/fuse",),
+    devices=FUSE,
 )
-async def io_error(fault: disk.IoError, host: ContainerHost) -> Undo:
-    return await _failing(host, fault.path, disk.BROKEN[fault.error])
+async def _io_error(fault: disk.IoError, host: ContainerHost) -> Undo:
+    return await mount_fuse(host, fault.path, "fail", str(disk.BROKEN[fault.error]))
 
 
-@form(
+@implement(
     disk.HungMount,
-    how="a FUSE file system whose program answers nothing, mounted over it",
+    means="a FUSE file system whose program answers nothing, mounted over it",
     capabilities=MOUNTING,
     lost_at_stop=True,
-    devices=("/dev/fuse",),
+    devices=FUSE,
 )
-async def hung_mount(fault: disk.HungMount, host: ContainerHost) -> Undo:
-    name = new_name()
-    told = f"{MOMENT}/{name}"
-    await begin(host, f"echo $$ >{told}.pid; exec {PROGRAMS}/hung.py {words(fault.path)} {name} >{told} 2>&1")
-    said = (await run(host, f"until [ -s {told} ]; do sleep 0.02; done; cat {told}")).strip()
-    if said != name:
-        raise ContainerProblem(f"{host.name}: {said}")
-
-    async def heal() -> None:
-        await uncover(host, fault.path, name)
-        await run(host, f"kill -TERM $(cat {told}.pid)")
-
-    return heal
+async def _hung_mount(fault: disk.HungMount, host: ContainerHost) -> Undo:
+    return await mount_fuse(host, fault.path, "hang", terminate=True)

@@ -1,4 +1,4 @@
-"""Rules of the kernel's firewall that faults bring with them."""
+"""Rules that faults add to the kernel's firewall."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from imagestore_sim.containers.host import ContainerHost
 
 
-async def rules(host: ContainerHost, *lines: str) -> Undo:
-    """Put rules of iptables, each beginning with its chain, before all others, in this order.
+async def add_rules(host: ContainerHost, *rules: str) -> Undo:
+    """Insert iptables rules, each beginning with its chain, before all others, in this order.
 
-    Raises ContainerProblem; then none of them is there.
+    Raise ContainerProblem; then none of them is left.
     """
     name = new_number()
-    marked = [f"{line} -m comment --comment fault-{name}" for line in lines]
-    added = " && ".join(f"iptables -w -I {line}" for line in reversed(marked))
-    removed = "; ".join(f"iptables -w -D {line}" for line in marked)
+    marked = [f"{rule} -m comment --comment fault-{name}" for rule in rules]
+    added = " && ".join(f"iptables -w -I {rule}" for rule in reversed(marked))
+    removed = "; ".join(f"iptables -w -D {rule}" for rule in marked)
     await run(host, f"if ! ({added}); then ({removed}) 2>/dev/null || true; exit 1; fi")
 
     async def heal() -> None:

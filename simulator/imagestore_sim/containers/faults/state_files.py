@@ -1,6 +1,6 @@
-"""Faults of one sort on a host: a file each in a folder of its own, from all of which follows how the host is.
+"""State files: each fault of a group adds a file, and a script makes the host be as all files of the group say.
 
-So they heal in any order, and what counts of several is decided in one place: the script that makes it so.
+So the faults of a group heal in any order, and one script decides what several of them mean together.
 """
 
 from __future__ import annotations
@@ -14,52 +14,54 @@ from imagestore_sim.containers.faults.base import Undo
 if TYPE_CHECKING:
     from imagestore_sim.containers.host import ContainerHost
 
-FOLDER = "/var/lib/faults"
-"""Of the container: stays when it is stopped."""
+STATE = "/var/lib/faults"
+"""A directory of the container that outlives a stop, with one directory a group."""
+RUNTIME = "/dev/shm/faults"  # noqa: S108 - of the container, which nobody else uses
+"""A directory of the container that is empty after each start."""
 PROGRAMS = "/usr/local/lib/faults"
-MOMENT = "/dev/shm/faults"  # noqa: S108 - of the container, and nobody else's
-"""Of the container: new at each start."""
+"""The directory of `images/host/faults` in the container."""
 
 _numbers = itertools.count(1)
 
-# Whatever is missing on the host, or hangs there, is BusyBox's here.
+# Faults may remove or hang any command of the host, so that BusyBox's come first
 _HEAD = f"""\
 set -e
 PATH={PROGRAMS}/bin:$PATH
-mkdir -p {MOMENT}
+mkdir -p {RUNTIME}
 """
 
 
 def new_number() -> str:
-    """In the order in which they were made, as text too."""
+    """Return the next number of this process, with leading zeros so that numbers sort as text."""
     return f"{next(_numbers):06}"
 
 
-async def layer(host: ContainerHost, sort: str, text: str, settle: str) -> Undo:
-    """Put a file with `text` among those of a sort, and run `settle`, a shell script, in their folder.
+async def add_state(host: ContainerHost, group: str, text: str, update: str) -> Undo:
+    """Add a file with `text` to a group, and run the shell script `update` in the group's directory.
 
-    What is answered takes it away and runs `settle` again. Names of files sort as they came. Raises ContainerProblem.
+    The undo removes the file and runs `update` again. File names sort by age. Raise ContainerProblem.
     """
-    folder = f"{FOLDER}/{sort}"
+    folder = f"{STATE}/{group}"
     file = f"{folder}/{new_number()}"
-    await run(host, f"mkdir -p {folder}; cat >{file}; cd {folder}\n{settle}", given=text)
+    await run(host, f"mkdir -p {folder}; cat >{file}; cd {folder}\n{update}", given=text)
 
     async def heal() -> None:
-        await run(host, f"rm {file}; cd {folder}\n{settle}")
+        await run(host, f"rm {file}; cd {folder}\n{update}")
 
     return heal
 
 
 async def run(host: ContainerHost, script: str, *, given: str = "") -> str:
-    """Run a script as root that stops at its first failure. Raises ContainerProblem."""
+    """Run a script as root up to its first failing command. Return its output. Raise ContainerProblem."""
     return await host.run(_HEAD + script, given=given)
 
 
-async def begin(host: ContainerHost, script: str) -> None:
-    """Begin a script that goes on in the background. Raises ContainerProblem."""
-    await host.begin(f"mkdir -p {MOMENT}\n{script}")
+async def begin(host: ContainerHost, script: str, until: str) -> None:
+    """Start a script in the background, and wait for the test `until`, such as `-e FILE`. Raise ContainerProblem."""
+    await host.begin(f"mkdir -p {RUNTIME}\n{script}")
+    await run(host, f"until [ {until} ]; do sleep 0.02; done")
 
 
-def words(*parts: str) -> str:
-    """A command line."""
-    return " ".join(quote(part) for part in parts)
+def quoted(*words: str) -> str:
+    """Return words as a part of a shell command."""
+    return " ".join(quote(word) for word in words)

@@ -1,65 +1,65 @@
-"""What cannot be played on containers: told by name and with the reason, before anything is started."""
+"""What cannot be played on containers, found by reading a scenario."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imagestore_sim.containers import faults as forms
-from imagestore_sim.containers.disk import SMALLEST
-from imagestore_sim.containers.faults.disk_in_memory import MOST_USED
+from imagestore_sim.containers.disks import SMALLEST_XFS
+from imagestore_sim.containers.faults import Refused, requirements_of
+from imagestore_sim.containers.faults.memory_disk import MOST_USED
 from imagestore_sim.scenario.format.model import Host, Scenario
 from imagestore_sim.scenario.format.reader import Place
 from imagestore_sim.scenario.format.schema import matching, spread
 from imagestore_sim.scenario.format.steps import FaultStep, StopStep
-from imagestore_sim.scenario.worlds.containers import disk_of, is_in_memory, paths_on
+from imagestore_sim.scenario.worlds.container_specs import container_spec, has_memory_disk
 from imagestore_sim.units import size_text
 
 MOST_HOSTS = 200
-"""How many fit into a network of a container engine, and on one machine."""
+"""Containers that fit into one network of an engine, and on one machine."""
 
 
 def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
-    """Where in the file it stands, and why."""
+    """Yield the place in the file and the reason of all that containers cannot do."""
     hosts = scenario.all_hosts()
     if len(hosts) > MOST_HOSTS:
         yield ("hosts",), f"{len(hosts)} hosts are more than the {MOST_HOSTS} that are started as containers"
-    for written, spec in scenario.hosts.items():
-        for field, text in _of_host(scenario, spread(written), spec):
+    for written, host in scenario.hosts.items():
+        for field, text in _broken_by_host(scenario, spread(written), host):
             yield ("hosts", written, field), f"containers: {text}"
     for number, step in enumerate(scenario.timeline):
         if isinstance(step.what, FaultStep):
             for name in matching(step.what.host, hosts):
-                in_memory = is_in_memory(hosts[name])
                 try:
-                    forms.check(step.what.fault, hosts[name], in_memory=in_memory)
-                except forms.Refused as refusal:
+                    requirements_of(step.what.fault, container_spec(scenario, name, hosts[name]))
+                except Refused as refusal:
                     yield ("timeline", number, step.kind), f"containers: {refusal}"
                     break
         elif isinstance(step.what, StopStep) and any(
-            is_in_memory(hosts[one]) for one in matching(step.what.host, hosts)
+            has_memory_disk(hosts[one]) for one in matching(step.what.host, hosts)
         ):
             yield ("timeline", number, step.kind), "containers: a disk with `inodes` is in memory, and lost at a stop"
 
 
-def _of_host(scenario: Scenario, names: list[str], spec: Host) -> Iterator[tuple[str, str]]:
-    if is_in_memory(spec):
-        yield from _of_disk_in_memory(spec)
-    elif spec.size < SMALLEST:
+def _broken_by_host(scenario: Scenario, names: list[str], host: Host) -> Iterator[tuple[str, str]]:
+    """Yield the field and the reason of what is wrong with the disk of hosts that are written as one."""
+    if has_memory_disk(host):
+        yield from _broken_by_memory_disk(host)
+    elif host.size < SMALLEST_XFS:
         yield (
             "size",
-            f"their disks are XFS, which begins at {size_text(SMALLEST)}, and this is {size_text(spec.size)}",
+            f"their disks are XFS, which begins at {size_text(SMALLEST_XFS)}, and this is {size_text(host.size)}",
         )
     for name in names:
-        paths = paths_on(scenario, name)
-        if disk_of(spec, paths) == "/":
+        spec = container_spec(scenario, name, host)
+        if spec.disk_path == "/":
             yield (
                 "mount",
-                f"the disk of a container is mounted in one place, which {' and '.join(paths)} have not in common",
+                f"the disk of a container is mounted in one place, which {' and '.join(spec.urls)} have not in common",
             )
 
 
-def _of_disk_in_memory(spec: Host) -> Iterator[tuple[str, str]]:
-    if spec.used.of(spec.size) > MOST_USED:
+def _broken_by_memory_disk(host: Host) -> Iterator[tuple[str, str]]:
+    if host.used.of(host.size) > MOST_USED:
         yield "used", f"a disk with `inodes` is in memory, where at most {size_text(MOST_USED)} may be in use"
-    if spec.reserved.of(spec.size):
+    if host.reserved.of(host.size):
         yield "reserved", "a disk with `inodes` is in memory, which keeps nothing for root"

@@ -1,10 +1,8 @@
-"""Where a scenario is played on containers: its hosts in a Docker engine, and the node in this process."""
+"""The world of container hosts: a Docker engine has the hosts, and this process the node."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os.path
 import shlex
 import socket
 import sys
@@ -12,140 +10,159 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from typing_extensions import override
+
 from imagestore_sim.clock import Clock
-from imagestore_sim.containers import faults as forms
-from imagestore_sim.containers.applied_faults import FaultyHost
 from imagestore_sim.containers.container import Container
-from imagestore_sim.containers.disk import FILE_SYSTEM, ContainerDisk
-from imagestore_sim.containers.disk_in_memory import DiskInMemory
-from imagestore_sim.containers.engine import Engine, Mount, Rights, image
-from imagestore_sim.containers.host import ContainerHost, Disk
+from imagestore_sim.containers.disks import XFS, Disk, MemoryDisk, XfsDisk
+from imagestore_sim.containers.errors import EngineProblem
+from imagestore_sim.containers.faults import requirements_of
+from imagestore_sim.containers.host import ContainerHost, heal_hosts
+from imagestore_sim.containers.image_builds import DISKS, HOST, image_tag
+from imagestore_sim.containers.run_project import Mount, Privileges, RunProject
+from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.scenario.format.model import Host, Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import FaultStep
-from imagestore_sim.scenario.play.world import OnEvent
+from imagestore_sim.scenario.play.world import OnEvent, WorldProblem
+from imagestore_sim.scenario.worlds.container_specs import container_spec
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
-logger = logging.getLogger(__name__)
-
-CAPABILITIES = frozenset({"AUDIT_WRITE", "CHOWN", "KILL", "SETGID", "SETUID", "SYS_CHROOT"})
-"""What sshd needs, as in docker-compose.yml; faults may need more."""
-NO_MORE = "no-new-privileges:true"
+SSHD_CAPABILITIES = frozenset({"AUDIT_WRITE", "CHOWN", "KILL", "SETGID", "SETUID", "SYS_CHROOT"})
+"""What sshd needs, as in docker-compose.yml. Faults may need more."""
+NO_NEW_PRIVILEGES = "no-new-privileges:true"
 UNCONFINED = "apparmor=unconfined"
-"""Of whoever mounts something: AppArmor's profile for containers forbids that."""
-DISKS = "disks"
-OF_DISKS = Rights(
+"""For containers that mount something: AppArmor's profile for containers forbids that."""
+DISKS_PRIVILEGES = Privileges(
     capabilities=("DAC_OVERRIDE", "MKNOD", "SYS_ADMIN"),
-    devices=("b 7:* rwm", "c 10:237 rwm"),  # loop devices, and what makes them
-    options=(NO_MORE, UNCONFINED),
+    device_rules=("b 7:* rwm", "c 10:237 rwm"),  # loop devices, and /dev/loop-control
+    security_options=(NO_NEW_PRIVILEGES, UNCONFINED),
 )
-URL = "/Cloud_bs"
-HEALING_SECONDS = 20.0
 
 
 class ContainersWorld(LocalNodeWorld):
-    """Hosts in containers, and a node beside the engine."""
+    """Hosts in containers, and a node in this process, which reaches them at their own addresses."""
 
     def __init__(self, scenario: Scenario, clock: Clock, seed: int, on_event: OnEvent, *, keep: bool = False) -> None:
-        """`on_event` is called with every event, one at a time; `keep` leaves the containers where they are."""
+        """`on_event` is called with every event, one at a time; `keep` leaves the containers running at the end."""
         super().__init__(scenario, clock, seed, on_event)
-        self.hosts: dict[str, FaultyHost] = {}
-        self.engine = Engine(self.folder, keep=keep)
-        self._image_of_disks, self._image_of_hosts = image(DISKS), image("host")
+        self.hosts: dict[str, ContainerHost] = {}
+        self._project = RunProject(self.folder, keep=keep)
         self._addresses: dict[str, str] = {}
-        self._connected = AsyncExitStack()
+        """By host name in lower case."""
+        self._connection = AsyncExitStack()
 
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
-        """The address of a host's container. Raises socket.gaierror."""
+        """Return the address of a host's container. Raise socket.gaierror."""
         if (address := self._addresses.get(hostname.lower())) is None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return address, port
 
+    @override
     async def _start_hosts(self) -> None:
-        await self._connected.enter_async_context(self.engine)
-        specs = self.scenario.all_hosts()
-        await self.engine.create_network(len(specs))
-        holder = await self.engine.create_container(
+        try:
+            await self._connection.enter_async_context(self._project)
+            holder_image, host_image = image_tag(DISKS), image_tag(HOST)
+        except EngineProblem as problem:
+            raise WorldProblem(str(problem)) from problem
+        hosts = self.scenario.all_hosts()
+        await self._project.create_network(len(hosts))
+        holder = await self._start_disk_holder(holder_image)
+        try:
+            async with asyncio.TaskGroup() as starting:
+                tasks = [
+                    starting.create_task(self._start_host(holder, host_image, name, host))
+                    for name, host in hosts.items()
+                ]
+        except ExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        for started in (task.result() for task in tasks):
+            self.hosts[started.name] = started
+            self._addresses[started.name.lower()] = started.address
+
+    async def _start_disk_holder(self, image: str) -> Container:
+        """Start the container that holds the disks of all hosts."""
+        folder = f"/{self._project.name}"  # so that the loop devices of the machine show whose they are
+        holder = await self._project.create_container(
             DISKS,
-            self._image_of_disks,
-            rights=OF_DISKS,
-            environment={"IMAGES": f"/{self.engine.project}"},  # so that the machine's list of loop devices tells whose
-            memory={f"/{self.engine.project}": "mode=0700"},
+            image,
+            privileges=DISKS_PRIVILEGES,
+            environment={"IMAGES": folder},
+            tmpfs={folder: "mode=0700"},
             networked=False,
         )
         await holder.start()
-        try:
-            async with asyncio.TaskGroup() as starting:
-                tasks = [starting.create_task(self._start_host(holder, name, spec)) for name, spec in specs.items()]
-        except ExceptionGroup as problems:
-            raise problems.exceptions[0] from None
-        for host in (task.result() for task in tasks):
-            self.hosts[host.name] = FaultyHost(host)
-            self._addresses[host.name.lower()] = host.address
+        return holder
 
-    async def _start_host(self, holder: Container, name: str, spec: Host) -> ContainerHost:
-        paths = paths_on(self.scenario, name)
-        path = disk_of(spec, paths)
-        volume: Disk
-        if is_in_memory(spec):
-            memory = {path: f"size={spec.size},nr_inodes={spec.inodes},mode=0755"}
-            container = await self._create_host(name, spec, memory=memory)
-            volume = DiskInMemory(container, path, spec.size, spec.used.of(spec.size))
+    async def _start_host(self, holder: Container, image: str, name: str, host: Host) -> ContainerHost:
+        spec = container_spec(self.scenario, name, host)
+        path, used = spec.disk_path, host.used.of(host.size)
+        disk: Disk
+        if spec.memory_disk:
+            tmpfs = {path: f"size={host.size},nr_inodes={host.inodes},mode=0755"}
+            container = await self._create_container(name, image, spec, host, tmpfs=tmpfs)
+            disk = MemoryDisk(container, path, host.size, used)
         else:
-            volume = ContainerDisk(holder, name, spec.size, spec.used.of(spec.size), spec.reserved.of(spec.size))
-            mount = Mount(await self.engine.create_volume(name, FILE_SYSTEM, await volume.make()), path)
-            container = await self._create_host(name, spec, mounts=(mount,))
-        host = ContainerHost(name, spec, paths, path, container.address, self.clock, volume, container)
-        await host.start()
-        await host.run(f"chown -- {shlex.quote(spec.username)}: {shlex.quote(path)}")
-        await volume.fill(volume.used)
-        return host
+            disk = XfsDisk(holder, name, host.size, used, host.reserved.of(host.size))
+            mount = Mount(await self._project.create_volume(name, XFS, await disk.make()), path)
+            container = await self._create_container(name, image, spec, host, mounts=(mount,))
+        started = ContainerHost(container, spec, disk, self.clock, running=False)
+        await started.start()
+        await started.run(f"chown -- {shlex.quote(spec.username)}: {shlex.quote(path)}")
+        await disk.fill(used)
+        return started
 
-    async def _create_host(
-        self, name: str, spec: Host, *, mounts: Sequence[Mount] = (), memory: Mapping[str, str] | None = None
+    async def _create_container(
+        self,
+        name: str,
+        image: str,
+        spec: HostSpec,
+        host: Host,
+        *,
+        mounts: Sequence[Mount] = (),
+        tmpfs: Mapping[str, str] | None = None,
     ) -> Container:
-        return await self.engine.create_container(
+        return await self._project.create_container(
             name,
-            self._image_of_hosts,
-            rights=self._rights(name, spec),
-            environment=_environment(spec),
+            image,
+            privileges=self._privileges(name, spec),
+            environment=_environment(host),
             mounts=mounts,
-            memory=memory,
+            tmpfs=tmpfs,
         )
 
-    def _rights(self, name: str, spec: Host) -> Rights:
-        needs = [
-            forms.check(step.what.fault, spec, in_memory=is_in_memory(spec))
+    def _privileges(self, name: str, spec: HostSpec) -> Privileges:
+        """Return what sshd needs and what the faults of the scenario need on a host, and no more."""
+        required = [
+            requirements_of(step.what.fault, spec)
             for step in self.scenario.timeline
             if isinstance(step.what, FaultStep) and any(matching(step.what.host, [name]))
         ]
-        capabilities = CAPABILITIES.union(*(one.capabilities for one in needs))
-        return Rights(
+        capabilities = SSHD_CAPABILITIES.union(*(one.capabilities for one in required))
+        mounts = "SYS_ADMIN" in capabilities
+        return Privileges(
             capabilities=tuple(capabilities),
-            device_files=tuple(sorted({device for one in needs for device in one.devices})),
-            options=(NO_MORE, UNCONFINED) if "SYS_ADMIN" in capabilities else (NO_MORE,),
+            device_files=tuple(sorted({device for one in required for device in one.devices})),
+            security_options=(NO_NEW_PRIVILEGES, UNCONFINED) if mounts else (NO_NEW_PRIVILEGES,),
         )
 
+    @override
     async def settle(self) -> None:
-        """Returns when what is to be healed by now has been."""
         await asyncio.gather(*(host.settle() for host in self.hosts.values()))
 
+    @override
     async def _heal_hosts(self) -> None:
-        try:
-            # Whatever has become of the engine, the containers are to be removed next
-            async with asyncio.timeout(HEALING_SECONDS):  # real: see above
-                await asyncio.gather(*(host.heal_all() for host in self.hosts.values()))
-        except TimeoutError:
-            logger.warning("not all faults could be healed within %g s", HEALING_SECONDS)
+        await heal_hosts(self.hosts.values())
 
+    @override
     async def _stop_hosts(self) -> None:
-        await finished(self._connected.aclose())
-        if self.engine.keep:
-            print(_how_to_remove(self.engine.project), file=sys.stderr)
+        await _finish(self._connection.aclose())
+        if self._project.keep:
+            print(_how_to_remove(self._project.name), file=sys.stderr)
 
 
-async def finished(work: Coroutine[Any, Any, None]) -> None:
-    """Do some work to its end, whoever cancels; then the cancellation goes on."""
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end even when cancelled, and raise CancelledError only then."""
     task = asyncio.ensure_future(work)
     cancelled = False
     while not task.done():
@@ -158,30 +175,14 @@ async def finished(work: Coroutine[Any, Any, None]) -> None:
         raise asyncio.CancelledError
 
 
-def paths_on(scenario: Scenario, name: str) -> tuple[str, ...]:
-    """The urls of the storages on a host."""
-    return tuple(dict.fromkeys(one.url for one in scenario.all_storages() if one.hostname == name))
-
-
-def disk_of(spec: Host, paths: tuple[str, ...]) -> str:
-    """Where a host's disk is mounted; `/` if that cannot be."""
-    if spec.mount is not None and spec.mount != "/":
-        return spec.mount
-    return os.path.commonpath(paths) if paths else URL
-
-
-def is_in_memory(spec: Host) -> bool:
-    """Whether a host's disk is a tmpfs: only that has a number of inodes."""
-    return "inodes" in spec.model_fields_set
-
-
-def _environment(spec: Host) -> dict[str, str]:
+def _environment(host: Host) -> dict[str, str]:
+    """Return the environment that `images/host/start` reads."""
     return {
-        "STORE_USER": spec.username,
-        "STORE_PASSWORD": spec.password,
+        "STORE_USER": host.username,
+        "STORE_PASSWORD": host.password,
         "STORE_URL": "",
-        "STORE_PORT": str(spec.port),
-        "STORE_SFTP": "no" if not spec.sftp else "yes" if spec.statvfs else "no-statvfs",
+        "STORE_PORT": str(host.port),
+        "STORE_SFTP": "no" if not host.sftp else "yes" if host.statvfs else "no-statvfs",
     }
 
 

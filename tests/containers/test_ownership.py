@@ -1,4 +1,4 @@
-"""A process that owns what a run has made is known again, and told apart from a later one with its number."""
+"""The process that owns what a run has made is recognized, and not mistaken for a later one with its number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_an_owner_is_gone_when_its_process_has_ended() -> None:
     assert owner.is_gone
 
 
-def test_another_process_with_its_number_is_not_the_owner_nor_one_of_before_the_machine_was_restarted() -> None:
+def test_a_later_process_with_the_same_number_is_not_the_owner() -> None:
     owner = Owner.of_this_process()
     assert Owner.read(str(owner)) == owner
     assert not owner.is_gone
@@ -30,7 +30,7 @@ def test_another_process_with_its_number_is_not_the_owner_nor_one_of_before_the_
     assert replace(owner, boot="another").is_gone
 
 
-def test_what_cannot_be_seen_from_here_may_be_alive() -> None:
+def test_a_process_that_cannot_be_seen_from_here_may_be_alive() -> None:
     owner = replace(Owner.of_this_process(), started="1")
     assert not replace(owner, machine="another").is_gone
     assert not replace(owner, namespace="another").is_gone

@@ -1,4 +1,4 @@
-"""Whether containers can be reached is asked of the engine, however new it is, and never concluded from a gap."""
+"""Containers are reachable where the bridge of a network, existing or made for the test, is on this machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from aiohttp import web
 
 aiodocker = pytest.importorskip("aiodocker", reason="needs the extra compose")
 
-from imagestore_sim.containers import engine  # noqa: E402 - only where aiodocker is
+from imagestore_sim.containers.errors import EngineProblem  # noqa: E402 - only where aiodocker is
+from imagestore_sim.containers.reachability import check_reachability  # noqa: E402 - see above
 
-OURS, ELSEWHERE = "127.0.0.0/8", "198.51.100.0/24"  # the second is nobody's: RFC 5737
+OURS, ELSEWHERE = "127.0.0.0/8", "198.51.100.0/24"  # the second is for documentation: RFC 5737
 FRESH = {"Name": "bridge", "IPAM": {"Driver": "default", "Options": None, "Config": [{"Subnet": "203.0.113.0/24"}]}}
-"""An engine's own network, at addresses that no machine has: those of a real one may be this machine's."""
+"""An engine's own network, at addresses that no machine has, as this machine may have those of a real one."""
 
 
 def network(*pools: dict[str, str]) -> dict[str, Any]:
-    """A bridge as the engine describes it."""
+    """Return a bridge as the engine describes it."""
     return {"Name": "one", "IPAM": {"Driver": "default", "Config": list(pools) or None}}
 
 
@@ -28,7 +29,7 @@ def network(*pools: dict[str, str]) -> dict[str, Any]:
 async def docker(
     folder: Path, there: list[dict[str, Any]], made: dict[str, Any]
 ) -> AsyncIterator[tuple[Any, set[str]]]:
-    """A client of an engine with networks, where a new one is as `made`; and the ids of those that are left."""
+    """Yield a client of an engine that has networks `there` and makes new ones as `made`, and the ids that are left."""
     left: set[str] = set()
 
     async def create(request: web.Request) -> web.Response:
@@ -82,13 +83,13 @@ async def docker(
         pytest.param([network({"Subnet": ELSEWHERE})], network({"Subnet": ELSEWHERE}), False, id="another machine"),
     ],
 )
-async def test_a_way_to_containers_is_found_where_there_is_one(
+async def test_containers_are_reachable_where_a_bridge_is_on_this_machine(
     tmp_path: Path, there: list[dict[str, Any]], made: dict[str, Any], reached: bool
 ) -> None:
     async with docker(tmp_path, there, made) as (client, left):
         if reached:
-            await engine._look_for_a_way(client)
+            await check_reachability(client)
         else:
-            with pytest.raises(engine.EngineProblem, match="runs in a virtual machine"):
-                await engine._look_for_a_way(client)
-        assert left == set(), "a network that was made to look is removed again"
+            with pytest.raises(EngineProblem, match="runs in a virtual machine"):
+                await check_reachability(client)
+        assert left == set(), "a network that was made for the check is removed again"

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
-"""Answers in sshd's place, or stands before it.
+"""Answers in place of sshd, or in front of it.
 
-`front.py PORT say`: says what comes on standard input, and closes.
-`front.py PORT reset`: resets.
-`front.py PORT close|reset SSHD_PORT`: passes everything on to sshd, but for a connection that sshd has one too many of,
-    which is closed or reset without the line of text, as an sshd older than 8.5 does.
-`front.py - hold SSHD_PORT`: keeps one login of sshd under way, and begins it anew at SIGHUP.
+`proxy.py PORT say`: sends its standard input, and closes.
+`proxy.py PORT reset`: resets.
+`proxy.py PORT close|reset SSHD_PORT`: forwards to sshd, except for a connection that exceeds sshd's MaxStartups: that
+    is closed or reset without the line of text, as an sshd older than 8.5 does.
+`proxy.py - hold SSHD_PORT`: holds one login of sshd, and begins another one at SIGHUP.
 
-/dev/shm/faults/front-PORT is there as soon as that is so. At SIGTERM nobody new is served; connections live on.
+/dev/shm/faults/proxy-PORT (proxy-hold) exists as soon as it does so. After SIGTERM it accepts no more connections, and
+ends with the last one.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import sys
 from pathlib import Path
 
 TOO_MANY = b"Exceeded MaxStartups"
-LONGEST_SECONDS = 10.0  # for a client to hear what was said, and to go
+CLOSE_SECONDS = 10.0  # for a client to read what was sent, and to close
 PAUSE_SECONDS = 0.02
 
 
 def ready(port: str) -> Path:
-    """The file that tells that connections are served."""
-    return Path(f"/dev/shm/faults/front-{port}")  # noqa: S108 - of the container, and nobody else's
+    """Return the file that exists once connections are served."""
+    return Path(f"/dev/shm/faults/proxy-{port}")  # noqa: S108 - of the container, which nobody else uses
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
@@ -36,17 +37,17 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: bytes) -> None:
-    """Say something and close: once the client has heard it, for closing on what it said would reset."""
-    writer.write(words)
+async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes) -> None:
+    """Send a message, and close when the client has closed: closing on unread data would reset the connection."""
+    writer.write(message)
     writer.write_eof()
     with contextlib.suppress(TimeoutError, ConnectionError):
-        await asyncio.wait_for(reader.read(), LONGEST_SECONDS)
+        await asyncio.wait_for(reader.read(), CLOSE_SECONDS)
     writer.close()
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what one side says, up to its end."""
+    """Forward what one side sends, up to its end."""
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -54,23 +55,23 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.write_eof()
 
 
-class Front:
-    """What listens, and those that it serves."""
+class Proxy:
+    """The connections that are served."""
 
-    def __init__(self, mode: str, sshd: int, words: bytes) -> None:
+    def __init__(self, mode: str, sshd: int, message: bytes) -> None:
         self._mode = mode
         self._sshd = sshd
-        self._words = words
+        self._message = message
         self._served: set[asyncio.Task[None]] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection in a task."""
-        task = asyncio.create_task(self._pass_on(reader, writer) if self._sshd else self._answer(reader, writer))
+        task = asyncio.create_task(self._forward(reader, writer) if self._sshd else self._answer(reader, writer))
         self._served.add(task)
         task.add_done_callback(self._served.discard)
 
     async def drain(self) -> None:
-        """Wait until everybody has gone."""
+        """Wait until all connections are closed."""
         while self._served:
             await asyncio.wait(self._served)
 
@@ -78,9 +79,9 @@ class Front:
         if self._mode == "reset":
             reset(writer)
         else:
-            await close(reader, writer, self._words)
+            await close(reader, writer, self._message)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await asyncio.open_connection("127.0.0.1", self._sshd)
         first = await theirs.read(65536)
         if first.startswith(TOO_MANY):
@@ -94,21 +95,21 @@ class Front:
 
 
 async def serve(port: str, mode: str, sshd: int) -> None:
-    """Serve until SIGTERM, and then those who are there."""
-    front = Front(mode, sshd, sys.stdin.buffer.read() if mode == "say" else b"")
-    server = await asyncio.start_server(front.accept, port=int(port))
-    ending = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    """Serve until SIGTERM, then until the last connection is closed."""
+    proxy = Proxy(mode, sshd, sys.stdin.buffer.read() if mode == "say" else b"")
+    server = await asyncio.start_server(proxy.accept, port=int(port))
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     ready(port).touch()
-    await ending.wait()
+    await terminated.wait()
     server.close()
-    await front.drain()
+    await proxy.drain()
 
 
 async def hold(sshd: int) -> None:
-    """Hold one login under way."""
-    anew = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, anew.set)
+    """Hold one login, and replace it at SIGHUP."""
+    replace = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, replace.set)
     while True:
         reader, writer = await asyncio.open_connection("127.0.0.1", sshd)
         if not (await reader.readline()).startswith(b"SSH-"):
@@ -116,13 +117,13 @@ async def hold(sshd: int) -> None:
             await asyncio.sleep(PAUSE_SECONDS)
             continue
         ready("hold").touch()
-        await anew.wait()
-        anew.clear()
+        await replace.wait()
+        replace.clear()
         writer.close()
 
 
 def main(port: str, mode: str, sshd: str = "0") -> None:
-    """Run as the arguments say."""
+    """Run in the mode that the arguments name."""
     asyncio.run(hold(int(sshd)) if mode == "hold" else serve(port, mode, int(sshd)))
 
 

@@ -12,14 +12,15 @@ import pytest_asyncio
 import yaml
 
 from imagestore_sim.clock import RealClock
-from imagestore_sim.containers import faults as forms
 from imagestore_sim.containers.container import Container
-from imagestore_sim.containers.engine import EngineProblem, prepare
-from imagestore_sim.containers.host import SECONDS, ContainerProblem
-from imagestore_sim.faults import FAULTS, Fault, read_fault
+from imagestore_sim.containers.errors import ContainerProblem, EngineProblem
+from imagestore_sim.containers.faults import IMPLEMENTATIONS, Refused, Requirements, requirements_of
+from imagestore_sim.containers.host import SCRIPT_SECONDS
+from imagestore_sim.containers.preparation import prepare
+from imagestore_sim.containers.spec import HostSpec
+from imagestore_sim.faults import Fault, read_fault
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
-from imagestore_sim.scenario.format.model import Host
 from imagestore_sim.scenario.replay_on_containers import read_for_containers
 from imagestore_sim.scenario.worlds.containers import ContainersWorld
 from imagestore_sim.scenario.worlds.simulated import make_host
@@ -180,25 +181,23 @@ REFUSED = [
 ]
 
 
-def test_every_kind_has_a_form_or_is_refused_with_a_reason() -> None:
-    assert forms.FORMS.keys() == FAULTS.keys()
-    assert all(form.how for form in forms.FORMS.values())
-    assert {kind for kind, form in forms.FORMS.items() if form.begin} == {
+def test_every_kind_that_containers_can_have_has_a_case() -> None:
+    assert {kind for kind, one in IMPLEMENTATIONS.items() if one.apply} == {
         fault.kind for case in CASES for fault in case.faults
     }
 
 
 @pytest.mark.parametrize(("kind", "parameters", "why"), REFUSED)
 def test_what_no_container_can_have_is_refused_by_name(kind: str, parameters: dict[str, object], why: str) -> None:
-    with pytest.raises(forms.Refused, match=f"^fault {kind}: not on containers: {why}"):
-        forms.check(read_fault(kind, parameters), Host(size=TIB, mount="/data"))
+    with pytest.raises(Refused, match=f"^fault {kind}: not on containers: {why}"):
+        requirements_of(read_fault(kind, parameters), HostSpec(size=TIB, mount="/data"))
 
 
 def test_a_container_gets_no_right_that_its_faults_do_without() -> None:
-    host = Host(size=TIB)
-    assert forms.check(read_fault("password_rotated", {}), host) == forms.Needs()
-    both = forms.check(read_fault("blackhole", {}), host) | forms.check(read_fault("hung_mount", URL), host)
-    assert both == forms.Needs(frozenset({"NET_ADMIN", "SYS_ADMIN"}), frozenset({"/dev/fuse"}))
+    spec = HostSpec(size=TIB)
+    assert requirements_of(read_fault("password_rotated", {}), spec) == Requirements()
+    both = requirements_of(read_fault("blackhole", {}), spec) | requirements_of(read_fault("hung_mount", URL), spec)
+    assert both == Requirements(frozenset({"NET_ADMIN", "SYS_ADMIN"}), frozenset({"/dev/fuse"}))
 
 
 # On containers
@@ -265,7 +264,7 @@ def target_of(world: ContainersWorld, host: str) -> Target:
 
 def container_of(world: ContainersWorld, host: str) -> Container:
     """What scripts can be run in."""
-    return world.hosts[host]._host.container
+    return world.hosts[host].container
 
 
 async def on_a_container(world: ContainersWorld, name: str, case: Case, folder: Path) -> list[Outcome]:
@@ -420,7 +419,7 @@ async def test_who_waits_is_answered_when_it_heals(world: ContainersWorld, kind:
 async def test_a_script_that_takes_too_long_is_ended_and_says_so(world: ContainersWorld) -> None:
     with pytest.raises(ContainerProblem, match=r"^imagestore-1: a script was not done within 1 s: so far$"):
         await container_of(world, ROOT).run("echo so far >&2; exec sleep 60", seconds=1)
-    assert await container_of(world, ROOT).run("pgrep -f 'sleep 6[0]' || echo gone", seconds=SECONDS) == "gone\n"
+    assert await container_of(world, ROOT).run("pgrep -f 'sleep 6[0]' || echo gone", seconds=SCRIPT_SECONDS) == "gone\n"
 
 
 @pytest.mark.compose
@@ -429,7 +428,7 @@ async def test_an_account_has_its_former_dates_when_expiry_heals(world: Containe
     host = world.hosts[STORE]
 
     async def dates() -> list[str]:
-        return (await container_of(world, STORE).run("grep ^store: /etc/shadow", seconds=SECONDS)).split(":")[2:]
+        return (await container_of(world, STORE).run("grep ^store: /etc/shadow", seconds=SCRIPT_SECONDS)).split(":")[2:]
 
     before = await dates()
     for kind in ("expired_password", "expired_account", "password_rotated"):

@@ -1,0 +1,100 @@
+"""The lab's API for container hosts: the service of the profile `chaos` in docker-compose.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiodocker
+from aiohttp import web
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.containers.compose_host import ComposeHost
+from imagestore_sim.containers.compose_project import ComposeProject, own_project
+from imagestore_sim.containers.engine import connect, engine_errors
+from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
+from imagestore_sim.lab_api import Guard, HostsRoutes
+from imagestore_sim.lab_api.hosts import FormShape
+from imagestore_sim.lab_api.openapi import lab_api
+from imagestore_sim.web_server import Runner, http_url
+
+DESCRIPTION = "The hosts of a lab in containers, and what is wrong with them."
+REQUEST_SECONDS = 5.0
+"""Until a request under way is cut off at a stop. A fault that is half applied could not be healed."""
+STOP_SECONDS = 28.0
+"""Until a stop gives up to heal faults. docker-compose.yml kills the service two seconds later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerHosts:
+    """The hosts of a Compose project, as the lab's API asks for them (`lab_api.hosts.Hosts`)."""
+
+    project: ComposeProject
+
+    async def all(self) -> list[ComposeHost]:
+        """Return every host, by name. Raise ContainerProblem."""
+        return await self.project.hosts()
+
+    async def host(self, name: str) -> ComposeHost:
+        """Return the host of that name. Raise KeyError, ContainerProblem."""
+        return await self.project.host(name)
+
+    async def host_to_change(self, name: str) -> ComposeHost:
+        """Return the host of that name: containers stay until Compose removes them. Raise as `host`."""
+        return await self.project.host(name)
+
+    async def forms(self) -> Mapping[str, FormShape]:
+        """Return how containers get each kind of fault. Raise ContainerProblem."""
+        support = await self.project.support()
+        return {kind: FormShape(how=one.means, why_not=one.refusal, hosts=one.hosts) for kind, one in support.items()}
+
+
+class Chaos:
+    """Serves `/lab/v1/hosts` and `/lab/v1/faults` for containers, and heals their faults when it stops."""
+
+    def __init__(self, host: str, port: int, project: str | None, clock: Clock, guard: Guard) -> None:
+        """`project` is Compose's name of the lab; None: the project of the container that this runs in."""
+        self._guard = guard
+        self._host = host
+        self._port = port
+        self._project_name = project
+        self._clock = clock
+        self._docker: aiodocker.Docker | None = None
+        self._runner: Runner | None = None
+        self._project: ComposeProject | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Find the hosts, and listen. Raise EngineProblem without an engine or a project; OSError."""
+        self._docker = await connect("chaos", "start one, or mount its socket at /var/run/docker.sock")
+        with engine_errors("looking for the lab"):
+            name = self._project_name or await own_project(self._docker)
+        self._project = ComposeProject(self._docker, name, self._clock)
+        await self._project.hosts()
+        application = web.Application()
+        for path in ("/healthz", "/readyz"):
+            application.router.add_get(path, _ready)
+        routes = HostsRoutes(ContainerHosts(self._project)).routes()
+        application.add_routes(lab_api(routes, self._guard, DESCRIPTION))
+        self._runner = Runner(application, before=self._guard.before, shutdown_timeout=REQUEST_SECONDS)
+        await self._runner.setup()
+        self.url = http_url(self._host, await self._runner.listen(self._host, self._port))
+
+    def openings(self) -> list[str]:
+        """Return what other machines can do here, a line each; none if it listens on loopback only."""
+        if self._runner is None or not is_exposed(self._runner.addresses):
+            return []
+        return [NO_TLS] if self._guard.needs_token else [NO_TLS, f"{LAB_API} --lab-token"]
+
+    async def stop(self) -> None:
+        """Stop listening, heal every fault, and close the connection to the engine."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._project is not None:
+            await self._project.heal()
+        if self._docker is not None:
+            await self._docker.close()
+
+
+async def _ready(request: web.Request) -> web.Response:
+    return web.json_response({"alive": True, "ready": True, "waitingFor": []})
