@@ -1,4 +1,4 @@
-"""Web hooks' receivers over real sockets: those that hang, answer badly or without end hold up no other."""
+"""Posts to receivers over real sockets: one that hangs, fails or never ends its answer delays no other."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from aiohttp import web
 
 from imagestore_sim import outbox
 from imagestore_sim.clock import RealClock
-from imagestore_sim.outbox import Letter, Outbox, Patience
+from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
 
 HUNG_SECONDS = 60.0
-PATIENCE = Patience(attempts=2, between=0.01, an_attempt=HUNG_SECONDS)
+RETRIES = RetryPolicy(attempts=2, pause=0.01, timeout=HUNG_SECONDS)
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Receivers:
-    """Sockets that take what is posted; `arrivals` are the paths and when they came."""
+    """Sockets that take posts; `arrivals` are the times of each path, in monotonic seconds."""
 
     def __init__(self) -> None:
         self.arrivals: dict[str, list[float]] = {}
@@ -28,7 +28,7 @@ class Receivers:
         self.over = asyncio.Event()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: paths tell what happens."""
+        """Serve one connection. The path of a request decides how it is answered."""
         try:
             while line := await reader.readline():
                 path = line.split()[1].decode()
@@ -73,18 +73,18 @@ async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_those_that_hang_do_not_hold_up_one_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_receivers_that_hang_do_not_delay_one_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     hung = 300  # more than are tried at once
-    monkeypatch.setattr(outbox, "PATIENCE", 0.3)
+    monkeypatch.setattr(outbox, "SLOW_AFTER", 0.3)
     async with receivers() as there:
-        box = Outbox(RealClock(), PATIENCE)
+        box = Outbox(RealClock(), RETRIES)
         try:
             for event in range(2):
                 for one in range(hung):
-                    box.post(Letter(f"{there.url}/hung-{one}", b"{}", f"event {event}"))
-                box.post(Letter(f"{there.url}/good", b"{}", f"event {event}"))
+                    box.post(Delivery(f"{there.url}/hung-{one}", b"{}", f"event {event}"))
+                box.post(Delivery(f"{there.url}/good", b"{}", f"event {event}"))
             await until(lambda: len(there.arrivals.get("/good", ())) == 2, HUNG_SECONDS / 2)
-            box.post(Letter(f"{there.url}/good", b"{}", "event 4"))
+            box.post(Delivery(f"{there.url}/good", b"{}", "event 4"))
             await until(lambda: len(there.arrivals["/good"]) == 3, HUNG_SECONDS / 2)
             assert len(box._tasks) <= 2 * hung
         finally:
@@ -102,44 +102,43 @@ async def test_those_that_hang_do_not_hold_up_one_that_answers(monkeypatch: pyte
     ],
 )
 async def test_what_an_answer_means(path: str, problem: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """A redirection is not followed: what is posted is meant for that receiver. Of an answer nothing but its status is
-    read, however long it is."""
+    """A redirection is not followed, since the body is for that receiver alone. Only the status is read."""
     caplog.set_level("INFO")
     async with receivers() as there:
-        box = Outbox(RealClock(), PATIENCE)
+        box = Outbox(RealClock(), RETRIES)
         try:
-            box.post(Letter(f"{there.url}{path}", b"{}", "event 1"))
+            box.post(Delivery(f"{there.url}{path}", b"{}", "event 1"))
             await until(lambda: not box._receivers)
         finally:
             await box.close()
         assert list(there.arrivals) == [path]
-        assert len(there.arrivals[path]) == (1 if problem is None else PATIENCE.attempts)
-    said = [one.getMessage() for one in caplog.records if "attempt 1:" in one.getMessage()]
-    assert said == ([] if problem is None else [f"web hook {there.url}{path}, event 1: attempt 1: {problem}"])
+        assert len(there.arrivals[path]) == (1 if problem is None else RETRIES.attempts)
+    logged = [one.getMessage() for one in caplog.records if "attempt 1:" in one.getMessage()]
+    assert logged == ([] if problem is None else [f"web hook {there.url}{path}, event 1: attempt 1: {problem}"])
 
 
 @pytest.mark.parametrize(
     "url", ["", "x", "http://", "ftp://h/", "http://[::1", "http://\udcff/", "http://h:99999/", "file:///etc/passwd"]
 )
-async def test_a_url_that_is_none_is_given_up(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    box = Outbox(RealClock(), PATIENCE)
+async def test_an_invalid_url_is_given_up(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    box = Outbox(RealClock(), RETRIES)
     try:
-        box.post(Letter(url, b"{}", "event 1"))
+        box.post(Delivery(url, b"{}", "event 1"))
         await until(lambda: not box._receivers)
     finally:
         await box.close()
     assert ["given up after 2 attempts" in one.getMessage() for one in caplog.records] == [True]
 
 
-async def test_what_waits_for_a_receiver_is_bounded(
+async def test_deliveries_that_wait_for_a_receiver_are_bounded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outbox, "MOST_TO_ONE", 5)
+    monkeypatch.setattr(outbox, "MOST_WAITING_FOR_ONE", 5)
     async with receivers() as there:
-        box = Outbox(RealClock(), PATIENCE)
+        box = Outbox(RealClock(), RETRIES)
         try:
             for event in range(9):
-                box.post(Letter(f"{there.url}/hung", b"{}", f"event {event}"))
+                box.post(Delivery(f"{there.url}/hung", b"{}", f"event {event}"))
             await asyncio.sleep(0)
             dropped = [one.getMessage() for one in caplog.records if "was dropped" in one.getMessage()]
             assert len(dropped) == 4
@@ -149,13 +148,13 @@ async def test_what_waits_for_a_receiver_is_bounded(
 
 
 def test_a_log_line_shows_no_secret_of_a_url() -> None:
-    letter = Letter("http://u:hush@h:80/hooks;token=hush/x?a=1&p%61ssword=hush&api_key=hush", b"", "job")
-    assert "hush" not in letter.receiver
-    assert letter.receiver.startswith("http://***@h:80/hooks")
-    assert "a=1" in letter.receiver
+    delivery = Delivery("http://u:hush@h:80/hooks;token=hush/x?a=1&p%61ssword=hush&api_key=hush", b"", "job")
+    assert "hush" not in delivery.receiver
+    assert delivery.receiver.startswith("http://***@h:80/hooks")
+    assert "a=1" in delivery.receiver
 
 
-async def test_a_letter_is_posted_as_it_is() -> None:
+async def test_a_delivery_is_posted_unchanged() -> None:
     taken: list[tuple[str, str | None, bytes]] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -167,10 +166,10 @@ async def test_a_letter_is_posted_as_it_is() -> None:
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    box = Outbox(RealClock(), PATIENCE)
+    box = Outbox(RealClock(), RETRIES)
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        box.post(Letter(url, b'{"a":1}', "job 1", {"X-Job-UUID": "1"}))
+        box.post(Delivery(url, b'{"a":1}', "job 1", {"X-Job-UUID": "1"}))
         await until(lambda: bool(taken))
     finally:
         await box.close()

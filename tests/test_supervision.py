@@ -1,4 +1,4 @@
-"""Loops that are kept going, and what tells of those that fail or stand still."""
+"""Loops that fail or stall, and an event loop that is blocked, are reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Rounds:
         await tasks.close()
 
 
-async def test_a_loop_goes_on_after_any_failure_and_a_streak_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_loop_survives_any_failure_and_a_streak_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     errors = [OSError("full"), OSError("full"), OSError("full"), MemoryError(), None, OSError("full"), None]
     rounds = _Rounds(*errors)
     await rounds.run()
@@ -55,9 +55,9 @@ async def test_a_loop_goes_on_after_any_failure_and_a_streak_is_logged_once(capl
     assert rounds.pauses == [1, 2, 4, 8, 1], "longer after each failure in a row"
     assert rounds.troubles == [("the loop", "failed")] * 5
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "the loop the loop failed, and goes on: OSError: full",
-        "the loop the loop failed, and goes on: MemoryError: ",
-        "the loop the loop failed, and goes on: OSError: full",
+        "the loop the loop failed, and continues: OSError: full",
+        "the loop the loop failed, and continues: MemoryError: ",
+        "the loop the loop failed, and continues: OSError: full",
     ]
 
 
@@ -73,8 +73,8 @@ async def test_a_loop_that_fails_or_does_not_end_its_round_is_a_problem(monkeypa
     supervisor.keep(tasks, "stuck", lambda: asyncio.sleep(0), work)
     await asyncio.sleep(0.1)
     assert supervisor.problems() == ["stuck: has not ended its round for 0 s"]
-    supervisor.look()
-    supervisor.look()
+    supervisor.report_stalls()
+    supervisor.report_stalls()
     assert troubles == [("stuck", "stalled")]
     go_on.set()
     await asyncio.sleep(0.02)
@@ -83,7 +83,7 @@ async def test_a_loop_that_fails_or_does_not_end_its_round_is_a_problem(monkeypa
     assert supervisor.problems() == []
 
 
-async def test_an_event_loop_that_stands_still_is_told_with_where_it_stands(
+async def test_a_blocked_event_loop_is_logged_with_its_stack(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.05)
@@ -93,22 +93,22 @@ async def test_an_event_loop_that_stands_still_is_told_with_where_it_stands(
     dog.start()
     await asyncio.sleep(0.1)
     assert dog.problems() == []
-    _hold_the_loop(1.0)
+    _block_the_loop(1.0)
     await asyncio.sleep(0.1)
     dog.stop()
     assert troubles == [("event loop", "stalled")]
     [problem] = dog.problems()
     assert problem.startswith("event loop: stood still for ")
-    assert "_hold_the_loop" in caplog.text, "the log says where"
+    assert "_block_the_loop" in caplog.text, "the log says where"
 
 
-def _hold_the_loop(seconds: float) -> None:
+def _block_the_loop(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         sum(range(1000))
 
 
-async def test_files_that_run_out_are_told_once_and_so_is_their_coming_back(
+async def test_files_that_run_out_are_logged_once_and_so_is_their_return(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""Tasks: none is lost sight of."""
+"""Tasks are logged when they fail and cancelled with their owner; large inputs are worked on in a thread."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureF
     assert len(tasks) == 0
 
 
-async def test_close_cancels_what_runs_and_says_nothing_of_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_close_cancels_what_runs_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     tasks = Tasks()
     running = [tasks.begin(_for_ever(), str(number)) for number in range(3)]
     await tasks.close()
@@ -47,7 +47,7 @@ async def test_close_cancels_what_runs_and_says_nothing_of_it(caplog: pytest.Log
     assert caplog.records == []
 
 
-async def test_close_waits_for_what_is_cleaned_up_and_for_what_that_begins() -> None:
+async def test_close_waits_for_clean_up_and_for_tasks_that_it_begins() -> None:
     done: list[str] = []
 
     async def tidy(then: str) -> None:
@@ -84,11 +84,11 @@ async def test_a_failure_while_closing_is_logged_and_keeps_nothing_running(caplo
     assert "task late failed" in caplog.text
 
 
-async def test_closing_an_owner_of_nothing_is_fine() -> None:
+async def test_an_owner_without_tasks_can_be_closed() -> None:
     await Tasks().close()
 
 
-async def test_a_large_input_is_worked_on_elsewhere_in_its_turn() -> None:
+async def test_large_inputs_are_worked_on_in_a_thread_in_their_order() -> None:
     main, seen = threading.get_ident(), list[int]()
 
     def work(number: int) -> int:
@@ -104,7 +104,7 @@ async def test_a_large_input_is_worked_on_elsewhere_in_its_turn() -> None:
         await by_size(LARGE, lambda: 1 // 0)
 
 
-async def test_a_program_that_ends_waits_for_no_large_input() -> None:
+async def test_a_program_exits_while_a_large_input_is_worked_on() -> None:
     script = (
         "import asyncio, time; from imagestore_sim.tasks import LARGE, by_size\n"
         "async def main():\n"
@@ -115,7 +115,7 @@ async def test_a_program_that_ends_waits_for_no_large_input() -> None:
     assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
-async def test_nothing_is_collected_while_large_inputs_are_worked_on() -> None:
+async def test_no_garbage_is_collected_while_large_inputs_are_worked_on() -> None:
     def collects() -> bool:
         return gc.isenabled()
 

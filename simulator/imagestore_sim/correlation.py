@@ -1,4 +1,4 @@
-"""What something is done for: one id goes from a request to its job, its probes, their events and log lines."""
+"""One id that follows a request to its job, its probes, their events and their log lines."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _current: ContextVar[str | None] = ContextVar("correlation", default=None)
 
 
 def correlation() -> str | None:
-    """The id of the request, ping or reconnect that is being worked for; None for none."""
+    """Return the id of the job, ping or reconnect that this code runs for, None outside of them."""
     return _current.get()
 
 
 @contextmanager
 def correlated(uuid: str) -> Iterator[None]:
-    """Let all that is done in the block, and in the tasks begun in it, be done for `uuid`."""
+    """Make `uuid` the correlation in the block, and in the tasks that it begins."""
     token = _current.set(uuid)
     try:
         yield

@@ -1,6 +1,6 @@
-"""New uuids: nobody can guess them, except where a seed was given, so that the same calls have the same ones each time.
+"""New uuids: random, or drawn from a seed, so that the same calls give the same uuids in each run.
 
-Each purpose draws from a stream of its own: how many pings there were, or polls, changes no resource's uuid.
+Each purpose draws from a stream of its own: the number of pings or polls before changes no uuid of a resource.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ _seeds: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = WeakKeyDictionary()
 
 
 def new_uuid(purpose: Purpose = "resource") -> str:
-    """The 32 hex digits of a version 4 uuid, as ZStack writes it."""
+    """Return a new version 4 uuid as ZStack writes it: 32 hex digits."""
     draw = _drawing(purpose)
     return uuid.uuid4().hex if draw is None else uuid.UUID(int=draw(128), version=4).hex
 
 
 def seed_uuids(seed: object) -> None:
-    """Have the uuids of the running event loop follow from a seed, from their first on; with None nobody can guess
-    them. A loop in virtual time begins with the seed that it has of its own."""
+    """Draw the uuids of the running event loop from `seed`, beginning with the first; None makes them random.
+
+    A loop in virtual time has a seed of its own, which it uses until this is called.
+    """
     loop = asyncio.get_running_loop()
     _seeded.pop(loop, None)
     if seed is None:
@@ -37,7 +39,7 @@ def seed_uuids(seed: object) -> None:
 
 
 def _drawing(purpose: str) -> Callable[[int], int] | None:
-    """What draws bits for a purpose on the loop that runs; None where nobody is to guess them."""
+    """Return what draws bits for a purpose on the running loop, None if uuids are random there."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -49,5 +51,5 @@ def _drawing(purpose: str) -> Callable[[int], int] | None:
         seed = str(loop.seed)
     streams = _seeded.setdefault(loop, {})
     if purpose not in streams:
-        streams[purpose] = random.Random(f"{seed} {purpose}")  # noqa: S311 - to be the same each time is the point
+        streams[purpose] = random.Random(f"{seed} {purpose}")  # noqa: S311 - they are to be the same in each run
     return streams[purpose].getrandbits

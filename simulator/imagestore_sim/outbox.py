@@ -1,7 +1,7 @@
-"""Posts to web hooks: again and again for a while, each receiver at its own pace, so that one that hangs holds up none.
+"""Posts to web hooks, with retries. A receiver that hangs does not delay the others.
 
-A receiver that has not answered within PATIENCE makes room for the others: it is waited for in places for such alone,
-and has its next turn after SLOW_SECONDS, one letter at a time, until it answers in time again.
+A receiver that has not answered within SLOW_AFTER moves to the slots for slow receivers: it gets one request at a time,
+at most one in SLOW_SECONDS, until it answers in time again.
 """
 
 from __future__ import annotations
@@ -25,31 +25,36 @@ from imagestore_sim.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-AT_ONCE = 256
-SLOW_AT_ONCE = 256
-"""The attempts that are under way at once, to receivers that answer and to those that do not."""
-AT_ONCE_TO_ONE = 4
-PATIENCE = 0.5  # real seconds, as the next
+MOST_AT_ONCE = 256
+MOST_SLOW_AT_ONCE = 256
+"""Bounds of the requests under way: to receivers that answer in time, and to those that do not."""
+MOST_AT_ONCE_TO_ONE = 4
+SLOW_AFTER = 0.5
+"""Real seconds after which a receiver counts as slow."""
 SLOW_SECONDS = 5.0
-MOST_GOES = 3
-MOST_TO_ONE = 1000
-MOST = 10_000
-"""What may wait for one receiver, and for all of them; what is more is dropped, and that is logged."""
+"""Real seconds for which it then does, and between two requests to it."""
+MOST_WAITS = 3
+"""How often a receiver gets SLOW_AFTER again because the event loop was blocked meanwhile."""
+MOST_WAITING_FOR_ONE = 1000
+MOST_WAITING = 10_000
+"""Bounds of the deliveries that wait, for one receiver and for all. One more is dropped, and that is logged."""
 CROWDED = "too many receivers have not answered yet"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often something is posted, the seconds between two attempts, and those that one may take; by the clock."""
+class RetryPolicy:
+    """How often a delivery is attempted. Times are seconds of the clock."""
 
     attempts: int
-    between: float
-    an_attempt: float
+    pause: float
+    """Between two attempts."""
+    timeout: float
+    """Of one attempt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What is posted to whom; `about` says in the log what it is."""
+class Delivery:
+    """A body to post to a URL; `about` names it in the log, such as `job 1234`."""
 
     url: str
     body: bytes
@@ -58,117 +63,117 @@ class Letter:
 
     @property
     def receiver(self) -> str:
-        """The URL as a log line shows it: clients may have sent anything, a token in its query string say."""
+        """The URL for the log, on one line, with secrets masked: a client may have put a token in its query string."""
         return on_one_line(masked_path(self.url))
 
 
 class _Receiver:
-    """Somebody at a URL."""
+    """One URL: how many deliveries wait for it, and whether it is slow."""
 
     def __init__(self) -> None:
         self.waiting = 0
-        self.places = asyncio.Semaphore(AT_ONCE_TO_ONE)
-        self.slow_place = asyncio.Lock()
+        self.slots = asyncio.Semaphore(MOST_AT_ONCE_TO_ONE)
+        self.slow_slot = asyncio.Lock()
         self._slow_until = 0.0
 
     @property
     def seconds_slow(self) -> float:
-        """For how long it is still taken to be slow, in seconds of the machine's."""
-        return max(0.0, self._slow_until - time.monotonic())  # real: it is
+        """Real seconds for which it still counts as slow."""
+        return max(0.0, self._slow_until - time.monotonic())  # real: its receiver is
 
     @property
     def is_slow(self) -> bool:
-        """Whether it has not answered in time of late."""
+        """Whether it has not answered in time lately."""
         return self.seconds_slow > 0
 
     @is_slow.setter
     def is_slow(self, slow: bool) -> None:
-        self._slow_until = time.monotonic() + SLOW_SECONDS if slow else 0.0  # real: it is
+        self._slow_until = time.monotonic() + SLOW_SECONDS if slow else 0.0  # real: its receiver is
 
 
 class Outbox:
-    """Delivers letters."""
+    """Posts deliveries, each receiver at its own pace."""
 
-    def __init__(self, clock: Clock, patience: Patience) -> None:
+    def __init__(self, clock: Clock, policy: RetryPolicy) -> None:
         self._clock = clock
-        self._patience = patience
+        self._policy = policy
         self._tasks = Tasks()
         self._http: aiohttp.ClientSession | None = None
         self._receivers: dict[str, _Receiver] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._slow_places = asyncio.Semaphore(SLOW_AT_ONCE)
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._slow_slots = asyncio.Semaphore(MOST_SLOW_AT_ONCE)
 
     async def close(self) -> None:
-        """Give up what has not been delivered yet."""
+        """Cancel every delivery."""
         await self._tasks.close()
         if self._http is not None:
             await self._http.close()
             self._http = None
 
-    def post(self, letter: Letter) -> None:
-        """Begin to deliver a letter."""
-        receiver = self._receivers.setdefault(letter.url, _Receiver())
-        if receiver.waiting >= MOST_TO_ONE or len(self._tasks) >= MOST:
+    def post(self, delivery: Delivery) -> None:
+        """Start a delivery in the background, or drop it if too many wait."""
+        receiver = self._receivers.setdefault(delivery.url, _Receiver())
+        if receiver.waiting >= MOST_WAITING_FOR_ONE or len(self._tasks) >= MOST_WAITING:
             logger.warning(
-                "web hook %s: %s was dropped: %d wait already", letter.receiver, letter.about, receiver.waiting
+                "web hook %s: %s was dropped: %d wait already", delivery.receiver, delivery.about, receiver.waiting
             )
             return
         receiver.waiting += 1
-        self._tasks.begin(self._deliver(letter, receiver), f"{letter.about} to {letter.receiver}")
+        self._tasks.begin(self._deliver(delivery, receiver), f"{delivery.about} to {delivery.receiver}")
 
-    async def _deliver(self, letter: Letter, receiver: _Receiver) -> None:
+    async def _deliver(self, delivery: Delivery, receiver: _Receiver) -> None:
         try:
-            for attempt in range(self._patience.attempts):
+            for attempt in range(self._policy.attempts):
                 if attempt:
-                    await self._clock.sleep(self._patience.between)
-                problem = await self._attempt(letter, receiver)
+                    await self._clock.sleep(self._policy.pause)
+                problem = await self._attempt(delivery, receiver)
                 if problem is None:
                     return
-                logger.info("web hook %s, %s: attempt %d: %s", letter.receiver, letter.about, attempt + 1, problem)
+                logger.info("web hook %s, %s: attempt %d: %s", delivery.receiver, delivery.about, attempt + 1, problem)
             logger.warning(
-                "web hook %s, %s: given up after %d attempts", letter.receiver, letter.about, self._patience.attempts
+                "web hook %s, %s: given up after %d attempts", delivery.receiver, delivery.about, self._policy.attempts
             )
         finally:
             receiver.waiting -= 1
             if not receiver.waiting:
-                self._receivers.pop(letter.url, None)
+                self._receivers.pop(delivery.url, None)
 
-    async def _attempt(self, letter: Letter, receiver: _Receiver) -> str | None:
-        """Post once; return what kept the other side from taking it, None if nothing did."""
-        async with receiver.places:
+    async def _attempt(self, delivery: Delivery, receiver: _Receiver) -> str | None:
+        """Post once. Return why the receiver did not take it, None if it did."""
+        async with receiver.slots:
             if not receiver.is_slow:
-                return await self._try(letter, receiver)
-            async with receiver.slow_place:  # one at a time
+                return await self._try(delivery, receiver)
+            async with receiver.slow_slot:  # one at a time
                 await asyncio.sleep(receiver.seconds_slow)  # real: its receiver is
-                return await self._try(letter, receiver)
+                return await self._try(delivery, receiver)
 
-    async def _try(self, letter: Letter, receiver: _Receiver) -> str | None:
+    async def _try(self, delivery: Delivery, receiver: _Receiver) -> str | None:
         async with AsyncExitStack() as stack:
-            async with self._places:
-                posting = await stack.enter_async_context(_running(self._post(letter)))
+            async with self._slots:
+                posting = await stack.enter_async_context(_running(self._post(delivery)))
                 receiver.is_slow = not await _is_done_soon(posting)
             if not receiver.is_slow:
                 return posting.result()
-            if self._slow_places.locked():
+            if self._slow_slots.locked():
                 return CROWDED
-            async with self._slow_places:
+            async with self._slow_slots:
                 return await posting
 
-    async def _post(self, letter: Letter) -> str | None:
+    async def _post(self, delivery: Delivery) -> str | None:
         if self._http is None:
-            # As ZStack does, without a look at certificates: hooks stand in test networks. Places bound connections.
+            # Like ZStack, do not verify certificates: hooks stand in test networks. The slots bound the connections.
             connector = aiohttp.TCPConnector(ssl=False, limit=0)
             self._http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         try:
-            with self._reaching(letter.url):
-                return await self._clock.wait_for(_status_of(self._http, letter), self._patience.an_attempt)
+            with self._reaching(delivery.url):
+                return await self._clock.wait_for(_status_of(self._http, delivery), self._policy.timeout)
         except TimeoutError:
-            return f"no answer within {self._patience.an_attempt:g} s"
+            return f"no answer within {self._policy.timeout:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return plain_reason(error)
 
     def _reaching(self, url: str) -> AbstractContextManager[None]:
-        """Time flows as the machine's does for a receiver that is not on it."""
+        """Return a context in which no time is skipped, if the receiver is on another machine."""
         try:
             host = urlsplit(url).hostname or ""
             here = host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -177,19 +182,19 @@ class Outbox:
         return nullcontext() if here else self._clock.outside()
 
 
-async def _status_of(http: aiohttp.ClientSession, letter: Letter) -> str | None:
-    """What is wrong with the answer, of which nothing but the status is read."""
-    headers = {"Content-Type": "application/json; charset=utf-8", **letter.headers}
-    async with http.post(letter.url, headers=headers, data=letter.body, allow_redirects=False) as response:
+async def _status_of(http: aiohttp.ClientSession, delivery: Delivery) -> str | None:
+    """Return what is wrong with the answer, None if it is a success. Read nothing of it but its status."""
+    headers = {"Content-Type": "application/json; charset=utf-8", **delivery.headers}
+    async with http.post(delivery.url, headers=headers, data=delivery.body, allow_redirects=False) as response:
         return None if 200 <= response.status < 300 else f"it answered {response.status}"
 
 
 async def _is_done_soon(task: asyncio.Task[T]) -> bool:
-    """Whether a task is done within PATIENCE, or a little later if the loop could not attend to it meanwhile."""
-    for _ in range(MOST_GOES):
+    """Return whether a task is done within SLOW_AFTER, or somewhat later if the event loop was blocked meanwhile."""
+    for _ in range(MOST_WAITS):
         began = time.monotonic()  # real: its receiver is
-        await asyncio.wait([task], timeout=PATIENCE)  # real: its receiver is
-        stalled = time.monotonic() - began > 2 * PATIENCE  # real: its receiver is
+        await asyncio.wait([task], timeout=SLOW_AFTER)  # real: its receiver is
+        stalled = time.monotonic() - began > 2 * SLOW_AFTER  # real: its receiver is
         if task.done() or not stalled:
             break
     return task.done()
@@ -197,7 +202,7 @@ async def _is_done_soon(task: asyncio.Task[T]) -> bool:
 
 @asynccontextmanager
 async def _running(work: Coroutine[object, object, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """A task that does not outlive the block."""
+    """Run `work` as a task that is cancelled at the end of the block."""
     task = asyncio.create_task(work)
     try:
         yield task

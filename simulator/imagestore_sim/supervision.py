@@ -1,4 +1,4 @@
-"""What keeps loops going: a round that fails is not the last one; and what tells of one that does not end."""
+"""Loops that survive failed rounds, and reports of rounds that fail or never end."""
 
 from __future__ import annotations
 
@@ -16,29 +16,33 @@ T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 STALLED_SECONDS = 30.0
-"""Real seconds that one round of a loop may take. A round that waits for a lock on the store takes ten."""
+"""Real seconds that one round of a loop may take. A round that waits for a lock on the store takes up to ten."""
 
 
 @dataclass(slots=True, eq=False)
 class _Loop:
-    """A loop that is kept going."""
+    """One loop, and how its rounds have gone."""
 
     name: str
     working_since: float | None = None
+    """When the present round began, on the machine's monotonic clock; None between rounds."""
     failed: str | None = None
+    """The error of the last round, None if it succeeded."""
     failures: int = 0
-    told_stalled: bool = False
+    """Rounds that have failed in a row."""
+    stall_reported: bool = False
 
 
 class Supervisor:
-    """Keeps loops going: a round that fails is logged once for as long as it fails alike, counted, and followed by the
-    next round after a pause that grows with each failure in a row."""
+    """Keeps loops running. After a round that fails, it pauses and starts the next one.
+
+    The same error in a row is logged once, and counted each time; the pause doubles with each failure in a row.
+    """
 
     def __init__(
         self, sleep: Callable[[float], Awaitable[None]], observe: Callable[[str, str], None] = lambda *_: None
     ) -> None:
-        """`sleep` waits on the clock. `observe` is called with the name of a loop and what it did: `failed` or
-        `stalled`."""
+        """`sleep` waits on the clock; `observe` is called with the name of a loop and `failed` or `stalled`."""
         self._sleep = sleep
         self._observe = observe
         self._loops: dict[_Loop, None] = {}
@@ -46,12 +50,14 @@ class Supervisor:
     def keep(
         self, tasks: Tasks, name: str, wait: Callable[[], Awaitable[T]], work: Callable[[T], Awaitable[None]]
     ) -> asyncio.Task[None]:
-        """Run rounds of `wait`, which may take for ever, and `work`, which gets what it answers, as a task of `tasks`
-        until that is cancelled."""
+        """Run rounds of `work(await wait())` as a task of `tasks` until it is cancelled.
+
+        `wait` may take any time; `work` is reported when it takes longer than STALLED_SECONDS.
+        """
         return tasks.begin(self._keep(_Loop(name), wait, work), name)
 
     def problems(self) -> list[str]:
-        """A line for each loop whose last round failed, or whose present one takes too long."""
+        """Return a line for each loop whose last round failed, or whose present one takes too long."""
         lines = []
         for loop in self._loops:
             if loop.failed is not None:
@@ -60,12 +66,12 @@ class Supervisor:
                 lines.append(f"{loop.name}: has not ended its round for {seconds:.0f} s")
         return lines
 
-    def look(self) -> None:
-        """Log and count each loop that has stalled since the last look."""
+    def report_stalls(self) -> None:
+        """Log and count each loop that has stalled since the last report."""
         for loop in list(self._loops):
             seconds = self._stalled(loop)
-            if seconds is not None and not loop.told_stalled:
-                loop.told_stalled = True
+            if seconds is not None and not loop.stall_reported:
+                loop.stall_reported = True
                 self._observe(loop.name, "stalled")
                 logger.error("the loop %s has not ended its round for %.0f s", loop.name, seconds)
 
@@ -74,9 +80,12 @@ class Supervisor:
         try:
             while True:
                 try:
-                    given = await wait()
-                    loop.working_since, loop.told_stalled = time.monotonic(), False  # real: a stall is no lab's time
-                    await work(given)
+                    item = await wait()
+                    loop.working_since, loop.stall_reported = (
+                        time.monotonic(),
+                        False,
+                    )  # real: a stall is measured in real time
+                    await work(item)
                 except Exception as error:
                     loop.working_since = None
                     self._failed(loop, error)
@@ -92,7 +101,7 @@ class Supervisor:
         loop.failures += 1
         self._observe(loop.name, "failed")
         if loop.failed != text:
-            logger.error("the loop %s failed, and goes on: %s", loop.name, text, exc_info=error)
+            logger.error("the loop %s failed, and continues: %s", loop.name, text, exc_info=error)
         loop.failed = text
 
     def _worked(self, loop: _Loop) -> None:

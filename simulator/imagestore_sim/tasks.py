@@ -1,4 +1,4 @@
-"""Who owns a task: begins it, hears of its failure, cancels it in the end; and work that would hold the loop."""
+"""Tasks with an owner that logs their failures and cancels them, and a thread for work that would block the loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 LARGE = 32 * 1024
-"""From how many bytes on an input is worked on in a thread: below, the loop is held for a few milliseconds at most."""
+"""Bytes from which on an input is worked on in a thread. Smaller ones block the loop for a few milliseconds at most."""
 
 
 class OneThread(Executor):
-    """One thread, for were there more, the loop would wait for each of them in turn before it may go on; a program that
-    ends does not wait for it."""
+    """An executor of one daemon thread: the program can exit while a call runs.
+
+    With more threads, each would hold the interpreter in turn, and the event loop would wait for all of them.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -30,7 +32,7 @@ class OneThread(Executor):
         self._thread: Thread | None = None
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        """Call a function in the thread, after those before it."""
+        """Call a function in the thread, after all calls submitted before."""
         future: Future[Any] = Future()
         self._calls.put((future, function, arguments))
         with self._starting:
@@ -48,11 +50,11 @@ class OneThread(Executor):
                 future.set_result(function(*arguments))
             except BaseException as error:
                 future.set_exception(error)
-            del future, function, arguments  # they are not to be kept until the next
+            del future, function, arguments  # do not keep them alive until the next call
 
 
 class _Collection:
-    """Python's garbage collector, held off by those that make a great number of objects."""
+    """Switches Python's garbage collector off while code runs that makes very many objects."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -61,7 +63,7 @@ class _Collection:
 
     @contextmanager
     def held_off(self) -> Iterator[None]:
-        """Collect nothing meanwhile: a collection looks at every object there is, and stops every thread for that."""
+        """Collect nothing while the block runs: a collection visits every object, and all threads wait for it."""
         with self._lock:
             if not self._held_by:
                 self._was_on = gc.isenabled()
@@ -81,9 +83,9 @@ _collection = _Collection()
 
 
 async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thread: Executor = _large_inputs) -> T:
-    """Return what `function` makes of an input of `size` bytes: in a thread if it is large, so that the loop goes on.
+    """Return `function(*arguments)`, called in a thread if its input of `size` bytes is large.
 
-    Large inputs for the same thread wait for each other, in the order in which they came.
+    Large inputs for the same thread wait for each other, in the order of the calls.
     """
     if size < LARGE:
         return function(*arguments)
@@ -105,16 +107,16 @@ async def until_done_or_set(task: asyncio.Future[Any], event: asyncio.Event) -> 
 
 
 class Tasks:
-    """The tasks of one owner. One that fails is logged: nothing ends silently."""
+    """The tasks of one owner. A task that fails is logged."""
 
     def __init__(self) -> None:
-        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order in which they were begun
+        self._tasks: dict[asyncio.Task[None], None] = {}  # ordered by their start
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def begin(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
-        """Run `work` as a task of this owner."""
+        """Run `work` as a task called `name`."""
         task = asyncio.create_task(work, name=name)
         self._tasks[task] = None
         task.add_done_callback(self._ended)
@@ -126,8 +128,8 @@ class Tasks:
             logger.error("task %s failed", task.get_name(), exc_info=error)
 
     async def close(self) -> None:
-        """Cancel what still runs, and wait until all of it has ended."""
-        while tasks := list(self._tasks):  # one that is cancelled may begin another
+        """Cancel all tasks, and wait until they have ended."""
+        while tasks := list(self._tasks):  # a task may begin another while it is cancelled
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""An HTTP server on aiohttp that keeps to RFC 9112 where aiohttp leaves it, and waits for no client for ever.
+"""An HTTP server on aiohttp that follows RFC 9112 where aiohttp does not, with a timeout on everything a client does.
 
-What a client does wrong is answered or ends its connection; it is never an error of this program.
+A client's mistake is answered or ends its connection. It is never logged as an error of this program.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from aiohttp.http_exceptions import BadHttpMethod, PayloadEncodingError
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict, CIMultiDictProxy
+from typing_extensions import override
 from yarl import URL
 
 logger = logging.getLogger(__name__)
 HEAD_SECONDS = 20.0
-"""How long a client may take for the head of a request, as a servlet container gives it."""
+"""Real seconds that a client may take for the head of a request, as in a servlet container."""
 BODY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
-"""How long it may take for a body, and to read the answer."""
+"""Real seconds that it may take to send a body, and to read the answer."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
 LONE_BYTE = re.compile("[\udc80-\udcff]")
 EXCERPT = re.compile(r"[\s:]*(?:\bb['\"]|\S*/)")
-"""Begins what was sent in aiohttp's complaints: a line that may hold a session, so only its sender gets it."""
+"""Where the excerpt of the request begins in aiohttp's messages. It may hold a session, so it is not logged."""
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 REQUEST_LINE = re.compile(r"b['\"]([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]")
-"""A request line as aiohttp shows it, with a method that it does not know."""
+"""A request line with an unknown method, as aiohttp's message quotes it."""
 PAGE = (
     '<!doctype html><html lang="en"><head><title>{title}</title></head>'
     "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"
@@ -47,35 +48,34 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Request(web.Request):
-    """A request whose body is asked for when it is wanted, and does not take for ever to come."""
+    """A request that asks the client for its body when it is read (RFC 9110, 10.1.1), and waits for it BODY_SECONDS."""
 
     refusal: web.Response | None = None
-    """What it is answered whatever it asks for."""
+    """The answer, if the request is refused before it reaches a handler."""
     target_host: str | None = None
-    """HOST or HOST:PORT in its target, which then counts in place of its Host header (RFC 9112, 3.2.2)."""
+    """HOST or HOST:PORT of a target in absolute form. It replaces the Host header (RFC 9112, 3.2.2)."""
     _waits_for_us = False
 
     @property
     def waits_for_us(self) -> bool:
-        """Whether the client holds its body back until it is asked for it."""
+        """Whether the client waits for a 100 before it sends its body."""
         return self._waits_for_us
 
     def hold_back(self) -> None:
-        """Note that the client waits for a 100."""
+        """Note that the client waits for a 100 before it sends its body."""
         self._waits_for_us = True
 
     def allow(self, size: int) -> None:
-        """Let the body have up to that number of bytes, where a call takes more than others do."""
+        """Allow a body of up to `size` bytes, for a call that takes more than others."""
         self._client_max_size = size
 
     async def read(self) -> bytes:
-        """Return the body, decoded. Raises web.HTTPException for one that does not come or cannot be decoded, and
-        ConnectionError."""
+        """Return the decoded body. Raise web.HTTPException if it is late or invalid, and ConnectionError."""
         if self._waits_for_us:
             self._check_length()
             self._waits_for_us = False
             await self.writer.write(CONTINUE)
-            self.writer.output_size = 0  # the answer itself has not begun
+            self.writer.output_size = 0  # the 100 is not part of the answer
         try:
             async with asyncio.timeout(BODY_SECONDS):  # real: the client is
                 return await super().read()
@@ -91,7 +91,7 @@ class Request(web.Request):
 
 
 class Connection(RequestHandler):
-    """One connection of a client."""
+    """One connection of a client, which may be half closed, slow or silent."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -100,16 +100,19 @@ class Connection(RequestHandler):
         self._latest_body: StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._expect_head()
 
+    @override
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_is_there()
         super().connection_lost(exc)
         if self._latest_body is not None and not self._request_in_progress:
-            self._latest_body.feed_eof()  # nobody reads it, and what is left of it is not to be waited for
+            self._latest_body.feed_eof()  # no handler reads it: do not wait for the rest
 
+    @override
     def data_received(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
@@ -134,14 +137,17 @@ class Connection(RequestHandler):
 
     @property
     def _is_busy(self) -> bool:
-        """Whether there is a request that has not been answered; aiohttp's task sees to the next a moment after that,
-        and a client that closes in between must not be taken for one that still waits."""
+        """Whether a request has not been answered yet.
+
+        aiohttp's own flag rises only when its task takes the request up. A client that closes before that must not be
+        taken for one that waits for no answer.
+        """
         return self._request_count > self._answered
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Go on for a client that has sent all it will, and waits for its answers."""
+        """Keep the connection of a client that has closed its sending side and waits for answers."""
         if not self._is_busy or (self._latest_body is not None and not self._latest_body.is_eof()):
-            return None  # there is nothing to answer, or it will never be whole
+            return None  # no request to answer, or one whose body will never be complete
         self._half_closed = True
         return True
 
@@ -158,9 +164,9 @@ class Connection(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send the answer. Raises ConnectionError if the client does not take it."""
+        """Send the answer. Raise ConnectionError if the client does not read it."""
         if isinstance(request, Request) and request.waits_for_us:
-            resp.force_close()  # the body that was never asked for may come, or not
+            resp.force_close()  # its body was never asked for: it may arrive later, or never
             self._lingering_time = 0.0
         try:
             async with asyncio.timeout(ANSWER_SECONDS):  # real: the client is
@@ -171,7 +177,7 @@ class Connection(RequestHandler):
             raise ConnectionResetError("the answer was not taken") from None
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log what went wrong, unless the client did it: a body that nobody reads may turn out to be none."""
+        """Log an error of this program; a client's mistake, such as an invalid body, is logged as information."""
         if isinstance(kw.get("exc_info"), (web.RequestPayloadError, PayloadEncodingError, ConnectionError)):
             logger.info("%s sent a body that cannot be read: %s", self.peername, _first_line(kw["exc_info"]))
             return
@@ -184,7 +190,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what went wrong; only what this program did is logged as an error."""
+        """Answer an error. Only one of this program is logged as such."""
         if isinstance(exc, ConnectionError):
             raise exc
         if status >= 500:
@@ -193,15 +199,15 @@ class Connection(RequestHandler):
             page = error_page(405, f"Request method '{line[1]}' not supported", allow=METHODS)
             page.force_close()
             return page
-        said = _first_line(message or "")
-        logger.info("what %s sent is no HTTP request: %s", request.remote, EXCERPT.split(said)[0])
-        response = error_page(status, said)
+        text = _first_line(message or "")
+        logger.info("%s sent an invalid HTTP request: %s", request.remote, EXCERPT.split(text)[0])
+        response = error_page(status, text)
         response.force_close()
         return response
 
 
 def error_page(status: int, text: str, *, allow: str = "") -> web.Response:
-    """The page that a servlet container makes of an error."""
+    """Return an error page like that of a servlet container."""
     title = f"HTTP Status {status} - {HTTPStatus(status).phrase}"
     page = PAGE.format(title=title, text=html.escape(text))
     headers = {"Allow": allow} if allow else {}
@@ -209,7 +215,7 @@ def error_page(status: int, text: str, *, allow: str = "") -> web.Response:
 
 
 class Runner(web.AppRunner):
-    """Runs an application on such connections; what `before` makes of aiohttp's router is asked first."""
+    """Runs an application on these connections. `before` wraps the handler of aiohttp's router."""
 
     def __init__(self, application: web.Application, *, before: Callable[[Handle], Handle], **options: Any) -> None:
         super().__init__(application, access_log=None, **options)
@@ -222,7 +228,7 @@ class Runner(web.AppRunner):
         return _Server(handle, request_factory=make, loop=plain._loop, **plain._kwargs)
 
     async def listen(self, host: str, port: int) -> int:
-        """Listen at every address of a host, all with the same port; 0: a free one. Return it. Raises OSError."""
+        """Listen on every address of a host with one port, and return it; 0 picks a free one. Raise OSError."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for address in dict.fromkeys(one[4] for one in found):
@@ -233,7 +239,7 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    """Makes the connections."""
+    """Makes a Connection for each client."""
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -248,7 +254,7 @@ def _unless_refused(handle: Handle) -> Handle:
 
 
 def _factory(size: int) -> Callable[..., Request]:
-    """Makes requests of what the parser found."""
+    """Return what makes a Request from the parser's message; `size` is the limit of its body, in bytes."""
 
     def make(
         message: RawRequestMessage,
@@ -272,7 +278,7 @@ def _factory(size: int) -> Callable[..., Request]:
 
 
 def _refusal(message: RawRequestMessage) -> web.Response | None:
-    """Why a request cannot be served, whatever it asks for (RFC 9110, 8.4, 10.1.1)."""
+    """Return the answer to a request that cannot be served at all (RFC 9110, 8.4, 10.1.1), None for others."""
     expectation = message.headers.get("Expect", "100-continue")
     if message.version >= HttpVersion11 and expectation.strip().lower() != "100-continue":
         return _refuse(417, f"the expectation {expectation!r} cannot be met; 100-continue can")
@@ -291,7 +297,7 @@ def _refuse(status: int, text: str) -> web.Response:
 
 
 def _with_latin_headers(message: RawRequestMessage, *, without_expectation: bool) -> RawRequestMessage:
-    """Header values as a servlet container sees them: each byte is a character of ISO 8859-1."""
+    """Return the message with header values decoded as a servlet container does: as ISO 8859-1."""
     headers = message.headers
     if not without_expectation and all(map(str.isascii, headers.values())):
         return message
@@ -299,12 +305,12 @@ def _with_latin_headers(message: RawRequestMessage, *, without_expectation: bool
         (name, value.encode(errors="surrogateescape").decode("latin-1")) for name, value in headers.items()
     )
     if without_expectation:
-        del decoded["Expect"]  # aiohttp's router would answer it, too
+        del decoded["Expect"]  # else aiohttp's router would answer it as well
     return message._replace(headers=CIMultiDictProxy(decoded))
 
 
 def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
-    """The target as a path with a query string; bytes in it that are no text are percent-encoded."""
+    """Return the message with its target as a path and a query string; bytes that are not text are percent-encoded."""
     path = message.path
     if (path.startswith("/") and path.isascii()) or path == "*":
         return message
@@ -319,12 +325,12 @@ def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
 
 
 def _first_line(of: object) -> str:
-    """What is said, in one line of text that can be written anywhere."""
+    """Return the text of an error in one line, at most 200 characters that any output can encode."""
     return " ".join(str(of).split())[:200].encode(errors="replace").decode()
 
 
 def authority(host: str, port: int) -> str:
-    """`host:port` as a URL has it: IPv6 addresses in brackets, the `%` before a zone escaped (RFC 6874)."""
+    """Return `host:port` for a URL: an IPv6 address in brackets, the `%` before its zone escaped (RFC 6874)."""
     try:
         is_v6 = ipaddress.ip_address(host).version == 6
     except ValueError:
@@ -333,5 +339,5 @@ def authority(host: str, port: int) -> str:
 
 
 def http_url(host: str, port: int) -> str:
-    """The URL of a server at a host, which may be an IPv6 address."""
+    """Return the URL of a server on a host, which may be an IPv6 address."""
     return f"http://{authority(host, port)}"

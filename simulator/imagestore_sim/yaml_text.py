@@ -1,6 +1,6 @@
-"""YAML text, read once: what it says, and where each thing in it stands. Depth and size are bounded.
+"""YAML text, read into values and the places of their nodes, with bounds on depth and size.
 
-libyaml does the scanning where PyYAML was built with it: it takes a tenth of the time.
+Where PyYAML was built with libyaml, that does the scanning, in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ else:
     from yaml.cyaml import CParser
 
     class _SafeLoader(Composer, CParser, SafeConstructor, Resolver):
-        """A SafeLoader over libyaml's parser that composes in Python, where it can be watched."""
+        """A SafeLoader over libyaml's parser that composes nodes in Python, where they can be counted."""
 
         def __init__(self, text: str) -> None:
             CParser.__init__(self, text)
@@ -30,23 +30,23 @@ else:
 L = TypeVar("L", bound="BoundedLoader")
 MOST_LEVELS = 64
 MOST_NODES = 500_000
-"""Scalars, lists and mappings, those behind an alias counted each time that it stands there."""
+"""Scalars, lists and mappings. Those behind an alias count once for each use of the alias."""
 
 
 class BoundedLoader(_SafeLoader):
-    """Refuses, with the place, what is nested too deep, grows too large, or does not hold what its tag says.
+    """Refuses text that nests too deep, grows too large, or holds a value that does not fit its tag.
 
-    Subclasses say which plain scalars are more than text.
+    Errors carry the place. Subclasses resolve which plain scalars are not strings.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._level = 0
         self._nodes = 0
-        self._sizes: dict[int, int] = {}  # of the nodes with an anchor, by id
+        self._sizes: dict[int, int] = {}  # of nodes with an anchor, by id()
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node, and all below it. Raises ComposerError."""
+        """Compose a node and all nodes below it. Raise ComposerError."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if self._level == MOST_LEVELS:
             raise ComposerError(None, None, f"nested more than {MOST_LEVELS} levels deep", event.start_mark)
@@ -68,15 +68,15 @@ class BoundedLoader(_SafeLoader):
         return size
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Construct what a node holds. Raises ConstructorError."""
+        """Construct the value of a node. Raise ConstructorError."""
         try:
             return super().construct_object(node, deep=deep)
-        except (ValueError, OverflowError, LookupError, AttributeError):  # what int(), float() and dates say
+        except (ValueError, OverflowError, LookupError, AttributeError):  # of int(), float() and dates
             raise ConstructorError(None, None, f"not a value of {node.tag}", node.start_mark) from None
 
 
 def read_yaml(text: str, loader: type[L]) -> tuple[yaml.Node | None, Any]:
-    """Return the tree of a text's nodes and the value it says. Raises yaml.YAMLError."""
+    """Return the tree of nodes of a text, and its value. Raise yaml.YAMLError."""
     reader = loader(text)
     try:
         tree = reader.get_single_node()

@@ -290,5 +290,5 @@ async def test_what_is_no_http_is_not_written_to_the_log(tmp_path: Path, caplog:
     async with a_lab(tmp_path) as url:
         for request in NO_HTTP:
             await exchange(url, request)
-    assert "is no HTTP request" in caplog.text
+    assert "invalid HTTP request" in caplog.text
     assert "hush" not in caplog.text

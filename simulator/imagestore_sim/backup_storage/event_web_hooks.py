@@ -17,7 +17,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import WebHook
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.outbox import Letter, Outbox, Patience
+from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
@@ -28,7 +28,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     CONNECT_ERROR: "Unable to connect a backup storage",
     OPERATION_ERROR: "An operation failed",
 }
-PATIENCE = Patience(attempts=6, between=1.0, an_attempt=30.0)  # one attempt, and five more
+RETRIES = RetryPolicy(attempts=6, pause=1.0, timeout=30.0)  # one attempt, and five more
 HEADERS = {
     "Content-Type": "application/json;charset=utf-8",
     "Accept": "text/plain, application/json, application/*+json, */*",
@@ -66,7 +66,7 @@ class EventWebHooks:
         self._inventory = inventory
         self._tasks = Tasks()
         self._addresses: list[_Address] = []
-        self._outbox = Outbox(clock, PATIENCE)
+        self._outbox = Outbox(clock, RETRIES)
 
     async def open(self) -> None:
         """Read the hooks, and begin to listen."""
@@ -114,7 +114,7 @@ class EventWebHooks:
         if wanted:
             body = await self._body(event)
             for one in wanted:
-                self._outbox.post(Letter(one.url, body, f"event {event.id}", HEADERS))
+                self._outbox.post(Delivery(one.url, body, f"event {event.id}", HEADERS))
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)

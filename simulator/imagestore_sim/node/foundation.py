@@ -47,6 +47,6 @@ class Foundation:
             events=Events(clock),
             metrics=metrics,
             supervisor=supervisor,
-            watchdog=Watchdog(metrics.loop, supervisor.look),
+            watchdog=Watchdog(metrics.loop, supervisor.report_stalls),
             journal=Journal(),
         )

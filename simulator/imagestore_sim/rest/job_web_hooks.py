@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.outbox import Letter, Outbox, Patience
+from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
 from imagestore_sim.rest.jobs import Ended
 from imagestore_sim.rest.parameters import Api
 
-PATIENCE = Patience(attempts=15, between=2.0, an_attempt=10.0)
+RETRIES = RetryPolicy(attempts=15, pause=2.0, timeout=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class JobWebHooks:
     """Delivers the results of jobs, again and again until the other side takes one or the attempts are used up."""
 
     def __init__(self, clock: Clock) -> None:
-        self._outbox = Outbox(clock, PATIENCE)
+        self._outbox = Outbox(clock, RETRIES)
 
     async def close(self) -> None:
         """Give up what has not been delivered yet."""
@@ -35,7 +35,7 @@ class JobWebHooks:
     def deliver(self, hook: JobWebHook, ended: Ended) -> None:
         """Begin to deliver how a job ended."""
         body = ended.body(with_schema=hook.with_schema)
-        self._outbox.post(Letter(hook.url, body, f"job {hook.job}", _headers(hook, ended)))
+        self._outbox.post(Delivery(hook.url, body, f"job {hook.job}", _headers(hook, ended)))
 
 
 def _headers(hook: JobWebHook, ended: Ended) -> dict[str, str]:
