@@ -28,7 +28,8 @@ from imagestore_sim.scenario.format.reader import ScenarioError, no_rules, read_
 from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.scenario.play.world import WorldProblem
 from imagestore_sim.scenario.replay import replay_file, replay_file_on_lab
-from imagestore_sim.scenario.worlds.remote_lab import check_lab, rules_of_a_running_node
+from imagestore_sim.scenario.worlds import remote_lab_rules
+from imagestore_sim.scenario.worlds.remote_lab import check_lab
 from imagestore_sim.units import duration_text
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _problems(files: Sequence[Path], options: Options) -> Iterator[str]:
         return
     for file in files:
         try:
-            read_scenario(file, no_rules if options.node is None else rules_of_a_running_node)
+            read_scenario(file, no_rules if options.node is None else remote_lab_rules.broken_rules)
         except ScenarioError as error:
             yield str(error)
     if options.node is not None:

@@ -14,8 +14,9 @@ from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.play.results import Result
 from imagestore_sim.scenario.play.runner import play
 from imagestore_sim.scenario.play.world import OnEvent, World
+from imagestore_sim.scenario.worlds import remote_lab_rules
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
-from imagestore_sim.scenario.worlds.remote_lab import RemoteLab, rules_of_a_running_node
+from imagestore_sim.scenario.worlds.remote_lab import RemoteLab
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
@@ -52,7 +53,7 @@ async def play_simulated(
 
 def replay_file_on_lab(url: str, file: Path, *, account: str, password: str, lab_token: str | None = None) -> Result:
     """Play the scenario in `file` on the lab that runs at `url`, by its clock. Raise ScenarioError."""
-    scenario = read_scenario(file, rules_of_a_running_node)
+    scenario = read_scenario(file, remote_lab_rules.broken_rules)
     playing = play_on_lab(url, scenario, file=str(file), account=account, password=password, lab_token=lab_token)
     return asyncio.run(_until_terminated(playing))
 

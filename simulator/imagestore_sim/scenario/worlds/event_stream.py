@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 import orjson
 
 from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.masking import on_one_line
+from imagestore_sim.scenario.play.world import OnEvent, WorldProblem
 from imagestore_sim.testing.client import bearer
 
 PATH = "/lab/v1/events"
 LONGEST_SILENCE = 60.0
-"""Real seconds after which the stream is taken for lost: a node gives a sign of life every fifteen."""
+"""Real seconds after which the stream is taken for lost: a node sends a sign of life every fifteen."""
+LONGEST_GAP = 10.0
+"""Real seconds within which a stream that has broken off has to be opened again."""
+RETRY_SECONDS = 0.1
 
 
 class EventsMissed(Exception):
-    """Some events cannot be had any more: they came faster than they were read, or are stored no longer."""
+    """Some events are lost: they came faster than they were read, or are no longer stored."""
 
 
 @asynccontextmanager
 async def open_stream(
     url: str, after: int | None = None, *, lab_token: str | None = None
 ) -> AsyncIterator[AsyncIterator[Event]]:
-    """The events from now on, or those after one of a number, until the node ends the stream.
+    """Yield the events from now on, or those after number `after`, until the node ends the stream.
 
-    While the block runs none is missed. Raises aiohttp.ClientError, TimeoutError after a silence, and ValueError where
-    no node answers; the events raise EventsMissed.
+    While the block runs, none is missed. Raise aiohttp.ClientError, TimeoutError after LONGEST_SILENCE, and ValueError
+    where something else than a node answers; iterating raises EventsMissed.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_SILENCE, sock_read=LONGEST_SILENCE)
     headers = bearer(lab_token) | ({} if after is None else {"Last-Event-ID": str(after)})
@@ -56,8 +61,32 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
             yield _event(orjson.loads(value))
 
 
+async def follow_events(
+    url: str, on_event: OnEvent, listening: asyncio.Event, *, lab_token: str | None = None
+) -> NoReturn:
+    """Call `on_event` with every event; set `listening` once none is missed any more.
+
+    A stream that breaks off is opened again where it was. Raise WorldProblem when that fails for LONGEST_GAP.
+    """
+    gap, latest = 0.0, None
+    while gap < LONGEST_GAP:
+        try:
+            async with open_stream(url, latest, lab_token=lab_token) as events:
+                listening.set()
+                gap = 0.0
+                async for event in events:
+                    latest = event.id
+                    on_event(event)
+        except EventsMissed as error:
+            raise WorldProblem(f"{url}: {error}") from error
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            gap += RETRY_SECONDS
+        await asyncio.sleep(RETRY_SECONDS)  # real: another process is waited for
+    raise WorldProblem(f"{url}: the stream of events has ended, and is not to be had again")
+
+
 def _why_not(text: str, otherwise: str) -> str:
-    """What the lab says in its `{"error": "…"}`, on one line; else what the status says."""
+    """Return the text of the lab's `{"error": "…"}` on one line, or `otherwise`."""
     try:
         why = orjson.loads(text)["error"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -66,7 +95,7 @@ def _why_not(text: str, otherwise: str) -> str:
 
 
 def _reason(message: bytes) -> str:
-    """Why some of them cannot be had, in words."""
+    """Return why some events are lost, in words."""
     content = orjson.loads(message)
     if reason := content.get("reason"):
         return str(reason)

@@ -16,7 +16,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.play.world import OnEvent
-from imagestore_sim.scenario.worlds.caller import Caller
+from imagestore_sim.scenario.worlds.node_client import NodeClient
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.testing.client import Answer
@@ -39,7 +39,7 @@ class LocalNodeWorld(ABC):
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
         """And those of storages, to which calls may add."""
         self.node: ManagementNode
-        self._caller: Caller | None = None
+        self._caller: NodeClient | None = None
         self._on_event = on_event
         self._tasks = Tasks()
         self._listening = ExitStack()
@@ -147,14 +147,14 @@ class LocalNodeWorld(ABC):
     # What a client does
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call of the API, with its job's end; the answer as it came. Raises as Caller.request."""
+        """One call of the API, with its job's end; the answer as it came. Raises as NodeClient.request."""
         return await self._client().request(method, path, body)
 
     async def page(self, path: str) -> str:
         """What the node answers outside of ZStack's API. Raises as `request` does."""
         return await self._client().page(path)
 
-    def _client(self) -> Caller:
+    def _client(self) -> NodeClient:
         if self._caller is None:
-            self._caller = Caller(self.node.url, self.clock)
+            self._caller = NodeClient(self.node.url, self.clock)
         return self._caller

@@ -1,4 +1,4 @@
-"""Calls a node's API for a scenario: it logs in, anew before its session is over, and follows jobs to their end."""
+"""Calls a node's API for a scenario: logs in, again before the session expires, and follows jobs to their end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from imagestore_sim.testing.client import Answer, Client
 LONGEST_JOB = 6 * 3600.0
 POLL_SECONDS = 0.5
 LOGIN_LASTS = 3600.0
-"""Seconds after which the client logs in anew, before its session is over."""
+"""Seconds after which the client logs in again, before its session expires."""
 
 
-class Caller:
-    """A client of the node at `url`."""
+class NodeClient:
+    """A client of the node at `url`, in the time of `clock`."""
 
     def __init__(
         self,
@@ -33,17 +33,17 @@ class Caller:
         self._logged_in = clock.monotonic() - LOGIN_LASTS
 
     async def close(self) -> None:
-        """Close the connections; the session stays as it is."""
+        """Close the connections, but not the session."""
         await self._client.close()
 
     async def log_out(self) -> None:
-        """End the session, if there is one. Raises CallFailed, OSError and aiohttp.ClientError."""
+        """End the session, if there is one. Raise CallFailed, OSError or aiohttp.ClientError."""
         await self._client.log_out()
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call of the API, with its job's end; the answer as it came.
+        """Call the API (`path` is below /zstack/v1), follow the job to its end, and return the last answer.
 
-        Raises OSError, TimeoutError and aiohttp.ClientError when the node does not answer, CallFailed at the login.
+        Raise OSError, TimeoutError or aiohttp.ClientError when the node does not answer, CallFailed at the login.
         """
         client = await self._logged_in_client()
         path, _, question = path.partition("?")
@@ -52,7 +52,7 @@ class Caller:
         return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
 
     async def page(self, path: str) -> str:
-        """What the node answers outside of ZStack's API. Raises as `request` does."""
+        """Return a page outside of ZStack's API, such as /metrics. Raises as `request` does."""
         client = await self._logged_in_client()
         return (await client.request("GET", f"{self.url}{path}")).text
 

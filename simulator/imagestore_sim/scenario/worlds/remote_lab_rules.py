@@ -1,0 +1,66 @@
+"""What cannot be played on a lab that is running; most of it is refused before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import REFERENCE, Place
+from imagestore_sim.scenario.format.steps import CallStep
+from imagestore_sim.scenario.play.world import WorldProblem
+
+IMAGE_STORES = "/backup-storage/image-store"
+REMOVABLE = (IMAGE_STORES, "/zones", "/images")
+"""Where a POST of a scenario makes something that can be deleted when the scenario ends."""
+
+
+def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+    """Yield what a scenario does to its node that cannot be done to one that is running: the place, and why."""
+    for name in sorted(scenario.node.model_fields_set):
+        yield ("node", name), "says how a node is started, and with --node it is running already"
+    for number, step in enumerate(scenario.timeline):
+        if step.restart_node is not None:
+            yield ("timeline", number, "restart_node"), "a node that is running (--node) is not restarted"
+        what = step.what
+        if isinstance(what, CallStep) and what.method == "POST" and not what.path.startswith(REMOVABLE):
+            text = (
+                f"what this makes on a running node (--node) could not be taken away again; {', '.join(REMOVABLE)} can"
+            )
+            yield ("timeline", number, "call"), text
+
+
+def check_hosts(scenario: Scenario, hosts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise WorldProblem for a host of the lab that cannot be made what the scenario says, or not be restored."""
+    for name, spec in scenario.all_hosts().items():
+        there = hosts.get(name)
+        if there is None:
+            continue
+        faults = [str(one["id"]) for one in there["faults"]]
+        obstacles = {
+            f"has faults on it: {', '.join(faults)}": bool(faults),
+            "is stopped": not there["listening"],
+            f"has port {there['port']}": there["port"] != spec.port,
+            f"lets in {there['username']} only": there["username"] not in (None, spec.username),
+            f"has {there['inodes']} inodes": there["inodes"] != spec.inodes,
+            "has no disk of its own for a mount": spec.mount not in (None, "/"),
+            "cannot have its SFTP taken away": not (spec.sftp and spec.statvfs),
+        }
+        for text in (text for text, is_so in obstacles.items() if is_so):
+            raise WorldProblem(f"host {name}: it is there already, and {text}")
+
+
+def check_calls(scenario: Scenario, uuids: Mapping[str, str], present: Collection[str]) -> None:
+    """Raise WorldProblem for a call that would change a storage which was on the node before.
+
+    `uuids` are those of the scenario's storages by their names, `present` those that the node had.
+    """
+    for number, step in enumerate(scenario.timeline, start=1):
+        what = step.what
+        if not isinstance(what, CallStep) or what.method == "GET" or "reconnect" in str(what.body):
+            continue
+        for name in REFERENCE.findall(f"{what.path} {what.body}"):
+            if uuids.get(name) in present:
+                raise WorldProblem(
+                    f"step {number}: {step}: {name} was on the node before, and could not be put back as it was"
+                )
