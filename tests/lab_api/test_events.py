@@ -178,7 +178,7 @@ async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) 
     assert [one["content"]["number"] for one in heard] == [0, 1, 2, 3, 4]
     assert last["event"] == "dropped"
     assert json.loads(last["data"])["lastEventId"] == heard[-1]["id"]
-    assert lab.node.events._listeners.keys() == {one for one in lab.node.events._listeners if not one.maxsize}
+    assert lab.node.events._subscriptions.keys() == {one for one in lab.node.events._subscriptions if not one.maxsize}
     async with listening(lab, last=heard[-1]["id"]) as reader:
         assert (await reader.event())["content"] == {"number": 5}
 

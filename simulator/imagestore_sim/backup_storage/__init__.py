@@ -1,1 +1,1 @@
-"""The life of a backup storage: how it is added, connected, pinged, changed and deleted."""
+"""The life cycle of a backup storage: add, connect, ping, update and delete."""

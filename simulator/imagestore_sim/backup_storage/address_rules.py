@@ -1,4 +1,4 @@
-"""What hostname and url of a storage must look like, with ZStack's texts in ZStack's order (domain 3.1)."""
+"""Rules for the hostname and url of a storage, in ZStack's order and with ZStack's texts (domain 3.1)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def check_hostname(hostname: str) -> None:
-    """Raises InvalidRequest unless it is an IPv4 address or a name of RFC 1123 labels; IPv6 and underscores are not."""
+    """Raise InvalidRequest unless `hostname` is an IPv4 address or consists of RFC 1123 labels (no IPv6, no `_`)."""
     if not HOSTNAME.fullmatch(hostname) or len(hostname) > 255:
         raise InvalidRequest(f"hostname[{hostname}] is neither an IPv4 address nor a valid hostname")
 
 
 def check_url(url: str, *, sftp: bool = False) -> None:
-    """Raises InvalidRequest unless it is an absolute path outside the kernel's own folders."""
+    """Raise InvalidRequest unless `url` is an absolute path outside /dev, /proc and /sys."""
     if sftp:
         _check_sftp_url(url)
         return
@@ -36,5 +36,5 @@ def _check_sftp_url(url: str) -> None:
     if url.startswith(FORBIDDEN_FOLDERS):
         raise InvalidRequest("the url contains an invalid folder[/dev or /proc or /sys]")
     if not url.startswith("/"):
-        # ZStack's catalogue of texts takes the quotes around the slash away.
+        # ZStack formats this text with a catalogue that drops the quotes around the slash.
         raise InvalidRequest(f"invalid url[{url}], the url must be an absolute path starting with /")

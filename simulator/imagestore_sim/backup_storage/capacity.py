@@ -1,4 +1,4 @@
-"""What is known of the capacity of a backup storage: overwritten by each report, its changes kept (domain 3.7)."""
+"""The capacity of backup storages: each report overwrites it, and a history keeps its changes (domain 3.7)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from imagestore_sim.database.models import BackupStorage, CapacityHistory
 
 logger = logging.getLogger(__name__)
 KEPT_CAPACITIES = 10_000
-"""So many changes of each storage."""
+"""The number of changes that the history keeps of each storage."""
 TRIM_EVERY = 500
+"""The history of a storage is trimmed once in this many changes."""
 LARGEST = 2**63 - 1
-"""The most bytes that ZStack's columns, a Java long, and the store's hold."""
+"""The largest number of bytes that a column holds, here and in ZStack (a Java long)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityReading:
-    """Bytes in all, and bytes that are free, at `time` (epoch seconds)."""
+    """Total and available bytes at `time` (epoch seconds)."""
 
     total: int
     available: int
@@ -34,7 +35,7 @@ class CapacityReading:
 
 
 class CapacityStore:
-    """Writes capacities, whoever comes by one: a connect, a ping, or an image that takes space or gives it back."""
+    """Writes capacities, from connects and pings and from images that take or release space."""
 
     def __init__(self, database: Database, records: StorageRecords, events: Events, clock: Clock) -> None:
         self._database = database
@@ -44,9 +45,9 @@ class CapacityStore:
         self._written: Counter[str] = Counter()
 
     async def write(self, connection: AsyncConnection, uuid: str, total: int, available: int) -> list[Event]:
-        """Overwrite both, whatever they were: a disk may grow, and shrink. Raises NoSuchStorage.
+        """Write total and available bytes, and record the change. Raise NoSuchStorage.
 
-        Answers the event if they are others than before.
+        Both may grow or shrink. Return the event, in a list that is empty if nothing changed; the caller publishes it.
         """
         before = await self._current(connection, uuid)
         if (before.total, before.available) == (total, available):
@@ -55,7 +56,7 @@ class CapacityStore:
             logger.info("backup storage %s was resized from %d to %d bytes", uuid, before.total, total)
         await self._records.change(connection, uuid, totalCapacity=total, availableCapacity=available)
         if before.total and not self._written[uuid]:
-            await self._keep_first(connection, uuid, before)
+            await self._keep_initial(connection, uuid, before)
         await self._keep(connection, uuid, total, available, self._clock.time())
         content = {
             "backupStorageUuid": uuid,
@@ -67,9 +68,9 @@ class CapacityStore:
         return [await self._events.record(connection, CAPACITY_CHANGED, uuid, content)]
 
     async def reserve(self, uuid: str, size: int, *, reserved: int = 0) -> None:
-        """Take `size` bytes off what is available, of which more than that has to be left beside `reserved`.
+        """Take `size` bytes from the available ones.
 
-        Raises OperationFailed, NoSuchStorage.
+        Raise OperationFailed unless more than that are available beside `reserved` bytes; NoSuchStorage.
         """
         async with self._database.transaction() as connection:
             now = await self._current(connection, uuid)
@@ -81,14 +82,14 @@ class CapacityStore:
         self._events.publish(*events)
 
     async def give_back(self, uuid: str, size: int) -> None:
-        """Add `size` bytes to what is available, which is never more than there are in all. Raises NoSuchStorage."""
+        """Add `size` bytes to the available ones, up to the total. Raise NoSuchStorage."""
         async with self._database.transaction() as connection:
             now = await self._current(connection, uuid)
             events = await self.write(connection, uuid, now.total, min(now.total, now.available + size))
         self._events.publish(*events)
 
     async def history(self, uuid: str, limit: int = KEPT_CAPACITIES) -> list[CapacityReading]:
-        """The changes of a storage in their order, at most the latest so many."""
+        """Return the latest `limit` changes of a storage, oldest first."""
         columns = select(CapacityHistory.totalCapacity, CapacityHistory.availableCapacity, CapacityHistory.time)
         latest = columns.where(CapacityHistory.backupStorageUuid == uuid).order_by(CapacityHistory.id.desc())
         rows = await self._database.read(latest.limit(limit))
@@ -101,12 +102,15 @@ class CapacityStore:
             raise NoSuchStorage(uuid)
         return CapacityReading(*row)
 
-    async def _keep_first(self, connection: AsyncConnection, uuid: str, capacity: CapacityReading) -> None:
-        """What nobody has measured, as of a storage that stands as it was written: it was so since that, or ever."""
+    async def _keep_initial(self, connection: AsyncConnection, uuid: str, capacity: CapacityReading) -> None:
+        """Add the capacity that a record had from the start to its history, dated by the record's creation.
+
+        It was written by a bootstrap file rather than measured. A creation date in the future counts as 0.
+        """
         any_kept = select(CapacityHistory.id).where(CapacityHistory.backupStorageUuid == uuid).limit(1)
         if await connection.scalar(any_kept) is None:
-            made = await connection.scalar(select(BackupStorage.createDate).where(BackupStorage.uuid == uuid))
-            since = (made - self._clock.local(0.0)).total_seconds() if made is not None else 0.0
+            created = await connection.scalar(select(BackupStorage.createDate).where(BackupStorage.uuid == uuid))
+            since = (created - self._clock.local(0.0)).total_seconds() if created is not None else 0.0
             time = since if since < self._clock.time() else 0.0  # a record may say anything
             await self._keep(connection, uuid, capacity.total, capacity.available, time)
 

@@ -1,4 +1,4 @@
-"""What the capacity of backup storages was at given moments: what was measured last holds until it is measured anew."""
+"""Time series of the capacity of backup storages: a value holds until the next change in the history."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from imagestore_sim.backup_storage.errors import InvalidRequest
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, CapacityHistory
 
-MOST_MOMENTS = 11_000
-"""As many as Prometheus, which ZStack asks, answers of one series."""
+MOST_SAMPLES = 11_000
+"""Samples of one series, as in Prometheus, which ZStack asks."""
 MOST_POINTS = 100_000
+"""Samples of all series together."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleTimes:
-    """Moments in epoch seconds: from `start`, each `period`, not after `end`."""
+    """Times in epoch seconds: from `start`, every `period` seconds, not after `end`."""
 
     start: int
     end: int
@@ -35,7 +36,7 @@ class SampleTimes:
 
 @dataclass(frozen=True, slots=True)
 class CapacitySeries:
-    """The capacity of a storage at each of the moments; None where nobody knew it yet."""
+    """The capacity of a storage at each of the times; None where it was not known yet."""
 
     uuid: str
     type: str
@@ -44,7 +45,7 @@ class CapacitySeries:
 
 @dataclass(frozen=True, slots=True)
 class _AtStart:
-    """A storage, and what was known of it at the first moment."""
+    """A storage and its capacity at the first of the times; None if it was not known then."""
 
     uuid: str
     type: str
@@ -52,42 +53,46 @@ class _AtStart:
 
 
 async def read_capacity_series(
-    database: Database, moments: SampleTimes, wanted: Callable[[str, str], bool]
+    database: Database, times: SampleTimes, selects: Callable[[str, str], bool]
 ) -> list[CapacitySeries]:
-    """The curves of the storages whose uuid and type are wanted, by uuid. Raises InvalidRequest for too many points."""
-    if not moments:
+    """Return the series of the storages whose uuid and type `selects` accepts, by uuid.
+
+    Raise InvalidRequest for more than MOST_SAMPLES times, or more than MOST_POINTS in all.
+    """
+    if not times:
         return []
-    if len(moments) > MOST_MOMENTS:
-        raise InvalidRequest(f"{len(moments)} points are more than the {MOST_MOMENTS} of a series; make period longer")
-    everywhere = await _at_start(database, moments.start)
-    storages = [one for one in everywhere if wanted(one.uuid, one.type)]
-    if len(storages) * len(moments) > MOST_POINTS:
-        many = f"{len(moments)} points of each of {len(storages)} backup storages"
+    if len(times) > MOST_SAMPLES:
+        raise InvalidRequest(f"{len(times)} points are more than the {MOST_SAMPLES} of a series; make period longer")
+    everywhere = await _at_start(database, times.start)
+    storages = [one for one in everywhere if selects(one.uuid, one.type)]
+    if len(storages) * len(times) > MOST_POINTS:
+        many = f"{len(times)} points of each of {len(storages)} backup storages"
         raise InvalidRequest(f"{many} are more than {MOST_POINTS}; choose by labels, or make period longer")
     some = None if len(storages) == len(everywhere) else [one.uuid for one in storages]
     changes: dict[str, dict[int, CapacityReading]] = {}
-    for uuid, time, total, available in await _changes(database, moments, some):
-        index = -(-(time - moments.start * 1000) // (moments.period * 1000))
+    for uuid, time, total, available in await _changes(database, times, some):
+        index = -(-(time - times.start * 1000) // (times.period * 1000))  # rounded up: the first time after it
         changes.setdefault(uuid, {})[index] = CapacityReading(total, available, time / 1000)
-    return [
-        CapacitySeries(one.uuid, one.type, _steps(one, changes.get(one.uuid, {}), len(moments))) for one in storages
-    ]
+    return [CapacitySeries(one.uuid, one.type, _values(one, changes.get(one.uuid, {}), len(times))) for one in storages]
 
 
-def _steps(storage: _AtStart, changes: dict[int, CapacityReading], count: int) -> list[CapacityReading | None]:
-    values, now = [], storage.capacity
+def _values(storage: _AtStart, changes: dict[int, CapacityReading], count: int) -> list[CapacityReading | None]:
+    values, current = [], storage.capacity
     for index in range(count):
-        now = changes.get(index, now)
-        values.append(now)
+        current = changes.get(index, current)
+        values.append(current)
     return values
 
 
 async def _at_start(database: Database, start: int) -> list[_AtStart]:
-    """Every storage. One whose capacity never changed has always had it, unless none was ever measured."""
+    """Return every storage with its capacity at `start` (epoch seconds).
+
+    A storage without any change has always had its present capacity, unless that is 0: then it was never measured.
+    """
     then = aliased(CapacityHistory)
     of_storage = CapacityHistory.backupStorageUuid == BackupStorage.uuid
-    until_start = select(CapacityHistory.id).where(of_storage, CapacityHistory.time <= start * 1000)
-    latest = until_start.order_by(CapacityHistory.time.desc(), CapacityHistory.id.desc()).limit(1)
+    before_start = select(CapacityHistory.id).where(of_storage, CapacityHistory.time <= start * 1000)
+    latest = before_start.order_by(CapacityHistory.time.desc(), CapacityHistory.id.desc()).limit(1)
     statement = (
         select(
             BackupStorage.uuid,
@@ -101,26 +106,26 @@ async def _at_start(database: Database, start: int) -> list[_AtStart]:
         .order_by(BackupStorage.uuid)
     )
     storages = []
-    for uuid, kind, changed, total, available, known in await database.read(statement):
-        standing = known or (not changed and total > 0)
-        storages.append(_AtStart(uuid, kind, CapacityReading(total, available) if standing else None))
+    for uuid, kind, has_changed, total, available, was_known in await database.read(statement):
+        known = was_known or (not has_changed and total > 0)
+        storages.append(_AtStart(uuid, kind, CapacityReading(total, available) if known else None))
     return storages
 
 
 async def _changes(
-    database: Database, moments: SampleTimes, uuids: Sequence[str] | None
+    database: Database, times: SampleTimes, uuids: Sequence[str] | None
 ) -> Sequence[Row[str, int, int, int]]:
-    """The last change before each moment but the first, and after the moment before it; of all storages, or some."""
+    """Return the last change in each period, of all storages or of those in `uuids`, in order."""
     columns = CapacityHistory
-    first, period = moments.start * 1000, moments.period * 1000
-    moment = (columns.time - first + period - 1) // period
-    # From the storages, so that each one's changes are found by the index.
+    first, period = times.start * 1000, times.period * 1000
+    sample = (columns.time - first + period - 1) // period
+    # The join begins with the storages, so that SQLite finds each one's changes by the index.
     latest = select(func.max(columns.id)).join_from(
         BackupStorage, CapacityHistory, columns.backupStorageUuid == BackupStorage.uuid
     )
-    latest = latest.where(columns.time > first, columns.time <= moments.end * 1000)
+    latest = latest.where(columns.time > first, columns.time <= times.end * 1000)
     if uuids is not None:
         latest = latest.where(BackupStorage.uuid.in_(uuids))
     found = select(columns.backupStorageUuid, columns.time, columns.totalCapacity, columns.availableCapacity)
-    ids = latest.group_by(columns.backupStorageUuid, moment)
+    ids = latest.group_by(columns.backupStorageUuid, sample)
     return await database.read(found.where(columns.id.in_(ids)).order_by(columns.id))

@@ -1,4 +1,4 @@
-"""Connects: the only way to become Connected, one at a time a storage, the others queued (domain 3.3)."""
+"""Connects: the only way for a storage to become Connected. Connects of one storage are queued (domain 3.3)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Turn:
-    """Whose turn it is to connect a storage, and how many want one."""
+    """The lock held by the connect that runs, and the number of connects that run or wait."""
 
     lock: asyncio.Lock
-    wanted: int = 0
+    users: int = 0
 
 
 class Connector:
-    """Connects storages: logs in afresh with the record's credentials, and writes what it found."""
+    """Connects storages: logs in afresh with the record's credentials, and writes status and capacity."""
 
     def __init__(self, records: StorageRecords, status: StatusStore, prober: Prober) -> None:
         self._records = records
@@ -34,48 +34,50 @@ class Connector:
         self._turns: dict[str, _Turn] = {}
 
     async def connect_new(self, uuid: str) -> None:
-        """The first connect of a storage that is being added; its folders are made where they are missing.
+        """Connect a storage that is being added, creating its missing folders.
 
-        Raises ConnectFailed, which leaves the row as it is, and NoSuchStorage.
+        Raise ConnectFailed, leaving the row unchanged; NoSuchStorage.
         """
         async with self._turn(uuid):
             storage = await self._load(uuid)
-            await self._status.connected(storage, await self._probe(storage, _layout(storage, new=True)))
+            await self._status.set_connected(storage, await self._probe(storage, _layout(storage, new=True)))
 
     async def reconnect(self, uuid: str) -> None:
-        """Any later connect: Connecting, then Connected or Disconnected, whatever goes wrong.
+        """Connect a storage again: set it Connecting, then Connected or, on any error, Disconnected.
 
-        Raises BackupStorageError, and StoreUnavailable where the connect could not even begin.
+        Raise BackupStorageError; StoreUnavailable if the connect could not even begin. A storage that is not tracked
+        stays as it is.
         """
-        asked_when_connected = (await self._load(uuid)).status is Status.CONNECTED
+        # Read before the queue: the event of a disconnection depends on the status when the reconnect was requested.
+        was_connected = (await self._load(uuid)).status is Status.CONNECTED
         async with self._turn(uuid):
             storage = await self._load(uuid)
             if not storage.tracked:
-                return  # it stands as it was written
-            await self._status.connecting(storage)
+                return
+            await self._status.set_connecting(storage)
             try:
-                # Its folders may still have to be made if it has never been connected.
+                # The folders of a storage that has never been connected may still be missing.
                 capacity = await self._probe(storage, _layout(storage, new=not storage.total))
-                await self._status.connected(storage, capacity)
+                await self._status.set_connected(storage, capacity)
             except NoSuchStorage:
                 raise
             except Exception as error:
                 failure = error if isinstance(error, BackupStorageError) else ConnectBroken(storage.where, error)
-                await self._status.surely_disconnected(storage, failure, was_connected=asked_when_connected)
+                await self._status.set_disconnected_when_writable(storage, failure, was_connected=was_connected)
                 raise failure from error
 
     def is_connecting(self, uuid: str) -> bool:
-        """Whether a connect of that storage runs, or waits for its turn."""
+        """Return whether a connect of that storage runs or waits."""
         return uuid in self._turns
 
     async def connect_at_once(self, uuid: str) -> None:
-        """A connect that waits for no other one, and whose failure leaves the status alone (domain 3.4).
+        """Connect a storage without waiting for other connects; a failure leaves the status alone (domain 3.4).
 
-        Raises ConnectFailed, NoSuchStorage.
+        Raise ConnectFailed, NoSuchStorage.
         """
         storage = await self._load(uuid)
         if storage.tracked:
-            await self._status.connected(storage, await self._probe(storage, _layout(storage, new=False)))
+            await self._status.set_connected(storage, await self._probe(storage, _layout(storage, new=False)))
 
     async def _probe(self, storage: Storage, layout: Layout) -> Capacity:
         try:
@@ -96,18 +98,18 @@ class Connector:
     @asynccontextmanager
     async def _turn(self, uuid: str) -> AsyncIterator[None]:
         turn = self._turns.setdefault(uuid, _Turn(asyncio.Lock()))
-        turn.wanted += 1
+        turn.users += 1
         try:
             async with turn.lock:
                 yield
         finally:
-            turn.wanted -= 1
-            if not turn.wanted:
+            turn.users -= 1
+            if not turn.users:
                 self._turns.pop(uuid, None)
 
 
 def _layout(storage: Storage, *, new: bool) -> Layout:
-    """What a connect asks of the storage's folders; an Sftp storage makes its url at each (domain 7.1)."""
+    """Return what a connect asks of the storage's folders; for an Sftp storage it creates the url (domain 7.1)."""
     if storage.type == SFTP_TYPE:
         return Layout.FOLDER
     return Layout.CREATE if new else Layout.REQUIRE

@@ -1,4 +1,4 @@
-"""Web hooks: addresses that are told of events, as ZStack tells them of its canonical events (domain 1.6)."""
+"""Web hooks of events: addresses to which events are posted like ZStack's canonical events (domain 1.6)."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ Inventory = Callable[[str], Awaitable[Mapping[str, object] | None]]
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where a hook is told, and of which events."""
+    """Where a hook gets its events, and the glob that their paths match."""
 
     url: str
     glob: str
 
 
 class EventWebHooks:
-    """Keeps the hooks, and tells them of what happens: once, and again for a while if they do not take it."""
+    """Keeps the hooks, and posts events to them; a post that fails is retried as RETRIES says."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class EventWebHooks:
         supervisor: Supervisor | None = None,
     ) -> None:
         self._supervisor = supervisor or Supervisor(clock.sleep)
-        self._listening = ExitStack()
+        self._subscription = ExitStack()
         self._database = database
         self._events = events
         self._clock = clock
@@ -69,19 +69,19 @@ class EventWebHooks:
         self._outbox = Outbox(clock, RETRIES)
 
     async def open(self) -> None:
-        """Read the hooks, and begin to listen."""
+        """Read the hooks, and subscribe to events."""
         await self.read()
-        events = self._listening.enter_context(self._events.subscribe())
-        self._supervisor.keep(self._tasks, "web hooks", events.get, self._begin_to_tell)
+        events = self._subscription.enter_context(self._events.subscribe())
+        self._supervisor.keep(self._tasks, "web hooks", events.get, self._post)
 
     async def close(self) -> None:
-        """Give up what has not been told yet."""
+        """Discard what has not been posted yet."""
         await self._tasks.close()
-        self._listening.close()
+        self._subscription.close()
         await self._outbox.close()
 
     async def create(self, uuid: str, values: Mapping[str, object]) -> None:
-        """A new hook; values are columns. Raises NotStored."""
+        """Insert a hook; `values` are columns. Raise NotStored for a value that a column cannot hold."""
         _check_length(values.get("opaque"))
         now = self._clock.local()
         async with self._database.transaction() as connection:
@@ -89,7 +89,7 @@ class EventWebHooks:
         await self._database.after_commit(self.read)
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
-        """Change columns of a hook. Raises NotStored."""
+        """Change columns of a hook. Raise NotStored for a value that a column cannot hold."""
         _check_length(values.get("opaque"))
         if not values:
             return
@@ -99,28 +99,28 @@ class EventWebHooks:
         await self._database.after_commit(self.read)
 
     async def delete(self, uuid: str) -> None:
-        """Forget a hook; what it is being told it still is."""
+        """Delete a hook. Posts to it that have begun are completed."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
         await self._database.after_commit(self.read)
 
     async def read(self) -> None:
-        """Take up the hooks that are in the database now."""
+        """Read the hooks from the database."""
         columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
         self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(columns)]
 
-    async def _begin_to_tell(self, event: Event) -> None:
-        wanted = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
-        if wanted:
+    async def _post(self, event: Event) -> None:
+        matching = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
+        if matching:
             body = await self._body(event)
-            for one in wanted:
+            for one in matching:
                 self._outbox.post(Delivery(one.url, body, f"event {event.id}", HEADERS))
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
         inventory = await self._inventory_of(event.resource_uuid) if event.path == STATUS_CHANGED else None
         if inventory is not None:
-            # It may have moved on since.
+            # The current status may already be a later one.
             content["inventory"] = {**inventory, "status": content["newStatus"]}
         if isinstance(reason := content.get("reason"), Mapping):
             content["reason"] = _error_code(reason)
@@ -136,15 +136,15 @@ class EventWebHooks:
 
 
 def _glob(opaque: str) -> str:
-    """Return the glob of paths that a hook asks for: `*` and `?` as usual, `.` any character, `{…}` one or more."""
+    """Return the glob for a hook's `opaque`: `*` and `?` as usual, `.` any character, `{…}` one or more."""
     return BRACES.sub("?*", opaque).replace(".", "?").replace("[", "[[]")
 
 
 def _error_code(reason: Mapping[str, object]) -> dict[str, object]:
-    """Return why a storage was disconnected as ZStack's ErrorCode has it, with the probe's word as `opaque.reason`."""
+    """Return the reason of a disconnection in the form of ZStack's ErrorCode, with the probe's as `opaque.reason`."""
     code = str(reason["code"])
-    told = {"code": code, "description": DESCRIPTIONS[code], "details": reason["details"]}
-    return told | ({"opaque": {"reason": reason["reason"]}} if "reason" in reason else {})
+    error = {"code": code, "description": DESCRIPTIONS[code], "details": reason["details"]}
+    return error | ({"opaque": {"reason": reason["reason"]}} if "reason" in reason else {})
 
 
 def _check_length(opaque: object) -> None:

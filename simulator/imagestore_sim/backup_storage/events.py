@@ -1,4 +1,4 @@
-"""What happens to backup storages: stored with the change itself, logged, and told to whoever listens."""
+"""Events of backup storages: stored in the transaction of the change, then logged and sent to subscribers."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from imagestore_sim.database.models import Event as StoredEvent
 logger = logging.getLogger(__name__)
 STATUS_CHANGED = "/backup-storage/status/change"
 DISCONNECTED = "/backup-storage/disconnected"
-# These are ours; ZStack tells nobody of them.
+# Paths of our own, which ZStack does not have.
 CAPACITY_CHANGED = "/backup-storage/capacity/change"
 PROBE_FAILED = "/backup-storage/probe/failure"
 ADDED = "/backup-storage/added"
 DELETED = "/backup-storage/deleted"
 KEPT_EVENTS = 10_000
-"""So many of each path: an outage that goes on and on takes no room from changes of status."""
+"""The number of events kept of each path, so that the events of a long outage do not displace changes of status."""
 TRIM_EVERY = 500
+"""The events of a path are trimmed once in this many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened at `time` (epoch seconds) to the resource; paths as domain 1.6 gives them.
+    """Something that happened to a resource at `time` (epoch seconds); for paths see (domain 1.6).
 
-    `correlation` is the request, ping or reconnect that it came of.
+    `correlation` is the uuid of the request, ping or reconnect that caused it.
     """
 
     id: int
@@ -47,7 +48,7 @@ class Event:
     correlation: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """As the event stream and the log have it."""
+        """Return the event as it appears in the event stream and the log."""
         return {
             "id": self.id,
             "time": round(self.time, 3),
@@ -59,23 +60,26 @@ class Event:
 
 
 class Subscription(asyncio.Queue[Event]):
-    """Gets every event that is told; one with a limit that does not keep up is told nothing more."""
+    """A queue of published events.
+
+    If it has a limit and a consumer lets it fill up, it gets no more events, since one is missing.
+    """
 
     def __init__(self, limit: int = 0) -> None:
         super().__init__(limit)
         self.dropped = False
-        """Whether it has missed something."""
+        """Whether an event was dropped."""
         self.restarts = 0
-        """How often events have been numbered from 1 again."""
+        """How often the numbers of events have begun again at 1."""
 
     def restart(self) -> None:
-        """Drop what waits: events are numbered from 1 again."""
+        """Discard queued events: their numbers begin again at 1."""
         while not self.empty():
             self.get_nowait()
         self.restarts += 1
 
     def offer(self, event: Event) -> None:
-        """Put an event into the queue if there is room for it."""
+        """Queue an event if there is room and none has been dropped."""
         if self.dropped or self.full():
             self.dropped = True
         else:
@@ -83,19 +87,19 @@ class Subscription(asyncio.Queue[Event]):
 
 
 class Events:
-    """Records events and tells them on. The latest KEPT_EVENTS of each path stay in the database."""
+    """Records and publishes events. The database keeps the latest KEPT_EVENTS of each path."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.defer: Callable[[Callable[[], None]], bool] = lambda _: False
-        """Takes what is to be told once it has been committed; answers False if that has been."""
-        self._listeners: dict[Subscription, None] = {}
+        """Takes a callback to call after the commit; returns False if there is nothing to commit (`Database.defer`)."""
+        self._subscriptions: dict[Subscription, None] = {}
         self._recorded: Counter[str] = Counter()
 
     async def record(
         self, connection: AsyncConnection, path: str, resource_uuid: str, content: Mapping[str, object]
     ) -> Event:
-        """Store an event in the transaction of the change it is about; `tell` it once that has been committed."""
+        """Store an event in the caller's transaction, and return it for `publish`."""
         milliseconds = int(self._clock.time() * 1000)
         stored = await connection.execute(
             insert(StoredEvent).values(
@@ -120,13 +124,13 @@ class Events:
                 await connection.execute(delete(StoredEvent).where(StoredEvent.path == path, StoredEvent.id < oldest))
 
     def restart(self) -> None:
-        """Begin with number 1 again, as all that was stored is deleted; listeners get no more of that."""
+        """Follow the deletion of all stored events: restart the subscriptions, since numbers begin again at 1."""
         self._recorded.clear()
-        for listener in self._listeners:
-            listener.restart()
+        for subscription in self._subscriptions:
+            subscription.restart()
 
     def publish(self, *events: Event) -> None:
-        """Log events, and hand them to the listeners, once what they are about is committed."""
+        """Log events and send them to subscribers, after the commit of the change that they are about."""
         if not self.defer(partial(self._publish, events)):
             self._publish(events)
 
@@ -135,50 +139,50 @@ class Events:
             content = orjson.dumps(event.content).decode()
             about = {"clock_time": event.time, "correlation": event.correlation}
             logger.info("%s %s %s", event.path, event.resource_uuid, content, extra=about)
-            for listener in self._listeners:
-                listener.offer(event)
+            for subscription in self._subscriptions:
+                subscription.offer(event)
 
     @contextmanager
     def subscribe(self, limit: int = 0) -> Iterator[Subscription]:
-        """A queue that gets every event told while the block runs, of so many at once if there is a limit."""
-        listener = Subscription(limit)
-        self._listeners[listener] = None
+        """Provide a queue of the events published while the block runs; `limit` bounds its length (0: unbounded)."""
+        subscription = Subscription(limit)
+        self._subscriptions[subscription] = None
         try:
-            yield listener
+            yield subscription
         finally:
-            del self._listeners[listener]
+            del self._subscriptions[subscription]
 
 
 class EventLog:
-    """The events that are stored."""
+    """The stored events."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def since(self, number: int, limit: int) -> list[Event]:
-        """The first events after that of a number, in their order."""
+        """Return the first `limit` events whose number is above `number`, in order."""
         columns = select(StoredEvent.__table__).where(StoredEvent.id > number)
         rows = await self._database.read(columns.order_by(StoredEvent.id).limit(limit))
         return [_event(row) for row in rows]
 
     async def clear(self) -> None:
-        """Delete all."""
+        """Delete all events."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(StoredEvent))
 
     async def newest(self) -> int:
-        """The number of the newest event that is stored; 0 where there is none."""
+        """Return the number of the newest stored event; 0 without any."""
         rows = await self._database.read(select(func.max(StoredEvent.id)))
         return rows[0][0] or 0
 
     async def forgotten(self) -> int:
-        """Up to which number some events may be stored no more; 0 if all are."""
+        """Return the number up to which events may have been trimmed; 0 if all are still stored."""
         full = func.count(StoredEvent.id) >= KEPT_EVENTS
         rows = await self._database.read(select(func.min(StoredEvent.id)).group_by(StoredEvent.path).having(full))
         return max((row[0] - 1 for row in rows), default=0)
 
     async def of(self, resource_uuid: str, path: str, limit: int = KEPT_EVENTS) -> list[Event]:
-        """The history of a resource by one path, in its order, at most the latest so many."""
+        """Return the latest `limit` events of a resource with one path, oldest first."""
         columns = select(StoredEvent.__table__).where(
             StoredEvent.resourceUuid == resource_uuid, StoredEvent.path == path
         )

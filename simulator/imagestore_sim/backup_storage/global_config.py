@@ -1,4 +1,4 @@
-"""The global configuration of category `backupStorage` (domain 3.6): what the life of a storage goes by."""
+"""The options of category `backupStorage` of the global configuration: pings, reconnects, capacity (domain 3.6)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from imagestore_sim.database.zstack_global_config import boolean, integer, size
 CATEGORY = "backupStorage"
 
 PING_INTERVAL = integer(CATEGORY, "ping.interval")
+"""Seconds between two pings of a storage, and before each automatic reconnect."""
 PING_PARALLELISM = integer(CATEGORY, "ping.parallelismDegree")
+"""The number of storages that are pinged at once."""
 PING_MAX_FAILURE = replace(integer(CATEGORY, "ping.maxFailure"), default="1")
-"""How many failed tries in a row make a ping of an ImageStore fail: one, unless the node is strict, where ZStack says
-three. Nothing reads it for an Sftp storage, which one failed ping disconnects (observed 16)."""
+"""The number of failed tries in a row that make a ping of an ImageStore fail.
+
+The default is 1; with `--strict` it is ZStack's 3. For an Sftp storage nothing reads it, and the first failed try
+disconnects (observed 16).
+"""
 PING_SLEEP_AFTER_FAILURE = integer(CATEGORY, "ping.sleepPeriodAfterFailure")
+"""Seconds between two tries of a ping."""
 AUTO_RECONNECT = boolean(CATEGORY, "connection.autoReconnectOnError")
+"""Whether a Disconnected storage is reconnected automatically."""
 AUTO_RECONNECT_MAX_ATTEMPTS = integer(CATEGORY, "connection.autoReconnectOnError.maxAttemptsNum")
+"""The number of failed connects after which that stops; 0 for no limit."""
 RESERVED_CAPACITY = size(CATEGORY, "reservedCapacity")
+"""Bytes that new images must leave available."""
 
 OPTIONS: tuple[ConfigOption[object], ...] = (
     PING_INTERVAL,

@@ -1,4 +1,4 @@
-"""Images as records: where they lie, and what was exported of them. No bits move (domain 4; ZStack's messages)."""
+"""Images as records: which storages they are on, and what was exported. No data is copied (domain 4)."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ from imagestore_sim.ids import new_uuid
 READY = "Ready"
 BACKUP_ONLY_TAG = "remote"
 SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
-"""What ZStack's simulator storage says of every download."""
+"""What ZStack's simulator storage reports of every download."""
 DOWNLOAD = "org.zstack.header.storage.backup.DownloadImageMsg"
 EXPORT = "org.zstack.header.storage.backup.ExportImageFromBackupStorageMsg"
-COPIED = ("state", "size", "actualSize", "md5Sum", "url", "mediaType", "guestOsType", "type", "platform")
-COPIED_TOO = ("architecture", "format", "system", "virtio")
+COPIED = (
+    *("state", "size", "actualSize", "md5Sum", "url", "mediaType", "guestOsType", "type", "platform"),
+    *("architecture", "format", "system", "virtio"),
+)
+"""The columns that a copy of an image takes over."""
 Ref = ImageBackupStorageRef
 
 
 class DownloadFailed(BackupStorageError):
-    """No storage took an image; `cause` tells why the first one did not."""
+    """No storage accepted an image; `cause` is the error of the first one."""
 
     def __init__(self, name: str, storages: Sequence[str], cause: str) -> None:
         super().__init__(f"Failed to download image[name:{name}] on all backup storage[{', '.join(storages)}].")
@@ -45,7 +48,7 @@ class DownloadFailed(BackupStorageError):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Where an exported image can be had, and its MD5."""
+    """The URL of an exported image, and its MD5 in hex."""
 
     url: str
     md5: str
@@ -59,15 +62,14 @@ class Images:
         self._clock = clock
 
     async def on_storage(self, storage_uuid: str) -> Sequence[Row[*tuple[Any, ...]]]:
-        """The images that lie on a storage."""
+        """Return the images on a storage, as rows of their table, by uuid."""
         there = select(Ref.imageUuid).where(Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
         return await self._database.read(select(Image.__table__).where(Image.uuid.in_(there)).order_by(Image.uuid))
 
     async def add(self, image_uuid: str, values: Mapping[str, object], storage_uuids: Sequence[str]) -> None:
-        """Record an image as lying on those of the storages that are Connected.
+        """Record an image on those of the storages that are Connected.
 
-        Raises OperationFailed if none is, DownloadFailed if one of them cannot proceed, NotStored for a uuid that is
-        taken.
+        Raise OperationFailed if none is, DownloadFailed if one of them is disabled, NotStored for a uuid in use.
         """
         async with self._database.transaction() as connection:
             connected = await _available(connection, storage_uuids)
@@ -85,12 +87,12 @@ class Images:
                 await self._insert_ref(connection, image_uuid, one.uuid, path)
 
     async def check_storages(self, storage_uuids: Sequence[str]) -> None:
-        """Raise OperationFailed unless one of the storages can take an image."""
+        """Raise OperationFailed unless one of the storages can accept an image."""
         async with self._database.transaction() as connection:
             await _available(connection, storage_uuids)
 
     async def export(self, image_uuid: str, storage_uuid: str, image_format: str | None) -> Exported:
-        """Record an image as exported. Raises OperationFailed if it does not lie there, or the host does not answer."""
+        """Record an image as exported. Raise OperationFailed if it is not there, or the storage is not Connected."""
         async with self._database.transaction() as connection:
             ref = await _ref(connection, image_uuid, storage_uuid)
             host = await _image_store(connection, storage_uuid)
@@ -110,7 +112,7 @@ class Images:
         return exported
 
     async def delete_export(self, image_uuid: str, storage_uuid: str) -> None:
-        """Forget an export; one that is not there is deleted already. Raises OperationFailed."""
+        """Delete the record of an export, if there is one. Raise OperationFailed if the image is not there."""
         async with self._database.transaction() as connection:
             if await _ref(connection, image_uuid, storage_uuid) is None:
                 raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
@@ -118,7 +120,7 @@ class Images:
             await self._change_ref(connection, image_uuid, storage_uuid, values)
 
     async def copy(self, image_uuid: str, source: str, destination: str, name: str, description: str | None) -> str:
-        """Record a copy of an image on another ImageStore, and answer its uuid. Raises OperationFailed."""
+        """Record a copy of an image on another ImageStore, and return its uuid. Raise OperationFailed."""
         async with self._database.transaction() as connection:
             for storage in (source, destination):
                 host = await _image_store(connection, storage)
@@ -133,7 +135,7 @@ class Images:
                 raise OperationFailed(
                     f"target backup storage[uuid:{destination}] already contains the image [uuid:{image_uuid}]"
                 )
-            copied = {column: getattr(ref, column) for column in (*COPIED, *COPIED_TOO)}
+            copied = {column: getattr(ref, column) for column in COPIED}
             copy = new_uuid()
             await self._insert(connection, copy, {**copied, "name": name, "description": description})
             await self._insert_ref(connection, copy, destination, ref.installPath)
@@ -157,7 +159,10 @@ class Images:
 
 
 async def _available(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:
-    """Return the storages that are Connected and have room. Raise OperationFailed if none is, or one takes none."""
+    """Return the storages that are Connected and have room.
+
+    Raise OperationFailed if there are none, or one of them is for backups only.
+    """
     connected = await _connected(connection, uuids)
     if not connected:
         raise OperationFailed(
@@ -169,7 +174,7 @@ async def _available(connection: AsyncConnection, uuids: Sequence[str]) -> Seque
 
 
 async def _is_taken(connection: AsyncConnection, uuid: str) -> bool:
-    """Return whether any resource has a uuid: ZStack keeps the uuids of all types in one table."""
+    """Return whether any resource has this uuid; in ZStack uuids are unique over all types."""
     for model in (Image, BackupStorage, Zone):
         if await connection.scalar(select(model.uuid).where(model.uuid == uuid)) is not None:
             return True
@@ -191,7 +196,7 @@ async def _refuse_backup_only(connection: AsyncConnection, storages: Sequence[Ro
 
 
 async def _ref(connection: AsyncConnection, image_uuid: str, storage_uuid: str) -> Row[*tuple[Any, ...]] | None:
-    """An image and where it lies on a storage, in one row."""
+    """Return the columns of an image and its install path on a storage, in one row; None if it is not there."""
     on_it = (Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
     found = select(*Image.__table__.c, Ref.installPath).join(Ref, Ref.imageUuid == Image.uuid).where(*on_it)
     return (await connection.execute(found)).one_or_none()
@@ -213,7 +218,7 @@ def _install_path(storage_type: str, url: str, image_uuid: str, values: Mapping[
 
 
 def _exported(hostname: str, image_uuid: str, image_format: str) -> Exported:
-    """A made-up place and MD5, the same ones each time."""
+    """Return a made-up URL and MD5, always the same for the same image."""
     name = f"{image_uuid}.{image_format}"
     md5 = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return Exported(f"http://{hostname}:8000/export/{name}", md5)

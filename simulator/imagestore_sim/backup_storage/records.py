@@ -1,4 +1,4 @@
-"""The rows of backup storages, whatever their type: read as Storage, written one change at a time."""
+"""The rows of backup storages of all types, read as `Storage`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ HostModel = type[ImageStoreBackupStorage | SftpBackupStorage]
 HOSTS: Mapping[str, HostModel] = MappingProxyType(
     {IMAGE_STORE_TYPE: ImageStoreBackupStorage, SFTP_TYPE: SftpBackupStorage}
 )
-"""The table with the host of each type that has one; a simulator storage has none."""
+"""The table with the host, for each type that has one; a simulator storage has no host."""
 
 
 class State(StrEnum):
-    """The administrator's switch."""
+    """The state that an administrator sets."""
 
     ENABLED = "Enabled"
     DISABLED = "Disabled"
 
 
 class Status(StrEnum):
-    """Whether the host answers."""
+    """The state of the connection to the host."""
 
     CONNECTING = "Connecting"
     CONNECTED = "Connected"
@@ -52,7 +52,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A backup storage as the life cycle sees it; capacities in bytes. Without a host, `hostname` is empty."""
+    """A backup storage; capacities in bytes. `hostname` is empty for a type without a host."""
 
     uuid: str
     name: str
@@ -69,24 +69,24 @@ class Storage:
 
     @property
     def target(self) -> Target:
-        """What a probe of it has to reach."""
+        """The target for probes."""
         return Target(self.hostname, self.port, self.username, self.url, self.password)
 
     @property
     def connect_error(self) -> str:
-        """The code of a failed connect."""
+        """The error code of a failed connect."""
         return CONNECT_ERROR if self.type == IMAGE_STORE_TYPE else OPERATION_ERROR
 
     @property
     def where(self) -> str:
-        """The storage as messages speak of it."""
+        """The storage's name in messages."""
         kind = "sftp backup storage" if self.type == SFTP_TYPE else "image store"
         return f"{kind}[hostname:{self.hostname}, sshPort:{self.port}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewStorage:
-    """What is known of a storage with a host before it is connected."""
+    """A storage with a host, before it is added."""
 
     uuid: str
     name: str
@@ -101,7 +101,7 @@ class NewStorage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSimulator:
-    """A storage without a host, which is all that it will ever be."""
+    """A simulator storage, before it is added; capacities in bytes."""
 
     uuid: str
     name: str
@@ -131,24 +131,24 @@ for _model in HOSTS.values():
 
 
 class StorageRecords:
-    """Reads and writes the rows. Whoever changes one passes the transaction that the change belongs to."""
+    """Reads and writes the rows. Changes are made in the caller's transaction, on the `connection` given."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
         self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
-        # Every connect asks for it, and more than once.
+        # Compiled once, since every connect runs it, more than once.
         by_uuid = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
         self._by_uuid = str(by_uuid.compile(dialect=database.dialect))
 
     async def load(self, uuid: str) -> Storage | None:
-        """One storage, or None."""
+        """Return a storage; None if it does not exist."""
         rows = await self._database.fetch_few(self._by_uuid, (uuid,))
         return self._storage(*rows[0]) if rows else None
 
     async def tracked(self) -> list[Storage]:
-        """Every storage but those that stand as written."""
+        """Return every storage that is to be pinged, by uuid."""
         tracked = STORAGES.where(BackupStorage.tracked.is_(True))
         return [self._storage(*row) for row in await self._database.read(tracked.order_by(BackupStorage.uuid))]
 
@@ -170,7 +170,7 @@ class StorageRecords:
         return Storage(uuid, name, url, kind, Status(status), bool(tracked), total, available, *at)
 
     async def insert(self, connection: AsyncConnection, new: NewStorage, job: str | None) -> None:
-        """Write a new storage: Enabled, Connecting, of no capacity yet. `job` marks it as not yet wholly there."""
+        """Insert a storage: Enabled, Connecting, capacity 0. `job` marks it as still being added by that job."""
         await self._insert(connection, new, type=new.type, status=Status.CONNECTING, tracked=True, addedByJob=job)
         await connection.execute(
             insert(HOSTS[new.type]).values(
@@ -183,7 +183,7 @@ class StorageRecords:
         )
 
     async def insert_simulator(self, connection: AsyncConnection, new: NewSimulator, job: str | None) -> None:
-        """Write a new simulator storage: Enabled, Connected, never probed."""
+        """Insert a simulator storage: Enabled, Connected, not tracked."""
         capacity = {"totalCapacity": new.total, "availableCapacity": new.available}
         state = {"status": Status.CONNECTED, "tracked": False, "addedByJob": job}
         await self._insert(connection, new, type=SIMULATOR_TYPE, **state, **capacity)
@@ -195,22 +195,22 @@ class StorageRecords:
         await connection.execute(insert(BackupStorage).values(**row, createDate=now, lastOpDate=now))
 
     async def change(self, connection: AsyncConnection, uuid: str, **values: object) -> bool:
-        """Change columns of the common part; False if the storage is no longer there."""
+        """Change columns of all types, by name. Return False if the storage does not exist."""
         change = update(BackupStorage).where(BackupStorage.uuid == uuid)
         result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
         return result.rowcount == 1
 
     async def change_host(self, connection: AsyncConnection, storage: Storage, **values: object) -> None:
-        """Change columns of the host's part; a new password is encrypted."""
+        """Change columns of the host, by name; a new password is encrypted."""
         if isinstance(password := values.get("password"), str):
             values["password"] = self._vault.encrypt(password)
         model = HOSTS[storage.type]
         await connection.execute(update(model).where(model.uuid == storage.uuid).values(**values))
 
     async def delete(self, connection: AsyncConnection, uuid: str) -> bool:
-        """Delete a storage with all that hangs on it; an image that lies nowhere else goes too (domain 4).
+        """Delete a storage, its refs and tags, and the images that are on no other storage (domain 4).
 
-        False if it was not there.
+        Return False if it did not exist.
         """
         refs = select(ImageBackupStorageRef.imageUuid)
         here = refs.where(ImageBackupStorageRef.backupStorageUuid == uuid)

@@ -1,4 +1,4 @@
-"""The types of resources that tags can name: every entity of ZStack's persistence unit (conf/persistence.xml)."""
+"""The types of resources that can be tagged: every entity of ZStack's persistence unit (conf/persistence.xml)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where status moves, each change with its event in one transaction (domain 1.6)."""
+"""The status of backup storages: every change, with its event, in one transaction (domain 1.6)."""
 
 from __future__ import annotations
 
@@ -19,68 +19,74 @@ from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.probe import Capacity, ProbeFailure
 
 Outcome = Capacity | ProbeFailure
-Contents = tuple[str, Mapping[str, object]]
+PathAndContent = tuple[str, Mapping[str, object]]
+"""Path and content of an event that is still to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastProbe:
-    """What the latest probe of a storage found, and when (epoch seconds)."""
+    """The outcome of the latest probe of a storage, and its time (epoch seconds)."""
 
     time: float
     outcome: Outcome
 
 
 class StatusStore:
-    """Writes what a connect or a ping found out. A storage deleted in the meantime stays deleted."""
+    """Writes the outcomes of connects and pings. For a storage deleted in the meantime it raises NoSuchStorage."""
 
     def __init__(
         self, database: Database, records: StorageRecords, capacities: CapacityStore, events: Events, clock: Clock
     ) -> None:
         self.last_probes: dict[str, LastProbe] = {}
         self.failed_connects: Counter[str] = Counter()
-        """How often each storage has gone from Connecting to Disconnected since it was last Connected."""
+        """By uuid, how often a storage has gone from Connecting to Disconnected since it was last Connected."""
         self._clock = clock
         self._database = database
         self._records = records
         self._capacities = capacities
         self._events = events
-        # Every ping asks for it.
+        # Compiled once, since every ping runs it.
         status_of = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
         self._status_of = str(status_of.compile(dialect=database.dialect))
 
-    async def connecting(self, storage: Storage) -> None:
-        """A connect has begun. Raises NoSuchStorage."""
+    async def set_connecting(self, storage: Storage) -> None:
+        """Set a storage Connecting: a connect has begun."""
         await self._write(storage, Status.CONNECTING)
 
-    async def connected(self, storage: Storage, capacity: Capacity) -> None:
-        """A connect succeeded: the capacity is what the host reported, no reserve taken off. Raises NoSuchStorage."""
+    async def set_connected(self, storage: Storage, capacity: Capacity) -> None:
+        """Set a storage Connected, with the capacity that its host reported, without deducting a reserve."""
         capacity = _bounded(capacity)
         self._remember(storage, capacity)
         await self._write(storage, Status.CONNECTED, capacity)
 
-    async def disconnected(self, storage: Storage, why: BackupStorageError, *, was_connected: bool) -> None:
-        """A connect or a ping failed: the last known capacity stays. Raises NoSuchStorage."""
+    async def set_disconnected(self, storage: Storage, why: BackupStorageError, *, was_connected: bool) -> None:
+        """Set a storage Disconnected because of `why`; its capacity stays.
+
+        `was_connected` says whether to record an event of a disconnection.
+        """
         reason: dict[str, object] = {"code": storage.connect_error, "details": str(why)}
-        also: list[Contents] = []
+        also: list[PathAndContent] = []
         if isinstance(why, ConnectFailed):
             reason["reason"] = why.failure.reason
-            also.append(self._failure(storage, why.failure))
+            also.append(self._failure_event(storage, why.failure))
         if was_connected:
             also.append((DISCONNECTED, {"backupStorageUuid": storage.uuid, "reason": reason}))
         await self._write(storage, Status.DISCONNECTED, also=also)
 
-    async def surely_disconnected(self, storage: Storage, why: BackupStorageError, *, was_connected: bool) -> None:
-        """The same; where the store cannot be written now, as soon as it can be. Raises NoSuchStorage."""
+    async def set_disconnected_when_writable(
+        self, storage: Storage, why: BackupStorageError, *, was_connected: bool
+    ) -> None:
+        """Do what `set_disconnected` does, waiting as long as the store cannot be written."""
         while True:
             try:
-                return await self.disconnected(storage, why, was_connected=was_connected)
+                return await self.set_disconnected(storage, why, was_connected=was_connected)
             except StoreUnavailable:
                 await self._database.health.until_next_try()
 
-    async def measured(self, storage: Storage, capacity: Capacity) -> None:
-        """A ping succeeded: the capacity is written if it is another one; the status is left alone (domain 1.6).
+    async def set_capacity(self, storage: Storage, capacity: Capacity) -> None:
+        """Write the capacity that a ping has found, and leave the status alone (domain 1.6).
 
-        One that is not Connected keeps what was known last: the connect that makes it so measures it anew.
+        A storage that is not Connected keeps its last capacity: the next successful connect measures it again.
         """
         capacity = _bounded(capacity)
         self._remember(storage, capacity)
@@ -91,26 +97,26 @@ class StatusStore:
                     events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
             self._events.publish(*events)
 
-    async def try_failed(self, storage: Storage, failure: ProbeFailure) -> None:
-        """A try of a ping failed that is not the last one."""
-        await self._write(storage, None, also=[self._failure(storage, failure)])
+    async def record_failed_try(self, storage: Storage, failure: ProbeFailure) -> None:
+        """Record the event of a failed try of a ping that will be repeated."""
+        await self._write(storage, None, also=[self._failure_event(storage, failure)])
 
     async def current(self, uuid: str) -> Status:
-        """The status as it is now. Raises NoSuchStorage."""
+        """Return the current status."""
         rows = await self._database.fetch_few(self._status_of, (uuid,))
         if not rows:
             raise NoSuchStorage(uuid)
         return Status(rows[0][0])
 
     def forget(self, uuid: str) -> None:
-        """A storage was deleted."""
+        """Forget the last probe and the failures of a deleted storage."""
         self.last_probes.pop(uuid, None)
         self.failed_connects.pop(uuid, None)
 
     def _remember(self, storage: Storage, outcome: Outcome) -> None:
         self.last_probes[storage.uuid] = LastProbe(self._clock.time(), outcome)
 
-    def _failure(self, storage: Storage, failure: ProbeFailure) -> Contents:
+    def _failure_event(self, storage: Storage, failure: ProbeFailure) -> PathAndContent:
         self._remember(storage, failure)
         return PROBE_FAILED, {
             "backupStorageUuid": storage.uuid,
@@ -124,9 +130,9 @@ class StatusStore:
         storage: Storage,
         status: Status | None,
         capacity: Capacity | None = None,
-        also: Sequence[Contents] = (),
+        also: Sequence[PathAndContent] = (),
     ) -> None:
-        """All in one transaction: the status unless it is None, the capacity if there is one, the events."""
+        """Write status and capacity, where they are not None, and their events and those in `also`, together."""
         async with self._database.transaction() as connection:
             moves = await self._move(connection, storage.uuid, status)
             events = [
@@ -137,15 +143,15 @@ class StatusStore:
         self._count(storage.uuid, moves)
         self._events.publish(*events)
 
-    def _count(self, uuid: str, moves: Sequence[Contents]) -> None:
+    def _count(self, uuid: str, moves: Sequence[PathAndContent]) -> None:
         for _, content in moves:
             if content["newStatus"] == Status.CONNECTED:
                 self.failed_connects.pop(uuid, None)
             elif (content["oldStatus"], content["newStatus"]) == (Status.CONNECTING, Status.DISCONNECTED):
                 self.failed_connects[uuid] += 1
 
-    async def _move(self, connection: AsyncConnection, uuid: str, status: Status | None) -> list[Contents]:
-        """What happened to the status, if anything did."""
+    async def _move(self, connection: AsyncConnection, uuid: str, status: Status | None) -> list[PathAndContent]:
+        """Write a status, and return the event of the change in a list, which is empty if nothing changed."""
         old = await self._status_in(connection, uuid)
         if status is None or old == status:
             return []
@@ -153,7 +159,7 @@ class StatusStore:
         return [(STATUS_CHANGED, {"backupStorageUuid": uuid, "oldStatus": old, "newStatus": status})]
 
     async def _status_in(self, connection: AsyncConnection, uuid: str) -> str:
-        """The status, as the transaction sees it. Raises NoSuchStorage."""
+        """Return the status as the transaction sees it. Raise NoSuchStorage."""
         status = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
         if status is None:
             self.forget(uuid)
@@ -162,7 +168,7 @@ class StatusStore:
 
 
 def _bounded(capacity: Capacity) -> Capacity:
-    """The capacity, of which no number is larger than what ZStack's and the store's columns hold."""
+    """Limit total and available bytes to LARGEST."""
     if max(capacity.total, capacity.available) <= LARGEST:
         return capacity
     return replace(capacity, total=min(capacity.total, LARGEST), available=min(capacity.available, LARGEST))

@@ -1,4 +1,4 @@
-"""Tags on backup storages, zones and images, with ZStack's rules for them."""
+"""Tags on backup storages, zones and images, with ZStack's rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imagestore_sim.ids import new_uuid
 TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
     {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
 )
-"""The types of resources that have system tags here."""
+"""The tables of the resource types that can have system tags here."""
 SEPARATOR = "::"
 NETWORK = "backupStorage::data::network::cidr::{}"
 BOOT_MODE = "bootMode::{}"
@@ -52,35 +52,35 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""What a system tag may look like on a resource of each type; `{}` stands for any text between two `::`."""
+"""The patterns of system tags for each resource type; `{}` stands for any text without `::`."""
 
 
 class Tags:
     """The operations on tags."""
 
     def __init__(self, database: Database, clock: Clock, fold: Callable[[str], str | None]) -> None:
-        """`fold` returns what a tag compares by: two that have the same are one tag (observed 19)."""
+        """Take `fold`: two tags for which it returns the same are equal (observed 19)."""
         self._database = database
         self._clock = clock
         self._fold = fold
 
     async def create_system_tag(self, resource: str, resource_type: str, tag: str) -> str | None:
-        """Tag a resource, and answer the tag's uuid; None if it has that tag already.
+        """Tag a resource, and return the tag's uuid; None if it already has that tag.
 
-        Raises InvalidRequest for a tag that the type does not have.
+        Raise InvalidRequest for a tag that the resource type does not have.
         """
         check_system_tag(resource_type, tag)
         async with self._database.transaction() as connection:
             model = TAGGED[resource_type]
             if await connection.scalar(select(model.uuid).where(model.uuid == resource)) is None:
-                # ZStack's catalogue of texts takes the quotes away, and the apostrophe with them.
+                # ZStack formats this text with a catalogue that drops quotes, and the apostrophe with them.
                 raise InvalidRequest("The argument :resourceType doesnt match uuid")
             if await self._has_tag(connection, SystemTag, resource, resource_type, tag):
                 return None
             return await self.insert(connection, SystemTag, resource, resource_type, tag)
 
     async def create_user_tag(self, resource: str, resource_type: str, tag: str) -> str:
-        """Tag a resource, and answer the tag's uuid. Raises InvalidRequest, OperationFailed for a tag that it has."""
+        """Tag a resource, and return the tag's uuid. Raise InvalidRequest; OperationFailed for a duplicate."""
         check_resource_type(resource_type)
         async with self._database.transaction() as connection:
             if await self._has_tag(connection, UserTag, resource, resource_type, tag):
@@ -91,13 +91,13 @@ class Tags:
     async def insert(
         self, connection: AsyncConnection, model: type[SystemTag | UserTag], resource: str, resource_type: str, tag: str
     ) -> str:
-        """Write a tag in a transaction of the caller's, with no rule looked at; answers its uuid."""
+        """Insert a tag in the caller's transaction without checking any rule; return its uuid."""
         uuid = new_uuid()
         await connection.execute(self._new(model, uuid, resource, resource_type, tag))
         return uuid
 
     def new_system_tag(self, resource: str, resource_type: str, tag: str) -> Insert:
-        """What writes a system tag, with no rule looked at."""
+        """Return the statement that inserts a system tag, without checking any rule."""
         return self._new(SystemTag, new_uuid(), resource, resource_type, tag)
 
     def _new(self, model: type[SystemTag | UserTag], uuid: str, resource: str, resource_type: str, tag: str) -> Insert:
@@ -119,7 +119,7 @@ class Tags:
         return self._fold(tag) in {self._fold(one) for one in tags}
 
     async def change_system_tag(self, tag_uuid: str, tag: str) -> None:
-        """Give a system tag another text. Raises InvalidRequest."""
+        """Change the text of a system tag, if it exists. Raise InvalidRequest."""
         async with self._database.transaction() as connection:
             this = SystemTag.uuid == tag_uuid
             resource_type = await connection.scalar(select(SystemTag.resourceType).where(this))
@@ -128,7 +128,7 @@ class Tags:
                 await connection.execute(update(SystemTag).where(this).values(tag=tag, lastOpDate=self._clock.local()))
 
     async def delete(self, tag_uuid: str) -> None:
-        """Delete a tag of either kind; one that is not there is deleted already. Raises OperationFailed."""
+        """Delete a system or user tag, if it exists. Raise OperationFailed for an inherent tag."""
         async with self._database.transaction() as connection:
             inherent = select(SystemTag.uuid).where(SystemTag.uuid == tag_uuid, SystemTag.inherent)
             if await connection.scalar(inherent):
@@ -138,13 +138,13 @@ class Tags:
 
 
 def check_resource_type(resource_type: str) -> None:
-    """Raises InvalidRequest unless resources of that type can be tagged."""
+    """Raise InvalidRequest unless resources of that type can be tagged."""
     if resource_type not in RESOURCE_TYPES:
         raise InvalidRequest(f"no resource type[{resource_type}] found in tag system")
 
 
 def check_system_tag(resource_type: str, tag: str) -> None:
-    """Raises InvalidRequest unless a resource of that type can have that tag."""
+    """Raise InvalidRequest unless a resource of that type can have that system tag."""
     check_resource_type(resource_type)
     if not any(matches(pattern, tag) for pattern in SYSTEM_TAGS.get(resource_type, ())):
         raise InvalidRequest(f"no system tag matches[{tag}] for resourceType[{resource_type}]")
@@ -155,14 +155,14 @@ def check_system_tag(resource_type: str, tag: str) -> None:
 
 
 def check_boot_mode(tag: str) -> None:
-    """Raises InvalidRequest unless the mode in a tag is one that ZStack knows."""
+    """Raise InvalidRequest unless the boot mode in a tag is in BOOT_MODES."""
     mode = tag.rpartition(SEPARATOR)[2]
     if mode not in BOOT_MODES:
         raise InvalidRequest(f"[{mode}] specified in system tag [{tag}] is not a valid boot mode")
 
 
 def check_network(tag: str) -> None:
-    """Raises InvalidRequest unless the network in a tag is written as its own first address and a length."""
+    """Raise InvalidRequest unless the network in a tag is an IPv4 CIDR in its standard form."""
     cidr = tag.rpartition(SEPARATOR)[2]
     try:
         standard = str(ipaddress.IPv4Network(cidr, strict=False))
@@ -173,16 +173,16 @@ def check_network(tag: str) -> None:
 
 
 async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Select[str]) -> None:
-    """Delete every tag of resources that go, whatever type it says they have, as ZStack's foreign key does.
+    """Delete every tag of deleted resources, as ZStack's foreign key does.
 
-    There is none here, as a tag is on a resource of any type.
+    There is no foreign key here, because a tag may be on a resource of any type.
     """
     for model in (SystemTag, UserTag):
         await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))
 
 
 def matches(pattern: str, tag: str) -> bool:
-    """Whether a tag is one of those that a pattern stands for."""
+    """Return whether a tag matches a pattern."""
     expected, actual = pattern.split(SEPARATOR), tag.split(SEPARATOR)
     if len(expected) != len(actual) or "" in actual:
         return False

@@ -25,7 +25,7 @@ class Zones:
         self._clock = clock
 
     async def create(self, uuid: str, name: str, description: str | None, *, is_default: bool) -> None:
-        """Make a zone, Enabled; a new default takes that place from the old one."""
+        """Insert an Enabled zone. A default zone replaces the previous default."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
             if is_default:
@@ -44,7 +44,7 @@ class Zones:
             )
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
-        """Change columns of a zone, if there is any to change; a new default takes that place from the old one."""
+        """Change columns of a zone. A default zone replaces the previous default."""
         if not values:
             return
         async with self._database.transaction() as connection:
@@ -54,13 +54,13 @@ class Zones:
             await connection.execute(update(Zone).where(Zone.uuid == uuid).values(**changed))
 
     async def delete(self, uuid: str) -> None:
-        """Delete a zone; its backup storages stay, attached to one zone less."""
+        """Delete a zone; its backup storages are detached from it."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(Zone).where(Zone.uuid == uuid))
             await delete_tags(connection, [uuid])
 
     async def attach(self, storage_uuid: str, zone_uuid: str) -> None:
-        """Attach a storage to one zone more. Raises OperationFailed if it is attached to that one already."""
+        """Attach a storage to a zone. Raise OperationFailed if it already is."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
             if await _is_attached(connection, storage_uuid, zone_uuid):
@@ -69,7 +69,7 @@ class Zones:
             await connection.execute(attach.values(createDate=now, lastOpDate=now))
 
     async def detach(self, storage_uuid: str, zone_uuid: str) -> None:
-        """Detach a storage from a zone. Raises OperationFailed if it is not attached to it."""
+        """Detach a storage from a zone. Raise OperationFailed if it is not attached."""
         async with self._database.transaction() as connection:
             if not await _is_attached(connection, storage_uuid, zone_uuid):
                 raise OperationFailed(f"{_storage(storage_uuid)} has not been attached to zone[uuid:{zone_uuid}]")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from imagestore_sim.backup_storage.events import Events
-from imagestore_sim.backup_storage.lifecycle import Release
+from imagestore_sim.backup_storage.host_usage import Release
 from imagestore_sim.clock import Clock
 from imagestore_sim.lab_api import Guard, Metrics
 from imagestore_sim.node.from_settings import new_guard, new_prober

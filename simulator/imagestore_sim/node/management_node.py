@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from imagestore_sim.backup_storage.events import Events
-from imagestore_sim.backup_storage.lifecycle import Release, keep
+from imagestore_sim.backup_storage.host_usage import Release, keep_host
 from imagestore_sim.bootstrap import Bootstrap, read_bootstrap
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
@@ -32,7 +32,7 @@ class ManagementNode:
         clock: Clock | None = None,
         resolve: Resolve | None = None,
         hosts: LabHosts | None = None,
-        release: Release = keep,
+        release: Release = keep_host,
     ) -> None:
         """`resolve` finds the address of a host name; the default is DNS. `/lab/v1` controls `hosts`.
 

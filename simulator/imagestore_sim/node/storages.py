@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.capacity import CapacityStore
 from imagestore_sim.backup_storage.connector import Connector
+from imagestore_sim.backup_storage.host_usage import HostUsage
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
-from imagestore_sim.backup_storage.ping_tracker import Tracker
+from imagestore_sim.backup_storage.ping_tracker import PingTracker
 from imagestore_sim.backup_storage.records import StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.node.foundation import Foundation
@@ -21,7 +22,7 @@ class StorageParts:
     records: StorageRecords
     capacities: CapacityStore
     status: StatusStore
-    tracker: Tracker
+    tracker: PingTracker
     lifecycle: Lifecycle
 
 
@@ -32,7 +33,7 @@ def wire_storages(foundation: Foundation, store: Store) -> StorageParts:
     capacities = CapacityStore(database, records, events, clock)
     status = StatusStore(database, records, capacities, events, clock)
     connector = Connector(records, status, foundation.prober)
-    tracker = Tracker(
+    tracker = PingTracker(
         records,
         status,
         connector,
@@ -43,5 +44,6 @@ def wire_storages(foundation: Foundation, store: Store) -> StorageParts:
         foundation.metrics.ticked,
         foundation.supervisor,
     )
-    lifecycle = Lifecycle(database, records, status, connector, tracker, foundation.prober, events, foundation.release)
+    hosts = HostUsage(database, foundation.prober, foundation.release)
+    lifecycle = Lifecycle(database, records, status, connector, tracker, hosts, events)
     return StorageParts(records, capacities, status, tracker, lifecycle)

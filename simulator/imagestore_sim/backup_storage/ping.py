@@ -1,0 +1,49 @@
+"""One ping of a storage: probe its host, and write status and capacity (domain 3.5)."""
+
+from __future__ import annotations
+
+import logging
+
+from imagestore_sim.backup_storage import global_config
+from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed
+from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage
+from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.clock import Clock
+from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.probe import Capacity, Prober
+
+logger = logging.getLogger(__name__)
+
+
+class Pinger:
+    """Pings storages. A ping never makes a storage Connected: only a connect does (domain 3.3)."""
+
+    def __init__(self, status: StatusStore, prober: Prober, configuration: GlobalConfiguration, clock: Clock) -> None:
+        self._status = status
+        self._prober = prober
+        self._configuration = configuration
+        self._clock = clock
+
+    async def ping(self, storage: Storage) -> BackupStorageError | None:
+        """Probe a storage, up to `ping.maxFailure` times; write its capacity. Return the failure of the last try."""
+        tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(global_config.PING_MAX_FAILURE))
+        while True:
+            try:
+                found = await self._prober.probe(storage.target)
+            except Exception as error:
+                logger.exception("the ping of %s went wrong", storage.where)
+                return ConnectBroken(storage.where, error)
+            if isinstance(found, Capacity):
+                await self._status.set_capacity(storage, found)
+                return None
+            tries -= 1
+            if tries:
+                await self._status.record_failed_try(storage, found)
+            if tries == 0:
+                return ConnectFailed(storage.where, found, storage.connect_error)
+            await self._clock.sleep(self._configuration.get(global_config.PING_SLEEP_AFTER_FAILURE))
+
+    async def disconnect(self, storage: Storage, failure: BackupStorageError) -> None:
+        """Set a storage Disconnected; the event is recorded only if it was Connected."""
+        before = await self._status.current(storage.uuid)
+        await self._status.set_disconnected(storage, failure, was_connected=before is Status.CONNECTED)
