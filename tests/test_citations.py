@@ -171,6 +171,15 @@ def test_a_link_to_no_heading_is_found(tmp_path: Path) -> None:
     assert broken_links(page) == ["#none", "gone.md"]
 
 
+def test_the_index_lists_every_document() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {
+        (index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", index.read_text(encoding="utf-8"))
+    }
+    pages = {page.resolve() for page in (ROOT / "docs").rglob("*.md") if "stories" not in page.parts}
+    assert pages - linked == {index.resolve()}
+
+
 def test_every_recorded_call_that_a_page_names_has_an_answer() -> None:
     records = [json.loads(line) for file in CORPUS.glob("*.jsonl") for line in file.read_text().splitlines()]
     answered = {record["id"] for record in records if "answers" in record or "life" in record}
