@@ -14,7 +14,7 @@ from imagestore_sim.backup_storage.records import Status, Storage
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
-from imagestore_sim.hosts.network import default_host, spot_host
+from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.lab_api import LabHosts
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode

@@ -350,13 +350,13 @@ def test_of_several_things_in_the_way_the_nearest_to_the_root_is_met_and_at_one_
             return error.errno
         return None
 
-    first, second = disk.bar("/data/store", errno.ESTALE), disk.bar("/data/store", errno.EIO)
-    third = disk.bar("/data/store", errno.ESTALE)
+    first, second = disk.fail_path("/data/store", errno.ESTALE), disk.fail_path("/data/store", errno.EIO)
+    third = disk.fail_path("/data/store", errno.ESTALE)
     assert met() == errno.ESTALE
     third()
     assert met() == errno.EIO
-    above = disk.bar("/data", errno.EACCES)
-    disk.bar("/data/store", errno.ENODEV)()
+    above = disk.fail_path("/data", errno.EACCES)
+    disk.fail_path("/data/store", errno.ENODEV)()
     assert met() == errno.EACCES
     above()
     second()

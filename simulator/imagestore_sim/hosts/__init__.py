@@ -2,9 +2,10 @@
 
 from imagestore_sim.faults import FAULTS, Fault, FaultProblem, read_fault
 from imagestore_sim.hosts.accounts import Credentials
+from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.host import SimulatedHost
-from imagestore_sim.hosts.network import HostNetwork, default_host, spot_host
+from imagestore_sim.hosts.network import HostNetwork
 
 __all__ = [
     "FAULTS",

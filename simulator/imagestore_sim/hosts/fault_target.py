@@ -58,7 +58,7 @@ class SimulatedTarget:
 
     def fail_path(self, path: str, number: int) -> Undo:
         """Fail each access to `path` and below it with an error number; return what ends that."""
-        return self._host.disk.bar(path, number)
+        return self._host.disk.fail_path(path, number)
 
     def cut_connections(self, count: int | None = None) -> None:
         """Reset the open connections: all, or the `count` oldest."""

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from imagestore_sim import open_files
-from imagestore_sim.clock import Clock
-from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.host import LOOPBACK, SimulatedHost
 from imagestore_sim.hosts.ssh_config import SshConfig
 from imagestore_sim.in_flight import under_way
 from imagestore_sim.tasks import Tasks
-
-GIB = 2**30
-SPOT_SIZE, SPOT_AVAILABLE = 10 * 2**40, 8 * 2**40
-RESERVED = 100  # one in so many bytes is kept for root
 
 AnyHost = Callable[[str, int], SimulatedHost]
 
@@ -37,7 +30,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
         self._config: SshConfig | None = None
-        self._refusing: socket.socket | None = None
+        self._refusing = _RefusingAddress()
         self._closed = False
 
     def __getitem__(self, name: str) -> SimulatedHost:
@@ -116,7 +109,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         host = self[hostname]
         if host.behaviour.unreachable or not host.listening:
             raise OSError(errno.EHOSTUNREACH, "No route to host")
-        return host.address if host.port == port else self._refuse()
+        return host.address if host.port == port else self._refusing.address()
 
     async def _make(self, hostname: str, port: int) -> None:
         async with self._turn:
@@ -132,15 +125,8 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         await host.start()
         self._hosts[name.lower()] = host
         host.after_start = partial(self._started, host)
-        self._enter(host)
-
-    def _refuse(self) -> tuple[str, int]:
-        """An address at which nobody listens, and nobody can begin to."""
-        if self._refusing is None:
-            self._refusing = socket.socket()
-            self._refusing.bind((LOOPBACK, 0))
-        port: int = self._refusing.getsockname()[1]
-        return LOOPBACK, port
+        if self._config is not None:
+            self._config.enter(host)
 
     async def close(self) -> None:
         """Stop all hosts; nothing resolves any more."""
@@ -149,9 +135,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         self._config = None
         async with self._turn:
             await asyncio.gather(*(host.stop() for host in self._hosts.values()))
-        if self._refusing is not None:
-            self._refusing.close()
-            self._refusing = None
+        self._refusing.close()
 
     # The OpenSSH configuration
 
@@ -162,18 +146,13 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         """
         self._config = await SshConfig.create(folder)
         for host in self._hosts.values():
-            self._enter(host)
+            self._config.enter(host)
         await self._config.write()
         return self._config.path
 
-    def _enter(self, host: SimulatedHost) -> None:
-        if self._config is not None:
-            if self._config.identity not in host.trusted_keys:
-                host.trusted_keys.append(self._config.identity)
-            self._config.put(host)
-
     async def _started(self, host: SimulatedHost) -> None:
-        self._enter(host)
+        if self._config is not None:
+            self._config.enter(host)
         await self._write_config()
 
     async def _write_config(self) -> None:
@@ -182,28 +161,26 @@ class HostNetwork(Mapping[str, SimulatedHost]):
                 await self._config.write()
 
 
+class _RefusingAddress:
+    """An address at which no program listens, and none can begin to: it is bound as soon as it is asked for."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    def address(self) -> tuple[str, int]:
+        """Return the address. Raise OSError."""
+        if self._socket is None:
+            self._socket = socket.socket()
+            self._socket.bind((LOOPBACK, 0))
+        port: int = self._socket.getsockname()[1]
+        return LOOPBACK, port
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
 def _unknown() -> socket.gaierror:
     return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-
-def default_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:
-    """The host of a lab: it lets everybody in, and its disk of 2 to 8 TiB, in part used, follows from its name.
-
-    What faults on it leave to chance follows from its name and `seed`.
-    """
-    digest = hashlib.sha256(name.lower().encode()).digest()
-    size = (2048 + int.from_bytes(digest[:2], "big") % 6144) * GIB
-    used = size // 100 * (10 + digest[2] % 60)
-    disk = VirtualDisk(size, used, reserved=size // RESERVED, clock=clock)
-    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)
-
-
-def spot_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:
-    """A host that a lab makes on the spot: it lets everybody in, and 8 of the 10 TiB of its disk are available.
-
-    So the agent that stood in for hosts when ZStack's answers were recorded told its capacity.
-    """
-    disk = VirtualDisk(SPOT_SIZE, clock=clock)
-    disk.reserved = SPOT_SIZE // RESERVED
-    disk.used = SPOT_SIZE - SPOT_AVAILABLE - disk.reserved
-    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)

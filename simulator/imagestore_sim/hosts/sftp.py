@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncssh
 
 from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.hosts.disk import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT, Entry, OpenFile
 from imagestore_sim.hosts.link import Link
+from imagestore_sim.hosts.mounts import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT
+from imagestore_sim.hosts.open_file import Entry, OpenFile
 from imagestore_sim.statvfs import BLOCK, Statvfs
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from imagestore_sim.hosts.host import SimulatedHost
 IDENTITY = "identity"
 CONFIG = "ssh_config"
 NAME = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
-"""What stands for one host behind `Host`, and for nothing else."""
+"""Names that ssh takes literally behind `Host`: other ones could match several hosts."""
 
 
 class SshConfig:
-    """A configuration file, and the identity beside it that hosts trust."""
+    """A configuration file, and beside it the private key that logs in to all hosts."""
 
     def __init__(self, folder: Path, identity: asyncssh.SSHKey) -> None:
         self.path = folder / CONFIG
@@ -27,30 +27,32 @@ class SshConfig:
         self._identity_file = folder / IDENTITY
         self._blocks: dict[str, str] = {}
         self._turn = asyncio.Lock()
-        self._wanted = 0  # changes so far
+        self._noted = 0  # changes so far
         self._written = 0  # of these, how many are in the file
 
     @classmethod
     async def create(cls, folder: Path) -> SshConfig:
-        """Take the identity in `folder`, or make one; raises OSError."""
+        """Read the identity in `folder`, or make one. Raise OSError."""
         return cls(folder, await asyncio.to_thread(_identity, folder / IDENTITY))
 
-    def put(self, host: SimulatedHost) -> None:
-        """Note where a host listens; `write` comes later."""
+    def enter(self, host: SimulatedHost) -> None:
+        """Let the identity in on a host, and note where that listens. `write` puts it into the file."""
+        if self.identity not in host.trusted_keys:
+            host.trusted_keys.append(self.identity)
         self._blocks[host.name] = self._block(host)
-        self._wanted += 1
+        self._noted += 1
 
     def drop(self, host: SimulatedHost) -> None:
-        """Forget a host; `write` comes later."""
+        """Forget a host. `write` takes it out of the file."""
         self._blocks.pop(host.name, None)
-        self._wanted += 1
+        self._noted += 1
 
     async def write(self) -> None:
-        """Write what has been noted, at once for all who wait for it; raises OSError."""
-        wanted = self._wanted
+        """Write what has been noted, with one write for all calls that wait for it. Raise OSError."""
+        noted = self._noted
         async with self._turn:
-            if self._written < wanted or not wanted:
-                changes, text = self._wanted, "\n".join(self._blocks.values())
+            if self._written < noted or not noted:
+                changes, text = self._noted, "\n".join(self._blocks.values())
                 await asyncio.to_thread(_replace, self.path, text)
                 self._written = changes
 
@@ -76,7 +78,7 @@ class SshConfig:
 
 
 def _identity(file: Path) -> asyncssh.SSHKey:
-    """The private key in `file`, which is made when there is none, for nobody else to read."""
+    """Return the private key in `file`, which is made with mode 0600 when it does not exist."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -88,7 +90,7 @@ def _identity(file: Path) -> asyncssh.SSHKey:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it."""
+    """Replace a file at once, so that no reader ever sees half of it."""
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

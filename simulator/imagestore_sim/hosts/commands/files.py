@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 from imagestore_sim.hosts.commands.declare import Usage, each, options_of, program, reason
-from imagestore_sim.hosts.disk import Entry
+from imagestore_sim.hosts.open_file import Entry
 from imagestore_sim.hosts.shell import Call
 from imagestore_sim.statvfs import BLOCK
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from imagestore_sim.hosts.commands.declare import Usage, options_of, program, reason
-from imagestore_sim.hosts.disk import Entry, VirtualDisk
+from imagestore_sim.hosts.disk import VirtualDisk
+from imagestore_sim.hosts.open_file import Entry
 from imagestore_sim.hosts.shell import Call
 from imagestore_sim.statvfs import BLOCK, Statvfs
 
