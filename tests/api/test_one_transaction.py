@@ -14,7 +14,7 @@ import yaml
 
 from imagestore_sim.database import StoreUnavailable, engine, health
 from imagestore_sim.lab import Lab
-from imagestore_sim.rest.jobs import Jobs
+from imagestore_sim.rest.job_store import JobStore
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
 
@@ -45,17 +45,17 @@ async def test_nothing_of_a_command_is_kept_whose_result_is_not(
 ) -> None:
     async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
         await client.log_in()
-        finish = Jobs._finish
+        finish = JobStore.finish
         failed = 0
 
-        async def fail_once(jobs: Jobs, *arguments: object) -> None:
+        async def fail_once(store: JobStore, *arguments: object) -> None:
             nonlocal failed
-            await finish(jobs, *arguments)  # type: ignore[arg-type]
+            await finish(store, *arguments)  # type: ignore[arg-type]
             if not failed:
                 failed = 1
                 raise RuntimeError("between the change and its commit")
 
-        monkeypatch.setattr(Jobs, "_finish", fail_once)
+        monkeypatch.setattr(JobStore, "finish", fail_once)
         body = {"params": params, "userTags": ["gold"]} | ({"systemTags": tags} if tags else {})
         with pytest.raises(CallFailed, match="between the change"):
             await client.call("POST", path, body)

@@ -123,7 +123,9 @@ async def test_what_cannot_be_is_told(imagestore_client: Client, query: dict[str
 def test_only_the_latest_requests_are_kept() -> None:
     journal = Journal(most=2)
     for number in range(5):
-        journal.add(0.0, "GET", f"/{number}", 200, 0.0, None, None, None)
+        journal.add(
+            ended=0.0, method="GET", path=f"/{number}", status=200, seconds=0.0, account=None, job=None, body=None
+        )
     assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 
-from imagestore_sim.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags, texts
+from imagestore_sim.rest.binding import bind_body, bind_fields, bind_path, bind_query_string, bind_tags, strings
 from imagestore_sim.rest.errors import ApiError, PlainError
 from imagestore_sim.rest.messages import AsyncMessage
 from imagestore_sim.rest.parameters import Rule
@@ -218,7 +218,7 @@ def test_the_parameters_may_give_a_timeout(
 def test_a_tag_beside_the_parameters_that_is_no_text_stays_one_until_it_is_read(tag: object, java_class: str) -> None:
     bound = bind_tags({"systemTags": ["a", tag, "b"]})["systemTags"]
     assert isinstance(bound, list)
-    read = texts(bound)
+    read = strings(bound)
     assert next(read) == "a"
     with pytest.raises(ApiError) as refused:
         next(read)

@@ -16,8 +16,8 @@ from raw_client import STORAGE, STORAGES, ZONE, ZONES, RawClient, ShiftedClock, 
 
 from imagestore_sim.database import StoreUnavailable, health
 from imagestore_sim.database.health import Side
+from imagestore_sim.rest.job_store import JobResult
 from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
-from imagestore_sim.rest.jobs import Ended
 from imagestore_sim.rest.messages import AsyncMessage, Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,7 +96,7 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
 
     monkeypatch.setattr(store.health, "_check", fail)
     monkeypatch.setattr(health, "RETRY_SECONDS", 0.05)
-    store_result = raw_client.node.parts.jobs._finish
+    store_result = raw_client.node.parts.jobs._store.finish
 
     async def finish(*arguments: Any) -> None:
         tries.append("result")
@@ -104,7 +104,7 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
             raise store.health.failed(Side.WRITE, "it does not fit")
         await store_result(*arguments)
 
-    monkeypatch.setattr(raw_client.node.parts.jobs, "_finish", finish)
+    monkeypatch.setattr(raw_client.node.parts.jobs._store, "finish", finish)
     job = uuid.uuid4().hex
     await raw_client.node.parts.jobs.start(job, "APICreateZoneMsg", work)
     try:
@@ -353,7 +353,7 @@ class TestWebHooks:
 
         hooks = JobWebHooks(ShiftedClock())
         async with open_hook() as hook:
-            ended = Ended(success, Reply({}, batch=counts))
+            ended = JobResult(success, Reply({}, batch=counts))
             hooks.deliver(JobWebHook(hook.url, "j" * 32, APITrashManyMsg.api, False), ended)
             headers, _ = await hook.wait()
         await hooks.close()

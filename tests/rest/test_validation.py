@@ -9,11 +9,11 @@ import pytest
 
 from imagestore_sim.api.image_store import APIAddImageStoreBackupStorageMsg
 from imagestore_sim.api.session import APILogInByAccountMsg
-from imagestore_sim.rest.errors import ApiError
+from imagestore_sim.rest.errors import ApiError, NothingToDo
 from imagestore_sim.rest.leniency import LENIENT, STRICT
 from imagestore_sim.rest.messages import CreateMessage
 from imagestore_sim.rest.parameters import Rule
-from imagestore_sim.rest.validation import VALIDATOR, NothingToDo, check_resource_uuid, in_java_order, validate
+from imagestore_sim.rest.validation import VALIDATOR, check_resource_uuid, in_java_order, validate
 
 KNOWN = "b1000000000040008000000000000001"
 

@@ -1,4 +1,10 @@
-"""The APIs: the messages of each resource and their handlers, one module a resource."""
+"""The APIs: a module for each resource declares its messages and their handlers.
+
+A new API is a message class and a function decorated with `@handlers.handles` in the module of its resource;
+`rest.messages` explains the declaration. The other modules here serve them: `queries` and `legacy_queries` (all query
+APIs), `services` (what handlers work with), `error_translation`, `rights`, `new_resource_tags`, `node_record`,
+`url_validator`, `path_patterns`, and `fidelity` (the page that lists all APIs).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +56,7 @@ MODULES = (
 
 
 def all_handlers() -> Handlers[Services]:
-    """Every API: those that are emulated, and those that say that they are not."""
+    """Return the handlers of every API: of those that are emulated, and of those that answer that they are not."""
     handlers = Handlers[Services]()
     for module in MODULES:
         handlers.include(module.handlers)

@@ -1,28 +1,26 @@
-"""Answer the query APIs of resources that the lab has none of, with an empty list (observed 4).
+"""Query APIs of resources that a lab has none of: they answer an empty list (observed 4).
 
-Names, fields and paths are looked at as in every query, so that a mistake has ZStack's error. The declarations
-are ZStack's own (`query.absent`); accounts, which there are some of, are asked about in the same way.
+Names, fields and paths are checked as in every query, so that a mistake gets ZStack's error. The declarations are
+ZStack's own (`query.absent`). Accounts, of which a lab has some, are declared here, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from types import new_class
 
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.query.absent import declarations
 from imagestore_sim.query.inventories import ACCOUNT, INVENTORIES
-from imagestore_sim.rest.messages import Call, Handlers, Reply
+from imagestore_sim.rest.messages import Call, Handlers, Reply, declare
 
 SOURCE = "observed 4; ZStack's own declarations"
-NONE = "there are none of them in a lab"
+NONE = "a lab has none of these resources"
 handlers = Handlers[Services]()
 
 
 async def answer_query(services: Services, message: QueryMessage, call: Call) -> Reply:
-    """The rows asked for, or none."""
+    """Return the rows that the query selects: none, except for accounts."""
     return await answer(services, message, call)
 
 
@@ -31,22 +29,25 @@ def _messages() -> Iterator[type[QueryMessage]]:
         inventory = INVENTORIES[query["inventory"]]
         if not inventory.is_absent and inventory is not ACCOUNT:
             continue  # declared in the module of its resource
-        package, _, name = query["message"].rpartition(".")
         path, *others = query["paths"]
-        declared = {"method": "GET", "path": path, "optional_paths": tuple(others), "package": package}
         members = {
             "__module__": __name__,
-            "__doc__": f"Ask about {inventory.name.removesuffix('Inventory')} records.",
+            "__doc__": f"Query {inventory.name.removesuffix('Inventory')} records.",
             "inventory": inventory,
         }
-        deviation = NONE if inventory.is_absent else ""
-        described = {"source": SOURCE, "for_everyone": True, "deviation": deviation, "reply": ("inventories", "total")}
-        yield new_class(name, (QueryMessage,), declared | described, partial(_fill, members))
-
-
-def _fill(members: dict[str, object], space: dict[str, object]) -> None:
-    space |= members
+        yield declare(
+            QueryMessage,
+            query["message"],
+            members,
+            method="GET",
+            path=path,
+            optional_paths=tuple(others),
+            reply=("inventories", "total"),
+            for_everyone=True,
+            source=SOURCE,
+            deviation=NONE if inventory.is_absent else "",
+        )
 
 
 for _message in _messages():
-    handlers.by_message[_message] = answer_query
+    handlers.register(_message, answer_query)

@@ -15,7 +15,7 @@ from imagestore_sim.backup_storage.lifecycle import StateEvent
 from imagestore_sim.backup_storage.records import HOSTS, SIMULATOR_TYPE, NewStorage
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef
 from imagestore_sim.query import BACKUP_STORAGE, Inventory
-from imagestore_sim.rest.errors import ApiError, ErrorCode, invalid_argument
+from imagestore_sim.rest.errors import ApiError, ErrorCode, NothingToDo, invalid_argument
 from imagestore_sim.rest.messages import (
     AsyncMessage,
     Call,
@@ -26,7 +26,6 @@ from imagestore_sim.rest.messages import (
     SyncMessage,
 )
 from imagestore_sim.rest.parameters import Rule
-from imagestore_sim.rest.validation import NothingToDo
 
 PACKAGE = "org.zstack.header.storage.backup"
 PATH = "/backup-storage"

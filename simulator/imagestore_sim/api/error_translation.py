@@ -1,4 +1,4 @@
-"""The ZStack error that each way of failing in the life cycle or in a query becomes (wire-protocol 7, domain 3)."""
+"""Translate exceptions of the life cycle, queries and the store to ZStack's errors (wire-protocol 7, domain 3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
 
 _SSH = "The problem may be caused by an incorrect user name or password or SSH port"
 _MOUNTED = "Please check whether ImageStore directory is correctly mounted"
-ZSTACKS_WORDS: Mapping[Reason, str] = {
+ZSTACK_TEXTS: Mapping[Reason, str] = {
     Reason.AUTH_FAILED: "User name or password or port number may be problematic",
     Reason.REFUSED: _SSH,
     Reason.NOT_SSH: _SSH,
@@ -46,11 +46,11 @@ ZSTACKS_WORDS: Mapping[Reason, str] = {
     Reason.IO_ERROR: _MOUNTED,
     Reason.HUNG: _MOUNTED,
 }
-"""What ZStack's own sources say where they know a reason (domain 3.3, 6.3, 7.1): clients may look for these."""
+"""ZStack's own text for a reason, where its sources have one (domain 3.3, 6.3, 7.1): clients may search for these."""
 
 
 def translate(error: Exception) -> ApiError | None:
-    """What clients are told of `error`; None if nobody planned for it."""
+    """Return the ApiError for an exception, or None if the exception is unexpected."""
     if isinstance(error, QueryError):
         return ApiError(ErrorCode(error.code, error.details, looked_up=error.code != "SYS.1000"))
     if isinstance(error, ConnectFailed):
@@ -70,11 +70,11 @@ def translate(error: Exception) -> ApiError | None:
 
 
 def connect_error(failure: ConnectFailed) -> ErrorCode:
-    """BS.1500 of an ImageStore, SYS.1006 of an Sftp storage; the probe's reason is in one word as `opaque.reason`.
+    """Return BS.1500 for an ImageStore, SYS.1006 for an Sftp storage, with the probe's reason as `opaque.reason`.
 
-    ZStack's own words for that reason, where its sources have some, stand in the details too.
+    The details end with ZStack's own text for that reason, where its sources have one.
     """
     reason = failure.failure.reason
-    words = ZSTACKS_WORDS.get(reason)
-    details = f"{failure}; {words.format(url=failure.url)}" if words else str(failure)
+    text = ZSTACK_TEXTS.get(reason)
+    details = f"{failure}; {text.format(url=failure.url)}" if text else str(failure)
     return ErrorCode(failure.code, details, opaque={"reason": reason})

@@ -1,4 +1,4 @@
-"""What the fidelity page says of the APIs, from their declarations; `parity.fidelity` writes it."""
+"""The fidelity page's tables of APIs, made from their declarations; `parity.fidelity` writes the page."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ COLUMNS = ("API", "Request", "State", "Note", "Source")
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the first half of the page, as Markdown."""
     apis = [(message.api, handler is not_emulated.refuse) for message, handler in all_handlers().by_message.items()]
     emulated = sorted((api for api, left_out in apis if not left_out), key=_by_request)
     left_out = sorted((api for api, left_out in apis if left_out), key=_by_request)

@@ -1,4 +1,4 @@
-"""The fields of a query message of the legacy API, read as ZStack's query language (wire-protocol 8, clients 1.5)."""
+"""Read the query in a message of the legacy API (wire-protocol 8, clients 1.5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPERATORS = {operator.value: operator for _, operator in TOKENS}
 
 
 class APIQueryMessage(SyncMessage, method="GET", path="/", package="org.zstack.header.query"):
-    """The plain fields of ZStack's own base of all queries."""
+    """The scalar fields of ZStack's base class of queries."""
 
     limit: int | None = None
     start: int | None = None
@@ -29,7 +29,7 @@ class APIQueryMessage(SyncMessage, method="GET", path="/", package="org.zstack.h
 
 
 def legacy_query(fields: Mapping[str, object]) -> Query:
-    """The query that the fields make. Raises PlainError for a field of the wrong type, ApiError for a bad condition."""
+    """Return the query. Raise PlainError for a field of the wrong type, ApiError for an invalid condition."""
     message = APIQueryMessage(**bind_fields(APIQueryMessage.api, fields))  # type: ignore[arg-type]  # of these types
     conditions = fields.get("conditions")
     return Query(

@@ -1,6 +1,6 @@
-"""The tags that come with a new resource: which system tags mean something, and how all of them are stored.
+"""Tags given in the call that creates a resource: check and store them (wire-protocol 5.1, domain 3.1).
 
-A system tag that is to be known is one more line in backup_storage.tags (wire-protocol 5.1, domain 3.1).
+The system tags that exist are declared in `backup_storage.tags`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import SystemTag, UserTag
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.rest.binding import NoText, texts
+from imagestore_sim.rest.binding import NotAString, strings
 from imagestore_sim.rest.errors import invalid_argument
 from imagestore_sim.rest.messages import CreateMessage, Reply
 
@@ -33,7 +33,7 @@ KNOWN = (
     VALIDATION_ONLY,
     f"ephemeral::{VALIDATION_ONLY}",
 )
-"""Every system tag, whatever it is on."""
+"""The patterns of all system tags, of whatever resource."""
 EPHEMERAL = "ephemeral::"
 STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
 
@@ -46,12 +46,14 @@ class NewResourceTags:
         self._clock = clock
 
     def check(self, message: CreateMessage) -> None:
-        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there, and SYS.1000 for
-        one that is no text."""
+        """Check a message's system tags.
+
+        Raise ApiError SYS.1007 for one that is unknown or not allowed here, and SYS.1000 for one that is not a string.
+        """
         tags = _distinct(message.systemTags)
-        if all(tag.startswith(EPHEMERAL) for tag in texts(tags)):
+        if all(tag.startswith(EPHEMERAL) for tag in strings(tags)):
             return
-        for tag in texts(tags):
+        for tag in strings(tags):
             if not any(matches(known, tag) for known in KNOWN):
                 raise invalid_argument(f"no system tag matches {tag}")
         _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
@@ -60,9 +62,10 @@ class NewResourceTags:
                 check_boot_mode(tag)
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
-        """What writes the tags of the resource in a reply; they become visible with it, at once and together.
+        """Return the statements that write the tags of the new resource in a reply, in one transaction with it.
 
-        A user's tag that is no text, and what follows it, is lost: ZStack comes upon it when all else is done.
+        A user tag that is not a string is dropped with all that follow it: ZStack reads it after everything else is
+        done.
         """
         inventory = reply.body.get("inventory")
         if not isinstance(inventory, dict) or "uuid" not in inventory:
@@ -70,11 +73,11 @@ class NewResourceTags:
         owner = {"resourceUuid": inventory["uuid"], "resourceType": _resource_type(reply.schema["inventory"])}
         kept = [tag for tag in _distinct(message.systemTags) if not tag.startswith(EPHEMERAL)]
         system = [insert(SystemTag).values(self._row(tag, "System") | owner | {"inherent": False}) for tag in kept]
-        user = [insert(UserTag).values(self._row(tag, "User") | owner) for tag in _up_to_no_text(message.userTags)]
+        user = [insert(UserTag).values(self._row(tag, "User") | owner) for tag in _leading_strings(message.userTags)]
         return (*system, *user, *[insert(UserTag).values(row | owner) for row in await self._patterned(message)])
 
     async def _patterned(self, message: CreateMessage) -> list[dict[str, object]]:
-        """The tags of the patterns that a message names; a pattern's text is known from where it is in use."""
+        """Return the rows of tags by pattern. A pattern's text is known from tags that use it already."""
         uuids = _distinct(message.tagUuids)
         if not uuids:
             return []
@@ -91,8 +94,8 @@ def _distinct(tags: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(tags or ()))
 
 
-def _up_to_no_text(tags: Iterable[str] | None) -> list[str]:
-    return list(takewhile(lambda tag: not isinstance(tag, NoText), _distinct(tags)))
+def _leading_strings(tags: Iterable[str] | None) -> list[str]:
+    return list(takewhile(lambda tag: not isinstance(tag, NotAString), _distinct(tags)))
 
 
 def _check_data_network(tags: Sequence[str]) -> None:
@@ -103,6 +106,6 @@ def _check_data_network(tags: Sequence[str]) -> None:
 
 
 def _resource_type(java_class: str) -> str:
-    """The type of a resource as tags tell it: all backup storages are of one."""
+    """Return the resource type that tags have: all backup storages have the same."""
     name = java_class.rpartition(".")[2]
     return "BackupStorageVO" if name.endswith(STORAGE_SUFFIX) else f"{name.removesuffix(RESOURCE_SUFFIX)}VO"

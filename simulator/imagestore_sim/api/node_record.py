@@ -1,4 +1,4 @@
-"""This management node, as it stands in its own database."""
+"""The record of this management node in its own database, and its heartbeat."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import ManagementNodeRecord
 from imagestore_sim.ids import new_uuid
 
-EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not listened on
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared only
 LOOPBACK = "127.0.0.1"
 HEARTBEAT_SECONDS = 5
 
 
 class NodeRecord:
-    """The node's own record: its uuid stays the same for as long as its database does."""
+    """The node's record. Its uuid stays the same as long as the database exists."""
 
     def __init__(self, database: Database, clock: Clock, host: str, is_ready: Callable[[], bool]) -> None:
         self._database = database
@@ -29,16 +29,16 @@ class NodeRecord:
 
     @property
     def ready(self) -> bool:
-        """Whether the node has begun to serve in full."""
+        """Return whether the node serves all APIs."""
         return self._is_ready()
 
     @staticmethod
     async def is_known(database: Database) -> bool:
-        """Whether a node has run over that database before."""
+        """Return whether a node has used that database before."""
         return bool(await database.read(select(ManagementNodeRecord.uuid)))
 
     async def open(self) -> None:
-        """Write down that the node has started now, under the uuid that it had before if it had one."""
+        """Write the record of a start, keeping the uuid of an earlier run."""
         rows = await self._database.read(select(ManagementNodeRecord.uuid))
         now = self._clock.local()
         values = {"hostName": self._host, "joinDate": now, "heartBeat": now}
@@ -51,7 +51,7 @@ class NodeRecord:
                 await connection.execute(insert(ManagementNodeRecord).values(uuid=self.uuid, **values))
 
     async def beat(self) -> None:
-        """Bring the heartbeat up to date. It is written when somebody asks for it: nobody else needs it."""
+        """Update the heartbeat, at most every HEARTBEAT_SECONDS. Only queries of the node call this."""
         if self._clock.time() - self._last_beat < HEARTBEAT_SECONDS:
             return
         self._last_beat = self._clock.time()
@@ -59,4 +59,4 @@ class NodeRecord:
             async with self._database.transaction() as connection:
                 await connection.execute(update(ManagementNodeRecord).values(heartBeat=self._clock.local()))
         except StoreUnavailable:
-            return  # the heart stands still, which is what the record then tells
+            return  # the record keeps the old heartbeat

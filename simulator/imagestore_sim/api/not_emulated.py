@@ -1,17 +1,17 @@
-"""What of ZStack touches backup storage and is left out: each answers SYS.1014, and says so in words to search for.
+"""The APIs of ZStack that touch backup storage and are not emulated: each answers SYS.1014 and names the manual's page.
 
-By package, a line is an API: its method, its class and its paths, all from ZStack's public SDK. A GET is answered at
-once, everything else by a job.
+One line an API, by package: its method, its class and its paths, from ZStack's public SDK. A GET is answered
+synchronously, any other method by a job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType, new_class
+from types import MappingProxyType
 
 from imagestore_sim.api.services import Services
 from imagestore_sim.rest.errors import ApiError, ErrorCode
-from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Message, Reply, SyncMessage
+from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Message, Reply, SyncMessage, declare
 
 SOURCE = "ZStack's public Java SDK"
 NOT_EMULATED: Mapping[str, str] = MappingProxyType(
@@ -166,9 +166,9 @@ OPEN = frozenset(
         "org.zstack.resourceconfig",
     )
 )
-"""The packages that ZStack's open half has; an API of any other is one of the paid editions."""
+"""The packages that ZStack's open half has. An API of any other package belongs to the paid editions."""
 PAID = frozenset(("APISetImageQgaMsg", "APIGetImageQgaMsg", "APISetImageSecurityLevelMsg"))
-"""APIs of the paid editions in packages that the open half has, too."""
+"""APIs of the paid editions in packages that the open half has as well."""
 BACKUP_STORAGE = "org.zstack.header.storage.backup"
 RESPONSES: Mapping[str, str] = MappingProxyType(
     {
@@ -181,12 +181,12 @@ RESPONSES: Mapping[str, str] = MappingProxyType(
         "APICreateZBoxBackupMsg": "APICreateExternalBackupEvent",
     }
 )
-"""The replies and events that are not called like their message."""
+"""The replies and events whose names do not follow from their message's."""
 handlers = Handlers[Services]()
 
 
 async def refuse(services: Services, message: Message, call: Call) -> Reply:
-    """Raises SYS.1014, whatever the message."""
+    """Raise ApiError SYS.1014."""
     details = f"not emulated: {type(message).__name__}, see docs/fidelity.md"
     raise ApiError(ErrorCode("SYS.1014", details))
 
@@ -195,20 +195,20 @@ def _messages() -> Iterator[type[Message]]:
     for package, lines in NOT_EMULATED.items():
         for line in lines.strip().splitlines():
             method, name, path, *others = line.split()
-            declared: dict[str, object] = {
-                "method": method,
-                "path": path,
-                "optional_paths": tuple(others),
-                "package": package,
-            }
-            declared |= {"response_class": RESPONSES.get(name, ""), "paid": package not in OPEN or name in PAID}
-            base = SyncMessage if method == "GET" else AsyncMessage
-            yield new_class(name, (base,), {**declared, "source": SOURCE, "for_everyone": True}, _describe)
-
-
-def _describe(members: dict[str, object]) -> None:
-    members |= {"__module__": __name__, "__doc__": "Not emulated."}
+            base: type[Message] = SyncMessage if method == "GET" else AsyncMessage
+            yield declare(
+                base,
+                f"{package}.{name}",
+                {"__module__": __name__, "__doc__": "Not emulated."},
+                method=method,
+                path=path,
+                optional_paths=tuple(others),
+                response_class=RESPONSES.get(name, ""),
+                paid=package not in OPEN or name in PAID,
+                for_everyone=True,
+                source=SOURCE,
+            )
 
 
 for _message in _messages():
-    handlers.by_message[_message] = refuse
+    handlers.register(_message, refuse)

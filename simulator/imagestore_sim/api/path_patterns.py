@@ -1,4 +1,4 @@
-"""Patterns of paths as Spring's AntPathMatcher has them: `?` is a character, `*` part of a step, `**` any steps."""
+"""Path patterns of Spring's AntPathMatcher: `?` is one character, `*` part of a segment, `**` any segments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 
 def matches_path(pattern: str, path: str) -> bool:
-    """Return whether a path is one of those that a pattern stands for."""
+    """Return whether a path matches a pattern."""
     if pattern.startswith("/") != path.startswith("/"):
         return False
     return _matches(tuple(filter(None, pattern.split("/"))), tuple(filter(None, path.split("/"))))
@@ -16,7 +16,7 @@ def matches_path(pattern: str, path: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _matches(pattern: tuple[str, ...], steps: tuple[str, ...]) -> bool:
-    """Match in time that grows with the product of both: one row for each step of the pattern."""
+    """Match in time proportional to the product of both lengths: one row for each segment of the pattern."""
     reached = [True, *[False] * len(steps)]
     for part in pattern:
         reached = _row(part, steps, reached)

@@ -1,4 +1,4 @@
-"""What every Query API shares: its parameters are ZStack's query language, its reply a list (wire-protocol 6)."""
+"""The base of all query APIs: parameters in ZStack's query language, and a list as reply (wire-protocol 6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imagestore_sim.rest.messages import Call, Reply, SyncMessage
 
 
 class QueryMessage(SyncMessage):
-    """A question about one inventory; by uuid, everything in the query string is passed over."""
+    """A query of one inventory. On a path with a uuid, the query string is ignored."""
 
     always_with_schema = True
     repeatable = True
@@ -27,7 +27,7 @@ class QueryMessage(SyncMessage):
 
     @classmethod
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
-        """The query that the request asks. Raises PlainError 400 for one that cannot be read."""
+        """Return the query in a request. Raise PlainError 400 for an invalid parameter."""
         if "uuid" in variables:
             return {"query": by_uuid(variables["uuid"])}
         try:
@@ -37,17 +37,17 @@ class QueryMessage(SyncMessage):
 
     @classmethod
     def bind_fields(cls, fields: Mapping[str, object]) -> Values:
-        """The query that a message of the legacy API asks. Raises PlainError for a field of the wrong type."""
+        """Return the query in a message of the legacy API. Raise PlainError for a field of the wrong type."""
         return {"query": legacy_query(fields)}
 
 
 def owner_of(call: Call) -> str | None:
-    """Return the account whose things alone the caller is to see; None for admin, who sees everything."""
+    """Return the account whose resources alone the caller may see; None for admin, who may see all."""
     return None if call.account_uuid == ADMIN_UUID else call.account_uuid
 
 
 async def answer(services: Services, message: QueryMessage, call: Call) -> Reply:
-    """The rows asked for, their number, or both; an account sees its own alone of what belongs to accounts."""
+    """Return the rows that the query selects, their number, or both. An account sees only its own resources."""
     found = await services.queries.run(message.inventory, message.query, owner_of(call))
     body: dict[str, object] = {}
     if found.rows is not None:

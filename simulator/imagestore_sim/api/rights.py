@@ -1,6 +1,6 @@
-"""What an account that is not admin may do to what belongs to others (observed 10; ZStack's RBACInfo classes).
+"""Check what an account other than admin may do to resources of others (observed 10; ZStack's RBACInfo classes).
 
-Only images belong to accounts here: zones, storages and what else there is are the admin's.
+Only images belong to accounts here. Zones, storages and all other resources belong to admin.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from imagestore_sim.database import Database
 from imagestore_sim.database.models import ADMIN_UUID, Image, SystemTag, UserTag
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error, operation_failed
+from imagestore_sim.rest.identity import Identity
 from imagestore_sim.rest.parameters import Api
-from imagestore_sim.rest.sessions import Identity
 
 OWNED = ("ImageVO", "ResourceVO")
-"""The resource types of parameters that have to be the caller's own."""
+"""The resource types of parameters that must name the caller's own resources."""
 IDENTITY_PACKAGE = "org.zstack.header.identity."
 
 
 class Rights:
-    """Tells whose a resource is, and refuses what only its owner may do."""
+    """Finds the owner of a resource, and refuses what only the owner may do."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def check(self, api: Api, values: Values, identity: Identity) -> None:
-        """Raise ApiError SYS.1006 for a change that an account, or a user of one, may not make."""
+        """Raise ApiError SYS.1006 for a change that the account or user may not make."""
         if identity.is_admin or api.sync:
             return
         if identity.is_user and not api.java_class.startswith(IDENTITY_PACKAGE):
@@ -41,14 +41,14 @@ class Rights:
                     await self._check_tagged(uuid, identity)
 
     async def owner(self, resource_uuid: str) -> str | None:
-        """Return the uuid of the account that a resource belongs to; None for what belongs to none, as zones do."""
+        """Return the uuid of the account that owns a resource; None for one without owner, such as a zone."""
         found = await self._database.read(select(Image.accountUuid).where(Image.uuid == resource_uuid))
         return str(found[0].accountUuid) if found else None
 
     async def check_tag(self, tag_uuid: str, account_uuid: str | None) -> None:
-        """Raise ApiError ID.1002 for a tag of a resource that is not the account's (TagApiInterceptor).
+        """Raise ApiError ID.1002 for a tag of a resource that another account owns (TagApiInterceptor).
 
-        An inherent tag is refused as such, to admin too.
+        Inherent tags are not checked here: nobody can delete them, not even admin.
         """
         if account_uuid in (None, ADMIN_UUID):
             return

@@ -42,8 +42,8 @@ class APILogInByAccountMsg(
 @handlers.handles
 async def log_in_by_account(services: Services, message: APILogInByAccountMsg, call: Call) -> Reply:
     """The new session."""
-    known = message.accountType in (None, ACCOUNT_LOGIN)  # of other types are the accounts of plug-ins
-    session = await services.sessions.log_in_by_account(message.accountName, message.password, known=known)
+    known_type = message.accountType in (None, ACCOUNT_LOGIN)  # plug-ins of ZStack bring other types
+    session = await services.sessions.log_in_by_account(message.accountName, message.password, known_type=known_type)
     return _reply(services, session)
 
 
@@ -179,7 +179,7 @@ class APIValidateSessionMsg(
 @handlers.handles
 async def validate_session(services: Services, message: APIValidateSessionMsg, call: Call) -> Reply:
     """`{"valid": true}` or `{"valid": false}`."""
-    return Reply({"valid": services.sessions.is_valid(message.sessionUuid)})
+    return Reply({"valid": services.sessions.recognize(message.sessionUuid) is not None})
 
 
 class APIGetSupportedIdentityModelsMsg(

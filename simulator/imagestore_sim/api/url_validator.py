@@ -1,4 +1,4 @@
-"""What ZStack takes for a URL where events are to be posted: what Apache's UrlValidator lets pass."""
+"""Check the URL of a web hook as Apache's UrlValidator does, which ZStack uses."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 TOP_LABEL = re.compile(r"[A-Za-z]{2,63}|xn--[A-Za-z0-9-]{1,59}")
 SCHEMES = ("http", "https", "ftp")
 LOCAL_TOP_LABELS = ("localhost", "local", "localdomain", "internal", "lan", "test", "example", "invalid")
-"""Names that end in these are of no domain that anybody runs."""
+"""Names that end in these belong to no public domain."""
 HIGHEST_PORT = 65535
 
 
 def is_url(text: str, *, any_host: bool) -> bool:
-    """Return whether ZStack takes a text for a URL; with `any_host`, names of no public domain pass as well."""
+    """Return whether ZStack accepts a URL; with `any_host`, names of no public domain are accepted as well."""
     found = PARTS.fullmatch(text)
     if found is None or (found["scheme"] or "").lower() not in SCHEMES or not text.isascii():
         return False
@@ -58,7 +58,7 @@ def _is_host(host: str, any_host: bool) -> bool:
 
 
 def _climbs_out(path: str) -> bool:
-    """Whether the steps of a path lead above its root, or an empty one is among them."""
+    """Return whether a path leaves its root by `..`, or has an empty segment."""
     depth = 0
     for step in path.split("/")[1:]:
         depth += -1 if step == ".." else step not in ("", ".")

@@ -14,7 +14,7 @@ from imagestore_sim.backup_storage.errors import constraint_violation
 from imagestore_sim.backup_storage.lifecycle import STATE_AFTER, StateEvent
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
 from imagestore_sim.query import BACKUP_STORAGE, ZONE
-from imagestore_sim.rest.binding import NoText
+from imagestore_sim.rest.binding import NotAString
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error
 from imagestore_sim.rest.messages import (
     AsyncMessage,
@@ -55,7 +55,7 @@ async def create_zone(services: Services, message: APICreateZoneMsg, call: Call)
     if message.type not in (None, ZONE_TYPE):
         raise internal_error(f"{CREATE_ZONE}, ZoneType type: {message.type} was not registered by any ZoneFactory")
     for tag in message.userTags or ():
-        if isinstance(tag, NoText):
+        if isinstance(tag, NotAString):
             raise internal_error(f"{CREATE_ZONE}, {tag.complaint}")
     zone = new_uuid(message.resourceUuid)
     try:

@@ -53,7 +53,7 @@ from imagestore_sim.database.models import (
 )
 from imagestore_sim.database.vault import is_protected
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.rest.sessions import ADMIN_NAME, DEFAULT_PASSWORD
+from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
 
 DatedRecord = (
     ZoneRecord

@@ -17,7 +17,7 @@ from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.models import ADMIN_UUID
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import is_ipv6
-from imagestore_sim.rest.sessions import ADMIN_NAME
+from imagestore_sim.rest.accounts import ADMIN_NAME
 from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 

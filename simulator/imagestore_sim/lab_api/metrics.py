@@ -24,7 +24,7 @@ from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Job
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reason
 from imagestore_sim.probe.phases import PHASES
-from imagestore_sim.rest.jobs import JobState
+from imagestore_sim.rest.job_store import JobState
 from imagestore_sim.rest.response_cache import ResponseCache
 
 PREFIX = "imagestore_sim"

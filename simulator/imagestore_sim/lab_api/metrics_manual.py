@@ -20,7 +20,8 @@ from imagestore_sim.lab_api.metrics import (
     of_store_failures,
 )
 from imagestore_sim.probe import Capacity, Method
-from imagestore_sim.rest.jobs import POLLS, JobState
+from imagestore_sim.rest.job_store import JobState
+from imagestore_sim.rest.jobs import POLLS
 
 HEAD = f"""\
 # Metrics

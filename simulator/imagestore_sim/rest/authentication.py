@@ -1,4 +1,4 @@
-"""Access keys: requests that are signed instead of carrying a session (wire-protocol 2.7, clients 1.1, 4.2)."""
+"""The Authorization header: a session's uuid, or a signature made with an access key (wire-protocol 2.2, 2.7)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.models import AccessKey
 from imagestore_sim.rest.errors import PlainError
+from imagestore_sim.rest.identity import Claim, Identity
 from imagestore_sim.rest.leniency import Leniency
-from imagestore_sim.rest.sessions import Claim, Identity
 
 SESSION_SCHEME = "OAuth"
 KEY_SCHEME = "ZStack"
@@ -28,7 +28,10 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a signature is made over. `paths` are the forms that the path may have been signed in: as sent, decoded."""
+    """What a signature covers (clients 1.1, 4.2).
+
+    A client may have signed the path as sent or the decoded path: `paths` has both.
+    """
 
     method: str
     date: str | None
@@ -36,7 +39,7 @@ class Signed:
 
 
 class Authentication:
-    """Reads Authorization headers: what a call claims, with signatures verified and sessions yet to be checked."""
+    """Reads Authorization headers. It verifies signatures; a session is checked later, by the dispatcher."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock, leniency: Leniency) -> None:
         self._database = database
@@ -45,7 +48,7 @@ class Authentication:
         self._leniency = leniency
 
     async def claim(self, authorization: str | None, signed: Signed) -> Claim:
-        """The claim that a header makes. Raises PlainError (wire-protocol 2.2)."""
+        """Return the claim of a header. Raise PlainError 400 or 403 (wire-protocol 2.2)."""
         if authorization is None:
             raise PlainError(400, "missing header 'Authorization'")
         value = authorization.strip()
@@ -56,6 +59,7 @@ class Authentication:
         raise PlainError(400, f"Authorization type must be '{SESSION_SCHEME}'")
 
     async def _owner(self, key: str, signed: Signed) -> Identity:
+        """Return who owns the access key of a signed request. Raise PlainError."""
         date = self._check_date(signed.date)
         key_id, separator, signature = key.rstrip(":").partition(":")
         if not separator or ":" in signature:
@@ -88,13 +92,16 @@ class Authentication:
 
 
 def sign(secret: str, method: str, date: str, path: str) -> str:
-    """The signature of a request: HMAC-SHA1 over method, Date header and path below the context, in base64."""
+    """Return the signature of a request: HMAC-SHA1 of method, Date header and path below the context, in base64."""
     digest = hmac.digest(secret.encode(), f"{method}\n{date}\n{path}".encode(), "sha1")
     return base64.b64encode(digest).decode()
 
 
 def read_date(text: str) -> datetime | None:
-    """The wall clock in a Date header, whose zone is told in too many ways to be told apart; None if it is none."""
+    """Return the wall clock time of a Date header, or None if it is malformed.
+
+    The zone is ignored: clients write it in too many ways to tell zones apart.
+    """
     match = DATE.fullmatch(text)
     if match is None or match[3].lower() not in MONTHS:
         return None

@@ -1,4 +1,4 @@
-"""From what a client sent to the values of a message's fields: where they stand, which types pass (wire-protocol 5)."""
+"""Read the values of a message's fields from a request, converting their types as Gson does (wire-protocol 5)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 
 from imagestore_sim.rest import gson
 from imagestore_sim.rest.errors import PlainError, internal_error
+from imagestore_sim.rest.java_values import java_class, java_text, utf16_length
 from imagestore_sim.rest.parameters import INT_MAX, LONG_MAX, Api, Kind, Parameter, Rule
 
 Values = dict[str, object]
@@ -22,7 +23,6 @@ TIMEOUT = "timeout"
 DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?")
 MAX_EXPONENT = 400
 FEW_NAMES = 4
-TREE_MAP = "com.google.gson.internal.LinkedTreeMap"
 UNSEEN: Mapping[str, Parameter] = MappingProxyType(
     {
         name: Parameter(name, kind, Rule(), required=False, own=False)
@@ -39,11 +39,11 @@ UNSEEN: Mapping[str, Parameter] = MappingProxyType(
         )
     }
 )
-"""The fields that every message of ZStack's has and no API shows: Gson reads them from a body all the same."""
+"""The fields that every message of ZStack has and no API documents. Gson reads them from a body, too."""
 
 
 def parse_body(raw: bytes) -> Body:
-    """The body's object; None for an empty, blank or `null` one. Raises PlainError 500 (wire-protocol 1.4)."""
+    """Return the object in a body, or None for a blank or `null` body. Raise PlainError 500 (wire-protocol 1.4)."""
     if not raw or raw == b"null":
         return None
     try:
@@ -56,7 +56,7 @@ def parse_body(raw: bytes) -> Body:
 
 
 def read_leniently(raw: bytes) -> Body:
-    """What Gson makes of a body that is not plainly the JSON of one object. Raises PlainError 500."""
+    """Parse a body as Gson does leniently. Raise PlainError 500."""
     try:
         return gson.read_object(raw.decode("utf-8", "replace"))
     except gson.NotReadable as error:
@@ -64,28 +64,28 @@ def read_leniently(raw: bytes) -> Body:
 
 
 def _may_repeat_a_name(raw: bytes, body: Mapping[str, object]) -> bool:
-    """Whether a name of the object might stand there twice, which strict reading does not tell."""
-    if b"\\" in raw or len(body) > FEW_NAMES:  # each name is looked for in all of the body
+    """Return whether a name might occur twice in the object, which the strict parser accepts."""
+    if b"\\" in raw or len(body) > FEW_NAMES:  # searching the body for each of them would take long
         return True
     return any(raw.count(orjson.dumps(name)) > 1 for name in body)
 
 
 def _may_be_too_deep(raw: bytes) -> bool:
-    """Whether values might be nested deeper than Gson is let go; strict reading goes deeper."""
+    """Return whether values might be nested deeper than `gson` allows; the strict parser allows more."""
     return raw.count(b"[") + raw.count(b"{") > gson.MAX_DEPTH
 
 
 def bind_body(api: Api, body: Body, key: str) -> Values:
-    """The values of a POST or PUT, which stand under `key`. Unknown names are passed over, and so is a null.
+    """Return the values of a POST or PUT, which are the members of `key`. Ignore unknown names and nulls.
 
-    ZStack verifies numbers and booleans first, then writes the object as JSON and has Gson read it as the message: of
-    several mistakes Gson tells the first one in that text, and where in it.
+    ZStack verifies numbers and booleans first. Then it writes the object as JSON, and Gson parses that text as the
+    message: the error names the first mistake in that text, and its place. Raise PlainError 400 or 500.
     """
     given = (body or {}).get(key)
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise PlainError(500, f"{_java_class(given)} cannot be cast to java.util.Map")
+        raise PlainError(500, f"{java_class(given)} cannot be cast to java.util.Map")
     _verify(given, api.parameters)
     shown = {parameter.name: parameter for parameter in api.parameters}
     values: Values = {}
@@ -103,7 +103,7 @@ def bind_body(api: Api, body: Body, key: str) -> Values:
 
 
 def timeout_in(body: Body, key: str) -> int | None:
-    """The milliseconds that the parameters of a POST or PUT give a call, which have been bound; None if they do not."""
+    """Return the time-out in milliseconds among the parameters of a POST or PUT, which were bound before; or None."""
     given = (body or {}).get(key)
     value = given.get(TIMEOUT) if isinstance(given, Mapping) else None
     milliseconds = None if value is None else _whole_number(UNSEEN[TIMEOUT], value)
@@ -111,7 +111,10 @@ def timeout_in(body: Body, key: str) -> int | None:
 
 
 def bind_fields(api: Api, given: Mapping[str, object]) -> Values:
-    """The values of the fields of a whole message, which only Gson looks at, in a tree: it tells no place in a text."""
+    """Return the values of a whole message, as the legacy API gets it. Raise PlainError 500.
+
+    Gson alone reads such a message, from a tree: its errors name no place in a text.
+    """
     values: Values = {}
     for parameter in (replace(one, own=False) for one in api.parameters):
         value = given.get(parameter.name)
@@ -124,7 +127,7 @@ def bind_fields(api: Api, given: Mapping[str, object]) -> Values:
 
 
 def _verify(given: Mapping[str, object], parameters: Sequence[Parameter]) -> None:
-    """Raises PlainError 400 for what is no whole number or boolean where a field of the message's own has to be one."""
+    """Raise PlainError 400 if a number or boolean of the message's own fields is none."""
     for parameter in parameters:
         value = given.get(parameter.name)
         if value is None or not parameter.own:
@@ -136,12 +139,12 @@ def _verify(given: Mapping[str, object], parameters: Sequence[Parameter]) -> Non
 
 
 def bind_tags(body: Body) -> Values:
-    """The tags beside the parameters, which win over those among them (wire-protocol 5.1)."""
+    """Return the tags at the top level of a body, which replace those among the parameters (wire-protocol 5.1)."""
     return {tags: _top_level_tags(body[tags]) for tags in TAGS if body and body.get(tags) is not None}
 
 
 def bind_query_string(api: Api, pairs: Pairs) -> Values:
-    """The values of a GET or DELETE. Unknown names are passed over."""
+    """Return the values of a GET or DELETE. Ignore unknown names. Raise PlainError 400 or 500."""
     values: Values = {}
     for parameter in api.parameters:
         if parameter.kind is Kind.STRINGS:
@@ -156,7 +159,7 @@ def bind_query_string(api: Api, pairs: Pairs) -> Values:
 
 
 def bind_path(api: Api, variables: Mapping[str, str], values: Values) -> Values:
-    """The values with those that stand in the path, which win over the body's (wire-protocol 1.2)."""
+    """Return the values with those of the path, which replace the body's (wire-protocol 1.2). Raise PlainError 500."""
     known = {parameter.name: parameter for parameter in api.parameters}
     return values | {name: _from_path(known[name], value) for name, value in variables.items() if name in known}
 
@@ -184,36 +187,36 @@ def _convert(parameter: Parameter, value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch(Exception):
-    """A value that Gson cannot read as what a field is: what it wanted, and the steps from the field to the value."""
+    """Gson cannot convert a value to the type of its field. `steps` lead from the field to an element in lists."""
 
-    wanted: str
+    expected: str
     value: object
     steps: tuple[int, ...] = ()
     complaint: str = ""
-    """Of a number that does not fit, where it is no number that was missing."""
+    """The complaint about a number that does not fit its type; empty if the value is not of the type at all."""
 
     def in_text(self, given: Mapping[str, object], name: str) -> str:
-        """Gson's words, with the place in the JSON that `given` is written as."""
+        """Return Gson's message, with the place in the JSON text of `given`."""
         before = _written_before(given, name, self.steps)
         column = 1 + utf16_length(before + _consumed(self.value, whole=bool(self.complaint)))
-        return f"{self._said()} at line 1 column {column} {self._path(name)}"
+        return f"{self._message()} at line 1 column {column} {self._path(name)}"
 
     def in_tree(self, name: str) -> str:
-        """Gson's words for a value in a tree."""
+        """Return Gson's message for a value in a tree."""
         tokens = {"a string": "STRING", "a boolean": "BOOLEAN"}
-        return f"{self._said(tokens.get(self.wanted, self.wanted))} at {self._path(name)}"
+        return f"{self._message(tokens.get(self.expected, self.expected))} at {self._path(name)}"
 
-    def _said(self, wanted: str | None = None) -> str:
+    def _message(self, expected: str | None = None) -> str:
         if self.complaint:
             return f"java.lang.NumberFormatException: {self.complaint}"
-        return f"java.lang.IllegalStateException: Expected {wanted or self.wanted} but was {_token(self.value)}"
+        return f"java.lang.IllegalStateException: Expected {expected or self.expected} but was {gson.token(self.value)}"
 
     def _path(self, name: str) -> str:
         return f"path $.{name}{''.join(f'[{step}]' for step in self.steps)}"
 
 
 def _written_before(given: Mapping[str, object], name: str, steps: tuple[int, ...]) -> str:
-    """The JSON that Gson writes of an object, up to the value of a member, or an element of it."""
+    """Return the JSON text that Gson writes for an object, up to the value of a member, or an element of it."""
     members: list[str] = []
     for key, value in given.items():
         if key == name:
@@ -230,7 +233,7 @@ def _written_before(given: Mapping[str, object], name: str, steps: tuple[int, ..
 
 
 def _consumed(value: object, *, whole: bool) -> str:
-    """What of a value Gson's reader has passed over when it sees what kind of value it is."""
+    """Return the part of a value that Gson's reader has consumed when it sees its type."""
     match value:
         case list() | dict() | str():
             return "x"
@@ -238,11 +241,6 @@ def _consumed(value: object, *, whole: bool) -> str:
             return ""
         case _:
             return gson.write(value)
-
-
-def utf16_length(text: str) -> int:
-    """How long Java takes a text to be."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _whole_number(parameter: Parameter, value: object) -> int:
@@ -253,13 +251,13 @@ def _whole_number(parameter: Parameter, value: object) -> int:
         return int(number)
     as_double = float(number)
     if as_double not in (float(LONG_MAX), -float(LONG_MAX)):
-        raise Mismatch("a long", value, complaint=f"Expected a long but was {_java_text(value)}")
+        raise Mismatch("a long", value, complaint=f"Expected a long but was {java_text(value)}")
     return LONG_MAX if number > 0 else -LONG_MAX - 1
 
 
 def _decimal(parameter: Parameter, value: object) -> Decimal:
-    """The whole number that a value is for Java's Double.parseDouble. Raises PlainError."""
-    text = _java_text(value)
+    """Return the whole number that Java's Double.parseDouble reads in a value. Raise PlainError 400 or 500."""
+    text = java_text(value)
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
@@ -274,7 +272,7 @@ def _decimal(parameter: Parameter, value: object) -> Decimal:
 
 
 def _verify_boolean(parameter: Parameter, value: object) -> None:
-    text = _java_text(value)
+    text = java_text(value)
     if text.lower() not in ("true", "false"):
         expected = f"[{text}] is not a valid boolean string[true, false]."
         raise PlainError(400, f"Invalid value for boolean field [{parameter.name}], {expected}")
@@ -284,7 +282,7 @@ def _boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value.lower() == "true"  # what Java's parseBoolean makes of it
+        return value.lower() == "true"  # as Java's parseBoolean
     raise Mismatch("a boolean", value)
 
 
@@ -292,7 +290,7 @@ def _string(value: object, *steps: int) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, int, float)):
-        return _java_text(value)
+        return java_text(value)
     raise Mismatch("a string", value, steps)
 
 
@@ -310,39 +308,39 @@ def _map(value: object) -> dict[str, object]:
 
 def _top_level_tags(value: object) -> list[str | None]:
     if not isinstance(value, list):
-        raise PlainError(500, f"{_java_class(value)} cannot be cast to java.util.List")
+        raise PlainError(500, f"{java_class(value)} cannot be cast to java.util.List")
     return [_top_level_tag(one) for one in value]
 
 
 def _top_level_tag(value: object) -> str | None:
-    """A tag as it stands there: nothing makes a text of one that is none, until somebody wants to read it."""
+    """Return a tag; one that is not a string becomes a NotAString, since ZStack fails only when it reads it."""
     if value is None or isinstance(value, str):
         return value
-    return NoText(_java_text(value), _java_class(value))
+    return NotAString(java_text(value), java_class(value))
 
 
-class NoText(str):
-    """An element of a list of texts that a client sent as something else; `java_class` is what Java has for it."""
+class NotAString(str):
+    """An element of a list of strings that a client sent as something else; `java_class` is its class in Java."""
 
     __slots__ = ("java_class",)
     java_class: str
 
-    def __new__(cls, shown: str, java_class: str) -> NoText:
-        """`shown` is what Java prints of it."""
+    def __new__(cls, shown: str, java_class: str) -> NotAString:
+        """Make one; `shown` is the value as Java prints it."""
         made = super().__new__(cls, shown)
         made.java_class = java_class
         return made
 
     @property
     def complaint(self) -> str:
-        """Java's words, where somebody takes it for a text."""
+        """Return the message of Java's exception where ZStack reads it as a string."""
         return f"{self.java_class} cannot be cast to java.lang.String"
 
 
-def texts(values: Iterable[str]) -> Iterator[str]:
-    """The elements of a list of texts, one by one. Raises ApiError SYS.1000 at one that is no text, as Java does."""
+def strings(values: Iterable[str]) -> Iterator[str]:
+    """Yield the elements of a list of strings. Raise ApiError SYS.1000 at one that is not a string, as Java does."""
     for value in values:
-        if isinstance(value, NoText):
+        if isinstance(value, NotAString):
             raise internal_error(value.complaint)
         yield value
 
@@ -361,7 +359,7 @@ def _scalar(parameter: Parameter, given: Sequence[str]) -> object | None:
 
 
 def _through_double(parameter: Parameter, text: str) -> int:
-    """A number in a query string: whatever a Java double can hold, cut to what the field can."""
+    """Return a number of a query string: read as a Java double, then cut to the range of its field."""
     if not DOUBLE.fullmatch(text):
         raise PlainError(500, f'For input string: "{text}"' if text else "empty String")
     limit = LONG_MAX if parameter.kind is Kind.LONG else INT_MAX
@@ -386,31 +384,3 @@ def _map_of(name: str, pairs: Pairs) -> dict[str, str]:
             raise PlainError(400, f"duplicate map query parameter[{key}], {text}")
         found[key.removeprefix(f"{name}.")] = value
     return found
-
-
-def _java_text(value: object) -> str:
-    """What Java's toString() prints of a JSON value."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_java_text, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{name}={_java_text(one)}' for name, one in value.items())}}}"
-    if isinstance(value, float):
-        return gson.write(value)
-    return "null" if value is None else str(value)
-
-
-def _java_class(value: object) -> str:
-    names = {list: "java.util.ArrayList", str: "java.lang.String", bool: "java.lang.Boolean", dict: TREE_MAP}
-    return names.get(type(value), "java.lang.Long" if _is_long(value) else "java.lang.Double")
-
-
-def _is_long(value: object) -> bool:
-    return isinstance(value, int) and -LONG_MAX - 1 <= value <= LONG_MAX
-
-
-def _token(value: object) -> str:
-    """What Gson calls the beginning of a value."""
-    names = {list: "BEGIN_ARRAY", dict: "BEGIN_OBJECT", str: "STRING", bool: "BOOLEAN"}
-    return names.get(type(value), "NUMBER")

@@ -1,4 +1,4 @@
-"""What becomes of a message, whichever door it came through: validation, session, handler, errors (wire-protocol 0)."""
+"""Carry out a message of either API: validation, session, handler, errors (wire-protocol 0)."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.encoding import with_elements
-from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error
+from imagestore_sim.rest.errors import ApiError, ErrorCode, NothingToDo, PlainError, internal_error
+from imagestore_sim.rest.identity import Claim, Identity, NoClaim
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Api
-from imagestore_sim.rest.sessions import Claim, Identity, NoClaim, Sessions
-from imagestore_sim.rest.validation import Missing, NothingToDo, check_resource_uuid, validate
+from imagestore_sim.rest.sessions import Sessions
+from imagestore_sim.rest.validation import Missing, check_resource_uuid, validate
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
 Translate = Callable[[Exception], ApiError | None]
-"""The ZStack error that an exception of another room stands for, if it is one that was planned for."""
+"""Returns the ZStack error for an exception of another package, or None for an exception that it does not know."""
 VALIDATION_ONLY = frozenset(("validationOnly", "ephemeral::validationOnly"))
 
 
 class Tags(Protocol):
-    """What is to be known of tags."""
+    """Checks and stores the tags of new resources."""
 
     def check(self, message: CreateMessage) -> None:
-        """Raises ApiError SYS.1007 for a system tag that means nothing, or that may not stand there."""
+        """Raise ApiError SYS.1007 for a system tag that is unknown or not allowed on a new resource."""
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
-        """What writes the tags that come with a new resource."""
+        """Return the statements that write the tags of the new resource in a reply."""
 
 
 class Rights(Protocol):
-    """What is to be known of who may do what."""
+    """Checks what a caller may do."""
 
     async def check(self, api: Api, values: Values, identity: Identity) -> None:
-        """Raises ApiError SYS.1006 for a change that the caller may not make to what belongs to others."""
+        """Raise ApiError SYS.1006 for a change to a resource that belongs to another account."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What the dispatcher asks others: which resources exist, which tags are known, what an exception stands for, and
-    whose is what."""
+    """What the dispatcher checks with: resources, tags, rights, leniency; and the translation of exceptions."""
 
     missing: Missing
     tags: Tags
@@ -56,7 +56,7 @@ class Rules:
 
 
 class Dispatcher(Generic[S]):
-    """Carries out messages; `services` is what their handlers work with."""
+    """Carries out messages. Their handlers get `services`."""
 
     def __init__(self, handlers: Handlers[S], services: S, sessions: Sessions, rules: Rules) -> None:
         self._handlers = handlers.by_message
@@ -67,24 +67,24 @@ class Dispatcher(Generic[S]):
         self._rules = rules
 
     def recognize(self, session_uuid: str) -> Identity | None:
-        """Whose session it is, if it is valid; looking does not make it last longer."""
+        """Return who has the session, or None if it is not valid. Do not extend it."""
         return self._sessions.recognize(session_uuid)
 
     def account_of(self, claim: Claim) -> str | None:
-        """The account that makes a call, if its claim holds; looking does not make a session last longer."""
+        """Return the uuid of the account that makes a call, or None for an invalid claim. Do not extend the session."""
         identity = self.recognize(claim) if isinstance(claim, str) else claim
         return identity.account_uuid if isinstance(identity, Identity) else None
 
     async def identify(self, claim: Claim) -> Identity:
-        """Who makes a call, whose session then lasts longer. Raises ApiError for one that has ended."""
+        """Return who makes a call, and extend the session. Raise ApiError ID.1001 if it is not valid."""
         return await self._sessions.identify(claim)
 
     async def carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
-        """Validate the values, check the session, run the handler. Raises ApiError, and PlainError for a synchronous
-        call that asks for validation only.
+        """Validate the values, check the session, run the handler.
 
-        Rules and resources come before the session, so that a bad argument is told even with a bad session; what is
-        particular to an API comes after it, and tags last of all.
+        Rules and resources are checked before the session, so that a bad argument is reported even with a bad session;
+        then come the API's own checks, and tags last. Raise ApiError, and PlainError for a synchronous call that asks
+        for validation only.
         """
         return await self._safely(message, uuid, self._carry_out(message, values, uuid, claim))
 
@@ -93,7 +93,7 @@ class Dispatcher(Generic[S]):
         await validate(api, values, self._rules.missing, leniency)
         if issubclass(message, CreateMessage):
             check_resource_uuid(values, leniency)
-        checked = message(**values)  # type: ignore[arg-type]  # validate has just seen to their types
+        checked = message(**values)  # type: ignore[arg-type]  # validate has checked their types
         if (first := self._first_checks.get(message)) is not None:
             await first(self._services, checked, Call(uuid, None))
         account_uuid = await self._authorize(api, values, claim) if api.authenticated else None
@@ -142,7 +142,7 @@ class Dispatcher(Generic[S]):
 
 @contextmanager
 def _from_its_handler() -> Iterator[None]:
-    """Mark the errors that an API's own handler answers, in a reply of its own class."""
+    """Mark the errors that an API's handler raises: they are answered in a reply of the API's own class."""
     try:
         yield
     except ApiError as error:
@@ -151,7 +151,7 @@ def _from_its_handler() -> Iterator[None]:
 
 
 def _validated(api: Api) -> Reply:
-    """The answer to a message that was to be validated only; a synchronous one stumbles over it (wire-protocol 3.3)."""
+    """Return the reply to a message sent for validation only; ZStack fails on a synchronous one (wire-protocol 3.3)."""
     if api.sync and api.reply:
         name = api.reply_fields.get(api.reply[0], api.reply[0])
         raise PlainError(500, f"Unknown property '{name}' on class 'class org.zstack.header.message.APIReply'")
@@ -159,7 +159,7 @@ def _validated(api: Api) -> Reply:
 
 
 def _declared(api: Api, reply: Reply) -> Reply:
-    """The reply, which holds only what its API declares, with `success` where that is told."""
+    """Return the reply, with `success` where the API has it. Raise ApiError for a member that it does not declare."""
     if extra := reply.body.keys() - set(api.reply) - {"total"}:
         raise internal_error(f"{api.name} does not declare {', '.join(sorted(extra))} in its reply")
     body: dict[str, Any] = {**reply.body, "success": True} if api.says_success else dict(reply.body)

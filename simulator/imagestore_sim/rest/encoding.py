@@ -1,4 +1,4 @@
-"""JSON and dates as ZStack writes them (wire-protocol 4.3), and the `schema` that tells each object's Java class."""
+"""JSON and dates as ZStack writes them (wire-protocol 4.3), and the `schema`: the Java class of each object."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def to_json(body: object) -> bytes:
-    """Compact UTF-8 JSON with `< > & = '` escaped, as success bodies and job results are."""
+    """Return compact UTF-8 JSON with `< > & = '` escaped, as in success bodies and job results."""
     encoded = orjson.dumps(body)
-    # These five can stand only inside a string, so replacing bytes is replacing characters.
+    # In JSON these five occur only inside strings, so that bytes can be replaced.
     for plain, escaped in HTML_SAFE:
         encoded = encoded.replace(plain, escaped)
     return encoded
 
 
 def to_plain_json(body: object) -> bytes:
-    """Compact UTF-8 JSON without that escaping, as the errors of synchronous calls are."""
+    """Return compact UTF-8 JSON without that escaping, as in the errors of synchronous calls."""
     return orjson.dumps(body)
 
 
 def without_nulls(members: Mapping[str, object]) -> dict[str, object]:
-    """An object's members but for the absent ones: ZStack never writes a null."""
+    """Return an object's members without those that are None: ZStack never writes a null."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def write_date(moment: datetime) -> str:
-    """`Nov 14, 2017 10:20:57 PM`: English, nothing padded but minutes and seconds, no zone."""
+    """Return a date as `Nov 14, 2017 10:20:57 PM`: English, only minutes and seconds padded, without a zone."""
     half = "AM" if moment.hour < 12 else "PM"
     month = MONTHS[moment.month - 1]
     return f"{month} {moment.day}, {moment.year} {moment.hour % 12 or 12}:{moment.minute:02}:{moment.second:02} {half}"
@@ -46,12 +46,12 @@ def write_date(moment: datetime) -> str:
 
 @lru_cache(maxsize=65536)
 def write_stored_date(text: str) -> str:
-    """The API's form of a date stored as `YYYY-MM-DD HH:MM:SS`."""
+    """Return a date in that form, given as it is stored: `YYYY-MM-DD HH:MM:SS`."""
     return write_date(datetime.fromisoformat(text))
 
 
 def list_schema(key: str, java_classes: Sequence[str]) -> dict[str, str]:
-    """The schema of a list: the last element first, as ZStack discovers them (wire-protocol 4.2)."""
+    """Return the schema of the list `key`: last element first, as ZStack writes it (wire-protocol 4.2)."""
     return {f"{key}[{index}]": java_classes[index] for index in reversed(range(len(java_classes)))}
 
 
@@ -64,7 +64,10 @@ JAVA_CLASSES: Mapping[type, str] = {
 
 
 def with_elements(body: Mapping[str, object], schema: Mapping[str, str]) -> Mapping[str, str]:
-    """The schema with the plain elements of top-level lists, the only plain values in it (wire-protocol 4.2)."""
+    """Return the schema with the plain elements of top-level lists (wire-protocol 4.2).
+
+    No other plain values have an entry in a schema.
+    """
     plain: dict[str, str] = {}
     for key, value in body.items():
         if isinstance(value, list) and value and type(value[0]) in JAVA_CLASSES:

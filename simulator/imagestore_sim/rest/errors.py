@@ -1,4 +1,7 @@
-"""Error codes and texts (wire-protocol 7), and the ways a call can fail: in plain text, as a page, or as JSON."""
+"""Error codes and their texts (wire-protocol 7), and the exceptions that become an answer.
+
+ApiError is answered as JSON, PlainError as plain text, ContainerError as a page of the servlet container.
+"""
 
 from __future__ import annotations
 
@@ -45,22 +48,22 @@ DESCRIPTIONS: Mapping[str, str] = {
 }
 DETAILS_LIMIT = 4096
 COST = "1ms"
-"""How long ZStack took to look for an explanation of the error: here it is always found at once."""
+"""How long ZStack looked for an explanation of the error; here always the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What ZStack tells people of an error that it knows, in both its languages (wire-protocol 7.1)."""
+    """ZStack's explanation of an error for people, in its two languages (wire-protocol 7.1)."""
 
     code: str
     message_cn: str
     message_en: str
     method: str = "distance"
     distance: float = 0.0
-    """How far the details are from the text that ZStack knows, from 0 to 1."""
+    """How much the details differ from the text that ZStack knows, from 0 to 1."""
 
     def to_json(self) -> dict[str, object]:
-        """The members of `messages`."""
+        """Return the members of `messages`."""
         return {
             "code": self.code,
             "message_cn": self.message_cn,
@@ -79,7 +82,7 @@ SESSION_EXPIRED = Explanation(
     "Session expired or wrong session ID.",
 )
 EXPLANATIONS: Mapping[str, Explanation] = {"ID.1001": SESSION_EXPIRED}
-"""What is always told along with a code."""
+"""The explanations that go with a code, whatever the details."""
 EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
     (
         re.compile(r"GlobalConfig.* is of type .*, the value.* cannot be converted to that type.*", re.DOTALL),
@@ -104,20 +107,20 @@ EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
         Explanation("1018", "物理机名称不能为空。", "Hostname could not be null.", "regex"),
     ),
 )
-"""What goes along with a text (ZStack's conf/errorElaborations)."""
+"""The explanations that go with details of a pattern (ZStack's conf/errorElaborations)."""
 
 
 def explain(details: str) -> Explanation | None:
-    """Return what ZStack tells people of a text that it knows."""
-    return next((told for pattern, told in EXPLAINED if pattern.fullmatch(details)), None)
+    """Return ZStack's explanation of an error with these details, or None."""
+    return next((explanation for pattern, explanation in EXPLAINED if pattern.fullmatch(details)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
     """An error as clients read it: `code`, its `description`, `details`, and the error that caused it.
 
-    `location` tells the step of ZStack's that failed. One that ZStack never looks up, because nobody planned for it,
-    is not `looked_up`: it has no `cost`.
+    `location` is the step of ZStack that failed. An unexpected exception is not `looked_up`: ZStack searches no
+    explanation of it, so that it has no `cost`.
     """
 
     code: str
@@ -129,7 +132,7 @@ class ErrorCode:
     looked_up: bool = True
 
     def to_json(self) -> dict[str, object]:
-        """The error's members in ZStack's order, without the absent ones; long details are cut (wire-protocol 7.1)."""
+        """Return the error's members in ZStack's order, without absent ones; cut long details (wire-protocol 7.1)."""
         members: dict[str, object] = {"code": self.code, "description": DESCRIPTIONS[self.code]}
         if self.details is not None:
             cut = len(self.details) > DETAILS_LIMIT
@@ -151,10 +154,10 @@ class ErrorCode:
 
 
 class ApiError(Exception):
-    """A call that failed, to be answered as `{"error": {…}}`."""
+    """The call failed: it is answered with `{"error": {…}}`."""
 
     from_handler = False
-    """Whether the API's own handler answers it; else ZStack does before it comes to that."""
+    """Whether the API's handler raised it; otherwise ZStack answers before it calls the handler."""
 
     def __init__(self, error: ErrorCode) -> None:
         super().__init__(f"{error.code} {error.details}")
@@ -162,7 +165,7 @@ class ApiError(Exception):
 
 
 class PlainError(Exception):
-    """A request that got no further than the protocol: an HTTP status and a plain text (wire-protocol 1.5)."""
+    """The request reached no API: it is answered with an HTTP status and a plain text (wire-protocol 1.5)."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status} {text}")
@@ -170,8 +173,12 @@ class PlainError(Exception):
         self.text = text
 
 
+class NothingToDo(Exception):
+    """The call's goal is already reached, such as the deletion of a missing resource: it is answered with `{}`."""
+
+
 class ContainerError(Exception):
-    """A request that ZStack's servlet container answers by itself, with a page (wire-protocol 1.7)."""
+    """The request is answered by ZStack's servlet container itself, with a page (wire-protocol 1.7)."""
 
     def __init__(self, status: int, text: str, *, allow: str = "") -> None:
         super().__init__(f"{status} {text}")
@@ -181,20 +188,20 @@ class ContainerError(Exception):
 
 
 def invalid_argument(details: str) -> ApiError:
-    """SYS.1007: an argument breaks a rule."""
+    """Return SYS.1007: an argument breaks a rule."""
     return ApiError(ErrorCode("SYS.1007", details))
 
 
 def not_found(details: str) -> ApiError:
-    """SYS.1003: an argument names a resource that does not exist."""
+    """Return SYS.1003: an argument names a resource that does not exist."""
     return ApiError(ErrorCode("SYS.1003", details))
 
 
 def operation_failed(details: str) -> ApiError:
-    """SYS.1006: it was understood, and could not be done."""
+    """Return SYS.1006: the call is valid, but could not be carried out."""
     return ApiError(ErrorCode("SYS.1006", details))
 
 
 def internal_error(details: str | None) -> ApiError:
-    """SYS.1000: something nobody planned for."""
+    """Return SYS.1000: an unexpected exception."""
     return ApiError(ErrorCode("SYS.1000", details, looked_up=False))

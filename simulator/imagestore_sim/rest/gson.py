@@ -1,6 +1,6 @@
-"""JSON as Gson reads it leniently: unquoted names, single quotes, comments; and its words for what it cannot read.
+"""JSON as Gson reads it leniently (unquoted names, single quotes, comments) and writes it; and its error messages.
 
-Only a body that strict JSON refuses, or whose names may stand there twice, comes here (wire-protocol 1.4).
+Only a body that the strict parser refuses, or in which a name may occur twice, is read here (wire-protocol 1.4).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from decimal import Decimal
 
 import orjson
 
+from imagestore_sim.rest.parameters import LONG_MAX
+
 BLANKS = re.compile(r"[ \t\r\n]*")
 MAY_BE_PASSED_OVER = frozenset(("", *" \t\r\n/#"))
 ENDS_LITERAL = frozenset("/\\;#={}[]:, \t\f\r\n")
@@ -18,31 +20,32 @@ UP_TO_QUOTE = {quote: re.compile(rf"[^{quote}\\]*") for quote in "\"'"}
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 ESCAPES = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f", "\n": "\n", "'": "'", '"': '"', "\\": "\\", "/": "/"}
 LONE = re.compile("[\ud800-\udfff]")
-"""Half of a character, for which Java writes a question mark."""
+"""A lone surrogate, which Java writes as a question mark."""
 CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 MAX_DEPTH = 200
-"""The levels of nesting that are read; Gson's own end is the stack of its thread."""
-LONG_MAX = 2**63 - 1
+"""The deepest nesting that is read. Gson reads until its thread's stack overflows."""
 MALFORMED = "com.google.gson.stream.MalformedJsonException: "
 
 
 class NotReadable(Exception):
-    """A text that even Gson cannot read as an object; the message is the one that Gson's exception has."""
+    """Gson cannot read a text either. The message is that of Gson's exception."""
 
 
 def read_element(text: str) -> object:
-    """The one value that a text holds; None for an empty text or a `null`. Raises NotReadable."""
+    """Return the single value in a text, or None for an empty text or `null`. Raise NotReadable."""
     return _Reader(text).element()
 
 
 def read_object(text: str) -> dict[str, object] | None:
-    """The one object that a text holds; None for an empty text or a `null`. Raises NotReadable."""
+    """Return the single object in a text, or None for an empty text or `null`. Raise NotReadable."""
     return _Reader(text).document()
 
 
 def write(value: object, *, nulls: bool = False) -> str:
-    """The JSON that Gson writes of a value: members that are null are left out, unless `nulls`, as of an element's
-    toString; doubles are as Java prints them."""
+    """Return a value as Gson writes it, with doubles as Java prints them.
+
+    Null members are left out unless `nulls` is set, as JsonElement.toString() does.
+    """
     match value:
         case None:
             return "null"
@@ -65,7 +68,7 @@ def write(value: object, *, nulls: bool = False) -> str:
 
 
 def _java_double(value: float) -> str:
-    """A double as Java's Double.toString prints it: `1.5`, `1.0E20`."""
+    """Return a double as Java's Double.toString prints it: `1.5`, `1.0E20`."""
     if value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"
     if value == 0 or 1e-3 <= abs(value) < 1e7:
@@ -75,13 +78,95 @@ def _java_double(value: float) -> str:
     return f"{digits if '.' in digits else digits + '.0'}E{int(exponent)}"
 
 
-class _Reader:
-    """Where the reader is in the text, and in what: the path is told in Gson's complaints."""
+class _Lexer:
+    """A text, the place in it up to which it is read, and the JSON path there, which Gson's messages name."""
 
     def __init__(self, text: str) -> None:
         self._text = text.removeprefix("\ufeff")
         self._at = 0
         self._path: list[str] = []
+
+    def _literal(self) -> str:
+        return self._run(LITERAL)
+
+    def _run(self, pattern: re.Pattern[str]) -> str:
+        """Consume and return what the pattern matches here, which may be the empty text."""
+        found = pattern.match(self._text, self._at)
+        assert found is not None, "every pattern here matches the empty text"
+        self._at = found.end()
+        return found[0]
+
+    def _quoted(self, quote: str) -> str:
+        parts: list[str] = []
+        while True:
+            parts.append(self._run(UP_TO_QUOTE[quote]))
+            if self._at == len(self._text):
+                raise self._malformed("Unterminated string")
+            self._at += 1
+            if self._text[self._at - 1] == quote:
+                return _without_lone_surrogates("".join(parts))
+            parts.append(self._escaped())
+
+    def _escaped(self) -> str:
+        character = self._text[self._at : self._at + 1]
+        self._at += 1
+        if character == "u":
+            digits = self._text[self._at : self._at + 4]
+            if len(digits) < 4:
+                raise self._malformed("Unterminated escape sequence")
+            if not re.fullmatch("[0-9a-fA-F]{4}", digits):
+                raise NotReadable(f"java.lang.NumberFormatException: \\u{digits}")
+            self._at += 4
+            return chr(int(digits, 16))
+        if character not in ESCAPES:
+            raise self._malformed("Invalid escape sequence" if character else "Unterminated escape sequence")
+        return ESCAPES[character]
+
+    def _next(self) -> str:
+        """Return the next character that is no blank, without consuming it. Raise NotReadable at the end."""
+        character = self._skip_blanks()
+        if character is None:
+            raise NotReadable(f"java.io.EOFException: End of input{self._where()}")
+        return character
+
+    def _skip_blanks(self) -> str | None:
+        while (character := self._text[self._at : self._at + 1]) in MAY_BE_PASSED_OVER:
+            if not character:
+                return None
+            if character in " \t\r\n":
+                self._run(BLANKS)
+            elif character == "#" or self._text.startswith("//", self._at):
+                end = self._text.find("\n", self._at)
+                self._at = len(self._text) if end < 0 else end + 1
+            elif self._text.startswith("/*", self._at):
+                end = self._text.find("*/", self._at + 2)
+                if end < 0:
+                    self._at = len(self._text)
+                    raise self._malformed("Unterminated comment")
+                self._at = end + 2
+            else:
+                break
+        return character
+
+    def _enter(self, step: str) -> None:
+        if len(self._path) >= MAX_DEPTH:
+            raise NotReadable("java.lang.StackOverflowError")
+        self._path.append(step)
+
+    def _malformed(self, complaint: str) -> NotReadable:
+        return NotReadable(f"{MALFORMED}{complaint}{self._where()}")
+
+    def _unexpected(self, expected: str, found: str) -> NotReadable:
+        return NotReadable(f"java.lang.IllegalStateException: Expected {expected} but was {found}{self._where()}")
+
+    def _where(self) -> str:
+        line = self._text.count("\n", 0, self._at) + 1
+        column = self._at - (self._text.rfind("\n", 0, self._at) + 1) + 1
+        return f" at line {line} column {column} path ${''.join(self._path)}"
+
+
+class _Reader(_Lexer):
+    """Reads values, members and elements by recursive descent."""
 
     def document(self) -> dict[str, object] | None:
         if self._skip_blanks() is None:
@@ -111,14 +196,14 @@ class _Reader:
         return value
 
     def _end(self) -> None:
-        """Only blanks may follow a value: Gson is lenient no more when it looks, and takes no comment either."""
+        """Raise NotReadable unless only blanks follow: Gson is strict here, and refuses comments, too."""
         self._run(BLANKS)
         if self._at < len(self._text):
             self._at += 1
             raise self._malformed("Use JsonReader.setLenient(true) to accept malformed JSON")
 
     def _pairs(self) -> dict[str, object]:
-        """A map may also be written as a list of pairs, so `[]` is an empty one."""
+        """Read a map written as a list of pairs, after its bracket: Gson takes `[]` for an empty map."""
         body: dict[str, object] = {}
         self._path.append("[0]")
         while self._next() != "]":
@@ -143,7 +228,7 @@ class _Reader:
         body[name] = value
 
     def _members(self, *, unique: bool = False) -> dict[str, object]:
-        """The members of an object, after its brace; only a map's own names must be unique."""
+        """Read the members of an object, after its brace. Only the names of the outermost map must be unique."""
         self._enter(".")
         body: dict[str, object] = {}
         while True:
@@ -184,7 +269,7 @@ class _Reader:
             self._at += 1
 
     def _elements(self) -> list[object]:
-        """The elements of a list, after its bracket; one that is left out is a null."""
+        """Read the elements of a list, after its bracket. A missing one is a null."""
         self._enter("[0]")
         found: list[object] = []
         while True:
@@ -200,7 +285,7 @@ class _Reader:
         return found
 
     def _separator(self, end: str, complaint: str) -> bool:
-        """Pass over what parts two members, or ends them: whether there is one more."""
+        """Skip a separator or the closing bracket. Return whether another member follows."""
         character = self._next()
         self._at += 1
         if character == end:
@@ -220,7 +305,7 @@ class _Reader:
         return self._scalar(peek=peek)
 
     def _scalar(self, *, peek: bool = False) -> object:
-        """A text, number, boolean or null; where it is only looked at, the reader stands where Gson's would."""
+        """Read a string, number, boolean or null. With `peek`, stop where Gson's reader knows its type."""
         start, character = self._at, self._text[self._at]
         if character in "\"'":
             self._at += 1
@@ -240,93 +325,15 @@ class _Reader:
             return float(literal)
         return int(literal) if len(literal) < 20 and abs(int(literal)) <= LONG_MAX else float(literal)
 
-    def _literal(self) -> str:
-        return self._run(LITERAL)
-
-    def _run(self, pattern: re.Pattern[str]) -> str:
-        """Take what the pattern matches here, which may be nothing."""
-        found = pattern.match(self._text, self._at)
-        assert found is not None, "each of them matches the empty text"
-        self._at = found.end()
-        return found[0]
-
-    def _quoted(self, quote: str) -> str:
-        parts: list[str] = []
-        while True:
-            parts.append(self._run(UP_TO_QUOTE[quote]))
-            if self._at == len(self._text):
-                raise self._malformed("Unterminated string")
-            self._at += 1
-            if self._text[self._at - 1] == quote:
-                return _without_lone_surrogates("".join(parts))
-            parts.append(self._escaped())
-
-    def _escaped(self) -> str:
-        character = self._text[self._at : self._at + 1]
-        self._at += 1
-        if character == "u":
-            digits = self._text[self._at : self._at + 4]
-            if len(digits) < 4:
-                raise self._malformed("Unterminated escape sequence")
-            if not re.fullmatch("[0-9a-fA-F]{4}", digits):
-                raise NotReadable(f"java.lang.NumberFormatException: \\u{digits}")
-            self._at += 4
-            return chr(int(digits, 16))
-        if character not in ESCAPES:
-            raise self._malformed("Invalid escape sequence" if character else "Unterminated escape sequence")
-        return ESCAPES[character]
-
-    def _next(self) -> str:
-        """The next character that counts, which stays to be read. Raises NotReadable at the end of the text."""
-        character = self._skip_blanks()
-        if character is None:
-            raise NotReadable(f"java.io.EOFException: End of input{self._where()}")
-        return character
-
-    def _skip_blanks(self) -> str | None:
-        while (character := self._text[self._at : self._at + 1]) in MAY_BE_PASSED_OVER:
-            if not character:
-                return None
-            if character in " \t\r\n":
-                self._run(BLANKS)
-            elif character == "#" or self._text.startswith("//", self._at):
-                end = self._text.find("\n", self._at)
-                self._at = len(self._text) if end < 0 else end + 1
-            elif self._text.startswith("/*", self._at):
-                end = self._text.find("*/", self._at + 2)
-                if end < 0:
-                    self._at = len(self._text)
-                    raise self._malformed("Unterminated comment")
-                self._at = end + 2
-            else:
-                break
-        return character
-
-    def _enter(self, step: str) -> None:
-        if len(self._path) >= MAX_DEPTH:
-            raise NotReadable("java.lang.StackOverflowError")
-        self._path.append(step)
-
-    def _malformed(self, complaint: str) -> NotReadable:
-        return NotReadable(f"{MALFORMED}{complaint}{self._where()}")
-
-    def _unexpected(self, wanted: str, found: str) -> NotReadable:
-        return NotReadable(f"java.lang.IllegalStateException: Expected {wanted} but was {found}{self._where()}")
-
-    def _where(self) -> str:
-        line = self._text.count("\n", 0, self._at) + 1
-        column = self._at - (self._text.rfind("\n", 0, self._at) + 1) + 1
-        return f" at line {line} column {column} path ${''.join(self._path)}"
-
 
 def token(value: object) -> str:
-    """What Gson calls a value."""
+    """Return the name of Gson's token that a value begins with."""
     names: dict[type, str] = {bool: "BOOLEAN", str: "STRING", dict: "BEGIN_OBJECT", list: "BEGIN_ARRAY"}
     return "NULL" if value is None else names.get(type(value), "NUMBER")
 
 
 def _without_lone_surrogates(text: str) -> str:
-    """The text with surrogates joined in pairs; one that has lost its other half can be written in no encoding."""
+    """Join pairs of surrogates to characters; replace lone ones by `?`, since no encoding can write them."""
     if text.isascii():
         return text
     paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The journal of requests: the latest ones, as they came and how they were answered, for tests of clients."""
+"""The journal: the latest requests and how they were answered, for `/lab/v1/requests`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from imagestore_sim.tasks import LARGE as READ_IN_A_THREAD
 
 MOST_REQUESTS = 1000
 MOST_BYTES = 4096
-"""What is kept of a body."""
+"""How many bytes of a body are kept."""
 UNREADABLE = "(not kept: it cannot be read as the JSON of one object)"
 NOT_READ = "(not kept: it was not read)"
 Body = Mapping[str, object] | bytes | str | None
-"""A body as it was read, or its bytes where it was not, or what is to be said of it."""
+"""A parsed body; the bytes of one that was not parsed; or a note that stands in its place."""
 
 
 class Entry(NamedTuple):
-    """A request that was answered: `path` with its query string, as sent but for secrets; `ended` by its clock's
-    monotonic time."""
+    """One row: a request that was answered. Path and body have their secrets masked."""
 
     number: int
     ended: float
+    """When it was answered, in the clock's monotonic seconds."""
     method: str
     path: str
+    """The path with its query string, as sent."""
     status: int
     seconds: float
     account: str | None
@@ -37,20 +38,21 @@ class Entry(NamedTuple):
 
 
 Matches = Callable[[Entry], object]
-Tell = Callable[[Entry], None]
+Listener = Callable[[Entry], None]
 
 
 class Journal:
-    """The latest requests, the oldest first; each has a number, one more than the one before."""
+    """The latest requests, oldest first, numbered without gaps."""
 
     def __init__(self, most: int = MOST_REQUESTS) -> None:
         self._entries: deque[Entry] = deque(maxlen=most)
-        self._watched: dict[Hashable, tuple[Matches, list[Tell]]] = {}
+        self._watched: dict[Hashable, tuple[Matches, list[Listener]]] = {}
         self.last = 0
-        """The number of the latest request there was."""
+        """The number of the latest request."""
 
     def add(
         self,
+        *,
         ended: float,
         method: str,
         path: str,
@@ -60,52 +62,55 @@ class Journal:
         job: str | None,
         body: Body,
     ) -> None:
-        """Keep a request. Secrets in it are not kept."""
+        """Write a row with its secrets masked, and call the listeners that it matches."""
         self.last += 1
-        shown = masked_path(path)
-        entry = Entry(self.last, ended, method, shown, status, seconds, account, job, _shown(body))
+        masked = masked_path(path)
+        entry = Entry(self.last, ended, method, masked, status, seconds, account, job, _shown(body))
         self._entries.append(entry)
         for matches, listeners in list(self._watched.values()):
             if matches(entry):
-                for tell in tuple(listeners):
-                    tell(entry)
+                for listener in tuple(listeners):
+                    listener(entry)
 
     def since(self, number: int) -> Iterator[Entry]:
-        """Those after that one."""
+        """Return the rows after that number, oldest first."""
         return (entry for entry in tuple(self._entries) if entry.number > number)
 
     @property
     def watchers(self) -> int:
-        """How many watch."""
+        """Return the number of listeners."""
         return sum(len(listeners) for _, listeners in self._watched.values())
 
     @contextmanager
-    def watching(self, question: Hashable, matches: Matches, tell: Tell) -> Iterator[None]:
-        """Tell of each request that matches while the block runs.
+    def watching(self, key: Hashable, matches: Matches, listener: Listener) -> Iterator[None]:
+        """Call `listener` with each new row that matches, while the block runs.
 
-        Those with the same question share one look at each request.
+        Listeners with the same key must have the same condition: it is evaluated once a row for all of them.
         """
-        _, listeners = self._watched.setdefault(question, (matches, []))
-        listeners.append(tell)
+        _, listeners = self._watched.setdefault(key, (matches, []))
+        listeners.append(listener)
         try:
             yield
         finally:
-            listeners.remove(tell)
+            listeners.remove(listener)
             if not listeners:
-                del self._watched[question]
+                del self._watched[key]
 
     def clear(self) -> None:
-        """Forget all; numbers go on."""
+        """Delete all rows, and keep counting."""
         self._entries.clear()
 
     def restart(self) -> None:
-        """Forget all, and begin with number 1 again; those who wait go on waiting."""
+        """Delete all rows, and count from 1 again. Listeners stay."""
         self._entries.clear()
         self.last = 0
 
 
 def _shown(body: Body) -> str | None:
-    """The first of a body, without its secrets. One that cannot be read is not kept: who knows what is in it."""
+    """Return the beginning of a body with its secrets masked.
+
+    A body that cannot be parsed is not kept, since its secrets cannot be found.
+    """
     if body is None or isinstance(body, str):
         return body
     if not isinstance(body, bytes):
@@ -115,7 +120,7 @@ def _shown(body: Body) -> str | None:
     if len(body) >= READ_IN_A_THREAD:
         return NOT_READ
     try:
-        read = parse_body(body)
+        parsed = parse_body(body)
     except PlainError:
         return UNREADABLE
-    return None if read is None else masked_json(read, MOST_BYTES)
+    return None if parsed is None else masked_json(parsed, MOST_BYTES)

@@ -3,8 +3,8 @@
     POST /zstack/api                {"org.zstack…APIQueryZoneMsg": {…, "session": {"uuid": "…"}}}
     GET  /zstack/api/result/{uuid}
 
-They are the same messages as the REST door's, and are carried out the same way. The status is 200 unless
-ZStack stumbles; a result is JSON within a string. Members that ZStack's classes hide (@APINoSee) are left out of it.
+The messages are those of the REST API, and are carried out in the same way. The status is 200 unless ZStack itself
+fails; a result is JSON within a string, without the members that ZStack's classes hide (@APINoSee).
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_plain_json, write_date
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
-from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Ended, Found, Jobs, JobState, failed
+from imagestore_sim.rest.identity import Claim, NoClaim
+from imagestore_sim.rest.job_store import JobResult, JobState, StoredJob
+from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Jobs, failed
 from imagestore_sim.rest.messages import Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import CONTEXT
-from imagestore_sim.rest.sessions import Claim, NoClaim
 from imagestore_sim.tasks import by_size
 
 S = TypeVar("S")
@@ -38,7 +39,7 @@ HIDDEN: Mapping[str, tuple[str, ...]] = {
     "causes": ("messages",),
     "backupStorageRefs": ("id",),
 }
-"""The members that ZStack marks with @APINoSee, by the member that they stand in."""
+"""The members that ZStack marks with @APINoSee, by the member that holds them."""
 Read = Callable[[], Awaitable[bytes]]
 
 
@@ -53,12 +54,14 @@ class LegacyApi(Generic[S]):
         self._clock = clock
 
     async def answer(self, method: str, path: str, read: Read, context: RequestContext) -> bytes | None:
-        """The body of the answer to a path below the context; None for one that is not of this API. Raises
-        ContainerError."""
+        """Return the body of the answer to a path below the context, or None for a path that is not of this API.
+
+        Raise ContainerError where ZStack itself fails.
+        """
         path = path.removesuffix("/")
         if path == PATH:
             _require(method, "POST", "PUT")
-            return await self._take(await read(), context)
+            return await self._call(await read(), context)
         if path.startswith(RESULT) and "/" not in path.removeprefix(RESULT):
             _require(method, "GET", "PUT")
             context.api = POLLS
@@ -66,17 +69,17 @@ class LegacyApi(Generic[S]):
             return await self._result(path.removeprefix(RESULT))
         return None
 
-    async def _take(self, body: bytes, context: RequestContext) -> bytes:
+    async def _call(self, body: bytes, context: RequestContext) -> bytes:
         context.body = body
         try:
-            given = await by_size(len(body), _read, body)
+            given = await by_size(len(body), _parse, body)
             if isinstance(given, Mapping):
                 context.body = given
             message, fields = self._message(given)
             context.api = message.__name__
             values = await by_size(len(body), message.bind_fields, fields)
         except PlainError as error:
-            return error.text.encode()  # ZStack answers the text of whatever exception there was
+            return error.text.encode()  # ZStack answers the text of the exception
         except ApiError as failure:
             return self._done(message.api, self._clock.time(), failed(failure))
         claim = _session(fields)
@@ -86,7 +89,7 @@ class LegacyApi(Generic[S]):
         return await self._answer_later(message, values, claim, context)
 
     def _message(self, given: object) -> tuple[type[Message], Mapping[str, object]]:
-        """The message in what a body says, and its fields. Raises PlainError; ContainerError where ZStack stumbles."""
+        """Return the message that a body names, and its fields. Raise PlainError; ContainerError where ZStack fails."""
         if given is None or given == {}:
             raise ContainerError(500, f"Error when calling /{CONTEXT}{PATH}")
         if not isinstance(given, Mapping):
@@ -107,15 +110,15 @@ class LegacyApi(Generic[S]):
     async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
         began = self._clock.time()
         try:
-            ended = Ended(True, await self._dispatcher.carry_out(message, values, new_uuid("request"), claim))
+            result = JobResult(True, await self._dispatcher.carry_out(message, values, new_uuid("request"), claim))
         except ApiError as failure:
-            ended = failed(failure)
+            result = failed(failure)
         except PlainError as error:
-            ended = failed(internal_error(error.text))
-        return self._done(message.api, began, ended)
+            result = failed(internal_error(error.text))
+        return self._done(message.api, began, result)
 
-    def _done(self, api: Api, began: float, ended: Ended) -> bytes:
-        members = self._dates(began, self._clock.time()) | {"result": _result(api, ended)}
+    def _done(self, api: Api, began: float, result: JobResult) -> bytes:
+        members = self._dates(began, self._clock.time()) | {"result": _result(api, result)}
         return to_plain_json({"state": JobState.DONE, **members})
 
     async def _answer_later(
@@ -151,8 +154,8 @@ def _require(method: str, *allowed: str) -> None:
         raise ContainerError(405, f"Request method '{method}' not supported", allow=", ".join(allowed))
 
 
-def _read(body: bytes) -> object:
-    """What a body says. Raises PlainError."""
+def _parse(body: bytes) -> object:
+    """Return the JSON value of a body. Raise PlainError with Gson's words."""
     try:
         return gson.read_element(body.decode("utf-8", "replace"))
     except gson.NotReadable as error:
@@ -167,29 +170,29 @@ def _session(fields: Mapping[str, object]) -> Claim:
     return session_uuid if isinstance(session_uuid, str) else NoClaim.NO_UUID
 
 
-def _stored_result(api: Api, job: Found) -> str:
+def _stored_result(api: Api, job: StoredJob) -> str:
     body = {name: value for name, value in job.body.items() if name != "schema"}
     schema = job.body.get("schema")
     success = job.state == JobState.DONE
-    return _result(api, Ended(success, Reply(body, schema if isinstance(schema, dict) else {})))
+    return _result(api, JobResult(success, Reply(body, schema if isinstance(schema, dict) else {})))
 
 
-def _result(api: Api, ended: Ended) -> str:
-    """The reply or event as ZStack's own class has it, in a string: its own members, then success and error."""
-    body = dict(ended.reply.body)
+def _result(api: Api, result: JobResult) -> str:
+    """Return the reply or event as JSON of ZStack's class: its own members, then `success` and `error`."""
+    body = dict(result.reply.body)
     error = body.pop("error", None)
     own = {api.reply_fields.get(name, name): value for name, value in body.items() if name != "success"}
-    members = {**own, "success": ended.success}
+    members = {**own, "success": result.success}
     if error is not None:
         members["error"] = error
     name = api.response_class
-    if ended.reply.schema.get(ANSWER_CLASS) == NO_OWN_CLASS:
+    if result.reply.schema.get(ANSWER_CLASS) == NO_OWN_CLASS:
         name = REPLY if api.sync else EVENT
     return to_plain_json({name: _without_hidden(members)}).decode()
 
 
 def _without_hidden(value: object, within: str = "") -> object:
-    """A part of an answer without the members that ZStack's classes hide from this API."""
+    """Return a value without the members that ZStack hides from this API; `within` names the member that holds it."""
     if isinstance(value, Mapping):
         hidden = HIDDEN.get(within, ())
         return {

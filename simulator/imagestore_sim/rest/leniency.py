@@ -1,4 +1,7 @@
-"""What this node forgives though ZStack refuses it, because a widely used client needs it (docs/fidelity.md)."""
+"""What a node accepts although ZStack refuses it, because a widely used client sends it.
+
+`docs/fidelity.md` lists every leniency, with the text below its declaration.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Leniency:
-    """Every leniency there is. All of them hold unless the node is strict, and then none does."""
+    """Every leniency. All of them hold, or on a strict node none."""
 
     empty_resource_uuid: bool = True
-    """`resourceUuid: ""` means that none is chosen: older Go SDKs always send it."""
+    """`resourceUuid: ""` means unset: older Go SDKs always send it."""
     zero_is_unset: bool = True
-    """A number of 0 means unset where a rule says so: the Go SDK sends `sshPort: 0`."""
+    """The number 0 means unset where a rule says so: the Go SDK sends `sshPort: 0`."""
     empty_delete_mode: bool = True
-    """`deleteMode=` means the default: the Go SDK sends an empty one."""
+    """An empty `deleteMode=` means the default: the Go SDK sends it."""
     any_time_zone: bool = True
-    """The Date of a signed request may be the wall clock of any time zone, not of the node's own alone: the Go and the
-    Java SDK write their own machine's."""
+    """The Date of a signed request may be the wall clock time of any time zone, not only of the node's: the Go and the
+    Java SDK write that of their own machine."""
     raw_query: bool = True
     """A query string may hold characters that must be percent-encoded, as in `q=totalCapacity>5`: curl, and scripts
-    around it, send them as they are typed."""
+    that call it, send them unencoded."""
     no_context: bool = True
-    """Paths may begin with `/v1` instead of `/zstack/v1`: the Java SDK's default has no context path."""
+    """Paths may begin with `/v1` instead of `/zstack/v1`: the Java SDK has no context path by default."""
     undeclared_utf8: bool = True
-    """A body whose character set is not declared is UTF-8, as curl and most HTTP libraries send it."""
+    """A body that declares no character set is UTF-8: curl and most HTTP libraries send it so."""
     paid_apis: bool = True
-    """An API of ZStack's paid editions that is not emulated says so; Terraform and the Go SDK call some of them. On a
-    strict node there is no such path, nor an ImageStore among the types of storages, as in ZStack's open half."""
+    """An API of ZStack's paid editions that is not emulated answers that it is not; Terraform and the Go SDK call some
+    of them. A strict node has no such path, and no ImageStore among the types of storages, like ZStack's open half."""
     implied_type: bool = True
-    """A simulator storage needs no `type`: the one that its path names is meant, as the Python SDK's users expect."""
+    """A simulator storage needs no `type`: its path implies it, as users of the Python SDK expect."""
     any_receiver: bool = True
-    """A web hook's receiver may be `localhost` or a name of a test network, which ZStack takes for no host."""
+    """The receiver of a web hook may be `localhost` or a name of a test network, which ZStack refuses as no host."""
 
 
 LENIENT = Leniency()

@@ -1,4 +1,4 @@
-"""An API declared once: a class with its path, its parameters with their rules, sync or async, and its reply's keys.
+"""How an API is declared: a message class with its paths, its parameters with their rules, and its reply's members.
 
     class APIChangeBackupStorageStateMsg(
         AsyncMessage, path="/backup-storage/{uuid}/actions", method="PUT", package=PACKAGE, reply=("inventory",)
@@ -6,13 +6,16 @@
         uuid: Annotated[str, Rule(resource="BackupStorageVO")]
         stateEvent: Annotated[str, Rule(valid_values=("enable", "disable"))]
 
-The class has ZStack's own name, from which the action's key in a body follows (wire-protocol 1.3). A field without a
-default is required. What a client sends is bound to the fields by `binding`, checked by `validation`, and only then is
-an instance made: a handler never sees an invalid message.
+A function beside the class, decorated with `@handlers.handles`, is its handler. The modules in `api/` hold both.
 
-A member of the reply that ZStack's own class has under another name is written as ZStack writes it,
-`"types=backupStorageTypes"`: the legacy API uses that other name. Only admin may call an API, unless it is a query,
-needs no session, or is declared to be `for_everyone` (wire-protocol 7.3).
+The class has ZStack's name, from which the action's key in a body follows (wire-protocol 1.3). A field without a
+default is required. `binding` reads the fields from a request, `validation` checks them, and only then is an instance
+made: a handler never gets an invalid message.
+
+`reply` lists the members of the answer. One that ZStack's class has under another name is declared with both, as
+`"types=backupStorageTypes"`: the legacy API uses the second name. Only admin may call an API, unless it is a query,
+needs no session, or is declared `for_everyone` (wire-protocol 7.3). `source` cites where the facts come from, by
+default what the module's docstring cites; `deviation` is the note on the fidelity page.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from types import UnionType, new_class
 from typing import (
     Annotated,
     Any,
@@ -58,16 +61,16 @@ DELETE_MODES = ("Permissive", "Enforcing")
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """The base of every message. Common parameters: wire-protocol 5.1."""
+    """The base of every message, with the parameters that all have (wire-protocol 5.1)."""
 
     api: ClassVar[Api]
     sync: ClassVar[bool] = False
     always_with_schema: ClassVar[bool] = False
     waits: ClassVar[bool] = False
-    """Whether its handler waits for a host or for time to go by, and so writes in more than one transaction. The
-    changes of any other are one transaction with the result of its job."""
+    """Whether the handler waits for a host or for time to pass, and so writes in more than one transaction. Without it
+    the changes of the handler are one transaction with the result of its job."""
     repeatable: ClassVar[bool] = False
-    """Whether the reply follows from the request and the store alone, so that it may be given again."""
+    """Whether the reply depends on nothing but the request and the store, so that it may come from the cache."""
 
     systemTags: list[str] | None = None
     userTags: list[str] | None = None
@@ -94,7 +97,7 @@ class Message:
         super().__init_subclass__(**others)
         dataclass(frozen=True, kw_only=True)(cls)
         if method is None:
-            return  # a base of messages, no message itself
+            return  # a base class, not a message
         cls.api = Api(
             name=cls.__name__,
             java_class=f"{package}.{cls.__name__}",
@@ -119,8 +122,10 @@ class Message:
 
     @classmethod
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
-        """The fields' values in a request: from the query string of a GET or DELETE, else from the body; then from the
-        path. Raises PlainError for a value of the wrong type."""
+        """Return the fields' values in a request. Raise PlainError for a value of the wrong type.
+
+        They come from the query string of a GET or DELETE, else from the body; those in the path take precedence.
+        """
         if method in ("GET", "DELETE"):
             values = bind_query_string(cls.api, pairs)
         else:
@@ -129,7 +134,7 @@ class Message:
 
     @classmethod
     def timeout_in(cls, method: str, body: Body) -> int | None:
-        """The milliseconds that a request's body, which has been bound, gives the call; None if it does not."""
+        """Return the time-out in milliseconds in a request's body, which was bound before; None if it has none."""
         return None if method in ("GET", "DELETE") else timeout_in(body, cls._body_key(method, body))
 
     @classmethod
@@ -138,34 +143,34 @@ class Message:
 
     @classmethod
     def bind_fields(cls, fields: Mapping[str, object]) -> Values:
-        """The fields' values in a message of the legacy API. Raises PlainError for a value of the wrong type."""
+        """Return the fields' values in a message of the legacy API. Raise PlainError for one of the wrong type."""
         return bind_fields(cls.api, fields)
 
 
 class SyncMessage(Message):
-    """Answered on the same connection: 200 or 503 (wire-protocol 3.1)."""
+    """A call that is answered with its result: 200 or 503 (wire-protocol 3.1)."""
 
     sync = True
 
 
 class AsyncMessage(Message):
-    """Answered 202, with a job to poll (wire-protocol 3.2)."""
+    """A call that is answered 202, with a job to poll (wire-protocol 3.2)."""
 
 
 class CreateMessage(AsyncMessage):
-    """Makes a resource, whose uuid the client may choose."""
+    """A call that creates a resource. The client may choose its uuid."""
 
     resourceUuid: str | None = None
     tagUuids: Annotated[list[str] | None, Rule(resource="TagPatternVO")] = None
 
 
 class DeleteMessage(AsyncMessage):
-    """Deletes a resource; `deleteMode` is not checked up front (wire-protocol 5.1)."""
+    """A call that deletes a resource. Its `deleteMode` has no rule (wire-protocol 5.1)."""
 
     deleteMode: str = "Permissive"
 
     def check_delete_mode(self, leniency: Leniency = LENIENT) -> None:
-        """Raises ApiError SYS.1000, as ZStack's handlers do when they come to read it."""
+        """Raise ApiError SYS.1000 for an unknown mode, as ZStack's handlers do when they read it."""
         forgiven = leniency.empty_delete_mode and not self.deleteMode
         if self.deleteMode not in DELETE_MODES and not forgiven:
             enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
@@ -174,11 +179,12 @@ class DeleteMessage(AsyncMessage):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers: the body's members, the Java class of each object in it by path, and what has to be
-    written together with the job's result, so that a crash leaves both or neither.
+    """What a handler returns.
 
-    `batch` is, for an API that does many things at once, how many of how many went well. `secret` says that the body
-    lets its reader in, so that a job's result is stored encrypted.
+    `body` has the answer's members, and `schema` the Java class of each object in it, by path. `commit` is written in
+    one transaction with the job's result, so that a crash leaves both or neither. `batch` is, for an API that does many
+    things in one call, how many succeeded out of how many. With `secret` the body grants access, so that the job's
+    result is stored encrypted.
     """
 
     body: Mapping[str, object] = field(default_factory=dict)
@@ -190,7 +196,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The circumstances of a call: whose session it came with, and the uuid of its job (or of the message)."""
+    """The call that a handler works for: the uuid of its job (or of a synchronous message), and of its account."""
 
     uuid: str
     account_uuid: str | None
@@ -203,7 +209,7 @@ Check = Callable[[S, M, Call], Awaitable[None]]
 
 
 class Handlers(Generic[S]):
-    """The handlers of some messages; `S` is what they need to do their work."""
+    """The handlers of some messages. `S` is the type of the services that they get."""
 
     def __init__(self) -> None:
         self.by_message: dict[type[Message], Handler[S, Any]] = {}
@@ -211,17 +217,21 @@ class Handlers(Generic[S]):
         self.first_checks_by_message: dict[type[Message], Check[S, Any]] = {}
 
     def handles(self, handler: Handler[S, M]) -> Handler[S, M]:
-        """Register the handler of the message that its second parameter is declared to take."""
-        message = _message_of(handler)
+        """Register the handler of the message class that annotates its second parameter."""
+        self.register(_message_of(handler), handler)
+        return handler
+
+    def register(self, message: type[Message], handler: Handler[S, Any]) -> None:
+        """Register the handler of a message. Raise TypeError for a second one."""
         if message in self.by_message:
             raise TypeError(f"{message.__name__} has two handlers")
         self.by_message[message] = handler
-        return handler
 
     def checks(self, check: Check[S, M]) -> Check[S, M]:
-        """Register what must hold, beyond the rules of the parameters, before a message is handled.
+        """Register a check of a message that goes beyond the rules of its parameters, and runs before its handler.
 
-        It runs even where a client asks for validation only. Raises ApiError, or what the life cycle raises.
+        It also runs where a client asks for validation only. It raises ApiError, or an exception of another package
+        that is translated to one.
         """
         message = _message_of(check)
         if message in self.checks_by_message:
@@ -230,12 +240,12 @@ class Handlers(Generic[S]):
         return check
 
     def checks_first(self, check: Check[S, M]) -> Check[S, M]:
-        """Register what must hold even before the session and the rights of who calls are looked at."""
+        """Register a check that runs even before the session and the rights of the caller are checked."""
         self.first_checks_by_message[_message_of(check)] = check
         return check
 
     def include(self, others: Handlers[S]) -> None:
-        """Take in the handlers of another module."""
+        """Add the handlers of another module. Raise TypeError for a second handler of a message."""
         for message in others.by_message.keys() & self.by_message.keys():
             raise TypeError(f"{message.__name__} has two handlers")
         self.by_message.update(others.by_message)
@@ -243,15 +253,24 @@ class Handlers(Generic[S]):
         self.first_checks_by_message.update(others.first_checks_by_message)
 
 
+def declare(base: type[M], java_class: str, members: Mapping[str, object], **declared: object) -> type[M]:
+    """Return a message class made from data, as a class statement with these members and keywords makes it.
+
+    `members` needs the `__module__` of the caller.
+    """
+    package, _, name = java_class.rpartition(".")
+    return new_class(name, (base,), {**declared, "package": package}, lambda namespace: namespace.update(members))
+
+
 def _message_of(handler: Callable[..., object]) -> type[Message]:
-    """The message that the second parameter of a handler is declared to take."""
+    """Return the message class that annotates the second parameter of a handler."""
     second = list(inspect.signature(handler).parameters)[1]
     message: type[Message] = get_type_hints(handler)[second]
     return message
 
 
 def _response_class(java_class: str, given: str, *, sync: bool) -> str:
-    """What answers a message: the class that ZStack's annotation of it names, mostly called like the message."""
+    """Return the Java class of the reply or event: `given`, or by default the message's name with another ending."""
     if "." in given:
         return given
     package, _, name = java_class.rpartition(".")
@@ -259,21 +278,21 @@ def _response_class(java_class: str, given: str, *, sync: bool) -> str:
 
 
 def _cited(text: str | None) -> str:
-    """What a docstring refers to: the parentheses that end its first sentence."""
+    """Return what a docstring cites: the parentheses at the end of a sentence."""
     found = re.search(r"\(([^()]+)\)\.", text or "")
     return found[1] if found else ""
 
 
 def action_name(class_name: str) -> str:
-    """`APILogInByAccountMsg` -> `logInByAccount` (wire-protocol 1.3)."""
+    """Return the action of a message: `logInByAccount` for `APILogInByAccountMsg` (wire-protocol 1.3)."""
     name = class_name.removeprefix("API").removesuffix("Msg")
     return name[0].lower() + name[1:]
 
 
 def parameters_of(message: type[Message]) -> tuple[Parameter, ...]:
-    """The parameters of a message class, its own before the inherited ones, as Java collects them.
+    """Return the parameters of a message class, its own before the inherited ones, as Java collects them.
 
-    A field of a type that no JSON value has is no parameter: its message binds it itself.
+    A field whose type no JSON value has is no parameter: the message binds it itself.
     """
     hints = get_type_hints(message, include_extras=True)
     own = [name for name in message.__annotations__ if name in hints]
@@ -286,7 +305,7 @@ def _parameter(name: str, hint: object, required: bool, own: bool) -> Parameter 
     rule = Rule()
     if get_origin(hint) is Annotated:
         hint, rule = get_args(hint)
-    if get_origin(hint) in (Union, types.UnionType):
+    if get_origin(hint) in (Union, UnionType):
         (hint,) = (one for one in get_args(hint) if one is not type(None))
     kind = _kind(get_origin(hint) or hint, rule)
     return None if kind is None else Parameter(name, kind, rule, required, own)

@@ -1,7 +1,7 @@
-"""Which host a request is addressed to, and whether the page of another origin had a browser send it.
+"""The host that a request is addressed to, and whether a browser sent it for a page of another origin.
 
-A page may have its browser send requests to any address, this node's too. What it sends without asking first, it sends
-blindly; a name of its own that resolves to this node's address (DNS rebinding) would let it read the answers as well.
+A page can make its browser send requests to any address, this node's too. It cannot read the answers, unless its own
+host name resolves to this node's address (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from aiohttp import web
 from imagestore_sim.web_server import Request, authority
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-"""The content types that a form, or a script that does not ask first, can give a body (Fetch, CORS-safelisted)."""
+"""The content types that a form, or a script without a preflight, can give a body (Fetch, CORS-safelisted)."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FOREIGN_SITES = ("cross-site", "same-site")
 
 
 def authorities(request: web.BaseRequest) -> list[str]:
-    """All that a request says of the host that it is addressed to: its Host headers, and its target's if it has one."""
+    """Return every host that a request names as its destination: its Host headers, and the host in its target."""
     target = _target_host(request)
     return [*request.headers.getall("Host", ()), *([] if target is None else [target])]
 
@@ -29,9 +29,9 @@ def _target_host(request: web.BaseRequest) -> str | None:
 
 
 def is_foreign(request: web.BaseRequest) -> bool:
-    """Whether a browser says that the page of another origin sent the request; other clients say nothing of that.
+    """Return whether a browser declares that a page of another origin sent the request. Other clients declare nothing.
 
-    An origin is the same if its host and port are those that the request is addressed to; `null` is none.
+    An origin is the same if its host and port are those that the request is addressed to; `null` is another origin.
     """
     if request.headers.get("Sec-Fetch-Site", "").strip().lower() in FOREIGN_SITES:
         return True
@@ -54,7 +54,7 @@ def _same(origin: str, host: str) -> bool:
 
 
 def is_unasked(request: web.BaseRequest) -> bool:
-    """Whether a browser sends such a request for any page without asking this node first (a CORS preflight)."""
+    """Return whether a browser sends such a request for any page without a CORS preflight."""
     if request.method not in ("GET", "HEAD", "POST") or "Authorization" in request.headers:
         return False
     kinds = [kind.partition(";")[0].strip().lower() for kind in request.headers.getall("Content-Type", ())]
@@ -62,12 +62,12 @@ def is_unasked(request: web.BaseRequest) -> bool:
 
 
 def is_visit(request: web.BaseRequest) -> bool:
-    """Whether somebody follows a link here: what is shown then, no page of another origin can read."""
+    """Return whether a browser navigates here, as by a link: no page of another origin can read the answer."""
     return request.method == "GET" and request.headers.get("Sec-Fetch-Mode", "") == "navigate"
 
 
 def address_of(request: web.BaseRequest) -> str:
-    """HOST:PORT by which a client reaches this node: as it said, or where it connected to, if it said nothing."""
+    """Return the HOST:PORT that the client used: from its target or Host header, else the address it connected to."""
     given = _target_host(request) or request.headers.get("Host")
     if given is not None or request.transport is None:
         return given or ""

@@ -1,4 +1,4 @@
-"""What an API declares: its path, its reply, and its parameters with their rules (wire-protocol 5)."""
+"""The declaration of an API: its paths, its reply, and its parameters with their rules (wire-protocol 5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG_MAX = 2**63 - 1
 
 
 class Kind(Enum):
-    """What Java type a field has."""
+    """The Java type of a field."""
 
     STRING = "String"
     INTEGER = "int"
@@ -26,10 +26,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What ZStack's @APIParam says of a field (wire-protocol 5.2).
+    """What ZStack's @APIParam declares for a field (wire-protocol 5.2).
 
-    `resource` names the type of the resource that must exist; with `missing_is_done`, one that does not exist makes
-    the call succeed with `{}` at once. `zero_is_unset` is for a number that the Go SDK sends as 0 when nobody set it.
+    `resource` is the type of the resource that must exist; with `missing_is_done`, the call succeeds with `{}` if it
+    does not. `zero_is_unset` is for a number that the Go SDK sends as 0 when it is not set. `long` distinguishes Java's
+    long from its int.
     """
 
     max_length: int | None = None
@@ -49,7 +50,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A field of a message: its name, kind, rules, and whether it must be given."""
+    """A field of a message. `own`: declared by the message's own class, not inherited."""
 
     name: str
     kind: Kind
@@ -60,10 +61,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """What a message class declares; there is one for each.
+    """What a message class declares; one object a class.
 
-    `source` tells where its facts come from, `deviation` how it differs.
-    `reply` are the members of the answer's body, `reply_fields` those that ZStack's own reply has under another name.
+    `source` cites where its facts come from, `deviation` says how it differs from ZStack. `reply` lists the members of
+    the answer's body; `reply_fields` maps those that have another name in ZStack's class to that name.
     """
 
     name: str
@@ -81,9 +82,9 @@ class Api:
     says_success: bool
     timeout_seconds: int
     response_class: str
-    """The Java class of the reply or event, which the legacy API names."""
+    """The Java class of the reply or event, which answers of the legacy API name."""
     paid: bool
-    """Whether it is an API of ZStack's paid editions, and not emulated."""
+    """Whether the API belongs to ZStack's paid editions, and is not emulated."""
     source: str
     deviation: str
     parameters: tuple[Parameter, ...]

@@ -1,7 +1,7 @@
-"""The body of a request as text: in the character set that it declares, as a servlet container reads it.
+"""The body of a request, decoded with the character set that it declares (wire-protocol 1.4).
 
-Without a declaration the container takes ISO 8859-1. Most clients send UTF-8 all the same and declare nothing, which is
-what a lenient node takes (wire-protocol 1.4).
+A servlet container takes an undeclared character set for ISO 8859-1. Most clients declare nothing and send UTF-8, so a
+lenient node takes it for UTF-8.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UNDECLARED = "iso-8859-1"
 
 
 async def read_body(request: web.BaseRequest, leniency: Leniency) -> bytes:
-    """Return the body, re-encoded as UTF-8. Raises ContainerError 500 for one that its character set does not allow."""
+    """Return the body as UTF-8. Raise ContainerError 500 for bytes that its character set does not allow."""
     raw = await request.read()
     declared = request.charset
     if raw.isascii() or (declared is None and leniency.undeclared_utf8):

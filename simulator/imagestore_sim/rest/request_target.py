@@ -1,9 +1,9 @@
-"""Where a request's target leads, as the servlet container and Spring take it (wire-protocol 1.2, 1.7).
+"""Read the target of a request as the servlet container and Spring do (wire-protocol 1.2, 1.7).
 
-The container decodes the path, drops path parameters (`;…`) and dot segments, and finds the web application by what is
-left. Spring then compares that path with the one that was sent: where the sent one goes on behind it, as in
-`/v1/zones/..` (which is `/v1/`), only what goes on is looked up, and found nowhere. ZStack itself reads the path as it
-was sent, decoded: it matches no API with dot segments or path parameters in it.
+The container decodes the path, drops path parameters (`;…`) and dot segments, and finds the web application by the
+result. Spring then compares that path with the one that was sent: where the sent path starts with it and continues, as
+`/v1/zones/..` does (whose result is `/v1/`), Spring looks up the continuation only, and finds nothing. ZStack itself
+reads the sent path, decoded: one with dot segments or path parameters matches no API.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ LEGACY = "api"
 BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 REFUSED_ESCAPE = re.compile("%(?:2f|5c|00)", re.IGNORECASE)
 FORBIDDEN = re.compile("[^!$-;=?-Z_a-z~]")
-"""What may not stand in a target unless it is percent-encoded."""
+"""The characters that a target may have percent-encoded only."""
 PARAMETERS = re.compile(";[^/]*")
 SLASHES = re.compile("//+")
 PLAIN = re.compile(r"/(?:[\w~!$&'()*+,=:@-]+/)*[\w~!$&'()*+,=:@-]*", re.ASCII)
-"""A path that is the same however it is read: nothing to decode, no dot, no path parameter."""
+"""A path that every reading leaves as it is: nothing to decode, no dot, no path parameter."""
 Segments = tuple[str, ...]
 
 
 class Place(Enum):
-    """What answers a request."""
+    """Which API answers a request."""
 
     REST = "rest"
     LEGACY = "legacy"
@@ -40,23 +40,23 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path leads to: `shown` is the path below the context, decoded, as error texts tell it."""
+    """The API that a path leads to. `shown` is the path below the context, decoded, as error texts show it."""
 
     place: Place
     shown: str
     sent: str
-    """The path below the context as it was sent."""
+    """The path below the context, as sent."""
 
     @property
     def segments(self) -> Segments:
-        """The steps of a path below the version; slashes count once, and one at the end is an empty step."""
+        """Return the segments below the version. Repeated slashes count once; a final slash is an empty segment."""
         parts = self.shown.split("/")
         steps = [part for part in parts if part]
         return (*steps[1:], "") if parts[-1] == "" else tuple(steps[1:])
 
 
 class Redirect(Exception):
-    """The target is the web application itself, which lies at `location`."""
+    """The target is the context path without its slash: the container redirects to `location`."""
 
     def __init__(self, location: str) -> None:
         super().__init__(location)
@@ -64,7 +64,7 @@ class Redirect(Exception):
 
 
 def read_target(raw_path: str, raw_query: str, leniency: Leniency) -> Target:
-    """Return what a target leads to. Raises ContainerError 400, PlainError 404, and Redirect."""
+    """Return what a target leads to. Raise ContainerError 400, PlainError 404, or Redirect."""
     if PLAIN.fullmatch(raw_path) is None:
         _check(raw_path)
     if not leniency.raw_query and (found := _forbidden(raw_query)) is not None:
@@ -105,7 +105,7 @@ def _invalid(character: str) -> ContainerError:
 
 
 def _normalized(path: str) -> str:
-    """Return a decoded path without empty and dot segments. Raises ContainerError 400 for one that climbs too far."""
+    """Return a decoded path without empty and dot segments. Raise ContainerError 400 for one that leaves the root."""
     found: list[str] = []
     steps = path.split("/")
     for step in steps:
@@ -119,7 +119,7 @@ def _normalized(path: str) -> str:
 
 
 def _below_context(raw_path: str) -> str:
-    """Return a path below the context, as it was sent: behind the first of its beginnings that lead to the context."""
+    """Return a path below the context as sent: what follows its shortest prefix that resolves to the context."""
     if raw_path.startswith(f"/{CONTEXT}/"):
         return raw_path.removeprefix(f"/{CONTEXT}")
     end = raw_path.find("/", 1)
@@ -133,7 +133,7 @@ def _below_context(raw_path: str) -> str:
 
 
 def _looked_up(sent: str, normal: str) -> str:
-    """Return the path that Spring looks for a handler of."""
+    """Return the path for which Spring looks up a handler."""
     path = SLASHES.sub("/", unquote(PARAMETERS.sub("", sent)))
     if path == normal or not path.startswith(normal):
         return normal

@@ -1,4 +1,4 @@
-"""Which API a request means: by path, then by method or by the action's key in the body (wire-protocol 1.2, 1.3)."""
+"""Find the API of a request: by path, then by method or by the action's key in the body (wire-protocol 1.2, 1.3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An API on one of its paths."""
+    """An API, on one of its paths."""
 
     message: type[Message]
     path: Segments
@@ -24,15 +24,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The APIs that share the shape of a path, and the values that a request's path has in its variable places."""
+    """The APIs whose paths have the same shape, and the path of a request that matches them."""
 
     candidates: tuple[Candidate, ...]
     path: Segments
     shown: str
-    """The path as error texts tell it: decoded, without the context."""
+    """The path as error texts show it: decoded, without the context."""
 
     def choose(self, method: str, raw_path: str, body: Mapping[str, object] | None) -> Candidate:
-        """The one API that is meant. Raises PlainError; where there is but one, the method does not matter."""
+        """Return the API for a method and body. Raise PlainError. A single candidate is chosen whatever the method."""
         if len(self.candidates) == 1:
             return self.candidates[0]
         if method == "PUT":
@@ -47,20 +47,20 @@ class Slot:
 
     def _by_action(self, body: Mapping[str, object] | None) -> Candidate:
         if body is None:
-            raise PlainError(500, "")  # ZStack stumbles over the absent body, and its exception has no text
+            raise PlainError(500, "")  # ZStack fails with a NullPointerException, which has no text
         for candidate in self.candidates:
-            if candidate.message.api.action in body:  # of whatever method the API is
+            if candidate.message.api.action in body:  # whatever the method of the API
                 return candidate
         raise PlainError(400, f"the body doesn't contain action mapping to the URL[{self.shown}]")
 
     def variables(self, candidate: Candidate) -> dict[str, str]:
-        """The values of the path's variables, by the names that this API gives them."""
+        """Return the values of the path's variables, by their names in this API."""
         pairs = zip(candidate.path, self.path, strict=True)
         return {name[1:-1]: value for name, value in pairs if _is_variable(name)}
 
 
 class Router:
-    """All APIs by the shape of their paths; a literal path always beats one with a variable."""
+    """All APIs by the shape of their paths. A literal path takes precedence over one with variables."""
 
     def __init__(self, messages: Iterable[type[Message]], leniency: Leniency = LENIENT) -> None:
         self._literal: dict[Segments, list[Candidate]] = defaultdict(list)
@@ -78,7 +78,7 @@ class Router:
         (self._variable if "" in shape else self._literal)[shape].append(candidate)
 
     def find(self, path: Segments, shown: str) -> Slot:
-        """The APIs on a path given below the version. Raises PlainError 404."""
+        """Return the APIs on a path below the version. Raise PlainError 404 if none matches."""
         literal = self._literal.get(path)
         if literal is not None:
             return Slot(tuple(literal), path, shown)
@@ -90,7 +90,7 @@ class Router:
 
 
 def check_method(method: str) -> None:
-    """Raises ContainerError for a method that reaches no API: OPTIONS is answered, the others are refused."""
+    """Raise ContainerError for a method that reaches no API: 200 for OPTIONS, 405 for any other."""
     if method not in METHODS:
         status = 200 if method == "OPTIONS" else 405
         raise ContainerError(status, f"Request method '{method}' not supported", allow=", ".join((*METHODS, "OPTIONS")))

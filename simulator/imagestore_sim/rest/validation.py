@@ -1,4 +1,4 @@
-"""The rules of parameters, in the order in which ZStack finds them broken (wire-protocol 5.2)."""
+"""Check parameters against their rules, in ZStack's order (wire-protocol 5.2)."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 
 from imagestore_sim.rest.binding import Values
-from imagestore_sim.rest.errors import ApiError, invalid_argument, not_found
+from imagestore_sim.rest.errors import ApiError, NothingToDo, invalid_argument, not_found
+from imagestore_sim.rest.java_values import java_hash, utf16_length
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.parameters import Api, Kind, Parameter
 
 Missing = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
-"""Which of the resources of a type (a VO's name), named by uuid, do not exist."""
+"""Returns those of the given uuids that no resource of a type (the name of a VO) has."""
 
-# ZStack prints the validator's own class where the message's is meant (wire-protocol 5.2).
+# ZStack prints the validator's class instead of the message's (wire-protocol 5.2).
 VALIDATOR = "org.zstack.header.message.ApiMessageParamValidator"
 JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
 MOST_ELEMENTS = 5000
-"""The elements that a list may have: each may become a row, all of them in one transaction."""
+"""How many elements a list may have: each may become a row, all of them in one transaction."""
 UUID = re.compile(r"[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")
 UUID_REGEX = "[0-9a-f]{8}[0-9a-f]{4}[1-5][0-9a-f]{3}[89ab][0-9a-f]{3}[0-9a-f]{12}"
 
 
-class NothingToDo(Exception):
-    """The resource of a message is not there, and that is what the call was to achieve: it succeeds with `{}`."""
-
-
 async def validate(api: Api, values: Values, missing: Missing, leniency: Leniency = LENIENT) -> None:
-    """Check `values`, trimming its strings in place; the first broken rule is the one reported.
+    """Check `values`, trimming its strings in place. Report the first rule that is broken.
 
-    Raises ApiError (SYS.1007, SYS.1003), or NothingToDo.
+    Raise ApiError (SYS.1007, SYS.1003) or NothingToDo.
     """
     for parameter in _in_order(api):
         value = _trimmed(parameter, values.get(parameter.name))
@@ -47,7 +44,7 @@ async def validate(api: Api, values: Values, missing: Missing, leniency: Lenienc
 
 
 def check_resource_uuid(values: Values, leniency: Leniency) -> None:
-    """Raises ApiError SYS.1007 unless the uuid that a client chose is of a form that ZStack takes."""
+    """Raise ApiError SYS.1007 if the uuid that a client chose has a form that ZStack refuses."""
     value = values.get("resourceUuid")
     if value is None or (not value and leniency.empty_resource_uuid) or UUID.fullmatch(str(value)):
         return
@@ -60,18 +57,11 @@ def _in_order(api: Api) -> tuple[Parameter, ...]:
 
 
 def in_java_order(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
-    """The order in which a java.util.HashMap keyed by field name visits them."""
+    """Return the parameters in the order of a java.util.HashMap with their names as keys."""
     size = 16
     while len(parameters) > 0.75 * size:
         size *= 2
-    return tuple(sorted(parameters, key=lambda one: (_java_hash(one.name) ^ _java_hash(one.name) >> 16) & (size - 1)))
-
-
-def _java_hash(text: str) -> int:
-    value = 0
-    for character in text:
-        value = (31 * value + ord(character)) & 0xFFFFFFFF
-    return value
+    return tuple(sorted(parameters, key=lambda one: (java_hash(one.name) ^ java_hash(one.name) >> 16) & (size - 1)))
 
 
 def _trimmed(parameter: Parameter, value: object) -> object:
@@ -84,7 +74,7 @@ def _broken_rule(parameter: Parameter, value: object) -> str | None:
     if value is None:
         return f"{of_message} is mandatory, can not be null" if parameter.required else None
     if isinstance(value, str):
-        length = _java_length(value)
+        length = utf16_length(value)
         if rule.max_length is not None and length > rule.max_length:
             limits = f"expected was <= {rule.max_length}, actual was {length}"
             return f"{of_message} exceeds max length of string. {limits}"
@@ -105,11 +95,6 @@ def _too_many(parameter: Parameter, value: object) -> str | None:
     if not isinstance(value, list) or len(value) <= MOST_ELEMENTS:
         return None
     return f"field[{parameter.name}] cannot have more than {MOST_ELEMENTS} elements, but {len(value)} got"
-
-
-def _java_length(text: str) -> int:
-    """Java counts UTF-16 units, of which some characters have two."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _elements(parameter: Parameter, value: object) -> Iterable[object]:

@@ -1,0 +1,144 @@
+"""Jobs as they are stored: one row each, with the result once the job has ended (wire-protocol 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.models import Job
+from imagestore_sim.rest.encoding import to_json
+from imagestore_sim.rest.errors import ErrorCode, PlainError
+from imagestore_sim.rest.messages import Reply
+
+RETENTION_SECONDS = 10_800
+NO_RESULT = "{}"
+REPLACED = "records were replaced"
+"""Part of the error of a job that was cut off because all records were replaced."""
+
+
+class JobState(StrEnum):
+    """The state of a job."""
+
+    PROCESSING = "Processing"
+    DONE = "Done"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How a job ended. The schema goes into the body where a client asks for one."""
+
+    success: bool
+    reply: Reply
+
+    @property
+    def state(self) -> JobState:
+        """Return the state that is stored."""
+        return JobState.DONE if self.success else JobState.FAILED
+
+    def body(self, *, with_schema: bool) -> bytes:
+        """Return the body that a poll answers, as JSON."""
+        if with_schema and self.success:
+            return to_json({**self.reply.body, "schema": dict(self.reply.schema)})
+        return to_json(dict(self.reply.body))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job's row. `body` is empty until the job has ended; `began` and `ended` are in epoch seconds."""
+
+    message: str
+    state: JobState
+    body: dict[str, object]
+    began: int
+    ended: int
+
+
+class JobAborted(Exception):
+    """The job was ended from outside, by the replacement of all records: what it writes must not be kept."""
+
+
+class JobStore:
+    """The table of jobs."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+
+    async def insert(self, uuid: str, message: str) -> int:
+        """Store a new job, and return when it began, in epoch seconds.
+
+        Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), and StoreUnavailable.
+        """
+        began = self._now()
+        values = {"uuid": uuid, "apiMessageName": message, "createDate": began, "lastOpDate": began}
+        try:
+            async with self._database.transaction() as connection:
+                await connection.execute(insert(Job).values(state=JobState.PROCESSING, **values))
+        except IntegrityError:
+            raise _duplicate(uuid) from None
+        return began
+
+    async def finish(self, uuid: str, result: JobResult) -> None:
+        """Store a job's result and execute its reply's statements, in one transaction.
+
+        A secret result is stored encrypted. Raise JobAborted if the job does not run any more.
+        """
+        reply = result.reply
+        text = to_json({**reply.body, "schema": dict(reply.schema)}).decode()
+        if reply.secret:
+            text = self._vault.encrypt(text)
+        async with self._database.transaction() as connection:
+            for statement in reply.commit:
+                await connection.execute(statement)
+            running = update(Job).where(Job.uuid == uuid, Job.state == JobState.PROCESSING)
+            stored = await connection.execute(running.values(state=result.state, result=text, lastOpDate=self._now()))
+            if not stored.rowcount:
+                raise JobAborted
+
+    async def fail_running(self, details: str) -> None:
+        """Store SYS.1012 with `details` as the result of every job that runs."""
+        result = to_json({"error": ErrorCode("SYS.1012", details).to_json()}).decode()
+        async with self._database.transaction() as connection:
+            running = update(Job).where(Job.state == JobState.PROCESSING)
+            await connection.execute(running.values(state=JobState.FAILED, result=result, lastOpDate=self._now()))
+
+    async def find(self, uuid: str) -> StoredJob | None:
+        """Return the job of that uuid, or None if it is unknown or purged. Its schema is a member of its body."""
+        rows = await self._database.read(select(Job).where(Job.uuid == uuid))
+        if not rows:
+            return None
+        row = rows[0]
+        result = row.result or NO_RESULT
+        body: dict[str, object] = orjson.loads(result if result.startswith("{") else self._vault.decrypt(result))
+        return StoredJob(row.apiMessageName, JobState(row.state), body, row.createDate, row.lastOpDate)
+
+    async def refuse_duplicate(self, uuid: str) -> None:
+        """Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5)."""
+        if await self._database.read(select(Job.uuid).where(Job.uuid == uuid)):
+            raise _duplicate(uuid)
+
+    async def forget(self) -> None:
+        """Delete all jobs but those that a replacement of the records cut off: their clients still poll them."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Job).where(Job.result.not_like(f"%{REPLACED}%")))
+
+    async def purge(self) -> None:
+        """Delete the jobs that have ended and began more than RETENTION_SECONDS ago."""
+        old = delete(Job).where(Job.state != JobState.PROCESSING, Job.createDate < self._now() - RETENTION_SECONDS)
+        async with self._database.transaction() as connection:
+            await connection.execute(old)
+
+    def _now(self) -> int:
+        return int(self._clock.time())
+
+
+def _duplicate(uuid: str) -> PlainError:
+    return PlainError(400, f"Duplicate job uuid[{uuid}]")

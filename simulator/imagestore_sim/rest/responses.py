@@ -1,0 +1,43 @@
+"""HTTP responses as ZStack and its servlet container give them (wire-protocol 1.6, 1.7)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from imagestore_sim.rest.encoding import to_plain_json
+from imagestore_sim.rest.errors import ApiError, ContainerError
+from imagestore_sim.web_server import error_page
+
+JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+CLOSING_STATUSES = (400, 413, 500, 503)
+"""The statuses after which Tomcat closes the connection."""
+
+
+def json_response(status: int, body: bytes) -> web.Response:
+    """Return a response with a JSON body."""
+    return closing(web.Response(status=status, body=body, headers=JSON_HEADERS))
+
+
+def error_response(failure: ApiError) -> web.Response:
+    """Return 503 with `{"error": {…}}`, as a synchronous call that fails is answered."""
+    return json_response(503, to_plain_json({"error": failure.error.to_json()}))
+
+
+def text_response(status: int, text: str | None) -> web.Response:
+    """Return a response with a plain text."""
+    return closing(web.Response(status=status, text=text))
+
+
+def container_response(error: ContainerError) -> web.Response:
+    """Return the servlet container's page for an error; no page for a status below 400, as for OPTIONS."""
+    headers = {"Allow": error.allow} if error.allow else {}
+    if error.status < 400:
+        return web.Response(status=error.status, headers=headers)
+    return closing(error_page(error.status, error.text, allow=error.allow))
+
+
+def closing(response: web.Response) -> web.Response:
+    """Have the connection closed after a response whose status makes Tomcat close it; return the response."""
+    if response.status in CLOSING_STATUSES:
+        response.force_close()
+    return response

@@ -1,0 +1,142 @@
+"""The REST API: from a request for `/v1/…` to its message, and from the reply to a response (wire-protocol 0).
+
+The order of the steps decides which error a client sees: method, path, body, API, Authorization header, parameters,
+job uuid, time-out. The dispatcher takes over from there.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Generic, TypeVar
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.rest.async_calls import AsyncCalls, timeout_of, wants_schema
+from imagestore_sim.rest.authentication import Authentication, Signed
+from imagestore_sim.rest.binding import Body, Values, bind_tags, parse_body
+from imagestore_sim.rest.dispatch import Dispatcher
+from imagestore_sim.rest.encoding import to_json
+from imagestore_sim.rest.errors import ApiError, PlainError
+from imagestore_sim.rest.identity import Claim
+from imagestore_sim.rest.jobs import POLLS
+from imagestore_sim.rest.leniency import Leniency
+from imagestore_sim.rest.messages import Message
+from imagestore_sim.rest.origins import is_foreign, is_unasked
+from imagestore_sim.rest.request_body import read_body
+from imagestore_sim.rest.request_context import RequestContext
+from imagestore_sim.rest.request_target import Target
+from imagestore_sim.rest.response_cache import ResponseCache
+from imagestore_sim.rest.responses import error_response, json_response
+from imagestore_sim.rest.routing import Router, Slot, check_method
+from imagestore_sim.tasks import by_size
+
+S = TypeVar("S")
+
+
+class RestApi(Generic[S]):
+    """Answers the calls below `/v1`."""
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        authentication: Authentication,
+        dispatcher: Dispatcher[S],
+        async_calls: AsyncCalls[S],
+        response_cache: ResponseCache,
+        leniency: Leniency,
+    ) -> None:
+        self._router = router
+        self._authentication = authentication
+        self._dispatcher = dispatcher
+        self._async_calls = async_calls
+        self._response_cache = response_cache
+        self._leniency = leniency
+
+    async def find_cached(self, request: web.BaseRequest, context: RequestContext) -> web.Response | None:
+        """Return the response from the cache, and extend the session; None for a request that has to be carried out."""
+        authorization = request.headers.get("Authorization", "")
+        if not _is_plain_get(request) or not authorization.startswith("OAuth"):
+            return None
+        session = authorization.removeprefix("OAuth").strip()
+        identity = self._dispatcher.recognize(session)
+        body = None if identity is None else self._response_cache.find((identity, request.raw_path))
+        if body is None:
+            return None
+        context.account = (await self._dispatcher.identify(session)).account_uuid
+        return json_response(200, body)
+
+    async def answer(self, request: web.BaseRequest, target: Target, context: RequestContext) -> web.Response:
+        """Answer a call or a poll. Raise PlainError and ContainerError where ZStack does not get to the API."""
+        check_method(request.method)
+        path = target.segments
+        if len(path) == 2 and path[0] == POLLS and path[1]:
+            context.api = POLLS
+            context.job = path[1]
+            return await self._async_calls.poll(request, path[1])
+        return await self._call(request, target, self._router.find(path, target.shown), context)
+
+    async def _call(
+        self, request: web.BaseRequest, target: Target, slot: Slot, context: RequestContext
+    ) -> web.Response:
+        context.body = raw = await read_body(request, self._leniency)
+        size = len(raw)
+        body = await by_size(size, parse_body, raw)
+        context.body = b"" if body is None else body
+        candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
+        message = candidate.message
+        context.api = message.__name__
+        if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
+            raise PlainError(403, "a page of another origin may not call this")
+        claim = await self._claim(request, target) if message.api.authenticated else None
+        context.account = self._dispatcher.account_of(claim)
+        values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
+        if message.always_with_schema:  # a query, which ignores all special headers
+            return await self._answer_now(request, message, values, claim, new_uuid("request"))
+        job = await self._async_calls.job_uuid(request)
+        milliseconds = timeout_of(request, message, body)
+        values |= await by_size(size, _top_level_tags, request.method, body)
+        if message.api.sync:
+            return await self._answer_now(request, message, values, claim, job)
+        context.job = job
+        return await self._async_calls.start(request, message, values, claim, job, milliseconds)
+
+    async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
+        signed = Signed(request.method, request.headers.get("Date"), (target.sent, target.shown))
+        return await self._authentication.claim(request.headers.get("Authorization"), signed)
+
+    async def _answer_now(
+        self, request: web.BaseRequest, message: type[Message], values: Values, claim: Claim, message_uuid: str
+    ) -> web.Response:
+        """Answer a synchronous call: 200, or 503 with an error."""
+
+        async def work(claim: Claim) -> bytes:
+            reply = await self._dispatcher.carry_out(message, values, message_uuid, claim)
+            if message.always_with_schema or wants_schema(request):
+                return to_json({**reply.body, "schema": dict(reply.schema)})
+            return to_json(dict(reply.body))
+
+        try:
+            if not message.repeatable or not _is_plain_get(request):
+                return json_response(200, await work(claim))
+            identity = await self._dispatcher.identify(claim)
+            key = (identity, request.raw_path)
+            return json_response(200, await self._response_cache.get(key, partial(work, identity), message.__name__))
+        except ApiError as failure:
+            return error_response(failure)
+
+
+def _is_plain_get(request: web.BaseRequest) -> bool:
+    """Return whether the response depends on nothing but path, query string and session."""
+    return request.method == "GET" and not request.body_exists
+
+
+def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
+    _, _, query = request.raw_path.partition("?")
+    return parse_qsl(query, keep_blank_values=True) if query else []
+
+
+def _top_level_tags(method: str, body: Body) -> Values:
+    return {} if method in ("GET", "DELETE") else bind_tags(body)
