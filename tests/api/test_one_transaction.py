@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import yaml
 
-from imagestore_sim.database import StoreUnavailable, engine, health
+from imagestore_sim.database import StoreUnavailable, connections, health
 from imagestore_sim.lab import Lab
 from imagestore_sim.rest.job_store import JobStore
 from imagestore_sim.settings import Settings
@@ -70,7 +70,7 @@ async def test_nothing_of_a_command_is_kept_whose_result_is_not(
 async def test_a_store_that_is_locked_is_told_and_everything_works_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.3)
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
     file = tmp_path / "lab.db"
     settings = Settings(port=0, hosts=1, database=str(file), ping_interval=1)
