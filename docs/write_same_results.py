@@ -1,7 +1,7 @@
 """Plays the library on both kinds of hosts, and writes docs/same-results.md: `make same-results`.
 
-It needs a Docker engine, and takes as long as the stories do. With names of stories only those are played, and the
-lines of the others stay. Exit status 1: some went differently.
+It needs a Docker engine, and takes as long as the stories do. Given names of stories, it plays only those, and keeps
+the lines of the others. It exits with status 1 if a story has different results.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ PAGE = Path(__file__).with_name("same-results.md")
 LIBRARY = PAGE.parent.parent / "scenarios"
 JOBS = 4
 LONGEST = 20 * 60.0
-"""Seconds of the real clock that a story may take here."""
+"""Seconds of real time that a story may take here."""
 HEAD = """# The same results on simulated hosts and on containers
 
-Every story of `scenarios/` that can be played on containers has been played on both kinds of hosts, at the highest
-`--speed` that leaves its meaning as it is ([scenarios.md](scenarios.md#on-containers)). *Same* says that all its
-expectations held on both, and that each storage went through the same statuses, for the same reasons, with the same
-capacities to the block.
+Each story of `scenarios/` that can be played on containers was played on both kinds of hosts, at the highest `--speed`
+that does not change its meaning ([scenarios.md](scenarios.md#on-containers)). *Same* means that all its expectations
+held on both, and that each storage went through the same statuses, for the same reasons, with the same capacities to
+the block.
 
-Not compared is what depends on when a ping comes: how often a connect is tried in vain, or a reason repeated; of a disk
-that fills slowly, what is between the first and the last capacity; of a host that is stopped, whether it is
-`unreachable` or a `timeout`.
+The comparison leaves out what depends on when a ping comes: how often a connect fails or a reason repeats; the
+capacities between the first and the last of a disk that fills slowly; and whether a stopped host is `unreachable` or a
+`timeout`.
 
-This page is written by `make same-results`. Several stories are played at once; the times are those of the machine.
+`make same-results` writes this page. It plays several stories at once, and shows the real time that each took.
 
 | story | result | speed | simulated took | containers took |
 | --- | --- | --- | --- | --- |
@@ -47,7 +47,7 @@ This page is written by `make same-results`. Several stories are played at once;
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What came of a story."""
+    """The line of a story in the table."""
 
     file: Path
     title: str
@@ -63,35 +63,35 @@ class Line:
 
 
 def link(file: Path, title: str) -> str:
-    """A story, as the table has it."""
+    """Return the link to a story."""
     return f"[{title}](../scenarios/{file.name})"
 
 
 def simulate(file: Path) -> Result:
-    """A story on simulated hosts, at the speed that containers can have."""
+    """Play a story on simulated hosts, at the speed that containers can have."""
     scenario = read_scenario(file)
     return play_virtually(sped_up(scenario, fastest(scenario)), file=str(file), seed=scenario.seed)
 
 
 def why_not(file: Path, simulated: Result) -> str | None:
-    """Why a story is not played on containers."""
+    """Return why a story is not played on containers; None where it is."""
     try:
         read_for_containers(file)
     except ScenarioError as error:
         return refusal(error)
     if simulated.length > LONGEST:
         length = duration_text(round(simulated.length / 60) * 60)
-        return f"not played: it takes {length} on the real clock, however fast it may be told"
+        return f"not played: it takes {length} on the real clock, at the highest speed"
     return None
 
 
 def refusal(error: ScenarioError) -> str:
-    """What a complaint says, without the place in the file."""
+    """Return the text of an error without the place in the file, for a cell of the table."""
     return "cannot be: " + re.sub(r"^.*?: containers: ", "", str(error)).replace("|", "\\|")
 
 
 def compare(file: Path) -> Line:
-    """A story on both kinds of hosts."""
+    """Play a story on both kinds of hosts, and compare the results."""
     scenario = read_scenario(file)
     speed = fastest(scenario)
     simulated = simulate(file)
@@ -104,7 +104,7 @@ def compare(file: Path) -> Line:
 
 
 def lines(files: Sequence[Path], jobs: int) -> list[Line]:
-    """One for each story, in their order; each is told of when it is there."""
+    """Return the lines of stories in their order, and print each to standard error as soon as it is known."""
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         comparing = [pool.submit(compare, file) for file in files]
         for done in as_completed(comparing):

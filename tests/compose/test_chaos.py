@@ -1,4 +1,4 @@
-"""The profile `chaos`: hosts in containers that are broken over `/lab/v1`, and what is left of that: nothing."""
+"""The profile `chaos`: container hosts are broken over `/lab/v1`, and left as they were found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest_asyncio
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from compose.containers import HOSTS, READY_SECONDS, Lab, free_port, succeed
+from compose.compose_lab import HOSTS, READY_SECONDS, ComposeLab, free_port, succeed
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import FAULTS
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
@@ -27,8 +27,8 @@ CHAOS = ("chaos-1", "chaos-2", "chaos-3")
 FAULT_FOLDERS = ("/usr/local/lib/faults", "/var/lib/faults", "/dev/shm/faults")
 
 
-class ChaosLab(Lab):
-    """A lab with the profile, and a client of the API that it brings."""
+class ChaosLab(ComposeLab):
+    """A lab with the profile, and a client of its API."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
@@ -36,7 +36,7 @@ class ChaosLab(Lab):
         self.api = f"http://127.0.0.1:{port}"
 
     async def up(self) -> None:
-        """As every lab, with the hosts for faults Connected."""
+        """Start it as any lab, and wait until the hosts for faults are Connected."""
         await super().up()
         await self.wait_until_it_answers()
         async with Client(self.url) as client:
@@ -45,7 +45,7 @@ class ChaosLab(Lab):
                 await client.wait_for_status(host, "Connected", within=30)
 
     async def wait_until_it_answers(self) -> None:
-        """Wait until the service serves; Docker asks it every few seconds only."""
+        """Wait until the service answers: Docker checks its health every few seconds only."""
         deadline = time.monotonic() + READY_SECONDS
         async with aiohttp.ClientSession() as session:
             while True:
@@ -58,33 +58,33 @@ class ChaosLab(Lab):
                     await asyncio.sleep(0.1)
 
     async def ask(self, method: str, path: str, body: object = None) -> Answer:
-        """What the API answers."""
+        """Call the API and return its answer."""
         async with Client(self.api) as client:
             return await client.request(method, f"{self.api}/lab/v1{path}", body)
 
     async def apply(self, host: str, kind: str, **parameters: object) -> str:
-        """Put a fault on a host; its id."""
+        """Put a fault on a host, and return its id."""
         answer = await self.ask("POST", f"/hosts/{host}/faults", {"kind": kind, **parameters})
         assert answer.status == 201, answer.text
         return str(answer.body["id"])
 
     async def show(self, host: str) -> dict[str, Any]:
-        """A host."""
+        """Return a host, as the API shows it."""
         answer = await self.ask("GET", f"/hosts/{host}")
         assert answer.status == 200, answer.text
         return answer.body
 
     async def faults(self, host: str) -> list[str]:
-        """The kinds that are on a host."""
+        """Return the kinds of the faults on a host."""
         return [one["kind"] for one in (await self.show(host))["faults"]]
 
     async def heal(self, host: str) -> None:
-        """Heal a host of all."""
+        """Heal all faults on a host."""
         answer = await self.ask("POST", f"/hosts/{host}/heal")
         assert (answer.status, answer.body["faults"]) == (200, [])
 
     async def probe(self, host: str) -> Capacity | ProbeFailure:
-        """One probe, with the account that the lab began with."""
+        """Probe a host, with the account that the lab began with."""
         user, url, password = "store", "/zs", "password"
         if host in HOSTS:
             user, url, password = f"store-{host[-1]}", f"/zs/{host[-1]}", f"password-{host[-1]}"
@@ -96,13 +96,13 @@ class ChaosLab(Lab):
             await prober.close()
 
     async def capacity(self, host: str) -> Capacity:
-        """What a probe finds."""
+        """Return the capacity that a probe finds."""
         found = await self.probe(host)
         assert isinstance(found, Capacity), found
         return found
 
     async def reason(self, host: str) -> Reason:
-        """Why a probe fails."""
+        """Return why a probe fails."""
         found = await self.probe(host)
         assert isinstance(found, ProbeFailure), found
         return found.reason
@@ -110,7 +110,7 @@ class ChaosLab(Lab):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chaos(lab_folder: Path) -> AsyncIterator[ChaosLab]:
-    """A lab with nothing wrong on any host."""
+    """Yield a lab without faults."""
     async with ChaosLab(lab_folder) as lab:
         yield lab
     assert await lab.leftovers() == ""
@@ -118,7 +118,10 @@ async def chaos(lab_folder: Path) -> AsyncIterator[ChaosLab]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def blackholed(chaos: ChaosLab) -> AsyncIterator[asyncio.Task[Reason]]:
-    """A blackhole on chaos-1 until the node knows, and why a probe fails meanwhile; others go on, for it takes long."""
+    """Put a blackhole on chaos-1 until the node notices it; the task returns why a probe fails.
+
+    It takes long, so that the other tests run at the same time.
+    """
 
     async def wait() -> Reason:
         fault = await chaos.apply("chaos-1", "blackhole")
@@ -151,11 +154,11 @@ async def test_a_fault_heals_by_itself_after_its_time(chaos: ChaosLab) -> None:
     assert (await chaos.capacity("chaos-2")).total == 32 * MIB
 
 
-async def test_what_a_host_may_not_do_is_refused_with_those_that_may(chaos: ChaosLab) -> None:
+async def test_a_fault_is_refused_on_a_host_without_the_privileges_naming_those_that_have_them(chaos: ChaosLab) -> None:
     for kind, right in (("blackhole", "NET_ADMIN"), ("read_only", "SYS_ADMIN")):
         refused = await chaos.ask("POST", "/hosts/imagestore-1/faults", {"kind": kind})
-        told = f"fault {kind}: not on imagestore-1, which has no {right}; chaos-1, chaos-2 and chaos-3 may"
-        assert (refused.status, refused.body) == (409, {"error": told})
+        error = f"fault {kind}: not on imagestore-1, which has no {right}; chaos-1, chaos-2 and chaos-3 may"
+        assert (refused.status, refused.body) == (409, {"error": error})
     kinds = {one["kind"]: one["form"] for one in (await chaos.ask("GET", "/faults")).body["faults"]}
     assert kinds.keys() == FAULTS.keys()
     assert kinds["blackhole"]["hosts"] == list(CHAOS)
@@ -163,7 +166,7 @@ async def test_what_a_host_may_not_do_is_refused_with_those_that_may(chaos: Chao
     assert (await chaos.ask("POST", "/hosts", {"name": "gold"})).status == 404
 
 
-async def test_what_takes_no_right_is_for_the_plain_hosts_too(chaos: ChaosLab) -> None:
+async def test_faults_that_need_no_privilege_work_on_plain_hosts_too(chaos: ChaosLab) -> None:
     before = await chaos.capacity("imagestore-1")
     await chaos.apply("imagestore-1", "password_rotated")
     assert await chaos.reason("imagestore-1") is Reason.AUTH_FAILED
@@ -210,12 +213,12 @@ async def test_faults_stay_on_a_host_that_is_stopped(chaos: ChaosLab) -> None:
     assert (found.method, found.available) == ("df", 0)
     await chaos.compose("restart", "--timeout", "2", "chaos-3")
     await chaos.wait_until_healthy("chaos-3")
-    assert await chaos.faults("chaos-3") == ["no_sftp"], "one that others stop loses its mounts, rules and disk"
+    assert await chaos.faults("chaos-3") == ["no_sftp"], "a host that others stop loses its mounts, rules and disk"
     await chaos.heal("chaos-3")
     assert (await chaos.capacity("chaos-3")).method == "statvfs"
 
 
-async def test_what_was_to_heal_while_others_had_a_host_stopped_heals_afterwards(chaos: ChaosLab) -> None:
+async def test_a_fault_that_expires_while_others_have_stopped_its_host_heals_after_the_start(chaos: ChaosLab) -> None:
     await chaos.apply("chaos-3", "password_rotated", **{"for": "3s"})
     await succeed("docker", "stop", "--time", "0", await chaos.container("chaos-3"))
     await asyncio.sleep(3)
@@ -229,11 +232,11 @@ async def test_what_was_to_heal_while_others_had_a_host_stopped_heals_afterwards
     await chaos.capacity("chaos-3")
 
 
-async def test_a_blackhole_is_a_time_out_to_the_node_until_it_heals(blackholed: asyncio.Task[Reason]) -> None:
+async def test_a_blackhole_is_a_timeout_to_the_node_until_it_heals(blackholed: asyncio.Task[Reason]) -> None:
     assert await blackholed is Reason.TIMEOUT
 
 
-async def test_what_is_served_is_described(chaos: ChaosLab) -> None:
+async def test_the_openapi_document_describes_the_answers(chaos: ChaosLab) -> None:
     described = (await chaos.ask("GET", "/openapi.json")).body
     OpenAPIV31SpecValidator(described).validate()
     for path in ("/hosts", "/hosts/{name}", "/faults"):
@@ -243,7 +246,7 @@ async def test_what_is_served_is_described(chaos: ChaosLab) -> None:
         Draft202012Validator(content["schema"] | {"components": described["components"]}).validate(answer.body)
 
 
-async def test_nothing_is_left_when_the_service_stops_and_one_that_was_killed_is_noticed(chaos: ChaosLab) -> None:
+async def test_nothing_is_left_when_the_service_stops_and_faults_of_a_killed_one_are_noticed(chaos: ChaosLab) -> None:
     for kind in ("password_rotated", "fill"):
         await chaos.apply("imagestore-2", kind)
     for kind in ("host_key_changed", "blackhole", "fill"):

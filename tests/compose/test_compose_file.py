@@ -1,4 +1,4 @@
-"""The files of the lab in containers, read as they stand: no engine is needed."""
+"""The files of the lab in containers, without an engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compose.containers import FILE, HOSTS, ROOT, find_compose, succeed
+from compose.compose_lab import FILE, HOSTS, ROOT, find_compose, succeed
 from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
 from imagestore_sim.containers.labels import HOST
 
@@ -26,7 +26,7 @@ DOCKERFILES = [
 FLEET = [f"imagestore-{number}" for number in range(4, 24)]
 CHAOS = [f"chaos-{number}" for number in range(1, 4)]
 MONITORING = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
-"""Services of images that others make."""
+"""Services with images of other projects, by their images."""
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -36,13 +36,13 @@ def services() -> dict[str, dict[str, Any]]:
     return services
 
 
-def test_the_file_keeps_the_compose_specification() -> None:
+def test_the_file_follows_the_compose_specification() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
-def test_the_file_has_nothing_that_only_one_generation_of_compose_takes() -> None:
+def test_the_file_has_only_what_both_versions_of_compose_take() -> None:
     content = yaml.safe_load(FILE.read_text())
     # Compose 2 calls `version` obsolete; Compose 1.29 knows none of what came after it.
     assert content.keys() == {"x-host", "x-fleet", "x-chaos", "x-node", "services", "volumes"}
@@ -55,14 +55,14 @@ def test_the_file_has_nothing_that_only_one_generation_of_compose_takes() -> Non
 
 
 @pytest.mark.compose
-async def test_the_installed_compose_takes_the_file_without_a_word() -> None:
+async def test_the_installed_compose_takes_the_file_without_a_warning() -> None:
     compose = find_compose()
     if compose is None:
         pytest.skip("needs Compose, and there is neither docker-compose nor `docker compose` here")
     assert await succeed(*compose, "-f", str(FILE), "config", "--quiet") == ""
 
 
-def test_every_service_is_kept_small_and_stops_soon(services: dict[str, dict[str, Any]]) -> None:
+def test_every_service_has_few_privileges_and_stops_soon(services: dict[str, dict[str, Any]]) -> None:
     assert services.keys() == {"mn", *HOSTS, *FLEET, "fleet", *CHAOS, "chaos-storages", "chaos", *MONITORING}
     for name, service in services.items():
         assert re.fullmatch(r"(?!zstack)[a-z0-9-]+", name), "a name that ZStack takes for a hostname"
@@ -71,7 +71,9 @@ def test_every_service_is_kept_small_and_stops_soon(services: dict[str, dict[str
         unconfined = ["apparmor:unconfined"] if name in CHAOS else []
         assert service["security_opt"] == ["no-new-privileges:true", *unconfined]
         assert service["stop_grace_period"] == ("30s" if name == "chaos" else "2s")
-        assert service.get("healthcheck") or name in ("fleet", "chaos-storages"), "only what ends by itself needs none"
+        assert service.get("healthcheck") or name in ("fleet", "chaos-storages"), (
+            "only a service that ends by itself needs none"
+        )
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert services["mn"]["read_only"] is True
     assert services["mn"]["user"] == "10001"
@@ -80,7 +82,7 @@ def test_every_service_is_kept_small_and_stops_soon(services: dict[str, dict[str
     assert services["mn"]["depends_on"] == {host: {"condition": "service_healthy"} for host in HOSTS}
 
 
-def test_the_hosts_for_faults_may_do_what_these_take_and_no_more(services: dict[str, dict[str, Any]]) -> None:
+def test_the_hosts_for_faults_have_the_privileges_for_them_and_no_more(services: dict[str, dict[str, Any]]) -> None:
     needed = reduce(or_, (one.requirements for one in (IMPLEMENTATIONS | ON_MEMORY_DISKS).values()))
     for name in CHAOS:
         assert set(services[name]["cap_add"]) == needed.capabilities.union(services["imagestore-1"]["cap_add"])
@@ -101,14 +103,14 @@ def test_every_host_is_known_by_its_label(services: dict[str, dict[str, Any]]) -
     assert {name for name, one in services.items() if "STORE_URL" in one.get("environment", {})} == labelled
 
 
-def test_hosts_of_scenarios_have_the_rights_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
+def test_hosts_of_scenarios_have_the_capabilities_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
     pytest.importorskip("aiodocker", reason="needs the extra `compose`")
     from imagestore_sim.scenario.worlds.containers import SSHD_CAPABILITIES
 
     assert set(services["imagestore-1"]["cap_add"]) == SSHD_CAPABILITIES
 
 
-def test_images_of_others_are_pinned(services: dict[str, dict[str, Any]]) -> None:
+def test_images_of_other_projects_are_pinned(services: dict[str, dict[str, Any]]) -> None:
     for name, image in MONITORING.items():
         assert re.fullmatch(rf"{image}:v?\d+\.\d+\.\d+", services[name]["image"])
     assert {name for name, service in services.items() if "image" in service} == set(MONITORING)

@@ -1,4 +1,4 @@
-"""The lab in containers, as a client of its management node sees it while things happen to its hosts."""
+"""The lab in containers, as a client of its management node sees it while its hosts fail and change."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 import aiohttp
 import pytest
 
-from compose.containers import HOSTS, STORAGES, Lab, succeed
+from compose.compose_lab import HOSTS, STORAGES, ComposeLab, succeed
 from imagestore_sim.testing import CallFailed, Client
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 
-BOUND = 30.0  # seconds for what takes two or three; a paused host is noticed after ten
+BOUND = 30.0  # seconds; most take two or three, and a paused host is noticed after ten
 
 
 async def _available(client: Client, host: str) -> int:
@@ -22,7 +22,7 @@ async def _available(client: Client, host: str) -> int:
 
 
 async def _wait_for_available(client: Client, host: str, expected: int) -> float:
-    """Seconds until the API shows `expected`."""
+    """Wait until the API shows `expected` bytes, and return the seconds that took."""
     began = time.monotonic()
     while (seen := await _available(client, host)) != expected:
         assert time.monotonic() - began < BOUND, f"{host} shows {seen}, not {expected}"
@@ -30,7 +30,7 @@ async def _wait_for_available(client: Client, host: str, expected: int) -> float
     return time.monotonic() - began
 
 
-async def test_it_is_ready_with_three_connected_storages_after_up(lab: Lab, client: Client) -> None:
+async def test_it_is_ready_with_three_connected_storages_after_up(lab: ComposeLab, client: Client) -> None:
     assert (await client.request("GET", f"{lab.url}/readyz")).status == 200
     storages = await client.query(STORAGES, sort="+name")
     assert [(one["name"], one["hostname"], one["status"]) for one in storages] == [
@@ -40,19 +40,19 @@ async def test_it_is_ready_with_three_connected_storages_after_up(lab: Lab, clie
     assert [one["attachedZoneUuids"] for one in storages] == [[zone["uuid"]]] * len(HOSTS)
 
 
-async def test_docker_calls_every_container_healthy(lab: Lab) -> None:
+async def test_every_container_is_healthy_for_docker(lab: ComposeLab) -> None:
     for service in ("mn", *HOSTS):
         await lab.wait_until_healthy(service)
 
 
-async def test_capacities_are_what_df_says_in_each_container(lab: Lab, client: Client) -> None:
+async def test_capacities_are_what_df_prints_in_each_container(lab: ComposeLab, client: Client) -> None:
     storages = {one["hostname"]: one for one in await client.query(STORAGES)}
     seen = {host: (storages[host]["totalCapacity"], storages[host]["availableCapacity"]) for host in HOSTS}
     assert seen == {host: await lab.df(host) for host in HOSTS}
     assert sorted(total for total, _ in seen.values()) == [256 * 2**20, 384 * 2**20, 512 * 2**20]
 
 
-async def test_a_file_written_in_a_container_shows_within_a_ping(lab: Lab, client: Client) -> None:
+async def test_a_file_written_in_a_container_shows_within_a_ping(lab: ComposeLab, client: Client) -> None:
     before = await _available(client, "imagestore-1")
     await lab.in_storage("imagestore-1", "head -c 50M /dev/zero >registry/blob")
     assert await _wait_for_available(client, "imagestore-1", before - 50 * 2**20) < 3
@@ -61,7 +61,7 @@ async def test_a_file_written_in_a_container_shows_within_a_ping(lab: Lab, clien
     await _wait_for_available(client, "imagestore-1", before)
 
 
-async def test_a_full_host_stays_connected_with_nothing_available(lab: Lab, client: Client) -> None:
+async def test_a_full_host_stays_connected_with_nothing_available(lab: ComposeLab, client: Client) -> None:
     before = await _available(client, "imagestore-1")
     await lab.in_storage("imagestore-1", "head -c 1G /dev/zero >export/blob 2>/dev/null; test -s export/blob")
     await _wait_for_available(client, "imagestore-1", 0)
@@ -71,7 +71,7 @@ async def test_a_full_host_stays_connected_with_nothing_available(lab: Lab, clie
     await _wait_for_available(client, "imagestore-1", before)
 
 
-async def test_a_host_that_is_stopped_is_disconnected_and_back_when_started(lab: Lab, client: Client) -> None:
+async def test_a_host_that_is_stopped_is_disconnected_and_back_when_started(lab: ComposeLab, client: Client) -> None:
     await lab.compose("stop", "imagestore-2")
     gone = await client.wait_for_status("imagestore-2", "Disconnected", within=BOUND)
     assert gone["totalCapacity"] == 384 * 2**20, "the last capacity is kept"
@@ -80,7 +80,7 @@ async def test_a_host_that_is_stopped_is_disconnected_and_back_when_started(lab:
     await client.wait_for_status("imagestore-2", "Connected", within=BOUND)
 
 
-async def test_a_host_that_is_paused_is_disconnected_and_back_when_unpaused(lab: Lab, client: Client) -> None:
+async def test_a_host_that_is_paused_is_disconnected_and_back_when_unpaused(lab: ComposeLab, client: Client) -> None:
     await lab.compose("pause", "imagestore-3")
     try:
         await client.wait_for_status("imagestore-3", "Disconnected", within=BOUND)
@@ -91,7 +91,7 @@ async def test_a_host_that_is_paused_is_disconnected_and_back_when_unpaused(lab:
     await client.wait_for_status("imagestore-3", "Connected", within=BOUND)
 
 
-async def test_a_host_that_is_recreated_has_new_keys_and_is_connected_again(lab: Lab, client: Client) -> None:
+async def test_a_host_that_is_recreated_has_new_keys_and_is_connected_again(lab: ComposeLab, client: Client) -> None:
     [before] = await client.query(STORAGES, "name=imagestore-2")
     keys, container = await lab.host_keys("imagestore-2"), await lab.container("imagestore-2")
     await lab.compose("up", "-d", "--no-deps", "--force-recreate", "imagestore-2")
@@ -102,7 +102,7 @@ async def test_a_host_that_is_recreated_has_new_keys_and_is_connected_again(lab:
     assert await lab.host_keys("imagestore-2") != keys
 
 
-async def test_a_password_changed_on_the_host_has_to_be_changed_in_the_record(lab: Lab, client: Client) -> None:
+async def test_a_password_changed_on_the_host_has_to_be_changed_in_the_record(lab: ComposeLab, client: Client) -> None:
     [storage] = await client.query(STORAGES, "name=imagestore-2")
     actions = f"{STORAGES}/{storage['uuid']}/actions"
     reconnect: dict[str, object] = {"reconnectImageStoreBackupStorage": {}}
@@ -120,7 +120,7 @@ async def test_a_password_changed_on_the_host_has_to_be_changed_in_the_record(la
     await change("password-2")
 
 
-async def test_an_sshd_on_another_port_is_found_when_the_record_says_so(lab: Lab, client: Client) -> None:
+async def test_an_sshd_on_another_port_is_found_when_the_record_says_so(lab: ComposeLab, client: Client) -> None:
     [storage] = await client.query(STORAGES, "name=imagestore-3")
     actions = f"{STORAGES}/{storage['uuid']}/actions"
 
@@ -136,7 +136,7 @@ async def test_an_sshd_on_another_port_is_found_when_the_record_says_so(lab: Lab
     await move(22)
 
 
-async def test_a_storage_is_added_by_the_name_of_its_container(lab: Lab, client: Client) -> None:
+async def test_a_storage_is_added_by_the_name_of_its_container(lab: ComposeLab, client: Client) -> None:
     container = (await lab.container("imagestore-1"))[:12]
     own = {"username": "store-1", "password": "password-1", "url": "/zs/1"}
     added = await client.add_image_store(container, **own)
@@ -150,7 +150,7 @@ async def test_a_storage_is_added_by_the_name_of_its_container(lab: Lab, client:
     assert len(await client.query(STORAGES)) == len(HOSTS)
 
 
-async def test_nothing_is_lost_when_the_node_is_restarted(lab: Lab, client: Client) -> None:
+async def test_nothing_is_lost_when_the_node_is_restarted(lab: ComposeLab, client: Client) -> None:
     await client.call("POST", "/zones", {"params": {"name": "Zone2"}})
     await lab.execute("mn", "imagestore-sim", "ready")
     volatile = {"status", "lastOpDate", "totalCapacity", "availableCapacity"}
@@ -166,13 +166,13 @@ async def test_nothing_is_lost_when_the_node_is_restarted(lab: Lab, client: Clie
     await lab.compose("restart", "mn")
     await lab.wait_until_ready()
     assert await records() == before
-    # The session is one of the records that outlive a restart.
+    # The session outlives the restart too
     [zone] = await client.query("/zones", "name=Zone2")
     await client.call("DELETE", f"/zones/{zone['uuid']}")
     assert {one["status"] for one in await client.query(STORAGES)} == {"Connected"}
 
 
-async def test_nothing_is_lost_when_the_node_is_killed_in_the_middle_of_adds(lab: Lab) -> None:
+async def test_nothing_is_lost_when_the_node_is_killed_in_the_middle_of_adds(lab: ComposeLab) -> None:
     container = await lab.container("mn")
     done: set[str] = set()
     jobs: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Labs of a test's own: two at once, other settings, and what is left of one afterwards."""
+"""Labs that a test has for itself: two at once, with other settings, and what remains of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.containers import STORAGES, Lab, ProgramFailed
+from compose.compose_lab import STORAGES, ComposeLab, ProgramFailed
 from imagestore_sim.testing import Client
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
@@ -21,15 +21,15 @@ SETTINGS = {
 }
 
 
-async def _probe(lab: Lab, target: str, url: str, password: str) -> dict[str, object]:
-    """One probe by hand, from the management node's container."""
+async def _probe(lab: ComposeLab, target: str, url: str, password: str) -> dict[str, object]:
+    """Probe a host from the management node's container."""
     printed = await lab.execute("mn", "imagestore-sim", "probe", target, "--url", url, "--password", password, "--json")
     found: dict[str, object] = json.loads(printed)
     return found
 
 
-async def test_two_labs_run_at_once_and_nothing_is_left_of_one_that_is_taken_down(lab: Lab, lab_folder: Path) -> None:
-    async with Lab(lab_folder, **SETTINGS) as other, Client(other.url) as client, Client(lab.url) as first:
+async def test_two_labs_run_at_once_and_nothing_is_left_of_one_taken_down(lab: ComposeLab, lab_folder: Path) -> None:
+    async with ComposeLab(lab_folder, **SETTINGS) as other, Client(other.url) as client, Client(lab.url) as first:
         await client.log_in()
         await first.log_in()
         storages = {one["name"]: one for one in await client.query(STORAGES)}
@@ -54,7 +54,7 @@ async def test_two_labs_run_at_once_and_nothing_is_left_of_one_that_is_taken_dow
 
 
 async def test_nothing_is_left_of_a_lab_that_never_gets_ready(lab_folder: Path) -> None:
-    never = Lab(lab_folder, PING_INTERVAL="0")
+    never = ComposeLab(lab_folder, PING_INTERVAL="0")
     with pytest.raises(ProgramFailed):
         async with never:
             pass
@@ -62,7 +62,7 @@ async def test_nothing_is_left_of_a_lab_that_never_gets_ready(lab_folder: Path) 
 
 
 async def test_the_profile_fleet_adds_twenty_hosts_with_their_storages(lab_folder: Path) -> None:
-    async with Lab(lab_folder, COMPOSE_PROFILES="fleet") as fleet, Client(fleet.url) as client:
+    async with ComposeLab(lab_folder, COMPOSE_PROFILES="fleet") as fleet, Client(fleet.url) as client:
         await client.log_in()
         for number in range(1, 24):
             await client.wait_for_status(f"imagestore-{number}", "Connected", within=30)

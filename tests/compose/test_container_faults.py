@@ -1,4 +1,4 @@
-"""Every kind of fault, on a host in a container and on a simulated one: a probe meets the same on both."""
+"""Every kind of fault, on a container host and on a simulated one: a probe meets the same on both."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ GIB = 2**30
 TIB = 2**40
 ROOT = "imagestore-1"
 TWIN = "imagestore-2"
-"""As the first, so that half of what it has to bear can be tried at the same time."""
+"""Equal to the first, so that two of its cases run at the same time."""
 STORE = "imagestore-3"
-"""Its account is not root's, and its disk is mounted above the storage."""
+"""Its account is not root, and its disk is mounted above the storage."""
 URLS = {ROOT: "/Cloud_bs", TWIN: "/Cloud_bs", STORE: "/data/store"}
 ALIKE = {ROOT: (ROOT, TWIN), STORE: (STORE,)}
 SCENARIO = f"""\
@@ -50,12 +50,12 @@ PASSWORD = "password"
 
 Heal = Callable[[], Awaitable[None]]
 Outcome = Reason | tuple[int, int, bool | None, Method]
-"""Why a probe failed; or total and available bytes, whether the file system is read-only, and how that was found."""
+"""Why a probe failed; or total and available bytes, whether the file system is read-only, and the method."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Faults on a host, and what becomes of a probe that logs in meanwhile: None where it brings a capacity."""
+    """Faults on a host, and why a probe that logs in meanwhile fails: None where it finds a capacity."""
 
     faults: tuple[Fault, ...]
     reason: Reason | None
@@ -64,7 +64,7 @@ class Case:
 
     @property
     def heals(self) -> bool:
-        """Whether there is a way back."""
+        """Whether its faults can be healed."""
         return all(fault.kind != "resize" for fault in self.faults)
 
     def __str__(self) -> str:
@@ -145,7 +145,7 @@ CASES = [
     case("expired_password", Reason.AUTH_FAILED, STORE),
     case("expired_account", Reason.AUTH_FAILED, STORE),
     case("lingering_session", None),
-    # Several at once, of which the first is healed first
+    # Several at once, healed in the order in which they came
     several(None, ("latency", {"delay": "30ms"}), ("latency", {"delay": "40ms"}), ("rate", {"rate": "64 KiB"})),
     several(Reason.BUSY, ("max_startups", {}), ("max_sessions", {"sessions": 5})),
     several(Reason.AUTH_FAILED, ("password_rotated", {}), ("password_rotated", {"password": "third"})),
@@ -164,7 +164,7 @@ CASES = [
     several(None, ("read_only", {}), ("read_only", {})),
     several(Reason.NO_SUCH_PATH, ("unmounted", DATA), ("replaced_disk", DATA), ("unmounted", DATA), host=STORE),
     several(Reason.PERMISSION_DENIED, ("permission_denied", URL), ("permission_denied", URL)),
-    case("resize", None, size="3 TiB"),  # last, because there is no way back
+    case("resize", None, size="3 TiB"),  # last, because it cannot be healed
 ]
 
 REFUSED = [
@@ -193,7 +193,7 @@ def test_what_no_container_can_have_is_refused_by_name(kind: str, parameters: di
         requirements_of(read_fault(kind, parameters), HostSpec(size=TIB, mount="/data"))
 
 
-def test_a_container_gets_no_right_that_its_faults_do_without() -> None:
+def test_a_container_gets_no_privilege_that_its_faults_do_not_need() -> None:
     spec = HostSpec(size=TIB)
     assert requirements_of(read_fault("password_rotated", {}), spec) == Requirements()
     both = requirements_of(read_fault("blackhole", {}), spec) | requirements_of(read_fault("hung_mount", URL), spec)
@@ -205,8 +205,8 @@ def test_a_container_gets_no_right_that_its_faults_do_without() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainersWorld]:
-    """The hosts, with the rights for every fault here, and a node that leaves them alone."""
-    file = tmp_path_factory.mktemp("forms") / "hosts.yaml"
+    """Yield the hosts, with the privileges for every case, and a node that does not ping them."""
+    file = tmp_path_factory.mktemp("faults") / "hosts.yaml"
     steps = [
         {"at": "1h", "fault": {"host": host, "kind": fault.kind, **fault.values()}}
         for case in CASES
@@ -225,8 +225,11 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Conta
 async def outcomes(
     prober: Prober, target: Target, case: Case, apply: Callable[[Fault], Awaitable[Heal]]
 ) -> list[Outcome]:
-    """Of a probe over a connection that was open before, and of one that logs in; with each fault healed the latter
-    again; in the end of both."""
+    """Return the outcomes of probes while the faults of a case are put on a host and healed one by one.
+
+    With all faults on it, one probe uses a connection from before and one logs in. After each heal but the last, one
+    logs in. After the last, both again.
+    """
 
     async def probe(*, fresh: bool) -> Outcome:
         found = await prober.probe(target, fresh=fresh)
@@ -246,7 +249,7 @@ async def outcomes(
 
 
 def new_prober(world: ContainersWorld | HostNetwork, case: Case, folder: Path) -> Prober:
-    seconds = 2 if case.reason is Reason.TIMEOUT else 5  # sshd takes two to say that a password is wrong
+    seconds = 2 if case.reason is Reason.TIMEOUT else 5  # sshd takes two seconds to refuse a password
     return Prober(
         RealClock(),
         resolve=world.resolve,
@@ -263,7 +266,7 @@ def target_of(world: ContainersWorld, host: str) -> Target:
 
 
 def container_of(world: ContainersWorld, host: str) -> Container:
-    """What scripts can be run in."""
+    """Return the container of a host, to run scripts in it."""
     return world.hosts[host].container
 
 
@@ -295,14 +298,14 @@ async def on_a_simulated_host(world: ContainersWorld, case: Case, folder: Path) 
 
 
 Met = tuple[list[Outcome], list[Outcome]]
-"""What came of a case, on a container and on a simulated host."""
+"""The outcomes of a case, on a container and on a simulated host."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def met(
     world: ContainersWorld, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, asyncio.Future[Met]]]:
-    """By the case; every host has its next one tried as soon as it is well again."""
+    """Yield the outcomes of all cases, by case. Each host runs its next case as soon as the last is healed."""
     chosen = {str(item.callspec.params.get("case")) for item in request.session.items if hasattr(item, "callspec")}
     left = {host: [case for case in CASES if case.host == host and str(case) in chosen] for host in ALIKE}
     found: dict[str, asyncio.Future[Met]] = {
@@ -318,7 +321,7 @@ async def met(
             )
             try:
                 found[str(case)].set_result(await meeting)
-            except Exception as error:  # that is for whoever waits for it
+            except Exception as error:  # raised in the test of that case
                 found[str(case)].set_exception(error)
 
     tasks = [asyncio.create_task(try_all(name, left[host])) for host, alike in ALIKE.items() for name in alike]
@@ -370,7 +373,7 @@ async def test_a_disk_fills_up_step_by_step_until_it_is_healed(world: Containers
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-async def test_faults_are_there_again_when_a_host_was_stopped(world: ContainersWorld, tmp_path: Path) -> None:
+async def test_faults_are_on_a_host_again_after_a_stop(world: ContainersWorld, tmp_path: Path) -> None:
     host, target = world.hosts[ROOT], target_of(world, ROOT)
     prober = new_prober(world, CASES[-1], tmp_path)
     kinds: list[tuple[str, dict[str, object]]] = [("latency", {"delay": "20ms"}), ("no_sftp", {}), ("hung_mount", URL)]
@@ -396,7 +399,7 @@ async def test_faults_are_there_again_when_a_host_was_stopped(world: ContainersW
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("kind", ["hung_mount", "hung_sftp", "half_open"])
-async def test_who_waits_is_answered_when_it_heals(world: ContainersWorld, kind: str) -> None:
+async def test_a_waiting_probe_is_answered_when_the_fault_heals(world: ContainersWorld, kind: str) -> None:
     host, target = world.hosts[TWIN], target_of(world, TWIN)
     prober = Prober(RealClock(), resolve=world.resolve, command_timeout=10)
     try:
@@ -416,7 +419,7 @@ async def test_who_waits_is_answered_when_it_heals(world: ContainersWorld, kind:
 
 @pytest.mark.compose
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_script_that_takes_too_long_is_ended_and_says_so(world: ContainersWorld) -> None:
+async def test_a_script_that_takes_too_long_is_killed_with_an_error(world: ContainersWorld) -> None:
     with pytest.raises(ContainerProblem, match=r"^imagestore-1: a script was not done within 1 s: so far$"):
         await container_of(world, ROOT).run("echo so far >&2; exec sleep 60", seconds=1)
     assert await container_of(world, ROOT).run("pgrep -f 'sleep 6[0]' || echo gone", seconds=SCRIPT_SECONDS) == "gone\n"

@@ -1,4 +1,4 @@
-"""What the profile `monitoring` brings: promtool likes it, and Prometheus finds in a real lab all that it asks for."""
+"""The profile `monitoring`: promtool accepts its files, and Prometheus finds all its metrics in a lab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 import yaml
 
-from compose.containers import ROOT, STORAGES, free_port, succeed
+from compose.compose_lab import ROOT, STORAGES, free_port, succeed
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 
@@ -34,14 +34,14 @@ pytestmark = pytest.mark.compose
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Each question of the dashboard, after the title of its panel."""
+    """Yield the title of each panel of the dashboard with each of its expressions."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel["targets"]:
             yield panel["title"], target["expr"]
 
 
 @needs_prometheus
-async def test_promtool_takes_the_configuration_and_the_alerts(tmp_path: Path) -> None:
+async def test_promtool_accepts_the_configuration_and_the_alerts(tmp_path: Path) -> None:
     await succeed("promtool", "check", "config", str(CONFIGURATION))
     await succeed("promtool", "check", "rules", str(ALERTS))
 
@@ -87,7 +87,7 @@ async def test_an_alert_fires_when_it_should(
     await succeed("promtool", "test", "rules", str(file))
 
 
-async def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(imagestore_client: Client) -> None:
+async def test_the_dashboard_and_the_alerts_use_metrics_that_exist(imagestore_client: Client) -> None:
     page = (await imagestore_client.request("GET", f"{imagestore_client.url}/metrics")).text
     there = set(re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE)) | {"up", "ALERTS"}
     rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
@@ -95,7 +95,7 @@ async def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(image
     assert len(asked) > 20
     for title, expression in asked:
         metrics = {re.sub(r"_(bucket|count|sum)$", "", name) for name in METRIC.findall(expression)}
-        assert metrics, f"{title} asks for nothing"
+        assert metrics, f"{title} uses no metric"
         assert metrics <= there, title
 
 
@@ -117,7 +117,7 @@ async def test_prometheus_answers_every_panel_from_a_lab(
 
 
 async def _use(client: Client) -> None:
-    """Go on asking, once for what is kept and once for what is not, and have jobs done."""
+    """Send queries, cached and not, and jobs, until cancelled."""
     [storage] = await client.query(STORAGES, "hostname=imagestore-2")
     for number in itertools.count():
         await client.query(STORAGES)
@@ -131,7 +131,7 @@ async def _use(client: Client) -> None:
 
 @contextlib.asynccontextmanager
 async def _prometheus(folder: Path, target: str) -> AsyncIterator[str]:
-    """Prometheus with the lab's configuration, but for whom it asks and how often."""
+    """Yield the URL of a Prometheus with the lab's configuration, but with one target and shorter intervals."""
     configuration = yaml.safe_load(CONFIGURATION.read_text())
     configuration["global"] = {"scrape_interval": "500ms", "scrape_timeout": "400ms", "evaluation_interval": "500ms"}
     configuration["rule_files"] = [str(ALERTS)]
@@ -152,12 +152,12 @@ async def _prometheus(folder: Path, target: str) -> AsyncIterator[str]:
 async def _until(url: str, expression: str, title: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not await _ask(url, expression):
-        assert time.monotonic() < deadline, f"Prometheus has nothing for {title}: {expression}"
+        assert time.monotonic() < deadline, f"Prometheus has no value for {title}: {expression}"
         await asyncio.sleep(0.2)
 
 
 async def _ask(url: str, expression: str) -> list[dict[str, Any]]:
-    """What Prometheus answers; nothing while it is starting."""
+    """Return the result of an expression; empty while Prometheus starts."""
     try:
         params = {"query": expression}
         async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v1/query", params=params) as answer:

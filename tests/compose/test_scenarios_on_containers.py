@@ -1,4 +1,4 @@
-"""Scenarios on containers: they go as on simulated hosts, and nothing is left behind, whatever ends them."""
+"""Scenarios on containers: the same results as on simulated hosts, and nothing left, whatever ends them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-from compose.containers import ROOT, Finished, run, succeed
+from compose.compose_lab import ROOT, Finished, run, succeed
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.play.comparison import differences
 from imagestore_sim.scenario.replay import play_virtually
@@ -25,7 +25,7 @@ from imagestore_sim.scenario.time_scaling import fastest, sped_up
 
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 
-LIBRARY = ROOT / "scenarios"
+LIBRARY, SOURCE = ROOT / "scenarios", ROOT / "simulator"
 COMMAND = (sys.executable, "-m", "imagestore_sim", "replay", "--hosts", "compose")
 STORIES = (
     "path-trouble",
@@ -39,9 +39,9 @@ STORIES = (
     "noisy-shell",
     "wrong-address-typed",
 )
-"""Those that are told soon, the longest first."""
-AT_ONCE = 10
-AT_ONCE_SECONDS = 10.0
+"""Short scenarios, the longest first."""
+JOBS = 10
+REFUSAL_SECONDS = 10.0
 REPLAY_SECONDS = 240.0
 ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 OWN = "label=imagestore-sim.owner"
@@ -59,26 +59,26 @@ timeline:
 
 
 def _play_on_both(name: str) -> list[str]:
-    """How the results differ."""
+    """Return how the results differ."""
     file = LIBRARY / f"{name}.yaml"
     scenario = read_scenario(file)
     speed = fastest(scenario)
-    told = sped_up(scenario, speed)
-    simulated = play_virtually(told, file=str(file), seed=scenario.seed)
+    faster = sped_up(scenario, speed)
+    simulated = play_virtually(faster, file=str(file), seed=scenario.seed)
     return differences(scenario, simulated, replay_on_containers(file, speed=speed))
 
 
-async def test_ten_stories_go_on_containers_as_they_do_on_simulated_hosts(lab_folder: Path) -> None:
+async def test_ten_stories_have_the_same_results_on_containers_as_on_simulated_hosts(lab_folder: Path) -> None:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, prepare_containers)
-    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(JOBS, mp_context=get_context("spawn")) as pool:
         playing = [loop.run_in_executor(pool, _play_on_both, name) for name in STORIES]
         found = dict(zip(STORIES, await asyncio.gather(*playing), strict=True))
     assert found == {name: [] for name in STORIES}
 
 
 async def _made_by(process: asyncio.subprocess.Process, field: str = "") -> list[str]:
-    """The ids of containers, networks and volumes that a process has made, or a label of theirs."""
+    """Return the ids of containers, networks and volumes that a process has made; or a label of theirs."""
     owner, found = '{{.Label "imagestore-sim.owner"}}', []
     for command, identity in (("ps --all", ".ID"), ("network ls", ".ID"), ("volume ls", ".Name")):
         shown = f'{{{{.Label "{field}"}}}}' if field else f"{{{{{identity}}}}}"
@@ -93,7 +93,7 @@ async def _projects(process: asyncio.subprocess.Process) -> set[str]:
 
 
 def _loops(projects: set[str]) -> list[str]:
-    """The images of disks that loop devices still have, of those runs."""
+    """Return the disk images of those projects that loop devices still have."""
     files = (one / "loop" / "backing_file" for one in Path("/sys/block").glob("loop*"))
     images = [file.read_text().strip() for file in files if file.exists()]
     return [image for image in images if image.split("/")[1] in projects]
@@ -101,11 +101,11 @@ def _loops(projects: set[str]) -> list[str]:
 
 @asynccontextmanager
 async def _cut_off(folder: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A replay in the middle of a network cut."""
+    """Yield the process of a replay in the middle of a network cut."""
     file = folder / "cut.yaml"
     file.write_text(CUT)
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, str(file), *options, cwd=folder, env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
+        *COMMAND, str(file), *options, cwd=folder, env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(SOURCE)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -118,7 +118,7 @@ async def _cut_off(folder: Path, *options: str) -> AsyncIterator[asyncio.subproc
 
 
 async def _until_cut(process: asyncio.subprocess.Process) -> None:
-    """A container of the run has a rule in its firewall that drops what comes."""
+    """Wait until a container of the run has a firewall rule that drops packets."""
     while True:
         for made in await _made_by(process):
             rules = await run("docker", "exec", made, "iptables", "--list-rules")
@@ -134,7 +134,7 @@ async def _ended(process: asyncio.subprocess.Process) -> Finished:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_nothing_is_left_of_a_run_that_is_interrupted_in_the_middle_of_a_network_cut(
+async def test_nothing_is_left_of_a_run_that_is_interrupted_during_a_network_cut(
     lab_folder: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     async with _cut_off(tmp_path) as process:
@@ -148,7 +148,7 @@ async def test_nothing_is_left_of_a_run_that_is_interrupted_in_the_middle_of_a_n
     assert [one.name for one in tmp_path.iterdir()] == ["cut.yaml"]
 
 
-async def test_the_next_run_removes_what_a_killed_one_has_left_and_spares_one_that_is_alive(
+async def test_a_run_removes_the_leftovers_of_a_killed_one_but_nothing_of_one_that_runs(
     lab_folder: Path, tmp_path: Path
 ) -> None:
     folders = tmp_path / "killed", tmp_path / "alive"
@@ -162,9 +162,9 @@ async def test_the_next_run_removes_what_a_killed_one_has_left_and_spares_one_th
             await killed.communicate()
         assert len(await _made_by(killed)) == 4, "two containers, a network and a volume"
         assert len(_loops(projects)) == 1
-        assert len(list(folders[0].iterdir())) == 2, "the scenario, and what is temporary"
+        assert len(list(folders[0].iterdir())) == 2, "the scenario, and the temporary folder"
         third = await run(*COMMAND, str(LIBRARY / "wrong-address-typed.yaml"), "--speed", "5", seconds=REPLAY_SECONDS,
-                          TMPDIR=str(folders[0]), PYTHONPATH=str(ROOT))  # fmt: skip
+                          TMPDIR=str(folders[0]), PYTHONPATH=str(SOURCE))  # fmt: skip
         assert third.status == 0, third
         assert (await _made_by(killed), _loops(projects)) == ([], [])
         assert [one.name for one in folders[0].iterdir()] == ["cut.yaml"]
@@ -174,15 +174,15 @@ async def test_the_next_run_removes_what_a_killed_one_has_left_and_spares_one_th
     assert await _made_by(alive) == []
 
 
-async def test_what_containers_cannot_do_is_refused_before_anything_is_started(
+async def test_a_scenario_that_containers_cannot_play_is_refused_before_any_is_started(
     lab_folder: Path, tmp_path: Path
 ) -> None:
     async def refused(story: str, *options: str, engine: str = ENGINE) -> str:
         began = time.monotonic()
         command = (*COMMAND, str(LIBRARY / story), *options)
-        finished = await run(*command, PYTHONPATH=str(ROOT), DOCKER_HOST=engine)
+        finished = await run(*command, PYTHONPATH=str(SOURCE), DOCKER_HOST=engine)
         assert (finished.status, finished.output) == (2, ""), finished
-        assert time.monotonic() - began < AT_ONCE_SECONDS
+        assert time.monotonic() - began < REFUSAL_SECONDS
         return finished.errors
 
     shrunk = await refused("disk-shrunk.yaml")
@@ -199,11 +199,13 @@ async def test_what_containers_cannot_do_is_refused_before_anything_is_started(
     assert "needs a Docker engine, and none answers" in nobody
 
 
-async def test_kept_containers_stay_and_the_way_to_remove_them_is_told(lab_folder: Path, tmp_path: Path) -> None:
+async def test_kept_containers_stay_and_the_commands_to_remove_them_are_printed(
+    lab_folder: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "short.yaml"
     file.write_text("title: Short\nhosts: {imagestore-1: {size: 2 TiB, used: 1 TiB}}\n"
                     "timeline: [{expect: {storage: '*', availableCapacity: 1 TiB}}]\n")  # fmt: skip
-    kept = await run(*COMMAND, str(file), "--keep", seconds=REPLAY_SECONDS, PYTHONPATH=str(ROOT))
+    kept = await run(*COMMAND, str(file), "--keep", seconds=REPLAY_SECONDS, PYTHONPATH=str(SOURCE))
     assert kept.status == 0, kept
     looking, _, removing = kept.errors.partition("look at them with\n")[2].partition("and remove them with\n")
     assert ["-disks-1" in looked for looked in (await succeed("sh", "-ec", looking)).splitlines()[1:]].count(True) == 1

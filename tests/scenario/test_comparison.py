@@ -1,4 +1,4 @@
-"""Two runs of a story are compared by what has to be alike, and by nothing that depends on when a ping comes."""
+"""Results on both kinds of hosts are compared by all that does not depend on when a ping comes."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def result(statuses: str, *available: int, reasons: str = "") -> Result:
         (result("C", 5, 7), result("C", 5, 8), "capacities"),
     ],
 )
-def test_what_has_to_be_alike_is_compared(simulated: Result, containers: Result, found: str) -> None:
+def test_statuses_reasons_and_capacities_are_compared(simulated: Result, containers: Result, found: str) -> None:
     differing = differences(SCENARIO, simulated, containers)
     assert [one.split(": ")[1] for one in differing] == ([found] if found else [])
 
 
-def test_of_a_disk_that_fills_slowly_the_ends_are_compared() -> None:
+def test_of_a_disk_that_fills_slowly_the_first_and_last_capacities_are_compared() -> None:
     assert differences(SLOW, result("C", 9, 5, 1), result("C", 9, 6, 4, 1)) == []
     assert len(differences(SLOW, result("C", 9, 5, 1), result("C", 9, 5, 2))) == 1
 
 
-def test_what_has_not_held_is_a_difference() -> None:
+def test_a_failed_expectation_is_a_difference() -> None:
     failed = result("C")
     failed.steps[0] = replace(NOTE, verdict=Verdict.FAILED, seen="something else")
     assert differences(SCENARIO, result("C"), failed) == ["containers: note 1 failed: note (seen: something else)"]

@@ -1,4 +1,4 @@
-"""The page about both kinds of hosts names every story, and why some are played on one of them alone."""
+"""docs/same-results.md has every story, and why some are played on simulated hosts only."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ AGAIN = "run `make same-results`"
 
 @pytest.fixture
 def lines() -> dict[str, list[str]]:
-    """The cells of each line of the table."""
+    """Return the cells of each line of the table, by file name."""
     text = (ROOT / "docs" / "same-results.md").read_text()
     rows = [line.strip("|").split(" | ") for line in text.splitlines() if "](../scenarios/" in line]
     return {row[0].partition("](../scenarios/")[2].rstrip(")"): row for row in rows}
 
 
 def why_not(file: Path) -> str | None:
-    """Why a story cannot be played on containers, as the page has it."""
+    """Return why a story cannot be played on containers, in the words of the page; None where it can."""
     import write_same_results  # type: ignore[import-not-found, unused-ignore]
 
     try:
@@ -36,7 +36,7 @@ def why_not(file: Path) -> str | None:
     return None
 
 
-def test_every_story_goes_the_same_way_on_both_or_it_is_told_why_it_does_not(
+def test_every_story_has_the_same_results_on_both_or_a_reason_why_not(
     lines: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs")])

@@ -1,4 +1,4 @@
-"""Whether a story went the same way on simulated hosts and on containers."""
+"""A comparison of two results of a scenario: on simulated hosts and on containers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from imagestore_sim.units import size_text
 
 
 def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
-    """What differs, in words: verdicts, and of each storage the statuses, the reasons, and the capacities."""
+    """Return what differs, in words: verdicts, and of each storage the statuses, the reasons and the capacities."""
     found = [
         text for name, result in (("simulated", simulated), ("containers", containers)) for text in _wrong(name, result)
     ]
-    theirs = {lane.name: lane for lane in containers.lanes}
+    lanes = {lane.name: lane for lane in containers.lanes}
     for lane in simulated.lanes:
-        other = theirs.get(lane.name)
+        other = lanes.get(lane.name)
         if other is None:
             found.append(f"{lane.name}: only on simulated hosts")
             continue
@@ -33,7 +33,7 @@ def differences(scenario: Scenario, simulated: Result, containers: Result) -> li
         found += _differing(lane.name, "reasons", ours, others)
         slowly = _fills_slowly(scenario, lane.host)
         found += _differing(lane.name, "capacities", capacities(lane, slowly), capacities(other, slowly))
-    found += [f"{name}: only on containers" for name in theirs.keys() - {lane.name for lane in simulated.lanes}]
+    found += [f"{name}: only on containers" for name in lanes.keys() - {lane.name for lane in simulated.lanes}]
     return found
 
 
@@ -53,9 +53,9 @@ def _differing(storage: str, what: str, simulated: Sequence[str], containers: Se
 
 
 def statuses(lane: Lane) -> list[str]:
-    """The statuses of a storage in their order, without the connects that are tried while its host is gone.
+    """Return the statuses of a storage in their order, without the failing connects while its host is gone.
 
-    How many those are depends on when pings come; and a ping that fails beside a connect which succeeds makes it
+    Their number depends on when pings come. A ping that fails beside a connect that succeeds makes the storage
     Disconnected in between, as in ZStack.
     """
     seen: list[str] = []
@@ -67,10 +67,10 @@ def statuses(lane: Lane) -> list[str]:
 
 
 def reasons(result: Result, lane: Lane, *, stopped: bool) -> list[str]:
-    """Why a storage's probes failed, in their order; the same again and again is once.
+    """Return why a storage's probes failed, in their order, each run of one reason once.
 
-    Whether one of a host that is `stopped` ends with a time-out, or with the news that nobody has its address, depends
-    on how long ago the machine has last heard of it.
+    Of a host that is `stopped`, a probe ends with a timeout or as unreachable, depending on whether the machine still
+    has its address in the ARP cache: both count as unreachable.
     """
     names = [_reason(entry) for entry in result.log if entry["kind"] == "event" and _is_of(entry, lane)]
     if stopped:
@@ -94,7 +94,7 @@ def _reason(entry: Mapping[str, Any]) -> str:
 
 
 def capacities(lane: Lane, slowly: bool) -> list[str]:
-    """Total and available in their order; only the first and the last of a disk that fills slowly."""
+    """Return available and total capacities in their order; of a disk that fills `slowly`, the first and the last."""
     seen = [(total, available) for _, total, available in lane.capacities]
     chosen = seen[:1] + seen[-1:] if slowly else seen
     return [f"{available} of {size_text(total)}" for (total, available), _ in groupby(chosen)]

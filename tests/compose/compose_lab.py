@@ -1,4 +1,4 @@
-"""Labs in containers for tests: each a Compose project of its own, on a free port, of which nothing is left behind."""
+"""Labs in containers for tests: each a Compose project of its own, on a free port, removed at the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program ended."""
+    """The exit status and the output of a program."""
 
     status: int
     output: str
@@ -41,11 +41,11 @@ class Finished:
 
 
 class ProgramFailed(AssertionError):
-    """A program ended with another status than 0."""
+    """The exit status of a program is not 0."""
 
 
 async def run(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", **environment: str) -> Finished:
-    """Run a program to its end, which is made after `seconds`; `given` is its standard input. Raises TimeoutError."""
+    """Run a program with `given` as its standard input. Kill it after `seconds`, and raise TimeoutError."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,
@@ -66,7 +66,7 @@ async def run(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", 
 
 
 async def succeed(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", **environment: str) -> str:
-    """What a program printed. Raises ProgramFailed, TimeoutError."""
+    """Run a program and return its standard output. Raise ProgramFailed, TimeoutError."""
     finished = await run(*command, seconds=seconds, given=given, **environment)
     if finished.status != 0:
         last = "\n".join((finished.output + finished.errors).splitlines()[-30:])
@@ -75,13 +75,13 @@ async def succeed(*command: str, seconds: float = COMMAND_SECONDS, given: str = 
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would change a lab behind a test's back."""
-    told = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
-    return {name: value for name, value in os.environ.items() if name not in told and not name.startswith("COMPOSE_")}
+    """Return this process's environment, without the variables that docker-compose.yml reads."""
+    read = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
+    return {name: value for name, value in os.environ.items() if name not in read and not name.startswith("COMPOSE_")}
 
 
 def find_compose() -> tuple[str, ...] | None:
-    """The command of whichever generation of Compose is installed."""
+    """Return the command of Compose, version 1 or 2; None where it is not installed."""
     for command in (("docker-compose",), ("docker", "compose")):
         if shutil.which(command[0]) and _succeeds(*command, "version"):
             return command
@@ -89,7 +89,7 @@ def find_compose() -> tuple[str, ...] | None:
 
 
 def what_is_missing() -> str | None:
-    """Why no lab can be run here."""
+    """Return why no lab can run here; None where one can."""
     if not shutil.which("docker"):
         return "needs Docker, and there is no docker command here"
     if not _succeeds("docker", "info"):
@@ -107,17 +107,17 @@ def _succeeds(*command: str) -> bool:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on now."""
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-class Lab:
-    """One lab in containers: a management node that pings each second, and three hosts.
+class ComposeLab:
+    """A lab in containers: a management node that pings each second, and three hosts.
 
-    In `async with` it is ready; it is removed in the end, also if it never was. `imagestore-1` to `-3` go by other
-    names too, `lab.aliases`, so that a test can add many storages.
+    `async with` waits until it is ready, and removes it at the end, also when it never was ready. The hosts
+    `imagestore-1` to `-3` have other names too, `lab.aliases`, so that a test can add many storages.
     """
 
     def __init__(self, folder: Path, **variables: str) -> None:
@@ -128,8 +128,8 @@ class Lab:
         self.variables = {"MN_PORT": str(port), "PING_INTERVAL": "1", "COMPOSE_PROJECT_NAME": self.project} | variables
         self.aliases = {f"alias-{number}": HOSTS[number % len(HOSTS)] for number in range(ALIASES)}
         override = folder / f"{self.project}.yml"
-        override.write_text(yaml.safe_dump({"services": {host: self._named(host) for host in HOSTS}}))
-        no_variables = folder / f"{self.project}.env"  # in place of the .env that its owner may have made
+        override.write_text(yaml.safe_dump({"services": {host: self._with_aliases(host) for host in HOSTS}}))
+        no_variables = folder / f"{self.project}.env"  # instead of a .env in the working directory
         no_variables.touch()
         self._command = (*compose, "--env-file", str(no_variables), "-f", str(FILE), "-f", str(override))
 
@@ -144,15 +144,15 @@ class Lab:
     async def __aexit__(self, *_: object) -> None:
         await self.down()
 
-    def _named(self, host: str) -> dict[str, Any]:
+    def _with_aliases(self, host: str) -> dict[str, Any]:
         return {"networks": {"default": {"aliases": [alias for alias, of in self.aliases.items() if of == host]}}}
 
     async def compose(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
-        """What a Compose command on this lab printed. Raises ProgramFailed, TimeoutError."""
+        """Run a Compose command on this lab and return its output. Raise ProgramFailed, TimeoutError."""
         return await succeed(*self._command, *arguments, seconds=seconds, **self.variables)
 
     async def up(self) -> None:
-        """Build it, start it, and wait until it is ready."""
+        """Build its images, start it, and wait until it is ready."""
         await self.compose("build", seconds=BUILD_SECONDS)
         await self.compose("up", "-d")
         await self.wait_until_ready()
@@ -162,7 +162,7 @@ class Lab:
         await self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "2")
 
     async def container(self, service: str) -> str:
-        """The id of the container of a service, which may be stopped."""
+        """Return the id of the container of a service, running or stopped."""
         labels = [f"label=com.docker.compose.{name}" for name in (f"project={self.project}", f"service={service}")]
         filters = [word for label in labels for word in ("--filter", label)]
         found = (await succeed("docker", "ps", "-aq", "--no-trunc", *filters)).split()
@@ -170,12 +170,12 @@ class Lab:
         return found[0]
 
     async def inspect(self, service: str) -> dict[str, Any]:
-        """All that Docker knows of the container of a service."""
+        """Return what `docker inspect` prints of the container of a service."""
         found: list[dict[str, Any]] = json.loads(await succeed("docker", "inspect", await self.container(service)))
         return found[0]
 
     async def execute(self, service: str, *command: str, user: str = "root", given: str = "") -> str:
-        """What a command in a container printed; `given` is its standard input. Raises ProgramFailed."""
+        """Run a command in a container, with `given` as its input, and return its output. Raise ProgramFailed."""
         container = await self.container(service)
         return await succeed("docker", "exec", "-i", "-u", user, container, *command, given=given)
 
@@ -185,28 +185,28 @@ class Lab:
         await self.execute(host, "sh", "-c", f"cd /zs/{number} && {script}", user=f"store-{number}")
 
     async def df(self, host: str) -> tuple[int, int]:
-        """Total and available bytes of a host's disk, as its own df prints them."""
+        """Return total and available bytes of a host's disk, as its own df prints them."""
         last = (await self.execute(host, "df", "-P", "-k", f"/zs/{host[-1]}")).splitlines()[-1].split()
         return int(last[1]) * 1024, int(last[3]) * 1024
 
     async def host_keys(self, host: str) -> str:
-        """The public keys that a host shows."""
+        """Return the public host keys of a host."""
         return await self.execute(host, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
 
     async def wait_until_ready(self) -> None:
-        """Wait until the node says that it is ready. Raises ProgramFailed after READY_SECONDS."""
+        """Wait until the node is ready. Raise ProgramFailed after READY_SECONDS."""
         wait = ("imagestore-sim", "ready", "--wait", f"{READY_SECONDS:g}")
         await succeed("docker", "exec", await self.container("mn"), *wait, seconds=READY_SECONDS + 10)
 
     async def wait_until_healthy(self, service: str) -> None:
-        """Wait until Docker calls a service healthy."""
+        """Wait until a service is healthy for Docker."""
         deadline = time.monotonic() + READY_SECONDS
         while (health := (await self.inspect(service))["State"]["Health"])["Status"] != "healthy":
             assert time.monotonic() < deadline, f"{service} is not healthy: {health}"
             await asyncio.sleep(0.2)
 
     async def is_whole(self) -> bool:
-        """Whether it is as it was made: three storages, all Connected with the records that the bootstrap has."""
+        """Return whether it is as it was made: three storages, all Connected, with the records of the bootstrap."""
         try:
             async with Client(self.url) as client:
                 await client.log_in()
@@ -217,7 +217,7 @@ class Lab:
         return seen == {(host, f"store-{host[-1]}", 22, "Connected") for host in HOSTS} and len(storages) == len(HOSTS)
 
     async def leftovers(self) -> str:
-        """What Docker still has of this lab: the ids of containers, networks, volumes and images."""
+        """Return the ids of containers, networks, volumes and images that Docker still has of this lab."""
         label = f"label=com.docker.compose.project={self.project}"
         found = [
             await succeed("docker", "ps", "-aq", "--filter", label),
