@@ -14,7 +14,7 @@ import signal
 import sys
 from ipaddress import IPv4Address
 
-from imagestore_sim.cli.commands import new_event_loop
+from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.hosts import SimulatedHost
 
 ADDRESSES = IPv4Address("127.1.0.1")

@@ -37,7 +37,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from imagestore_sim.cli.commands import new_event_loop
+from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Layout, Prober, Target
 from load import CLIENTS, server

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from imagestore_sim.cli.output import storage_table
+from imagestore_sim.cli.lab_output import storage_table
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 

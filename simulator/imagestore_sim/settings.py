@@ -108,7 +108,7 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
     return Settings(**{**defaults, **from_file, **options})
 
 
-def bad_line(file: Path, name: str, problem: str | None) -> str:
+def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
     """Name the file and line of a setting and its problem; without one, say that there is no such setting."""
     tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     pairs = tree.value if isinstance(tree, yaml.MappingNode) else []

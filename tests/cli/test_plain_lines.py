@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from imagestore_sim.backup_storage.event_web_hooks import CANONICAL_EVENT
-from imagestore_sim.cli.output import _print_lines
+from imagestore_sim.cli.lab_output import _print_lines
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 

@@ -111,7 +111,28 @@ async def test_a_name_that_the_node_does_not_go_by_is_told() -> None:
     )  # fmt: skip
 
 
+HEAVY = {"aiohttp", "asyncssh", "orjson", "rich", "sqlalchemy", "yaml"}
+"""What must not be imported by a health check, which runs every few seconds, nor by `--help`."""
+
+
+def imported(script: str) -> set[str]:
+    """Return the modules that a process has imported after a script."""
+    command = [sys.executable, "-c", f"import sys; {script}; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+
+
+def rooms(modules: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in modules if name.startswith("imagestore_sim.")}
+
+
 def test_asking_is_light_enough_for_a_health_check() -> None:
-    script = "import sys, imagestore_sim.cli.app, imagestore_sim.cli.readiness; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"aiohttp", "asyncssh", "sqlalchemy", "pydantic"} & set(loaded)
+    script = "from imagestore_sim.cli.app import app; app(['ready', 'http://127.0.0.1:1'], standalone_mode=False)"
+    modules = imported(script)
+    assert rooms(modules) == {"cli", "clock", "in_flight"}
+    assert not modules & HEAVY
+
+
+def test_help_imports_no_room_but_this_one() -> None:
+    modules = imported("import imagestore_sim.cli.app")
+    assert rooms(modules) == {"cli"}
+    assert not modules & (HEAVY | {"asyncio", "http.client"})

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from yaml import load
 
 from example_scenario import EXAMPLE
-from imagestore_sim.cli.replay import schema
+from imagestore_sim.cli.replay import schema_text
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import _Loader
 from imagestore_sim.scenario.play.results import Verdict
@@ -105,7 +105,7 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
 
 def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
     printed = json.loads(run_here("replay", "--schema").output)
-    assert printed == json.loads(schema())
+    assert printed == json.loads(schema_text())
     Draft202012Validator.check_schema(printed)
     validator = Draft202012Validator(printed)
     for file in sorted(LIBRARY.glob("*.yaml")):

@@ -8,7 +8,8 @@ import io
 import pytest
 from rich.console import Console
 
-from imagestore_sim.cli.output import describe, follow, storage_table
+from imagestore_sim.cli.lab_output import follow, storage_table
+from imagestore_sim.cli.probe_output import print_outcome
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import ProbeFailure, Reason
 from imagestore_sim.testing import Client
@@ -40,7 +41,7 @@ async def test_no_name_is_markup_or_a_line_of_its_own(
 
 def test_what_a_host_says_moves_no_cursor() -> None:
     shown = io.StringIO()
-    describe(ProbeFailure(Reason.NOT_SSH, "it said \x1b[2J[/red]\n", {}), Console(file=shown, width=200))
+    print_outcome(ProbeFailure(Reason.NOT_SSH, "it said \x1b[2J[/red]\n", {}), Console(file=shown, width=200))
     assert "it said \\x1b[2J[/red]\\n" in shown.getvalue()
 
 

@@ -10,8 +10,9 @@ from unittest import mock
 import pytest
 import typer
 
-from imagestore_sim.cli import app as cli
 from imagestore_sim.cli import replay as replaying
+from imagestore_sim.cli import running
+from imagestore_sim.cli.app import app
 from processes import run_here
 
 pytestmark = pytest.mark.processes
@@ -75,7 +76,7 @@ COMMANDS = {
 
 def options() -> Iterator[tuple[str, typer.core.TyperOption]]:
     """Every option that a variable can give, with its command."""
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
     for name, one in group.commands.items():
         for parameter in one.params:
@@ -121,9 +122,9 @@ def test_a_command_lives_with_every_variable_that_is_meant_for_another(name: str
     tries = [{one: value} for one, value in everything.items() if not (name == "replay" and one in own)]
     for environment in (*tries, foreign):
         with (
-            mock.patch.object(cli, "_run", return_value=0),
+            mock.patch.object(running, "run", return_value=0),
             mock.patch.object(replaying, "run_replay", return_value=0),
-            mock.patch("imagestore_sim.cli.readiness.wait_until_ready", return_value=None),
+            mock.patch("imagestore_sim.cli.ready.wait_until_ready", return_value=None),
         ):
             finished = run_here(name, *COMMANDS[name], cwd=folder, **environment)
         assert finished.status == 0, (environment, finished.errors)
@@ -147,7 +148,7 @@ def test_replay_takes_what_is_meant_for_it(
         finished = run_here("replay", "good.yaml", cwd=folder, **variables)
     assert finished.status == 0, finished.errors
     chosen = played.call_args.args[1]
-    assert (chosen.clock, chosen.seed, chosen.node, chosen.containers) == expected
+    assert (chosen.clock, chosen.seed, chosen.node, chosen.on_containers) == expected
 
 
 @pytest.mark.parametrize(

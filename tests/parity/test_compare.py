@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from imagestore_sim.cli.compare import Options, Unusable, run_compare
+from imagestore_sim.cli.compare import Options, run_compare
+from imagestore_sim.cli.exits import InputError
 from imagestore_sim.lab import Lab
 from imagestore_sim.parity.corpus import Case, read_cases
 from imagestore_sim.parity.safety import Effect, effect_of
@@ -125,7 +126,7 @@ def test_what_a_call_may_do(method: str, target: str, body: bytes | None, effect
 
 async def test_what_cannot_be_used_is_one_line(lab: Lab) -> None:
     for changes in ({"password": "wrong"}, {"url": "http://127.0.0.1:1"}, {"url": "ftp://x"}, {"groups": ("nosuch",)}):
-        with pytest.raises(Unusable) as refused:
+        with pytest.raises(InputError) as refused:
             await run_compare(options(lab, **changes))
         assert "\n" not in str(refused.value)
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from imagestore_sim.cli.commands import new_event_loop
+from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.parity.corpus import CORPUS, FILES, Case, compared, read_cases, read_deviations, read_numbers
 from imagestore_sim.parity.differences import describe
 from imagestore_sim.parity.progress import OPEN, different, outcomes

@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from imagestore_sim.cli.replay import Options, find_files, run_replay
+from imagestore_sim.cli.replay import Options, run_replay
+from imagestore_sim.cli.replay_batch import find_files
 from imagestore_sim.faults import FAULTS
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.format.steps import FaultStep

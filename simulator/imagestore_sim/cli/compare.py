@@ -1,36 +1,22 @@
-"""The command `compare`: what differs between a node, mostly a real ZStack, and the emulator."""
+"""`imagestore-sim compare`: what differs between a node, mostly a real ZStack, and the emulator."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import Progress
+import typer
 
-from imagestore_sim.clock import RealClock
-from imagestore_sim.parity.comparing import Compared, Comparison, Refused
-from imagestore_sim.parity.corpus import CORPUS, FILES, Case, read_cases, read_deviations
-from imagestore_sim.parity.differences import describe
-from imagestore_sim.parity.embedded import empty_lab
-from imagestore_sim.parity.runner import Runner
-from imagestore_sim.parity.sharing import corpus_line
-from imagestore_sim.parity.wire import Endpoint, Unreachable
+from imagestore_sim.cli import options
+from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError
+from imagestore_sim.cli.rules import Needs, apply_rules
 
-SAME, DIFFERENT = 0, 1
-SIDES = ("emulator", "node")
+if TYPE_CHECKING:
+    from imagestore_sim.parity.comparing import Comparison
 
-
-class Unusable(Exception):
-    """The command cannot compare; the text says why, in one line."""
+RULES = (Needs("access_secret", "access_key"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,131 +25,125 @@ class Options:
 
     url: str
     account: str
-    password: str
-    key: tuple[str, str] | None
+    password: str = field(repr=False)
+    key: tuple[str, str] | None = field(repr=False)
+    """Id and secret of the access key that signs calls in place of a session."""
     write: bool
-    groups: Collection[str]
+    groups: tuple[str, ...]
     show: int
+    """How many differences to print."""
     out: Path | None
 
 
-async def run_compare(options: Options) -> int:
-    """Compare, and print what differs; 0 if nothing does, 1 if something does. Raises Unusable."""
+def compare(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="URL of the node, such as http://192.168.0.10:8080.")],
+    account: options.Account = "admin",
+    password: Annotated[
+        str | None,
+        typer.Option(help="Password of the account; prompt for it if unset.", envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD"),
+    ] = None,
+    access_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Sign calls with an access key instead of logging in.",
+            envvar="IMAGESTORE_SIM_ACCESS_KEY",
+        ),
+    ] = None,
+    access_secret: Annotated[
+        str | None,
+        typer.Option(help="Secret of the access key; prompt for it if unset.", envvar="IMAGESTORE_SIM_ACCESS_SECRET"),
+    ] = None,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help="Also send calls that change something; delete what they create.",
+            envvar="IMAGESTORE_SIM_COMPARE_WRITE",
+        ),
+    ] = False,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="Send only the calls of this group; may be repeated.", envvar="IMAGESTORE_SIM_GROUP"),
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Differences to print.", envvar="IMAGESTORE_SIM_SHOW")] = 20,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the node's answers, in the corpus's format, with addresses and names masked.",
+            envvar="IMAGESTORE_SIM_COMPARE_OUT",
+        ),
+    ] = None,
+) -> int:
+    """Show what the node at URL, mostly a real ZStack, answers differently from this emulator.
+
+    Nothing is changed unless --write is given. Exit with status 0 if nothing differs, 1 if something does, 2 for
+    unusable input.
+    """
+    apply_rules(context, RULES)
+    key = None
+    if access_key is not None:
+        key = (access_key, access_secret or _ask("Secret of the access key"))
+    elif password is None:
+        password = _ask(f"Password of {account}")
+    chosen = Options(url, account, password or "", key, write, tuple(group or ()), show, out)
+    from imagestore_sim.cli.running import run
+
+    return run(lambda: run_compare(chosen))
+
+
+def _ask(what: str) -> str:
+    """Prompt for a secret on the terminal. Raise InputError where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise InputError(f"{what}: expected as an option or in the environment, since there is no terminal to ask on")
+    return str(typer.prompt(what, hide_input=True, err=True))
+
+
+async def run_compare(chosen: Options) -> int:
+    """Compare, print what differs, and return the exit status. Raise InputError."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from imagestore_sim.cli.compare_output import Report, silent_emulator, with_progress
+    from imagestore_sim.clock import RealClock
+    from imagestore_sim.parity.comparing import Comparison, Refused
+    from imagestore_sim.parity.corpus import read_groups
+    from imagestore_sim.parity.embedded import empty_lab
+    from imagestore_sim.parity.runner import Runner
+    from imagestore_sim.parity.wire import Endpoint, Unreachable
+
     try:
-        endpoint = Endpoint.of(options.url.rstrip("/"))
-        cases = await asyncio.to_thread(_cases, options.groups)
+        endpoint = Endpoint.of(chosen.url.rstrip("/"))
+        cases = await asyncio.to_thread(read_groups, chosen.groups)
     except ValueError as error:
-        raise Unusable(str(error)) from None
+        raise InputError(str(error)) from None
     clock = RealClock()
-    node = Runner(endpoint, clock, account=options.account, password=options.password, key=options.key)
+    node = Runner(endpoint, clock, account=chosen.account, password=chosen.password, key=chosen.key)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_silent_emulator())
+        stack.enter_context(silent_emulator())
         lab = await stack.enter_async_context(empty_lab())
         emulator = Runner(Endpoint.of(lab.url), lab.clock)
-        comparison = Comparison(node, emulator, clock, write=options.write)
+        comparison = Comparison(node, emulator, clock, write=chosen.write)
         try:
-            report = _Report(options, await comparison.begin())
-            with report.written():
-                async for one in _with_progress(comparison, cases):
+            report = Report(await comparison.begin(), most_shown=chosen.show)
+            with report.writing_to(chosen.out):
+                async for one in with_progress(comparison, cases):
                     report.add(one)
         except (Refused, Unreachable) as error:
-            raise Unusable(str(error)) from None
+            raise InputError(str(error)) from None
         finally:
             left = await _end(comparison)
     report.close(comparison.not_sent, left)
-    return DIFFERENT if report.different else SAME
-
-
-@contextmanager
-def _silent_emulator() -> Iterator[None]:
-    """Log nothing of the emulator meanwhile: only its answers are of interest."""
-    logger = logging.getLogger("imagestore_sim")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _cases(groups: Collection[str]) -> list[Case]:
-    cases = [case for file in FILES for case in read_cases(CORPUS / file)]
-    known = {case.group for case in cases}
-    if unknown := sorted(set(groups) - known):
-        raise ValueError(f"--group: there is no group {unknown[0]!r}, but {', '.join(sorted(known))}")
-    return [case for case in cases if not groups or case.group in groups]
-
-
-async def _with_progress(comparison: Comparison, cases: list[Case]) -> AsyncIterator[Compared]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("calls", total=len(cases))
-        async for one in comparison.run(cases):
-            progress.update(task, completed=comparison.asked)
-            yield one
+    return FAILURE if report.different else SUCCESS
 
 
 async def _end(comparison: Comparison) -> list[str]:
-    """Clean up; a node that cannot be reached any more keeps what was made."""
+    """Delete what the calls have made. A node that cannot be reached any more keeps it."""
+    import contextlib
+
+    from imagestore_sim.parity.wire import Unreachable
+
     with contextlib.suppress(Unreachable):
         return await comparison.end()
     return []
-
-
-class _Report:
-    """What is printed and written of a comparison."""
-
-    def __init__(self, options: Options, version: str) -> None:
-        self._options = options
-        self._version = version
-        self._chosen = {number: one for one in read_deviations() for number in one.calls}
-        self._same: Counter[str] = Counter()
-        self._different: Counter[str] = Counter()
-        self._known = 0
-        self._file: IO[str] | None = None
-        print(f"the node is a ZStack {version}; the emulator is one of 5.2.1")
-
-    @contextlib.contextmanager
-    def written(self) -> Iterator[None]:
-        """Have the answers written to the file that was asked for. Raises Unusable."""
-        if self._options.out is None:
-            yield
-            return
-        try:
-            with self._options.out.open("w", encoding="utf-8") as file:
-                self._file = file
-                yield
-        except OSError as error:
-            raise Unusable(f"{self._options.out}: cannot be written: {error.strerror}") from None
-
-    @property
-    def different(self) -> int:
-        """How many calls are answered differently."""
-        return self._different.total()
-
-    def add(self, one: Compared) -> None:
-        """Count a call, show it if it differs, and write the node's answer."""
-        if self._file is not None:
-            print(corpus_line(one.case, one.node, self._version), file=self._file)
-        if not one.differs:
-            self._same[one.case.group] += 1
-            return
-        if one.case.id in self._chosen:
-            self._known += 1
-            return
-        self._different[one.case.group] += 1
-        if self.different <= self._options.show:
-            print(f"\n{describe(one.case, one.emulator, one.node, SIDES)}")
-            for line in one.differs:
-                print(f"  {line}")
-
-    def close(self, not_sent: int, left: list[str]) -> None:
-        """Print the counts, and what could not be deleted."""
-        print()
-        for group in sorted({*self._same, *self._different}):
-            print(f"{group:10} {self._same[group]:5} same {self._different[group]:5} different")
-        compared = self._same.total() + self.different
-        print(f"{self.different} of {compared} answers differ; {self._known} more do as the manual says; "
-              f"{not_sent} calls were not sent")  # fmt: skip
-        for path in left:
-            print(f"imagestore-sim: could not delete {path}", file=sys.stderr)

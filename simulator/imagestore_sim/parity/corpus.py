@@ -10,7 +10,7 @@ and not compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ def _case(record: Mapping[str, Any]) -> Case:
         unordered=bool(record.get("unordered")),
         answers=None if answers is None else tuple(Answer(status, text) for status, text in answers),
     )
+
+
+def read_groups(groups: Collection[str]) -> list[Case]:
+    """Return the calls of the whole corpus, or of some groups. Raise ValueError for a group that it does not have."""
+    cases = [case for file in FILES for case in read_cases(CORPUS / file)]
+    known = {case.group for case in cases}
+    if unknown := sorted(set(groups) - known):
+        raise ValueError(f"--group: there is no group {unknown[0]!r}, but {', '.join(sorted(known))}")
+    return [case for case in cases if not groups or case.group in groups]
 
 
 def read_deviations(file: Path = CORPUS / "deviations.yaml") -> list[Deviation]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from aiohttp import ClientResponseError
 
-from imagestore_sim.cli.replay import INTERRUPTED, NOT_HELD, UNUSABLE
+from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, UNUSABLE_INPUT
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario
 from imagestore_sim.scenario.play.results import Verdict
@@ -229,7 +229,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_cl
     file = tmp_path / "story.yaml"
     file.write_text("title: x\nhosts: {fresh: }\ntimeline: [expect: {storage: fresh, status: Disconnected}]\n")
     played = await run("replay", str(file), "--node", imagestore_client.url)
-    assert (played.status, played.errors) == (NOT_HELD, "")
+    assert (played.status, played.errors) == (FAILURE, "")
     assert "seen: fresh: status Connected" in played.output
     for options, message in (
         (("--node", imagestore_client.url, "--password", "wrong"), f"--node {imagestore_client.url}: HTTP 503"),
@@ -237,7 +237,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_cl
         (("--node", imagestore_client.url, "--jobs", "2"), "--node: the lab has hosts, a clock and a seed"),
     ):
         refused = await asyncio.to_thread(run_here, "replay", str(file), *options)
-        assert (refused.status, refused.output) == (UNUSABLE, "")
+        assert (refused.status, refused.output) == (UNUSABLE_INPUT, "")
         assert message in refused.errors
 
 

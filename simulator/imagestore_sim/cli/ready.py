@@ -1,25 +1,52 @@
-"""Whether a management node is ready, asked from outside; light, since container engines ask every few seconds."""
+"""`imagestore-sim ready`: whether a management node is ready.
+
+Container engines run this every few seconds, so it imports only the standard library and Typer.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import http.client
 import json
 import os
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from imagestore_sim.clock import Clock, RealClock
+import typer
+
+from imagestore_sim.cli import options
+from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError, print_error
+
+if TYPE_CHECKING:
+    from imagestore_sim.clock import Clock
 
 ANSWER_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 _MOST_BYTES = 65_536
 MISDIRECTED = 421
-"""What a node answers that is not known by the name in the URL."""
+"""The status of a node that does not accept the host name in the URL."""
+
+
+def ready(
+    url: options.NodeUrl = options.NODE_URL,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait until it is ready.", envvar="IMAGESTORE_SIM_WAIT")
+    ] = 0,
+) -> int:
+    """Check whether the node at URL is ready: it has tried to connect every storage. Exit with status 0 or 1."""
+    problem = wait_until_ready(url, wait)
+    if problem is not None:
+        print_error(problem)
+        return FAILURE
+    typer.echo(f"ready {url}")
+    return SUCCESS
 
 
 def wait_until_ready(url: str, seconds: float) -> str | None:
-    """None as soon as the node at `url` is ready; else why it was not within `seconds`. Raises ValueError."""
+    """Return None as soon as the node at `url` is ready, or after `seconds` why it is not. Raise InputError."""
+    import asyncio
+
+    from imagestore_sim.clock import RealClock
+
     return asyncio.run(_wait(_parse(url), seconds, RealClock()))
 
 
@@ -28,14 +55,14 @@ def _parse(url: str) -> SplitResult:
     with contextlib.suppress(ValueError):
         if parts.scheme == "http" and parts.hostname and parts.port != 0:
             return parts
-    raise ValueError(f"{url} is not the URL of a management node, such as http://127.0.0.1:8080")
+    raise InputError(f"{url} is not the URL of a management node, such as http://127.0.0.1:8080")
 
 
 async def _wait(url: SplitResult, seconds: float, clock: Clock) -> str | None:
     deadline = clock.monotonic() + seconds
     while True:
         left = deadline - clock.monotonic()
-        # Without a time to wait there is still one question, and the node has some time to answer it.
+        # Ask once even if there is no time to wait, and give the node time to answer.
         timeout = min(left, ANSWER_SECONDS) if left > 0 else ANSWER_SECONDS
         problem = await _ask(url, timeout)
         left = deadline - clock.monotonic()
@@ -45,6 +72,8 @@ async def _wait(url: SplitResult, seconds: float, clock: Clock) -> str | None:
 
 
 async def _ask(url: SplitResult, seconds: float) -> str | None:
+    import asyncio
+
     try:
         status, body = await asyncio.to_thread(_get_readyz, url, seconds)
     except TimeoutError:
@@ -65,12 +94,14 @@ async def _ask(url: SplitResult, seconds: float) -> str | None:
 
 
 def _explain(error: OSError) -> str:
-    """What the system calls it; asyncio puts the address in its place, and a failed look-up has no such number."""
+    """Return the system's text: asyncio puts the address in its place, and a failed look-up has no errno."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def _get_readyz(url: SplitResult, seconds: float) -> tuple[int, bytes]:
-    """The status and the body of the answer; the status is 0 when it is no HTTP. Raises OSError."""
+    """Return the status and the body of the answer; the status is 0 if it is not HTTP. Raise OSError."""
+    import http.client
+
     assert url.hostname is not None
     connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=seconds)
     try:

@@ -1,10 +1,10 @@
-"""What the commands show on a terminal: the lab's live table, and the outcome of a probe."""
+"""What `lab` shows: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 from rich.box import SIMPLE_HEAD
@@ -19,7 +19,7 @@ from imagestore_sim.backup_storage.status import LastProbe
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab import Lab
 from imagestore_sim.masking import on_one_line
-from imagestore_sim.probe import Capacity, ProbeFailure
+from imagestore_sim.probe import ProbeFailure
 from imagestore_sim.tasks import until_done_or_set
 from imagestore_sim.units import size_text
 
@@ -29,7 +29,7 @@ COLOURS = {Status.CONNECTED: "green", Status.CONNECTING: "yellow", Status.DISCON
 
 
 async def follow(lab: Lab, console: Console, stopped: asyncio.Event) -> None:
-    """Show a lab until it is stopped: a live table on a terminal, a line for each change elsewhere."""
+    """Show a lab until `stopped` is set: a live table on a terminal, a line for each change elsewhere."""
     shown = _show_table(lab, console) if console.is_terminal else _print_lines(lab)
     task = asyncio.ensure_future(shown)
     try:
@@ -42,7 +42,7 @@ async def follow(lab: Lab, console: Console, stopped: asyncio.Event) -> None:
 
 
 def ssh_command(lab: Lab) -> str:
-    """The command line that opens a shell on a host of the lab, the first one where there are any."""
+    """Return the command line that opens a shell on the first host of the lab, or on NAME if it has no host."""
     return f"ssh -F {lab.ssh_config} {next(iter(lab.network), 'NAME')}"
 
 
@@ -52,11 +52,10 @@ async def _show_table(lab: Lab, console: Console) -> None:
     with Live(console=console, auto_refresh=False) as live:
         while True:
             rows = max(1, console.height - 8)
-            with suppress(StoreUnavailable):  # the log tells, and the next round shows it again
+            with suppress(StoreUnavailable):  # the log has it, and the next round tries again
                 storages = await lab.node.storages.records.tracked()
-                live.update(
-                    storage_table(storages, lab.node.storages.status.last_probes, lab.clock.time(), rows), refresh=True
-                )
+                probes = lab.node.storages.status.last_probes
+                live.update(storage_table(storages, probes, lab.clock.time(), rows), refresh=True)
             await lab.clock.sleep(REFRESH_SECONDS)
 
 
@@ -76,21 +75,21 @@ async def _print_lines(lab: Lab) -> None:
 
 
 def _plain(value: object) -> str:
-    """A value of an event in words: of an error what it is about, and nothing of Python's."""
+    """Return a value of an event as JSON's words, or the details of an error."""
     if isinstance(value, Mapping):
         return _plain(value.get("details") or value.get("description") or value.get("code"))
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def storage_table(storages: list[Storage], probes: dict[str, LastProbe], now: float, rows: int) -> Table:
-    """A row a storage: name, host, status, capacity, last probe; `rows` at most, the rest is counted."""
+    """Return a table of at most `rows` storages; its caption counts the rest. `now` is in epoch seconds."""
     table = Table(box=SIMPLE_HEAD, expand=False, caption=_caption(storages, rows), caption_justify="left")
     for heading in ("name", "host", "status", "used", "available", "last probe"):
         table.add_column(heading, no_wrap=True)
     for storage in storages[:rows]:
         used = storage.total - storage.available
         table.add_row(
-            Text(on_one_line(storage.name)),  # a plain string would be taken for markup
+            Text(on_one_line(storage.name)),  # Rich reads markup in a plain string
             Text(on_one_line(f"{storage.hostname}:{storage.port}")),
             Text(storage.status, style=COLOURS[storage.status]),
             ProgressBar(total=max(1, storage.total), completed=used, width=BAR_WIDTH),
@@ -113,25 +112,3 @@ def _probe_text(probe: LastProbe | None, now: float) -> Text:
     if isinstance(probe.outcome, ProbeFailure):
         return Text(f"{probe.outcome.reason}, {age}", style="red")
     return Text(f"{probe.outcome.method} {sum(probe.outcome.phases.values()):.1f} ms, {age}")
-
-
-def describe(found: Capacity | ProbeFailure, console: Console) -> None:
-    """Print the outcome of one probe, for people."""
-    for line in _lines(found):
-        console.print(line, soft_wrap=True, highlight=False)
-    phases = ", ".join(f"{phase} {milliseconds:.1f}" for phase, milliseconds in found.phases.items())
-    console.print(Text(f"milliseconds: {phases or 'none'}", style="dim"), soft_wrap=True)
-
-
-def _lines(found: Capacity | ProbeFailure) -> Iterable[Text]:
-    if isinstance(found, ProbeFailure):
-        yield Text.assemble((found.reason, "bold red"), f": {on_one_line(found.message)}")
-        yield Text(f"what to do: {found.advice}")
-        return
-    yield Text(f"total      {found.total:>20,} bytes ({size_text(found.total)})")
-    yield Text(f"available  {found.available:>20,} bytes ({size_text(found.available)})")
-    if found.inodes is not None:
-        yield Text(f"inodes     {found.inodes.available:>20,} of {found.inodes.total:,} available")
-    if found.read_only:
-        yield Text("read-only", style="yellow")
-    yield Text(f"method     {found.method:>20}")

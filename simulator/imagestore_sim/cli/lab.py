@@ -1,0 +1,85 @@
+"""`imagestore-sim lab`: a management node and simulated hosts in one process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagestore_sim.cli import options
+from imagestore_sim.cli.exits import SUCCESS
+
+if TYPE_CHECKING:
+    from imagestore_sim.settings import Settings
+
+PING_SECONDS = 5
+"""A lab shows soon what happens to its hosts; ZStack's own default is 60."""
+
+
+def lab(
+    context: typer.Context,
+    hosts: Annotated[int | None, options.setting("hosts", "Simulated hosts to start with.", "3")] = None,
+    any_host: Annotated[
+        bool | None,
+        options.setting(
+            "any_host",
+            "Create a simulated host for any other host name that a client adds.",
+            "on",
+            flag="--any-host/--no-any-host",
+        ),
+    ] = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    allowed_host: options.AllowedHost = None,
+    lab_api: Annotated[
+        bool | None,
+        options.setting("lab_api", "Let /lab/v1 change things.", "on", flag="--lab-api/--no-lab-api"),
+    ] = None,
+    lab_token: options.LabToken = None,
+    database: Annotated[
+        str | None, options.setting("database", "File to keep the records in.", "a temporary one")
+    ] = None,
+    bootstrap: options.Bootstrap = None,
+    identity_file: options.Identity = None,
+    probe_connection: options.Connection = None,
+    ping_interval: Annotated[
+        int | None, options.setting("ping_interval", "Seconds between pings.", "5; with --strict ZStack's 60")
+    ] = None,
+    strict: options.Strict = None,
+    seed: options.Seed = None,
+    config: options.Config = None,
+    log_level: Annotated[
+        str | None, options.setting("log_level", "Least level to log: debug, info, warning or error.", "warning")
+    ] = None,
+    log_format: options.LogFormat = None,
+) -> int:
+    """Run a management node with simulated ImageStore hosts: no Docker, no root, nothing left behind.
+
+    Print `ready URL` once every storage is connected.
+    """
+    from imagestore_sim.cli.running import run
+
+    settings = options.read_options(context, log_level="warning")
+    if settings.ping_interval is None and not settings.strict:
+        settings = settings.model_copy(update={"ping_interval": PING_SECONDS})
+    return run(lambda: run_lab(settings))
+
+
+async def run_lab(settings: Settings) -> int:
+    """Run a lab until a signal stops it."""
+    from rich.console import Console
+
+    from imagestore_sim import logs, open_files
+    from imagestore_sim.cli.lab_output import follow
+    from imagestore_sim.cli.running import announce, started, until_stopped
+    from imagestore_sim.lab import Lab
+
+    logs.configure(settings.log_level, settings.log_format)
+    open_files.raise_limit()
+    async with until_stopped() as stopped:
+        lab = Lab(settings)
+        async with started(lab.start, lab.stop, stopped):
+            if not stopped.is_set():
+                announce(lab.url, await lab.node.openings())
+                await follow(lab, Console(), stopped)
+    return SUCCESS

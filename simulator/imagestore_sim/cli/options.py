@@ -1,0 +1,115 @@
+"""The options that several commands take, and how they become Settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagestore_sim.cli.exits import InputError
+from imagestore_sim.cli.rules import is_from_environment
+
+if TYPE_CHECKING:
+    from imagestore_sim.settings import Settings
+
+
+def setting(name: str, text: str, default: str | None = None, *, flag: str | None = None) -> typer.models.OptionInfo:
+    """Return the option that sets the field `name` of Settings, with the variable IMAGESTORE_SIM_NAME.
+
+    `default` is what --help shows: the option itself has none, so that a file of settings can give the value.
+    """
+    declaration = flag or "--" + name.replace("_", "-")
+    option: typer.models.OptionInfo = typer.Option(
+        declaration, help=text, show_default=default or False, envvar=f"IMAGESTORE_SIM_{name.upper()}"
+    )
+    return option
+
+
+def _check_token(token: str | None) -> str | None:
+    """Refuse a token that no header can carry, without repeating it."""
+    from imagestore_sim.settings import is_token
+
+    if token is not None and not is_token(token):
+        raise InputError("--lab-token: expected one word of letters, digits and -._~+/=")
+    return token
+
+
+Host = Annotated[str | None, setting("host", "Address to listen on.", "127.0.0.1")]
+Port = Annotated[int | None, setting("port", "Port to listen on; 0 picks a free one.", "8080")]
+AllowedHost = Annotated[
+    list[str] | None,
+    setting(
+        "allowed_host",
+        "Accept requests to this host name, or to all names below it (*.NAME); may be repeated.",
+        "IP addresses, localhost, names without a dot",
+    ),
+]
+LabToken = Annotated[
+    str | None,
+    typer.Option(
+        "--lab-token",
+        help="Token of /lab/v1, sent as `Authorization: Bearer TOKEN`.",
+        show_default="none is needed",
+        envvar="IMAGESTORE_SIM_LAB_TOKEN",
+        callback=_check_token,
+    ),
+]
+Bootstrap = Annotated[Path | None, setting("bootstrap", "YAML file of records to start with.")]
+Identity = Annotated[Path | None, setting("identity_file", "Private key to try before a record's password.")]
+HostKeys = Annotated[
+    str | None, setting("host_keys", "Host keys to trust: ignore (any), tofu (the first seen) or strict.", "ignore")
+]
+KnownHosts = Annotated[
+    Path | None, setting("known_hosts", "File of host keys for tofu and strict.", "beside the database")
+]
+SshConfig = Annotated[Path | None, setting("ssh_config", "OpenSSH configuration: ProxyJump, IdentityFile, Port...")]
+ReadOnly = Annotated[bool | None, setting("read_only_hosts", "Never create anything on a host.", "off")]
+Connection = Annotated[
+    str | None, setting("probe_connection", "SSH connections of probes: warm (keep one per host) or fresh.", "warm")
+]
+Interval = Annotated[int | None, setting("ping_interval", "Seconds between pings (sets ping.interval).")]
+Strict = Annotated[
+    bool | None, setting("strict", "Refuse what ZStack refuses, even if some clients rely on leniency.", "off")
+]
+Seed = Annotated[int | None, setting("seed", "Seed of everything random.", "0, with random uuids")]
+Config = Annotated[Path | None, setting("config", "YAML file of settings; options and variables override it.")]
+LogLevel = Annotated[str | None, setting("log_level", "Least level to log: debug, info, warning or error.", "info")]
+LogFormat = Annotated[str | None, setting("log_format", "Format of log lines: text or json.", "text")]
+NODE_URL = "http://127.0.0.1:8080"
+NodeUrl = Annotated[str, typer.Argument(help="URL of the node.")]
+Account = Annotated[str, typer.Option(help="Account to log in as.", envvar="IMAGESTORE_SIM_ACCOUNT")]
+# Not IMAGESTORE_SIM_PASSWORD: that is the password of hosts, for `host` and `probe`.
+Password = Annotated[str, typer.Option(help="Password of the account.", envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD")]
+
+
+def read_options(context: typer.Context, **defaults: object) -> Settings:
+    """Return the settings that a command's options make, over the file of --config, over the command's `defaults`.
+
+    Raise InputError, which names the option, the variable, or the line of the file.
+    """
+    from pydantic import ValidationError
+
+    from imagestore_sim.settings import SECRET_SETTINGS, describe_bad_line, read_settings
+    from imagestore_sim.validation_errors import first_problem
+
+    given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
+    try:
+        return read_settings(given, defaults)
+    except ValidationError as error:
+        problem = first_problem(error)
+        name = str(problem.place[0]) if problem.place else ""
+        text = problem.text if name in SECRET_SETTINGS else f"{problem.text}, but it is {problem.value!r}"
+        if name in given:
+            raise InputError(f"{_source(context, name)}: {text}") from None
+        file = Path(str(given["config"]))
+        unknown = problem.kind == "extra_forbidden"
+        raise InputError(describe_bad_line(file, name, None if unknown else text)) from None
+    except (OSError, ValueError) as error:
+        raise InputError(str(error)) from None
+
+
+def _source(context: typer.Context, name: str) -> str:
+    """Return what a user has to change: the option, and the variable where that has given the value."""
+    option = f"--{name.replace('_', '-')}"
+    return f"{option} (IMAGESTORE_SIM_{name.upper()})" if is_from_environment(context, name) else option

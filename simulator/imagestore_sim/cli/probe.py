@@ -1,0 +1,94 @@
+"""`imagestore-sim probe`: one SSH probe by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagestore_sim.cli import options
+from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError
+
+if TYPE_CHECKING:
+    from imagestore_sim.probe import Target
+    from imagestore_sim.settings import Settings
+
+TARGET = re.compile(
+    r"(?:(?P<user>[^@]+)@)?"
+    r"(?:(?:\[(?P<address>[^\[\]@]+:[^\[\]@]+)\]|(?P<host>[^:@\[\]]+))(?::(?P<port>[0-9]{1,9}))?"
+    r"|(?P<bare>[^@\[\]:]*:[^@\[\]:]*:[^@\[\]]*))"
+)
+"""[USER@]HOST[:PORT]; an IPv6 address in brackets, or bare without a port."""
+
+
+def probe(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
+    url: Annotated[str, typer.Option(help="Absolute path whose capacity to measure.")],
+    password: Annotated[
+        str | None,
+        typer.Option(
+            prompt=True,
+            prompt_required=False,
+            hide_input=True,
+            help="Password to log in with; prompt for it if --password has no value.",
+            envvar="IMAGESTORE_SIM_PASSWORD",
+        ),
+    ] = None,
+    identity_file: options.Identity = None,
+    host_keys: options.HostKeys = None,
+    known_hosts: Annotated[
+        Path | None,
+        options.setting("known_hosts", "File of host keys for tofu and strict.", "imagestore-sim.db.known_hosts"),
+    ] = None,
+    ssh_config: options.SshConfig = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.")] = False,
+) -> int:
+    """Probe one host by hand. Print its capacity, or why the probe failed and what to do. Exit with status 0 or 1."""
+    from imagestore_sim.cli.running import run
+
+    settings = options.read_options(context)
+    return run(lambda: run_probe(settings, target, url, password, as_json=as_json))
+
+
+async def run_probe(settings: Settings, target: str, url: str, password: str | None, *, as_json: bool) -> int:
+    """Probe `url` on `target`, print the outcome, and return the exit status. Raise InputError."""
+    from rich.console import Console
+
+    from imagestore_sim.cli.probe_output import print_json, print_outcome
+    from imagestore_sim.clock import RealClock
+    from imagestore_sim.node.from_settings import new_prober
+    from imagestore_sim.probe import Capacity
+
+    try:
+        prober = new_prober(settings, RealClock())
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        outcome = await prober.probe(parse_target(target, url, password))
+    finally:
+        await prober.close()
+    if as_json:
+        print_json(outcome)
+    else:
+        print_outcome(outcome, Console())
+    return SUCCESS if isinstance(outcome, Capacity) else FAILURE
+
+
+def parse_target(text: str, url: str, password: str | None) -> Target:
+    """Return the target of a probe from `[USER@]HOST[:PORT]`; user root and port 22 by default. Raise InputError."""
+    from imagestore_sim.probe import Target
+    from imagestore_sim.probe.resolving import literal_address
+
+    match = TARGET.fullmatch(text)
+    host = "" if match is None else match["host"] or match["address"] or match["bare"]
+    if match is None or (":" in host and literal_address(host) is None):
+        raise InputError(f"{text} is not [user@]host[:port]; an IPv6 address is in brackets where a port follows it")
+    port = int(match["port"] or 22)
+    if not 1 <= port <= 65535:
+        raise InputError(f"{text}: {port} is no port, it must be between 1 and 65535")
+    if not url.startswith("/"):
+        raise InputError(f"--url: {url} is not an absolute path")
+    return Target(host, port, match["user"] or "root", url, password)

@@ -1,0 +1,162 @@
+"""`imagestore-sim record`: what happens on a node, or has happened, as a scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagestore_sim.cli import options
+from imagestore_sim.cli.exits import SUCCESS, InputError
+from imagestore_sim.cli.rules import IgnoreVariables, Parsed, Refuse, apply_rules
+
+if TYPE_CHECKING:
+    from imagestore_sim.scenario.recording.recorder import Recording
+
+MOMENT = "YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h."
+
+
+def _seconds(text: str) -> float:
+    from imagestore_sim.units import parse_seconds
+
+    return parse_seconds(text)
+
+
+def _moment(text: str) -> float:
+    from imagestore_sim.units import parse_moment
+
+    return parse_moment(text)
+
+
+RULES = (
+    IgnoreVariables(("database", "since", "until"), when=lambda given: given.url is not None),
+    IgnoreVariables(("lasts",), when=lambda given: given.url is None),
+    Refuse(lambda given: (given.url is None) == (given.database is None), "expected the URL of a node, or --database"),
+    Refuse(
+        lambda given: given.database is None and (given.since is not None or given.until is not None),
+        "--since and --until: expected together with --database",
+    ),
+    Parsed("since", _moment),
+    Parsed("until", _moment),
+    Parsed("lasts", _seconds, "--for"),
+    Refuse(
+        lambda given: given.url is None and given.lasts is not None,
+        "--for: a database is read at once; expected --since and --until",
+    ),
+    Refuse(
+        lambda given: given.since is not None and given.until is not None and given.since >= given.until,
+        "--since: expected a moment before --until",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to record, either of a running node or of a database, and the file to write."""
+
+    out: Path
+    url: str | None
+    lasts: float | None
+    """Seconds to record a running node; None: until a signal."""
+    account: str
+    password: str = field(repr=False)
+    lab_token: str | None = field(repr=False)
+    database: str | None
+    """File or URL of a node's database."""
+    since: float | None
+    """Epoch seconds of the first event to take from a database; None: its first."""
+    until: float | None
+
+
+def record(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="File to write.", envvar="IMAGESTORE_SIM_OUT")],
+    url: Annotated[str | None, typer.Argument(help="URL of the node.")] = None,
+    lasts: Annotated[
+        str | None, typer.Option("--for", help="Time to record, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
+    ] = None,
+    account: options.Account = "admin",
+    password: options.Password = "password",  # noqa: S107 - ZStack's own
+    lab_token: options.LabToken = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Read a node's database, a file or a URL, in place of a running node.",
+            envvar="IMAGESTORE_SIM_RECORD_DATABASE",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help=f"{MOMENT} The first event if unset.", envvar="IMAGESTORE_SIM_SINCE")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help=f"{MOMENT} The last event if unset.", envvar="IMAGESTORE_SIM_UNTIL")
+    ] = None,
+) -> int:
+    """Record what happens on a running node until Ctrl-C, or what its database holds, as a scenario."""
+    chosen = Options(**apply_rules(context, RULES))
+    from imagestore_sim.cli.running import run
+
+    return run(lambda: run_record(chosen))
+
+
+async def run_record(chosen: Options) -> int:
+    """Record, and write the scenario. Raise InputError."""
+    import asyncio
+
+    if not await asyncio.to_thread(chosen.out.parent.is_dir):
+        raise InputError(f"--out {chosen.out}: there is no such folder")
+    recording = await (_follow(chosen, chosen.url) if chosen.url is not None else _read(chosen))
+    await _write(recording, chosen.out)
+    return SUCCESS
+
+
+async def _follow(chosen: Options, url: str) -> Recording:
+    import asyncio
+
+    import aiohttp
+
+    from imagestore_sim.cli.running import until_stopped
+    from imagestore_sim.scenario.recording.recorder import follow
+    from imagestore_sim.scenario.worlds.event_stream import EventsMissed
+    from imagestore_sim.testing.client import CallFailed, plain_reason
+
+    async with until_stopped() as stopped:
+        if chosen.lasts is not None:  # the machine's time, whatever the node's clock does
+            asyncio.get_running_loop().call_later(chosen.lasts, stopped.set)
+        print(f"recording {url} until it is interrupted", flush=True)
+        try:
+            return await follow(
+                url.rstrip("/"),
+                stopped,
+                account=chosen.account,
+                password=chosen.password,
+                lab_token=chosen.lab_token,
+            )
+        except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
+            raise InputError(f"{url}: {plain_reason(error)}") from None
+
+
+async def _read(chosen: Options) -> Recording:
+    from imagestore_sim.database import DatabaseError
+    from imagestore_sim.scenario.recording.from_database import read_stored
+
+    try:
+        return await read_stored(str(chosen.database), chosen.since, chosen.until)
+    except DatabaseError as error:
+        raise InputError(f"--database {error}") from None
+
+
+async def _write(recording: Recording, out: Path) -> None:
+    import asyncio
+
+    from imagestore_sim.scenario.recording.recorder import scenario_of
+    from imagestore_sim.units import duration_text
+
+    try:
+        await asyncio.to_thread(out.write_text, scenario_of(recording), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror}") from None
+    length = duration_text(round(recording.ended - recording.began, 1))
+    print(f"{out}: {len(recording.events)} events of {length}")

@@ -1,0 +1,69 @@
+"""What `replay` prints: a progress bar, a line for each scenario, what did not hold, and counts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from imagestore_sim.masking import on_one_line
+from imagestore_sim.scenario.play.results import Result, Verdict
+from imagestore_sim.units import duration_text
+
+COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "red", Verdict.UNKNOWN: "yellow"}
+
+
+@contextlib.contextmanager
+def progress(console: Console, count: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar if the console is a terminal. Yield what to call after each of `count` scenarios."""
+    if not console.is_terminal or count == 1:
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("playing", total=count)
+        yield lambda: bar.advance(task)
+
+
+def print_result(console: Console, result: Result) -> None:
+    """Print the verdict of one scenario, and each step and invariant that did not hold."""
+    colour = COLOURS[result.verdict]
+    word = "interrupted" if result.interrupted else result.verdict
+    took = f"{duration_text(round(result.length, 1))} in {result.seconds:.1f}s"
+    console.print(f"[{colour}]{word:7}[/] {escape(result.file)}: {escape(result.title)} [dim]({took})[/]")
+    if result.problem:
+        console.print(f"        could not be played to its end: {_plain(result.problem)}")
+    for one in result.wrong:
+        when = "" if one.began is None else f" at {duration_text(one.began)}"
+        console.print(f"        [{COLOURS[one.verdict]}]{one.verdict}[/] {_name(one.kind, one.number)}{when}:"
+                      f" {_plain(one.text)}")  # fmt: skip
+        console.print(f"          seen: {_plain(one.seen)}")
+
+
+def _plain(text: str) -> str:
+    """Return text of a node or a host without markup and control characters."""
+    return escape(on_one_line(text))
+
+
+def _name(kind: str, number: int) -> str:
+    return f"invariant {number}" if kind == "invariant" else f"step {number}"
+
+
+def print_report_path(console: Console, page: Path) -> None:
+    """Print where the report is."""
+    console.print(f"report: {escape(str(page))}")
+
+
+def print_summary(console: Console, results: Sequence[Result], count: int, seconds: float) -> None:
+    """Print how many of `count` scenarios had which verdict, and the `seconds` that they took."""
+    verdicts = Counter(result.verdict for result in results)
+    parts = [f"{verdicts[one]} {one}" for one in Verdict if verdicts[one] or one is Verdict.HELD]
+    if count > len(results):
+        parts.append(f"{count - len(results)} not played")
+    console.print(f"{', '.join(parts)} in {seconds:.1f}s")

@@ -1,0 +1,115 @@
+"""Run a command on an event loop: until it is done, or until a signal stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from imagestore_sim import open_files
+from imagestore_sim.cli.exits import InputError
+from imagestore_sim.clock import RealClock
+from imagestore_sim.exposure import warning
+from imagestore_sim.tasks import until_done_or_set
+
+STOP_SECONDS = 2.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(work: Callable[[], Awaitable[int]]) -> int:
+    """Run `work` on an event loop and return its exit status. Raise InputError."""
+    from imagestore_sim.bootstrap import BootstrapError
+    from imagestore_sim.database import DatabaseError
+    from imagestore_sim.node.errors import StartError
+
+    async def main() -> int:
+        return await work()
+
+    start_collecting_garbage()
+    if open_files.left() < open_files.RESERVED:
+        raise InputError(
+            f"{open_files.limit()} open files are allowed, which is too few; raise the limit with ulimit -n"
+        )
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(main())
+    except (BootstrapError, DatabaseError, StartError) as error:
+        raise InputError(str(error)) from None
+
+
+def start_collecting_garbage() -> None:
+    """Enable the garbage collector if `main` has disabled it; it never looks at what has been imported by now."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop of uvloop, or asyncio's where uvloop is not installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+@asynccontextmanager
+async def until_stopped() -> AsyncIterator[asyncio.Event]:
+    """Yield an event that the first SIGINT or SIGTERM sets; the second one ends the process."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        for one in SIGNALS:
+            loop.remove_signal_handler(one)
+
+    for one in SIGNALS:
+        loop.add_signal_handler(one, stop)
+    try:
+        yield stopped
+    finally:
+        for one in SIGNALS:
+            loop.remove_signal_handler(one)
+
+
+@asynccontextmanager
+async def started(
+    start: Callable[[], Awaitable[None]],
+    stop: Callable[[], Awaitable[None]],
+    stopped: asyncio.Event,
+    seconds: float = STOP_SECONDS,
+) -> AsyncIterator[None]:
+    """Run start(), cancelling it if `stopped` fires first; call stop() on exit, within `seconds`."""
+    starting = asyncio.ensure_future(start())
+    try:
+        await until_done_or_set(starting, stopped)
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+        else:
+            starting.result()
+        yield
+    finally:
+        try:
+            await RealClock().wait_for(stop(), seconds)
+        except TimeoutError:
+            print("imagestore-sim: some of it did not stop in time and was left", file=sys.stderr)
+
+
+def announce(url: str, openings: Sequence[str]) -> None:
+    """Warn of what `url` opens to other machines, then print the `ready` line."""
+    warn_of_openings(url, openings)
+    print(f"ready {url}", flush=True)
+
+
+def warn_of_openings(where: str, openings: Sequence[str]) -> None:
+    """Print to standard error what `where` opens to other machines, if anything."""
+    if openings:
+        print(warning(where, openings), file=sys.stderr, flush=True)

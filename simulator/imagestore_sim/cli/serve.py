@@ -1,0 +1,68 @@
+"""`imagestore-sim serve`: a management node alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagestore_sim.cli import options
+from imagestore_sim.cli.exits import SUCCESS
+
+if TYPE_CHECKING:
+    from imagestore_sim.settings import Settings
+
+
+def serve(
+    context: typer.Context,
+    host: options.Host = None,
+    port: options.Port = None,
+    allowed_host: options.AllowedHost = None,
+    lab_api: Annotated[
+        bool | None,
+        options.setting("lab_api", "Let /lab/v1 change things.", "off", flag="--lab-api/--no-lab-api"),
+    ] = None,
+    lab_token: options.LabToken = None,
+    database: Annotated[
+        str | None, options.setting("database", "File, or SQLAlchemy URL, to keep the records in.", "imagestore-sim.db")
+    ] = None,
+    bootstrap: options.Bootstrap = None,
+    identity_file: options.Identity = None,
+    host_keys: options.HostKeys = None,
+    known_hosts: options.KnownHosts = None,
+    ssh_config: options.SshConfig = None,
+    read_only_hosts: options.ReadOnly = None,
+    probe_connection: options.Connection = None,
+    ping_interval: options.Interval = None,
+    strict: options.Strict = None,
+    seed: options.Seed = None,
+    config: options.Config = None,
+    log_level: options.LogLevel = None,
+    log_format: options.LogFormat = None,
+) -> int:
+    """Run the management node alone, for real hosts or containers.
+
+    Print `ready URL` once it has tried every storage. On a host, create the storage's folder with `registry` and
+    `export` in it where they are missing, and nothing else; --read-only-hosts forbids even that.
+    """
+    from imagestore_sim.cli.running import run
+
+    settings = options.read_options(context, lab_api=False)
+    return run(lambda: run_node(settings))
+
+
+async def run_node(settings: Settings) -> int:
+    """Run a management node until a signal stops it."""
+    from imagestore_sim import logs, open_files
+    from imagestore_sim.cli.running import announce, started, until_stopped
+    from imagestore_sim.node.management_node import ManagementNode
+
+    logs.configure(settings.log_level, settings.log_format)
+    open_files.raise_limit()
+    async with until_stopped() as stopped:
+        node = ManagementNode(settings)
+        async with started(node.start, node.stop, stopped):
+            if not stopped.is_set():
+                announce(node.url, await node.openings())
+                await stopped.wait()
+    return SUCCESS
