@@ -15,7 +15,7 @@ from imagestore_sim.containers.engine import connect, engine_errors
 from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
 from imagestore_sim.lab_api import Guard, HostsRoutes
 from imagestore_sim.lab_api.hosts import FormShape
-from imagestore_sim.lab_api.openapi import lab_api
+from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.web_server import Runner, http_url
 
 DESCRIPTION = "The hosts of a lab in containers, and what is wrong with them."
@@ -75,7 +75,7 @@ class Chaos:
         for path in ("/healthz", "/readyz"):
             application.router.add_get(path, _ready)
         routes = HostsRoutes(ContainerHosts(self._project)).routes()
-        application.add_routes(lab_api(routes, self._guard, DESCRIPTION))
+        application.add_routes(lab_api_routes(routes, self._guard, DESCRIPTION))
         self._runner = Runner(application, before=self._guard.before, shutdown_timeout=REQUEST_SECONDS)
         await self._runner.setup()
         self.url = http_url(self._host, await self._runner.listen(self._host, self._port))

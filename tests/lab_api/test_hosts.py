@@ -177,7 +177,7 @@ async def test_what_cannot_be_is_told(
 async def test_a_body_that_is_no_json_is_told(imagestore_client: Client) -> None:
     answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/hosts", data=b"{")
     assert answer.status == 400
-    assert answer.body["error"].startswith("the body is no JSON: ")
+    assert answer.body["error"].startswith("the body is not JSON: ")
 
 
 @pytest.mark.parametrize("path", ["/hosts", "/hosts/imagestore-1", "/faults"])

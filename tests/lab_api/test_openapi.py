@@ -79,5 +79,5 @@ async def test_every_kind_of_fault_is_a_body_of_its_own(imagestore_client: Clien
 
 async def test_what_is_not_served_is_told(imagestore_client: Client) -> None:
     answer = await imagestore_client.request("PUT", f"{imagestore_client.url}/lab/v1/hosts")
-    told = "nothing is served for PUT /lab/v1/hosts; /lab/v1/openapi.json tells what is"
+    told = "nothing is served for PUT /lab/v1/hosts; /lab/v1/openapi.json lists what is"
     assert (answer.status, answer.body) == (404, {"error": told})

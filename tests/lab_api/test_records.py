@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imagestore_sim.database import engine
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
@@ -70,7 +69,7 @@ async def test_fixed_records_come_back_from_a_snapshot_as_they_were_put_in(image
 async def test_a_reset_of_a_store_that_is_locked_is_refused_in_plain_words(
     imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(imagestore_lab.node.parts.store.database._connections, "busy_seconds", 0.2)
     before = await imagestore_client.query(STORAGES)
     _, _, file = (await imagestore_lab.node.parts.store.database.fetch("PRAGMA database_list", ()))[0]
     with closing(sqlite3.connect(file, isolation_level=None)) as other:

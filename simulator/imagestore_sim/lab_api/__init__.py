@@ -1,7 +1,7 @@
-"""The lab's own API below `/lab/v1`: for tests and for people, not for ZStack's clients."""
+"""The lab's own API, `/lab/v1`: for tests and people, not for ZStack's clients."""
 
 from imagestore_sim.lab_api.clock import ClockRoutes
-from imagestore_sim.lab_api.events import EventsQuery, EventStream
+from imagestore_sim.lab_api.events import EventsRoutes, EventStream
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
@@ -12,7 +12,7 @@ from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoute
 __all__ = [
     "ClockRoutes",
     "EventStream",
-    "EventsQuery",
+    "EventsRoutes",
     "Guard",
     "HostsRoutes",
     "LabHosts",

@@ -1,15 +1,15 @@
-"""GET /lab/v1/events: what happens to backup storages, as it happens (server-sent events).
+"""GET /lab/v1/events: changes of backup storages as they happen (server-sent events).
 
-Each event is one message: its number as `id`, its JSON as `data`. A client that comes back with `Last-Event-ID` (or
-`?lastEventId=`) first gets what it has missed, as far as that is stored. `?path=` (a glob) and `?resourceUuid=` choose.
-Three named messages are about the stream itself: `missed` when some of what it asks for is no longer stored, `reset`
-when the lab was, so that numbers begin with 1 again, and `dropped`, the last one, for a client that did not keep up.
+Each event is one message: its number as `id`, its JSON as `data`. A client that reconnects with `Last-Event-ID` (or
+`?lastEventId=`) first gets the events after that one, as far as they are stored. `?path=` (a glob) and `?resourceUuid=`
+filter. Three named messages are about the stream itself: `missed`, if some of the events after `Last-Event-ID` are no
+longer stored; `reset`, after which numbers begin with 1 again; and `dropped`, the last one, if a client is too slow.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -18,48 +18,72 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscription
-from imagestore_sim.lab_api.routes import Shape
+from imagestore_sim.lab_api.routes import Handler, Route, Shape
 
 LIMIT = 1000
-"""Events that may wait for a client that is slow."""
+"""Events that may wait for a slow client; one more drops it."""
 BATCH = 500
+"""Stored events that are read at once."""
 MOST_STREAMS = 1000
 KEEP_ALIVE_SECONDS = 15.0
+"""Between two comments on a stream without events."""
 SECONDS_A_WRITE = 30.0
+"""Until a client that does not read is dropped."""
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # a proxy is not to hold anything back
+    "X-Accel-Buffering": "no",  # a proxy must not buffer
 }
 
 
 class EventsQuery(Shape):
-    """Which events."""
+    """Which events to send."""
 
-    path: list[str] = Field([], description="globs, one of which its path is to match")
-    resource_uuid: list[str] = Field([], description="the uuids of what it may be about")
-    last_event_id: int | None = Field(None, description="first those that came after this one")
+    path: list[str] = Field([], description="globs; the path of an event has to match one")
+    resource_uuid: list[str] = Field([], description="uuids; an event has to be about one")
+    last_event_id: int | None = Field(None, description="first send the stored events after this one")
 
 
 class InvalidNumber(Exception):
-    """A Last-Event-ID that is none."""
+    """A Last-Event-ID that is not the number of an event."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a client wants to hear of."""
+class _Filter:
+    """Which events a client asked for; an empty tuple matches all."""
 
     paths: tuple[str, ...]
     resources: tuple[str, ...]
 
-    def has(self, event: Event) -> bool:
-        """Whether that is part of it."""
+    def matches(self, event: Event) -> bool:
+        """Return whether the client asked for an event."""
         by_path = not self.paths or any(fnmatchcase(event.path, glob) for glob in self.paths)
         return by_path and (not self.resources or event.resource_uuid in self.resources)
 
 
+class EventsRoutes:
+    """Serves `/lab/v1/events`, also while the node starts."""
+
+    def __init__(self, answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
+        self._answer = answer
+
+    def routes(self) -> list[Route]:
+        """Return the declaration of its call."""
+        return [
+            Route(
+                "GET",
+                "/lab/v1/events",
+                "What happens, as it happens (server-sent events)",
+                Handler(self._answer, query=EventsQuery),
+                None,
+                problems={400: "Last-Event-ID is not a number", 503: "the node is starting"},
+                answer_media="text/event-stream",
+            )
+        ]
+
+
 class EventStream:
-    """Streams events to as many clients as there are, each at its own pace."""
+    """Streams events to up to MOST_STREAMS clients, each at its own pace."""
 
     def __init__(self, events: Events, log: EventLog, *, limit: int = LIMIT) -> None:
         self._events = events
@@ -76,12 +100,12 @@ class EventStream:
                 task.cancel()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The stream, until one side ends it."""
+        """Stream events until one side ends it."""
         try:
             last = _last_number(request)
         except InvalidNumber as error:
             return web.json_response({"error": str(error)}, status=400)
-        wanted = _Wanted(tuple(request.query.getall("path", ())), tuple(request.query.getall("resourceUuid", ())))
+        chosen = _Filter(tuple(request.query.getall("path", ())), tuple(request.query.getall("resourceUuid", ())))
         if len(self._streams) >= MOST_STREAMS:
             return web.json_response({"error": f"{MOST_STREAMS} clients follow the events already"}, status=503)
         response = web.StreamResponse(headers=HEADERS)
@@ -90,7 +114,7 @@ class EventStream:
         try:
             with self._events.subscribe(self.limit) as listener:
                 await response.prepare(request)
-                await _Stream(response, wanted).follow(listener, self._log, last)
+                await _Stream(response, chosen).follow(listener, self._log, last)
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -103,16 +127,16 @@ class EventStream:
 
 
 class _Stream:
-    """One client's stream."""
+    """The stream of one client. It sends each event once, in the order of their numbers."""
 
-    def __init__(self, response: web.StreamResponse, wanted: _Wanted) -> None:
+    def __init__(self, response: web.StreamResponse, chosen: _Filter) -> None:
         self._response = response
-        self._wanted = wanted
+        self._chosen = chosen
         self._last = 0
         self._restarts = 0
 
     async def follow(self, listener: Subscription, log: EventLog, last: int | None) -> None:
-        """What is stored since `last`, then what comes. Raises ConnectionError, TimeoutError."""
+        """Send the stored events after number `last`, then each new one. Raise ConnectionError, TimeoutError."""
         await self._write(b": events\n\n")
         if last is not None:
             await self._catch_up(log, last)
@@ -126,7 +150,7 @@ class _Stream:
     async def _catch_up(self, log: EventLog, last: int) -> None:
         self._last = last
         newest = await log.newest()
-        if last > newest:  # it has come back from before a reset
+        if last > newest:  # a number from before a reset
             self._last = 0
             text = "the lab was reset, and events are numbered from 1 again"
             await self._write(_named("reset", {"lastEventId": 0, "reason": text}))
@@ -137,9 +161,9 @@ class _Stream:
             await self._write(self._messages(events))
 
     async def _next(self, listener: Subscription) -> bytes:
-        """The messages of what has come, or a sign of life after a while."""
+        """Return the messages of new events, or a comment after KEEP_ALIVE_SECONDS without any."""
         try:
-            # real: the sign of life is for what stands between here and the client, which lives in real time
+            # real: the comment keeps proxies and the client, which live in real time, from closing the connection
             first = await asyncio.wait_for(listener.get(), KEEP_ALIVE_SECONDS)  # real: see above
         except TimeoutError:
             return b": still here\n\n"
@@ -147,7 +171,7 @@ class _Stream:
         return self._restarted(listener) + self._messages(event for event in events if event.id > self._last)
 
     def _restarted(self, listener: Subscription) -> bytes:
-        """A message of its own when the lab was reset: numbers begin with 1 again."""
+        """Return the message `reset` if the lab was reset since the last message, else nothing."""
         if listener.restarts == self._restarts:
             return b""
         self._restarts, self._last = listener.restarts, 0
@@ -157,7 +181,7 @@ class _Stream:
         messages = []
         for event in events:
             self._last = event.id
-            if self._wanted.has(event):
+            if self._chosen.matches(event):
                 messages.append(b"id: %d\ndata: %b\n\n" % (event.id, orjson.dumps(event.to_json())))
         return b"".join(messages)
 
@@ -171,7 +195,7 @@ def _named(name: str, content: object) -> bytes:
 
 
 def _last_number(request: web.Request) -> int | None:
-    """The number after which a client wants to go on; None: it wants only what comes."""
+    """Return the number of the last event that a client has seen, None for a client that asks for new ones only."""
     given = request.headers.get("Last-Event-ID") or request.query.get("lastEventId")
     if not given:
         return None

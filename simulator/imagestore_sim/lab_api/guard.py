@@ -1,7 +1,7 @@
-"""Who gets in before anything is read: requests to a host that is not ours, of foreign pages, without the lab's token.
+"""Admission of requests before their body is read: their host, the page that sent them, the lab's token.
 
-The lab's API can replace every record, the admin's password among them, so nothing of it may be left to a web page
-that is open in the same browser, and on a node alone (`serve`) it changes nothing unless that has been asked for.
+The lab's API can replace every record, the admin's password among them. No web page in the same browser may use it, and
+on a node alone (`serve`) it changes nothing without `--lab-api`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from imagestore_sim.rest.origins import authorities, is_foreign, is_unasked, is_
 API_PATHS = ("/zstack/", "/v1/")
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/probe")
 HOOK_HEADER = "X-Job-Success"
-"""On every result of a job that is posted to the address in X-Web-Hook, which anybody may choose: this node's, too."""
+"""A header of every post to an X-Web-Hook. A client chooses that address, and could choose this node's own."""
 SCHEME = "bearer "
 REALM = 'Bearer realm="imagestore-sim lab"'
 HandleRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class NotAdmitted(Exception):
-    """A request that is turned away: the HTTP status, and why."""
+    """A request that is refused: its HTTP status, and why."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -32,11 +32,14 @@ class NotAdmitted(Exception):
 
 
 class Guard:
-    """Looks at requests before they are answered."""
+    """Checks requests before they are answered."""
 
     def __init__(self, allowed_hosts: Iterable[str] = (), *, token: str | None = None, lab_api: bool = True) -> None:
-        """`token` is what calls of the lab's API must carry, if anything; without `lab_api` they change nothing, and
-        show nothing that only the admin may see. Raises ValueError for a host name that is none."""
+        """Admit requests to `allowed_hosts`, IP addresses and names without a dot. Raise ValueError.
+
+        Calls of the lab's API must carry `token`, unless it is None. Without `lab_api`, they change nothing and show
+        nothing that only the admin may see.
+        """
         self._hosts = AllowedHosts(allowed_hosts)
         self._token = token
         self._lab_api = lab_api
@@ -47,11 +50,11 @@ class Guard:
         return self._token is not None
 
     def knows(self, authority: str) -> bool:
-        """Whether HOST or HOST:PORT is this node."""
+        """Return whether HOST or HOST:PORT is this node."""
         return self._hosts.has(authority)
 
     def before(self, handle: HandleRequest) -> HandleRequest:
-        """The handler with a look at each request before it; those that are turned away close their connection."""
+        """Return `handle` with a check before it. A refusal closes the connection."""
 
         async def guarded(request: web.BaseRequest) -> web.StreamResponse:
             try:
@@ -63,7 +66,7 @@ class Guard:
         return guarded
 
     def check(self, request: web.BaseRequest) -> None:
-        """Raises NotAdmitted for a request that no part of the node is to answer."""
+        """Raise NotAdmitted for a request that no part of the node may answer."""
         self._check_host(request)
         if not is_foreign(request):
             return
@@ -74,8 +77,10 @@ class Guard:
             raise NotAdmitted(403, f"a page of another origin{_of(request)} may not ask for this")
 
     def check_lab(self, request: web.BaseRequest, *, changes: bool) -> None:
-        """Raises NotAdmitted for a call of the lab's API that may not be made; `changes`: or shows what is not for
-        everyone."""
+        """Raise NotAdmitted for a call of the lab's API that may not be made.
+
+        `changes`: the call changes something, or shows what only the admin may see.
+        """
         if is_foreign(request) and (changes or not is_visit(request)):
             raise NotAdmitted(403, f"a page of another origin{_of(request)} may not use the lab's API")
         if HOOK_HEADER in request.headers:
@@ -105,7 +110,7 @@ class Guard:
 
 
 def _response(request: web.BaseRequest, refusal: NotAdmitted) -> web.Response:
-    """JSON, but for ZStack's clients, which take a text (wire-protocol 2.2)."""
+    """Return the refusal as JSON; as plain text on ZStack's paths (wire-protocol 2.2)."""
     if request.raw_path.startswith(API_PATHS):
         response = web.Response(text=str(refusal), status=refusal.status)
     else:

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 
 from imagestore_sim.faults import FAULTS, AppliedFault, Fault, FaultProblem, Host, HostState, read_fault
 from imagestore_sim.faults.disk import Fill, Resize
-from imagestore_sim.lab_api.routes import Given, Handler, Refused, Route, Shape, with_body
+from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_body
 
 NO_HOSTS = "this node has no simulated hosts"
 NO_HOST = {404: "there is no such host, or the node has none at all"}
@@ -209,16 +209,16 @@ class HostsRoutes:
             Route("GET", "/lab/v1/faults", "The kinds of fault", Handler(self.kinds), KindsShape, problems=NO_HOST),
         ]
 
-    async def show_all(self, request: web.Request) -> Given:
+    async def show_all(self, request: web.Request) -> Answer:
         """All hosts."""
         hosts = await _asked(self._all().all())
         return HostsShape(hosts=await asyncio.gather(*(_show(host) for host in hosts)))
 
-    async def show(self, request: web.Request) -> Given:
+    async def show(self, request: web.Request) -> Answer:
         """One host."""
         return await _show(await self._host(request))
 
-    async def start(self, request: web.Request) -> Given:
+    async def start(self, request: web.Request) -> Answer:
         """Start a host."""
         host = await self._host_to_change(request)
         try:
@@ -227,13 +227,13 @@ class HostsRoutes:
             raise Refused(409, f"{host.name} cannot be started: {error}") from None
         return await _show(host)
 
-    async def stop(self, request: web.Request) -> Given:
+    async def stop(self, request: web.Request) -> Answer:
         """Stop a host."""
         host = await self._host_to_change(request)
         await _asked(host.stop())
         return await _show(host)
 
-    async def break_host(self, request: web.Request, wanted: FaultToApply) -> Given:
+    async def break_host(self, request: web.Request, wanted: FaultToApply) -> Answer:
         """Apply a fault."""
         await self._host(request)
         try:
@@ -242,12 +242,12 @@ class HostsRoutes:
             raise Refused(400, str(problem)) from None
         return await self.break_so(request, fault)
 
-    async def break_so(self, request: web.Request, fault: Fault) -> Given:
+    async def break_so(self, request: web.Request, fault: Fault) -> Answer:
         """Apply a fault that has been read."""
         host = await self._host_to_change(request)
         return FaultId(id=fault_id(await _asked(host.apply(fault))))
 
-    async def heal(self, request: web.Request) -> Given:
+    async def heal(self, request: web.Request) -> Answer:
         """Heal one fault."""
         host, wanted = await self._host(request), request.match_info["id"]
         for applied in host.faults:
@@ -256,23 +256,23 @@ class HostsRoutes:
                 return await _show(host)
         raise Refused(404, f"there is no fault {wanted} on {host.name}")
 
-    async def heal_all(self, request: web.Request) -> Given:
+    async def heal_all(self, request: web.Request) -> Answer:
         """Heal every fault."""
         return await self.heal_host(request, WhatToHeal())
 
-    async def heal_host(self, request: web.Request, wanted: WhatToHeal) -> Given:
+    async def heal_host(self, request: web.Request, wanted: WhatToHeal) -> Answer:
         """Heal what is meant of one host."""
         host = await self._host(request)
         await _heal(host, wanted)
         return await _show(host)
 
-    async def heal_hosts(self, request: web.Request, wanted: WhatToHeal) -> Given:
+    async def heal_hosts(self, request: web.Request, wanted: WhatToHeal) -> Answer:
         """Heal what is meant of all hosts."""
         for host in await _asked(self._all().all()):
             await _heal(host, wanted)
         return await self.show_all(request)
 
-    async def kinds(self, request: web.Request) -> Given:
+    async def kinds(self, request: web.Request) -> Answer:
         """The registry."""
         forms = await _asked(self._all().forms())
         return KindsShape(faults=[_kind(FAULTS[name], forms.get(name)) for name in sorted(FAULTS)])

@@ -1,7 +1,7 @@
-"""GET /metrics: what the node counts and measures, for Prometheus; docs/metrics.md lists it.
+"""GET /metrics: counters and measurements for Prometheus; docs/metrics.md lists them.
 
-Each node has a registry of its own. What happens is told by those to whom it happens (`Metrics` holds what they call);
-what stands in the store is read when somebody asks.
+Each node has a registry of its own. Other parts call the methods of `Metrics` as things happen; what is in the store is
+read at each request.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "we
 
 
 class StoredStorage(NamedTuple):
-    """What the store has of a storage, as far as it is told."""
+    """What the metrics show of a stored storage; sizes in bytes."""
 
     uuid: str
     name: str
@@ -49,21 +49,24 @@ class StoredStorage(NamedTuple):
 
 
 class Metrics:
-    """What is counted as it happens."""
+    """Counts things as they happen."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Begin to count from nothing."""
+        """Start all counters at zero."""
         self.registry = CollectorRegistry()
         registry = self.registry
-        Info(PREFIX, "The release that runs.", registry=registry).info({"version": __version__})
+        Info(PREFIX, "The version that runs.", registry=registry).info({"version": __version__})
         self._probes = Counter(
-            f"{PREFIX}_probes", "Probes that found a capacity, by how they read it.", ["method"], registry=registry
+            f"{PREFIX}_probes",
+            "Probes that found a capacity, by the method that read it.",
+            ["method"],
+            registry=registry,
         )
         self._failures = Counter(
-            f"{PREFIX}_probe_failures", "Probes that failed, by why.", ["reason"], registry=registry
+            f"{PREFIX}_probe_failures", "Probes that failed, by reason.", ["reason"], registry=registry
         )
         self._phases = Histogram(
             f"{PREFIX}_probe_phase_duration_seconds",
@@ -74,34 +77,34 @@ class Metrics:
         )
         self._jobs = Histogram(
             f"{PREFIX}_job_duration_seconds",
-            "How long jobs took, by API and how they ended.",
+            "How long jobs took, by API and final state.",
             ["api", "state"],
             registry=registry,
             buckets=JOB_BUCKETS,
         )
         self._requests = Histogram(
             f"{PREFIX}_request_duration_seconds",
-            "How long requests took that had no kept answer, by API and HTTP status.",
+            "How long requests took that were not answered from the cache, by API and HTTP status.",
             ["api", "status"],
             registry=registry,
             buckets=REQUEST_BUCKETS,
         )
         self._lag = Histogram(
             f"{PREFIX}_tracker_lag_seconds",
-            "How late the ticks of the ping tracker began.",
+            "How late the ticks of the ping tracker began, in seconds.",
             registry=registry,
             buckets=LAG_BUCKETS,
         )
         self._loops = Counter(
             f"{PREFIX}_loop_troubles",
-            "Rounds of the node's own loops that failed, or stalled, by loop and trouble.",
+            "Rounds of internal loops that failed or stalled, by loop and trouble.",
             ["loop", "trouble"],
             registry=registry,
         )
         for loop in LOOPS:
             for trouble in ("failed", "stalled"):
                 self._loops.labels(loop, trouble)
-        # What never happened is told, too: a rate needs a zero to begin with.
+        # Show what has never happened as zero: Prometheus needs a first sample to compute a rate.
         for method in Method:
             self._probes.labels(method)
         for reason in Reason:
@@ -110,7 +113,7 @@ class Metrics:
             self._phases.labels(phase)
 
     def probed(self, found: Capacity | ProbeFailure) -> None:
-        """A probe came to an end."""
+        """Count a probe that has ended, and the time of its phases."""
         if isinstance(found, Capacity):
             self._probes.labels(found.method).inc()
         else:
@@ -119,24 +122,24 @@ class Metrics:
             self._phases.labels(phase).observe(milliseconds / 1000)
 
     def job_ended(self, api: str, state: JobState, seconds: float) -> None:
-        """A job came to an end."""
+        """Count a job that has ended, after `seconds`."""
         self._jobs.labels(api, state).observe(seconds)
 
     def answered(self, api: str, status: int, seconds: float) -> None:
-        """A request was answered that no kept answer was found for."""
+        """Count a request that was not answered from the cache, after `seconds`."""
         self._requests.labels(api or NO_API, status).observe(seconds)
 
     def loop(self, name: str, trouble: str) -> None:
-        """A loop of the node's own failed, or has stalled."""
+        """Count a round of an internal loop that `failed` or `stalled`."""
         self._loops.labels(name, trouble).inc()
 
     def ticked(self, late: float) -> None:
-        """The ping tracker began a tick."""
+        """Count a tick of the ping tracker that began `late` seconds late."""
         self._lag.observe(late)
 
 
 class MetricsPage:
-    """What `/metrics` answers: what was counted, and what stands in the store."""
+    """Answers `/metrics`: the counters, and figures from the store."""
 
     def __init__(self, metrics: Metrics, database: Database, answers: ResponseCache) -> None:
         self._metrics = metrics
@@ -144,21 +147,21 @@ class MetricsPage:
         self._answers = answers
 
     async def answer(self, request: web.Request) -> web.Response:
-        """The page, in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return web.Response(body=await self._text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def _text(self) -> bytes:
         try:
             stored = await self._stored()
         except StoreUnavailable:
-            stored = []  # what was counted is shown all the same
+            stored = []  # the counters are shown without it
         others = [
             *stored,
-            of_answers(self._answers.hits.items()),
+            of_cache_hits(self._answers.hits.items()),
             of_commits(self._database.revision),
             of_store_failures(self._database.health.failures),
         ]
-        # In a thread: a page of ten thousand storages takes a while.
+        # In a thread: the text for ten thousand storages would block the loop.
         return await asyncio.to_thread(generate_latest, Families(self._metrics.registry, others))
 
     async def _stored(self) -> list[Metric]:
@@ -179,26 +182,26 @@ class MetricsPage:
 
 
 class Families(Collector):
-    """The families of a registry and others, without the times at which counters were made."""
+    """The metric families of a registry and others, without the `_created` samples of counters."""
 
     def __init__(self, registry: CollectorRegistry, others: Sequence[Metric]) -> None:
         self._first = registry
         self._others = others
 
     def collect(self) -> Iterator[Metric]:
-        """All of them."""
+        """Yield each family."""
         for family in (*self._first.collect(), *self._others):
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
 
 
 def of_storages(rows: Iterable[StoredStorage]) -> list[Metric]:
-    """How many storages there are, and the capacity of each."""
+    """Return the number of storages by status and state, and the capacity of each."""
     counted = dict.fromkeys(product(Status, State), 0)
     labels = ["uuid", "name", "type"]
     total = GaugeMetricFamily(f"{PREFIX}_backup_storage_total_bytes", "The capacity of each storage.", labels=labels)
     available = GaugeMetricFamily(
-        f"{PREFIX}_backup_storage_available_bytes", "What of it is available, as last measured.", labels=labels
+        f"{PREFIX}_backup_storage_available_bytes", "Its available capacity, as last measured.", labels=labels
     )
     for one in rows:
         counted[Status(one.status), State(one.state)] += 1
@@ -213,17 +216,17 @@ def of_storages(rows: Iterable[StoredStorage]) -> list[Metric]:
 
 
 def of_jobs(counts: Mapping[str, int]) -> Metric:
-    """How many jobs are kept in each state."""
-    jobs = GaugeMetricFamily(f"{PREFIX}_jobs", "Jobs that are kept, by state.", labels=["state"])
+    """Return the number of stored jobs in each state."""
+    jobs = GaugeMetricFamily(f"{PREFIX}_jobs", "Stored jobs, by state.", labels=["state"])
     for state in JobState:
         jobs.add_metric([state], counts.get(state, 0))
     return jobs
 
 
-def of_answers(found: Iterable[tuple[str, int]]) -> Metric:
-    """How often kept answers were given again, by API."""
+def of_cache_hits(found: Iterable[tuple[str, int]]) -> Metric:
+    """Return the number of requests that were answered from the cache, by API."""
     answers = CounterMetricFamily(
-        f"{PREFIX}_kept_answers", "Requests that were answered with an answer kept from before.", labels=["api"]
+        f"{PREFIX}_kept_answers", "Requests that were answered from the cache, by API.", labels=["api"]
     )
     for api, count in sorted(found):
         answers.add_metric([api], count)
@@ -231,14 +234,12 @@ def of_answers(found: Iterable[tuple[str, int]]) -> Metric:
 
 
 def of_commits(revision: int) -> Metric:
-    """How many transactions were committed."""
-    return CounterMetricFamily(
-        f"{PREFIX}_database_commits", "Transactions that were committed since the start.", value=revision
-    )
+    """Return the number of committed transactions."""
+    return CounterMetricFamily(f"{PREFIX}_database_commits", "Transactions committed since the start.", value=revision)
 
 
 def of_store_failures(failures: int) -> Metric:
-    """How often the store failed."""
+    """Return the number of failures of the store."""
     return CounterMetricFamily(
-        f"{PREFIX}_database_failures", "Reads and changes that the store failed since the start.", value=failures
+        f"{PREFIX}_database_failures", "Reads and changes that the store has failed since the start.", value=failures
     )

@@ -1,4 +1,4 @@
-"""The manual page of the metrics: `python -m imagestore_sim.lab_api.metrics_manual > docs/metrics.md`."""
+"""Writes docs/metrics.md: `python -m imagestore_sim.lab_api.metrics_manual > docs/metrics.md`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imagestore_sim.lab_api.metrics import (
     Families,
     Metrics,
     StoredStorage,
-    of_answers,
+    of_cache_hits,
     of_commits,
     of_jobs,
     of_storages,
@@ -26,35 +26,34 @@ from imagestore_sim.rest.jobs import POLLS
 HEAD = f"""\
 # Metrics
 
-What `GET /metrics` tells Prometheus, made by `make metrics`. It needs no session, and
-holds no password, host name or key. Times are those of the node's clock: in virtual time they are virtual, too.
+Prometheus reads these from `GET /metrics`. The page needs no session and shows no password, host name or key. Times are
+those of the node's clock: in virtual time they are virtual too. `make metrics` writes this list.
 
-A request for which a kept answer was found is counted in `{PREFIX}_kept_answers_total`, every other one in
-`{PREFIX}_request_duration_seconds`; together they tell how often an API was asked. `api` is the class of the
-API's message, `{POLLS}` for polls of jobs, and `{NO_API}` for what led to no API. The legacy API answers 200 whatever
-happens.
+Every request to an API is counted once: in `{PREFIX}_kept_answers_total` if it was answered from the cache, else in
+`{PREFIX}_request_duration_seconds`. `api` is the class of the API's message, `{POLLS}` for polls of jobs, and
+`{NO_API}` for a request that led to no API. The legacy API answers every request with status 200.
 
-ZStack's own monitoring answers the capacity of storages over time, from what the node has stored: `GET
+ZStack's own monitoring shows the capacity of storages over time, from what the node has stored: `GET
 /v1/zwatch/metrics` with namespace `ZStack/BackupStorage`; see [fidelity.md](fidelity.md).
 
-| Metric | Type | Labels | What it tells |
+| Metric | Type | Labels | Meaning |
 |---|---|---|---|
 """
 
 
 def page() -> str:
-    """The manual page: every metric, with the labels that one of everything shows."""
+    """Return the page: every metric with its labels."""
     return HEAD + "".join(sorted(_row(family) for family in example_families()))
 
 
 def example_families() -> Iterator[Metric]:
-    """Every family of metrics, as one of everything makes them: all names, all labels."""
+    """Yield every family of metrics, with at least one sample, so that all names and labels are there."""
     metrics = Metrics()
     metrics.probed(Capacity(0, 0, None, None, Method.STATVFS, {}))
     metrics.job_ended("", JobState.DONE, 0)
     metrics.answered("", 200, 0)
     storages = of_storages([StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0)])
-    stored = [*storages, of_jobs({}), of_answers([("", 1)]), of_commits(0), of_store_failures(0)]
+    stored = [*storages, of_jobs({}), of_cache_hits([("", 1)]), of_commits(0), of_store_failures(0)]
     return Families(metrics.registry, stored).collect()
 
 

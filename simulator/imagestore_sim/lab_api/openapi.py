@@ -1,4 +1,4 @@
-"""`/lab/v1/openapi.json`: the calls below `/lab/v1`, described from their declarations."""
+"""`/lab/v1/openapi.json`: the OpenAPI document of the calls, made from their declarations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from imagestore_sim import __version__
 from imagestore_sim.lab_api.guard import Guard
-from imagestore_sim.lab_api.routes import JSON, Given, Handler, Problem, Refused, Route
+from imagestore_sim.lab_api.routes import JSON, Answer, Handler, Problem, Refused, Route
 
 PATH = "/lab/v1/openapi.json"
 TITLE = "imagestore-sim: the lab"
@@ -24,17 +24,17 @@ REFERENCE = "#/components/schemas/{model}"
 Json = dict[str, Any]
 
 
-def lab_api(routes: Sequence[Route], guard: Guard, description: str = DESCRIPTION) -> list[web.RouteDef]:
-    """What aiohttp's router takes: the routes, the document that describes them, and an answer for all else there.
+def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DESCRIPTION) -> list[web.RouteDef]:
+    """Return for aiohttp's router: the routes, their OpenAPI document, and a 404 for all other paths below `/lab/v1`.
 
-    The document is made when it is first asked for: few ask, and it takes a third of what a node takes to start.
+    The document is made at its first request: few need it, and it takes a third of the time that a node takes to start.
     """
 
     @cache
     def text() -> bytes:
         return orjson.dumps(document(every, description))
 
-    async def show(request: web.Request) -> Given:
+    async def show(request: web.Request) -> Answer:
         return web.Response(body=text(), content_type=JSON)
 
     every = [*routes, Route("GET", PATH, "This document", Handler(show), None)]
@@ -42,12 +42,12 @@ def lab_api(routes: Sequence[Route], guard: Guard, description: str = DESCRIPTIO
     return [route.to_aiohttp(guard) for route in served]
 
 
-async def _refuse(request: web.Request) -> Given:
-    raise Refused(404, f"nothing is served for {request.method} {request.path}; {PATH} tells what is")
+async def _refuse(request: web.Request) -> Answer:
+    raise Refused(404, f"nothing is served for {request.method} {request.path}; {PATH} lists what is")
 
 
 def document(routes: Sequence[Route], description: str = DESCRIPTION) -> Json:
-    """The OpenAPI document of the routes."""
+    """Return the OpenAPI document of the routes."""
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -64,8 +64,8 @@ def _schemas(routes: Sequence[Route]) -> Json:
     for route in routes:
         if route.handler.body is not None:
             used[route.handler.body, "validation"] = None
-        if route.gives is not None:
-            used[route.gives, "serialization"] = None
+        if route.answer is not None:
+            used[route.answer, "serialization"] = None
         for shape in route.problem_shapes.values():
             used[shape, "serialization"] = None
     _, schemas = models_json_schema(list(used), by_alias=True, ref_template=REFERENCE)
@@ -79,12 +79,12 @@ def _operation(route: Route) -> Json:
         "summary": route.summary,
         "tags": [route.path.split("/")[3].removesuffix(".json")],
         "parameters": [*_path_parameters(route.path), *_query_parameters(route.handler.query)],
-        "responses": {str(route.status): _response(HTTPStatus(route.status).phrase, route.gives_media, route.gives)},
+        "responses": {str(route.status): _response(HTTPStatus(route.status).phrase, route.answer_media, route.answer)},
     }
     if route.handler.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(JSON, route.handler.body)}
-    elif route.takes_media != JSON:
-        operation["requestBody"] = {"required": True, "content": _content(route.takes_media, None)}
+    elif route.body_media != JSON:
+        operation["requestBody"] = {"required": True, "content": _content(route.body_media, None)}
     for status, when in route.problems.items():
         operation["responses"][str(status)] = _response(when, JSON, route.problem_shapes.get(status, Problem))
     return operation

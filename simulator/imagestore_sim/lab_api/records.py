@@ -1,13 +1,12 @@
 """All records at once: `GET`, `PUT` and `POST /lab/v1/snapshot`, `POST /lab/v1/reset`.
 
     GET  /lab/v1/snapshot            the records as a bootstrap file (YAML); secrets are sealed with the node's own key
-    PUT  /lab/v1/snapshot            a bootstrap file (YAML, so JSON too) in the place of all records
-    POST /lab/v1/snapshot            a bootstrap file beside all records; one that is there already stays as it is
-    POST /lab/v1/reset               the records that the node was started with in the place of all
+    PUT  /lab/v1/snapshot            replaces all records by those of a bootstrap file (YAML, so JSON too)
+    POST /lab/v1/snapshot            adds the records of a bootstrap file; one that exists already stays as it is
+    POST /lab/v1/reset               goes back to the records of the start
 
-The others answer `{"replaced": true}` or `{"added": true}` once the records are there, with `?wait=true` once each
-storage has been tried as well; a file that cannot be used is a 400 whose `error` names line and field, and changes
-nothing.
+The others answer `{"replaced": true}` or `{"added": true}` once the records are stored; with `?wait=true`, once each
+storage has been tried as well. An invalid file is a 400 whose `error` names line and field, and changes nothing.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.bootstrap import Bootstrap, BootstrapError, parse_bootstrap, write_snapshot
-from imagestore_sim.lab_api.routes import Given, Handler, Refused, Route, Shape
+from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape
 from imagestore_sim.tasks import OneThread, by_size
 from imagestore_sim.web_server import Request
 
 NAME = "snapshot"
 YAML = "application/yaml"
 BYTES = 16 * 2**20
-"""What a bootstrap file may have here, so that a snapshot of thousands of records can be put back."""
+"""Bytes of a bootstrap file that are read at most: a snapshot of thousands of records has to fit."""
 _thread = OneThread("snapshots")
-"""Reads and writes them, so that the large bodies of others need not wait for them."""
+"""Parses and writes snapshots. Large bodies of other calls have a thread of their own and need not wait."""
 
 
 class RecordKeeper(Protocol):
@@ -50,32 +49,32 @@ class RecordKeeper(Protocol):
 
 
 class Waiting(Shape):
-    """How long to wait."""
+    """Whether to wait."""
 
-    wait: str = Field("false", description="`true`: until each storage has been tried as well")
+    wait: str = Field("false", description="`true`: answer when each storage has been tried as well")
 
 
 class Replaced(Shape):
-    """The records are there."""
+    """The records are stored."""
 
     replaced: bool = True
 
 
 class Added(Shape):
-    """The records are there."""
+    """The records are stored."""
 
     added: bool = True
 
 
 class RecordsRoutes:
-    """Answers the requests."""
+    """Serves `/lab/v1/snapshot` and `/lab/v1/reset`."""
 
     def __init__(self, keeper: Callable[[], RecordKeeper | None]) -> None:
         """`keeper` returns None while the node starts."""
         self._keeper_or_none = keeper
 
     def routes(self) -> list[Route]:
-        """The calls."""
+        """Return the declarations of its calls."""
         starting = {503: "the node is starting"}
         unusable = {400: "the records cannot be used; nothing has changed"} | starting
         return [
@@ -86,61 +85,61 @@ class RecordsRoutes:
                 Handler(self.take),
                 None,
                 problems=starting,
-                gives_media=YAML,
+                answer_media=YAML,
                 private=True,
             ),
             Route(
                 "PUT",
                 "/lab/v1/snapshot",
-                "A bootstrap file in the place of all records",
+                "Replace all records by those of a bootstrap file",
                 Handler(self.put, query=Waiting),
                 Replaced,
                 problems=unusable,
-                takes_media=YAML,
+                body_media=YAML,
             ),
             Route(
                 "POST",
                 "/lab/v1/snapshot",
-                "A bootstrap file beside all records; one that is there already stays as it is",
+                "Add the records of a bootstrap file; one that exists already stays as it is",
                 Handler(self.post, query=Waiting),
                 Added,
                 problems=unusable,
-                takes_media=YAML,
+                body_media=YAML,
             ),
             Route(
                 "POST",
                 "/lab/v1/reset",
-                "Back to the records that the node was started with; hosts are healed, too",
+                "Go back to the records that the node was started with, and heal the hosts",
                 Handler(self.reset, query=Waiting),
                 Replaced,
                 problems=unusable,
             ),
         ]
 
-    async def take(self, request: web.Request) -> Given:
-        """The snapshot."""
+    async def take(self, request: web.Request) -> Answer:
+        """Return all records as YAML."""
         records = await self._keeper().snapshot()
         text = await asyncio.get_running_loop().run_in_executor(_thread, write_snapshot, records)
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
-    async def put(self, request: web.Request) -> Given:
-        """Replace everything by what the request holds."""
+    async def put(self, request: web.Request) -> Answer:
+        """Replace all records by those of the body. Raise Refused."""
         records = await _read(request)
         keeper = self._keeper()
         with _refusing():
             await keeper.replace(records, wait=_waits(request))
         return Replaced()
 
-    async def post(self, request: web.Request) -> Given:
-        """Add what the request holds."""
+    async def post(self, request: web.Request) -> Answer:
+        """Add the records of the body. Raise Refused."""
         records = await _read(request)
         keeper = self._keeper()
         with _refusing():
             await keeper.add(records, wait=_waits(request))
         return Added()
 
-    async def reset(self, request: web.Request) -> Given:
-        """Go back to the beginning."""
+    async def reset(self, request: web.Request) -> Answer:
+        """Go back to the records of the start."""
         keeper = self._keeper()
         with _refusing():
             await keeper.reset(wait=_waits(request))
@@ -163,7 +162,7 @@ async def _read(request: web.Request) -> Bootstrap:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Records that cannot be used are the fault of whoever sent them."""
+    """Answer 400 for records that cannot be used."""
     try:
         yield
     except BootstrapError as error:

@@ -1,4 +1,4 @@
-"""How a call of `/lab/v1` is declared: once. Routes, reading and the OpenAPI document follow from it."""
+"""The declaration of a call of `/lab/v1`. Routing, reading, checking and the OpenAPI document follow from it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from imagestore_sim.validation_errors import one_line
 
 JSON = "application/json"
 MOST_MEMBERS = 100
+"""Members of a JSON object that are read at most."""
 
 
 class Shape(BaseModel):
-    """What goes in or out as a JSON object, or in as a query string."""
+    """A JSON object of a request or an answer, or the parameters of a query string. Names are camelCase outside."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
@@ -32,14 +33,14 @@ class Shape(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def check_members(cls, value: object) -> object:
-        """Refuse an object of absurdly many members: pydantic would hold the interpreter for an error of each."""
+        """Refuse an object of very many members: pydantic would block the interpreter to collect an error for each."""
         if isinstance(value, Mapping) and len(value) > MOST_MEMBERS:
             raise ValueError(f"has {len(value)} members, and {MOST_MEMBERS} at most are read")
         return value
 
 
 class Problem(Shape):
-    """Why something was not done."""
+    """Why a request was refused."""
 
     error: str = Field(description="one sentence, which names the field that is wrong")
 
@@ -51,7 +52,7 @@ class Done(Shape):
 
 
 class Refused(Exception):
-    """A request that is not met: the HTTP status, and why; `problem` where there is more to tell than a text."""
+    """A request that is refused with an HTTP status and a text, or with a `problem` that holds more than a text."""
 
     def __init__(self, status: int, text: str, problem: Problem | None = None) -> None:
         super().__init__(text)
@@ -59,34 +60,35 @@ class Refused(Exception):
         self.problem = problem or Problem(error=text)
 
 
-Given = BaseModel | web.StreamResponse
-Work = Callable[[web.Request], Awaitable[Given]]
+Answer = BaseModel | web.StreamResponse
+"""A shape is sent as JSON with the status of its route; a response as it is."""
+Work = Callable[[web.Request], Awaitable[Answer]]
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What answers a request, and what it reads of it: a body, or a query string."""
+    """Answers a request. `body` and `query` are the shapes that it takes, for the OpenAPI document."""
 
     work: Work
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
 
 
-def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]) -> Handler:
-    """A handler that gets the body, read and checked."""
+def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Answer]]) -> Handler:
+    """Return a handler that calls `work` with the JSON body, read and checked."""
 
-    async def read(request: web.Request) -> Given:
+    async def read(request: web.Request) -> Answer:
         raw = await request.read()
         return await work(request, await by_size(len(raw), _from_json, shape, raw))
 
     return Handler(read, body=shape)
 
 
-def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]]) -> Handler:
-    """A handler that gets the query string, read and checked."""
+def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Answer]]) -> Handler:
+    """Return a handler that calls `work` with the query string, read and checked."""
 
-    async def read(request: web.Request) -> Given:
+    async def read(request: web.Request) -> Answer:
         return await work(request, _read(shape, dict(request.query)))
 
     return Handler(read, query=shape)
@@ -94,32 +96,32 @@ def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Given]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A call of `/lab/v1`."""
+    """The declaration of one call of `/lab/v1`."""
 
     method: str
     path: str
     summary: str
     handler: Handler
-    gives: type[BaseModel] | None
-    """The shape of the answer; None where that is no JSON."""
+    answer: type[BaseModel] | None
+    """The shape of the answer, None if it is not JSON."""
     status: int = 200
     problems: Mapping[int, str] = field(default_factory=dict)
-    """The HTTP statuses of a request that is not met, and when each is given."""
+    """The HTTP statuses of refusals, each with when it is sent."""
     problem_shapes: Mapping[int, type[Problem]] = field(default_factory=dict)
-    """What is told with them, where it is more than a text."""
-    takes_media: str = JSON
-    """The type of the body, where its shape is not the handler's."""
-    gives_media: str = JSON
+    """The shapes of refusals that hold more than a text, by status."""
+    body_media: str = JSON
+    """The media type of the body, if it is not JSON."""
+    answer_media: str = JSON
     private: bool = False
-    """Whether it shows what not everyone who reaches the node may see, though it changes nothing."""
+    """Whether it shows what only the admin may see. Such a call counts as one that changes something."""
 
     @property
     def changes(self) -> bool:
-        """Whether a node that does not offer the lab's API refuses the call."""
+        """Whether a node without `--lab-api` refuses the call: it changes something, or is private."""
         return self.private or self.method not in ("GET", "*")
 
     def to_aiohttp(self, guard: Guard) -> web.RouteDef:
-        """What aiohttp's router takes; `guard` looks at each request first."""
+        """Return the route for aiohttp's router; `guard` checks each request first."""
         return web.route(self.method, self.path, partial(self._answer, guard))
 
     async def _answer(self, guard: Guard, request: web.Request) -> web.StreamResponse:
@@ -135,7 +137,7 @@ class Route:
             return _json(refused.status, refused.problem)
         except StoreUnavailable as error:
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, Problem(error=str(error)))
-        except web.HTTPException as error:  # of a body that is too large, did not come or cannot be decoded
+        except web.HTTPException as error:  # a body that is too large, late or cannot be decoded
             return _json(error.status, Problem(error=error.text or error.reason))
         return given if isinstance(given, web.StreamResponse) else _json(self.status, given)
 
@@ -148,7 +150,7 @@ def _from_json(shape: type[M], raw: bytes) -> M:
     try:
         return _read(shape, orjson.loads(raw or b"{}"))
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is no JSON: {error}") from None
+        raise Refused(400, f"the body is not JSON: {error}") from None
 
 
 def _read(shape: type[M], value: object) -> M:

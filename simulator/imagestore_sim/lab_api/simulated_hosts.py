@@ -22,7 +22,7 @@ from imagestore_sim.lab_api.hosts import (
     HostShape,
     host_shape,
 )
-from imagestore_sim.lab_api.routes import Done, Given, Handler, Refused, Route, Shape, with_body
+from imagestore_sim.lab_api.routes import Answer, Done, Handler, Refused, Route, Shape, with_body
 from imagestore_sim.units import Bytes, BytesOrShare, Path
 
 USERNAME = "root"
@@ -141,7 +141,7 @@ class SimulatedHostsRoutes:
             Route("DELETE", one, "Remove a host", Handler(self.remove), Done, problems=NO_HOST),
         ]
 
-    async def add(self, request: web.Request, wanted: HostToAdd) -> Given:
+    async def add(self, request: web.Request, wanted: HostToAdd) -> Answer:
         """Make a host, and start it."""
         lab = self._lab()
         host = lab.new_host(wanted.name, wanted.port)
@@ -163,7 +163,7 @@ class SimulatedHostsRoutes:
             raise Refused(409, f"{wanted.name} cannot be started: {error}") from None
         return host_shape(await host.state())
 
-    async def change(self, request: web.Request, wanted: HostChange) -> Given:
+    async def change(self, request: web.Request, wanted: HostChange) -> Answer:
         """Change a host: all that is asked for, or nothing."""
         host = self._host(request)
         self._lab().network.keep(host.name)
@@ -176,7 +176,7 @@ class SimulatedHostsRoutes:
             raise
         return host_shape(await host.state())
 
-    async def remove(self, request: web.Request) -> Given:
+    async def remove(self, request: web.Request) -> Answer:
         """Stop a host and forget it."""
         await self._lab().network.remove(self._host(request).name)
         return Done()

@@ -12,7 +12,7 @@ from imagestore_sim.api import Services
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import (
     ClockRoutes,
-    EventsQuery,
+    EventsRoutes,
     HostsRoutes,
     LabHosts,
     RecordKeeper,
@@ -20,8 +20,8 @@ from imagestore_sim.lab_api import (
     RequestsRoutes,
     SimulatedHostsRoutes,
 )
-from imagestore_sim.lab_api.openapi import lab_api
-from imagestore_sim.lab_api.routes import Handler, Route
+from imagestore_sim.lab_api.openapi import lab_api_routes
+from imagestore_sim.lab_api.routes import Route
 from imagestore_sim.node.errors import StartError, cannot_listen
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.parts import Parts
@@ -61,7 +61,7 @@ class HttpServer:
         records: Callable[[], RecordKeeper | None],
         problems: Callable[[], Awaitable[list[str]]],
     ) -> None:
-        """`records` returns what changes all records, or None before the bootstrap is loaded.
+        """Build the application. `records` returns what changes all records, None before the bootstrap is loaded.
 
         `problems` returns a line for each thing that is wrong with a node that has started.
         """
@@ -76,7 +76,7 @@ class HttpServer:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
-        application.add_routes(lab_api(list(self._lab_routes()), foundation.guard))
+        application.add_routes(lab_api_routes(list(self._lab_routes()), foundation.guard))
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner: Runner | None = None
@@ -126,23 +126,12 @@ class HttpServer:
 
     def _lab_routes(self) -> Iterator[Route]:
         clock = self._foundation.clock
-        yield self._events_route()
+        yield from EventsRoutes(self._stream_events).routes()
         yield from RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
         yield from HostsRoutes(self._hosts).routes()
         yield from SimulatedHostsRoutes(self._hosts).routes()
         yield from ClockRoutes(clock).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
-
-    def _events_route(self) -> Route:
-        return Route(
-            "GET",
-            "/lab/v1/events",
-            "What happens, as it happens (server-sent events)",
-            Handler(self._stream_events, query=EventsQuery),
-            None,
-            problems={400: "a number that is none", 503: "the node is starting"},
-            gives_media="text/event-stream",
-        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         if self._rest is None:
