@@ -105,7 +105,7 @@ def test_every_host_is_known_by_its_label(services: dict[str, dict[str, Any]]) -
 
 def test_hosts_of_scenarios_have_the_capabilities_of_the_lab_s(services: dict[str, dict[str, Any]]) -> None:
     pytest.importorskip("aiodocker", reason="needs the extra `compose`")
-    from imagestore_sim.scenario.worlds.containers import SSHD_CAPABILITIES
+    from imagestore_sim.containers.launch import SSHD_CAPABILITIES
 
     assert set(services["imagestore-1"]["cap_add"]) == SSHD_CAPABILITIES
 

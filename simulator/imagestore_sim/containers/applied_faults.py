@@ -60,7 +60,7 @@ class ContainerFault:
         await self._host.heal(self)
 
     async def put_on(self) -> None:
-        """Have the container have it. Raise ContainerProblem, ValueError."""
+        """Have the container have it. Raise ContainerProblem, FaultProblem."""
         self._undo = await apply_fault(self.fault, self._host)
         self.in_place = True
 
@@ -98,7 +98,7 @@ class ContainerFaults:
         return ContainerFault(self._host, fault, next(self._numbers))
 
     async def add(self, applied: ContainerFault, *, running: bool) -> None:
-        """Put a fault on the host, in place at once if that is possible. Raise ContainerProblem, ValueError."""
+        """Put a fault on the host, in place at once if that is possible. Raise ContainerProblem, FaultProblem."""
         if running or applied.from_outside:
             await applied.put_on()
         self._applied.append(applied)

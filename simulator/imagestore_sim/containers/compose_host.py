@@ -17,17 +17,17 @@ from imagestore_sim.containers.errors import ContainerProblem
 from imagestore_sim.containers.faults import Requirements, requirements_of
 from imagestore_sim.containers.faults.state_files import PROGRAMS, STATE
 from imagestore_sim.containers.host import ContainerHost
-from imagestore_sim.containers.image_builds import HOST, IMAGES
+from imagestore_sim.containers.image_builds import HOST_IMAGE, IMAGES
 from imagestore_sim.containers.observation import SECONDS
 from imagestore_sim.containers.spec import HostSpec
-from imagestore_sim.faults import Fault
+from imagestore_sim.faults import Fault, FaultProblem
 
 if TYPE_CHECKING:
     from aiodocker.containers import DockerContainer
     from aiodocker.networks import DockerNetwork
 
 logger = logging.getLogger(__name__)
-TOOLS = IMAGES / HOST / "faults"
+TOOLS = IMAGES / HOST_IMAGE / "faults"
 MARK = f"{STATE}/by-hand"
 """A file that exists while the host may have faults. A process that was killed leaves it."""
 
@@ -117,7 +117,7 @@ class ComposeHost(ContainerHost):
         if missing := self.missing(requirements):
             equipped = self._equipped(requirements)
             others = f"; {_enumerate(equipped)} may" if equipped else "; no host here may"
-            raise ValueError(f"fault {fault.kind}: not on {self.name}, which has no {_enumerate(missing)}{others}")
+            raise FaultProblem(f"fault {fault.kind}: not on {self.name}, which has no {_enumerate(missing)}{others}")
         async with self._changing:
             if not self._prepared:
                 await self._prepare()

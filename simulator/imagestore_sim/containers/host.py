@@ -98,7 +98,7 @@ class ContainerHost:
         return await observe(self.container, self.spec)
 
     async def apply(self, fault: Fault) -> ContainerFault:
-        """Put a fault on it, beside those that it has. Raise ValueError for one that it cannot have."""
+        """Put a fault on it, beside those that it has. Raise FaultProblem for one that it cannot have."""
         applied = self._faults.new(fault)
         async with self._lock:
             await self._faults.add(applied, running=self._running)

@@ -18,7 +18,7 @@ from imagestore_sim.containers.errors import EngineProblem
 logger = logging.getLogger(__name__)
 
 IMAGES = Path(__file__).parent / "images"
-DISKS, HOST = "disks", "host"
+DISKS_IMAGE, HOST_IMAGE = "disks", "host"
 """The folders of the two images."""
 BUILD_TIMEOUT = aiohttp.ClientTimeout(total=600.0)
 
@@ -44,7 +44,7 @@ def _files(folder: Path) -> list[Path]:
 
 async def build_images(docker: aiodocker.Docker) -> None:
     """Build each image that the engine does not have yet. Raise EngineProblem, DockerError."""
-    for name in (DISKS, HOST):
+    for name in (DISKS_IMAGE, HOST_IMAGE):
         await _build(docker, name)
 
 

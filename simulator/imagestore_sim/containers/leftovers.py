@@ -19,7 +19,7 @@ from imagestore_sim.containers.ownership import Owner
 logger = logging.getLogger(__name__)
 
 FOLDER_PREFIX = "imagestore-sim-"
-"""Begins the names of the temporary folders of runs."""
+"""Begins the names of the temporary folders of runs, as `scenario.worlds.local_node` makes them."""
 ATTEMPTS = 20
 PAUSE = 0.1
 """Seconds between two attempts."""

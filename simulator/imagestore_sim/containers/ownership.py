@@ -1,4 +1,4 @@
-"""Owners of what runs have in an engine: a process, told apart from a later one with the same number."""
+"""Owners of what runs have in an engine: a process, distinguished from a later one with the same number."""
 
 from __future__ import annotations
 

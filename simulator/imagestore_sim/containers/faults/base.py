@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imagestore_sim.containers.spec import HostSpec
-from imagestore_sim.faults import Fault
+from imagestore_sim.faults import Fault, FaultProblem
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.host import ContainerHost
 
 Undo = Callable[[], Awaitable[None]]
-"""Heals a fault. Raises ContainerProblem."""
+"""Heals a fault. Fails with ContainerProblem."""
 F = TypeVar("F", bound=Fault)
 Apply = Callable[[F, "ContainerHost"], Awaitable[Undo | None]]
-"""Puts a fault on a host; returns None where nothing heals it. Raises ContainerProblem."""
+"""Puts a fault on a host; returns None where nothing heals it. Fails with ContainerProblem."""
 Refusal = Callable[[F, HostSpec], str | None]
 """Returns why a fault with such parameters cannot be on such a host, or None."""
 
 
-class Refused(ValueError):
+class Refused(FaultProblem):
     """A fault that no container can have. The text names its kind and the reason."""
 
     def __init__(self, kind: str, reason: str) -> None:

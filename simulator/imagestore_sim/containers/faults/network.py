@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagestore_sim.containers.faults.base import Undo, implement
 from imagestore_sim.containers.faults.firewall import add_rules
-from imagestore_sim.containers.faults.processes import CONNECTIONS, cut
+from imagestore_sim.containers.faults.processes import CONNECTIONS, cut, send
 from imagestore_sim.containers.faults.proxy import redirect
 from imagestore_sim.containers.faults.sshd_config import configure
 from imagestore_sim.containers.faults.state_files import PROGRAMS, RUNTIME, STATE, add_state, begin, run
@@ -64,14 +64,14 @@ _STALE = f"{RUNTIME}/stale"
 @implement(network.HalfOpen, means="SIGSTOP to sshd and to what serves its connections", lost_at_stop=True)
 async def _half_open(_fault: network.HalfOpen, host: ContainerHost) -> Undo:
     await host.container.kill("STOP")
-    thaw = await add_state(host, "frozen", "", f'[ -z "$(ls)" ] || {CONNECTIONS} | xargs -r kill -STOP')
+    thaw = await add_state(host, "frozen", "", f'[ -z "$(ls)" ] || {CONNECTIONS} | {send("STOP")}')
 
     async def heal() -> None:
         await thaw()
         left = await run(host, f"ls {STATE}/frozen")
         if not left:
             # Connections that became stale before stay stale
-            await run(host, f"touch {_STALE}; {CONNECTIONS} | grep -v -x -f {_STALE} | xargs -r kill -CONT")
+            await run(host, f"touch {_STALE}; {CONNECTIONS} | grep -v -x -f {_STALE} | {send('CONT')}")
             await host.container.kill("CONT")
 
     return heal
@@ -197,7 +197,7 @@ async def _not_ssh(fault: network.NotSsh, host: ContainerHost) -> Undo:
 
 @implement(network.Stale, means="SIGSTOP to what serves connections that are open, for good")
 async def _stale(_fault: network.Stale, host: ContainerHost) -> None:
-    await run(host, f"{CONNECTIONS} | tee -a {_STALE} | xargs -r kill -STOP")
+    await run(host, f"{CONNECTIONS} | tee -a {_STALE} | {send('STOP')}")
 
 
 @implement(network.Cut, means="what serves connections is killed")

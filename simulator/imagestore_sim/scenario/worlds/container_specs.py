@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import os.path
+from functools import reduce
+from operator import or_
 
+from imagestore_sim.containers.faults import Requirements, requirements_of
+from imagestore_sim.containers.launch import NewHost
 from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.scenario.format.model import Host, Scenario
+from imagestore_sim.scenario.format.schema import matching
+from imagestore_sim.scenario.format.steps import FaultStep
 
 URL = "/Cloud_bs"
 """The path of the disk of a host without a mount and without storages."""
 
 
+def new_host(scenario: Scenario, name: str, host: Host) -> NewHost:
+    """Return the container to start for a host of the scenario, with what the faults of the scenario need on it."""
+    spec = container_spec(scenario, name, host)
+    return NewHost(
+        name,
+        spec,
+        password=host.password,
+        size=host.size,
+        used=host.used.of(host.size),
+        reserved=host.reserved.of(host.size),
+        inodes=host.inodes,
+        sftp=host.sftp,
+        statvfs=host.statvfs,
+        requirements=_requirements(scenario, name, spec),
+    )
+
+
+def _requirements(scenario: Scenario, name: str, spec: HostSpec) -> Requirements:
+    required = (
+        requirements_of(step.what.fault, spec)
+        for step in scenario.timeline
+        if isinstance(step.what, FaultStep) and any(matching(step.what.host, [name]))
+    )
+    return reduce(or_, required, Requirements())
+
+
 def container_spec(scenario: Scenario, name: str, host: Host) -> HostSpec:
-    """Return what the container of a host of the scenario is."""
+    """Return what the implementations of faults need to know of a host of the scenario."""
     urls = tuple(dict.fromkeys(one.url for one in scenario.all_storages() if one.hostname == name))
     return HostSpec(
         port=host.port,

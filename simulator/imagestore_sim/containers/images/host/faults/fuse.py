@@ -2,7 +2,7 @@
 """Mounts a FUSE file system that is broken.
 
 `fuse.py PATH NAME fail ERRNO`: every request fails with that error, until the file system is unmounted.
-`fuse.py PATH NAME abandon`: the program ends at once, so that nobody serves the file system.
+`fuse.py PATH NAME abandon`: the program ends at once, and leaves the file system without a server.
 `fuse.py PATH NAME hang`: no request is answered, as with NFS whose server is gone. At SIGTERM, which comes after the
     file system was unmounted, those who wait for its numbers get the numbers of what is at PATH then.
 
@@ -43,7 +43,7 @@ def serve(device: int, answer: Callable[[int], tuple[int, bytes]]) -> None:
         try:
             request = os.read(device, MAX_WRITE + 4096)
         except OSError:
-            return  # ENODEV: it is unmounted, and nobody has a file open on it
+            return  # ENODEV: it is unmounted, and no file on it is open
         _, operation, unique, *_ = HEADER.unpack_from(request)
         if operation in WITHOUT_REPLY:
             continue
