@@ -1,4 +1,4 @@
-"""A scenario for tests: the one that the format was made for."""
+"""A small scenario for tests: a disk fills up, and is extended."""
 
 from __future__ import annotations
 

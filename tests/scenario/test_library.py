@@ -1,4 +1,4 @@
-"""The library in scenarios/: every story holds, tells why it matters, and no kind of fault is missing."""
+"""The library in scenarios/: every story holds, says why it matters, and no kind of fault is missing."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_week_of_a_hundred_hosts_takes_less_than_two_minutes(tmp_path: Path) -
     assert result.seconds < 120
 
 
-def test_every_story_tells_why_it_matters() -> None:
+def test_every_story_says_why_it_matters() -> None:
     assert len(FILES) >= 25
     for file in FILES:
         scenario = read_scenario(file)

@@ -1,4 +1,4 @@
-"""A story told faster: its waits and its pings alike, as far as it stays the same story."""
+"""Speeding a scenario up: its times and its pings alike, as far as its meaning allows."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from imagestore_sim.cli.exits import SUCCESS, InputError
 from imagestore_sim.cli.rules import IgnoreVariables, Parsed, Refuse, apply_rules
 
 if TYPE_CHECKING:
-    from imagestore_sim.scenario.recording.recorder import Recording
+    from imagestore_sim.scenario.recording.recording import Recording
 
 MOMENT = "YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h."
 
@@ -118,7 +118,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
     import aiohttp
 
     from imagestore_sim.cli.running import until_stopped
-    from imagestore_sim.scenario.recording.recorder import follow
+    from imagestore_sim.scenario.recording.from_node import follow_node
     from imagestore_sim.scenario.worlds.event_stream import EventsMissed
     from imagestore_sim.testing.client import CallFailed, plain_reason
 
@@ -127,7 +127,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
             asyncio.get_running_loop().call_later(chosen.lasts, stopped.set)
         print(f"recording {url} until it is interrupted", flush=True)
         try:
-            return await follow(
+            return await follow_node(
                 url.rstrip("/"),
                 stopped,
                 account=chosen.account,
@@ -140,10 +140,10 @@ async def _follow(chosen: Options, url: str) -> Recording:
 
 async def _read(chosen: Options) -> Recording:
     from imagestore_sim.database import DatabaseError
-    from imagestore_sim.scenario.recording.from_database import read_stored
+    from imagestore_sim.scenario.recording.from_database import read_database
 
     try:
-        return await read_stored(str(chosen.database), chosen.since, chosen.until)
+        return await read_database(str(chosen.database), chosen.since, chosen.until)
     except DatabaseError as error:
         raise InputError(f"--database {error}") from None
 
@@ -151,11 +151,11 @@ async def _read(chosen: Options) -> Recording:
 async def _write(recording: Recording, out: Path) -> None:
     import asyncio
 
-    from imagestore_sim.scenario.recording.recorder import scenario_of
+    from imagestore_sim.scenario.recording.scenario_text import scenario_text
     from imagestore_sim.units import duration_text
 
     try:
-        await asyncio.to_thread(out.write_text, scenario_of(recording), encoding="utf-8")
+        await asyncio.to_thread(out.write_text, scenario_text(recording), encoding="utf-8")
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}") from None
     length = duration_text(round(recording.ended - recording.began, 1))

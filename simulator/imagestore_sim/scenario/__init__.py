@@ -1,1 +1,1 @@
-"""Failure scenarios: stories of what goes wrong, played on a virtual clock and checked (docs/scenarios.md)."""
+"""Failure scenarios: what goes wrong and what a client has to see, played on one clock (docs/scenarios.md)."""

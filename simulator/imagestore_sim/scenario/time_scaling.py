@@ -1,7 +1,7 @@
-"""A story told faster: its waits and its pings are shortened alike, where that leaves its meaning as it is.
+"""Speeds a scenario up: shortens its times and its ping interval alike, as far as its meaning allows.
 
-What takes its time on real hosts is not shortened: a login, an answer, a time-out that a probe has to wait for. So
-every wait has to leave room for that, beside the ping it waits for.
+What real hosts need is not shortened: a login, an answer, the time-out of a probe. So every wait has to leave room for
+a probe, beside the ping that it waits for.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from imagestore_sim.units import duration_text, parse_seconds
 
 Place = Sequence[int | str]
 QUICK, DENIED, SLOW = 2.0, 5.0, 16.0
-"""Seconds that a probe of a real host may take: when it is answered or turned away, when PAM makes it wait before it is
-denied, and when it waits for the time-out of a question (10 s), and then of a login (5 s)."""
+"""Seconds that a probe of a real host may take.
+
+QUICK when it is answered or turned away, DENIED when PAM delays the denial, SLOW when it waits for the time-out of a
+question (10 s) and then of a login (5 s).
+"""
 SHORTENED = {"within": "within", "lasts": "for", "during": "during", "over": "over", "down": "down"}
-"""Fields of steps that are shortened, and what a file calls them."""
+"""Fields of steps that are shortened, and their keys in a file."""
 UNBOUND = ("over", "down")
-"""Those that no ping has to come within."""
-OWN = ("at", "after", "every", "until", "wait")
+"""Those of them that no ping has to come within."""
+STEP_TIMES = ("at", "after", "every", "until", "wait")
 
 
 def sped_up(scenario: Scenario, speed: float) -> Scenario:
-    """The same story, its times and pings so many times as short."""
+    """Return the scenario with its times and its ping interval divided by `speed`."""
     if speed == 1.0:
         return scenario
     settings = {PING_INTERVAL.name: f"{PING_INTERVAL.default}s"} | dict(scenario.settings)
@@ -50,27 +53,27 @@ def _faster_settings(settings: dict[str, Any], speed: float) -> dict[str, Any]:
 
 def _faster_step(step: Step, speed: float) -> Step:
     what: Any = step.what
-    changes = {name: getattr(step, name) / speed for name in OWN if getattr(step, name) is not None}
+    changes = {name: getattr(step, name) / speed for name in STEP_TIMES if getattr(step, name) is not None}
     if step.settings is not None:
         changes["settings"] = _faster_settings(step.settings, speed)
     elif isinstance(what, FaultStep):
-        changes[step.kind] = what.model_copy(update={"fault": _faster_part(what.fault, speed)})
+        changes[step.kind] = what.model_copy(update={"fault": _faster_model(what.fault, speed)})
     elif not isinstance(what, str | float):
-        changes[step.kind] = _faster_part(what, speed)
+        changes[step.kind] = _faster_model(what, speed)
     return step.model_copy(update=changes)
 
 
-def _faster_part(part: Any, speed: float) -> Any:
-    return part.model_copy(
-        update={name: value / speed for name in SHORTENED if (value := getattr(part, name, None)) is not None}
+def _faster_model(model: Any, speed: float) -> Any:
+    return model.model_copy(
+        update={name: value / speed for name in SHORTENED if (value := getattr(model, name, None)) is not None}
     )
 
 
-# Whether that can be
+# Limits
 
 
 def too_fast(scenario: Scenario, speed: float) -> Iterator[tuple[Place, str]]:
-    """Every time of a story that cannot be shortened so much, and why."""
+    """Yield every time of a scenario that cannot be divided by `speed`: its place in the file, and why."""
     if speed == 1.0:
         return
     intervals = dict(_intervals(scenario))
@@ -98,7 +101,7 @@ def _try(scenario: Scenario) -> str:
 
 
 def fastest(scenario: Scenario) -> float:
-    """The highest speed that leaves the meaning of a story as it is; 1 if it cannot be told faster."""
+    """Return the highest speed that keeps the meaning of a scenario; at least 1."""
     intervals = [interval for _, interval in _intervals(scenario)]
     slowest, probe = max(intervals), _longest_probe(scenario)
     rooms = [seconds - slowest if seconds > slowest else seconds for _, seconds in _waits(scenario)]
@@ -109,7 +112,7 @@ def fastest(scenario: Scenario) -> float:
 
 
 def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
-    """Those of pings."""
+    """Yield the ping intervals: place and seconds."""
     name = PING_INTERVAL.name
     yield ("settings", name), parse_seconds(scenario.settings.get(name, f"{PING_INTERVAL.default}s"))
     for number, step in enumerate(scenario.timeline):
@@ -125,7 +128,7 @@ def _longest_probe(scenario: Scenario) -> float:
 
 
 def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:
-    """Every time in a story that something is to be seen within, or that is between two things that happen."""
+    """Yield every time that something has to be seen within, or that lies between two steps: place and seconds."""
     before = 0.0
     for number, step in enumerate(scenario.timeline):
         if step.at is not None:

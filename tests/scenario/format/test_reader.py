@@ -1,4 +1,4 @@
-"""What a scenario file may say, and what is said of one that says something else: file, line, column, expectation."""
+"""Reading scenario files: an error names file, line, column, and what was expected."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def test_a_scenario_reads_as_it_is_written() -> None:
 )
 def test_a_mistake_is_told_with_its_place(was: str, instead: str, complaint: str) -> None:
     assert was in EXAMPLE
-    with pytest.raises(ScenarioError) as told:
+    with pytest.raises(ScenarioError) as caught:
         parse_scenario(EXAMPLE.replace(was, instead), "outage.yaml")
-    assert str(told.value).startswith("outage.yaml")
-    assert complaint in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith("outage.yaml")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Playing a scenario: what its steps do, what comes of its expectations, and that a run can be repeated."""
+"""Playing a scenario: what steps do, how expectations are decided, and that a run can be repeated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from example_scenario import EXAMPLE
 from imagestore_sim.clock import RealClock
 from imagestore_sim.scenario.format.reader import parse_scenario
-from imagestore_sim.scenario.format.steps import ACTIONS, EXPECTATIONS
+from imagestore_sim.scenario.format.steps import STEP_KINDS
 from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.scenario.play.runner import HANDLERS
 from imagestore_sim.scenario.replay import play_simulated, play_virtually, replay_file
@@ -25,7 +25,7 @@ settings: {ping.interval: 10s}
 
 
 def run(timeline: str, *, head: str = HEAD, seed: int = 0) -> Result:
-    """What comes of a timeline (and what follows it in the file)."""
+    """Play a timeline, with what follows it in the file."""
     result = play_virtually(parse_scenario(head + "timeline:\n" + timeline), seed=seed)
     assert not result.problem
     return result
@@ -199,4 +199,4 @@ def test_a_fast_real_clock_plays_a_minute_in_seconds(tmp_path: Path) -> None:
 
 
 def test_every_step_key_has_a_handler() -> None:
-    assert set(HANDLERS) == set(ACTIONS + EXPECTATIONS)
+    assert set(HANDLERS) == set(STEP_KINDS)

@@ -1,4 +1,4 @@
-"""A recording made from a node's database: the same as of one that was followed, and nothing is written there."""
+"""Recording from a node's database gives what recording live gives, and writes nothing there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from imagestore_sim.database import DatabaseError
 from imagestore_sim.faults import read_fault
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import parse_scenario
-from imagestore_sim.scenario.recording import from_database as stored
-from imagestore_sim.scenario.recording.from_database import read_stored
-from imagestore_sim.scenario.recording.recorder import Recording, follow, scenario_of
+from imagestore_sim.scenario.recording import from_database
+from imagestore_sim.scenario.recording.from_database import read_database
+from imagestore_sim.scenario.recording.from_node import follow_node
+from imagestore_sim.scenario.recording.recording import Recording
+from imagestore_sim.scenario.recording.scenario_text import scenario_text
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -30,7 +32,7 @@ TIB = 2**40
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What was recorded of it while it happened, and where it is stored."""
+    """The recording that was made while it happened, and the file of the node's database."""
 
     followed: Recording
     database: Path
@@ -38,7 +40,7 @@ class Outage:
 
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Outage:
-    """A host is gone for half a minute and comes back with another disk, one storage is added, one is deleted."""
+    """Record an outage: a host is away for half a minute and returns with another disk; storages come and go."""
     database = tmp_path_factory.mktemp("stored") / "node.db"
     return Outage(run_virtually(_outage(database)), database)
 
@@ -50,7 +52,7 @@ async def _outage(database: Path) -> Recording:
         await client.log_in()
         stop = asyncio.Event()
         await clock.sleep(100)
-        following = asyncio.create_task(follow(lab.url, stop, account="admin", password="password"))
+        following = asyncio.create_task(follow_node(lab.url, stop, account="admin", password="password"))
         await clock.sleep(10)
         first = lab.network["imagestore-1"]
         await first.faults.apply(read_fault("refuse", {"for": "30s"}))
@@ -70,24 +72,24 @@ async def _outage(database: Path) -> Recording:
         return await following
 
 
-def told(recording: Recording) -> list[tuple[float, str, str, object]]:
+def storages_and_events(recording: Recording) -> list[tuple[float, str, str, object]]:
     return [(one["time"], one["path"], one["resourceUuid"], one["content"]) for one in recording.events]
 
 
 async def test_what_is_stored_is_what_was_followed(outage: Outage) -> None:
     followed = outage.followed
-    found = await read_stored(str(outage.database), followed.began, followed.ended)
-    assert told(found) == told(followed)
+    found = await read_database(str(outage.database), followed.began, followed.ended)
+    assert storages_and_events(found) == storages_and_events(followed)
     assert len(found.events) > 20
     kept = ("uuid", "name", "hostname", "url", "username", "sshPort", "status", "totalCapacity", "availableCapacity")
     assert sorted([{name: one[name] for name in kept} for one in found.storages], key=str) == sorted(
         [{name: one[name] for name in kept} for one in followed.storages], key=str
     )
-    assert (found.interval, found.began, found.ended) == (5, followed.began, followed.ended)
+    assert (found.ping_interval, found.began, found.ended) == (5, followed.began, followed.ended)
 
 
 def test_it_replays_with_what_was_added_and_deleted_meanwhile(outage: Outage) -> None:
-    text = scenario_of(outage.followed)
+    text = scenario_text(outage.followed)
     result = play_virtually(parse_scenario(text))
     assert not result.wrong, text
     lived = {lane.name: [status for _, status in lane.statuses if status] for lane in result.lanes}
@@ -106,12 +108,12 @@ def test_it_replays_with_what_was_added_and_deleted_meanwhile(outage: Outage) ->
 
 async def test_a_part_of_the_time_begins_as_it_was_then(outage: Outage) -> None:
     followed = outage.followed
-    found = await read_stored(str(outage.database), followed.began + 25, followed.began + 60)
+    found = await read_database(str(outage.database), followed.began + 25, followed.began + 60)
     assert {one["name"]: one["status"] for one in found.storages} == {
         "imagestore-1": "Disconnected", "imagestore-2": "Connected"
     }  # fmt: skip
     assert all(followed.began + 25 <= one["time"] <= followed.began + 60 for one in found.events)
-    whole = await read_stored(str(outage.database), None, None)
+    whole = await read_database(str(outage.database), None, None)
     assert (whole.began, whole.ended) == (whole.events[0]["time"], whole.events[-1]["time"])
     assert whole.began <= START + 1
 
@@ -121,7 +123,7 @@ async def test_nothing_is_written(outage: Outage) -> None:
         return {one.name: sha256(one.read_bytes()).hexdigest() for one in outage.database.parent.iterdir()}
 
     before = await asyncio.to_thread(there)
-    await read_stored(str(outage.database), None, None)
+    await read_database(str(outage.database), None, None)
     assert await asyncio.to_thread(there) == before
 
 
@@ -144,7 +146,7 @@ async def test_tables_of_another_version_are_told(
         source.backup(copy)
         copy.execute("UPDATE alembic_version SET version_num = ?", (version,))
     with pytest.raises(DatabaseError, match=message):
-        await read_stored(str(other), None, None)
+        await read_database(str(other), None, None)
 
 
 async def test_what_is_no_database_of_ours_is_told(tmp_path: Path) -> None:
@@ -156,14 +158,14 @@ async def test_what_is_no_database_of_ours_is_told(tmp_path: Path) -> None:
         ("empty", "has no tables, so nothing is stored in it"),
     ):
         with pytest.raises(DatabaseError, match=message):
-            await read_stored(str(tmp_path / name), None, None)
+            await read_database(str(tmp_path / name), None, None)
         assert sorted(one.name for one in tmp_path.iterdir()) == ["empty", "text"]
 
 
 async def test_events_that_are_stored_no_longer_are_told(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "KEPT_EVENTS", 3)
+    monkeypatch.setattr(from_database, "KEPT_EVENTS", 3)
     with pytest.raises(DatabaseError, match=r"s are stored no longer: of /backup-storage/.* the latest 3 are kept"):
-        await read_stored(str(outage.database), START - 60, None)
+        await read_database(str(outage.database), START - 60, None)
 
 
 @pytest.mark.parametrize(

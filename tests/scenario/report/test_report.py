@@ -1,4 +1,4 @@
-"""The reports: a page that needs nothing else, JUnit XML that a reader of such reads, JSON lines of all events."""
+"""The reports: a page that needs no other file, JUnit XML, and event logs as JSON lines."""
 
 from __future__ import annotations
 

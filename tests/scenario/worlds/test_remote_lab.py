@@ -1,4 +1,4 @@
-"""Scenarios on a lab that is running: its hosts, its clock, and all of it as before in the end."""
+"""Scenarios on a lab that is running: on its hosts, by its clock, and restored in the end."""
 
 from __future__ import annotations
 
@@ -63,22 +63,25 @@ async def clock(client: Client, method: str, change: Mapping[str, object] | None
     return (await client.request(method, f"{client.url}/lab/v1/clock", change)).body
 
 
-async def all_there_is(client: Client) -> tuple[str, str]:
-    """Records and hosts, but for what a reconnect leaves behind."""
+async def records_and_hosts(client: Client) -> tuple[str, str]:
+    """Return records and hosts, without what a reconnect changes."""
     records = yaml.safe_load((await client.request("GET", f"{client.url}/lab/v1/snapshot")).text)
     for one in records["backupStorages"]:
         del one["lastOpDate"]
     for one in (*records["backupStorages"], *records["accounts"]):
-        one.pop("password", None)  # sealed anew each time
+        one.pop("password", None)  # sealed with another nonce each time
     hosts = (await client.request("GET", f"{client.url}/lab/v1/hosts")).body["hosts"]
     return str(records), str([{**one, "logins": 0, "connections": 0} for one in hosts])
 
 
-async def settled(client: Client, wanted: tuple[str, str]) -> tuple[str, str]:
-    """All there is, as soon as it is as wanted: where time is fast and the machine is slow, a ping of the lab's own
-    may have timed out meanwhile, which the next reconnect puts right."""
+async def settled(client: Client, expected: tuple[str, str]) -> tuple[str, str]:
+    """Return records and hosts as soon as they are as `expected`, or after ten seconds.
+
+    Where time is fast and the machine is slow, a ping of the lab's own may have timed out meanwhile, which the next
+    reconnect repairs.
+    """
     for _ in range(200):
-        if (found := await all_there_is(client)) == wanted:
+        if (found := await records_and_hosts(client)) == expected:
             break
         await asyncio.sleep(0.05)
     return found
@@ -89,7 +92,7 @@ async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
     imagestore_client: Client, change: Mapping[str, object]
 ) -> None:
     await clock(imagestore_client, "PUT", change)
-    before, clock_before = await all_there_is(imagestore_client), await clock(imagestore_client, "GET")
+    before, clock_before = await records_and_hosts(imagestore_client), await clock(imagestore_client, "GET")
     result = await play_on_lab(imagestore_client.url, parse_scenario(STORY))
     assert not result.problem
     assert [(one.text, one.seen) for one in result.wrong] == []
@@ -120,26 +123,26 @@ async def test_a_lab_that_asks_for_a_token_is_played_on_by_those_who_have_it(ima
 
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
 async def test_a_clock_that_jumps_is_held_and_pushed_on(imagestore_client: Client) -> None:
-    before = await all_there_is(imagestore_client)
+    before = await records_and_hosts(imagestore_client)
     result = await play_on_lab(imagestore_client.url, parse_scenario(STORY))
     assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
-    assert await all_there_is(imagestore_client) == before
+    assert await records_and_hosts(imagestore_client) == before
     assert (await clock(imagestore_client, "GET"))["paused"] is False
 
 
 async def test_a_story_that_is_interrupted_leaves_the_lab_as_before(imagestore_client: Client) -> None:
-    before = await all_there_is(imagestore_client)
+    before = await records_and_hosts(imagestore_client)
     playing = asyncio.create_task(play_on_lab(imagestore_client.url, parse_scenario(QUIET)))
     await until_broken(imagestore_client)
     playing.cancel()
     result = await playing
     assert (result.interrupted, result.verdict) == (True, Verdict.UNKNOWN)
-    assert await all_there_is(imagestore_client) == before
+    assert await records_and_hosts(imagestore_client) == before
 
 
 async def until_broken(client: Client) -> None:
     async with asyncio.timeout(60):
-        while "read_only" not in (await all_there_is(client))[1]:
+        while "read_only" not in (await records_and_hosts(client))[1]:
             await asyncio.sleep(0.02)
 
 
@@ -164,13 +167,13 @@ async def test_a_node_that_is_running_is_not_restarted(imagestore_client: Client
 
 
 async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client) -> None:
-    before = await all_there_is(imagestore_client)
+    before = await records_and_hosts(imagestore_client)
     call = "call: {method: DELETE, path: /backup-storage/$imagestore-1}"
     story = f"title: x\nhosts: {{imagestore-1: }}\ntimeline: [note: first, {call}]\n"
     result = await play_on_lab(imagestore_client.url, parse_scenario(story))
-    told = "step 2: call DELETE /backup-storage/$imagestore-1: imagestore-1 was on the node before"
-    assert result.problem == f"{told}, and could not be put back as it was"
-    assert await all_there_is(imagestore_client) == before
+    problem = "step 2: call DELETE /backup-storage/$imagestore-1: imagestore-1 was on the node before"
+    assert result.problem == f"{problem}, and could not be put back as it was"
+    assert await records_and_hosts(imagestore_client) == before
 
 
 @pytest.mark.parametrize(
@@ -186,12 +189,12 @@ async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client
 async def test_a_host_that_cannot_be_what_the_story_says_is_refused(
     imagestore_client: Client, host: str, url: str, message: str
 ) -> None:
-    before = await all_there_is(imagestore_client)
+    before = await records_and_hosts(imagestore_client)
     storages = f"storages: [{{name: gold, hostname: imagestore-1, url: {url}}}]"
     story = f"title: x\nhosts: {{imagestore-1: {host}}}\n{storages}\ntimeline: [note: first]\n"
     result = await play_on_lab(imagestore_client.url, parse_scenario(story))
     assert message in result.problem
-    assert await all_there_is(imagestore_client) == before
+    assert await records_and_hosts(imagestore_client) == before
 
 
 async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Client) -> None:
@@ -244,7 +247,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_cl
 async def test_the_command_that_is_terminated_leaves_the_lab_as_before(
     imagestore_client: Client, tmp_path: Path
 ) -> None:
-    before = await all_there_is(imagestore_client)
+    before = await records_and_hosts(imagestore_client)
     file = tmp_path / "story.yaml"
     file.write_text(QUIET)
     command = await asyncio.create_subprocess_exec(*COMMAND, "replay", str(file), "--node", imagestore_client.url)
@@ -255,4 +258,4 @@ async def test_the_command_that_is_terminated_leaves_the_lab_as_before(
     finally:
         if command.returncode is None:
             command.kill()
-    assert await all_there_is(imagestore_client) == before
+    assert await records_and_hosts(imagestore_client) == before

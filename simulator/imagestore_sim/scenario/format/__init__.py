@@ -1,1 +1,1 @@
-"""The format of a scenario file: what it may hold, and the reader."""
+"""The format of a scenario file: its model, and its reader."""

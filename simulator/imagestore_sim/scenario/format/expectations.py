@@ -1,4 +1,4 @@
-"""What is expected in a scenario: of a storage's fields, of the answer to a query, of events, of metrics."""
+"""The expectations of a scenario: about storages, the answer to a query, events, or metrics."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from imagestore_sim.backup_storage.events import (
     PROBE_FAILED,
     STATUS_CHANGED,
 )
-from imagestore_sim.scenario.format.matchers import AnyMatcher, Matcher, SizeWanted, TextWanted
-from imagestore_sim.scenario.format.schema import Names, ScenarioModel, complain, one_of
+from imagestore_sim.scenario.format.matchers import AnyMatcher, Matcher, SizeMatcher, TextMatcher
+from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject
 from imagestore_sim.units import Seconds, duration_text
 
 EVENTS: Mapping[str, str] = {
@@ -27,14 +27,14 @@ EVENTS: Mapping[str, str] = {
     "added": ADDED,
     "deleted": DELETED,
 }
-"""What events are called in a scenario, and their paths."""
+"""The paths of events, by their names in a scenario."""
 SUBJECTS = ("storage", "query", "event", "metric")
 ASKED = ("query", "metric")
-"""Those that nothing is known of until the node is asked."""
+"""The subjects that are known only when the node is asked; the others are observed."""
 
 
 class Condition(ScenarioModel):
-    """Something that is so or not, at any moment: of storages, of a query's answer, or of the events so far."""
+    """A statement that is true or false at any moment, about storages, a query's answer, events or a metric."""
 
     # The key of each field, but for those that stand in ZStack's own spelling.
     of_storages: ClassVar = (
@@ -51,26 +51,26 @@ class Condition(ScenarioModel):
         Field(None, description="a kind of event; that there is one, or how many")
     )
     metric: str | None = Field(None, description="a sample of /metrics, such as imagestore_sim_probe_failures_total")
-    value: SizeWanted | None = Field(None, description="of the metric: the sum of its samples that have the labels")
+    value: SizeMatcher | None = Field(None, description="of the metric: the sum of its samples that have the labels")
     labels: dict[str, AnyMatcher] | None = Field(None, description="which samples of the metric")
     exists: bool | None = Field(None, description="whether the storage has a record")
-    status: TextWanted | None = Field(None, description="Connecting, Connected or Disconnected")
-    state: TextWanted | None = Field(None, description="Enabled or Disabled")
-    totalCapacity: SizeWanted | None = None
-    availableCapacity: SizeWanted | None = None
-    name: TextWanted | None = None
-    description: TextWanted | None = None
-    url: TextWanted | None = None
-    type: TextWanted | None = None
-    hostname: TextWanted | None = None
-    username: TextWanted | None = None
-    sshPort: SizeWanted | None = None
-    count: SizeWanted | None = Field(None, description="how many inventories, or events")
+    status: TextMatcher | None = Field(None, description="Connecting, Connected or Disconnected")
+    state: TextMatcher | None = Field(None, description="Enabled or Disabled")
+    totalCapacity: SizeMatcher | None = None
+    availableCapacity: SizeMatcher | None = None
+    name: TextMatcher | None = None
+    description: TextMatcher | None = None
+    url: TextMatcher | None = None
+    type: TextMatcher | None = None
+    hostname: TextMatcher | None = None
+    username: TextMatcher | None = None
+    sshPort: SizeMatcher | None = None
+    count: SizeMatcher | None = Field(None, description="how many inventories, or events")
     each: dict[str, AnyMatcher] | None = Field(None, description="fields that every inventory of the answer has")
     answer: dict[str, AnyMatcher] | None = Field(None, description="fields of the answer itself")
-    reason: TextWanted | None = Field(None, description="why a probe failed: refused, hung...")
-    oldStatus: TextWanted | None = None
-    newStatus: TextWanted | None = None
+    reason: TextMatcher | None = Field(None, description="why a probe failed: refused, hung...")
+    oldStatus: TextMatcher | None = None
+    newStatus: TextMatcher | None = None
 
     @model_validator(mode="after")
     def _is_about_one_thing(self) -> Self:
@@ -83,7 +83,7 @@ class Condition(ScenarioModel):
         given = [one for one in self.model_fields_set if one in _CHECKS and one != self.subject]
         for one in given:
             if getattr(self, one) is None:  # it would check nothing
-                complain((one,), "expected a value, but got none; 'null' in quotes is that of a field without one")
+                reject((one,), "expected a value, but got none; 'null' in quotes is that of a field without one")
         if self.subject == "metric" and self.value is None:
             raise ValueError("expected a value of the metric")
         for one in given:
@@ -95,26 +95,26 @@ class Condition(ScenarioModel):
 
     @property
     def subject(self) -> str:
-        """What it is about: `storage`, `query` or `event`."""
+        """The key that says what it is about: `storage`, `query`, `event` or `metric`."""
         if self.event is not None:
             return "event"
-        return one_of(self, SUBJECTS)
+        return only_key(self, SUBJECTS)
 
-    def wanted_of_storage(self) -> Iterator[tuple[str, Matcher]]:
-        """The fields that a storage has to have."""
+    def storage_matchers(self) -> Iterator[tuple[str, Matcher]]:
+        """Yield the fields of a storage that are expected, with their matchers."""
         for name in self.of_storages[1:]:
-            if (wanted := getattr(self, name)) is not None:
-                yield name, wanted
+            if (matcher := getattr(self, name)) is not None:
+                yield name, matcher
 
     def __str__(self) -> str:
         shown: list[str] = []
         if self.exists is not None:
             shown.append("there" if self.exists else "not there")
         for name in ("status", *sorted(_CHECKS - {"status", "exists", "storage", "each", "answer", "labels"})):
-            if (wanted := getattr(self, name)) is not None:
-                shown.append(str(wanted) if name == "status" else f"{name} {wanted}")
+            if (matcher := getattr(self, name)) is not None:
+                shown.append(str(matcher) if name == "status" else f"{name} {matcher}")
         for each in ("each", "answer", "labels"):
-            shown += [f"{each} {name} {wanted}" for name, wanted in (getattr(self, each) or {}).items()]
+            shown += [f"{each} {name} {matcher}" for name, matcher in (getattr(self, each) or {}).items()]
         match self.subject:
             case "storage":
                 subject = ", ".join(self.storage or ())
@@ -131,7 +131,7 @@ _CHECKS = {*Condition.of_storages, *Condition.of_queries, *Condition.of_events, 
 
 
 class Eventually(Condition):
-    """It is so at some moment within a time."""
+    """A condition that is met at some moment within a time."""
 
     within: Seconds = Field(description="how long that may take")
 
@@ -140,7 +140,7 @@ class Eventually(Condition):
 
 
 class Stays(Condition):
-    """It is so all the time, for a time."""
+    """A condition that is met all the time, for a time."""
 
     lasts: Seconds = Field(alias="for", description="for how long")
 
@@ -149,7 +149,7 @@ class Stays(Condition):
 
 
 class Never(Condition):
-    """It is not so at any moment, during a time."""
+    """A condition that is not met at any moment, during a time."""
 
     during: Seconds | None = Field(None, description="for how long; to the end of the scenario if unset")
 
@@ -158,18 +158,18 @@ class Never(Condition):
 
 
 class Unchanged(ScenarioModel):
-    """Fields of a storage keep their values for as long as it has a status."""
+    """Fields of storages that keep their values for as long as the storages have a status."""
 
     storage: Names = ("*",)
     fields: tuple[Literal["totalCapacity", "availableCapacity"], ...] = ("totalCapacity", "availableCapacity")
-    while_: TextWanted = Field(alias="while", description="the status, such as Disconnected")
+    while_: TextMatcher = Field(alias="while", description="the status, such as Disconnected")
 
     def __str__(self) -> str:
         return f"{', '.join(self.storage)}: {' and '.join(self.fields)}, while {self.while_}"
 
 
 class Invariant(ScenarioModel):
-    """Something that is watched from the first moment of a scenario to the last."""
+    """What holds from the first moment of a scenario to the last."""
 
     never: Never | None = None
     always: Condition | None = None
@@ -184,8 +184,8 @@ class Invariant(ScenarioModel):
 
     @property
     def kind(self) -> str:
-        """`never`, `always` or `unchanged`."""
-        return one_of(self, ("never", "always", "unchanged"))
+        """The key that is given: `never`, `always` or `unchanged`."""
+        return only_key(self, ("never", "always", "unchanged"))
 
     def __str__(self) -> str:
         return f"{self.kind} {getattr(self, self.kind)}"

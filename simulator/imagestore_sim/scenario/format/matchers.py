@@ -1,4 +1,4 @@
-"""What an expectation wants of a value: `Connected`, `1 TiB`, `"< 10%"`, `"> 0"`, `"~ 600 GiB"`, or one of a list."""
+"""What an expectation compares a value with: `Connected`, `1 TiB`, `"< 10%"`, `"~ 600 GiB"`, or a list of such."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from imagestore_sim.units import parse_amount
 
-NEARLY = 0.01
-"""`~` allows for so much of the value that is wanted."""
+TOLERANCE = 0.01
+"""The share of the expected value that `~` allows a difference of."""
 CAPACITIES = ("totalCapacity", "availableCapacity")
 _WRITTEN = re.compile(r"(>=|<=|!=|>|<|=|~)?\s*(.*\S)\s*", re.DOTALL)
 _NUMERIC: Mapping[str, Callable[[float, float], bool]] = {
@@ -23,40 +23,40 @@ _NUMERIC: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<": operator.lt,
     "<=": operator.le,
-    "~": lambda seen, wanted: abs(seen - wanted) <= NEARLY * abs(wanted),
+    "~": lambda seen, expected: abs(seen - expected) <= TOLERANCE * abs(expected),
 }
 _TEXTUAL: Mapping[str, Callable[[object, object], bool]] = {"=": operator.eq, "!=": operator.ne}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An operator and what to compare with, as it was written."""
+    """An operator and an operand, as they are written."""
 
     sign: str
     operand: str
 
-    def met(self, seen: object, beside: Mapping[str, object]) -> bool:
-        """Whether a value is as wanted; `beside` holds the other fields of what it is a field of."""
+    def matches(self, seen: object, siblings: Mapping[str, object]) -> bool:
+        """Return whether a value matches; `siblings` holds the other fields of its object, for shares and names."""
         if isinstance(seen, bool) or not isinstance(seen, int | float):
             return self.sign in _TEXTUAL and _TEXTUAL[self.sign](_text(seen), self.operand)
-        wanted = self._number(beside)
-        return wanted is not None and _NUMERIC[self.sign](seen, wanted)
+        expected = self._number(siblings)
+        return expected is not None and _NUMERIC[self.sign](seen, expected)
 
-    def _number(self, beside: Mapping[str, object]) -> float | None:
-        named = beside.get(self.operand)
+    def _number(self, siblings: Mapping[str, object]) -> float | None:
+        named = siblings.get(self.operand)
         if isinstance(named, int | float):
             return named
         try:
             amount = parse_amount(self.operand)
         except ValueError:
             return None
-        whole = beside.get("totalCapacity")
+        whole = siblings.get("totalCapacity")
         return amount.of(whole if isinstance(whole, int) else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One of several comparisons has to be met."""
+    """Comparisons, one of which has to match."""
 
     text: str
     any_of: tuple[Comparison, ...]
@@ -64,9 +64,9 @@ class Matcher:
     def __str__(self) -> str:
         return self.text
 
-    def met(self, seen: object, beside: Mapping[str, object]) -> bool:
-        """Whether a value is as wanted."""
-        return any(one.met(seen, beside) for one in self.any_of)
+    def matches(self, seen: object, siblings: Mapping[str, object]) -> bool:
+        """Return whether a value matches one of them; `siblings` as for a Comparison."""
+        return any(one.matches(seen, siblings) for one in self.any_of)
 
 
 def _text(value: object) -> str:
@@ -78,8 +78,8 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def parse_wanted(value: object) -> Matcher:
-    """A value, an operator and a value, or a list of such; raises ValueError."""
+def parse_matcher(value: object) -> Matcher:
+    """Return the matcher for a value, an operator and a value, or a list of such. Raise ValueError."""
     if isinstance(value, Matcher):
         return value
     values = value if isinstance(value, list) else [value]
@@ -92,26 +92,24 @@ def parse_wanted(value: object) -> Matcher:
     return Matcher(" or ".join(_text(one) for one in values), comparisons)
 
 
-def _parse_number(value: object) -> Matcher:
-    """As parse_wanted, for fields that hold numbers; raises ValueError."""
-    wanted = parse_wanted(value)
-    for one in wanted.any_of:
+def _parse_size(value: object) -> Matcher:
+    matcher = parse_matcher(value)
+    for one in matcher.any_of:
         if one.operand not in CAPACITIES:
             try:
                 parse_amount(one.operand)
             except ValueError:
                 known = "a size such as 1 TiB, a share of totalCapacity such as 55%"
                 raise ValueError(f"expected {known}, or totalCapacity, but got {one.operand!r}") from None
-    return wanted
+    return matcher
 
 
 def _parse_text(value: object) -> Matcher:
-    """As parse_wanted, for fields that hold text; raises ValueError."""
-    wanted = parse_wanted(value)
-    for one in wanted.any_of:
+    matcher = parse_matcher(value)
+    for one in matcher.any_of:
         if one.sign not in _TEXTUAL:
             raise ValueError(f"texts are compared with = and != only, but got {one.sign} {one.operand}")
-    return wanted
+    return matcher
 
 
 def _schema(*examples: str, kinds: tuple[str, ...] = ("string", "number", "boolean", "null")) -> WithJsonSchema:
@@ -120,11 +118,11 @@ def _schema(*examples: str, kinds: tuple[str, ...] = ("string", "number", "boole
 
 
 _written = PlainSerializer(str, return_type=str)
-AnyMatcher = Annotated[Matcher, PlainValidator(parse_wanted), _written, _schema("Connected", "> 3")]
-SizeWanted = Annotated[
+AnyMatcher = Annotated[Matcher, PlainValidator(parse_matcher), _written, _schema("Connected", "> 3")]
+SizeMatcher = Annotated[
     Matcher,
-    PlainValidator(_parse_number),
+    PlainValidator(_parse_size),
     _written,
     _schema("1 TiB", "< 10%", "~ 600 GiB", kinds=("string", "integer")),
 ]
-TextWanted = Annotated[Matcher, PlainValidator(_parse_text), _written, _schema("Connected", "!= Connected")]
+TextMatcher = Annotated[Matcher, PlainValidator(_parse_text), _written, _schema("Connected", "!= Connected")]

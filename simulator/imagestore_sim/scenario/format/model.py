@@ -1,4 +1,4 @@
-"""The format of a scenario file."""
+"""The model of a scenario file: hosts, storages, settings, timeline, invariants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from imagestore_sim.scenario.format.expectations import Invariant
 from imagestore_sim.scenario.format.options import check_settings
-from imagestore_sim.scenario.format.schema import ScenarioModel, complain, spread
+from imagestore_sim.scenario.format.schema import ScenarioModel, expand_range, reject
 from imagestore_sim.scenario.format.steps import Step
 from imagestore_sim.statvfs import INODES
 from imagestore_sim.units import Amount, Bytes, BytesOrShare, Path, Seconds, size_text
@@ -35,12 +35,12 @@ class Host(ScenarioModel):
     def _fits_its_disk(self) -> Self:
         for name, amount in (("used", self.used), ("reserved", self.reserved)):
             if amount.of(self.size) > self.size:
-                complain((name,), f"expected no more than the disk's {size_text(self.size)}, but got {amount}")
+                reject((name,), f"expected no more than the disk's {size_text(self.size)}, but got {amount}")
         return self
 
 
 class StorageRecord(ScenarioModel):
-    """An ImageStore that is there from the beginning, connected."""
+    """An ImageStore storage that exists, connected, when the story begins."""
 
     name: str
     hostname: str = Field(description="one of the hosts")
@@ -51,11 +51,11 @@ class StorageRecord(ScenarioModel):
     port: int = Field(22, ge=1, le=65535)
     zone: str | None = Field(None, description="that it is attached to; the first one if unset")
 
-    def spread(self) -> Iterator[StorageRecord]:
-        """The storages that one with a range in its name and hostname stands for."""
-        names, hosts = spread(self.name), spread(self.hostname)
+    def expand_range(self) -> Iterator[StorageRecord]:
+        """Yield the storages that a record with ranges in its name and hostname stands for."""
+        names, hosts = expand_range(self.name), expand_range(self.hostname)
         if len(names) != len(hosts):
-            complain((), f"{self.name} stands for {len(names)} storages, but {self.hostname} for {len(hosts)} hosts")
+            reject((), f"{self.name} stands for {len(names)} storages, but {self.hostname} for {len(hosts)} hosts")
         for name, host in zip(names, hosts, strict=True):
             yield self.model_copy(update={"name": name, "hostname": host})
 
@@ -87,7 +87,7 @@ class Scenario(ScenarioModel):
 
     @field_validator("hosts", mode="before")
     @classmethod
-    def _may_be_written_short(cls, value: Any) -> Any:
+    def _allow_hosts_without_a_value(cls, value: Any) -> Any:
         if isinstance(value, dict):
             return {str(name): {} if host is None else host for name, host in value.items()}
         return value
@@ -98,17 +98,17 @@ class Scenario(ScenarioModel):
         return self
 
     def all_hosts(self) -> dict[str, Host]:
-        """Every host by its name. Raises ValueError."""
-        return {name: host for names, host in self.hosts.items() for name in spread(names)}
+        """Return every host by its name. Raise ValueError for a bad range."""
+        return {name: host for names, host in self.hosts.items() for name in expand_range(names)}
 
     def zones_of(self, storage: StorageRecord) -> tuple[str, ...]:
-        """The zone that a storage is attached to, by its name; none where there is none."""
+        """Return the names of the zones that a storage is attached to: one, or none."""
         return (storage.zone,) if storage.zone else self.zones[:1]
 
     def all_storages(self) -> list[StorageRecord]:
-        """Every storage. Raises ValueError."""
+        """Return every storage; without `storages`, one on each host. Raise ValueError for a bad range."""
         if self.storages is None:
             return [StorageRecord(name=name, hostname=name, username=host.username, password=host.password,
                                   port=host.port, url=host.mount or "/Cloud_bs")
                     for name, host in self.all_hosts().items()]  # fmt: skip
-        return [one for record in self.storages for one in record.spread()]
+        return [one for record in self.storages for one in record.expand_range()]

@@ -1,4 +1,4 @@
-"""Reads a scenario file; what is wrong with one is told with its line, its column, and what was expected."""
+"""Reads a scenario file. An error names the line and the column, and says what was expected."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pydantic import ValidationError
 
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
-from imagestore_sim.scenario.format.possible import impossible
 from imagestore_sim.scenario.format.schema import matching, unknown
 from imagestore_sim.scenario.format.steps import CallStep, Step
+from imagestore_sim.scenario.format.vacuity import vacuous_expectations
 from imagestore_sim.units import duration_text
 from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 
 Place = Sequence[int | str]
 Rules = Callable[[Scenario], Iterator[tuple[Place, str]]]
-"""What cannot be played somewhere: where in the file it stands, and why."""
+"""Yields what a world cannot play: the place in the file, and why."""
 REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
-"""`$gold`: the uuid of what has that name."""
+"""`$gold` stands for the uuid of the storage or zone of that name."""
 
 
 class ScenarioError(Exception):
-    """A file that is no scenario; the text names file, line and column, and says what was expected."""
+    """A file that is not a scenario; the text names file, line and column, and says what was expected."""
 
 
 class _Loader(BoundedLoader):
-    """YAML whose plain scalars are text, but for null, true, false and decimal numbers."""
+    """YAML whose plain scalars are text, except null, true, false and decimal numbers."""
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -44,12 +44,12 @@ for _tag, _pattern, _first in (
 
 
 def no_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
-    """No rules beside the format's own."""
+    """Return no rules beside the format's own."""
     return iter(())
 
 
 def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
-    """The scenario in a file, if it keeps the rules of where it is to be played. Raises ScenarioError."""
+    """Return the scenario in a file, if it obeys the rules of the world it is for. Raise ScenarioError."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -60,40 +60,40 @@ def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
 
 
 def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
-    """The scenario in a text; `name` is what its mistakes are said to be in. Raises ScenarioError."""
+    """Return the scenario in a text; errors call the text `name`. Raise ScenarioError."""
     try:
         tree, content = read_yaml(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ScenarioError(f"{_where(name, mark)}: not valid YAML: {error.problem}") from None
+        raise ScenarioError(f"{_location(name, mark)}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ScenarioError(f"{name}: not valid YAML: {error}") from None
     if (twice := next(_repeated_keys(tree), None)) is not None:
-        raise ScenarioError(f"{_where(name, twice.start_mark)}: {twice.value} stands there twice")
+        raise ScenarioError(f"{_location(name, twice.start_mark)}: {twice.value} stands there twice")
     try:
         scenario = Scenario.model_validate({} if content is None else content)
         problems = [*_broken_rules(scenario), *rules(scenario)]
-        problems += [] if problems else impossible(scenario)
+        problems += [] if problems else vacuous_expectations(scenario)
     except ValidationError as error:
         first = first_problem(error)
         message = "is missing: it is required" if first.kind == "missing" else first.text
-        raise ScenarioError(_complaint(name, tree, first.place, message)) from None
+        raise ScenarioError(_error_text(name, tree, first.place, message)) from None
     for place, problem in problems:
-        raise ScenarioError(_complaint(name, tree, place, problem))
+        raise ScenarioError(_error_text(name, tree, place, problem))
     return scenario
 
 
-def _complaint(name: str, tree: yaml.Node | None, place: Place, message: str) -> str:
+def _error_text(name: str, tree: yaml.Node | None, place: Place, message: str) -> str:
     field = ".".join(str(step + 1) if isinstance(step, int) else step for step in place)
-    return f"{_where(name, _mark(tree, place))}: {field + ': ' if field else ''}{message}"
+    return f"{_location(name, _mark(tree, place))}: {field + ': ' if field else ''}{message}"
 
 
-def _where(name: str, mark: yaml.Mark | None) -> str:
+def _location(name: str, mark: yaml.Mark | None) -> str:
     return name if mark is None else f"{name}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _mark(node: yaml.Node | None, place: Place) -> yaml.Mark | None:
-    """Where a field stands, or the nearest thing around it that does; the key for a field of a mapping."""
+    """Return the mark of the field at `place`, or of the innermost part around it that is in the file."""
     mark = node.start_mark if node is not None else None
     for step in place:
         if isinstance(node, yaml.MappingNode):
@@ -122,7 +122,7 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
 
 
 def _broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
-    """What the parts by themselves cannot tell: names that are not there, and times that go back."""
+    """Yield what the parts alone cannot show: unknown names, and times that go back."""
     try:
         hosts = scenario.all_hosts()
     except ValueError as error:
@@ -152,12 +152,14 @@ def _broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
             storages.append(step.what.known_as)
     yield from _times(scenario)
     for number, invariant in enumerate(scenario.invariants):
-        part = getattr(invariant, invariant.kind)
-        yield from _unknown_names(part.storage, storages, "storage", ("invariants", number, invariant.kind, "storage"))
+        condition = getattr(invariant, invariant.kind)
+        yield from _unknown_names(
+            condition.storage, storages, "storage", ("invariants", number, invariant.kind, "storage")
+        )
 
 
 def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Iterator[tuple[Place, str]]:
-    for one in record.spread():
+    for one in record.expand_range():
         if one.hostname not in hosts:
             yield ("hostname",), unknown(one.hostname, hosts)
     if record.zone is not None and record.zone not in scenario.zones:
@@ -189,7 +191,7 @@ def _unknown_names(
 
 
 def _times(scenario: Scenario) -> Iterator[tuple[Place, str]]:
-    """A time that goes back: no step is before one that stands above it."""
+    """Yield the times that are before that of a step above."""
     earliest = 0.0
     for number, step in enumerate(scenario.timeline):
         if step.at is not None and step.at < earliest:

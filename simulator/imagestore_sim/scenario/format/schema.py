@@ -1,4 +1,4 @@
-"""What all parts of a scenario file share: known keys only, names and patterns, and how a mistake is told."""
+"""What all parts of a scenario file share: known keys only, names and patterns, errors with their place."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-MOST_OF_A_RANGE = 1000
+LONGEST_RANGE = 1000
 
 
-def complain(place: tuple[str | int, ...], text: str, value: object = None) -> NoReturn:
-    """Raise a ValidationError about something below the part that is being validated."""
+def reject(place: tuple[str | int, ...], text: str, value: object = None) -> NoReturn:
+    """Raise a ValidationError with `text` at `place`, which is below the part that is being validated."""
     error = PydanticCustomError("scenario", "{text}", {"text": text})
     raise ValidationError.from_exception_data("scenario", [InitErrorDetails(type=error, loc=place, input=value)])
 
 
 def unknown(what: str, known: Iterable[str]) -> str:
-    """`fautl is not known here; expected fault, heal, ... (did you mean fault?)`."""
+    """Return `fautl is not known here; expected fault, heal, ... (did you mean fault?)`."""
     names = list(known)
     near = difflib.get_close_matches(what, names, 1)
     meant = f" (did you mean {near[0]}?)" if near else ""
@@ -37,8 +37,8 @@ class ScenarioModel(BaseModel):
     )
 
     @classmethod
-    def known(cls) -> list[str]:
-        """What may stand in it."""
+    def keys(cls) -> list[str]:
+        """Return the keys that it may hold, as a file writes them."""
         return [field.alias or name for name, field in cls.model_fields.items()]
 
     @model_validator(mode="before")
@@ -48,45 +48,46 @@ class ScenarioModel(BaseModel):
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError(
-                "scenario", "{text}", {"text": f"expected a mapping with {', '.join(cls.known())}, but got {value!r}"}
+                "scenario", "{text}", {"text": f"expected a mapping with {', '.join(cls.keys())}, but got {value!r}"}
             )
+        known = cls.keys()
         for key in value:
-            if key not in cls.known():
-                complain((str(key),), unknown(str(key), cls.known()), key)
+            if key not in known:
+                reject((str(key),), unknown(str(key), known), key)
         return value
 
 
-def one_of(part: ScenarioModel, names: tuple[str, ...]) -> str:
-    """The one of several keys that is given. Raises ValueError."""
-    given = [name for name in names if name in part.model_fields_set]
+def only_key(model: ScenarioModel, names: tuple[str, ...]) -> str:
+    """Return the one of `names` that is given. Raise ValueError when it is not exactly one."""
+    given = [name for name in names if name in model.model_fields_set]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise ValueError(f"expected exactly one of {', '.join(names)}, but got {found}")
     return given[0]
 
 
-def spread(text: str) -> list[str]:
-    """The names that one with a range stands for: `imagestore-{1..3}`. Raises ValueError."""
+def expand_range(text: str) -> list[str]:
+    """Return the names that `imagestore-{1..3}` stands for; a name without a range, alone. Raise ValueError."""
     found = _RANGE.search(text)
     if found is None:
         return [text]
     first, last = int(found[1]), int(found[2])
-    if not first <= last < first + MOST_OF_A_RANGE:
-        raise ValueError(f"{found[0]} is no range of one to {MOST_OF_A_RANGE} numbers")
+    if not first <= last < first + LONGEST_RANGE:
+        raise ValueError(f"{found[0]} is no range of one to {LONGEST_RANGE} numbers")
     return [f"{text[: found.start()]}{number}{text[found.end() :]}" for number in range(first, last + 1)]
 
 
 def matching(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
-    """Those of the names that are meant, in their order."""
-    wanted = list(patterns)
-    return (name for name in names if any(fnmatchcase(name, one) for one in wanted))
+    """Yield the names that match one of the patterns, in the order of `names`."""
+    chosen = list(patterns)
+    return (name for name in names if any(fnmatchcase(name, one) for one in chosen))
 
 
-def _as_names(value: object) -> object:
+def _parse_names(value: object) -> object:
     if isinstance(value, str):
-        return tuple(spread(value))
+        return tuple(expand_range(value))
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        return tuple(name for one in value for name in spread(one))
+        return tuple(name for one in value for name in expand_range(one))
     if isinstance(value, tuple):
         return value
     raise ValueError(f"expected a name, a pattern such as imagestore-*, or a list of such, but got {value!r}")
@@ -94,7 +95,7 @@ def _as_names(value: object) -> object:
 
 Names = Annotated[
     tuple[str, ...],
-    BeforeValidator(_as_names),
+    BeforeValidator(_parse_names),
     WithJsonSchema(
         {
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],

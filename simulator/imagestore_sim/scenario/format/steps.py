@@ -1,4 +1,7 @@
-"""The steps of a scenario's timeline: what is done, and what is expected then."""
+"""The steps of a scenario's timeline: one class and one key of `Step` for each kind.
+
+What an action does is in `play.actions`, how an expectation is decided in `play.expectations`.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +25,17 @@ from imagestore_sim.faults import FAULTS, Fault
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays
 from imagestore_sim.scenario.format.matchers import AnyMatcher
 from imagestore_sim.scenario.format.options import check_settings
-from imagestore_sim.scenario.format.schema import Names, ScenarioModel, complain, one_of, unknown
+from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject, unknown
 from imagestore_sim.units import Seconds, duration_text, size_text
 from imagestore_sim.validation_errors import first_problem
-
-ACTIONS = ("fault", "heal", "fill", "resize", "stop", "start", "restart_node", "call", "query", "settings", "wait",
-           "note")  # fmt: skip
-EXPECTATIONS = ("expect", "eventually", "stays", "never")
 
 
 class FaultStep(BaseModel):
     """A fault on hosts: its kind, and the parameters that this kind declares (docs/faults.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    fixed: ClassVar[str | None] = None
-    """The kind, where the step's key says it."""
+    fixed_kind: ClassVar[str | None] = None
+    """The kind of fault, where the step's key is that kind."""
 
     host: Names
     fault: InstanceOf[Fault]
@@ -49,26 +48,28 @@ class FaultStep(BaseModel):
         if not isinstance(value, Mapping):
             raise PydanticCustomError("scenario", "expected a mapping with host, kind and the fault's parameters")
         rest = dict(value)
-        kind = cls.fixed or str(rest.pop("kind", ""))
+        kind = cls.fixed_kind or str(rest.pop("kind", ""))
         if not kind:
-            complain((), "expected a kind of fault: kind is missing")
+            reject((), "expected a kind of fault: kind is missing")
         if kind not in FAULTS:
-            complain(("kind",), unknown(kind, sorted(FAULTS)))
+            reject(("kind",), unknown(kind, sorted(FAULTS)))
         host = rest.pop("host", None)
         if host is None:
-            complain((), "expected a host that the fault is on: host is missing")
+            reject((), "expected a host that the fault is on: host is missing")
         return {"host": host, "fault": _read_fault(kind, rest)}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         host = TypeAdapter(Names).json_schema()
-        kinds = [cls.fixed] if cls.fixed else sorted(FAULTS)
-        variants = [_schema_of(kind, host, said=cls.fixed is None) for kind in kinds]
-        return variants[0] if cls.fixed else {"oneOf": variants, "description": " ".join((cls.__doc__ or "").split())}
+        kinds = [cls.fixed_kind] if cls.fixed_kind else sorted(FAULTS)
+        variants = [_schema_of(kind, host, with_kind=cls.fixed_kind is None) for kind in kinds]
+        return (
+            variants[0] if cls.fixed_kind else {"oneOf": variants, "description": " ".join((cls.__doc__ or "").split())}
+        )
 
     def __str__(self) -> str:
         given = {name: _shown(getattr(self.fault, name)) for name in sorted(self.fault.model_fields_set - {"lasts"})}
-        shown = [*([] if self.fixed else [self.fault.kind]), *(f"{name} {value}" for name, value in given.items())]
+        shown = [*([] if self.fixed_kind else [self.fault.kind]), *(f"{name} {value}" for name, value in given.items())]
         lasts = self.fault.lasts
         return f"{' '.join(shown)} on {', '.join(self.host)}" + (f" for {duration_text(lasts)}" if lasts else "")
 
@@ -87,22 +88,22 @@ def _shown(value: object) -> str:
 
 
 def _read_fault(kind: str, parameters: Mapping[str, Any]) -> Fault:
-    """The fault, or a complaint that stands at the parameter."""
+    """Return the fault. Raise a ValidationError at the parameter that is wrong."""
     try:
         return FAULTS[kind].model_validate(dict(parameters))
     except ValidationError as error:
         problem = first_problem(error)
         name = str(problem.place[0]) if problem.place else ""
         if problem.kind == "missing":
-            complain((), f"expected {name} for a {kind}: it is missing")
+            reject((), f"expected {name} for a {kind}: it is missing")
         known = ["host", *(parameter for parameter, _, _ in FAULTS[kind].parameters())]
-        complain(problem.place, unknown(name, known) if problem.kind == "extra_forbidden" else problem.text)
+        reject(problem.place, unknown(name, known) if problem.kind == "extra_forbidden" else problem.text)
 
 
-def _schema_of(kind: str, host: JsonSchemaValue, *, said: bool) -> JsonSchemaValue:
+def _schema_of(kind: str, host: JsonSchemaValue, *, with_kind: bool) -> JsonSchemaValue:
     schema = FAULTS[kind].model_json_schema(by_alias=True)
-    schema["properties"] = {"host": host, **({"kind": {"const": kind}} if said else {}), **schema["properties"]}
-    schema["required"] = ["host", *(["kind"] if said else []), *schema.get("required", [])]
+    schema["properties"] = {"host": host, **({"kind": {"const": kind}} if with_kind else {}), **schema["properties"]}
+    schema["required"] = ["host", *(["kind"] if with_kind else []), *schema.get("required", [])]
     schema["description"] = FAULTS[kind].description()
     return schema
 
@@ -110,13 +111,13 @@ def _schema_of(kind: str, host: JsonSchemaValue, *, said: bool) -> JsonSchemaVal
 class FillStep(FaultStep):
     """Disks fill up, or empty."""
 
-    fixed = "fill"
+    fixed_kind = "fill"
 
 
 class ResizeStep(FaultStep):
     """Disks grow or shrink."""
 
-    fixed = "resize"
+    fixed_kind = "resize"
 
 
 class HealStep(ScenarioModel):
@@ -128,7 +129,7 @@ class HealStep(ScenarioModel):
     @model_validator(mode="after")
     def _knows_its_kind(self) -> Self:
         if self.kind is not None and self.kind not in FAULTS:
-            complain(("kind",), unknown(self.kind, sorted(FAULTS)))
+            reject(("kind",), unknown(self.kind, sorted(FAULTS)))
         return self
 
     def __str__(self) -> str:
@@ -179,7 +180,7 @@ class CallStep(ScenarioModel):
     @model_validator(mode="after")
     def _has_a_path(self) -> Self:
         if not self.path.startswith("/"):
-            complain(("path",), f"expected a path such as /backup-storage, but got {self.path!r}")
+            reject(("path",), f"expected a path such as /backup-storage, but got {self.path!r}")
         return self
 
     def __str__(self) -> str:
@@ -225,22 +226,22 @@ class Step(ScenarioModel):
         if self.settings is not None:
             check_settings(self.settings)
         if self.every is not None and self.every <= 0:
-            complain(("every",), "expected a time longer than none between repetitions")
+            reject(("every",), "expected a time longer than none between repetitions")
         return self
 
     @property
     def kind(self) -> str:
-        """The key that says what it is."""
-        return one_of(self, ACTIONS + EXPECTATIONS)
+        """The key that is given, such as `fault`."""
+        return only_key(self, STEP_KINDS)
 
     @property
     def expects(self) -> bool:
         """Whether it is an expectation."""
-        return self.kind in EXPECTATIONS
+        return isinstance(self.what, Condition)
 
     @property
     def what(self) -> Any:
-        """What stands at that key."""
+        """The value at that key."""
         return getattr(self, self.kind)
 
     def __str__(self) -> str:
@@ -252,3 +253,7 @@ class Step(ScenarioModel):
         elif self.kind == "wait":
             what = duration_text(what)
         return what if self.kind == "note" else f"{self.kind.replace('_', ' ')} {what}"
+
+
+STEP_KINDS = tuple(name for name in Step.model_fields if name not in ("at", "after", "every", "until", "title"))
+"""The keys of a step that say what it is."""

@@ -1,1 +1,1 @@
-"""Plays a scenario: its runner, its actions, what it observes, its results."""
+"""Plays a scenario: the runner, what steps do, how expectations are decided, what is observed, the result."""

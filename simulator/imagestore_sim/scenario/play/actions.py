@@ -44,7 +44,7 @@ def _hosts(context: StepContext, patterns: tuple[str, ...]) -> list[Host]:
 async def apply_fault(context: StepContext, step: FaultStep) -> Outcome:
     """Put a fault on each host, one after the other."""
     text = str(step).replace(f" on {', '.join(step.host)}", "")
-    label = text if step.fixed is None else f"{step.fault.kind} {text}"
+    label = text if step.fixed_kind is None else f"{step.fault.kind} {text}"
     for host in _hosts(context, step.host):
         applied = await host.apply(step.fault)
         context.windows.open_fault(host.name, label, applied)
@@ -136,7 +136,7 @@ def _judge(step: CallStep, answer: Answer) -> Outcome:
     seen = f"{answer.status} {code}".strip() if code else f"{answer.status}"
     if answer.status != 200:
         seen += f": {answer.text[:300]}"
-    as_expected = answer.status == 200 if step.error is None else bool(code) and step.error.met(code, {})
+    as_expected = answer.status == 200 if step.error is None else bool(code) and step.error.matches(code, {})
     if step.says is not None and step.says not in answer.text:
         as_expected = False
         seen = f"{answer.status}: {answer.text[:300]}"

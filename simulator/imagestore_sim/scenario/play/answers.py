@@ -25,14 +25,14 @@ def evaluate_query(condition: Condition, answer: Answer) -> Evaluation:
     met = True
     if condition.count is not None:
         count = body.get("total", len(inventories))
-        met = met and condition.count.met(count, {})
+        met = met and condition.count.matches(count, {})
         shown.append(f"count {count}")
     for name, matcher in (condition.each or {}).items():
         values = [one.get(name) for one in inventories]
-        met = met and all(matcher.met(value, one) for value, one in zip(values, inventories, strict=True))
+        met = met and all(matcher.matches(value, one) for value, one in zip(values, inventories, strict=True))
         shown.append(f"{name} " + (", ".join(str(value) for value in values[:5]) or "of none"))
     for name, matcher in (condition.answer or {}).items():
-        met = met and matcher.met(body.get(name), body)
+        met = met and matcher.matches(body.get(name), body)
         shown.append(f"{name} {body.get(name)}")
     return Evaluation(met, met, ", ".join(shown))
 
@@ -44,8 +44,8 @@ def evaluate_metric(condition: Condition, page: str) -> Evaluation:
         for family in text_string_to_metric_families(page)
         for sample in family.samples
         if sample.name == condition.metric
-        and all(matcher.met(sample.labels.get(name), {}) for name, matcher in (condition.labels or {}).items())
+        and all(matcher.matches(sample.labels.get(name), {}) for name, matcher in (condition.labels or {}).items())
     ]
     assert condition.value is not None
-    met = condition.value.met(sum(samples), {})
+    met = condition.value.matches(sum(samples), {})
     return Evaluation(met, met, f"value {sum(samples):g}" if samples else "no such sample, so 0")

@@ -78,7 +78,7 @@ class ConditionWaiter:
 
         def evaluate() -> None:
             for name, storage in self._state.storages(unchanged.storage).items():
-                if storage is None or not unchanged.while_.met(storage.get("status"), storage):
+                if storage is None or not unchanged.while_.matches(storage.get("status"), storage):
                     before.pop(name, None)
                     continue
                 on_evaluated()

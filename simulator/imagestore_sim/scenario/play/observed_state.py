@@ -9,11 +9,11 @@ from typing import Any
 
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
 from imagestore_sim.scenario.format.expectations import EVENTS, Condition
-from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher, parse_wanted
+from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher, parse_matcher
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.units import size_text
 
-AT_LEAST_ONE = parse_wanted("> 0")
+AT_LEAST_ONE = parse_matcher("> 0")
 Inventory = dict[str, Any]
 
 
@@ -106,7 +106,7 @@ class ObservedState:
             for one in self.events[since:]
             if one.path == path and one.resource_uuid in uuids and _event_meets(condition, one.content)
         ]
-        met = (condition.count or AT_LEAST_ONE).met(len(found), {})
+        met = (condition.count or AT_LEAST_ONE).matches(len(found), {})
         text = f"{len(found)} such event{'' if len(found) == 1 else 's'}"
         return Evaluation(met, met, f"{text}, the last one: {_event_text(found[-1])}" if found else text)
 
@@ -126,16 +126,16 @@ def _event_text(event: Event) -> str:
 def _meets(condition: Condition, storage: Inventory | None) -> bool:
     if condition.exists is not None and condition.exists != (storage is not None):
         return False
-    wanted = list(condition.wanted_of_storage())
+    matchers = list(condition.storage_matchers())
     if storage is None:
-        return not wanted and condition.exists is False
-    return all(one.met(storage.get(name), storage) for name, one in wanted)
+        return not matchers and condition.exists is False
+    return all(one.matches(storage.get(name), storage) for name, one in matchers)
 
 
 def _describe(condition: Condition, storage: Inventory | None) -> str:
     if storage is None:
         return "no record"
-    shown = [f"{name} {field_text(name, storage.get(name))}" for name, _ in condition.wanted_of_storage()]
+    shown = [f"{name} {field_text(name, storage.get(name))}" for name, _ in condition.storage_matchers()]
     return ", ".join(shown) or "there"
 
 
@@ -144,5 +144,5 @@ def _event_meets(condition: Condition, content: Mapping[str, object]) -> bool:
     if isinstance(reason, Mapping):  # of a disconnect, it is an error with the reason in it
         reason = reason.get("reason")
     fields = {"reason": reason, "oldStatus": content.get("oldStatus"), "newStatus": content.get("newStatus")}
-    wanted: dict[str, Matcher | None] = {name: getattr(condition, name) for name in fields}
-    return all(one is None or one.met(fields[name], {}) for name, one in wanted.items())
+    matchers: dict[str, Matcher | None] = {name: getattr(condition, name) for name in fields}
+    return all(one is None or one.matches(fields[name], {}) for name, one in matchers.items())

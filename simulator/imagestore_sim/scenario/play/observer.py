@@ -22,7 +22,7 @@ class Observer:
     """Fills the lanes, the requests and the log of a result, and the observed state that expectations look at."""
 
     def __init__(self, world: World, time: StoryTime, log: EventLog, result: Result) -> None:
-        """The lanes of `result` hold one for each storage of the scenario."""
+        """Expect `result` to hold a lane for each storage of the scenario."""
         self.state = ObservedState(world.storages)
         self._world = world
         self._time = time

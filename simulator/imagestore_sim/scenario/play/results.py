@@ -1,4 +1,4 @@
-"""What came of a scenario: for the terminal, the reports and the tests; plain data that processes can pass on."""
+"""The result of a scenario, as plain data that processes can pass on: for the terminal, reports and tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Verdict(StrEnum):
-    """What has become of an expectation. One that was never evaluated is unknown, which is no pass."""
+    """The verdict on a step or an invariant. One that was never evaluated is unknown, which is not a pass."""
 
     HELD = "held"
     FAILED = "failed"
@@ -27,8 +27,9 @@ class StepResult:
     began: float | None = None
     ended: float | None = None
     seen: str = ""
-    """What was seen in place of what was expected, or as it was."""
+    """What was seen, in words."""
     runs: int = 0
+    """How many times it was evaluated."""
 
 
 @dataclass(slots=True)
@@ -54,13 +55,14 @@ class Request:
 
 @dataclass(slots=True)
 class Lane:
-    """The life of a storage."""
+    """The statuses and capacities of a storage over time."""
 
     name: str
     host: str
     statuses: list[tuple[float, str]] = field(default_factory=list)
+    """Time and status; '' while the storage has no record."""
     capacities: list[tuple[float, int, int]] = field(default_factory=list)
-    """When, total, available."""
+    """Time, total and available, in seconds and bytes."""
     uuid: str = ""
 
     def add(self, at: float, status: str | None, capacity: tuple[int, int] | None) -> None:
@@ -73,7 +75,7 @@ class Lane:
 
 @dataclass(slots=True)
 class Result:
-    """All that came of a scenario."""
+    """All that a run of a scenario has shown."""
 
     file: str
     title: str
@@ -93,7 +95,7 @@ class Result:
     """Seconds of the machine's."""
     interrupted: bool = False
     problem: str = ""
-    """What kept the scenario from being played to its end."""
+    """Why the scenario was not played to its end, or ''."""
 
     @property
     def checks(self) -> list[StepResult]:
@@ -102,7 +104,7 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """Held if all has held."""
+        """Held if all steps and invariants have held."""
         verdicts = {one.verdict for one in self.checks}
         if Verdict.FAILED in verdicts or self.problem:
             return Verdict.FAILED
@@ -110,5 +112,5 @@ class Result:
 
     @property
     def wrong(self) -> list[StepResult]:
-        """What has not held."""
+        """The steps and invariants that have not held."""
         return [one for one in self.checks if one.verdict is not Verdict.HELD]

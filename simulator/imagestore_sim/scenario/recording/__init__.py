@@ -1,1 +1,1 @@
-"""Writes what happened on a node as a scenario."""
+"""Records what happens on a node, and writes it as a scenario."""

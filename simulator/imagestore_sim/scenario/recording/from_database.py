@@ -1,4 +1,4 @@
-"""What happened on a node, as its database tells afterwards: the same recording as of one that is followed."""
+"""Records what happened on a node afterwards, from the events in its database."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from imagestore_sim.database import DatabaseError
 from imagestore_sim.database.models import BackupStorage, GlobalConfig, ImageStoreBackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.database.read_only import open_read_only
-from imagestore_sim.scenario.recording.recorder import Event, Recording
+from imagestore_sim.scenario.recording.recording import Event, Recording
 
 Storage = dict[str, Any]
 
 
-async def read_stored(location: str, since: float | None, until: float | None) -> Recording:
-    """What happened between two moments (epoch seconds) on a node whose database is a file, or at a URL.
+async def read_database(location: str, since: float | None, until: float | None) -> Recording:
+    """Return what happened between two times (epoch seconds) on a node whose database is a file, or at a URL.
 
-    Without the one, from the first event that is stored; without the other, to the last. Nothing is written there.
-    Raises DatabaseError, also when some of what happened in that time is stored no longer.
+    Without `since`, begin with the first event that is stored; without `until`, end with the last. Write nothing there.
+    Raise DatabaseError, also when events of that time are no longer stored.
     """
     async with open_read_only(location) as connection:
         if since is not None:
@@ -33,7 +33,7 @@ async def read_stored(location: str, since: float | None, until: float | None) -
         events = await _events_since(connection, since or 0.0)
         began = since if since is not None else min((one["time"] for one in events), default=0.0)
         ended = until if until is not None else max((one["time"] for one in events), default=began)
-        storages = [_at_first(one, events) for one in await _storages(connection, events)]
+        storages = [_before_events(one, events) for one in await _storages(connection, events)]
         interval = await _ping_interval(connection)
     return Recording(location, began, ended, interval, storages, [one for one in events if one["time"] <= ended])
 
@@ -46,7 +46,7 @@ async def _ping_interval(connection: AsyncConnection) -> int:
 
 
 async def _check_kept(connection: AsyncConnection, location: str, since: float) -> None:
-    """Raises DatabaseError unless all that happened since a moment is stored: the oldest of each path make room."""
+    """Raise DatabaseError if events since that time are gone: of each path, the latest KEPT_EVENTS are kept."""
     full = func.count(StoredEvent.id) >= KEPT_EVENTS
     oldest = select(StoredEvent.path, func.min(StoredEvent.time)).group_by(StoredEvent.path).having(full)
     for path, milliseconds in (await connection.execute(oldest)).all():
@@ -67,7 +67,7 @@ async def _events_since(connection: AsyncConnection, since: float) -> list[Event
 
 
 async def _storages(connection: AsyncConnection, events: Sequence[Event]) -> list[Storage]:
-    """Those that are there now, or have been deleted since; not those that have been added since."""
+    """Return the storages that were there before the events: those of now and those deleted, less those added."""
     host = ImageStoreBackupStorage
     columns = (BackupStorage.uuid, BackupStorage.name, BackupStorage.url, BackupStorage.status,
                BackupStorage.totalCapacity, BackupStorage.availableCapacity,
@@ -82,8 +82,8 @@ async def _storages(connection: AsyncConnection, events: Sequence[Event]) -> lis
     return [one for one in storages if one["uuid"] not in added and one["totalCapacity"]]
 
 
-def _at_first(storage: Storage, events: Sequence[Event]) -> Storage:
-    """A storage as it was before the events: each tells what was before it."""
+def _before_events(storage: Storage, events: Sequence[Event]) -> Storage:
+    """Return a storage as it was before the events: each event holds the values before it."""
     first: dict[str, Mapping[str, Any]] = {}
     for event in events:
         if event["resourceUuid"] == storage["uuid"]:

@@ -1,4 +1,4 @@
-"""A small picture of a story: a line of status for each storage, and its faults behind; the same for the same run."""
+"""Draws a thumbnail of a story: a line of status for each storage, its faults behind it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import groupby, pairwise
 from imagestore_sim.scenario.play.results import Lane, Result, Window
 
 COLUMNS = 120
-"""Moments that can be told apart; what is shorter is seen all the same."""
+"""Columns of the drawing; what is shorter than one still fills one."""
 SCALE = 2
 PITCH, HIGHEST = 14.0, 56.0
 STATUSES = ("Connected", "Connecting", "Disconnected")
-"""The later one is what is seen of a column that has several."""
+"""Of several statuses in a column, the last one in this order is drawn."""
 WRONG = "window"
 STYLE = (
     "path{fill:none}.connected{stroke:#3fa56f}.connecting{stroke:#e0a72e}.disconnected{stroke:#d65252}"
@@ -23,7 +23,7 @@ Run = tuple[int, int]
 
 
 def thumbnail(result: Result, *, alone: bool = False) -> str:
-    """An SVG element; `alone` makes it a file of its own, which brings its colours along."""
+    """Return an SVG element; with `alone`, one that is a file: with its namespace and its colours."""
     pitch = min(PITCH, HIGHEST / max(1, len(result.lanes)))
     height = max(PITCH, pitch * len(result.lanes))
     style = f"<style>{STYLE}</style>" if alone else ""
@@ -45,7 +45,7 @@ def _paths(result: Result, pitch: float) -> Iterator[str]:
 
 
 def _path(kind: str, lanes: Sequence[Sequence[str]], pitch: float, width: float) -> str:
-    """One path for all that is of a kind."""
+    """Return one path for all columns of a kind; '' if there are none."""
     lines = [
         f"M{begin * SCALE} {(number + 0.5) * pitch:.4g}h{(end - begin) * SCALE}"
         for number, lane in enumerate(lanes)
@@ -60,7 +60,7 @@ def _column(seconds: float, length: float) -> int:
 
 
 def _columns(lane: Lane, length: float) -> list[str]:
-    """The status that is seen of each column; empty where there is no record."""
+    """Return the status to draw in each column; '' where there is no record."""
     seen = [""] * COLUMNS
     for (began, status), (ended, _) in pairwise([*lane.statuses, (length, "")]):
         for column in range(_column(began, length), _column(ended, length) + 1):
@@ -70,7 +70,7 @@ def _columns(lane: Lane, length: float) -> list[str]:
 
 
 def _runs(column: Sequence[str]) -> Iterator[tuple[str, Run]]:
-    """Columns that are alike, and what they have."""
+    """Yield runs of equal columns: their status, their first column, and the one after their last."""
     begin = 0
     for status, group in groupby(column):
         end = begin + sum(1 for _ in group)
@@ -79,7 +79,7 @@ def _runs(column: Sequence[str]) -> Iterator[tuple[str, Run]]:
 
 
 def _wrong(windows: Sequence[Window], host: str, length: float) -> list[str]:
-    """The columns in which something is wrong with a host, or with the node."""
+    """Return WRONG for each column in which something is wrong with the host or the node, else ''."""
     seen = [""] * COLUMNS
     for window in windows:
         if window.host in (host, "node"):

@@ -1,4 +1,4 @@
-"""Writes what came of scenarios: a page for people, JUnit XML for CI systems, JSON lines of all that happened."""
+"""Writes the results of scenarios: a page for people, JUnit XML for CI systems, and event logs as JSON lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 2
 
 
 def write_reports(folder: Path, results: Sequence[Result]) -> Path:
-    """Write all of them into a folder, which is made; answers the page. Raises OSError."""
+    """Write the reports into `folder`, which is created; return the file of the page. Raise OSError."""
     (folder / EVENTS).mkdir(parents=True, exist_ok=True)
     for name, result in zip(_names(results), results, strict=True):
         (folder / EVENTS / f"{name}.jsonl").write_bytes(event_log(result))
@@ -40,13 +40,13 @@ def write_reports(folder: Path, results: Sequence[Result]) -> Path:
 
 
 def event_log(result: Result) -> bytes:
-    """Every step, event, request and verdict of a run, a line of JSON each: the same for the same file and seed."""
+    """Return the steps, events, requests and verdicts of a run as JSON lines: alike for the same file and seed."""
     head = {"at": 0.0, "kind": "scenario", "title": result.title, "seed": result.seed}
     return b"".join(orjson.dumps(entry) + b"\n" for entry in (head, *result.log))
 
 
 def _names(results: Sequence[Result]) -> list[str]:
-    """A name for each, from its file's; a number behind those that come twice."""
+    """Return a name for each result: that of its file, with a number if it was taken."""
     names: list[str] = []
     for result in results:
         name = stem = Path(result.file).stem or "scenario"
@@ -61,7 +61,10 @@ def _names(results: Sequence[Result]) -> list[str]:
 
 
 def junit(results: Sequence[Result]) -> junitparser.JUnitXml:
-    """A suite a scenario, a case a step or invariant: failed is a failure, unknown an error."""
+    """Return a suite for each scenario, with a case for each step and invariant.
+
+    A failed case is a failure, an unknown one an error.
+    """
     xml = junitparser.JUnitXml("imagestore-sim replay")
     for result in results:
         suite = junitparser.TestSuite(result.title)
@@ -76,9 +79,11 @@ def junit(results: Sequence[Result]) -> junitparser.JUnitXml:
             suite.add_testcase(case)
         xml.add_testsuite(suite)
     xml.update_statistics()  # type: ignore[no-untyped-call]
-    for suite in xml:  # their times have been summed up from the cases, which have none; runs that are alike are one
-        told = {one.name: one.value for one in suite.properties()}  # type: ignore[no-untyped-call]
-        played = [one.seconds for one in results if (one.file, str(one.seed)) == (told["file"], told["seed"])]
+    for suite in xml:  # their times were summed up from the cases, which have none; equal runs share one
+        properties = {one.name: one.value for one in suite.properties()}  # type: ignore[no-untyped-call]
+        played = [
+            one.seconds for one in results if (one.file, str(one.seed)) == (properties["file"], properties["seed"])
+        ]
         suite.time = round(sum(played), 3)
     xml.time = round(sum(result.seconds for result in results), 3)
     return xml
@@ -101,7 +106,7 @@ def _case(result: Result, one: StepResult) -> junitparser.TestCase:
 
 
 def html(results: Sequence[Result]) -> str:
-    """One page that needs nothing else: no network, no other file."""
+    """Return the page, which needs no network and no other file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("imagestore_sim.scenario.report", "."),
         autoescape=True,
@@ -110,14 +115,14 @@ def html(results: Sequence[Result]) -> str:
     )
     environment.filters["duration"] = duration_text
     environment.filters["thumbnail"] = lambda result: markupsafe.Markup(thumbnail(result))  # noqa: S704 - drawn here
-    pictures = [(name, result, picture(result)) for name, result in zip(_names(results), results, strict=True)]
+    drawings = [(name, result, draw(result)) for name, result in zip(_names(results), results, strict=True)]
     counts = {one: sum(result.verdict is one for result in results) for one in Verdict}
-    return environment.get_template("report.html.j2").render(pictures=pictures, counts=counts)
+    return environment.get_template("report.html.j2").render(drawings=drawings, counts=counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of a lane: where it begins and how wide it is, what it stands for."""
+    """A rectangle in a lane: a status, or the window of a fault."""
 
     x: float
     width: float
@@ -127,16 +132,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class DrawnLane:
-    """One storage, drawn."""
+    """The drawing of one storage."""
 
     name: str
     host: str
     blocks: list[Block]
     windows: list[Block]
     used: str
-    """An area, as the points of a polygon, of what is in use."""
+    """The points of a polygon: the used capacity."""
     total: str
-    """A line."""
+    """The points of a line: the total capacity."""
     largest: str
     now: str
     y: float
@@ -144,7 +149,7 @@ class DrawnLane:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All that the page draws of a scenario."""
+    """The drawing of one scenario."""
 
     lanes: list[DrawnLane]
     node: list[Block]
@@ -152,12 +157,12 @@ class Drawing:
     marks: list[tuple[float, StepResult]]
     height: float
     curve: float
-    """How high a curve is."""
+    """The height of a curve."""
     width: float = WIDTH
 
 
-def picture(result: Result) -> Drawing:
-    """Lanes of status with the windows of faults, and curves of capacity, over one axis of time."""
+def draw(result: Result) -> Drawing:
+    """Draw lanes of status with the windows of faults, and curves of capacity, over one axis of time."""
     length = max(result.length, 0.001)
 
     def across(seconds: float) -> float:

@@ -1,1 +1,1 @@
-"""Where a scenario is played: simulated hosts, containers, or a running lab."""
+"""The worlds that a scenario is played in: simulated hosts, containers, or a lab that is running."""

@@ -9,7 +9,7 @@ from imagestore_sim.containers.faults import Refused, requirements_of
 from imagestore_sim.containers.faults.memory_disk import MOST_USED
 from imagestore_sim.scenario.format.model import Host, Scenario
 from imagestore_sim.scenario.format.reader import Place
-from imagestore_sim.scenario.format.schema import matching, spread
+from imagestore_sim.scenario.format.schema import expand_range, matching
 from imagestore_sim.scenario.format.steps import FaultStep, StopStep
 from imagestore_sim.scenario.worlds.container_specs import container_spec, has_memory_disk
 from imagestore_sim.units import size_text
@@ -24,7 +24,7 @@ def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
     if len(hosts) > MOST_HOSTS:
         yield ("hosts",), f"{len(hosts)} hosts are more than the {MOST_HOSTS} that are started as containers"
     for written, host in scenario.hosts.items():
-        for field, text in _broken_by_host(scenario, spread(written), host):
+        for field, text in _broken_by_host(scenario, expand_range(written), host):
             yield ("hosts", written, field), f"containers: {text}"
     for number, step in enumerate(scenario.timeline):
         if isinstance(step.what, FaultStep):

@@ -1,4 +1,4 @@
-"""What a scenario asks of a running lab over `/lab/v1` (docs/control.md)."""
+"""Calls the lab's API, `/lab/v1`, of a lab that is running (docs/control.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class LabRefused(WorldProblem):
-    """The lab does not do that; the text is its own."""
+    """The lab refuses a call; the text is its own."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -26,7 +26,7 @@ class LabRefused(WorldProblem):
 
 @dataclass(frozen=True, slots=True)
 class LabTime:
-    """What a lab's clock says; its speed is None when it jumps to what is due."""
+    """What a lab's clock shows. Its speed is None when it jumps to what is due."""
 
     time: float
     paused: bool
@@ -50,11 +50,11 @@ class LabClient:
         await self._http.close()
 
     async def hosts(self) -> dict[str, Json]:
-        """Every host by its name."""
+        """Return every host by its name, as `GET /lab/v1/hosts` has it."""
         return {one["name"]: one for one in _member(await self._call("GET", "/hosts"), "hosts")}
 
     async def add_host(self, host: Json) -> None:
-        """Make a host."""
+        """Add a host."""
         await self._call("POST", "/hosts", host)
 
     async def change_host(self, name: str, change: Json) -> None:
@@ -66,19 +66,19 @@ class LabClient:
         await self._call("DELETE", f"/hosts/{name}")
 
     async def start_host(self, name: str) -> None:
-        """Let a host listen."""
+        """Start a host."""
         await self._call("POST", f"/hosts/{name}/start")
 
     async def stop_host(self, name: str) -> None:
-        """Let a host's port refuse."""
+        """Shut a host down."""
         await self._call("POST", f"/hosts/{name}/stop")
 
     async def break_host(self, name: str, fault: Json) -> str:
-        """Put a fault on a host; answers its id."""
+        """Put a fault on a host; return its id."""
         return str(_member(await self._call("POST", f"/hosts/{name}/faults", fault), "id"))
 
     async def heal_host(self, name: str, fault: str) -> None:
-        """Heal a host of one fault; one that has healed by itself will do."""
+        """Heal a fault, unless it has healed by itself."""
         try:
             await self._call("DELETE", f"/hosts/{name}/faults/{fault}")
         except LabRefused as refused:
@@ -86,19 +86,19 @@ class LabClient:
                 raise
 
     async def time(self) -> LabTime:
-        """What the clock says."""
+        """Return what the clock shows."""
         return _time(await self._call("GET", "/clock"))
 
     async def step(self, seconds: float) -> LabTime:
-        """Push the clock on."""
+        """Step a clock that is paused; return what it shows then."""
         return _time(await self._call("POST", "/clock/step", {"seconds": seconds}))
 
     async def pause(self) -> None:
-        """Hold the clock."""
+        """Pause the clock."""
         await self._call("PUT", "/clock", {"paused": True})
 
     async def resume(self) -> None:
-        """Let the clock go on."""
+        """Resume the clock."""
         await self._call("PUT", "/clock", {"paused": False})
 
     async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
@@ -120,7 +120,7 @@ class LabClient:
 
 
 def _member(answer: Json, name: str) -> Any:
-    """Raises LabRefused where a lab's answer would have it."""
+    """Return a member that the answer of a lab has. Raise LabRefused where it is missing."""
     if name not in answer:
         raise LabRefused(200, f"is no lab: its answer has no {name}")
     return answer[name]

@@ -1,4 +1,4 @@
-"""A world whose management node runs in this process, wherever its hosts are."""
+"""A world whose management node runs in this process, whatever its hosts are."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class LocalNodeWorld(ABC):
         self.clock = clock
         self.seed = seed
         self.zones = {name: stable_uuid("zone", name) for name in scenario.zones}
-        """Their uuids, by the names that the scenario has for them."""
+        """The uuids of zones, by their names in the scenario."""
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
-        """And those of storages, to which calls may add."""
+        """The uuids of storages, by their names in the scenario; calls add to them."""
         self.node: ManagementNode
         self._caller: NodeClient | None = None
         self._on_event = on_event
@@ -49,7 +49,7 @@ class LocalNodeWorld(ABC):
 
     @abstractmethod
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
-        """Where the node reaches a host. Raises socket.gaierror, OSError."""
+        """Return the address and port where the node reaches a host. Raise socket.gaierror or OSError."""
 
     @abstractmethod
     async def _start_hosts(self) -> None:
@@ -57,11 +57,11 @@ class LocalNodeWorld(ABC):
 
     @abstractmethod
     async def _heal_hosts(self) -> None:
-        """Heal what is wrong with them."""
+        """Heal all faults."""
 
     @abstractmethod
     async def _stop_hosts(self) -> None:
-        """Leave nothing of them, however far their start had come."""
+        """Stop and remove all hosts, even those that were starting."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -86,7 +86,7 @@ class LocalNodeWorld(ABC):
             self._folder.cleanup()
 
     async def start_node(self) -> None:
-        """Start the node; returns when every storage has been tried once."""
+        """Start the node and listen to its events; return once every storage has been tried."""
         settings = Settings(
             port=0,
             database=str(self.folder / "node.db"),
@@ -100,7 +100,7 @@ class LocalNodeWorld(ABC):
         await self.node.start(self._bootstrap())
 
     async def stop_node(self) -> None:
-        """Stop the node, and what the client has of it."""
+        """Stop the node, and close the connections to it."""
         caller, self._caller = self._caller, None
         if caller is not None:
             await caller.close()
@@ -136,22 +136,22 @@ class LocalNodeWorld(ABC):
         return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
 
     def concerns(self, uuid: str) -> bool:
-        """All storages of the node are the scenario's."""
+        """Return true: all storages of the node are the scenario's."""
         return True
 
     async def settle(self) -> None:
-        """Returns when nothing is left to do at this moment; a real clock does not know."""
+        """Wait until nothing is left to do at this moment; return at once on a real clock, which cannot know."""
         if isinstance(self.clock, VirtualClock):
             await self.clock.settle()
 
     # What a client does
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call of the API, with its job's end; the answer as it came. Raises as NodeClient.request."""
+        """Call the API as NodeClient does."""
         return await self._client().request(method, path, body)
 
     async def page(self, path: str) -> str:
-        """What the node answers outside of ZStack's API. Raises as `request` does."""
+        """Return a page as NodeClient does."""
         return await self._client().page(path)
 
     def _client(self) -> NodeClient:

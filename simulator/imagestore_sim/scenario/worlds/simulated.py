@@ -1,4 +1,4 @@
-"""Where a scenario is played: simulated hosts and a management node in this process, over real SSH and HTTP."""
+"""The world of simulated hosts and a management node in this process, over real SSH and HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
 
 def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
-    """The host that a scenario describes, not started yet."""
+    """Return the simulated host that a scenario describes, not started."""
     disk = VirtualDisk(
         spec.size,
         spec.used.of(spec.size),
@@ -42,7 +42,7 @@ class SimulatedWorld(LocalNodeWorld):
         self.hosts: dict[str, SimulatedHost] = {}
 
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
-        """Where a host listens. Raises socket.gaierror, OSError."""
+        """Return the address and port where a host listens. Raise socket.gaierror or OSError."""
         return await self.network.resolve(hostname, port)
 
     async def _start_hosts(self) -> None:

@@ -1,7 +1,7 @@
-"""What can be true or false at all: an expectation that cannot be one of both says nothing, and is refused.
+"""Finds vacuous expectations: those that can never be true, or never be false, and so check nothing.
 
-A word that no field ever holds (`status: Disconected`), a bound that every number meets (`count: ">= 0"`) or none, an
-event without the field that is asked for, a metric or path that does not exist, a time in which nothing can happen.
+Examples: a word that no field ever holds (`status: Disconected`), a bound that every number meets (`count: ">= 0"`), an
+event without the field that is expected, a metric or path that does not exist, a time in which nothing can happen.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WORDS: Mapping[str, Sequence[str]] = {
     "type": TYPES,
     "reason": REASONS,
 }
-"""The fields of storages and events that hold one of a few words."""
+"""The words that the fields of storages and events may hold."""
 WORDS_OF_INVENTORIES: Mapping[tuple[str, str], Sequence[str]] = {
     ("backupstorage", "status"): STATUSES,
     ("backupstorage", "state"): STATES,
@@ -60,29 +60,31 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "availableCapacity": (0, MOST),
     "value": (0, float("inf")),
 }
-"""The fields that hold a number: the least and the greatest."""
+"""The least and the greatest number that a field may hold."""
 EVENT_FIELDS: Mapping[str, Sequence[str]] = {
     "status_changed": ("oldStatus", "newStatus"),
     "disconnected": ("reason",),
     "probe_failed": ("reason",),
 }
 FREE = ("name", "hostname", "url", "username", "description")
-"""Fields that hold what the scenario's records or calls put there."""
+"""Fields that hold texts of the scenario's records or calls."""
 CLOSED_LABELS = ("reason", "phase", "method", "state")
 NEVER = "this can never be so"
 ALWAYS = "this is always so, whatever happens"
 
 
-def impossible(scenario: Scenario) -> Problems:
-    """What cannot be true or cannot be false, with its place in the file."""
+def vacuous_expectations(scenario: Scenario) -> Problems:
+    """Yield what can never be true, or never be false: its place in the file, and why."""
     texts = _free_texts(scenario)
     for number, step in enumerate(scenario.timeline):
         for place, text in _of_step(step, texts):
             yield ("timeline", number, step.kind, *place), text
     for number, invariant in enumerate(scenario.invariants):
-        part = getattr(invariant, invariant.kind)
-        found = _words_in(part.while_, STATUSES, "while") if isinstance(part, Unchanged) else _of_condition(part, texts)
-        problems = [*found]
+        content = getattr(invariant, invariant.kind)
+        if isinstance(content, Unchanged):
+            problems = [*_of_words(content.while_, STATUSES, "while")]
+        else:
+            problems = [*_of_condition(content, texts)]
         if invariant.always is not None:
             problems += _at_the_beginning(invariant.always, "an invariant that is to hold always")
         elif invariant.never is not None:
@@ -100,7 +102,7 @@ def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
         yield from _at_the_beginning(what, "what stays")
     if isinstance(what, Never):
         yield from _before_the_first_event(what)
-    if isinstance(what, Eventually) and what.event is not None and what.count is not None and what.count.met(0, {}):
+    if isinstance(what, Eventually) and what.event is not None and what.count is not None and what.count.matches(0, {}):
         yield ("count",), f"{ALWAYS}: only events from this step on count, and before the first there are none"
     for name, seconds in (
         ("within", getattr(what, "within", None)),
@@ -119,14 +121,14 @@ def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
 def _of_condition(condition: Condition, texts: Mapping[str, str]) -> Problems:
     yield from _of_combination(condition)
     for name in NUMBERS:
-        if (wanted := getattr(condition, name)) is not None:
-            yield from _numbers_in(wanted, name, relative=name in CAPACITIES)
+        if (matcher := getattr(condition, name)) is not None:
+            yield from _of_numbers(matcher, name, relative=name in CAPACITIES)
     for name, words in WORDS.items():
-        if name != "while" and (wanted := getattr(condition, name)) is not None:
-            yield from _words_in(wanted, words, name)
+        if name != "while" and (matcher := getattr(condition, name)) is not None:
+            yield from _of_words(matcher, words, name)
     for name in FREE:
-        if (wanted := getattr(condition, name)) is not None:
-            yield from _texts_in(wanted, name, texts[name])
+        if (matcher := getattr(condition, name)) is not None:
+            yield from _of_texts(matcher, name, texts[name])
     if condition.metric is not None:
         yield from _of_metric(condition)
     if condition.query is not None:
@@ -134,8 +136,8 @@ def _of_condition(condition: Condition, texts: Mapping[str, str]) -> Problems:
 
 
 def _of_combination(condition: Condition) -> Problems:
-    """Parts that are possible by themselves, but not together."""
-    if condition.exists is False and (said := [name for name, _ in condition.wanted_of_storage()]):
+    """Yield keys that are possible alone, but not together."""
+    if condition.exists is False and (said := [name for name, _ in condition.storage_matchers()]):
         yield ("exists",), f"{NEVER}: a storage that is not there has no {said[0]}"
     if condition.event is not None:
         fields = EVENT_FIELDS.get(condition.event, ())
@@ -148,36 +150,36 @@ def _of_combination(condition: Condition) -> Problems:
         yield ("newStatus",), f"{NEVER}: a change of status leads to another one"
 
 
-def _only(wanted: Matcher, words: Sequence[str]) -> str | None:
-    """The one word that is wanted, if it is one."""
-    met = [one for one in words if wanted.met(str(one), {})]
+def _only(matcher: Matcher, words: Sequence[str]) -> str | None:
+    """Return the only word that matches, or None."""
+    met = [one for one in words if matcher.matches(str(one), {})]
     return met[0] if len(met) == 1 else None
 
 
 def _at_the_beginning(condition: Condition, what: str) -> Problems:
-    if condition.event is not None and not (condition.count.met(0, {}) if condition.count else False):
+    if condition.event is not None and not (condition.count.matches(0, {}) if condition.count else False):
         text = f"{NEVER}: {what} has to be so at once, and there has been no such event then"
         yield ("event" if condition.count is None else "count",), text
 
 
 def _before_the_first_event(condition: Condition) -> Problems:
-    if condition.event is not None and condition.count is not None and condition.count.met(0, {}):
+    if condition.event is not None and condition.count is not None and condition.count.matches(0, {}):
         yield ("count",), f"{NEVER}: before the first such event there are none, which is what must not be"
 
 
-def _words_in(wanted: Matcher, words: Sequence[str], name: str) -> Problems:
-    for one in wanted.any_of:
+def _of_words(matcher: Matcher, words: Sequence[str], name: str) -> Problems:
+    for one in matcher.any_of:
         if one.operand not in words:
             yield (name,), unknown(one.operand, [str(word) for word in words])
             return
-    yield from _judged([wanted.met(str(word), {}) for word in words], name)
+    yield from _of_outcomes([matcher.matches(str(word), {}) for word in words], name)
 
 
-def _numbers_in(wanted: Matcher, name: str, *, relative: bool = False) -> Problems:
-    """Tries it on the numbers around each that it names; one that is relative to another capacity is left alone."""
+def _of_numbers(matcher: Matcher, name: str, *, relative: bool = False) -> Problems:
+    """Try a matcher on the numbers around its operands; skip one that is relative to another capacity."""
     least, most = NUMBERS.get(name, (0, float("inf")))
     points = {least, least + 1, min(most, 2.0**80)}
-    for one in wanted.any_of:
+    for one in matcher.any_of:
         try:
             amount = parse_amount(one.operand)
         except ValueError:
@@ -188,10 +190,10 @@ def _numbers_in(wanted: Matcher, name: str, *, relative: bool = False) -> Proble
             yield (name,), f"{one.operand} is a share, and {name} is a number"
             return
         points |= {amount.size + step for step in (-1, 0, 1)} | {amount.size * 0.98 - 1, amount.size * 1.02 + 1}
-    yield from _judged([wanted.met(int(one), {}) for one in points if least <= one <= most], name)
+    yield from _of_outcomes([matcher.matches(int(one), {}) for one in points if least <= one <= most], name)
 
 
-def _judged(met: Iterable[bool], name: str) -> Problems:
+def _of_outcomes(met: Iterable[bool], name: str) -> Problems:
     outcomes = set(met)
     if outcomes == {False}:
         yield (name,), NEVER
@@ -199,8 +201,8 @@ def _judged(met: Iterable[bool], name: str) -> Problems:
         yield (name,), ALWAYS
 
 
-def _texts_in(wanted: Matcher, name: str, possible: str) -> Problems:
-    for one in wanted.any_of:
+def _of_texts(matcher: Matcher, name: str, possible: str) -> Problems:
+    for one in matcher.any_of:
         if one.operand != "null" and one.operand not in possible:
             what = NEVER if one.sign == "=" else ALWAYS
             yield (name,), f"{what}: no record and no call of this scenario gives a storage the {name} {one.operand}"
@@ -208,7 +210,7 @@ def _texts_in(wanted: Matcher, name: str, possible: str) -> Problems:
 
 
 def _free_texts(scenario: Scenario) -> Mapping[str, str]:
-    """For each free field all that may come to stand in it, and every text in a call."""
+    """Return, for each free field, the text of all records and calls that may give it its value."""
     texts: dict[str, list[str]] = defaultdict(list)
     for record in scenario.all_storages():
         for name in FREE:
@@ -226,7 +228,7 @@ def _free_texts(scenario: Scenario) -> Mapping[str, str]:
 
 @cache
 def _metrics() -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """The names of samples, their labels, and the values that these have from the beginning."""
+    """Return the samples of /metrics by name: their labels, and the values that a label has on a new node."""
     found: dict[str, dict[str, set[str]]] = {}
     for family in example_families():
         for sample in family.samples:
@@ -242,11 +244,11 @@ def _of_metric(condition: Condition) -> Problems:
     if labels is None:
         yield ("metric",), unknown(name, sorted(_metrics()))
         return
-    for label, wanted in (condition.labels or {}).items():
+    for label, matcher in (condition.labels or {}).items():
         if label not in labels:
             yield ("labels",), unknown(label, sorted(labels)) if labels else f"{name} has no labels"
         elif label in CLOSED_LABELS or (label == "status" and name.endswith("_backup_storages")):
-            for _, text in _words_in(wanted, sorted(labels[label]), label):
+            for _, text in _of_words(matcher, sorted(labels[label]), label):
                 yield ("labels", label), text
 
 
@@ -263,7 +265,7 @@ def _segments(path: str) -> tuple[str, ...]:
 
 
 def _near(path: str) -> str:
-    """What a path that leads nowhere may have meant."""
+    """Return that no API has the path, with the nearest one that there is."""
     shapes = {f"/{'/'.join(_segments(path))}" for message in all_handlers().by_message for path in message.api.paths}
     meant = unknown(path, sorted(shapes)).rpartition(" (did you mean ")
     return f"no API has the path {path}" + (f" (did you mean {meant[2]}" if meant[1] else "")
@@ -285,13 +287,13 @@ def _of_query(condition: Condition) -> Problems:
         return
     for name, text in parse_qsl(question.replace("+", "%2B"), keep_blank_values=True):
         if name == "q":
-            yield from _of_question(inventory, text)
-    for name, wanted in (condition.each or {}).items():
-        yield from (((("each", name)), text) for text in _of_field(inventory, name, wanted))
+            yield from _of_query_condition(inventory, text)
+    for name, matcher in (condition.each or {}).items():
+        yield from (((("each", name)), text) for text in _of_field(inventory, name, matcher))
 
 
-def _of_question(inventory: Inventory, text: str) -> Problems:
-    """A condition in ZStack's query language: a word that no row ever has."""
+def _of_query_condition(inventory: Inventory, text: str) -> Problems:
+    """Yield the words in a condition `q=` that no row ever has."""
     for sign in ("!=", "?=", "="):
         field, found, value = text.partition(sign)
         if found and not field.endswith(("~", ">", "<", "!", "?")):
@@ -302,7 +304,7 @@ def _of_question(inventory: Inventory, text: str) -> Problems:
             return
 
 
-def _of_field(inventory: Inventory, name: str, wanted: Matcher) -> Iterator[str]:
+def _of_field(inventory: Inventory, name: str, matcher: Matcher) -> Iterator[str]:
     field = inventory.field(name)
     children = [child.field(name) for child in inventory.children.values()]
     field = field or next((one for one in children if one is not None), None)
@@ -313,10 +315,10 @@ def _of_field(inventory: Inventory, name: str, wanted: Matcher) -> Iterator[str]
         return
     words = WORDS_OF_INVENTORIES.get((inventory.target, name))
     if words is not None:
-        yield from (text for _, text in _words_in(wanted, words, name))
+        yield from (text for _, text in _of_words(matcher, words, name))
     elif field.kind is Kind.NUMBER:
-        yield from (text for _, text in _numbers_in(wanted, name, relative=name in CAPACITIES))
-    elif any(one.sign not in ("=", "!=") for one in wanted.any_of):
+        yield from (text for _, text in _of_numbers(matcher, name, relative=name in CAPACITIES))
+    elif any(one.sign not in ("=", "!=") for one in matcher.any_of):
         yield f"{NEVER}: {name} is a text, and texts are compared with = and != only"
 
 
@@ -345,7 +347,7 @@ def _of_call(call: CallStep) -> Problems:
 
 
 def _times(scenario: Scenario) -> Problems:
-    """Windows that reach beyond the end of the story, and what is to hold for a time that does not pass."""
+    """Yield windows that reach beyond the end of the story, and those in which no time passes."""
     now, ends = 0.0, scenario.ends
     for number, step in enumerate(scenario.timeline):
         now = step.at if step.at is not None else now + (step.after or 0.0)
@@ -386,7 +388,7 @@ TAKE_TIME: Sequence[Callable[[Step], bool]] = (
 
 
 def _passes(scenario: Scenario, after: int, now: float) -> bool:
-    """Whether time passes after the step of a number, which is at `now`."""
+    """Return whether time passes after the step with index `after`, which is at `now`."""
     if scenario.ends is not None:
         return scenario.ends > now
     later = scenario.timeline[after + 1 :]

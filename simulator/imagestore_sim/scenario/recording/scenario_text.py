@@ -1,20 +1,17 @@
-"""What happened on a running node, written down as a scenario that replays the same statuses and capacities.
+"""Writes a recording as a scenario, in which the storages go through the same statuses and capacities.
 
-A ping tells that a host was gone, not since when, and nothing of why but a reason: so a fault of a kind that has this
-reason begins one ping before, and a reconnect is made when one was made. What the storages went through is the same,
-moments may differ by a ping.
+A ping that fails shows that a host is gone, and a reason, but not since when: so a fault of a kind that has this reason
+begins one ping before, and a reconnect is made when one was made. Times may differ by a ping.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import aiohttp
 import yaml
 
 from imagestore_sim.backup_storage.events import (
@@ -25,106 +22,43 @@ from imagestore_sim.backup_storage.events import (
     PROBE_FAILED,
     STATUS_CHANGED,
 )
-from imagestore_sim.backup_storage.events import Event as Told
 from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.faults import Fault, Noticed, stand_ins
 from imagestore_sim.faults.network import Cut
 from imagestore_sim.reasons import Reason
-from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
-from imagestore_sim.tasks import until_done_or_set
-from imagestore_sim.testing.client import Client
+from imagestore_sim.scenario.recording.recording import Event, Recording
 
-SLACK = 15.0
+LONGEST_PING = 15.0
 """Seconds that a ping may take to fail."""
 MOMENT = 0.001
-AT_ONCE = 0.05
-"""Seconds between events that were written in one transaction, at most."""
-Event = Mapping[str, Any]
-"""As the stream of events has it."""
+"""Seconds between two steps whose order matters."""
+LONGEST_TRANSACTION = 0.05
+"""Seconds that may lie between the events of one transaction."""
 
 
-@dataclass(slots=True)
-class Recording:
-    """What is known of a node: its storages when the time began, and all events until it ended (epoch seconds)."""
-
-    url: str
-    began: float
-    ended: float
-    interval: int
-    storages: Sequence[Mapping[str, Any]]
-    events: Sequence[Event] = ()
-
-
-async def follow(
-    url: str, stop: asyncio.Event, *, account: str, password: str, lab_token: str | None = None
-) -> Recording:
-    """Follow a node's events until `stop`, or until it ends the stream.
-
-    Raises CallFailed, aiohttp.ClientError, TimeoutError, and EventsMissed when there is a hole in them.
-    """
-    async with Client(url) as client, open_stream(url, lab_token=lab_token) as stream:
-        await client.log_in(account, password)
-        storages = await client.query("/backup-storage/image-store")
-        conditions = (f"name={PING_INTERVAL.name}", f"category={PING_INTERVAL.category}")
-        options = await client.query("/global-configurations", *conditions)
-        try:
-            interval = int(options[0]["value"])
-        except (IndexError, KeyError, TypeError, ValueError):
-            raise ValueError("does not answer as a management node does: it has no ping.interval") from None
-        recording = Recording(url, await _time_of(client), 0.0, interval, storages)
-        events: list[Event] = []
-        reading = asyncio.ensure_future(_read_into(events, stream))
-        await until_done_or_set(reading, stop)
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        error = None if reading.cancelled() else reading.exception()
-        if error is not None and (isinstance(error, EventsMissed) or not events):
-            raise error
-        recording.events = events
-        try:
-            recording.ended = await _time_of(client)
-        except (aiohttp.ClientError, OSError):  # it is gone: what was recorded is kept
-            recording.ended = max((one["time"] for one in events), default=recording.began)
-    return recording
-
-
-async def _time_of(client: Client) -> float:
-    """The node's own time, which may be virtual."""
-    answer = await client.call("PUT", "/management-nodes/actions", {"getCurrentTime": {}})
-    try:
-        milliseconds: int = answer["currentTime"]["MillionSeconds"]
-        return milliseconds / 1000
-    except (KeyError, TypeError):
-        raise ValueError("does not answer as a management node does: it tells no time") from None
-
-
-async def _read_into(events: list[Event], stream: AsyncIterator[Told]) -> None:
-    async for event in stream:
-        events.append(event.to_json())
-
-
-def scenario_of(recording: Recording) -> str:
-    """The scenario, as the text of a file."""
+def scenario_text(recording: Recording) -> str:
+    """Return a recording as the text of a scenario file."""
     stories = _stories(recording)
-    steps = sorted((step for story in stories for step in story.tell()), key=lambda step: step[0])
+    steps = sorted((step for story in stories for step in story.steps()), key=lambda step: step[0])
     hosts: dict[str, dict[str, Any]] = {}
     for story in stories:
-        hosts.setdefault(story.host, story.machine())
+        hosts.setdefault(story.host, story.host_spec())
+    ends = max(recording.ended - recording.began, steps[-1][0] if steps else 0) + 2 * recording.ping_interval
     content = {
-        "title": f"What happened on {recording.url}",
+        "title": f"What happened on {recording.source}",
         "description": "Recorded: faults begin one ping before they were noticed, reconnects are made when one was.",
         "hosts": hosts or {"nobody": {}},
         "storages": [story.record() for story in stories if not story.added],
-        "settings": {PING_INTERVAL.name: f"{recording.interval}s", AUTO_RECONNECT.name: False},
+        "settings": {PING_INTERVAL.name: f"{recording.ping_interval}s", AUTO_RECONNECT.name: False},
         "timeline": [{"at": f"{at:.3f}s", **step} for at, step in steps] or [{"at": "0s", "note": "nothing happened"}],
-        "ends": f"{max(recording.ended - recording.began, steps[-1][0] if steps else 0) + 2 * recording.interval:.0f}s",
+        "ends": f"{ends:.0f}s",
     }
     return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
 
 def _stories(recording: Recording) -> list[_Story]:
-    """One for each storage that was there when the recording began, then one for each that was added."""
+    """Return a story for each storage that was there when the recording began, then for each that was added."""
     added = [
         one["content"] | {"uuid": one["resourceUuid"]}
         for one in recording.events
@@ -141,7 +75,7 @@ def _stories(recording: Recording) -> list[_Story]:
 
 
 def _name(text: str, taken: Collection[str]) -> str:
-    """A name for a storage that a step can refer to, unlike those that are taken."""
+    """Return a name for a storage that a step can refer to, unlike those that are taken."""
     name = plain = re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-") or "storage"
     number = 2
     while name in taken:
@@ -154,15 +88,15 @@ Step = tuple[float, dict[str, Any]]
 
 @dataclass(slots=True)
 class _Story:
-    """What one storage went through."""
+    """What happened to one storage, as steps of a timeline."""
 
     recording: Recording
     storage: Mapping[str, Any]
     name: str
     added: bool = False
-    """Whether it was added in the course of the recording."""
+    """Whether it was added during the recording."""
     host_is_known: bool = False
-    """Whether another storage was on its host before."""
+    """Whether a story before this one is about a storage on the same host."""
     _steps: list[Step] = field(default_factory=list)
     _faults: tuple[type[Fault], ...] = ()
     _last: float = 0.0
@@ -171,14 +105,14 @@ class _Story:
     def host(self) -> str:
         return str(self.storage["hostname"])
 
-    def machine(self) -> dict[str, Any]:
-        """The host, as it was in the beginning."""
+    def host_spec(self) -> dict[str, Any]:
+        """Return the host as it was in the beginning, in the format of a scenario."""
         total, available = self._first_capacity()
         return {"size": total, "used": total - available, "username": self.storage["username"],
                 "port": self.storage["sshPort"]}  # fmt: skip
 
     def _first_capacity(self) -> tuple[int, int]:
-        """One that was never measured before is what it was measured to be first."""
+        """Return total and available in the beginning; of a storage without any, those that were measured first."""
         total, available = self.storage["totalCapacity"], self.storage["availableCapacity"]
         if self.added:
             total, available = 0, 0
@@ -188,15 +122,15 @@ class _Story:
         return (total or 2**40), available if total else 2**40
 
     def record(self) -> dict[str, Any]:
-        """The storage, as a scenario has it."""
+        """Return the storage in the format of a scenario."""
         return {"name": self.name, "hostname": self.host, "url": self.storage["url"],
                 "username": self.storage["username"], "port": self.storage["sshPort"]}  # fmt: skip
 
     def _events(self) -> list[Event]:
         return [one for one in self.recording.events if one["resourceUuid"] == self.storage["uuid"]]
 
-    def tell(self) -> list[Step]:
-        """The steps, in their order."""
+    def steps(self) -> list[Step]:
+        """Return the steps in their order, each with its time in seconds since the recording began."""
         events = self._events()
         if self.added:
             self._add_storage(max(0.0, events[0]["time"] - self.recording.began))
@@ -238,14 +172,14 @@ class _Story:
                 self._capacity_of_connect(max(self._last, at - MOMENT), rest[1:])
             self._reconnect(at, fails=failed)
         elif (old, new) == ("Connected", "Disconnected"):
-            since = self._before(at, self.recording.interval + SLACK)
+            since = self._before(at, self.recording.ping_interval + LONGEST_PING)
             self._begin_fault(since, _next_reason(rest) or Reason.REFUSED)
-            within = f"{self.recording.interval + 2 * SLACK:g}s"
+            within = f"{self.recording.ping_interval + 2 * LONGEST_PING:g}s"
             self._add(since, {"eventually": {"storage": self.name, "status": "Disconnected", "within": within}})
             self._last = at
 
     def _capacity_of_connect(self, at: float, rest: Sequence[Event]) -> None:
-        """What the connect will find, if that is something else than before: a capacity comes with its status."""
+        """Change the disk to what the connect will measure: that capacity comes right after the status."""
         for before, event in pairwise(rest):
             if before["path"] == STATUS_CHANGED:
                 if _came_with_connect(before, event):
@@ -253,19 +187,19 @@ class _Story:
                 return
 
     def _capacity_changed(self, at: float, content: Mapping[str, Any]) -> None:
-        self._change_disk(self._before(at, self.recording.interval), content)
+        self._change_disk(self._before(at, self.recording.ping_interval), content)
         self._last = at
 
     def _change_disk(self, at: float, content: Mapping[str, Any]) -> None:
         total, available = content["totalCapacity"], content["availableCapacity"]
         if not content["oldTotalCapacity"]:
-            return  # the first time that it was measured: it is so from the beginning
+            return  # the first measurement: the disk is like that from the beginning
         if total != content["oldTotalCapacity"]:
             self._add(at, {"resize": {"host": self.host, "size": total}})
         self._add(at, {"fill": {"host": self.host, "to": total - available}})
 
     def _before(self, at: float, seconds: float) -> float:
-        """So long before, but after what happened last."""
+        """Return the time `seconds` before `at`, but after the last step."""
         return max(at - seconds, self._last + MOMENT if self._last else 0.0)
 
     def _begin_fault(self, at: float, reason: str) -> None:
@@ -305,18 +239,18 @@ def _kinds_for(reason: str) -> tuple[type[Fault], ...]:
 
 
 def _is_connected_by(event: Event) -> bool:
-    """Whether a connect has ended well with it."""
+    """Return whether the event is the success of a connect."""
     return event["path"] == STATUS_CHANGED and bool(event["content"]["newStatus"] == "Connected")
 
 
 def _came_with_connect(before: Event, event: Event) -> bool:
-    """Whether a capacity is what a connect has measured: both are written at once."""
-    at_once = event["time"] - before["time"] < AT_ONCE
-    return event["path"] == CAPACITY_CHANGED and _is_connected_by(before) and at_once
+    """Return whether a capacity is what a connect has measured: both are written in one transaction."""
+    together = event["time"] - before["time"] < LONGEST_TRANSACTION
+    return event["path"] == CAPACITY_CHANGED and _is_connected_by(before) and together
 
 
 def _is_connected_next(storage: Mapping[str, Any], events: Sequence[Event]) -> bool:
-    """Whether a connect was under way, and went well."""
+    """Return whether a connect was under way when the recording began, and succeeded."""
     moves = [one for one in events if one["path"] == STATUS_CHANGED]
     return storage["status"] == "Connecting" and bool(moves) and _is_connected_by(moves[0])
 
@@ -327,5 +261,5 @@ def _reason(event: Event) -> str:
 
 
 def _next_reason(events: Sequence[Event]) -> str:
-    """Why the next probe failed."""
+    """Return the reason of the next probe that failed."""
     return next((_reason(one) for one in events if one["path"] in (PROBE_FAILED, DISCONNECTED)), "")

@@ -1,4 +1,4 @@
-"""Recording: what happened on a node replays as the same statuses and capacities, one storage at a time."""
+"""A recording, written as a scenario, replays with the same statuses and capacities of each storage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
 from imagestore_sim.scenario.play.results import Lane, Result
-from imagestore_sim.scenario.recording.recorder import Recording, follow, scenario_of
+from imagestore_sim.scenario.recording.from_node import follow_node
+from imagestore_sim.scenario.recording.recording import Recording
+from imagestore_sim.scenario.recording.scenario_text import scenario_text
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -27,7 +29,7 @@ LIBRARY = Path(__file__).parents[3] / "scenarios"
 
 
 def recording_of(scenario: Scenario, result: Result) -> Recording:
-    """What somebody who listened from the first moment on would have recorded."""
+    """Return what a listener would have recorded from the first moment on."""
     events = [entry for entry in result.log if entry["kind"] == "event" and entry["at"] > 0]
     uuids = {entry["resourceUuid"] for entry in result.log if entry["kind"] == "event"}
     storages: list[dict[str, Any]] = []
@@ -43,12 +45,12 @@ def recording_of(scenario: Scenario, result: Result) -> Recording:
             "sshPort": one.port, "status": "Connected", "totalCapacity": lane.capacities[0][1],
             "availableCapacity": lane.capacities[0][2],
         })  # fmt: skip
-    interval = int(str(scenario.settings["ping.interval"]).removesuffix("s"))
+    interval = int(str(scenario.settings["ping.ping_interval"]).removesuffix("s"))
     return Recording("http://a-node:8080", START, START + result.length, interval, storages, events)
 
 
 def lived(lane: Lane) -> tuple[list[str], list[tuple[int, int]]]:
-    """What a storage went through: its statuses and capacities in their order."""
+    """Return the statuses and the capacities of a storage in their order."""
     return [status for _, status in lane.statuses], [capacity for _, *capacity in lane.capacities]  # type: ignore[misc]
 
 
@@ -60,7 +62,7 @@ def lived(lane: Lane) -> tuple[list[str], list[tuple[int, int]]]:
 def test_a_recorded_outage_replays_as_the_same_statuses_and_capacities(name: str) -> None:
     scenario = read_scenario(LIBRARY / f"{name}.yaml")
     first = play_virtually(scenario)
-    text = scenario_of(recording_of(scenario, first))
+    text = scenario_text(recording_of(scenario, first))
     second = play_virtually(parse_scenario(text))
     assert [lived(lane) for lane in second.lanes] == [lived(lane) for lane in first.lanes], text
     assert not second.wrong, text
@@ -82,7 +84,7 @@ async def test_an_outage_of_a_real_sshd_is_recorded_and_replays_as_the_same_stat
     stop = asyncio.Event()
     async with Client(node.url) as client:
         await client.log_in()
-        recording = asyncio.create_task(follow(node.url, stop, account="admin", password="password"))
+        recording = asyncio.create_task(follow_node(node.url, stop, account="admin", password="password"))
         await asyncio.sleep(1)
         for outage in (sshd.frozen(), stopped(sshd)):
             with outage:
@@ -93,7 +95,7 @@ async def test_an_outage_of_a_real_sshd_is_recorded_and_replays_as_the_same_stat
         recorded = await recording
     await node.stop()
     changes = [one["content"] for one in recorded.events if one["path"] == STATUS_CHANGED]
-    text = scenario_of(recorded)
+    text = scenario_text(recorded)
     result = await asyncio.to_thread(run_virtually_in_a_thread, text)
     [lane] = result.lanes
     assert [status for _, status in lane.statuses] == ["Connected", *(one["newStatus"] for one in changes)], text
@@ -102,7 +104,7 @@ async def test_an_outage_of_a_real_sshd_is_recorded_and_replays_as_the_same_stat
 
 @contextmanager
 def stopped(sshd: OpenSshServer) -> Iterator[None]:
-    """An sshd that does not run."""
+    """Keep an sshd from running."""
     sshd.stop()
     try:
         yield

@@ -25,10 +25,10 @@ def step(text: str) -> str:
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(ScenarioError) as told:
+    with pytest.raises(ScenarioError) as caught:
         parse_scenario(text, "s.yaml")
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""Records what happens on a running node, from its stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from imagestore_sim.backup_storage.events import Event as BackupStorageEvent
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.scenario.recording.recording import Event, Recording
+from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
+from imagestore_sim.tasks import until_done_or_set
+from imagestore_sim.testing.client import Client
+
+
+async def follow_node(
+    url: str, stop: asyncio.Event, *, account: str, password: str, lab_token: str | None = None
+) -> Recording:
+    """Record a node's events until `stop` is set, or the node ends the stream.
+
+    Raise CallFailed, aiohttp.ClientError, TimeoutError, ValueError where something else than a node answers, and
+    EventsMissed when events are lost.
+    """
+    async with Client(url) as client, open_stream(url, lab_token=lab_token) as stream:
+        await client.log_in(account, password)
+        storages = await client.query("/backup-storage/image-store")
+        conditions = (f"name={PING_INTERVAL.name}", f"category={PING_INTERVAL.category}")
+        options = await client.query("/global-configurations", *conditions)
+        try:
+            interval = int(options[0]["value"])
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise ValueError("does not answer as a management node does: it has no ping.interval") from None
+        recording = Recording(url, await _time_of(client), 0.0, interval, storages)
+        events: list[Event] = []
+        reading = asyncio.ensure_future(_read_into(events, stream))
+        await until_done_or_set(reading, stop)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        error = None if reading.cancelled() else reading.exception()
+        if error is not None and (isinstance(error, EventsMissed) or not events):
+            raise error
+        recording.events = events
+        try:
+            recording.ended = await _time_of(client)
+        except (aiohttp.ClientError, OSError):  # the node is gone: keep what was recorded
+            recording.ended = max((one["time"] for one in events), default=recording.began)
+    return recording
+
+
+async def _time_of(client: Client) -> float:
+    """Return the node's own time, which may be virtual, in epoch seconds."""
+    answer = await client.call("PUT", "/management-nodes/actions", {"getCurrentTime": {}})
+    try:
+        milliseconds: int = answer["currentTime"]["MillionSeconds"]
+        return milliseconds / 1000
+    except (KeyError, TypeError):
+        raise ValueError("does not answer as a management node does: it tells no time") from None
+
+
+async def _read_into(events: list[Event], stream: AsyncIterator[BackupStorageEvent]) -> None:
+    async for event in stream:
+        events.append(event.to_json())
