@@ -1,8 +1,8 @@
-"""What can be done with a backup storage of any type (domain 2.2)."""
+"""APIs of backup storages of any type (domain 2.2)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from sqlalchemy import select, update
 
@@ -15,6 +15,7 @@ from imagestore_sim.backup_storage.lifecycle import StateEvent
 from imagestore_sim.backup_storage.records import HOSTS, SIMULATOR_TYPE, NewStorage
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef
 from imagestore_sim.query import BACKUP_STORAGE, Inventory
+from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import ApiError, ErrorCode, NothingToDo, invalid_argument
 from imagestore_sim.rest.messages import (
     AsyncMessage,
@@ -22,6 +23,7 @@ from imagestore_sim.rest.messages import (
     CreateMessage,
     DeleteMessage,
     Handlers,
+    Message,
     Reply,
     SyncMessage,
 )
@@ -46,7 +48,7 @@ class APIQueryBackupStorageMsg(
 
 @handlers.handles
 async def query_backup_storage(services: Services, message: APIQueryBackupStorageMsg, call: Call) -> Reply:
-    """The backup storages asked for."""
+    """Return the backup storages that the query selects."""
     return await answer(services, message, call)
 
 
@@ -56,23 +58,23 @@ class APIDeleteBackupStorageMsg(
     path=ONE,
     package=PACKAGE,
     source="domain 2.2, 4",
-    deviation="nothing here vetoes a deletion, so Permissive and Enforcing do the same",
+    deviation="nothing can veto a deletion, so Permissive and Enforcing are the same",
 ):
-    """Delete a backup storage; one that is not there is deleted already (domain 4)."""
+    """Delete a backup storage. Succeed if it does not exist (domain 4)."""
 
     uuid: str
 
 
 @handlers.checks
 async def check_delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> None:
-    """What is gone already needs no deletion, whatever the mode."""
+    """Raise NothingToDo if the storage does not exist, whatever the mode."""
     if await services.missing("BackupStorageVO", (message.uuid,)):
         raise NothingToDo
 
 
 @handlers.handles
 async def delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> Reply:
-    """Nothing."""
+    """Delete the storage, and return an empty reply."""
     await services.lifecycle.delete(message.uuid)
     return Reply()
 
@@ -88,13 +90,13 @@ class APIChangeBackupStorageStateMsg(
 
 @handlers.handles
 async def change_backup_storage_state(services: Services, message: APIChangeBackupStorageStateMsg, call: Call) -> Reply:
-    """The backup storage in its new state."""
+    """Change the state, and return the storage."""
     await services.lifecycle.change_state(message.uuid, StateEvent(message.stateEvent))
     return await services.inventory(BACKUP_STORAGE, message.uuid)
 
 
 class APIUpdateBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
-    """Give a backup storage another name or description."""
+    """Change the name or description of a backup storage."""
 
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
@@ -103,8 +105,8 @@ class APIUpdateBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, packag
 
 @handlers.handles
 async def update_backup_storage(services: Services, message: APIUpdateBackupStorageMsg, call: Call) -> Reply:
-    """The updated backup storage."""
-    await services.lifecycle.update(message.uuid, given(name=message.name, description=message.description), {})
+    """Update the record, and return the storage."""
+    await services.lifecycle.update(message.uuid, given(message, "name", "description"), {})
     return await services.inventory(BACKUP_STORAGE, message.uuid)
 
 
@@ -115,9 +117,9 @@ class APIReconnectBackupStorageMsg(
     package=PACKAGE,
     reply=("inventory",),
     source="domain 2.2, 3.3, 3.4",
-    deviation="an SSH probe of the url stands for the storage's agent",
+    deviation="an SSH probe of the url replaces the agent",
 ):
-    """Connect a backup storage anew."""
+    """Reconnect a backup storage."""
 
     waits = True
 
@@ -126,7 +128,7 @@ class APIReconnectBackupStorageMsg(
 
 @handlers.handles
 async def reconnect_backup_storage(services: Services, message: APIReconnectBackupStorageMsg, call: Call) -> Reply:
-    """The reconnected backup storage."""
+    """Connect the storage, and return it."""
     await services.lifecycle.reconnect(message.uuid)
     return await services.inventory(BACKUP_STORAGE, message.uuid)
 
@@ -140,7 +142,7 @@ class APIGetBackupStorageCapacityMsg(
     says_success=True,
     source="domain 5",
 ):
-    """Add up the last known capacities of some backup storages, whatever their state and status."""
+    """Sum the last known capacities of backup storages, in bytes, whatever their state and status."""
 
     zoneUuids: Annotated[list[str] | None, Rule(resource="ZoneVO")] = None
     backupStorageUuids: Annotated[list[str] | None, Rule(resource="BackupStorageVO")] = None
@@ -149,7 +151,7 @@ class APIGetBackupStorageCapacityMsg(
 
 @handlers.handles
 async def get_backup_storage_capacity(services: Services, message: APIGetBackupStorageCapacityMsg, call: Call) -> Reply:
-    """Their sums; by zone, a storage that is attached to two of the zones counts twice, as in ZStack."""
+    """Return the sums. By zone, a storage that is attached to two of the zones counts twice, as in ZStack."""
     sums = select(BackupStorage.totalCapacity, BackupStorage.availableCapacity)
     if message.backupStorageUuids:
         sums = sums.where(BackupStorage.uuid.in_(message.backupStorageUuids))
@@ -160,7 +162,7 @@ async def get_backup_storage_capacity(services: Services, message: APIGetBackupS
         raise invalid_argument(
             "zoneUuids, backupStorageUuids must have at least one be none-empty list, or all is set to true"
         )
-    rows = await services.database.read(sums)  # not added up there: SQLite fails where a sum is too large
+    rows = await services.database.read(sums)  # added up here: SQLite fails if a sum exceeds 64 bits
     total, available = sum(row[0] for row in rows), sum(row[1] for row in rows)
     return Reply({"totalCapacity": min(total, LARGEST), "availableCapacity": min(available, LARGEST)})
 
@@ -176,18 +178,18 @@ class APIGetBackupStorageTypesMsg(
     reply=("types=backupStorageTypes",),
     deviation="lists the types that are emulated; a strict node lists those of ZStack's open half",
 ):
-    """Ask which types of backup storages there are."""
+    """List the types of backup storages."""
 
 
 @handlers.handles
 async def get_backup_storage_types(services: Services, message: APIGetBackupStorageTypesMsg, call: Call) -> Reply:
-    """Their names."""
+    """Return the names of the types."""
     types = [*HOSTS, SIMULATOR_TYPE] if services.leniency.paid_apis else OPEN_TYPES
-    return Reply({"types": types}, {f"types[{index}]": "java.lang.String" for index in reversed(range(len(types)))})
+    return Reply({"types": types}, list_schema("types", ["java.lang.String"] * len(types)))
 
 
 class AddMessage(CreateMessage):
-    """What every message that adds a backup storage shares."""
+    """The base of the messages that add a backup storage."""
 
     url: Annotated[str, Rule(max_length=2048, empty_string=False)]
     name: Annotated[str, Rule(max_length=255)]
@@ -197,7 +199,7 @@ class AddMessage(CreateMessage):
 
 
 async def add_and_connect(services: Services, new: NewStorage, inventory: Inventory, call: Call) -> Reply:
-    """The new storage, Connected; or SYS.1002 with the reason, and no row stays (domain 3.2)."""
+    """Add and connect a storage, and return it. Raise ApiError SYS.1002 with the reason, and add none (domain 3.2)."""
     try:
         await services.lifecycle.add(new, job=call.uuid)
     except ConnectFailed as failure:
@@ -211,40 +213,23 @@ async def add_and_connect(services: Services, new: NewStorage, inventory: Invent
 
 
 async def added(services: Services, uuid: str, inventory: Inventory, call: Call) -> Reply:
-    """A new storage's inventory; with the job's result, its row loses the mark of being added still."""
+    """Return a new storage.
+
+    Together with the job's result its row loses the mark by which a restart would delete it as added halfway.
+    """
     reply = await services.inventory(inventory, uuid)
     whole = update(BackupStorage).where(BackupStorage.addedByJob == call.uuid).values(addedByJob=None)
     return Reply(reply.body, reply.schema, commit=(whole,))
 
 
-class RecordUpdate(Protocol):
-    """What the updates of storages with a host have in common; each declares its fields itself, as ZStack's do."""
-
-    @property
-    def uuid(self) -> str: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def description(self) -> str | None: ...
-    @property
-    def hostname(self) -> str | None: ...
-    @property
-    def username(self) -> str | None: ...
-    @property
-    def password(self) -> str | None: ...
-    @property
-    def sshPort(self) -> int | None: ...  # noqa: N802 - ZStack's own name
+async def update_record(services: Services, message: Message, uuid: str, inventory: Inventory) -> Reply:
+    """Write the given fields of a storage's record and of its host, and return the storage."""
+    host = given(message, "hostname", "username", "password", "sshPort")
+    await services.lifecycle.update(uuid, given(message, "name", "description"), host)
+    return await services.inventory(inventory, uuid)
 
 
-async def update_record(services: Services, message: RecordUpdate, inventory: Inventory) -> Reply:
-    """Write what a client gave of a storage's record and host, and answer the updated storage."""
-    host = given(
-        hostname=message.hostname, username=message.username, password=message.password, sshPort=message.sshPort
-    )
-    await services.lifecycle.update(message.uuid, given(name=message.name, description=message.description), host)
-    return await services.inventory(inventory, message.uuid)
-
-
-def given(**values: object) -> dict[str, object]:
-    """The values that a client gave: what is absent or null is to be left alone (clients 2.4)."""
-    return {name: value for name, value in values.items() if value is not None}
+def given(message: Message, *names: str) -> dict[str, object]:
+    """Return those of the named fields that the client gave: absent and null ones stay unchanged (clients 2.4)."""
+    values = ((name, getattr(message, name)) for name in names)
+    return {name: value for name, value in values if value is not None}

@@ -10,42 +10,44 @@ from imagestore_sim.rest.parameters import Api
 HEAD = """\
 # Fidelity
 
-How near each API comes to ZStack's, made by `make fidelity`. Everything that ZStack's public SDK
-knows to touch backup storage is here. An API is
+How closely each API follows ZStack; `make fidelity` writes this page. It lists every API of ZStack's public SDK that
+touches backup storage. An API is
 
-- **same**: it does what ZStack does, as far as a client can tell;
-- **deviates**: it does, except for what the note says;
-- **not emulated**: whoever calls it, it answers `SYS.1014` with the details
+- **same**: it does what ZStack does, as far as a client can see;
+- **deviates**: it does what ZStack does, except for what the note says;
+- **not emulated**: it answers every call with `SYS.1014` and the details
   `not emulated: <API class>, see docs/fidelity.md`.
 
-The legacy API under `/zstack/api` reaches the same APIs, by the Java classes that *API* names.
+The legacy API under `/zstack/api` serves the same APIs, under the Java classes in the column *API*.
 
 *Source* names where the facts come from: sections of the reference pages [domain](reference/domain.md),
 [wire-protocol](reference/wire-protocol.md), [query-semantics](reference/query-semantics.md),
 [clients](reference/clients.md) and [observed](reference/observed.md), or ZStack itself. ImageStore's manager is closed
-source: what is said of it follows its SDK, its texts and its open Sftp sibling.
+source: what this page says about it follows its SDK, its texts and its open Sftp sibling.
 
 ## Chosen for the whole
 
-Where all APIs differ from ZStack's, by choice:
+All APIs differ from ZStack's in these points, by choice:
 
 - A `Content-Type` is sent, and no session cookie; a body is always read as UTF-8, and every text is English.
 - What widely used clients send is accepted, unless a node runs with `--strict`: see *Leniencies*.
-- An SSH probe of the url stands for the agent of a storage: it is connected when the host can be logged in to and the
-  url's capacity read. Wrong credentials show at the next connect, and at the next ping that has to log in.
-- A ping of a storage that is Connected writes the capacity too. One that is Disconnected keeps
-  what was known last until a connect measures it.
-- One failed ping means Disconnected: `ping.maxFailure` begins at 1, where ZStack's and a `--strict` node's begin at 3.
+- An SSH probe of the url replaces the agent of a storage: the storage is connected if the host accepts the login and
+  the probe can read the url's capacity. Wrong credentials show at the next connect, and at the next ping that has to
+  log in.
+- A ping of a Connected storage also writes its capacity. A Disconnected storage keeps its last known capacity until a
+  connect measures it.
+- One failed ping makes a storage Disconnected: `ping.maxFailure` is 1 by default; in ZStack and on a `--strict` node
+  it is 3.
 - The first tick comes after `ping.interval` and a jitter of 0 to 29 seconds, which is never more than the interval.
-- Pings keep a connection for the next one (`--probe-connection warm`); each connect logs in anew.
-- Adding an ImageStore makes its url with `registry` and `export` in it, and connecting an Sftp storage makes its url;
-  nothing else is ever written to a host.
-- A url that is a file fails. A file system that is read-only, full or out of inodes does not.
-- A ping that finds another file system at the url than the connect before it looks for `registry` and `export`, and
-  fails without either: the disk is not mounted. ZStack's looks for them only when it reconnects.
-- An sshd that takes no more logins is tried three more times within a second or so before that counts.
-- Host keys are ignored, as ZStack does, unless `--host-keys tofu` or `strict` is given.
-- A bootstrap record with `tracked: false` stands as written: it is never probed, and a reconnect leaves it alone.
+- Pings keep their connection for the next one (`--probe-connection warm`); each connect logs in again.
+- Adding an ImageStore creates its url with `registry` and `export` in it, and connecting an Sftp storage creates its
+  url; nothing else is ever written to a host.
+- A url that is a file fails. A file system that is read-only, full or out of inodes does not fail.
+- A ping that finds another file system at the url than the last connect looks for `registry` and `export`, and fails
+  without either: the disk is not mounted. ZStack looks for them only when it reconnects.
+- If an sshd accepts no more logins, the probe tries three more times within about a second before it fails.
+- Host keys are ignored, as by ZStack, unless `--host-keys tofu` or `strict` is given.
+- A bootstrap record with `tracked: false` stays as written: it is never probed, and a reconnect does not change it.
 
 ## The APIs
 """

@@ -1,4 +1,4 @@
-"""Every option of ZStack's global configuration, with its rule (domain 3.6; observed 15)."""
+"""The global configuration: every option of ZStack, with its rule (domain 3.6; observed 15)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, Sy
 PACKAGE = "org.zstack.core.config"
 PATH = "/global-configurations"
 ONE = f"{PATH}/{{category}}/{{name}}"
-OURS = "options of what is not emulated change nothing; ping.maxFailure begins at 1 unless the node is strict"
+OURS = "options of what is not emulated have no effect; ping.maxFailure is 1 by default unless the node is strict"
 handlers = Handlers[Services]()
 
 
@@ -25,14 +25,14 @@ class APIQueryGlobalConfigMsg(
 
 @handlers.handles
 async def query_global_config(services: Services, message: APIQueryGlobalConfigMsg, call: Call) -> Reply:
-    """The options asked for."""
+    """Return the options that the query selects."""
     return await answer(services, message, call)
 
 
 class APIGetGlobalConfigOptionsMsg(
     SyncMessage, method="GET", path=ONE, package=PACKAGE, reply=("options",), for_everyone=True, source="observed 15"
 ):
-    """Ask what an option takes: its valid values, or the bounds of its number."""
+    """Get the valid values of an option, or the bounds of its number."""
 
     category: str
     name: str
@@ -40,7 +40,7 @@ class APIGetGlobalConfigOptionsMsg(
 
 @handlers.handles
 async def get_global_config_options(services: Services, message: APIGetGlobalConfigOptionsMsg, call: Call) -> Reply:
-    """The values and bounds; nothing of an option that no class of ZStack's declares."""
+    """Return the values or bounds; an empty reply for an option that no class of ZStack declares."""
     limits = services.configuration.find(message.category, message.name).limits()
     return Reply() if limits is None else Reply({"options": limits})
 
@@ -57,7 +57,7 @@ class APIUpdateGlobalConfigMsg(
 
 @handlers.handles
 async def update_global_config(services: Services, message: APIUpdateGlobalConfigMsg, call: Call) -> Reply:
-    """The option with its new value."""
+    """Set the option, and return it."""
     services.configuration.find(message.category, message.name)
     if message.value is None:
         raise NullPointer
@@ -66,11 +66,11 @@ async def update_global_config(services: Services, message: APIUpdateGlobalConfi
 
 
 class APIResetGlobalConfigMsg(AsyncMessage, method="PUT", path=f"{PATH}/actions", package=PACKAGE, deviation=OURS):
-    """Give every option its default."""
+    """Reset every option to its default."""
 
 
 @handlers.handles
 async def reset_global_config(services: Services, message: APIResetGlobalConfigMsg, call: Call) -> Reply:
-    """Give every option its default."""
+    """Reset every option, and return an empty reply."""
     await services.configuration.reset()
     return Reply()

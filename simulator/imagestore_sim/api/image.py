@@ -1,4 +1,4 @@
-"""Images as records: what queries, candidates and exports need of them (domain 2.1, 2.2, 4)."""
+"""APIs of images, which are records only: add, query, export, copy, candidates (domain 2.1, 2.2, 4)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
+from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import invalid_argument, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
@@ -26,13 +27,13 @@ MEDIA_TYPES = ("RootVolumeTemplate", "ISO", "DataVolumeTemplate")
 PLATFORMS = ("Linux", "Windows", "Other", "Paravirtualization", "WindowsVirtio")
 ARCHITECTURES = ("x86_64", "aarch64", "mips64el", "loongarch64")
 FORMATS = ("raw", "qcow2", "iso", "vmdk", "simulator")
-STAND_FOR = {"Paravirtualization": "Other", "WindowsVirtio": "Windows"}
+PLATFORM_ALIASES = {"Paravirtualization": "Other", "WindowsVirtio": "Windows"}
 PROTOCOLS = ("http://", "https://", "file:///", "upload://", "zstore://", "ftp://", "sftp://")
 PASSWORD = re.compile(r"(?<=://)([^/?#@:]*):[^/?#]*@")
 DATA_VOLUME = "DataVolumeTemplate"
 FILTERS = zstack_options()["image", "download.localPath.customFilter"]
 LISTS = {name: zstack_options()["image", f"download.localPath.{name}"] for name in ("blacklist", "whitelist")}
-NO_BITS = "records only: no bits are read, moved or served"
+RECORDS_ONLY = "records only: no data is read, moved or served"
 EXPORT_SECONDS = 3 * 3600
 ADD_SECONDS = 72 * 3600
 handlers = Handlers[Services]()
@@ -50,14 +51,14 @@ class APIQueryImageMsg(
     reply=("inventories",),
     source="domain 1.3, 2.2; clients 5",
 ):
-    """Query images, each with where it lies."""
+    """Query images, each with its storages."""
 
     inventory = IMAGE
 
 
 @handlers.handles
 async def query_image(services: Services, message: APIQueryImageMsg, call: Call) -> Reply:
-    """The images asked for."""
+    """Return the images that the query selects."""
     return await answer(services, message, call)
 
 
@@ -70,7 +71,7 @@ class APIAddImageMsg(
     timeout_seconds=ADD_SECONDS,
     source="domain 4",
     for_everyone=True,
-    deviation=f"{NO_BITS}; an image is Ready at once, its size 0 but on a simulator storage",
+    deviation=f"{RECORDS_ONLY}; an image is Ready at once, with size 0 except on a simulator storage",
 ):
     """Add an image to backup storages."""
 
@@ -90,7 +91,10 @@ class APIAddImageMsg(
 
 @handlers.checks
 async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
-    """A format that ZStack knows, a storage that can take it, and a url that may be read; in ZStack's order."""
+    """Check format, type, storages and url, in ZStack's order.
+
+    Raise ApiError SYS.1007 for a format or url that ZStack refuses, and what `check_storages` raises.
+    """
     image_format = _format(message)
     if message.system and image_format == "iso":
         raise invalid_argument("ISO cannot be used as system image")
@@ -101,7 +105,7 @@ async def check_add_image(services: Services, message: APIAddImageMsg, call: Cal
     await services.images.check_storages(message.backupStorageUuids)
     url = _url(message)
     if not url.startswith(PROTOCOLS):
-        # The comma after https:// is a full-width one in ZStack's own text, whose catalogue takes the quotes away.
+        # ZStack's text has a full-width comma after https://, and its message catalogue removes the quotes.
         raise invalid_argument("url must starts with file:///, http://, https://\uff0c ftp://, sftp:// or /")
     if url.startswith("file://"):
         _check_local_path(services, url.removeprefix("file://"))
@@ -109,7 +113,7 @@ async def check_add_image(services: Services, message: APIAddImageMsg, call: Cal
 
 @handlers.handles
 async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
-    """The new image."""
+    """Add the image, Ready at once, and return it."""
     image = new_uuid(message.resourceUuid)
     image_format = _format(message)
     values = {
@@ -137,7 +141,7 @@ class APIExportImageFromBackupStorageMsg(
     says_success=True,
     timeout_seconds=EXPORT_SECONDS,
     for_everyone=True,
-    deviation=f"{NO_BITS}; url and MD5 are made up",
+    deviation=f"{RECORDS_ONLY}; url and MD5 are made up",
 ):
     """Export an image from an ImageStore."""
 
@@ -148,7 +152,7 @@ class APIExportImageFromBackupStorageMsg(
 
 @handlers.handles
 async def export_image(services: Services, message: APIExportImageFromBackupStorageMsg, call: Call) -> Reply:
-    """Where the image can be had, and its MD5."""
+    """Export the image, and return its url and MD5."""
     exported = await services.images.export(message.imageUuid, message.backupStorageUuid, message.exportFormat)
     return Reply({"imageUrl": exported.url, "exportMd5Sum": exported.md5})
 
@@ -159,9 +163,9 @@ class APIDeleteExportedImageFromBackupStorageMsg(
     path="/backup-storage/{backupStorageUuid}/exported-images/{imageUuid}",
     package=BACKUP_STORAGE_PACKAGE,
     for_everyone=True,
-    deviation=NO_BITS,
+    deviation=RECORDS_ONLY,
 ):
-    """Delete what was exported of an image."""
+    """Delete the export of an image."""
 
     backupStorageUuid: Storage
     imageUuid: Existing
@@ -171,7 +175,7 @@ class APIDeleteExportedImageFromBackupStorageMsg(
 async def delete_exported_image(
     services: Services, message: APIDeleteExportedImageFromBackupStorageMsg, call: Call
 ) -> Reply:
-    """Nothing."""
+    """Delete the export, and return an empty reply."""
     await services.images.delete_export(message.imageUuid, message.backupStorageUuid)
     return Reply()
 
@@ -182,7 +186,7 @@ class APISyncImageFromImageStoreBackupStorageMsg(
     path="/images/{uuid}/actions",
     package=IMAGE_STORE_PACKAGE,
     reply=("inventory",),
-    deviation=f"{NO_BITS}; which checks ZStack's closed source makes is known from their texts alone",
+    deviation=f"{RECORDS_ONLY}; the checks of ZStack's closed source are known from their error texts only",
 ):
     """Copy an image from one ImageStore to another."""
 
@@ -195,11 +199,8 @@ class APISyncImageFromImageStoreBackupStorageMsg(
 
 @handlers.handles
 async def sync_image(services: Services, message: APISyncImageFromImageStoreBackupStorageMsg, call: Call) -> Reply:
-    """The copy."""
-    copy = await services.images.copy(
-        message.uuid, message.srcBackupStorageUuid, message.dstBackupStorageUuid, message.name, message.description
-    )
-    return await services.inventory(IMAGE, copy)
+    """Copy the image, and return the copy."""
+    return await _copy(services, message)
 
 
 class APIRecoveryImageFromImageStoreBackupStorageMsg(
@@ -210,7 +211,7 @@ class APIRecoveryImageFromImageStoreBackupStorageMsg(
     reply=("inventory",),
     deviation="as SyncImageFromImageStoreBackupStorage",
 ):
-    """Copy an image back from the ImageStore that it was copied to; `uuid` is the image's."""
+    """Copy an image back from the ImageStore to which it was copied. `uuid` is that of the image."""
 
     uuid: Existing
     srcBackupStorageUuid: ImageStore
@@ -223,7 +224,14 @@ class APIRecoveryImageFromImageStoreBackupStorageMsg(
 async def recover_image(
     services: Services, message: APIRecoveryImageFromImageStoreBackupStorageMsg, call: Call
 ) -> Reply:
-    """The copy."""
+    """Copy the image, and return the copy."""
+    return await _copy(services, message)
+
+
+async def _copy(
+    services: Services,
+    message: APISyncImageFromImageStoreBackupStorageMsg | APIRecoveryImageFromImageStoreBackupStorageMsg,
+) -> Reply:
     copy = await services.images.copy(
         message.uuid, message.srcBackupStorageUuid, message.dstBackupStorageUuid, message.name, message.description
     )
@@ -238,7 +246,7 @@ class APIBackupStorageMigrateImageMsg(
     reply=("inventory",),
     source="domain 2.2; ZStack's message catalogue",
 ):
-    """Move an image to another backup storage, which ZStack can do between Ceph storages alone."""
+    """Move an image to another backup storage. ZStack can do that only between Ceph storages."""
 
     imageUuid: Existing
     srcBackupStorageUuid: Storage
@@ -247,7 +255,7 @@ class APIBackupStorageMigrateImageMsg(
 
 @handlers.handles
 async def migrate_image(services: Services, message: APIBackupStorageMigrateImageMsg, call: Call) -> Reply:
-    """Always an error: no storage that is emulated can take part."""
+    """Raise ApiError SYS.1006 in every case: no Ceph storage is emulated. The text is ZStack's."""
     source, destination = message.srcBackupStorageUuid, message.dstBackupStorageUuid
     if source == destination:
         raise operation_failed("Source BS and Destination BS cannot be the same.")
@@ -272,7 +280,7 @@ class APIGetBackupStorageCandidatesForImageMigrationMsg(
     reply=("inventories",),
     source="domain 2.2; ZStack's message catalogue",
 ):
-    """Ask where the images of a backup storage can be moved to: from one that is no Ceph storage, nowhere."""
+    """List the storages to which the images of a backup storage can be moved: none, except for Ceph storages."""
 
     srcBackupStorageUuid: Storage
 
@@ -281,7 +289,7 @@ class APIGetBackupStorageCandidatesForImageMigrationMsg(
 async def get_migration_candidates(
     services: Services, message: APIGetBackupStorageCandidatesForImageMigrationMsg, call: Call
 ) -> Reply:
-    """There are none."""
+    """Return an empty list."""
     return Reply({"inventories": []})
 
 
@@ -296,9 +304,9 @@ class APIGetCandidateBackupStorageForCreatingImageMsg(
     package=PACKAGE,
     reply=("inventories",),
     for_everyone=True,
-    deviation="there are no volumes here: any uuid will do for one that lies in every zone",
+    deviation="volumes are not emulated: any uuid stands for a volume that is in every zone",
 ):
-    """Ask which backup storages could take an image made of a volume or a snapshot."""
+    """List the backup storages that can hold an image made from a volume or a snapshot."""
 
     volumeUuid: str | None = None
     volumeSnapshotUuid: str | None = None
@@ -308,7 +316,7 @@ class APIGetCandidateBackupStorageForCreatingImageMsg(
 async def get_candidates(
     services: Services, message: APIGetCandidateBackupStorageForCreatingImageMsg, call: Call
 ) -> Reply:
-    """Those that are Enabled, Connected and attached to a zone."""
+    """Return the storages that are Enabled, Connected and attached to a zone."""
     if message.volumeUuid is None and message.volumeSnapshotUuid is None:
         raise invalid_argument("either volumeUuid or volumeSnapshotUuid must be set")
     attached = exists().where(BackupStorageZoneRef.backupStorageUuid == BackupStorage.uuid)
@@ -317,8 +325,7 @@ async def get_candidates(
     found = [await services.inventory(BACKUP_STORAGE, row.uuid) for row in uuids]
     inventories = [reply.body["inventory"] for reply in found if reply.body]
     classes = [reply.schema["inventory"] for reply in found if reply.body]
-    schema = {f"inventories[{index}]": classes[index] for index in reversed(range(len(classes)))}
-    return Reply({"inventories": inventories}, schema)
+    return Reply({"inventories": inventories}, list_schema("inventories", classes))
 
 
 def _format(message: APIAddImageMsg) -> str | None:
@@ -330,18 +337,18 @@ def _url(message: APIAddImageMsg) -> str:
 
 
 def _machine(message: APIAddImageMsg) -> dict[str, str | None]:
-    """Return what machine an image is for, with ZStack's defaults; a data volume is for none (observed 11)."""
+    """Return the machine that an image is for, with ZStack's defaults; a data volume has no defaults (observed 11)."""
     platform, architecture, system = message.platform, message.architecture, message.guestOsType
     if message.mediaType != DATA_VOLUME:
         platform = platform or "Linux"
-        platform = STAND_FOR.get(platform, platform)
+        platform = PLATFORM_ALIASES.get(platform, platform)
         architecture = architecture or ARCHITECTURES[0]
         system = platform if system is None else system
     return {"platform": platform, "architecture": architecture, "guestOsType": system}
 
 
 def _check_local_path(services: Services, path: str) -> None:
-    """Raise ApiError SYS.1007 for a path of the node that the lists of the global configuration forbid."""
+    """Raise ApiError SYS.1007 for a path on the node that the lists of the global configuration forbid."""
     configuration = services.configuration
     for name in configuration.get(FILTERS).split(";"):
         listed = configuration.get(LISTS[name])

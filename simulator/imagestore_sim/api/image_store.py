@@ -13,7 +13,7 @@ from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, NewStorage, Status
 from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorage
 from imagestore_sim.query import IMAGE_STORE_BACKUP_STORAGE
-from imagestore_sim.rest.encoding import without_nulls, write_date
+from imagestore_sim.rest.encoding import list_schema, without_nulls, write_date
 from imagestore_sim.rest.errors import operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
@@ -34,8 +34,7 @@ class APIAddImageStoreBackupStorageMsg(
     package=PACKAGE,
     reply=("inventory",),
     source="domain 2.1, 3.1, 3.2",
-    deviation="an SSH probe of the url, whose folders it makes, stands for deploying and asking the agent;"
-    " importImages finds none",
+    deviation="an SSH probe of the url replaces the agent, and creates the folders of the url; importImages finds none",
 ):
     """Add an ImageStore, and connect it."""
 
@@ -49,13 +48,13 @@ class APIAddImageStoreBackupStorageMsg(
 
 @handlers.checks
 async def check_add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> None:
-    """A hostname that is one and is not taken, and a url that can be served."""
+    """Check the form of the hostname and the url, and that the hostname is not in use."""
     await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
 
 
 @handlers.handles
 async def add_image_store(services: Services, message: APIAddImageStoreBackupStorageMsg, call: Call) -> Reply:
-    """The new ImageStore."""
+    """Add and connect the ImageStore, and return it."""
     return await add_and_connect(services, _new_storage(message), IMAGE_STORE_BACKUP_STORAGE, call)
 
 
@@ -67,9 +66,9 @@ class APIAddDisasterImageStoreBackupStorageMsg(
     response_class="APIAddImageStoreBackupStorageEvent",
     reply=("inventory",),
     source="domain 2.1",
-    deviation="attachPoint and endPoint are passed over; otherwise as AddImageStoreBackupStorage",
+    deviation="attachPoint and endPoint are ignored; otherwise as AddImageStoreBackupStorage",
 ):
-    """Add an ImageStore that backups are copied to."""
+    """Add an ImageStore for disaster recovery, to which backups are copied."""
 
     waits = True
 
@@ -81,7 +80,7 @@ class APIAddDisasterImageStoreBackupStorageMsg(
 async def check_add_disaster_image_store(
     services: Services, message: APIAddDisasterImageStoreBackupStorageMsg, call: Call
 ) -> None:
-    """As for any ImageStore."""
+    """Check the form of the hostname and the url, and that the hostname is not in use."""
     await services.lifecycle.check_new(IMAGE_STORE_TYPE, message.hostname, message.url)
 
 
@@ -89,7 +88,7 @@ async def check_add_disaster_image_store(
 async def add_disaster_image_store(
     services: Services, message: APIAddDisasterImageStoreBackupStorageMsg, call: Call
 ) -> Reply:
-    """The new ImageStore, which has the system tag `remote`."""
+    """Add and connect the ImageStore, give it the system tag `remote`, and return it."""
     new = _new_storage(message)
     reply = await add_and_connect(services, new, IMAGE_STORE_BACKUP_STORAGE, call)
     if DISASTER_TAG in (message.systemTags or ()):
@@ -114,7 +113,7 @@ class APIQueryImageStoreBackupStorageMsg(
 
 @handlers.handles
 async def query_image_store(services: Services, message: APIQueryImageStoreBackupStorageMsg, call: Call) -> Reply:
-    """The ImageStores asked for."""
+    """Return the ImageStores that the query selects."""
     return await answer(services, message, call)
 
 
@@ -127,7 +126,7 @@ class APIUpdateImageStoreBackupStorageMsg(
     reply=("inventory",),
     source="domain 2.1, 3.4",
 ):
-    """Change an ImageStore's record; the url stays, and nothing is reconnected."""
+    """Change an ImageStore's record, but not its url. Nothing is reconnected."""
 
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
@@ -140,8 +139,8 @@ class APIUpdateImageStoreBackupStorageMsg(
 
 @handlers.handles
 async def update_image_store(services: Services, message: APIUpdateImageStoreBackupStorageMsg, call: Call) -> Reply:
-    """The updated ImageStore."""
-    return await update_record(services, message, IMAGE_STORE_BACKUP_STORAGE)
+    """Update the record, and return the ImageStore."""
+    return await update_record(services, message, message.uuid, IMAGE_STORE_BACKUP_STORAGE)
 
 
 class APIReconnectImageStoreBackupStorageMsg(
@@ -151,9 +150,9 @@ class APIReconnectImageStoreBackupStorageMsg(
     package=PACKAGE,
     reply=("inventory",),
     source="domain 2.1, 3.3, 3.4",
-    deviation="as ReconnectBackupStorage: what ZStack's closed source does to the status is not known",
+    deviation="as ReconnectBackupStorage; how ZStack's closed source changes the status is not known",
 ):
-    """Connect an ImageStore anew."""
+    """Reconnect an ImageStore."""
 
     waits = True
 
@@ -164,7 +163,7 @@ class APIReconnectImageStoreBackupStorageMsg(
 async def reconnect_image_store(
     services: Services, message: APIReconnectImageStoreBackupStorageMsg, call: Call
 ) -> Reply:
-    """The reconnected ImageStore."""
+    """Connect the ImageStore, and return it."""
     await services.lifecycle.reconnect(message.uuid)
     return await services.inventory(IMAGE_STORE_BACKUP_STORAGE, message.uuid)
 
@@ -175,7 +174,7 @@ class APIReclaimSpaceFromImageStoreMsg(
     path=ACTIONS,
     package=PACKAGE,
     reply=("gcResult",),
-    deviation="nothing is deleted on the host, so that no byte is ever freed",
+    deviation="deletes nothing on the host, so that no byte is freed",
 ):
     """Free the space that deleted images take up."""
 
@@ -184,7 +183,7 @@ class APIReclaimSpaceFromImageStoreMsg(
 
 @handlers.handles
 async def reclaim_space(services: Services, message: APIReclaimSpaceFromImageStoreMsg, call: Call) -> Reply:
-    """How many bytes were freed."""
+    """Return the number of bytes that were freed: 0. Raise ApiError SYS.1006 if the ImageStore is not Connected."""
     if why_not := await _why_not_answering(services, message.uuid):
         raise operation_failed(f"reclaim imagestore error, because:{why_not}")
     return Reply({"gcResult": {"freedSpaceInBytes": 0}}, {"gcResult": f"{PACKAGE}.ImageStoreGcResult"})
@@ -196,9 +195,9 @@ class APISetImageStoreBackupStorageQuotaMsg(
     path=f"{PATH}/actions",
     package=PACKAGE,
     source="domain 2.1, 3.7",
-    deviation="the quota is accepted and not enforced: what it does to capacities is not known",
+    deviation="the quota is accepted but not enforced: its effect on capacities is not known",
 ):
-    """Limit how much ImageStores may hold: those that are named, or all of them."""
+    """Limit how many bytes ImageStores may hold: the given ones, or all."""
 
     uuids: Annotated[list[str] | None, Rule(resource="ImageStoreBackupStorageVO")] = None
     maxCapacity: Annotated[int, Rule(long=True)]
@@ -206,7 +205,7 @@ class APISetImageStoreBackupStorageQuotaMsg(
 
 @handlers.handles
 async def set_quota(services: Services, message: APISetImageStoreBackupStorageQuotaMsg, call: Call) -> Reply:
-    """Nothing."""
+    """Accept the quota. Raise ApiError SYS.1006 if an ImageStore is not Connected."""
     for uuid in message.uuids or await _all_image_stores(services):
         if why_not := await _why_not_answering(services, uuid):
             raise operation_failed(f"failed to set max capacity on image store[uuid:{uuid}], because: {why_not}")
@@ -219,16 +218,16 @@ class APIGetImagesFromImageStoreBackupStorageMsg(
     path="/backup-storage/{uuid}/image-store",
     package=PACKAGE,
     reply=("infos",),
-    deviation="lists the images that have a record, where ZStack asks the host for what lies there",
+    deviation="lists the images that have a record, where ZStack asks the host for the images on it",
 ):
-    """List the images that lie on an ImageStore."""
+    """List the images on an ImageStore."""
 
     uuid: Existing
 
 
 @handlers.handles
 async def get_images(services: Services, message: APIGetImagesFromImageStoreBackupStorageMsg, call: Call) -> Reply:
-    """What is known of each image."""
+    """Return a description of each image; sizes are in bytes."""
     infos = [
         without_nulls(
             {
@@ -243,8 +242,7 @@ async def get_images(services: Services, message: APIGetImagesFromImageStoreBack
         )
         for image in await services.images.on_storage(message.uuid)
     ]
-    schema = {f"infos[{index}]": f"{PACKAGE}.ImageStoreImageStruct" for index in reversed(range(len(infos)))}
-    return Reply({"infos": infos}, schema)
+    return Reply({"infos": infos}, list_schema("infos", [f"{PACKAGE}.ImageStoreImageStruct"] * len(infos)))
 
 
 def _new_storage(message: APIAddImageStoreBackupStorageMsg) -> NewStorage:
@@ -266,6 +264,6 @@ async def _all_image_stores(services: Services) -> list[str]:
 
 
 async def _why_not_answering(services: Services, uuid: str) -> str | None:
-    """What keeps an ImageStore from doing what is asked of its host; None if it is Connected."""
+    """Return why an ImageStore cannot serve a command for its host, or None if it is Connected."""
     [status] = [row.status for row in await services.database.read(select(BackupStorage.status).filter_by(uuid=uuid))]
     return None if status == Status.CONNECTED else f"image store[uuid:{uuid}] is in status {status}"

@@ -1,4 +1,4 @@
-"""What a management node says of itself, most of it without a session (wire-protocol 8)."""
+"""APIs of the management node itself, most of them without a session (wire-protocol 8)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class APIGetVersionMsg(
     reply=("version",),
     says_success=True,
 ):
-    """Ask for the version of ZStack that is emulated."""
+    """Get the version of ZStack that is emulated."""
 
 
 @handlers.handles
 async def get_version(services: Services, message: APIGetVersionMsg, call: Call) -> Reply:
-    """`{"version": "5.2.1", "success": true}`."""
+    """Return `{"version": "5.2.1", "success": true}`."""
     return Reply({"version": EMULATED_VERSION})
 
 
@@ -44,12 +44,12 @@ class APIGetCurrentTimeMsg(
     reply=("currentTime",),
     says_success=True,
 ):
-    """Ask for the node's time."""
+    """Get the node's time."""
 
 
 @handlers.handles
 async def get_current_time(services: Services, message: APIGetCurrentTimeMsg, call: Call) -> Reply:
-    """The time in seconds and in milliseconds, the latter under ZStack's own spelling."""
+    """Return the time in epoch seconds and milliseconds; `MillionSeconds` is ZStack's spelling of the latter."""
     now = services.clock.time()
     return Reply({"currentTime": {"MillionSeconds": int(now * 1000), "Seconds": int(now)}})
 
@@ -63,12 +63,12 @@ class APIGetManagementNodeArchMsg(
     reply=("architecture",),
     says_success=True,
 ):
-    """Ask what kind of processor the node runs on."""
+    """Get the node's processor architecture."""
 
 
 @handlers.handles
 async def get_architecture(services: Services, message: APIGetManagementNodeArchMsg, call: Call) -> Reply:
-    """Such as `x86_64`."""
+    """Return the architecture, such as `x86_64`."""
     return Reply({"architecture": platform.machine()})
 
 
@@ -81,12 +81,12 @@ class APIGetSupportAPIsMsg(
     reply=("supportApis",),
     says_success=True,
 ):
-    """Ask which APIs there are."""
+    """List the APIs."""
 
 
 @handlers.handles
 async def get_support_apis(services: Services, message: APIGetSupportAPIsMsg, call: Call) -> Reply:
-    """The names of all messages that are emulated."""
+    """Return the names of all messages, sorted."""
     from imagestore_sim.api import all_handlers
 
     return Reply({"supportApis": sorted(one.api.name for one in all_handlers().by_message)})
@@ -101,12 +101,12 @@ class APIGetManagementNodeOSMsg(
     reply=("name", "version"),
     says_success=True,
 ):
-    """Ask for the node's operating system; the path really is another one."""
+    """Get the node's operating system. Its path differs from the others in ZStack, too."""
 
 
 @handlers.handles
 async def get_operating_system(services: Services, message: APIGetManagementNodeOSMsg, call: Call) -> Reply:
-    """Its name, and the version of its kernel."""
+    """Return the name, and the version of the kernel."""
     return Reply({"name": platform.system(), "version": platform.release()})
 
 
@@ -117,19 +117,19 @@ class APIIsReadyToGoMsg(
     package="org.zstack.header.apimediator",
     authenticated=False,
 ):
-    """Ask whether a node, this one unless told otherwise, serves in full."""
+    """Ask whether a node serves all APIs: the given one, or this one."""
 
     managementNodeId: str | None = None
 
 
 @handlers.handles
 async def is_ready_to_go(services: Services, message: APIIsReadyToGoMsg, call: Call) -> Reply:
-    """Nothing, if it does."""
-    asked = message.managementNodeId or services.node.uuid
-    if asked != services.node.uuid:
-        raise ApiError(ErrorCode("SYS.1012", f"management node[uuid:{asked}] is unavailable"))
+    """Return an empty reply. Raise ApiError SYS.1012 for an unknown node, SYS.1010 if this one is not ready."""
+    uuid = message.managementNodeId or services.node.uuid
+    if uuid != services.node.uuid:
+        raise ApiError(ErrorCode("SYS.1012", f"management node[uuid:{uuid}] is unavailable"))
     if not services.node.ready:
-        raise ApiError(ErrorCode("SYS.1010", f"management node[uuid:{asked}] is not ready yet"))
+        raise ApiError(ErrorCode("SYS.1010", f"management node[uuid:{uuid}] is not ready yet"))
     return Reply()
 
 
@@ -142,12 +142,12 @@ class APIGetPlatformTimeZoneMsg(
     reply=("timezone", "offset"),
     says_success=True,
 ):
-    """Ask for the time zone that the node's dates are of."""
+    """Get the time zone of the node's dates."""
 
 
 @handlers.handles
 async def get_platform_time_zone(services: Services, message: APIGetPlatformTimeZoneMsg, call: Call) -> Reply:
-    """Its name and its offset, as Java writes them."""
+    """Return the zone's name and offset, as Java writes them."""
     now = services.clock.time()
     ahead = services.clock.local(now) - datetime.fromtimestamp(int(now), UTC).replace(tzinfo=None)
     offset = _java_offset(ahead)
@@ -163,15 +163,15 @@ class APIQueryManagementNodeMsg(
     reply=("inventories",),
     for_everyone=False,
 ):
-    """Query management nodes, of which there is one."""
+    """Query management nodes: this one."""
 
     inventory = MANAGEMENT_NODE
-    repeatable = False  # its heartbeat is the present moment
+    repeatable = False  # the heartbeat changes with time
 
 
 @handlers.handles
 async def query_management_node(services: Services, message: APIQueryManagementNodeMsg, call: Call) -> Reply:
-    """This node, alive as of now."""
+    """Update the heartbeat, and return the nodes that the query selects."""
     await services.node.beat()
     return await answer(services, message, call)
 
@@ -190,12 +190,12 @@ class APIIsOpensourceVersionMsg(
 
 @handlers.handles
 async def is_opensource_version(services: Services, message: APIIsOpensourceVersionMsg, call: Call) -> Reply:
-    """`{"opensource": true, "success": true}`."""
+    """Return `{"opensource": true, "success": true}`."""
     return Reply({"opensource": True})
 
 
 def _java_offset(ahead: timedelta) -> str:
-    """`+08:00`, and `Z` for none."""
+    """Return an offset as `+08:00`; `Z` for none."""
     minutes = round(ahead / timedelta(minutes=1))
     sign = "-" if minutes < 0 else "+"
     return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}" if minutes else "Z"

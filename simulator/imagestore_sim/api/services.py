@@ -1,4 +1,4 @@
-"""What the handlers work with, and the answers that many of them give."""
+"""The parts that handlers work with, and what many handlers need: lookups, inventories as replies, uuids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from imagestore_sim import ids as uuids
+from imagestore_sim import ids
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.event_web_hooks import EventWebHooks
@@ -49,12 +49,12 @@ RESOURCES = {
     "VolumeSnapshotGroupVO": (),
     "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid),
 }
-"""The columns that tell whether a resource of a type exists."""
+"""The columns with the uuids of the resources of a type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The rooms that the handlers put to use."""
+    """The parts of a node that handlers work with."""
 
     clock: Clock
     database: Database
@@ -71,8 +71,8 @@ class Services:
     leniency: Leniency = LENIENT
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
-        """Which of the resources named by uuid do not exist."""
-        if resource == "SessionVO":  # whose uuids are not stored
+        """Return those of the uuids that no resource of the type has."""
+        if resource == "SessionVO":  # their uuids are not stored
             return [one for one in uuids if not self.sessions.exists(one)]
         found: set[str] = set()
         for column in RESOURCES[resource]:
@@ -80,13 +80,13 @@ class Services:
         return [one for one in uuids if one not in found]
 
     async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:
-        """The reply `{"inventory": {…}}`; `{}` if the resource is gone meanwhile."""
+        """Return the reply `{"inventory": {…}}`, or `{}` if the resource does not exist any more."""
         found = await self.queries.find(inventory, resource_uuid)
         if not found.rows:
             return Reply()
         return Reply({"inventory": found.rows[0]}, found.schema_of("inventory"))
 
 
-def new_uuid(wanted: str | None) -> str:
-    """The uuid of a new resource: the client's choice, where it made one."""
-    return wanted or uuids.new_uuid()
+def new_uuid(chosen: str | None) -> str:
+    """Return the uuid for a new resource: the one that the client chose, or a new one."""
+    return chosen or ids.new_uuid()

@@ -1,4 +1,4 @@
-"""Logging in and out, and how long a session lasts (wire-protocol 2.4-2.6)."""
+"""APIs of sessions: log in, log out, renew, validate (wire-protocol 2.4-2.6)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class APILogInByAccountMsg(
     response_class="APILogInReply",
     reply=("inventory",),
 ):
-    """Log in; the client sends the SHA-512 of the password in hex."""
+    """Log in as an account. `password` is its SHA-512 in hex."""
 
     accountName: str
     password: str
@@ -41,7 +41,7 @@ class APILogInByAccountMsg(
 
 @handlers.handles
 async def log_in_by_account(services: Services, message: APILogInByAccountMsg, call: Call) -> Reply:
-    """The new session."""
+    """Begin a session, and return it."""
     known_type = message.accountType in (None, ACCOUNT_LOGIN)  # plug-ins of ZStack bring other types
     session = await services.sessions.log_in_by_account(message.accountName, message.password, known_type=known_type)
     return _reply(services, session)
@@ -56,7 +56,7 @@ class APILogInByUserMsg(
     response_class="APILogInReply",
     reply=("inventory",),
 ):
-    """Log in as a user of an account, which its uuid or its name tells."""
+    """Log in as a user of an account, given by its uuid or its name."""
 
     accountUuid: str | None = None
     accountName: str | None = None
@@ -67,14 +67,14 @@ class APILogInByUserMsg(
 
 @handlers.checks
 async def check_log_in_by_user(services: Services, message: APILogInByUserMsg, call: Call) -> None:
-    """An account must be given, either way."""
+    """Raise ApiError SYS.1007 if no account is given."""
     if message.accountName is None and message.accountUuid is None:
         raise invalid_argument("accountName and accountUuid cannot both be null, you must specify at least one")
 
 
 @handlers.handles
 async def log_in_by_user(services: Services, message: APILogInByUserMsg, call: Call) -> Reply:
-    """The new session."""
+    """Begin a session, and return it."""
     session = await services.sessions.log_in_by_user(
         message.userName, message.password, account_uuid=message.accountUuid, account_name=message.accountName
     )
@@ -84,7 +84,7 @@ async def log_in_by_user(services: Services, message: APILogInByUserMsg, call: C
 class APILogInMsg(
     SyncMessage, method="PUT", path="/login", package=LOGIN_PACKAGE, authenticated=False, reply=("inventory",)
 ):
-    """Log in, in one of several ways, of which there is one."""
+    """Log in by a login type; only `account` is emulated."""
 
     username: str
     password: str
@@ -97,7 +97,7 @@ class APILogInMsg(
 
 @handlers.handles
 async def log_in(services: Services, message: APILogInMsg, call: Call) -> Reply:
-    """The new session."""
+    """Begin a session, and return it."""
     _require_known(message.loginType)
     return _reply(services, await services.sessions.log_in_by_account(message.username, message.password))
 
@@ -110,7 +110,7 @@ class APIGetLoginProceduresMsg(
     authenticated=False,
     reply=("procedures",),
 ):
-    """Ask what more than a password a login takes."""
+    """List what a login needs besides the password."""
 
     username: str
     loginType: str
@@ -118,7 +118,7 @@ class APIGetLoginProceduresMsg(
 
 @handlers.handles
 async def get_login_procedures(services: Services, message: APIGetLoginProceduresMsg, call: Call) -> Reply:
-    """Nothing more."""
+    """Return an empty list."""
     _require_known(message.loginType)
     return Reply({"procedures": []})
 
@@ -131,7 +131,7 @@ class APIRenewSessionMsg(
     for_everyone=True,
     reply=("inventory",),
 ):
-    """Let a session last longer, until its next call."""
+    """Extend a session, by `duration` seconds from now, until its next call."""
 
     sessionUuid: Annotated[str, Rule(resource="SessionVO")]
     duration: Annotated[int | None, Rule(long=True, number_range=(60, LONGEST_RENEWAL))] = None
@@ -139,7 +139,7 @@ class APIRenewSessionMsg(
 
 @handlers.handles
 async def renew_session(services: Services, message: APIRenewSessionMsg, call: Call) -> Reply:
-    """The session with its new end."""
+    """Extend the session, and return it."""
     reply = _reply(services, await services.sessions.renew(message.sessionUuid, message.duration))
     return replace(reply, secret=True)
 
@@ -151,14 +151,14 @@ class APILogOutMsg(
     package=PACKAGE,
     authenticated=False,
 ):
-    """End a session, if it is there."""
+    """End a session, if it exists."""
 
     sessionUuid: str
 
 
 @handlers.handles
 async def log_out(services: Services, message: APILogOutMsg, call: Call) -> Reply:
-    """Nothing."""
+    """End the session, and return an empty reply."""
     await services.sessions.log_out(message.sessionUuid)
     return Reply()
 
@@ -178,21 +178,21 @@ class APIValidateSessionMsg(
 
 @handlers.handles
 async def validate_session(services: Services, message: APIValidateSessionMsg, call: Call) -> Reply:
-    """`{"valid": true}` or `{"valid": false}`."""
+    """Return `{"valid": true}` or `{"valid": false}`."""
     return Reply({"valid": services.sessions.recognize(message.sessionUuid) is not None})
 
 
 class APIGetSupportedIdentityModelsMsg(
     SyncMessage, method="GET", path="/identity-models", package=PACKAGE, authenticated=False, reply=("configs",)
 ):
-    """Ask how accounts are told apart."""
+    """List the identity models."""
 
 
 @handlers.handles
 async def get_supported_identity_models(
     services: Services, message: APIGetSupportedIdentityModelsMsg, call: Call
 ) -> Reply:
-    """The models that ZStack names, whatever it runs with."""
+    """Return the models that ZStack lists, whatever it runs with."""
     return Reply({"configs": ["IAM", "IAM2"]})
 
 

@@ -1,4 +1,4 @@
-"""Sftp backup storages, ImageStore's elder sibling (domain 2.3)."""
+"""Sftp backup storages, the older type with open source (domain 2.3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class APIAddSftpBackupStorageMsg(
     package=PACKAGE,
     reply=("inventory",),
     source="domain 2.3, 3.1, 3.2",
-    deviation="an SSH probe of the url stands for deploying and asking the agent; importImages finds none",
+    deviation="an SSH probe of the url replaces the agent; importImages finds none",
 ):
     """Add an Sftp storage, and connect it."""
 
@@ -46,13 +46,13 @@ class APIAddSftpBackupStorageMsg(
 
 @handlers.checks
 async def check_add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> None:
-    """A hostname that is one and is not taken, and a url that can be served."""
+    """Check the form of the hostname and the url, and that the hostname is not in use."""
     await services.lifecycle.check_new(SFTP_TYPE, message.hostname, message.url)
 
 
 @handlers.handles
 async def add_sftp(services: Services, message: APIAddSftpBackupStorageMsg, call: Call) -> Reply:
-    """The new Sftp storage."""
+    """Add and connect the Sftp storage, and return it."""
     new = NewStorage(
         type=SFTP_TYPE,
         uuid=new_uuid(message.resourceUuid),
@@ -82,7 +82,7 @@ class APIQuerySftpBackupStorageMsg(
 
 @handlers.handles
 async def query_sftp(services: Services, message: APIQuerySftpBackupStorageMsg, call: Call) -> Reply:
-    """The Sftp storages asked for; as in ZStack, a condition on their type asks for Sftp whatever it says."""
+    """Return the Sftp storages that the query selects. As in ZStack, any condition on `type` means Sftp."""
     conditions = list(message.query.conditions)
     index = next((index for index, one in enumerate(conditions) if one.name == "type"), None)
     if index is not None:
@@ -99,9 +99,9 @@ class APIUpdateSftpBackupStorageMsg(
     response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
     reply=("inventory",),
 ):
-    """Change an Sftp storage's record; the url stays, and nothing is reconnected (domain 3.4).
+    """Change an Sftp storage's record, but not its url; nothing is reconnected (domain 3.4).
 
-    ZStack only asks that there be a storage of that uuid: one without a host takes the name and the description.
+    ZStack accepts a storage of any type: one without a host gets the name and the description.
     """
 
     uuid: Annotated[str, Rule(resource="BackupStorageVO")]
@@ -115,14 +115,14 @@ class APIUpdateSftpBackupStorageMsg(
 
 @handlers.handles
 async def update_sftp(services: Services, message: APIUpdateSftpBackupStorageMsg, call: Call) -> Reply:
-    """The updated storage."""
-    return await update_record(services, message, BACKUP_STORAGE)
+    """Update the record, and return the storage."""
+    return await update_record(services, message, message.uuid, BACKUP_STORAGE)
 
 
 class APIReconnectSftpBackupStorageMsg(
     AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 2.3, 3.4"
 ):
-    """Connect an Sftp storage at once, past the queue of connects."""
+    """Reconnect an Sftp storage at once, without queueing behind other connects."""
 
     waits = True
 
@@ -131,7 +131,7 @@ class APIReconnectSftpBackupStorageMsg(
 
 @handlers.handles
 async def reconnect_sftp(services: Services, message: APIReconnectSftpBackupStorageMsg, call: Call) -> Reply:
-    """The reconnected storage; a failure is BS.SFTP.1000 with its cause, and leaves the status alone."""
+    """Connect the storage, and return it. Raise ApiError BS.SFTP.1000 with its cause, and keep the status then."""
     try:
         await services.lifecycle.reconnect_at_once(message.uuid)
     except ConnectFailed as failure:

@@ -1,4 +1,4 @@
-"""Simulator backup storages: ZStack's own stand-in, without a host (domain 2.2)."""
+"""Simulator backup storages: ZStack's own fake storages without a host (domain 2.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = "org.zstack.header.simulator.storage.backup"
 HEADER = "org.zstack.header.storage.backup"
 handlers = Handlers[Services]()
 TYPES = ("SimulatorBackupStorage", "ImageStoreBackupStorage", "SftpBackupStorage", "Ceph", "Addon")
-"""The types that ZStack knows; only the first can be made of this message."""
+"""The types that ZStack knows. This message can add only the first."""
 Bytes = Annotated[int, Rule(long=True)]
 
 
@@ -27,9 +27,9 @@ class APIAddSimulatorBackupStorageMsg(
     package=PACKAGE,
     response_class=f"{HEADER}.APIAddBackupStorageEvent",
     reply=("inventory",),
-    deviation="it is Connected from the start, with no event of it",
+    deviation="it is Connected from the start, without an event",
 ):
-    """Add a storage that is connected for good, its capacity as given."""
+    """Add a storage that is always Connected, with the given capacity in bytes."""
 
     totalCapacity: Bytes = 0
     availableCapacity: Bytes = 0
@@ -37,7 +37,7 @@ class APIAddSimulatorBackupStorageMsg(
 
 @handlers.handles
 async def add_simulator(services: Services, message: APIAddSimulatorBackupStorageMsg, call: Call) -> Reply:
-    """The new storage."""
+    """Add the storage, and return it."""
     _check_type(message.type, implied=services.leniency.implied_type)
     new = NewSimulator(
         uuid=new_uuid(message.resourceUuid),
@@ -52,7 +52,7 @@ async def add_simulator(services: Services, message: APIAddSimulatorBackupStorag
 
 
 def _check_type(given: str | None, *, implied: bool) -> None:
-    """Raise ApiError SYS.1000 for a type that no storage has, or that this message does not make."""
+    """Raise ApiError SYS.1000 for an unknown type, or one that this message cannot add."""
     if given == SIMULATOR_TYPE or (given is None and implied):
         return
     if given not in TYPES:

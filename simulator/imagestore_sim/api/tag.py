@@ -7,11 +7,12 @@ from typing import Annotated
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.query import SYSTEM_TAG, USER_TAG
+from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.messages import AsyncMessage, Call, DeleteMessage, Handlers, Reply
 from imagestore_sim.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.tag"
-OURS = "resources of types BackupStorageVO, ZoneVO and ImageVO have system tags"
+OURS = "only resources of types BackupStorageVO, ZoneVO and ImageVO can have system tags"
 handlers = Handlers[Services]()
 Resource = Annotated[str, Rule(resource="ResourceVO")]
 
@@ -31,7 +32,7 @@ class APIQuerySystemTagMsg(
 
 @handlers.handles
 async def query_system_tag(services: Services, message: APIQuerySystemTagMsg, call: Call) -> Reply:
-    """The tags asked for."""
+    """Return the tags that the query selects."""
     return await answer(services, message, call)
 
 
@@ -50,7 +51,7 @@ class APIQueryUserTagMsg(
 
 @handlers.handles
 async def query_user_tag(services: Services, message: APIQueryUserTagMsg, call: Call) -> Reply:
-    """The tags asked for."""
+    """Return the tags that the query selects."""
     return await answer(services, message, call)
 
 
@@ -63,7 +64,7 @@ class APICreateSystemTagMsg(
     for_everyone=True,
     deviation=OURS,
 ):
-    """Give a resource a system tag."""
+    """Create a system tag of a resource."""
 
     resourceType: str
     resourceUuid: Resource
@@ -72,7 +73,7 @@ class APICreateSystemTagMsg(
 
 @handlers.handles
 async def create_system_tag(services: Services, message: APICreateSystemTagMsg, call: Call) -> Reply:
-    """The new tag; nothing if the resource has it already."""
+    """Create the tag, and return it; an empty reply if the resource has it already."""
     created = await services.tags.create_system_tag(message.resourceUuid, message.resourceType, message.tag)
     return Reply() if created is None else await services.inventory(SYSTEM_TAG, created)
 
@@ -86,7 +87,7 @@ class APICreateSystemTagsMsg(
     for_everyone=True,
     deviation=f"{OURS}; a tag that the resource has already is left out, where ZStack lists a null",
 ):
-    """Give a resource some system tags."""
+    """Create system tags of a resource."""
 
     resourceType: str
     resourceUuid: Resource
@@ -95,12 +96,12 @@ class APICreateSystemTagsMsg(
 
 @handlers.handles
 async def create_system_tags(services: Services, message: APICreateSystemTagsMsg, call: Call) -> Reply:
-    """The new tags."""
+    """Create the tags, and return the new ones."""
     created = [
         await services.tags.create_system_tag(message.resourceUuid, message.resourceType, tag) for tag in message.tags
     ]
     found = [await services.inventory(SYSTEM_TAG, one) for one in created if one is not None]
-    schema = {f"inventories[{index}]": SYSTEM_TAG.java_class for index in reversed(range(len(found)))}
+    schema = list_schema("inventories", [SYSTEM_TAG.java_class] * len(found))
     return Reply({"inventories": [reply.body["inventory"] for reply in found]}, schema)
 
 
@@ -113,7 +114,7 @@ class APICreateUserTagMsg(
     for_everyone=True,
     deviation=OURS,
 ):
-    """Give a resource a user tag."""
+    """Create a user tag of a resource."""
 
     resourceType: str
     resourceUuid: Resource
@@ -122,7 +123,7 @@ class APICreateUserTagMsg(
 
 @handlers.handles
 async def create_user_tag(services: Services, message: APICreateUserTagMsg, call: Call) -> Reply:
-    """The new tag."""
+    """Create the tag, and return it."""
     created = await services.tags.create_user_tag(message.resourceUuid, message.resourceType, message.tag)
     return await services.inventory(USER_TAG, created)
 
@@ -135,7 +136,7 @@ class APIUpdateSystemTagMsg(
     reply=("inventory",),
     for_everyone=True,
 ):
-    """Give a system tag another text."""
+    """Change the text of a system tag."""
 
     uuid: Annotated[str, Rule(resource="SystemTagVO")]
     tag: str
@@ -143,25 +144,25 @@ class APIUpdateSystemTagMsg(
 
 @handlers.handles
 async def update_system_tag(services: Services, message: APIUpdateSystemTagMsg, call: Call) -> Reply:
-    """The updated tag."""
+    """Change the tag, and return it."""
     await services.tags.change_system_tag(message.uuid, message.tag)
     return await services.inventory(SYSTEM_TAG, message.uuid)
 
 
 class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", package=PACKAGE, for_everyone=True):
-    """Delete a tag of either kind; one that is not there is deleted already."""
+    """Delete a system tag or a user tag. Succeed if it does not exist."""
 
     uuid: str
 
 
 @handlers.checks
 async def check_delete_tag(services: Services, message: APIDeleteTagMsg, call: Call) -> None:
-    """Whose the tagged resource is; TagApiInterceptor looks at nothing else."""
+    """Check that the caller owns the tagged resource, as ZStack's TagApiInterceptor does."""
     await services.rights.check_tag(message.uuid, call.account_uuid)
 
 
 @handlers.handles
 async def delete_tag(services: Services, message: APIDeleteTagMsg, call: Call) -> Reply:
-    """Nothing."""
+    """Delete the tag, and return an empty reply."""
     await services.tags.delete(message.uuid)
     return Reply()

@@ -1,6 +1,6 @@
-"""What migrated images leave behind on a backup storage (domain 2.2).
+"""The trash of a backup storage: what migrated images leave there (domain 2.2).
 
-ZStack fills the trash when an image is migrated between Ceph storages, which are not emulated: here it is always empty.
+ZStack fills it only when an image is migrated between Ceph storages. These are not emulated, so it is always empty.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, Sy
 from imagestore_sim.rest.parameters import Rule
 
 TRASH_PACKAGE = "org.zstack.header.core.trash"
-EMPTY = "the trash is always empty: only images that are migrated between Ceph storages fill it"
+EMPTY = "the trash is always empty: only migrations of images between Ceph storages fill it"
 handlers = Handlers[Services]()
 
 
@@ -36,7 +36,7 @@ class APIGetTrashOnBackupStorageMsg(
 
 @handlers.handles
 async def get_trash(services: Services, message: APIGetTrashOnBackupStorageMsg, call: Call) -> Reply:
-    """There is none."""
+    """Return an empty list. Raise ApiError SYS.1007 for half of a resource."""
     if (message.resourceType is None) != (message.resourceUuid is None):
         raise invalid_argument("resourceUuid and resourceType must be set both or neither!")
     return Reply({"inventories": []})
@@ -52,7 +52,7 @@ class APICleanUpTrashOnBackupStorageMsg(
     batch=True,
     deviation=EMPTY,
 ):
-    """Delete one piece of trash, or all of it."""
+    """Delete one item of the trash, or all."""
 
     uuid: Existing
     trashId: Annotated[int | None, Rule(long=True)] = None
@@ -60,7 +60,7 @@ class APICleanUpTrashOnBackupStorageMsg(
 
 @handlers.handles
 async def clean_up_trash(services: Services, message: APICleanUpTrashOnBackupStorageMsg, call: Call) -> Reply:
-    """What was deleted: nothing; trash that is not there is deleted already."""
+    """Return that nothing was deleted; the deletion of a missing item succeeds."""
     results = [] if message.trashId is None else [{"success": True, "trashId": message.trashId, "size": 0}]
     body = {"result": {"resourceUuids": [], "details": [], "size": 0}, "results": results}
     schema = {"result": f"{TRASH_PACKAGE}.CleanTrashResult"}

@@ -1,4 +1,4 @@
-"""Web hooks for events, which ZStack has deprecated (domain 1.6)."""
+"""Web hooks: events posted to an address; deprecated in ZStack (domain 1.6)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from imagestore_sim.rest.parameters import Rule
 PACKAGE = "org.zstack.header.core.webhooks"
 PATH = "/web-hooks"
 ONE = "/web-hooks/{uuid}"
+FIELDS = ("name", "description", "url", "type", "opaque")
 handlers = Handlers[Services]()
 
 
@@ -26,9 +27,9 @@ class APICreateWebhookMsg(
     path=PATH,
     package=PACKAGE,
     reply=("inventory",),
-    deviation="an operation does not fail with a receiver that refuses its event; hooks see the lab's own events too",
+    deviation="an operation does not fail if a receiver refuses its event; hooks also get the lab's own events",
 ):
-    """Have an address told of events; for those of type CanonicalEvent `opaque` is a path, or a glob of paths."""
+    """Create a web hook. For type CanonicalEvent, `opaque` is the path of the events, or a glob of paths."""
 
     name: Annotated[str, Rule(max_length=255)]
     description: Annotated[str | None, Rule(max_length=2048)] = None
@@ -39,29 +40,22 @@ class APICreateWebhookMsg(
 
 @handlers.checks_first
 async def check_create_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> None:
-    """Of canonical events, it is to say which."""
+    """Raise ApiError SYS.1007 for a hook of canonical events without a path."""
     if message.type == CANONICAL_EVENT and message.opaque is None:
         raise invalid_argument(f"for webhooks with type[{CANONICAL_EVENT}], the field opaque cannot be null")
 
 
 @handlers.checks
 async def check_url_of_new_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> None:
-    """A url that is one."""
+    """Raise ApiError SYS.1007 for an invalid url."""
     _check_url(services, message.url)
 
 
 @handlers.handles
 async def create_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> Reply:
-    """The new hook."""
+    """Create the hook, and return it."""
     uuid = new_uuid(message.resourceUuid)
-    values = given(
-        name=message.name,
-        description=message.description,
-        url=message.url,
-        type=message.type,
-        opaque=message.opaque,
-    )
-    await services.web_hooks.create(uuid, values)
+    await services.web_hooks.create(uuid, given(message, *FIELDS))
     return await services.inventory(WEB_HOOK, uuid)
 
 
@@ -81,12 +75,12 @@ class APIQueryWebhookMsg(
 
 @handlers.handles
 async def query_web_hook(services: Services, message: APIQueryWebhookMsg, call: Call) -> Reply:
-    """The hooks asked for."""
+    """Return the hooks that the query selects."""
     return await answer(services, message, call)
 
 
 class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE, reply=("inventory",)):
-    """Change a hook."""
+    """Change a web hook."""
 
     uuid: Annotated[str, Rule(resource="WebhookVO")]
     name: Annotated[str | None, Rule(max_length=255)] = None
@@ -98,34 +92,27 @@ class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE,
 
 @handlers.checks
 async def check_update_web_hook(services: Services, message: APIUpdateWebhookMsg, call: Call) -> None:
-    """A url that is one, if another is given."""
+    """Raise ApiError SYS.1007 if the new url is invalid."""
     if message.url is not None:
         _check_url(services, message.url)
 
 
 @handlers.handles
 async def update_web_hook(services: Services, message: APIUpdateWebhookMsg, call: Call) -> Reply:
-    """The hook as it is now."""
-    values = given(
-        name=message.name,
-        description=message.description,
-        url=message.url,
-        type=message.type,
-        opaque=message.opaque,
-    )
-    await services.web_hooks.change(message.uuid, values)
+    """Change the hook, and return it."""
+    await services.web_hooks.change(message.uuid, given(message, *FIELDS))
     return await services.inventory(WEB_HOOK, message.uuid)
 
 
 class APIDeleteWebhookMsg(DeleteMessage, method="DELETE", path=ONE, package=PACKAGE):
-    """Tell an address no more."""
+    """Delete a web hook."""
 
     uuid: Annotated[str, Rule(resource="WebhookVO", missing_is_done=True)]
 
 
 @handlers.handles
 async def delete_web_hook(services: Services, message: APIDeleteWebhookMsg, call: Call) -> Reply:
-    """Nothing."""
+    """Delete the hook, and return an empty reply."""
     await services.web_hooks.delete(message.uuid)
     return Reply()
 

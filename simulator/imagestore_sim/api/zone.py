@@ -41,7 +41,7 @@ Existing = Annotated[str, Rule(resource="ZoneVO")]
 
 
 class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACKAGE, reply=("inventory",)):
-    """Make a zone."""
+    """Create a zone."""
 
     name: Annotated[str, Rule(max_length=255, valid_regex=NAME_REGEX)]
     description: Annotated[str | None, Rule(max_length=2048)] = None
@@ -51,7 +51,7 @@ class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACK
 
 @handlers.handles
 async def create_zone(services: Services, message: APICreateZoneMsg, call: Call) -> Reply:
-    """Return the new zone. An error names the method that ZStack was in."""
+    """Create the zone, and return it. An error names the method of ZStack that failed."""
     if message.type not in (None, ZONE_TYPE):
         raise internal_error(f"{CREATE_ZONE}, ZoneType type: {message.type} was not registered by any ZoneFactory")
     for tag in message.userTags or ():
@@ -80,7 +80,7 @@ class APIQueryZoneMsg(
 
 @handlers.handles
 async def query_zone(services: Services, message: APIQueryZoneMsg, call: Call) -> Reply:
-    """The zones asked for."""
+    """Return the zones that the query selects."""
     return await answer(services, message, call)
 
 
@@ -91,23 +91,23 @@ class APIGetZoneMsg(
     package=PACKAGE,
     reply=("inventories",),
     source="observed 19",
-    deviation="the error tells the message by its uuid alone: ZStack's holds the caller's session, too",
+    deviation="the error shows the message with its uuid only: ZStack's shows the caller's session, too",
 ):
-    """Get a zone, which no service of ZStack's does: it has declared the API, and forgotten it."""
+    """Get a zone. ZStack declares this API, but no service of it handles the message."""
 
     uuid: str
 
 
 @handlers.handles
 async def get_zone(services: Services, message: APIGetZoneMsg, call: Call) -> Reply:
-    """Always an error."""
+    """Raise ApiError SYS.1008, as ZStack does."""
     name = message.api.java_class
     shown = orjson.dumps({name: {"uuid": message.uuid}}).decode()
     raise ApiError(ErrorCode("SYS.1008", f"No service deals with message: {name} {shown}"))
 
 
 class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
-    """Give a zone another name or description, or make it the default."""
+    """Change the name or description of a zone, or make it the default."""
 
     name: Annotated[str | None, Rule(max_length=255, valid_regex=NAME_REGEX)] = None
     description: Annotated[str | None, Rule(max_length=2048)] = None
@@ -117,9 +117,8 @@ class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE
 
 @handlers.handles
 async def update_zone(services: Services, message: APIUpdateZoneMsg, call: Call) -> Reply:
-    """The updated zone."""
-    values = given(name=message.name, description=message.description, isDefault=message.isDefault)
-    await services.zones.change(message.uuid, values)
+    """Update the record, and return the zone."""
+    await services.zones.change(message.uuid, given(message, "name", "description", "isDefault"))
     return await services.inventory(ZONE, message.uuid)
 
 
@@ -132,7 +131,7 @@ class APIChangeZoneStateMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PA
 
 @handlers.handles
 async def change_zone_state(services: Services, message: APIChangeZoneStateMsg, call: Call) -> Reply:
-    """The zone in its new state."""
+    """Change the state, and return the zone."""
     await services.zones.change(message.uuid, {"state": STATE_AFTER[StateEvent(message.stateEvent)]})
     return await services.inventory(ZONE, message.uuid)
 
@@ -143,16 +142,16 @@ class APIDeleteZoneMsg(
     path="/zones/{uuid}",
     package=PACKAGE,
     source="domain 2.4, 4",
-    deviation="nothing here vetoes a deletion, so Permissive and Enforcing do the same",
+    deviation="nothing can veto a deletion, so Permissive and Enforcing are the same",
 ):
-    """Delete a zone; its backup storages stay."""
+    """Delete a zone, but not its backup storages."""
 
     uuid: Annotated[str, Rule(resource="ZoneVO", missing_is_done=True)]
 
 
 @handlers.handles
 async def delete_zone(services: Services, message: APIDeleteZoneMsg, call: Call) -> Reply:
-    """Nothing."""
+    """Delete the zone, and return an empty reply."""
     await services.zones.delete(message.uuid)
     return Reply()
 
@@ -173,7 +172,7 @@ class APIAttachBackupStorageToZoneMsg(
 
 @handlers.handles
 async def attach_backup_storage(services: Services, message: APIAttachBackupStorageToZoneMsg, call: Call) -> Reply:
-    """The backup storage, attached."""
+    """Attach the storage, and return it."""
     await services.zones.attach(message.backupStorageUuid, message.zoneUuid)
     return await services.inventory(BACKUP_STORAGE, message.backupStorageUuid)
 
@@ -194,6 +193,6 @@ class APIDetachBackupStorageFromZoneMsg(
 
 @handlers.handles
 async def detach_backup_storage(services: Services, message: APIDetachBackupStorageFromZoneMsg, call: Call) -> Reply:
-    """The backup storage, detached."""
+    """Detach the storage, and return it."""
     await services.zones.detach(message.backupStorageUuid, message.zoneUuid)
     return await services.inventory(BACKUP_STORAGE, message.backupStorageUuid)

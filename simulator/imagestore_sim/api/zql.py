@@ -1,4 +1,4 @@
-"""ZStack's query language as text (clients 5, tier 4; ZStack's search module)."""
+"""ZQL, ZStack's query language as text (clients 5, tier 4; ZStack's search module)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class APIZQLQueryMsg(
     package="org.zstack.query",
     for_everyone=True,
     reply=("results",),
-    deviation="no joined inventories, no values that another API gives, no search",
+    deviation="joined inventories, values from another API and search are not emulated",
 ):
-    """Ask some questions in one text."""
+    """Run the queries in a text."""
 
     zql: str | None = None
 
     @classmethod
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
-        """The text in the query string, whatever the method: a body is not looked at."""
+        """Return the text in the query string, whatever the method. Ignore the body."""
         return {"zql": next((value for name, value in pairs if name == "zql"), None)}
 
 
 @handlers.handles
 async def zql_query(services: Services, message: APIZQLQueryMsg, call: Call) -> Reply:
-    """The answer to each question: its rows, their number, or both."""
+    """Return the result of each query: its rows, their number, or both."""
     try:
         if message.zql is None:
             raise QueryError(None, thrown="java.lang.NullPointerException")
@@ -44,6 +44,6 @@ async def zql_query(services: Services, message: APIZQLQueryMsg, call: Call) -> 
     except QueryError as error:
         if error.code != INTERNAL:
             raise
-        # What is thrown there loses its class, and tells where that was.
+        # ZStack's wrapper replaces the class of the exception by the method that it called.
         text = f"unhandled exception happened when calling private void {CALLED}, {error.message or 'null'}"
         raise QueryError(text) from None

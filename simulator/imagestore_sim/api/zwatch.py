@@ -1,4 +1,4 @@
-"""Monitoring as ZStack's ZWatch offers it: the capacity of backup storages over time (domain 10)."""
+"""ZWatch, ZStack's monitoring: the capacity of backup storages over time (domain 10)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ handlers = Handlers[Services]()
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What can be asked for: a number that follows from the capacity of each storage, or of all of them together."""
+    """A metric: a number computed from the capacity of each storage, or from the sum of all."""
 
     name: str
     value: Callable[[CapacityReading], float]
@@ -39,7 +39,7 @@ class Metric:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of its points."""
+        """Return the labels of its points."""
         return (UUID_LABEL, TYPE_LABEL) if self.of_each else ()
 
 
@@ -71,10 +71,13 @@ class APIGetMetricDataMsg(
     package=PACKAGE,
     reply=("data",),
     for_everyone=True,
-    deviation="capacities of backup storages only, from each change that was seen; functions and valueConditions are "
-    "not emulated; a pattern of a label may only have literal text, alternatives and `.*`",
+    deviation="capacities of backup storages only, recorded at each change; functions and valueConditions are not "
+    "emulated; a pattern of a label may have only literal text, alternatives and `.*`",
 ):
-    """Ask for a metric over time, in epoch seconds; `offsetAheadOfCurrentTime` means so many seconds until now."""
+    """Get a metric over time. Times are epoch seconds, `period` is in seconds.
+
+    `offsetAheadOfCurrentTime` selects that many seconds up to now.
+    """
 
     namespace: str
     metricName: str
@@ -89,26 +92,26 @@ class APIGetMetricDataMsg(
 
 @handlers.handles
 async def get_metric_data(services: Services, message: APIGetMetricDataMsg, call: Call) -> Reply:
-    """The points: one each period for which the capacity is known, storage after storage."""
+    """Return the points, storage by storage: one for each period in which the capacity is known."""
     metric = _metric(message.namespace, message.metricName)
     for name in ("functions", "valueConditions"):
         if getattr(message, name):
             details = f"not emulated: {name} of APIGetMetricDataMsg, see docs/fidelity.md"
             raise ApiError(ErrorCode("SYS.1014", details))
     conditions = [_condition(metric, label) for label in message.labels or ()]
-    moments = _moments(message, int(services.clock.time()))
+    times = _times(message, int(services.clock.time()))
 
-    def wanted(uuid: str, kind: str) -> bool:
+    def matches(uuid: str, kind: str) -> bool:
         values = {UUID_LABEL: uuid, TYPE_LABEL: kind}
         return all(holds(values) for holds in conditions)
 
-    curves = await read_capacity_series(services.database, moments, wanted)
-    data = list(_of_each(metric, curves, moments) if metric.of_each else _of_all(metric, curves, moments))
+    series = await read_capacity_series(services.database, times, matches)
+    data = list(_of_each(metric, series, times) if metric.of_each else _of_all(metric, series, times))
     return Reply({"data": data}, list_schema("data", ["org.zstack.zwatch.datatype.Datapoint"] * len(data)))
 
 
 def _metric(namespace: str, name: str) -> Metric:
-    """Raises ApiError SYS.1007 for one that nothing here measures."""
+    """Return the metric of that name. Raise ApiError SYS.1007 for one that is not emulated."""
     if namespace != NAMESPACE:
         raise invalid_argument(f"namespace[{namespace}] has no metrics here, only {NAMESPACE} has")
     metric = METRICS.get(name)
@@ -118,8 +121,8 @@ def _metric(namespace: str, name: str) -> Metric:
     return metric
 
 
-def _moments(message: APIGetMetricDataMsg, now: int) -> SampleTimes:
-    """The last minute unless told otherwise, and never what is still to come."""
+def _times(message: APIGetMetricDataMsg, now: int) -> SampleTimes:
+    """Return the times of the points: by default the last minute, and never the future."""
     end = now if message.endTime is None else message.endTime
     start = max(0, end - DEFAULT_SECONDS) if message.startTime is None else message.startTime
     if message.offsetAheadOfCurrentTime is not None:
@@ -132,31 +135,31 @@ def _moments(message: APIGetMetricDataMsg, now: int) -> SampleTimes:
 
 
 def _condition(metric: Metric, text: str) -> Callable[[Mapping[str, str]], bool]:
-    """What `NAME=VALUE` or `NAME=~PATTERN` asks of a storage's labels. Raises ApiError SYS.1007."""
+    """Return the condition on labels that `NAME=VALUE` or `NAME=~PATTERN` expresses. Raise ApiError SYS.1007."""
     found = LABEL.fullmatch(text or "")
     if found is None:
         raise invalid_argument(f"label[{text}] must be NAME=VALUE, or NAME=~PATTERN")
-    name, operator, wanted = found[1], found[2], found[3].strip()
+    name, operator, value = found[1], found[2], found[3].strip()
     if name not in metric.labels:
         has = f"has {' and '.join(metric.labels)}" if metric.labels else "has none"
         raise invalid_argument(f"metric[{metric.name}] has no label[{name}], it {has}")
     if operator == "=":
-        return lambda values: values[name] == wanted
-    if not PATTERN.fullmatch(wanted):
+        return lambda values: values[name] == value
+    if not PATTERN.fullmatch(value):
         raise invalid_argument(f"label[{text}]: a pattern may have letters, digits, `_`, `-`, `.*` and `|` here")
-    globs = [one.replace(".*", "*") for one in wanted.split("|")]
+    globs = [one.replace(".*", "*") for one in value.split("|")]
     return lambda values: any(fnmatchcase(values[name], glob) for glob in globs)
 
 
-def _of_each(metric: Metric, curves: Iterable[CapacitySeries], moments: SampleTimes) -> Iterator[Point]:
-    for curve in curves:
-        labels = {UUID_LABEL: curve.uuid, TYPE_LABEL: curve.type}
-        yield from _points(metric, curve.values, moments, labels)
+def _of_each(metric: Metric, series: Iterable[CapacitySeries], times: SampleTimes) -> Iterator[Point]:
+    for one_series in series:
+        labels = {UUID_LABEL: one_series.uuid, TYPE_LABEL: one_series.type}
+        yield from _points(metric, one_series.values, times, labels)
 
 
-def _of_all(metric: Metric, curves: Sequence[CapacitySeries], moments: SampleTimes) -> Iterator[Point]:
-    sums = [_sum(at_once) for at_once in zip(*(curve.values for curve in curves), strict=True)]
-    return _points(metric, sums, moments, {})
+def _of_all(metric: Metric, series: Sequence[CapacitySeries], times: SampleTimes) -> Iterator[Point]:
+    sums = [_sum(together) for together in zip(*(one_series.values for one_series in series), strict=True)]
+    return _points(metric, sums, times, {})
 
 
 def _sum(capacities: Iterable[CapacityReading | None]) -> CapacityReading | None:
@@ -165,9 +168,9 @@ def _sum(capacities: Iterable[CapacityReading | None]) -> CapacityReading | None
 
 
 def _points(
-    metric: Metric, values: Iterable[CapacityReading | None], moments: SampleTimes, labels: Mapping[str, str]
+    metric: Metric, values: Iterable[CapacityReading | None], times: SampleTimes, labels: Mapping[str, str]
 ) -> Iterator[Point]:
-    for time, capacity in zip(moments, values, strict=False):
+    for time, capacity in zip(times, values, strict=False):
         if capacity is not None:
             yield {"value": metric.value(capacity), "time": time, "labels": labels}
 
@@ -179,9 +182,9 @@ class APIGetAllMetricMetadataMsg(
     package=PACKAGE,
     reply=("metrics",),
     for_everyone=True,
-    deviation="lists the metrics that are emulated",
+    deviation="lists only the metrics that are emulated",
 ):
-    """Ask which metrics there are."""
+    """List the metrics."""
 
     namespace: str | None = None
     name: str | None = None
@@ -189,7 +192,7 @@ class APIGetAllMetricMetadataMsg(
 
 @handlers.handles
 async def get_all_metric_metadata(services: Services, message: APIGetAllMetricMetadataMsg, call: Call) -> Reply:
-    """Their names and labels."""
+    """Return the names and labels of the metrics."""
     metrics = [
         {
             "namespace": NAMESPACE,
