@@ -94,8 +94,8 @@ def test_every_make_target_that_a_document_names_is_one() -> None:
 
 
 def test_every_call_of_the_lab_s_api_that_a_document_names_is_one() -> None:
-    """`control.md` has them all, which `lab_api/test_openapi.py` holds to what is served."""
-    served = named(r"^\| `[A-Z]+ (/lab/v1/\S+)` \|", ROOT / "docs" / "control.md")
+    """`lab-api.md` has them all, which `lab_api/test_openapi.py` holds to what is served."""
+    served = named(r"^\| `[A-Z]+ (/lab/v1/\S+)` \|", ROOT / "docs" / "lab-api.md")
     known = [re.compile(re.sub(r"\\\{\w+\\\}", r"(?:\\{\\w+\\}|[\\w-]+)", re.escape(path))) for path in served]
     mentioned = named(r"(/lab/v1/[\w/{}-]*[\w}](?:\.json)?)")
     assert len(mentioned) > 20

@@ -14,7 +14,7 @@ from imagestore_sim.faults import FAULTS
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 
-PAGE = Path(__file__).parents[2] / "docs" / "control.md"
+PAGE = Path(__file__).parents[2] / "docs" / "lab-api.md"
 pytestmark = pytest.mark.imagestore_lab(hosts=1)
 
 

@@ -1,4 +1,4 @@
-"""Calls the lab's API, `/lab/v1`, of a lab that is running (docs/control.md)."""
+"""Calls the lab's API, `/lab/v1`, of a lab that is running (docs/lab-api.md)."""
 
 from __future__ import annotations
 
