@@ -8,6 +8,7 @@ from enum import Enum, StrEnum, auto
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.target import FaultTarget, Undo
@@ -83,7 +84,9 @@ class Fault(BaseModel):
     """One sentence: what is as before when it is healed, and what is not."""
     traits: ClassVar[Traits]
 
-    lasts: Seconds | None = Field(None, alias="for", description="how long until it heals by itself; for good if unset")
+    lasts: Seconds | None = Field(
+        None, alias="for", description="how long until it heals by itself; if unset, it does not"
+    )
 
     def change(self, now: Behaviour) -> None:
         """Change how a simulated host behaves for as long as the fault lasts.
@@ -124,8 +127,9 @@ class Fault(BaseModel):
 class CuttingFault(Fault):
     """A fault that may have come with a restart, which cut the connections that were open."""
 
-    cut: bool = Field(True, description="whether connections that are open are cut; if not, their sessions go on")
+    cut: bool = Field(True, description="whether open connections are cut; if not, their sessions live on")
 
+    @override
     def begin(self, target: FaultTarget) -> Undo | None:
         if self.cut:
             target.cut_connections()

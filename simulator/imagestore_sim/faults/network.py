@@ -1,8 +1,9 @@
-"""Faults between a client and a host: what becomes of connections and of the bytes on them."""
+"""Faults between a client and a host: of connections, and of the bytes on them."""
 
 from __future__ import annotations
 
 from pydantic import Field
+from typing_extensions import override
 
 from imagestore_sim.faults.base import Answer, CuttingFault, Effect, Fault, Layer, Noticed
 from imagestore_sim.faults.behaviour import Behaviour, PortState
@@ -14,7 +15,7 @@ from imagestore_sim.units import Bytes, Count, Seconds
 
 @fault(
     Layer.NETWORK,
-    heals="Packets pass again; what was on its way is delivered, as TCP does.",
+    heals="Packets pass again; what TCP has kept meanwhile is delivered.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_ONCE,
@@ -22,15 +23,16 @@ from imagestore_sim.units import Bytes, Count, Seconds
     stands_for=[Reason.TIMEOUT],
 )
 class Blackhole(Fault):
-    """A firewall drops every packet: connecting is never answered, and open connections fall silent."""
+    """A firewall drops every packet: connecting gets no answer, and open connections fall silent."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.port, now.silent = PortState.DEAF, True
 
 
 @fault(
     Layer.NETWORK,
-    heals="There is a route again; what was on its way is delivered, as TCP does.",
+    heals="There is a route again; what TCP has kept meanwhile is delivered.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_LOGIN,
@@ -38,25 +40,31 @@ class Blackhole(Fault):
     stands_for=[Reason.DNS, Reason.UNREACHABLE],
 )
 class Unreachable(Fault):
-    """There is no route to the host: a router says so to whoever connects (where a node asks a lab for the address;
-    other clients are not answered at all), and open connections fall silent."""
+    """There is no route to the host: connecting fails at once with that error, and open connections fall silent.
 
+    The error comes where a node asks a lab for the address; other clients get no answer at all.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.port, now.silent, now.unreachable = PortState.DEAF, True, True
 
 
 @fault(
     Layer.NETWORK,
-    heals="The host goes on where it stood: clients that are still there get their answers.",
+    heals="The host continues where it stopped: clients that still wait get their answers.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.TIMEOUT],
 )
 class HalfOpen(Fault):
-    """Connections are accepted and nothing is ever said on them, nor on those that are open, as by a host that is
-    frozen or out of memory: its kernel still answers, its sshd does not."""
+    """Connections are accepted, but nothing is sent over them, nor over those that are open.
 
+    So does a host that is frozen or out of memory: its kernel still answers, its sshd does not.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.silent = True
 
@@ -71,8 +79,9 @@ class HalfOpen(Fault):
     stands_for=[Reason.REFUSED],
 )
 class Refuse(CuttingFault):
-    """Nobody listens on the port: the host is down, or sshd stopped."""
+    """No program listens on the port: sshd has stopped, or the host restarts."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.port = PortState.REFUSING
 
@@ -89,9 +98,11 @@ class Refuse(CuttingFault):
 class ResetOnConnect(Fault):
     """Every connection is reset as soon as it is made, before sshd's banner, and those that are open at once."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.reset_on_connect = True
 
+    @override
     def begin(self, target: FaultTarget) -> Undo | None:
         target.cut_connections()
         return None
@@ -106,45 +117,52 @@ class ResetOnConnect(Fault):
     causes=[Reason.RESET],
 )
 class ResetAfter(Fault):
-    """A connection is reset once the host has sent so many bytes over it, counted from its beginning: a login takes
-    about 2,000."""
+    """A connection is reset once the host has sent a number of bytes over it, counted from its beginning.
 
-    size: Bytes = Field(1024, description="bytes that still get through")
+    A login takes about 2,000.
+    """
 
+    size: Bytes = Field(1024, description="bytes that get through before the reset")
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.reset_after = self.size
 
 
 @fault(
     Layer.NETWORK,
-    heals="Nothing is cut any more; connections that were stay lost.",
+    heals="Connections live on; those that were cut stay lost.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.RESET],
 )
 class CutMidProbe(Fault):
-    """A connection is cut in the middle of a probe: logging in succeeds, the first question after it resets the
-    connection, on one that is open too."""
+    """A connection is cut in the middle of a probe: a login succeeds, but the first request after it gets a reset.
 
+    So does the next request over a connection that is open.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.cut_on_request = True
 
 
 @fault(
     Layer.NETWORK,
-    heals="All is prompt again; what is under way arrives when it was due.",
+    heals="Packets are prompt again; those under way arrive when they were due.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.TIMEOUT, Reason.HUNG],
 )
 class Latency(Fault):
-    """Everything is late, in each direction, on connections that are open too. Several add up."""
+    """Everything arrives late, in each direction, on open connections too. Several such faults add up."""
 
-    delay: Seconds = Field(0.1, description="by how much")
-    jitter: Seconds = Field(0.0, description="by how much more or less at random, following the seed of the host")
+    delay: Seconds = Field(0.1, description="how much later everything arrives")
+    jitter: Seconds = Field(0.0, description="how much that varies at random, up and down, by the seed of the host")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.latency += self.delay
         now.jitter += self.jitter
@@ -159,10 +177,11 @@ class Latency(Fault):
     causes=[Reason.TIMEOUT, Reason.HUNG],
 )
 class Rate(Fault):
-    """The line is slow in each direction; of several the slowest counts."""
+    """The line is slow in each direction. Of several such faults the slowest counts."""
 
     rate: Bytes = Field(1024, ge=1, description="bytes a second")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.rate = min(self.rate, now.rate or self.rate)
 
@@ -177,13 +196,15 @@ class Rate(Fault):
     stands_for=[Reason.NOT_SSH],
 )
 class NotSsh(Fault):
-    """Something else has the port: it says a few words and closes, and connections that are open are cut."""
+    """Another program has the port: it sends a text and closes. Open connections are cut."""
 
-    says: str = Field("HTTP/1.1 400 Bad Request\r\n\r\n", description="its words")
+    says: str = Field("HTTP/1.1 400 Bad Request\r\n\r\n", description="the text that it sends")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.greeting = self.says.encode()
 
+    @override
     def begin(self, target: FaultTarget) -> Undo | None:
         target.cut_connections()
         return None
@@ -191,16 +212,19 @@ class NotSsh(Fault):
 
 @fault(
     Layer.NETWORK,
-    heals="Nothing: those connections stay silent until their clients give them up.",
+    heals="Nothing changes: those connections stay silent until their clients close them.",
     effect=Effect.INSTANT,
     answer=Answer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
 class Stale(Fault):
-    """Connections that are open fall silent for good, as when the host was rebooted by its power switch, or a firewall
-    forgot them; new ones are served."""
+    """Connections that are open fall silent for good; new ones are served.
 
+    So it is after a host was power-cycled, or when a firewall has lost its table of connections.
+    """
+
+    @override
     def begin(self, target: FaultTarget) -> Undo | None:
         target.silence_connections()
         return None
@@ -208,17 +232,18 @@ class Stale(Fault):
 
 @fault(
     Layer.NETWORK,
-    heals="Nothing: it is over as soon as it has happened.",
+    heals="Nothing changes: it was over as soon as it had happened.",
     effect=Effect.INSTANT,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
 class Cut(Fault):
-    """Connections that are open are reset once, as when a stateful firewall restarts; new ones are served."""
+    """Connections that are open are reset once, as by a stateful firewall that restarts; new ones are served."""
 
-    count: Count | None = Field(None, description="how many, the oldest first; all if unset")
+    count: Count | None = Field(None, description="how many connections, the oldest first; all if unset")
 
+    @override
     def begin(self, target: FaultTarget) -> Undo | None:
         target.cut_connections(self.count)
         return None

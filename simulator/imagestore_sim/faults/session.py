@@ -1,10 +1,11 @@
-"""Faults of sessions: what one gets to run on a host that let one in."""
+"""Faults of sessions: of what a client runs once it has logged in."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from imagestore_sim.faults.base import Answer, CuttingFault, Effect, Fault, Layer, Noticed
 from imagestore_sim.faults.behaviour import Behaviour, ForcedAnswer
@@ -17,7 +18,7 @@ NOLOGIN = "This account is currently not available.\n"
 
 @fault(
     Layer.SESSION,
-    heals="The subsystem is there again, for connections to come.",
+    heals="The subsystem is there again, for new connections.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
@@ -25,50 +26,57 @@ NOLOGIN = "This account is currently not available.\n"
     stands_for=[Reason.NO_COMMAND],
 )
 class NoSftp(CuttingFault):
-    """sshd has no SFTP subsystem; a connection keeps what its sshd_config said when it was made."""
+    """sshd has no SFTP subsystem. A connection keeps the sshd_config that it was made with."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.no_sftp = True
 
 
 @fault(
     Layer.SESSION,
-    heals="The extension is there again, for sessions to come.",
+    heals="The extension is there again, for new sessions.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.NO_COMMAND],
 )
 class NoStatvfs(Fault):
-    """The SFTP server does not know `statvfs@openssh.com`, as servers other than OpenSSH's may not; sessions that are
-    open keep the server that they have."""
+    """The SFTP server has no `statvfs@openssh.com`, as some servers other than OpenSSH's.
 
+    Sessions that are open keep the server that they have.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.no_statvfs = True
 
 
 @fault(
     Layer.SESSION,
-    heals="The account gets its shell back, for connections to come.",
+    heals="The account has its shell again, for new connections.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_CAPACITY],
 )
 class ForcedCommand(CuttingFault):
-    """Whatever is asked for, a command, a shell or SFTP, gets the same answer, as from ForceCommand or a nologin shell;
-    a connection keeps what its sshd_config said when it was made."""
+    """Every command, shell or SFTP session gets the same answer, as from ForceCommand or a nologin shell.
 
-    says: str = Field(NOLOGIN, description="the answer")
+    A connection keeps the sshd_config that it was made with.
+    """
+
+    says: str = Field(NOLOGIN, description="the text of the answer")
     status: int = Field(1, ge=0, le=255, description="its exit status")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.forced_answer = ForcedAnswer(self.says, self.status)
 
 
 @fault(
     Layer.SESSION,
-    heals="Answers hold something again, for connections to come.",
+    heals="Answers are complete again, for new connections.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
@@ -76,8 +84,9 @@ class ForcedCommand(CuttingFault):
     stands_for=[Reason.NO_CAPACITY, Reason.ERROR],
 )
 class EmptyAnswers(CuttingFault):
-    """Whatever is asked for ends at once, with nothing said and success claimed."""
+    """Every command, shell or SFTP session ends at once, with exit status 0 and no output."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.forced_answer = ForcedAnswer("", 0)
 
@@ -91,11 +100,14 @@ class EmptyAnswers(CuttingFault):
     causes=(),
 )
 class NoisyShell(Fault):
-    """Login scripts print something before whatever is run, SFTP included, which that breaks; sessions that are open
-    are past it."""
+    """Login scripts print something before each command, and before SFTP, which that breaks.
+
+    Sessions that are open are not affected.
+    """
 
     says: str = Field("Welcome!\n/dev/sda1 1 1 1 1% /\n", description="what they print")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.noise += self.says
 
@@ -111,29 +123,31 @@ class NoisyShell(Fault):
     stands_with={"commands": ["df", "stat"]},
 )
 class CommandMissing(Fault):
-    """Commands are not there, as on a minimal image."""
+    """Commands are missing, as on a minimal image."""
 
     commands: tuple[CommandName, ...] = Field(("df",), description="their names")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.missing_commands.update(self.commands)
 
 
 @fault(
     Layer.SESSION,
-    heals="What hung goes on, unless whoever asked has given up.",
+    heals="Commands that hung continue, unless their clients have left.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.HUNG],
 )
 class HungCommand(Fault):
-    """Commands begin and never end; SFTP goes on, but a login shell that hangs lets no new session of it begin."""
+    """Commands begin and never end. SFTP still works, but with a login shell that hangs no new SFTP session begins."""
 
     commands: tuple[CommandName, ...] = Field(
-        (), description="their names; with none the login shell itself, and so all"
+        (), description="their names; with none the login shell itself hangs, and so all commands"
     )
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.hung_commands.update(self.commands)
         now.hung_shell = now.hung_shell or not self.commands
@@ -141,49 +155,57 @@ class HungCommand(Fault):
 
 @fault(
     Layer.SESSION,
-    heals="Questions are answered, unless whoever asked has given up.",
+    heals="Requests are answered, unless their clients have left.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.HUNG],
 )
 class HungSftp(Fault):
-    """The SFTP server answers nothing any more, in sessions that are open either."""
+    """The SFTP server answers no request, in open sessions too."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.hung_sftp = True
 
 
 @fault(
     Layer.SESSION,
-    heals="The SFTP server is a sound one again, for connections to come.",
+    heals="The SFTP server is a sound one again, for new connections.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
 class BrokenSftp(CuttingFault):
-    """The SFTP server is a broken one: to every question it gives an answer of another `type`, with the number of
-    another question (`id`), one that is too `short`, one whose length is `huge`, or no SFTP at all (`text`)."""
+    """The SFTP server breaks its protocol with every answer.
 
-    how: Literal["type", "id", "short", "huge", "text"] = Field("type", description="in which way")
+    An answer is of another `type`, has the `id` of another request, is too `short`, states a `huge` length, or is a
+    line of `text` in place of SFTP.
+    """
 
+    how: Literal["type", "id", "short", "huge", "text"] = Field("type", description="how its answers are wrong")
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.broken_sftp = self.how
 
 
 @fault(
     Layer.SESSION,
-    heals="Sessions end when what they run does; those that linger end too.",
+    heals="Sessions end with their commands; those that linger end too.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
 class LingeringSession(Fault):
-    """A session stays open when its command has ended, as with a login script that leaves something in the background:
-    the answer is complete, its end and exit status never come. SFTP is not concerned."""
+    """A session stays open when its command has ended, as with a login script that leaves a program in the background.
 
+    The output is complete, but its end and the exit status never come. SFTP is not affected.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.sessions_linger = True
 
@@ -197,8 +219,8 @@ class LingeringSession(Fault):
     causes=[Reason.RESET],
 )
 class KilledSession(CuttingFault):
-    """The process that serves a connection is killed as soon as a session begins, as by the kernel when memory is
-    short."""
+    """The process that serves a connection is killed as soon as a session begins, as by a kernel short of memory."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.kills_sessions = True

@@ -1,4 +1,4 @@
-"""Faults of sshd: who is let in, how many, how fast, and with which key it proves who it is."""
+"""Faults of sshd: which logins succeed, how many at a time, how fast, and its host key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 import asyncssh
 from pydantic import Field, PrivateAttr
+from typing_extensions import override
 
 from imagestore_sim.faults.base import Answer, Effect, Fault, Layer, Noticed
 from imagestore_sim.faults.behaviour import Behaviour, StartupLimit
@@ -24,35 +25,41 @@ from imagestore_sim.units import Count, Seconds
     stands_for=[Reason.BUSY],
 )
 class MaxStartups(Fault):
-    """sshd has too many logins under way and turns others away before its banner, as its MaxStartups start:rate:full
-    says; whoever has logged in is not concerned."""
+    """sshd has too many logins under way, and turns more away before its banner (its MaxStartups start:rate:full).
 
-    start: Count = Field(0, description="logins under way from which on some are turned away")
-    rate: int = Field(100, ge=0, le=100, description="how many of a hundred, following the seed of the host")
-    full: Count = Field(0, description="logins under way from which on all are turned away; at least `start`")
+    Connections that have logged in are not affected.
+    """
+
+    start: Count = Field(0, description="logins under way from which on sshd turns some away")
+    rate: int = Field(100, ge=0, le=100, description="how many of a hundred it turns away, by the seed of the host")
+    full: Count = Field(0, description="logins under way from which on it turns all away; at least `start`")
     how: Literal["line", "close", "reset"] = Field(
         "line",
-        description="`line` says Exceeded MaxStartups, as OpenSSH does since 8.5, `close` does not, `reset` resets",
+        description="`line` sends Exceeded MaxStartups, as OpenSSH does since 8.5, `close` closes, `reset` resets",
     )
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.startups = StartupLimit(self.start, self.rate, max(self.start, self.full), self.how)
 
 
 @fault(
     Layer.SSH,
-    heals="sshd opens sessions again, for connections to come.",
+    heals="sshd opens sessions again, for new connections.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.BUSY],
 )
 class MaxSessions(Fault):
-    """sshd opens no more than so many sessions on a connection, as its MaxSessions says; connections that are open keep
-    what they may, and their sessions."""
+    """sshd opens at most a number of sessions on each connection (its MaxSessions).
 
-    sessions: Count = Field(0, description="how many; with 0 one can log in, and that is all")
+    Connections that are open keep their limit, and their sessions.
+    """
 
+    sessions: Count = Field(0, description="how many sessions; with 0 a client can log in, but do nothing")
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.max_sessions = self.sessions
 
@@ -67,8 +74,9 @@ class MaxSessions(Fault):
     stands_for=[Reason.AUTH_FAILED, Reason.HOST_KEY_CHANGED],
 )
 class AuthFailure(Fault):
-    """Nobody can log in, whatever the password or key; whoever has logged in is not concerned."""
+    """No account can log in, whatever the password or key. Connections that have logged in are not affected."""
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.logins_denied = True
 
@@ -82,10 +90,11 @@ class AuthFailure(Fault):
     causes=[Reason.AUTH_FAILED],
 )
 class PasswordRotated(Fault):
-    """The password of the account is another one now; keys still log in, and connections that are open stay."""
+    """The password of the account has been changed. Keys still log in, and open connections stay."""
 
-    password: str = Field("rotated", repr=False, description="the new one")
+    password: str = Field("rotated", repr=False, description="the new password")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.password = self.password
 
@@ -99,26 +108,30 @@ class PasswordRotated(Fault):
     causes=[Reason.AUTH_FAILED],
 )
 class AccountLocked(Fault):
-    """One account cannot log in, whatever the password or key; its connections that are open stay."""
+    """One account cannot log in, whatever the password or key. Its open connections stay."""
 
-    username: str = Field("root", description="whose")
+    username: str = Field("root", description="the account")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.locked_accounts.add(self.username)
 
 
 @fault(
     Layer.SSH,
-    heals="The password is good again.",
+    heals="The password is valid again.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.AUTH_FAILED],
 )
 class ExpiredPassword(Fault):
-    """The password of every account has expired: a login with it is asked for a new one, and can do nothing
-    else; keys still log in, and connections that are open stay."""
+    """The password of every account has expired: a login with it has to set a new one, and can do nothing else.
 
+    Keys still log in, and open connections stay.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.expired_password = True
 
@@ -132,16 +145,19 @@ class ExpiredPassword(Fault):
     causes=[Reason.AUTH_FAILED],
 )
 class ExpiredAccount(Fault):
-    """Accounts have expired, or PAM refuses them: the password or key is right, and then sshd closes the connection
-    without a word; connections that are open stay."""
+    """Accounts have expired, or PAM refuses them: sshd accepts the password or key, then closes without a message.
 
+    Open connections stay.
+    """
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.expired_account = True
 
 
 @fault(
     Layer.SSH,
-    heals="Nothing more is sent than has to be; connections that were cut stay lost.",
+    heals="Connections carry only what they have to; those that were cut stay lost.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_LOGIN,
@@ -149,45 +165,50 @@ class ExpiredAccount(Fault):
     stands_for=[Reason.FLOOD],
 )
 class Flood(Fault):
-    """What answers sends a megabyte that means nothing, over each connection: lines of text before its banner
-    (`banner`), packets to be ignored before the keys are exchanged (`keys`), notices during the login (`login`), or
-    packets to be ignored as soon as a session begins (`session`)."""
+    """The server sends a megabyte that means nothing over each connection.
 
-    when: Literal["banner", "keys", "login", "session"] = Field("keys", description="at which moment")
+    With `banner` these are lines of text before its banner, with `keys` ignored packets before the key exchange, with
+    `login` notices during the login, with `session` ignored packets as soon as a session begins.
+    """
 
+    when: Literal["banner", "keys", "login", "session"] = Field("keys", description="when it sends them")
+
+    @override
     def change(self, now: Behaviour) -> None:
         now.flood = self.when
 
 
 @fault(
     Layer.SSH,
-    heals="sshd has its former key back.",
+    heals="sshd has its former key again.",
     effect=Effect.LASTING,
     answer=Answer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.HOST_KEY_CHANGED],
 )
 class HostKeyChanged(Fault):
-    """sshd proves itself with another key, as after a reinstallation; connections that are open stay."""
+    """sshd has another host key, as after a reinstallation. Open connections stay."""
 
     _key: asyncssh.SSHKey = PrivateAttr(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.host_key = self._key
 
 
 @fault(
     Layer.SSH,
-    heals="Logins are fast again; one that is under way takes its time.",
+    heals="Logins are fast again; one that is under way takes as long as before.",
     effect=Effect.LASTING,
     answer=Answer.SILENT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.TIMEOUT],
 )
 class SlowLogin(Fault):
-    """Logging in takes long, as with a name server or directory that does not answer sshd."""
+    """A login takes long, as with a name server or a directory that does not answer sshd."""
 
-    seconds: Seconds = Field(2.0, description="how long")
+    seconds: Seconds = Field(2.0, description="how much longer a login takes")
 
+    @override
     def change(self, now: Behaviour) -> None:
         now.login_seconds += self.seconds

@@ -1,15 +1,12 @@
-"""Faults: declared once, applied and healed in any order, by the clock too, and nothing is left of them."""
+"""Faults on simulated hosts: applied and healed in any order, by the clock too, and nothing is left of them."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
-import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import asyncssh
 import pytest
@@ -20,11 +17,9 @@ from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.applied_faults import SimulatedFault
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
-from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds
 
 GIB = 2**30
 PASSWORD = "secret"
-DOCUMENTS = Path(__file__).parents[2] / "docs"
 
 
 class HandClock(RealClock):
@@ -77,81 +72,6 @@ async def outcome(prober: Prober, host: SimulatedHost, *, fresh: bool = True) ->
     return found.reason if isinstance(found, ProbeFailure) else found.available
 
 
-# What is declared
-
-
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_kind_says_what_it_does_how_it_heals_and_what_its_parameters_mean(kind: str) -> None:
-    fault = FAULTS[kind]
-    assert re.fullmatch("[a-z]+(_[a-z]+)*", kind)
-    assert fault.description().endswith(".")
-    assert fault.heals.endswith(".")
-    assert [name for name, _, text in fault.parameters() if not text] == []
-    assert fault.model_json_schema()
-
-
-@pytest.mark.parametrize(
-    ("kind", "parameters", "complaint"),
-    [
-        ("fil", {}, r"there is no fault 'fil'; there are account_locked, .*zero_capacity"),
-        ("fill", {"to": "120%"}, "fault fill: to: '120%' is more than 100%"),
-        ("fill", {"to": "much"}, "fault fill: to: 'much' is neither a share nor a size, such as 55% or 300 GiB"),
-        ("fill", {"over": "soon"}, "fault fill: over: 'soon' is no duration, such as 90s, 2m30s or 1.5h"),
-        ("fill", {"over": -1}, "fault fill: over: -1 is no duration: it cannot be less than nothing, nor more than"),
-        ("fill", {"too": "5%"}, "fault fill: too: is unknown; there are path, to, over, for"),
-        ("fill", {"path": "zs"}, "fault fill: path: 'zs' is no absolute path, such as /Cloud_bs"),
-        ("resize", {}, "fault resize: size: is required"),
-        ("resize", {"size": "big"}, "fault resize: size: 'big' is no size, such as 1 TiB, 512M or 1000000"),
-        ("max_startups", {"how": "softly"}, "fault max_startups: how: Input should be 'line', 'close' or 'reset'"),
-        ("max_sessions", {"sessions": -1}, "fault max_sessions: sessions: .*greater than or equal to 0"),
-        ("rate", {"rate": 0}, "fault rate: rate: .*greater than or equal to 1"),
-    ],
-)
-def test_a_mistake_names_the_kind_and_the_parameter(kind: str, parameters: dict[str, object], complaint: str) -> None:
-    with pytest.raises(FaultProblem, match=f"^{complaint}"):
-        read_fault(kind, parameters)
-
-
-def test_a_fault_is_read_from_what_it_writes_of_itself() -> None:
-    fault = read_fault("fill", {"to": "55%", "over": "2m30s", "for": "1h"})
-    assert fault.values() == {"to": "55%", "over": 150.0, "for": 3600.0}
-    assert read_fault(fault.kind, fault.values()) == fault
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90s", 90), ("2m30s", 150), ("1.5h", 5400), ("250ms", 0.25), ("1d", 86400), (7, 7), ("0s", 0)],
-)
-def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
-    assert parse_seconds(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("1 TiB", 2**40),
-        ("512M", 512 * 2**20),
-        ("10 GB", 10**10),
-        ("1.5G", 3 * 2**29),
-        ("7", 7),
-        (9, 9),
-        ("64KiB", 65536),
-    ],
-)
-def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
-    assert parse_bytes(text) == size
-    assert parse_amount(text).of(1) == size
-
-
-def test_every_fault_is_on_the_page_of_faults() -> None:
-    specification = importlib.util.spec_from_file_location("write_faults", DOCUMENTS / "write_faults.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    assert (DOCUMENTS / "faults.md").read_text() == module.written(), "make faults"
-
-
 # Applying and healing
 
 
@@ -192,7 +112,7 @@ async def test_a_disk_fills_up_at_an_even_pace_by_the_clock() -> None:
     assert host.disk.used == 20 * GIB
 
 
-async def test_covers_of_a_path_come_away_in_any_order(host: SimulatedHost) -> None:
+async def test_disks_mounted_over_a_path_are_unmounted_in_any_order(host: SimulatedHost) -> None:
     host.disk.make_directory("/zs/registry")
     unmounted = await apply(host, "unmounted", path="/zs", root_size="10 GiB")
     replaced = await apply(host, "replaced_disk", path="/zs", size="7 GiB")
@@ -212,7 +132,7 @@ async def test_a_disk_that_is_not_mounted_leaves_the_numbers_of_the_disk_below(h
     assert host.disk.at("/zs") is other
 
 
-async def test_a_fault_heals_by_itself_in_time(host: SimulatedHost, prober: Prober) -> None:
+async def test_a_fault_heals_by_itself_after_its_for(host: SimulatedHost, prober: Prober) -> None:
     fault = await apply(host, "refuse", **{"for": "200ms"})
     assert await outcome(prober, host) is Reason.REFUSED
     async with asyncio.timeout(5):
@@ -252,7 +172,7 @@ async def test_a_host_that_is_stopped_keeps_its_faults_and_heals_them_when_it_is
         ("read_only", {"path": "/nosuch"}, "fault read_only: /nosuch: No such file or directory on imagestore-1"),
     ],
 )
-async def test_a_fault_that_cannot_be_on_a_host_says_why_and_leaves_it_as_it_is(
+async def test_a_fault_that_is_not_possible_on_a_host_says_why_and_changes_nothing(
     host: SimulatedHost, kind: str, parameters: dict[str, object], complaint: str
 ) -> None:
     host.disk.write_file("/zs/file", b"")
@@ -284,7 +204,7 @@ async def test_what_a_silent_network_held_back_arrives_when_it_is_healed(host: S
         assert (await asyncio.wait_for(asked, 2)).stdout == "here\n"
 
 
-async def test_whoever_connects_into_a_blackhole_hears_nothing_not_even_a_refusal(host: SimulatedHost) -> None:
+async def test_a_connection_into_a_blackhole_gets_no_answer_not_even_a_refusal(host: SimulatedHost) -> None:
     hole = await apply(host, "blackhole")
     for _ in range(3):
         with pytest.raises(TimeoutError):
@@ -295,7 +215,7 @@ async def test_whoever_connects_into_a_blackhole_hears_nothing_not_even_a_refusa
     writer.close()
 
 
-async def test_half_open_accepts_and_says_nothing(host: SimulatedHost) -> None:
+async def test_half_open_accepts_and_sends_nothing(host: SimulatedHost) -> None:
     await apply(host, "half_open")
     reader, writer = await asyncio.open_connection(*host.address)
     with pytest.raises(TimeoutError):

@@ -1,0 +1,60 @@
+"""The registry of faults: what each declaration says, how a fault is read, and that the page shows all of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from imagestore_sim.faults import FAULTS, FaultProblem, read_fault
+
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_kind_says_what_it_does_how_it_heals_and_what_its_parameters_mean(kind: str) -> None:
+    fault = FAULTS[kind]
+    assert re.fullmatch("[a-z]+(_[a-z]+)*", kind)
+    assert fault.description().endswith(".")
+    assert fault.heals.endswith(".")
+    assert [name for name, _, text in fault.parameters() if not text] == []
+    assert fault.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "complaint"),
+    [
+        ("fil", {}, r"there is no fault 'fil'; there are account_locked, .*zero_capacity"),
+        ("fill", {"to": "120%"}, "fault fill: to: '120%' is more than 100%"),
+        ("fill", {"to": "much"}, "fault fill: to: 'much' is neither a share nor a size, such as 55% or 300 GiB"),
+        ("fill", {"over": "soon"}, "fault fill: over: 'soon' is no duration, such as 90s, 2m30s or 1.5h"),
+        ("fill", {"over": -1}, "fault fill: over: -1 is no duration: it cannot be less than nothing, nor more than"),
+        ("fill", {"too": "5%"}, "fault fill: too: is unknown; there are path, to, over, for"),
+        ("fill", {"path": "zs"}, "fault fill: path: 'zs' is no absolute path, such as /Cloud_bs"),
+        ("resize", {}, "fault resize: size: is required"),
+        ("resize", {"size": "big"}, "fault resize: size: 'big' is no size, such as 1 TiB, 512M or 1000000"),
+        ("max_startups", {"how": "softly"}, "fault max_startups: how: Input should be 'line', 'close' or 'reset'"),
+        ("max_sessions", {"sessions": -1}, "fault max_sessions: sessions: .*greater than or equal to 0"),
+        ("rate", {"rate": 0}, "fault rate: rate: .*greater than or equal to 1"),
+    ],
+)
+def test_a_mistake_names_the_kind_and_the_parameter(kind: str, parameters: dict[str, object], complaint: str) -> None:
+    with pytest.raises(FaultProblem, match=f"^{complaint}"):
+        read_fault(kind, parameters)
+
+
+def test_a_fault_is_read_from_what_it_writes_of_itself() -> None:
+    fault = read_fault("fill", {"to": "55%", "over": "2m30s", "for": "1h"})
+    assert fault.values() == {"to": "55%", "over": 150.0, "for": 3600.0}
+    assert read_fault(fault.kind, fault.values()) == fault
+
+
+def test_every_fault_is_on_the_page_of_faults() -> None:
+    specification = importlib.util.spec_from_file_location("write_faults", DOCUMENTS / "write_faults.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert (DOCUMENTS / "faults.md").read_text() == module.written(), "make faults"

@@ -1,0 +1,32 @@
+"""Durations, sizes and shares are read as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("2m30s", 150), ("1.5h", 5400), ("250ms", 0.25), ("1d", 86400), (7, 7), ("0s", 0)],
+)
+def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
+    assert parse_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1 TiB", 2**40),
+        ("512M", 512 * 2**20),
+        ("10 GB", 10**10),
+        ("1.5G", 3 * 2**29),
+        ("7", 7),
+        (9, 9),
+        ("64KiB", 65536),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
+    assert parse_bytes(text) == size
+    assert parse_amount(text).of(1) == size
