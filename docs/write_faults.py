@@ -1,4 +1,4 @@
-"""Writes the reference of fault kinds into docs/faults.md, from the registries: `make faults`."""
+"""Write the reference of fault kinds into docs/faults.md, from their declarations: `make faults`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
-from imagestore_sim.faults import FAULTS, Fault, Layer
+from imagestore_sim.faults import FAULTS, Answer, Effect, Fault, Layer, Noticed
 
 PAGE = Path(__file__).with_name("faults.md")
 BEGIN = "<!-- the reference, written by docs/write_faults.py -->\n"
@@ -16,17 +16,35 @@ TITLES = {
     Layer.SESSION: "Sessions",
     Layer.DISK: "The disk",
 }
+EFFECTS = {Effect.LASTING: "until healed", Effect.INSTANT: "an instant", Effect.NEW_STATE: "as a new state of the disk"}
+ANSWERS = {Answer.PROMPT: "at once", Answer.DENIED: "after PAM's delay", Answer.SILENT: "late or never"}
+NOTICED = {Noticed.AT_ONCE: "at once", Noticed.AT_LOGIN: "at the next login"}
 
 
 def reference() -> str:
-    """Every kind of fault: what it does, its parameters, how it heals, and by which means it is on containers."""
-    lines: list[str] = []
+    """Return a table of the traits of all kinds, and then a section for each."""
+    lines = list(_traits())
     for layer, title in TITLES.items():
         lines += [f"## {title}", ""]
         for kind in FAULTS.values():
             if kind.layer is layer:
                 lines += _section(kind)
     return "\n".join(lines)
+
+
+def _traits() -> Iterator[str]:
+    yield "## All kinds and their traits"
+    yield ""
+    yield "| kind | layer | lasts | a probe gets its answer | an open connection meets it | reasons | on containers |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    layers = list(TITLES)
+    for kind in sorted(FAULTS.values(), key=lambda kind: layers.index(kind.layer)):
+        traits = kind.traits
+        reasons = ", ".join(f"`{reason}`" for reason in sorted(traits.causes)) or "-"
+        possible = "yes" if IMPLEMENTATIONS[kind.kind].apply or kind.kind in ON_MEMORY_DISKS else "no"
+        cells = [EFFECTS[traits.effect], ANSWERS[traits.answer], NOTICED[traits.noticed], reasons, possible]
+        yield f"| [`{kind.kind}`](#{kind.kind}) | {kind.layer} | {' | '.join(cells)} |"
+    yield ""
 
 
 def _section(kind: type[Fault]) -> Iterator[str]:
@@ -54,7 +72,7 @@ def _section(kind: type[Fault]) -> Iterator[str]:
 
 
 def written() -> str:
-    """The page, with the reference as it has to be."""
+    """Return the page with its reference up to date."""
     head, _, _ = PAGE.read_text().partition(BEGIN)
     return head + BEGIN + "\n" + reference()
 
