@@ -22,7 +22,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def parse_seconds(value: object) -> float:
-    """Seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds; raises ValueError."""
+    """Return the seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds. Raise ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     elif isinstance(value, str) and value and _DURATION.sub("", value.strip()) == "":
@@ -36,7 +36,7 @@ def parse_seconds(value: object) -> float:
 
 
 def parse_bytes(value: object) -> int:
-    """Bytes in `1 TiB`, `512M`, `10 GB` (powers of 1024 but for KB, MB, GB...), or a number; raises ValueError."""
+    """Return the bytes in `1 TiB`, `512M`, `10 GB` (KB, MB... are powers of 1000), or a number. Raise ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return _bounded(value, value)
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -57,7 +57,7 @@ def _bounded(size: int, value: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number of bytes, or a share of something's size."""
+    """A number of bytes, or a share of a size: `share` of 1, or None and `size` in bytes."""
 
     text: str
     share: float | None
@@ -67,12 +67,12 @@ class Amount:
         return self.text
 
     def of(self, whole: int) -> int:
-        """In bytes, where all is `whole`."""
+        """Return it in bytes, for a share of `whole` bytes."""
         return self.size if self.share is None else round(whole * self.share)
 
 
 def parse_amount(value: object) -> Amount:
-    """A share such as `55%`, or a size as parse_bytes reads it; raises ValueError."""
+    """Return the amount in a share such as `55%`, or in a size as parse_bytes reads it. Raise ValueError."""
     if isinstance(value, Amount):
         return value
     found = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -88,7 +88,7 @@ def parse_amount(value: object) -> Amount:
 
 
 def parse_path(value: object) -> str:
-    """An absolute path, without what is superfluous in it; raises ValueError."""
+    """Return an absolute path, normalised as os.path.normpath does. Raise ValueError."""
     if not isinstance(value, str) or not value.startswith("/"):
         raise ValueError(f"{value!r} is no absolute path, such as /Cloud_bs")
     if not value.isprintable():
@@ -97,7 +97,7 @@ def parse_path(value: object) -> str:
 
 
 def parse_moment(text: str) -> float:
-    """Epoch seconds; a moment without a zone is in the node's, which is UTC. Raises ValueError."""
+    """Return the epoch seconds of a date and time, in UTC without an offset, or of a time ago. Raise ValueError."""
     try:
         return time.time() - parse_seconds(text)  # real: it is about a node that lived in it
     except ValueError:
@@ -111,7 +111,7 @@ def parse_moment(text: str) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """`1h30m`, `2m30s`, `0.25s`: what `parse_seconds` reads."""
+    """Return seconds as `1h30m`, `2m30s` or `0.25s`, which `parse_seconds` reads."""
     rest = round(seconds, 3)
     parts: list[str] = []
     for size, unit in _DURATION_UNITS:
@@ -125,7 +125,7 @@ def duration_text(seconds: float) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes, exactly when they are whole units, else with two decimals: `1 TiB`, `614.40 GiB`."""
+    """Return bytes as `1 TiB`, or with two decimals where they are no whole units: `614.40 GiB`."""
     for exponent, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
         if size >= 1024**exponent:
             number = size / 1024**exponent
@@ -149,4 +149,4 @@ BytesOrShare = Annotated[
 Path = Annotated[str, BeforeValidator(parse_path), _schema(["string"], "/Cloud_bs")]
 Count = Annotated[int, Field(ge=0)]
 CommandName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./+\[\]][A-Za-z0-9_./+\[\]-]{0,254}$")]
-"""It stands in scripts of hosts in containers."""
+"""Safe in the shell scripts that put faults on containers."""

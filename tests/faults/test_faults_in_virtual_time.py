@@ -1,4 +1,4 @@
-"""Faults by the virtual clock: exact to the moment, the same each time, and nobody waits."""
+"""Faults by the virtual clock: exact to the moment, the same each time, and without waiting."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOMENTS = {
 
 
 def run(main: Coroutine[Any, Any, T], within: float = 5.0) -> T:
-    """Run in virtual time; it must be over in some real seconds."""
+    """Run in virtual time; fail when that takes longer than `within` real seconds."""
     began = time.monotonic()
     result = run_virtually(main)
     assert time.monotonic() - began < within
@@ -38,7 +38,7 @@ def run(main: Coroutine[Any, Any, T], within: float = 5.0) -> T:
 
 
 async def probe_through(kind: str, parameters: dict[str, object]) -> list[tuple[float, str]]:
-    """A ping and a login under a fault, and a login after it: when each is through, and what came of it."""
+    """Ping and log in under a fault, and log in after it: return when each ended, in virtual seconds, and how."""
     clock = virtual_clock()
     host = SimulatedHost("imagestore-1", credentials=Credentials("root", "secret"), clock=clock)
     network = HostNetwork()

@@ -67,7 +67,7 @@ def logged_in(host: SimulatedHost) -> AbstractAsyncContextManager[asyncssh.SSHCl
 
 
 async def outcome(prober: Prober, host: SimulatedHost, *, fresh: bool = True) -> Reason | int:
-    """The reason of a failure, or the bytes available."""
+    """Return the reason of a failure, or the bytes available."""
     found = await prober.probe(storage(host), fresh=fresh)
     return found.reason if isinstance(found, ProbeFailure) else found.available
 

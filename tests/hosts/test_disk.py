@@ -1,4 +1,4 @@
-"""The virtual disk: its numbers, its tree, what is mounted on it, and how it says no."""
+"""The virtual disk: its numbers, its tree, its mounts, and its errors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_sizes_are_whole_blocks_the_size_rounded_down_and_what_is_used_up() -> N
     assert disk.available == 7 * BLOCK
 
 
-def test_what_is_kept_for_root_is_free_but_not_available() -> None:
+def test_space_reserved_for_root_is_free_but_not_available() -> None:
     volume = VirtualDisk(100 * BLOCK, 60 * BLOCK, reserved=10 * BLOCK).numbers()
     assert (volume.blocks, volume.used, volume.free, volume.available) == (100, 60, 40, 30)
 
 
 @pytest.mark.parametrize(("used", "reserved"), [(100, 0), (95, 10), (120, 0)])
-def test_what_is_available_never_falls_below_zero(used: int, reserved: int) -> None:
+def test_available_space_never_falls_below_zero(used: int, reserved: int) -> None:
     disk = VirtualDisk(100 * BLOCK, used * BLOCK, reserved=reserved * BLOCK)
     assert disk.available == 0
 
@@ -119,7 +119,7 @@ def test_directories_are_made_one_by_one_or_with_all_above_them() -> None:
     assert (disk.listdir("/"), disk.listdir("/zs/"), disk.listdir("/zs/store")) == (["zs"], ["store"], [])
 
 
-def test_dots_and_slashes_in_a_path_mean_what_they_do_everywhere() -> None:
+def test_dots_and_slashes_in_a_path_mean_what_they_do_on_linux() -> None:
     disk = VirtualDisk()
     disk.make_directory("//zs/./../zs/")
     assert disk.listdir("/zs/../../") == ["zs"]
@@ -136,7 +136,7 @@ def test_dots_and_slashes_in_a_path_mean_what_they_do_everywhere() -> None:
         ("", errno.ENOENT),
     ],
 )
-def test_a_directory_that_cannot_be_made_says_why(path: str, expected: int) -> None:
+def test_a_directory_that_cannot_be_made_raises_the_error_of_linux(path: str, expected: int) -> None:
     disk = VirtualDisk()
     disk.write_file("/file", b"")
     with pytest.raises(OSError) as caught:
@@ -145,7 +145,7 @@ def test_a_directory_that_cannot_be_made_says_why(path: str, expected: int) -> N
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/file", errno.EEXIST), ("/file/below", errno.ENOTDIR)])
-def test_a_file_in_the_way_of_parents_is_told(path: str, expected: int) -> None:
+def test_a_file_among_the_parents_raises_the_error_of_linux(path: str, expected: int) -> None:
     disk = VirtualDisk()
     disk.write_file("/file", b"")
     with pytest.raises(OSError) as caught:
@@ -172,7 +172,7 @@ def test_removing_is_recursive_and_rmdir_and_unlink_are_not() -> None:
         disk.remove("/a")
 
 
-def test_a_file_is_opened_anew_only_where_there_is_none() -> None:
+def test_an_exclusive_file_is_made_only_where_none_exists() -> None:
     disk = VirtualDisk()
     disk.make_directory("/folder")
     disk.open("/file", create=True, exclusive=True)
@@ -225,7 +225,7 @@ def test_an_unmounted_mount_point_shows_the_numbers_of_the_disk_above_and_what_i
     assert number(caught) == errno.EINVAL
 
 
-def test_what_is_mounted_is_busy_and_names_do_not_cross_disks() -> None:
+def test_a_mount_point_is_busy_and_renames_do_not_cross_disks() -> None:
     disk, other = VirtualDisk(), VirtualDisk()
     disk.make_directory("/a/zs", parents=True)
     disk.mount("/a/zs", other)
@@ -262,14 +262,14 @@ def test_a_full_disk_takes_no_data_and_no_directory_but_an_empty_file() -> None:
     disk.open("/empty", create=True)
 
 
-def test_what_is_kept_for_root_is_not_written_by_others() -> None:
+def test_space_reserved_for_root_is_not_written_by_others() -> None:
     disk = VirtualDisk(10 * BLOCK, reserved=10 * BLOCK)
     with pytest.raises(OSError) as caught:
         disk.write_file("/a", b"x")
     assert number(caught) == errno.ENOSPC
 
 
-def test_out_of_inodes_nothing_is_made_and_bytes_look_free() -> None:
+def test_without_inodes_no_file_can_be_made_though_bytes_are_free() -> None:
     disk = VirtualDisk(inodes=2)
     disk.make_directory("/a")
     assert disk.numbers().free_inodes == 0
@@ -333,13 +333,13 @@ def test_without_its_rights_a_directory_is_neither_entered_nor_listed_nor_change
         disk.remove("/a/b")
 
 
-def test_what_a_machine_is_set_up_with_is_there_even_on_a_full_read_only_disk() -> None:
+def test_furnished_directories_exist_even_on_a_full_read_only_disk() -> None:
     disk = VirtualDisk(0, read_only=True)
     disk.furnish(["/root", "/tmp", "/root"])
     assert disk.listdir("/") == ["root", "tmp"]
 
 
-def test_of_several_things_in_the_way_the_nearest_to_the_root_is_met_and_at_one_place_the_latest() -> None:
+def test_of_several_failing_paths_the_nearest_to_the_root_counts_and_at_one_place_the_latest() -> None:
     disk = VirtualDisk()
     disk.make_directory("/data/store", parents=True)
 

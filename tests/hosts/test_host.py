@@ -37,7 +37,7 @@ async def prober() -> AsyncIterator[Prober]:
 
 @asynccontextmanager
 async def logged_in(host: SimulatedHost, **options: object) -> AsyncIterator[asyncssh.SSHClientConnection]:
-    """A connection, as root by the password unless told otherwise."""
+    """Connect as root, with the password unless `options` say otherwise."""
     given = {"username": "root", "password": PASSWORD, "client_keys": None} | options
     address, port = host.address
     async with asyncssh.connect(address, port, known_hosts=None, agent_path=None, config=None, **given) as connection:
@@ -100,7 +100,7 @@ async def test_without_credentials_any_user_logs_in_with_any_password_or_key() -
         assert host.logins == 2
 
 
-def test_credentials_show_no_password_and_take_no_key_that_is_none() -> None:
+def test_credentials_hide_their_password_and_refuse_a_malformed_key() -> None:
     assert PASSWORD not in repr(Credentials("root", PASSWORD))
     with pytest.raises(ValueError):
         Credentials("root", keys=["ssh-ed25519 nonsense"])
@@ -145,7 +145,7 @@ async def test_a_host_whose_port_was_taken_meanwhile_starts_on_another(host: Sim
     assert not host.listening
 
 
-async def test_a_connection_that_was_on_its_way_when_the_host_stopped_is_cut(host: SimulatedHost) -> None:
+async def test_a_connection_that_was_being_accepted_when_the_host_stopped_is_cut(host: SimulatedHost) -> None:
     connecting = [asyncio.ensure_future(asyncio.open_connection(*host.address)) for _ in range(20)]
     await asyncio.sleep(0)
     await host.stop()
@@ -203,13 +203,13 @@ async def test_without_statvfs_df_measures_and_without_df_stat_does(
     assert await failure(prober, storage(host)) is Reason.NO_COMMAND
 
 
-async def test_what_timeout_is_good_for_works_without_it(prober: Prober, host: SimulatedHost) -> None:
+async def test_df_is_run_without_timeout_where_that_is_missing(prober: Prober, host: SimulatedHost) -> None:
     host.sftp, host.commands = False, without("timeout")
     assert (await capacity(prober, host, layout=Layout.CREATE)).method is Method.DF
 
 
 @pytest.mark.parametrize("sftp", [True, False])
-async def test_what_is_wrong_with_a_storage_is_told_alike_by_every_method(
+async def test_every_method_reports_the_same_reason_for_a_storage(
     prober: Prober, host: SimulatedHost, sftp: bool
 ) -> None:
     host.sftp = sftp
@@ -327,7 +327,7 @@ async def test_sftp_answers_as_openssh_does(host: SimulatedHost) -> None:
             await sftp.remove("/file")
 
 
-async def test_names_that_are_no_text_are_kept_as_they_are(host: SimulatedHost) -> None:
+async def test_names_that_are_not_utf_8_are_kept_as_they_are(host: SimulatedHost) -> None:
     async with logged_in(host) as connection, connection.start_sftp_client(path_encoding=None) as sftp:
         await sftp.mkdir(b"/zs")
         await sftp.mkdir(b"/zs/\xff\xe9")
@@ -348,7 +348,7 @@ async def test_without_sftp_there_is_no_subsystem_and_never_another_one(host: Si
 # Commands and shells
 
 
-async def test_a_command_answers_output_complaints_and_status(host: SimulatedHost) -> None:
+async def test_a_command_returns_output_errors_and_status(host: SimulatedHost) -> None:
     async with logged_in(host) as connection:
         result = await connection.run("echo $USER; pwd; nosuch")
         assert (result.stdout, result.stderr, result.exit_status) == (
@@ -369,7 +369,7 @@ async def test_a_shell_without_a_terminal_runs_what_comes_in(host: SimulatedHost
         assert (result.stderr, result.exit_status) == ("sh: 1: Syntax error: Unterminated quoted string\n", 2)
 
 
-async def test_a_shell_on_a_terminal_prompts_and_goes_on_after_mistakes(host: SimulatedHost) -> None:
+async def test_a_shell_on_a_terminal_prompts_and_continues_after_mistakes(host: SimulatedHost) -> None:
     async with logged_in(host) as connection:
         process = await connection.create_process(term_type="xterm")
         said = await process.stdout.readuntil("root@imagestore-1:~# ")
@@ -401,7 +401,7 @@ needs_openssh = pytest.mark.skipif(
 
 @pytest.fixture
 async def openssh(host: SimulatedHost, tmp_path: Path) -> list[str]:
-    """The options that let OpenSSH's programs in."""
+    """Return the options that log OpenSSH's programs in."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "identity")
     (tmp_path / "identity").chmod(0o600)

@@ -1,4 +1,4 @@
-"""Clients of a simulated host that flood it, or read nothing, cost the lab neither its time nor its memory."""
+"""Clients that flood a simulated host, or read no answers, take neither the lab's time nor its memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def host() -> AsyncIterator[SimulatedHost]:
 
 @asynccontextmanager
 async def flooded(host: SimulatedHost, packet: bytes) -> AsyncIterator[socket.socket]:
-    """A connection on which packets are sent for as long as they are taken; no answer is read."""
+    """Open a connection, send packets for as long as they are accepted, and read no answer."""
     loop = asyncio.get_running_loop()
     with socket.create_connection(host.address) as connection:
         connection.setblocking(False)
@@ -69,7 +69,7 @@ async def test_a_flood_is_taken_a_little_at_a_time(
     assert max(sizes) <= TURN_BYTES
 
 
-def test_a_flood_leaves_others_their_turns_on_the_loop_of_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_leaves_other_connections_their_turns_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     turn = 0
     taken: Counter[int] = Counter()
     receive = asyncssh.SSHServerConnection.data_received
@@ -102,7 +102,7 @@ async def test_what_a_slow_network_holds_back_is_bounded(host: SimulatedHost) ->
         assert 0 < link._in.waiting <= 2 * WAITING_BYTES
 
 
-async def test_a_client_that_reads_no_answers_is_not_listened_to_until_it_does(host: SimulatedHost) -> None:
+async def test_requests_of_a_client_that_reads_no_answers_are_not_read_until_it_does(host: SimulatedHost) -> None:
     options = {"username": "root", "password": "secret", "known_hosts": None, "client_keys": None, "config": None}
     async with asyncssh.connect(*host.address, agent_path=None, **options) as connection:
         (link,) = host.links

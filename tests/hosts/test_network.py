@@ -1,4 +1,4 @@
-"""Names of hosts, where they lead, and the OpenSSH configuration that follows them."""
+"""Names of hosts, the addresses that they resolve to, and the OpenSSH configuration that follows them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def network() -> AsyncIterator[HostNetwork]:
 
 @pytest.fixture
 async def closed_world() -> AsyncIterator[HostNetwork]:
-    """A network that makes no hosts by itself."""
+    """Return a network that makes no hosts on the spot."""
     network = HostNetwork()
     yield network
     await network.close()
@@ -61,7 +61,7 @@ async def test_an_unknown_name_does_not_resolve(closed_world: HostNetwork) -> No
         closed_world["nosuch"]
 
 
-async def test_any_name_gets_one_host_however_many_ask_at_once(network: HostNetwork) -> None:
+async def test_any_name_gets_one_host_for_many_calls_at_once(network: HostNetwork) -> None:
     addresses = await asyncio.gather(*(network.resolve(name, 2222) for name in ["h-1", "H-1"] * 20))
     assert set(addresses) == {network["h-1"].address}
     assert (len(network), network["h-1"].port) == (1, 2222)

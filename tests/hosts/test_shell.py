@@ -1,4 +1,4 @@
-"""The hosts' shell: what scripts and commands print, compared with this machine's own where it has them."""
+"""The hosts' shell: the output of scripts and commands, compared with this machine's own where it has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK = 4096
 
 @dataclass
 class Machine:
-    """All that a shell needs."""
+    """The host of a shell."""
 
     name: str = "imagestore-1"
     disk: VirtualDisk = field(default_factory=lambda: VirtualDisk(1000 * BLOCK, 250 * BLOCK, reserved=50 * BLOCK))
@@ -27,7 +27,7 @@ class Machine:
     commands: Mapping[str, Command] = field(default_factory=lambda: COMMANDS)
 
     async def run(self, script: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        """Run a script as root: its exit status, what it prints and what it complains of."""
+        """Run a script as root; return its exit status, output and errors."""
         printed: list[str] = []
         complaints: list[str] = []
         shell = Shell.at_login(self, "root")
@@ -144,7 +144,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("script", "status", "complaint"), WRONG)
-async def test_a_mistake_is_told_in_the_words_of_dash_and_gnu(
+async def test_an_error_has_the_words_of_dash_and_gnu(
     machine: Machine, script: str, status: int, complaint: str
 ) -> None:
     machine.disk.furnish(["/dev"])
@@ -157,7 +157,7 @@ async def test_a_mistake_is_told_in_the_words_of_dash_and_gnu(
     ["if true; then echo; fi", "for x in a; do echo; done", "sleep 1 &", "echo `pwd`", "echo $((1 + 1))", "f() { :; }",
      "cat << END", "echo ${x:-y}", "case a in a) ;; esac"],
 )  # fmt: skip
-async def test_what_it_does_not_know_is_a_syntax_error_and_never_done_by_halves(machine: Machine, script: str) -> None:
+async def test_unknown_syntax_is_an_error_and_no_part_of_it_runs(machine: Machine, script: str) -> None:
     status, printed, complaint = await machine.run(script)
     assert (status, printed) == (2, "")
     assert complaint.startswith("sh: 1: Syntax error: ")
@@ -237,7 +237,7 @@ async def test_df_prints_what_gnu_s_does(machine: Machine) -> None:
     ]  # fmt: skip
 
 
-async def test_df_goes_on_after_a_path_that_is_not_there(machine: Machine) -> None:
+async def test_df_continues_after_a_path_that_does_not_exist(machine: Machine) -> None:
     status, printed, complaint = await machine.run("df -kP /nosuch /tmp")
     assert (status, len(printed.splitlines()), complaint) == (1, 2, "df: /nosuch: No such file or directory\n")
 
@@ -285,7 +285,7 @@ async def test_dd_fills_a_disk_with_zeros(machine: Machine) -> None:
     assert complaint.startswith("dd: error writing '/tmp/f': No space left on device\n")
 
 
-async def test_who_and_where_are_told(machine: Machine) -> None:
+async def test_whoami_hostname_and_uname_know_the_account_and_the_host(machine: Machine) -> None:
     _, printed, _ = await machine.run("hostname; whoami; id -u; uname -sn; pwd")
     assert printed == "imagestore-1\nroot\n0\nLinux imagestore-1\n/root\n"
 
