@@ -59,7 +59,7 @@ async def test_promtool_accepts_the_configuration_and_the_alerts(tmp_path: Path)
           'imagestore_sim_backup_storage_total_bytes{name="gold"}': "1000x60"},
          {"name": "gold", "severity": "warning"}, "gold has 5% left."),
         ("BackupStorageFillsUp", {'imagestore_sim_backup_storage_available_bytes{name="gold"}': "500-1x180"},
-         None, "gold is full within the hour if it goes on like this."),
+         None, "gold is full within the hour at this rate."),
         ("PingsAreLate",
          {'imagestore_sim_tracker_lag_seconds_bucket{le="1.0"}': "0x180",
           'imagestore_sim_tracker_lag_seconds_bucket{le="5.0"}': "0+1x180",
