@@ -11,7 +11,7 @@ import pytest
 from imagestore_sim.bootstrap import read_bootstrap
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Layout, df, stat
-from imagestore_sim.probe.connections import Connection, OutputReader
+from imagestore_sim.probe.connection import Connection, OutputReader
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.target import Request
 

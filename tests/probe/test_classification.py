@@ -10,7 +10,8 @@ import pytest
 from asyncssh.packet import PacketDecodeError
 
 from imagestore_sim.probe import Reason, Target
-from imagestore_sim.probe.failures import NotMounted, Unsupported, classify, excerpt
+from imagestore_sim.probe.classification import classify
+from imagestore_sim.probe.failures import NotMounted, Unsupported, excerpt
 from imagestore_sim.probe.phases import Phase
 
 TARGET = Target("imagestore-1", 22, "root", "/zs/1", "secret")

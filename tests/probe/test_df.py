@@ -6,7 +6,8 @@ import pytest
 
 from imagestore_sim.probe.capacity import Space
 from imagestore_sim.probe.df import parse
-from imagestore_sim.probe.failures import Failed, Reason
+from imagestore_sim.probe.failures import Failed
+from imagestore_sim.reasons import Reason
 
 HEADER = "Filesystem     1024-blocks      Used Available Capacity Mounted on\n"
 SPACE = Space(1000 * 1024, 300 * 1024)

@@ -11,10 +11,11 @@ from test_statvfs import StatvfsServer
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, df, stat
 from imagestore_sim.probe.capacity import LARGEST, Space
+from imagestore_sim.probe.classification import explain
 from imagestore_sim.probe.errno_messages import find_errno_message
-from imagestore_sim.probe.failures import Failed, LoginEvidence, explain
+from imagestore_sim.probe.failures import Failed, LoginEvidence
 from imagestore_sim.probe.identity import read_identity
-from imagestore_sim.probe.sftp import StatVfs
+from imagestore_sim.probe.sftp import StatvfsReply
 from imagestore_sim.probe.target import Target
 
 SAID = [
@@ -91,7 +92,7 @@ async def test_a_file_system_without_fragments_counts_in_blocks() -> None:
     assert isinstance(found, Capacity)
     assert found.total % 512 == 0
     assert found.total > 0
-    assert len(StatVfs._fields) == 11
+    assert len(StatvfsReply._fields) == 11
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "loop", "dangling", "file/below"])

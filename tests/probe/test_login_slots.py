@@ -59,13 +59,13 @@ async def test_a_suspect_waits_behind_the_others_but_not_for_ever() -> None:
     async def take(name: str, *, suspect: bool) -> None:
         await places.take(suspect=suspect)
         order.append(name)
-        places.give_back()
+        places.release()
 
     tasks = [asyncio.ensure_future(take("suspect", suspect=True))]
     await asyncio.sleep(0)
     tasks += [asyncio.ensure_future(take(f"good {number}", suspect=False)) for number in range(9)]
     await asyncio.sleep(0)
-    places.give_back()
+    places.release()
     await asyncio.gather(*tasks)
     assert 1 <= order.index("suspect") <= 4
 
@@ -75,7 +75,7 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
     await places.take(suspect=False)
     waiting = asyncio.ensure_future(places.take(suspect=False))
     await asyncio.sleep(0)
-    places.give_back()
+    places.release()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await asyncio.wait_for(places.take(suspect=True), 1)

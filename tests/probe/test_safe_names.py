@@ -21,7 +21,8 @@ from imagestore_sim.host_names import is_host_name, is_user_name
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
-from imagestore_sim.probe.bounded_tunnel import BoundedTunnel, _Command
+from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
+from imagestore_sim.probe.proxy_command import ProxyCommandTransport
 from imagestore_sim.testing import Client
 from imagestore_sim.units import parse_path
 
@@ -201,7 +202,7 @@ def test_what_faults_name_is_no_script() -> None:
 
 async def test_what_is_written_to_a_proxy_command_that_has_ended_is_dropped() -> None:
     tunnel = mock.Mock(spec=BoundedTunnel)
-    process, command = await asyncio.get_running_loop().subprocess_exec(lambda: _Command(tunnel), "cat")
+    process, command = await asyncio.get_running_loop().subprocess_exec(lambda: ProxyCommandTransport(tunnel), "cat")
     for fd in (0, 1):
         pipe = process.get_pipe_transport(fd)
         assert pipe is not None

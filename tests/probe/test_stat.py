@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from imagestore_sim.probe.capacity import Inodes, Space
-from imagestore_sim.probe.failures import Failed, Reason
+from imagestore_sim.probe.failures import Failed
 from imagestore_sim.probe.stat import parse
+from imagestore_sim.reasons import Reason
 
 
 @pytest.mark.parametrize(

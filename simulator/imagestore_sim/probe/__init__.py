@@ -1,12 +1,13 @@
-"""One SSH probe of the capacity of a path: a capacity, or a failure of a closed set of reasons."""
+"""SSH probes of the capacity of a path. The result is a capacity, or a failure from a closed set of reasons."""
 
 from imagestore_sim.probe.capacity import Capacity, Inodes, Method
-from imagestore_sim.probe.connections import Address, Resolve
-from imagestore_sim.probe.failures import ProbeFailure, Reason
+from imagestore_sim.probe.failures import ProbeFailure
 from imagestore_sim.probe.host_keys import HostKeyPolicy
 from imagestore_sim.probe.login_slots import Purpose, probing_for
 from imagestore_sim.probe.prober import Observe, Prober
+from imagestore_sim.probe.resolving import Address, Resolve
 from imagestore_sim.probe.target import Layout, Target
+from imagestore_sim.reasons import Reason
 
 __all__ = [
     "Address",

@@ -1,6 +1,6 @@
-"""The algorithms that are offered to a server: OpenSSH's own, in its order, and how a line of ssh_config changes them.
+"""The algorithms offered to a server: OpenSSH's, in its order, and how ssh_config changes them.
 
-The lists are short: there are servers that read no more than the first twenty names of one.
+The lists are short, because some servers read only the first twenty names of a list.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ _KEYS = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "rsa-sha2-512",
     "rsa-sha2-256",
-    "ssh-rsa",  # of servers from before 2015, which have nothing else
+    "ssh-rsa",  # the only one of servers from before 2015
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What can be chosen of one sort of algorithms: by default, and at all."""
+    """The algorithms of one kind: those offered by default, and all that are available."""
 
     keyword: str
-    """The line of ssh_config that changes it."""
+    """The keyword of ssh_config that changes the default."""
     default: tuple[str, ...]
     possible: tuple[str, ...]
 
     @classmethod
     def of(cls, keyword: str, default: Sequence[str], *possible: Sequence[bytes]) -> Choice:
-        """What there is here of the algorithms in `default`, in that order."""
+        """Return a choice whose default is those in `default` that are in `possible`, all available ones."""
         known = [name.decode() for names in possible for name in names]
         known = [name for name in known if not name.startswith(("gss-", "x509v3-"))]
         return cls(keyword, tuple(name for name in default if name in known), tuple(known))
 
     def changed_by(self, line: str) -> list[str]:
-        """The algorithms that a line of ssh_config makes of the default; names that are unknown here are passed over.
+        """Apply a value from ssh_config to the default, and return the algorithms; unknown names are ignored.
 
-        `+` appends, `-` removes, `^` puts first; `*` and `?` stand for what they do in patterns. Raises ValueError when
-        nothing is left.
+        `+` appends, `-` removes, `^` puts first, anything else replaces; `*` and `?` are wildcards. Raise ValueError
+        when nothing is left.
         """
         sign, names = (line[0], line[1:]) if line[:1] in ("+", "-", "^") else ("", line)
         named = [name for pattern in names.split(",") for name in self._matching(pattern.strip())]
@@ -76,7 +76,7 @@ class Choice:
         return list(dict.fromkeys(chosen))
 
     def unknown_in(self, line: str) -> list[str]:
-        """The names in a line that stand for no algorithm here."""
+        """Return the names in a value from ssh_config that match no available algorithm."""
         names = [name.strip() for name in line.lstrip("+-^").split(",")]
         return [name for name in names if name and not self._matching(name)]
 
@@ -100,14 +100,14 @@ KEY_EXCHANGES = Choice.of(
         "diffie-hellman-group16-sha512",
         "diffie-hellman-group18-sha512",
         "diffie-hellman-group14-sha256",
-        "diffie-hellman-group14-sha1",  # of servers from before 2016
+        "diffie-hellman-group14-sha1",  # for servers from before 2016
     ),
     get_kex_algs(),
 )
 CIPHERS = Choice.of(
     "Ciphers",
     (
-        "aes128-gcm@openssh.com",  # a third less work for Python than OpenSSH's first choice
+        "aes128-gcm@openssh.com",  # costs Python a third less time than OpenSSH's first choice
         "chacha20-poly1305@openssh.com",
         "aes128-ctr",
         "aes192-ctr",
@@ -137,15 +137,15 @@ HOST_KEYS = Choice.of("HostKeyAlgorithms", (*_CERTIFICATES, *_KEYS), *_ALL_KEYS)
 SIGNATURES = Choice.of("PubkeyAcceptedAlgorithms", (*_CERTIFICATES, *_KEYS), *_ALL_KEYS)
 
 CERTIFICATES = tuple(name for name in HOST_KEYS.default if name in _CERTIFICATES)
-"""The host certificates among the defaults."""
+"""The default algorithms that are host certificates."""
 
 
 def host_key_algorithms(known: Sequence[str], *, authorities: bool) -> list[str]:
-    """The kinds of host keys to ask for where keys are looked at: those that are known first, as OpenSSH does.
+    """Return the host key algorithms to ask for when host keys are checked: those of `known` keys first, as OpenSSH.
 
-    Certificates are asked for where an authority is trusted for the host: without one they are worth no more than the
-    key in them, and hide it. A host that has none of the known kinds any more shows another one.
+    Certificates are included only if an authority is trusted for the host: without one a certificate proves no more
+    than its key, and hides it. All other algorithms follow, so that a host without the known keys shows another one.
     """
-    wanted = [*(CERTIFICATES if authorities else ()), *(name for name in known if name in HOST_KEYS.possible)]
+    preferred = [*(CERTIFICATES if authorities else ()), *(name for name in known if name in HOST_KEYS.possible)]
     plain = (name for name in HOST_KEYS.default if name not in CERTIFICATES)
-    return list(dict.fromkeys([*wanted, *plain]))
+    return list(dict.fromkeys([*preferred, *plain]))

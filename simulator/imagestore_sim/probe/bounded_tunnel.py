@@ -1,122 +1,110 @@
-"""The connection under an SSH connection: watched while it is young, and bounded for as long as it lasts."""
+"""The tunnel that asyncssh connects through: acknowledges fast during the login, and bounds what a server may send."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import subprocess
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import asyncssh
-from asyncssh.packet import PacketDecodeError, SSHPacket
+from asyncssh.packet import SSHPacket
+from typing_extensions import override
 
-from imagestore_sim.probe.failures import LoginEvidence, excerpt
+from imagestore_sim.probe.failures import LoginEvidence
+from imagestore_sim.probe.key_exchange import find_mismatch
 from imagestore_sim.probe.phases import Phases
+from imagestore_sim.probe.proxy_command import ProxyCommandTransport
+from imagestore_sim.probe.round_robin import RoundRobin
 
 LOGIN_BYTES = 128 * 1024
-"""What a server may send until it has let somebody in: a login takes some 5 KB, and a legal notice."""
+"""What a server may send until the login is complete: a login takes some 5 KB, and a legal notice."""
 PROBE_BYTES = 512 * 1024
-"""What it may send from one probe to the next."""
+"""What a server may send from one probe to the next."""
 KEY_EXCHANGES = 4
-"""How often it may exchange keys in that time: once is usual, and each costs both sides."""
-_NOISY_BYTES = 32 * 1024  # a server that was not through in time, and has sent so much, is one that floods
-_CALM_BYTES = 16 * 1024  # dealt with at once; a server that says more has to wait for its turn
-_SLICE_BYTES = 2 * 1024  # dealt with in one turn: 128 of the smallest packets
-_GREETING_BYTES = 512  # bytes kept of what the server said first
-_HOPS = 4  # turns of the event loop that asyncssh takes to come to the end of what it has been given
-_KEXINIT = 20
+"""How many key exchanges a server may begin in the same time: one is usual, and each costs both sides."""
+_NOISY_BYTES = 32 * 1024  # a server that ran out of time after sending this much is one that floods
+_CALM_BYTES = 16 * 1024  # handled at once; what a server sends beyond that is queued
+_SLICE_BYTES = 2 * 1024  # handled in one turn of the event loop: 128 of the smallest packets
+_GREETING_BYTES = 512  # kept of what the server sends first
+_END_TURNS = 4  # turns of the event loop in which asyncssh handles all that it has received
+_KEXINIT = 20  # SSH_MSG_KEXINIT
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Flood(asyncssh.ProtocolError):
-    """A server sends what no login and no answer needs."""
-
-
-class RoundRobin:
-    """Deals with what talkative servers have sent: one slice of one of them in each turn of the event loop."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Callable[[], bool]] = deque()
-
-    def ask(self, work: Callable[[], bool]) -> None:
-        """Call `work` when it is its turn, and again for as long as it answers that there is more."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._serve)
-        self._waiting.append(work)
-
-    def _serve(self) -> None:
-        work = self._waiting.popleft()
-        more = False
-        try:
-            more = work()
-        finally:
-            if more:
-                self._waiting.append(work)
-            if self._waiting:
-                asyncio.get_running_loop().call_soon(self._serve)
+    """A server sends more than a login or an answer can need."""
 
 
 class Readable(Protocol):
-    """What a wire asks of what it stands on: a socket's transport, a channel through another host, a pipe."""
+    """The transport below a tunnel: of a socket, of a channel through another host, or of a command's pipes."""
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        """Stop calling data_received."""
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        """Call data_received again."""
 
-    def is_closing(self) -> bool: ...
+    def is_closing(self) -> bool:
+        """Return whether the transport is closed or being closed."""
 
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        """Close the transport at once."""
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return a property of the transport, such as its `socket`."""
 
 
 class BoundedTunnel(asyncio.Protocol):
-    """Stands between a transport and asyncssh, which takes it for a tunnel and opens its connection through it.
+    """Sits between a transport and asyncssh, which gets it as its `tunnel` and opens its connection through it.
 
-    It notes what a server says before its banner, which asyncssh does not tell, and has every segment acknowledged at
-    once: until a session is open, sshd leaves Nagle's algorithm on, and each delayed acknowledgement costs 40 ms.
+    It keeps what a server sends before its banner, which asyncssh does not expose, and has every segment acknowledged
+    at once: until a session is open sshd has Nagle's algorithm on, so each delayed acknowledgement costs 40 ms.
 
-    It hands on what a server sends in small pieces, and cuts one that sends more than a login or a probe can need.
+    It passes on what a server sends in small slices, and cuts off a server that sends more than a login or a probe can
+    need, or exchanges keys too often.
     """
 
     def __init__(self, phases: Phases, round_robin: RoundRobin) -> None:
         self._phases = phases
         self._round_robin = round_robin
         self._greeting = b""
-        self._young = True
+        self._in_login = True
         self._transport: Readable | None = None
-        self._factory: Callable[[], asyncssh.SSHClientConnection] | None = None
+        self._make_ssh: Callable[[], asyncssh.SSHClientConnection] | None = None
         self._ssh: asyncssh.SSHClientConnection | None = None
         self._queue = bytearray()
-        self._asking = False
-        self._end: Callable[[], None] | None = None
-        self._hops = _HOPS
+        self._scheduled = False
+        self._on_end: Callable[[], None] | None = None
+        self._turns_left = _END_TURNS
         self.address = ("", 0)
-        """Where a TCP connection goes."""
+        """Where to connect by TCP: address and port."""
         self.local: str | None = None
-        """The address of this machine that it comes from; None for any."""
+        """The local address to connect from; None for any."""
         self.through: asyncssh.SSHClientConnection | None = None
-        """A connection to the host on the way through which it goes instead."""
+        """The connection to a jump host to connect through instead."""
         self.command: tuple[str, ...] = ()
-        """The words of a command over whose input and output it goes instead."""
+        """The words of a command to connect through instead."""
         self.evidence = LoginEvidence()
         self.flooded: str | None = None
-        """Why the server was cut off, if it was."""
+        """Why the server was cut off; None if it was not."""
         self.allow(LOGIN_BYTES)
 
     def allow(self, size: int) -> None:
-        """Let the server send that number of bytes from now on."""
-        self._allowed = self._left = size
-        self._calm = _CALM_BYTES
-        self._exchanges = KEY_EXCHANGES
+        """Allow the server to send `size` bytes, and KEY_EXCHANGES key exchanges, from now on."""
+        self._bytes_allowed = self._bytes_left = size
+        self._calm_bytes_left = _CALM_BYTES
+        self._exchanges_left = KEY_EXCHANGES
 
     async def create_connection(
         self, factory: Callable[[], asyncssh.SSHClientConnection], host: str, port: int
     ) -> tuple[Any, asyncssh.SSHClientConnection]:
-        """Connect to `address`, whatever host asyncssh names, or through a host to that; raises OSError."""
-        self._factory = factory
+        """Connect, and return the transport and asyncssh's connection. Raise OSError.
+
+        This is the interface of asyncssh's tunnels. `host` and `port` count only through a jump host.
+        """
+        self._make_ssh = factory
         self._phases.begin("tcp")
         transport: Any
         loop = asyncio.get_running_loop()
@@ -126,7 +114,7 @@ class BoundedTunnel(asyncio.Protocol):
             )
         elif self.command:
             _, transport = await loop.subprocess_exec(
-                lambda: _Command(self), *self.command, stderr=subprocess.DEVNULL, start_new_session=True
+                lambda: ProxyCommandTransport(self), *self.command, stderr=subprocess.DEVNULL, start_new_session=True
             )
         else:
             local = None if self.local is None else (self.local, 0)
@@ -136,128 +124,130 @@ class BoundedTunnel(asyncio.Protocol):
 
     @property
     def greeting(self) -> str | None:
-        """What the server said in place of an SSH banner, None once that has come."""
+        """What the server sent in place of an SSH banner; None once the banner has come."""
         if self._ssh is not None and self._ssh.get_extra_info("server_version"):
             return None
         return self._greeting.decode("utf-8", "replace").strip()
 
     @property
     def ssh(self) -> asyncssh.SSHClientConnection | None:
-        """The connection above it, once there is one."""
+        """Asyncssh's connection above it; None until the transport is connected."""
         return self._ssh
 
-    def close_up(self) -> LoginEvidence:
-        """What a login has heard, with what only its connection shows; a login that failed is classified by that."""
+    def collect_evidence(self) -> LoginEvidence:
+        """Return what is known of a failed login, with what only the connection shows, for its classification."""
         self.evidence.greeting = self.greeting
         self.evidence.flooded = self.flooded
         self.evidence.noisy = self.noisy
-        self.evidence.mismatch = None if self._ssh is None else _mismatch(self._ssh)
+        self.evidence.mismatch = None if self._ssh is None else find_mismatch(self._ssh)
         return self.evidence
 
     @property
     def noisy(self) -> bool:
-        """Whether the server has sent much, though not yet too much."""
-        return self._allowed - self._left + len(self._queue) > _NOISY_BYTES
+        """Whether the server has sent more than _NOISY_BYTES of what it is allowed."""
+        return self._bytes_allowed - self._bytes_left + len(self._queue) > _NOISY_BYTES
 
-    def settle(self) -> None:
-        """A session is open, and sshd no longer delays."""
-        self._young = False
+    def end_login(self) -> None:
+        """Stop acknowledging at once: a session is open, for which sshd turns Nagle's algorithm off."""
+        self._in_login = False
 
     def abort(self) -> None:
-        """Cut a login that is not wanted any more."""
+        """Cut off a login that is given up."""
         if self._ssh is not None:
             self._ssh.abort()
 
     # What the transport calls
 
+    @override
     def connection_made(self, transport: Any) -> None:
-        """Begin the key exchange."""
+        # The key exchange begins.
         self._phases.begin("kex")
-        assert self._factory is not None
+        assert self._make_ssh is not None
         self._transport = transport
-        self._ssh = self._factory()
+        self._ssh = self._make_ssh()
         self._watch(self._ssh)
         self._ssh.connection_made(transport)
 
     def session_started(self) -> None:
-        """Nothing changes: a channel through a host is open."""
+        """Ignore asyncssh's notice that the channel through a jump host is open."""
 
+    @override
     def data_received(self, data: bytes, _datatype: int | None = None) -> None:
-        """Hand on what has come, at once or when its turn comes."""
         if len(self._greeting) < _GREETING_BYTES:
             self._greeting += data[:_GREETING_BYTES]
-        if self._young and _QUICKACK is not None and self._transport is not None:
-            with_socket = self._transport.get_extra_info("socket")
-            if with_socket is not None:
-                with_socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        if not self._queue and len(data) <= min(_SLICE_BYTES, self._calm):
+        if self._in_login and _QUICKACK is not None and self._transport is not None:
+            tcp_socket = self._transport.get_extra_info("socket")
+            if tcp_socket is not None:  # Linux clears the option by itself, so it is set for every segment
+                tcp_socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if not self._queue and len(data) <= min(_SLICE_BYTES, self._calm_bytes_left):
             self._hand_on(data)
         else:
             self._queue += data
             self._pause(reading=False)
-            self._ask()
+            self._schedule()
 
+    @override
     def eof_received(self) -> bool:
-        """Tell asyncssh once it has come to the end of what was sent before; the transport stays open until then."""
+        # asyncssh gets the end after the data that came before it; True keeps the transport open until then.
         ssh = self._ssh
         assert ssh is not None
-        self._finish(ssh.eof_received)
+        self._end_after_queue(ssh.eof_received)
         return True
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell asyncssh once it has come to the end of what was sent before."""
         ssh = self._ssh
         assert ssh is not None
         self._transport = None
-        self._finish(lambda: ssh.connection_lost(exc))
+        self._end_after_queue(lambda: ssh.connection_lost(exc))
 
-    # Bounds
+    # Limits
 
     def _watch(self, ssh: asyncssh.SSHClientConnection) -> None:
-        """Count key exchanges, which asyncssh does not tell of."""
+        """Count key exchanges, of which asyncssh has no callback."""
         process = ssh.process_packet
 
         def process_packet(kind: int, number: int, packet: SSHPacket) -> Any:
             if kind == _KEXINIT:
-                self._exchanges -= 1
-                if self._exchanges < 0:
+                self._exchanges_left -= 1
+                if self._exchanges_left < 0:
                     self._cut(f"it exchanged keys more than {KEY_EXCHANGES} times")
                     return True
             return process(kind, number, packet)
 
         ssh.process_packet = process_packet  # type: ignore[assignment]  # of this connection alone
 
-    def _ask(self) -> None:
-        if not self._asking:
-            self._asking = True
-            self._round_robin.ask(self._take_turn)
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._round_robin.add(self._handle_slice)
 
-    def _take_turn(self) -> bool:
-        """Deal with a slice of what has been sent; answers whether there is more to do."""
+    def _handle_slice(self) -> bool:
+        """Pass on a slice of what is queued, or else the end. Return whether there is more to do."""
         if self._queue:
             piece = bytes(self._queue[:_SLICE_BYTES])
             del self._queue[:_SLICE_BYTES]
             self._hand_on(piece)
             if not self._queue:
                 self._pause(reading=True)
-        elif self._end is not None and self._hops:
-            self._hops -= 1
-        elif self._end is not None:
-            end, self._end = self._end, None
-            self._asking = False
+        elif self._on_end is not None and self._turns_left:
+            self._turns_left -= 1
+        elif self._on_end is not None:
+            end, self._on_end = self._on_end, None
+            self._scheduled = False
             end()
             return False
-        self._asking = bool(self._queue) or self._end is not None
-        return self._asking
+        self._scheduled = bool(self._queue) or self._on_end is not None
+        return self._scheduled
 
     def _hand_on(self, data: bytes) -> None:
         assert self._ssh is not None
         if self._ssh.is_closed():
             self._queue.clear()
             return
-        self._left -= len(data)
-        self._calm = max(0, self._calm - len(data))
-        if self._left < 0:
+        self._bytes_left -= len(data)
+        self._calm_bytes_left = max(0, self._calm_bytes_left - len(data))
+        if self._bytes_left < 0:
             self._cut("it sent more than a login or a probe can need")
         elif self.flooded is None:
             self._ssh.data_received(data)
@@ -271,110 +261,14 @@ class BoundedTunnel(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.abort()
 
-    def _finish(self, end: Callable[[], None]) -> None:
-        self._end = end
-        self._hops = _HOPS
-        self._ask()
+    def _end_after_queue(self, end: Callable[[], None]) -> None:
+        self._on_end = end
+        self._turns_left = _END_TURNS
+        self._schedule()
 
     def _pause(self, *, reading: bool) -> None:
-        if self._transport is not None and self._end is None and not self._transport.is_closing():
+        if self._transport is not None and self._on_end is None and not self._transport.is_closing():
             if reading:
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
-
-
-class _Command(asyncio.SubprocessProtocol):
-    """A command over whose input and output a connection goes, as the transport under a wire."""
-
-    def __init__(self, tunnel: BoundedTunnel) -> None:
-        self._tunnel = tunnel
-        self._process: asyncio.SubprocessTransport | None = None
-        self._ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._process = cast(asyncio.SubprocessTransport, transport)
-        self._tunnel.connection_made(self)
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        if fd == 1:
-            self._tunnel.data_received(data)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        self._lost(exc)
-
-    def process_exited(self) -> None:
-        self._lost(None)
-
-    def _lost(self, exc: Exception | None) -> None:
-        if not self._ended:
-            self._ended = True
-            self._tunnel.connection_lost(exc)
-
-    # What a wire and asyncssh ask of a transport
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-    def is_closing(self) -> bool:
-        return self._process is None or self._process.is_closing()
-
-    def write(self, data: bytes) -> None:
-        if self._is_open(0):  # else the command has ended, of which the wire hears next
-            self._pipe(0).write(data)
-
-    def pause_reading(self) -> None:
-        if self._is_open(1):
-            self._pipe(1).pause_reading()
-
-    def resume_reading(self) -> None:
-        if self._is_open(1):
-            self._pipe(1).resume_reading()
-
-    def abort(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.close()
-            self._lost(None)
-
-    def _is_open(self, fd: int) -> bool:
-        return self._process is not None and not self._pipe(fd).is_closing()
-
-    def _pipe(self, fd: int) -> Any:
-        assert self._process is not None
-        return self._process.get_pipe_transport(fd)
-
-
-_NO_ALGORITHMS = (b"kex-strict-", b"ext-info-")
-"""Names in a list of key exchanges that tell of a server's abilities."""
-
-
-def _mismatch(ssh: asyncssh.SSHClientConnection) -> str | None:
-    """What the two sides have no algorithm in common for, as far as the server's list has come."""
-    offer = ssh._server_kexinit
-    if not offer:
-        return None
-    packet = SSHPacket(offer)
-    try:
-        packet.get_bytes(17)  # the type, and a random cookie
-        theirs = [packet.get_namelist() for _ in range(6)]
-    except PacketDecodeError:
-        return None
-    ours: tuple[tuple[str, Sequence[bytes], tuple[int, ...]], ...] = (
-        ("the key exchange", ssh._kex_algs, (0,)),
-        ("host keys", ssh._server_host_key_algs or (), (1,)),
-        ("ciphers", ssh._enc_algs, (2, 3)),
-        ("MACs", ssh._mac_algs, (4, 5)),
-    )
-    for what, names, places in ours:
-        for place in places:
-            wanted = set(names)
-            needed = what != "MACs" or not any(b"gcm" in name or b"poly1305" in name for name in theirs[place - 2])
-            if needed and not wanted.intersection(theirs[place]):
-                real = [name for name in theirs[place] if not name.startswith(_NO_ALGORITHMS)]
-                there = ", ".join(name.decode("ascii", "replace") for name in real[:5])
-                return f"{what}: it has {excerpt(there) or 'none'}"
-    return None

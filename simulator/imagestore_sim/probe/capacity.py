@@ -1,4 +1,4 @@
-"""What a successful probe answers."""
+"""The results of a successful probe."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Method(StrEnum):
 
 
 LARGEST = 2**63 - 1
-"""The largest number that is ever told: what ZStack's records, and the store, can hold."""
+"""The largest number that is reported: what a column holds, here and in ZStack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inodes:
-    """The files that a file system can hold, and those it can still take."""
+    """The inodes of a file system: all of them, and those that are still free."""
 
     total: int
     available: int
 
     @classmethod
     def of(cls, total: int, available: int) -> Inodes | None:
-        """Numbers as a host tells them, within bounds; None for a file system that does not count inodes."""
+        """Return a host's numbers, limited to LARGEST; None for a file system that does not count inodes."""
         if total <= 0:
             return None
         return cls(min(total, LARGEST), min(available, LARGEST) if 0 <= available <= total else 0)
@@ -36,9 +36,9 @@ class Inodes:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What a method read of a file system, in bytes; None where it cannot know.
+    """The space of a file system in bytes; None for what a method cannot know.
 
-    `available` is f_bavail x f_frsize, never total less used: blocks kept for root are not available (domain 7.2).
+    `available` is f_bavail x f_frsize, not total minus used: blocks reserved for root are not available (domain 7.2).
     """
 
     total: int
@@ -46,7 +46,7 @@ class Space:
     inodes: Inodes | None = None
     read_only: bool | None = None
     file_system: str = field(default="", compare=False)
-    """What tells the file system from others on the host, as far as the method knows."""
+    """An identifier of the file system on its host, whose form depends on the method."""
 
     @classmethod
     def of_blocks(
@@ -58,9 +58,10 @@ class Space:
         read_only: bool | None = None,
         file_system: str = "",
     ) -> Space:
-        """The space of counted blocks of `size` bytes, at most LARGEST.
+        """Return the space for numbers of blocks of `size` bytes, limited to LARGEST bytes.
 
-        A file system that is fuller than full counts below zero, which as an unsigned number is above its total.
+        A file system that is overfull reports a negative number of available blocks, which as an unsigned number is
+        larger than its total; both count as 0.
         """
         free = available if 0 <= available <= blocks else 0
         total, left = (max(0, min(number * size, LARGEST)) for number in (blocks, free))
@@ -70,7 +71,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The capacity of a path in bytes, how it was read, and the milliseconds of each phase that was gone through."""
+    """The capacity of a path in bytes, the method that read it, and the milliseconds of each phase of the probe."""
 
     total: int
     available: int

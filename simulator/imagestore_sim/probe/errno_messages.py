@@ -1,6 +1,6 @@
-"""What the operating system of a host says of a path: its errors, as commands print them, with reason and advice.
+"""Error messages of operating systems about paths, as commands print them, with the reason and advice for each.
 
-A command prints `NAME: PATH: TEXT`. The texts are those of glibc, musl and BusyBox, and BSD, in the C locale.
+A command prints `NAME: PATH: TEXT`. The texts are those of glibc, musl, BusyBox and BSD in the C locale.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from imagestore_sim.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class ErrnoMessage:
-    """An error of a path, by its name in errno.h; `advice` is None where that of the reason is right."""
+    """An error by its name in errno.h, and its texts; `advice` is None where that of the reason applies."""
 
     name: str
     reason: Reason
@@ -136,9 +136,9 @@ _EDGES = re.compile(r"^[\s\"'`‘’“”]+|[\s\"'`‘’“”.]+$")  # noqa: 
 
 
 def find_errno_message(output: str) -> tuple[ErrnoMessage, str] | None:
-    """The first error of a path in what a command printed, with its text; None where no text is known.
+    """Return the first known error in the output of a command, with the text as printed; None without one.
 
-    A path may hold the words of an error, so a text counts only where a message has its own: after the last colon.
+    A path may contain the words of an error, so only the text after the last colon of a line is compared.
     """
     for line in output.splitlines():
         text = _EDGES.sub("", line.rpartition(": ")[2])

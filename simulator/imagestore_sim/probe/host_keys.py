@@ -1,4 +1,4 @@
-"""Which host keys are trusted: any (as ZStack does), the first that a host shows, or those in a file."""
+"""Policies for host keys: trust any (as ZStack does), the first that a host shows, or those in a file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ logger = logging.getLogger(__name__)
 Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
 DEFAULT_PORT = 22
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:%-]+", re.ASCII)
-"""What stands for one host in known_hosts, and not for a pattern, a list, a comment or a marker."""
+"""A name that means one host in known_hosts, not a pattern, a list, a comment or a marker."""
 
 
 class HostKeyPolicy(StrEnum):
-    """What a host key has to be."""
+    """Which host keys are accepted."""
 
     IGNORE = "ignore"
-    """Anything: ZStack's own clients look at no host key (domain 3.3)."""
+    """Any: ZStack's own clients check no host key (domain 3.3)."""
     TOFU = "tofu"
-    """The one that the host showed first; it is noted in the file."""
+    """The one that the host showed first, which is added to the file (trust on first use)."""
     STRICT = "strict"
-    """One that the file holds for the host."""
+    """Those that the file has for the host."""
 
 
 class HostKeys:
-    """The keys in a file in OpenSSH's known_hosts format; what others write there is seen at the next login."""
+    """The keys in a file in OpenSSH's known_hosts format, which is read again at a login if it has changed."""
 
     def __init__(self, policy: HostKeyPolicy, file: Path) -> None:
-        """Raises ValueError for a file that is none, or cannot be read."""
+        """Read `file` unless host keys are ignored. Raise ValueError if it cannot be read."""
         self.policy = policy
         self.file = file
         self._read_at: int | None = None
@@ -48,7 +48,7 @@ class HostKeys:
             self._first = file.read_bytes() if file.exists() else None
 
     def restart(self) -> None:
-        """Forget the keys that were noted since the start. Raises OSError."""
+        """Remove the keys that were added since the start, from the file too. Raise OSError."""
         if self.policy is not HostKeyPolicy.TOFU:
             return
         if self._first is not None:
@@ -59,7 +59,10 @@ class HostKeys:
         self._read_at = None
 
     def trusted(self, host: str, address: str, port: int | None) -> Known:
-        """Trusted, certifying and revoked keys of a host, as asyncssh asks for them; raises ValueError."""
+        """Return the trusted, certifying and revoked keys of a host, in the form of asyncssh's `known_hosts`.
+
+        Raise ValueError if the file cannot be read.
+        """
         self._read()
         name = host.lower()
         noted = self._noted.get(_entry(name, port or DEFAULT_PORT))
@@ -69,16 +72,16 @@ class HostKeys:
         return list(keys) or ([noted] if noted else []), list(authorities), list(revoked)
 
     def algorithms(self, host: str, address: str, port: int | None) -> list[str]:
-        """The kinds of host keys to ask for, those that are known first, as OpenSSH does; raises ValueError.
+        """Return the host key algorithms to ask for, those of known keys first. Raise ValueError.
 
-        A host that has none of these any more shows another one then, where it would hang up if asked for no other.
+        The others follow, so that a host without the known keys shows another one instead of hanging up.
         """
         keys, authorities, _ = self.trusted(host, address, port)
         known = [algorithm.decode() for key in keys for algorithm in key.sig_algorithms]
         return host_key_algorithms(known, authorities=bool(authorities))
 
     def judge(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> str | None:
-        """What is wrong with a key that is not trusted: nothing where it is the first one, which is noted."""
+        """Return what is wrong with a key that is not trusted; None for the first key under TOFU, which is added."""
         shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
         known, _, _ = self.trusted(host, address, None if port == DEFAULT_PORT else port)
         if known:
@@ -92,7 +95,7 @@ class HostKeys:
         return None
 
     def _note(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
-        """Add a key to the file; where that cannot be done it is trusted as long as this process lives, as ssh does."""
+        """Add a key to the file. If that fails, trust it until this process ends, as ssh does."""
         name = _entry(host.lower(), port)
         self._noted[name] = key
         line = f"{name} {key.export_public_key('openssh').decode().strip()}\n"
@@ -114,7 +117,7 @@ class HostKeys:
             raise ValueError(f"known hosts {self.file}: {error.strerror}") from error
 
     def _parse(self, text: str) -> asyncssh.SSHKnownHosts:
-        """The entries of the file; a line that is none is passed over, as ssh does, and named once."""
+        """Return the entries of the file; skip bad lines, as ssh does, and log each once."""
         known = asyncssh.SSHKnownHosts()
         for number, line in enumerate(text.splitlines(), 1):
             try:
@@ -131,7 +134,7 @@ def _entry(host: str, port: int) -> str:
 
 
 def _append(file: Path, line: bytes) -> None:
-    """Add a line to the end of a file, which others may do at the same time, and whose last line may have no end."""
+    """Append a line to a file that others may append to at the same time, and whose last line may be unfinished."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

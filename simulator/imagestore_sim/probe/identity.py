@@ -1,4 +1,4 @@
-"""The private key in a file, or why there is none in it."""
+"""Private keys from identity files, and why a file has none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 1024 * 1024  # bytes of a file that is read for a key
 
 
 def read_identity(path: Path) -> asyncssh.SSHKey:
-    """The private key in a file; raises ValueError when there is none, or it needs a passphrase, with what to do."""
+    """Return the private key in a file. Raise ValueError, with what to do, without a key or with a passphrase."""
     try:
         with path.open("rb") as file:
             text = file.read(_LONGEST)
@@ -26,10 +26,10 @@ def read_identity(path: Path) -> asyncssh.SSHKey:
     except OSError as error:
         raise ValueError(f"identity file {path}: {error.strerror}") from error
     except ValueError as error:
-        raise ValueError(f"identity file {path}: {_why(text, path, str(error))}") from error
+        raise ValueError(f"identity file {path}: {_explain(text, path, str(error))}") from error
 
 
-def _why(text: bytes, path: Path, error: str) -> str:
+def _explain(text: bytes, path: Path, error: str) -> str:
     if text.startswith(b"PuTTY-User-Key-File-"):
         return f"a key of PuTTY; convert it: puttygen {path.name} -O private-openssh -o {path.stem}"
     if "passphrase" in error.lower():

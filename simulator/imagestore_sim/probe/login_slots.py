@@ -1,4 +1,4 @@
-"""Places for logins: commands, reconnects and pings have their own; a host that hung last waits behind the others."""
+"""Slots for logins: each purpose has its own, and a host whose last probe hung queues behind the others."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.tasks import Tasks
 
 PATIENCE_SECONDS = 0.5
-"""How long a login keeps its place: one that takes longer goes on without, so that the next one may begin."""
+"""How long a login holds its slot. One that takes longer continues without, so that the next one may begin."""
 MOST_SLOW = 200
-"""Logins that go on without a place, at once."""
-_SUSPECTS_TURN = 4  # of this many places that become free, one is a suspect's even while others wait
+"""The number of logins that may continue without a slot."""
+_SUSPECT_SHARE = 4  # one in this many free slots goes to a suspect even while others wait
 
 
 class Purpose(StrEnum):
-    """What a probe is for; each purpose has places of its own."""
+    """What a probe is for; each purpose has slots of its own."""
 
     COMMAND = "command"
     """A client waits for it."""
     RECONNECT = "reconnect"
-    """A storage that was lost is connected again."""
+    """A lost storage is connected again."""
     PING = "ping"
 
 
@@ -34,7 +34,7 @@ _purpose: ContextVar[Purpose] = ContextVar("purpose of a probe", default=Purpose
 
 @contextmanager
 def probing_for(purpose: Purpose) -> Iterator[None]:
-    """Have what is probed in the block, and in tasks begun there, be for a purpose."""
+    """Set the purpose of all probes in the block, and in tasks begun there."""
     token = _purpose.set(purpose)
     try:
         yield
@@ -43,20 +43,20 @@ def probing_for(purpose: Purpose) -> Iterator[None]:
 
 
 def current_purpose() -> Purpose:
-    """What is probed for at present: a command, unless somebody has said otherwise."""
+    """Return the purpose set by `probing_for`; COMMAND outside of it."""
     return _purpose.get()
 
 
 class SlotQueue:
-    """A number of places. Who waits for one is served in order, suspects behind all others, but never without end."""
+    """A number of slots with two queues: suspects wait behind all others, but get every _SUSPECT_SHARE-th slot."""
 
     def __init__(self, number: int) -> None:
         self._free = number
         self._waiting: tuple[deque[asyncio.Future[None]], deque[asyncio.Future[None]]] = (deque(), deque())
-        self._given = 0
+        self._released = 0
 
     async def take(self, *, suspect: bool) -> None:
-        """Wait for a place and take it."""
+        """Wait for a slot and take it."""
         if self._free and not any(self._waiting):
             self._free -= 1
             return
@@ -65,15 +65,16 @@ class SlotQueue:
         try:
             await turn
         except asyncio.CancelledError:
+            # The slot may have been handed over in the same turn of the event loop as the cancellation.
             if turn.done() and not turn.cancelled():
-                self.give_back()
+                self.release()
             raise
 
-    def give_back(self) -> None:
-        """Leave a place to the next one."""
-        self._given += 1
-        first = self._given % _SUSPECTS_TURN == 0
-        for queue in (self._waiting[first], self._waiting[not first]):
+    def release(self) -> None:
+        """Hand a slot over to the next waiter."""
+        self._released += 1
+        suspects_first = self._released % _SUSPECT_SHARE == 0
+        for queue in (self._waiting[suspects_first], self._waiting[not suspects_first]):
             while queue:
                 turn = queue.popleft()
                 if not turn.done():
@@ -83,49 +84,49 @@ class SlotQueue:
 
 
 class LoginSlots:
-    """Logins under way: `number` places a purpose, and MOST_SLOW more for those that take long."""
+    """`number` slots for each purpose, and MOST_SLOW more for logins that take long."""
 
     def __init__(self, clock: Clock, number: int) -> None:
         self._clock = clock
-        self._places = {purpose: SlotQueue(number) for purpose in Purpose}
+        self._queues = {purpose: SlotQueue(number) for purpose in Purpose}
         self._slow = 0
         self._tasks = Tasks()
 
     @asynccontextmanager
-    async def place(self, purpose: Purpose, *, suspect: bool) -> AsyncIterator[None]:
-        """Hold a place while the block runs, for PATIENCE_SECONDS at most if there is room among the slow ones."""
-        places = self._places[purpose]
-        await places.take(suspect=suspect)
-        held = _Slot(places)
-        leaving = self._tasks.begin(self._leave_in_time(held), "place of a login")
+    async def slot(self, purpose: Purpose, *, suspect: bool) -> AsyncIterator[None]:
+        """Hold a slot while the block runs, for PATIENCE_SECONDS at most if there is room among the slow ones."""
+        queue = self._queues[purpose]
+        await queue.take(suspect=suspect)
+        held = _HeldSlot(queue)
+        leaving = self._tasks.begin(self._release_in_time(held), "place of a login")
         try:
             yield
         finally:
             leaving.cancel()
             if held.slow:
                 self._slow -= 1
-            held.give_back()
+            held.release()
 
-    async def _leave_in_time(self, held: _Slot) -> None:
+    async def _release_in_time(self, held: _HeldSlot) -> None:
         await self._clock.sleep(PATIENCE_SECONDS)
         if self._slow < MOST_SLOW:
             self._slow += 1
             held.slow = True
-            held.give_back()
+            held.release()
 
     async def close(self) -> None:
-        """Let nothing go on."""
+        """Cancel the timers of the slots that are held."""
         await self._tasks.close()
 
 
-class _Slot:
-    """A place, until it is given back."""
+class _HeldSlot:
+    """A slot that can be released any number of times, and is once."""
 
-    def __init__(self, places: SlotQueue) -> None:
-        self._places: SlotQueue | None = places
+    def __init__(self, queue: SlotQueue) -> None:
+        self._queue: SlotQueue | None = queue
         self.slow = False
 
-    def give_back(self) -> None:
-        places, self._places = self._places, None
-        if places is not None:
-            places.give_back()
+    def release(self) -> None:
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.release()

@@ -1,4 +1,4 @@
-"""Where the time of a probe went, and how far it came."""
+"""The phases of a probe, and the time spent in each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class Phases:
-    """A stopwatch that runs through the phases of one probe; a phase begun again adds to its time."""
+    """A stopwatch for the phases of one probe; a phase that is begun again adds to its time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -20,13 +20,13 @@ class Phases:
         self.current: Phase = "resolve"
 
     def begin(self, phase: Phase) -> None:
-        """End the phase under way and begin `phase`."""
+        """End the current phase and begin `phase`."""
         self.end()
         self.current = phase
         self._since = self._clock.monotonic()
 
     def end(self) -> None:
-        """Add the time of the phase under way; it stays `current`, so that a failure can be told from it."""
+        """Stop the watch. The phase stays `current`, since failures are classified by it."""
         if self._since is not None:
             spent = (self._clock.monotonic() - self._since) * 1000
             self.milliseconds[self.current] = self.milliseconds.get(self.current, 0.0) + spent

@@ -1,4 +1,4 @@
-"""probe(target): one SSH probe of the capacity of a path."""
+"""The prober: one SSH probe at a time on each host, of the capacity of a path."""
 
 from __future__ import annotations
 
@@ -12,49 +12,62 @@ from pathlib import Path
 from imagestore_sim.clock import Clock
 from imagestore_sim.probe import df, stat, statvfs
 from imagestore_sim.probe.capacity import Capacity, Method, Space
-from imagestore_sim.probe.connections import Connection, Connections, Resolve, resolve_by_system
-from imagestore_sim.probe.failures import LoginEvidence, ProbeFailure, Reason, Unclear, Unsupported, explain
+from imagestore_sim.probe.classification import explain
+from imagestore_sim.probe.connection import Connection
+from imagestore_sim.probe.connections import Connections
+from imagestore_sim.probe.failures import LoginEvidence, ProbeFailure, Unclear, Unsupported
 from imagestore_sim.probe.host_keys import HostKeyPolicy, HostKeys
 from imagestore_sim.probe.identity import read_identity
+from imagestore_sim.probe.login import Login
 from imagestore_sim.probe.login_slots import Purpose, current_purpose
 from imagestore_sim.probe.phases import Phases
+from imagestore_sim.probe.resolving import Resolve, SystemResolver
 from imagestore_sim.probe.target import Layout, Request, Target
+from imagestore_sim.reasons import Reason
 
 Measure = Callable[[Connection, Request], Awaitable[Space]]
 Observe = Callable[[Capacity | ProbeFailure], None]
-"""Is told what a probe came to."""
+"""Called with the result of each probe."""
 
 _METHODS: Mapping[Method, Measure] = {
     Method.STATVFS: statvfs.measure,
     Method.DF: df.measure,
     Method.STAT: stat.measure,
 }
-# What a connection shows that went stale while it was kept, and whatever makes one useless for the next probe.
+# Failures of a kept connection that has gone stale: the probe is repeated after a new login.
 _STALE = (Reason.RESET, Reason.BUSY)
 _ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
-# A connection keeps the sshd_config that it was made under, so a missing capacity or command may be gone on a new one.
-# An sshd that lets in an account whose password has expired turns down all that is asked over that connection.
-_USELESS = (
+# Failures after which the connection is closed. A connection keeps the sshd_config that it was made under, so a missing
+# capacity or command may be there on a new one; and an sshd that lets in an account whose password has expired refuses
+# everything on that connection.
+_UNUSABLE = (
     *_STALE, Reason.AUTH_FAILED, Reason.HUNG, Reason.NO_CAPACITY, Reason.NO_COMMAND, Reason.FLOOD, Reason.ERROR,
 )  # fmt: skip
-# What takes the time, or the work, of a login: a host that ended so waits behind those that did not.
-_HINDERING = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS, Reason.UNREACHABLE, Reason.FLOOD)
+# Failures that cost a login much time or work: the host queues behind others at its next login.
+_SUSPICIOUS = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS, Reason.UNREACHABLE, Reason.FLOOD)
+_resolve_by_system = SystemResolver()
 
 
 @dataclass(slots=True)
 class _Host:
-    """What is known of a host, by whose turn at most one probe is outstanding on it."""
+    """What is known of a host."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one probe that runs on the host."""
     method: Method = Method.STATVFS
-    probes: int = 0  # outstanding or queued
-    forgotten: bool = False  # while a probe was outstanding
-    suspect: bool = False  # its last probe hung
-    file_systems: dict[str, str] = field(default_factory=dict)  # by url: where the folders of a storage were last seen
+    """The method that worked last, with which the next probe begins."""
+    probes: int = 0
+    """Probes that run or wait."""
+    forgotten: bool = False
+    """Whether `forget` was called while a probe was running."""
+    suspect: bool = False
+    """Whether its last probe failed for one of _SUSPICIOUS."""
+    file_systems: dict[str, str] = field(default_factory=dict)
+    """By url, the file system on which the folders of a storage were last seen."""
 
 
 class Prober:
-    """Probes hosts over SSH, each over the one connection that it keeps warm for the next probe."""
+    """Probes hosts over SSH, keeping one warm connection a host for the next probe."""
 
     def __init__(
         self,
@@ -75,10 +88,11 @@ class Prober:
         seed: int = 0,
         observe: Observe = lambda _: None,
     ) -> None:
-        """Timeouts are seconds: one for all of a login, one for all that follows. `max_logins` is for each purpose.
+        """Take the timeouts of a login and of what follows it, in seconds, and `max_logins` for each purpose.
 
-        An idle connection is asked whether it lives each `keep_alive` seconds; an sshd that takes no more logins is
-        tried again after each of `busy_pauses`, more or less. Raises ValueError for a file that cannot be used.
+        An idle connection is checked each `keep_alive` seconds. A busy sshd is tried again after each of `busy_pauses`
+        (seconds), varied by a random factor from `seed`. Without `warm` every probe logs in. Raise ValueError for a
+        file that cannot be used.
         """
         identity = None if identity_file is None else read_identity(identity_file)
         self._busy_pauses = busy_pauses
@@ -90,18 +104,20 @@ class Prober:
         self._read_only_hosts = read_only_hosts
         self._command_timeout = command_timeout
         self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
-        self._connections = Connections(
+        self._host_keys = HostKeys(host_keys, known_hosts or Path("known_hosts"))
+        login = Login(
             clock,
-            resolve or resolve_by_system,
+            resolve or _resolve_by_system,
             identity,
-            host_keys=HostKeys(host_keys, known_hosts or Path("known_hosts")),
-            ssh_config=ssh_config,
+            self._host_keys,
+            ssh_config,
             connect_timeout=connect_timeout,
             max_logins=max_logins,
-            keep_alive=keep_alive,
         )
+        self._connections = Connections(clock, login, alive_timeout=connect_timeout, keep_alive=keep_alive)
         self._hosts: dict[str, _Host] = {}
-        # Whoever the system names lives in real time; who else resolves names has a say in how hosts live.
+        # Hosts that the system's resolver finds live in real time. A resolver of the lab's own finds simulated hosts,
+        # which live by its clock.
         self._outside = clock.outside if resolve is None else nullcontext
         self._closed = False
 
@@ -112,10 +128,10 @@ class Prober:
         layout: Layout = Layout.ANY,
         fresh: bool = False,
     ) -> Capacity | ProbeFailure:
-        """The capacity of the target's url, or why there is none; `fresh` logs in anew whatever connection is kept.
+        """Return the capacity of the target's url, or the failure. `fresh` logs in even if a connection is kept.
 
-        Waits for its turn when another probe is outstanding on the host, and for a place when it has to log in: see
-        `probing_for`. Raises RuntimeError after `close`, and nothing else: an error that no rule knows is a failure.
+        A probe waits for others on the same host, and for a slot when it has to log in: see `probing_for`. Raise
+        RuntimeError after `close`, and nothing else: an unexpected error is a failure with Reason.ERROR.
         """
         if self._closed:
             raise RuntimeError("the prober is closed")
@@ -126,9 +142,9 @@ class Prober:
         try:
             async with host.turn:
                 with self._outside():
-                    wanted = Layout.ANY if self._read_only_hosts else layout
-                    found = await self._take_turn(host, target, wanted, fresh, current_purpose())
-            host.suspect = isinstance(found, ProbeFailure) and found.reason in _HINDERING
+                    allowed = Layout.ANY if self._read_only_hosts else layout
+                    found = await self._take_turn(host, target, allowed, fresh, current_purpose())
+            host.suspect = isinstance(found, ProbeFailure) and found.reason in _SUSPICIOUS
             self._observe(found)
             return found
         finally:
@@ -137,7 +153,7 @@ class Prober:
                 del self._hosts[target.hostname]
 
     async def forget(self, hostname: str) -> None:
-        """Drop what is kept for `hostname`: at once, or at the end of the probe that is outstanding on it."""
+        """Drop what is kept for `hostname`: at once, or at the end of the probes that run or wait there."""
         host = self._hosts.get(hostname)
         if host is not None and host.probes:
             host.forgotten = True
@@ -146,14 +162,14 @@ class Prober:
             await self._connections.drop(hostname)
 
     async def restart(self) -> None:
-        """Drop what is kept of every host, the keys that were noted since the start included; chance begins again."""
+        """Drop what is kept for every host and the host keys added since the start, and restart the random pauses."""
         for hostname in list(self._hosts):
             await self.forget(hostname)
-        self._connections.host_keys.restart()
+        self._host_keys.restart()
         self._random.seed(self._seed)
 
     async def close(self) -> None:
-        """Close every connection; a probe that is still outstanding fails as reset."""
+        """Close every connection; a probe that still runs fails with Reason.RESET."""
         self._closed = True
         await self._connections.close()
 
@@ -176,7 +192,7 @@ class Prober:
     async def _log_in_and_use(
         self, host: _Host, target: Target, layout: Layout, purpose: Purpose
     ) -> Capacity | ProbeFailure:
-        """Log in and ask; while sshd has too many logins under way, or sessions, try again in a while."""
+        """Log in and measure; as long as sshd is busy, try again after each of the pauses."""
         for pause in self._busy_pauses:
             result = await self._log_in_and_use_once(host, target, layout, purpose)
             if not isinstance(result, ProbeFailure) or result.reason is not Reason.BUSY or self._closed:
@@ -193,25 +209,25 @@ class Prober:
             connection = await self._connections.open(target, phases, tunnel, purpose, suspect=host.suspect)
         except Exception as error:
             phases.end()
-            return explain(error, target, phases.current, phases.milliseconds, tunnel.close_up())
+            return explain(error, target, phases.current, phases.milliseconds, tunnel.collect_evidence())
         return await self._use(connection, host, target, layout, phases)
 
     async def _use(
         self, connection: Connection, host: _Host, target: Target, layout: Layout, phases: Phases
     ) -> Capacity | ProbeFailure:
-        """Ask over a connection, which is cut when it is of no use any more: lost, hung, or the probe cancelled."""
+        """Measure over a connection; close it when it cannot be used again, or the probe was cancelled."""
         result: Capacity | ProbeFailure | None = None
         try:
-            result = await self._ask(connection, host, target, layout, phases)
+            result = await self._measure(connection, host, target, layout, phases)
         finally:
-            if result is None or (isinstance(result, ProbeFailure) and result.reason in _USELESS):
+            if result is None or (isinstance(result, ProbeFailure) and result.reason in _UNUSABLE):
                 self._connections.abort(target.hostname)
         return result
 
-    async def _ask(
+    async def _measure(
         self, connection: Connection, host: _Host, target: Target, layout: Layout, phases: Phases
     ) -> Capacity | ProbeFailure:
-        # The timeout on the host itself strikes first, so that no command is left behind there.
+        # The command's timeout on the host is the shorter one, so that no command is left running there.
         request = Request(target.url, layout, phases, seconds=max(1, int(self._command_timeout) - 1))
         connection.begin_probe()
         try:
@@ -222,7 +238,7 @@ class Prober:
             failure = explain(error, target, phases.current, phases.milliseconds, evidence)
             hung = failure.reason is Reason.HUNG
             if hung and connection.probes and not await connection.is_alive(self._alive_timeout):
-                # No file system hangs: the host has gone, or was restarted since. A login will tell.
+                # Not a hanging file system: the host is gone, or was restarted. A new login will show which.
                 message = f"{target.hostname}:{target.port}: the connection does not answer any more"
                 return replace(failure, reason=Reason.RESET, message=message)
             return failure
@@ -232,9 +248,9 @@ class Prober:
 
 
 async def _measure(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
-    """The space, and a look at the storage's folders when it is on another file system than they were seen on.
+    """Return method and space; check the storage's folders again when the url is on another file system than before.
 
-    Without one of them it is the wrong file system: that of a mount point whose disk is not mounted (domain 6.3).
+    If none of the folders is there, it is the wrong file system: the disk of the url is not mounted (domain 6.3).
     """
     method, space = await _try_methods(connection, host, request)
     if request.layout in (Layout.CREATE, Layout.REQUIRE):
@@ -246,9 +262,9 @@ async def _measure(connection: Connection, host: _Host, request: Request) -> tup
 
 
 async def _try_methods(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
-    """Try the methods from the one that worked last; raises what the first one raises that the host supports.
+    """Try the methods from the one that worked last on; raise what the first supported one raises.
 
-    A method that fails without saying why is not given up for good: it is tried first again the next time.
+    After an Unclear failure of a method, the next probe begins with that method again.
     """
     methods = list(_METHODS)
     missing: list[str] = []

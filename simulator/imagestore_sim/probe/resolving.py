@@ -1,4 +1,4 @@
-"""Addresses of host names, as the system knows them, in threads of their own: a name server may not answer for long."""
+"""Host name resolution by the system, in threads of its own: a name server may take long to answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Address = tuple[str, int]
 Resolve = Callable[[str, int], Awaitable[Address]]
 
 MOST_THREADS = 64
-"""Look-ups at once. One whose caller has given up goes on until the system's resolver does."""
+"""The number of look-ups at once. One whose caller has given up still runs until the system's resolver gives up."""
 
 
 class SystemResolver:
-    """Look-ups by getaddrinfo. Its threads end by themselves, and keep no process from ending."""
+    """Resolves names with getaddrinfo. Its threads are daemons, which do not keep the process from ending."""
 
     def __init__(self, most: int = MOST_THREADS) -> None:
         self._most = most
@@ -26,9 +26,9 @@ class SystemResolver:
         self._waiting: deque[tuple[asyncio.Future[Address], str, int]] = deque()
 
     async def __call__(self, hostname: str, port: int) -> Address:
-        """The address of `hostname`, IPv4 first like ZStack's own node; raises socket.gaierror.
+        """Return the address of `hostname`, IPv4 if it has one, like ZStack's node. Raise socket.gaierror.
 
-        An address is taken as it is; an IPv6 one may be in brackets, and name a zone (`fe80::1%eth0`).
+        An address is returned as it is; an IPv6 one may be in brackets, and name a zone (`fe80::1%eth0`).
         """
         if (literal := literal_address(hostname)) is not None:
             return literal, port
@@ -55,12 +55,12 @@ class SystemResolver:
         problem: Exception | None = None
         try:
             address = _look_up(hostname, port)
-        except Exception as error:  # the waiting callers get it
+        except Exception as error:  # raised in the caller
             problem = error
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(self._ended, found, address, problem)
+            loop.call_soon_threadsafe(self._finish, found, address, problem)
 
-    def _ended(self, found: asyncio.Future[Address], address: Address | None, problem: Exception | None) -> None:
+    def _finish(self, found: asyncio.Future[Address], address: Address | None, problem: Exception | None) -> None:
         self._threads -= 1
         if not found.done():
             if address is not None:
@@ -72,7 +72,7 @@ class SystemResolver:
 
 
 def literal_address(hostname: str) -> str | None:
-    """The IP address that `hostname` is, without brackets; None for a name."""
+    """Return `hostname` without brackets if it is an IP address; None for a name."""
     bare = hostname[1:-1] if hostname.startswith("[") and hostname.endswith("]") else hostname
     try:
         ipaddress.ip_address(bare)

@@ -1,8 +1,8 @@
-"""Which user and host names a probe takes, and which may become words of a command or of a file's name.
+"""Checks of user and host names, which can become part of a command or of a file name.
 
-ssh refuses names that a shell might take for more than a name (`valid_ruser` and `valid_hostname` of OpenSSH's ssh.c),
-since `%r` and `%h` in its configuration stand for them. asyncssh does not, and splits a ProxyCommand into words after
-it has put them in; so what would not be one plain word there is refused as well.
+In a configuration of ssh `%r` and `%h` stand for them, so ssh refuses names that a shell could interpret (`valid_ruser`
+and `valid_hostname` in OpenSSH's ssh.c). asyncssh does not refuse any, and splits a ProxyCommand into words after it
+has inserted the names: so names that would not stay one plain word are refused here, too.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import re
 import asyncssh
 
 from imagestore_sim.host_names import is_host_name, is_user_name
-from imagestore_sim.probe.failures import Failed, Reason
+from imagestore_sim.probe.failures import Failed
 from imagestore_sim.probe.target import Target
+from imagestore_sim.reasons import Reason
 
 _NO_PLAIN_WORD = re.compile(r"[\s'\"\\#]|\$\{")
-"""What shlex does not leave as it is, and what asyncssh takes for a variable of the environment."""
+"""Characters that shlex interprets, and `${`, which asyncssh expands to an environment variable."""
 _NO_PLAIN_NAME_OF_A_FILE = re.compile(r"^\.{1,2}$|^~|/|\$\{")
 _COMMANDS = ("ProxyCommand", "RemoteCommand")
 _FILES = ("IdentityFile", "CertificateFile")
 
 
 def check_names(target: Target) -> None:
-    """Raises Failed for names that ssh refuses, and for a path that no host can have."""
+    """Raise Failed for names that ssh refuses, and for a path with a NUL character."""
     if not is_host_name(target.hostname):
         raise Failed(Reason.DNS, f"the host name {target.hostname!r} has characters that ssh refuses")
     if not is_user_name(target.username):
@@ -33,7 +34,7 @@ def check_names(target: Target) -> None:
 
 
 def check_expansions(target: Target, options: asyncssh.SSHClientConnectionOptions) -> None:
-    """Raises ValueError where a name of the record has become more than a plain word, or part, of a file's line."""
+    """Raise ValueError when the configuration inserts an unsafe name into a command or a file name."""
     for name in (target.username, target.hostname):
         for keyword, unsafe in (*((one, _NO_PLAIN_WORD) for one in _COMMANDS),
                                 *((one, _NO_PLAIN_NAME_OF_A_FILE) for one in _FILES)):  # fmt: skip

@@ -1,4 +1,7 @@
-"""As much of SFTP version 3 as a probe needs, in the fewest steps: a question is one write, its answer one read."""
+"""A small SFTP client (version 3) for probes, in which a request is one write and its answer one read.
+
+The protocol is that of draft-ietf-secsh-filexfer-02; `statvfs@openssh.com` is described in OpenSSH's PROTOCOL.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import asyncssh
+from typing_extensions import override
 
 VERSION = 3
 STATVFS = b"statvfs@openssh.com"
@@ -28,8 +32,8 @@ _INIT, _VERSION, _LSTAT, _MKDIR, _STAT, _STATUS, _ATTRS, _EXTENDED, _EXTENDED_RE
     200,
     201,
 )
-_FIRST = 0  # the number of no question: the version has none
-_SIZE, _OWNER, _PERMISSIONS = 1, 2, 4  # which attributes are there
+_FIRST = 0  # stands for the answer to SSH_FXP_INIT, which has no request number
+_SIZE, _OWNER, _PERMISSIONS = 1, 2, 4  # SSH_FILEXFER_ATTR flags: which attributes are present
 _OK = 0
 _ERRORS: Mapping[int, Callable[[str], asyncssh.SFTPError]] = {
     asyncssh.FX_EOF: asyncssh.SFTPEOFError,
@@ -43,11 +47,11 @@ _ERRORS: Mapping[int, Callable[[str], asyncssh.SFTPError]] = {
 
 
 class Garbled(asyncssh.SFTPBadMessage):
-    """What came back is no answer of an SFTP server to what was asked."""
+    """A server sent something that is not an answer to the request."""
 
 
-class StatVfs(NamedTuple):
-    """What `statvfs@openssh.com` answers: see statvfs(3)."""
+class StatvfsReply(NamedTuple):
+    """The answer to `statvfs@openssh.com`; for the fields see statvfs(3)."""
 
     bsize: int
     frsize: int
@@ -63,46 +67,46 @@ class StatVfs(NamedTuple):
 
 
 class SftpSession(asyncssh.SSHClientSession[bytes]):
-    """An SFTP session. Whatever is asked raises asyncssh.SFTPError when the server refuses or is gone."""
+    """An SFTP session. Its requests raise asyncssh.SFTPError when the server refuses, or is gone."""
 
     def __init__(self) -> None:
-        self._channel: asyncssh.SSHClientChannel[bytes]
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._received = bytearray()
         self._asked: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._last = 0
         self._lost: asyncssh.SFTPError | None = None
         self.extensions: frozenset[bytes] = frozenset()
-        """What the server offers beside the standard; known once `begin` has returned."""
+        """The names of the server's extensions; set by `begin`."""
 
     async def begin(self) -> None:
-        """Agree on the version."""
+        """Exchange versions."""
         kind, offered = await self._send(_FIRST, _HEADER.pack(5, _INIT, VERSION))
         if kind != _VERSION:
             raise Garbled(f"an answer of type {kind} in place of a version")
         self.extensions = frozenset(_strings(offered)[::2])
 
-    async def statvfs(self, path: str) -> StatVfs:
-        """The numbers of the file system that `path` is on."""
+    async def statvfs(self, path: str) -> StatvfsReply:
+        """Return the numbers of the file system of `path`. Raise SFTPOpUnsupported without the extension."""
         if STATVFS not in self.extensions:
             raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
         body = await self._ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
         if len(body) < _NUMBERS.size:
             raise Garbled(f"an answer of {len(body)} bytes to statvfs")
-        return StatVfs(*_NUMBERS.unpack_from(body))
+        return StatvfsReply(*_NUMBERS.unpack_from(body))
 
     async def mode(self, path: str) -> int | None:
-        """Type and rights of what is at `path`, as stat(2) has them; None when the server does not tell."""
+        """Return st_mode of `path`, following links; None if the server does not report it."""
         return await self._mode(_STAT, path)
 
-    async def _mode(self, question: int, path: str) -> int | None:
-        body = await self._ask(question, _string(path.encode()), _ATTRS)
+    async def _mode(self, request: int, path: str) -> int | None:
+        body = await self._ask(request, _string(path.encode()), _ATTRS)
         present = _number(body, 0)
         if not present & _PERMISSIONS:
             return None
         return _number(body, 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0))
 
     async def is_link(self, path: str) -> bool:
-        """Whether a symbolic link is at `path`, wherever it leads."""
+        """Return whether `path` is a symbolic link, even a broken one; False after an error."""
         try:
             mode = await self._mode(_LSTAT, path)
         except Garbled:
@@ -112,7 +116,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         return mode is not None and stat.S_ISLNK(mode)
 
     async def is_directory(self, path: str) -> bool:
-        """Whether there is a directory at `path`, or something whose type the server does not tell."""
+        """Return whether `path` is a directory, or of a type that the server does not report."""
         try:
             mode = await self.mode(path)
         except asyncssh.SFTPNoSuchFile:
@@ -120,7 +124,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         return mode is None or stat.S_IFMT(mode) in (stat.S_IFDIR, 0)
 
     async def is_file(self, path: str) -> bool:
-        """Whether something that is no directory is at `path`."""
+        """Return whether `path` exists and is not a directory; False after an error."""
         try:
             mode = await self.mode(path)
         except Garbled:
@@ -130,44 +134,47 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         return mode is not None and stat.S_IFMT(mode) not in (stat.S_IFDIR, 0)
 
     async def make_directory(self, path: str) -> None:
-        """Make a directory, with the rights that the server gives a new one."""
+        """Create a directory, with the server's default rights."""
         await self._ask(_MKDIR, _string(path.encode()) + _WORD.pack(0), _STATUS)
 
-    async def _ask(self, kind: int, body: bytes, wanted: int) -> bytes:
-        """Send a request and wait for its answer, which is of type `wanted`."""
+    async def _ask(self, kind: int, body: bytes, expected: int) -> bytes:
+        """Send a request of type `kind`, and return the body of its answer, which must be of type `expected`."""
         self._last = number = (self._last + 1) & 0xFFFFFFFF
         answered, content = await self._send(number, _HEADER.pack(5 + len(body), kind, number) + body)
         if answered == _STATUS:
             _raise_unless_ok(content)
-        if answered != wanted:
-            raise Garbled(f"an answer of type {answered} in place of {wanted}")
+        if answered != expected:
+            raise Garbled(f"an answer of type {answered} in place of {expected}")
         return content
 
     async def _send(self, number: int, packet: bytes) -> tuple[int, bytes]:
-        """Send a packet; answers type and content of the one that comes back with `number`."""
+        """Send a packet, and return type and content of the answer with the same number."""
         if self._lost is not None:
             raise self._lost
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
+        assert self._channel is not None, "asyncssh has opened the session"
         try:
             self._channel.write(packet)
         except OSError as error:
-            del self._asked[number]  # nobody waits for it
+            del self._asked[number]
             raise asyncssh.SFTPConnectionLost(str(error)) from error
         return await answer
 
     def close(self) -> None:
-        """End the session; what has been asked fails."""
+        """Close the session; pending requests fail with SFTPConnectionLost."""
         self._end(asyncssh.SFTPConnectionLost("the session was closed"))
 
     # What asyncssh calls
 
+    @override
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
 
+    @override
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if datatype is not None or self._lost is not None:
-            return  # what it writes on standard error is no answer
+            return  # standard error is ignored
         received = self._received
         received += data
         while len(received) >= _HEADER.size:
@@ -186,10 +193,12 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
             if not answer.done():
                 answer.set_result((kind, content))
 
+    @override
     def eof_received(self) -> bool:
         self._end(asyncssh.SFTPConnectionLost("the SFTP server ended"))
         return False
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         text = str(exc) if exc else "the session was closed"
         self._end(asyncssh.SFTPConnectionLost(text))
@@ -197,7 +206,8 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
     def _end(self, error: asyncssh.SFTPError) -> None:
         if self._lost is None:
             self._lost = error
-            self._channel.close()
+            if self._channel is not None:
+                self._channel.close()
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(self._lost)
@@ -210,7 +220,7 @@ def _string(text: bytes) -> bytes:
 
 
 def _strings(body: bytes) -> list[bytes]:
-    """The strings that `body` holds one after another; what is cut short is left out."""
+    """Return the consecutive SSH strings in `body`, of which an incomplete last one is dropped."""
     found: list[bytes] = []
     offset = 0
     while offset + 4 <= len(body):

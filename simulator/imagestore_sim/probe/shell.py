@@ -1,12 +1,12 @@
-"""Commands on a host's shell whose answer can be told from whatever else login shells print.
+"""Commands in a host's shell, with markers that separate the answer from what else a login shell prints.
 
-What is sent is `env LC_ALL=C sh -c SCRIPT sh URL TOKEN`; what comes back on standard output is, amid any noise,
+The command line is `env LC_ALL=C sh -c SCRIPT sh URL TOKEN`. Its standard output contains, amid any noise,
 
     __BEGIN__TOKEN
-    (what the command printed)
-    __END__TOKEN rc=(its exit status) directory=(0 for a directory at the url, 2 for something else, 1 for nothing)
+    (the output of the command)
+    __END__TOKEN rc=(its exit status) directory=(0: the url is a directory, 2: something else, 1: nothing)
 
-The token is another one for each command, so that nothing on the host can know the answer beforehand.
+The token is random for each command, so that nothing on the host can fake an answer.
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ from dataclasses import dataclass, replace
 import asyncssh
 
 from imagestore_sim.probe.capacity import Space
-from imagestore_sim.probe.connections import Connection
+from imagestore_sim.probe.connection import Connection
 from imagestore_sim.probe.errno_messages import find_errno_message
-from imagestore_sim.probe.failures import EXPIRED, Failed, NoSize, NotMounted, Reason, Unclear, Unsupported, excerpt
+from imagestore_sim.probe.failures import EXPIRED, Failed, NoSize, NotMounted, Unclear, Unsupported, excerpt
 from imagestore_sim.probe.target import FOLDERS, Layout, Request
+from imagestore_sim.reasons import Reason
 
-# `timeout` is tried out first: it may be missing, or too old for -k. A command that it ended (124, or 128 and a signal)
-# or that could not be run (126, 127) leaves nothing to ask the path.
+# `timeout` is tried first: it may be missing, or too old for -k. The path is not tested after a command that it ended
+# (124, or 128 plus the signal) or that could not be run (126, 127).
 _SCRIPT = (
     't="timeout -k 1 {seconds}"; $t true >/dev/null 2>&1 || t=; echo "__BEGIN__$2"; {{ {command}; }} 2>&1; rc=$?; '
     'd=1; test $rc -ge 124 || {{ test -d "$1" && d=0; }} || {{ test -e "$1" && d=2; }}; '
     'echo "__END__$2 rc=$rc directory=$d"'
 )
 _END = re.compile(r" rc=(?P<status>\d{1,3}) directory=(?P<directory>\d)")
-_LONGEST_END = 32  # characters: of what `_END` matches, and more
+_LONGEST_END = 32  # characters, at least as many as `_END` can match
 _NOT_RUN = (126, 127)
 _ENDED_BY_TIMEOUT = (124, 137, 143)
 _PASSWORD_EXPIRED = re.compile(r"password (has )?expired|password change required|change your password", re.IGNORECASE)
 _NO_SHELL = re.compile(r"account is (currently )?not available|no shell access|login is disabled", re.IGNORECASE)
 
-# What there is at a path that nothing can be asked of, whatever language the host speaks: the nearest folder above it
-# that can be looked into either lists the next step to it (then that is there, and dead), or may not be entered.
+# Finds out why a path cannot be used when the error text is unknown, for example in another language. It looks for the
+# nearest directory above the path: if that lists the next component, the component exists but does not answer ("dead");
+# if it may not be entered, the path is "closed".
 _WHY = (
     'p=$1; while :; do n=$p; p=${p%/*}; a=${p:-/}; if test -h "$n"; then echo link; break; fi; '
     'if test -d "$a"; then test -x "$a" || { echo closed; break; }; '
@@ -57,7 +59,7 @@ _REQUIRE = " || ".join(f'$t test -d "$1/{folder}"' for folder in FOLDERS)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command printed, its exit status, and whether the url is a directory, or something else (a file)."""
+    """The output of a command, its exit status, and whether the url is a directory, or a file (anything else)."""
 
     output: str
     status: int
@@ -66,7 +68,10 @@ class Answer:
 
 
 class MarkedOutput:
-    """What a host says, up to the end of the answer that is marked with `token`; work grows as the text does."""
+    """The output of a host, up to the end of the answer marked with `token`.
+
+    Only new output is searched for the end, so that the time is linear in its length.
+    """
 
     def __init__(self, token: str) -> None:
         self._end = f"__END__{token}"
@@ -76,10 +81,10 @@ class MarkedOutput:
         self.length = 0
         """Characters so far."""
         self.complete = False
-        """Whether the end of the answer is there."""
+        """Whether the end of the answer has come."""
 
     def feed(self, chunk: str) -> None:
-        """Take what has been said next."""
+        """Add the next output."""
         self._said.append(chunk)
         self.length += len(chunk)
         recent = self._tail + chunk
@@ -91,23 +96,23 @@ class MarkedOutput:
 
     @property
     def said(self) -> str:
-        """All of it."""
+        """All output so far."""
         return "".join(self._said)
 
     @property
     def answer(self) -> Answer | None:
-        """The answer, if there is one."""
+        """The answer; None if it has not come."""
         return parse(self.said, self._token)
 
 
 def script(command: str, url: str, seconds: int, token: str = "") -> str:
-    """The command line for `command`, in which `"$1"` is the url and `$t` runs a program for `seconds` at most."""
+    """Return the command line for `command`, in which `"$1"` is the url and `$t` runs a program with a timeout."""
     text = shlex.quote(_SCRIPT.format(command=command, seconds=seconds))
     return f"env LC_ALL=C sh -c {text} sh {shlex.quote(url)}" + (f" {token}" if token else "")
 
 
 def parse(said: str, token: str = "") -> Answer | None:
-    """The answer in all that a host said; None when there is none."""
+    """Return the answer in a host's output; None without one."""
     begin = re.search(rf"__BEGIN__{token}\r?\n", said)
     if begin is None:
         return None
@@ -119,7 +124,10 @@ def parse(said: str, token: str = "") -> Answer | None:
 
 
 async def measure(connection: Connection, request: Request, command: str, read: Callable[[str], Space]) -> Space:
-    """See to the layout and read the capacity from what `command` prints; raises as `ask` does."""
+    """Prepare or check the layout, run `command`, and return the space that `read` finds in its output.
+
+    Raise what `ask` raises.
+    """
     if request.layout in _CREATE:
         await _create(connection, request)
     answer = await ask(connection, request, command)
@@ -137,7 +145,10 @@ async def measure(connection: Connection, request: Request, command: str, read: 
 
 
 async def ask(connection: Connection, request: Request, command: str) -> Answer:
-    """Run `command`; raises Unsupported when it is not there, Failed, asyncssh.Error, OSError."""
+    """Run `command`, and return its answer.
+
+    Raise Unsupported if the host does not have it, Failed, asyncssh.Error, OSError.
+    """
     token = secrets.token_hex(8)
     line = script(command, _without_slash(request.url), request.seconds, token)
     output = MarkedOutput(token)
@@ -178,7 +189,7 @@ async def _create(connection: Connection, request: Request) -> None:
 
 
 async def _unusable(connection: Connection, request: Request, answer: Answer) -> Failed:
-    """What is wrong with a path that a command had no answer for, or that is no directory."""
+    """Return what is wrong with a path that is not a directory, or for which a command failed."""
     url, said = request.url, excerpt(answer.output)
     if answer.file:
         return Failed(Reason.NOT_A_DIRECTORY, f"{url} is a file")
@@ -186,7 +197,7 @@ async def _unusable(connection: Connection, request: Request, answer: Answer) ->
     if known is None and not answer.directory:
         return await _unreachable(connection, request, answer)
     if known is None or (answer.directory and known[0].reason is Reason.NO_SUCH_PATH):
-        # df may know no mount point for a path that is there; stat does not need one.
+        # df may find no mount point for a path that exists; stat does not need one.
         return Unclear(Reason.NO_CAPACITY, f"{url} has no capacity to tell ({said})")
     return Failed(known[0].reason, f"{url} {_WORDS.get(known[0].reason, 'cannot be used')} ({said})", known[0].advice)
 
@@ -207,7 +218,7 @@ _MEANING = {
 
 
 async def _unreachable(connection: Connection, request: Request, answer: Answer) -> Failed:
-    """What is wrong with a path that is none, when the words for it are in no language that is known here."""
+    """Return what is wrong with a path that is not a directory, after an unknown error text."""
     said = excerpt(answer.output)
     try:
         why = await ask(connection, replace(request, layout=Layout.ANY), _WHY)

@@ -1,4 +1,4 @@
-"""An OpenSSH configuration file: HostName, Port, IdentityFile, ProxyJump, algorithms, and what else counts of it."""
+"""OpenSSH configuration files (`--ssh-config`): HostName, Port, IdentityFile, ProxyJump, algorithms and others."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from imagestore_sim.probe.target import Target
 
 logger = logging.getLogger(__name__)
 DEFAULT_PORT = 22
-_DEEPEST = 16  # files that include one another, as with OpenSSH
+_DEEPEST = 16  # levels of Include, as in OpenSSH
 
-# asyncssh passes over lines that it does not know. These are known under two names each.
+# asyncssh ignores lines that it does not know. OpenSSH has two names for this one.
 for _alias in ("PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes"):
     SSHClientConfig._handlers.setdefault(_alias.lower(), ("PubkeyAcceptedAlgorithms", SSHConfig._set_string))
 
@@ -48,8 +48,8 @@ HONOURED = frozenset(
         "PubkeyAcceptedKeyTypes",
     )
 )
-"""The lines that count, in lower case."""
-_OF_NO_USE = frozenset(
+"""The keywords that are honoured, in lower case."""
+_IRRELEVANT = frozenset(
     name.lower()
     for name in (
         *("AddKeysToAgent", "BatchMode", "CheckHostIP", "ClearAllForwardings", "ControlMaster", "ControlPath"),
@@ -61,33 +61,33 @@ _OF_NO_USE = frozenset(
         *("XAuthLocation", "ObscureKeystrokeTiming", "StdinNull", "ForkAfterAuthentication", "SessionType"),
     )
 )
-"""Lines that say nothing of how to log in and ask for a capacity, in lower case."""
+"""Keywords that do not affect a login or a probe, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a host is logged in to."""
+    """How to reach a host and log in to it."""
 
     options: asyncssh.SSHClientConnectionOptions
     host: str
     port: int
     has_keys: bool
     hops: tuple[str, ...] = ()
-    """The hosts on the way to it, `[USER@]HOST[:PORT]` each (ProxyJump)."""
+    """The jump hosts on the way to it, each as `[USER@]HOST[:PORT]` (ProxyJump)."""
     command: tuple[str, ...] = ()
-    """The words of a command over whose input and output it is reached (ProxyCommand)."""
+    """The words of a command to connect over (ProxyCommand)."""
     preferred: tuple[str, ...] = ()
-    """The methods to log in by, in order; empty where the file does not say."""
+    """The authentication methods in order (PreferredAuthentications); empty for the default."""
     local: str | None = None
-    """The address of this machine to connect from (BindAddress)."""
+    """The local address to connect from (BindAddress)."""
 
     @property
     def direct(self) -> bool:
-        """Whether it is a TCP connection from here."""
+        """Whether it is a TCP connection from this machine."""
         return not self.hops and not self.command
 
     async def connect_hop(self, hop: str, before: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """Log in to a host on the way, by way of the one before it; its keys are those that the file names."""
+        """Log in to a jump host, through the one before it, with the keys that the file names for it."""
         user, host, port = _split_hop(hop)
         given: dict[str, object] = {"tunnel": before} if before else {}
         given |= {"username": user} if user else {}
@@ -96,21 +96,21 @@ class Route:
 
 
 class SshConfig:
-    """The options that a file gives for hosts, read once a host.
+    """The routes to hosts that a file gives; each is read once.
 
-    A record's user name and any port but 22 win over the file's; 22, which cannot be told from a port that nobody gave,
-    gives way to it. The file says nothing of host keys that counts, and keys of the user's own are not looked for.
+    The user name of a record, and a port other than 22, take precedence over the file; port 22 does not, since it may
+    be the default. What the file says about known hosts is ignored, and the user's own keys are not searched.
     """
 
     def __init__(self, file: Path, identity: asyncssh.SSHKey | None, base: dict[str, object]) -> None:
-        """Raises ValueError for a file that cannot be used."""
+        """Read the file. Raise ValueError if it cannot be used."""
         self._file = file
         self._identity = identity
         self._base = base
         self._known: dict[Target, Route] = {}
-        self._said: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
         try:
-            self._say_what_does_not_count(file.read_text(encoding="utf-8", errors="replace"))
+            self._report_ignored_lines(file.read_text(encoding="utf-8", errors="replace"))
             self.route_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
         except OSError as error:
             raise ValueError(f"SSH configuration {file}: {error.strerror}") from error
@@ -118,7 +118,7 @@ class SshConfig:
             raise ValueError(f"SSH configuration {file}: {error}") from error
 
     def route_to(self, target: Target) -> Route:
-        """The way to a host; reads files. Raises ValueError, OSError."""
+        """Return the route to a host. It reads files, so call it in a thread. Raise ValueError, OSError."""
         if target not in self._known:
             self._known[target] = self._read(target)
         return self._known[target]
@@ -149,23 +149,24 @@ class SshConfig:
         )
 
     def _algorithms(self, found: asyncssh.SSHClientConnectionOptions) -> dict[str, object]:
-        """The algorithms that lines of the file ask for; what is unknown here is said once a line."""
+        """Return the algorithms that the file asks for, as options; log unknown names once a line."""
         chosen: dict[str, object] = {}
         for option, choice in _ALGORITHMS.items():
             line = cast("str | None", found.config.get(choice.keyword))
             if line:
                 chosen[option] = choice.changed_by(line)
                 unknown = choice.unknown_in(line)
-                if unknown and (choice.keyword, line) not in self._said:
-                    self._said.add((choice.keyword, line))
+                if unknown and (choice.keyword, line) not in self._reported:
+                    self._reported.add((choice.keyword, line))
                     logger.warning(
                         "SSH configuration %s: %s: unknown here: %s", self._file, choice.keyword, ", ".join(unknown)
                     )
         return chosen
 
-    def _say_what_does_not_count(self, text: str) -> None:
-        """Name the lines that OpenSSH would follow, and a probe does not."""
-        ignored = sorted({name for name in _keywords(text) if name.lower() not in HONOURED | _OF_NO_USE}, key=str.lower)
+    def _report_ignored_lines(self, text: str) -> None:
+        """Log the keywords that OpenSSH would follow but a probe does not."""
+        known = HONOURED | _IRRELEVANT
+        ignored = sorted({name for name in _keywords(text) if name.lower() not in known}, key=str.lower)
         if ignored:
             logger.warning("SSH configuration %s: these lines do not count here: %s", self._file, ", ".join(ignored))
 
@@ -175,13 +176,13 @@ class SshConfig:
             file = Path(name).expanduser()
             try:
                 keys.append(read_identity(file))
-            except ValueError as error:  # ssh passes over it, too
+            except ValueError as error:  # ssh skips it, too
                 logger.warning("%s; %s names it", error, self._file)
         return keys
 
 
 def _keywords(text: str, depth: int = 0) -> Iterator[str]:
-    """The first word of each line, of included files too."""
+    """Yield the first word of each line, also of included files."""
     for line in text.splitlines():
         words = re.split(r"[\s=]+", line.strip())
         if not words[0] or words[0].startswith("#"):
@@ -201,7 +202,7 @@ def _included(patterns: Sequence[str]) -> Iterator[Path]:
 
 
 def _split_hop(hop: str) -> tuple[str, str, str]:
-    """User, host and port of `[USER@]HOST[:PORT]`; an IPv6 address is in brackets where a port follows it."""
+    """Split `[USER@]HOST[:PORT]` into user, host and port; an IPv6 address with a port is in brackets."""
     user, _, place = hop.rpartition("@")
     if place.startswith("["):
         host, _, port = place[1:].partition("]")

@@ -1,4 +1,4 @@
-"""Capacity by `stat -f`, for hosts with neither SFTP nor df; GNU and busybox agree on it (domain 7.2)."""
+"""Capacity by `stat -f`, for hosts without SFTP and df; GNU and busybox agree on it (domain 7.2)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 
 from imagestore_sim.probe import shell
 from imagestore_sim.probe.capacity import Inodes, Space
-from imagestore_sim.probe.connections import Connection
-from imagestore_sim.probe.failures import Failed, Reason, excerpt
+from imagestore_sim.probe.connection import Connection
+from imagestore_sim.probe.failures import Failed, excerpt
 from imagestore_sim.probe.target import Request
+from imagestore_sim.reasons import Reason
 
 # Fundamental block size, blocks, blocks available to users, inodes, free inodes, id of the file system.
 _COMMAND = '$t stat -f -c "%S %b %a %c %d %i" -- "$1/."'
@@ -18,12 +19,12 @@ _RECORD = re.compile(
 
 
 async def measure(connection: Connection, request: Request) -> Space:
-    """Run stat; raises Unsupported where it is missing, Failed, asyncssh.Error, OSError."""
+    """Run stat, and return the space. Raise Unsupported if the host has no stat, Failed, asyncssh.Error, OSError."""
     return await shell.measure(connection, request, _COMMAND, parse)
 
 
 def parse(output: str) -> Space:
-    """The space in what stat printed; raises Failed(no_capacity) when it holds none."""
+    """Return the space in the last record of stat's output. Raise Failed(no_capacity) without any record."""
     records = _RECORD.findall(output)
     if not records:
         raise Failed(Reason.NO_CAPACITY, f'no capacity in the answer of stat, "{excerpt(output)}"')

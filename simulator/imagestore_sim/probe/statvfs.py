@@ -8,16 +8,17 @@ from pathlib import PurePosixPath
 import asyncssh
 
 from imagestore_sim.probe.capacity import Inodes, Space
-from imagestore_sim.probe.connections import Connection
-from imagestore_sim.probe.failures import Failed, NoSize, NotMounted, Reason, Unclear, Unsupported, excerpt
+from imagestore_sim.probe.connection import Connection
+from imagestore_sim.probe.failures import Failed, NoSize, NotMounted, Unclear, Unsupported, excerpt
 from imagestore_sim.probe.sftp import Garbled, SftpSession
 from imagestore_sim.probe.target import FOLDERS, Layout, Request
+from imagestore_sim.reasons import Reason
 
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 
 
 async def measure(connection: Connection, request: Request) -> Space:
-    """Ask for the capacity; raises Unsupported without SFTP or the extension, Failed, asyncssh.Error, OSError."""
+    """Return the space. Raise Unsupported without SFTP or the extension, Failed, asyncssh.Error, OSError."""
     sftp = await connection.sftp(request.phases)
     try:
         for path in request.to_create:
@@ -33,7 +34,7 @@ async def measure(connection: Connection, request: Request) -> Space:
 
 
 async def _read(sftp: SftpSession, url: str) -> Space:
-    """One question is enough: `/.` at its end makes it fail when the url is no directory, or may not be entered."""
+    """Return the space with one request: `/.` makes it fail if the url is not a directory, or may not be entered."""
     try:
         found = await sftp.statvfs(f"{url.rstrip('/')}/.")
     except asyncssh.SFTPOpUnsupported as error:
@@ -50,7 +51,7 @@ async def _read(sftp: SftpSession, url: str) -> Space:
 
 
 async def _why_not(sftp: SftpSession, url: str, error: asyncssh.SFTPError) -> Failed:
-    """What is wrong with a url: version 3 of SFTP has few codes, and leaves most errors to the text "Failure"."""
+    """Return what is wrong with a url. SFTP version 3 has few codes, and reports most errors as "Failure"."""
     if await sftp.is_file(url):
         return Failed(Reason.NOT_A_DIRECTORY, f"{url} is a file")
     if not isinstance(error, asyncssh.SFTPNoSuchFile):
@@ -70,7 +71,7 @@ async def _create(sftp: SftpSession, path: str) -> None:
     except (asyncssh.SFTPFailure, asyncssh.SFTPBadMessage) as error:
         if isinstance(error, Garbled):
             raise
-        # One code for all that can be: a file in the way, a file system that is read-only, full or gone.
+        # The code is the same for a file in the way and for a file system that is read-only, full or gone.
         text = f"{path} cannot be created ({excerpt(error)})"
         if await sftp.is_file(path) or await _file_on_the_way(sftp, path) is not None:
             raise Failed(Reason.NOT_A_DIRECTORY, text) from error
@@ -78,14 +79,14 @@ async def _create(sftp: SftpSession, path: str) -> None:
 
 
 async def _make_directories(sftp: SftpSession, path: str) -> None:
-    """Make a directory and those above it that are missing."""
+    """Create a directory and the missing ones above it."""
     for above in accumulate(PurePosixPath(path).parts, lambda one, other: str(PurePosixPath(one, other))):
         if not await sftp.is_directory(above):
             await sftp.make_directory(above)
 
 
 async def _file_on_the_way(sftp: SftpSession, url: str) -> str | None:
-    """The nearest thing above `url` that is there, if it is a file."""
+    """Return the nearest existing path above `url`, if it is a file."""
     for part in PurePosixPath(url).parents:
         try:
             await sftp.mode(str(part))

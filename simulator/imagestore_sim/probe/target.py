@@ -1,4 +1,4 @@
-"""What is probed: an account on a host, a path there, and what that path has to look like."""
+"""What is probed: an account on a host, a path there, and the folders that it must have."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from enum import StrEnum
 from imagestore_sim.probe.phases import Phases
 
 FOLDERS = ("registry", "export")
-"""What an ImageStore keeps in its url; with both missing its disk is taken for unmounted (domain 3.3)."""
+"""The folders of an ImageStore in its url. If both are missing its disk counts as not mounted (domain 3.3)."""
 
 
 class Layout(StrEnum):
-    """What a probe asks of the folders of a storage."""
+    """What a probe requires of the folders of a storage."""
 
     ANY = "any"
-    """Nothing: only the capacity is wanted."""
+    """No folder is checked."""
     REQUIRE = "require"
-    """That one of them is there. Nothing is created."""
+    """One of them must exist. No folder is created."""
     CREATE = "create"
-    """That they are created, and the url itself, where they are missing."""
+    """They and the url itself are created if they are missing."""
     FOLDER = "folder"
-    """That the url itself is created where it is missing: all that an Sftp storage keeps."""
+    """Only the url itself is created if it is missing: an Sftp storage has no other folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One storage as the prober sees it; without a password only the prober's identity file can log in."""
+    """The account and path to probe. Without a password only the prober's identity file can log in."""
 
     hostname: str
     port: int
@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a method is asked over a connection; `seconds` bounds a command on the host itself."""
+    """The arguments of a method; `seconds` is the timeout of a command on the host itself."""
 
     url: str
     layout: Layout
@@ -46,7 +46,7 @@ class Request:
 
     @property
     def to_create(self) -> tuple[str, ...]:
-        """The folders that the layout wants created where they are missing."""
+        """The folders to create if they are missing."""
         if self.layout is Layout.CREATE:
             return tuple(f"{self.url}/{folder}" for folder in FOLDERS)
         return (self.url,) if self.layout is Layout.FOLDER else ()

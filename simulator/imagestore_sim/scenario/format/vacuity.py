@@ -16,9 +16,9 @@ import orjson
 from imagestore_sim.api import all_handlers
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, SFTP_TYPE, SIMULATOR_TYPE, State, Status
 from imagestore_sim.lab_api.metrics_manual import example_families
-from imagestore_sim.probe.failures import Reason
 from imagestore_sim.query import Inventory
 from imagestore_sim.query.inventories import Kind
+from imagestore_sim.reasons import Reason
 from imagestore_sim.rest.errors import DESCRIPTIONS, PlainError
 from imagestore_sim.rest.routing import Router
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays, Unchanged

@@ -8,7 +8,7 @@ from typing import Any
 
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
-from imagestore_sim.probe.failures import Reason
+from imagestore_sim.reasons import Reason
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import StopStep
