@@ -28,7 +28,7 @@ StartSshd = Callable[..., OpenSshServer]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays to the end: to look for garbage there takes a quarter of a run."""
+    """Keep the garbage collector from all that is imported and collected: it would take a quarter of a run."""
     gc.disable()
     try:
         return (yield)
@@ -39,7 +39,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.fixture
 def start_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSshd]:
-    """Starts OpenSSH servers: give it what OpenSshServer takes after the directory. They stop with the test."""
+    """Return a function that starts an OpenSshServer; it takes the arguments after the directory.
+
+    The servers stop with the test.
+    """
     if find_sshd() is None:
         pytest.skip("needs OpenSSH's sshd (Debian: openssh-server)")
     servers: list[OpenSshServer] = []
@@ -57,13 +60,13 @@ def start_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSshd]:
 
 @pytest.fixture
 def sshd(start_sshd: StartSshd) -> OpenSshServer:
-    """A running OpenSSH server with SFTP."""
+    """Return a running OpenSSH server with SFTP."""
     return start_sshd()
 
 
 @pytest_asyncio.fixture
 async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
-    """A client of a node with the records of fixed_data, none of which is ever probed."""
+    """Return a client of a node with the records of fixed_data, none of which is ever probed."""
     bootstrap = tmp_path / "bootstrap.yaml"
     bootstrap.write_text(DATA)
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=bootstrap))
@@ -74,8 +77,8 @@ async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
     await node.stop()
 
 
-# Our own tests look into a lab from its own event loop, where its inner parts can be reached; that the plugin's
-# fixtures do the same from another thread is for tests/testing/.
+# These tests run on the lab's own event loop, where they reach its inner parts; tests/testing/ tries the plugin's
+# fixtures, which reach them from another thread.
 
 
 @pytest.hookimpl(optionalhook=True, trylast=True)
@@ -92,7 +95,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest_asyncio.fixture
 async def imagestore_lab(imagestore_settings: Settings) -> AsyncIterator[Lab]:
-    """A running lab on the test's own event loop."""
+    """Return a running lab on the test's own event loop."""
     loop = asyncio.get_running_loop()
     clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
     async with Lab(imagestore_settings, clock=clock) as lab:
@@ -101,7 +104,7 @@ async def imagestore_lab(imagestore_settings: Settings) -> AsyncIterator[Lab]:
 
 @pytest_asyncio.fixture
 async def imagestore_client(imagestore_lab: Lab) -> AsyncIterator[Client]:
-    """A client that has logged in as admin."""
+    """Return a client that has logged in as admin."""
     token = imagestore_lab.settings.lab_token
     lab_token = None if token is None else token.get_secret_value()
     async with Client(imagestore_lab.url, clock=imagestore_lab.clock, lab_token=lab_token) as client:

@@ -1,4 +1,4 @@
-"""The commands as processes of their own, for tests that look at them from outside; and in this one, for a message."""
+"""Run the commands, each in its own process, or in this one where only output and exit status matter."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ async def run_program(*command: str, cwd: Path | None = None, **environment: str
 
 
 def run_here(*arguments: str, cwd: Path | None = None, **environment: str) -> Finished:
-    """Run a command that soon ends in this process: it says the same, and no second is spent on starting it.
+    """Run a command that ends soon in this process, which saves a second, and return what it prints.
 
-    It listens to signals if it is one that goes on, which only a main thread may. Logging is left as it is.
+    On another thread than the main one, only a command that handles no signals can run. Logging stays as it is.
     """
     runner = CliRunner(env=PLAIN | environment)
     with contextlib.chdir(cwd or Path.cwd()), mock.patch.object(logs, "configure"):
@@ -63,14 +63,14 @@ def run_here(*arguments: str, cwd: Path | None = None, **environment: str) -> Fi
 
 
 class Running:
-    """A command that said that it is ready."""
+    """A command that has printed `ready URL`."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
         self.process = process
         self.url = url
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Send it a signal, wait for its end; answers its status."""
+        """Send a signal, wait for the end of the process, and return its exit status."""
         if self.process.returncode is None:
             self.process.send_signal(how)
         await asyncio.wait_for(self.process.communicate(), WAIT_SECONDS)
@@ -80,7 +80,7 @@ class Running:
 
 @asynccontextmanager
 async def running(*arguments: str, cwd: Path | None = None, **environment: str) -> AsyncIterator[Running]:
-    """A command from its `ready` line on; killed in the end if it still runs."""
+    """Start a command, and yield it once it has printed `ready`. Kill it at the end of the block if it still runs."""
     process = await _start((*COMMAND, *arguments), cwd, environment)
     assert process.stdout is not None
     try:
@@ -89,7 +89,7 @@ async def running(*arguments: str, cwd: Path | None = None, **environment: str) 
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             _, errors = await process.communicate()
-            raise AssertionError(f"it said {line!r} in place of ready: {errors.decode()}")
+            raise AssertionError(f"expected a ready line, but got {line!r}: {errors.decode()}")
         yield Running(process, line.split()[1])
     finally:
         if process.returncode is None:

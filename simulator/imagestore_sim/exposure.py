@@ -1,4 +1,4 @@
-"""What an address opens to other machines, said before it is too late."""
+"""Which addresses other machines can reach, and the warning about what that opens to them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LAB_API = "/lab/v1 lets everybody replace records and passwords, break hosts and
 
 
 def is_exposed(addresses: Iterable[Any]) -> bool:
-    """Whether one of the addresses that sockets are bound to, HOST and PORT at least, is beyond loopback."""
+    """Return whether a socket is bound to an address beyond loopback. An address is a tuple of host, port and more."""
     return any(not ipaddress.ip_address(str(host).partition("%")[0]).is_loopback for host, *_ in addresses)
 
 
 def warning(where: str, openings: Sequence[str]) -> str:
-    """The lines that say what is open to other machines."""
+    """Return the warning that other machines can reach `where`: a line for each of `openings` below it."""
     return "\n".join(
         [f"imagestore-sim: WARNING: {where} can be reached from other machines:", *(f"  - {one}" for one in openings)]
     )

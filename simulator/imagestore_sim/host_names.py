@@ -1,4 +1,4 @@
-"""Names of hosts and users: which a request may be addressed to, and which ssh takes."""
+"""Names of hosts and users: which a request may be addressed to, and which ssh accepts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 ZONE = re.compile(r"(?:25)?[A-Za-z0-9._~-]+", re.ASCII)
 """An IPv6 zone after its %, which a URL writes as %25 (RFC 6874)."""
 LOCALHOST = "localhost"
-# What ssh refuses, which OpenSSH's own ssh has in `valid_ruser` and `valid_hostname` (ssh.c).
+# As in OpenSSH, `valid_ruser` and `valid_hostname` of ssh.c.
 REFUSED_IN_USER = re.compile(r"^-|[\x00-\x1f\x7f'`\";&<>|(){}]|\s-|\\\Z")
 REFUSED_IN_HOST = re.compile(r"^-|[\x00-\x1f\x7f'`\"$\\;&<>|(){}\s]")
 LONGEST = 253
@@ -22,17 +22,17 @@ MOST_REMEMBERED = 64
 
 
 def is_user_name(name: str) -> bool:
-    """Whether ssh takes it for the name of a user."""
+    """Return whether ssh accepts it as the name of a user."""
     return REFUSED_IN_USER.search(name) is None
 
 
 def is_host_name(name: str) -> bool:
-    """Whether ssh takes it for the name of a host."""
+    """Return whether ssh accepts it as the name of a host."""
     return REFUSED_IN_HOST.search(name) is None
 
 
 def check_allowed(name: str) -> str:
-    """The name that `--allowed-host` gives, in lower case. Raises ValueError for what is neither NAME nor *.NAME."""
+    """Return NAME or *.NAME in lower case, without a final dot. Raise ValueError for anything else."""
     plain = name.lower().removesuffix(".")
     labels = plain.removeprefix("*.").split(".")
     if len(plain) > LONGEST or not all(LABEL.fullmatch(label) for label in labels):
@@ -44,10 +44,10 @@ class AllowedHosts:
     """The hosts that a request may be addressed to: IP addresses, localhost, names of one label, and those given."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        """Raises ValueError for a name that is none."""
+        """Allow `names` beside the default ones. Raise ValueError for one that is neither NAME nor *.NAME."""
         checked = [check_allowed(name) for name in names]
         self.has = lru_cache(MOST_REMEMBERED)(self._has)
-        """Whether HOST or HOST:PORT is one of them, whatever the port, the case, or a dot at the end."""
+        """Return whether HOST or HOST:PORT is one of them. Port, case and a final dot do not matter."""
         self._names = frozenset(name for name in checked if not name.startswith("*."))
         self._suffixes = tuple(name[1:] for name in checked if name.startswith("*."))
 
@@ -60,7 +60,7 @@ class AllowedHosts:
             return is_ipv6(host[1:-1])
         host = host.removesuffix(".")
         labels = host.split(".")
-        if NUMBER.fullmatch(labels[-1]):  # what ends in a number is an IPv4 address to every client, or nothing
+        if NUMBER.fullmatch(labels[-1]):  # every client reads it as an IPv4 address, or refuses it
             return _is_ipv4(host)
         if not all(LABEL.fullmatch(label) for label in labels):
             return False
@@ -69,7 +69,7 @@ class AllowedHosts:
 
 
 def is_ipv6(text: str) -> bool:
-    """Whether it is an IPv6 address, without brackets, with or without a zone."""
+    """Return whether it is an IPv6 address without brackets; it may have a zone."""
     address, with_zone, zone = text.partition("%")
     try:
         ipaddress.IPv6Address(address)
@@ -80,7 +80,7 @@ def is_ipv6(text: str) -> bool:
 
 def _is_ipv4(text: str) -> bool:
     try:
-        socket.inet_aton(text)  # in any of its forms, as clients take it: 127.1, 0x7f000001
+        socket.inet_aton(text)  # takes every form that clients take: 127.1, 0x7f000001
     except OSError:
         return False
     return True

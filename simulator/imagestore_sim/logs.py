@@ -1,4 +1,4 @@
-"""How log lines are written: to standard error, as text or as JSON."""
+"""Log lines on standard error, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from imagestore_sim.masking import on_one_line, without_userinfo
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (ISO 8601), level, logger, message, and whatever there is of the time on the lab's
-    clock, what the line came of, and the traceback."""
+    """Formats each record as a JSON object on one line.
+
+    `time` (ISO 8601), `level`, `logger` and `message` are always there; `clockTime` (of the lab), `correlation` and
+    `traceback` where the record has them.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without the passwords of URLs."""
         line = {
             "time": _date(record.created),
             "level": record.levelname.lower(),
@@ -28,11 +32,11 @@ class JsonFormatter(logging.Formatter):
             line["correlation"] = uuid
         if record.exc_info:
             line["traceback"] = without_userinfo(self.formatException(record.exc_info))
-        return json.dumps(line)  # not orjson: a path may hold bytes that are no text
+        return json.dumps(line)  # not orjson: a path may hold bytes that are not UTF-8
 
 
 class TextFormatter(logging.Formatter):
-    """One line a message, whatever is in it of what clients and hosts have sent; tracebacks have lines of their own."""
+    """Formats each message on one line, with control characters escaped; a traceback follows on more lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """Return the line, with control characters escaped and without the passwords of URLs."""
@@ -40,7 +44,7 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
-        """Return the traceback: text in it moves no cursor either."""
+        """Return the traceback, with the same escapes in each line."""
         return "\n".join(on_one_line(line) for line in without_userinfo(super().formatException(ei)).split("\n"))
 
 
@@ -49,11 +53,11 @@ def _date(seconds: float) -> str:
 
 
 def configure(level: str, form: Literal["text", "json"]) -> None:
-    """Send log lines of our own at `level`, and those of libraries at warning, to standard error."""
+    """Log to standard error: this package at `level`, libraries at warning, asyncssh at error."""
     handler = logging.StreamHandler()
     text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if form == "json" else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("imagestore_sim").setLevel(level.upper())
-    # Its messages name hosts and users, which the failure of a probe tells in better words.
+    # Its warnings name hosts and users; the failure of a probe says the same in better words.
     logging.getLogger("asyncssh").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""What is shown of texts that may hold secrets: names that mean a secret, and the places where one stands.
+"""Mask secrets in texts, paths and JSON that are logged, recorded or printed.
 
-It rather hides too much than too little: what a text is cannot always be told.
+Where it is not clear whether a text is a secret, it is masked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WORDS = "|".join((
 ))  # fmt: skip
 _SECRET_WORD = re.compile(rf"{_WORDS}|^\W*(?:pass|pw)\W*$", re.IGNORECASE)
 _COMPARED = r"::|[!?~<>]?=|[<>:]|\s(?:not\s+)?(?:like|in)\b"
-# What repeats is bounded, so that no text takes more time than its length.
+# Repetitions are bounded, so that matching takes linear time.
 _SECRET_IN_TEXT = re.compile(
     rf"((?:{_WORDS})[\w.\[\]-]{{0,64}}[\"'\\\s]{{0,16}}(?:{_COMPARED})).*", re.IGNORECASE | re.DOTALL
 )
@@ -28,7 +28,7 @@ _CUT_USERINFO = re.compile(r"//[^/?#\s@]*$")
 _LONGEST_NAME = 256
 _AFTER_SESSIONS = ("renew", "valid")
 _NAMES = ("name", "key", "field")
-"""Members that say what another member of the same object, `value`, is."""
+"""Members that name what the member `value` of the same object holds."""
 _SEPARATORS = re.compile(r"(/|;|\?|%(?:25)*(?:2f|3b|3f))", re.IGNORECASE)
 _MOST_LAYERS = 4
 _LONGEST_TEXT = 16_384
@@ -39,24 +39,24 @@ _CONTROL |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field, parameter or header of that name holds a secret."""
+    """Return whether a field, parameter or header of that name holds a secret."""
     return len(name) > _LONGEST_NAME or _SECRET_WORD.search(name) is not None
 
 
 def without_userinfo(text: str) -> str:
-    """The text with what stands before the host of every URL in it masked: `http://user:password@host`."""
+    """Return the text with user and password masked in each URL: `http://***@host`."""
     return _USERINFO.sub(rf"//{MASK}@", text) if "@" in text and "//" in text else text
 
 
 def masked_text(text: str) -> str:
-    """A text without the passwords of URLs and without what follows a name that means a secret."""
+    """Return the text with user and password masked in each URL, and all text after the name of a secret."""
     whole = text[:_LONGEST_TEXT]
     shown = _SECRET_IN_TEXT.sub(rf"\1{MASK}", without_userinfo(whole))
     return shown if len(text) <= _LONGEST_TEXT else _CUT_USERINFO.sub(f"//{MASK}", shown)
 
 
 def on_one_line(text: str) -> str:
-    """Return the text with control characters and lone surrogates escaped: it begins no line, and any file takes it."""
+    """Return the text with control characters and lone surrogates escaped, so that it fits one line of any file."""
     return text if text.isprintable() else text.translate(_CONTROL)
 
 
@@ -65,13 +65,13 @@ def on_one_line(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def masked_path(target: str) -> str:
-    """A path with its query string as they were sent, without sessions and the values that are secrets."""
+    """Return a path with its query string as sent, with sessions and secret values masked."""
     path, mark, query = target.partition("?")
     return f"{_masked_segments(path)}{mark}{'&'.join(map(_masked_pair, query.split('&')))}"
 
 
 def _masked_segments(path: str) -> str:
-    """Mask what follows a segment `sessions`, however the path is encoded, and `name=value` where that is a secret."""
+    """Mask segments after `sessions`, and secret `name=value` pairs, under any percent-encoding."""
     shown, after_sessions = [], False
     for number, part in enumerate(_SEPARATORS.split(path)):
         decoded = _decoded(part).strip()
@@ -93,13 +93,13 @@ def _masked_pair(pair: str) -> str:
 
 
 def _masked_encoded(raw: str, decoded: str) -> str:
-    """The text as it was sent unless something in it had to be masked."""
+    """Return `raw` as sent, or the masked text encoded again if there is a secret in it."""
     shown = masked_text(decoded)
     return raw if shown == decoded else quote(shown, safe="*")
 
 
 def _decoded(text: str, *, plus: bool = False) -> str:
-    """The text without percent-encoding, in however many layers that lies over it."""
+    """Return the text without percent-encoding, of which up to _MOST_LAYERS layers are removed."""
     for _ in range(_MOST_LAYERS):
         if "%" not in text and not (plus and "+" in text):
             break
@@ -111,7 +111,7 @@ def _decoded(text: str, *, plus: bool = False) -> str:
 
 
 def masked_json(value: object, most: int) -> str:
-    """The JSON of a value without its secrets, cut after `most` bytes: what is not shown is not looked at."""
+    """Return the JSON of a value with its secrets masked, cut after `most` bytes; the rest is not read."""
     pieces: list[str] = []
     left = most
     for piece in _pieces(value):

@@ -1,4 +1,4 @@
-"""How many more files and sockets this process may open: simulated hosts and probes leave some for the door."""
+"""How many more files and sockets this process may open. Simulated hosts and probes leave some for clients."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import resource
 
 COUNTED_UP_TO = 4096
 RESERVED = 24
-"""Left for clients, for the store and for logs by whatever else opens a connection."""
+"""Files that hosts and probes leave for clients, the database and logs."""
 FEW = RESERVED
-"""Told from here on, where no more hosts are made."""
+"""A node with no more files than this reports it; no more hosts are created."""
 MOST = 2**20
 
 
 def limit() -> int:
-    """How many may be open at once."""
+    """Return how many files may be open at once, MOST at most."""
     return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], MOST)
 
 
 def raise_limit() -> None:
-    """Allow as many as this user may: the usual limit is one for programs that call select()."""
+    """Raise the soft limit to the hard one: the usual soft limit is meant for programs that call select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    raised = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft != resource.RLIM_INFINITY and soft < raised:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
 
 
 def left() -> int:
-    """How many more may be opened. A high limit is not counted up to: the lowest free number tells nearly as well."""
+    """Return how many more files may be opened; under a high limit, estimate it from the lowest free descriptor."""
     most = limit()
     try:
         if most <= COUNTED_UP_TO:
@@ -46,6 +46,6 @@ def left() -> int:
 
 
 def check_some_left() -> None:
-    """Raise OSError, as an open would, once no more are left than the door needs."""
+    """Raise OSError (EMFILE), as an open would, once fewer than RESERVED are left."""
     if left() < RESERVED:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -1,4 +1,4 @@
-"""Why a request to somebody else failed, in plain words: without Python's own signs, as people and logs have it."""
+"""Why a request to another server failed, in plain words for messages and logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import aiohttp
 
 
 def plain_reason(error: BaseException) -> str:
-    """Say what went wrong with a request, in one plain line that continues `URL: `, as in `cannot be reached: ...`."""
+    """Return why a request failed, as one line that continues `URL: `, such as `cannot be reached: ...`."""
     match error:
         case aiohttp.InvalidURL():
             return "is not the URL of a server that speaks HTTP, such as http://127.0.0.1:8080"
@@ -16,9 +16,8 @@ def plain_reason(error: BaseException) -> str:
             return "speaks no TLS that can be trusted"
         case aiohttp.ClientConnectorError():
             return f"cannot be reached: {system_text(error.os_error)}"
-        case aiohttp.ClientResponseError() if (
-            "\n" not in error.message
-        ):  # else it is a drawing of bytes that are no HTTP
+        # A message of several lines is aiohttp's drawing of bytes that are not HTTP.
+        case aiohttp.ClientResponseError() if "\n" not in error.message:
             return f"answers {error.status}: {error.message or 'no reason given'}"
         case TimeoutError():
             return "does not answer in time"
@@ -32,5 +31,5 @@ def plain_reason(error: BaseException) -> str:
 
 
 def system_text(error: OSError) -> str:
-    """What the system calls it; asyncio puts the address in its place, and a failed look-up has no such number."""
+    """Return the system's text: asyncio puts the address in its place, and a failed look-up has no errno."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

@@ -1,7 +1,7 @@
 """One frozen Settings, from options, environment and file.
 
-The commands read options and `IMAGESTORE_SIM_*` variables; what neither gives comes from the file named by
-`--config` (YAML, the field names below), and what no one gives has its default here.
+The commands read options and `IMAGESTORE_SIM_*` variables. Values that neither gives come from the YAML file of
+`--config`, under the field names below, and then from the defaults here.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from imagestore_sim.host_names import check_allowed
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
-"""What a bearer token may be (RFC 6750)."""
+"""The syntax of a bearer token (RFC 6750)."""
 SECRET_SETTINGS = ("lab_token",)
-"""Those whose values are not told where they cannot be used."""
+"""Settings whose values no error message repeats."""
 
 
 def is_token(text: str) -> bool:
-    """Whether a header can carry it as a bearer token."""
+    """Return whether a header can carry it as a bearer token."""
     return TOKEN.fullmatch(text) is not None
 
 
 class Settings(BaseSettings):
-    """How a management node, a lab or a host is to run. Seconds and bytes are plain numbers."""
+    """How a management node, a lab or a host runs. Seconds and bytes are plain numbers."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
@@ -38,12 +38,12 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     allowed_host: tuple[str, ...] = Field(
         (),
-        description="names of this node beside IP addresses, localhost and names without a dot; *.NAME: all below",
+        description="accept requests to these names too, beside IP addresses, localhost and names without a dot",
     )
-    lab_api: bool = Field(True, description="offer /lab/v1 to those who reach the node; serve does not by default")
-    lab_token: SecretStr | None = Field(None, description="what calls of /lab/v1 must carry as a bearer token")
+    lab_api: bool = Field(True, description="let /lab/v1 change things; off by default for serve")
+    lab_token: SecretStr | None = Field(None, description="token of /lab/v1, sent as a bearer token")
     database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
-    bootstrap: Path | None = Field(None, description="YAML file of records to begin with")
+    bootstrap: Path | None = Field(None, description="YAML file of records to start with")
     identity_file: Path | None = Field(None, description="private key tried before a record's password")
     host_keys: Literal["ignore", "tofu", "strict"] = Field(
         "ignore", description="trust any host key, the first that a host shows, or those in known_hosts"
@@ -51,24 +51,24 @@ class Settings(BaseSettings):
     known_hosts: Path | None = Field(None, description="file of host keys; beside the database if unset")
     ssh_config: Path | None = Field(None, description="OpenSSH configuration for the hosts")
     read_only_hosts: bool = Field(False, description="never create anything on a host")
-    probe_connection: Literal["warm", "fresh"] = Field("warm", description="keep a connection a host, or log in anew")
-    probe_keep_alive: float = Field(
-        30.0, gt=0, description="seconds after which an idle connection is asked whether it lives"
+    probe_connection: Literal["warm", "fresh"] = Field(
+        "warm", description="keep one connection per host, or log in each time"
     )
+    probe_keep_alive: float = Field(30.0, gt=0, description="seconds after which an idle connection is checked")
     ping_interval: int | None = Field(
         None, ge=1, description="seconds between pings, in place of the global configuration's"
     )
-    hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to begin with")
-    any_host: bool = Field(True, description="give any other host name a simulated host on the spot")
-    strict: bool = Field(False, description="refuse what ZStack refuses, though some clients need it to be forgiven")
+    hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to start with")
+    any_host: bool = Field(True, description="create a simulated host for any other name that a client adds")
+    strict: bool = Field(False, description="refuse what ZStack refuses, even if some clients rely on leniency")
     seed: int = Field(0, description="seed of everything random")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
-    log_format: Literal["text", "json"] = Field("text", description="how a log line is written")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level to log")
+    log_format: Literal["text", "json"] = Field("text", description="format of log lines")
 
     @field_validator("allowed_host", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Several names may stand in one text, with commas or blanks between, as a variable has them."""
+        """Split names at commas and blanks, since a variable holds all of them in one text."""
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
             return value
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     @field_validator("lab_token")
     @classmethod
     def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
-        """What can stand in a header."""
+        """Refuse a token that no header can carry."""
         if value is not None and not is_token(value.get_secret_value()):
             raise ValueError("expected one word of letters, digits and -._~+/=")
         return value
@@ -91,15 +91,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed in: a lab in somebody's test must not hear of that machine's environment."""
+        """Take only values that are passed in: the environment must not change a lab in a user's test."""
         return (init_settings,)
 
 
 def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
-    """The settings that a command's options make, over the file that its `config` names, over the command's defaults.
+    """Return the settings of a command: `given` options over the file that `config` names, over `defaults`.
 
-    Options that are no settings are passed over; an unknown name in the file is not. Raises ValidationError,
-    and ValueError for a file that cannot be read.
+    Options that are no settings are ignored; an unknown name in the file is an error. Raise ValidationError, and
+    ValueError for a file that cannot be read.
     """
     from_file: dict[str, Any] = {}
     if (config := given.get("config")) is not None:
@@ -109,7 +109,7 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
 
 
 def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
-    """Name the file and line of a setting and its problem; without one, say that there is no such setting."""
+    """Return one line with the file, line and problem of a setting; `problem` None means an unknown name."""
     tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     pairs = tree.value if isinstance(tree, yaml.MappingNode) else []
     lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]

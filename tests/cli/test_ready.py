@@ -21,7 +21,7 @@ NOT_READY = b'HTTP/1.1 503 No\r\n\r\n{"ready":false,"waitingFor":["bootstrap","f
 
 @asynccontextmanager
 async def answering(*answers: bytes | None) -> AsyncIterator[str]:
-    """The URL of a server that gives these answers, the last one for ever; None is silence."""
+    """Serve these answers in turn, the last one again and again; None is silence. Yield the URL."""
     left = list(answers)
     tasks: list[asyncio.Task[None]] = []
 
@@ -45,7 +45,7 @@ async def answering(*answers: bytes | None) -> AsyncIterator[str]:
 
 
 async def ask(*arguments: str) -> Finished:
-    """What the command says, beside the server that it asks."""
+    """Run the command on a thread, beside the server that it asks."""
     return await asyncio.to_thread(run_here, *arguments)
 
 

@@ -23,7 +23,7 @@ STORAGES = "/backup-storage/image-store"
 
 @pytest_asyncio.fixture
 async def client(sshd: OpenSshServer, tmp_path: Path) -> AsyncIterator[Client]:
-    """Logged in at a node that has the sshd's key."""
+    """Return a client that has logged in at a node with the sshd's key."""
     arguments = ("--port", "0", "--ping-interval", str(INTERVAL_SECONDS), "--identity-file", str(sshd.identity_file))
     async with running("serve", *arguments, cwd=tmp_path) as node, Client(node.url) as client:
         await client.log_in()

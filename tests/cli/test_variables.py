@@ -92,12 +92,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def kind(option: typer.core.TyperOption) -> Any:
-    """The type of an option's value."""
+    """Return the type of an option's value."""
     return option.type_descriptor.annotation
 
 
 def values() -> dict[str, str]:
-    """A good value for each variable that there is."""
+    """Return a good value for each variable that there is."""
     named = {f"IMAGESTORE_SIM_{name}": value for name, value in VALUES.items()}
     return {str(one.envvar): named.get(str(one.envvar), BY_TYPE.get(kind(one), "localhost")) for _, one in options()}
 

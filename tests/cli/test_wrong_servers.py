@@ -36,7 +36,7 @@ COMMANDS = {
 
 @contextmanager
 def server(answer: bytes) -> Iterator[str]:
-    """The URL of a server that gives one answer to everything, and closes."""
+    """Serve one answer to everything, and close. Yield the URL."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

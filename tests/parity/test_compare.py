@@ -15,7 +15,7 @@ from imagestore_sim.cli.exits import InputError
 from imagestore_sim.lab import Lab
 from imagestore_sim.parity.corpus import Case, read_cases
 from imagestore_sim.parity.safety import Effect, effect_of
-from imagestore_sim.parity.sharing import private
+from imagestore_sim.parity.sharing import without_private_values
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from processes import run_here
@@ -40,7 +40,7 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 
 
 async def records(lab: Lab) -> dict[str, object]:
-    """What a client sees of the records."""
+    """Return the records that a client sees, by kind."""
     async with Client(lab.url) as client:
         await client.log_in()
         return {kind: await client.query(f"/{kind}") for kind in ("zones", "backup-storage", "user-tags", "web-hooks")}
@@ -100,7 +100,7 @@ async def test_the_file_is_a_corpus_without_what_is_its_owners(lab: Lab, tmp_pat
     ],
 )
 def test_what_of_an_answer_is_shared(text: str, shared: str) -> None:
-    assert private(text, 'POST {"name": "known"}') == shared
+    assert without_private_values(text, 'POST {"name": "known"}') == shared
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Forks:
         self._process = process
 
     async def start(self, *arguments: str) -> ForkedNode:
-        """Start a node; returns once it is ready."""
+        """Start a node, and return once it is ready."""
         pid, line = await self._ask(list(arguments))
         assert isinstance(line, str)
         assert line.startswith("ready "), line
@@ -58,7 +58,7 @@ class Forks:
 
 @asynccontextmanager
 async def forks(cwd: Path) -> AsyncIterator[Forks]:
-    """A process that forks nodes in a folder, until the block ends."""
+    """Run a process that forks nodes in a folder, until the block ends."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, cwd=cwd, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

@@ -31,7 +31,7 @@ class MutatingSshd(Sshd):
         self._chance = random.Random(seed)
 
     def new_connection(self) -> asyncssh.SSHServerConnection:
-        """A server for one connection, with packets of its own."""
+        """Return a server for one connection, which mutates its packets."""
         connection = super().new_connection()
         mutate_packets(connection, random.Random(self._chance.random()))
         return connection
@@ -39,7 +39,7 @@ class MutatingSshd(Sshd):
 
 @contextlib.asynccontextmanager
 async def simulated(name: str, *, seed: int | None = None, sftp: bool) -> AsyncIterator[SimulatedHost]:
-    """A host with a storage at /zs; with a seed, one whose SSH server mutates its packets."""
+    """Return a host with a storage at /zs; with a seed, its SSH server mutates its packets."""
     host = SimulatedHost(name, credentials=Credentials("root", PASSWORD))
     if seed is not None:
         host.sshd = MutatingSshd(host, seed)

@@ -48,7 +48,7 @@ _OUT_OF_PLACE = (
 
 
 def mutated(data: bytes, chance: random.Random, kinds: int = 10) -> list[bytes]:
-    """What arrives in the place of some bytes: nothing, others, more of them, in another order; much more at last."""
+    """Return mutated bytes: none, others, more of them, in another order, or very many."""
     match chance.randrange(kinds):
         case 0:
             return []

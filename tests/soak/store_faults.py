@@ -31,7 +31,7 @@ async def small_files(pid: int, file: Path) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def full_disk(pid: int, file: Path) -> AsyncIterator[None]:
-    """The file system has no room left: it is a small one, see `disk_of_its_own`."""
+    """Fill the file system during the block; it is a small one, see `disk_of_its_own`."""
     filler = file.parent / "filler"
     with filler.open("wb", buffering=0) as filling, suppress(OSError):
         while filling.write(b"x" * 4096):
@@ -59,14 +59,14 @@ async def immutable(pid: int, file: Path) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def read_only(pid: int, file: Path) -> AsyncIterator[None]:
-    """The file system has become read-only, as one does that finds an error in itself."""
+    """Make writes fail with EROFS during the block, as on a file system that has found an error in itself."""
     async with _refused_by_the_kernel(pid, file, "EROFS"):
         yield
 
 
 @asynccontextmanager
 async def io_errors(pid: int, file: Path) -> AsyncIterator[None]:
-    """The disk takes nothing any more."""
+    """Make writes fail with EIO during the block."""
     async with _refused_by_the_kernel(pid, file, "EIO"):
         yield
 

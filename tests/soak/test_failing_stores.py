@@ -74,7 +74,7 @@ async def _status(url: str) -> int:
 
 
 async def _until(url: str, status: int, seconds: float) -> float:
-    """The seconds until /readyz has a status."""
+    """Return the seconds until /readyz has a status."""
     began = time.monotonic()
     while await _status(url) != status:
         assert time.monotonic() - began < seconds, f"/readyz was not {status} within {seconds:g} s"

@@ -30,7 +30,7 @@ SNAPSHOT = "/lab/v1/snapshot"
 
 
 def _generation(number: int) -> str:
-    """A file of records that all tell the same number."""
+    """Return a file of records that all hold the same number."""
     name = f"generation-{number}"
     zones = [{"name": name, "uuid": f"{number:032x}", "systemTags": ["host::reservedCpu::1"], "userTags": [name]}]
     hooks = [{"name": name, "url": "http://127.0.0.1:9/", "type": "CanonicalEvent", "opaque": "/none"}]

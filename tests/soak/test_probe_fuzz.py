@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 
 @contextlib.asynccontextmanager
 async def mad_hosts(seed: int, *real: int) -> AsyncIterator[dict[str, int]]:
-    """The ports of hosts in a process of their own, whose work is not the probes'."""
+    """Run hosts in their own process, so that their work does not slow the probes. Yield their ports by name."""
     words = (sys.executable, str(HERE / "mad_hosts.py"), str(seed), *(str(port) for port in real))
     process = await asyncio.create_subprocess_exec(*words, stdin=-1, stdout=-1, stderr=asyncio.subprocess.DEVNULL)
     assert process.stdout is not None

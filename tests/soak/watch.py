@@ -35,7 +35,7 @@ class Slow:
 
 @contextlib.contextmanager
 def callbacks_timed() -> Iterator[Slow]:
-    """The callbacks of asyncio's own event loop, while the block runs; one that takes long is looked into meanwhile."""
+    """Watch the callbacks of asyncio's event loop during the block, and keep the stack of one that takes long."""
     slow = Slow()
     run = asyncio.events.Handle._run
     main = threading.get_ident()

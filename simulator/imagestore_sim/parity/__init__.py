@@ -1,5 +1,5 @@
-"""The corpus of recorded answers, and what sends its calls to a node and compares.
+"""The corpus of recorded answers of ZStack, and its comparison with those of a node.
 
-`corpus` reads calls and deviations, `wire` sends one request byte by byte, `masks` takes out of an answer what differs
-from run to run, `runner` follows each call to its end and compares.
+`corpus` reads calls and deviations, `wire` sends one request byte by byte, `masks` hides the parts of an answer that
+differ from run to run, `runner` follows each call to its end, and `comparing` asks two nodes the same.
 """

@@ -1,7 +1,7 @@
-"""Sends calls of the corpus to a node and to an emulator beside it, and compares what the two answer.
+"""Send calls of the corpus to a node and to an emulator beside it, and compare the answers.
 
-A node has records of its own, which the emulator has not. So an answer to a query is compared by its form: its members
-and their types. Calls that change something are sent on demand alone; what they made is deleted in the end.
+A node has records that the emulator does not have. So only the members of an answer to a query, and their types, are
+compared. Calls that change something are sent on demand only; what they created is deleted at the end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from imagestore_sim.parity.safety import Effect, effect_of
 from imagestore_sim.parity.shapes import shape_differences
 
 NOWHERE = "0123456789abcdef0123456789abcdef"
-"""In place of the uuid of a record that was never made: a query about it finds nothing."""
+"""The uuid of no record: it replaces that of a record that was not created, so a query about it finds nothing."""
 UUID = re.compile(r"\b[0-9a-f]{32}\b")
 KINDS = ("zones", "backup-storage", "images", "web-hooks", "user-tags", "system-tags", "accounts", "management-nodes")
 DELETED_AT = {"user-tags": "tags", "system-tags": "tags"}
@@ -27,12 +27,12 @@ LOG_IN, LOG_OUT = "/accounts/login", "/accounts/sessions/"
 
 
 class Refused(Exception):
-    """The node does not let the caller in; the text says what it answered."""
+    """The node refuses the login; the text holds its answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A call, the answers of both, and how they differ: not at all where `differs` is empty."""
+    """A call, the answers of emulator and node, and how they differ: a line for each difference."""
 
     case: Case
     emulator: tuple[Answer, ...]
@@ -41,7 +41,7 @@ class Compared:
 
 
 class Comparison:
-    """A node and an emulator that are asked the same; `write` allows calls that change something."""
+    """Sends the same calls to a node and an emulator; `write` allows calls that change something."""
 
     def __init__(self, node: Runner, emulator: Runner, clock: Clock, *, write: bool) -> None:
         self._node = node
@@ -49,21 +49,21 @@ class Comparison:
         self._clock = clock
         self._write = write
         self._made: list[tuple[str, str]] = []
-        self._there: frozenset[str] = frozenset()
+        self._there_before: frozenset[str] = frozenset()
         self.asked = 0
-        """How many calls have been looked at."""
+        """How many calls have been handled, those not sent included."""
         self.not_sent = 0
-        """How many calls were not sent, since they might change or need what is not there."""
+        """How many calls were not sent: they may change something, or need a record that is missing."""
 
     async def begin(self) -> str:
-        """Log in at both, and return the node's version. Raises Refused, Unreachable."""
+        """Log in at both, and return the node's version. Raise Refused or Unreachable."""
         await self._log_in(self._emulator)
         await self._log_in(self._node)
-        self._there = frozenset([uuid for kind in KINDS for uuid in await self._uuids(kind)])
+        self._there_before = frozenset([uuid for kind in KINDS for uuid in await self._uuids(kind)])
         return await self._version()
 
     async def end(self) -> list[str]:
-        """Delete what was made and end the session; return what is left, as paths."""
+        """Delete what was created, end the session, and return the paths that could not be deleted."""
         left = []
         for kind, uuid in reversed(self._made):
             if uuid in await self._uuids(kind):
@@ -75,7 +75,7 @@ class Comparison:
         return left
 
     async def run(self, cases: Iterable[Case]) -> AsyncIterator[Compared]:
-        """Compare call by call. Raises Unreachable."""
+        """Compare call by call, in order. Raise Unreachable."""
         for case in cases:
             self.asked += 1
             filled = self._allowed(case)
@@ -87,7 +87,7 @@ class Comparison:
             yield Compared(case, ours.got, theirs.got, tuple(_differences(case, ours, theirs)))
 
     def _allowed(self, case: Case) -> Case | None:
-        """The call as it may be sent, None if it may not."""
+        """Return the call as it may be sent, or None if it may not."""
         if not case.sendable or case.path.startswith(LOG_IN):
             return None
         text = case.path + json.dumps(case.body) + (case.auth or "")
@@ -103,17 +103,17 @@ class Comparison:
         return case if effect is Effect.WRITES and self._write and not self._touches_others(case) else None
 
     def _touches_others(self, case: Case) -> bool:
-        """Whether a call names a record that was there before, or that came from a variable and was not made here."""
+        """Return whether a call names a record that these calls did not create."""
         text = case.path + json.dumps(case.body)
         made = {uuid for _, uuid in self._made}
         named = {self._node.variables.get(name, "") for name in VARIABLE.findall(text)} - {self._node.variables["SHA"]}
-        return bool(named - made) or bool(self._there & set(UUID.findall(self._node.fill(text))))
+        return bool(named - made) or bool(self._there_before & set(UUID.findall(self._node.fill(text))))
 
     def _note(self, case: Case) -> None:
-        """Remember what a call has made."""
+        """Remember what a call has created, for end()."""
         kind = case.path.strip("/").split("/")[0].partition("?")[0]
         made = self._node.made if case.method == "POST" and kind in KINDS else None
-        if made is not None and made not in self._there:
+        if made is not None and made not in self._there_before:
             self._made.append((kind, made))
 
     async def _log_in(self, runner: Runner) -> None:
@@ -138,7 +138,7 @@ class Comparison:
         try:
             return str(json.loads(answer.text)["version"])
         except (ValueError, KeyError, TypeError):
-            raise Refused(f"the node tells no version of ZStack: {answer.status} {answer.text[:200]}") from None
+            raise Refused(f"the node reports no version of ZStack: {answer.status} {answer.text[:200]}") from None
 
 
 def _call(method: str, path: str) -> Case:
@@ -146,7 +146,7 @@ def _call(method: str, path: str) -> Case:
 
 
 def _differences(case: Case, ours: Outcome, theirs: Outcome) -> Sequence[str]:
-    """How the answers differ, as lines; those of queries by their form alone."""
+    """Return how the answers differ, as lines; successful ones by members and types alone."""
     pairs = [(comparable(one, case), comparable(other, case)) for one, other in zip(ours.got, theirs.got, strict=False)]
     if len(ours.got) == len(theirs.got) and all(one == other for one, other in pairs):
         return ()

@@ -1,10 +1,10 @@
-"""The corpus: calls that were sent to ZStack 5.2.1, in order, and what it answered.
+"""The corpus: calls that were sent to ZStack 5.2.1, in order, and its answers.
 
 One call a line, as JSON: `id`, `group`, `method`, `path` (below `/zstack/v1`, unless `rawpath`), `body`, `headers`,
 `auth` (the Authorization header; null for none), `save` (a variable, and where its value stands in the answer), `scrub`
 (members that are not compared), `unordered` (rows may come in any order) and `answers`: [status, text] of the call and,
-after a 202, of its job. `${NAME}` stands for a variable. A call without answers is sent, since later ones build on it,
-and not compared.
+after a 202, of its job. `${NAME}` is a variable. A call without answers is sent, since later ones build on it, but not
+compared.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ CORPUS = Path(__file__).with_name("corpus")
 FILES = ("cases.jsonl", "cases-2.jsonl")
 SESSION = "OAuth ${S}"
 CHANCE = CORPUS / "chance.txt"
-"""The calls whose answers follow from the order of ids that are random on both sides: nobody can compare them."""
+"""Numbers of calls that cannot be compared: their answers follow from the order of random ids."""
 NOT_SENT = -1
-"""The status of a call that the recording client itself refused to send."""
+"""The status of a call that the recording client refused to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A call, and what ZStack answered; `answers` is None where that is not known."""
+    """A call and ZStack's answers; `answers` is None if they are not known."""
 
     id: int
     group: str
@@ -47,7 +47,7 @@ class Case:
     auth: str | None = SESSION
     raw_path: bool = False
     typed: bool = True
-    """Whether a body's Content-Type is sent."""
+    """Whether a Content-Type is sent with a body."""
     save: Mapping[str, str] = field(default_factory=dict)
     scrub: frozenset[str] = frozenset()
     unordered: bool = False
@@ -55,18 +55,18 @@ class Case:
 
     @property
     def target(self) -> str:
-        """The request target, its variables not yet filled in."""
+        """The request target, with its variables unfilled."""
         return self.path if self.raw_path or not self.path.startswith("/") else f"/zstack/v1{self.path}"
 
     @property
     def sendable(self) -> bool:
-        """Whether the target is made of what HTTP allows there at all: visible ASCII."""
+        """Whether the target consists of characters that HTTP allows there: visible ASCII."""
         return all("!" <= character <= "~" for character in self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Calls whose answers differ from ZStack's by choice: why, and what a client sees in place of ZStack's answer."""
+    """Calls whose answers differ from ZStack's by choice: why, and what a client sees instead."""
 
     calls: frozenset[int]
     reason: str
@@ -74,12 +74,12 @@ class Deviation:
 
 
 def read_cases(file: Path) -> list[Case]:
-    """The calls of a corpus file, in order. Raises ValueError that names the line of one that cannot be read."""
+    """Return the calls of a corpus file, in order. Raise ValueError, which names the line."""
     cases = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             record = json.loads(line)
-            if "life" not in record:  # a story to read: an agent outside of the node takes part in it
+            if "life" not in record:  # a record for readers: an agent outside the node takes part in it
                 cases.append(_case(record))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file}: line {number} is no call of a corpus: {error}") from None
@@ -115,7 +115,7 @@ def read_groups(groups: Collection[str]) -> list[Case]:
 
 
 def read_deviations(file: Path = CORPUS / "deviations.yaml") -> list[Deviation]:
-    """The deviations that the project chose. Raises ValueError for a call that is listed twice."""
+    """Return the deviations that the project chose. Raise ValueError for a call that is listed twice."""
     listed = [
         Deviation(frozenset(record["calls"]), record["reason"], record["status"])
         for record in yaml.safe_load(file.read_text(encoding="utf-8")) or ()
@@ -129,13 +129,13 @@ def read_deviations(file: Path = CORPUS / "deviations.yaml") -> list[Deviation]:
 
 
 def read_numbers(file: Path) -> frozenset[int]:
-    """The numbers of calls in a file, one a line; what follows `#` is a note."""
+    """Return the numbers of calls in a file: one on a line, with a comment after `#`."""
     lines = (line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
     return frozenset(int(line) for line in lines if line)
 
 
 def compared(cases: Iterable[Case]) -> list[Case]:
-    """Those whose answers are known, were ZStack's own, and do not follow from chance."""
+    """Return the calls whose answers are known, are ZStack's own, and do not depend on random ids."""
     chance = read_numbers(CHANCE)
     return [
         case

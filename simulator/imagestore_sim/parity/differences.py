@@ -1,4 +1,4 @@
-"""How an outcome that is not the expected one is shown to people: one block a call, line by line."""
+"""The difference between two answers to a call, as text for people."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ MOST_CHARACTERS = 300
 CONTEXT_LINES = 1
 
 
-def describe(case: Case, wanted: Sequence[Answer], got: Sequence[Answer], sides: tuple[str, str]) -> str:
-    """What differs between two answers to a call; `sides` name whose each is."""
+def describe(case: Case, expected: Sequence[Answer], got: Sequence[Answer], sides: tuple[str, str]) -> str:
+    """Return a unified diff of two answers to a call, below a line with the call; `sides` name the two."""
     lines = [f"#{case.id} {case.group}: {case.method} {_short(case.path)}"]
     if case.body is not None:
         lines.append(f"  body {_short(case.body if isinstance(case.body, str) else json.dumps(case.body))}")
     changes = difflib.unified_diff(
-        list(_lines(case, wanted)), list(_lines(case, got)), *sides, lineterm="", n=CONTEXT_LINES
+        list(_lines(case, expected)), list(_lines(case, got)), *sides, lineterm="", n=CONTEXT_LINES
     )
     lines += [f"  {_short(line)}" for line in changes]
     return "\n".join(lines)

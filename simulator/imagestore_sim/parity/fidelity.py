@@ -1,4 +1,4 @@
-"""The fidelity page: the APIs, what is forgiven and for whom, and the recorded answers that differ by choice.
+"""Write the fidelity page: the APIs, the leniencies, and the recorded answers that differ by choice.
 
 `python -m imagestore_sim.parity.fidelity > docs/fidelity.md` writes it.
 """
@@ -36,7 +36,7 @@ of the recorder had left there: the tests make such a job first, and a node with
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page, in Markdown."""
     chosen = read_deviations()
     known = sum(len(compared(read_cases(CORPUS / file))) for file in FILES)
     head = ANSWERS.format(compared=known, chosen=sum(len(one.calls) for one in chosen))
@@ -45,7 +45,7 @@ def page() -> str:
 
 
 def _leniencies() -> Iterator[str]:
-    """A row for each leniency, with the text that stands below its declaration."""
+    """Yield a row for each leniency, with the docstring of its field."""
     [declaration] = ast.parse(textwrap.dedent(inspect.getsource(Leniency))).body
     assert isinstance(declaration, ast.ClassDef)
     for declared, text in zip(declaration.body, declaration.body[1:], strict=False):

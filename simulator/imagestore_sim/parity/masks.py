@@ -1,4 +1,4 @@
-"""What of an answer is compared: ids, dates and times taken differ from run to run, and are masked."""
+"""Mask the parts of an answer that differ from run to run: ids, dates and durations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATE = re.compile(
 )
 UUID = re.compile(r"\b[0-9a-f]{32}\b")
 COST = re.compile(r',?(\\?)"cost\1":\1"\d+ms\1"')
-"""How long an error took to explain; in the legacy API's answers it stands in a string, its quotes escaped."""
+"""The time that an error took; the legacy API's answers have it inside a string, with its quotes escaped."""
 CAST = re.compile(r"class (java\.[\w.]+) cannot be cast to class (java\.[\w.]+) \([^)]*\)")
 NAMED = re.compile(r"<\w+>")
 PAGE = re.compile(r"\s*<!doctype html", re.IGNORECASE)
@@ -21,8 +21,8 @@ KEPT = ("<base>", "<date>")
 
 
 def masked(text: str, url: str) -> str:
-    """The text of an answer from the node at `url`, as the corpus has it."""
-    if PAGE.match(text):  # each container writes pages of its own
+    """Return the text of an answer of the node at `url`, masked as in the corpus."""
+    if PAGE.match(text):  # each servlet container writes its own error pages
         found = re.search(r"HTTP Status (\d+)", text)
         return f"HTML {found[1] if found else ''}"
     text = UUID.sub("<id>", DATE.sub("<date>", text.replace(url, "<base>")))
@@ -31,7 +31,7 @@ def masked(text: str, url: str) -> str:
 
 
 def comparable(answer: Answer, case: Case) -> tuple[int, object]:
-    """The status, and the text: JSON without what is hidden; rows in any order where no order was asked for."""
+    """Return the status and the body as values to compare: hidden members masked, unordered rows sorted."""
     text = COST.sub("", NAMED.sub(lambda found: found[0] if found[0] in KEPT else "<id>", answer.text))
     try:
         value = json.loads(text)

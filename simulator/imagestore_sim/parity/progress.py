@@ -1,7 +1,7 @@
-"""How far the emulator is: `make parity` sends the corpus to it, counts by group, and prunes the list of open calls.
+"""Send the corpus to the emulator, count by group, and prune the list of open calls; `make parity` runs this.
 
-An open call is one whose answer is known to differ and has not been mended yet. The list only shrinks: a call that is
-on no list must have ZStack's answer (tests/parity).
+An open call is one whose answer differs and has not been fixed yet. The list only shrinks: a call on no list must have
+ZStack's answer (tests/parity).
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ EARLIER = (
     ),
     Case(0, "earlier", "DELETE", "/web-hooks/${SHA}", headers={"X-Job-UUID": "b1000000000040008000000000000001"}),
 )
-"""What an earlier run of the recorder had left in ZStack, and no call of the corpus makes: a job of that id, so that
-call 465, which gives it to a new zone, is a duplicate, and the zone is not among those that later calls count."""
+"""Calls that create what an earlier run of the recorder had left in ZStack: a job of that id. With it, call 465, which
+gives the id to a new zone, is a duplicate, and later calls do not count that zone."""
 
 
 async def outcomes(file: str, *, but: Container[str] = ()) -> list[Outcome]:
-    """What the emulator answers to the calls of a corpus file whose answers are known; groups may be left out."""
+    """Return the emulator's answers to the comparable calls of a corpus file, without the groups in `but`."""
     cases = [case for case in read_cases(CORPUS / file) if case.group not in but]
-    wanted = {case.id for case in compared(cases)}
+    known = {case.id for case in compared(cases)}
     async with empty_lab() as lab:
         runner = Runner(Endpoint.of(lab.url), lab.clock)
         for case in EARLIER:
             await runner.ask(case)
-        return [outcome async for outcome in runner.run(cases) if outcome.case.id in wanted]
+        return [outcome async for outcome in runner.run(cases) if outcome.case.id in known]
 
 
 def different(found: list[Outcome]) -> frozenset[int]:
-    """The numbers of the calls whose answers are not ZStack's."""
+    """Return the numbers of the calls whose answers are not ZStack's."""
     return frozenset(outcome.case.id for outcome in found if not outcome.same)
 
 

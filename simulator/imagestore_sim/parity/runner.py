@@ -1,4 +1,4 @@
-"""Sends the calls of a corpus to a node, in order, each to its end, and compares the answers with ZStack's."""
+"""Send the calls of a corpus to a node, in order, and follow each to its end."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ FIRST_POLL_SECONDS = 0.002
 LONGEST_POLL_SECONDS = 0.25
 JOB_SECONDS = 50.0
 ENDS_SESSIONS = ("/identity/session.timeout/actions", {"updateGlobalConfig": {"value": "0"}})
-"""Sessions end with the second in which this call is made: sent as one begins, it leaves the calls after it some time,
-as it did when ZStack was asked."""
+"""A call that ends sessions with the current second. It is sent as a second begins, so that the calls after it have
+time, as they had when they were recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A call that was sent: what the node answered, with ids and dates masked."""
+    """A call that was sent, and the node's answers, with ids and dates masked."""
 
     case: Case
     got: tuple[Answer, ...]
 
     @property
     def same(self) -> bool:
-        """Whether the node answered what ZStack answered."""
-        wanted = self.case.answers or ()
-        return [comparable(one, self.case) for one in self.got] == [comparable(one, self.case) for one in wanted]
+        """Whether the answers are ZStack's."""
+        expected = self.case.answers or ()
+        return [comparable(one, self.case) for one in self.got] == [comparable(one, self.case) for one in expected]
 
 
 class Runner:
@@ -52,11 +52,11 @@ class Runner:
         password: str = "password",  # noqa: S107 - ZStack's own
         key: tuple[str, str] | None = None,
     ) -> None:
-        """`key` is an access key, its id and its secret, that signs each call in place of a session."""
+        """Sign each call with `key`, id and secret of an access key, or log in as `account` if it is None."""
         self.account = account
         self.variables: dict[str, str] = {"SHA": hashlib.sha512(password.encode()).hexdigest()}
         self.made: str | None = None
-        """The uuid of what the latest call has made, if it made something."""
+        """The uuid of the record that the latest call has created, if any."""
         self._endpoint = endpoint
         self._clock = clock
         self._key = key
@@ -67,13 +67,13 @@ class Runner:
         return self._key is not None
 
     async def run(self, cases: Iterable[Case]) -> AsyncIterator[Outcome]:
-        """The outcome of each call that can be sent. Raises Unreachable."""
+        """Send each call that can be sent, and yield its outcome. Raise Unreachable."""
         for case in cases:
             if case.sendable:
                 yield await self.ask(case)
 
     async def ask(self, case: Case) -> Outcome:
-        """Send one call and follow its job. Raises Unreachable."""
+        """Send one call, follow its job, and keep the variables that it sets. Raise Unreachable."""
         if case.path.endswith(ENDS_SESSIONS[0]) and case.body == ENDS_SESSIONS[1]:
             await self._clock.sleep(1 - self._clock.time() % 1)
         answers = await self.answers(case)
@@ -83,7 +83,7 @@ class Runner:
         return Outcome(case, tuple(Answer(one.status, masked(one.text, self._endpoint.url)) for one in answers))
 
     async def answers(self, case: Case) -> list[Answer]:
-        """What the node answers to a call and, after a 202, to the poll that found its job ended."""
+        """Return the answer to a call and, after a 202, that of the poll which found its job ended."""
         body = self.body_of(case)
         headers = self._authorization(case)
         headers += [(name, self.fill(value)) for name, value in case.headers.items()]
@@ -96,10 +96,10 @@ class Runner:
         return [answer]
 
     async def _end_of_legacy_job(self, answer: Answer) -> None:
-        """Wait for a job that the legacy API began: what it does is part of what later calls find."""
+        """Wait for a job of the legacy API, since later calls depend on what it does."""
         job = _at("uuid", answer.text) if _at("state", answer.text) == "Processing" else None
-        until = self._clock.monotonic() + JOB_SECONDS
-        while isinstance(job, str) and self._clock.monotonic() < until:
+        deadline = self._clock.monotonic() + JOB_SECONDS
+        while isinstance(job, str) and self._clock.monotonic() < deadline:
             polled = await send(self._endpoint, "GET", f"/zstack/api/result/{job}")
             if _at("state", polled.text) != "Processing":
                 return
@@ -110,10 +110,10 @@ class Runner:
             path = urlsplit(json.loads(accepted.text)["location"]).path
         except (ValueError, KeyError, TypeError):
             return Answer(BROKEN, "an accepted call without a location")
-        until, pause = self._clock.monotonic() + JOB_SECONDS, FIRST_POLL_SECONDS
+        deadline, pause = self._clock.monotonic() + JOB_SECONDS, FIRST_POLL_SECONDS
         while True:
             polled = await send(self._endpoint, "GET", path)
-            if polled.status != 202 or self._clock.monotonic() > until:
+            if polled.status != 202 or self._clock.monotonic() > deadline:
                 return polled
             await self._clock.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
@@ -129,7 +129,7 @@ class Runner:
         return [("Authorization", f"ZStack {self._key[0]}:{signature}"), ("Date", date)]
 
     def body_of(self, case: Case) -> bytes | None:
-        """The bytes of a call's body."""
+        """Return the body of a call, with values in place of variables; None if it has none."""
         match case.body:
             case None:
                 return None
@@ -141,7 +141,7 @@ class Runner:
                 return self.fill(json.dumps(value, ensure_ascii=False)).encode()
 
     def fill(self, text: str) -> str:
-        """The text with values in place of variables; one that was never set reads `MISSING_NAME`."""
+        """Return the text with values in place of variables; one that was never set becomes `MISSING_NAME`."""
         return VARIABLE.sub(lambda found: self.variables.get(found[1], f"MISSING_{found[1]}"), text)
 
     def _save(self, save: Mapping[str, str], text: str) -> None:
@@ -152,7 +152,7 @@ class Runner:
 
 
 def _at(place: str, text: str) -> object:
-    """What stands at a place such as `inventories.0.uuid`; None where there is none."""
+    """Return the value at a place such as `inventories.0.uuid` in a JSON text, or None."""
     try:
         value = json.loads(text)
         for key in place.split("."):

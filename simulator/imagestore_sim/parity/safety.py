@@ -1,7 +1,7 @@
-"""What a call of the corpus does to the node that it is sent to, judged by the API that it reaches and not by its verb.
+"""What a call of the corpus does to the node: it follows from the API that the call reaches, not from its verb.
 
-Where one API has a path to itself, ZStack serves it whatever the verb is: `GET /global-configurations/actions` resets
-the global configuration.
+ZStack ignores the verb where a path has only one API: `GET /global-configurations/actions` resets the global
+configuration.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ UNTOUCHED = (
     *("APILogIn", "APILogOut", "APIUpdateGlobalConfig", "APIResetGlobalConfig"),
     *("APICreateWebhook", "APIAddImage", "APIAddSftp"),
 )
-"""Never called: failed logins lock accounts, options are the node's own, a web hook whose receiver is not there fails
-other people's calls, and storages and images need hosts."""
+"""APIs that are never called: failed logins lock accounts, options belong to the node, a web hook without a receiver
+fails the calls of others, and storages and images need hosts."""
 DEFAULT_ZONE = b'"isDefault"'
-"""In the body of a call that may take the default zone from the one that has it."""
+"""A member of a body that may make another zone the default one."""
 
 
 class Effect(IntEnum):
@@ -36,11 +36,11 @@ class Effect(IntEnum):
     READS = 0
     WRITES = 1
     UNKNOWN = 2
-    """It is not sent: nobody knows what another version makes of it, or it would touch what is not the caller's."""
+    """Not sent: another version may do anything with it, or it would change records of others."""
 
 
 def effect_of(case: Case, target: str, body: bytes | None) -> Effect:
-    """Return what a call may do, its variables filled in."""
+    """Return what a call may do; `target` and `body` have their variables filled in."""
     try:
         message = _message(case.method, target, body)
     except (PlainError, ContainerError, Redirect):
@@ -54,7 +54,7 @@ def effect_of(case: Case, target: str, body: bytes | None) -> Effect:
 
 
 def _effect_of_an_error(case: Case) -> Effect:
-    """A call that reaches no API here may reach one elsewhere, unless it can only read and ZStack refused it, too."""
+    """Return what a call may do that reaches no API here: it reads only if its verb is safe and ZStack refused it."""
     refused = case.answers is not None and all(answer.status >= 400 for answer in case.answers)
     return Effect.READS if refused and case.method in SAFE_METHODS else Effect.UNKNOWN
 

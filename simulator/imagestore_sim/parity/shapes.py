@@ -1,4 +1,4 @@
-"""Whether an answer about other records has the form that the emulator's has: the same members, of the same types."""
+"""Compare answers about different records by their members and the types of these."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LISTS = ("inventories",)
 
 
 def shape_differences(ours: object, theirs: object) -> list[str]:
-    """What of a node's answer the emulator's would not have, one line each; `ours` may be about no record at all."""
+    """Return a line for each way in which a node's answer has another form than `ours`, which may have no rows."""
     return sorted(set(_differences(ours, theirs, "")))
 
 
@@ -42,7 +42,7 @@ def _of_rows(rows: list[object], schema: object) -> Iterator[str]:
 
 @cache
 def _members() -> Mapping[str, frozenset[str]]:
-    """The members that rows of each class may have."""
+    """Return the members that rows of each Java class may have."""
     known = [one for one in vars(inventories).values() if isinstance(one, inventories.Inventory)]
     for inventory in known:
         known += [child for child in inventory.children.values() if child not in known]

@@ -1,4 +1,4 @@
-"""A node's answers in the form of the corpus, without what is its owner's own: names, addresses, paths."""
+"""A node's answers as lines of a corpus, with its owner's names, addresses and paths masked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-fA-F]{1,4}:){4,7}[
 
 
 def corpus_line(case: Case, answers: Iterable[Answer], version: str) -> str:
-    """One call with a node's answers, as a line of a corpus file; `version` is ZStack's."""
+    """Return a call and a node's answers as a line of a corpus file; `version` is ZStack's."""
     record: dict[str, object] = {"id": case.id, "group": case.group, "method": case.method, "path": case.path}
     if case.body is not None:
         record["body"] = case.body
@@ -36,13 +36,13 @@ def corpus_line(case: Case, answers: Iterable[Answer], version: str) -> str:
     if case.unordered:
         record["unordered"] = True
     sent = f"{case.path} {json.dumps(case.body, ensure_ascii=False)}"
-    record["answers"] = [[answer.status, private(answer.text, sent)] for answer in answers]
+    record["answers"] = [[answer.status, without_private_values(answer.text, sent)] for answer in answers]
     record["version"] = version
     return json.dumps(record, ensure_ascii=False)
 
 
-def private(text: str, sent: str) -> str:
-    """An answer without values that are its owner's own; what the call itself `sent` may stand."""
+def without_private_values(text: str, sent: str) -> str:
+    """Return an answer with its owner's values masked, except those that the call itself `sent`."""
     try:
         value = json.loads(text)
     except ValueError:

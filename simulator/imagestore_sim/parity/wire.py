@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request on a connection of its own, byte by byte: nothing is normalised on the way."""
+"""Send one HTTP/1.1 request on its own connection, byte by byte: a client library would normalise it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 from imagestore_sim.parity.corpus import Answer
 
 BROKEN = -1
-"""The status of a call whose connection broke before there was an answer."""
+"""The status of a call whose connection broke before an answer came."""
 MOST_BYTES = 64 * 2**20
 HEAD_LIMIT = 2**20
 
 
 class Unreachable(Exception):
-    """There is no connection to the node; the text says why."""
+    """The node cannot be connected to; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a node listens."""
+    """Host, port and scheme of a node."""
 
     host: str
     port: int
@@ -31,7 +31,7 @@ class Endpoint:
 
     @classmethod
     def of(cls, url: str) -> Endpoint:
-        """The endpoint in `http://HOST[:PORT]` or `https://…`. Raises ValueError for anything else."""
+        """Return the endpoint of `http://HOST[:PORT]` or `https://…`. Raise ValueError for anything else."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ValueError(f"expected a URL such as http://192.168.0.10:8080, but got {url!r}")
@@ -45,7 +45,7 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """`HOST:PORT`, as the Host header has it."""
+        """`HOST:PORT`, as in the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -59,14 +59,14 @@ async def send(
     *,
     within: float = 30.0,
 ) -> Answer:
-    """The answer to one request; BROKEN with the reason where the connection ends before. Raises Unreachable."""
+    """Return the answer to one request, or BROKEN and the reason if the connection ends before. Raise Unreachable."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {endpoint.authority}"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
     request = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + (body or b"")
     try:
-        async with asyncio.timeout(within):  # real: the machine's own
+        async with asyncio.timeout(within):  # the machine's time
             return await _exchange(endpoint, method, request)
     except TimeoutError:
         return Answer(BROKEN, f"no answer within {within:g} s")
@@ -93,7 +93,7 @@ async def _read(reader: asyncio.StreamReader, method: str) -> Answer:
     while True:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         status = int(head[0].split(" ")[1])
-        if status >= 200:  # what comes before is 100 Continue
+        if status >= 200:  # skip 100 Continue
             break
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
     if method == "HEAD" or status in (204, 304):
@@ -125,7 +125,7 @@ def _bounded(size: int) -> int:
 
 
 def _any_certificate() -> ssl.SSLContext:
-    """Management nodes sign their certificates themselves, as ZStack's own clients know."""
+    """Return a context that accepts any certificate: management nodes sign their own."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""The testing kit: what a test of a ZStack client needs. The pytest plugin's fixtures are in `plugin`."""
+"""The testing kit for ZStack clients: a small client, and the pytest plugin in `plugin`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ PREFIX = "/zstack/v1"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came: status, headers, text, and the text's JSON (`{}` if it is none)."""
+    """An HTTP answer: status, headers and text as they came."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def body(self) -> Json:
-        """The JSON object in the answer; an empty one where there is none."""
+        """The JSON object in the answer, or an empty one."""
         try:
             body = json.loads(self.text)
         except (ValueError, RecursionError):
@@ -40,12 +40,12 @@ class Answer:
 
 
 def bearer(lab_token: str | None) -> dict[str, str]:
-    """The header that carries the token of the lab's API, where there is one."""
+    """Return the header that carries the token of the lab's API; no header without a token."""
     return {} if lab_token is None else {"Authorization": f"Bearer {lab_token}"}
 
 
 class CallFailed(Exception):
-    """A call that was answered with an error; `error` is ZStack's error object, empty for a plain text."""
+    """A call was answered with an error; `error` is ZStack's error object, empty for plain text."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"HTTP {answer.status}: {answer.text}")
@@ -60,20 +60,20 @@ class CallFailed(Exception):
 
     @property
     def reason(self) -> str:
-        """One plain line for people, without JSON: code and details, or that this is no answer of a node's."""
-        said = " ".join(str(self.error.get("details") or self.error.get("description") or "").split())
-        if self.status == 200 or not (said or self.code):
+        """One line for people, without JSON: code and details, or that a node would not answer so."""
+        text = " ".join(str(self.error.get("details") or self.error.get("description") or "").split())
+        if self.status == 200 or not (text or self.code):
             return f"does not answer as a management node does (HTTP {self.status})"
-        return f"HTTP {self.status}: {' '.join(one for one in (self.code, said) if one)}"
+        return f"HTTP {self.status}: {' '.join(one for one in (self.code, text) if one)}"
 
 
 def plain_reason(error: Exception) -> str:
-    """Say what went wrong with a request, in one plain line that continues `URL: `, as in `cannot be reached: ...`."""
+    """Return why a request failed, as one line that continues `URL: `, such as `cannot be reached: ...`."""
     return error.reason if isinstance(error, CallFailed) else plain_reasons.plain_reason(error)
 
 
 class Client:
-    """Talks to the management node at `url`. Every wait is bounded by `timeout` seconds."""
+    """Talks to the management node at `url`; close it, or use `async with`. No wait exceeds `timeout` seconds."""
 
     def __init__(
         self,
@@ -101,11 +101,11 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; the session stays as it is."""
+        """Close the connections. The session of the node stays open."""
         await self._http.close()
 
     async def log_in(self, account: str = "admin", password: str = "password") -> str:  # noqa: S107 - ZStack's own
-        """Log in; answers the session's uuid, which later calls carry. Raises CallFailed."""
+        """Log in, and return the session's uuid, which later calls carry. Raise CallFailed."""
         body = {"logInByAccount": {"accountName": account, "password": hashlib.sha512(password.encode()).hexdigest()}}
         answer = await self._call("PUT", "/accounts/login", body)
         inventory = answer.body.get("inventory")
@@ -115,7 +115,7 @@ class Client:
         return self.session_uuid
 
     async def log_out(self) -> None:
-        """End the session, if there is one. Raises CallFailed."""
+        """End the session, if there is one. Raise CallFailed."""
         session, self.session_uuid = self.session_uuid, None
         if session is not None:
             await self.call("DELETE", f"/accounts/sessions/{session}")
@@ -130,7 +130,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Answer:
-        """One HTTP request below `/zstack/v1` (a path that begins with `http` goes anywhere), answered as it came."""
+        """Send one HTTP request below `/zstack/v1`, or to a whole URL, and return its answer, whatever its status.
+
+        `body` is sent as JSON, `data` as it is. A call of the lab's API carries the token instead of the session.
+        """
         url = path if path.startswith("http") else f"{self.url}{PREFIX}{path}"
         all_headers = {"Authorization": f"OAuth {self.session_uuid}"} if self.session_uuid else {}
         if url.startswith(f"{self.url}/lab/"):
@@ -144,7 +147,7 @@ class Client:
             return Answer(response.status, response.headers, await response.text())
 
     async def call(self, method: str, path: str, body: object = None, *, query: Sequence[tuple[str, str]] = ()) -> Json:
-        """Call an API, following its job to the end; answers the result. Raises CallFailed, TimeoutError."""
+        """Call an API, follow its job to the end, and return the result. Raise CallFailed or TimeoutError."""
         return (await self._call(method, path, body, query=query)).body
 
     async def _call(
@@ -158,7 +161,7 @@ class Client:
         return answer
 
     async def follow(self, location: str) -> Answer:
-        """The final answer of a job. Raises TimeoutError."""
+        """Poll a job at `location`, and return its final answer. Raise TimeoutError."""
         return await self._clock.wait_for(self._poll(location), self._timeout)
 
     async def _poll(self, location: str) -> Answer:
@@ -171,7 +174,7 @@ class Client:
             pause = min(pause * 1.5, max(LONGEST_PAUSE_SECONDS, self._poll_seconds))
 
     async def query(self, path: str, *conditions: str, **parameters: str) -> list[Json]:
-        """The inventories that meet all conditions, such as `name=imagestore-1`. Raises CallFailed."""
+        """Return the inventories that meet all conditions, such as `name=imagestore-1`. Raise CallFailed."""
         query = [*(("q", condition) for condition in conditions), *parameters.items()]
         answer = await self._call("GET", path, query=query)
         inventories: list[Json] | None = answer.body.get("inventories")
@@ -180,20 +183,23 @@ class Client:
         return inventories
 
     async def add_image_store(self, hostname: str, **values: object) -> Json:
-        """Add an ImageStore (user root, password `password`, url /Cloud_bs unless told otherwise); its inventory."""
+        """Add an ImageStore and return its inventory. Raise CallFailed.
+
+        `values` override the fields of the call: name as the host, user root, password `password`, url /Cloud_bs.
+        """
         defaults = {"name": hostname, "username": "root", "password": "password", "url": "/Cloud_bs"}
         body = {"params": defaults | {"hostname": hostname} | values}
         inventory: Json = (await self.call("POST", "/backup-storage/image-store", body))["inventory"]
         return inventory
 
     async def wait_for_status(self, name: str, status: str, *, within: float = 5.0) -> Json:
-        """The inventory of the ImageStore of that name, as soon as it has that status.
+        """Return the inventory of the ImageStore called `name` as soon as it has that status.
 
-        Raises TimeoutError after `within` seconds, telling what the status is then.
+        Raise TimeoutError after `within` seconds; its text has the status then.
         """
         seen = "not there"
 
-        async def until() -> Json:
+        async def poll() -> Json:
             nonlocal seen
             while True:
                 found = await self.query("/backup-storage/image-store", f"name={name}")
@@ -203,6 +209,6 @@ class Client:
                 await self._clock.sleep(POLL_SECONDS)
 
         try:
-            return await self._clock.wait_for(until(), within)
+            return await self._clock.wait_for(poll(), within)
         except TimeoutError:
             raise TimeoutError(f"{name} is {seen}, and was not {status} within {within:g} s") from None

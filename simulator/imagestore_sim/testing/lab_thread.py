@@ -1,7 +1,7 @@
-"""A lab on a thread and an event loop of its own, so that a test may block: `requests`, urllib, a subprocess.
+"""A lab on its own thread and event loop, so that a test may block: `requests`, urllib, a subprocess.
 
-What the test sees of it are stand-ins: a call is carried out on the lab's thread. In a test that runs on an event loop
-the asynchronous ones are awaited, elsewhere they return when they are done.
+A test gets stand-ins for the lab's objects, whose calls run on the lab's thread. In a test on an event loop, await the
+asynchronous ones; elsewhere they return when they are done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, cast
@@ -26,10 +26,10 @@ STOP_SECONDS = 20.0
 
 
 class LabThread:
-    """Runs a lab, from the beginning of a `with` block to its end."""
+    """Runs a lab during a `with` block."""
 
     def __init__(self, settings: Settings, *, virtual: bool = False) -> None:
-        """In `virtual` time nobody waits: it jumps while a test waits for the lab, and else flows as the machine's."""
+        """Prepare a lab. `virtual` time jumps while a test waits for the lab, and else flows as the machine's."""
         self._settings = settings
         self._virtual = virtual
         self._loop: asyncio.AbstractEventLoop
@@ -39,7 +39,7 @@ class LabThread:
         self._clients: list[Client] = []
 
     def __enter__(self) -> Self:
-        """Raises what the lab's start raises."""
+        """Start thread and lab. Raise what the lab's start raises."""
         self._thread.start()
         self._running.result()
         try:
@@ -59,11 +59,11 @@ class LabThread:
 
     @property
     def lab(self) -> Lab:
-        """The lab, for tests."""
+        """A stand-in for the lab."""
         return cast(Lab, self.stand_in(self._lab))
 
     def client(self) -> Client:
-        """A client that has logged in as admin, for tests; closed at the end."""
+        """Return a stand-in for a client that has logged in as admin. It is closed at the end of the block."""
         return cast(Client, self.stand_in(self.wait(self._new_client)))
 
     async def _new_client(self) -> Client:
@@ -111,25 +111,25 @@ class LabThread:
     # Calls from other threads
 
     def wait(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """What `work` returns on the lab's thread, whether it is asynchronous or not; raises what it raises."""
+        """Run `work`, asynchronous or not, on the lab's thread, and return its result. Raise what it raises."""
         if threading.get_ident() == self._thread.ident:
             raise RuntimeError("the lab's own thread cannot wait for itself")
         return self.submit(work, *arguments, **options).result()
 
     def submit(self, work: Callable[..., Any], *arguments: Any, _waits: bool = True, **options: Any) -> Future[Any]:
-        """Begin `work` on the lab's thread; unless it `_waits`, virtual time does not move on for it."""
+        """Start `work` on the lab's thread. With `_waits` virtual time may jump until it is done."""
         return asyncio.run_coroutine_threadsafe(self._carry_out(work, arguments, options, _waits), self._loop)
 
     async def _carry_out(
         self, work: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], waits: bool
     ) -> Any:
         loop = asyncio.get_running_loop()
-        with loop.clock.driven() if waits and isinstance(loop, VirtualEventLoop) else _nothing():
+        with loop.clock.driven() if waits and isinstance(loop, VirtualEventLoop) else nullcontext():
             result = work(*arguments, **options)
             return await result if inspect.isawaitable(result) else result
 
     def call(self, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Carry out a call of the test's: awaited on an event loop, waited for elsewhere, at once on the lab's own."""
+        """Run a call of the test: return an awaitable on an event loop, else block; on the lab's thread call it."""
         if threading.get_ident() == self._thread.ident:
             return work(*arguments, **options)
         if not inspect.iscoroutinefunction(work) or not _has_loop():
@@ -140,7 +140,7 @@ class LabThread:
         return self.stand_in(await asyncio.wrap_future(future))
 
     def stand_in(self, value: Any) -> Any:
-        """What a test gets of a value: the value itself, unless it lives on the lab's event loop."""
+        """Return the value, or a stand-in if it is an object of the lab's event loop."""
         if isinstance(value, TimerClock):
             return _ClockStandIn(self, value)
         if isinstance(value, AbstractContextManager) and type(value).__module__ == "contextlib":
@@ -153,11 +153,6 @@ class LabThread:
         self.wait(block.__exit__, None, None, None)
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
 def _has_loop() -> bool:
     try:
         asyncio.get_running_loop()
@@ -168,13 +163,13 @@ def _has_loop() -> bool:
 
 @cache
 def _is_alive(kind: type[object]) -> bool:
-    """Whether its objects do something on an event loop."""
+    """Return whether it is a class of this package with asynchronous methods."""
     ours = any(one.__module__.startswith("imagestore_sim.") for one in kind.__mro__)
     return ours and any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in dir(kind))
 
 
 class StandIn:
-    """Stands for an object of the lab's: calls go to its thread, and what they return stands in for what it is."""
+    """Stands in for an object of the lab: its calls run on the lab's thread, and their results are stand-ins too."""
 
     def __init__(self, thread: LabThread, target: Any) -> None:
         object.__setattr__(self, "_thread", thread)
@@ -182,7 +177,7 @@ class StandIn:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        """What it stands for, so that `isinstance` is true of it."""
+        """The class of the object, so that `isinstance` is true of the stand-in."""
         return type(object.__getattribute__(self, "_target"))
 
     def __getattr__(self, name: str) -> Any:
@@ -225,7 +220,7 @@ class StandIn:
 
 
 class _Call:
-    """A method of an object of the lab's."""
+    """A method of an object of the lab, which runs on the lab's thread."""
 
     def __init__(self, thread: LabThread, method: Callable[..., Any]) -> None:
         self._thread = thread
@@ -237,15 +232,15 @@ class _Call:
 
 
 def unwrapped(value: Any) -> Any:
-    """What a stand-in stands for; anything else as it is."""
+    """Return the object behind a stand-in, or the value itself."""
     return object.__getattribute__(value, "_target") if type(value) in (StandIn, _ClockStandIn) else value
 
 
 class _ClockStandIn(StandIn):
-    """Stands for the lab's clock."""
+    """Stands in for the lab's clock."""
 
     async def wait_for(self, awaitable: Awaitable[Any], seconds: float) -> Any:
-        """The result of what the test waits for, on the test's own event loop. Raises TimeoutError."""
+        """Await on the test's event loop, for `seconds` of the lab's time at most. Raise TimeoutError."""
         thread, clock = object.__getattribute__(self, "_thread"), object.__getattribute__(self, "_target")
         work = asyncio.ensure_future(awaitable)
         timer = asyncio.wrap_future(thread.submit(clock.sleep, seconds, _waits=False))
@@ -263,6 +258,9 @@ class _ClockStandIn(StandIn):
 
 @contextmanager
 def running_lab(*, clock: str = "real", **settings: Any) -> Iterator[LabThread]:
-    """A lab with some settings, for fixtures of any scope: `with running_lab(hosts=1) as running: running.lab`."""
+    """Run a lab with some settings, for fixtures of any scope.
+
+    `with running_lab(hosts=1) as running:` makes it `running.lab`.
+    """
     with LabThread(Settings(**{"port": 0, "ping_interval": 1, **settings}), virtual=clock == "virtual") as thread:
         yield thread

@@ -7,14 +7,13 @@
     def test_a_blocking_client_finds_it_too(imagestore_lab):
         assert requests.get(f"{imagestore_lab.url}/readyz").json()["ready"]
 
-Every test gets a lab of its own on a free port, ready in some tens of milliseconds, so tests may run in parallel. It
-runs on a thread of its own: a test may block, and needs no event loop. Calls of fixtures are awaited in a test that is
-`async`, and return when they are done elsewhere. A marker chooses other settings than the defaults:
-`@pytest.mark.imagestore_lab(hosts=5, ping_interval=1)`. With `clock="virtual"` among them the lab lives in virtual
-time, `imagestore_lab.clock`: nobody waits for anything.
+Every test gets its own lab on a free port, ready in some tens of milliseconds, so tests may run in parallel. The lab
+runs on its own thread: a test may block, and needs no event loop. In an `async` test, await the calls of fixtures;
+elsewhere they return when they are done. A marker overrides the default settings:
+`@pytest.mark.imagestore_lab(hosts=5, ping_interval=1)`. With `clock="virtual"` the lab runs in virtual time,
+`imagestore_lab.clock`, and no timer is waited for.
 
-A test that is `async`, uses one of the fixtures and belongs to no other plugin (pytest-asyncio, anyio) runs on an event
-loop of its own.
+The plugin runs an `async` test that uses one of the fixtures, unless another plugin (pytest-asyncio, anyio) runs it.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ CLOCKS = ("real", "virtual")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers", f"{MARKER}(**settings): settings of this test's lab, such as hosts=5; clock='virtual' or 'real'"
     )
@@ -55,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an asynchronous test of ours that no other plugin has taken."""
+    """Run an asynchronous test that uses a fixture of this plugin, unless another plugin runs it."""
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test) or not FIXTURES & set(pyfuncitem.fixturenames):
         return None
@@ -67,8 +66,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _chosen(node: pytest.Item) -> dict[str, Any]:
-    """What the marker of a test chooses; one that cannot be used fails the test with one line."""
+def _marked_settings(node: pytest.Item) -> dict[str, Any]:
+    """Return the settings of a test's marker, `clock` included. Raise what fails the test with one line."""
     marker = node.get_closest_marker(MARKER)
     if marker is None:
         return {"clock": "real"}
@@ -78,7 +77,7 @@ def _chosen(node: pytest.Item) -> dict[str, Any]:
 
 
 def _read(chosen: dict[str, Any], where: str) -> Settings:
-    """The settings that were chosen over the kit's own: a free port, a ping each second."""
+    """Return the settings; a free port and a ping each second by default. Raise what fails a test with one line."""
     from pydantic import ValidationError
 
     from imagestore_sim.settings import SECRET_SETTINGS, Settings
@@ -103,14 +102,14 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
 
 
 def _refusal(text: str) -> BaseException:
-    """What fails a test with one line."""
+    """Return the exception that fails a test with one line."""
     return pytest.fail.Exception(text, pytrace=False)
 
 
 @pytest.fixture
 def imagestore_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """The settings of this test's lab: its marker's over the kit's own (a free port, a ping each second)."""
-    chosen = {"database": str(tmp_path / "lab.db"), **_chosen(request.node)}
+    """Return the settings of this test's lab: those of its marker, else a free port and a ping each second."""
+    chosen = {"database": str(tmp_path / "lab.db"), **_marked_settings(request.node)}
     return _read(chosen, f"{request.node.nodeid}: {MARKER}")
 
 
@@ -118,32 +117,34 @@ def imagestore_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Setti
 def _imagestore_thread(request: pytest.FixtureRequest, imagestore_settings: Settings) -> Iterator[LabThread]:
     from imagestore_sim.testing.lab_thread import LabThread
 
-    with LabThread(imagestore_settings, virtual=_chosen(request.node)["clock"] == "virtual") as thread:
+    with LabThread(imagestore_settings, virtual=_marked_settings(request.node)["clock"] == "virtual") as thread:
         yield thread
 
 
 @pytest.fixture
 def imagestore_lab(_imagestore_thread: LabThread) -> Lab:
-    """A running lab whose storages are all connected."""
+    """Return a running lab whose storages are all connected."""
     return _imagestore_thread.lab
 
 
 @pytest.fixture
 def imagestore_hosts(imagestore_lab: Lab) -> HostNetwork:
-    """The simulated hosts by name: `imagestore_hosts["imagestore-1"]`."""
+    """Return the simulated hosts by name: `imagestore_hosts["imagestore-1"]`."""
     return imagestore_lab.network
 
 
 @pytest.fixture
 def imagestore_client(_imagestore_thread: LabThread) -> Client:
-    """A client that has logged in as admin."""
+    """Return a client that has logged in as admin."""
     return _imagestore_thread.client()
 
 
 @pytest.fixture(scope="session")
 def imagestore_lab_factory() -> Iterator[Callable[..., Lab]]:
-    """Starts labs that run to the end of the session, for fixtures of a wider scope than a test:
-    `imagestore_lab_factory(hosts=1, clock="virtual")`."""
+    """Return a function that starts labs which run to the end of the session, for fixtures of a wider scope.
+
+    `imagestore_lab_factory(hosts=1, clock="virtual")` starts one and returns it.
+    """
     from imagestore_sim.testing.lab_thread import LabThread
 
     with ExitStack() as labs:

@@ -1,4 +1,4 @@
-"""A fuzz of the door: no turn of the loop over 200 ms of processor time, no error in the log, nothing left behind.
+"""A fuzz of HTTP: no turn of the loop over 200 ms of processor time, no error in the log, nothing left behind.
 
 `SOAK_SECONDS` (1800 unless given) and `SOAK_SEED` (1) say for how long, and what is drawn.
 """
@@ -24,7 +24,7 @@ from imagestore_sim.settings import Settings
 from stalls import watching_stalls
 
 pytestmark = pytest.mark.soak
-CLIENT = Path(__file__).with_name("door_client.py")
+CLIENT = Path(__file__).with_name("fuzz_client.py")
 CLIENTS = 2
 MOST_SECONDS = 0.2
 SETTLE_SECONDS = 90.0
@@ -71,37 +71,37 @@ def open_files() -> int:
 
 
 def _kind(record: logging.LogRecord) -> str:
-    """What went wrong, and where, whatever with: the last place of the traceback."""
+    """Return the last place of a traceback, so that errors of one kind count once."""
     lines = (record.exc_text or record.getMessage()).splitlines()
     return "\n".join([line for line in lines if line.startswith("  File")][-1:] or lines[:1])
 
 
 async def fuzz(url: str, seed: int, seconds: float) -> dict[str, object]:
-    """What one client has to tell."""
+    """Run one client in its own process, and return its figures."""
     arguments = (str(CLIENT), url, str(seed), str(seconds))
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
-    told: dict[str, object] = json.loads(output)
-    return told
+    figures: dict[str, object] = json.loads(output)
+    return figures
 
 
-async def test_the_door_holds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_hostile_requests_leave_no_error_and_no_leak(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     seconds, seed = float(os.environ.get("SOAK_SECONDS", "1800")), int(os.environ.get("SOAK_SEED", "1"))
     caplog.set_level(logging.WARNING)
     watchdog = Watchdog()
     following = asyncio.create_task(watchdog.follow())
     async with Lab(Settings(port=0, hosts=3, database=str(tmp_path / "lab.db"), any_host=True)) as lab:
-        await fuzz(lab.url, seed + 1000, min(10.0, seconds / 10))  # what is made once, is made now
+        await fuzz(lab.url, seed + 1000, min(10.0, seconds / 10))  # create what is created once
         tasks, files, memory = len(asyncio.all_tasks()), open_files(), resident()
         async with watching_stalls() as stalls:
-            told = await asyncio.gather(*(fuzz(lab.url, seed + client, seconds) for client in range(CLIENTS)))
+            clients = await asyncio.gather(*(fuzz(lab.url, seed + client, seconds) for client in range(CLIENTS)))
         await lab.node.changes.reset(wait=True)
         end = time.monotonic() + SETTLE_SECONDS
         while len(asyncio.all_tasks()) > tasks + 10 and time.monotonic() < end:
             await asyncio.sleep(0.5)
         gc.collect()
         figures = {
-            "clients": told,
+            "clients": clients,
             "longest turn, s": round(stalls.longest, 3),
             "tasks": (tasks, len(asyncio.all_tasks())),
             "files": (files, open_files()),

@@ -1,4 +1,4 @@
-"""Sends a node requests that nobody would, from a seed, for a while: `python door_client.py URL SEED SECONDS`.
+"""Send hostile requests to a node, drawn from a seed, for a while: `python fuzz_client.py URL SEED SECONDS`.
 
 Prints one JSON object in the end: how many requests, and how many of each status (`none`: no answer).
 """
@@ -128,7 +128,7 @@ class Fuzzer:
                 )
 
     def _prepare(self) -> None:
-        """A session, and a clock that goes."""
+        """Log in, and let the lab's clock run."""
         login = json.dumps(BODIES[0]).encode()
         with suppress(OSError, ValueError, KeyError, IndexError):
             answer = self._send(self._message(b"PUT", "/zstack/v1/accounts/login", login, []), "wait")
@@ -189,7 +189,7 @@ class Fuzzer:
         }
 
     def _big(self) -> bytes:
-        """A body of up to two megabytes: one shape again and again."""
+        """Return a body of up to two megabytes that repeats one shape."""
         piece, wrap = self.draw.choice(REPEATED), self.draw.choice(WRAPS)
         count = self.draw.choice((100, 10_000, BIG // (len(piece) + 3)))
         filled = "".join(piece % number if "%d" in piece else piece for number in range(count))
@@ -213,7 +213,7 @@ class Fuzzer:
         return bytes(out)
 
     def _send(self, request: bytes, how: str) -> bytes:
-        """The answer, as far as the client stays to hear it."""
+        """Return the answer, or the part of it that the client stays for."""
         self.requests += 1
         answer = b""
         with socket.create_connection((self.host, self.port), ANSWER_SECONDS) as connection:
