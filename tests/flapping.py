@@ -25,7 +25,7 @@ from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 
 async def flapping(hours: float) -> bytes:
-    """One host is up for ten minutes and down for five, again and again; the log of the events."""
+    """Return the event log of a host that is up for ten minutes and down for five, for `hours` hours."""
     clock = virtual_clock()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(port=0, hosts=3, database=str(Path(folder) / "lab.db"))
@@ -40,7 +40,7 @@ async def flapping(hours: float) -> bytes:
 
 
 async def much_at_once(hours: float) -> bytes:
-    """Hosts go away together, disks fill, passwords change, and clients ask over HTTP for this and that meanwhile."""
+    """Let hosts disappear together, disks fill and passwords change while clients send requests."""
     clock = virtual_clock()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(port=0, hosts=5, ping_interval=20, database=str(Path(folder) / "lab.db"))
@@ -83,7 +83,7 @@ async def log_of(lab: Lab) -> bytes:
 
 
 def main() -> None:
-    """Run it, and print what came of it."""
+    """Run it, and print the hash of the log."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=10)
     parser.add_argument("--runs", type=int, default=1)

@@ -1,4 +1,4 @@
-"""How long the event loop of this thread is held by one turn, in processor time, which other programs do not add to."""
+"""The longest turn of an event loop, in processor time, so that other programs do not count."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ BEAT = 0.002
 
 
 class Stalls:
-    """The longest turn of the loop so far, in seconds of this thread's processor time."""
+    """Measures the longest turn of the running loop, in seconds of this thread's processor time."""
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     async def watch(self) -> None:
-        """Look after every turn, or every few that are short."""
+        """Measure after each turn, or after a few short ones."""
         while True:
             before = time.thread_time()
             await asyncio.sleep(BEAT)
@@ -26,7 +26,7 @@ class Stalls:
 
 @asynccontextmanager
 async def watching_stalls() -> AsyncIterator[Stalls]:
-    """The stalls of the running loop while the block runs."""
+    """Measure the stalls of the running loop while the block runs."""
     stalls = Stalls()
     task = asyncio.create_task(stalls.watch())
     try:

@@ -1,4 +1,4 @@
-"""The real clock: what it reads, and how it waits."""
+"""The real clock: its time, its waits, its steps and its speed."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ async def test_a_sleep_takes_its_time() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -1e9])
-async def test_a_sleep_of_nothing_or_less_lets_others_run_once(seconds: float) -> None:
+async def test_a_sleep_of_zero_or_less_lets_other_tasks_run_once(seconds: float) -> None:
     ran: list[None] = []
     asyncio.get_running_loop().call_soon(ran.append, None)
     await asyncio.wait_for(RealClock().sleep(seconds), 1)
     assert ran == [None]
 
 
-async def test_what_is_waited_for_is_answered_or_cancelled_in_time() -> None:
+async def test_a_wait_returns_the_result_or_cancels_in_time() -> None:
     clock = RealClock()
     assert await clock.wait_for(asyncio.sleep(0, "done"), 1) == "done"
     slow = asyncio.create_task(asyncio.sleep(60))
@@ -63,7 +63,7 @@ async def test_what_is_waited_for_is_answered_or_cancelled_in_time() -> None:
     assert slow.cancelled()
 
 
-async def test_a_paused_clock_stands_still_and_goes_on_where_it_was() -> None:
+async def test_a_paused_clock_stands_still_and_continues_where_it_was() -> None:
     clock = RealClock()
     clock.pause()
     before, date = clock.monotonic(), clock.time()
@@ -77,7 +77,7 @@ async def test_a_paused_clock_stands_still_and_goes_on_where_it_was() -> None:
     assert not clock.paused
 
 
-async def test_a_step_lets_all_that_falls_due_begin_in_its_order() -> None:
+async def test_a_step_does_what_falls_due_in_its_order() -> None:
     clock = RealClock()
     clock.pause()
     began, woken = clock.monotonic(), []
@@ -107,7 +107,7 @@ async def test_a_step_of_a_running_clock_moves_it_on() -> None:
     assert 3600 <= clock.time() - date < 3601
 
 
-async def test_speed_holds_for_what_waits_already() -> None:
+async def test_a_new_speed_counts_for_sleeps_that_have_begun() -> None:
     clock = RealClock()
     sleeper = asyncio.create_task(clock.sleep(60))
     timeout = asyncio.create_task(clock.wait_for(asyncio.Event().wait(), 30))
@@ -160,7 +160,7 @@ def test_all_time_and_chance_come_from_the_clock() -> None:
 
 
 @pytest.mark.parametrize("at", [0.02, 0.2], ids=["at once", "amid the wait"])
-async def test_a_time_out_is_not_charged_for_the_stalls_of_the_loop(at: float) -> None:
+async def test_stalls_of_the_loop_do_not_count_for_a_timeout(at: float) -> None:
     clock = RealClock()
     asyncio.get_running_loop().call_later(at, time.sleep, 1.5)
 
@@ -171,7 +171,7 @@ async def test_a_time_out_is_not_charged_for_the_stalls_of_the_loop(at: float) -
     await clock.wait_for(work(), 1.2)
 
 
-async def test_it_strikes_all_the_same_as_much_later() -> None:
+async def test_a_timeout_expires_later_by_the_stall() -> None:
     clock = RealClock()
     began = time.monotonic()
     asyncio.get_running_loop().call_later(0.05, time.sleep, 0.6)
@@ -180,7 +180,7 @@ async def test_it_strikes_all_the_same_as_much_later() -> None:
     assert 0.8 < time.monotonic() - began < 2
 
 
-async def test_stalls_are_measured_while_somebody_waits_alone() -> None:
+async def test_stalls_are_measured_only_while_a_wait_needs_it() -> None:
     clock = RealClock()
     with pytest.raises(TimeoutError):
         await clock.wait_for(asyncio.Event().wait(), 0.01)

@@ -44,8 +44,8 @@ def test_another_process_with_other_hashes_has_the_same_log() -> None:
     log = run_virtually(flapping.flapping(0.5))
     command = [sys.executable, str(Path(flapping.__file__)), "--hours", "0.5"]
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert hashlib.sha256(log).hexdigest() in said
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert hashlib.sha256(log).hexdigest() in printed
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_another_process_with_other_hashes_has_the_same_log() -> None:
     ],
 )
 def test_a_fault_is_met_and_healed_in_the_same_way_each_time(kind: str, reason: str | None) -> None:
-    """Those that keep somebody waiting, above all: no one really waits, and time goes on by itself."""
+    """No real time passes, not even for faults that make a client wait."""
     logs = [run_virtually(_outage(kind)) for _ in range(2)]
     events = [orjson.loads(line) for line in logs[0].splitlines()]
     failures = {one["content"]["reason"] for one in events if one["path"] == PROBE_FAILED}
@@ -73,7 +73,7 @@ def test_a_fault_is_met_and_healed_in_the_same_way_each_time(kind: str, reason: 
 
 
 async def _outage(kind: str) -> bytes:
-    """Three minutes of a fault, and three after it, when all is well again."""
+    """Run three minutes with a fault, and three after it, in which every storage is connected again."""
     clock = virtual_clock()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(port=0, hosts=2, ping_interval=20, database=str(Path(folder) / "lab.db"))

@@ -1,4 +1,4 @@
-"""`--seed` seeds everything random, uuids included, on a real clock too; without it nobody can guess one."""
+"""`--seed` seeds everything random, uuids included, on a real clock too; without it, uuids are random."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARAMS = {"name": "z", "description": "d"}
 
 
 async def drawn(settings: Settings, *, pings: int = 0, polls: int = 0) -> list[str]:
-    """The uuids that a client gets in a lab of its own: sessions, jobs, resources and tags."""
+    """Return the uuids of sessions, jobs, resources and tags that a client gets in a lab of its own."""
     async with Lab(settings) as lab, Client(lab.url) as client:
         assert isinstance(lab.clock, RealClock)
         found = [await client.log_in()]

@@ -1,4 +1,4 @@
-"""Virtual time: it jumps when nothing is left to do, and only then; SSH, HTTP, SQLite and threads are real."""
+"""Virtual time jumps when nothing is left to do, and only then. SSH, HTTP, SQLite and threads are real."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T], within: float = 5.0) -> T:
-    """Run in virtual time; it must be over in some real seconds."""
+    """Run in virtual time, and check that it took few real seconds."""
     began = time.monotonic()
     result = run_virtually(main)
     assert time.monotonic() - began < within
@@ -45,7 +45,7 @@ def test_a_year_of_sleep_takes_no_time_and_is_exactly_a_year() -> None:
     assert run(main(), within=1) == (365 * 86400, START + 365 * 86400, "2024-12-31 00:00:00")
 
 
-def test_timers_fire_by_their_time_and_those_of_one_time_in_the_order_they_were_made() -> None:
+def test_timers_fire_by_time_and_then_in_the_order_they_were_made() -> None:
     async def main() -> list[tuple[float, str]]:
         clock = virtual_clock()
         woken: list[tuple[float, str]] = []
@@ -61,7 +61,7 @@ def test_timers_fire_by_their_time_and_those_of_one_time_in_the_order_they_were_
     assert run(main()) == [(1, "early"), (2, "a"), (2, "b"), (2, "c"), (3, "late")]
 
 
-def test_a_wait_ends_in_a_timeout_at_its_time_and_cancels_what_it_waited_for() -> None:
+def test_a_timeout_comes_at_its_time_and_cancels_the_work() -> None:
     async def main() -> tuple[float, bool, int]:
         clock = virtual_clock()
         slow = asyncio.create_task(clock.sleep(60))
@@ -74,7 +74,7 @@ def test_a_wait_ends_in_a_timeout_at_its_time_and_cancels_what_it_waited_for() -
     assert run(main()) == (10, True, 0)
 
 
-def test_a_wait_that_is_cancelled_in_the_moment_of_its_timeout_is_cancelled() -> None:
+def test_a_cancellation_at_the_moment_of_a_timeout_stays_one() -> None:
     async def main() -> bool:
         clock = virtual_clock()
 
@@ -91,7 +91,7 @@ def test_a_wait_that_is_cancelled_in_the_moment_of_its_timeout_is_cancelled() ->
     assert run(main())
 
 
-def test_what_was_waited_for_in_vain_moves_time_no_more() -> None:
+def test_a_cancelled_wait_does_not_move_time() -> None:
     async def main() -> float:
         clock = virtual_clock()
         assert await clock.wait_for(asyncio.sleep(0, "done"), 1000) == "done"
@@ -105,7 +105,7 @@ def test_what_was_waited_for_in_vain_moves_time_no_more() -> None:
     assert run(main()) == 1
 
 
-def test_a_time_out_of_what_raised_is_not_made_up() -> None:
+def test_an_error_at_the_moment_of_a_timeout_stays_one() -> None:
     async def main() -> None:
         async def fails() -> None:
             raise TimeoutError("its own")
@@ -132,19 +132,19 @@ def test_a_thread_may_need_the_loop_to_go_on() -> None:
     async def main() -> tuple[str, float]:
         loop = asyncio.get_running_loop()
 
-        async def said() -> str:
+        async def result() -> str:
             await asyncio.sleep(0.1)  # real: a virtual time stands still for the thread
-            return "said"
+            return "result"
 
         def ask() -> str:
-            return asyncio.run_coroutine_threadsafe(said(), loop).result(timeout=3)
+            return asyncio.run_coroutine_threadsafe(result(), loop).result(timeout=3)
 
         return await asyncio.to_thread(ask), virtual_clock().monotonic()
 
-    assert run(main()) == ("said", 0)
+    assert run(main()) == ("result", 0)
 
 
-def test_threads_are_heard_in_the_order_in_which_they_were_asked() -> None:
+def test_results_of_threads_come_in_the_order_of_the_calls() -> None:
     async def main() -> list[int]:
         heard: list[int] = []
 
@@ -319,7 +319,7 @@ def test_timers_of_libraries_neither_stall_virtual_time_nor_move_it() -> None:
     assert run(main()) == (10, 10)
 
 
-def test_a_paused_clock_stands_still_and_a_step_goes_exactly_so_far() -> None:
+def test_a_paused_clock_stands_still_and_a_step_is_exact() -> None:
     async def main() -> list[float]:
         clock = virtual_clock()
         ticks: list[float] = []
@@ -399,6 +399,6 @@ def test_a_marker_that_names_another_clock_is_an_error_that_says_so(tmp_path: Pa
         "import pytest\n\n@pytest.mark.imagestore_lab(clock='imaginary')\nasync def test_it(imagestore_lab): ...\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
-    assert said.returncode != 0
-    assert "imagestore_lab(clock=...) is 'virtual' or 'real', not 'imaginary'" in said.stdout + said.stderr
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert finished.returncode != 0
+    assert "imagestore_lab(clock=...) is 'virtual' or 'real', not 'imaginary'" in finished.stdout + finished.stderr

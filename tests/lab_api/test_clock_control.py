@@ -51,7 +51,7 @@ async def test_a_clock_is_sped_up(imagestore_client: Client) -> None:
 
 
 @pytest.mark.imagestore_lab(hosts=0, clock="virtual")
-async def test_a_virtual_clock_jumps_until_it_is_told_a_speed(imagestore_client: Client) -> None:
+async def test_a_virtual_clock_jumps_until_a_speed_is_set(imagestore_client: Client) -> None:
     assert (await ask(imagestore_client, "GET")).body["speed"] is None
     assert (await ask(imagestore_client, "PUT", body={"speed": 100})).body["speed"] == 100
 
@@ -75,7 +75,7 @@ async def test_a_virtual_clock_jumps_until_it_is_told_a_speed(imagestore_client:
         ("POST", "/step", {"seconds": "2d"}, "seconds: Input should be less than or equal to 86400"),
     ],
 )
-async def test_what_cannot_be_is_told(
+async def test_invalid_input_is_refused(
     imagestore_client: Client, method: str, path: str, body: object, error: str
 ) -> None:
     answer = await ask(imagestore_client, method, path, body)
@@ -84,9 +84,9 @@ async def test_what_cannot_be_is_told(
 
 
 def failures(events: Subscription) -> list[Event]:
-    """What was told of a host that did not answer."""
-    told = [events.get_nowait() for _ in range(events.qsize())]
-    return [one for one in told if one.path == PROBE_FAILED or one.content.get("newStatus") == "Disconnected"]
+    """Return the events of hosts that did not answer."""
+    received = [events.get_nowait() for _ in range(events.qsize())]
+    return [one for one in received if one.path == PROBE_FAILED or one.content.get("newStatus") == "Disconnected"]
 
 
 @pytest.mark.imagestore_lab(hosts=5, ping_interval=5)
@@ -142,7 +142,7 @@ async def test_what_is_too_slow_fails_and_what_is_slow_does_not(imagestore_lab: 
 
 
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=600)
-async def test_what_falls_due_in_a_step_is_done_when_it_is_answered(
+async def test_what_falls_due_in_a_step_is_done_before_the_answer(
     imagestore_client: Client, imagestore_lab: Lab
 ) -> None:
     await ask(imagestore_client, "PUT", body={"paused": True})
@@ -153,8 +153,8 @@ async def test_what_falls_due_in_a_step_is_done_when_it_is_answered(
         assert [one["status"] for one in await imagestore_client.query("/backup-storage")] == [status]
 
 
-async def test_a_step_waits_for_hosts_that_live_in_the_machine_s_time(tmp_path: Path) -> None:
-    async with SimulatedHost("real", disk=VirtualDisk(2**40)) as host:  # on a clock of its own, as an sshd is
+async def test_a_step_waits_for_hosts_outside_of_the_process(tmp_path: Path) -> None:
+    async with SimulatedHost("real", disk=VirtualDisk(2**40)) as host:  # on a clock of its own, like an sshd
         address, port = host.address
         records = f"backupStorages: [{{name: real, hostname: {address}, sshPort: {port}, url: /, password: p}}]"
         (tmp_path / "records.yaml").write_text(records)
@@ -176,7 +176,7 @@ async def test_a_step_waits_for_hosts_that_live_in_the_machine_s_time(tmp_path: 
 
 
 class PlainClock:
-    """A clock that offers no more than every clock does."""
+    """A clock that cannot be paused, stepped or sped up."""
 
     def __init__(self) -> None:
         real = RealClock()
@@ -184,7 +184,7 @@ class PlainClock:
         self.wait_for, self.local, self.outside = real.wait_for, real.local, real.outside
 
 
-async def test_a_clock_that_cannot_be_changed_says_so(tmp_path: Path) -> None:
+async def test_a_clock_that_cannot_be_changed_is_a_404(tmp_path: Path) -> None:
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")), clock=PlainClock())
     await node.start()
     async with Client(node.url) as client:
@@ -195,7 +195,7 @@ async def test_a_clock_that_cannot_be_changed_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.imagestore_lab(hosts=1)
 @pytest.mark.parametrize("seconds", [1e300, 1e11, "9" * 30 + "d"])
-async def test_nothing_lasts_for_ever(imagestore_client: Client, seconds: object) -> None:
+async def test_a_fault_cannot_last_for_ever(imagestore_client: Client, seconds: object) -> None:
     faults = f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults"
     answer = await imagestore_client.request("POST", faults, {"kind": "refuse", "for": seconds})
     assert answer.status == 400

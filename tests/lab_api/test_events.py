@@ -30,13 +30,13 @@ Json = dict[str, Any]
 
 
 class Reader:
-    """Reads messages as a browser's EventSource does."""
+    """Reads messages like a browser's EventSource."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
 
     async def message(self) -> dict[str, str]:
-        """The next message that is no comment; `{}` at the end."""
+        """Return the next message that is not a comment; `{}` at the end."""
         fields: dict[str, str] = {}
         while line := (await self.response.content.readline()).decode():
             if line == "\n" and fields:
@@ -47,7 +47,7 @@ class Reader:
         return fields
 
     async def event(self) -> Json:
-        """The JSON of the next message."""
+        """Return the JSON of the next message."""
         message = await self.message()
         event: Json = json.loads(message["data"])
         assert message["id"] == str(event["id"])
@@ -68,7 +68,7 @@ async def listening(lab: Lab, *, last: int | None = None, **query: str) -> Async
         yield reader
 
 
-async def test_what_happens_is_told_as_it_happens(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+async def test_events_are_streamed_as_they_happen(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     lab = imagestore_lab
     storage = await lab.wait_for("imagestore-1", "Connected")
     async with listening(lab) as reader:
@@ -89,7 +89,7 @@ async def test_what_happens_is_told_as_it_happens(imagestore_lab: Lab, imagestor
     assert events[1]["id"] == events[0]["id"] + 1
 
 
-async def test_a_job_s_uuid_goes_with_the_events_of_its_probes(
+async def test_events_of_a_probe_carry_the_uuid_of_its_job(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
@@ -106,7 +106,9 @@ async def test_a_job_s_uuid_goes_with_the_events_of_its_probes(
     assert {one["correlation"] for one in events} == {job}
 
 
-async def test_who_comes_back_gets_what_it_has_missed(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+async def test_a_client_that_reconnects_gets_what_it_has_missed(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
     lab = imagestore_lab
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
     async with listening(lab) as reader:
@@ -123,7 +125,7 @@ async def test_who_comes_back_gets_what_it_has_missed(imagestore_lab: Lab, image
         assert (await reader.event())["id"] == 1
 
 
-async def test_a_client_chooses_what_it_hears(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+async def test_a_client_filters_by_path_and_resource(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     await imagestore_lab.node.storages.lifecycle.reconnect(
         (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
     )
@@ -136,7 +138,7 @@ async def test_a_client_chooses_what_it_hears(imagestore_lab: Lab, imagestore_ho
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 19, "\u0661"])
-async def test_a_number_that_is_none_is_refused(imagestore_lab: Lab, given: str) -> None:
+async def test_an_invalid_last_event_id_is_refused(imagestore_lab: Lab, given: str) -> None:
     async with (
         aiohttp.ClientSession() as http,
         http.get(f"{imagestore_lab.url}/lab/v1/events", params={"lastEventId": given}) as response,
@@ -155,16 +157,14 @@ async def test_streams_end_when_the_node_stops(imagestore_lab: Lab) -> None:
 
 
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=60)
-async def test_a_sign_of_life_is_sent_when_nothing_happens(
-    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_comment_is_sent_when_nothing_happens(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.02)
     async with listening(imagestore_lab) as reader:
         assert await reader.response.content.readline() == b"\n"
         assert await reader.response.content.readline() == b": still here\n"
 
 
-async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) -> None:
+async def test_a_client_that_is_too_slow_is_dropped_with_a_message(imagestore_lab: Lab) -> None:
     lab = imagestore_lab
     lab.node.parts.event_stream.limit = 5
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
@@ -183,7 +183,7 @@ async def test_who_does_not_keep_up_is_dropped_and_told_so(imagestore_lab: Lab) 
         assert (await reader.event())["content"] == {"number": 5}
 
 
-async def test_who_has_been_away_for_too_long_is_told_that_it_missed_something(
+async def test_a_client_that_was_away_too_long_gets_the_message_missed(
     imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imagestore_sim.backup_storage.events.KEPT_EVENTS", 10)

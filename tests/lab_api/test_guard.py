@@ -1,4 +1,4 @@
-"""Requests that are turned away before they are read: hosts that are not ours, pages of other origins, no token."""
+"""Requests that are refused before they are read: foreign host names, pages of other origins, no token."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PAGES = (
 
 
 async def exchange(url: str, request: bytes) -> tuple[int, str]:
-    """The status and the text of the answer to the bytes of a request; 0 if the connection is closed without one."""
+    """Return the status and the body of the answer to raw bytes; status 0 if the connection closes without one."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
@@ -61,7 +61,7 @@ async def exchange(url: str, request: bytes) -> tuple[int, str]:
 
 
 async def send(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, str]:
-    """One request, with the node's own Host unless `headers` have one."""
+    """Send one request, with the node's own Host unless `headers` have one."""
     lines = {"Host": urlsplit(url).netloc, "Content-Length": str(len(body)), "Connection": "close", **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return await exchange(url, f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
@@ -99,24 +99,24 @@ def test_the_names_of_a_node() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "*", "*.", "a b", "lab.example:8080", "http://lab.example", "a..b", "*.*.b", "é"])
-def test_what_is_no_name_of_a_node_is_told(name: str) -> None:
+def test_an_invalid_name_of_a_node_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match="expected host names such as"):
         check_allowed(name)
 
 
-async def test_every_path_and_method_answers_none_but_its_own_hosts(tmp_path: Path) -> None:
+async def test_every_path_and_method_answers_its_own_host_names_only(tmp_path: Path) -> None:
     async with a_lab(tmp_path, allowed_host=["lab.example", "*.wild.example"]) as url:
         calls = [("GET", path) for path in EVERY_PATH] + [(method, "/lab/v1/reset") for method in METHODS]
         for method, path in (*calls, *((method, "/zstack/v1/zones") for method in METHODS)):
             status, text = await send(url, method, path, {"Host": "evil.example"})
             assert status == 421, (method, path)
             assert method == "HEAD" or "--allowed-host" in text
-        told = {one: (await send(url, "GET", "/healthz", {"Host": one}))[0] for one in (*OURS, *NOT_OURS)}
-    assert {one: told[one] for one in OURS} == dict.fromkeys(OURS, 200)
-    assert {told[one] for one in NOT_OURS} <= {400, 421}
+        statuses = {one: (await send(url, "GET", "/healthz", {"Host": one}))[0] for one in (*OURS, *NOT_OURS)}
+    assert {one: statuses[one] for one in OURS} == dict.fromkeys(OURS, 200)
+    assert {statuses[one] for one in NOT_OURS} <= {400, 421}
 
 
-async def test_the_host_of_the_target_counts_as_well_and_one_host_must_be_given(tmp_path: Path) -> None:
+async def test_the_host_of_the_target_counts_and_one_host_is_required(tmp_path: Path) -> None:
     async with a_lab(tmp_path) as url:
         here = urlsplit(url).netloc
         rows = {
@@ -132,11 +132,11 @@ async def test_the_host_of_the_target_counts_as_well_and_one_host_must_be_given(
             "GET /healthz HTTP/1.0": 200,  # which has no such header
             "GET /healthz HTTP/1.0\r\nHost: evil.example": 421,
         }
-        told = {row: (await exchange(url, f"{row}\r\n\r\n".encode()))[0] for row in rows}
-    assert told == rows
+        statuses = {row: (await exchange(url, f"{row}\r\n\r\n".encode()))[0] for row in rows}
+    assert statuses == rows
 
 
-async def test_where_a_job_is_polled_is_never_a_host_that_somebody_made_up(tmp_path: Path) -> None:
+async def test_the_location_of_a_job_never_holds_a_made_up_host(tmp_path: Path) -> None:
     async with a_lab(tmp_path) as url, Client(url) as client:
         session = await client.log_in()
         forwarded = {
@@ -185,7 +185,7 @@ async def test_a_page_of_another_origin_changes_and_reads_nothing(tmp_path: Path
 
 
 async def test_interfaces_of_zstack_in_a_browser_work_through_their_proxies(tmp_path: Path) -> None:
-    """They send JSON, or a session: a browser asks first before it does that for another origin, and is not let."""
+    """They send JSON or a session. For another origin a browser first asks for permission, and does not get it."""
     proxied = _from("http://ui.example:5000", "cross-site")
     async with a_lab(tmp_path) as url, Client(url) as client:
         session = await client.log_in()
@@ -211,7 +211,7 @@ async def test_a_link_to_a_page_can_be_followed_but_changes_nothing(tmp_path: Pa
         assert (await send(url, "GET", LOGIN, visit))[0] == 403
 
 
-async def test_a_node_without_the_lab_api_changes_and_tells_nothing_over_it(tmp_path: Path) -> None:
+async def test_a_node_without_the_lab_api_changes_and_shows_nothing_over_it(tmp_path: Path) -> None:
     async with a_lab(tmp_path, lab_api=False) as url:
         for method, path in (*CHANGES, *PRIVATE):
             status, text = await send(url, method, path, {})
@@ -285,7 +285,7 @@ NO_HTTP = (
 )
 
 
-async def test_what_is_no_http_is_not_written_to_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_invalid_request_is_not_quoted_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     async with a_lab(tmp_path) as url:
         for request in NO_HTTP:

@@ -1,4 +1,4 @@
-"""The hosts of a lab over `/lab/v1`: seen, added, changed, stopped, broken and healed."""
+"""The hosts of a lab over `/lab/v1`: shown, added, changed, stopped, broken and healed."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ async def test_a_host_is_shown_with_its_disk_its_logins_and_its_faults(imagestor
     assert (shown["username"], shown["faults"]) == (None, [])
 
 
-async def test_a_host_is_added_and_lets_in_who_has_its_password(imagestore_client: Client) -> None:
-    wanted = {"name": "gold", "size": "1 TiB", "used": "40%", "username": "root", "password": "secret"}
-    added = await ask(imagestore_client, "POST", "/hosts", wanted)
+async def test_an_added_host_accepts_its_password(imagestore_client: Client) -> None:
+    body = {"name": "gold", "size": "1 TiB", "used": "40%", "username": "root", "password": "secret"}
+    added = await ask(imagestore_client, "POST", "/hosts", body)
     assert added.status == 201, added.text
     assert (added.body["size"], added.body["used"], added.body["username"]) == (TIB, 439804653568, "root")
     assert "secret" not in added.text
     storage = await imagestore_client.add_image_store("gold", password="secret")
     assert storage["availableCapacity"] == added.body["available"] == TIB - added.body["used"]
-    again = await ask(imagestore_client, "POST", "/hosts", wanted)
+    again = await ask(imagestore_client, "POST", "/hosts", body)
     assert (again.status, again.body) == (409, {"error": "name: there is a host gold already"})
     assert (await ask(imagestore_client, "DELETE", "/hosts/gold")).body == {"done": True}
     assert (await ask(imagestore_client, "GET", "/hosts/gold")).status == 404
 
 
 async def test_a_host_is_added_with_a_disk_of_its_own_and_room_for_root(imagestore_client: Client) -> None:
-    wanted = {"name": "gold", "size": "1 TiB", "used": "40%", "reserved": "5%", "mount": "/Cloud_bs"}
-    added = (await ask(imagestore_client, "POST", "/hosts", wanted)).body
+    body = {"name": "gold", "size": "1 TiB", "used": "40%", "reserved": "5%", "mount": "/Cloud_bs"}
+    added = (await ask(imagestore_client, "POST", "/hosts", body)).body
     assert (added["size"], added["used"], added["reserved"]) == (TIB, 439804653568, 54975582208)
     assert added["available"] == TIB - added["used"] - added["reserved"]
     storage = await imagestore_client.add_image_store("gold")
@@ -92,17 +92,15 @@ async def test_a_host_is_stopped_and_started(imagestore_client: Client, imagesto
 
 
 async def test_disk_and_password_are_changed(imagestore_client: Client, imagestore_hosts: HostNetwork) -> None:
-    wanted = {"size": "2 TiB", "used": "50%", "readOnly": True, "password": "other"}
-    changed = (await ask(imagestore_client, "PATCH", "/hosts/imagestore-1", wanted)).body
+    body = {"size": "2 TiB", "used": "50%", "readOnly": True, "password": "other"}
+    changed = (await ask(imagestore_client, "PATCH", "/hosts/imagestore-1", body)).body
     assert (changed["size"], changed["used"], changed["readOnly"]) == (2 * TIB, TIB, True)
     host = imagestore_hosts["imagestore-1"]
     assert host.accounts.accepts_password("root", "other")
     assert not host.accounts.accepts_password("root", "password")
 
 
-async def test_a_change_that_cannot_be_changes_nothing(
-    imagestore_client: Client, imagestore_hosts: HostNetwork
-) -> None:
+async def test_an_invalid_change_changes_nothing(imagestore_client: Client, imagestore_hosts: HostNetwork) -> None:
     host = imagestore_hosts["imagestore-1"]
     host.disk.write_file("/data", b"x" * 8192)
     before = (host.disk.size, host.disk.used)
@@ -112,7 +110,7 @@ async def test_a_change_that_cannot_be_changes_nothing(
     assert (host.disk.size, host.disk.used, host.credentials) == (*before, None)
 
 
-async def test_a_fault_is_put_on_a_host_and_healed(imagestore_client: Client) -> None:
+async def test_a_fault_is_applied_to_a_host_and_healed(imagestore_client: Client) -> None:
     first = await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "read_only", "for": "1h"})
     second = await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "fill", "to": "100%"})
     assert (first.status, first.body, second.body) == (201, {"id": "read_only-1"}, {"id": "fill-2"})
@@ -166,7 +164,7 @@ async def test_the_kinds_of_fault_are_those_of_the_registry(imagestore_client: C
         ("POST", "/hosts/imagestore-1/faults", {"kind": "fill", "path": "/x"}, 409, "fault fill: /x: No such file"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_is_told(
+async def test_invalid_input_is_refused(
     imagestore_client: Client, method: str, path: str, body: object, status: int, error: str
 ) -> None:
     answer = await ask(imagestore_client, method, path, body)
@@ -174,7 +172,7 @@ async def test_what_cannot_be_is_told(
     assert answer.body["error"].startswith(error), answer.text
 
 
-async def test_a_body_that_is_no_json_is_told(imagestore_client: Client) -> None:
+async def test_a_body_that_is_not_json_is_refused(imagestore_client: Client) -> None:
     answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/hosts", data=b"{")
     assert answer.status == 400
     assert answer.body["error"].startswith("the body is not JSON: ")

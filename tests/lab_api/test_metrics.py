@@ -23,14 +23,14 @@ pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtua
 
 
 class Scrape:
-    """What a page tells."""
+    """The parsed metrics of a node."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.families = {family.name: family for family in text_string_to_metric_families(text)}
 
     def value(self, name: str, /, **labels: str) -> float | None:
-        """The value of the sample of that name and exactly those labels, if there is one."""
+        """Return the value of the sample with that name and exactly those labels, None if there is none."""
         samples = (sample for family in self.families.values() for sample in family.samples)
         found = [one.value for one in samples if (one.name, one.labels) == (PREFIX + name, labels)]
         assert len(found) <= 1
@@ -44,7 +44,7 @@ async def scrape(client: Client) -> Scrape:
     return Scrape(answer.text)
 
 
-async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_told(fixed: Client) -> None:
+async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_shown(fixed: Client) -> None:
     found = await scrape(fixed)
     assert found.value("backup_storages", status="Connected", state="Enabled") == 2
     assert found.value("backup_storages", status="Connected", state="Disabled") == 1
@@ -57,13 +57,13 @@ async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_to
     assert found.value("backup_storage_available_bytes", **sftp) == 800
 
 
-async def test_a_storage_that_is_deleted_is_told_no_more(fixed: Client) -> None:
+async def test_a_deleted_storage_is_not_shown(fixed: Client) -> None:
     assert B1 in (await scrape(fixed)).text
     await fixed.call("DELETE", f"/backup-storage/{B1}")
     assert B1 not in (await scrape(fixed)).text
 
 
-async def test_probes_are_counted_by_what_came_of_them_with_the_time_of_their_phases(
+async def test_probes_are_counted_by_outcome_with_the_time_of_their_phases(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
     async with Client(imagestore_lab.url, clock=imagestore_lab.clock) as client:
@@ -81,7 +81,7 @@ async def test_probes_are_counted_by_what_came_of_them_with_the_time_of_their_ph
         assert after.value("tracker_lag_seconds_sum") == 0
 
 
-async def test_requests_are_counted_by_api_and_status_and_kept_answers_by_themselves(fixed: Client) -> None:
+async def test_requests_are_counted_by_api_and_status_and_cache_hits_apart(fixed: Client) -> None:
     api = "APIQueryImageStoreBackupStorageMsg"
     for _ in range(3):
         await fixed.query(STORAGES)
@@ -125,22 +125,22 @@ async def test_nodes_in_one_process_count_for_themselves(fixed: Client, tmp_path
         await node.stop()
 
 
-async def test_no_secret_is_told(fixed: Client) -> None:
+async def test_no_secret_is_shown(fixed: Client) -> None:
     text = (await scrape(fixed)).text
     for secret in (str(fixed.session_uuid), hashlib.sha512(b"password").hexdigest(), "password", "h-1"):
         assert secret not in text
 
 
-async def test_every_metric_that_is_told_is_in_the_manual(fixed: Client) -> None:
+async def test_every_metric_is_in_the_manual(fixed: Client) -> None:
     await fixed.call("POST", "/zones", {"params": {"name": "zone"}})
     await fixed.query(STORAGES)
     await fixed.query(STORAGES)
     text = (await scrape(fixed)).text
-    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    shown = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     listed = {line.split("`")[1] for line in page().splitlines() if line.startswith("| `")}
-    assert told == listed
+    assert shown == listed
     assert "_created" not in text
 
 
-def test_the_manual_is_what_the_metrics_say() -> None:
+def test_the_manual_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make metrics"

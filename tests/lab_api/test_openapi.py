@@ -44,11 +44,11 @@ async def test_every_route_is_in_it_and_nothing_else(imagestore_client: Client, 
 
 
 async def test_every_call_is_in_the_manual(imagestore_client: Client) -> None:
-    told = set(re.findall(r"^\| `([A-Z]+) (/lab/v1/\S+)` \|", PAGE.read_text(), re.MULTILINE))
-    assert told == calls(await document(imagestore_client))
+    listed = set(re.findall(r"^\| `([A-Z]+) (/lab/v1/\S+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert listed == calls(await document(imagestore_client))
 
 
-async def test_answers_are_as_it_says(imagestore_client: Client) -> None:
+async def test_answers_fit_the_document(imagestore_client: Client) -> None:
     described = await document(imagestore_client)
     await imagestore_client.request(
         "POST", f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults", {"kind": "fill", "for": "1h"}
@@ -77,7 +77,7 @@ async def test_every_kind_of_fault_is_a_body_of_its_own(imagestore_client: Clien
     assert not schema.is_valid({"kind": "fill", "too": "100%"})
 
 
-async def test_what_is_not_served_is_told(imagestore_client: Client) -> None:
+async def test_a_path_that_is_not_served_is_a_404(imagestore_client: Client) -> None:
     answer = await imagestore_client.request("PUT", f"{imagestore_client.url}/lab/v1/hosts")
-    told = "nothing is served for PUT /lab/v1/hosts; /lab/v1/openapi.json lists what is"
-    assert (answer.status, answer.body) == (404, {"error": told})
+    text = "nothing is served for PUT /lab/v1/hosts; /lab/v1/openapi.json lists what is"
+    assert (answer.status, answer.body) == (404, {"error": text})

@@ -48,7 +48,7 @@ async def reset(client: Client) -> None:
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_fixed_records_come_back_from_a_snapshot_as_they_were_put_in(imagestore_client: Client) -> None:
+async def test_a_snapshot_holds_fixed_records_unchanged(imagestore_client: Client) -> None:
     assert (await put(imagestore_client, DATA.read_text())).body == {"replaced": True}
     before = [await imagestore_client.query(path) for path in (STORAGES, "/zones", "/images", "/user-tags")]
     taken = await snapshot(imagestore_client)
@@ -66,7 +66,7 @@ async def test_fixed_records_come_back_from_a_snapshot_as_they_were_put_in(image
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_a_reset_of_a_store_that_is_locked_is_refused_in_plain_words(
+async def test_a_reset_of_a_locked_store_is_a_503(
     imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imagestore_lab.node.parts.store.database._connections, "busy_seconds", 0.2)
@@ -81,7 +81,7 @@ async def test_a_reset_of_a_store_that_is_locked_is_refused_in_plain_words(
 
 
 @pytest.mark.imagestore_lab(hosts=2)
-async def test_a_reset_goes_back_to_the_beginning_and_its_storages_are_connected(
+async def test_a_reset_restores_the_first_records_and_connects_them(
     imagestore_client: Client, imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
     before = await imagestore_client.query(STORAGES)
@@ -103,7 +103,7 @@ async def test_a_reset_goes_back_to_the_beginning_and_its_storages_are_connected
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_who_is_logged_in_stays_so_where_the_account_stays(imagestore_client: Client) -> None:
+async def test_a_session_survives_a_replacement_that_keeps_its_account(imagestore_client: Client) -> None:
     assert (await put(imagestore_client, SECRETS)).status == 200
     async with Client(imagestore_client.url) as other:
         await other.log_in("test", "secret-of-test")
@@ -219,7 +219,7 @@ backupStorages:
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_records_are_added_to_those_that_there_are_and_connected(
+async def test_added_records_stand_beside_the_others_and_are_connected(
     imagestore_client: Client, imagestore_lab: Lab, tmp_path: Path
 ) -> None:
     logins = imagestore_lab.network["imagestore-1"].logins
@@ -260,7 +260,7 @@ async def test_bad_records_are_refused_and_nothing_is_added(imagestore_client: C
          f"images: [{{name: i, userTags: [{{uuid: {ONE}, tag: secret}}]}}]", "images: i: "),
     ],
 )  # fmt: skip
-async def test_records_that_collide_with_those_that_there_are_are_refused_without_sql_or_values(
+async def test_records_that_collide_with_existing_ones_are_refused_without_sql_or_values(
     imagestore_client: Client, caplog: pytest.LogCaptureFixture, there: str, more: str, error: str
 ) -> None:
     await put(imagestore_client, there)
@@ -275,7 +275,7 @@ async def test_records_that_collide_with_those_that_there_are_are_refused_withou
 
 @pytest.mark.scenarios
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_a_large_snapshot_can_be_put_back(imagestore_lab: Lab) -> None:
+async def test_a_large_snapshot_can_be_loaded(imagestore_lab: Lab) -> None:
     hooks = [{"name": f"hook-{n}", "url": f"http://a/{'x' * 2000}", "type": "t"} for n in range(1_100)]
     async with Client(imagestore_lab.url, timeout=120) as client:
         await client.log_in()
@@ -289,13 +289,13 @@ async def test_a_large_snapshot_can_be_put_back(imagestore_lab: Lab) -> None:
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_a_snapshot_that_is_too_large_is_told_its_bound(imagestore_client: Client) -> None:
+async def test_a_snapshot_that_is_too_large_is_refused_with_the_bound(imagestore_client: Client) -> None:
     answer = await put(imagestore_client, " " * (16 * 2**20 + 1))
     assert answer.status == 413
     assert "16777216" in answer.text
 
 
-async def test_a_node_that_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_a_load_into_no_node_exits_with_status_2(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text(ADDED)
     finished = await asyncio.to_thread(run_here, "load", str(tmp_path / "more.yaml"), "http://127.0.0.1:9")
     assert finished.status == 2

@@ -44,7 +44,7 @@ async def test_a_request_is_found_by_what_it_was(imagestore_client: Client, imag
     assert missing["path"] == "/zstack/v1/nosuch"
 
 
-async def test_an_answer_that_was_kept_is_told_of_too(imagestore_client: Client) -> None:
+async def test_a_request_answered_from_the_cache_is_kept_too(imagestore_client: Client) -> None:
     for _ in range(3):
         await imagestore_client.query(STORAGES)
     asked = await found(imagestore_client, path="/zstack/v1/backup-storage")
@@ -53,7 +53,7 @@ async def test_an_answer_that_was_kept_is_told_of_too(imagestore_client: Client)
     assert count == {"count": 3, "last": asked[-1]["number"]}
 
 
-async def test_the_legacy_api_is_told_of_with_its_account_and_job(imagestore_client: Client) -> None:
+async def test_a_legacy_request_is_kept_with_its_account_and_job(imagestore_client: Client) -> None:
     session = {"uuid": imagestore_client.session_uuid}
     body = {"org.zstack.header.zone.APICreateZoneMsg": {"name": "z", "session": session}}
     answer = await imagestore_client.request("POST", f"{imagestore_client.url}/zstack/api", body)
@@ -87,7 +87,7 @@ async def test_a_test_waits_until_a_client_has_asked(imagestore_client: Client) 
     assert [one["path"] for one in answer.body["requests"]] == ["/zstack/v1/zones"] * 2
 
 
-async def test_what_does_not_come_in_time_is_told_with_what_did(imagestore_client: Client) -> None:
+async def test_a_wait_that_times_out_returns_what_has_come(imagestore_client: Client) -> None:
     await imagestore_client.query("/zones")
     answer = await ask(imagestore_client, "/wait", path="/zstack/v1/zones", count="2", within="50ms")
     assert answer.status == 408
@@ -95,7 +95,7 @@ async def test_what_does_not_come_in_time_is_told_with_what_did(imagestore_clien
     assert len(answer.body["requests"]) == 1
 
 
-async def test_the_journal_is_cleared_and_its_numbers_go_on(imagestore_client: Client) -> None:
+async def test_numbers_continue_after_the_journal_is_cleared(imagestore_client: Client) -> None:
     last = (await ask(imagestore_client, "/count")).body["last"]
     cleared = await imagestore_client.request("DELETE", f"{imagestore_client.url}/lab/v1/requests")
     assert cleared.body == {"done": True}
@@ -114,7 +114,7 @@ async def test_the_journal_is_cleared_and_its_numbers_go_on(imagestore_client: C
         ({"until": "1"}, "until: is unknown; there are method, path, status, since, count, within"),
     ],
 )
-async def test_what_cannot_be_is_told(imagestore_client: Client, query: dict[str, str], error: str) -> None:
+async def test_an_invalid_query_is_refused(imagestore_client: Client, query: dict[str, str], error: str) -> None:
     answer = await ask(imagestore_client, "/wait", **query)
     assert answer.status == 400
     assert answer.body["error"].startswith(error), answer.text
@@ -129,7 +129,7 @@ def test_only_the_latest_requests_are_kept() -> None:
     assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
 
 
-async def test_a_thousand_who_wait_cost_a_request_little(imagestore_client: Client, imagestore_lab: Lab) -> None:
+async def test_a_thousand_waiting_clients_cost_a_request_little(imagestore_client: Client, imagestore_lab: Lab) -> None:
     async def wait(session: aiohttp.ClientSession, path: str) -> int:
         query = {"path": path, "within": "30s"}
         async with session.get(f"{imagestore_client.url}/lab/v1/requests/wait", params=query) as answer:

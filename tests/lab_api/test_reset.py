@@ -1,4 +1,4 @@
-"""`reset` is the start: whatever was changed, all that can be seen of a lab is as it was right after its start."""
+"""A reset makes everything that a lab shows what it was right after its start."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ async def lab_api(client: Client, method: str, path: str, body: object = None) -
 
 
 def steady(value: Any) -> Any:
-    """A JSON value without what differs from moment to moment."""
+    """Return a JSON value without what differs between two moments."""
     if isinstance(value, dict):
         return {name: steady(one) for name, one in value.items() if name not in PASSING}
     return [steady(one) for one in value] if isinstance(value, list) else value
 
 
 async def events(lab: Lab) -> list[tuple[int, str, str]]:
-    """Those that are stored: numbers, and what they are about."""
+    """Return the numbers and the subjects of the stored events."""
     await asyncio.sleep(0.2)  # for those that are on their way
     newest, last = await lab.node.parts.store.event_log.newest(), 0
     found = []
@@ -58,7 +58,7 @@ async def events(lab: Lab) -> list[tuple[int, str, str]]:
 
 
 async def seen(lab: Lab) -> dict[str, Any]:
-    """All that can be seen of a lab: first what nobody has to ask for, then what a client gets that logs in."""
+    """Return all that a lab shows: first without a session, then to a client that logs in."""
     async with Client(lab.url) as client:
         page = (await client.request("GET", f"{lab.url}/metrics")).text
         found: dict[str, Any] = {
@@ -162,7 +162,7 @@ async def reset(client: Client) -> None:
 
 
 @pytest.mark.parametrize("kept", [False, True])
-async def test_whatever_was_changed_is_as_at_the_start(tmp_path: Path, kept: bool) -> None:
+async def test_a_reset_restores_everything_that_was_changed(tmp_path: Path, kept: bool) -> None:
     where: dict[str, Any] = {"database": str(tmp_path / "lab.db")} if kept else {}
     settings = Settings(port=0, hosts=2, seed=7, ping_interval=300, host_keys="tofu", **where)
     async with Lab(settings) as lab:
@@ -191,7 +191,7 @@ async def test_whatever_was_changed_is_as_at_the_start(tmp_path: Path, kept: boo
         assert metrics[("imagestore_sim_probe_failures_total", '{"reason": "refused"}')] == 0
 
 
-async def test_streams_are_told_that_numbers_begin_again(tmp_path: Path) -> None:
+async def test_streams_get_the_message_reset(tmp_path: Path) -> None:
     async with Lab(Settings(port=0, hosts=1, ping_interval=300)) as lab, Client(lab.url) as client:
         for _ in range(3):
             await lab.node.storages.lifecycle.reconnect_all()
@@ -209,7 +209,7 @@ async def test_streams_are_told_that_numbers_begin_again(tmp_path: Path) -> None
 
 
 async def test_a_reset_of_a_lab_in_virtual_time_jumps_again() -> None:
-    """The clock of a lab that was slowed down and paused goes on as it did."""
+    """The virtual clock was slowed down and paused before the reset."""
     from imagestore_sim.virtual_clock import VirtualClock
 
     clock = VirtualClock()
