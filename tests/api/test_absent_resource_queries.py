@@ -1,4 +1,4 @@
-"""The query APIs of what the lab has none of (observed 4)."""
+"""Query and deletion APIs of resources that a lab has none of (observed 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fidelity page: nobody forgets to make it anew, and every API tells where its facts come from."""
+"""The fidelity page is up to date, and every API cites where its facts come from."""
 
 from __future__ import annotations
 

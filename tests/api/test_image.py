@@ -1,4 +1,4 @@
-"""Images as records (domain 2.1, 2.2, 4)."""
+"""Images, which are records only (domain 2.1, 2.2, 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left out says so (issue: never a 404 that looks like a typo)."""
+"""APIs that are not emulated answer that they are not, and never a 404 that looks like a typo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command is one transaction with the result of its job, and a store that fails is reported, survived and over."""
+"""A command is one transaction with the result of its job; a failing store is reported and survived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: admin everything, others what is theirs (observed 7 to 10; ZStack's RBACInfo classes)."""
+"""Rights: admin may do everything, others only with their own resources (observed 7 to 10; ZStack's RBACInfo)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ AS: dict[Kind, Callable[[object], object]] = {
 }
 APIS = [message.api for message in all_handlers().by_message if not message.__module__.endswith(".not_emulated")]
 OF_WHAT_IS_NEVER_THERE = {name.rpartition(".")[2] for name, _, resource in DELETIONS if resource}
-"""What is not there is as good as deleted, for everybody: that comes before the rights."""
+"""Everybody may delete what does not exist: that is checked before the rights."""
 CHANGES = [
     api
     for api in APIS
@@ -107,7 +107,7 @@ async def clients(node: ManagementNode) -> AsyncIterator[dict[str, Client]]:
 
 
 def request(api: Api) -> tuple[str, str, dict[str, Any]]:
-    """A call of an API with everything it must have, for ann's image where it is for one."""
+    """Return a call of an API with all required parameters, for ann's image where it takes an image."""
     values: dict[str, Any] = {}
     for parameter in api.parameters:
         if not parameter.required and f"{{{parameter.name}}}" not in api.paths[0]:

@@ -1,4 +1,4 @@
-"""ZStack's simulator storages (domain 2.2): connected for good, without a host."""
+"""Simulator storages: always connected, without a host (domain 2.2)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Receiver:
-    """Takes what is posted to it, unless it is to refuse."""
+    """Accepts what is posted to it, after a number of refusals."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -60,7 +60,7 @@ async def create(client: Client, url: str, opaque: str | None = "/backup-storage
 
 
 async def settled(lab: Lab) -> None:
-    """Wait until every hook has been told, with all its attempts."""
+    """Wait until every event is delivered, or its attempts are used up."""
     await lab.clock.sleep(10)
 
 

@@ -1,4 +1,4 @@
-"""GetMetricData and GetAllMetricMetadata: the capacity over time, as ZWatch tells it (domain 10)."""
+"""GetMetricData and GetAllMetricMetadata: ZWatch's capacity over time (domain 10)."""
 
 from __future__ import annotations
 

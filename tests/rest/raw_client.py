@@ -1,4 +1,4 @@
-"""A node with fixed records, and requests sent to it byte by byte over a real socket."""
+"""A client that sends requests over a real socket, byte by byte, to a node with fixed records."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class Response:
 
     @property
     def json(self) -> Json:
-        """The JSON object in it."""
+        """Return the JSON object in the body."""
         body: Json = json.loads(self.text)
         return body
 
     @property
     def error(self) -> Json:
-        """The error object in it, which has to stand there alone."""
+        """Return the error in the body. Fail if the body has anything else."""
         assert list(self.json) == ["error"], self.text
         error: Json = self.json["error"]
         return error
 
 
 class ShiftedClock(RealClock):
-    """The machine's time, moved; what would wait no longer than two seconds does not wait."""
+    """The machine's time plus `ahead` seconds. Sleeps of up to two seconds return at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class RawClient:
     async def send(
         self, method: str, target: str, body: object = None, *, anonymous: bool = False, **headers: str
     ) -> Response:
-        """One request on a connection of its own; header names are written with `_` for `-`."""
+        """Send one request on a new connection. Header names have `_` for `-`."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         lines = {"Host": self.address, "Connection": "close"}
         if data:
@@ -95,7 +95,7 @@ class RawClient:
         return Response(int(status.split(" ")[1]), parsed, text)
 
     async def exchange(self, request: bytes) -> bytes:
-        """Everything that the node answers until it closes the connection."""
+        """Send bytes, and return everything that the node answers until it closes the connection."""
         host, _, port = self.address.rpartition(":")
         reader, writer = await asyncio.open_connection(unquote(host).strip("[]"), int(port))
         try:
@@ -107,14 +107,14 @@ class RawClient:
                 await writer.wait_closed()
 
     async def log_in(self, name: str = "admin", password: str = "password") -> Json:
-        """A new session's inventory."""
+        """Log in, and return the session."""
         body = {"logInByAccount": {"accountName": name, "password": sha512(password)}}
         answer = await self.send("PUT", "/zstack/v1/accounts/login", body, anonymous=True)
         inventory: Json = answer.json["inventory"]
         return inventory
 
     async def follow(self, accepted: Response, **headers: str) -> Response:
-        """How the job of an accepted call ended."""
+        """Poll the job of an accepted call until it ends, and return its result."""
         assert accepted.status == 202, accepted.text
         path = urlsplit(accepted.json["location"]).path
         while True:
@@ -124,12 +124,12 @@ class RawClient:
             await asyncio.sleep(0.01)
 
     async def call(self, method: str, target: str, body: object = None, **headers: str) -> Response:
-        """The final answer to a call, whether a job stands between or not."""
+        """Send a call, follow its job if it has one, and return the final answer."""
         answer = await self.send(method, target, body, anonymous=False, **headers)
         return await self.follow(answer) if answer.status == 202 else answer
 
     async def make_zone(self, **parameters: object) -> Json:
-        """A new zone's inventory."""
+        """Create a zone, and return it."""
         answer = await self.call("POST", ZONES, {"params": {"name": "made", **parameters}})
         assert answer.status == 200, answer.text
         inventory: Json = answer.json["inventory"]
@@ -138,7 +138,7 @@ class RawClient:
 
 @asynccontextmanager
 async def open_raw_client(folder: Path, *, strict: bool = False, ahead: float = 0.0) -> AsyncIterator[RawClient]:
-    """A running node over a database in `folder`, and a door to it; `ahead` moves its clock."""
+    """Run a node with a database in `folder` and a clock that is `ahead` seconds, and yield a client of it."""
     clock = ShiftedClock()
     clock.ahead = ahead
     settings = Settings(port=0, database=str(folder / "node.db"), bootstrap=RECORDS, strict=strict)
@@ -153,5 +153,5 @@ async def open_raw_client(folder: Path, *, strict: bool = False, ahead: float = 
 
 
 def sha512(text: str) -> str:
-    """A password as clients send it."""
+    """Return a password as clients send it."""
     return hashlib.sha512(text.encode()).hexdigest()

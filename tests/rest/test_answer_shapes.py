@@ -1,4 +1,4 @@
-"""The shape of answers, their schema and encoding (wire-protocol 4), and of errors (7)."""
+"""Answers: their members, schema and encoding (wire-protocol 4), and errors (wire-protocol 7)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_the_schema(
 
 
 async def test_the_last_element_comes_first_in_a_schema(raw_client: RawClient) -> None:
-    """4.2"""
+    """Source: wire-protocol 4.2."""
     await raw_client.make_zone()
     keys = list((await raw_client.send("GET", ZONES)).json["schema"])
     assert keys == [f"inventories[{index}]" for index in reversed(range(len(keys)))]
@@ -88,12 +88,12 @@ async def test_the_last_element_comes_first_in_a_schema(raw_client: RawClient) -
 
 
 async def test_errors_have_no_schema_even_when_asked(raw_client: RawClient) -> None:
-    """4.1"""
+    """Source: wire-protocol 4.1."""
     assert list((await raw_client.send("GET", f"{ZONES}?q=nosuch=1", X_JSON_Schema="true")).json) == ["error"]
 
 
 async def test_every_member_of_an_inventory(raw_client: RawClient) -> None:
-    """4.3: nulls are left out, empty lists stay, the subclass's fields come first, numbers are plain integers."""
+    """Nulls are left out, empty lists kept, the subclass's fields first, numbers integers (wire-protocol 4.3)."""
     [inventory] = (await raw_client.send("GET", STORAGES)).json["inventories"]
     assert inventory == {
         "hostname": "10.0.0.1",
@@ -116,14 +116,14 @@ async def test_every_member_of_an_inventory(raw_client: RawClient) -> None:
 
 
 async def test_json_is_compact(raw_client: RawClient) -> None:
-    """4.3"""
+    """Source: wire-protocol 4.3."""
     text = (await raw_client.send("GET", STORAGES)).text
     assert text == text.strip()
     assert text.startswith('{"inventories":[{"hostname":"10.0.0.1","username":"root","sshPort":22,')
 
 
 async def test_success_bodies_are_safe_in_html(raw_client: RawClient) -> None:
-    """4.3: non-ASCII stands raw."""
+    """Non-ASCII characters are not escaped (wire-protocol 4.3)."""
     escaped = r'"description":"a\u003cb\u003e \u0026 \u0027c\u0027\u003dd 镜像 \" \\"'
     ended = await raw_client.call("PUT", f"{ONE}/actions", {"updateBackupStorage": {"description": ODD}})
     assert ended.json["inventory"]["description"] == ODD
@@ -132,7 +132,7 @@ async def test_success_bodies_are_safe_in_html(raw_client: RawClient) -> None:
 
 
 async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not(raw_client: RawClient) -> None:
-    """4.3"""
+    """Source: wire-protocol 4.3."""
     body = {"changeBackupStorageState": {"stateEvent": "<'=&>"}}
     assert r"but \u003c\u0027\u003d\u0026\u003e found" in (await raw_client.call("PUT", f"{ONE}/actions", body)).text
     login = {"logIn": {"username": "a", "password": "b", "loginType": "<'=&>"}}
@@ -181,7 +181,7 @@ async def test_every_member_of_an_error(
 
 
 async def test_a_failed_add_tells_its_cause(raw_client: RawClient) -> None:
-    """7.1: the cost stands with the cause."""
+    """The innermost error has the cost (wire-protocol 7.1)."""
     body = {
         "params": {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": 1}
     }
@@ -197,7 +197,7 @@ async def test_a_failed_add_tells_its_cause(raw_client: RawClient) -> None:
 
 
 async def test_long_details_are_cut(raw_client: RawClient) -> None:
-    """7.1"""
+    """Source: wire-protocol 7.1."""
     body = {"changeBackupStorageState": {"stateEvent": "x" * 5000}}
     details = (await raw_client.call("PUT", f"{ONE}/actions", body)).error["details"]
     assert len(details) == 4096
@@ -206,5 +206,5 @@ async def test_long_details_are_cut(raw_client: RawClient) -> None:
 
 @pytest.mark.parametrize("code", sorted(DESCRIPTIONS))
 async def test_every_code_has_zstack_s_description(code: str) -> None:
-    """7.3"""
+    """Source: wire-protocol 7.3."""
     assert ErrorCode(code, "d").to_json()["description"] == DESCRIPTIONS[code] != ""

@@ -1,4 +1,4 @@
-"""Requests that are signed with an access key (wire-protocol 2.7, 1.5; clients 1.1, 4.2)."""
+"""Requests signed with an access key (wire-protocol 2.7, 1.5; clients 1.1, 4.2)."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ async def signed(
 
 
 async def test_the_vendor_s_published_example() -> None:
-    """clients 1.1"""
+    """Source: clients 1.1."""
     assert sign(SECRET, "GET", PUBLISHED, "/v1/vm-instances") == "hPToRHeHdV49D4u20G8OlE0yJho="
 
 
 async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
-    """clients 1.1: with the key, secret and Date of the example, by a clock that stands where it was made."""
+    """The key, secret and Date are those of the example, and the clock shows its time (clients 1.1)."""
     ahead = datetime(2021, 8, 6, 9, 58, 34, tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()
     async with open_raw_client(tmp_path, ahead=ahead) as then:
         answer = await signed(then, ZONES, when=PUBLISHED)
@@ -58,7 +58,7 @@ async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 async def test_a_date_of_any_time_zone(raw_client: RawClient, hours: float, zone: str) -> None:
-    """clients 4.2"""
+    """Source: clients 4.2."""
     assert (await signed(raw_client, ZONES, when=date(hours, zone))).status == 200
 
 
@@ -78,12 +78,12 @@ async def test_the_case_of_a_date_does_not_matter(raw_client: RawClient, change:
     ],
 )
 async def test_what_is_signed_is_the_path_below_the_context(raw_client: RawClient, target: str, path: str) -> None:
-    """2.7, clients 4.3"""
+    """Source: wire-protocol 2.7, clients 4.3."""
     assert (await signed(raw_client, target, path=path)).status == 200
 
 
 async def test_a_signed_command_is_carried_out_and_polled_with_any_header(raw_client: RawClient) -> None:
-    """2.7, clients 4.5"""
+    """Source: wire-protocol 2.7, clients 4.5."""
     accepted = await signed(raw_client, ZONES, method="POST", body={"params": {"name": "signed"}})
     for header in ("OAuth null", f"ZStack {KEY}:of another request"):
         ended = await raw_client.follow(accepted, Authorization=header)
@@ -121,7 +121,7 @@ async def test_a_signature_that_is_refused(
 
 
 async def test_a_signature_holds_for_its_request_alone(raw_client: RawClient) -> None:
-    """2.7: method, path and Date are all signed."""
+    """Method, path and Date are all signed (wire-protocol 2.7)."""
     when = date()
     signature = sign(SECRET, "GET", when, "/v1/zones")
     header = f"ZStack {KEY}:{signature}"
@@ -135,7 +135,7 @@ async def test_a_signature_holds_for_its_request_alone(raw_client: RawClient) ->
 
 
 async def test_a_key_of_a_normal_account_may_what_the_account_may(raw_client: RawClient) -> None:
-    """7.3"""
+    """Source: wire-protocol 7.3."""
     when = date()
     header = f"ZStack of-a-normal-account:{sign('another-secret', 'POST', when, '/v1/zones')}"
     answer = await raw_client.call("POST", ZONES, {"params": {"name": "z"}}, Authorization=header, Date=when)
@@ -143,7 +143,7 @@ async def test_a_key_of_a_normal_account_may_what_the_account_may(raw_client: Ra
 
 
 async def test_a_strict_node_compares_the_date_with_its_own_wall_clock(tmp_path: Path) -> None:
-    """2.7: the zone is ignored, as ZStack does by default."""
+    """The zone is ignored, as ZStack does by default (wire-protocol 2.7)."""
     async with open_raw_client(tmp_path, strict=True) as strict:
         assert (await signed(strict, ZONES, when=date(0, "PRC"))).status == 200
         assert (await signed(strict, ZONES, when=date(0.2))).status == 200

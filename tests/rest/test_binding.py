@@ -1,4 +1,4 @@
-"""Which values of which types pass, in bodies and in query strings (wire-protocol 1.4, 5.3)."""
+"""Conversion of values in bodies and in query strings (wire-protocol 1.4, 5.3)."""
 
 from __future__ import annotations
 

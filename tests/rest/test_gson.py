@@ -1,4 +1,4 @@
-"""Bodies as Gson reads them, strict JSON or not, and what it says of those it cannot read (wire-protocol 1.4)."""
+"""Bodies as Gson reads them, strict JSON or not, and its error messages (wire-protocol 1.4)."""
 
 from __future__ import annotations
 

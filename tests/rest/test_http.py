@@ -1,4 +1,4 @@
-"""What HTTP itself asks of a server (RFC 9110, RFC 9112), byte by byte; and nothing a client does is an error."""
+"""HTTP on the wire (RFC 9110, RFC 9112), byte by byte. Nothing that a client does logs an error."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is logged meanwhile, which may hold no warning and no traceback."""
+    """Yield the log; fail if it has a warning or a traceback at the end of the test."""
     yield caplog
     assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING or one.exc_info]
 
 
 class Client:
-    """A connection, on which bytes are sent as they are."""
+    """A connection to the node, for raw bytes."""
 
     def __init__(self, raw_client: RawClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.raw_client = raw_client
@@ -49,18 +49,18 @@ class Client:
         self.writer = writer
 
     def head(self, method: str, target: str, *lines: str) -> bytes:
-        """The head of a request, with the headers that it needs."""
+        """Return the head of a request, with the headers that HTTP requires."""
         host = f"Host: {self.raw_client.address}"
         oauth = f"Authorization: OAuth {self.raw_client.session}"
         kind = "Content-Type: application/json"
         return "\r\n".join([f"{method} {target} HTTP/1.1", host, oauth, kind, *lines, "", ""]).encode("latin-1")
 
     async def line(self) -> str:
-        """The next line of the answer."""
+        """Read the next line of the answer."""
         return (await asyncio.wait_for(self.reader.readline(), SECONDS)).decode().rstrip("\r\n")
 
     async def rest(self) -> bytes:
-        """All that comes until the node closes the connection."""
+        """Read until the node closes the connection."""
         return await asyncio.wait_for(self.reader.read(), SECONDS)
 
 
@@ -351,7 +351,7 @@ async def test_an_answer_that_is_not_read_is_not_kept_for_ever(
 
 
 async def test_the_zone_of_an_address_is_escaped_in_a_url() -> None:
-    """RFC 6874"""
+    """Source: RFC 6874."""
     assert web_server.http_url("fe80::1%lo", 8080) == "http://[fe80::1%25lo]:8080"
 
 

@@ -1,4 +1,4 @@
-"""Asynchronous calls: 202, polling, retention, web hooks (wire-protocol 3), special headers (5.5)."""
+"""Asynchronous calls: 202, polling, retention, web hooks (wire-protocol 3), special headers (wire-protocol 5.5)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 async def test_the_answer_202_tells_time_out_and_location(raw_client: RawClient) -> None:
-    """3.2: the whole body, its order of keys, and no Location header."""
+    """The whole body, its order of keys, and no Location header (wire-protocol 3.2)."""
     job = uuid.uuid4().hex
     answer = await raw_client.send("POST", ZONES, NEW_ZONE, X_Job_UUID=job, Host="mn:8080")
     location = f"http://mn:8080/zstack/v1/api-jobs/{job}"
@@ -42,7 +42,7 @@ async def test_the_answer_202_tells_time_out_and_location(raw_client: RawClient)
 
 
 async def test_the_location_is_below_the_context_whichever_path_was_called(raw_client: RawClient) -> None:
-    """3.2, clients 1.4"""
+    """Source: wire-protocol 3.2, clients 1.4."""
     answer = await raw_client.send("POST", "/v1/zones", NEW_ZONE)
     assert "/zstack/v1/api-jobs/" in answer.json["location"]
 
@@ -66,7 +66,7 @@ async def test_a_command_that_fails_at_once_is_accepted_all_the_same(
 
 
 async def test_a_job_that_runs_answers_an_empty_object(raw_client: RawClient) -> None:
-    """3.3, 1.5"""
+    """Source: wire-protocol 3.3, 1.5."""
     never = asyncio.Event()
 
     async def work() -> Reply:
@@ -118,7 +118,7 @@ async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_
 
 
 async def test_a_finished_job_can_be_polled_again_and_by_anyone(raw_client: RawClient) -> None:
-    """3.3"""
+    """Source: wire-protocol 3.3."""
     accepted = await raw_client.send("POST", ZONES, NEW_ZONE)
     answers = [await raw_client.follow(accepted, Authorization=header) for header in ("", "OAuth null", "nonsense")]
     assert {answer.status for answer in answers} == {200}
@@ -127,20 +127,20 @@ async def test_a_finished_job_can_be_polled_again_and_by_anyone(raw_client: RawC
 
 
 async def test_the_poll_decides_on_the_schema(raw_client: RawClient) -> None:
-    """3.3"""
+    """Source: wire-protocol 3.3."""
     accepted = await raw_client.send("POST", ZONES, NEW_ZONE, X_JSON_Schema="true")
     assert "schema" not in (await raw_client.follow(accepted)).json
     assert (await raw_client.follow(accepted, X_JSON_Schema="")).json["schema"] == SCHEMA
 
 
 async def test_a_result_without_members_is_an_empty_object(raw_client: RawClient) -> None:
-    """3.3, 4.1"""
+    """Source: wire-protocol 3.3, 4.1."""
     zone = await raw_client.make_zone()
     assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}")).text == "{}"
 
 
 async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
-    """3.3"""
+    """Source: wire-protocol 3.3."""
     async with open_raw_client(tmp_path) as raw_client:
         accepted = await raw_client.send("POST", ZONES, NEW_ZONE)
         await raw_client.follow(accepted)
@@ -155,7 +155,7 @@ async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
 
 
 async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
-    """3.3"""
+    """Source: wire-protocol 3.3."""
     async with open_raw_client(tmp_path) as raw_client:
 
         async def work() -> Reply:
@@ -171,7 +171,7 @@ async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tag", ["validationOnly", "ephemeral::validationOnly"])
 @pytest.mark.parametrize("place", ["beside", "inside"])
 async def test_validation_only_makes_nothing(raw_client: RawClient, tag: str, place: str) -> None:
-    """3.3: `{}` where all is well, the error where it is not."""
+    """A valid call answers `{}`, an invalid one its error (wire-protocol 3.3)."""
     parameters = {"name": "n", "hostname": "10.9.9.9", "username": "u", "password": "p", "url": "/z"}
     tags = {"systemTags": [tag]}
     body = {"params": parameters, **tags} if place == "beside" else {"params": parameters | tags}
@@ -183,7 +183,7 @@ async def test_validation_only_makes_nothing(raw_client: RawClient, tag: str, pl
 
 
 async def test_validation_only_breaks_a_synchronous_call(raw_client: RawClient) -> None:
-    """3.3"""
+    """Source: wire-protocol 3.3."""
     answer = await raw_client.send(
         "PUT", f"{V1}/management-nodes/actions", {"getVersion": {}, "systemTags": ["validationOnly"]}
     )
@@ -216,14 +216,14 @@ async def test_a_bad_special_header(
 
 
 async def test_a_query_knows_no_special_header(raw_client: RawClient) -> None:
-    """5.5, 6.4"""
+    """Source: wire-protocol 5.5, 6.4."""
     assert (await raw_client.send("GET", ZONES, X_Job_UUID="short", X_API_Timeout="x")).status == 200
     assert (await raw_client.send("GET", f"{ZONES}?systemTags=a&systemTags=b")).status == 200
 
 
 @pytest.mark.parametrize("job", ["Z" * 32, "0123456789abcdef0123456789abcdef", "-" * 32])
 async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(raw_client: RawClient, job: str) -> None:
-    """5.5: for whatever is no GET, even if it would never become a job."""
+    """It counts for every method but GET, even if the call never becomes a job (wire-protocol 5.5)."""
     accepted = await raw_client.send("POST", ZONES, NEW_ZONE, x_job_uuid=job)
     assert accepted.json["location"].endswith(f"/{job}")
     await raw_client.follow(accepted)
@@ -237,18 +237,18 @@ async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(raw_c
 
 
 async def test_a_time_out_is_echoed_in_milliseconds(raw_client: RawClient) -> None:
-    """5.5, 3.2"""
+    """Source: wire-protocol 5.5, 3.2."""
     assert (await raw_client.send("POST", ZONES, NEW_ZONE, X_API_Timeout="7")).json["apiTimeout"] == 7000
 
 
 async def test_headers_that_mean_nothing_are_ignored(raw_client: RawClient) -> None:
-    """5.5"""
+    """Source: wire-protocol 5.5."""
     headers = {"X_Request_Ip": "1.2.3.4", "X_Session_Id": "nosuch", "X_Forwarded_For": "1.2.3.4"}
     assert (await raw_client.call("POST", ZONES, NEW_ZONE, **headers)).status == 200
 
 
 class Hook:
-    """A receiver of web hooks, which answers what it is told to, one status after the other."""
+    """A receiver of web hooks that answers with the given statuses, one after the other."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
@@ -264,7 +264,7 @@ class Hook:
         return web.Response(status=status)
 
     async def wait(self) -> tuple[dict[str, str], str]:
-        """What was delivered at last."""
+        """Return the last delivery."""
         await asyncio.wait_for(self.arrived.wait(), 20)
         return self.got[-1]
 
@@ -285,7 +285,7 @@ async def open_hook() -> AsyncIterator[Hook]:
 
 
 class TestWebHooks:
-    """3.4"""
+    """Source: wire-protocol 3.4."""
 
     async def test_a_success_is_delivered_as_polling_tells_it(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
@@ -349,7 +349,7 @@ class TestWebHooks:
         self, success: bool, counts: tuple[int, int] | None, said: str
     ) -> None:
         class APITrashManyMsg(AsyncMessage, method="PUT", path="/many", package="org.example", batch=True):
-            """An API that does many things at once."""
+            """An API that does many things in one call."""
 
         hooks = JobWebHooks(ShiftedClock())
         async with open_hook() as hook:

@@ -1,4 +1,4 @@
-"""Bodies of two megabytes: whatever is in them, the loop goes on, and the answer is one that ZStack gives."""
+"""Bodies of two megabytes: whatever they contain, the event loop is not blocked, and the answer is ZStack's."""
 
 from __future__ import annotations
 

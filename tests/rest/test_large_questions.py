@@ -1,4 +1,4 @@
-"""Questions of very many values or conditions, by the legacy API, whose messages have no bound but that of a body."""
+"""Queries with very many values or conditions, by the legacy API, where only the size of the body limits them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def condition(name: str, op: str, value: str) -> Json:
 
 
 async def ask(raw_client: RawClient, conditions: Sequence[Json], **more: object) -> Json:
-    """The reply to a legacy query, in which the loop is never held for long."""
+    """Return the reply to a legacy query. Fail if it blocks the event loop for long."""
     message = {"conditions": conditions, "session": {"uuid": raw_client.session}, **more}
     async with watching_stalls() as stalls:
         answer = await raw_client.send("POST", "/zstack/api", {f"{QUERY}Msg": message}, anonymous=True)

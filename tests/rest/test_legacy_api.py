@@ -39,7 +39,7 @@ async def say(
 
 
 async def done(raw_client: RawClient, answer: Response) -> tuple[str, Json]:
-    """The one key of a result, and what stands under it, polled for where it has to be."""
+    """Return the class and the members of a result, polling the job of an asynchronous message."""
     body = answer.json
     while body["state"] == "Processing":
         await asyncio.sleep(0.01)
@@ -56,7 +56,7 @@ async def result(raw_client: RawClient, name: str, fields: Mapping[str, object])
 @pytest.mark.parametrize("path", ["/zstack/api", "/zstack/api/"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_synchronous_message_is_done_at_once(raw_client: RawClient, path: str, method: str) -> None:
-    """8: the answer's members, and one key in its result."""
+    """The answer has its members in order, and its result one key (wire-protocol 8)."""
     answer = await say(raw_client, QUERY_ZONE, {"conditions": []}, path=path, method=method)
     assert (answer.status, list(answer.json)) == (200, ["state", "createdDate", "finishedDate", "result"])
     assert DATE.fullmatch(answer.json["createdDate"])
@@ -66,7 +66,7 @@ async def test_a_synchronous_message_is_done_at_once(raw_client: RawClient, path
 
 
 async def test_an_asynchronous_message_is_polled_for(raw_client: RawClient) -> None:
-    """8"""
+    """Source: wire-protocol 8."""
     answer = await say(raw_client, CREATE_ZONE, {"name": "legacy"})
     assert (list(answer.json), answer.json["state"]) == (["uuid", "state", "createdDate"], "Processing")
     key, value = await done(raw_client, answer)
@@ -89,7 +89,7 @@ async def test_a_job_of_either_api_is_found_in_both(raw_client: RawClient) -> No
 
 
 async def test_logging_in_and_out(raw_client: RawClient) -> None:
-    """clients 1.5: the session is `{}` at first."""
+    """The session is `{}` at first (clients 1.5)."""
     fields = {"accountName": "admin", "password": sha512("password"), "session": {}}
     key, value = await done(raw_client, await say(raw_client, LOGIN, fields))
     session = value["inventory"]["uuid"]
@@ -115,7 +115,7 @@ async def test_logging_in_and_out(raw_client: RawClient) -> None:
     ],
 )
 async def test_without_a_session(raw_client: RawClient, fields: Json, details: str) -> None:
-    """2.3: what fails before the API's handler is answered with a base class, and without `messages`."""
+    """A call that fails before its handler is answered with a base class, without `messages` (wire-protocol 2.3)."""
     key, value = await done(raw_client, await raw_client.send("POST", API, {QUERY_ZONE: fields}, anonymous=True))
     assert key == "org.zstack.header.message.APIReply"
     assert list(value) == ["success", "error"]
@@ -146,7 +146,7 @@ async def test_an_asynchronous_failure_stands_in_the_result(raw_client: RawClien
 
 @pytest.mark.parametrize("name", ["org.zstack.header.apimediator.APIIsReadyToGoMsg"])
 async def test_readiness_needs_no_session(raw_client: RawClient, name: str) -> None:
-    """8"""
+    """Source: wire-protocol 8."""
     answer = await raw_client.send("POST", "/zstack/api", {name: {}}, anonymous=True)
     assert await done(raw_client, answer) == (f"{name.removesuffix('Msg')}Reply", {"success": True})
 
@@ -186,7 +186,7 @@ async def test_the_conditions_of_a_query(raw_client: RawClient, name: str, condi
 
 
 async def test_the_other_parameters_of_a_query(raw_client: RawClient) -> None:
-    """clients 1.5, 1.7: as strings and as what they are."""
+    """Numbers and booleans may be strings (clients 1.5, 1.7)."""
     for name in ("a-1", "a-2", "a-3"):
         await raw_client.make_zone(name=name)
     conditions = [{"name": "name", "op": "like", "value": "a-%"}]
@@ -235,14 +235,14 @@ async def test_a_condition_that_is_none(raw_client: RawClient, condition: Json, 
 async def test_every_message_of_ours_that_the_clients_know(
     raw_client: RawClient, name: str, fields: Json, path: str
 ) -> None:
-    """clients 1.5, 1.7: all path variables come as fields; values may be strings."""
+    """All path variables come as fields; values may be strings (clients 1.5, 1.7)."""
     value = await result(raw_client, name, fields)
     assert value["success"] is True
     assert path in value
 
 
 async def test_an_add_with_strings_fails_at_the_host_alone(raw_client: RawClient) -> None:
-    """clients 1.5"""
+    """Source: clients 1.5."""
     new = {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": "1"}
     value = await result(
         raw_client, f"{IMAGE_STORES}.APIAddImageStoreBackupStorageMsg", new | {"importImages": "false"}
@@ -268,7 +268,7 @@ async def test_an_add_with_strings_fails_at_the_host_alone(raw_client: RawClient
     ],
 )  # fmt: skip
 async def test_what_cannot_be_decoded_is_answered_in_words(raw_client: RawClient, body: bytes, text: str) -> None:
-    """8: with 200."""
+    """The status is 200 (wire-protocol 8)."""
     answer = await raw_client.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.text) == (200, text)
 
@@ -280,7 +280,7 @@ async def test_what_zstack_stumbles_over_is_a_page(raw_client: RawClient, body: 
 
 
 async def test_an_unknown_result_is_a_page(raw_client: RawClient) -> None:
-    """8"""
+    """Source: wire-protocol 8."""
     answer = await raw_client.send("GET", f"{API}result/nosuch", anonymous=True)
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "No api result[uuid:nosuch] found" in answer.text
@@ -294,7 +294,7 @@ async def test_other_methods_are_refused(raw_client: RawClient, method: str, pat
 
 
 async def test_a_connection_that_says_nothing_is_let_go(raw_client: RawClient) -> None:
-    """clients 1.5: the CLI learns its own address that way."""
+    """The CLI learns its own address that way (clients 1.5)."""
     host, _, port = raw_client.address.partition(":")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()

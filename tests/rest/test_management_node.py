@@ -1,4 +1,4 @@
-"""What a node says of itself (wire-protocol 8)."""
+"""The APIs of the management node itself (wire-protocol 8)."""
 
 from __future__ import annotations
 

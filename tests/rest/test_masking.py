@@ -1,4 +1,4 @@
-"""What is shown of requests holds no secret, however a client has written it; what is none stays as it was."""
+"""Secrets are masked in the journal and the log, however a client has written them; nothing else is changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters over the wire: their rules, types, tags (wire-protocol 5); `--strict`."""
+"""Parameters over the wire: their rules, types and tags (wire-protocol 5), and `--strict`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def too_long(field: str, limit: int, actual: int) -> str:
     ],
 )  # fmt: skip
 async def test_the_rules_of_an_add(raw_client: RawClient, changes: dict[str, object], code: str, details: str) -> None:
-    """Whatever keeps all rules fails at the host, which is not there: BS."""
+    """An add that keeps all rules fails at its host, which does not exist: code BS."""
     error = (await raw_client.call("POST", STORAGES, {"params": GOOD | {"sshPort": 1} | changes})).error
     if code == "BS":
         assert error["code"] == "SYS.1002"
@@ -94,7 +94,7 @@ async def test_the_rules_of_an_add(raw_client: RawClient, changes: dict[str, obj
 
 
 async def test_the_first_broken_rule_is_told_in_java_s_order(raw_client: RawClient) -> None:
-    """5.2: the order of a HashMap, whatever the order in the body."""
+    """The order is that of a HashMap, whatever the order in the body (wire-protocol 5.2)."""
     broken: dict[str, object] = {
         "importImages": True,
         "username": "x" * 256,
@@ -135,14 +135,14 @@ async def test_valid_values(raw_client: RawClient, action: object, details: str)
 
 
 async def test_a_valid_value_is_trimmed_first(raw_client: RawClient) -> None:
-    """5.2"""
+    """Source: wire-protocol 5.2."""
     body = {"changeBackupStorageState": {"stateEvent": " enable\t"}}
     assert (await raw_client.call("PUT", f"{ONE}/actions", body)).status == 200
 
 
 @pytest.mark.parametrize("name", ["a/b", "a@b", "a!"])
 async def test_a_regular_expression(raw_client: RawClient, name: str) -> None:
-    """5.2"""
+    """Source: wire-protocol 5.2."""
     details = (await raw_client.call("POST", ZONES, {"params": {"name": name}})).error["details"]
     assert details.startswith(f"valid regex value for field[name] of message[{VALIDATOR}] are ")
     assert details.endswith(f", but {name} found")
@@ -166,14 +166,14 @@ async def test_deleting_what_is_not_there(raw_client: RawClient, target: str, st
 
 @pytest.mark.parametrize("query", ["", "?deleteMode=", "?deleteMode=Permissive", "?deleteMode=Enforcing", "?x=1"])
 async def test_a_delete_mode(raw_client: RawClient, query: str) -> None:
-    """5.1"""
+    """Source: wire-protocol 5.1."""
     zone = await raw_client.make_zone()
     assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}{query}")).text == "{}"
 
 
 @pytest.mark.parametrize("mode", ["permissive", "Force", "x"])
 async def test_a_delete_mode_that_is_none(raw_client: RawClient, mode: str) -> None:
-    """5.1"""
+    """Source: wire-protocol 5.1."""
     error = (await raw_client.call("DELETE", f"{ZONES}/{ZONE}?deleteMode={mode}")).error
     enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
     assert (error["code"], error["details"]) == ("SYS.1000", f"No enum constant {enum}.{mode}")
@@ -211,7 +211,7 @@ async def test_a_value_of_the_wrong_type_is_refused_at_once(
 
 @pytest.mark.parametrize("value", ["yes", 1])
 async def test_what_is_no_boolean_is_refused_at_once(raw_client: RawClient, value: object) -> None:
-    """5.3: of a field that the class of the API itself declares; an inherited one is left to Gson."""
+    """This holds for a field that the API's own class declares; Gson checks inherited ones (wire-protocol 5.3)."""
     answer = await raw_client.send("POST", f"{V1}/zones", {"params": {"name": "z", "isDefault": value}})
     text = f"Invalid value for boolean field [isDefault], [{value}] is not a valid boolean string[true, false]."
     assert (answer.status, answer.text) == (400, text)
@@ -228,7 +228,7 @@ async def test_what_is_no_boolean_is_refused_at_once(raw_client: RawClient, valu
     ],
 )  # fmt: skip
 async def test_what_cannot_be_cast(raw_client: RawClient, body: object, text: str) -> None:
-    """5.3"""
+    """Source: wire-protocol 5.3."""
     answer = await raw_client.send("POST", STORAGES, body)
     assert (answer.status, answer.text) == (500, text)
 
@@ -236,13 +236,13 @@ async def test_what_cannot_be_cast(raw_client: RawClient, body: object, text: st
 @pytest.mark.parametrize("port", ["1", 1.0, "1.0", 1, "1e0"])
 @pytest.mark.parametrize("flag", ["true", "FALSE", True, None])
 async def test_values_that_are_converted(raw_client: RawClient, port: object, flag: object) -> None:
-    """5.3"""
+    """Source: wire-protocol 5.3."""
     error = (await raw_client.call("POST", STORAGES, {"params": GOOD | {"sshPort": port, "importImages": flag}})).error
     assert error["cause"]["opaque"] == {"reason": "refused"}
 
 
 async def test_numbers_and_booleans_pass_for_strings(raw_client: RawClient) -> None:
-    """5.3"""
+    """Source: wire-protocol 5.3."""
     for given, stored in ((5, "5"), (True, "true"), (1.5, "1.5")):
         body = {"updateBackupStorage": {"description": given}}
         ended = await raw_client.call("PUT", f"{ONE}/actions", body)
@@ -273,7 +273,7 @@ async def test_a_query_string(raw_client: RawClient, query: str, status: int, te
 
 
 class TestTags:
-    """5.1"""
+    """Source: wire-protocol 5.1."""
 
     @pytest.mark.parametrize("place", ["beside", "inside"])
     async def test_they_are_stored_with_what_is_created(self, raw_client: RawClient, place: str) -> None:
@@ -341,13 +341,13 @@ class TestTags:
 
 
 async def test_a_resource_uuid_is_taken(raw_client: RawClient) -> None:
-    """5.1"""
+    """Source: wire-protocol 5.1."""
     wanted = "a1000000000010009000000000000077"
     assert (await raw_client.make_zone(resourceUuid=wanted))["uuid"] == wanted
 
 
 class TestAStrictNode:
-    """What is forgiven otherwise (docs/fidelity.md)."""
+    """A strict node refuses what a lenient one accepts (docs/fidelity.md)."""
 
     async def test_refuses_an_empty_resource_uuid(self, strict: RawClient) -> None:
         error = (await strict.call("POST", ZONES, {"params": {"name": "z", "resourceUuid": ""}})).error

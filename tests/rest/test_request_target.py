@@ -1,4 +1,4 @@
-"""Where request targets lead: what the servlet container, Spring and ZStack make of a path (wire-protocol 1.2, 1.7)."""
+"""Request targets, as the servlet container, Spring and ZStack read them (wire-protocol 1.2, 1.7)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagestore_sim.rest.request_target import Place, Redirect, read_target
 
 
 def lead(path: str) -> object:
-    """The path that ZStack sees, or the status that stands in its way."""
+    """Return the path that ZStack sees, or the status of the error."""
     try:
         target = read_target(path, "", STRICT)
     except (ContainerError, PlainError) as refused:

@@ -1,4 +1,4 @@
-"""Answers are given again for as long as the store is unchanged, and no longer."""
+"""The response cache: it answers as long as the store is unchanged, and no longer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SESSION_SECONDS = 7200
 
 
 class Store:
-    """A revision, and how often something was worked out."""
+    """A store's revision, and how often an answer was made."""
 
     def __init__(self) -> None:
         self.revision = 0
@@ -187,7 +187,7 @@ async def test_an_answer_that_is_kept_makes_the_session_last_longer(tmp_path: Pa
 
 
 class Watch(RealClock):
-    """The machine's time, put forward by hand."""
+    """The machine's time plus seconds that the test adds."""
 
     seconds = 0.0
 

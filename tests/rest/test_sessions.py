@@ -1,4 +1,4 @@
-"""Logging in and out, and how long a session lasts (wire-protocol 2.1 to 2.6, 7.3)."""
+"""Sessions: log in and out, expiry, rights (wire-protocol 2.1 to 2.6, 7.3)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_login(raw_client: RawClient, path: str, body: object, account: 
 
 
 async def test_a_login_tells_its_schema_when_asked(raw_client: RawClient) -> None:
-    """2.4"""
+    """Source: wire-protocol 2.4."""
     answer = await raw_client.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, X_JSON_Schema="true")
     assert answer.json["schema"] == {"inventory": "org.zstack.header.identity.SessionInventory"}
 
@@ -127,7 +127,7 @@ async def test_a_refused_login(raw_client: RawClient, path: str, body: object, c
 
 
 async def test_a_wrong_password_is_explained(raw_client: RawClient) -> None:
-    """2.4, 7.1: every member, in order."""
+    """Every member, in order (wire-protocol 2.4, 7.1)."""
     body = {"logInByAccount": ADMIN | {"password": "x"}}
     answer = await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
     assert list(answer.error.items()) == [
@@ -172,13 +172,13 @@ async def test_the_authorization_header(raw_client: RawClient, header: str | Non
 
 @pytest.mark.parametrize("session", ["", "nosuch", "null", UNKNOWN])
 async def test_a_bad_session_fails_a_synchronous_call_at_once(raw_client: RawClient, session: str) -> None:
-    """2.3: every member, in order; and 1.5."""
+    """Every member, in order (wire-protocol 2.3, 1.5)."""
     answer = await raw_client.send("GET", ZONES, Authorization=f"OAuth {session}")
     assert (answer.status, list(answer.error.items())) == (503, list(EXPIRED.items()))
 
 
 async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(raw_client: RawClient) -> None:
-    """1.5"""
+    """Source: wire-protocol 1.5."""
     accepted = await raw_client.send("POST", ZONES, {"params": {"name": "z"}}, Authorization="OAuth nosuch")
     ended = await raw_client.follow(accepted)
     assert (accepted.status, ended.status, ended.error) == (202, 503, EXPIRED)
@@ -204,7 +204,7 @@ async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(raw_clie
     ],
 )
 async def test_what_needs_no_session(raw_client: RawClient, method: str, path: str, body: object) -> None:
-    """2.1"""
+    """Source: wire-protocol 2.1."""
     assert (await raw_client.send(method, f"{V1}{path}", body, anonymous=True)).status == 200
 
 
@@ -212,13 +212,13 @@ async def test_what_needs_no_session(raw_client: RawClient, method: str, path: s
     "path", ["/management-nodes", "/management-nodes/platform-timezone", "/zones", "/backup-storage"]
 )
 async def test_what_needs_one(raw_client: RawClient, path: str) -> None:
-    """2.1"""
+    """Source: wire-protocol 2.1."""
     assert (await raw_client.send("GET", f"{V1}{path}", anonymous=True)).text == "missing header 'Authorization'"
     assert (await raw_client.send("GET", f"{V1}{path}", Authorization="OAuth x")).error["code"] == "ID.1001"
 
 
 class TestASession:
-    """2.3, 2.6: its life, by a clock that the test moves."""
+    """The life of a session, by a clock that the test moves (wire-protocol 2.3, 2.6)."""
 
     async def test_it_lasts_two_hours_after_its_last_call(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
@@ -301,7 +301,7 @@ class TestASession:
 async def test_a_renewal_that_fails(
     raw_client: RawClient, session: str, duration: int | None, code: str, details: str
 ) -> None:
-    """2.6: asynchronous, so through its job."""
+    """A renewal is asynchronous, so it fails through its job (wire-protocol 2.6)."""
     body = {"renewSession": {"duration": duration}}
     accepted = await raw_client.send("PUT", f"{SESSIONS}/{session or raw_client.session}/renew", body)
     ended = await raw_client.follow(accepted)
@@ -309,7 +309,7 @@ async def test_a_renewal_that_fails(
 
 
 async def test_a_renewal_needs_a_session_itself(raw_client: RawClient) -> None:
-    """2.6"""
+    """Source: wire-protocol 2.6."""
     answer = await raw_client.send(
         "PUT", f"{SESSIONS}/{raw_client.session}/renew", {"renewSession": {}}, anonymous=True
     )
@@ -317,7 +317,7 @@ async def test_a_renewal_needs_a_session_itself(raw_client: RawClient) -> None:
 
 
 async def test_logging_out_ends_the_session_and_may_be_repeated(raw_client: RawClient) -> None:
-    """2.6: `{}` and not nothing, known session or not."""
+    """The body is `{}`, whether the session is known or not (wire-protocol 2.6)."""
     session = (await raw_client.log_in())["uuid"]
     for query in ("", "?deleteMode="):
         answer = await raw_client.send("DELETE", f"{SESSIONS}/{session}{query}", anonymous=True)
@@ -348,7 +348,7 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(raw_client: RawC
 async def test_what_only_admin_may_do(
     raw_client: RawClient, method: str, target: str, body: object, java_class: str, user: bool
 ) -> None:
-    """7.3"""
+    """Source: wire-protocol 7.3."""
     if user:
         login = await raw_client.send("PUT", f"{V1}/accounts/users/login", {"logInByUser": ALICE}, anonymous=True)
         session = login.json["inventory"]["uuid"]
@@ -361,13 +361,13 @@ async def test_what_only_admin_may_do(
 
 @pytest.mark.parametrize("path", ["/zones", "/backup-storage", "/management-nodes/platform-timezone"])
 async def test_what_every_account_may_see(raw_client: RawClient, path: str) -> None:
-    """7.3"""
+    """Source: wire-protocol 7.3."""
     session = (await raw_client.log_in("test", "secret"))["uuid"]
     assert (await raw_client.send("GET", f"{V1}{path}", Authorization=f"OAuth {session}")).status == 200
 
 
 async def test_the_other_answers_about_logging_in(raw_client: RawClient) -> None:
-    """2.1"""
+    """Source: wire-protocol 2.1."""
     procedures = f"{V1}/login/procedures?username=admin&loginType="
     assert (await raw_client.send("GET", f"{procedures}account", anonymous=True)).json == {"procedures": []}
     assert (await raw_client.send("GET", f"{procedures}x", anonymous=True)).error[
@@ -378,7 +378,7 @@ async def test_the_other_answers_about_logging_in(raw_client: RawClient) -> None
 
 @pytest.mark.parametrize("name", ["ADMIN", "Admin", "ádmin", "admin  "])
 async def test_a_name_is_compared_as_zstacks_database_does(raw_client: RawClient, name: str) -> None:
-    """observed 8: without case, accents and trailing blanks; so are blanks behind a password."""
+    """Case, accents and trailing blanks do not count, nor do trailing blanks of a password (observed 8)."""
     body = {"logInByAccount": {"accountName": name, "password": f"{sha512('password')} "}}
     answer = await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
     assert answer.status == 200, answer.text

@@ -1,4 +1,4 @@
-"""Paths, methods, statuses and headers (wire-protocol 1), and the order of checks (0)."""
+"""Paths, methods, statuses and headers (wire-protocol 1), and the order of checks (wire-protocol 0)."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ async def test_a_path_that_means_nothing(raw_client: RawClient, method: str, tar
 
 
 async def test_a_literal_path_beats_a_variable_one(raw_client: RawClient) -> None:
-    """1.2"""
+    """Source: wire-protocol 1.2."""
     answer = await raw_client.send("GET", STORAGES)
     assert [one["uuid"] for one in answer.json["inventories"]] == [STORAGE]
 
 
 async def test_path_variables_win_over_the_body(raw_client: RawClient) -> None:
-    """1.2"""
+    """Source: wire-protocol 1.2."""
     answer = await raw_client.call(
         "PUT", ACTIONS, {"updateImageStoreBackupStorage": {"uuid": UNKNOWN, "description": "x"}}
     )
@@ -132,7 +132,7 @@ async def test_path_variables_win_over_the_body(raw_client: RawClient) -> None:
 async def test_what_stops_at_the_protocol(
     raw_client: RawClient, method: str, target: str, body: object, status: int, text: str
 ) -> None:
-    """All of it comes before authentication (0.4 to 0.7)."""
+    """All of these come before authentication (wire-protocol 0)."""
     answer = await raw_client.send(method, target, body, anonymous=True)
     assert (answer.status, answer.text) == (status, text)
 
@@ -159,19 +159,19 @@ async def test_what_stops_at_the_protocol(
 async def test_a_path_with_one_api_ignores_the_method(
     raw_client: RawClient, method: str, target: str, body: object
 ) -> None:
-    """1.3"""
+    """Source: wire-protocol 1.3."""
     answer = await raw_client.send(method, target, body, anonymous=True)
     assert (answer.status, list(answer.json)) == (200, ["inventory"])
 
 
 async def test_an_action_s_key_finds_an_api_of_any_method(raw_client: RawClient) -> None:
-    """1.3: the body alone decides on a PUT."""
+    """Only the body selects the API of a PUT (wire-protocol 1.3)."""
     answer = await raw_client.call("PUT", ZONES, {"createZone": {"name": "by-action"}})
     assert answer.json["inventory"]["name"] == "by-action"
 
 
 async def test_the_first_known_action_is_taken(raw_client: RawClient) -> None:
-    """1.3"""
+    """Source: wire-protocol 1.3."""
     body = {"reconnectNothing": {}, "updateImageStoreBackupStorage": {"description": "first"}}
     assert (await raw_client.call("PUT", ACTIONS, body)).json["inventory"]["description"] == "first"
 
@@ -180,7 +180,7 @@ async def test_the_first_known_action_is_taken(raw_client: RawClient) -> None:
     "raw", [b"", b"  ", b"null", b"{}", b'{"params":{}}', b'{"params":null}', b"[]", b"{params:{}}"]
 )
 async def test_an_absent_parameter_object_means_defaults(raw_client: RawClient, raw: bytes) -> None:
-    """1.3: no error of HTTP's, though validation then complains."""
+    """It is no HTTP error; validation then reports the missing fields (wire-protocol 1.3)."""
     answer = await raw_client.call("POST", ZONES, raw)
     assert answer.status == 503
     assert answer.error["details"].startswith("field[name] of message[")
@@ -188,7 +188,7 @@ async def test_an_absent_parameter_object_means_defaults(raw_client: RawClient, 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"{}", b'{"params":{}}', b'{"params":null}'])
 async def test_an_attachment_takes_any_form_of_an_empty_body(raw_client: RawClient, raw: bytes) -> None:
-    """1.3, clients 2.1"""
+    """Source: wire-protocol 1.3, clients 2.1."""
     zone = (await raw_client.make_zone())["uuid"]
     attached = await raw_client.call("POST", f"{ZONES}/{zone}/backup-storage/{STORAGE}", raw)
     assert attached.json["inventory"]["attachedZoneUuids"][-1] == zone
@@ -214,7 +214,7 @@ async def test_what_the_servlet_container_refuses_is_a_page(
 
 
 async def test_options_tells_the_methods(raw_client: RawClient) -> None:
-    """1.7; nothing of CORS."""
+    """The answer has no CORS headers (wire-protocol 1.7)."""
     answer = await raw_client.send("OPTIONS", ZONES, anonymous=True)
     assert (answer.status, answer.headers["allow"]) == (200, "GET, HEAD, POST, PUT, DELETE, OPTIONS")
     assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -243,7 +243,7 @@ async def test_which_statuses_close_the_connection(
 
 
 async def test_the_headers_of_an_answer(raw_client: RawClient) -> None:
-    """1.6: no cookie, no caching, no compression; Content-Type is sent (a deviation that clients like)."""
+    """No cookie, no caching, no compression; but, unlike ZStack's, a Content-Type (wire-protocol 1.6)."""
     answer = await raw_client.send("GET", ZONES, Accept_Encoding="gzip")
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert not {"set-cookie", "content-encoding", "etag", "cache-control", "vary"} & set(answer.headers)
@@ -265,7 +265,7 @@ async def test_the_headers_of_an_answer(raw_client: RawClient) -> None:
 async def test_the_character_set_of_a_body(
     raw_client: RawClient, strict_door: RawClient, kind: str, encoding: str, strictly: str | None
 ) -> None:
-    """1.8: what is declared counts; a strict node takes Latin-1 where nothing is, a lenient one UTF-8."""
+    """Without a declaration a strict node reads Latin-1, a lenient one UTF-8 (wire-protocol 1.8)."""
     body = '{"updateImageStoreBackupStorage": {"description": "é"}}'.encode(encoding)
     for node, expected in ((raw_client, "é" if strictly else None), (strict_door, strictly)):
         answer = await node.call("PUT", ACTIONS, body, Content_Type=kind)
@@ -293,7 +293,7 @@ async def test_a_body_larger_than_the_limit_is_refused(raw_client: RawClient) ->
 
 
 async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: RawClient) -> None:
-    """1.7"""
+    """Source: wire-protocol 1.7."""
     for raw in '|{}<>[]"^\\`':
         assert (await strict_door.send("GET", f"{ZONES}?q=name{raw}=a")).status == 400
     assert (await strict_door.send("GET", f"{ZONES}?q=name%3E%3Da")).status == 200
@@ -333,7 +333,7 @@ async def test_each_verb_of_a_path_is_an_api_of_its_own(
 
 
 class TestTheOrderOfChecks:
-    """Section 0: which error wins."""
+    """Of several errors, the first check reports its own (wire-protocol 0)."""
 
     async def test_an_unknown_path_comes_before_a_bad_body(self, raw_client: RawClient) -> None:
         assert (await raw_client.send("POST", "/zstack/v1/foo", b"{bad", anonymous=True)).status == 404

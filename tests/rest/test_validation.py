@@ -1,4 +1,4 @@
-"""The rules of parameters: their texts, and the order in which they are found broken (wire-protocol 5.2)."""
+"""The rules of parameters: their error texts, and the order of the checks (wire-protocol 5.2)."""
 
 from __future__ import annotations
 
