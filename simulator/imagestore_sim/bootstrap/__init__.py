@@ -1,4 +1,4 @@
-"""The bootstrap file: records to begin with, under the inventories' own field names (YAML)."""
+"""Bootstrap files: the records that a node starts with, as YAML under the field names of ZStack's inventories."""
 
 from __future__ import annotations
 

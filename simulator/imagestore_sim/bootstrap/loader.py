@@ -1,8 +1,8 @@
-"""Writes the records of a bootstrap into the database.
+"""Writes the records of a bootstrap file into the database.
 
-A record that is there already (the same uuid; for one without, the same name or hostname) is left as it is, so that
-the same file may be given at every start. A storage that is tracked begins as one that is being connected, whatever the
-file says of its status and capacity; one with `tracked: false` stands as written.
+A record that exists already (with the same uuid; without a uuid, with the same name or hostname) is not changed, so
+the same file can be given at every start. A tracked storage starts Connecting, whatever status and capacity the file
+gives it; a storage with `tracked: false` stays as written.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ DatedRecord = (
     | WebHookRecord
     | TagRecord
 )
-APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
+_WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
+"""Fields of a record that are not columns of its table, or are converted first."""
 
 
 def _names(bootstrap: Bootstrap) -> set[str]:
@@ -74,17 +75,17 @@ def _names(bootstrap: Bootstrap) -> set[str]:
 
 
 @contextmanager
-def _beside_others(section: str, name: str) -> Iterator[None]:
-    """Refuse a record that has what only one may have, and another, which may be in the database already, has."""
+def _unique(section: str, name: str) -> Iterator[None]:
+    """Raise BootstrapError for a record whose uuid or name another record has, in the file or in the database."""
     try:
         yield
-    except IntegrityError:  # its text may hold values
+    except IntegrityError:  # its text may hold values, so it is not passed on
         text = "it, or something in it, has the uuid or the name of another record that is there"
         raise BootstrapError(f"{section}: {name}: {text}") from None
 
 
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
-    """The uuid of the user that an access key is of. Raises BootstrapError."""
+    """Return the uuid of the user that an access key belongs to. Raise BootstrapError."""
     user = await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.user))
     if user is None:
         raise BootstrapError(f"accessKeys: {record.accessKeyId}: the account has no user of the name {record.user}")
@@ -92,7 +93,7 @@ async def _user(connection: AsyncConnection, account: str, record: AccessKeyReco
 
 
 class BootstrapLoader:
-    """Writes the records of a bootstrap into the database."""
+    """Writes the records of bootstrap files into a database."""
 
     def __init__(self, database: Database, vault: Vault, configuration: GlobalConfiguration, clock: Clock) -> None:
         self._database = database
@@ -101,7 +102,7 @@ class BootstrapLoader:
         self._now = clock.local()
 
     async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> None:
-        """All of it or, if anything is wrong, nothing; to `replace` all there is, too. Raises BootstrapError."""
+        """Write all records, or none on an error. With `replace`, delete all others first. Raise BootstrapError."""
         by_category = bootstrap.globalConfig.items()
         options = [(category, *option) for category, by_name in by_category for option in by_name.items()]
         try:
@@ -115,22 +116,22 @@ class BootstrapLoader:
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
             for account in accounts:
-                with _beside_others("accounts", account.name):
+                with _unique("accounts", account.name):
                     await self._add_account(connection, account, replace=replace)
             for zone in bootstrap.zones:
-                with _beside_others("zones", zone.name):
+                with _unique("zones", zone.name):
                     await self._add_zone(connection, zone)
             for storage in bootstrap.backupStorages:
-                with _beside_others("backupStorages", storage.name):
+                with _unique("backupStorages", storage.name):
                     await self._add_storage(connection, storage)
             for image in bootstrap.images:
-                with _beside_others("images", image.name):
+                with _unique("images", image.name):
                     await self._add_image(connection, image)
             for key in bootstrap.accessKeys:
-                with _beside_others("accessKeys", key.accessKeyId):
+                with _unique("accessKeys", key.accessKeyId):
                     await self._add_access_key(connection, key)
             for hook in bootstrap.webHooks:
-                with _beside_others("webHooks", hook.name):
+                with _unique("webHooks", hook.name):
                     await self._add_web_hook(connection, hook)
             if replace:
                 await self._configuration.replace({option[:2]: option[2] for option in options})
@@ -176,7 +177,7 @@ class BootstrapLoader:
         zone = uuid_of("zone", record)
         if await connection.scalar(select(Zone.uuid).where(Zone.uuid == zone)):
             return
-        values = record.model_dump(exclude={"uuid", *APART})
+        values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
         await connection.execute(insert(Zone).values(uuid=zone, **values, **self._dates(record)))
         await self._add_tags(connection, zone, "ZoneVO", record)
 
@@ -242,7 +243,7 @@ class BootstrapLoader:
         hook = uuid_of("web-hook", record)
         if await connection.scalar(select(WebHook.uuid).where(WebHook.uuid == hook)):
             return
-        values = record.model_dump(exclude={"uuid", *APART})
+        values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
         await connection.execute(insert(WebHook).values(uuid=hook, **values, **self._dates(record)))
         await self._add_tags(connection, hook, "WebhookVO", record)
 
@@ -253,10 +254,12 @@ class BootstrapLoader:
         account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
         if account is None:
             raise BootstrapError(f"images: {record.name}: no account has the name {record.account}")
-        values = record.model_dump(exclude={"uuid", "account", "backupStorageRefs", *APART}) | {"accountUuid": account}
+        values = record.model_dump(exclude={"uuid", "account", "backupStorageRefs", *_WRITTEN_APART}) | {
+            "accountUuid": account
+        }
         await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
         for ref in record.backupStorageRefs:
-            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=APART))
+            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=_WRITTEN_APART))
             await connection.execute(row.values(**self._dates(ref if ref.createDate else record)))
         await self._add_tags(connection, image, "ImageVO", record)
 
@@ -288,7 +291,10 @@ class BootstrapLoader:
             raise BootstrapError("a secret is sealed with the key file of another node") from None
 
     def _protect(self, password: str | Sealed) -> str:
-        """What is stored of a password; a snapshot of older versions has sealed what clients send."""
+        """Return what to store of a password, given in plain text or sealed.
+
+        Snapshots of older versions hold the sealed SHA-512 that clients send, instead of the sealed hash of that.
+        """
         if isinstance(password, str):
             return self._vault.protect(hashlib.sha512(password.encode()).hexdigest())
         opened = self._open(password)

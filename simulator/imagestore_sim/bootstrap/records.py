@@ -1,4 +1,4 @@
-"""What a bootstrap file may hold."""
+"""The records of a bootstrap file. Sizes are bytes; field names are those of ZStack's inventories."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from imagestore_sim.backup_storage.zones import ZONE_TYPE
 from imagestore_sim.rest.accounts import ADMIN_NAME
 
 NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
-
-
+"""Makes uuids of names, see `stable_uuid`."""
 MOST_MEMBERS = 100
+"""Members of a record that are read."""
 
 
 class Record(BaseModel):
-    """What every kind of record shares: no unknown fields."""
+    """Base class of records: frozen, and without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def check_members(cls, value: object) -> object:
-        """Refuse a record of absurdly many members, each of which would be an error of its own.
+        """Refuse a record with more than MOST_MEMBERS members, each of which could be an error.
 
-        Pydantic holds the interpreter while it checks a list; between two records, here, other threads get their turn.
+        Pydantic holds the GIL while it validates a list. This validator is Python code, so other threads can run
+        between two records.
         """
         if isinstance(value, Mapping) and len(value) > MOST_MEMBERS:
             raise ValueError(f"has {len(value)} members, and {MOST_MEMBERS} at most are read")
@@ -38,12 +39,12 @@ class Record(BaseModel):
 
     @field_serializer("createDate", "lastOpDate", when_used="json", check_fields=False)
     def write_date(self, moment: datetime | None) -> str | None:
-        """`YYYY-MM-DD HH:MM:SS`, as the files have it."""
+        """Return a date as `YYYY-MM-DD HH:MM:SS`."""
         return None if moment is None else moment.isoformat(sep=" ", timespec="seconds")
 
 
 class Sealed(Record):
-    """A secret as a snapshot holds it: only with the key file of its node can it be opened."""
+    """A secret in a snapshot, encrypted with the key file of its node."""
 
     sealed: str
 
@@ -54,7 +55,7 @@ Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class TagRecord(Record):
-    """A tag with all that is known of it, as a snapshot holds it; people write its text alone."""
+    """A tag with all its fields, as in a snapshot; people write the text alone."""
 
     uuid: Uuid | None = None
     tag: str
@@ -80,7 +81,7 @@ class ZoneRecord(Record):
 
 
 class BackupStorageRecord(Record):
-    """A backup storage; capacities in bytes. A simulator storage has no host, and always stands as written."""
+    """A backup storage; capacities in bytes. A simulator storage has no host, and is never tracked."""
 
     uuid: Uuid | None = None
     name: Name
@@ -104,7 +105,7 @@ class BackupStorageRecord(Record):
 
 
 class ImageRefRecord(Record):
-    """Where an image lies."""
+    """A backup storage that an image is on."""
 
     backupStorageUuid: Uuid
     status: str = READY
@@ -116,7 +117,7 @@ class ImageRefRecord(Record):
 
 
 class ImageRecord(Record):
-    """An image, and the name of the account that it belongs to."""
+    """An image; `account` is the name of the account that owns it."""
 
     uuid: Uuid | None = None
     name: Name
@@ -144,7 +145,7 @@ class ImageRecord(Record):
 
 
 class UserRecord(Record):
-    """A user of an account; the password as its owner types it, or sealed its hash."""
+    """A user of an account, with the password in plain text, or the sealed hash of it."""
 
     uuid: Uuid | None = None
     name: Name
@@ -155,7 +156,7 @@ class UserRecord(Record):
 
 
 class AccountRecord(Record):
-    """An account; the password as its owner types it, or sealed its hash."""
+    """An account, with the password in plain text, or the sealed hash of it."""
 
     uuid: Uuid | None = None
     name: Name
@@ -167,7 +168,7 @@ class AccountRecord(Record):
 
 
 class AccessKeyRecord(Record):
-    """An access key of an account, which is named by its name."""
+    """An access key; `account` and `user` are names."""
 
     accessKeyId: Name
     accessKeySecret: str | Sealed = Field(repr=False)
@@ -181,7 +182,7 @@ class AccessKeyRecord(Record):
 
 
 class WebHookRecord(Record):
-    """An address that events are sent to."""
+    """An address that events are posted to."""
 
     uuid: Uuid | None = None
     name: Name
@@ -200,7 +201,7 @@ Records = Annotated[tuple[R, ...], FailFast()]
 
 
 class Bootstrap(Record):
-    """All that a bootstrap file may hold."""
+    """The content of a bootstrap file."""
 
     zones: Records[ZoneRecord] = ()
     backupStorages: Records[BackupStorageRecord] = ()
@@ -214,10 +215,10 @@ class Bootstrap(Record):
 
 
 def stable_uuid(kind: str, name: str) -> str:
-    """The uuid of a record whose file gives none: the same one at every start."""
+    """Return the uuid of a record without one in the file: always the same for the same kind and name."""
     return uuid.uuid5(NAMESPACE, f"{kind}/{name}").hex
 
 
 def uuid_of(kind: str, record: ZoneRecord | BackupStorageRecord | ImageRecord | AccountRecord | WebHookRecord) -> str:
-    """The uuid that the file gives a record, or the one that follows from its name."""
+    """Return the uuid that the file gives a record, or else the one that follows from its name."""
     return record.uuid or stable_uuid(kind, record.name)

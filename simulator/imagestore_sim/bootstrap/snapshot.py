@@ -1,6 +1,6 @@
-"""A snapshot: all records of a running node as a bootstrap file, and the way back.
+"""Snapshots: all records of a running node as a bootstrap file.
 
-Secrets are in it sealed, as the database keeps them: only a node with the same key file can open them.
+Secrets in it are encrypted as in the database: only a node with the same key file can load them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Rows = Sequence[Any]
 
 
 def write_snapshot(bootstrap: Bootstrap) -> str:
-    """The text of a bootstrap file; what has no value is left out of it."""
+    """Return the text of a bootstrap file, without fields that are empty or None."""
     content = _without_empty(bootstrap.model_dump(mode="json", exclude_none=True))
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=float("inf"))
 
@@ -77,7 +77,7 @@ def _without_empty(value: Any) -> Any:
 
 
 async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
-    """Delete every record but for the accounts of these names: who is logged in to one of them stays so."""
+    """Delete every record except accounts with these names, so that sessions of those accounts remain valid."""
     for model in (Image, BackupStorage, Zone, SystemTag, UserTag, AccessKey, User, WebHook):
         await connection.execute(delete(model))
     await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
@@ -91,26 +91,26 @@ class Snapshots:
         self._vault = vault
 
     async def take(self) -> Bootstrap:
-        """Every record as it is now; a storage that is being added still is none yet.
+        """Return every record as it is now, without storages that are still being added.
 
-        Only the reading is done on the event loop, a part at a time: there may be tens of thousands.
+        There may be tens of thousands of rows: they are read in partitions, and converted in a thread.
         """
         async with self._database.read_snapshot() as connection:
             rows = {model: await _read(connection, model) for model in MODELS}
-        return await asyncio.to_thread(_Records(rows, self._vault).bootstrap)
+        return await asyncio.to_thread(_RowConverter(rows, self._vault).bootstrap)
 
 
 async def _read(connection: AsyncConnection, model: Any) -> Rows:
     found: list[Any] = []
     async with connection.stream(select(model).order_by(*model.__mapper__.primary_key)) as result:
-        async for part in result.partitions(ROWS_AT_A_TIME):
-            found += part
-            await asyncio.sleep(0)  # others get their turn
+        async for rows in result.partitions(ROWS_AT_A_TIME):
+            found += rows
+            await asyncio.sleep(0)  # lets other tasks run
     return found
 
 
-class _Records:
-    """The rows of one moment, as records."""
+class _RowConverter:
+    """Converts the rows of one snapshot of the database to records."""
 
     def __init__(self, rows: Mapping[Any, Rows], vault: Vault) -> None:
         self._rows = rows
@@ -118,19 +118,19 @@ class _Records:
         self._tags = self._read_tags()
 
     def bootstrap(self) -> Bootstrap:
-        """All of them."""
+        """Return all records."""
         return Bootstrap(
-            zones=self.zones(),
-            backupStorages=self.storages(),
-            images=self.images(),
-            accounts=self.accounts(),
-            accessKeys=self.access_keys(),
-            webHooks=self.web_hooks(),
-            globalConfig=self.configuration(),
+            zones=self._zones(),
+            backupStorages=self._storages(),
+            images=self._images(),
+            accounts=self._accounts(),
+            accessKeys=self._access_keys(),
+            webHooks=self._web_hooks(),
+            globalConfig=self._configuration(),
         )
 
     def _read_tags(self) -> dict[str, dict[str, list[TagRecord]]]:
-        """The tags of everything, for the records that have them."""
+        """Return all tags by the uuid of their resource and the name of the record's field."""
         of_resources: dict[str, dict[str, list[TagRecord]]] = {}
         fields = tuple(TagRecord.model_fields)
         for name, model in (("systemTags", SystemTag), ("userTags", UserTag)):
@@ -140,12 +140,12 @@ class _Records:
                 of_resource.setdefault(name, []).append(TagRecord(**_pick(row, columns)))
         return of_resources
 
-    def zones(self) -> tuple[ZoneRecord, ...]:
+    def _zones(self) -> tuple[ZoneRecord, ...]:
         fields = ("uuid", "name", "description", "state", "type", "isDefault", *DATED)
         rows = self._rows[Zone]
         return tuple([ZoneRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
 
-    def storages(self) -> tuple[BackupStorageRecord, ...]:
+    def _storages(self) -> tuple[BackupStorageRecord, ...]:
         common = ("uuid", "name", "description", "type", "url", "totalCapacity", "availableCapacity")
         fields = (*common, "state", "status", "tracked", *DATED)
         hosts = {row.uuid: row for model in HOSTS.values() for row in self._rows[model]}
@@ -165,7 +165,7 @@ class _Records:
             ]
         )
 
-    def images(self) -> tuple[ImageRecord, ...]:
+    def _images(self) -> tuple[ImageRecord, ...]:
         refs: dict[str, list[ImageRefRecord]] = defaultdict(list)
         of_ref = tuple(ImageRefRecord.model_fields)
         for ref in self._rows[ImageBackupStorageRef]:
@@ -184,7 +184,7 @@ class _Records:
             ]
         )
 
-    def accounts(self) -> tuple[AccountRecord, ...]:
+    def _accounts(self) -> tuple[AccountRecord, ...]:
         users: dict[str, list[UserRecord]] = defaultdict(list)
         fields = ("uuid", "name", "description", *DATED)
         for row in self._rows[User]:
@@ -194,7 +194,7 @@ class _Records:
             for row in self._rows[Account]
         )
 
-    def access_keys(self) -> tuple[AccessKeyRecord, ...]:
+    def _access_keys(self) -> tuple[AccessKeyRecord, ...]:
         accounts = {row.uuid: row.name for row in self._rows[Account]}
         users = {row.uuid: row.name for row in self._rows[User]}
         return tuple(
@@ -208,12 +208,12 @@ class _Records:
             for row in self._rows[AccessKey]
         )
 
-    def web_hooks(self) -> tuple[WebHookRecord, ...]:
+    def _web_hooks(self) -> tuple[WebHookRecord, ...]:
         fields = ("uuid", "name", "description", "url", "type", "opaque", *DATED)
         rows = self._rows[WebHook]
         return tuple([WebHookRecord(**_pick(row, fields), **self._tags_of(row.uuid)) for row in rows])
 
-    def configuration(self) -> Mapping[str, Mapping[str, str]]:
+    def _configuration(self) -> Mapping[str, Mapping[str, str]]:
         changed: dict[str, dict[str, str]] = defaultdict(dict)
         for row in self._rows[GlobalConfig]:
             if row.value != row.defaultValue:
@@ -224,7 +224,7 @@ class _Records:
         return {name: tuple(tags) for name, tags in self._tags.get(uuid, {}).items()}
 
     def _seal(self, password: str) -> Sealed:
-        # No client can log in with what is stored, but it can be guessed at by those who have the key as well.
+        # What is stored does not let a client log in, but someone with the key file could guess the password by it.
         return Sealed(sealed=self._vault.encrypt(password))
 
 

@@ -33,7 +33,7 @@ def _explain(text: bytes, path: Path, error: str) -> str:
     if text.startswith(b"PuTTY-User-Key-File-"):
         return f"a key of PuTTY; convert it: puttygen {path.name} -O private-openssh -o {path.stem}"
     if "passphrase" in error.lower():
-        return f"{error}: nobody can be asked for it here; take it off: ssh-keygen -p -f {path.name}"
+        return f"{error}: it cannot be asked for here; remove it: ssh-keygen -p -f {path.name}"
     if _is_public(text):
         return f"a public key; name the private one, {_private_name(path)}"
     return error if text.strip() else "is empty"

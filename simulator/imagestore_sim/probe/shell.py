@@ -76,7 +76,7 @@ class MarkedOutput:
     def __init__(self, token: str) -> None:
         self._end = f"__END__{token}"
         self._token = token
-        self._said: list[str] = []
+        self._chunks: list[str] = []
         self._tail = ""
         self.length = 0
         """Characters so far."""
@@ -85,7 +85,7 @@ class MarkedOutput:
 
     def feed(self, chunk: str) -> None:
         """Add the next output."""
-        self._said.append(chunk)
+        self._chunks.append(chunk)
         self.length += len(chunk)
         recent = self._tail + chunk
         at = recent.find(self._end)
@@ -95,14 +95,14 @@ class MarkedOutput:
         self._tail = recent[-len(self._end) - _LONGEST_END :]
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """All output so far."""
-        return "".join(self._said)
+        return "".join(self._chunks)
 
     @property
     def answer(self) -> Answer | None:
         """The answer; None if it has not come."""
-        return parse(self.said, self._token)
+        return parse(self.text, self._token)
 
 
 def script(command: str, url: str, seconds: int, token: str = "") -> str:
@@ -111,15 +111,15 @@ def script(command: str, url: str, seconds: int, token: str = "") -> str:
     return f"env LC_ALL=C sh -c {text} sh {shlex.quote(url)}" + (f" {token}" if token else "")
 
 
-def parse(said: str, token: str = "") -> Answer | None:
+def parse(text: str, token: str = "") -> Answer | None:
     """Return the answer in a host's output; None without one."""
-    begin = re.search(rf"__BEGIN__{token}\r?\n", said)
+    begin = re.search(rf"__BEGIN__{token}\r?\n", text)
     if begin is None:
         return None
-    end = re.compile(f"__END__{token}{_END.pattern}").search(said, begin.end())
+    end = re.compile(f"__END__{token}{_END.pattern}").search(text, begin.end())
     if end is None:
         return None
-    output = said[begin.end() : end.start()]
+    output = text[begin.end() : end.start()]
     return Answer(output, int(end["status"]), end["directory"] == "0", end["directory"] == "2")
 
 
@@ -155,12 +155,12 @@ async def ask(connection: Connection, request: Request, command: str) -> Answer:
     exit_status = await connection.run(line, output, request.phases)
     answer = output.answer
     status = exit_status if answer is None else answer.status
-    if answer is None and _PASSWORD_EXPIRED.search(output.said):
-        raise Failed(Reason.AUTH_FAILED, f'the host lets nobody in ("{excerpt(output.said)}")', EXPIRED)
+    if answer is None and _PASSWORD_EXPIRED.search(output.text):
+        raise Failed(Reason.AUTH_FAILED, f'the host lets nobody in ("{excerpt(output.text)}")', EXPIRED)
     if status in _NOT_RUN:
-        raise Unsupported(f"command not found ({excerpt(output.said if answer is None else answer.output)})")
+        raise Unsupported(f"command not found ({excerpt(output.text if answer is None else answer.output)})")
     if answer is None:
-        raise _no_answer(output.said)
+        raise _no_answer(output.text)
     if status in _ENDED_BY_TIMEOUT:
         raise Failed(Reason.HUNG, f"the command on the host did not end within {request.seconds} s")
     return answer
