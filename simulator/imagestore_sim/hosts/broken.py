@@ -1,4 +1,4 @@
-"""Servers that no SSH client should meet, but does: SFTP that answers what was not asked, and floods."""
+"""Servers that break their protocol: SFTP with wrong answers, and floods."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from asyncssh.packet import String
 _HEADER = struct.Struct(">IBI")  # length, type, number
 _INIT, _VERSION, _NAME, _EXTENDED_REPLY = 1, 2, 104, 201
 _EXTENSION = b"statvfs@openssh.com"
-_IGNORE, _BANNER = 2, 53
+_IGNORE, _BANNER = 2, 53  # SSH_MSG_IGNORE, SSH_MSG_USERAUTH_BANNER
 _FLOOD_BYTES = 2**20
 _PACKET = 1000  # bytes of each
 
 
 class BrokenSftp:
-    """An SFTP server that agrees on the version, and then answers every question wrongly."""
+    """An SFTP server that agrees on the version, and then answers every request wrongly."""
 
     def __init__(self, how: str) -> None:
         self._how = how
-        self._heard = bytearray()
+        self._received = bytearray()
 
     def answer(self, data: bytes) -> bytes:
-        """What it says to what a client has sent."""
-        self._heard += data
-        said = b""
-        while len(self._heard) >= _HEADER.size:
-            length, kind, number = _HEADER.unpack_from(self._heard)
-            if len(self._heard) < 4 + length:
+        """Return its answers to the bytes that a client has sent; an incomplete request waits for its rest."""
+        self._received += data
+        answers = b""
+        while len(self._received) >= _HEADER.size:
+            length, kind, number = _HEADER.unpack_from(self._received)
+            if len(self._received) < 4 + length:
                 break
-            del self._heard[: 4 + length]
-            said += self._version() if kind == _INIT else self._wrong(number)
-        return said
+            del self._received[: 4 + length]
+            answers += self._version() if kind == _INIT else self._wrong(number)
+        return answers
 
     def _version(self) -> bytes:
         if self._how == "text":
@@ -54,12 +54,12 @@ class BrokenSftp:
 
 
 def flood(connection: SSHConnection) -> None:
-    """Send packets that are to be ignored."""
+    """Send a megabyte of SSH_MSG_IGNORE."""
     for _ in range(_FLOOD_BYTES // _PACKET):
         connection.send_packet(_IGNORE, String(bytes(_PACKET)))
 
 
 def flood_login(connection: asyncssh.SSHServerConnection) -> None:
-    """Send one notice after the other to somebody who is logging in."""
+    """Send a megabyte of SSH_MSG_USERAUTH_BANNER to a client that is logging in."""
     for _ in range(_FLOOD_BYTES // _PACKET):
         connection.send_packet(_BANNER, String("x" * _PACKET), String(""))

@@ -1,4 +1,4 @@
-"""One TCP connection to a host, as the network between the two makes it: prompt, late, silent or cut."""
+"""One TCP connection to a host, with what the network does to it: prompt, late, silent or cut."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncssh
+from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour, StartupLimit
 from imagestore_sim.in_flight import moved
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
 
 TURN_BYTES = 4 * 1024
-"""Taken from a client in one turn of the loop: 256 of the smallest packets."""
+"""Bytes read from a client in one turn of the event loop: 256 of the smallest packets."""
 WAITING_BYTES = 2**20
-"""From how many bytes on that the network holds back no more are taken."""
+"""Bytes held back by the network from which on no more are read."""
 UNREAD_BYTES = 4 * 2**20
+"""Bytes that a client has not read from which on no more are read from it."""
 FLOOD_BYTES = 2**20
 FLOOD_LINE = b"All work and no play makes Jack a dull boy.\r\n"
 FLOOD_PACKET = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # SSH_MSG_IGNORE, before anything is encrypted
@@ -32,30 +34,30 @@ _NO_LINGER = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, and 0 seconds, so that 
 class Link(asyncio.BufferedProtocol):
     """Stands between the transport of a connection and the SSH server behind it.
 
-    A client cannot hold up the others: what it sends is taken a little at a time, for asyncssh copies all that is left
-    of it with each packet, and no more is taken while too much of it waits or it does not read its answers.
+    One client cannot slow down the others. Its bytes are read a little at a time, because asyncssh copies all that is
+    left of them with each packet; and reading stops while too many of them wait, or while it does not read its answers.
     """
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
         self.number = next(_numbers)
-        """The order in which they came."""
+        """Numbers follow the order in which the connections came."""
         self._transport: asyncio.Transport
         self._ssh: asyncssh.SSHServerConnection | None = None
         self._buffer = bytearray(TURN_BYTES)
         self._unread = False
-        """Whether the client leaves too much of what is said to it unread."""
+        """Whether the client leaves too many answers unread."""
         self._in = _Direction(host, self._arrive)
         self._out = _Direction(host, self._leave)
         self._sent = 0
         self.logged_in = False
         self.stale = False
-        """Nothing goes over it any more, either way."""
+        """Whether everything on it is dropped, in both directions."""
         self._held: dict[asyncio.Task[None], None] = {}
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reset(self) -> None:
-        """Cut it at once, with a RST."""
+        """Cut it at once, with a TCP reset."""
         if not self._transport.is_closing():
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.abort()
@@ -66,15 +68,15 @@ class Link(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def finish(self) -> None:
-        """Close it once all that was said has left."""
+        """Close it once everything written has been sent."""
         self._out.put(None)
 
     def write(self, data: bytes) -> None:
-        """Say something to the client."""
+        """Send bytes to the client."""
         self._out.put(bytes(data))
 
     async def hold(self, work: Coroutine[object, object, None]) -> None:
-        """Wait for something, but no longer than the connection is open; raises CancelledError when it is cut."""
+        """Wait for `work`, but no longer than the connection is open. Raise CancelledError when it is cut."""
         task = self._host.tasks.begin(work, f"connection to {self._host.name}")
         self._held[task] = None
         task.add_done_callback(self._held.pop)
@@ -93,7 +95,7 @@ class Link(asyncio.BufferedProtocol):
             self._ssh.data_received(data)
 
     def _set_pace(self) -> None:
-        """Take more from the client, or no more for now."""
+        """Read on from the client, or pause."""
         if self._transport.is_closing():
             return
         if self._unread or self._in.waiting > WAITING_BYTES:
@@ -116,7 +118,10 @@ class Link(asyncio.BufferedProtocol):
             self._transport.write(data)
 
     def _end(self) -> None:
-        """Say no more, and listen no more but to the client's own end: closing at once would reset what was said."""
+        """Send no more, and close.
+
+        Without an SSH server behind it the client closes: closing here would reset the bytes that were just sent.
+        """
         if self._ssh is None and not self._transport.is_closing():
             self._transport.write_eof()
         else:
@@ -124,6 +129,7 @@ class Link(asyncio.BufferedProtocol):
 
     # What the event loop calls
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         moved()
         self._transport = cast(asyncio.Transport, transport)
@@ -158,9 +164,11 @@ class Link(asyncio.BufferedProtocol):
         if now.flood == "keys":
             self.write(FLOOD_PACKET * (FLOOD_BYTES // len(FLOOD_PACKET)))
 
+    @override
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
 
+    @override
     def buffer_updated(self, nbytes: int) -> None:
         self._in.put(bytes(self._buffer[:nbytes]))
         if nbytes == TURN_BYTES and not self._transport.is_closing():
@@ -169,14 +177,17 @@ class Link(asyncio.BufferedProtocol):
         else:
             self._set_pace()
 
+    @override
     def pause_writing(self) -> None:
         self._unread = True
         self._set_pace()
 
+    @override
     def resume_writing(self) -> None:
         self._unread = False
         self._set_pace()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         moved()
         self._in.close()
@@ -199,20 +210,20 @@ async def abort_all(links: Iterable[Link]) -> None:
 
 
 class _Direction:
-    """One direction: what is put in is delivered at once and in order, or when the network lets it."""
+    """One direction of a connection: bytes are delivered in order, at once or when the network lets them through."""
 
     def __init__(self, host: SimulatedHost, deliver: Callable[[bytes | None], None]) -> None:
         self._host = host
         self._deliver = deliver
         self._queue: deque[tuple[float, bytes | None]] = deque()
-        self._free = 0.0  # when the line is free again
+        self._free = 0.0  # when the line is free again, in the clock's monotonic seconds
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self.waiting = 0
         """Bytes that have not been delivered."""
 
     def put(self, data: bytes | None) -> None:
-        """Take data, or None for the end."""
+        """Queue or deliver bytes; None is the end."""
         now = self._host.behaviour
         if not self._queue and not now.is_late:
             self._deliver(data)
@@ -223,7 +234,7 @@ class _Direction:
             self._task = self._host.tasks.begin(self._deliver_in_time(), f"network of {self._host.name}")
 
     def close(self) -> None:
-        """Deliver no more."""
+        """Drop what waits, and deliver no more."""
         self._closed = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -251,7 +262,7 @@ class _Direction:
 
 
 class _SshTransport(asyncio.Transport):
-    """The transport as the SSH server sees it."""
+    """The transport that the SSH server gets: what it writes goes through the link."""
 
     def __init__(self, link: Link, transport: asyncio.Transport) -> None:
         super().__init__()

@@ -16,17 +16,18 @@ from imagestore_sim.in_flight import under_way
 from imagestore_sim.tasks import Tasks
 
 AnyHost = Callable[[str, int], SimulatedHost]
+"""Makes a host of a name and the port that storages know it by."""
 
 
 class HostNetwork(Mapping[str, SimulatedHost]):
-    """Hosts by name, whatever its case. `resolve` is what a prober asks."""
+    """Hosts by name, in any case. `resolve` is the name resolution of a prober."""
 
     def __init__(self, *, any_host: AnyHost | None = None) -> None:
-        """`any_host` makes a host of a name that is not known, and the port that it is asked on."""
+        """With `any_host`, make a host on the spot for a name that `resolve` does not know; without, know no others."""
         self._any_host = any_host
         self._hosts: dict[str, SimulatedHost] = {}
         self._on_the_spot: set[str] = set()
-        """The names of those that were made because something asked for them, and that nobody has changed since."""
+        """Names of hosts that `resolve` made, in lower case, and that have not been changed since."""
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
         self._config: SshConfig | None = None
@@ -43,9 +44,9 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         return len(self._hosts)
 
     async def add(self, host: SimulatedHost) -> None:
-        """Start a host and make it known.
+        """Start a host, and resolve its name from then on.
 
-        Raises ValueError when its name is taken, RuntimeError when the network is closed, and OSError.
+        Raise ValueError when its name is taken, RuntimeError when the network is closed, and OSError.
         """
         async with self._turn:
             if self._closed:
@@ -56,7 +57,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         await self._write_config()
 
     async def remove(self, name: str) -> None:
-        """Stop a host and forget it. Raises KeyError for a name that is not known."""
+        """Stop a host and forget it. Raise KeyError for a name that is not known."""
         async with self._turn:
             await self._end(self._hosts.pop(name.lower()))
         await self._write_config()
@@ -69,12 +70,15 @@ class HostNetwork(Mapping[str, SimulatedHost]):
             self._config.drop(host)
 
     def keep(self, name: str) -> None:
-        """Keep a host until it is removed, though it was made on the spot: somebody has changed it."""
+        """Keep a host until it is removed, even one that was made on the spot: it has been changed by hand."""
         self._on_the_spot.discard(name.lower())
 
     async def release(self, name: str, unneeded: Callable[[], Awaitable[bool]]) -> None:
-        """Remove a host that was made on the spot, unless it is needed still or has faults: at once, or as soon as all
-        who are connected to it have left. It is made again, as it was at first, when something asks for it."""
+        """Remove a host that was made on the spot, unless it is still needed or has faults.
+
+        While connections to it are open it stays, and `unneeded` is asked again once they are closed. `resolve` makes
+        it again, as it was at first.
+        """
         async with self._turn:
             host = self._hosts.get(name.lower())
             if host is None or name.lower() not in self._on_the_spot or list(host.faults) or not await unneeded():
@@ -92,15 +96,15 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         await self.release(host.name, unneeded)
 
     def arrange(self, names: Sequence[str]) -> None:
-        """Have the hosts of these names stand first, in their order."""
+        """Put the hosts of these names first, in this order."""
         first = {name.lower(): self._hosts[name.lower()] for name in names}
         self._hosts = first | {name: host for name, host in self._hosts.items() if name not in first}
 
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
-        """The loopback address of a host, made on the spot when the network may; raises socket.gaierror, OSError.
+        """Return the loopback address of a host; make the host where the network does so.
 
-        A host that is stopped is unreachable, as one that was shut down; one that is known by another port resolves to
-        an address that refuses.
+        A host that is stopped is unreachable, as one that was shut down. A host that is known by another port resolves
+        to an address that refuses. Raise socket.gaierror for an unknown name, and OSError.
         """
         if self._closed:
             raise _unknown()
@@ -129,7 +133,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
             self._config.enter(host)
 
     async def close(self) -> None:
-        """Stop all hosts; nothing resolves any more."""
+        """Stop all hosts; from then on no name resolves."""
         self._closed = True
         await self._tasks.close()
         self._config = None
@@ -140,9 +144,9 @@ class HostNetwork(Mapping[str, SimulatedHost]):
     # The OpenSSH configuration
 
     async def write_ssh_config(self, folder: Path) -> Path:
-        """Write a file for `ssh -F FILE NAME` to `folder`, with an identity that all hosts let in; answers the file.
+        """Write a file for `ssh -F FILE NAME` to `folder`, with an identity that logs in to all hosts; return its path.
 
-        It follows what becomes of the hosts. Raises OSError.
+        It is kept up to date with the hosts. Raise OSError.
         """
         self._config = await SshConfig.create(folder)
         for host in self._hosts.values():

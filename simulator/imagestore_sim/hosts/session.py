@@ -1,4 +1,4 @@
-"""A channel of an SSH connection: a command, an interactive shell, or SFTP."""
+"""A session of an SSH connection: a command, an interactive shell, or SFTP."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 from asyncssh.channel import SSHChannel
 from asyncssh.misc import SoftEOFReceived
+from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import ForcedAnswer
 from imagestore_sim.hosts.broken import BrokenSftp, flood
@@ -26,7 +27,7 @@ SftpFactory = Callable[[SSHChannel[bytes]], asyncssh.SFTPServer]
 
 
 class Session(asyncssh.SSHServerProcess[str]):
-    """What a client runs on a machine, in a task that ends with its channel."""
+    """One session: its command runs in a task that ends with its channel."""
 
     def __init__(
         self,
@@ -37,7 +38,10 @@ class Session(asyncssh.SSHServerProcess[str]):
         forced: ForcedAnswer | None,
         ended: Callable[[], None],
     ) -> None:
-        """`forced` is said in place of whatever is asked for."""
+        """Serve a session that a client has opened; call `ended` at its end.
+
+        Without `sftp` there is no such subsystem. `forced` is the answer to every request.
+        """
         super().__init__(self._begin, sftp, SFTP_VERSION, False)
         self._forced = forced
         self._host = host
@@ -47,9 +51,11 @@ class Session(asyncssh.SSHServerProcess[str]):
         self._task: asyncio.Task[None] | None = None
         self._broken: BrokenSftp | None = None
 
+    @override
     def subsystem_requested(self, subsystem: str) -> bool:
         return subsystem == "sftp" and (self._forced is not None or super().subsystem_requested(subsystem))
 
+    @override
     def session_started(self) -> None:
         now = self._host.behaviour
         if now.flood == "session":
@@ -65,7 +71,7 @@ class Session(asyncssh.SSHServerProcess[str]):
             self.channel.set_encoding(None)
             self._encoding = None
         elif now.hung_sftp or now.hung_shell:
-            # What comes meanwhile is SFTP's, and no text.
+            # Bytes that come meanwhile are SFTP's, and no text.
             self.channel.set_encoding(None)
             self._encoding = None
             self._do(self._begin_late())
@@ -86,12 +92,14 @@ class Session(asyncssh.SSHServerProcess[str]):
             self.channel.write(self._host.behaviour.noise)
         super().session_started()
 
+    @override
     def data_received(self, data: str | bytes, datatype: int | None) -> None:
         if self._broken is None:
             super().data_received(cast(str, data), datatype)
         elif (answer := self._broken.answer(cast(bytes, data))) and not self.channel.is_closing():
             cast("SSHChannel[bytes]", self.channel).write(answer)
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._ended()
@@ -119,15 +127,15 @@ class Session(asyncssh.SSHServerProcess[str]):
         except Interrupted:
             status = INTERRUPTED
         except BrokenPipeError:
-            return  # the client has gone, and with it whoever would want to know the status
+            return  # the client has gone: there is no one to send the status to
         except Exception:
-            self.close()  # the client is not to wait for what has failed; the owner of the task logs it
+            self.close()  # so that the client does not wait for a command that failed; the task's owner logs it
             raise
         await self._host.wait_until(lambda now: not now.sessions_linger)
         self.exit(status)
 
     async def _converse(self, shell: Shell, streams: Streams) -> int:
-        """Run what comes in, line by line, up to `exit` or the end; answers the exit status."""
+        """Run the lines that come in, up to `exit` or the end; return the exit status."""
         while True:
             try:
                 scripts = await self._read(shell, streams)
@@ -147,7 +155,7 @@ class Session(asyncssh.SSHServerProcess[str]):
                     return shell.status
 
     async def _read(self, shell: Shell, streams: Streams) -> list[Script] | None:
-        """The commands in the next lines, as many as make them whole; None at the end. Raises SyntaxProblem."""
+        """Read lines until they make whole commands, and return these; None at the end. Raise SyntaxProblem."""
         text = ""
         problem: Incomplete | None = None
         while True:
@@ -166,11 +174,11 @@ class Session(asyncssh.SSHServerProcess[str]):
 
 
 class Interrupted(Exception):
-    """Somebody pressed Ctrl-C."""
+    """The client pressed Ctrl-C, or sent a signal."""
 
 
 class _Keyboard:
-    """What a client sends, as commands read it."""
+    """The standard input of a command, from the client."""
 
     def __init__(self, stdin: asyncssh.SSHReader[str]) -> None:
         self._stdin = stdin
@@ -182,7 +190,7 @@ class _Keyboard:
         return "".join(lines)
 
     async def readline(self) -> str:
-        """Raises Interrupted."""
+        """Return a line with its end; an empty text at the end of all. Raise Interrupted."""
         while True:
             try:
                 return await self._stdin.readline()
@@ -195,7 +203,7 @@ class _Keyboard:
 
 
 def prompt(shell: Shell) -> str:
-    """`root@imagestore-1:~# `."""
+    """Return the prompt of a shell: `root@imagestore-1:~# `."""
     folder = "~" if shell.folder == shell.variables.get("HOME") else shell.folder
     return f"{shell.username}@{shell.machine.name}:{folder}{'#' if shell.username == 'root' else '$'} "
 

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import asyncssh
+from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.hosts.link import Link
@@ -26,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 
-# errno_to_portable in OpenSSH's sftp-server.c; everything else is a failure without further ado.
+# errno_to_portable in OpenSSH's sftp-server.c; every other number is FX_FAILURE.
 _NO_SUCH_FILE = (asyncssh.FX_NO_SUCH_FILE, "No such file")
 _PERMISSION_DENIED = (asyncssh.FX_PERMISSION_DENIED, "Permission denied")
 _BAD_MESSAGE = (asyncssh.FX_BAD_MESSAGE, "Bad message")
@@ -44,7 +45,7 @@ _ANSWERS: Mapping[int, tuple[int, str]] = {
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Errors of the disk as OpenSSH answers them."""
+    """Turn errors of the disk into those of OpenSSH's server. Raise SFTPError."""
     try:
         yield
     except OSError as error:
@@ -52,38 +53,38 @@ def _answering() -> Iterator[None]:
 
 
 class Handle:
-    """A file that a client has opened, and what for."""
+    """A file that a client has opened, with its access flags."""
 
     def __init__(self, file: OpenFile, flags: int) -> None:
         self.file = file
         self._flags = flags
 
     def read(self, offset: int, size: int) -> bytes:
-        """Raises OSError."""
+        """Return up to `size` bytes from `offset` on. Raise OSError (EBADF where it is not open for that)."""
         if not self._flags & asyncssh.FXF_READ:
             raise OSError(errno.EBADF, "not open for reading")
         return self.file.read(offset, size)
 
     def write(self, offset: int, data: bytes) -> int:
-        """Raises OSError."""
+        """Write at `offset`, or at the end with FXF_APPEND; return the length. Raise OSError."""
         if not self._flags & asyncssh.FXF_WRITE:
             raise OSError(errno.EBADF, "not open for writing")
         return self.file.write(self.file.size if self._flags & asyncssh.FXF_APPEND else offset, data)
 
     def seek(self, offset: int, whence: int) -> int:
-        """Where data (os.SEEK_DATA) or a hole (os.SEEK_HOLE) begins: asyncssh asks a file so, and there are no holes.
+        """Return where data (os.SEEK_DATA) or a hole (os.SEEK_HOLE) begins: there are no holes.
 
-        Raises OSError (ENXIO) at the end.
+        asyncssh calls this of files for a remote copy. Raise OSError (ENXIO) at the end.
         """
         if offset >= self.file.size:
             raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
         return offset if whence == os.SEEK_DATA else self.file.size
 
 
-def _reaches(
+def _waits_for_path(
     ask: Callable[Concatenate[DiskServer, bytes, P], T],
 ) -> Callable[Concatenate[DiskServer, bytes, P], T | Awaitable[T]]:
-    """What looks at a path waits while that, or the server, hangs; and with it whatever is asked after it."""
+    """Answer a request about a path once neither that nor the server hangs; later requests wait for it too."""
 
     @wraps(ask)
     def ask_in_time(self: DiskServer, path: bytes, /, *args: P.args, **kwargs: P.kwargs) -> T | Awaitable[T]:
@@ -99,7 +100,7 @@ def _reaches(
 
 
 class DiskServer(asyncssh.SFTPServer):
-    """Serves a host's disk; relative paths begin at `home`. Nothing of the real file system is ever touched."""
+    """Serves a host's disk; relative paths begin at `home`. The real file system is never accessed."""
 
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], host: SimulatedHost, link: Link, home: str) -> None:
         super().__init__(channel)
@@ -110,11 +111,11 @@ class DiskServer(asyncssh.SFTPServer):
         self._has_statvfs = host.statvfs and not host.behaviour.no_statvfs
 
     def is_stuck(self, path: bytes, now: Behaviour) -> bool:
-        """Whether a question about `path` is not answered."""
+        """Return whether a request about `path` gets no answer now."""
         return now.hung_sftp or (bool(now.hung_paths) and now.hangs(posixpath.normpath(self._path(path))))
 
     async def until_free(self, path: bytes) -> None:
-        """Wait until it is, or the connection is cut."""
+        """Wait until it is answered. Raise CancelledError when the connection is cut."""
         await self._link.hold(self.host.wait_until(lambda now: not self.is_stuck(path, now)))
 
     def _path(self, path: bytes) -> str:
@@ -122,38 +123,45 @@ class DiskServer(asyncssh.SFTPServer):
 
     # Looking
 
-    @_reaches
+    @override
+    @_waits_for_path
     def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
         with _answering():
             return attributes(self._disk.stat(self._path(path)))
 
-    @_reaches
+    @override
+    @_waits_for_path
     def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
         with _answering():
             return attributes(self._disk.stat(self._path(path)))
 
+    @override
     def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
         return attributes(_handle(file_obj).file.stat())
 
-    @_reaches
+    @override
+    @_waits_for_path
     def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         self._require_statvfs()
         with _answering():
-            return numbers(self._disk.statvfs(self._path(path)))
+            return statvfs_attributes(self._disk.statvfs(self._path(path)))
 
+    @override
     def fstatvfs(self, file_obj: object) -> asyncssh.SFTPVFSAttrs:
         self._require_statvfs()
-        return numbers(_handle(file_obj).file.statvfs())
+        return statvfs_attributes(_handle(file_obj).file.statvfs())
 
     def _require_statvfs(self) -> None:
         if not self._has_statvfs:
             raise asyncssh.SFTPOpUnsupported("Operation unsupported")
 
+    @override
     def realpath(self, path: bytes) -> bytes:
         return posixpath.normpath(self._path(path)).replace("//", "/").encode(errors="surrogateescape")
 
+    @override
     def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
-        # No generator: a directory that is not there has to fail when it is opened, not when it is read.
+        # No generator: a missing directory must fail when it is opened, not when it is read.
         if self.is_stuck(path, self.host.behaviour):
             return self._scan_later(path)
         folder = self._path(path)
@@ -172,38 +180,46 @@ class DiskServer(asyncssh.SFTPServer):
                 entry = self._disk.stat(posixpath.join(folder, name))
                 yield asyncssh.SFTPName(name.encode(errors="surrogateescape"), attrs=attributes(entry))
 
+    @override
     def format_user(self, uid: int | None) -> str:
         return "root"
 
+    @override
     def format_group(self, gid: int | None) -> str:
         return "root"
 
     # Changing
 
-    @_reaches
+    @override
+    @_waits_for_path
     def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         with _answering():
             self._disk.make_directory(self._path(path), mode=_mode(attrs, DIRECTORY_MODE))
 
-    @_reaches
+    @override
+    @_waits_for_path
     def rmdir(self, path: bytes) -> None:
         with _answering():
             self._disk.remove_directory(self._path(path))
 
-    @_reaches
+    @override
+    @_waits_for_path
     def remove(self, path: bytes) -> None:
         with _answering():
             self._disk.remove_file(self._path(path))
 
+    @override
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
         with _answering():
             self._disk.rename(self._path(oldpath), self._path(newpath), replace=False)
 
+    @override
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
         with _answering():
             self._disk.rename(self._path(oldpath), self._path(newpath))
 
-    @_reaches
+    @override
+    @_waits_for_path
     def setstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         with _answering():
             if attrs.size is not None:
@@ -211,9 +227,11 @@ class DiskServer(asyncssh.SFTPServer):
             if attrs.permissions is not None:
                 self._disk.chmod(self._path(path), stat.S_IMODE(attrs.permissions))
 
+    @override
     def lsetstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         self.setstat(path, attrs)
 
+    @override
     def fsetstat(self, file_obj: object, attrs: asyncssh.SFTPAttrs) -> None:
         file = _handle(file_obj).file
         with _answering():
@@ -222,20 +240,24 @@ class DiskServer(asyncssh.SFTPServer):
             if attrs.permissions is not None:
                 file.chmod(stat.S_IMODE(attrs.permissions))
 
+    @override
     def readlink(self, path: bytes) -> bytes:
         with _answering():
             self._disk.stat(self._path(path))
         raise asyncssh.SFTPBadMessage("Bad message")  # nothing on a virtual disk is a link
 
+    @override
     def symlink(self, oldpath: bytes, newpath: bytes) -> None:
         raise asyncssh.SFTPOpUnsupported("Operation unsupported")
 
+    @override
     def link(self, oldpath: bytes, newpath: bytes) -> None:
         raise asyncssh.SFTPOpUnsupported("Operation unsupported")
 
     # Files
 
-    @_reaches
+    @override
+    @_waits_for_path
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Handle:
         flags = pflags if pflags & (asyncssh.FXF_READ | asyncssh.FXF_WRITE) else pflags | asyncssh.FXF_READ
         with _answering():
@@ -249,26 +271,31 @@ class DiskServer(asyncssh.SFTPServer):
             )
         return Handle(file, flags)
 
+    @override
     def open56(self, path: bytes, desired_access: int, flags: int, attrs: asyncssh.SFTPAttrs) -> object:
         raise asyncssh.SFTPOpUnsupported("Operation unsupported")  # of a version that is not offered
 
+    @override
     def close(self, file_obj: object) -> None:
-        """Nothing is kept open."""
+        pass  # an open file needs no closing
 
+    @override
     def read(self, file_obj: object, offset: int, size: int) -> bytes:
         with _answering():
             return _handle(file_obj).read(offset, size)
 
+    @override
     def write(self, file_obj: object, offset: int, data: bytes) -> int:
         with _answering():
             return _handle(file_obj).write(offset, data)
 
+    @override
     def fsync(self, file_obj: object) -> None:
-        """Memory is as safe as it gets."""
+        pass  # nothing is more durable than memory here
 
 
 def attributes(entry: Entry) -> asyncssh.SFTPAttrs:
-    """An entry as version 3 of SFTP tells it."""
+    """Return the attributes of an entry in version 3 of SFTP."""
     kind = stat.S_IFDIR if entry.directory else stat.S_IFREG
     modified = int(entry.modified)
     return asyncssh.SFTPAttrs(
@@ -276,19 +303,19 @@ def attributes(entry: Entry) -> asyncssh.SFTPAttrs:
     )
 
 
-def numbers(volume: Statvfs) -> asyncssh.SFTPVFSAttrs:
-    """A file system's numbers as SFTP tells them."""
+def statvfs_attributes(numbers: Statvfs) -> asyncssh.SFTPVFSAttrs:
+    """Return the numbers of a file system as statvfs@openssh.com has them."""
     return asyncssh.SFTPVFSAttrs(
         bsize=BLOCK,
         frsize=BLOCK,
-        blocks=volume.blocks,
-        bfree=volume.free,
-        bavail=volume.available,
-        files=volume.inodes,
-        ffree=volume.free_inodes,
-        favail=volume.free_inodes,
-        fsid=volume.device,
-        flags=_READ_ONLY if volume.read_only else 0,
+        blocks=numbers.blocks,
+        bfree=numbers.free,
+        bavail=numbers.available,
+        files=numbers.inodes,
+        ffree=numbers.free_inodes,
+        favail=numbers.free_inodes,
+        fsid=numbers.device,
+        flags=_READ_ONLY if numbers.read_only else 0,
         namemax=NAME_LIMIT,
     )
 
@@ -299,5 +326,5 @@ def _handle(file_obj: object) -> Handle:
 
 
 def _mode(attrs: asyncssh.SFTPAttrs, default: int) -> int:
-    """The rights that a client asks for, less the usual mask."""
+    """Return the mode that a client asks for, less the umask 022."""
     return default if attrs.permissions is None else stat.S_IMODE(attrs.permissions) & ~0o022

@@ -1,4 +1,4 @@
-"""The simulated hosts' shell: runs what `syntax` reads, with the commands that a machine has."""
+"""The shell of simulated hosts: runs what `syntax` parses, with the commands of the host."""
 
 from __future__ import annotations
 
@@ -37,33 +37,35 @@ Write = Callable[[str], None]
 
 
 class Input(Protocol):
-    """Where a command reads from."""
+    """The standard input of a command."""
 
     async def read(self) -> str:
-        """All up to the end."""
+        """Return everything up to the end."""
 
     async def readline(self) -> str:
-        """A line with its end; nothing at the end of all."""
+        """Return a line with its end; an empty text at the end of all."""
 
 
 class Text:
-    """Input that is known beforehand."""
+    """Input from a text."""
 
     def __init__(self, text: str = "") -> None:
         self._text = text
 
     async def read(self) -> str:
+        """Return what is left of the text."""
         text, self._text = self._text, ""
         return text
 
     async def readline(self) -> str:
+        """Return the next line with its end; an empty text at the end of all."""
         line, end, self._text = self._text.partition("\n")
         return line + end
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What a command reads and where it writes."""
+    """Standard input, output and error of a command."""
 
     read: Input
     write: Write
@@ -71,28 +73,28 @@ class Streams:
 
 
 class Machine(Protocol):
-    """What a shell runs on."""
+    """The host that a shell runs on."""
 
     @property
     def name(self) -> str:
-        """Its host name."""
+        """Return its host name."""
 
     @property
     def disk(self) -> VirtualDisk:
-        """Its file systems."""
+        """Return its root disk, with what is mounted there."""
 
     @property
     def clock(self) -> Clock:
-        """Its time."""
+        """Return the clock that it lives by."""
 
     @property
     def commands(self) -> Mapping[str, Command]:
-        """What it can run, by name."""
+        """Return the commands that it can run now, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command as it is run: `arguments` come after its name, `variables` are those of its environment."""
+    """A command that is run: `arguments` come after its name, `variables` are its environment."""
 
     name: str
     arguments: list[str]
@@ -103,38 +105,38 @@ class Call:
 
     @property
     def disk(self) -> VirtualDisk:
-        """The file systems of the machine."""
+        """Return the root disk of the host."""
         return self.shell.machine.disk
 
     def path(self, path: str) -> str:
-        """An absolute path for one that may be relative."""
+        """Return `path` as an absolute path; an empty one stays empty."""
         return posixpath.join(self.shell.folder, path) if path else ""
 
     def say(self, line: str) -> None:
-        """Print a line."""
+        """Print a line to standard output."""
         self.streams.write(f"{line}\n")
 
     def fail(self, text: str, status: int = 1) -> int:
-        """Complain as a program does, `NAME: text`; answers the exit status."""
+        """Print `NAME: text` to standard error, as a program does; return the exit status."""
         self.streams.complain(f"{self.name}: {text}\n")
         return status
 
     def fail_in_shell(self, text: str, status: int = SYNTAX_ERROR) -> int:
-        """Complain as what is built into the shell does, `sh: 1: NAME: text`; answers the exit status."""
+        """Print `sh: 1: NAME: text` to standard error, as a builtin does; return the exit status."""
         self.shell.complain(self.line, f"{self.name}: {text}", self.streams)
         return status
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: what runs it and answers its exit status, and whether only the shell itself can."""
+    """A command: `run` returns its exit status; a `builtin` only the shell itself can run."""
 
     run: Callable[[Call], Awaitable[int]]
     builtin: bool = False
 
 
 class Exit(Exception):
-    """The shell ends, with a status."""
+    """The shell exits, with a status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -156,7 +158,7 @@ class Shell:
 
     @classmethod
     def at_login(cls, machine: Machine, username: str) -> Shell:
-        """The shell that a user gets: root in /root, others in / as they have no directory of their own."""
+        """Return the login shell of a user, in the home directory where that exists, else in /."""
         home = home_of(machine.disk, username)
         variables = {"HOME": home, "LOGNAME": username, "USER": username, "SHELL": "/bin/sh"}
         variables["PATH"] = ":".join(reversed(PROGRAM_FOLDERS))
@@ -164,19 +166,19 @@ class Shell:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that programs are given."""
+        """Return the exported variables."""
         return {name: value for name, value in self.variables.items() if name in self.exported}
 
     def child(self, name: str, arguments: list[str], variables: Mapping[str, str]) -> Shell:
-        """A shell that this one runs as a program."""
+        """Return a shell that this one runs as a program."""
         return Shell(self.machine, self.username, name, arguments, dict(variables), set(variables), self.folder)
 
     def complain(self, line: int, text: str, streams: Streams) -> None:
-        """What dash says about a line of a script."""
+        """Print an error about a line of a script, as dash does."""
         streams.complain(f"{self.name}: {line}: {text}\n")
 
     async def run(self, text: str, streams: Streams) -> int:
-        """Run a script to its end, `exit` or a mistake in it; answers its exit status."""
+        """Run a script up to its end, `exit` or a syntax error; return its exit status."""
         parser = Parser(text)
         try:
             while (script := parser.read()) is not None:
@@ -189,7 +191,7 @@ class Shell:
         return self.status
 
     async def execute(self, script: Script, streams: Streams) -> int:
-        """Run commands that have been read; raises Exit."""
+        """Run commands that have been parsed; return the exit status. Raise Exit."""
         for chain in script:
             await self._chain(chain, streams)
         return self.status
@@ -197,9 +199,9 @@ class Shell:
     async def call(
         self, words: list[str], streams: Streams, variables: Mapping[str, str], line: int, *, program: bool
     ) -> int | None:
-        """Run a command by its words: its exit status, None when there is no such command.
+        """Run a command by its words; return its exit status, or None when there is no such command.
 
-        With `program`, what is built into the shell does not count: that is how `env` and `timeout` run things.
+        With `program`, builtins of the shell are not found: `env` and `timeout` run programs only.
         """
         folder, _, name = words[0].rpartition("/")
         command = self.machine.commands.get(name)
@@ -216,7 +218,7 @@ class Shell:
                 await self._pipeline(pipeline, streams)
 
     async def _pipeline(self, pipeline: Pipeline, streams: Streams) -> None:
-        """Commands of a pipeline run one after another, each in a shell of its own."""
+        """Run the commands of a pipeline one after another, each in a subshell with the output of the one before."""
         *before, last = pipeline.commands
         for command in before:
             printed: list[str] = []
@@ -310,11 +312,11 @@ class Shell:
     # Expansion
 
     async def _text(self, word: Word, streams: Streams) -> str:
-        """A word as one text, neither split nor matched against paths."""
+        """Expand a word to one text, neither split nor matched against paths."""
         return "".join([await self._value(part, streams) for part in self._with_home(word).parts])
 
     async def _fields(self, word: Word, streams: Streams) -> list[str]:
-        """A word expanded, split where it is not quoted, and matched against paths."""
+        """Expand a word, split it where it is not quoted, and match the fields against paths."""
         fields = _Fields()
         for part in self._with_home(word).parts:
             if isinstance(part, Parameter) and part.name == "@":
@@ -326,7 +328,7 @@ class Shell:
         return [path for runs in fields.found for path in self._matching(runs)]
 
     def _with_home(self, word: Word) -> Word:
-        """`~` at the beginning of a word is the home directory."""
+        """Put the home directory for a `~` at the beginning of a word."""
         match word.parts:
             case (Literal(text, False), *others) if text == "~" or text.startswith("~/"):
                 home = Literal(self.variables.get("HOME", "~"), True)
@@ -354,7 +356,7 @@ class Shell:
         return self.variables.get(name, "")
 
     def _matching(self, runs: list[tuple[str, bool]]) -> list[str]:
-        """The paths that match a field with unquoted `*`, `?` or `[...]`; the field itself when none does."""
+        """Return the paths that match a field with unquoted `*`, `?` or `[...]`; the field itself when none does."""
         text = "".join(run for run, _ in runs)
         if not any(not quoted and _PATTERN.search(run) for run, quoted in runs):
             return [text]
@@ -368,25 +370,25 @@ class Shell:
         try:
             names = self.machine.disk.listdir(posixpath.join(self.folder, base))
         except OSError:
-            return  # what cannot be listed matches nothing
+            return  # a directory that cannot be listed matches nothing
         for name in names:
             if fnmatch.fnmatchcase(name, pattern) and name.startswith(".") <= pattern.startswith("."):
                 yield posixpath.join(base, name)
 
 
 class _Refused(Exception):
-    """What a redirection asks for cannot be had; the text is dash's."""
+    """A redirection that fails; the text is dash's."""
 
 
 @dataclass(slots=True)
 class _Fields:
-    """Fields in the making, each of runs of text that are quoted or not."""
+    """Fields under construction, each of runs of text that are quoted or not."""
 
     found: list[list[tuple[str, bool]]] = field(default_factory=list)
     _open: bool = False  # whether what comes next belongs to the last field
 
     def add(self, text: str, quoted: bool) -> None:
-        """Add to the field at hand; what is quoted makes one even when it is empty."""
+        """Add to the current field; quoted text makes a field even when it is empty."""
         if text or quoted:
             if not self._open:
                 self.found.append([])
@@ -394,7 +396,7 @@ class _Fields:
             self.found[-1].append((text, quoted))
 
     def add_all(self, texts: list[str], quoted: bool) -> None:
-        """Add a field for each text, the first to the field at hand, the last open for what follows."""
+        """Add a field for each text: the first continues the current field, the last stays open for what follows."""
         for number, text in enumerate(texts):
             if number:
                 self._open = False
@@ -412,13 +414,13 @@ class _Fields:
 
 
 def home_of(disk: VirtualDisk, username: str) -> str:
-    """The directory in which a user begins."""
+    """Return the home directory of a user if it exists, else /."""
     home = "/root" if username == "root" else f"/home/{username}"
     return home if disk.is_directory(home) else "/"
 
 
 def _duplicate(streams: Streams, stream: int, target: str) -> Streams:
-    """`2>&1` and `1>&2`."""
+    """Return the streams after `2>&1` or `1>&2`."""
     match (stream, target):
         case (2, "1"):
             return replace(streams, complain=streams.write)
@@ -430,4 +432,4 @@ def _duplicate(streams: Streams, stream: int, target: str) -> Streams:
 
 
 def _ignore(_text: str) -> None:
-    """/dev/null."""
+    """Drop a text, as /dev/null does."""

@@ -1,4 +1,4 @@
-"""The syntax of the simulated hosts' shell: a part of POSIX, and dash's complaints about everything else."""
+"""The syntax of the simulated hosts' shell: a part of POSIX; everything else is an error in dash's words."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BRACED = re.compile(r"\{(\w+|[?#@*$])\}")
 _QUOTED = re.compile(r"[^\"\\$`]+")
 _PLAIN = re.compile(r"[^\s'\"\\$`&|;()<>]+")
 _REDIRECTIONS = ("<", ">", ">>", "<&", ">&")
-# Words that are none where a command may begin; of what they begin in POSIX, this shell knows groups and negation.
+# Reserved where a command may begin. Of what they introduce in POSIX, this shell knows groups and negation.
 _RESERVED = ("if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "{", "}", "!")
 
 
 class SyntaxProblem(Exception):
-    """A script cannot be understood; the text is what dash says after `Syntax error: `."""
+    """A syntax error; the text is what dash prints after `Syntax error: `."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -28,12 +28,12 @@ class SyntaxProblem(Exception):
 
 
 class Incomplete(SyntaxProblem):
-    """A script ended in the middle of something."""
+    """A script that ends in the middle of a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """Text as it stands."""
+    """Literal text."""
 
     text: str
     quoted: bool
@@ -49,7 +49,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
-    """`$(body)`: what commands print."""
+    """`$(body)`: the output of commands."""
 
     body: Script
     quoted: bool
@@ -57,13 +57,13 @@ class Substitution:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Parts that make one word before it is expanded."""
+    """The parts of one word, before expansion."""
 
     parts: tuple[Literal | Parameter | Substitution, ...]
 
     @property
     def plain(self) -> str | None:
-        """Its text, when it is no more than that."""
+        """Return its text if that is all of it, unquoted; else None."""
         match self.parts:
             case (Literal(text, False),):
                 return text
@@ -101,7 +101,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, each of which reads what the one before it prints."""
+    """Commands, each of which reads the output of the one before it."""
 
     commands: tuple[Simple | Group, ...]
     negated: bool
@@ -109,7 +109,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Pipelines joined by `&&` and `||`: each but the first with what stands before it."""
+    """Pipelines joined by `&&` and `||`: `others` with the operator before each."""
 
     first: Pipeline
     others: tuple[tuple[str, Pipeline], ...]
@@ -120,7 +120,7 @@ Script = tuple[Chain, ...]
 
 @dataclass(slots=True)
 class _Token:
-    """A word, or an operator; neither at the end."""
+    """A word, or an operator; neither at the end of the script."""
 
     line: int
     word: Word | None = None
@@ -128,7 +128,7 @@ class _Token:
 
     @property
     def name(self) -> str:
-        """What a complaint calls it."""
+        """Return what dash calls it in an error."""
         if self.word is None:
             return {"\n": "newline", "": "end of file"}.get(self.operator, f'"{self.operator}"')
         return f'"{self.word.plain}"' if self.word.plain in _RESERVED else "word"
@@ -136,7 +136,7 @@ class _Token:
 
 @dataclass(slots=True)
 class Parser:
-    """Reads a script a line at a time, as a shell does: what stands before a mistake is run before it is found."""
+    """Parses a script a line at a time, as a shell does: lines before a syntax error have run when it is found."""
 
     text: str
     line: int = 1
@@ -144,7 +144,7 @@ class Parser:
     _next: _Token | None = field(default=None)
 
     def read(self) -> Script | None:
-        """The commands of the next line, None at the end; raises SyntaxProblem."""
+        """Return the commands of the next line, or None at the end. Raise SyntaxProblem."""
         self._newlines()
         if self._at_end():
             return None
@@ -153,7 +153,7 @@ class Parser:
     # Grammar
 
     def _script(self, stop: Sequence[str]) -> Script:
-        """Chains up to one of the operators or reserved words in `stop`, which is left where it is."""
+        """Parse chains up to one of the operators or reserved words in `stop`, which is not consumed."""
         chains: list[Chain] = []
         while True:
             if "\n" not in stop:
@@ -239,7 +239,7 @@ class Parser:
         return Redirection(default if stream is None else stream, operator, target.word)
 
     def _stream(self) -> int | None:
-        """The digit right before a redirection."""
+        """Consume and return the digit right before a redirection, if there is one."""
         token = self._peek()
         digit = token.word.plain if token.word is not None else None
         if digit in ("0", "1", "2") and self.text[self._at : self._at + 1] in ("<", ">"):
@@ -262,7 +262,7 @@ class Parser:
         return token
 
     def _operator(self, *operators: str) -> str:
-        """The operator that stands next, taken, if it is one of these."""
+        """Consume and return the next operator if it is one of these, else return an empty text."""
         if self._peek().word is None and self._peek().operator in operators:
             return self._take().operator
         return ""
@@ -386,7 +386,7 @@ class Parser:
         return Parameter(found[0], quoted)
 
     def _nested(self) -> Script:
-        """The script in `$(`...`)`."""
+        """Parse the script in `$(`...`)`."""
         inner = Parser(self.text, self.line, self._at + 1)
         body = inner._script(stop=(")",))
         inner._expect(")")
@@ -395,7 +395,7 @@ class Parser:
 
 
 def _as_assignment(word: Word) -> tuple[str, Word] | None:
-    """`name=value` as its name and the value's word; None when it is another word."""
+    """Return the name and the word of the value of `name=value`; None for any other word."""
     first = word.parts[0] if word.parts else None
     if not isinstance(first, Literal) or first.quoted or not (found := _ASSIGNMENT.match(first.text)):
         return None

@@ -1,4 +1,4 @@
-"""What dash has built in, and what else a script is made of."""
+"""Builtins of dash, and the small programs that scripts are made of."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def _printf(call: Call) -> int:
 
 
 def _formatted(text: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """One pass of printf over its format: what it prints, and the arguments that are left."""
+    """Return the output of one pass of printf over its format, and the arguments that are left."""
     left = list(arguments)
 
     def expand(found: re.Match[str]) -> str:

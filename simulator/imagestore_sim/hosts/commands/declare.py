@@ -1,4 +1,4 @@
-"""How commands of simulated hosts are declared, and what those of GNU have in common."""
+"""How commands of simulated hosts are declared, and what GNU programs have in common."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from imagestore_sim.hosts.shell import Call, Command
 
 COMMANDS: dict[str, Command] = {}
-"""What a host can run when it is not told otherwise."""
+"""The commands of a host by default, by name."""
 
 Run = Callable[[Call], Awaitable[int]]
 
 
 def command(*names: str, builtin: bool = False) -> Callable[[Run], Run]:
-    """Declare a command under its names; one that is `builtin` no other program can run."""
+    """Declare a command under its names; a `builtin` only the shell itself can run."""
 
     def declare(run: Run) -> Run:
         COMMANDS.update(dict.fromkeys(names, Command(run, builtin)))
@@ -24,16 +24,16 @@ def command(*names: str, builtin: bool = False) -> Callable[[Run], Run]:
 
 
 def without(*names: str) -> Mapping[str, Command]:
-    """All commands but these, for hosts on which they are missing."""
+    """Return all commands but these, for hosts on which they are missing."""
     return {name: one for name, one in COMMANDS.items() if name not in names}
 
 
 class Usage(Exception):
-    """Options that a command does not understand; the text is GNU's."""
+    """A usage error; the text is that of GNU's programs."""
 
 
 def options_of(call: Call, short: str, long: tuple[str, ...] = ()) -> tuple[dict[str, str], list[str]]:
-    """Options by letter (or long name) and operands, as GNU's getopt finds them; raises Usage."""
+    """Parse options as GNU's getopt does: return their values by letter or long name, and the operands. Raise Usage."""
     try:
         found, operands = getopt.gnu_getopt(call.arguments, short, long)
     except getopt.GetoptError as error:
@@ -46,7 +46,7 @@ def options_of(call: Call, short: str, long: tuple[str, ...] = ()) -> tuple[dict
 
 
 def program(*names: str, trouble: int = 1) -> Callable[[Run], Run]:
-    """Declare a program of GNU's, which explains itself when it is used wrongly, with exit status `trouble`."""
+    """Declare a GNU program: a usage error prints two lines, and exits with status `trouble`."""
 
     def declare(run: Run) -> Run:
         async def explained(call: Call) -> int:
@@ -63,11 +63,12 @@ def program(*names: str, trouble: int = 1) -> Callable[[Run], Run]:
 
 
 def reason(error: OSError) -> str:
+    """Return the text of an error without its number and path, as strerror(3) has it."""
     return error.strerror or str(error)
 
 
 def each(call: Call, paths: list[str], change: Callable[[str], None], complaint: str) -> int:
-    """Do something to every path, and go on where it fails; raises Usage without a path."""
+    """Call `change` for every path, also after one that fails; return the exit status. Raise Usage without a path."""
     if not paths:
         raise Usage("missing operand")
     status = 0

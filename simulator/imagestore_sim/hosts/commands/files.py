@@ -113,7 +113,7 @@ async def _cat(call: Call) -> int:
 
 
 async def _content(call: Call, path: str) -> str:
-    """What a file holds, or what comes in for `-`; raises OSError."""
+    """Return the content of a file, or the standard input for `-`. Raise OSError."""
     if path == "-":
         return await call.streams.read.read()
     return call.disk.read_file(call.path(path)).decode(errors="surrogateescape")
@@ -121,7 +121,7 @@ async def _content(call: Call, path: str) -> str:
 
 @program("head", "tail")
 async def _head(call: Call) -> int:
-    """The first or last lines, ten or as many as `-n` says; `tail -n +2` counts from the beginning."""
+    """Print the first or last lines, 10 or as `-n` says; `tail -n +2` counts from the beginning."""
     arguments = [re.sub(r"^-(\d+)$", r"-n\1", argument) for argument in call.arguments]  # -5 is -n 5
     options, paths = options_of(replace(call, arguments=arguments), "n:")
     count = options.get("n", "10")
@@ -142,7 +142,7 @@ async def _head(call: Call) -> int:
 
 @program("dd")
 async def _dd(call: Call) -> int:
-    """Copies a file, or zeros, which take no memory however many they are."""
+    """Write zeros to a file, which take no memory; other copies fail."""
     operands = {"bs": "512", "if": "", "of": "", "count": ""}
     for argument in call.arguments:
         name, _, value = argument.partition("=")

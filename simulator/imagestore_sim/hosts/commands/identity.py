@@ -1,4 +1,4 @@
-"""Programs that tell what machine this is, and whose shell."""
+"""Programs that print the name of the machine and of the account."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 from imagestore_sim.hosts.commands.declare import Usage, command, program, reason
 from imagestore_sim.hosts.shell import NOT_FOUND, SYNTAX_ERROR, Call
 
-LONGEST_SLEEP = 3600.0  # seconds: a host keeps nobody's command for ever
+LONGEST_SLEEP = 3600.0  # seconds: no command stays on a host for ever
 TIMED_OUT = 124
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -1,4 +1,4 @@
-"""df and stat: the space of virtual disks, in GNU's words."""
+"""df and stat: the space of virtual disks, in the formats of GNU."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class _Source(NamedTuple):
 
     device: str
     point: str
-    volume: Statvfs
+    numbers: Statvfs
 
 
 def _sources(disk: VirtualDisk) -> list[_Source]:
-    """What is mounted, the root first; disks are lettered as a virtual machine's are."""
+    """Return what is mounted, the root first; disks have letters as those of a virtual machine."""
     return [_Source(f"/dev/vd{_letters(n)}", point, one.numbers()) for n, (point, one) in enumerate(disk.mounts())]
 
 
@@ -47,12 +47,12 @@ async def _df(call: Call) -> int:
         except OSError as error:
             status = call.fail(f"{path}: {reason(error)}")
             continue
-        chosen.append(next(source for source in sources if source.volume.device == device))
+        chosen.append(next(source for source in sources if source.numbers.device == device))
     if chosen:
         kinds = "T" in options
         heading, figures = _inodes(options) if "i" in options else _space(options)
         rows = [("Filesystem", *(["Type"] if kinds else []), *heading, "Mounted on")]
-        rows += [(s.device, *(["ext4"] if kinds else []), *figures(s.volume), s.point) for s in chosen]
+        rows += [(s.device, *(["ext4"] if kinds else []), *figures(s.numbers), s.point) for s in chosen]
         _print_table(call, rows, left=2 if kinds else 1)
     return status
 
@@ -61,23 +61,23 @@ Figures = Callable[[Statvfs], tuple[str, ...]]
 
 
 def _space(options: Mapping[str, str]) -> tuple[tuple[str, ...], Figures]:
-    """The headings and figures of df, in the unit of its options."""
+    """Return the headings and figures of df, in the unit of its options."""
     if "h" in options:
-        return ("Size", "Used", "Avail", "Use%"), lambda volume: (
-            *(_human(blocks * BLOCK) for blocks in (volume.blocks, volume.used, volume.available)),
-            _per_cent(volume.used, volume.available),
+        return ("Size", "Used", "Avail", "Use%"), lambda found: (
+            *(_human(blocks * BLOCK) for blocks in (found.blocks, found.used, found.available)),
+            _per_cent(found.used, found.available),
         )
     portable = "P" in options
     unit, letter = _unit(options["B"]) if "B" in options else (1024, "K")
     size = f"{unit}-blocks" if portable else f"1{letter}-blocks"
-    return (size, "Used", "Available", "Capacity" if portable else "Use%"), lambda volume: (
-        *(str(-(-blocks * BLOCK // unit)) for blocks in (volume.blocks, volume.used, volume.available)),
-        _per_cent(volume.used, volume.available),
+    return (size, "Used", "Available", "Capacity" if portable else "Use%"), lambda found: (
+        *(str(-(-blocks * BLOCK // unit)) for blocks in (found.blocks, found.used, found.available)),
+        _per_cent(found.used, found.available),
     )
 
 
 def _unit(text: str) -> tuple[int, str]:
-    """Bytes and letter of a block size such as `1`, `K` or `1M`; raises Usage."""
+    """Return bytes and letter of a block size such as `1`, `K` or `1M`. Raise Usage."""
     found = re.fullmatch(r"1?([KMGTP]?)", text)
     if not text or found is None:
         raise Usage(f"invalid -B argument '{text}'")
@@ -86,11 +86,11 @@ def _unit(text: str) -> tuple[int, str]:
 
 def _inodes(options: Mapping[str, str]) -> tuple[tuple[str, ...], Figures]:
     show = _human if "h" in options else str
-    return ("Inodes", "IUsed", "IFree", "IUse%"), lambda volume: (
-        show(volume.inodes),
-        show(volume.inodes - volume.free_inodes),
-        show(volume.free_inodes),
-        _per_cent(volume.inodes - volume.free_inodes, volume.free_inodes),
+    return ("Inodes", "IUsed", "IFree", "IUse%"), lambda found: (
+        show(found.inodes),
+        show(found.inodes - found.free_inodes),
+        show(found.free_inodes),
+        _per_cent(found.inodes - found.free_inodes, found.free_inodes),
     )
 
 
@@ -99,7 +99,7 @@ def _per_cent(used: int, available: int) -> str:
 
 
 def _human(number: int) -> str:
-    """A number of bytes as GNU's -h shows it, rounded up: 9.8G, 10G."""
+    """Return a number as GNU's -h shows it, rounded up: 9.8G, 10G."""
     unit, letters = 1, iter("KMGTPE")
     letter = ""
     while number >= unit * 1024:
@@ -110,7 +110,7 @@ def _human(number: int) -> str:
 
 
 def _print_table(call: Call, rows: list[tuple[str, ...]], left: int) -> None:
-    """Columns as GNU df has them: the first `left` to the left, the last as it is, the rest to the right."""
+    """Print columns as GNU df has them: the first `left` to the left, the last as it is, the rest to the right."""
     least = (*(14, 4)[:left], 5, 5, 5, 4)
     widths = [max(width, *(len(row[n]) for row in rows)) for n, width in enumerate(least)]
     for row in rows:
@@ -123,33 +123,35 @@ async def _stat(call: Call) -> int:
     options, paths = options_of(call, "fc:L", ("format=", "file-system"))
     if not paths:
         raise Usage("missing operand")
-    volumes = "f" in options or "file-system" in options
-    form = options.get("c", options.get("format", _VOLUME_FORM if volumes else _ENTRY_FORM))
+    of_file_system = "f" in options or "file-system" in options
+    text = options.get("c", options.get("format", _FILE_SYSTEM_FORMAT if of_file_system else _ENTRY_FORMAT))
     status = 0
     for path in paths:
         try:
             where = call.path(path)
-            known = _volume_fields(call, path, where) if volumes else _entry_fields(path, call.disk.stat(where))
+            known = (
+                _file_system_fields(call, path, where) if of_file_system else _entry_fields(path, call.disk.stat(where))
+            )
         except OSError as error:
-            what = "cannot read file system information for" if volumes else "cannot statx"
+            what = "cannot read file system information for" if of_file_system else "cannot statx"
             status = call.fail(f"{what} '{path}': {reason(error)}")
             continue
-        call.say(_filled(form, {**known, "%": "%"}))
+        call.say(_filled(text, {**known, "%": "%"}))
     return status
 
 
-def _filled(form: str, fields: Mapping[str, str]) -> str:
-    """A format with its fields put in; `?` where there is no such field."""
-    return re.sub(r"%([%A-Za-z])", lambda found: fields.get(found[1], "?"), form)
+def _filled(text: str, fields: Mapping[str, str]) -> str:
+    """Return a format with its fields filled in; `?` where there is no such field."""
+    return re.sub(r"%([%A-Za-z])", lambda found: fields.get(found[1], "?"), text)
 
 
-_VOLUME_FORM = """\
+_FILE_SYSTEM_FORMAT = """\
   File: "%n"
     ID: %i Namelen: %l     Type: %T
 Block size: %s       Fundamental block size: %S
 Blocks: Total: %b   Free: %f   Available: %a
 Inodes: Total: %c   Free: %d"""
-_ENTRY_FORM = """\
+_ENTRY_FORMAT = """\
   File: %n
   Size: %s      Blocks: %b          IO Block: %o   %F
 Device: %D\tInode: %i           Links: %h
@@ -157,11 +159,11 @@ Access: (0%a/%A)  Uid: (    0/    root)   Gid: (    0/    root)
 Modify: %y"""
 
 
-def _volume_fields(call: Call, path: str, where: str) -> Mapping[str, str]:
-    volume = call.disk.statvfs(where)
-    numbers = {"S": BLOCK, "s": BLOCK, "b": volume.blocks, "f": volume.free, "a": volume.available}
-    numbers |= {"c": volume.inodes, "d": volume.free_inodes, "l": 255}
-    texts = {"n": path, "T": "ext2/ext3", "t": _MAGIC, "i": f"{volume.device:x}"}
+def _file_system_fields(call: Call, path: str, where: str) -> Mapping[str, str]:
+    found = call.disk.statvfs(where)
+    numbers = {"S": BLOCK, "s": BLOCK, "b": found.blocks, "f": found.free, "a": found.available}
+    numbers |= {"c": found.inodes, "d": found.free_inodes, "l": 255}
+    texts = {"n": path, "T": "ext2/ext3", "t": _MAGIC, "i": f"{found.device:x}"}
     return texts | {letter: str(number) for letter, number in numbers.items()}
 
 
