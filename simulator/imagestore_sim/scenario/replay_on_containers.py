@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.containers.preparation import prepare
 from imagestore_sim.scenario.format.model import Scenario
-from imagestore_sim.scenario.format.reader import Place, read_scenario
+from imagestore_sim.scenario.format.reader import read_scenario
+from imagestore_sim.scenario.format.schema import Problems
 from imagestore_sim.scenario.play.results import Result
 from imagestore_sim.scenario.play.runner import play
 from imagestore_sim.scenario.time_scaling import sped_up, too_fast
@@ -22,7 +22,7 @@ from imagestore_sim.scenario.worlds.containers import ContainersWorld
 def read_for_containers(file: Path, speed: float = 1.0) -> Scenario:
     """Return the scenario of a file, `speed` times as fast. Raise ScenarioError where containers cannot play it."""
 
-    def rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+    def rules(scenario: Scenario) -> Problems:
         yield from broken_rules(scenario)
         yield from too_fast(scenario, speed)
 

@@ -6,16 +6,16 @@ a probe, beside the ping that it waits for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.faults import Answer, Fault
 from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.schema import Place, Problems
 from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep
 from imagestore_sim.units import duration_text, parse_seconds
 
-Place = Sequence[int | str]
 QUICK, DENIED, SLOW = 2.0, 5.0, 16.0
 """Seconds that a probe of a real host may take.
 
@@ -72,7 +72,7 @@ def _faster_model(model: Any, speed: float) -> Any:
 # Limits
 
 
-def too_fast(scenario: Scenario, speed: float) -> Iterator[tuple[Place, str]]:
+def too_fast(scenario: Scenario, speed: float) -> Problems:
     """Yield every time of a scenario that cannot be divided by `speed`: its place in the file, and why."""
     if speed == 1.0:
         return

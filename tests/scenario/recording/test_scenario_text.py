@@ -45,7 +45,7 @@ def recording_of(scenario: Scenario, result: Result) -> Recording:
             "sshPort": one.port, "status": "Connected", "totalCapacity": lane.capacities[0][1],
             "availableCapacity": lane.capacities[0][2],
         })  # fmt: skip
-    interval = int(str(scenario.settings["ping.ping_interval"]).removesuffix("s"))
+    interval = int(str(scenario.settings["ping.interval"]).removesuffix("s"))
     return Recording("http://a-node:8080", START, START + result.length, interval, storages, events)
 
 

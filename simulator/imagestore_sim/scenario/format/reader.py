@@ -11,15 +11,14 @@ from pydantic import ValidationError
 
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
-from imagestore_sim.scenario.format.schema import matching, unknown
+from imagestore_sim.scenario.format.schema import Place, Problems, matching, unknown
 from imagestore_sim.scenario.format.steps import CallStep, Step
 from imagestore_sim.scenario.format.vacuity import vacuous_expectations
 from imagestore_sim.units import duration_text
 from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 
-Place = Sequence[int | str]
-Rules = Callable[[Scenario], Iterator[tuple[Place, str]]]
+Rules = Callable[[Scenario], Problems]
 """Yields what a world cannot play: the place in the file, and why."""
 REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
 """`$gold` stands for the uuid of the storage or zone of that name."""
@@ -43,7 +42,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def no_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+def no_rules(scenario: Scenario) -> Problems:
     """Return no rules beside the format's own."""
     return iter(())
 
@@ -121,7 +120,7 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
             yield from _repeated_keys(value)
 
 
-def _broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+def _broken_rules(scenario: Scenario) -> Problems:
     """Yield what the parts alone cannot show: unknown names, and times that go back."""
     try:
         hosts = scenario.all_hosts()
@@ -158,7 +157,7 @@ def _broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
         )
 
 
-def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Iterator[tuple[Place, str]]:
+def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Problems:
     for one in record.expand_range():
         if one.hostname not in hosts:
             yield ("hostname",), unknown(one.hostname, hosts)
@@ -166,7 +165,7 @@ def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) 
         yield ("zone",), unknown(record.zone, scenario.zones)
 
 
-def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[str]) -> Iterator[tuple[Place, str]]:
+def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[str]) -> Problems:
     what = step.what
     if (patterns := getattr(what, "host", None)) is not None:
         yield from _unknown_names(patterns, hosts, "host", (step.kind, "host"))
@@ -179,9 +178,7 @@ def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[s
                     yield (step.kind, place), f"${name}: {unknown(name, names)}"
 
 
-def _unknown_names(
-    patterns: Sequence[str] | None, names: list[str], what: str, place: Place
-) -> Iterator[tuple[Place, str]]:
+def _unknown_names(patterns: Sequence[str] | None, names: list[str], what: str, place: Place) -> Problems:
     for pattern in patterns or ():
         if not list(matching([pattern], names)):
             if set(pattern) & set("*?["):
@@ -190,7 +187,7 @@ def _unknown_names(
                 yield place, unknown(pattern, names)
 
 
-def _times(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+def _times(scenario: Scenario) -> Problems:
     """Yield the times that are before that of a step above."""
     earliest = 0.0
     for number, step in enumerate(scenario.timeline):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, NoReturn
 
@@ -13,6 +13,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 LONGEST_RANGE = 1000
+Place = Sequence[int | str]
+"""Where a field is in a file: the keys and indexes that lead to it."""
+Problems = Iterator[tuple[Place, str]]
+"""What is wrong with a file: the place, and why."""
 
 
 def reject(place: tuple[str | int, ...], text: str, value: object = None) -> NoReturn:

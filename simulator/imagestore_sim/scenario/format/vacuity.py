@@ -24,12 +24,10 @@ from imagestore_sim.rest.routing import Router
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays, Unchanged
 from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher
 from imagestore_sim.scenario.format.model import Scenario
-from imagestore_sim.scenario.format.schema import unknown
+from imagestore_sim.scenario.format.schema import Problems, unknown
 from imagestore_sim.scenario.format.steps import CallStep, Step
 from imagestore_sim.units import duration_text, parse_amount
 
-Place = tuple[str | int, ...]
-Problems = Iterator[tuple[Place, str]]
 MOST = 2**63 - 1
 STATUSES, STATES, REASONS = tuple(Status), tuple(State), tuple(Reason)
 TYPES = (IMAGE_STORE_TYPE, SFTP_TYPE, SIMULATOR_TYPE)

@@ -8,8 +8,7 @@ from imagestore_sim.containers.disks import SMALLEST_XFS
 from imagestore_sim.containers.faults import Refused, requirements_of
 from imagestore_sim.containers.faults.memory_disk import MOST_USED
 from imagestore_sim.scenario.format.model import Host, Scenario
-from imagestore_sim.scenario.format.reader import Place
-from imagestore_sim.scenario.format.schema import expand_range, matching
+from imagestore_sim.scenario.format.schema import Problems, expand_range, matching
 from imagestore_sim.scenario.format.steps import FaultStep, StopStep
 from imagestore_sim.scenario.worlds.container_specs import container_spec, has_memory_disk
 from imagestore_sim.units import size_text
@@ -18,7 +17,7 @@ MOST_HOSTS = 200
 """Containers that fit into one network of an engine, and on one machine."""
 
 
-def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+def broken_rules(scenario: Scenario) -> Problems:
     """Yield the place in the file and the reason of all that containers cannot do."""
     hosts = scenario.all_hosts()
     if len(hosts) > MOST_HOSTS:

@@ -38,8 +38,8 @@ class LocalNodeWorld(ABC):
         """The uuids of zones, by their names in the scenario."""
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
         """The uuids of storages, by their names in the scenario; calls add to them."""
-        self.node: ManagementNode
-        self._caller: NodeClient | None = None
+        self._node: ManagementNode | None = None
+        self._client: NodeClient | None = None
         self._on_event = on_event
         self._tasks = Tasks()
         self._listening = ExitStack()
@@ -94,18 +94,18 @@ class LocalNodeWorld(ABC):
             log_level="error",
             **self.scenario.node.model_dump(),
         )
-        self.node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
-        listener = self._listening.enter_context(self.node.events.subscribe())
+        node = self._node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
+        listener = self._listening.enter_context(node.events.subscribe())
         self._tasks.begin(self._hear(listener), "events of a scenario")
-        await self.node.start(self._bootstrap())
+        await node.start(self._bootstrap())
 
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
-        caller, self._caller = self._caller, None
-        if caller is not None:
-            await caller.close()
-        if hasattr(self, "node"):
-            await self.node.stop()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        if self._node is not None:
+            await self._node.stop()
         self._listening.close()
         await self._tasks.close()
 
@@ -148,13 +148,14 @@ class LocalNodeWorld(ABC):
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
         """Call the API as NodeClient does."""
-        return await self._client().request(method, path, body)
+        return await self._opened_client().request(method, path, body)
 
     async def page(self, path: str) -> str:
         """Return a page as NodeClient does."""
-        return await self._client().page(path)
+        return await self._opened_client().page(path)
 
-    def _client(self) -> NodeClient:
-        if self._caller is None:
-            self._caller = NodeClient(self.node.url, self.clock)
-        return self._caller
+    def _opened_client(self) -> NodeClient:
+        assert self._node is not None, "the world has not been entered"
+        if self._client is None:  # while the node is down, its calls are refused
+            self._client = NodeClient(self._node.url, self.clock)
+        return self._client

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from imagestore_sim.scenario.format.model import Scenario
-from imagestore_sim.scenario.format.reader import REFERENCE, Place
+from imagestore_sim.scenario.format.reader import REFERENCE
+from imagestore_sim.scenario.format.schema import Problems
 from imagestore_sim.scenario.format.steps import CallStep
 from imagestore_sim.scenario.play.world import WorldProblem
 
@@ -15,7 +16,7 @@ REMOVABLE = (IMAGE_STORES, "/zones", "/images")
 """Where a POST of a scenario makes something that can be deleted when the scenario ends."""
 
 
-def broken_rules(scenario: Scenario) -> Iterator[tuple[Place, str]]:
+def broken_rules(scenario: Scenario) -> Problems:
     """Yield what a scenario does to its node that cannot be done to one that is running: the place, and why."""
     for name in sorted(scenario.node.model_fields_set):
         yield ("node", name), "says how a node is started, and with --node it is running already"
