@@ -173,16 +173,9 @@ class Lab:
     async def _make_folders(self) -> None:
         """Make the folders that storages of an earlier run had on their hosts: simulated disks are not kept."""
         for storage in await self.node.storages.records.tracked():
-            if storage.total and (host := await self._simulated_host(storage)) is not None:
+            if storage.total and (host := await _host_of(storage, self.network)) is not None:
                 for folder in FOLDERS:
                     host.disk.make_directory(f"{storage.url}/{folder}", parents=True)
-
-    async def _simulated_host(self, storage: Storage) -> SimulatedHost | None:
-        try:
-            await self.network.resolve(storage.hostname, storage.port)
-        except OSError:
-            return None
-        return self.network.get(storage.hostname)
 
     async def wait_for(self, name: str, status: str, *, within: float = 5.0) -> Storage:
         """Return the storage called `name` (or with that uuid) as soon as it has `status`.
@@ -209,3 +202,12 @@ class Lab:
         """Return the storages by name and by uuid."""
         storages = await self.node.storages.records.tracked()
         return {one.name: one for one in storages} | {one.uuid: one for one in storages}
+
+
+async def _host_of(storage: Storage, network: HostNetwork) -> SimulatedHost | None:
+    """Return the simulated host of a storage, added on the spot if need be; None if its name does not resolve."""
+    try:
+        await network.resolve(storage.hostname, storage.port)
+    except OSError:
+        return None
+    return network.get(storage.hostname)
