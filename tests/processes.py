@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from typer.testing import CliRunner
@@ -40,13 +41,8 @@ async def run(*arguments: str, cwd: Path | None = None, **environment: str) -> F
 
 async def run_program(*command: str, cwd: Path | None = None, **environment: str) -> Finished:
     """Run a program to its end. Raise TimeoutError, and kill it, after WAIT_SECONDS."""
-    process = await _start(command, cwd, environment)
-    try:
+    async with child(*command, cwd=cwd, **_options(environment)) as process:
         output, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
     assert process.returncode is not None
     return Finished(process.returncode, output.decode(), errors.decode())
 
@@ -81,9 +77,8 @@ class Running:
 @asynccontextmanager
 async def running(*arguments: str, cwd: Path | None = None, **environment: str) -> AsyncIterator[Running]:
     """Start a command, and yield it once it has printed `ready`. Kill it at the end of the block if it still runs."""
-    process = await _start((*COMMAND, *arguments), cwd, environment)
-    assert process.stdout is not None
-    try:
+    async with child(*COMMAND, *arguments, cwd=cwd, **_options(environment)) as process:
+        assert process.stdout is not None
         line = (await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)).decode()
         if not line.startswith("ready "):
             with contextlib.suppress(ProcessLookupError):
@@ -91,18 +86,29 @@ async def running(*arguments: str, cwd: Path | None = None, **environment: str) 
             _, errors = await process.communicate()
             raise AssertionError(f"expected a ready line, but got {line!r}: {errors.decode()}")
         yield Running(process, line.split()[1])
+
+
+@asynccontextmanager
+async def child(*command: str | Path, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a program, and kill it at the end of the block if it still runs: a leaked one may fail the next test.
+
+    `options` are those of asyncio.create_subprocess_exec.
+    """
+    process = await asyncio.create_subprocess_exec(*command, **options)
+    try:
+        yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
         await process.communicate()
 
 
-async def _start(command: tuple[str, ...], cwd: Path | None, environment: dict[str, str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *command,
-        cwd=cwd,
-        env=os.environ | PLAIN | environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+def _options(environment: dict[str, str]) -> dict[str, Any]:
+    pipe = asyncio.subprocess.PIPE
+    return {
+        "env": os.environ | PLAIN | environment,
+        "stdin": asyncio.subprocess.DEVNULL,
+        "stdout": pipe,
+        "stderr": pipe,
+    }

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size
+from processes import child
 
 
 async def _for_ever() -> None:
@@ -111,8 +112,8 @@ async def test_a_program_exits_while_a_large_input_is_worked_on() -> None:
         "    task = asyncio.create_task(by_size(LARGE, time.sleep, 60)); await asyncio.sleep(0.1); print('ends')\n"
         "asyncio.run(main())"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    async with child(sys.executable, "-c", script) as process:
+        assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
 async def test_no_garbage_is_collected_while_large_inputs_are_worked_on() -> None:

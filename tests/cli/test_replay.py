@@ -19,7 +19,7 @@ from imagestore_sim.scenario.format.reader import _Loader
 from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.settings import Settings
-from processes import COMMAND, run, run_here
+from processes import COMMAND, child, run, run_here
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
@@ -63,15 +63,15 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> N
     (tmp_path / "long.yaml").write_text(EXAMPLE)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    process = await asyncio.create_subprocess_exec(
+    async with child(
         *COMMAND, "replay", "long.yaml", "--clock", "real", "--report", "out", cwd=tmp_path,
         env=os.environ | {"TMPDIR": str(temporary)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(20):
-        while not list(temporary.glob("imagestore-sim-*/node.db")):  # its node is there: it plays
-            await asyncio.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    ) as process:  # fmt: skip
+        async with asyncio.timeout(20):
+            while not list(temporary.glob("imagestore-sim-*/node.db")):  # its node is there: it plays
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, errors = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 3, errors
     assert b"interrupted long.yaml" in output
     assert (tmp_path / "out" / "junit.xml").exists()

@@ -20,6 +20,7 @@ import yaml
 from compose.compose_lab import ROOT, STORAGES, free_port, succeed
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
+from processes import child
 
 FOLDER = ROOT / "docker/monitoring"
 CONFIGURATION, ALERTS = FOLDER / "prometheus.yml", FOLDER / "alerts.yml"
@@ -138,13 +139,11 @@ async def _prometheus(folder: Path, target: str) -> AsyncIterator[str]:
     configuration["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
     file, address = folder / "prometheus.yml", f"127.0.0.1:{free_port()}"
     file.write_text(yaml.safe_dump(configuration))
-    process = await asyncio.create_subprocess_exec(
+    async with child(
         "prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+    ) as process:  # fmt: skip
         yield f"http://{address}"
-    finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), READY_SECONDS)
 

@@ -34,6 +34,7 @@ from imagestore_sim.database.models import (
     SshHost,
     Zone,
 )
+from processes import child
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
 
@@ -394,8 +395,8 @@ async def test_an_open_that_is_cancelled_leaves_the_file_free(file: Path) -> Non
 
 async def _run(script: str, file: Path) -> int:
     """The status of a process that runs a script over the database."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(file), stderr=subprocess.DEVNULL)
-    return await asyncio.wait_for(process.wait(), 10)
+    async with child(sys.executable, "-c", script, str(file), stderr=subprocess.DEVNULL) as process:
+        return await asyncio.wait_for(process.wait(), 10)
 
 
 KILLED = """

@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 from imagestore_sim.database import Database, DatabaseError, migrations
 from imagestore_sim.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 from imagestore_sim.database.models import Model
+from processes import child
 
 
 @pytest.fixture
@@ -179,8 +180,8 @@ asyncio.run(Database.open(sys.argv[1], prepare=lambda connection: connection.set
 
 
 async def test_kill_9_half_way_leaves_no_table(file: Path) -> None:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(file))
-    assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGKILL
+    async with child(sys.executable, "-c", KILLED, str(file)) as process:
+        assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGKILL
     assert _tables(file) == set()
     await _open_and_close(file)
     assert _tables(file) == {*Model.metadata.tables, "alembic_version"}

@@ -16,6 +16,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.commands import without
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+from processes import child
 
 BLOCK = 4096
 PASSWORD = "secret"
@@ -412,10 +413,9 @@ async def openssh(host: SimulatedHost, tmp_path: Path) -> list[str]:
 
 
 async def run(*words: str, stdin: bytes = b"") -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await asyncio.wait_for(process.communicate(stdin), 10)
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+    async with child(*words, **pipes) as process:
+        output, _ = await asyncio.wait_for(process.communicate(stdin), 10)
     return process.returncode, output.decode()
 
 

@@ -13,6 +13,7 @@ import pytest
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, default_host, spot_host
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
+from processes import child
 
 needs_openssh = pytest.mark.skipif(not shutil.which("ssh"), reason="needs OpenSSH's ssh (Debian: openssh-client)")
 
@@ -188,11 +189,11 @@ async def test_openssh_reaches_hosts_by_name_without_a_password(network: HostNet
     file = await network.write_ssh_config(folder)
     await network.add(default_host("imagestore-1"))
     for name, user in (("locked-1", "zstack"), ("imagestore-1", "root")):
-        process = await asyncio.create_subprocess_exec(
-            "ssh", "-F", str(file), "-o", "BatchMode=yes", name, "whoami; df -kP /",
+        async with child(
+            "ssh", "-F", file, "-o", "BatchMode=yes", name, "whoami; df -kP /",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        output, _ = await asyncio.wait_for(process.communicate(), 10)
+        ) as process:  # fmt: skip
+            output, _ = await asyncio.wait_for(process.communicate(), 10)
         lines = output.decode().splitlines()
         assert (process.returncode, lines[0]) == (0, user)
         assert int(lines[2].split()[1]) * 1024 == network[name].disk.size

@@ -19,6 +19,7 @@ import pytest
 from ssh_stubs import Handler, tcp_server
 
 import imagestore_sim
+from processes import child
 from sshd import OpenSshServer
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
@@ -319,19 +320,16 @@ def failing(number: int) -> Cause:
     async def cause(real: Real) -> AsyncIterator[None]:
         needs_root()
         words = (sys.executable, str(FAILING), str(real.url), "failing", str(number))
-        program = await asyncio.create_subprocess_exec(*words, stdout=-1, stderr=asyncio.subprocess.STDOUT)
-        assert program.stdout is not None
-        said = (await program.stdout.readline()).decode().strip()
-        if said != "failing":
-            await program.wait()
-            pytest.skip(f"needs FUSE: {said}")
-        try:
-            yield
-        finally:
-            ctypes.CDLL(None).umount2(str(real.url).encode(), 2)  # MNT_DETACH
-            with contextlib.suppress(ProcessLookupError):
-                program.kill()
-            await program.wait()
+        async with child(*words, stdout=-1, stderr=asyncio.subprocess.STDOUT) as program:
+            assert program.stdout is not None
+            said = (await program.stdout.readline()).decode().strip()
+            if said != "failing":
+                await program.wait()
+                pytest.skip(f"needs FUSE: {said}")
+            try:
+                yield
+            finally:
+                ctypes.CDLL(None).umount2(str(real.url).encode(), 2)  # MNT_DETACH
 
     return cause
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import asyncssh
 
 from imagestore_sim.probe import Target
+from processes import child
 
 PASSWORD = "password"
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -123,12 +124,11 @@ def posix_shell(path: str | None = None) -> Callable[[Process], Awaitable[None]]
 
     async def run(process: Process) -> None:
         environment = None if path is None else {"PATH": path}
-        child = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE, env=environment
-        )
-        output, _ = await child.communicate()
+        command = ("/bin/sh", "-c", process.command or "")
+        async with child(*command, stdout=asyncio.subprocess.PIPE, env=environment) as shell:
+            output, _ = await shell.communicate()
         process.stdout.write(output.decode())
-        process.exit(child.returncode or 0)
+        process.exit(shell.returncode or 0)
 
     return run
 

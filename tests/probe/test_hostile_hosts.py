@@ -18,6 +18,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.probe.shell import MarkedOutput
+from processes import child
 from stalls import watching_stalls
 
 LONGEST_STALL = 0.2
@@ -286,10 +287,8 @@ def test_an_answer_is_found_in_time_that_grows_as_the_text_does() -> None:
 
 async def test_an_answer_counts_though_its_session_lingers() -> None:
     async def run(process: Process) -> None:
-        child = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE
-        )
-        output, _ = await child.communicate()
+        async with child("/bin/sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE) as shell:
+            output, _ = await shell.communicate()
         process.stdout.write(output.decode())
         await asyncio.sleep(60)
 

@@ -59,15 +59,16 @@ class Forks:
 @asynccontextmanager
 async def forks(cwd: Path) -> AsyncIterator[Forks]:
     """Run a process that forks nodes in a folder, until the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, cwd=cwd, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield Forks(process)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await asyncio.wait_for(process.wait(), START_SECONDS)
+    from processes import child  # not where this file runs as a program
+
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    async with child(sys.executable, __file__, cwd=cwd, **pipes) as process:
+        try:
+            yield Forks(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            await asyncio.wait_for(process.wait(), START_SECONDS)
 
 
 def _serve() -> None:

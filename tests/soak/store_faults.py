@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from processes import child
+
 SMALL = 100_000
 WRITING = "pwrite64,write,ftruncate,fsync,fdatasync,fallocate"
 FilesFault = Callable[[int, Path], AbstractAsyncContextManager[None]]
@@ -77,15 +79,15 @@ async def _refused_by_the_kernel(pid: int, file: Path, error: str) -> AsyncItera
         pytest.skip("needs strace, which has system calls fail")
     paths = [argument for suffix in ("", "-wal", "-shm") for argument in ("-P", f"{file}{suffix}")]
     command = ["strace", "-f", "-p", str(pid), "-o", os.devnull, *paths, "-e", f"inject={WRITING}:error={error}"]
-    tracer = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
-    assert tracer.stderr is not None
-    if b"attached" not in await tracer.stderr.readline():
-        pytest.skip("strace may not attach to a process here")
-    try:
-        yield
-    finally:
-        tracer.send_signal(signal.SIGINT)
-        await tracer.communicate()
+    async with child(*command, stderr=subprocess.PIPE) as tracer:
+        assert tracer.stderr is not None
+        if b"attached" not in await tracer.stderr.readline():
+            pytest.skip("strace may not attach to a process here")
+        try:
+            yield
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            await tracer.communicate()
 
 
 @asynccontextmanager
@@ -101,7 +103,7 @@ async def disk_of_its_own(folder: Path) -> AsyncIterator[None]:
 
 
 async def _run(*command: str) -> None:
-    process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
-    _, errors = await process.communicate()
+    async with child(*command, stderr=subprocess.PIPE) as process:
+        _, errors = await process.communicate()
     if process.returncode:
         pytest.skip(f"{command[0]} cannot be used here: {errors.decode().strip()}")

@@ -21,6 +21,7 @@ import pytest
 
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
+from processes import child
 from stalls import watching_stalls
 
 pytestmark = pytest.mark.soak
@@ -79,8 +80,8 @@ def _kind(record: logging.LogRecord) -> str:
 async def fuzz(url: str, seed: int, seconds: float) -> dict[str, object]:
     """Run one client in its own process, and return its figures."""
     arguments = (str(CLIENT), url, str(seed), str(seconds))
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
-    output, _ = await process.communicate()
+    async with child(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE) as process:
+        output, _ = await process.communicate()
     figures: dict[str, object] = json.loads(output)
     return figures
 

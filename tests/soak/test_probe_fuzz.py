@@ -24,6 +24,7 @@ from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Layout, Prober, Reason, Target
 from imagestore_sim.probe.classification import UNCLASSIFIED
+from processes import child
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**32)))
@@ -38,19 +39,14 @@ HERE = Path(__file__).parent
 async def mad_hosts(seed: int, *real: int) -> AsyncIterator[dict[str, int]]:
     """Run hosts in their own process, so that their work does not slow the probes. Yield their ports by name."""
     words = (sys.executable, str(HERE / "mad_hosts.py"), str(seed), *(str(port) for port in real))
-    process = await asyncio.create_subprocess_exec(*words, stdin=-1, stdout=-1, stderr=asyncio.subprocess.DEVNULL)
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
+    async with child(*words, stdin=-1, stdout=-1, stderr=asyncio.subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
         yield json.loads(await process.stdout.readline())
-    finally:
         process.stdin.close()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(10):
                 await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 async def fuzz(

@@ -19,7 +19,7 @@ from imagestore_sim.scenario.replay import play_on_lab
 from imagestore_sim.scenario.worlds.event_stream import open_stream
 from imagestore_sim.scenario.worlds.remote_lab_rules import broken_rules
 from imagestore_sim.testing import Client
-from processes import COMMAND, run, run_here
+from processes import COMMAND, child, run, run_here
 
 TIB = 2**40
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=5)
@@ -250,12 +250,8 @@ async def test_the_command_that_is_terminated_leaves_the_lab_as_before(
     before = await records_and_hosts(imagestore_client)
     file = tmp_path / "story.yaml"
     file.write_text(QUIET)
-    command = await asyncio.create_subprocess_exec(*COMMAND, "replay", str(file), "--node", imagestore_client.url)
-    try:
+    async with child(*COMMAND, "replay", file, "--node", imagestore_client.url) as command:
         await until_broken(imagestore_client)
         command.terminate()
         assert await asyncio.wait_for(command.wait(), 30) == INTERRUPTED
-    finally:
-        if command.returncode is None:
-            command.kill()
     assert await records_and_hosts(imagestore_client) == before
