@@ -52,7 +52,7 @@ async def test_each_path_answers_an_empty_list(client: Client) -> None:
         ("/backup-storage", [("q", "type=Ceph"), ("q", "fsid=x")], EMPTY),
     ],
 )
-async def test_a_question_is_read_as_everywhere(
+async def test_a_query_is_read_like_any_other(
     client: Client, path: str, query: list[tuple[str, str]], answer: Json
 ) -> None:
     assert await client.call("GET", path, query=query) == answer
@@ -99,7 +99,9 @@ CLOUD = "org.zstack.header.exception.CloudRuntimeException: "
         ),
     ],
 )
-async def test_a_mistake_is_told_as_everywhere(client: Client, path: str, query: tuple[str, str], details: str) -> None:
+async def test_a_mistake_is_reported_like_in_any_other_query(
+    client: Client, path: str, query: tuple[str, str], details: str
+) -> None:
     path, _, more = path.partition("?q=")
     pairs = [("q", more), query] if more else [query]
     with pytest.raises(CallFailed) as caught:
@@ -108,7 +110,7 @@ async def test_a_mistake_is_told_as_everywhere(client: Client, path: str, query:
     assert caught.value.error["details"].startswith(details)
 
 
-async def test_accounts_are_asked_about(client: Client) -> None:
+async def test_accounts_can_be_queried(client: Client) -> None:
     found = (await client.call("GET", "/accounts", query=[("q", "name=ADMIN")]))["inventories"]
     assert [(one["name"], one["type"]) for one in found] == [("admin", "SystemAdmin")]
     assert "password" not in found[0]
@@ -122,7 +124,7 @@ async def test_every_query_api_has_a_handler() -> None:
 
 
 @pytest.mark.parametrize("one", EMULATED, ids=lambda one: one.name)
-async def test_what_is_emulated_has_the_names_that_zstack_declares(one: Inventory) -> None:
+async def test_emulated_apis_have_the_names_that_zstack_declares(one: Inventory) -> None:
     declared = declarations()["inventories"].get(one.name)
     if declared is None:
         assert one.name == "ImageStoreBackupStorageInventory"  # whose module is closed
@@ -147,10 +149,10 @@ async def test_what_is_emulated_has_the_names_that_zstack_declares(one: Inventor
         "/volume-snapshots/ungroup/0123456789ab4def8123456789abcdef",
     ],
 )
-async def test_a_deletion_alone_on_its_path_serves_any_verb(client: Client, method: str, path: str) -> None:
+async def test_a_deletion_alone_on_its_path_serves_any_method(client: Client, method: str, path: str) -> None:
     assert await client.call(method, path) == {}
 
 
-async def test_a_deletion_of_what_is_not_there_looks_at_the_uuid_where_zstack_does(client: Client) -> None:
+async def test_a_deletion_of_a_missing_resource_checks_the_uuid_where_zstack_does(client: Client) -> None:
     with pytest.raises(CallFailed, match="invalid value"):
         await client.call("GET", "/nics/x")

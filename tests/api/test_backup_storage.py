@@ -48,7 +48,7 @@ async def test_a_reconnect_answers_the_connected_storage(imagestore_client: Clie
     assert (answer["inventory"]["status"], answer["inventory"]["hostname"]) == ("Connected", "imagestore-1")
 
 
-async def test_a_null_in_an_update_leaves_the_field_alone(imagestore_client: Client) -> None:
+async def test_a_null_in_an_update_does_not_change_the_field(imagestore_client: Client) -> None:
     path = f"{STORAGES}/{(await one(imagestore_client))['uuid']}/actions"
     await imagestore_client.call("PUT", path, {"updateBackupStorage": {"description": "kept"}})
     answer = await imagestore_client.call("PUT", path, {"updateBackupStorage": {"description": None, "name": "x"}})
@@ -64,7 +64,7 @@ async def test_a_deleted_storage_is_gone_and_its_hostname_free(imagestore_client
     assert (await imagestore_client.add_image_store("imagestore-1"))["status"] == "Connected"
 
 
-async def test_deleting_a_storage_that_is_not_there_succeeds(imagestore_client: Client) -> None:
+async def test_deleting_a_missing_storage_succeeds(imagestore_client: Client) -> None:
     assert await imagestore_client.call("DELETE", f"{STORAGES}/{UNKNOWN}") == {}
 
 
@@ -118,7 +118,7 @@ async def test_an_unknown_field_is_an_internal_error_that_names_it(imagestore_cl
     assert caught.value.error["details"].endswith("BackupStorageInventory] not having field[foo]")
 
 
-async def test_a_password_can_be_neither_asked_for_nor_queried(imagestore_client: Client) -> None:
+async def test_a_password_can_be_neither_selected_nor_queried(imagestore_client: Client) -> None:
     for parameters in ({"fields": "password"}, {"sort": "password"}):
         with pytest.raises(CallFailed):
             await imagestore_client.query(f"{STORAGES}/image-store", **parameters)

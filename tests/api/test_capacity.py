@@ -37,7 +37,7 @@ async def test_capacities_add_up(fixed: Client, query: list[tuple[str, str]], to
 
 
 @pytest.mark.parametrize("query", [[], [("all", "false")], [("all", "yes")]])
-async def test_a_question_for_no_storage_is_an_invalid_argument(fixed: Client, query: list[tuple[str, str]]) -> None:
+async def test_a_call_without_a_storage_is_an_invalid_argument(fixed: Client, query: list[tuple[str, str]]) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("GET", CAPACITIES, query=query)
     assert (caught.value.status, caught.value.code) == (503, "SYS.1007")
@@ -56,7 +56,7 @@ async def test_a_question_for_no_storage_is_an_invalid_argument(fixed: Client, q
         ([("zoneUuids", B1)], f"invalid field[zoneUuids], resource[uuids:[{B1}], type:ZoneVO] not found"),
     ],
 )
-async def test_what_does_not_exist_has_no_capacity(fixed: Client, query: list[tuple[str, str]], details: str) -> None:
+async def test_a_missing_storage_is_refused(fixed: Client, query: list[tuple[str, str]], details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("GET", CAPACITIES, query=query)
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1003", details)

@@ -10,11 +10,11 @@ from imagestore_sim.parity.fidelity import page
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 
-def test_the_page_is_what_the_declarations_say() -> None:
+def test_the_page_follows_the_declarations() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make fidelity"
 
 
-def test_every_api_tells_its_source() -> None:
+def test_every_api_has_a_source() -> None:
     assert [one.__name__ for one in all_handlers().by_message if not one.api.source] == []
 
 

@@ -34,7 +34,7 @@ async def test_every_option_has_its_default(fixed: Client) -> None:
     assert len(await fixed.query(PATH)) == 711
 
 
-async def test_options_are_queried_like_anything_else(fixed: Client) -> None:
+async def test_options_can_be_queried(fixed: Client) -> None:
     [found] = await fixed.query(PATH, "name=ping.interval", OURS, fields="name,value")
     assert found == {"name": "ping.interval", "value": "60"}
     answer = await fixed.request("GET", f"{PATH}?q=name~=ping.%25&q={OURS}&sort=-name&limit=1&replyWithCount=true")
@@ -57,7 +57,7 @@ async def test_options_are_queried_like_anything_else(fixed: Client) -> None:
         ("reservedCapacity", "1024"),
     ],
 )
-async def test_a_good_value_is_in_force_at_once(fixed: Client, name: str, value: object) -> None:
+async def test_a_valid_value_takes_effect_at_once(fixed: Client, name: str, value: object) -> None:
     changed = await change(fixed, name, value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     assert changed.pop("description")
@@ -115,7 +115,7 @@ async def test_a_number_below_its_least_value_is_an_invalid_argument(
         ("nosuch", "1", "Unable to find GlobalConfig[category: backupStorage, name: nosuch]"),
     ],
 )
-async def test_a_bad_value_is_an_invalid_argument(fixed: Client, name: str, value: str, details: str) -> None:
+async def test_an_invalid_value_is_an_invalid_argument(fixed: Client, name: str, value: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await change(fixed, name, value)
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
@@ -129,7 +129,7 @@ async def test_a_reset_gives_every_option_its_default(fixed: Client) -> None:
     assert {one["name"]: one["value"] for one in await fixed.query(PATH, OURS)} == DEFAULTS
 
 
-async def test_what_an_option_takes_can_be_asked(fixed: Client) -> None:
+async def test_the_valid_values_of_an_option_can_be_queried(fixed: Client) -> None:
     assert await fixed.call("GET", f"{PATH}/image/deletionPolicy") == {
         "options": {"validValue": ["Direct", "Delay", "Never"]}
     }

@@ -21,7 +21,7 @@ def copy(**values: object) -> dict[str, object]:
     return {"srcBackupStorageUuid": B1, "dstBackupStorageUuid": B2, "name": "copy"} | values
 
 
-async def test_an_image_tells_where_it_lies(fixed: Client) -> None:
+async def test_an_image_names_its_storages(fixed: Client) -> None:
     answer = await fixed.request("GET", "/images?sort=name")
     images = {image["name"]: image for image in answer.body["inventories"]}
     assert [ref["backupStorageUuid"] for ref in images["both"]["backupStorageRefs"]] == [B1, B2]
@@ -53,7 +53,7 @@ async def test_an_image_tells_where_it_lies(fixed: Client) -> None:
         (("description not null",), [I2]),
     ],
 )
-async def test_images_are_queried_by_what_they_are_and_where_they_lie(
+async def test_images_are_queried_by_their_fields_and_storages(
     fixed: Client, conditions: tuple[str, ...], found: list[str]
 ) -> None:
     assert [image["uuid"] for image in await fixed.query("/images", *conditions)] == found
@@ -66,7 +66,7 @@ async def test_an_image_is_found_by_its_uuid_or_is_not(fixed: Client) -> None:
 
 
 @pytest.mark.parametrize("mode", ["Permissive", "Enforcing"])
-async def test_an_image_goes_with_the_last_storage_that_it_lies_on(fixed: Client, mode: str) -> None:
+async def test_an_image_is_deleted_with_its_last_storage(fixed: Client, mode: str) -> None:
     await fixed.call("DELETE", f"/backup-storage/{B1}", query=[("deleteMode", mode)])
     assert [image["uuid"] for image in await fixed.query("/images")] == [I1, I3]
     [both] = await fixed.query(f"/images/{I1}")
@@ -75,7 +75,7 @@ async def test_an_image_goes_with_the_last_storage_that_it_lies_on(fixed: Client
     assert [image["uuid"] for image in await fixed.query("/images")] == [I3]
 
 
-async def test_an_image_is_added_to_the_storages_that_can_take_it(fixed: Client) -> None:
+async def test_an_image_is_added_to_the_storages_that_can_hold_it(fixed: Client) -> None:
     body = add(backupStorageUuids=[B1, B3, B4], resourceUuid=UNKNOWN, platform="WindowsVirtio", url="/tmp/new.raw")
     image = (await fixed.call("POST", "/images", body))["inventory"]
     assert (image["uuid"], image["status"], image["state"]) == (UNKNOWN, "Ready", "Enabled")
@@ -86,7 +86,7 @@ async def test_an_image_is_added_to_the_storages_that_can_take_it(fixed: Client)
     assert [ref["backupStorageUuid"] for ref in image["backupStorageRefs"]] == [B1, B4]
 
 
-async def test_the_answer_tells_the_class_of_each_object(fixed: Client) -> None:
+async def test_the_answer_has_the_class_of_each_object(fixed: Client) -> None:
     answer = await fixed.request("POST", "/images", add())
     done = await fixed.follow(f"{answer.body['location']}")
     assert "schema" not in done.body
@@ -135,7 +135,7 @@ async def test_adding_an_image_may_take_three_days(fixed: Client) -> None:
         ),
     ],
 )
-async def test_an_image_that_cannot_be_added_is_told(
+async def test_an_image_that_cannot_be_added_is_refused(
     fixed: Client, values: dict[str, object], code: str, details: str
 ) -> None:
     with pytest.raises(CallFailed) as caught:
@@ -145,7 +145,7 @@ async def test_an_image_that_cannot_be_added_is_told(
     assert len(await fixed.query("/images")) == 3
 
 
-async def test_a_uuid_serves_one_resource_whatever_its_type(fixed: Client) -> None:
+async def test_a_uuid_can_be_used_once_whatever_the_type(fixed: Client) -> None:
     chosen = "0123456789ab4def8123456789abcdef"
     await fixed.call("POST", "/zones", {"params": {"name": "new", "resourceUuid": chosen}})
     with pytest.raises(CallFailed) as caught:
@@ -154,7 +154,7 @@ async def test_a_uuid_serves_one_resource_whatever_its_type(fixed: Client) -> No
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1000", taken)
 
 
-async def test_an_image_on_a_simulator_storage_is_as_large_as_that_says(fixed: Client) -> None:
+async def test_an_image_on_a_simulator_storage_has_the_size_that_the_storage_has(fixed: Client) -> None:
     params = {
         "name": "sim",
         "url": "/sim/",
@@ -180,14 +180,14 @@ async def test_a_disabled_storage_cannot_proceed(fixed: Client) -> None:
     )
 
 
-async def test_a_storage_for_backups_takes_no_image(fixed: Client) -> None:
+async def test_a_storage_for_backups_refuses_images(fixed: Client) -> None:
     tag = {"resourceType": "BackupStorageVO", "resourceUuid": B1, "tag": "remote"}
     await fixed.call("POST", "/system-tags", {"params": tag})
     with pytest.raises(CallFailed, match="cannot add image, because it is used for backup remote"):
         await fixed.call("POST", "/images", add())
 
 
-async def test_an_export_tells_where_it_is_and_is_deleted_again(fixed: Client) -> None:
+async def test_an_export_has_a_url_and_can_be_deleted(fixed: Client) -> None:
     path = f"/backup-storage/{B1}/actions"
     first = await fixed.request("PUT", path, {"exportImageFromBackupStorage": {"imageUuid": I1}})
     assert first.body["apiTimeout"] == 10_800_000
@@ -216,7 +216,7 @@ async def test_an_export_tells_where_it_is_and_is_deleted_again(fixed: Client) -
         (B3, {"imageUuid": I3}, "SYS.1006", "backup storage cannot proceed message["),
     ],
 )
-async def test_what_cannot_be_exported_is_told(
+async def test_an_image_that_cannot_be_exported_is_refused(
     fixed: Client, storage: str, values: dict[str, object], code: str, details: str
 ) -> None:
     with pytest.raises(CallFailed) as caught:
@@ -254,9 +254,7 @@ async def test_an_image_is_copied_to_another_image_store(fixed: Client, path: st
         ({"name": None}, "SYS.1007", "field[name] of message["),
     ],
 )
-async def test_a_copy_that_cannot_be_made_is_told(
-    fixed: Client, values: dict[str, object], code: str, details: str
-) -> None:
+async def test_an_invalid_copy_is_refused(fixed: Client, values: dict[str, object], code: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("PUT", f"/images/{I2}/actions", {"syncImageFromImageStoreBackupStorage": copy(**values)})
     assert caught.value.code == code
@@ -273,7 +271,7 @@ async def test_a_copy_that_cannot_be_made_is_told(
         (I1, B1, B4, "Cannot migrate image from ImageStoreBackupStorage to SftpBackupStorage."),
     ],
 )
-async def test_no_image_migrates_between_storages_that_are_not_ceph(
+async def test_an_image_cannot_migrate_between_storages_that_are_not_ceph(
     fixed: Client, image: str, source: str, destination: str, details: str
 ) -> None:
     body = {"backupStorageMigrateImage": {"srcBackupStorageUuid": source, "dstBackupStorageUuid": destination}}
@@ -282,7 +280,7 @@ async def test_no_image_migrates_between_storages_that_are_not_ceph(
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1006", details)
 
 
-async def test_there_is_nowhere_to_migrate_to(fixed: Client) -> None:
+async def test_there_are_no_migration_candidates(fixed: Client) -> None:
     assert await fixed.call("GET", f"/backup-storage/{B1}/migration-candidates") == {"inventories": []}
     with pytest.raises(CallFailed, match="type:BackupStorageVO] not found"):
         await fixed.call("GET", f"/backup-storage/{UNKNOWN}/migration-candidates")
@@ -297,7 +295,7 @@ async def test_there_is_nowhere_to_migrate_to(fixed: Client) -> None:
         f"/images/volume-snapshots/{UNKNOWN}/candidate-backup-storage",
     ],
 )
-async def test_candidates_are_the_storages_in_use_that_are_attached(fixed: Client, path: str) -> None:
+async def test_candidates_are_the_connected_storages_that_are_attached(fixed: Client, path: str) -> None:
     answer = await fixed.request("GET", path)
     assert [one["uuid"] for one in answer.body["inventories"]] == [B1, B4]
 
@@ -329,7 +327,7 @@ async def test_many_images_are_listed_with_all_their_refs(fixed: Client) -> None
     assert [len(image["backupStorageRefs"]) for image in images] == [2] * 70
 
 
-async def test_an_image_may_be_validated_only(fixed: Client) -> None:
+async def test_an_add_of_an_image_can_be_validated_only(fixed: Client) -> None:
     only: dict[str, object] = {"systemTags": ["validationOnly"]}
     assert await fixed.call("POST", "/images", add() | only) == {}
     assert len(await fixed.query("/images")) == 3

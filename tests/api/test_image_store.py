@@ -40,7 +40,7 @@ async def test_the_seed_s_own_request_answers_three_connected_storages(imagestor
         assert storage["totalCapacity"] > storage["availableCapacity"] > 0
 
 
-async def test_an_inventory_has_the_seed_s_fifteen_fields_in_its_order(imagestore_client: Client) -> None:
+async def test_an_inventory_has_the_fifteen_fields_of_the_seed_in_its_order(imagestore_client: Client) -> None:
     await imagestore_client.add_image_store("h-1", description="My ImageStore Backup Storage.")
     [storage] = await imagestore_client.query(STORAGES, "name=h-1")
     assert list(storage) == SEED_FIELDS
@@ -54,20 +54,20 @@ async def test_capacity_is_what_the_host_s_disk_has(imagestore_client: Client, i
         assert (storage["totalCapacity"], storage["availableCapacity"]) == (disk.size, disk.available)
 
 
-async def test_any_host_name_gets_a_host_of_its_own_on_the_spot(imagestore_client: Client) -> None:
+async def test_any_host_name_gets_a_host_of_its_own_when_it_is_added(imagestore_client: Client) -> None:
     added = await imagestore_client.add_image_store("172.24.189.211", username="zstack", password="whatever")
     assert (added["status"], added["hostname"]) == ("Connected", "172.24.189.211")
     assert "password" not in added
 
 
-async def test_adding_makes_the_folders_that_an_image_store_keeps(
+async def test_an_add_creates_the_folders_of_an_image_store(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:
     await imagestore_client.add_image_store("h-1", url="/zs/store")
     assert {"registry", "export"} <= set(imagestore_hosts["h-1"].disk.listdir("/zs/store"))
 
 
-async def test_a_chosen_uuid_is_kept_and_serves_once(imagestore_client: Client) -> None:
+async def test_a_chosen_uuid_is_used_and_cannot_be_used_twice(imagestore_client: Client) -> None:
     chosen = "0123456789ab4def8123456789abcdef"
     assert (await imagestore_client.add_image_store("h-1", resourceUuid=chosen))["uuid"] == chosen
     with pytest.raises(CallFailed, match="ConstraintViolationException: could not execute statement"):
@@ -158,7 +158,7 @@ async def test_an_update_changes_the_record_and_nothing_else(imagestore_client: 
 TAKEN = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
 
 
-async def test_an_update_to_a_hostname_that_is_taken_is_an_internal_error(imagestore_client: Client) -> None:
+async def test_an_update_to_a_hostname_in_use_is_an_internal_error(imagestore_client: Client) -> None:
     [storage] = await imagestore_client.query(STORAGES, "name=imagestore-1")
     body = {"updateImageStoreBackupStorage": {"name": "gold", "hostname": "imagestore-2"}}
     with pytest.raises(CallFailed) as caught:
@@ -184,7 +184,7 @@ async def test_new_credentials_show_at_the_next_connect(
 
 
 @pytest.mark.parametrize("action", ["updateImageStoreBackupStorage", "reconnectImageStoreBackupStorage"])
-async def test_an_action_on_a_storage_that_is_not_there_is_not_found(imagestore_client: Client, action: str) -> None:
+async def test_an_action_on_a_missing_storage_is_not_found(imagestore_client: Client, action: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await imagestore_client.call("PUT", f"{STORAGES}/nosuch/actions", {action: {}})
     assert caught.value.code == "SYS.1003"

@@ -40,7 +40,7 @@ async def _readyz(url: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize(("path", "params", "tags"), CREATIONS)
-async def test_nothing_of_a_command_is_kept_whose_result_is_not(
+async def test_a_command_whose_result_is_not_stored_changes_nothing(
     path: str, params: dict[str, object], tags: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
@@ -67,7 +67,7 @@ async def test_nothing_of_a_command_is_kept_whose_result_is_not(
         assert params["name"] in [one["name"] for one in await client.query(query)]
 
 
-async def test_a_store_that_is_locked_is_told_and_everything_works_again(
+async def test_a_locked_store_is_reported_and_works_again_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.3)
@@ -96,7 +96,9 @@ async def test_a_store_that_is_locked_is_told_and_everything_works_again(
 
 
 @pytest.mark.parametrize("where", ["the event of it", "its inventory"])
-async def test_an_add_that_the_store_fails_late_leaves_nothing(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_add_during_which_the_store_fails_late_leaves_nothing(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
         await client.log_in()
 
@@ -154,7 +156,7 @@ def _without_connects(text: str) -> object:
     return content
 
 
-async def test_a_connect_that_goes_wrong_in_any_way_leaves_disconnected_and_is_tried_again(
+async def test_a_connect_that_fails_in_any_way_leaves_disconnected_and_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with Lab(Settings(port=0, hosts=1, ping_interval=1)) as lab, Client(lab.url) as client:

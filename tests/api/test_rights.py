@@ -120,19 +120,19 @@ def request(api: Api) -> tuple[str, str, dict[str, Any]]:
     return api.method, api.paths[0].format_map(values), {api.body_key: values}
 
 
-async def test_what_is_not_the_admin_s_alone() -> None:
+async def test_the_apis_that_are_not_only_for_admin() -> None:
     assert {api.name for api in CHANGES if not api.admin_only} == OF_EVERYONE
-    looking = {api.name for api in APIS if api.sync and api.admin_only}
-    assert {"APIQueryWebhookMsg", "APIQueryManagementNodeMsg", "APIGetBackupStorageTypesMsg"} <= looking
-    assert not {"APIQueryZoneMsg", "APIQueryImageMsg", "APIGetGlobalConfigOptionsMsg", "APIZQLQueryMsg"} & looking
+    queries = {api.name for api in APIS if api.sync and api.admin_only}
+    assert {"APIQueryWebhookMsg", "APIQueryManagementNodeMsg", "APIGetBackupStorageTypesMsg"} <= queries
+    assert not {"APIQueryZoneMsg", "APIQueryImageMsg", "APIGetGlobalConfigOptionsMsg", "APIZQLQueryMsg"} & queries
 
 
 @pytest.mark.parametrize("api", [api for api in CHANGES if api.name != "APIAddImageMsg"], ids=lambda api: api.name)
-async def test_a_stranger_changes_nothing(clients: dict[str, Client], api: Api) -> None:
+async def test_an_account_cannot_change_resources_of_others(clients: dict[str, Client], api: Api) -> None:
     method, path, body = request(api)
     with pytest.raises(CallFailed) as failed:
         await clients["bob"].call(method, path, None if method == "DELETE" else body)
-    wanted = {
+    exceptions = {
         "APIDeleteTagMsg": ("ID.1002", NOT_MY_TAG.format("user", ANNS_TAG, BOB)),
         "APIUpdateSystemTagMsg": (
             "SYS.1006",
@@ -143,19 +143,19 @@ async def test_a_stranger_changes_nothing(clients: dict[str, Client], api: Api) 
         expected = ("ID.1002", ADMIN_ONLY.format(api.java_class))
     else:
         kind = "ResourceVO" if "Tag" in api.name else "ImageVO"
-        expected = wanted.get(api.name, ("SYS.1006", NOT_MINE.format(BOB, ANNS, kind)))
+        expected = exceptions.get(api.name, ("SYS.1006", NOT_MINE.format(BOB, ANNS, kind)))
     assert (failed.value.code, failed.value.error["details"]) == expected
 
 
 @pytest.mark.parametrize("api", [api for api in CHANGES if api.admin_only], ids=lambda api: api.name)
-async def test_the_owner_of_an_image_is_no_admin(clients: dict[str, Client], api: Api) -> None:
+async def test_the_owner_of_an_image_is_not_admin(clients: dict[str, Client], api: Api) -> None:
     method, path, body = request(api)
     with pytest.raises(CallFailed) as failed:
         await clients["ann"].call(method, path, None if method == "DELETE" else body)
     assert failed.value.error["details"] == ADMIN_ONLY.format(api.java_class)
 
 
-async def test_what_is_wrong_is_told_before_who_may(clients: dict[str, Client]) -> None:
+async def test_arguments_are_checked_before_rights(clients: dict[str, Client]) -> None:
     with pytest.raises(CallFailed, match="resource\\[uuid:0123456789ab4def8123456789abcdef, type:ZoneVO\\]"):
         await clients["bob"].call("PUT", f"/zones/{UNKNOWN}/actions", {"updateZone": {}})
     assert await clients["bob"].call("DELETE", f"/tags/{UNKNOWN}") == {}
@@ -176,7 +176,7 @@ async def test_images_of_others_are_hidden(clients: dict[str, Client], name: str
     assert len(await client.query("/zones")) == 2
 
 
-async def test_the_admin_s_image_and_tags_are_not_another_s(clients: dict[str, Client]) -> None:
+async def test_an_account_can_change_neither_the_image_nor_the_tags_of_admin(clients: dict[str, Client]) -> None:
     export = {"exportImageFromBackupStorage": {"imageUuid": I1}}
     with pytest.raises(CallFailed) as failed:
         await clients["ann"].call("PUT", f"/backup-storage/{B1}/actions", export)
@@ -192,7 +192,7 @@ async def test_the_admin_s_image_and_tags_are_not_another_s(clients: dict[str, C
         await clients["bob"].call("DELETE", f"/tags/{INHERENT_TAG}")
 
 
-async def test_an_account_tags_what_is_its_own(clients: dict[str, Client]) -> None:
+async def test_an_account_can_tag_its_own_resources(clients: dict[str, Client]) -> None:
     body = {"params": {"resourceType": "ImageVO", "resourceUuid": ANNS, "tag": "mine"}}
     made = (await clients["ann"].call("POST", "/user-tags", body))["inventory"]
     body["params"]["resourceUuid"], body["params"]["resourceType"] = Z1, "ZoneVO"
@@ -202,7 +202,7 @@ async def test_an_account_tags_what_is_its_own(clients: dict[str, Client]) -> No
     assert await clients["ann"].call("DELETE", f"/tags/{made['uuid']}") == {}
 
 
-async def test_a_user_of_an_account_looks_only(node: ManagementNode) -> None:
+async def test_a_user_of_an_account_can_only_query(node: ManagementNode) -> None:
     async with Client(node.url) as kid:
         password = hashlib.sha512(b"k").hexdigest()
         login = {"logInByUser": {"accountName": "ann", "userName": "kid", "password": password}}

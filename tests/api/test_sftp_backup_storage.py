@@ -33,7 +33,9 @@ async def test_an_sftp_storage_is_added_connected_and_without_a_password(
     assert "password" not in storage
 
 
-async def test_it_makes_its_url_and_nothing_in_it(imagestore_client: Client, imagestore_hosts: HostNetwork) -> None:
+async def test_an_add_creates_the_url_and_nothing_in_it(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
     await add(imagestore_client, url="/a/b")
     disk = imagestore_hosts["h-1"].disk
     assert disk.listdir("/a/b") == []
@@ -78,7 +80,7 @@ async def test_it_makes_its_url_and_nothing_in_it(imagestore_client: Client, ima
         ),
     ],
 )
-async def test_a_bad_add_is_told_in_zstack_s_words(
+async def test_an_invalid_add_is_refused_with_zstack_s_text(
     imagestore_client: Client, values: dict[str, object], code: str, details: str
 ) -> None:
     await add(imagestore_client, "sftp-1")
@@ -89,7 +91,7 @@ async def test_a_bad_add_is_told_in_zstack_s_words(
     assert len(await imagestore_client.query(PATH)) == 1
 
 
-async def test_an_image_store_is_refused_a_host_that_is_an_sftp_storage_s(imagestore_client: Client) -> None:
+async def test_an_image_store_cannot_use_the_host_of_an_sftp_storage(imagestore_client: Client) -> None:
     await add(imagestore_client, "sftp-1")
     with pytest.raises(CallFailed) as caught:
         await imagestore_client.add_image_store("sftp-1")
@@ -100,12 +102,12 @@ async def test_an_image_store_is_refused_a_host_that_is_an_sftp_storage_s(images
     )
 
 
-async def test_the_other_type_is_looked_at_when_an_add_is_validated_only(imagestore_client: Client) -> None:
+async def test_validation_only_also_checks_hosts_of_the_other_type(imagestore_client: Client) -> None:
     with pytest.raises(CallFailed, match="More than one BackupStorage on the same host"):
         await add(imagestore_client, "imagestore-1", systemTags=["validationOnly"])
 
 
-async def test_a_failed_add_tells_why_and_leaves_no_row(
+async def test_a_failed_add_reports_why_and_leaves_no_row(
     imagestore_client: Client, imagestore_hosts: HostNetwork
 ) -> None:
     await imagestore_hosts.add(SimulatedHost("locked-1", credentials=Credentials("root", "other")))
@@ -132,7 +134,7 @@ async def test_queries_find_it_among_all_storages_and_among_its_own(imagestore_c
         assert [one["uuid"] for one in await imagestore_client.query(path)] == expected
     assert len(await imagestore_client.query("/backup-storage")) == 4
     assert await imagestore_client.query("/backup-storage", "type=SftpBackupStorage", "hostname=h-1")
-    # A condition on the type asks for Sftp whatever it says (domain 1.3)
+    # A condition on the type means Sftp, whatever its value (domain 1.3)
     for condition in ("type=ImageStoreBackupStorage", "type!=SftpBackupStorage", "type not null"):
         assert len(await imagestore_client.query(PATH, condition)) == 1
 

@@ -17,7 +17,7 @@ async def add(client: Client, **values: object) -> dict[str, object]:
     return inventory
 
 
-async def test_one_is_connected_with_its_capacity_as_given(fixed: Client) -> None:
+async def test_a_simulator_storage_is_connected_with_the_given_capacity(fixed: Client) -> None:
     storage = await add(fixed, resourceUuid=UNKNOWN, description="d")
     assert storage["uuid"] == UNKNOWN
     assert (storage["type"], storage["status"], storage["state"]) == ("SimulatorBackupStorage", "Connected", "Enabled")
@@ -50,7 +50,7 @@ async def test_many_may_share_name_and_url_and_all_have_nothing_by_default(fixed
         ({"type": "Ceph"}, "SYS.1000", "class org.zstack.header.simulator.storage.backup.APIAddSimulatorBackupStorage"),
     ],
 )
-async def test_a_bad_one_is_refused(fixed: Client, values: dict[str, object], code: str, details: str) -> None:
+async def test_an_invalid_add_is_refused(fixed: Client, values: dict[str, object], code: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await add(fixed, **values)
     assert caught.value.code == code

@@ -39,7 +39,7 @@ async def test_tags_of_the_data_are_found(fixed: Client) -> None:
         (I2, "ImageVO", "bootMode::UEFI"),
     ],
 )
-async def test_a_system_tag_is_made_and_conditions_see_it(
+async def test_a_system_tag_is_created_and_conditions_find_it(
     fixed: Client, resource: str, resource_type: str, text: str
 ) -> None:
     made = (await fixed.call("POST", "/system-tags", tag(text, resource, resource_type)))["inventory"]
@@ -48,7 +48,7 @@ async def test_a_system_tag_is_made_and_conditions_see_it(
     assert [one["uuid"] for one in await fixed.query(path, f"__systemTag__={text}")] == [resource]
 
 
-async def test_a_system_tag_that_is_there_already_is_passed_over(fixed: Client) -> None:
+async def test_an_existing_system_tag_is_ignored(fixed: Client) -> None:
     assert await fixed.call("POST", "/system-tags", tag("allowbackup")) == {}
     assert len(await fixed.query("/system-tags", "tag=allowbackup")) == 1
 
@@ -88,7 +88,7 @@ async def test_a_system_tag_must_be_one_that_its_type_has(fixed: Client, body: d
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
 
 
-async def test_some_system_tags_are_made_at_once(fixed: Client) -> None:
+async def test_several_system_tags_are_created_in_one_call(fixed: Client) -> None:
     body = {"params": {"resourceType": "BackupStorageVO", "tags": ["remote", "allowbackup", "onlybackup"]}}
     made = (await fixed.call("POST", f"/system-tags/{B1}/tags", body))["inventories"]
     assert [one["tag"] for one in made] == ["remote", "onlybackup"]
@@ -108,7 +108,7 @@ async def test_a_user_tag_is_any_text_once(fixed: Client) -> None:
     )
 
 
-async def test_a_system_tag_is_given_another_text(fixed: Client) -> None:
+async def test_the_text_of_a_system_tag_can_be_changed(fixed: Client) -> None:
     [old] = await fixed.query("/system-tags", "tag=allowbackup")
     path = f"/system-tags/{old['uuid']}/actions"
     changed = (await fixed.call("PUT", path, {"updateSystemTag": {"tag": "remote"}}))["inventory"]
@@ -120,7 +120,7 @@ async def test_a_system_tag_is_given_another_text(fixed: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["system", "user"])
-async def test_a_tag_is_deleted_and_so_is_one_that_is_not_there(fixed: Client, kind: str) -> None:
+async def test_a_tag_is_deleted_whether_it_exists_or_not(fixed: Client, kind: str) -> None:
     [one] = await fixed.query(f"/{kind}-tags", f"resourceUuid={B1}")
     for uuid in (one["uuid"], one["uuid"], UNKNOWN):
         assert await fixed.call("DELETE", f"/tags/{uuid}") == {}
@@ -135,7 +135,7 @@ async def test_tags_go_with_their_storage(fixed: Client) -> None:
 
 
 @pytest.mark.parametrize("again", ["gold", "GOLD", "Gold", "göld", "gold  "])
-async def test_a_user_tag_that_differs_by_case_or_accents_alone_is_there_already(fixed: Client, again: str) -> None:
+async def test_a_user_tag_that_differs_only_by_case_or_accents_exists_already(fixed: Client, again: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("POST", "/user-tags", tag(again))
     where = f"type:User, resourceType:BackupStorageVO, resourceUuid:{B1}"
@@ -143,13 +143,13 @@ async def test_a_user_tag_that_differs_by_case_or_accents_alone_is_there_already
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1006", details)
 
 
-async def test_a_system_tag_that_differs_by_case_alone_is_passed_over(fixed: Client) -> None:
+async def test_a_system_tag_that_differs_only_by_case_is_ignored(fixed: Client) -> None:
     made = await fixed.call("POST", "/system-tags", tag("extraips::A"))
     assert made["inventory"]["tag"] == "extraips::A"
     assert await fixed.call("POST", "/system-tags", tag("extraips::a")) == {}
 
 
-async def test_a_user_tag_may_name_any_type_of_zstacks_and_goes_with_its_resource(fixed: Client) -> None:
+async def test_a_user_tag_may_have_any_resource_type_and_is_deleted_with_its_resource(fixed: Client) -> None:
     for kind in ("VmInstanceVO", "ImageStoreBackupStorageVO", "BackupStorageVO", "ResourceVO"):
         assert (await fixed.call("POST", "/user-tags", tag("odd", B1, kind)))["inventory"]["resourceType"] == kind
     with pytest.raises(CallFailed, match=r"no resource type\[backupstoragevo\] found in tag system"):

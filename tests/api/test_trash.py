@@ -25,7 +25,9 @@ async def test_there_is_no_trash(fixed: Client, more: list[tuple[str, str]]) -> 
         ([("uuid", B1), ("resourceType", "x")], "SYS.1007", "resourceUuid and resourceType must be set both or"),
     ],
 )
-async def test_a_bad_question_is_told(fixed: Client, query: list[tuple[str, str]], code: str, details: str) -> None:
+async def test_half_of_a_resource_is_refused(
+    fixed: Client, query: list[tuple[str, str]], code: str, details: str
+) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("GET", TRASH, query=query)
     assert caught.value.code == code

@@ -64,7 +64,7 @@ async def settled(lab: Lab) -> None:
     await lab.clock.sleep(10)
 
 
-async def test_a_hook_is_told_of_a_change_of_status_with_the_inventory(
+async def test_a_hook_gets_a_change_of_status_with_the_inventory(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, receiver: Receiver
 ) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
@@ -89,7 +89,7 @@ async def test_a_hook_is_told_of_a_change_of_status_with_the_inventory(
     assert len(body["id"]) == 32
 
 
-async def test_a_glob_takes_in_every_path_that_matches(
+async def test_a_glob_selects_every_path_that_matches(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, receiver: Receiver
 ) -> None:
     await create(imagestore_client, receiver.url)
@@ -110,7 +110,7 @@ async def test_a_glob_takes_in_every_path_that_matches(
 
 
 @pytest.mark.parametrize(
-    ("opaque", "told"),
+    ("opaque", "delivered"),
     [
         ("/backup-storage/{what}/change", True),
         ("/backup-storage/{a}/{b}", True),
@@ -123,15 +123,15 @@ async def test_a_glob_takes_in_every_path_that_matches(
         ("", False),
     ],
 )
-async def test_braces_and_marks_of_an_opaque_path_stand_for_what_they_do_in_zstack(
-    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, opaque: str, told: bool
+async def test_braces_and_marks_of_an_opaque_path_have_zstack_s_meaning(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, opaque: str, delivered: bool
 ) -> None:
     await create(imagestore_client, receiver.url, opaque)
     await imagestore_lab.node.storages.lifecycle.reconnect(
         (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
     )
     await settled(imagestore_lab)
-    assert ("/backup-storage/status/change" in {one["path"] for one in receiver.bodies}) == told
+    assert ("/backup-storage/status/change" in {one["path"] for one in receiver.bodies}) == delivered
 
 
 URLS = [
@@ -162,14 +162,12 @@ URLS = [
 
 
 @pytest.mark.parametrize(("url", "strict", "lenient"), URLS)
-def test_a_url_is_what_zstack_takes_for_one_and_a_receiver_of_a_test_network(
-    url: str, strict: bool, lenient: bool
-) -> None:
+def test_a_url_is_valid_if_zstack_accepts_it_or_names_a_test_network(url: str, strict: bool, lenient: bool) -> None:
     assert is_url(url, any_host=False) is strict
     assert is_url(url, any_host=True) is lenient
 
 
-async def test_a_hook_needs_a_url_when_it_is_made_and_when_it_changes(imagestore_client: Client) -> None:
+async def test_a_hook_needs_a_valid_url_when_it_is_created_or_changed(imagestore_client: Client) -> None:
     with pytest.raises(CallFailed) as caught:
         await create(imagestore_client, "no address at all")
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", "Invalid url[no address at all]")
@@ -185,9 +183,9 @@ async def test_a_hook_needs_a_url_when_it_is_made_and_when_it_changes(imagestore
     assert await imagestore_client.query("/web-hooks") == [hook]
 
 
-@pytest.mark.parametrize(("refusals", "told"), [(0, True), (2, True), (5, True), (6, False), (60, False)])
+@pytest.mark.parametrize(("refusals", "delivered"), [(0, True), (2, True), (5, True), (6, False), (60, False)])
 async def test_a_hook_that_refuses_is_tried_five_times_more_a_second_apart(
-    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, refusals: int, told: bool
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, refusals: int, delivered: bool
 ) -> None:
     await create(imagestore_client, receiver.url, "/backup-storage/capacity/change")
     receiver.refusals = refusals
@@ -196,7 +194,7 @@ async def test_a_hook_that_refuses_is_tried_five_times_more_a_second_apart(
         (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
     )
     await settled(imagestore_lab)
-    assert len(receiver.bodies) == told
+    assert len(receiver.bodies) == delivered
     assert [one - receiver.tried[0] for one in receiver.tried] == list(range(min(refusals, 5) + 1))
 
 
@@ -222,14 +220,14 @@ async def test_a_hook_can_be_found_changed_and_deleted(
     assert await client.query("/web-hooks") == []
 
 
-async def test_a_hook_for_events_needs_to_say_which(imagestore_client: Client) -> None:
+async def test_a_hook_for_events_needs_their_path(imagestore_client: Client) -> None:
     with pytest.raises(CallFailed) as caught:
         await create(imagestore_client, "http://127.0.0.1:1/", None)
     assert caught.value.code == "SYS.1007"
     assert caught.value.error["details"] == "for webhooks with type[CanonicalEvent], the field opaque cannot be null"
 
 
-async def test_a_hook_that_nobody_hears_keeps_nothing_from_going_on(
+async def test_an_unreachable_receiver_delays_nothing(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:
     await create(imagestore_client, "http://127.0.0.1:1/")

@@ -11,7 +11,7 @@ from imagestore_sim.testing import CallFailed, Client
 ACTIONS = f"/zones/{Z2}/actions"
 
 
-async def test_zones_are_made_queried_and_deleted(fixed: Client) -> None:
+async def test_zones_are_created_queried_and_deleted(fixed: Client) -> None:
     body = {"params": {"name": "East (1)", "description": "first", "isDefault": True}}
     zone = (await fixed.call("POST", "/zones", body))["inventory"]
     assert (zone["state"], zone["type"], zone["isDefault"]) == ("Enabled", "zstack", True)
@@ -25,7 +25,7 @@ async def test_zones_are_made_queried_and_deleted(fixed: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "key"), [("POST", "/zones", "params"), ("PUT", ACTIONS, "updateZone")], ids=["create", "update"]
 )
-async def test_a_zone_s_name_follows_its_rule(fixed: Client, name: str, method: str, path: str, key: str) -> None:
+async def test_the_name_of_a_zone_follows_its_rule(fixed: Client, name: str, method: str, path: str, key: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call(method, path, {key: {"name": name}})
     assert caught.value.code == "SYS.1007"
@@ -36,7 +36,7 @@ async def test_a_new_zone_has_to_have_a_name(fixed: Client) -> None:
         await fixed.call("POST", "/zones", {"params": {"description": "d"}})
 
 
-async def test_a_zone_s_name_is_trimmed_before_its_rule_is_looked_at(fixed: Client) -> None:
+async def test_the_name_of_a_zone_is_trimmed_before_its_rule_is_checked(fixed: Client) -> None:
     answer = await fixed.call("POST", "/zones", {"params": {"name": ' 东区-1_(a.b:"+") '}})
     assert answer["inventory"]["name"] == '东区-1_(a.b:"+")'
 
@@ -74,7 +74,7 @@ async def test_every_change_of_a_zone_s_state_is_legal(fixed: Client, zone: str,
         (f"/zones/{UNKNOWN}/actions", {"updateZone": {"name": "x"}}, "SYS.1003"),
     ],
 )
-async def test_what_cannot_be_done_to_a_zone_is_told(
+async def test_an_invalid_call_for_a_zone_is_refused(
     fixed: Client, path: str, body: dict[str, object], code: str
 ) -> None:
     with pytest.raises(CallFailed) as caught:
@@ -83,7 +83,7 @@ async def test_what_cannot_be_done_to_a_zone_is_told(
 
 
 @pytest.mark.parametrize("zone", [Z1, UNKNOWN, "x"])
-async def test_no_service_gives_the_info_of_a_zone(fixed: Client, zone: str) -> None:
+async def test_no_service_handles_the_info_of_a_zone(fixed: Client, zone: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("GET", f"/zones/{zone}/info")
     assert (caught.value.status, caught.value.code) == (503, "SYS.1008")
@@ -93,7 +93,7 @@ async def test_no_service_gives_the_info_of_a_zone(fixed: Client, zone: str) -> 
     assert caught.value.error["elaboration"] == "Error message: Internal error: No service to deal with message."
 
 
-async def test_what_goes_wrong_in_the_making_of_a_zone_is_told_with_zstacks_method(fixed: Client) -> None:
+async def test_an_error_in_the_creation_of_a_zone_names_zstack_s_method(fixed: Client) -> None:
     chosen = "0123456789ab4def8123456789abcdef"
     await fixed.call("POST", "/zones", {"params": {"name": "one", "type": "zstack", "resourceUuid": chosen}})
     taken = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
@@ -110,7 +110,7 @@ async def test_what_goes_wrong_in_the_making_of_a_zone_is_told_with_zstacks_meth
     assert await fixed.query("/zones", "name=two") == []
 
 
-async def test_a_name_that_breaks_the_rule_is_told_the_rule(fixed: Client) -> None:
+async def test_the_error_for_an_invalid_name_has_the_rule(fixed: Client) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("POST", "/zones", {"params": {"name": "ap'os"}})
     rule = '^(?! )[\\u4e00-\\u9fa5a-zA-Z0-9\\-_.():+" ]*(?<! )$'
@@ -119,7 +119,7 @@ async def test_a_name_that_breaks_the_rule_is_told_the_rule(fixed: Client) -> No
     assert caught.value.error["details"] == text
 
 
-async def test_deleting_a_zone_that_is_not_there_succeeds_if_its_uuid_could_be_one(fixed: Client) -> None:
+async def test_deleting_a_missing_zone_succeeds_if_its_uuid_is_well_formed(fixed: Client) -> None:
     assert await fixed.call("DELETE", f"/zones/{UNKNOWN}") == {}
     with pytest.raises(CallFailed) as caught:
         await fixed.call("DELETE", "/zones/nosuch")
@@ -150,19 +150,21 @@ async def test_an_unknown_delete_mode_is_an_internal_error(fixed: Client) -> Non
         ({"userTags": ["a", {}]}, f"{CREATE_ZONE}, com.google.gson.internal.LinkedTreeMap cannot be cast to"),
     ],
 )
-async def test_a_tag_that_is_no_text_is_an_internal_error(fixed: Client, tags: dict[str, object], details: str) -> None:
+async def test_a_tag_that_is_not_a_string_is_an_internal_error(
+    fixed: Client, tags: dict[str, object], details: str
+) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("POST", "/zones", {"params": {"name": "x"}, **tags})
     assert (caught.value.code, details in str(caught.value.error["details"])) == ("SYS.1000", True)
     assert await fixed.query("/zones", "name=x") == []
 
 
-async def test_the_first_system_tag_that_is_wrong_is_told(fixed: Client) -> None:
+async def test_the_first_invalid_system_tag_is_reported(fixed: Client) -> None:
     with pytest.raises(CallFailed, match="no system tag matches foo::bar"):
         await fixed.call("POST", "/zones", {"params": {"name": "x"}, "systemTags": ["foo::bar", 1]})
 
 
-async def test_the_answer_tells_the_timeout_that_the_parameters_give(fixed: Client) -> None:
+async def test_the_answer_has_the_time_out_of_the_parameters(fixed: Client) -> None:
     body = {"params": {"name": "x", "timeout": 5}}
     for headers, milliseconds in (({}, 5), ({"X-API-Timeout": "2"}, 2000)):
         answer = await fixed.request("POST", "/zones", body, headers=headers)

@@ -77,13 +77,13 @@ async def ask(client: Client, zql: str) -> list[Json]:
         ("query backupstorage limit 0", []),
     ],
 )
-async def test_a_question_finds_these(client: Client, zql: str, names: list[str]) -> None:
+async def test_a_query_selects_these_rows(client: Client, zql: str, names: list[str]) -> None:
     [result] = await ask(client, zql)
     assert list(result) == ["inventories"]
     assert [one["name"] for one in result["inventories"]] == names
 
 
-async def test_several_questions_are_answered_in_turn(client: Client) -> None:
+async def test_several_queries_are_answered_in_order(client: Client) -> None:
     results = await ask(
         client,
         "query zone.name,state where state='Enabled' return with (total) order by name asc limit 1 named as 'zones';"
@@ -137,7 +137,7 @@ async def test_several_questions_are_answered_in_turn(client: Client) -> None:
         ("query vminstance.name return with (total) order by name asc", {"inventories": [], "total": 0}),
     ],
 )
-async def test_what_is_made_of_rows(client: Client, zql: str, result: Json) -> None:
+async def test_rows_are_grouped_counted_and_summed(client: Client, zql: str, result: Json) -> None:
     [found] = await ask(client, zql)
     assert found == result
 
@@ -210,7 +210,7 @@ WRAPPED = (
         ),
     ],
 )
-async def test_what_is_no_question_is_an_internal_error(client: Client, zql: str, details: str) -> None:
+async def test_a_text_that_is_no_query_is_an_internal_error(client: Client, zql: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await ask(client, zql)
     assert (caught.value.status, caught.value.code) == (503, "SYS.1000")
@@ -225,13 +225,13 @@ async def test_what_is_no_question_is_an_internal_error(client: Client, zql: str
         ("search 'x' from zone", "SEARCH.1000", "search module disabled"),
     ],
 )
-async def test_what_zstack_objects_to_itself_has_a_code(client: Client, zql: str, code: str, details: str) -> None:
+async def test_an_error_of_zstack_s_own_has_a_code(client: Client, zql: str, code: str, details: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await ask(client, zql)
     assert (caught.value.code, caught.value.error["details"]) == (code, details)
 
 
-async def test_no_text_is_a_null_pointer(client: Client) -> None:
+async def test_a_missing_text_is_a_null_pointer(client: Client) -> None:
     with pytest.raises(CallFailed) as caught:
         await client.call("GET", "/zql")
     assert caught.value.error["details"] == f"{WRAPPED}null"

@@ -84,7 +84,7 @@ async def test_labels_choose_the_storages(fixed: Client, labels: list[str], expe
 
 
 @pytest.mark.imagestore_lab(hosts=2, ping_interval=10, clock="virtual")
-async def test_a_disk_that_fills_up_is_a_curve_whose_steps_are_where_it_was_measured(
+async def test_the_capacity_of_a_disk_that_fills_up_changes_at_each_measurement(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:
     clock, disk = imagestore_lab.clock, imagestore_hosts["imagestore-1"].disk
@@ -115,7 +115,7 @@ async def test_a_disk_that_fills_up_is_a_curve_whose_steps_are_where_it_was_meas
 
 
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
-async def test_nothing_is_told_of_a_time_before_the_first_measure_or_after_now(
+async def test_there_are_no_points_before_the_first_measurement_or_in_the_future(
     imagestore_lab: Lab, imagestore_client: Client
 ) -> None:
     await imagestore_lab.clock.sleep(30.5)
@@ -127,7 +127,7 @@ async def test_nothing_is_told_of_a_time_before_the_first_measure_or_after_now(
     assert await ask(imagestore_client, "UsedCapacityInBytes", startTime=now + 5) == []
 
 
-async def test_the_last_minute_is_told_unless_a_time_is_given(fixed: Client) -> None:
+async def test_the_default_time_is_the_last_minute(fixed: Client) -> None:
     label = f"BackupStorageUuid={B1}"
     data = await ask(fixed, "UsedCapacityInBytes", label)
     times = [point["time"] for point in data]
@@ -168,7 +168,7 @@ async def test_the_last_minute_is_told_unless_a_time_is_given(fixed: Client) -> 
         ),
     ],
 )
-async def test_what_cannot_be_answered_is_told(fixed: Client, query: Pairs, code: str, details: str) -> None:
+async def test_an_invalid_request_is_refused(fixed: Client, query: Pairs, code: str, details: str) -> None:
     named = {name for name, _ in query}
     if not named & {"namespace", "metricName"}:
         query = [("namespace", NAMESPACE), ("metricName", "UsedCapacityInBytes"), *query]
@@ -180,7 +180,7 @@ async def test_what_cannot_be_answered_is_told(fixed: Client, query: Pairs, code
     assert details in answer.body["error"]["details"]
 
 
-async def test_more_points_than_anybody_can_use_are_refused(fixed: Client) -> None:
+async def test_a_request_for_too_many_points_is_refused(fixed: Client) -> None:
     for number in range(6):
         values = {"name": "sim", "url": "/s", "totalCapacity": 10, "availableCapacity": number}
         await fixed.call("POST", "/backup-storage/simulators", {"params": values})

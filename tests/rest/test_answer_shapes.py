@@ -40,7 +40,7 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 a detachment"),
         pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, set(), id="4.1 a deletion"),
         pytest.param("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}}, {"version", "success"},
-            id="4.1 success only where all fields are told"),
+            id="4.1 success only where all fields are given"),
         pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {"valid"}, id="4.1 one field"),
         pytest.param("GET", f"{ZONES}?q=nosuch=1", None, {"error"}, id="4.1 an error stands alone"),
     ],
@@ -62,7 +62,7 @@ async def test_the_keys_of_an_answer(
         pytest.param("GET", f"{V1}/identity-models", None,
             {"configs[0]": "java.lang.String", "configs[1]": "java.lang.String"},
             id="4.2 plain elements of a top-level list"),
-        pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {}, id="4.2 plain values are not told"),
+        pytest.param("GET", f"{V1}/accounts/sessions/x/valid", None, {}, id="4.2 plain values have no entry"),
         pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, {}, id="4.2 nothing"),
     ],
 )  # fmt: skip
@@ -180,7 +180,7 @@ async def test_every_member_of_an_error(
     assert list((await raw_client.call(method, target, body)).error.items()) == error
 
 
-async def test_a_failed_add_tells_its_cause(raw_client: RawClient) -> None:
+async def test_a_failed_add_has_its_cause(raw_client: RawClient) -> None:
     """The innermost error has the cost (wire-protocol 7.1)."""
     body = {
         "params": {"name": "n", "hostname": "127.0.0.1", "username": "u", "password": "p", "url": "/z", "sshPort": 1}

@@ -57,7 +57,7 @@ async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
         (8, "GMT+08:00"), (7, "ICT"), (-8, "PST"), (5.5, "Asia/Kolkata"), (14, "+14"), (-12, "-12"), (0, "XYZ"),
     ],
 )  # fmt: skip
-async def test_a_date_of_any_time_zone(raw_client: RawClient, hours: float, zone: str) -> None:
+async def test_a_date_of_any_time_zone_is_accepted(raw_client: RawClient, hours: float, zone: str) -> None:
     """Source: clients 4.2."""
     assert (await signed(raw_client, ZONES, when=date(hours, zone))).status == 200
 
@@ -77,7 +77,7 @@ async def test_the_case_of_a_date_does_not_matter(raw_client: RawClient, change:
         pytest.param("/zstack/v1/zones/a%20b", "/v1/zones/a b", id="decoded"),
     ],
 )
-async def test_what_is_signed_is_the_path_below_the_context(raw_client: RawClient, target: str, path: str) -> None:
+async def test_the_path_below_the_context_is_signed(raw_client: RawClient, target: str, path: str) -> None:
     """Source: wire-protocol 2.7, clients 4.3."""
     assert (await signed(raw_client, target, path=path)).status == 200
 
@@ -111,7 +111,7 @@ async def test_a_signed_command_is_carried_out_and_polled_with_any_header(raw_cl
         pytest.param("ZStack nosuch:bad", date(), 403, "access key id[nosuch] does not exist", id="2.7 unknown key"),
     ],
 )  # fmt: skip
-async def test_a_signature_that_is_refused(
+async def test_a_wrong_signature_is_refused(
     raw_client: RawClient, authorization: str, when: str | None, status: int, text: str
 ) -> None:
     headers = {"Authorization": authorization} | ({"Date": when} if when else {})
@@ -120,7 +120,7 @@ async def test_a_signature_that_is_refused(
         assert (answer.status, answer.text) == (status, text)
 
 
-async def test_a_signature_holds_for_its_request_alone(raw_client: RawClient) -> None:
+async def test_a_signature_is_valid_for_its_request_only(raw_client: RawClient) -> None:
     """Method, path and Date are all signed (wire-protocol 2.7)."""
     when = date()
     signature = sign(SECRET, "GET", when, "/v1/zones")
@@ -134,7 +134,7 @@ async def test_a_signature_holds_for_its_request_alone(raw_client: RawClient) ->
         assert answer.status in (403, 404)
 
 
-async def test_a_key_of_a_normal_account_may_what_the_account_may(raw_client: RawClient) -> None:
+async def test_a_key_of_a_normal_account_has_the_rights_of_the_account(raw_client: RawClient) -> None:
     """Source: wire-protocol 7.3."""
     when = date()
     header = f"ZStack of-a-normal-account:{sign('another-secret', 'POST', when, '/v1/zones')}"
@@ -164,7 +164,7 @@ async def test_a_strict_node_compares_the_date_with_its_own_wall_clock(tmp_path:
         "",
     ],
 )
-async def test_what_is_no_date(text: str) -> None:
+async def test_a_malformed_date_is_refused(text: str) -> None:
     assert read_date(text) is None
 
 

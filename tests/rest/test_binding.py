@@ -101,12 +101,12 @@ def test_absent_parameters_leave_the_defaults(body: dict[str, object] | None) ->
     assert bind_body(API, body, "params") == {}
 
 
-def test_parameters_that_are_no_object_are_refused() -> None:
+def test_parameters_that_are_not_an_object_are_refused() -> None:
     with pytest.raises(PlainError, match=r"java\.util\.ArrayList cannot be cast to java\.util\.Map"):
         bind_body(API, {"params": []}, "params")
 
 
-def test_tags_beside_the_parameters_are_taken_by_themselves() -> None:
+def test_top_level_tags_are_bound_separately() -> None:
     assert bind_tags({"params": {"systemTags": ["in"]}, "systemTags": ["top"]}) == {"systemTags": ["top"]}
     assert bind_tags({"systemTags": None, "userTags": [5]}) == {"userTags": ["5"]}
     assert bind_tags(None) == {}
@@ -158,7 +158,7 @@ def test_a_query_string_that_cannot_be_bound_is_refused(pairs: list[tuple[str, s
     assert (caught.value.status, caught.value.text) == (status, text)
 
 
-def test_the_path_wins_over_the_body() -> None:
+def test_values_of_the_path_replace_those_of_the_body() -> None:
     assert bind_path(API, {"uuid": "from-path"}, {"uuid": "from-body"}) == {"uuid": "from-path"}
 
 
@@ -166,7 +166,7 @@ def test_the_path_wins_over_the_body() -> None:
     ("given", "bound"),
     [({"port": "22"}, {"port": 22}), ({"flag": "yes"}, {"flag": False}), ({"flag": "True"}, {"flag": True})],
 )
-def test_only_gson_looks_at_the_fields_of_a_whole_message(given: dict[str, object], bound: dict[str, object]) -> None:
+def test_only_gson_checks_the_fields_of_a_whole_message(given: dict[str, object], bound: dict[str, object]) -> None:
     assert bind_fields(API, given) == bound
 
 
@@ -177,7 +177,7 @@ def test_only_gson_looks_at_the_fields_of_a_whole_message(given: dict[str, objec
         ({"flag": 1}, "java.lang.IllegalStateException: Expected BOOLEAN but was NUMBER at path $.flag"),
     ],
 )
-def test_what_gson_cannot_convert_is_told_in_its_words(given: dict[str, object], text: str) -> None:
+def test_a_value_that_gson_cannot_convert_is_refused_with_its_message(given: dict[str, object], text: str) -> None:
     with pytest.raises(PlainError) as caught:
         bind_fields(API, given)
     assert (caught.value.status, caught.value.text) == (500, text)
@@ -215,7 +215,7 @@ def test_the_parameters_may_give_a_timeout(
         ({"a": 1}, "com.google.gson.internal.LinkedTreeMap"),
     ],
 )
-def test_a_tag_beside_the_parameters_that_is_no_text_stays_one_until_it_is_read(tag: object, java_class: str) -> None:
+def test_a_top_level_tag_that_is_not_a_string_fails_only_when_it_is_read(tag: object, java_class: str) -> None:
     bound = bind_tags({"systemTags": ["a", tag, "b"]})["systemTags"]
     assert isinstance(bound, list)
     read = strings(bound)

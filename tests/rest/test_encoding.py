@@ -19,7 +19,7 @@ from imagestore_sim.rest.encoding import list_schema, to_json, to_plain_json, wr
         (datetime(2024, 2, 29, 23, 59, 59), "Feb 29, 2024 11:59:59 PM"),
     ],
 )
-def test_a_date_is_written_in_english_with_nothing_padded_but_minutes_and_seconds(moment: datetime, text: str) -> None:
+def test_a_date_is_written_in_english_with_only_minutes_and_seconds_padded(moment: datetime, text: str) -> None:
     assert write_date(moment) == text
     assert write_stored_date(moment.isoformat(sep=" ")) == text
 

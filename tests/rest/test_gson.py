@@ -44,7 +44,7 @@ def test_an_absent_body_is_none(raw: str) -> None:
         ('{"a": {"x": 1, "x": 2}, "b": "\\\\"}', {"a": {"x": 2}, "b": "\\"}),
     ],
 )
-def test_what_gson_reads_is_read(raw: str, body: object) -> None:
+def test_every_text_that_gson_reads_is_read(raw: str, body: object) -> None:
     assert parse_body(raw.encode()) == body
 
 
@@ -81,11 +81,11 @@ def test_what_gson_reads_is_read(raw: str, body: object) -> None:
         ('{"a":' + "[" * 2000, "java.lang.StackOverflowError"),
     ],
 )
-def test_what_gson_cannot_read_is_refused_in_its_words(raw: str, text: str) -> None:
+def test_a_text_that_gson_refuses_is_refused_with_its_message(raw: str, text: str) -> None:
     with pytest.raises(PlainError) as caught:
         parse_body(raw.encode())
     assert (caught.value.status, caught.value.text) == (500, text)
 
 
-def test_bytes_that_are_no_utf8_do_not_stop_the_reader() -> None:
+def test_bytes_that_are_not_utf8_do_not_stop_the_reader() -> None:
     assert parse_body(b'{"a": "\xff"}') == {"a": "\ufffd"}

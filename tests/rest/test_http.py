@@ -76,7 +76,7 @@ async def connected(raw_client: RawClient) -> AsyncIterator[Client]:
             await writer.wait_closed()
 
 
-async def test_a_body_that_is_held_back_is_asked_for(raw_client: RawClient) -> None:
+async def test_a_body_that_waits_for_100_continue_is_asked_for(raw_client: RawClient) -> None:
     async with connected(raw_client) as client:
         expects = (f"Content-Length: {len(CREDENTIALS)}", "Expect: 100-Continue", "Connection: close")
         client.writer.write(client.head("PUT", LOGIN, *expects))
@@ -95,7 +95,9 @@ async def test_a_body_that_is_held_back_is_asked_for(raw_client: RawClient) -> N
         ("GET", ZONES, b"{}"),
     ],
 )
-async def test_it_is_asked_for_on_every_path_once(raw_client: RawClient, method: str, path: str, body: bytes) -> None:
+async def test_100_continue_is_sent_once_on_every_path(
+    raw_client: RawClient, method: str, path: str, body: bytes
+) -> None:
     async with connected(raw_client) as client:
         client.writer.write(client.head(method, path, f"Content-Length: {len(body)}", "Expect: 100-continue"))
         assert [await client.line(), await client.line()] == ["HTTP/1.1 100 Continue", ""]
@@ -103,7 +105,7 @@ async def test_it_is_asked_for_on_every_path_once(raw_client: RawClient, method:
         assert (await client.line()) == "HTTP/1.1 200 OK"
 
 
-async def test_a_body_that_is_not_wanted_is_not_asked_for(raw_client: RawClient) -> None:
+async def test_100_continue_is_not_sent_for_a_body_that_is_not_read(raw_client: RawClient) -> None:
     for path, size, status in (("/zstack/v1/nowhere", 10, 404), (LOGIN, 3 * 2**20, 413), ("/nowhere", 10, 404)):
         async with connected(raw_client) as client:
             client.writer.write(client.head("PUT", path, f"Content-Length: {size}", "Expect: 100-continue"))
@@ -137,19 +139,19 @@ async def test_the_host_in_the_target_is_the_one_that_counts(raw_client: RawClie
 
 
 @pytest.mark.parametrize("target", ["ftp://mn/v1/zones", "http:///v1/zones", "zstack/v1/zones", "http://", "?q=x"])
-async def test_a_target_that_is_none_is_refused(raw_client: RawClient, target: str) -> None:
+async def test_an_invalid_target_is_refused(raw_client: RawClient, target: str) -> None:
     assert (await raw_client.send("GET", target)).status == 400
 
 
 @pytest.mark.parametrize("path", [ZONES, "/healthz", "/lab/v1/clock"])
-async def test_a_client_that_has_closed_its_side_gets_its_answers(raw_client: RawClient, path: str) -> None:
+async def test_a_client_that_has_closed_its_side_still_gets_its_answers(raw_client: RawClient, path: str) -> None:
     async with connected(raw_client) as client:
         client.writer.write(client.head("GET", path) * 3)
         client.writer.write_eof()
         assert (await client.rest()).count(b"HTTP/1.1 200 OK\r\n") == 3
 
 
-async def test_so_does_one_whose_call_takes_a_while(raw_client: RawClient) -> None:
+async def test_a_client_that_has_closed_its_side_gets_the_answer_to_a_slow_call(raw_client: RawClient) -> None:
     async with connected(raw_client) as client:
         client.writer.write(client.head("GET", "/lab/v1/requests/wait?path=/zstack/v1/late*&within=8s"))
         client.writer.write_eof()
@@ -163,7 +165,7 @@ async def test_so_does_one_whose_call_takes_a_while(raw_client: RawClient) -> No
     "lines", [["Content-Length: 100"], ["Transfer-Encoding: chunked"], ["Content-Length: 9", "Content-Encoding: gzip"]]
 )
 @pytest.mark.parametrize("how", ["closed", "half-closed", "reset"])
-async def test_a_client_that_goes_amid_its_body_leaves_nothing(
+async def test_a_client_that_disconnects_within_its_body_leaves_nothing_behind(
     raw_client: RawClient, path: str, lines: list[str], how: str
 ) -> None:
     tasks = len(asyncio.all_tasks())
@@ -180,7 +182,7 @@ async def test_a_client_that_goes_amid_its_body_leaves_nothing(
             await asyncio.sleep(0.01)
 
 
-async def test_a_client_that_closes_once_it_is_answered_is_no_half_closed_one(
+async def test_a_client_that_closes_after_its_answer_is_not_taken_for_half_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = web_server.Connection.finish_response
@@ -234,7 +236,7 @@ async def test_a_body_in_a_content_coding(
      "X-Web-Hook: h\xe9", "X-Job-UUID: " + "\xe9" * 32, "X-Job-UUID: " + "/" * 32,
      "X-Job-UUID: " + "<&>'" * 8, "X-API-Timeout: \xb2", "Cookie: \xe9"],
 )  # fmt: skip
-async def test_bytes_that_are_no_text_are_taken_as_a_servlet_container_takes_them(
+async def test_bytes_that_are_not_text_are_read_as_a_servlet_container_reads_them(
     raw_client: RawClient, path: str, header: str
 ) -> None:
     async with connected(raw_client) as client:
@@ -251,7 +253,7 @@ async def test_bytes_that_are_no_text_are_taken_as_a_servlet_container_takes_the
     assert (await raw_client.send("GET", "/lab/v1/requests")).status == 200
 
 
-async def test_an_access_key_of_other_letters_does_not_exist(raw_client: RawClient) -> None:
+async def test_an_access_key_with_non_ascii_letters_does_not_exist(raw_client: RawClient) -> None:
     date = raw_client.clock.local().strftime("%a, %d %b %Y %H:%M:%S GMT")
     answer = await raw_client.send("GET", ZONES, anonymous=True, Authorization="ZStack k\u00e9y:c2ln", Date=date)
     assert (answer.status, answer.text) == (403, "access key id[k\u00c3\u00a9y] does not exist")
@@ -285,7 +287,7 @@ async def test_an_access_key_of_other_letters_does_not_exist(raw_client: RawClie
     ],
     ids=lambda raw: repr(raw[:60]),
 )  # fmt: skip
-async def test_what_is_no_request_is_answered_in_one_line_or_not_at_all(raw_client: RawClient, raw: bytes) -> None:
+async def test_bytes_that_are_no_request_get_an_answer_of_one_line_or_none(raw_client: RawClient, raw: bytes) -> None:
     async with connected(raw_client) as client:
         client.writer.write(raw)
         client.writer.write_eof()
@@ -294,7 +296,7 @@ async def test_what_is_no_request_is_answered_in_one_line_or_not_at_all(raw_clie
     assert b"Traceback" not in answer
 
 
-async def test_a_call_that_names_no_host_is_told_the_address_that_it_used(raw_client: RawClient) -> None:
+async def test_a_call_without_a_host_gets_the_address_that_it_connected_to(raw_client: RawClient) -> None:
     body = b'{"params":{"name":"old"}}'
     head = f"POST {ZONES} HTTP/1.0\r\nAuthorization: OAuth {raw_client.session}\r\nContent-Length: {len(body)}\r\n"
     async with connected(raw_client) as client:
@@ -303,7 +305,7 @@ async def test_a_call_that_names_no_host_is_told_the_address_that_it_used(raw_cl
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /v1/zon", b"GET /v1/zones HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_head_that_does_not_come_is_not_waited_for(
+async def test_a_connection_without_a_complete_head_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.2)
@@ -312,7 +314,9 @@ async def test_a_head_that_does_not_come_is_not_waited_for(
         assert await client.rest() == b""
 
 
-async def test_nor_is_the_head_of_a_second_request(raw_client: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_without_a_complete_second_head_is_closed(
+    raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.2)
     async with connected(raw_client) as client:
         client.writer.write(client.head("GET", "/healthz"))
@@ -322,7 +326,7 @@ async def test_nor_is_the_head_of_a_second_request(raw_client: RawClient, monkey
 
 
 @pytest.mark.parametrize("path", PATHS[:4])
-async def test_a_body_that_does_not_come_is_not_waited_for(
+async def test_a_connection_without_a_complete_body_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(web_server, "BODY_SECONDS", 0.2)
@@ -331,7 +335,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         assert await client.line() == "HTTP/1.1 408 Request Timeout"
 
 
-async def test_an_answer_that_is_not_read_is_not_kept_for_ever(
+async def test_a_connection_whose_answer_is_not_read_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_server, "ANSWER_SECONDS", 0.2)

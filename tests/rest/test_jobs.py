@@ -32,7 +32,7 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield raw_client
 
 
-async def test_the_answer_202_tells_time_out_and_location(raw_client: RawClient) -> None:
+async def test_the_answer_202_has_time_out_and_location(raw_client: RawClient) -> None:
     """The whole body, its order of keys, and no Location header (wire-protocol 3.2)."""
     job = uuid.uuid4().hex
     answer = await raw_client.send("POST", ZONES, NEW_ZONE, X_Job_UUID=job, Host="mn:8080")
@@ -57,7 +57,7 @@ async def test_the_location_is_below_the_context_whichever_path_was_called(raw_c
         pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/nosuch?deleteMode=Permissive", None, id="3.1 a detach"),
     ],
 )
-async def test_a_command_that_fails_at_once_is_accepted_all_the_same(
+async def test_a_command_that_fails_at_once_is_accepted_nevertheless(
     raw_client: RawClient, method: str, target: str, body: object
 ) -> None:
     accepted = await raw_client.send(method, target, body)
@@ -81,7 +81,7 @@ async def test_a_job_that_runs_answers_an_empty_object(raw_client: RawClient) ->
     never.set()
 
 
-async def test_a_result_is_stored_once_it_can_be_though_the_store_is_still_said_to_fail(
+async def test_a_result_is_stored_as_soon_as_the_store_takes_it(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = raw_client.node.parts.jobs._database
@@ -154,7 +154,7 @@ async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
         assert 3600 in raw_client.clock.waits
 
 
-async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
+async def test_a_running_job_is_never_purged(tmp_path: Path) -> None:
     """Source: wire-protocol 3.3."""
     async with open_raw_client(tmp_path) as raw_client:
 
@@ -170,7 +170,7 @@ async def test_a_running_job_is_kept_for_ever(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tag", ["validationOnly", "ephemeral::validationOnly"])
 @pytest.mark.parametrize("place", ["beside", "inside"])
-async def test_validation_only_makes_nothing(raw_client: RawClient, tag: str, place: str) -> None:
+async def test_validation_only_creates_nothing(raw_client: RawClient, tag: str, place: str) -> None:
     """A valid call answers `{}`, an invalid one its error (wire-protocol 3.3)."""
     parameters = {"name": "n", "hostname": "10.9.9.9", "username": "u", "password": "p", "url": "/z"}
     tags = {"systemTags": [tag]}
@@ -215,7 +215,7 @@ async def test_a_bad_special_header(
     assert (answer.status, answer.text) == (status, text)
 
 
-async def test_a_query_knows_no_special_header(raw_client: RawClient) -> None:
+async def test_a_query_ignores_special_headers(raw_client: RawClient) -> None:
     """Source: wire-protocol 5.5, 6.4."""
     assert (await raw_client.send("GET", ZONES, X_Job_UUID="short", X_API_Timeout="x")).status == 200
     assert (await raw_client.send("GET", f"{ZONES}?systemTags=a&systemTags=b")).status == 200
@@ -241,7 +241,7 @@ async def test_a_time_out_is_echoed_in_milliseconds(raw_client: RawClient) -> No
     assert (await raw_client.send("POST", ZONES, NEW_ZONE, X_API_Timeout="7")).json["apiTimeout"] == 7000
 
 
-async def test_headers_that_mean_nothing_are_ignored(raw_client: RawClient) -> None:
+async def test_unknown_headers_are_ignored(raw_client: RawClient) -> None:
     """Source: wire-protocol 5.5."""
     headers = {"X_Request_Ip": "1.2.3.4", "X_Session_Id": "nosuch", "X_Forwarded_For": "1.2.3.4"}
     assert (await raw_client.call("POST", ZONES, NEW_ZONE, **headers)).status == 200
@@ -287,7 +287,7 @@ async def open_hook() -> AsyncIterator[Hook]:
 class TestWebHooks:
     """Source: wire-protocol 3.4."""
 
-    async def test_a_success_is_delivered_as_polling_tells_it(self, raw_client: RawClient) -> None:
+    async def test_a_success_is_delivered_as_a_poll_answers_it(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
             job = uuid.uuid4().hex
             accepted = await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url, X_Job_UUID=job)
@@ -312,14 +312,14 @@ class TestWebHooks:
             assert body == (await raw_client.follow(accepted, X_JSON_Schema="true")).text
             assert '"schema":{"inventory"' in body
 
-    async def test_a_synchronous_call_has_none(self, raw_client: RawClient) -> None:
+    async def test_a_synchronous_call_has_no_web_hook(self, raw_client: RawClient) -> None:
         async with open_hook() as hook:
             await raw_client.send("GET", ZONES, X_Web_Hook=hook.url)
             await raw_client.call("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
             await hook.wait()
             assert len(hook.got) == 1
 
-    async def test_it_is_tried_fifteen_times_two_seconds_apart(self, tmp_path: Path) -> None:
+    async def test_a_delivery_is_tried_fifteen_times_two_seconds_apart(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client, open_hook() as hook:
             hook.statuses = [500, 404, 302, 199 + 200] + [500] * 10
             await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
@@ -328,7 +328,7 @@ class TestWebHooks:
             assert raw_client.clock.waits.count(2.0) == 14
             assert len({body for _, body in hook.got}) == 1
 
-    async def test_it_is_given_up_after_that(self, tmp_path: Path) -> None:
+    async def test_a_delivery_is_given_up_after_the_last_try(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client, open_hook() as hook:
             hook.statuses = [500] * 16
             await raw_client.send("POST", ZONES, NEW_ZONE, X_Web_Hook=hook.url)
@@ -338,15 +338,15 @@ class TestWebHooks:
             assert len(hook.got) == 15
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "not a url", "ftp://x/", "http://nosuch.invalid/"])
-    async def test_an_address_that_cannot_be_reached_harms_nobody(self, raw_client: RawClient, url: str) -> None:
+    async def test_an_unreachable_address_does_no_harm(self, raw_client: RawClient, url: str) -> None:
         assert (await raw_client.call("POST", ZONES, NEW_ZONE, X_Web_Hook=url)).status == 200
 
     @pytest.mark.parametrize(
-        ("success", "counts", "said"),
+        ("success", "counts", "state"),
         [(True, (2, 2), "SUCCESS"), (True, (1, 2), "PARTIAL"), (True, (0, 2), "FAIL"), (False, None, "FAIL")],
     )
-    async def test_a_batch_tells_how_much_of_it_went_well(
-        self, success: bool, counts: tuple[int, int] | None, said: str
+    async def test_a_batch_reports_how_much_succeeded(
+        self, success: bool, counts: tuple[int, int] | None, state: str
     ) -> None:
         class APITrashManyMsg(AsyncMessage, method="PUT", path="/many", package="org.example", batch=True):
             """An API that does many things in one call."""
@@ -357,7 +357,7 @@ class TestWebHooks:
             hooks.deliver(JobWebHook(hook.url, "j" * 32, APITrashManyMsg.api, False), ended)
             headers, _ = await hook.wait()
         await hooks.close()
-        assert headers["X-Job-Batch"] == said
+        assert headers["X-Job-Batch"] == state
 
 
 async def test_fifty_clients_lose_no_job(raw_client: RawClient) -> None:

@@ -54,7 +54,7 @@ def members(quote: str) -> bytes:
         ),
     ],
 )
-async def test_a_login_with_a_large_body_does_not_hold_the_loop(
+async def test_a_login_with_a_large_body_does_not_block_the_event_loop(
     raw_client: RawClient, body: bytes, status: int, begins: str
 ) -> None:
     async with watching_stalls() as stalls:
@@ -65,7 +65,7 @@ async def test_a_login_with_a_large_body_does_not_hold_the_loop(
 
 @pytest.mark.parametrize("path", [LEGACY, ZONES])
 @pytest.mark.parametrize("tags", ["systemTags", "userTags", "tagUuids"])
-async def test_a_list_of_very_many_is_refused(raw_client: RawClient, path: str, tags: str) -> None:
+async def test_a_list_of_very_many_elements_is_refused(raw_client: RawClient, path: str, tags: str) -> None:
     many = ",".join(f'"tag::{number}"' for number in range(100_000))
     fields = f'{{"name":"z","{tags}":[{many}]}}'
     if path == LEGACY:

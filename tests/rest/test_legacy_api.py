@@ -30,7 +30,7 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield raw_client
 
 
-async def say(
+async def send_message(
     raw_client: RawClient, name: str, fields: Mapping[str, object], *, path: str = API, method: str = "POST"
 ) -> Response:
     return await raw_client.send(
@@ -50,14 +50,14 @@ async def done(raw_client: RawClient, answer: Response) -> tuple[str, Json]:
 
 
 async def result(raw_client: RawClient, name: str, fields: Mapping[str, object]) -> Json:
-    return (await done(raw_client, await say(raw_client, name, fields)))[1]
+    return (await done(raw_client, await send_message(raw_client, name, fields)))[1]
 
 
 @pytest.mark.parametrize("path", ["/zstack/api", "/zstack/api/"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_synchronous_message_is_done_at_once(raw_client: RawClient, path: str, method: str) -> None:
     """The answer has its members in order, and its result one key (wire-protocol 8)."""
-    answer = await say(raw_client, QUERY_ZONE, {"conditions": []}, path=path, method=method)
+    answer = await send_message(raw_client, QUERY_ZONE, {"conditions": []}, path=path, method=method)
     assert (answer.status, list(answer.json)) == (200, ["state", "createdDate", "finishedDate", "result"])
     assert DATE.fullmatch(answer.json["createdDate"])
     key, value = await done(raw_client, answer)
@@ -67,7 +67,7 @@ async def test_a_synchronous_message_is_done_at_once(raw_client: RawClient, path
 
 async def test_an_asynchronous_message_is_polled_for(raw_client: RawClient) -> None:
     """Source: wire-protocol 8."""
-    answer = await say(raw_client, CREATE_ZONE, {"name": "legacy"})
+    answer = await send_message(raw_client, CREATE_ZONE, {"name": "legacy"})
     assert (list(answer.json), answer.json["state"]) == (["uuid", "state", "createdDate"], "Processing")
     key, value = await done(raw_client, answer)
     assert key == "org.zstack.header.zone.APICreateZoneEvent"
@@ -83,7 +83,7 @@ async def test_a_job_of_either_api_is_found_in_both(raw_client: RawClient) -> No
     job = accepted.json["location"].rpartition("/")[2]
     legacy = await done(raw_client, await raw_client.send("GET", f"{API}result/{job}", anonymous=True))
     assert legacy[1]["inventory"] == ended.json["inventory"]
-    there = (await say(raw_client, CREATE_ZONE, {"name": "z"})).json["uuid"]
+    there = (await send_message(raw_client, CREATE_ZONE, {"name": "z"})).json["uuid"]
     polled = Response(202, {}, json.dumps({"location": f"http://x/zstack/v1/api-jobs/{there}"}))
     assert (await raw_client.follow(polled)).json["inventory"]["name"] == "z"
 
@@ -91,7 +91,7 @@ async def test_a_job_of_either_api_is_found_in_both(raw_client: RawClient) -> No
 async def test_logging_in_and_out(raw_client: RawClient) -> None:
     """The session is `{}` at first (clients 1.5)."""
     fields = {"accountName": "admin", "password": sha512("password"), "session": {}}
-    key, value = await done(raw_client, await say(raw_client, LOGIN, fields))
+    key, value = await done(raw_client, await send_message(raw_client, LOGIN, fields))
     session = value["inventory"]["uuid"]
     assert "noSessionEvaluation" not in value["inventory"]
     assert (key, value["success"]) == ("org.zstack.header.identity.APILogInReply", True)
@@ -114,7 +114,7 @@ async def test_logging_in_and_out(raw_client: RawClient) -> None:
         ({"session": {"uuid": None}}, "session uuid is null"),
     ],
 )
-async def test_without_a_session(raw_client: RawClient, fields: Json, details: str) -> None:
+async def test_a_message_without_a_session_is_refused(raw_client: RawClient, fields: Json, details: str) -> None:
     """A call that fails before its handler is answered with a base class, without `messages` (wire-protocol 2.3)."""
     key, value = await done(raw_client, await raw_client.send("POST", API, {QUERY_ZONE: fields}, anonymous=True))
     assert key == "org.zstack.header.message.APIReply"
@@ -134,12 +134,14 @@ async def test_without_a_session(raw_client: RawClient, fields: Json, details: s
             "org.zstack.header.message.APIEvent", id="no such resource"),
     ],
 )  # fmt: skip
-async def test_the_class_of_a_failed_answer(raw_client: RawClient, message: str, fields: Json, name: str) -> None:
-    key, value = await done(raw_client, await say(raw_client, message, fields))
+async def test_a_call_that_fails_before_its_handler_is_answered_with_a_base_class(
+    raw_client: RawClient, message: str, fields: Json, name: str
+) -> None:
+    key, value = await done(raw_client, await send_message(raw_client, message, fields))
     assert (key, value["success"]) == (name, False)
 
 
-async def test_an_asynchronous_failure_stands_in_the_result(raw_client: RawClient) -> None:
+async def test_an_asynchronous_failure_is_in_the_result(raw_client: RawClient) -> None:
     value = await result(raw_client, CREATE_ZONE, {})
     assert (list(value), value["success"], value["error"]["code"]) == (["success", "error"], False, "SYS.1007")
 
@@ -212,7 +214,7 @@ async def test_the_other_parameters_of_a_query(raw_client: RawClient) -> None:
         ),
     ],
 )
-async def test_a_condition_that_is_none(raw_client: RawClient, condition: Json, details: str) -> None:
+async def test_an_invalid_condition_is_refused(raw_client: RawClient, condition: Json, details: str) -> None:
     value = await result(raw_client, QUERY_ZONE, {"conditions": [condition]})
     assert (value["success"], value["error"]["code"], value["error"]["details"]) == (False, "SYS.1007", details)
 
@@ -232,7 +234,7 @@ async def test_a_condition_that_is_none(raw_client: RawClient, condition: Json, 
          {"category": "backupStorage", "name": "ping.interval", "value": "60"}, "inventory"),
     ],
 )  # fmt: skip
-async def test_every_message_of_ours_that_the_clients_know(
+async def test_every_message_that_the_clients_send_is_served(
     raw_client: RawClient, name: str, fields: Json, path: str
 ) -> None:
     """All path variables come as fields; values may be strings (clients 1.5, 1.7)."""
@@ -267,19 +269,21 @@ async def test_an_add_with_strings_fails_at_the_host_alone(raw_client: RawClient
             "java.lang.IllegalStateException: Expected BEGIN_ARRAY but was STRING at path $.fields", id="no list"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_decoded_is_answered_in_words(raw_client: RawClient, body: bytes, text: str) -> None:
+async def test_a_message_that_cannot_be_decoded_is_answered_with_a_text(
+    raw_client: RawClient, body: bytes, text: str
+) -> None:
     """The status is 200 (wire-protocol 8)."""
     answer = await raw_client.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.text) == (200, text)
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"null", b"{}", b'{"%s": null}' % QUERY_ZONE.encode()])
-async def test_what_zstack_stumbles_over_is_a_page(raw_client: RawClient, body: bytes) -> None:
+async def test_a_body_on_which_zstack_fails_is_answered_with_a_page(raw_client: RawClient, body: bytes) -> None:
     answer = await raw_client.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
 
 
-async def test_an_unknown_result_is_a_page(raw_client: RawClient) -> None:
+async def test_an_unknown_result_is_answered_with_a_page(raw_client: RawClient) -> None:
     """Source: wire-protocol 8."""
     answer = await raw_client.send("GET", f"{API}result/nosuch", anonymous=True)
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
@@ -293,7 +297,7 @@ async def test_other_methods_are_refused(raw_client: RawClient, method: str, pat
     assert (await raw_client.send(method, path, anonymous=True)).status == 405
 
 
-async def test_a_connection_that_says_nothing_is_let_go(raw_client: RawClient) -> None:
+async def test_a_silent_connection_is_closed(raw_client: RawClient) -> None:
     """The CLI learns its own address that way (clients 1.5)."""
     host, _, port = raw_client.address.partition(":")
     _, writer = await asyncio.open_connection(host, int(port))
@@ -302,7 +306,7 @@ async def test_a_connection_that_says_nothing_is_let_go(raw_client: RawClient) -
     assert (await raw_client.send("GET", ZONES)).status == 200
 
 
-async def test_tags_and_roles_hold_here_too(raw_client: RawClient) -> None:
+async def test_tags_and_roles_are_checked_here_too(raw_client: RawClient) -> None:
     value = await result(raw_client, CREATE_ZONE, {"name": "z", "systemTags": ["nosuch"]})
     assert value["error"]["details"] == "no system tag matches nosuch"
     session = (await raw_client.log_in("test", "secret"))["uuid"]

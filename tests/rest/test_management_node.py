@@ -66,7 +66,7 @@ async def test_an_unknown_action_is_refused(raw_client: RawClient) -> None:
     assert answer.text == "the body doesn't contain action mapping to the URL[/v1/management-nodes/actions]"
 
 
-async def test_the_node_is_one_row(raw_client: RawClient) -> None:
+async def test_the_node_has_one_record(raw_client: RawClient) -> None:
     answer = (await raw_client.send("GET", f"{V1}/management-nodes")).json
     [node] = answer["inventories"]
     assert answer["schema"] == {"inventories[0]": "org.zstack.header.managementnode.ManagementNodeInventory"}
@@ -81,7 +81,7 @@ async def test_the_node_is_one_row(raw_client: RawClient) -> None:
         assert len((await raw_client.send("GET", target)).json["inventories"]) == count
 
 
-async def test_its_heart_beats(tmp_path: Path) -> None:
+async def test_the_heartbeat_is_updated(tmp_path: Path) -> None:
     async with open_raw_client(tmp_path) as raw_client:
         before = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"][0]
         raw_client.clock.ahead += 3600
@@ -90,7 +90,7 @@ async def test_its_heart_beats(tmp_path: Path) -> None:
         assert before["joinDate"] == after["joinDate"]
 
 
-async def test_its_uuid_outlives_a_restart(tmp_path: Path) -> None:
+async def test_the_uuid_of_the_node_survives_a_restart(tmp_path: Path) -> None:
     found = []
     for _ in range(2):
         async with open_raw_client(tmp_path) as raw_client:
@@ -98,7 +98,7 @@ async def test_its_uuid_outlives_a_restart(tmp_path: Path) -> None:
     assert len({node["uuid"] for node in found}) == 1
 
 
-async def test_a_ready_node_says_nothing_more(raw_client: RawClient) -> None:
+async def test_a_ready_node_answers_an_empty_object(raw_client: RawClient) -> None:
     [node] = (await raw_client.send("GET", f"{V1}/management-nodes")).json["inventories"]
     for query in ("", f"?managementNodeId={node['uuid']}"):
         assert (await raw_client.send("GET", f"{V1}/management-nodes/ready{query}", anonymous=True)).text == "{}"
@@ -109,7 +109,7 @@ async def test_another_node_is_unavailable(raw_client: RawClient) -> None:
     assert (answer.status, answer.error["code"]) == (503, "SYS.1012")
 
 
-async def test_a_node_that_is_not_ready_says_so(tmp_path: Path) -> None:
+async def test_a_starting_node_answers_that_it_is_not_ready(tmp_path: Path) -> None:
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
     seen = []
 

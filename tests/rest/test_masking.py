@@ -92,7 +92,7 @@ async def test_no_secret_of_a_body_path_or_query_is_in_the_journal(tmp_path: Pat
             await raw_client.send("DELETE", "/lab/v1/requests", anonymous=True)
 
 
-async def test_what_cannot_be_read_is_not_kept_and_the_journal_says_so(tmp_path: Path) -> None:
+async def test_a_body_that_cannot_be_read_is_not_kept_and_a_note_replaces_it(tmp_path: Path) -> None:
     rows = {
         b'{"params": {"name": "z"': UNREADABLE,
         b"name=z": UNREADABLE,
@@ -119,11 +119,11 @@ async def test_what_cannot_be_read_is_not_kept_and_the_journal_says_so(tmp_path:
         "//v1///zones/",
     ],
 )  # fmt: skip
-def test_what_is_no_secret_stays_to_the_letter(target: str) -> None:
+def test_text_without_secrets_is_unchanged(target: str) -> None:
     assert masked_path(target) == target
 
 
-def test_what_is_left_can_still_be_recognised() -> None:
+def test_a_masked_text_can_still_be_recognised() -> None:
     assert masked_path("/v1/accounts/sessions/hush/valid?a=1") == "/v1/accounts/sessions/***/valid?a=1"
     assert masked_path("/v1/zones?a=1&password=x&b=2") == "/v1/zones?a=1&password=***&b=2"
     assert masked_text("http://user:pw@host:80/path") == "http://***@host:80/path"
@@ -137,7 +137,7 @@ def test_what_is_left_can_still_be_recognised() -> None:
 @pytest.mark.parametrize(
     "text", ["//" * 8000, "//a:x" * 3000, "password" * 2000, "password]" * 1800, "token" + "]\\'" * 5000, "%25" * 5000]
 )
-def test_no_text_takes_long(text: str) -> None:
+def test_masking_takes_no_long_time_for_any_text(text: str) -> None:
     began = time.process_time()
     masked_json({text: text, "a": [text]}, 4096)
     masked_path(f"/{text}?{quote(text)}={text}")

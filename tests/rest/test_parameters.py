@@ -93,7 +93,7 @@ async def test_the_rules_of_an_add(raw_client: RawClient, changes: dict[str, obj
         assert (error["code"], error["description"][:8], error["details"]) == (code, error["description"][:8], details)
 
 
-async def test_the_first_broken_rule_is_told_in_java_s_order(raw_client: RawClient) -> None:
+async def test_the_first_broken_rule_in_java_s_order_is_reported(raw_client: RawClient) -> None:
     """The order is that of a HashMap, whatever the order in the body (wire-protocol 5.2)."""
     broken: dict[str, object] = {
         "importImages": True,
@@ -130,7 +130,7 @@ async def test_the_first_broken_rule_is_told_in_java_s_order(raw_client: RawClie
             id="5.2 empty is no valid value"),
     ],
 )  # fmt: skip
-async def test_valid_values(raw_client: RawClient, action: object, details: str) -> None:
+async def test_a_value_must_be_one_of_the_valid_values(raw_client: RawClient, action: object, details: str) -> None:
     assert (await raw_client.call("PUT", f"{ONE}/actions", action)).error["details"] == details
 
 
@@ -141,7 +141,7 @@ async def test_a_valid_value_is_trimmed_first(raw_client: RawClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "a@b", "a!"])
-async def test_a_regular_expression(raw_client: RawClient, name: str) -> None:
+async def test_a_value_must_match_the_regular_expression(raw_client: RawClient, name: str) -> None:
     """Source: wire-protocol 5.2."""
     details = (await raw_client.call("POST", ZONES, {"params": {"name": name}})).error["details"]
     assert details.startswith(f"valid regex value for field[name] of message[{VALIDATOR}] are ")
@@ -158,21 +158,23 @@ async def test_a_regular_expression(raw_client: RawClient, name: str) -> None:
         pytest.param(f"{V1}/backup-storage/{UNKNOWN}?deleteMode=x", 200, "", id="5.1 the mode is not looked at"),
     ],
 )
-async def test_deleting_what_is_not_there(raw_client: RawClient, target: str, status: int, details: str) -> None:
+async def test_deleting_a_missing_resource_succeeds(
+    raw_client: RawClient, target: str, status: int, details: str
+) -> None:
     answer = await raw_client.call("DELETE", target)
     assert answer.status == status
     assert answer.text == "{}" if status == 200 else answer.error["details"] == details
 
 
 @pytest.mark.parametrize("query", ["", "?deleteMode=", "?deleteMode=Permissive", "?deleteMode=Enforcing", "?x=1"])
-async def test_a_delete_mode(raw_client: RawClient, query: str) -> None:
+async def test_every_delete_mode_is_accepted(raw_client: RawClient, query: str) -> None:
     """Source: wire-protocol 5.1."""
     zone = await raw_client.make_zone()
     assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}{query}")).text == "{}"
 
 
 @pytest.mark.parametrize("mode", ["permissive", "Force", "x"])
-async def test_a_delete_mode_that_is_none(raw_client: RawClient, mode: str) -> None:
+async def test_an_unknown_delete_mode_is_refused(raw_client: RawClient, mode: str) -> None:
     """Source: wire-protocol 5.1."""
     error = (await raw_client.call("DELETE", f"{ZONES}/{ZONE}?deleteMode={mode}")).error
     enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
@@ -210,7 +212,7 @@ async def test_a_value_of_the_wrong_type_is_refused_at_once(
 
 
 @pytest.mark.parametrize("value", ["yes", 1])
-async def test_what_is_no_boolean_is_refused_at_once(raw_client: RawClient, value: object) -> None:
+async def test_a_value_that_is_not_a_boolean_is_refused_at_once(raw_client: RawClient, value: object) -> None:
     """This holds for a field that the API's own class declares; Gson checks inherited ones (wire-protocol 5.3)."""
     answer = await raw_client.send("POST", f"{V1}/zones", {"params": {"name": "z", "isDefault": value}})
     text = f"Invalid value for boolean field [isDefault], [{value}] is not a valid boolean string[true, false]."
@@ -227,7 +229,7 @@ async def test_what_is_no_boolean_is_refused_at_once(raw_client: RawClient, valu
             id="user tags"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_cast(raw_client: RawClient, body: object, text: str) -> None:
+async def test_a_value_that_java_cannot_cast_is_refused(raw_client: RawClient, body: object, text: str) -> None:
     """Source: wire-protocol 5.3."""
     answer = await raw_client.send("POST", STORAGES, body)
     assert (answer.status, answer.text) == (500, text)
@@ -235,13 +237,15 @@ async def test_what_cannot_be_cast(raw_client: RawClient, body: object, text: st
 
 @pytest.mark.parametrize("port", ["1", 1.0, "1.0", 1, "1e0"])
 @pytest.mark.parametrize("flag", ["true", "FALSE", True, None])
-async def test_values_that_are_converted(raw_client: RawClient, port: object, flag: object) -> None:
+async def test_values_are_converted_to_the_type_of_their_field(
+    raw_client: RawClient, port: object, flag: object
+) -> None:
     """Source: wire-protocol 5.3."""
     error = (await raw_client.call("POST", STORAGES, {"params": GOOD | {"sshPort": port, "importImages": flag}})).error
     assert error["cause"]["opaque"] == {"reason": "refused"}
 
 
-async def test_numbers_and_booleans_pass_for_strings(raw_client: RawClient) -> None:
+async def test_numbers_and_booleans_are_accepted_as_strings(raw_client: RawClient) -> None:
     """Source: wire-protocol 5.3."""
     for given, stored in ((5, "5"), (True, "true"), (1.5, "1.5")):
         body = {"updateBackupStorage": {"description": given}}
@@ -276,7 +280,7 @@ class TestTags:
     """Source: wire-protocol 5.1."""
 
     @pytest.mark.parametrize("place", ["beside", "inside"])
-    async def test_they_are_stored_with_what_is_created(self, raw_client: RawClient, place: str) -> None:
+    async def test_tags_are_stored_with_the_new_resource(self, raw_client: RawClient, place: str) -> None:
         tags: dict[str, object] = {"systemTags": ["remote", "remote", f"{CIDR}10.0.0.0/8"], "userTags": [place, place]}
         body = {"params": {"name": "z"}, **tags} if place == "beside" else {"params": {"name": "z", **tags}}
         zone = (await raw_client.call("POST", ZONES, body)).json["inventory"]["uuid"]
@@ -284,7 +288,7 @@ class TestTags:
             found = await raw_client.send("GET", f"{ZONES}?q={condition}&q=uuid={zone}")
             assert [one["uuid"] for one in found.json["inventories"]] == [zone], condition
 
-    async def test_those_beside_win(self, raw_client: RawClient) -> None:
+    async def test_top_level_tags_replace_those_among_the_parameters(self, raw_client: RawClient) -> None:
         name = uuid.uuid4().hex
         body = {"params": {"name": name, "userTags": ["inside"]}, "userTags": ["beside"]}
         await raw_client.call("POST", ZONES, body)
@@ -306,7 +310,7 @@ class TestTags:
             ([f"{CIDR}10.1.2.3/8"], "[10.1.2.3/8] is not a standard cidr, do you mean [10.0.0.0/8]?"),
         ],
     )
-    async def test_a_system_tag_that_may_not_stand_there(
+    async def test_a_system_tag_that_is_not_allowed_is_refused(
         self, raw_client: RawClient, tags: list[str], details: str
     ) -> None:
         for target, parameters in ((ZONES, {"name": "z"}), (STORAGES, GOOD)):
@@ -316,7 +320,7 @@ class TestTags:
     @pytest.mark.parametrize(
         "tags", [[], ["onlybackup"], ["allowbackup"], ["extraips::1.2.3.4,1.2.3.5"], ["ephemeral::x", "ephemeral::y"]]
     )
-    async def test_a_system_tag_that_is_known(self, raw_client: RawClient, tags: list[str]) -> None:
+    async def test_a_known_system_tag_is_accepted(self, raw_client: RawClient, tags: list[str]) -> None:
         assert (await raw_client.call("POST", ZONES, {"params": {"name": "z"}, "systemTags": tags})).status == 200
 
     async def test_an_ephemeral_one_is_not_stored(self, raw_client: RawClient) -> None:
@@ -324,7 +328,7 @@ class TestTags:
         query = f"q=uuid={zone['inventory']['uuid']}&q=__systemTag__=ephemeral::x&count=true"
         assert (await raw_client.send("GET", f"{ZONES}?{query}")).json["total"] == 0
 
-    async def test_what_fails_leaves_no_tag(self, raw_client: RawClient) -> None:
+    async def test_a_failed_call_leaves_no_tag(self, raw_client: RawClient) -> None:
         resource = uuid.uuid4().hex
         body = {
             "params": GOOD | {"sshPort": 1, "resourceUuid": resource},
@@ -334,16 +338,16 @@ class TestTags:
         assert (await raw_client.call("POST", STORAGES, body)).status == 503
         assert (await raw_client.send("GET", f"{STORAGES}?q=__userTag__=left&count=true")).json["total"] == 0
 
-    async def test_they_mean_nothing_to_what_creates_nothing(self, raw_client: RawClient) -> None:
+    async def test_tags_are_ignored_by_a_call_that_creates_nothing(self, raw_client: RawClient) -> None:
         body = {"updateBackupStorage": {"name": "imagestore-1"}, "systemTags": ["nosuch"], "userTags": ["x"]}
         assert (await raw_client.call("PUT", f"{ONE}/actions", body)).status == 200
         assert (await raw_client.send("GET", f"{STORAGES}?q=__userTag__=x&count=true")).json["total"] == 0
 
 
-async def test_a_resource_uuid_is_taken(raw_client: RawClient) -> None:
+async def test_a_chosen_resource_uuid_is_used(raw_client: RawClient) -> None:
     """Source: wire-protocol 5.1."""
-    wanted = "a1000000000010009000000000000077"
-    assert (await raw_client.make_zone(resourceUuid=wanted))["uuid"] == wanted
+    chosen = "a1000000000010009000000000000077"
+    assert (await raw_client.make_zone(resourceUuid=chosen))["uuid"] == chosen
 
 
 class TestAStrictNode:
@@ -361,5 +365,5 @@ class TestAStrictNode:
         error = (await strict.call("DELETE", f"{ZONES}/{ZONE}?deleteMode=")).error
         assert error["details"] == "No enum constant org.zstack.header.message.APIDeleteMessage.DeletionMode."
 
-    async def test_takes_all_else(self, strict: RawClient) -> None:
+    async def test_accepts_everything_else(self, strict: RawClient) -> None:
         assert (await strict.call("POST", ZONES, b"{params: {name: 'z'}}")).status == 200

@@ -63,7 +63,7 @@ def lead(path: str) -> object:
         ("/zstack/api/result/x", "/api/result/x"),
     ],
 )
-def test_where_a_path_leads(path: str, leads_to: object) -> None:
+def test_a_path_is_read_as_zstack_reads_it(path: str, leads_to: object) -> None:
     assert lead(path) == leads_to
 
 
@@ -73,7 +73,7 @@ def test_a_lenient_node_serves_the_version_without_the_context() -> None:
 
 
 @pytest.mark.parametrize("query", ["q=a>b", "q=[x]", "q=é"])
-def test_a_raw_query_is_forgiven_by_a_lenient_node_alone(query: str) -> None:
+def test_only_a_lenient_node_accepts_a_raw_query(query: str) -> None:
     assert read_target("/zstack/v1/zones", query, LENIENT).place is Place.REST
     with pytest.raises(ContainerError):
         read_target("/zstack/v1/zones", query, STRICT)

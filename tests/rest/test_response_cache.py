@@ -28,7 +28,7 @@ class Store:
         self.may_end = asyncio.Event()
         self.may_end.set()
 
-    def answers(self, *, max_entries: int = 10, max_bytes: int = 1000) -> ResponseCache:
+    def cache(self, *, max_entries: int = 10, max_bytes: int = 1000) -> ResponseCache:
         return ResponseCache(lambda: self.revision, max_entries=max_entries, max_bytes=max_bytes)
 
     async def make(self) -> bytes:
@@ -45,82 +45,82 @@ def of_size(size: int) -> Callable[[], Awaitable[bytes]]:
     return make
 
 
-async def test_an_answer_is_given_again() -> None:
+async def test_an_answer_is_cached() -> None:
     store = Store()
-    answers = store.answers()
-    assert answers.find(("account", "/path")) is None
-    assert [await answers.get(("account", "/path"), store.make) for _ in range(3)] == [b"1"] * 3
-    assert answers.find(("account", "/path")) == b"1"
+    cache = store.cache()
+    assert cache.find(("account", "/path")) is None
+    assert [await cache.get(("account", "/path"), store.make) for _ in range(3)] == [b"1"] * 3
+    assert cache.find(("account", "/path")) == b"1"
 
 
-async def test_each_account_and_each_path_has_its_own() -> None:
+async def test_each_account_and_each_path_has_its_own_answer() -> None:
     store = Store()
-    answers = store.answers()
-    questions = [("one", "/a"), ("other", "/a"), ("one", "/b")]
-    assert [await answers.get(question, store.make) for question in questions] == [b"1", b"2", b"3"]
+    cache = store.cache()
+    keys = [("one", "/a"), ("other", "/a"), ("one", "/b")]
+    assert [await cache.get(key, store.make) for key in keys] == [b"1", b"2", b"3"]
 
 
-async def test_a_change_of_the_store_ends_them_all() -> None:
+async def test_a_change_of_the_store_drops_all_answers() -> None:
     store = Store()
-    answers = store.answers()
-    await answers.get(("account", "/path"), store.make)
+    cache = store.cache()
+    await cache.get(("account", "/path"), store.make)
     store.revision += 1
-    assert answers.find(("account", "/path")) is None
-    assert await answers.get(("account", "/path"), store.make) == b"2"
+    assert cache.find(("account", "/path")) is None
+    assert await cache.get(("account", "/path"), store.make) == b"2"
 
 
-async def test_those_who_ask_at_the_same_time_share_an_answer() -> None:
+async def test_concurrent_requests_share_an_answer() -> None:
     store = Store()
-    answers = store.answers()
+    cache = store.cache()
     store.may_end.clear()
-    asking = [asyncio.create_task(answers.get(("account", "/path"), store.make)) for _ in range(3)]
+    asking = [asyncio.create_task(cache.get(("account", "/path"), store.make)) for _ in range(3)]
     await asyncio.sleep(0)
     store.may_end.set()
     assert await asyncio.gather(*asking) == [b"1"] * 3
 
 
-async def test_an_answer_begun_before_a_change_is_for_those_who_asked_before_it() -> None:
+async def test_an_answer_begun_before_a_change_is_only_for_earlier_requests() -> None:
     store = Store()
-    answers = store.answers()
+    cache = store.cache()
     store.may_end.clear()
-    before = asyncio.create_task(answers.get(("account", "/path"), store.make))
+    before = asyncio.create_task(cache.get(("account", "/path"), store.make))
     await asyncio.sleep(0.01)
     store.revision += 1
-    after = asyncio.create_task(answers.get(("account", "/path"), store.make))
+    after = asyncio.create_task(cache.get(("account", "/path"), store.make))
     await asyncio.sleep(0.01)
     store.may_end.set()
     assert (await before, await after) == (b"1", b"2")
-    assert answers.find(("account", "/path")) == b"2"
+    assert cache.find(("account", "/path")) == b"2"
 
 
-async def test_an_answer_that_the_store_outran_is_not_kept() -> None:
+async def test_an_answer_begun_before_a_change_is_not_cached() -> None:
     store = Store()
-    answers = store.answers()
+    cache = store.cache()
     store.may_end.clear()
-    asked = asyncio.create_task(answers.get(("account", "/path"), store.make))
+    asked = asyncio.create_task(cache.get(("account", "/path"), store.make))
     await asyncio.sleep(0.01)
     store.revision += 1
     store.may_end.set()
     assert await asked == b"1"
-    assert answers.find(("account", "/path")) is None
+    assert cache.find(("account", "/path")) is None
 
 
-async def test_a_failure_reaches_everybody_and_is_not_kept() -> None:
+async def test_a_failure_reaches_all_requests_and_is_not_cached() -> None:
     async def fail() -> bytes:
         await asyncio.sleep(0)
         raise ValueError("no")
 
-    answers = Store().answers()
-    asked = await asyncio.gather(*(answers.get(("a", "/"), fail) for _ in range(2)), return_exceptions=True)
+    cache = Store().cache()
+    asked = await asyncio.gather(*(cache.get(("a", "/"), fail) for _ in range(2)), return_exceptions=True)
     assert [str(one) for one in asked] == ["no", "no"]
-    assert await answers.get(("a", "/"), of_size(1)) == b"x"
+    assert await cache.get(("a", "/"), of_size(1)) == b"x"
 
 
-async def test_who_gives_up_does_not_take_the_answer_from_others() -> None:
+async def test_a_cancelled_request_does_not_cancel_the_answer_for_others() -> None:
     store = Store()
-    answers = store.answers()
+    cache = store.cache()
     store.may_end.clear()
-    first, other = (asyncio.create_task(answers.get(("a", "/"), store.make)) for _ in range(2))
+    first, other = (asyncio.create_task(cache.get(("a", "/"), store.make)) for _ in range(2))
     await asyncio.sleep(0.01)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -129,26 +129,26 @@ async def test_who_gives_up_does_not_take_the_answer_from_others() -> None:
     assert await other == b"2"
 
 
-async def test_what_was_asked_for_longest_ago_goes_first() -> None:
-    answers = Store().answers(max_entries=2)
-    await answers.get(("a", "/1"), of_size(1))
-    await answers.get(("a", "/2"), of_size(1))
-    answers.find(("a", "/1"))
-    await answers.get(("a", "/3"), of_size(1))
-    assert [answers.find(("a", path)) is not None for path in ("/1", "/2", "/3")] == [True, False, True]
+async def test_the_least_recently_used_answer_is_dropped_first() -> None:
+    cache = Store().cache(max_entries=2)
+    await cache.get(("a", "/1"), of_size(1))
+    await cache.get(("a", "/2"), of_size(1))
+    cache.find(("a", "/1"))
+    await cache.get(("a", "/3"), of_size(1))
+    assert [cache.find(("a", path)) is not None for path in ("/1", "/2", "/3")] == [True, False, True]
 
 
-async def test_the_bytes_kept_are_bounded() -> None:
-    answers = Store().answers(max_bytes=14)
-    await answers.get(("a", "/1"), of_size(6))
-    await answers.get(("a", "/2"), of_size(6))
-    assert [answers.find(("a", path)) is not None for path in ("/1", "/2")] == [False, True]
-    assert await answers.get(("a", "/3"), of_size(15)) == b"x" * 15
-    assert [answers.find(("a", path)) is not None for path in ("/2", "/3")] == [False, False]
+async def test_the_cached_bytes_are_bounded() -> None:
+    cache = Store().cache(max_bytes=14)
+    await cache.get(("a", "/1"), of_size(6))
+    await cache.get(("a", "/2"), of_size(6))
+    assert [cache.find(("a", path)) is not None for path in ("/1", "/2")] == [False, True]
+    assert await cache.get(("a", "/3"), of_size(15)) == b"x" * 15
+    assert [cache.find(("a", path)) is not None for path in ("/2", "/3")] == [False, False]
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_a_list_shows_every_change_that_was_acknowledged(imagestore_client: Client) -> None:
+async def test_a_list_shows_every_acknowledged_change(imagestore_client: Client) -> None:
     [storage] = await imagestore_client.query(STORAGES)
     for number in range(20):
         name = f"name-{number}"
@@ -159,7 +159,7 @@ async def test_a_list_shows_every_change_that_was_acknowledged(imagestore_client
 
 
 @pytest.mark.imagestore_lab(hosts=1)
-async def test_an_answer_that_is_kept_still_needs_a_session(imagestore_lab: Lab, imagestore_client: Client) -> None:
+async def test_a_cached_answer_needs_a_session(imagestore_lab: Lab, imagestore_client: Client) -> None:
     async with Client(imagestore_lab.url) as other:
         await other.log_in()
         assert await other.query(STORAGES) == await imagestore_client.query(STORAGES)
@@ -171,7 +171,7 @@ async def test_an_answer_that_is_kept_still_needs_a_session(imagestore_lab: Lab,
         assert (answer.status, answer.text) == (400, "Authorization type must be 'OAuth'")
 
 
-async def test_an_answer_that_is_kept_makes_the_session_last_longer(tmp_path: Path) -> None:
+async def test_a_cached_answer_extends_the_session(tmp_path: Path) -> None:
     clock = Watch()
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")), clock=clock)
     await node.start()

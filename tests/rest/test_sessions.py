@@ -89,7 +89,7 @@ async def test_a_login(raw_client: RawClient, path: str, body: object, account: 
     assert (await raw_client.send("GET", ZONES, Authorization=f"OAuth {inventory['uuid']}")).status == 200
 
 
-async def test_a_login_tells_its_schema_when_asked(raw_client: RawClient) -> None:
+async def test_a_login_has_a_schema_on_request(raw_client: RawClient) -> None:
     """Source: wire-protocol 2.4."""
     answer = await raw_client.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, X_JSON_Schema="true")
     assert answer.json["schema"] == {"inventory": "org.zstack.header.identity.SessionInventory"}
@@ -203,7 +203,7 @@ async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(raw_clie
         ("GET", "/identity-models", None),
     ],
 )
-async def test_what_needs_no_session(raw_client: RawClient, method: str, path: str, body: object) -> None:
+async def test_these_apis_need_no_session(raw_client: RawClient, method: str, path: str, body: object) -> None:
     """Source: wire-protocol 2.1."""
     assert (await raw_client.send(method, f"{V1}{path}", body, anonymous=True)).status == 200
 
@@ -211,7 +211,7 @@ async def test_what_needs_no_session(raw_client: RawClient, method: str, path: s
 @pytest.mark.parametrize(
     "path", ["/management-nodes", "/management-nodes/platform-timezone", "/zones", "/backup-storage"]
 )
-async def test_what_needs_one(raw_client: RawClient, path: str) -> None:
+async def test_all_other_apis_need_a_session(raw_client: RawClient, path: str) -> None:
     """Source: wire-protocol 2.1."""
     assert (await raw_client.send("GET", f"{V1}{path}", anonymous=True)).text == "missing header 'Authorization'"
     assert (await raw_client.send("GET", f"{V1}{path}", Authorization="OAuth x")).error["code"] == "ID.1001"
@@ -220,7 +220,7 @@ async def test_what_needs_one(raw_client: RawClient, path: str) -> None:
 class TestASession:
     """The life of a session, by a clock that the test moves (wire-protocol 2.3, 2.6)."""
 
-    async def test_it_lasts_two_hours_after_its_last_call(self, tmp_path: Path) -> None:
+    async def test_a_session_lasts_two_hours_after_its_last_call(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
             for _ in range(3):
                 raw_client.clock.ahead += 7190
@@ -236,7 +236,7 @@ class TestASession:
                 raw_client.clock.ahead += 2500
             assert (await raw_client.send("GET", f"{SESSIONS}/{raw_client.session}/valid")).json == {"valid": False}
 
-    async def test_renewing_holds_until_its_next_call(self, tmp_path: Path) -> None:
+    async def test_a_renewal_holds_until_the_next_call(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
             body = {"renewSession": {"duration": 86400}}
             renewed = await raw_client.call("PUT", f"{SESSIONS}/{raw_client.session}/renew", body)
@@ -246,7 +246,7 @@ class TestASession:
             raw_client.clock.ahead += 7201
             assert (await raw_client.send("GET", ZONES)).error == EXPIRED
 
-    async def test_its_time_out_is_an_option(self, tmp_path: Path) -> None:
+    async def test_the_time_out_is_an_option(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
             option = f"{V1}/global-configurations/identity/session.timeout/actions"
             await raw_client.call("PUT", option, {"updateGlobalConfig": {"value": "60"}})
@@ -262,7 +262,7 @@ class TestASession:
             assert renewed.error["code"] == "SYS.1003"
             assert 3600 in raw_client.clock.waits
 
-    async def test_it_outlives_a_restart(self, tmp_path: Path) -> None:
+    async def test_a_session_survives_a_restart(self, tmp_path: Path) -> None:
         settings = Settings(port=0, database=str(tmp_path / "node.db"))
         node = ManagementNode(settings)
         await node.start(Bootstrap())
@@ -276,7 +276,7 @@ class TestASession:
             assert await client.query("/zones") == []
         await node.stop()
 
-    async def test_a_user_has_five_hundred_at_most(self, tmp_path: Path) -> None:
+    async def test_a_user_has_at_most_five_hundred_sessions(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
             await asyncio.gather(*(raw_client.log_in() for _ in range(499)))
             refused = await raw_client.send("PUT", f"{V1}/accounts/login", {"logInByAccount": ADMIN}, anonymous=True)
@@ -298,7 +298,7 @@ class TestASession:
         pytest.param("", 31536001, "SYS.1007", "field[duration] must be in range of [60, 31536000]", id="too long"),
     ],
 )  # fmt: skip
-async def test_a_renewal_that_fails(
+async def test_an_invalid_renewal_is_refused(
     raw_client: RawClient, session: str, duration: int | None, code: str, details: str
 ) -> None:
     """A renewal is asynchronous, so it fails through its job (wire-protocol 2.6)."""
@@ -345,7 +345,7 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(raw_client: RawC
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("user", [False, True], ids=["account", "user"])
-async def test_what_only_admin_may_do(
+async def test_these_apis_are_for_admin_only(
     raw_client: RawClient, method: str, target: str, body: object, java_class: str, user: bool
 ) -> None:
     """Source: wire-protocol 7.3."""
@@ -360,7 +360,7 @@ async def test_what_only_admin_may_do(
 
 
 @pytest.mark.parametrize("path", ["/zones", "/backup-storage", "/management-nodes/platform-timezone"])
-async def test_what_every_account_may_see(raw_client: RawClient, path: str) -> None:
+async def test_every_account_may_query(raw_client: RawClient, path: str) -> None:
     """Source: wire-protocol 7.3."""
     session = (await raw_client.log_in("test", "secret"))["uuid"]
     assert (await raw_client.send("GET", f"{V1}{path}", Authorization=f"OAuth {session}")).status == 200
@@ -377,7 +377,7 @@ async def test_the_other_answers_about_logging_in(raw_client: RawClient) -> None
 
 
 @pytest.mark.parametrize("name", ["ADMIN", "Admin", "ádmin", "admin  "])
-async def test_a_name_is_compared_as_zstacks_database_does(raw_client: RawClient, name: str) -> None:
+async def test_names_are_compared_as_zstack_s_database_does(raw_client: RawClient, name: str) -> None:
     """Case, accents and trailing blanks do not count, nor do trailing blanks of a password (observed 8)."""
     body = {"logInByAccount": {"accountName": name, "password": f"{sha512('password')} "}}
     answer = await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)
@@ -385,6 +385,6 @@ async def test_a_name_is_compared_as_zstacks_database_does(raw_client: RawClient
 
 
 @pytest.mark.parametrize(("kind", "status"), [("account", 200), (None, 200), ("SystemAdmin", 503), ("Normal", 503)])
-async def test_accounts_of_plug_ins_are_not_there(raw_client: RawClient, kind: str | None, status: int) -> None:
+async def test_accounts_of_plug_ins_do_not_exist(raw_client: RawClient, kind: str | None, status: int) -> None:
     body = {"logInByAccount": {"accountName": "admin", "password": sha512("password"), "accountType": kind}}
     assert (await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)).status == status

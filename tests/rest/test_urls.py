@@ -22,7 +22,7 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+async def strict_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
     async with open_raw_client(tmp_path_factory.mktemp("strict"), strict=True) as raw_client:
         yield raw_client
 
@@ -42,7 +42,7 @@ async def strict_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         pytest.param(f"{ZONES}?q=name>=a", id="1.7 a raw > is forgiven"),
     ],
 )
-async def test_a_path_that_means_zones(raw_client: RawClient, target: str) -> None:
+async def test_every_form_of_the_path_reaches_the_zones(raw_client: RawClient, target: str) -> None:
     answer = await raw_client.send("GET", target)
     assert (answer.status, answer.json["inventories"][0]["uuid"]) == (200, ZONE)
 
@@ -52,7 +52,7 @@ async def test_a_path_that_means_zones(raw_client: RawClient, target: str) -> No
     [
         pytest.param("/zstack/v1/foo", "/v1/foo", id="1.5 unknown path"),
         pytest.param("/v1/foo", "/v1/foo", id="1.5 unknown path without the context"),
-        pytest.param("/zstack/v1/foo%20b%C3%A9", "/v1/foo bé", id="1.5 told decoded"),
+        pytest.param("/zstack/v1/foo%20b%C3%A9", "/v1/foo bé", id="1.5 shown decoded"),
         pytest.param("/zstack/v1/foo+b?x=1", "/v1/foo+b", id="1.2 a plus stays a plus"),
         pytest.param(f"{ZONES}/", "/v1/zones/", id="1.2 a slash at the end"),
         pytest.param("/zstack/v1/Zones", "/v1/Zones", id="1.2 case counts"),
@@ -61,18 +61,18 @@ async def test_a_path_that_means_zones(raw_client: RawClient, target: str) -> No
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-async def test_a_path_that_means_nothing(raw_client: RawClient, method: str, target: str, shown: str) -> None:
+async def test_a_path_of_no_api_is_refused(raw_client: RawClient, method: str, target: str, shown: str) -> None:
     answer = await raw_client.send(method, target, b"{bad json", anonymous=True)
     assert (answer.status, answer.text) == (404, f"no api mapping to {shown}")
 
 
-async def test_a_literal_path_beats_a_variable_one(raw_client: RawClient) -> None:
+async def test_a_literal_path_takes_precedence_over_a_variable_one(raw_client: RawClient) -> None:
     """Source: wire-protocol 1.2."""
     answer = await raw_client.send("GET", STORAGES)
     assert [one["uuid"] for one in answer.json["inventories"]] == [STORAGE]
 
 
-async def test_path_variables_win_over_the_body(raw_client: RawClient) -> None:
+async def test_path_variables_replace_values_of_the_body(raw_client: RawClient) -> None:
     """Source: wire-protocol 1.2."""
     answer = await raw_client.call(
         "PUT", ACTIONS, {"updateImageStoreBackupStorage": {"uuid": UNKNOWN, "description": "x"}}
@@ -129,7 +129,7 @@ async def test_path_variables_win_over_the_body(raw_client: RawClient) -> None:
         pytest.param("HEAD", "/zstack/v1/api-jobs/nosuch", None, 405, "", id="1.5 HEAD of a job"),
     ],
 )  # fmt: skip
-async def test_what_stops_at_the_protocol(
+async def test_requests_that_reach_no_api_get_a_plain_text(
     raw_client: RawClient, method: str, target: str, body: object, status: int, text: str
 ) -> None:
     """All of these come before authentication (wire-protocol 0)."""
@@ -170,7 +170,7 @@ async def test_an_action_s_key_finds_an_api_of_any_method(raw_client: RawClient)
     assert answer.json["inventory"]["name"] == "by-action"
 
 
-async def test_the_first_known_action_is_taken(raw_client: RawClient) -> None:
+async def test_the_first_known_action_is_chosen(raw_client: RawClient) -> None:
     """Source: wire-protocol 1.3."""
     body = {"reconnectNothing": {}, "updateImageStoreBackupStorage": {"description": "first"}}
     assert (await raw_client.call("PUT", ACTIONS, body)).json["inventory"]["description"] == "first"
@@ -187,7 +187,7 @@ async def test_an_absent_parameter_object_means_defaults(raw_client: RawClient, 
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"{}", b'{"params":{}}', b'{"params":null}'])
-async def test_an_attachment_takes_any_form_of_an_empty_body(raw_client: RawClient, raw: bytes) -> None:
+async def test_an_attachment_accepts_any_form_of_an_empty_body(raw_client: RawClient, raw: bytes) -> None:
     """Source: wire-protocol 1.3, clients 2.1."""
     zone = (await raw_client.make_zone())["uuid"]
     attached = await raw_client.call("POST", f"{ZONES}/{zone}/backup-storage/{STORAGE}", raw)
@@ -205,7 +205,7 @@ async def test_an_attachment_takes_any_form_of_an_empty_body(raw_client: RawClie
         pytest.param("TRACE", ZONES, 405, "not supported", id="1.7 TRACE"),
     ],
 )
-async def test_what_the_servlet_container_refuses_is_a_page(
+async def test_a_request_that_the_servlet_container_refuses_gets_a_page(
     raw_client: RawClient, method: str, target: str, status: int, text: str
 ) -> None:
     answer = await raw_client.send(method, target)
@@ -213,7 +213,7 @@ async def test_what_the_servlet_container_refuses_is_a_page(
     assert text in answer.text
 
 
-async def test_options_tells_the_methods(raw_client: RawClient) -> None:
+async def test_options_lists_the_methods(raw_client: RawClient) -> None:
     """The answer has no CORS headers (wire-protocol 1.7)."""
     answer = await raw_client.send("OPTIONS", ZONES, anonymous=True)
     assert (answer.status, answer.headers["allow"]) == (200, "GET, HEAD, POST, PUT, DELETE, OPTIONS")
@@ -263,11 +263,11 @@ async def test_the_headers_of_an_answer(raw_client: RawClient) -> None:
     ],
 )
 async def test_the_character_set_of_a_body(
-    raw_client: RawClient, strict_door: RawClient, kind: str, encoding: str, strictly: str | None
+    raw_client: RawClient, strict_client: RawClient, kind: str, encoding: str, strictly: str | None
 ) -> None:
     """Without a declaration a strict node reads Latin-1, a lenient one UTF-8 (wire-protocol 1.8)."""
     body = '{"updateImageStoreBackupStorage": {"description": "é"}}'.encode(encoding)
-    for node, expected in ((raw_client, "é" if strictly else None), (strict_door, strictly)):
+    for node, expected in ((raw_client, "é" if strictly else None), (strict_client, strictly)):
         answer = await node.call("PUT", ACTIONS, body, Content_Type=kind)
         if expected is None:
             assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
@@ -277,7 +277,7 @@ async def test_the_character_set_of_a_body(
 
 @pytest.mark.parametrize("method", ["FOO", "get", "PATCH", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("target", [ZONES, LOGIN, "/zstack/v1/foo", f"{ZONES}?q=name='a'"])
-async def test_a_verb_that_zstack_does_not_know_is_a_page(raw_client: RawClient, method: str, target: str) -> None:
+async def test_an_unknown_method_gets_a_page(raw_client: RawClient, method: str, target: str) -> None:
     answer = await raw_client.send(method, target)
     assert (answer.status, answer.headers["content-type"]) == (405, "text/html; charset=utf-8")
     assert "HTTP Status 405" in answer.text
@@ -292,11 +292,11 @@ async def test_a_body_larger_than_the_limit_is_refused(raw_client: RawClient) ->
     )
 
 
-async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: RawClient) -> None:
+async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_client: RawClient) -> None:
     """Source: wire-protocol 1.7."""
     for raw in '|{}<>[]"^\\`':
-        assert (await strict_door.send("GET", f"{ZONES}?q=name{raw}=a")).status == 400
-    assert (await strict_door.send("GET", f"{ZONES}?q=name%3E%3Da")).status == 200
+        assert (await strict_client.send("GET", f"{ZONES}?q=name{raw}=a")).status == 400
+    assert (await strict_client.send("GET", f"{ZONES}?q=name%3E%3Da")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -307,10 +307,10 @@ async def test_a_strict_node_refuses_raw_characters_in_a_query(strict_door: RawC
         pytest.param("/zstack/v1/database-backups", 404, id="another"),
     ],
 )
-async def test_what_a_strict_node_does_not_serve(
-    raw_client: RawClient, strict_door: RawClient, target: str, status: int
+async def test_a_strict_node_does_not_serve_paid_apis_or_other_contexts(
+    raw_client: RawClient, strict_client: RawClient, target: str, status: int
 ) -> None:
-    assert (await strict_door.send("GET", target)).status == status
+    assert (await strict_client.send("GET", target)).status == status
     assert (await raw_client.send("GET", target)).status in (200, 503)
 
 
@@ -325,7 +325,7 @@ async def test_what_a_strict_node_does_not_serve(
         ("GET", "/zstack/v1/tags/x", "APIQueryTagMsg"),
     ],
 )
-async def test_each_verb_of_a_path_is_an_api_of_its_own(
+async def test_each_method_of_a_path_is_an_api_of_its_own(
     raw_client: RawClient, method: str, target: str, api: str
 ) -> None:
     answer = await raw_client.call(method, target, {"params": {}} if method == "POST" else None)
@@ -367,12 +367,12 @@ class TestTheOrderOfChecks:
         answer = await raw_client.call("PUT", f"{STORAGES}/{UNKNOWN}/actions", body, Authorization="OAuth nosuch")
         assert answer.error["code"] == "SYS.1003"
 
-    async def test_the_session_comes_before_what_is_particular_to_an_api(self, raw_client: RawClient) -> None:
+    async def test_the_session_comes_before_the_checks_of_an_api(self, raw_client: RawClient) -> None:
         body = {"params": {"name": "n", "hostname": "_", "username": "u", "password": "p", "url": "/z"}}
         answer = await raw_client.call("POST", STORAGES, body, Authorization="OAuth nosuch")
         assert answer.error["code"] == "ID.1001"
 
-    async def test_what_is_particular_to_an_api_comes_before_tags(self, raw_client: RawClient) -> None:
+    async def test_the_checks_of_an_api_come_before_tags(self, raw_client: RawClient) -> None:
         body = {
             "params": {"name": "n", "hostname": "_", "username": "u", "password": "p", "url": "/z"},
             "systemTags": ["nosuch"],

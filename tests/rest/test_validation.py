@@ -89,7 +89,7 @@ async def check(**values: object) -> dict[str, object]:
         ({"gone": "malformed"}, "SYS.1003", "invalid value[malformed] of field [gone]"),
     ],
 )
-async def test_a_broken_rule_is_told_in_zstack_s_words(values: dict[str, object], code: str, details: str) -> None:
+async def test_a_broken_rule_is_reported_with_zstack_s_text(values: dict[str, object], code: str, details: str) -> None:
     with pytest.raises(ApiError) as caught:
         await check(**values)
     assert (caught.value.error.code, caught.value.error.details) == (code, details)
@@ -123,11 +123,11 @@ async def test_strings_are_trimmed_unless_a_field_says_otherwise() -> None:
     assert (values["short"], values["exact"]) == ("ab", " a ")
 
 
-async def test_an_empty_string_satisfies_required() -> None:
+async def test_an_empty_string_counts_as_given() -> None:
     assert (await check(required=""))["required"] == ""
 
 
-async def test_a_missing_resource_whose_absence_is_the_aim_ends_the_call() -> None:
+async def test_deleting_a_missing_resource_ends_the_call() -> None:
     with pytest.raises(NothingToDo):
         await check(gone="b2000000000040008000000000000002")
 
@@ -150,6 +150,6 @@ def test_fields_are_visited_as_a_java_hash_map_orders_them() -> None:
     ]
 
 
-def test_an_action_s_name_follows_from_the_class() -> None:
+def test_the_name_of_an_action_follows_from_the_class() -> None:
     assert APILogInByAccountMsg.api.action == "logInByAccount"
     assert APIAddImageStoreBackupStorageMsg.api.body_key == "params"

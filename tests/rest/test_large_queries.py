@@ -22,7 +22,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
-    async with open_raw_client(tmp_path_factory.mktemp("questions")) as raw_client:
+    async with open_raw_client(tmp_path_factory.mktemp("queries")) as raw_client:
         yield raw_client
 
 
@@ -49,8 +49,8 @@ def many(number: int, *, last: str) -> str:
 @pytest.mark.parametrize("name", ["uuid", "name", "url", "zone.uuid", "availableCapacity", "__userTag__"])
 async def test_a_list_of_very_many_values(raw_client: RawClient, name: str, number: int) -> None:
     row = (await ask(raw_client, [condition("uuid", "=", STORAGE)]))["inventories"][0]
-    wanted = {"zone.uuid": (row["attachedZoneUuids"] or [""])[0], "__userTag__": "none"}.get(name)
-    last = str(row[name]) if wanted is None else wanted
+    chosen = {"zone.uuid": (row["attachedZoneUuids"] or [""])[0], "__userTag__": "none"}.get(name)
+    last = str(row[name]) if chosen is None else chosen
     found = await ask(raw_client, [condition(name, "in", many(number, last=last))])
     others = await ask(raw_client, [condition(name, "not in", many(number, last=last))])
     assert found["success"]
