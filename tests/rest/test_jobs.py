@@ -96,7 +96,7 @@ async def test_a_result_is_stored_as_soon_as_the_store_takes_it(
 
     monkeypatch.setattr(store.health, "_check", fail)
     monkeypatch.setattr(health, "RETRY_SECONDS", 0.05)
-    store_result = raw_client.node.parts.jobs._store.finish
+    store_result = raw_client.node.parts.jobs.store.finish
 
     async def finish(*arguments: Any) -> None:
         tries.append("result")
@@ -104,7 +104,7 @@ async def test_a_result_is_stored_as_soon_as_the_store_takes_it(
             raise store.health.failed(Side.WRITE, "it does not fit")
         await store_result(*arguments)
 
-    monkeypatch.setattr(raw_client.node.parts.jobs._store, "finish", finish)
+    monkeypatch.setattr(raw_client.node.parts.jobs.store, "finish", finish)
     job = uuid.uuid4().hex
     await raw_client.node.parts.jobs.start(job, "APICreateZoneMsg", work)
     try:

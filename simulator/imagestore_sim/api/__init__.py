@@ -2,8 +2,8 @@
 
 A new API is a message class and a function decorated with `@handlers.handles` in the module of its resource;
 `rest.messages` explains the declaration. The other modules here serve them: `queries` and `legacy_queries` (all query
-APIs), `services` (what handlers work with), `error_translation`, `rights`, `new_resource_tags`, `node_record`,
-`url_validator`, `path_patterns`, and `fidelity` (the page that lists all APIs).
+APIs), `storage_calls` (add and update a storage), `services` (what handlers work with), `error_translation`, `rights`,
+`new_resource_tags`, `node_record`, `url_validator`, `path_patterns`, and `fidelity` (the page that lists all APIs).
 """
 
 from __future__ import annotations

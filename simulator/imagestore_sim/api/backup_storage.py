@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from imagestore_sim.api.error_translation import connect_error
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.capacity import LARGEST
-from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.lifecycle import StateEvent
-from imagestore_sim.backup_storage.records import HOSTS, SIMULATOR_TYPE, NewStorage
+from imagestore_sim.backup_storage.records import HOSTS, SIMULATOR_TYPE
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef
-from imagestore_sim.query import BACKUP_STORAGE, Inventory
+from imagestore_sim.query import BACKUP_STORAGE
 from imagestore_sim.rest.encoding import list_schema
-from imagestore_sim.rest.errors import ApiError, ErrorCode, NothingToDo, invalid_argument
+from imagestore_sim.rest.errors import NothingToDo, invalid_argument
 from imagestore_sim.rest.messages import (
     AsyncMessage,
     Call,
-    CreateMessage,
     DeleteMessage,
     Handlers,
-    Message,
     Reply,
     SyncMessage,
 )
@@ -33,7 +29,6 @@ PACKAGE = "org.zstack.header.storage.backup"
 PATH = "/backup-storage"
 ONE = "/backup-storage/{uuid}"
 ACTIONS = "/backup-storage/{uuid}/actions"
-PORTS = (1, 65535)
 handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="BackupStorageVO")]
 
@@ -106,7 +101,7 @@ class APIUpdateBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, packag
 @handlers.handles
 async def update_backup_storage(services: Services, message: APIUpdateBackupStorageMsg, call: Call) -> Reply:
     """Update the record, and return the storage."""
-    await services.lifecycle.update(message.uuid, given(message, "name", "description"), {})
+    await services.lifecycle.update(message.uuid, message.given("name", "description"), {})
     return await services.inventory(BACKUP_STORAGE, message.uuid)
 
 
@@ -186,50 +181,3 @@ async def get_backup_storage_types(services: Services, message: APIGetBackupStor
     """Return the names of the types."""
     types = [*HOSTS, SIMULATOR_TYPE] if services.leniency.paid_apis else OPEN_TYPES
     return Reply({"types": types}, list_schema("types", ["java.lang.String"] * len(types)))
-
-
-class AddMessage(CreateMessage):
-    """The base of the messages that add a backup storage."""
-
-    url: Annotated[str, Rule(max_length=2048, empty_string=False)]
-    name: Annotated[str, Rule(max_length=255)]
-    description: Annotated[str | None, Rule(max_length=2048)] = None
-    type: str | None = None
-    importImages: bool = False
-
-
-async def add_and_connect(services: Services, new: NewStorage, inventory: Inventory, call: Call) -> Reply:
-    """Add and connect a storage, and return it. Raise ApiError SYS.1002 with the reason, and add none (domain 3.2)."""
-    try:
-        await services.lifecycle.add(new, job=call.uuid)
-    except ConnectFailed as failure:
-        cause = connect_error(failure)
-        raise ApiError(ErrorCode("SYS.1002", cause.details, cause=cause)) from failure
-    try:
-        return await added(services, new.uuid, inventory, call)
-    except Exception:
-        await services.lifecycle.undo_add(new)
-        raise
-
-
-async def added(services: Services, uuid: str, inventory: Inventory, call: Call) -> Reply:
-    """Return a new storage.
-
-    Together with the job's result its row loses the mark by which a restart would delete it as added halfway.
-    """
-    reply = await services.inventory(inventory, uuid)
-    whole = update(BackupStorage).where(BackupStorage.addedByJob == call.uuid).values(addedByJob=None)
-    return Reply(reply.body, reply.schema, commit=(whole,))
-
-
-async def update_record(services: Services, message: Message, uuid: str, inventory: Inventory) -> Reply:
-    """Write the given fields of a storage's record and of its host, and return the storage."""
-    host = given(message, "hostname", "username", "password", "sshPort")
-    await services.lifecycle.update(uuid, given(message, "name", "description"), host)
-    return await services.inventory(inventory, uuid)
-
-
-def given(message: Message, *names: str) -> dict[str, object]:
-    """Return those of the named fields that the client gave: absent and null ones stay unchanged (clients 2.4)."""
-    values = ((name, getattr(message, name)) for name in names)
-    return {name: value for name, value in values if value is not None}

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from sqlalchemy import select
 
-from imagestore_sim.api.backup_storage import PORTS, AddMessage, add_and_connect, update_record
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.api.storage_calls import PORTS, AddMessage, add_and_connect, update_record
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, NewStorage, Status
 from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorage
 from imagestore_sim.query import IMAGE_STORE_BACKUP_STORAGE

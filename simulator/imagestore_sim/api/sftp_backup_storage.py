@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from imagestore_sim.api.backup_storage import PORTS, AddMessage, add_and_connect, update_record
 from imagestore_sim.api.error_translation import connect_error
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.api.storage_calls import PORTS, AddMessage, add_and_connect, update_record
 from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.records import SFTP_TYPE, NewStorage
 from imagestore_sim.query import BACKUP_STORAGE, SFTP_BACKUP_STORAGE

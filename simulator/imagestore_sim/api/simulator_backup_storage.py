@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from imagestore_sim.api.backup_storage import AddMessage, added
 from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.api.storage_calls import AddMessage, added
 from imagestore_sim.backup_storage.records import SIMULATOR_TYPE, NewSimulator
 from imagestore_sim.query import BACKUP_STORAGE
 from imagestore_sim.rest.errors import internal_error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from imagestore_sim.api.backup_storage import given
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.api.url_validator import is_url
@@ -55,7 +54,7 @@ async def check_url_of_new_web_hook(services: Services, message: APICreateWebhoo
 async def create_web_hook(services: Services, message: APICreateWebhookMsg, call: Call) -> Reply:
     """Create the hook, and return it."""
     uuid = new_uuid(message.resourceUuid)
-    await services.web_hooks.create(uuid, given(message, *FIELDS))
+    await services.web_hooks.create(uuid, message.given(*FIELDS))
     return await services.inventory(WEB_HOOK, uuid)
 
 
@@ -100,7 +99,7 @@ async def check_update_web_hook(services: Services, message: APIUpdateWebhookMsg
 @handlers.handles
 async def update_web_hook(services: Services, message: APIUpdateWebhookMsg, call: Call) -> Reply:
     """Change the hook, and return it."""
-    await services.web_hooks.change(message.uuid, given(message, *FIELDS))
+    await services.web_hooks.change(message.uuid, message.given(*FIELDS))
     return await services.inventory(WEB_HOOK, message.uuid)
 
 

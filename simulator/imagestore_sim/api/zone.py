@@ -7,7 +7,6 @@ from typing import Annotated
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from imagestore_sim.api.backup_storage import given
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.errors import constraint_violation
@@ -118,7 +117,7 @@ class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE
 @handlers.handles
 async def update_zone(services: Services, message: APIUpdateZoneMsg, call: Call) -> Reply:
     """Update the record, and return the zone."""
-    await services.zones.change(message.uuid, given(message, "name", "description", "isDefault"))
+    await services.zones.change(message.uuid, message.given("name", "description", "isDefault"))
     return await services.inventory(ZONE, message.uuid)
 
 

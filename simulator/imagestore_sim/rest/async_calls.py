@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Generic, TypeVar
 
 from aiohttp import web
@@ -14,7 +15,6 @@ from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import PlainError
 from imagestore_sim.rest.identity import Claim
-from imagestore_sim.rest.job_store import JobResult
 from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.jobs import POLLS, Jobs, OnEnd
 from imagestore_sim.rest.messages import Message, Reply
@@ -53,7 +53,7 @@ class AsyncCalls(Generic[S]):
         if len(given) != JOB_UUID_LENGTH:
             raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
         if request.method in ("POST", "PUT", "DELETE"):
-            await self._jobs.refuse_duplicate(given)
+            await self._jobs.store.refuse_duplicate(given)
         return given
 
     async def start(
@@ -81,12 +81,7 @@ class AsyncCalls(Generic[S]):
         url = request.headers.get("X-Web-Hook")
         if not url:
             return None
-        hook = JobWebHook(url, job, message.api, wants_schema(request))
-
-        def deliver(result: JobResult) -> None:
-            self._web_hooks.deliver(hook, result)
-
-        return deliver
+        return partial(self._web_hooks.deliver, JobWebHook(url, job, message.api, wants_schema(request)))
 
 
 def wants_schema(request: web.BaseRequest) -> bool:

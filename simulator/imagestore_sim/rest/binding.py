@@ -127,7 +127,7 @@ def bind_fields(api: Api, given: Mapping[str, object]) -> Values:
 
 
 def _verify(given: Mapping[str, object], parameters: Sequence[Parameter]) -> None:
-    """Raise PlainError 400 if a number or boolean of the message's own fields is none."""
+    """Raise PlainError 400 if one of the message's own fields needs a number or boolean and has another value."""
     for parameter in parameters:
         value = given.get(parameter.name)
         if value is None or not parameter.own:

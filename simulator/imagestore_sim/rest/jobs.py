@@ -12,7 +12,7 @@ from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable, Vault
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError, internal_error
-from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore, StoredJob
+from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
@@ -54,17 +54,17 @@ class Jobs:
         self._clock = clock
         self._observe = observe
         self._supervisor = supervisor or Supervisor(clock.sleep)
-        self._store = JobStore(database, vault, clock)
+        self.store = JobStore(database, vault, clock)
         self._tasks = Tasks()
 
     async def open(self) -> None:
         """Fail the jobs that an earlier run did not finish, and start purging old ones."""
-        await self._store.fail_running("the management node was restarted before this job had ended")
+        await self.store.fail_running("the management node was restarted before this job had ended")
         self._start_purging()
 
     async def fail_running(self) -> None:
         """Store SYS.1012 for every running job: all records are being replaced. Call `cut_off` once committed."""
-        await self._store.fail_running(f"the management node's {REPLACED} before this job had ended")
+        await self.store.fail_running(f"the management node's {REPLACED} before this job had ended")
 
     async def cut_off(self) -> None:
         """Cancel the tasks of all running jobs."""
@@ -73,7 +73,7 @@ class Jobs:
 
     async def forget(self) -> None:
         """Delete all jobs but those that a replacement of the records cut off: their clients still poll them."""
-        await self._store.forget()
+        await self.store.forget()
 
     async def close(self) -> None:
         """Cancel the tasks of all running jobs. The next start fails those jobs."""
@@ -87,7 +87,7 @@ class Jobs:
         `on_end` is called once the result is stored. What `work` writes is one transaction with that result, unless it
         `waits`. Raise StoreUnavailable, and PlainError 400 for a uuid that has been used (wire-protocol 5.5).
         """
-        began = await self._store.insert(uuid, api_name)
+        began = await self.store.insert(uuid, api_name)
         self._tasks.begin(self._run(_RunningJob(uuid, api_name, waits), work, on_end), f"job {uuid} {api_name}")
         return began
 
@@ -110,7 +110,7 @@ class Jobs:
             else:
                 async with self._database.atomic():
                     result = JobResult(True, await work())
-                    await self._store.finish(job.uuid, result)
+                    await self.store.finish(job.uuid, result)
         except JobAborted:
             return None
         except Exception as error:
@@ -139,21 +139,13 @@ class Jobs:
         while True:
             try:
                 async with self._database.atomic():
-                    return await self._store.finish(job.uuid, result)
+                    return await self.store.finish(job.uuid, result)
             except StoreUnavailable:
                 await self._database.health.until_next_try()
 
-    async def find(self, uuid: str) -> StoredJob | None:
-        """Return the job of that uuid, or None if it is unknown or purged. Its schema is a member of its body."""
-        return await self._store.find(uuid)
-
-    async def refuse_duplicate(self, uuid: str) -> None:
-        """Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5)."""
-        await self._store.refuse_duplicate(uuid)
-
     async def poll(self, uuid: str, *, with_schema: bool) -> tuple[int, bytes]:
         """Return the status and body that a poll answers: 202 with `{}`, 200, or 503. Raise PlainError 404."""
-        job = await self._store.find(uuid)
+        job = await self.store.find(uuid)
         if job is None:
             raise PlainError(404, "the job has been expired")
         if job.state == JobState.PROCESSING:
@@ -164,7 +156,7 @@ class Jobs:
 
     async def purge(self) -> None:
         """Delete the jobs that have ended and are older than three hours."""
-        await self._store.purge()
+        await self.store.purge()
 
     def _start_purging(self) -> None:
         until_next_purge = partial(self._clock.sleep, PURGE_EVERY_SECONDS)

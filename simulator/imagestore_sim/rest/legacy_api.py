@@ -133,7 +133,7 @@ class LegacyApi(Generic[S]):
         return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
 
     async def _result(self, job_uuid: str) -> bytes:
-        job = await self._jobs.find(job_uuid)
+        job = await self._jobs.store.find(job_uuid)
         message = None if job is None else self._by_name.get(job.message)
         if job is None or message is None:
             raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")

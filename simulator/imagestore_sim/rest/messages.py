@@ -120,6 +120,11 @@ class Message:
             parameters=parameters_of(cls),
         )
 
+    def given(self, *names: str) -> dict[str, object]:
+        """Return those of the named fields that the client gave: absent and null ones are left out (clients 2.4)."""
+        values = ((name, getattr(self, name)) for name in names)
+        return {name: value for name, value in values if value is not None}
+
     @classmethod
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:
         """Return the fields' values in a request. Raise PlainError for a value of the wrong type.
