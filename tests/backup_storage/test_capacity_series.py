@@ -35,7 +35,7 @@ async def write(database: Database, changes: dict[str, list[Change]], *, standin
 
 
 def plainly(changes: list[Change], time: int) -> int | None:
-    """What was measured last, not after `time` in seconds."""
+    """Return the last reading not after `time` (seconds)."""
     return next((amount for since, amount in reversed(changes) if since <= time * 1000), None)
 
 

@@ -1,4 +1,4 @@
-"""The table of the life cycle names tests that there are, and stands in the manual as it is."""
+"""The tests that the life-cycle facts name exist, and docs/life-cycle.md is up to date."""
 
 from __future__ import annotations
 

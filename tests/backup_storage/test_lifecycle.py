@@ -36,14 +36,14 @@ async def test_a_failed_add_leaves_neither_row_nor_event(imagestore_lab: Lab, im
     assert await imagestore_lab.node.storages.records.load(UUID) is None
 
 
-async def test_a_port_that_nobody_listens_on_is_refused(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
+async def test_a_port_without_a_listener_is_refused(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     await imagestore_hosts.add(SimulatedHost("closed-1"))
     with pytest.raises(ConnectFailed) as caught:
         await imagestore_lab.node.storages.lifecycle.add(new("closed-1", port=23))
     assert caught.value.failure.reason == "refused"
 
 
-async def test_a_reconnect_passes_through_connecting_and_measures_anew(
+async def test_a_reconnect_passes_through_connecting_and_measures_again(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
     lab = imagestore_lab
@@ -78,9 +78,7 @@ async def test_a_failed_reconnect_disconnects_and_keeps_the_last_known_capacity(
     ]
 
 
-async def test_a_disk_that_is_not_mounted_at_reconnect_is_told_from_one_that_is(
-    imagestore_lab: Lab, imagestore_hosts: HostNetwork
-) -> None:
+async def test_an_unmounted_disk_is_detected_at_reconnect(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     disk = imagestore_hosts["imagestore-1"].disk
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
     disk.remove(f"{storage.url}/export")
@@ -92,7 +90,7 @@ async def test_a_disk_that_is_not_mounted_at_reconnect_is_told_from_one_that_is(
     assert disk.listdir(storage.url) == []
 
 
-async def test_connects_of_one_storage_queue_and_none_is_refused(imagestore_lab: Lab) -> None:
+async def test_connects_of_one_storage_are_queued_not_refused(imagestore_lab: Lab) -> None:
     storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
     with imagestore_lab.node.events.subscribe() as events:
         await asyncio.gather(*(imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid) for _ in range(5)))
@@ -191,7 +189,7 @@ async def test_a_disabled_storage_can_be_reconnected_updated_attached_detached_a
 # Who moves the status (domain 1.6), beside what the tests above and those of the tracker show
 
 
-async def test_a_new_storage_is_connecting_and_no_event_tells_so(imagestore_lab: Lab, probes: Probes) -> None:
+async def test_a_new_storage_is_connecting_without_an_event(imagestore_lab: Lab, probes: Probes) -> None:
     seen: list[tuple[Status, int, int]] = []
 
     async def look(target: Target, fresh: bool) -> Outcome | None:
@@ -227,7 +225,7 @@ async def test_a_reconnect_is_connecting_while_it_lasts_whatever_it_was_before(
 
 
 @pytest.mark.parametrize(("was_connected", "told"), [(True, 1), (False, 0)])
-async def test_a_failed_reconnect_tells_of_a_disconnection_only_if_it_was_connected(
+async def test_a_failed_reconnect_has_a_disconnection_event_only_if_it_was_connected(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, was_connected: bool, told: int
 ) -> None:
     one = await storage(imagestore_lab)
@@ -273,7 +271,7 @@ async def test_a_node_that_starts_reconnects_even_what_is_connected(
         ("h-1", "/zs\n", "file path contains invalid character: '/zs\\n'"),
     ],
 )
-async def test_what_is_wrong_with_a_new_storage_is_told_in_this_order(
+async def test_errors_of_a_new_storage_are_reported_in_this_order(
     imagestore_lab: Lab, probes: Probes, hostname: str, url: str, text: str
 ) -> None:
     with pytest.raises(BackupStorageError) as caught:
@@ -408,7 +406,7 @@ async def test_a_storage_deleted_while_it_is_pinged_stays_deleted(imagestore_lab
     assert one.uuid not in imagestore_lab.node.storages.status.last_probes
 
 
-async def test_a_storage_that_is_deleted_and_added_again_begins_anew(
+async def test_a_storage_that_is_deleted_and_added_again_starts_from_scratch(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork
 ) -> None:
     one = await storage(imagestore_lab)

@@ -97,7 +97,7 @@ async def test_no_more_than_the_degree_of_parallelism_are_pinged_at_once(
 # The interval
 
 
-async def test_a_changed_interval_starts_the_timer_anew(imagestore_lab: Lab, probes: Probes) -> None:
+async def test_a_changed_interval_restarts_the_timer(imagestore_lab: Lab, probes: Probes) -> None:
     await imagestore_lab.clock.sleep(200)
     changed, before = imagestore_lab.clock.monotonic(), len(probes.pings())
     await set_option(imagestore_lab, "ping.interval", 10)
@@ -176,7 +176,7 @@ async def test_one_failed_ping_disconnects_and_keeps_the_last_capacity(
     assert (await storage(imagestore_lab, "imagestore-2")).status == "Connected"
 
 
-async def test_reconnects_begin_one_interval_after_the_failed_ping_and_go_on_each_interval(
+async def test_reconnects_begin_one_interval_after_the_failed_ping_and_repeat_each_interval(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, probes: Probes
 ) -> None:
     await imagestore_hosts["imagestore-1"].stop()
@@ -246,7 +246,7 @@ async def test_turning_automatic_reconnect_off_cancels_one_that_is_pending_at_th
     assert (await storage(imagestore_lab)).status == "Disconnected"
 
 
-async def test_after_so_many_failed_attempts_none_follows_but_pings_go_on(
+async def test_after_the_maximum_of_failed_attempts_only_pings_continue(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, probes: Probes
 ) -> None:
     await set_option(imagestore_lab, "connection.autoReconnectOnError.maxAttemptsNum", 3)
@@ -317,7 +317,7 @@ async def test_each_failed_connect_counts_once_until_one_succeeds(
 
 
 @pytest.mark.parametrize(("failures", "status"), [(1, "Connected"), (2, "Connected"), (3, "Disconnected")])
-async def test_a_ping_fails_when_so_many_tries_in_a_row_do(
+async def test_a_ping_fails_after_max_failure_failed_tries_in_a_row(
     imagestore_lab: Lab, probes: Probes, failures: int, status: str
 ) -> None:
     await set_option(imagestore_lab, "ping.maxFailure", 3)

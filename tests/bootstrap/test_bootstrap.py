@@ -100,7 +100,7 @@ async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path,
         ("images:", "images: [", "line 11, column 3: not valid YAML: "),
     ],
 )
-def test_a_bad_file_is_told_with_line_and_field(file: Path, old: str, new: str, complaint: str) -> None:
+def test_an_error_in_a_file_has_line_and_field(file: Path, old: str, new: str, complaint: str) -> None:
     assert old in GOOD
     file.write_text(GOOD.replace(old, new, 1))
     with pytest.raises(BootstrapError) as caught:
@@ -109,12 +109,12 @@ def test_a_bad_file_is_told_with_line_and_field(file: Path, old: str, new: str, 
     assert complaint in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+def test_a_missing_file_is_an_error(file: Path) -> None:
     with pytest.raises(BootstrapError, match="cannot be read: No such file or directory"):
         read_bootstrap(file)
 
 
-def test_a_file_that_is_not_text_is_told(file: Path) -> None:
+def test_a_file_that_is_not_text_is_an_error(file: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BootstrapError, match="is not UTF-8 text"):
         read_bootstrap(file)
@@ -171,7 +171,7 @@ def test_a_value_can_come_from_the_environment(file: Path, monkeypatch: pytest.M
         ("!other A", "line 2, column 12: not valid YAML: could not determine a constructor for the tag '!other'"),
     ],
 )
-def test_a_variable_that_is_not_set_is_told_with_its_place(
+def test_an_unset_variable_is_an_error_with_its_place(
     file: Path, monkeypatch: pytest.MonkeyPatch, value: str, complaint: str
 ) -> None:
     monkeypatch.delenv("NO_SUCH", raising=False)

@@ -13,7 +13,7 @@ from imagestore_sim.database.migrations import upgrade
 
 
 def new_database(folder: Path, name: str = "node.db") -> Path:
-    """The file of a new database in `folder`."""
+    """Create a database in `folder`, and return its file."""
     file = folder / name
     file.write_bytes(_content())
     return file

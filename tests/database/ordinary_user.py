@@ -26,7 +26,7 @@ def ordinary_user() -> Iterator[None]:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that every user can reach and write in, unlike `tmp_path`."""
+    """Provide a folder that every user can reach and write in, unlike `tmp_path`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         folder.chmod(0o777)

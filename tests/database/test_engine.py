@@ -45,7 +45,7 @@ def file(tmp_path: Path) -> Path:
 
 
 class Gate:
-    """An SQL function, `hold()`, that keeps its statement in the connection's thread until it is told to go on."""
+    """An SQL function, `hold()`, that keeps its statement in the connection's thread until it is released."""
 
     def __init__(self) -> None:
         self.entered = asyncio.Event()
@@ -394,7 +394,7 @@ async def test_an_open_that_is_cancelled_leaves_the_file_free(file: Path) -> Non
 
 
 async def _run(script: str, file: Path) -> int:
-    """The status of a process that runs a script over the database."""
+    """Run a script over the database in a process, and return its exit status."""
     async with child(sys.executable, "-c", script, str(file), stderr=subprocess.DEVNULL) as process:
         return await asyncio.wait_for(process.wait(), 10)
 

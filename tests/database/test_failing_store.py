@@ -67,7 +67,7 @@ async def _recovered(database: Database) -> None:
     assert await database.check() is None
 
 
-async def test_all_who_wait_for_a_lock_wait_once_in_all_and_are_told_without_sql_or_values(
+async def test_waiting_for_a_lock_is_bounded_for_all_writers_and_the_error_has_no_sql_or_values(
     database: Database, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with _locked(file):
@@ -101,7 +101,7 @@ async def test_a_change_that_comes_while_the_lock_is_let_go_is_made(database: Da
     assert database.health.failures == 0
 
 
-async def test_who_waits_for_a_lock_and_is_cancelled_waits_no_longer(database: Database, file: Path) -> None:
+async def test_a_cancelled_writer_stops_waiting_for_the_lock(database: Database, file: Path) -> None:
     with _locked(file):
         change = asyncio.create_task(_commit(database, "a"))
         await asyncio.sleep(0.05)
@@ -213,7 +213,7 @@ async def test_a_log_that_is_deleted_while_it_is_in_use_costs_nothing(
     await _recovered(database)
 
 
-async def test_a_log_that_is_deleted_while_it_is_read_is_told(database: Database, file: Path) -> None:
+async def test_a_log_that_is_deleted_while_it_is_read_is_an_error(database: Database, file: Path) -> None:
     async with database.read_snapshot() as connection:
         assert (await connection.scalars(select(Zone.uuid))).all() == []
         await _commit(database, "before")
@@ -255,7 +255,7 @@ async def test_a_connection_that_breaks_is_opened_again(database: Database) -> N
     assert await database.fetch_few("SELECT uuid FROM ZoneVO", ()) == [("b",)]
 
 
-async def test_an_error_of_a_statement_tells_neither_sql_nor_values(database: Database) -> None:
+async def test_an_error_of_a_statement_has_neither_sql_nor_values(database: Database) -> None:
     await _commit(database, "a", SECRET)
     with pytest.raises(IntegrityError) as taken:
         await _commit(database, "a", SECRET)

@@ -36,11 +36,11 @@ async def configuration(database: Database) -> GlobalConfiguration:
 
 
 async def values_in(database: Database) -> dict[str, str]:
-    """What the database holds."""
+    """Return the stored rows."""
     return dict(await database.fetch("SELECT name, value FROM GlobalConfigVO WHERE category = 'backupStorage'", ()))
 
 
-def test_what_nobody_changed_has_its_default(configuration: GlobalConfiguration) -> None:
+def test_an_unchanged_option_has_its_default(configuration: GlobalConfiguration) -> None:
     assert configuration.get(INTERVAL) == 60
     assert configuration.get(RETRY) is True
 
@@ -95,7 +95,7 @@ async def test_every_listener_hears_of_a_change_once_it_is_in_force(configuratio
     assert heard == [5, 5]
 
 
-async def test_what_is_refused_is_told_and_changes_nothing(
+async def test_a_refused_value_is_an_error_and_changes_nothing(
     database: Database, configuration: GlobalConfiguration
 ) -> None:
     heard: list[None] = []

@@ -110,7 +110,7 @@ async def test_a_symbolic_link_and_its_file_are_one_database(tmp_path: Path) -> 
         ("/dev/null", "/dev/null: is a device or a pipe, give the path of a file"),
     ],
 )
-async def test_a_location_where_no_database_can_be_is_told(location: str, complaint: str) -> None:
+async def test_a_location_that_cannot_hold_a_database_is_an_error(location: str, complaint: str) -> None:
     said = await _complaint_of(location)
     assert said.startswith(complaint)
     assert "secret" not in said
@@ -177,7 +177,7 @@ def _execute(file: Path, *statements: str) -> None:
         (_newer, "has tables of version 9999, which a newer imagestore-sim made; use that one"),
     ],
 )
-async def test_what_is_no_database_of_ours_is_told_and_left_alone(
+async def test_a_foreign_file_is_an_error_and_is_not_changed(
     tmp_path: Path, make: Callable[[Path], None], complaint: str
 ) -> None:
     file = tmp_path / "node.db"
@@ -204,7 +204,7 @@ async def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
         ("node.db.lock", 0o000, "{file}.lock: the lock file cannot be used: Permission denied"),
     ],
 )
-async def test_a_missing_permission_is_told(folder: Path, what: str, mode: int, complaint: str) -> None:
+async def test_a_missing_permission_is_an_error(folder: Path, what: str, mode: int, complaint: str) -> None:
     file = new_database(folder)
     (folder / "node.db.lock").touch()
     file.chmod(0o666)
@@ -233,7 +233,7 @@ async def test_two_nodes_cannot_have_one_file_until_the_first_has_closed_it(tmp_
 
 
 @pytest.mark.parametrize(("content", "holder"), [(b"", "unknown"), (b"\xff", "\ufffd"), (b"123\n", "123")])
-async def test_the_process_that_holds_the_lock_is_told_if_it_is_known(
+async def test_the_error_names_the_process_that_holds_the_lock_if_known(
     tmp_path: Path, content: bytes, holder: str
 ) -> None:
     file = new_database(tmp_path)

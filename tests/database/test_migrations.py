@@ -137,7 +137,7 @@ async def test_the_way_back_drops_every_table(file: Path, engine: Engine) -> Non
     assert _tables(file) == {"alembic_version"}
 
 
-def test_a_version_that_is_not_known_is_told(engine: Engine) -> None:
+def test_an_unknown_version_is_an_error(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('9999')"))

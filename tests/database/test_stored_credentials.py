@@ -1,4 +1,4 @@
-"""What a database holds of passwords and sessions is not what clients send, and nobody but its owner can read it."""
+"""Passwords and sessions are stored as hashes, in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FAR = 4_102_444_800
 
 
 def _sent(password: str) -> str:
-    """A password as clients send it."""
+    """Return a password as clients send it."""
     return hashlib.sha512(password.encode()).hexdigest()
 
 
@@ -104,7 +104,7 @@ async def test_neither_a_session_nor_a_password_stands_in_the_files(tmp_path: Pa
         assert secret.encode() not in while_open + _bytes_in(tmp_path)
 
 
-async def test_a_restart_logs_nobody_out_and_the_result_of_a_renewal_can_still_be_polled(tmp_path: Path) -> None:
+async def test_sessions_survive_a_restart_and_the_result_of_a_renewal_can_still_be_polled(tmp_path: Path) -> None:
     file = tmp_path / "node.db"
     async with _node(file) as client:
         session = await client.log_in()
@@ -120,7 +120,7 @@ async def test_a_restart_logs_nobody_out_and_the_result_of_a_renewal_can_still_b
         assert (await client.call("GET", f"/accounts/sessions/{session}/valid"))["valid"] is False
 
 
-async def test_what_is_stored_lets_nobody_in(tmp_path: Path) -> None:
+async def test_stored_hashes_do_not_log_in(tmp_path: Path) -> None:
     file = tmp_path / "node.db"
     async with _node(file) as client:
         await client.log_in()
@@ -136,7 +136,7 @@ async def test_what_is_stored_lets_nobody_in(tmp_path: Path) -> None:
 
 
 def _old_database(file: Path) -> None:
-    """A database as version 0001 left it: a user, a session and a renewal's result, all as clients send them."""
+    """Create a database of version 0001, with a user, a session and a renewal's result in plain text."""
     engine = create_engine(f"sqlite:///{file}", poolclass=NullPool)
     with engine.begin() as connection:
         upgrade(connection, "0001")

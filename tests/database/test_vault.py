@@ -71,7 +71,7 @@ each_secret = pytest.mark.parametrize("add", [_add_image_store, _add_sftp, _add_
 
 
 async def _fill(file: Path, add: Add) -> None:
-    """A database, closed again, that holds a secret."""
+    """Create a database that holds a secret, and close it."""
     database = await Database.open(str(file))
     token = Vault.beside(str(file)).encrypt(PASSWORD)
     async with database.transaction() as connection:
@@ -115,7 +115,7 @@ async def test_no_secret_can_be_read_in_the_bytes_on_disk(file: Path, add: Add) 
     assert PASSWORD.encode() not in while_open + closed
 
 
-async def test_all_who_make_a_key_at_once_get_the_same(file: Path) -> None:
+async def test_concurrent_creators_of_a_key_get_the_same_one(file: Path) -> None:
     vaults = await asyncio.gather(*(asyncio.to_thread(Vault.beside, str(file)) for _ in range(8)))
     token = vaults[0].encrypt(PASSWORD)
     assert {vault.decrypt(token) for vault in vaults} == {PASSWORD}
@@ -129,7 +129,7 @@ def test_a_link_and_its_file_have_one_key(tmp_path: Path, file: Path) -> None:
 
 
 @each_secret
-async def test_a_key_that_is_gone_is_told_and_no_other_is_made(file: Path, key_file: Path, add: Add) -> None:
+async def test_a_missing_key_is_an_error_and_no_new_one_is_made(file: Path, key_file: Path, add: Add) -> None:
     await _fill(file, add)
     kept = key_file.read_bytes()
     key_file.unlink()
@@ -141,7 +141,7 @@ async def test_a_key_that_is_gone_is_told_and_no_other_is_made(file: Path, key_f
 
 
 @each_secret
-async def test_the_key_of_another_database_is_told_at_the_start(
+async def test_the_key_of_another_database_is_an_error_at_the_start(
     tmp_path: Path, file: Path, key_file: Path, add: Add
 ) -> None:
     await _fill(file, add)
@@ -151,7 +151,7 @@ async def test_the_key_of_another_database_is_told_at_the_start(
 
 
 @pytest.mark.parametrize("token", ["", "password", "ä", "gAAAAA=="])
-def test_what_is_no_token_of_this_key_is_told(file: Path, key_file: Path, token: str) -> None:
+def test_a_token_of_another_key_is_an_error(file: Path, key_file: Path, token: str) -> None:
     with pytest.raises(DatabaseError, match="this key does not belong to the database beside it"):
         Vault.beside(str(file)).decrypt(token)
 
@@ -165,20 +165,20 @@ async def test_a_database_without_secrets_gets_a_new_key(file: Path, key_file: P
 
 
 @pytest.mark.parametrize("content", [b"", b"password\n", b"\xff" * 44, b"A" * 40])
-def test_a_file_that_holds_no_key_is_told(file: Path, key_file: Path, content: bytes) -> None:
+def test_a_file_without_a_key_is_an_error(file: Path, key_file: Path, content: bytes) -> None:
     key_file.write_bytes(content)
     key_file.chmod(0o600)
     assert _complaint_of(file) == f"{key_file}: this is no key file, it must hold the key it was made with"
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o644, 0o777])
-def test_a_key_file_that_others_may_use_is_told(file: Path, key_file: Path, mode: int) -> None:
+def test_a_key_file_that_others_may_read_is_an_error(file: Path, key_file: Path, mode: int) -> None:
     Vault.beside(str(file))
     key_file.chmod(mode)
     assert _complaint_of(file) == (f"{key_file}: others than its owner may use the key file; run chmod 600 on it")
 
 
-def test_a_key_file_that_may_not_be_read_is_told() -> None:
+def test_an_unreadable_key_file_is_an_error() -> None:
     with open_folder() as folder:
         key_file = folder / "node.db.key"
         key_file.touch(0o000)
@@ -187,12 +187,12 @@ def test_a_key_file_that_may_not_be_read_is_told() -> None:
     assert complaint == f"{key_file}: the key file cannot be used: Permission denied"
 
 
-def test_a_key_file_that_is_a_directory_is_told(file: Path, key_file: Path) -> None:
+def test_a_directory_as_key_file_is_an_error(file: Path, key_file: Path) -> None:
     key_file.mkdir()
     assert _complaint_of(file) == f"{key_file}: the key file cannot be used: Is a directory"
 
 
-def test_a_key_file_that_links_to_nothing_is_told(file: Path, key_file: Path) -> None:
+def test_a_broken_link_as_key_file_is_an_error(file: Path, key_file: Path) -> None:
     key_file.symlink_to("nosuch")
     assert _complaint_of(file) == f"{key_file}: the key file cannot be used: No such file or directory"
 

@@ -1,6 +1,6 @@
-"""The table of failures: each row of the catalogue, how it is simulated and really caused, and what comes of it.
+"""The catalogue of failures: how each is simulated and caused on a real sshd, and the reason that a probe gives.
 
-`make failures` writes it down.
+`make failures` writes it to docs/failures.md.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ def fault(kind: str, **parameters: object) -> Fault:
 
 @dataclass(frozen=True)
 class Row:
-    """One failure. Reasons are None where there is a capacity all the same, for which `shows` then holds."""
+    """One failure. A reason is None if the probe still returns a capacity, for which `shows` then returns True."""
 
     number: str
     what: str
     faults: Sequence[Fault]
     cause: real.Cause | None
     how: str
-    """How a real server is brought to it, or why that is not done."""
+    """How it is caused on a real server, or why that is not done."""
     connect: Reason | None
     ping: Reason | None
-    """Over a connection that was open before."""
+    """The reason over a connection that was open before."""
     shows: Callable[[Capacity], bool] = lambda _capacity: True
     ping_shows: bool = True
     note: str = ""
     disk: str = ""
-    """Options of a tmpfs that the real storage needs for a disk of its own."""
+    """Options of the tmpfs that the real storage needs as a disk of its own; empty without one."""
     policy: HostKeyPolicy = IGNORE
 
     @property
     def silent(self) -> bool:
-        """Whether something is waited for in vain."""
+        """Whether the probe runs into a timeout."""
         return (
             bool({self.connect, self.ping} & {Reason.HUNG, Reason.TIMEOUT, Reason.UNREACHABLE}) or self.number == "26"
         )
 
     @property
     def name(self) -> str:
-        """For test reports."""
+        """The name in test reports."""
         return f"{self.number} {self.what}"
 
 
@@ -99,10 +99,10 @@ ROWS = [
         "talks without end instead of its banner",
         [fault("flood", when="banner")],
         None,
-        "done by servers of the test's own: `tests/probe/test_hostile_hosts.py`",
+        "covered by `tests/probe/test_hostile_hosts.py`",
         Reason.NOT_SSH,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "5",
@@ -112,7 +112,7 @@ ROWS = [
         "as above",
         Reason.FLOOD,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "5",
@@ -122,7 +122,7 @@ ROWS = [
         "as above",
         Reason.FLOOD,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "5",
@@ -132,7 +132,7 @@ ROWS = [
         "as above",
         Reason.FLOOD,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "6",
@@ -160,7 +160,7 @@ ROWS = [
         "the key taken out of authorized_keys",
         Reason.AUTH_FAILED,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "7",
@@ -170,7 +170,7 @@ ROWS = [
         "DenyUsers in sshd_config",
         Reason.AUTH_FAILED,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "7",
@@ -180,7 +180,7 @@ ROWS = [
         "no method of authentication in sshd_config",
         Reason.AUTH_FAILED,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "7",
@@ -190,7 +190,7 @@ ROWS = [
         "needs PAM and an account of its own: `tests/probe/test_real_accounts.py`",
         Reason.AUTH_FAILED,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "7",
@@ -200,7 +200,7 @@ ROWS = [
         "as above",
         Reason.AUTH_FAILED,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "8",
@@ -210,7 +210,7 @@ ROWS = [
         "another host key, sshd reloaded",
         Reason.HOST_KEY_CHANGED,
         None,
-        note="with --host-keys tofu or strict; connections that are open live on",
+        note="with --host-keys tofu or strict; open connections are not affected",
         policy=TOFU,
     ),
     Row(
@@ -231,7 +231,7 @@ ROWS = [
         "MaxStartups 1:100:1 and a connection that does not log in",
         Reason.BUSY,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "9",
@@ -241,7 +241,7 @@ ROWS = [
         "sshd before 8.5 only",
         Reason.BUSY,
         None,
-        note="connections that are open live on",
+        note="open connections are not affected",
     ),
     Row(
         "10",
@@ -251,7 +251,7 @@ ROWS = [
         "MaxSessions 0",
         Reason.BUSY,
         None,
-        note="sessions that are open live on",
+        note="open sessions are not affected",
     ),
     Row(
         "11",
@@ -323,7 +323,7 @@ ROWS = [
         "ForceCommand",
         Reason.NO_CAPACITY,
         None,
-        note="sessions that are open live on",
+        note="open sessions are not affected",
     ),
     Row(
         "12",
@@ -333,7 +333,7 @@ ROWS = [
         "ForceCommand true",
         Reason.NO_CAPACITY,
         None,
-        note="sessions that are open live on",
+        note="open sessions are not affected",
     ),
     Row(
         "12",
@@ -409,7 +409,7 @@ ROWS = [
         "as above",
         Reason.STALE_MOUNT,
         Reason.STALE_MOUNT,
-        note="df says it",
+        note="df reports it",
     ),
     Row(
         "13",
@@ -437,7 +437,7 @@ ROWS = [
         "ForceCommand sleep",
         Reason.HUNG,
         None,
-        note="sessions that are open live on",
+        note="open sessions are not affected",
     ),
     Row(
         "13",
@@ -486,7 +486,7 @@ ROWS = [
         None,
         None,
         lambda capacity: capacity.read_only is True,
-        note="the probe tells it",
+        note="the probe reports it",
         disk="size=8m",
     ),
     Row(
@@ -644,15 +644,15 @@ ELSEWHERE = [
 ]
 
 HEAD = """\
-# Failures: how each is simulated, how it is caused on a real sshd, and what comes of it
+# Failures: how each is simulated, how it is caused on a real sshd, and how a probe reports it
 
-Every row of the catalogue that the project works from, in its numbers. `tests/probe/test_failure_catalogue.py` causes
-each of them twice, on a simulated host over real SSH and on a real OpenSSH server, and expects of both the same reason:
-at a connect, which logs in afresh, and at a ping over a connection that was open before. A reason other than - makes a
-storage Disconnected; with - it is, or stays, Connected. Rows marked (root) are skipped where file systems may not be
-mounted or the firewall not be changed, the one marked (not root) where the tests are run by root.
+The rows have the numbers of the catalogue of failures. `tests/probe/test_failure_catalogue.py` causes each of them
+twice, on a simulated host over real SSH and on a real OpenSSH server, and expects the same reason from both: at a
+connect, which logs in again, and at a ping over a connection that was open before. A storage becomes Disconnected with
+a reason, and is or stays Connected with -. Rows marked (root) are skipped without the right to mount file systems and
+to change the firewall, the one marked (not root) when the tests run as root.
 
-This page is written by `make failures`, and checked to be up to date.
+`make failures` writes this page; a test checks it.
 
 """
 
@@ -669,11 +669,11 @@ def cells(row: Row) -> list[str]:
 
 
 def render() -> str:
-    """docs/failures.md."""
+    """Return the text of docs/failures.md."""
     headings = ["row", "failure", "simulated by", "on a real sshd", "at a connect", "at a ping", "status", "note"]
     lines = [headings, ["---"] * len(headings), *(cells(row) for row in ROWS)]
     text = HEAD + "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    text += "\nRows that are no state of a host, and are tested elsewhere or not at all:\n\n"
+    text += "\nRows that are not states of a host, and are tested elsewhere or not at all:\n\n"
     rows = [["row", "failure", "simulated by", "on a real sshd", "reason"], ["---"] * 5, *map(list, ELSEWHERE)]
     return text + "".join(f"| {' | '.join(line)} |\n" for line in rows)
 

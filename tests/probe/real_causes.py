@@ -51,7 +51,7 @@ def needs_root() -> None:
 
 @contextmanager
 def mounted(url: Path, kind: str, options: str) -> Iterator[None]:
-    """A file system at `url`; skips where it may not be mounted."""
+    """Mount a file system at `url`; skip the test where mounting is not allowed."""
     needs_root()
     done = subprocess.run(["mount", "-t", kind, "-o", options, "test", str(url)], check=False, capture_output=True)
     if done.returncode != 0:
@@ -101,7 +101,7 @@ async def connections_killed(real: Real) -> AsyncIterator[None]:
 
 
 def firewall(*verdict: str) -> Cause:
-    """A rule of the kernel's firewall for what goes to the server."""
+    """Return a cause: a firewall rule for packets to the server."""
 
     @asynccontextmanager
     async def cause(real: Real) -> AsyncIterator[None]:
@@ -251,7 +251,7 @@ async def host_replaced(real: Real) -> AsyncIterator[None]:
 
 
 def remounted(options: str, back: str) -> Cause:
-    """The disk with other options."""
+    """Return a cause: the disk remounted with other options."""
 
     @asynccontextmanager
     async def cause(real: Real) -> AsyncIterator[None]:
@@ -292,7 +292,7 @@ async def without_blocks(real: Real) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def hung(real: Real) -> AsyncIterator[None]:
-    """A file system in user space whose program answers nothing."""
+    """Mount a FUSE file system whose program does not answer."""
     needs_root()
     try:
         device = os.open("/dev/fuse", os.O_RDWR)
@@ -314,7 +314,7 @@ FAILING = Path(imagestore_sim.__file__).with_name("containers") / "images/host/f
 
 
 def failing(number: int) -> Cause:
-    """A file system in user space whose program answers every question with an error, or has ended (0)."""
+    """Return a cause: a FUSE file system whose program answers each request with an error, or has ended (0)."""
 
     @asynccontextmanager
     async def cause(real: Real) -> AsyncIterator[None]:

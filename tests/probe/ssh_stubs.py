@@ -29,7 +29,7 @@ class SshStub:
     seconds_a_login: float = 0.0
 
     def target(self, hostname: str = "127.0.0.1", url: str = "/") -> Target:
-        """A storage on this server."""
+        """Return a target on this server."""
         return Target(hostname, self.port, "root", url, PASSWORD)
 
     async def resolve(self, _hostname: str, port: int) -> tuple[str, int]:
@@ -50,7 +50,7 @@ class SshStub:
 
 
 class _Account(asyncssh.SSHServer):
-    """Lets in whoever knows the password, and counts."""
+    """Accepts the password, and counts logins."""
 
     def __init__(self, stub: SshStub) -> None:
         self._stub = stub
@@ -82,7 +82,7 @@ async def ssh_stub(
     process: Callable[[Process], Awaitable[None]] | None = None,
     account: type[_Account] = _Account,
 ) -> AsyncIterator[SshStub]:
-    """An SSH server with the SFTP server and the shell that are given."""
+    """Run an SSH server with the given SFTP server and shell."""
     stub = SshStub()
     server = await asyncssh.listen(
         "127.0.0.1",
@@ -105,7 +105,7 @@ async def ssh_stub(
 
 @contextlib.asynccontextmanager
 async def tcp_server(handler: Handler, port: int = 0) -> AsyncIterator[int]:
-    """A server of plain TCP, by its port; each connection is closed when its handler returns."""
+    """Run a plain TCP server, and provide its port; each connection is closed when its handler returns."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -120,7 +120,7 @@ async def tcp_server(handler: Handler, port: int = 0) -> AsyncIterator[int]:
 
 
 def posix_shell(path: str | None = None) -> Callable[[Process], Awaitable[None]]:
-    """A login shell that runs commands for real, with `path` as its PATH."""
+    """Return a login shell that runs commands for real, with `path` as its PATH."""
 
     async def run(process: Process) -> None:
         environment = None if path is None else {"PATH": path}
@@ -134,7 +134,7 @@ def posix_shell(path: str | None = None) -> Callable[[Process], Awaitable[None]]
 
 
 def saying(text: str, status: int = 1) -> Callable[[Process], Awaitable[None]]:
-    """A login shell that runs nothing, but has something to say."""
+    """Return a login shell that runs nothing, and prints a text."""
 
     async def run(process: Process) -> None:
         process.stdout.write(text)

@@ -26,7 +26,7 @@ KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2
 
 
 async def offered(prober: Prober) -> list[list[str]]:
-    """The name lists of the first packet that a client sends, once it has been greeted."""
+    """Greet a client, and return the name lists of its first packet."""
     heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +131,7 @@ class _Anybody(asyncssh.SSHServer):
         ("KexAlgorithms curve25519-sha256", "KexAlgorithms ecdh-sha2-nistp256", "the key exchange"),
     ],
 )
-async def test_nothing_in_common_is_always_told_as_such(
+async def test_no_common_algorithm_is_always_reported_as_such(
     start_sshd: StartSshd, tmp_path: Path, line: str, own: str, what: str
 ) -> None:
     sshd = start_sshd(line)
@@ -148,7 +148,7 @@ async def test_nothing_in_common_is_always_told_as_such(
 
 
 @pytest.mark.sshd
-async def test_an_old_key_exchange_is_told_by_no_warning_of_a_library(start_sshd: StartSshd) -> None:
+async def test_an_old_key_exchange_causes_no_warning_of_a_library(start_sshd: StartSshd) -> None:
     sshd = start_sshd("KexAlgorithms diffie-hellman-group14-sha256")
     target = f"{sshd.username}@127.0.0.1:{sshd.port}"
     finished = await run("probe", target, "--url", "/", "--identity-file", str(sshd.identity_file))
@@ -215,7 +215,7 @@ async def test_a_hidden_question_in_any_language_is_answered_with_the_password(p
     ("second", "words"),
     [("Verification code: ", "second factor"), ("New password: ", "has expired"), ("新的 密码:", "has expired")],
 )
-async def test_what_is_asked_beyond_the_password_is_told(second: str, words: str) -> None:
+async def test_questions_beyond_the_password_are_in_the_message(second: str, words: str) -> None:
     account = type("Asking", (_Asking,), {"questions": ("Password: ", second)})
     async with ssh_stub(account=account, sftp=StatvfsServer) as stub:
         prober = Prober(RealClock())

@@ -20,5 +20,5 @@ def test_no_inodes_in_all_means_that_they_are_not_counted() -> None:
     assert Space.of_blocks(4096, 1000, 300, Inodes(0, 0)).inodes is None
 
 
-def test_no_inodes_available_is_told() -> None:
+def test_zero_available_inodes_are_reported() -> None:
     assert Space.of_blocks(4096, 1000, 300, Inodes(16, 0)).inodes == Inodes(16, 0)

@@ -108,7 +108,7 @@ def test_a_mistake_of_our_own_is_raised(phase: Phase, error: Exception) -> None:
 
 
 @pytest.mark.parametrize("what_is_ambiguous", [asyncssh.ConnectionLost("lost"), ConnectionResetError()])
-def test_what_cannot_be_told_apart_says_so(what_is_ambiguous: Exception) -> None:
+def test_an_ambiguous_failure_says_so(what_is_ambiguous: Exception) -> None:
     _, message = classify(what_is_ambiguous, TARGET, "kex", "")
     assert "MaxStartups" in message
     assert "reset" in message

@@ -20,7 +20,7 @@ from sshd import OpenSshServer
 
 
 def target(port: int, hostname: str = "127.0.0.1", username: str = "root", password: str | None = PASSWORD) -> Target:
-    """A storage at / of a host."""
+    """Return a target at / of a host."""
     return Target(hostname, port, username, "/", password)
 
 

@@ -1,4 +1,4 @@
-"""Every failure of the table: the same reason from a simulated host and from a real OpenSSH server."""
+"""Every failure of the catalogue has the same reason on a simulated host and on a real OpenSSH server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"
 
 @asynccontextmanager
 async def probing(row: Row, folder: Path, resolve: Resolve | None, identity_file: Path | None) -> AsyncIterator[Prober]:
-    """A prober that gives up soon where something is waited for in vain."""
+    """Provide a prober with short timeouts for rows that run into one."""
     command_timeout = 2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.3 if row.silent else 10.0
     prober = Prober(
         RealClock(),
@@ -42,7 +42,7 @@ async def probing(row: Row, folder: Path, resolve: Resolve | None, identity_file
 
 
 async def settled(prober: Prober, target: Target) -> None:
-    """Have a storage that is well, and a warm connection to it."""
+    """Wait until the storage is healthy, with a warm connection to it."""
     for _ in range(20):  # a reload or a login just before may have left sshd busy
         found = await prober.probe(target, layout=Layout.CREATE, fresh=True)
         if isinstance(found, Capacity):
@@ -51,7 +51,7 @@ async def settled(prober: Prober, target: Target) -> None:
 
 
 async def judge(row: Row, prober: Prober, target: Target) -> None:
-    """The reasons at a ping and at a connect are those of the row."""
+    """Assert that the reasons at a ping and at a connect are those of the row."""
     ping = await prober.probe(target)
     connect = await prober.probe(target, layout=Layout.REQUIRE, fresh=True)
     assert (reason(connect), reason(ping)) == (row.connect, row.ping), (connect, ping)

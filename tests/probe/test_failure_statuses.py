@@ -1,4 +1,4 @@
-"""What the failures of the table make of storages: the statuses that its page tells."""
+"""The failures of the catalogue lead to the statuses that docs/failures.md gives."""
 
 from __future__ import annotations
 

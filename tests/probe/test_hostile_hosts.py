@@ -1,4 +1,4 @@
-"""Hosts that send what no login and no answer needs: cut off, told as such, and no hindrance to the others."""
+"""Hosts that flood are cut off, reported as such, and do not delay other hosts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RAW: list[tuple[str, bytes, bytes, set[Reason]]] = [
 
 @contextmanager
 def raw_flood(first: bytes, again: bytes) -> Iterator[int]:
-    """The port of a server, in a thread of its own, that sends the second without end, whatever is said to it."""
+    """Run a server in a thread that sends the second text without end, and provide its port."""
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
@@ -76,7 +76,7 @@ def raw_flood(first: bytes, again: bytes) -> Iterator[int]:
 
 @contextmanager
 def in_a_thread(serving: Callable[[], contextlib.AbstractAsyncContextManager[SshStub]]) -> Iterator[SshStub]:
-    """An SSH server on an event loop of its own, whose work is not the prober's."""
+    """Run an SSH server on an event loop of its own, so that its work does not slow the prober."""
     started = threading.Event()
     running: list[tuple[SshStub, asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -101,7 +101,7 @@ def in_a_thread(serving: Callable[[], contextlib.AbstractAsyncContextManager[Ssh
 
 @asynccontextmanager
 async def beside_a_healthy_host(hostile: Callable[[Prober], Awaitable[None]]) -> AsyncIterator[None]:
-    """A healthy host is probed all the while, and is never kept waiting."""
+    """Probe a healthy host while the block runs, and assert that no probe is delayed."""
     prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
     async with SimulatedHost("healthy") as host, watching_stalls() as stalls:
         target = Target(*host.address, "root", "/", PASSWORD)
@@ -121,7 +121,7 @@ async def beside_a_healthy_host(hostile: Callable[[Prober], Awaitable[None]]) ->
 
 
 @pytest.mark.parametrize(("what", "first", "again", "reasons"), RAW, ids=[row[0] for row in RAW])
-async def test_a_flood_before_the_login_is_cut_and_hinders_nobody(
+async def test_a_flood_before_the_login_is_cut_off_and_delays_no_other_host(
     what: str, first: bytes, again: bytes, reasons: set[Reason]
 ) -> None:
     with raw_flood(first, again) as port:
@@ -142,7 +142,7 @@ Storm = Callable[[asyncssh.SSHServerConnection], Coroutine[object, object, None]
 
 
 def many(kind: int, *parts: bytes, times: int = 30_000) -> Storm:
-    """The same packet over and over."""
+    """Yield the same packet without end."""
 
     async def send(connection: asyncssh.SSHServerConnection) -> None:
         for number in range(times):
@@ -186,7 +186,7 @@ IN_A_SESSION: list[tuple[str, Storm]] = [
 
 
 def stormy(storm: Storm, *, login: bool) -> type[asyncssh.SSHServer]:
-    """A server that lets everybody in, and storms."""
+    """Run a server that accepts any login, and sends a storm of packets."""
 
     class Stormy(asyncssh.SSHServer):
         def __init__(self, stub: SshStub) -> None:
@@ -223,7 +223,7 @@ def stormy(storm: Storm, *, login: bool) -> type[asyncssh.SSHServer]:
     [*((storm, True) for _, storm in DURING_THE_LOGIN), *((storm, False) for _, storm in IN_A_SESSION)],
     ids=[*(f"login, {name}" for name, _ in DURING_THE_LOGIN), *(f"session, {name}" for name, _ in IN_A_SESSION)],
 )
-async def test_a_storm_of_packets_is_cut_and_hinders_nobody(storm: Storm, login: bool) -> None:
+async def test_a_storm_of_packets_is_cut_off_and_delays_no_other_host(storm: Storm, login: bool) -> None:
     with in_a_thread(lambda: ssh_stub(account=stormy(storm, login=login))) as stub:  # type: ignore[arg-type]
         prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0, busy_pauses=())
         async with watching_stalls() as stalls:
@@ -236,7 +236,7 @@ async def test_a_storm_of_packets_is_cut_and_hinders_nobody(storm: Storm, login:
 
 
 def shouting(text: str, times: int = 4_000) -> Callable[[Process], Awaitable[None]]:
-    """A login shell that repeats itself on both outputs."""
+    """Return a login shell that repeats a text on both outputs."""
 
     async def run(process: Process) -> None:
         with contextlib.suppress(Exception):

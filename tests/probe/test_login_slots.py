@@ -1,4 +1,4 @@
-"""Places for logins: hosts that hang keep nobody waiting, and one purpose not another."""
+"""Slots for logins: hanging hosts do not delay others, and no purpose delays another."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_suspect_waits_behind_the_others_but_not_for_ever() -> None:
     assert 1 <= order.index("suspect") <= 4
 
 
-async def test_who_gives_up_waiting_takes_no_place() -> None:
+async def test_a_cancelled_waiter_takes_no_slot() -> None:
     places = SlotQueue(1)
     await places.take(suspect=False)
     waiting = asyncio.ensure_future(places.take(suspect=False))

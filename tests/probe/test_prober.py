@@ -25,7 +25,7 @@ NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
 
 
 class SlowServer(StatvfsServer):
-    """Counts how many questions are under way, and is never done when told to hang."""
+    """Counts concurrent requests, and does not answer while `hang` is set."""
 
     under_way = 0
     most_under_way = 0
@@ -44,20 +44,20 @@ class SlowServer(StatvfsServer):
 
 @pytest.fixture
 def volume() -> type[SlowServer]:
-    """A volume of this test's own."""
+    """Return a statvfs server of this test's own."""
     return type("TestVolume", (SlowServer,), {})
 
 
 @pytest.fixture
 async def stub(volume: type[SlowServer]) -> AsyncIterator[SshStub]:
-    """A server of that volume."""
+    """Run an SSH server with it."""
     async with ssh_stub(sftp=volume) as stub:
         yield stub
 
 
 @pytest.fixture
 async def prober() -> AsyncIterator[Prober]:
-    """A prober that gives up soon."""
+    """Provide a prober with short timeouts."""
     prober = Prober(RealClock(), command_timeout=0.3)
     yield prober
     await prober.close()
@@ -65,18 +65,18 @@ async def prober() -> AsyncIterator[Prober]:
 
 @pytest.fixture
 async def host() -> AsyncIterator[SimulatedHost]:
-    """A simulated host that lets everybody in."""
+    """Run a simulated host that accepts any login."""
     async with SimulatedHost("imagestore-1") as host:
         yield host
 
 
 def storage(server: OpenSshServer, url: Path) -> Target:
-    """A storage on a real sshd."""
+    """Return a target on a real sshd."""
     return Target("127.0.0.1", server.port, server.username, str(url))
 
 
 async def capacity(prober: Prober, target: Target, *, fresh: bool = False) -> Capacity:
-    """The capacity of `target`, which has one."""
+    """Return the capacity of `target`; fail without one."""
     result = await prober.probe(target, fresh=fresh)
     assert isinstance(result, Capacity), result
     return result
@@ -95,7 +95,7 @@ async def test_the_second_probe_uses_the_connection_and_the_channel_of_the_first
     assert stub.logins == 1
 
 
-async def test_fresh_logs_in_anew_and_replaces_the_warm_connection(prober: Prober, stub: SshStub) -> None:
+async def test_fresh_logs_in_again_and_replaces_the_warm_connection(prober: Prober, stub: SshStub) -> None:
     await capacity(prober, stub.target())
     assert list((await capacity(prober, stub.target(), fresh=True)).phases) == NEW
     assert list((await capacity(prober, stub.target())).phases) == WARM
@@ -112,7 +112,7 @@ async def test_fresh_meets_credentials_that_a_warm_connection_would_not(prober: 
 
 
 @pytest.mark.parametrize(("username", "password"), [("root", "wrong"), ("root", None)])
-async def test_a_warm_connection_serves_only_whoever_logged_in(
+async def test_a_warm_connection_serves_only_the_same_login(
     prober: Prober, stub: SshStub, username: str, password: str | None
 ) -> None:
     await capacity(prober, stub.target())
@@ -322,7 +322,7 @@ async def test_a_host_that_never_stops_talking_is_no_capacity(prober: Prober) ->
 
 @pytest.fixture
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The PATH of a host that has neither df nor timeout."""
+    """Return the PATH of a host without df and timeout."""
     directory = tmp_path_factory.mktemp("programs")
     for name in ("sh", "env", "stat", "mkdir"):
         (directory / name).symlink_to(str(shutil.which(name)))
@@ -395,7 +395,7 @@ async def test_a_forced_command_that_hangs_is_cut(start_sshd: StartSshd, tmp_pat
 
 
 def name_of(pid: int) -> bytes:
-    """The command line of a process, empty when it is gone."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -419,7 +419,7 @@ async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
 
 
 @pytest.mark.sshd
-async def test_a_restarted_sshd_is_logged_in_to_anew(sshd: OpenSshServer, tmp_path: Path) -> None:
+async def test_a_restarted_sshd_is_logged_in_to_again(sshd: OpenSshServer, tmp_path: Path) -> None:
     prober = Prober(RealClock(), identity_file=sshd.identity_file)
     await capacity(prober, storage(sshd, tmp_path))
     sshd.restart()

@@ -27,7 +27,7 @@ PAM = "account required pam_unix.so\nsession required pam_unix.so\nauth required
 
 @contextmanager
 def sshd_with(directory: Path, *, changed: int = 19000, expires: str = "", shell: str = "/bin/sh") -> Iterator[Target]:
-    """A storage on an sshd that knows the account `store` as it is said here; dates are days since 1970."""
+    """Run an sshd with an account `store`; dates are days since 1970. Return a target on it."""
     if os.geteuid() != 0 or find_sshd() is None or shutil.which("unshare") is None:
         pytest.skip("needs root, sshd and unshare")
     # By root, since the account may not look into the folders of temporary files.
@@ -74,7 +74,7 @@ async def test_an_account_that_is_well_is_let_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.sshd
-async def test_an_account_that_has_expired_is_told_by_the_account_not_by_the_network(tmp_path: Path) -> None:
+async def test_an_expired_account_is_auth_failed_not_a_network_failure(tmp_path: Path) -> None:
     with sshd_with(tmp_path, expires="1") as target:
         found = await probe(target, tmp_path)
     assert isinstance(found, ProbeFailure)
@@ -109,7 +109,7 @@ async def test_a_connection_of_a_password_that_had_expired_is_not_used_again(tmp
 
 
 @pytest.mark.sshd
-async def test_a_shell_that_lets_nobody_in_has_advice_of_its_own(tmp_path: Path) -> None:
+async def test_a_nologin_shell_has_its_own_advice(tmp_path: Path) -> None:
     nologin = shutil.which("nologin", path="/usr/sbin:/sbin")
     if nologin is None:
         pytest.skip("needs nologin")

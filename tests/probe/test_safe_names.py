@@ -74,7 +74,7 @@ def test_the_rules_are_those_of_ssh_itself() -> None:
 
 
 def _children() -> set[str]:
-    """The numbers of the processes that this one has begun and not yet heard the end of."""
+    """Return the process ids of the children that have not been waited for."""
     return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 

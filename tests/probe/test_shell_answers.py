@@ -16,7 +16,7 @@ LOGIN_SHELLS = [shell for shell in ("sh", "bash", "zsh", "tcsh", "fish") if shut
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A PATH with the least that a host has."""
+    """Return a PATH with the fewest commands of a host."""
     directory = tmp_path / "bin"
     directory.mkdir()
     for name in ("sh", "env", "true", "df"):
@@ -35,7 +35,7 @@ def add_program(directory: Path, name: str, text: str) -> None:
 
 
 def run(url: object, *, path: Path | None = None, command: str = DF, shell: str = "sh", seconds: int = 5) -> Answer:
-    """The answer of a local shell."""
+    """Return the answer of a local shell."""
     done = subprocess.run(
         [str(shutil.which(shell)), "-c", script(command, str(url), seconds)],
         env=None if path is None else {"PATH": str(path)},
@@ -59,7 +59,7 @@ def test_any_login_shell_passes_any_path(tmp_path: Path, shell: str, name: str) 
     assert "%" in answer.output
 
 
-def test_a_missing_path_is_told_by_status_and_output(tmp_path: Path) -> None:
+def test_a_missing_path_shows_in_status_and_output(tmp_path: Path) -> None:
     answer = run(tmp_path / "missing")
     assert (answer.status, answer.directory) == (1, False)
     assert "No such file or directory" in answer.output

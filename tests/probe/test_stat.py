@@ -17,7 +17,7 @@ def test_blocks_and_inodes_are_read(output: str) -> None:
     assert parse(output) == Space(4096 * 1000, 4096 * 300, Inodes(500, 400))
 
 
-def test_a_file_system_that_does_not_count_inodes_tells_none() -> None:
+def test_a_file_system_that_does_not_count_inodes_has_none() -> None:
     assert parse("4096 1000 300 0 0\n") == Space(4096 * 1000, 4096 * 300)
 
 

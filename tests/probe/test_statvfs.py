@@ -114,7 +114,7 @@ async def test_available_is_what_is_not_kept_for_root_in_fragments_not_blocks() 
     assert (result.inodes, result.read_only) == (Inodes(50, 40), False)
 
 
-async def test_a_read_only_file_system_is_told() -> None:
+async def test_a_read_only_file_system_is_reported() -> None:
     result = await probe_stub(ReadOnlyServer)
     assert isinstance(result, Capacity)
     assert result.read_only is True
