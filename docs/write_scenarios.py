@@ -1,4 +1,4 @@
-"""Plays scenarios/, draws each story into docs/stories/, and writes the index of the library: `make stories`."""
+"""Play scenarios/, draw each story into docs/stories/, and write the index of the library: `make stories`."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.scenario.report.thumbnail import thumbnail
 
 PAGE = Path(__file__).with_name("scenarios.md")
-PICTURES = PAGE.with_name("stories")
+THUMBNAILS = PAGE.with_name("stories")
 LIBRARY = PAGE.parent.parent / "scenarios"
 BEGIN = "<!-- the index, written by docs/write_scenarios.py -->\n"
 
 
 def library() -> list[tuple[Path, Scenario]]:
-    """Every scenario of the library, in the order of their files."""
+    """Return every scenario of the library, in the order of their files."""
     return [(file, read_scenario(file)) for file in sorted(LIBRARY.glob("*.yaml"))]
 
 
 def faults(scenario: Scenario) -> list[str]:
-    """The kinds of faults that happen in a scenario, in their order."""
+    """Return the kinds of faults in a scenario, in their order."""
     return list(dict.fromkeys(one.what.fault.kind for one in scenario.timeline if isinstance(one.what, FaultStep)))
 
 
 def index() -> Iterator[str]:
-    """A line for each story."""
+    """Yield the lines of the index: one for each story."""
     yield "| | story | why | faults |"
     yield "| --- | --- | --- | --- |"
     for file, scenario in library():
         why = re.split(r"(?<=[.?]) ", scenario.description.strip())[0].rstrip(".")
         kinds = ", ".join(f"`{kind}`" for kind in faults(scenario))
-        picture = f"![]({PICTURES.name}/{file.stem}.svg)"
-        yield f"| {picture} | [{scenario.title}](../scenarios/{file.name}) | {why} | {kinds} |"
+        image = f"![]({THUMBNAILS.name}/{file.stem}.svg)"
+        yield f"| {image} | [{scenario.title}](../scenarios/{file.name}) | {why} | {kinds} |"
 
 
-def written() -> str:
-    """The page, with the index as it has to be."""
+def page_with_index() -> str:
+    """Return the page with its index up to date."""
     head, _, _ = PAGE.read_text().partition(BEGIN)
     return head + BEGIN + "\n" + "\n".join(index()) + "\n"
 
 
-def pictures() -> Iterator[tuple[Path, str]]:
-    """Each story's file, and what has to be in it."""
+def thumbnails() -> Iterator[tuple[Path, str]]:
+    """Yield the file of each story's thumbnail, and its content."""
     for file, _ in library():
-        yield PICTURES / f"{file.stem}.svg", thumbnail(replay_file(file), alone=True) + "\n"
+        yield THUMBNAILS / f"{file.stem}.svg", thumbnail(replay_file(file), alone=True) + "\n"
 
 
 if __name__ == "__main__":
-    PICTURES.mkdir(exist_ok=True)
-    drawn = dict(pictures())
-    for file in set(PICTURES.glob("*.svg")) - set(drawn):
+    THUMBNAILS.mkdir(exist_ok=True)
+    drawn = dict(thumbnails())
+    for file in set(THUMBNAILS.glob("*.svg")) - set(drawn):
         file.unlink()
     for file, text in drawn.items():
         file.write_text(text)
-    PAGE.write_text(written())
+    PAGE.write_text(page_with_index())

@@ -86,14 +86,14 @@ def write_scenarios(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("write_scenarios")
 
 
-def test_the_index_is_up_to_date_and_shows_a_picture_of_each_story(write_scenarios: ModuleType) -> None:
-    assert write_scenarios.PAGE.read_text() == write_scenarios.written(), "run `make stories`"
-    there = {file.stem: file.stat().st_size for file in write_scenarios.PICTURES.iterdir()}
+def test_the_index_is_up_to_date_and_shows_a_thumbnail_of_each_story(write_scenarios: ModuleType) -> None:
+    assert write_scenarios.PAGE.read_text() == write_scenarios.page_with_index(), "run `make stories`"
+    there = {file.stem: file.stat().st_size for file in write_scenarios.THUMBNAILS.iterdir()}
     assert sorted(there) == sorted(file.stem for file in FILES), "run `make stories`"
     assert max(there.values()) < 4096
 
 
 @pytest.mark.scenarios
-def test_the_pictures_are_up_to_date(write_scenarios: ModuleType) -> None:
-    stale = [file.name for file, text in write_scenarios.pictures() if file.read_text() != text]
+def test_the_thumbnails_are_up_to_date(write_scenarios: ModuleType) -> None:
+    stale = [file.name for file, text in write_scenarios.thumbnails() if file.read_text() != text]
     assert stale == [], "run `make stories`"

@@ -72,7 +72,7 @@ BESIDE_A_PING = "for a probe beside a ping each 10s, and on real hosts it may ta
         ("{at: 1m, note: x} | {at: 61s, note: y}", 2, "timeline.1.at: --speed 2 leaves 0.5 s of 1s"),
     ],
 )
-def test_what_would_be_another_story_is_told(timeline: str, speed: float, complaint: str) -> None:
+def test_a_speed_that_changes_the_meaning_is_refused(timeline: str, speed: float, complaint: str) -> None:
     scenario = story(timeline)
     [found] = complaints(scenario, speed)
     assert found.startswith(complaint)

@@ -63,7 +63,7 @@ def test_a_scenario_reads_as_it_is_written() -> None:
         (EXAMPLE, "[]", "expected a mapping with title"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(was: str, instead: str, complaint: str) -> None:
+def test_a_mistake_is_reported_with_its_place(was: str, instead: str, complaint: str) -> None:
     assert was in EXAMPLE
     with pytest.raises(ScenarioError) as caught:
         parse_scenario(EXAMPLE.replace(was, instead), "outage.yaml")
@@ -72,7 +72,7 @@ def test_a_mistake_is_told_with_its_place(was: str, instead: str, complaint: str
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"nowhere\.yaml: cannot be read: No such file"):
         read_scenario(tmp_path / "nowhere.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"title: \xe4")

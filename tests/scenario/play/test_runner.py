@@ -76,7 +76,7 @@ def test_the_same_file_and_seed_give_the_same_event_log() -> None:
         ("  - settings: {ping.interval: 5s}\n", "held", ""),
     ],
 )
-def test_a_step_has_a_verdict_and_tells_what_was_seen(timeline: str, verdict: str, seen: str) -> None:
+def test_a_step_has_a_verdict_and_shows_what_was_seen(timeline: str, verdict: str, seen: str) -> None:
     [step] = run(timeline).steps
     assert (step.verdict, seen in step.seen) == (verdict, True), step
 
@@ -138,7 +138,7 @@ def test_a_repeated_expectation_holds_if_it_does_each_time() -> None:
     assert "gold: status" in expectation.seen
 
 
-def test_steps_that_come_too_late_are_told() -> None:
+def test_steps_that_come_too_late_fail() -> None:
     result = run("  - wait: 1m\n  - note: then\n  - {at: 5s, note: due}\n")
     assert [one.verdict for one in result.steps] == ["held", "held", "failed"]
     assert "it was due 55 s before" in result.steps[2].seen

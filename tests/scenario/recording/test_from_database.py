@@ -137,7 +137,7 @@ async def test_nothing_is_written(outage: Outage) -> None:
         ("9999", "has tables of version 9999, which a newer imagestore-sim made; use that one"),
     ],
 )
-async def test_tables_of_another_version_are_told(
+async def test_tables_of_another_version_are_refused(
     outage: Outage, tmp_path: Path, version: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imagestore_sim.database.read_only.VERSIONS", ("0000", "0001"))
@@ -149,7 +149,7 @@ async def test_tables_of_another_version_are_told(
         await read_database(str(other), None, None)
 
 
-async def test_what_is_no_database_of_ours_is_told(tmp_path: Path) -> None:
+async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database at all, but long enough to be one")
     (tmp_path / "empty").write_text("")
     for name, message in (
@@ -162,7 +162,7 @@ async def test_what_is_no_database_of_ours_is_told(tmp_path: Path) -> None:
         assert sorted(one.name for one in tmp_path.iterdir()) == ["empty", "text"]
 
 
-async def test_events_that_are_stored_no_longer_are_told(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_that_are_no_longer_stored_are_an_error(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_database, "KEPT_EVENTS", 3)
     with pytest.raises(DatabaseError, match=r"s are stored no longer: of /backup-storage/.* the latest 3 are kept"):
         await read_database(str(outage.database), START - 60, None)

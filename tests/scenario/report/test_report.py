@@ -55,7 +55,7 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_the_page_stands_alone_and_escapes_what_it_is_told(result: Result) -> None:
+def test_the_page_stands_alone_and_escapes_what_it_shows(result: Result) -> None:
     text = html([result, result])
     page = Page(text)
     assert page.open == []

@@ -223,12 +223,12 @@ async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Clien
         ),
     ],
 )
-def test_what_cannot_be_done_to_a_running_node_is_told_with_its_place(lines: str, message: str) -> None:
+def test_what_cannot_be_done_to_a_running_node_is_refused_with_its_place(lines: str, message: str) -> None:
     with pytest.raises(ScenarioError, match=re.escape(message)):
         parse_scenario(f"title: x\nhosts: {{a: }}\n{lines}\n", "x.yaml", broken_rules)
 
 
-async def test_the_command_plays_on_a_lab_and_refuses_what_is_none(imagestore_client: Client, tmp_path: Path) -> None:
+async def test_the_command_plays_on_a_lab_and_refuses_other_servers(imagestore_client: Client, tmp_path: Path) -> None:
     file = tmp_path / "story.yaml"
     file.write_text("title: x\nhosts: {fresh: }\ntimeline: [expect: {storage: fresh, status: Disconnected}]\n")
     played = await run("replay", str(file), "--node", imagestore_client.url)
