@@ -1,4 +1,4 @@
-"""What tests of the life cycle look at: events, and when the prober was asked for what."""
+"""Helpers of tests of the life cycle: its events, and the probes that a node has started."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ Answer = Callable[[Target, bool], Awaitable[Outcome | None]]
 
 
 def new(hostname: str, **values: object) -> NewStorage:
-    """A storage to be added."""
+    """Return a storage to add."""
     defaults = {"uuid": UUID, "name": hostname, "url": "/zs", "username": "root", "password": "password"}
     return NewStorage(**(defaults | {"hostname": hostname} | values))  # type: ignore[arg-type]
 
 
 def drain(listener: Subscription) -> list[Event]:
-    """The events that have come so far."""
+    """Return the events that have arrived so far."""
     return [listener.get_nowait() for _ in range(listener.qsize())]
 
 
 def moves(events: list[Event]) -> list[tuple[object, object]]:
-    """The changes of status among them."""
+    """Return the changes of status among events, each as (old, new)."""
     return [(one.content["oldStatus"], one.content["newStatus"]) for one in events if one.path == STATUS_CHANGED]
 
 
 def disconnections(events: list[Event]) -> list[str]:
-    """Whose disconnection was told."""
+    """Return the uuids of the storages that events report as disconnected."""
     return [one.resource_uuid for one in events if one.path == DISCONNECTED]
 
 
 async def storage(lab: Lab, name: str = "imagestore-1") -> Storage:
-    """A storage as it is now."""
+    """Return the storage with that name or uuid as it is now."""
     return next(one for one in await lab.node.storages.records.tracked() if name in (one.name, one.uuid))
 
 
 def gaps(times: list[float]) -> list[float]:
-    """The seconds between one and the next."""
+    """Return the seconds between each time and the next."""
     return [later - earlier for earlier, later in pairwise(times)]
 
 
 @dataclass
 class Probes:
-    """Every probe that the lab's node has asked for: when it began, of which host, and whether with a new login.
+    """The probes that the lab's node has started: their times, their hosts, and whether each was a new login.
 
-    `answer` may answer in place of the host; None lets the host itself be asked.
+    `answer` may answer in place of the host; if it returns None, the host is probed.
     """
 
     lab: Lab
@@ -64,17 +64,17 @@ class Probes:
     most_at_once: int = 0
 
     def pings(self, hostname: str = "imagestore-1") -> list[float]:
-        """When a host was pinged."""
+        """Return the times of the pings of a host, in monotonic seconds."""
         return [time for time, host, fresh in self.asked if host == hostname and not fresh]
 
     def connects(self, hostname: str = "imagestore-1") -> list[float]:
-        """When a host was connected."""
+        """Return the times of the connects of a host, in monotonic seconds."""
         return [time for time, host, fresh in self.asked if host == hostname and fresh]
 
 
 @pytest.fixture
 def probes(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Probes:
-    """The probes from here on."""
+    """Return the probes that start from now on."""
     prober = imagestore_lab.node.foundation.prober
     original = prober.probe
     probes = Probes(imagestore_lab)
