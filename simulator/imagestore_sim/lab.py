@@ -6,13 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from imagestore_sim import open_files
 from imagestore_sim.backup_storage.records import Status, Storage
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
 from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.context_managers import Startable
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.lab_api import LabHosts
@@ -55,7 +54,7 @@ def _check_files(hosts: int) -> None:
         )
 
 
-class Lab:
+class Lab(Startable):
     """A management node and its own network of simulated hosts. It starts and stops once.
 
     With a database that is kept, the storages of earlier runs come back.
@@ -89,15 +88,6 @@ class Lab:
     def url(self) -> str:
         """The URL of the management node, `http://HOST:PORT`."""
         return self.node.url
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start the hosts, then the node. Return when every storage has been tried once.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 import asyncssh
 
 from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.context_managers import Startable
 from imagestore_sim.faults.base import Fault
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.target import DiskState, HostState
@@ -29,7 +28,7 @@ LOOPBACK = "127.0.0.1"
 FOLDERS = ("/etc", "/home", "/root", "/tmp", "/var")  # noqa: S108 - of virtual disks
 
 
-class SimulatedHost:
+class SimulatedHost(Startable):
     """A host that is reached by SSH as a real one is (`faults.target.Host`).
 
     Its attributes can be changed while it runs. What goes wrong with it is in `faults`.
@@ -77,15 +76,6 @@ class SimulatedHost:
         self.accounts = Accounts(self)
         self.sshd = Sshd(self)
         self._listener = Listener(lambda: Link(self), self.clock, self.tasks)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     @property
     def listening(self) -> bool:

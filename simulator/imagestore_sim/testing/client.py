@@ -7,13 +7,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
 from imagestore_sim import plain_reasons
 from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.context_managers import Closeable
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.005
@@ -72,7 +72,7 @@ def plain_reason(error: Exception) -> str:
     return error.reason if isinstance(error, CallFailed) else plain_reasons.plain_reason(error)
 
 
-class Client:
+class Client(Closeable):
     """Talks to the management node at `url`; close it, or use `async with`. No wait exceeds `timeout` seconds."""
 
     def __init__(
@@ -91,14 +91,6 @@ class Client:
         self._timeout = timeout
         self._poll_seconds = poll_seconds
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Close the connections. The session of the node stays open."""

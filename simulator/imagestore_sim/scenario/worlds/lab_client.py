@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import orjson
+from typing_extensions import override
 
+from imagestore_sim.context_managers import Closeable
 from imagestore_sim.scenario.play.world import WorldProblem
 from imagestore_sim.testing.client import bearer
 
@@ -33,7 +34,7 @@ class LabTime:
     speed: float | None
 
 
-class LabClient:
+class LabClient(Closeable):
     """The calls of a lab. Each raises LabRefused, aiohttp.ClientError, and TimeoutError after LONGEST_ANSWER."""
 
     def __init__(self, url: str, lab_token: str | None) -> None:
@@ -41,12 +42,8 @@ class LabClient:
         timeout = aiohttp.ClientTimeout(total=LONGEST_ANSWER)
         self._http = aiohttp.ClientSession(timeout=timeout, headers=bearer(lab_token))
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @override
+    async def close(self) -> None:
         await self._http.close()
 
     async def hosts(self) -> dict[str, Json]:
