@@ -14,7 +14,7 @@ from imagestore_sim.containers.compose_project import ComposeProject, own_projec
 from imagestore_sim.containers.engine import connect, engine_errors
 from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
 from imagestore_sim.lab_api import Guard, HostsRoutes
-from imagestore_sim.lab_api.hosts import FormShape
+from imagestore_sim.lab_api.host_shapes import FormShape
 from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.web_server import Runner, http_url
 
@@ -43,7 +43,7 @@ class ContainerHosts:
         """Return the host of that name: containers stay until Compose removes them. Raise as `host`."""
         return await self.project.host(name)
 
-    async def forms(self) -> Mapping[str, FormShape]:
+    async def container_forms(self) -> Mapping[str, FormShape]:
         """Return how containers get each kind of fault. Raise ContainerProblem."""
         support = await self.project.support()
         return {kind: FormShape(how=one.means, why_not=one.refusal, hosts=one.hosts) for kind, one in support.items()}

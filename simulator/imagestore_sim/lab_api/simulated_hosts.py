@@ -1,4 +1,4 @@
-"""Simulated hosts in the lab's API: as any host, and added, changed and removed."""
+"""Simulated hosts in the lab's API: listed as any hosts are, and added, changed and removed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ from imagestore_sim.host_names import is_user_name
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.disk import mounted_on_root
 from imagestore_sim.hosts.network import AnyHost
-from imagestore_sim.lab_api.hosts import (
-    CONFLICT,
-    NO_HOST,
-    NO_HOSTS,
-    NOT_VALID,
-    FormShape,
-    HostShape,
-    host_shape,
-)
+from imagestore_sim.lab_api.host_shapes import FormShape, HostShape, host_shape
+from imagestore_sim.lab_api.hosts import CONFLICT, NO_HOST, NO_HOSTS, NOT_VALID
 from imagestore_sim.lab_api.routes import Answer, Done, Handler, Refused, Route, Shape, with_body
 from imagestore_sim.units import Bytes, BytesOrShare, Path
 
@@ -38,27 +31,27 @@ UserName = Annotated[str, Field(min_length=1), AfterValidator(_check_user)]
 
 
 class Network(Protocol):
-    """What is asked of the network of a lab."""
+    """The network of a lab (`hosts.HostNetwork`)."""
 
     def __getitem__(self, name: str) -> SimulatedHost:
-        """The host of that name; raises KeyError."""
+        """Return the host of that name. Raise KeyError."""
 
     def __iter__(self) -> Iterator[str]:
-        """All names."""
+        """Yield the names of all hosts."""
 
     async def add(self, host: SimulatedHost) -> None:
-        """Start a host and make it known. Raises ValueError when its name is taken, RuntimeError, OSError."""
+        """Start a host, and resolve its name. Raise ValueError when that is taken, RuntimeError, OSError."""
 
     async def remove(self, name: str) -> None:
-        """Stop a host and forget it. Raises KeyError."""
+        """Stop a host and forget it. Raise KeyError."""
 
     def keep(self, name: str) -> None:
-        """Keep a host until it is removed, though it was made on the spot."""
+        """Keep a host until it is removed, even one that was made on the spot."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabHosts:
-    """The hosts of a lab, and what makes one of a name and a port."""
+    """The hosts of a lab (`lab_api.hosts.Hosts`), and what makes one of a name and a port."""
 
     network: Network
     new_host: AnyHost
@@ -77,47 +70,49 @@ class LabHosts:
         self.network.keep(name)
         return host
 
-    async def forms(self) -> Mapping[str, FormShape]:
+    async def container_forms(self) -> Mapping[str, FormShape]:
         """Return nothing: simulated hosts have faults as they are declared."""
         return {}
 
 
 class HostToAdd(Shape):
-    """A host to add; what is not given follows from its name."""
+    """A host to add. What is left out follows from its name."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,255}$", description="what storages have as hostname")
+    name: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,255}$", description="the hostname of its storages")
     port: int = Field(22, ge=1, le=65535, description="the port that storages know it by")
-    size: Bytes | None = Field(None, description="of its disk, none of which is in use then unless `used` says so")
+    size: Bytes | None = Field(None, description="the size of its disk; with it, none is in use unless `used` is given")
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
     reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
     inodes: int | None = Field(None, ge=0, description="0: not counted, as on btrfs")
     mount: Path | None = Field(None, description="where the disk is mounted, beside a root's of 50 GiB; / if unset")
     read_only: bool = False
-    username: UserName | None = Field(None, description="who may log in; without it and a password: anybody")
+    username: UserName | None = Field(
+        None, description="the only account that may log in; without it and a password any may"
+    )
     password: str | None = None
     sftp: bool = Field(True, description="whether its sshd has SFTP")
     statvfs: bool = Field(True, description="whether its SFTP has statvfs@openssh.com")
 
 
 class HostChange(Shape):
-    """What to change of a host; the rest stays."""
+    """Changes of a host. What is left out stays."""
 
     size: Bytes | None = None
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
     reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
     read_only: bool | None = None
     username: UserName | None = None
-    password: str | None = Field(None, description="asked for at the next login; connections that are open stay")
+    password: str | None = Field(None, description="checked at the next login; open connections stay")
 
 
 class SimulatedHostsRoutes:
-    """Answers the requests that only simulated hosts can meet."""
+    """Answers the requests that only simulated hosts support."""
 
     def __init__(self, hosts: LabHosts | None) -> None:
         self._hosts = hosts
 
     def routes(self) -> list[Route]:
-        """The calls."""
+        """Return the declarations of its calls."""
         one = "/lab/v1/hosts/{name}"
         taken = {404: NO_HOST[404], 409: "there is a host of that name already"}
         return [
@@ -141,36 +136,36 @@ class SimulatedHostsRoutes:
             Route("DELETE", one, "Remove a host", Handler(self.remove), Done, problems=NO_HOST),
         ]
 
-    async def add(self, request: web.Request, wanted: HostToAdd) -> Answer:
-        """Make a host, and start it."""
+    async def add(self, request: web.Request, new: HostToAdd) -> Answer:
+        """Add a host, and start it."""
         lab = self._lab()
-        host = lab.new_host(wanted.name, wanted.port)
-        host.sftp, host.statvfs = wanted.sftp, wanted.statvfs
-        if wanted.size is not None:
+        host = lab.new_host(new.name, new.port)
+        host.sftp, host.statvfs = new.sftp, new.statvfs
+        if new.size is not None:
             host.disk.reserved = 0
             host.disk.used = 0
-        if wanted.inodes is not None:
-            host.disk.inodes = wanted.inodes
-        _change_credentials(host, wanted.username, wanted.password)
-        _change_disk(host.disk, wanted)
-        if wanted.mount not in (None, "/"):
-            host.disk = mounted_on_root(host.disk, wanted.mount, lab.new_host(wanted.name, wanted.port).clock)
+        if new.inodes is not None:
+            host.disk.inodes = new.inodes
+        _change_credentials(host, new.username, new.password)
+        _change_disk(host.disk, new)
+        if new.mount not in (None, "/"):
+            host.disk = mounted_on_root(host.disk, new.mount, host.clock)
         try:
             await lab.network.add(host)
         except ValueError as error:
             raise Refused(409, f"name: {error}") from None
         except (RuntimeError, OSError) as error:
-            raise Refused(409, f"{wanted.name} cannot be started: {error}") from None
+            raise Refused(409, f"{new.name} cannot be started: {error}") from None
         return host_shape(await host.state())
 
-    async def change(self, request: web.Request, wanted: HostChange) -> Answer:
-        """Change a host: all that is asked for, or nothing."""
+    async def change(self, request: web.Request, change: HostChange) -> Answer:
+        """Make all the changes of a host, or none."""
         host = self._host(request)
         self._lab().network.keep(host.name)
         before = host.credentials
-        _change_credentials(host, wanted.username, wanted.password)
+        _change_credentials(host, change.username, change.password)
         try:
-            _change_disk(host.disk.storage_disk(), wanted)
+            _change_disk(host.disk.storage_disk(), change)
         except Refused:
             host.credentials = before
             raise
@@ -195,7 +190,7 @@ class SimulatedHostsRoutes:
 
 
 def _change_credentials(host: SimulatedHost, username: str | None, password: str | None) -> None:
-    """Raises Refused for a name without a password, and changes nothing."""
+    """Change who may log in. Raise Refused, before any change, for a name without a password."""
     if username is None and password is None:
         return
     before = host.credentials
@@ -208,17 +203,17 @@ def _change_credentials(host: SimulatedHost, username: str | None, password: str
     )
 
 
-def _change_disk(disk: VirtualDisk, wanted: HostToAdd | HostChange) -> None:
-    """Raises Refused when the files on the disk take more than it is said to have in use, and changes nothing."""
-    whole = disk.size if wanted.size is None else wanted.size
-    if wanted.used is not None:
+def _change_disk(disk: VirtualDisk, change: HostToAdd | HostChange) -> None:
+    """Change the numbers of a disk. Raise Refused, before any change, when its files take more than `used`."""
+    whole = disk.size if change.size is None else change.size
+    if change.used is not None:
         try:
-            disk.used = wanted.used.of(whole)
+            disk.used = change.used.of(whole)
         except ValueError as error:
             raise Refused(409, str(error)) from None
-    if wanted.size is not None:
-        disk.resize(wanted.size)
-    if wanted.reserved is not None:
-        disk.reserved = wanted.reserved.of(whole)
-    if wanted.read_only is not None:
-        disk.read_only = wanted.read_only
+    if change.size is not None:
+        disk.resize(change.size)
+    if change.reserved is not None:
+        disk.reserved = change.reserved.of(whole)
+    if change.read_only is not None:
+        disk.read_only = change.read_only

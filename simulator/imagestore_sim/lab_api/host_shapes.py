@@ -1,0 +1,172 @@
+"""The shapes of hosts and faults in `/lab/v1`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, JsonValue
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from imagestore_sim.faults import FAULTS, AppliedFault, Fault, HostState
+from imagestore_sim.lab_api.routes import Shape
+
+
+class FaultShape(Shape):
+    """A fault that is on a host."""
+
+    id: str
+    kind: str
+    parameters: dict[str, JsonValue] = Field(description="those that differ from their defaults")
+    seconds_left: float | None = Field(description="until it heals by itself, by the lab's clock; null: it does not")
+
+
+class HostShape(Shape):
+    """A host. Its disk is in bytes, as df would show it, faults included."""
+
+    name: str
+    port: int = Field(description="the port that storages know it by")
+    listening: bool = Field(description="whether it runs")
+    address: str = Field(description="where it really listens, or did last")
+    size: int | None = Field(description="null, here and below: the disk does not answer now")
+    used: int | None
+    reserved: int | None = Field(description="kept for root, so not available")
+    available: int | None
+    inodes: int | None
+    free_inodes: int | None
+    read_only: bool | None
+    logins: int | None = Field(description="successful logins so far; null: a container, which does not count them")
+    connections: int | None = Field(description="connections that are open")
+    username: str | None = Field(description="the only account that may log in; null: any may")
+    faults: list[FaultShape]
+
+
+class HostsShape(Shape):
+    """All hosts."""
+
+    hosts: list[HostShape]
+
+
+class FormShape(Shape):
+    """How hosts in containers have a kind of fault."""
+
+    how: str | None = Field(description="by which means a container has it; null: none can")
+    why_not: str | None = Field(description="why no container can have it")
+    hosts: list[str] = Field(description="the hosts that have what it needs")
+
+
+class FaultToApply(Shape):
+    """A fault: its kind, the parameters of that kind, and `for`: how long until it heals by itself."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="allow", frozen=True)
+
+    kind: str
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {
+            "title": cls.__name__,
+            "description": cls.__doc__,
+            "oneOf": [_with_kind(one) for one in FAULTS.values()],
+        }
+
+
+class WhatToHeal(Shape):
+    """The faults to heal: those of a kind, or all."""
+
+    kind: str | None = Field(None, description="a kind of fault")
+
+
+class FaultId(Shape):
+    """The id that heals a fault."""
+
+    id: str
+
+
+class ParameterShape(Shape):
+    """A parameter of a kind of fault."""
+
+    name: str
+    default: str
+    description: str
+
+
+class KindShape(Shape):
+    """A kind of fault."""
+
+    kind: str
+    layer: str
+    description: str
+    heals: str
+    parameters: list[ParameterShape]
+    json_schema: dict[str, JsonValue] = Field(alias="schema", description="the JSON Schema of its parameters")
+    form: FormShape | None = Field(description="how hosts in containers have it; null: the hosts are simulated")
+
+
+class KindsShape(Shape):
+    """All kinds of fault."""
+
+    faults: list[KindShape]
+
+
+def host_shape(state: HostState) -> HostShape:
+    """Return a host as the API shows it."""
+    disk = state.disk
+    return HostShape(
+        name=state.name,
+        port=state.port,
+        listening=state.listening,
+        address=state.address,
+        size=disk.size if disk else None,
+        used=disk.used if disk else None,
+        reserved=disk.reserved if disk else None,
+        available=disk.available if disk else None,
+        inodes=disk.inodes if disk else None,
+        free_inodes=disk.free_inodes if disk else None,
+        read_only=disk.read_only if disk else None,
+        logins=state.logins,
+        connections=state.connections,
+        username=state.username,
+        faults=[_fault_shape(applied, state.at) for applied in state.faults],
+    )
+
+
+def _fault_shape(applied: AppliedFault, now: float) -> FaultShape:
+    left = None if applied.expires_at is None else max(0.0, applied.expires_at - now)
+    fault = applied.fault
+    return FaultShape(id=fault_id(applied), kind=fault.kind, parameters=fault.values(), seconds_left=left)
+
+
+def fault_id(applied: AppliedFault) -> str:
+    """Return the id of a fault on its host, which heals it."""
+    return f"{applied.fault.kind}-{applied.number}"
+
+
+def kind_shape(kind: type[Fault], form: FormShape | None) -> KindShape:
+    """Return the declaration of a kind as the API shows it."""
+    return KindShape(
+        kind=kind.kind,
+        layer=kind.layer,
+        description=kind.description(),
+        heals=kind.heals,
+        parameters=[
+            ParameterShape(name=name, default=default, description=description)
+            for name, default, description in kind.parameters()
+        ],
+        json_schema=_schema(kind),
+        form=form,
+    )
+
+
+def _schema(kind: type[Fault]) -> dict[str, Any]:
+    schema = kind.model_json_schema(by_alias=True)
+    return schema | {"title": kind.kind, "description": kind.description()}
+
+
+def _with_kind(kind: type[Fault]) -> dict[str, Any]:
+    schema = _schema(kind)
+    return schema | {
+        "properties": {"kind": {"const": kind.kind}, **schema["properties"]},
+        "required": ["kind", *schema.get("required", ())],
+    }
