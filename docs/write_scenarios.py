@@ -25,7 +25,9 @@ def library() -> list[tuple[Path, Scenario]]:
 
 def faults(scenario: Scenario) -> list[str]:
     """Return the kinds of faults in a scenario, in their order."""
-    return list(dict.fromkeys(one.what.fault.kind for one in scenario.timeline if isinstance(one.what, FaultStep)))
+    return list(
+        dict.fromkeys(one.content.fault.kind for one in scenario.timeline if isinstance(one.content, FaultStep))
+    )
 
 
 def index() -> Iterator[str]:

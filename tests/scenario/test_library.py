@@ -76,7 +76,7 @@ def test_every_story_says_why_it_matters() -> None:
 
 
 def test_every_kind_of_fault_is_in_a_story() -> None:
-    steps = [step.what for file in FILES for step in read_scenario(file).timeline]
+    steps = [step.content for file in FILES for step in read_scenario(file).timeline]
     assert {one.fault.kind for one in steps if isinstance(one, FaultStep)} == set(FAULTS)
 
 

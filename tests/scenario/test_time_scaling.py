@@ -35,11 +35,11 @@ def test_every_time_and_the_interval_of_pings_is_shortened_and_nothing_else() ->
         " | {settings: {ping.interval: 20s}} | {stays: {storage: h-1, status: Connected, for: 30s}}"
     )
     slow, filled, eventually, stopped, restarted, waited, settled, stays = sped_up(scenario, 5).timeline
-    assert (slow.at, slow.what.fault.lasts, slow.what.fault.seconds) == (12, 60, 4)
-    assert (filled.at, filled.every, filled.until, filled.what.fault.over) == (24, 6, 48, 8)
-    assert (eventually.after, eventually.what.within) == (4, 10)
-    assert (stopped.what.lasts, restarted.what.down, waited.what, stays.what.lasts) == (12, 2, 4, 6)
-    assert settled.what == {"ping.interval": "4s"}
+    assert (slow.at, slow.content.fault.lasts, slow.content.fault.seconds) == (12, 60, 4)
+    assert (filled.at, filled.every, filled.until, filled.content.fault.over) == (24, 6, 48, 8)
+    assert (eventually.after, eventually.content.within) == (4, 10)
+    assert (stopped.content.lasts, restarted.content.down, waited.content, stays.content.lasts) == (12, 2, 4, 6)
+    assert settled.content == {"ping.interval": "4s"}
     assert sped_up(scenario, 5).settings == {"ping.interval": "2s"}
     assert sped_up(scenario, 5).node.probe_keep_alive == 6
     assert sped_up(scenario, 1) is scenario

@@ -52,14 +52,14 @@ def _faster_settings(settings: dict[str, Any], speed: float) -> dict[str, Any]:
 
 
 def _faster_step(step: Step, speed: float) -> Step:
-    what: Any = step.what
+    content: Any = step.content
     changes = {name: getattr(step, name) / speed for name in STEP_TIMES if getattr(step, name) is not None}
     if step.settings is not None:
         changes["settings"] = _faster_settings(step.settings, speed)
-    elif isinstance(what, FaultStep):
-        changes[step.kind] = what.model_copy(update={"fault": _faster_model(what.fault, speed)})
-    elif not isinstance(what, str | float):
-        changes[step.kind] = _faster_model(what, speed)
+    elif isinstance(content, FaultStep):
+        changes[step.kind] = content.model_copy(update={"fault": _faster_model(content.fault, speed)})
+    elif not isinstance(content, str | float):
+        changes[step.kind] = _faster_model(content, speed)
     return step.model_copy(update=changes)
 
 
@@ -121,8 +121,8 @@ def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
 
 
 def _longest_probe(scenario: Scenario) -> float:
-    answers = {step.what.fault.traits.answer for step in scenario.timeline if isinstance(step.what, FaultStep)}
-    if Answer.SILENT in answers or any(isinstance(step.what, StopStep) for step in scenario.timeline):
+    answers = {step.content.fault.traits.answer for step in scenario.timeline if isinstance(step.content, FaultStep)}
+    if Answer.SILENT in answers or any(isinstance(step.content, StopStep) for step in scenario.timeline):
         return SLOW
     return DENIED if Answer.DENIED in answers else QUICK
 
@@ -138,7 +138,7 @@ def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:
         for name in ("after", "every", "wait"):
             if (seconds := getattr(step, name)) is not None:
                 yield ("timeline", number, name), seconds
-        part: Fault | Any = step.what.fault if isinstance(step.what, FaultStep) else step.what
+        part: Fault | Any = step.content.fault if isinstance(step.content, FaultStep) else step.content
         for name, written in SHORTENED.items():
             seconds = getattr(part, name, None)
             if seconds is not None and name not in UNBOUND:

@@ -17,7 +17,7 @@ from imagestore_sim.units import Amount, Bytes, BytesOrShare, Path, Seconds, siz
 ZONE = "zone-1"
 
 
-class Host(ScenarioModel):
+class HostRecord(ScenarioModel):
     """A simulated host: its disk, who may log in, and what its sshd offers."""
 
     size: Bytes = Field(2**40, description="of its disk")
@@ -60,7 +60,7 @@ class StorageRecord(ScenarioModel):
             yield self.model_copy(update={"name": name, "hostname": host})
 
 
-class Node(ScenarioModel):
+class NodeOptions(ScenarioModel):
     """How the management node is started."""
 
     probe_connection: Literal["warm", "fresh"] = "warm"
@@ -76,10 +76,10 @@ class Scenario(ScenarioModel):
     title: str = Field(min_length=1, description="what happens, in a line")
     description: str = Field("", description="why it matters in the field")
     seed: int = Field(0, description="of everything that is left to chance")
-    hosts: dict[str, Host] = Field(min_length=1, description="by name; imagestore-{1..3} stands for three")
+    hosts: dict[str, HostRecord] = Field(min_length=1, description="by name; imagestore-{1..3} stands for three")
     zones: tuple[str, ...] = Field((ZONE,), description="names of zones")
     storages: tuple[StorageRecord, ...] | None = Field(None, description="one on each host, by its name, if unset")
-    node: Node = Node()
+    node: NodeOptions = NodeOptions()
     settings: dict[str, Any] = Field({}, description="options of the global configuration by name: ping.interval: 10s")
     timeline: tuple[Step, ...] = Field(min_length=1)
     invariants: tuple[Invariant, ...] = ()
@@ -97,7 +97,7 @@ class Scenario(ScenarioModel):
         check_settings(self.settings)
         return self
 
-    def all_hosts(self) -> dict[str, Host]:
+    def all_hosts(self) -> dict[str, HostRecord]:
         """Return every host by its name. Raise ValueError for a bad range."""
         return {name: host for names, host in self.hosts.items() for name in expand_range(names)}
 

@@ -146,9 +146,9 @@ def _broken_rules(scenario: Scenario) -> Problems:
     for number, step in enumerate(scenario.timeline):
         for place, text in _step_rules(step, list(hosts), names, storages):
             yield ("timeline", number, *place), text
-        if isinstance(step.what, CallStep) and step.what.known_as:
-            names.append(step.what.known_as)
-            storages.append(step.what.known_as)
+        if isinstance(step.content, CallStep) and step.content.known_as:
+            names.append(step.content.known_as)
+            storages.append(step.content.known_as)
     yield from _times(scenario)
     for number, invariant in enumerate(scenario.invariants):
         condition = getattr(invariant, invariant.kind)
@@ -166,13 +166,13 @@ def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) 
 
 
 def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[str]) -> Problems:
-    what = step.what
-    if (patterns := getattr(what, "host", None)) is not None:
+    content = step.content
+    if (patterns := getattr(content, "host", None)) is not None:
         yield from _unknown_names(patterns, hosts, "host", (step.kind, "host"))
-    if isinstance(what, Condition):
-        yield from _unknown_names(what.storage, storages, "storage", (step.kind, "storage"))
-    if isinstance(what, CallStep):
-        for place, text in (("path", what.path), ("body", str(what.body))):
+    if isinstance(content, Condition):
+        yield from _unknown_names(content.storage, storages, "storage", (step.kind, "storage"))
+    if isinstance(content, CallStep):
+        for place, text in (("path", content.path), ("body", str(content.body))):
             for name in REFERENCE.findall(text):
                 if name not in names:
                     yield (step.kind, place), f"${name}: {unknown(name, names)}"

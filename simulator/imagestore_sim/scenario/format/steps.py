@@ -237,22 +237,22 @@ class Step(ScenarioModel):
     @property
     def expects(self) -> bool:
         """Whether it is an expectation."""
-        return isinstance(self.what, Condition)
+        return isinstance(self.content, Condition)
 
     @property
-    def what(self) -> Any:
+    def content(self) -> Any:
         """The value at that key."""
         return getattr(self, self.kind)
 
     def __str__(self) -> str:
         if self.title is not None:
             return self.title
-        what = self.what
+        content = self.content
         if self.kind == "settings":
-            what = ", ".join(f"{name} {value}" for name, value in what.items())
+            content = ", ".join(f"{name} {value}" for name, value in content.items())
         elif self.kind == "wait":
-            what = duration_text(what)
-        return what if self.kind == "note" else f"{self.kind.replace('_', ' ')} {what}"
+            content = duration_text(content)
+        return content if self.kind == "note" else f"{self.kind.replace('_', ' ')} {content}"
 
 
 STEP_KINDS = tuple(name for name in Step.model_fields if name not in ("at", "after", "every", "until", "title"))

@@ -93,24 +93,29 @@ def vacuous_expectations(scenario: Scenario) -> Problems:
 
 
 def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
-    what = step.what
-    if isinstance(what, Condition):
-        yield from _of_condition(what, texts)
-    if isinstance(what, Stays):
-        yield from _at_the_beginning(what, "what stays")
-    if isinstance(what, Never):
-        yield from _before_the_first_event(what)
-    if isinstance(what, Eventually) and what.event is not None and what.count is not None and what.count.matches(0, {}):
+    content = step.content
+    if isinstance(content, Condition):
+        yield from _of_condition(content, texts)
+    if isinstance(content, Stays):
+        yield from _at_the_beginning(content, "what stays")
+    if isinstance(content, Never):
+        yield from _before_the_first_event(content)
+    if (
+        isinstance(content, Eventually)
+        and content.event is not None
+        and content.count is not None
+        and content.count.matches(0, {})
+    ):
         yield ("count",), f"{ALWAYS}: only events from this step on count, and before the first there are none"
     for name, seconds in (
-        ("within", getattr(what, "within", None)),
-        ("for", what.lasts if isinstance(what, Stays) else None),
-        ("during", getattr(what, "during", None)),
+        ("within", getattr(content, "within", None)),
+        ("for", content.lasts if isinstance(content, Stays) else None),
+        ("during", getattr(content, "during", None)),
     ):
         if seconds is not None and seconds <= 0:
             yield (name,), "expected a time longer than none; what is so at one moment is for `expect`"
-    if isinstance(what, CallStep):
-        yield from _of_call(what)
+    if isinstance(content, CallStep):
+        yield from _of_call(content)
 
 
 # Conditions
@@ -214,10 +219,10 @@ def _free_texts(scenario: Scenario) -> Mapping[str, str]:
         for name in FREE:
             texts[name].append(str(getattr(record, name)))
     for step in scenario.timeline:
-        if isinstance(step.what, CallStep):
-            said = orjson.dumps(step.what.body).decode() + "\n" + str(step.what.known_as)
+        if isinstance(step.content, CallStep):
+            said = orjson.dumps(step.content.body).decode() + "\n" + str(step.content.known_as)
             for name in FREE:
-                texts[name] += [said, str(step.what.body)]
+                texts[name] += [said, str(step.content.body)]
     return {name: "\n".join(texts[name]) for name in FREE}
 
 

@@ -83,7 +83,9 @@ def _is_of(entry: Mapping[str, Any], lane: Lane) -> bool:
 
 
 def _is_stopped(scenario: Scenario, host: str) -> bool:
-    return any(isinstance(one.what, StopStep) and any(matching(one.what.host, [host])) for one in scenario.timeline)
+    return any(
+        isinstance(one.content, StopStep) and any(matching(one.content.host, [host])) for one in scenario.timeline
+    )
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
@@ -102,7 +104,7 @@ def capacities(lane: Lane, slowly: bool) -> list[str]:
 
 def _fills_slowly(scenario: Scenario, host: str) -> bool:
     return any(
-        getattr(step.what.fault, "over", 0.0) > 0 and any(matching(step.what.host, [host]))
+        getattr(step.content.fault, "over", 0.0) > 0 and any(matching(step.content.host, [host]))
         for step in scenario.timeline
         if step.kind in ("fill", "fault")
     )

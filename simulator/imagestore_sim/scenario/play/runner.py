@@ -166,7 +166,7 @@ class _Runner:
 
     async def _carry_out(self, step: Step) -> Outcome:
         try:
-            return await HANDLERS[step.kind](self._context, step.what)
+            return await HANDLERS[step.kind](self._context, step.content)
         except PROBLEMS as error:
             return Verdict.FAILED, str(error) or type(error).__name__
 

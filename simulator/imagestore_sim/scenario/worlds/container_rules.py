@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from imagestore_sim.containers.disks import SMALLEST_XFS
 from imagestore_sim.containers.faults import Refused, requirements_of
 from imagestore_sim.containers.faults.memory_disk import MOST_USED
-from imagestore_sim.scenario.format.model import Host, Scenario
+from imagestore_sim.scenario.format.model import HostRecord, Scenario
 from imagestore_sim.scenario.format.schema import Problems, expand_range, matching
 from imagestore_sim.scenario.format.steps import FaultStep, StopStep
 from imagestore_sim.scenario.worlds.container_specs import container_spec, has_memory_disk
@@ -26,20 +26,20 @@ def broken_rules(scenario: Scenario) -> Problems:
         for field, text in _broken_by_host(scenario, expand_range(written), host):
             yield ("hosts", written, field), f"containers: {text}"
     for number, step in enumerate(scenario.timeline):
-        if isinstance(step.what, FaultStep):
-            for name in matching(step.what.host, hosts):
+        if isinstance(step.content, FaultStep):
+            for name in matching(step.content.host, hosts):
                 try:
-                    requirements_of(step.what.fault, container_spec(scenario, name, hosts[name]))
+                    requirements_of(step.content.fault, container_spec(scenario, name, hosts[name]))
                 except Refused as refusal:
                     yield ("timeline", number, step.kind), f"containers: {refusal}"
                     break
-        elif isinstance(step.what, StopStep) and any(
-            has_memory_disk(hosts[one]) for one in matching(step.what.host, hosts)
+        elif isinstance(step.content, StopStep) and any(
+            has_memory_disk(hosts[one]) for one in matching(step.content.host, hosts)
         ):
             yield ("timeline", number, step.kind), "containers: a disk with `inodes` is in memory, and lost at a stop"
 
 
-def _broken_by_host(scenario: Scenario, names: list[str], host: Host) -> Iterator[tuple[str, str]]:
+def _broken_by_host(scenario: Scenario, names: list[str], host: HostRecord) -> Iterator[tuple[str, str]]:
     """Yield the field and the reason of what is wrong with the disk of hosts that are written as one."""
     if has_memory_disk(host):
         yield from _broken_by_memory_disk(host)
@@ -57,7 +57,7 @@ def _broken_by_host(scenario: Scenario, names: list[str], host: Host) -> Iterato
             )
 
 
-def _broken_by_memory_disk(host: Host) -> Iterator[tuple[str, str]]:
+def _broken_by_memory_disk(host: HostRecord) -> Iterator[tuple[str, str]]:
     if host.used.of(host.size) > MOST_USED:
         yield "used", f"a disk with `inodes` is in memory, where at most {size_text(MOST_USED)} may be in use"
     if host.reserved.of(host.size):

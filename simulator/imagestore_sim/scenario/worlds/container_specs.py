@@ -9,7 +9,7 @@ from operator import or_
 from imagestore_sim.containers.faults import Requirements, requirements_of
 from imagestore_sim.containers.launch import NewHost
 from imagestore_sim.containers.spec import HostSpec
-from imagestore_sim.scenario.format.model import Host, Scenario
+from imagestore_sim.scenario.format.model import HostRecord, Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import FaultStep
 
@@ -17,7 +17,7 @@ URL = "/Cloud_bs"
 """The path of the disk of a host without a mount and without storages."""
 
 
-def new_host(scenario: Scenario, name: str, host: Host) -> NewHost:
+def new_host(scenario: Scenario, name: str, host: HostRecord) -> NewHost:
     """Return the container to start for a host of the scenario, with what the faults of the scenario need on it."""
     spec = container_spec(scenario, name, host)
     return NewHost(
@@ -36,14 +36,14 @@ def new_host(scenario: Scenario, name: str, host: Host) -> NewHost:
 
 def _requirements(scenario: Scenario, name: str, spec: HostSpec) -> Requirements:
     required = (
-        requirements_of(step.what.fault, spec)
+        requirements_of(step.content.fault, spec)
         for step in scenario.timeline
-        if isinstance(step.what, FaultStep) and any(matching(step.what.host, [name]))
+        if isinstance(step.content, FaultStep) and any(matching(step.content.host, [name]))
     )
     return reduce(or_, required, Requirements())
 
 
-def container_spec(scenario: Scenario, name: str, host: Host) -> HostSpec:
+def container_spec(scenario: Scenario, name: str, host: HostRecord) -> HostSpec:
     """Return what the implementations of faults need to know of a host of the scenario."""
     urls = tuple(dict.fromkeys(one.url for one in scenario.all_storages() if one.hostname == name))
     return HostSpec(
@@ -57,13 +57,13 @@ def container_spec(scenario: Scenario, name: str, host: Host) -> HostSpec:
     )
 
 
-def _disk_path(host: Host, urls: tuple[str, ...]) -> str:
+def _disk_path(host: HostRecord, urls: tuple[str, ...]) -> str:
     """Return where a host's disk is mounted; `/`, where none can be, if its storages have no directory in common."""
     if host.mount is not None and host.mount != "/":
         return host.mount
     return os.path.commonpath(urls) if urls else URL
 
 
-def has_memory_disk(host: Host) -> bool:
+def has_memory_disk(host: HostRecord) -> bool:
     """Return whether a host's disk is a tmpfs: only that has a number of inodes."""
     return "inodes" in host.model_fields_set

@@ -23,8 +23,8 @@ def broken_rules(scenario: Scenario) -> Problems:
     for number, step in enumerate(scenario.timeline):
         if step.restart_node is not None:
             yield ("timeline", number, "restart_node"), "a node that is running (--node) is not restarted"
-        what = step.what
-        if isinstance(what, CallStep) and what.method == "POST" and not what.path.startswith(REMOVABLE):
+        content = step.content
+        if isinstance(content, CallStep) and content.method == "POST" and not content.path.startswith(REMOVABLE):
             text = (
                 f"what this makes on a running node (--node) could not be taken away again; {', '.join(REMOVABLE)} can"
             )
@@ -57,10 +57,10 @@ def check_calls(scenario: Scenario, uuids: Mapping[str, str], present: Collectio
     `uuids` are those of the scenario's storages by their names, `present` those that the node had.
     """
     for number, step in enumerate(scenario.timeline, start=1):
-        what = step.what
-        if not isinstance(what, CallStep) or what.method == "GET" or "reconnect" in str(what.body):
+        content = step.content
+        if not isinstance(content, CallStep) or content.method == "GET" or "reconnect" in str(content.body):
             continue
-        for name in REFERENCE.findall(f"{what.path} {what.body}"):
+        for name in REFERENCE.findall(f"{content.path} {content.body}"):
             if uuids.get(name) in present:
                 raise WorldProblem(
                     f"step {number}: {step}: {name} was on the node before, and could not be put back as it was"

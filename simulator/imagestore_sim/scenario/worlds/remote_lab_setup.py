@@ -9,7 +9,7 @@ from typing import Any
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.bootstrap import stable_uuid
-from imagestore_sim.scenario.format.model import Host, Scenario, StorageRecord
+from imagestore_sim.scenario.format.model import HostRecord, Scenario, StorageRecord
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.play.world import WorldProblem
 from imagestore_sim.scenario.worlds.lab_client import LabClient
@@ -72,7 +72,7 @@ class RemoteLabSetup:
             self._undo.push_async_callback(host.restore)
         return hosts
 
-    async def _prepare_host(self, name: str, spec: Host, present: Inventory | None) -> None:
+    async def _prepare_host(self, name: str, spec: HostRecord, present: Inventory | None) -> None:
         disk = {"size": spec.size, "used": spec.used.of(spec.size), "reserved": spec.reserved.of(spec.size)}
         if present is None:
             access = {"username": spec.username, "password": spec.password, "port": spec.port}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from imagestore_sim.clock import Clock
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.disk import mounted_on_root
-from imagestore_sim.scenario.format.model import Host, Scenario
+from imagestore_sim.scenario.format.model import HostRecord, Scenario
 from imagestore_sim.scenario.play.world import OnEvent
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
 
 
-def make_host(name: str, spec: Host, clock: Clock, seed: int) -> SimulatedHost:
+def make_host(name: str, spec: HostRecord, clock: Clock, seed: int) -> SimulatedHost:
     """Return the simulated host that a scenario describes, not started."""
     disk = VirtualDisk(
         spec.size,
