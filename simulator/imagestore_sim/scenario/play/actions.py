@@ -22,9 +22,10 @@ from imagestore_sim.scenario.format.steps import (
     StopStep,
 )
 from imagestore_sim.scenario.play.answers import error_code
+from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.fault_windows import NODE
-from imagestore_sim.scenario.play.results import Verdict
-from imagestore_sim.scenario.play.step_handlers import Outcome, StepContext, StepHandlers
+from imagestore_sim.scenario.play.results import Outcome, Verdict
+from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import RestartableWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
 
@@ -35,13 +36,13 @@ DONE: Outcome = (Verdict.HELD, "")
 # Hosts
 
 
-def _hosts(context: StepContext, patterns: tuple[str, ...]) -> list[Host]:
+def _hosts(context: PlayContext, patterns: tuple[str, ...]) -> list[Host]:
     hosts = context.world.hosts
     return [hosts[name] for name in matching(patterns, hosts)]
 
 
 @ACTIONS.handles("fault", "fill", "resize")
-async def apply_fault(context: StepContext, step: FaultStep) -> Outcome:
+async def apply_fault(context: PlayContext, step: FaultStep) -> Outcome:
     """Put a fault on each host, one after the other."""
     text = str(step).replace(f" on {', '.join(step.host)}", "")
     label = text if step.fixed_kind is None else f"{step.fault.kind} {text}"
@@ -52,7 +53,7 @@ async def apply_fault(context: StepContext, step: FaultStep) -> Outcome:
 
 
 @ACTIONS.handles("heal")
-async def heal_faults(context: StepContext, step: HealStep) -> Outcome:
+async def heal_faults(context: PlayContext, step: HealStep) -> Outcome:
     """Heal the faults of the kind, the latest first; fail if there is none."""
     healed = 0
     for host in _hosts(context, step.host):
@@ -65,7 +66,7 @@ async def heal_faults(context: StepContext, step: HealStep) -> Outcome:
 
 
 @ACTIONS.handles("stop")
-async def stop_hosts(context: StepContext, step: StopStep) -> Outcome:
+async def stop_hosts(context: PlayContext, step: StopStep) -> Outcome:
     """Shut hosts down; with `for`, start them after that time, beside the steps that follow."""
     for host in _hosts(context, step.host):
         await host.stop()
@@ -75,20 +76,20 @@ async def stop_hosts(context: StepContext, step: StopStep) -> Outcome:
     return DONE
 
 
-async def _start_after(context: StepContext, host: Host, seconds: float) -> None:
+async def _start_after(context: PlayContext, host: Host, seconds: float) -> None:
     await context.clock.sleep(seconds)
     await _start(context, host)
 
 
 @ACTIONS.handles("start")
-async def start_hosts(context: StepContext, step: StartStep) -> Outcome:
+async def start_hosts(context: PlayContext, step: StartStep) -> Outcome:
     """Start hosts."""
     for host in _hosts(context, step.host):
         await _start(context, host)
     return DONE
 
 
-async def _start(context: StepContext, host: Host) -> None:
+async def _start(context: PlayContext, host: Host) -> None:
     await host.start()
     context.windows.close_stop(host.name)
 
@@ -97,7 +98,7 @@ async def _start(context: StepContext, host: Host) -> None:
 
 
 @ACTIONS.handles("restart_node")
-async def restart_node(context: StepContext, step: RestartNodeStep) -> Outcome:
+async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
     """Stop the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
     world = context.world
     if not isinstance(world, RestartableWorld):
@@ -112,7 +113,7 @@ async def restart_node(context: StepContext, step: RestartNodeStep) -> Outcome:
 
 
 @ACTIONS.handles("call")
-async def call_api(context: StepContext, step: CallStep) -> Outcome:
+async def call_api(context: PlayContext, step: CallStep) -> Outcome:
     """Call the API, and compare its answer with the error and the text that the step expects."""
     if step.known_as is not None:
         context.world.storages[step.known_as] = stable_uuid("made", step.known_as)
@@ -122,7 +123,7 @@ async def call_api(context: StepContext, step: CallStep) -> Outcome:
     return _judge(step, answer)
 
 
-def _body(context: StepContext, step: CallStep) -> Any:
+def _body(context: PlayContext, step: CallStep) -> Any:
     if step.body is None:
         return None
     body: dict[str, Any] = orjson.loads(context.observer.with_uuids(orjson.dumps(step.body).decode()))
@@ -144,14 +145,14 @@ def _judge(step: CallStep, answer: Answer) -> Outcome:
 
 
 @ACTIONS.handles("query")
-async def query_api(context: StepContext, path: str) -> Outcome:
+async def query_api(context: PlayContext, path: str) -> Outcome:
     """Send a GET, whose answer is in the report; fail if its status is not 200."""
     answer = await context.observer.request("GET", context.observer.with_uuids(path))
     return (Verdict.HELD if answer.status == 200 else Verdict.FAILED), f"{answer.status} {answer.text[:300]}"
 
 
 @ACTIONS.handles("settings")
-async def change_settings(context: StepContext, settings: dict[str, Any]) -> Outcome:
+async def change_settings(context: PlayContext, settings: dict[str, Any]) -> Outcome:
     """Change options of the global configuration over the API, until one is refused."""
     for name, value in settings.items():
         path = f"/global-configurations/{OPTIONS[name].category}/{name}/actions"
@@ -166,13 +167,13 @@ async def change_settings(context: StepContext, settings: dict[str, Any]) -> Out
 
 
 @ACTIONS.handles("wait")
-async def wait(context: StepContext, seconds: float) -> Outcome:
+async def wait(context: PlayContext, seconds: float) -> Outcome:
     """Let `seconds` of the story's clock pass."""
     await context.clock.sleep(seconds)
     return DONE
 
 
 @ACTIONS.handles("note")
-async def note(context: StepContext, text: str) -> Outcome:
+async def note(context: PlayContext, text: str) -> Outcome:
     """Do nothing: the note is for the reader of the report."""
     return DONE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Invariant, Never, Stays
+from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.observed_state import Evaluation
-from imagestore_sim.scenario.play.results import StepResult, Verdict
-from imagestore_sim.scenario.play.step_handlers import Outcome, StepContext, StepHandlers
+from imagestore_sim.scenario.play.results import Outcome, StepResult, Verdict
+from imagestore_sim.scenario.play.step_handlers import StepHandlers
 
 EXPECTATIONS = StepHandlers()
 
@@ -23,7 +24,7 @@ def _is_met_by_any(seen: Evaluation) -> bool:
 
 
 @EXPECTATIONS.handles("expect")
-async def expect(context: StepContext, condition: Condition) -> Outcome:
+async def expect(context: PlayContext, condition: Condition) -> Outcome:
     """Hold if the condition is met now."""
     if condition.subject == "storage":
         await context.observer.refresh(strictly=True)
@@ -32,7 +33,7 @@ async def expect(context: StepContext, condition: Condition) -> Outcome:
 
 
 @EXPECTATIONS.handles("eventually")
-async def eventually(context: StepContext, condition: Eventually) -> Outcome:
+async def eventually(context: PlayContext, condition: Eventually) -> Outcome:
     """Hold as soon as the condition is met; fail if it is not within its time."""
     since = len(context.observer.state.events)
     seen = await context.waiter.until(condition, _is_met, condition.within, since)
@@ -44,26 +45,26 @@ async def eventually(context: StepContext, condition: Eventually) -> Outcome:
 
 
 @EXPECTATIONS.handles("stays")
-async def stays(context: StepContext, condition: Stays) -> Outcome:
+async def stays(context: PlayContext, condition: Stays) -> Outcome:
     """Fail as soon as the condition is not met; hold after its time."""
     since = len(context.observer.state.events)
     return _unbroken(context, await context.waiter.until(condition, _is_not_met, condition.lasts, since))
 
 
 @EXPECTATIONS.handles("never")
-async def never(context: StepContext, condition: Never) -> Outcome:
+async def never(context: PlayContext, condition: Never) -> Outcome:
     """Fail as soon as anything meets the condition; hold after its time, if it has one."""
     since = len(context.observer.state.events)
     return _unbroken(context, await context.waiter.until(condition, _is_met_by_any, condition.during, since))
 
 
-def _unbroken(context: StepContext, broken: Evaluation | None) -> Outcome:
+def _unbroken(context: PlayContext, broken: Evaluation | None) -> Outcome:
     if broken is None:
         return Verdict.HELD, ""
     return Verdict.FAILED, f"at {context.time.now:g} s: {broken.text}"
 
 
-async def watch_invariant(context: StepContext, invariant: Invariant, result: StepResult) -> None:
+async def watch_invariant(context: PlayContext, invariant: Invariant, result: StepResult) -> None:
     """Watch an invariant until it is broken; `result.runs` counts the evaluations."""
     result.began = context.time.now
 

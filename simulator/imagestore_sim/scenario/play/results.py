@@ -15,6 +15,10 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+Outcome = tuple[Verdict, str]
+"""The verdict on a step, and what was seen."""
+
+
 @dataclass(slots=True)
 class StepResult:
     """A step of the timeline, or an invariant; times in seconds since the beginning."""

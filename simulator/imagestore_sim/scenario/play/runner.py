@@ -6,23 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults import FaultProblem
 from imagestore_sim.node.errors import StartError
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.steps import Step
 from imagestore_sim.scenario.play.actions import ACTIONS
-from imagestore_sim.scenario.play.condition_waiter import ConditionWaiter
-from imagestore_sim.scenario.play.event_log import EventLog
+from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.expectations import EXPECTATIONS, watch_invariant
-from imagestore_sim.scenario.play.fault_windows import FaultWindows
-from imagestore_sim.scenario.play.observer import Observer
-from imagestore_sim.scenario.play.results import Lane, Result, StepResult, Verdict
-from imagestore_sim.scenario.play.step_handlers import Outcome, StepContext
-from imagestore_sim.scenario.play.story_time import StoryTime
+from imagestore_sim.scenario.play.results import Lane, Outcome, Result, StepResult, Verdict
 from imagestore_sim.scenario.play.world import NO_ANSWER, World, WorldFactory, WorldProblem
-from imagestore_sim.tasks import Tasks
 from imagestore_sim.virtual_clock import VirtualClock
 
 HANDLERS = {**ACTIONS, **EXPECTATIONS}
@@ -57,24 +50,17 @@ class _Runner:
         self._scenario = scenario
         self._clock = clock
         self._result = result
-        self._world = new_world(scenario, clock, seed, self._on_event)
+        self._world = new_world(scenario, clock, seed, lambda event: self._context.observer.on_event(event))
         _prepare(result, scenario, self._world)
-        self._time = StoryTime(clock)
-        self._log = EventLog(result.log, lambda: self._time.now, self._world.folder)
-        self._observer = Observer(self._world, self._time, self._log, result)
-        self._windows = FaultWindows(result.windows, self._time)
-        self._tasks = Tasks()
-        waiter = ConditionWaiter(self._observer.state, clock, self._observer.ask)
-        self._context = StepContext(self._world, clock, self._time, self._observer, waiter, self._windows, self._tasks)
-
-    def _on_event(self, event: Event) -> None:
-        self._observer.on_event(event)
+        self._context = PlayContext.of(self._world, clock, result)
+        self._time = self._context.time
+        self._tasks = self._context.tasks
 
     async def run(self) -> None:
         """Enter the world, and play until the last verdict. Raise one of PROBLEMS when the world is lost."""
         async with self._world:
             self._time.begin()
-            await self._observer.begin()
+            await self._context.observer.begin()
             watches = [
                 self._tasks.begin(watch_invariant(self._context, invariant, result), f"invariant {result.number}")
                 for invariant, result in zip(self._scenario.invariants, self._result.invariants, strict=True)
@@ -85,16 +71,18 @@ class _Runner:
                 self._end_invariants(watches)
             finally:
                 await self._tasks.close()
-                self._observer.close()
-                self._windows.close_all()
+                self._context.observer.close()
+                self._context.windows.close_all()
 
     def close(self) -> None:
         """Log the verdict of every step and invariant."""
-        self._observer.close()
+        self._context.observer.close()
         for check in self._result.checks:
             if check.verdict is Verdict.UNKNOWN:
                 check.seen = check.seen or ("it was begun, and not decided" if check.runs else "it was never evaluated")
-            self._log.add("verdict", check=f"{check.kind} {check.number}", verdict=check.verdict, seen=check.seen)
+            self._context.log.add(
+                "verdict", check=f"{check.kind} {check.number}", verdict=check.verdict, seen=check.seen
+            )
         self._result.length = self._time.now
 
     async def _until_the_end(self) -> None:
@@ -150,11 +138,11 @@ class _Runner:
         result.began = self._time.now
         due = self._time.now
         while True:
-            self._log.add("step", number=result.number, text=result.text)
+            self._context.log.add("step", number=result.number, text=result.text)
             result.runs += 1
             verdict, seen = await self._carry_out(step)
             if result.runs == 1 or result.verdict is Verdict.HELD:
-                result.verdict, result.seen = verdict, self._log.stable(seen)
+                result.verdict, result.seen = verdict, self._context.log.stable(seen)
             due += step.every or 0
             if step.until is None or due > step.until:
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -62,9 +62,11 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 
 
 async def follow_events(
-    url: str, on_event: OnEvent, listening: asyncio.Event, *, lab_token: str | None = None
+    url: str, concerns: Callable[[str], bool], on_event: OnEvent, listening: asyncio.Event, *, lab_token: str | None
 ) -> NoReturn:
-    """Call `on_event` with every event; set `listening` once none is missed any more.
+    """Call `on_event` with every event that concerns a scenario; set `listening` once none is missed any more.
+
+    `concerns` is asked with the uuid of the event's storage.
 
     A stream that breaks off is opened again where it was. Raise WorldProblem when that fails for LONGEST_GAP.
     """
@@ -76,7 +78,8 @@ async def follow_events(
                 gap = 0.0
                 async for event in events:
                     latest = event.id
-                    on_event(event)
+                    if concerns(event.resource_uuid):
+                        on_event(event)
         except EventsMissed as error:
             raise WorldProblem(f"{url}: {error}") from error
         except (aiohttp.ClientError, OSError, TimeoutError):

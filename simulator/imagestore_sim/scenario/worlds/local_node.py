@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -96,8 +97,8 @@ class LocalNodeWorld(ABC):
         )
         node = self._node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
         listener = self._listening.enter_context(node.events.subscribe())
-        self._tasks.begin(self._hear(listener), "events of a scenario")
-        await node.start(self._bootstrap())
+        self._tasks.begin(_forward(listener, self._on_event), "events of a scenario")
+        await node.start(_bootstrap(self.scenario, self.zones, self.storages))
 
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
@@ -108,32 +109,6 @@ class LocalNodeWorld(ABC):
             await self._node.stop()
         self._listening.close()
         await self._tasks.close()
-
-    async def _hear(self, listener: Subscription) -> None:
-        while True:
-            self._on_event(await listener.get())
-
-    def _bootstrap(self) -> Bootstrap:
-        scenario = self.scenario
-        zones = tuple(ZoneRecord(uuid=uuid, name=name) for name, uuid in self.zones.items())
-        storages = tuple(
-            BackupStorageRecord(
-                uuid=self.storages[one.name],
-                name=one.name,
-                description=one.description,
-                hostname=one.hostname,
-                username=one.username,
-                password=one.password,
-                sshPort=one.port,
-                url=one.url,
-                attachedZoneUuids=tuple(self.zones[zone] for zone in scenario.zones_of(one)),
-            )
-            for one in scenario.all_storages()
-        )
-        configuration: dict[str, dict[str, str]] = {}
-        for name, value in scenario.settings.items():
-            configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
-        return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
 
     def concerns(self, uuid: str) -> bool:
         """Return true: all storages of the node are the scenario's."""
@@ -159,3 +134,31 @@ class LocalNodeWorld(ABC):
         if self._client is None:  # while the node is down, its calls are refused
             self._client = NodeClient(self._node.url, self.clock)
         return self._client
+
+
+def _bootstrap(scenario: Scenario, zone_uuids: Mapping[str, str], storage_uuids: Mapping[str, str]) -> Bootstrap:
+    """Return the records and settings that a scenario begins with."""
+    zones = tuple(ZoneRecord(uuid=uuid, name=name) for name, uuid in zone_uuids.items())
+    storages = tuple(
+        BackupStorageRecord(
+            uuid=storage_uuids[one.name],
+            name=one.name,
+            description=one.description,
+            hostname=one.hostname,
+            username=one.username,
+            password=one.password,
+            sshPort=one.port,
+            url=one.url,
+            attachedZoneUuids=tuple(zone_uuids[zone] for zone in scenario.zones_of(one)),
+        )
+        for one in scenario.all_storages()
+    )
+    configuration: dict[str, dict[str, str]] = {}
+    for name, value in scenario.settings.items():
+        configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
+    return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
+
+
+async def _forward(events: Subscription, on_event: OnEvent) -> None:
+    while True:
+        on_event(await events.get())

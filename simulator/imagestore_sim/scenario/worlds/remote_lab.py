@@ -16,7 +16,6 @@ from typing import Any, Self
 
 import aiohttp
 
-from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent, WorldProblem
@@ -158,12 +157,8 @@ class RemoteLab:
     async def _listen(self) -> None:
         """Listen to every event from now on."""
         listening = asyncio.Event()
-        following = follow_events(self._url, self._on_any_event, listening, lab_token=self._lab_token)
+        following = follow_events(self._url, self.concerns, self._on_event, listening, lab_token=self._lab_token)
         await until_done_or_set(self._tasks.begin(self._until_lost(following), "events of a lab"), listening)
-
-    def _on_any_event(self, event: Event) -> None:
-        if self.concerns(event.resource_uuid):
-            self._on_event(event)
 
     def concerns(self, uuid: str) -> bool:
         """Return whether the storage is the scenario's, or was made by one of its calls."""
