@@ -2,6 +2,7 @@
 
 from imagestore_sim.faults import disk, network, session, ssh
 from imagestore_sim.faults.base import Answer, Effect, Fault, FaultProblem, Layer, Noticed, Traits
+from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.registry import FAULTS, fault, read_fault, stand_ins
 from imagestore_sim.faults.target import AppliedFault, DiskState, FaultTarget, Host, HostState
 
@@ -9,6 +10,7 @@ __all__ = [
     "FAULTS",
     "Answer",
     "AppliedFault",
+    "Behaviour",
     "DiskState",
     "Effect",
     "Fault",

@@ -35,7 +35,7 @@ class Effect(Enum):
     LASTING = auto()
     """Until it is healed."""
     INSTANT = auto()
-    """It is over as soon as it has happened: healing it changes nothing."""
+    """No longer than it takes to happen: healing it changes nothing."""
     NEW_STATE = auto()
     """It leaves a disk as it is from then on, which is no failure: reports draw it for as long as it changes."""
 
@@ -91,7 +91,7 @@ class Fault(BaseModel):
     def change(self, now: Behaviour) -> None:
         """Change how a simulated host behaves for as long as the fault lasts.
 
-        Called anew, in the order in which the faults came, whenever one comes or goes: add to what is there, and
+        Called for each fault, in the order in which they came, whenever one comes or goes. Add to what is there, and
         faults compose.
         """
 

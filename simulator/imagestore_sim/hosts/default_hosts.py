@@ -11,7 +11,7 @@ from imagestore_sim.hosts.host import SimulatedHost
 GIB = 2**30
 SPOT_SIZE, SPOT_AVAILABLE = 10 * 2**40, 8 * 2**40
 RESERVED_SHARE = 100
-"""One byte in so many is kept for root."""
+"""One byte of this many is kept for root."""
 
 
 def default_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.hosts.file_tree import (
     READABLE,
-    WRITABLE,
     Directory,
     File,
     Node,
@@ -18,9 +17,10 @@ from imagestore_sim.hosts.file_tree import (
     os_error,
     require_mode,
 )
-from imagestore_sim.hosts.mounts import DIRECTORY_MODE, FILE_MODE, MountedTree
+from imagestore_sim.hosts.mounts import MountedTree
+from imagestore_sim.hosts.nodes import DIRECTORY_MODE, FILE_MODE
 from imagestore_sim.hosts.open_file import Entry, OpenFile
-from imagestore_sim.statvfs import BLOCK, INODES, blocks_of
+from imagestore_sim.statvfs import INODES
 
 ROOT_SIZE = 50 * 2**30
 """Bytes of a root's disk that another disk is mounted in."""
@@ -98,7 +98,7 @@ class VirtualDisk(MountedTree):
             raise os_error(errno.EEXIST, path)
         disk._require_change(directory, path)
         disk.require_room(path, blocks=1)
-        disk._insert(directory, name, Directory(next(disk._inode_numbers), mode, self._clock.time()))
+        disk._insert(directory, name, disk._new_directory(mode))
 
     def _make_directories(self, names: list[str], mode: int) -> None:
         for depth in range(1, len(names) + 1):
@@ -117,8 +117,7 @@ class VirtualDisk(MountedTree):
             directory = self._root
             for name in names_in(path):
                 if name not in directory.entries:
-                    new = Directory(next(self._inode_numbers), DIRECTORY_MODE, self._clock.time())
-                    self._insert(directory, name, new)
+                    self._insert(directory, name, self._new_directory(DIRECTORY_MODE))
                 directory = as_directory(directory.entries[name], path)
 
     def open(
@@ -155,7 +154,7 @@ class VirtualDisk(MountedTree):
     def _make_file(self, directory: Directory, name: str, path: str, mode: int) -> File:
         self._require_change(directory, path)
         self.require_room(path)
-        file = File(next(self._inode_numbers), mode, self._clock.time())
+        file = self._new_file(mode)
         self._insert(directory, name, file)
         return file
 
@@ -224,44 +223,6 @@ class VirtualDisk(MountedTree):
         """Change the rights on a path; `mode` is the usual nine bits."""
         disk, node = self._find(path)
         disk.change_mode(node, mode, path)
-
-    def _require_change(self, node: Node, path: str) -> None:
-        self.require_writable(path)
-        require_mode(node, WRITABLE, path)
-
-    def _insert(self, directory: Directory, name: str, node: Node) -> None:
-        directory.entries[name] = node
-        directory.modified = self._clock.time()
-        self._inodes_used += 1
-
-    def _unlink(self, directory: Directory, name: str, nodes: list[Node]) -> None:
-        """Take a name out of `directory`, and give back what `nodes`, all that is behind it, took."""
-        del directory.entries[name]
-        directory.modified = self._clock.time()
-        self._inodes_used -= len(nodes)
-        for node in nodes:
-            if isinstance(node, File):
-                self._written -= blocks_of(node.size)
-                node.linked = False
-
-    # For open files
-
-    def entry_of(self, node: Node) -> Entry:
-        """Return what stat tells of a node on this disk."""
-        if isinstance(node, File):
-            return Entry(False, node.mode, node.size, node.inode, 1, node.modified, self.device)
-        links = 2 + sum(isinstance(one, Directory) for one in node.entries.values())
-        return Entry(True, node.mode, BLOCK, node.inode, links, node.modified, self.device)
-
-    def change_mode(self, node: Node, mode: int, path: str) -> None:
-        """Change the rights on a node of this disk. Raise OSError (EROFS)."""
-        self.require_writable(path)
-        node.mode = mode & 0o7777
-
-    def reshape(self, file: File, size: int, path: str) -> None:
-        """Account for a file of this disk that is about to have `size` bytes. Raise OSError (EROFS, ENOSPC)."""
-        self.account_for(file, size, path)
-        file.modified = self._clock.time()
 
 
 def mounted_on_root(disk: VirtualDisk, path: str, clock: Clock | None) -> VirtualDisk:

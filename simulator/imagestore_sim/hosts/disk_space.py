@@ -6,7 +6,7 @@ import errno
 import itertools
 from collections.abc import Callable
 
-from imagestore_sim.faults.target import Undo
+from imagestore_sim.faults.target import DiskState, Undo
 from imagestore_sim.hosts.file_tree import File, os_error
 from imagestore_sim.statvfs import BLOCK, Statvfs, blocks_of
 
@@ -94,6 +94,19 @@ class DiskSpace:
             numbers = change(numbers)
         return numbers
 
+    def state(self) -> DiskState:
+        """Return its numbers in bytes, as the state of a host shows them."""
+        numbers = self.numbers()
+        return DiskState(
+            size=numbers.blocks * BLOCK,
+            used=numbers.used * BLOCK,
+            reserved=numbers.reserved * BLOCK,
+            available=numbers.available * BLOCK,
+            inodes=numbers.inodes,
+            free_inodes=numbers.free_inodes,
+            read_only=numbers.read_only,
+        )
+
     def change(self, change: Callable[[Statvfs], Statvfs]) -> Undo:
         """Show the numbers that `change` returns for those that the changes before it left; return what ends that."""
         self._changes.append(change)
@@ -107,7 +120,7 @@ class DiskSpace:
             raise os_error(errno.EROFS, path)
 
     def require_room(self, path: str, *, blocks: int = 0) -> None:
-        """Raise OSError (ENOSPC), about `path`, when one more inode or so many free blocks are not to be had."""
+        """Raise OSError (ENOSPC), about `path`, when no inode is free, or fewer than `blocks` blocks."""
         numbers = self.numbers()
         if numbers.available < blocks or (numbers.inodes and not numbers.free_inodes):
             raise os_error(errno.ENOSPC, path)

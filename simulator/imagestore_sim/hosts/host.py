@@ -9,19 +9,15 @@ import asyncssh
 
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
-from imagestore_sim.faults.base import Fault
-from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.faults.target import DiskState, HostState
+from imagestore_sim.faults import Behaviour, Fault, HostState
 from imagestore_sim.hosts.accounts import Accounts, Credentials
 from imagestore_sim.hosts.applied_faults import HostFaults, SimulatedFault
-from imagestore_sim.hosts.commands import COMMANDS
-from imagestore_sim.hosts.commands.held import with_faults
+from imagestore_sim.hosts.commands import COMMANDS, with_faults
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.link import Link, abort_all
 from imagestore_sim.hosts.listener import Listener
 from imagestore_sim.hosts.shell import Command
 from imagestore_sim.hosts.sshd import Sshd
-from imagestore_sim.statvfs import BLOCK, Statvfs
 from imagestore_sim.tasks import Tasks
 
 LOOPBACK = "127.0.0.1"
@@ -120,7 +116,7 @@ class SimulatedHost(Startable):
             port=self.port,
             listening=self.listening,
             address=f"{address}:{port}",
-            disk=_disk_state(self.disk.storage_disk().numbers()),
+            disk=self.disk.storage_disk().state(),
             logins=self.logins,
             connections=len(self.links),
             username=self.credentials.username if self.credentials else None,
@@ -169,15 +165,3 @@ class SimulatedHost(Startable):
         self.random, self.logins = other.random, 0
         self.sshd = Sshd(self)
         await self.start()
-
-
-def _disk_state(numbers: Statvfs) -> DiskState:
-    return DiskState(
-        size=numbers.blocks * BLOCK,
-        used=numbers.used * BLOCK,
-        reserved=numbers.reserved * BLOCK,
-        available=numbers.available * BLOCK,
-        inodes=numbers.inodes,
-        free_inodes=numbers.free_inodes,
-        read_only=numbers.read_only,
-    )

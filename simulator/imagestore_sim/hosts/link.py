@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncssh
 from typing_extensions import override
 
-from imagestore_sim.faults.behaviour import Behaviour, StartupLimit
+from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.in_flight import moved
 
 if TYPE_CHECKING:
@@ -143,18 +143,9 @@ class Link(asyncio.BufferedProtocol):
             self.write(now.greeting)
             self.finish()
         elif now.startups is not None and host.sshd.turns_away(now.startups):
-            self._turn_away(now.startups)
+            _turn_away(self, now.startups.how)
         else:
             self._begin_ssh(now)
-
-    def _turn_away(self, limit: StartupLimit) -> None:
-        """Do what sshd does at its MaxStartups."""
-        if limit.how == "reset":
-            self.reset()
-            return
-        if limit.how == "line":
-            self.write(b"Exceeded MaxStartups\r\n")
-        self.finish()
 
     def _begin_ssh(self, now: Behaviour) -> None:
         if now.flood == "banner":
@@ -207,6 +198,16 @@ async def abort_all(links: Iterable[Link]) -> None:
     for link in cut:
         link.abort()
     await asyncio.gather(*(link.closed for link in cut))
+
+
+def _turn_away(link: Link, how: str) -> None:
+    """Do what sshd does at its MaxStartups."""
+    if how == "reset":
+        link.reset()
+        return
+    if how == "line":
+        link.write(b"Exceeded MaxStartups\r\n")
+    link.finish()
 
 
 class _Direction:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import errno
-import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults.target import Undo
-from imagestore_sim.hosts.disk_space import DiskSpace
 from imagestore_sim.hosts.file_tree import (
     SEARCHABLE,
     Directory,
-    File,
     Node,
     as_directory,
     directories_below,
@@ -21,6 +18,7 @@ from imagestore_sim.hosts.file_tree import (
     os_error,
     require_mode,
 )
+from imagestore_sim.hosts.nodes import FILE_MODE, NodeStore
 from imagestore_sim.statvfs import Statvfs
 
 if TYPE_CHECKING:
@@ -28,18 +26,13 @@ if TYPE_CHECKING:
 
 NAME_LIMIT = 255
 """Bytes of a name in a directory."""
-DIRECTORY_MODE = 0o755
-FILE_MODE = 0o644
 
 
-class MountedTree(DiskSpace):
+class MountedTree(NodeStore):
     """A tree of files in which other disks may be mounted. Errors are OSError, with the numbers of Linux."""
 
     def __init__(self, size: int, used: int, *, inodes: int, reserved: int, read_only: bool, clock: Clock) -> None:
-        super().__init__(size, used, inodes=inodes, reserved=reserved, read_only=read_only)
-        self._clock = clock
-        self._inode_numbers = itertools.count(2)
-        self._root = Directory(next(self._inode_numbers), DIRECTORY_MODE, clock.time())
+        super().__init__(size, used, inodes=inodes, reserved=reserved, read_only=read_only, clock=clock)
         self._failing = _FailingPaths()
 
     # Mounts
@@ -108,7 +101,7 @@ class MountedTree(DiskSpace):
         if hidden is None:
             raise os_error(errno.ENOENT, path)
         if by_file:
-            parent.entries[name] = File(next(disk._inode_numbers), FILE_MODE, self._clock.time())
+            parent.entries[name] = disk._new_file(FILE_MODE)
         else:
             del parent.entries[name]
 

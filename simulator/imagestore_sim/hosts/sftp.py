@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.hosts.link import Link
-from imagestore_sim.hosts.mounts import DIRECTORY_MODE, FILE_MODE, NAME_LIMIT
+from imagestore_sim.hosts.mounts import NAME_LIMIT
+from imagestore_sim.hosts.nodes import DIRECTORY_MODE, FILE_MODE
 from imagestore_sim.hosts.open_file import Entry, OpenFile
 from imagestore_sim.statvfs import BLOCK, Statvfs
 

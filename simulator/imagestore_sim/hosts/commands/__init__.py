@@ -2,5 +2,6 @@
 
 from imagestore_sim.hosts.commands import builtin, files, identity, running, space
 from imagestore_sim.hosts.commands.declare import COMMANDS, without
+from imagestore_sim.hosts.commands.held import with_faults
 
-__all__ = ["COMMANDS", "builtin", "files", "identity", "running", "space", "without"]
+__all__ = ["COMMANDS", "builtin", "files", "identity", "running", "space", "with_faults", "without"]
