@@ -155,7 +155,7 @@ SECTIONS = {
         row("A full disk stays Connected", LIFECYCLE, "a_full_disk_stays_connected_with_nothing_available"),
         row("Capacities are summed, a storage once for each zone in the request", SUM, "capacities_add_up"),
         row("A request without any storage is SYS.1007, one for an unknown storage is SYS.1003", SUM,
-            "a_call_without_a_storage_is_an_invalid_argument", "no_storages_have_no_capacity"),
+            "a_call_without_a_storage_is_an_invalid_argument", "a_missing_storage_is_refused"),
     ),
     "Delete, attach, detach, zones": (
         row("A storage is deleted in any status, and its host is left as it is", LIFECYCLE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 from functools import partial
 
@@ -66,7 +66,8 @@ class Lifecycle:
         self._status = status
         self._connector = connector
         self._tracker = tracker
-        self._hosts = hosts
+        self.hosts = hosts
+        """Which hosts the storages use."""
         self._events = events
 
     async def start(self) -> None:
@@ -80,21 +81,14 @@ class Lifecycle:
     async def reconnect_all(self, *, but: Container[str] = ()) -> None:
         """Reconnect every tracked storage except those in `but`, as ZStack does when a node starts (domain 3.4)."""
         uuids = [storage.uuid for storage in await self._records.tracked()]
-        await asyncio.gather(*(self._try_to_reconnect(uuid) for uuid in uuids if uuid not in but))
-
-    async def _try_to_reconnect(self, uuid: str) -> None:
-        try:
-            with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
-                await self._tracker.reconnect(uuid)
-        except (BackupStorageError, StoreUnavailable):
-            return  # status and event report it, and the tracker reconnects again
+        await asyncio.gather(*(_try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
 
     async def check_new(self, kind: str, hostname: str, url: str) -> None:
         """Raise a BackupStorageError if a storage of type `kind`, hostname and url cannot be added (domain 3.1)."""
         check_hostname(hostname)
-        await self._hosts.refuse_duplicate(kind, hostname)
+        await self.hosts.refuse_duplicate(kind, hostname)
         check_url(url, sftp=kind == SFTP_TYPE)
-        await self._hosts.refuse_other_type(kind, hostname)
+        await self.hosts.refuse_other_type(kind, hostname)
 
     async def add(self, new: NewStorage, *, job: str | None = None) -> None:
         """Add a storage and connect it; on failure, delete the row again and raise the error (domain 3.2).
@@ -106,17 +100,17 @@ class Lifecycle:
         try:
             async with self._database.transaction() as connection:
                 # Check again, now that no other add can come between: no constraint of the database spans both tables.
-                await self._hosts.refuse_other_type(new.type, new.hostname)
+                await self.hosts.refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
                 written = True  # from here on the commit is completed, even if the caller is cancelled meanwhile
-            with self._hosts.adding(new.hostname):
+            with self.hosts.adding(new.hostname):
                 await self._connector.connect_new(new.uuid)
             await self._record_added(new.uuid)
         except BaseException as error:
             if written:
                 await asyncio.shield(self._remove(new))
             elif isinstance(error, IntegrityError):
-                await self._hosts.refuse_duplicate(new.type, new.hostname)
+                await self.hosts.refuse_duplicate(new.type, new.hostname)
                 raise constraint_violation() from None
             raise
         self._tracker.track(new.uuid)
@@ -151,11 +145,7 @@ class Lifecycle:
                 break
             except StoreUnavailable:
                 await self._database.health.until_next_try()
-        await self._hosts.release(new.hostname)
-
-    async def release_hosts(self, hostnames: Iterable[str]) -> None:
-        """Release hosts after all records have been replaced."""
-        await self._hosts.release_all(hostnames)
+        await self.hosts.release(new.hostname)
 
     async def reconnect(self, uuid: str) -> None:
         """Connect a storage again, after the connects that run or wait."""
@@ -167,7 +157,7 @@ class Lifecycle:
         A failure leaves its status alone.
         """
         await self._connector.connect_at_once(uuid)
-        self._tracker.clear_failures(uuid)
+        self._status.failed_connects.pop(uuid, None)
 
     async def update(self, uuid: str, common: Mapping[str, object], host: Mapping[str, object]) -> None:
         """Write new values: `common` columns, and `host` columns for types with a host.
@@ -190,7 +180,7 @@ class Lifecycle:
         except IntegrityError:
             raise constraint_violation() from None  # ZStack leaves this check to its database (domain 3.4)
         if host:
-            await self._database.after_commit(partial(self._hosts.release, storage.hostname))
+            await self._database.after_commit(partial(self.hosts.release, storage.hostname))
 
     async def change_state(self, uuid: str, event: StateEvent) -> None:
         """Enable or disable a storage; pings and reconnects are not affected (domain 1.5)."""
@@ -210,7 +200,15 @@ class Lifecycle:
     async def _after_delete(self, storage: Storage) -> None:
         self._tracker.untrack(storage.uuid)
         self._status.forget(storage.uuid)
-        await self._hosts.release(storage.hostname)
+        await self.hosts.release(storage.hostname)
+
+
+async def _try_to_reconnect(tracker: PingTracker, uuid: str) -> None:
+    try:
+        with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
+            await tracker.reconnect(uuid)
+    except (BackupStorageError, StoreUnavailable):
+        return  # status and event report it, and the tracker reconnects again
 
 
 def _content(storage: Storage) -> dict[str, object]:

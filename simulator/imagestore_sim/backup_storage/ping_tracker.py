@@ -101,10 +101,6 @@ class PingTracker:
         self.track(uuid)
         await self._connector.reconnect(uuid)
 
-    def clear_failures(self, uuid: str) -> None:
-        """Reset the count of failed connects of a storage that was connected past the tracker."""
-        self._failed_connects.pop(uuid, None)
-
     def _configuration_changed(self) -> None:
         if self._configuration.get(global_config.PING_PARALLELISM) != self._parallelism:
             self._limit_parallelism()

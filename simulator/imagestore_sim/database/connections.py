@@ -84,6 +84,7 @@ class Connections:
         self.quick_reader: sqlite3.Connection | None = None
         self._prepare = prepare
         self._file = file
+        self._health = health
         self._open_snapshots = 0
         self._opening = asyncio.Lock()
 
@@ -155,8 +156,9 @@ class Connections:
         )
 
     async def close(self) -> None:
-        """Close every connection, and dispose of the engines."""
+        """End the checks of the health, close every connection, and dispose of the engines."""
         self.closed = True
+        await self._health.close()
         await self._close_all()
         await self.engine.dispose()
         await self._limited_engine.dispose()

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVarTuple
 
-from sqlalchemy import URL, ColumnClause, Dialect, Row, Select, column, select, table, text
+from sqlalchemy import URL, Dialect, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,24 +27,20 @@ from imagestore_sim.database.migrations import VERSIONS
 from imagestore_sim.database.open_file import OpenFile
 from imagestore_sim.database.reader import Reader
 from imagestore_sim.database.schema import ALL_COLUMNS, check_columns, create_or_migrate
+from imagestore_sim.database.store_check import CHECK_WRITING, StoreCheck
 from imagestore_sim.database.transactions import Writer
 from imagestore_sim.database.unit_of_work import UnitsOfWork
 from imagestore_sim.database.vault import Vault
 from imagestore_sim.in_flight import counted, under_way
 
 Ts = TypeVarTuple("Ts")
-_CHECK_SECONDS = 1.0
-"""Least time between two checks, and the time that a check waits for a lock."""
-_VERSION: ColumnClause[str] = column("version_num")
-_CHECK_READING = select(_VERSION).select_from(table("alembic_version", _VERSION))
-_CHECK_WRITING = text("UPDATE alembic_version SET version_num = version_num")
 
 
 class Database:
     """An open database, made by `open`, with one writer and concurrent readers."""
 
     def __init__(self, url: URL, prepare: Prepare | None, file: Path | None) -> None:
-        self.health = Health(str(file or url.render_as_string()), self._try_everything)
+        self.health = Health(str(file or url.render_as_string()), lambda: self._check.run())
         """What is wrong with the store, if anything is."""
         open_file = OpenFile(file)
         self._file = file
@@ -53,7 +48,7 @@ class Database:
         self._writer = Writer(self._connections, open_file, self.health)
         self._reader = Reader(self._connections, self.health)
         self._units = UnitsOfWork(self._writer.transaction)
-        self._last_check = 0.0
+        self._check = StoreCheck(self._writer, self._reader, self._connections, self.health)
         self._to_close = AsyncExitStack()
 
     @classmethod
@@ -73,7 +68,7 @@ class Database:
                 to_close.callback(InodeLock(file).release)
             try:
                 database = cls(url, prepare, file)
-                to_close.push_async_callback(database._close_connections)
+                to_close.push_async_callback(database._connections.close)
                 await database._open(version, partial(Vault.beside, location))
             except (SQLAlchemyError, ImportError, OSError, sqlite3.Error, StoreUnavailable) as error:
                 raise DatabaseError(f"{file or url.render_as_string()}: cannot be opened: {describe(error)}") from None
@@ -90,7 +85,7 @@ class Database:
             check_columns(await self.fetch(ALL_COLUMNS, ()), self._file)
             self._connections.open_quick_reader()
         async with self._writer.transaction() as connection:  # a lock or a full disk ends the start
-            await connection.execute(_CHECK_WRITING)
+            await connection.execute(CHECK_WRITING)
         self._writer.revision = 0
         self.health.begin()
 
@@ -181,34 +176,11 @@ class Database:
     # Checking and closing
 
     async def check(self) -> str | None:
-        """Return why the store cannot be used now, None if it can. Try it at most once in _CHECK_SECONDS."""
-        now = time.monotonic()  # real: see Health
-        if self.health.problem is None and now >= self._last_check + _CHECK_SECONDS:
-            self._last_check = now
-            try:
-                await self._try_everything()
-            except StoreUnavailable as error:
-                return str(error)
-        return self.health.problem
-
-    async def _try_everything(self) -> None:
-        """Write and read a little on every connection. Raise StoreUnavailable."""
-        if not self._writer.lock.locked():  # otherwise the transaction that runs will report its outcome
-            if self.health.problem is not None:
-                async with self._writer.lock:
-                    await self._connections.checkpoint()
-            async with self._writer.transaction(_CHECK_SECONDS) as connection:
-                await connection.execute(_CHECK_WRITING)
-        await self.read(_CHECK_READING)
-        await self.fetch(str(_CHECK_READING), ())
+        """Return why the store cannot be used now, None if it can. Try it at most once a second."""
+        return await self._check.problem()
 
     async def close(self) -> None:
         """Close every connection after its running statement has ended. Safe to call again."""
         self._connections.timeout.stop_all()  # a long read would be waited for
         async with self._connections.reader_lock, self._writer.lock:
             await self._to_close.aclose()
-
-    async def _close_connections(self) -> None:
-        self._connections.closed = True
-        await self.health.close()
-        await self._connections.close()

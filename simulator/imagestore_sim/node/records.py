@@ -107,7 +107,7 @@ class RecordChanges:
         await parts.jobs.cut_off()
         await parts.storages.tracker.restart()
         parts.storages.status.last_probes.clear()
-        await lifecycle.release_hosts(hostnames)
+        await lifecycle.hosts.release_all(hostnames)
         await parts.sessions.recall()
         await parts.services.web_hooks.read()
 

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.probe import df, stat, statvfs
-from imagestore_sim.probe.capacity import Capacity, Method, Space
+from imagestore_sim.probe.capacity import Capacity, Method
 from imagestore_sim.probe.classification import explain
 from imagestore_sim.probe.connection import Connection
 from imagestore_sim.probe.connections import Connections
-from imagestore_sim.probe.failures import LoginEvidence, ProbeFailure, Unclear, Unsupported
+from imagestore_sim.probe.failures import LoginEvidence, ProbeFailure
 from imagestore_sim.probe.host_keys import HostKeyPolicy, HostKeys
 from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.login import Login
 from imagestore_sim.probe.login_slots import Purpose, current_purpose
+from imagestore_sim.probe.methods import HostState, measure
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Resolve, SystemResolver
 from imagestore_sim.probe.target import Layout, Request, Target
 from imagestore_sim.reasons import Reason
 
-Measure = Callable[[Connection, Request], Awaitable[Space]]
 Observe = Callable[[Capacity | ProbeFailure], None]
 """Called with the result of each probe."""
 
-_METHODS: Mapping[Method, Measure] = {
-    Method.STATVFS: statvfs.measure,
-    Method.DF: df.measure,
-    Method.STAT: stat.measure,
-}
 # Failures of a kept connection that has gone stale: the probe is repeated after a new login.
 _STALE = (Reason.RESET, Reason.BUSY)
 _ALIVE_SECONDS = 1.0  # for sshd to answer when what it runs does not
@@ -46,24 +39,6 @@ _UNUSABLE = (
 # Failures that cost a login much time or work: the host queues behind others at its next login.
 _SUSPICIOUS = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS, Reason.UNREACHABLE, Reason.FLOOD)
 _resolve_by_system = SystemResolver()
-
-
-@dataclass(slots=True)
-class _Host:
-    """What is known of a host."""
-
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the one probe that runs on the host."""
-    method: Method = Method.STATVFS
-    """The method that worked last, with which the next probe begins."""
-    probes: int = 0
-    """Probes that run or wait."""
-    forgotten: bool = False
-    """Whether `forget` was called while a probe was running."""
-    suspect: bool = False
-    """Whether its last probe failed for one of _SUSPICIOUS."""
-    file_systems: dict[str, str] = field(default_factory=dict)
-    """By url, the file system on which the folders of a storage were last seen."""
 
 
 class Prober:
@@ -115,7 +90,7 @@ class Prober:
             max_logins=max_logins,
         )
         self._connections = Connections(clock, login, alive_timeout=connect_timeout, keep_alive=keep_alive)
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, HostState] = {}
         # Hosts that the system's resolver finds live in real time. A resolver of the lab's own finds simulated hosts,
         # which live by its clock.
         self._outside = clock.outside if resolve is None else nullcontext
@@ -137,7 +112,7 @@ class Prober:
             raise RuntimeError("the prober is closed")
         host = self._hosts.get(target.hostname)
         if host is None:
-            host = self._hosts[target.hostname] = _Host()
+            host = self._hosts[target.hostname] = HostState()
         host.probes += 1
         try:
             async with host.turn:
@@ -174,7 +149,7 @@ class Prober:
         await self._connections.close()
 
     async def _take_turn(
-        self, host: _Host, target: Target, layout: Layout, fresh: bool, purpose: Purpose
+        self, host: HostState, target: Target, layout: Layout, fresh: bool, purpose: Purpose
     ) -> Capacity | ProbeFailure:
         host.forgotten = False
         if fresh:
@@ -190,7 +165,7 @@ class Prober:
         return result
 
     async def _log_in_and_use(
-        self, host: _Host, target: Target, layout: Layout, purpose: Purpose
+        self, host: HostState, target: Target, layout: Layout, purpose: Purpose
     ) -> Capacity | ProbeFailure:
         """Log in and measure; as long as sshd is busy, try again after each of the pauses."""
         for pause in self._busy_pauses:
@@ -201,7 +176,7 @@ class Prober:
         return await self._log_in_and_use_once(host, target, layout, purpose)
 
     async def _log_in_and_use_once(
-        self, host: _Host, target: Target, layout: Layout, purpose: Purpose
+        self, host: HostState, target: Target, layout: Layout, purpose: Purpose
     ) -> Capacity | ProbeFailure:
         phases = Phases(self._clock)
         tunnel = self._connections.tunnel(phases)
@@ -213,7 +188,7 @@ class Prober:
         return await self._use(connection, host, target, layout, phases)
 
     async def _use(
-        self, connection: Connection, host: _Host, target: Target, layout: Layout, phases: Phases
+        self, connection: Connection, host: HostState, target: Target, layout: Layout, phases: Phases
     ) -> Capacity | ProbeFailure:
         """Measure over a connection; close it when it cannot be used again, or the probe was cancelled."""
         result: Capacity | ProbeFailure | None = None
@@ -225,13 +200,13 @@ class Prober:
         return result
 
     async def _measure(
-        self, connection: Connection, host: _Host, target: Target, layout: Layout, phases: Phases
+        self, connection: Connection, host: HostState, target: Target, layout: Layout, phases: Phases
     ) -> Capacity | ProbeFailure:
         # The command's timeout on the host is the shorter one, so that no command is left running there.
         request = Request(target.url, layout, phases, seconds=max(1, int(self._command_timeout) - 1))
         connection.begin_probe()
         try:
-            method, space = await self._clock.wait_for(_measure(connection, host, request), self._command_timeout)
+            method, space = await self._clock.wait_for(measure(connection, host, request), self._command_timeout)
         except Exception as error:
             phases.end()
             evidence = LoginEvidence(flooded=connection.flooded, noisy=connection.noisy)
@@ -245,41 +220,3 @@ class Prober:
         phases.end()
         connection.served()
         return Capacity(space.total, space.available, space.inodes, space.read_only, method, phases.milliseconds)
-
-
-async def _measure(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
-    """Return method and space; check the storage's folders again when the url is on another file system than before.
-
-    If none of the folders is there, it is the wrong file system: the disk of the url is not mounted (domain 6.3).
-    """
-    method, space = await _try_methods(connection, host, request)
-    if request.layout in (Layout.CREATE, Layout.REQUIRE):
-        host.file_systems[request.url] = space.file_system
-    elif host.file_systems.get(request.url, space.file_system) != space.file_system:
-        method, space = await _try_methods(connection, host, replace(request, layout=Layout.REQUIRE))
-        host.file_systems[request.url] = space.file_system
-    return method, space
-
-
-async def _try_methods(connection: Connection, host: _Host, request: Request) -> tuple[Method, Space]:
-    """Try the methods from the one that worked last on; raise what the first supported one raises.
-
-    After an Unclear failure of a method, the next probe begins with that method again.
-    """
-    methods = list(_METHODS)
-    missing: list[str] = []
-    unclear: Unclear | None = None
-    for method in methods[methods.index(host.method) :]:
-        try:
-            space = await _METHODS[method](connection, request)
-        except Unclear as error:
-            unclear = unclear or error
-            connection.leave_sftp()
-            continue
-        except Unsupported as error:
-            missing.append(f"{method}: {error}")
-            continue
-        if unclear is None:
-            host.method = method
-        return method, space
-    raise unclear or Unsupported("; ".join(missing))

@@ -66,8 +66,8 @@ class StatvfsReply(NamedTuple):
     namemax: int
 
 
-class SftpSession(asyncssh.SSHClientSession[bytes]):
-    """An SFTP session. Its requests raise asyncssh.SFTPError when the server refuses, or is gone."""
+class SftpRequests(asyncssh.SSHClientSession[bytes]):
+    """Sends requests over an SFTP channel, and matches the answers to them by number."""
 
     def __init__(self) -> None:
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
@@ -85,59 +85,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
             raise Garbled(f"an answer of type {kind} in place of a version")
         self.extensions = frozenset(_strings(offered)[::2])
 
-    async def statvfs(self, path: str) -> StatvfsReply:
-        """Return the numbers of the file system of `path`. Raise SFTPOpUnsupported without the extension."""
-        if STATVFS not in self.extensions:
-            raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
-        body = await self._ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
-        if len(body) < _NUMBERS.size:
-            raise Garbled(f"an answer of {len(body)} bytes to statvfs")
-        return StatvfsReply(*_NUMBERS.unpack_from(body))
-
-    async def mode(self, path: str) -> int | None:
-        """Return st_mode of `path`, following links; None if the server does not report it."""
-        return await self._mode(_STAT, path)
-
-    async def _mode(self, request: int, path: str) -> int | None:
-        body = await self._ask(request, _string(path.encode()), _ATTRS)
-        present = _number(body, 0)
-        if not present & _PERMISSIONS:
-            return None
-        return _number(body, 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0))
-
-    async def is_link(self, path: str) -> bool:
-        """Return whether `path` is a symbolic link, even a broken one; False after an error."""
-        try:
-            mode = await self._mode(_LSTAT, path)
-        except Garbled:
-            raise
-        except asyncssh.SFTPError:
-            return False
-        return mode is not None and stat.S_ISLNK(mode)
-
-    async def is_directory(self, path: str) -> bool:
-        """Return whether `path` is a directory, or of a type that the server does not report."""
-        try:
-            mode = await self.mode(path)
-        except asyncssh.SFTPNoSuchFile:
-            return False
-        return mode is None or stat.S_IFMT(mode) in (stat.S_IFDIR, 0)
-
-    async def is_file(self, path: str) -> bool:
-        """Return whether `path` exists and is not a directory; False after an error."""
-        try:
-            mode = await self.mode(path)
-        except Garbled:
-            raise
-        except asyncssh.SFTPError:
-            return False
-        return mode is not None and stat.S_IFMT(mode) not in (stat.S_IFDIR, 0)
-
-    async def make_directory(self, path: str) -> None:
-        """Create a directory, with the server's default rights."""
-        await self._ask(_MKDIR, _string(path.encode()) + _WORD.pack(0), _STATUS)
-
-    async def _ask(self, kind: int, body: bytes, expected: int) -> bytes:
+    async def ask(self, kind: int, body: bytes, expected: int) -> bytes:
         """Send a request of type `kind`, and return the body of its answer, which must be of type `expected`."""
         self._last = number = (self._last + 1) & 0xFFFFFFFF
         answered, content = await self._send(number, _HEADER.pack(5 + len(body), kind, number) + body)
@@ -213,6 +161,62 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
                 answer.set_exception(self._lost)
         self._asked.clear()
         self._received.clear()
+
+
+class SftpSession(SftpRequests):
+    """An SFTP session. Its operations raise asyncssh.SFTPError when the server refuses, or is gone."""
+
+    async def statvfs(self, path: str) -> StatvfsReply:
+        """Return the numbers of the file system of `path`. Raise SFTPOpUnsupported without the extension."""
+        if STATVFS not in self.extensions:
+            raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
+        body = await self.ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
+        if len(body) < _NUMBERS.size:
+            raise Garbled(f"an answer of {len(body)} bytes to statvfs")
+        return StatvfsReply(*_NUMBERS.unpack_from(body))
+
+    async def mode(self, path: str) -> int | None:
+        """Return st_mode of `path`, following links; None if the server does not report it."""
+        return await self._mode(_STAT, path)
+
+    async def _mode(self, request: int, path: str) -> int | None:
+        body = await self.ask(request, _string(path.encode()), _ATTRS)
+        present = _number(body, 0)
+        if not present & _PERMISSIONS:
+            return None
+        return _number(body, 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0))
+
+    async def is_link(self, path: str) -> bool:
+        """Return whether `path` is a symbolic link, even a broken one; False after an error."""
+        try:
+            mode = await self._mode(_LSTAT, path)
+        except Garbled:
+            raise
+        except asyncssh.SFTPError:
+            return False
+        return mode is not None and stat.S_ISLNK(mode)
+
+    async def is_directory(self, path: str) -> bool:
+        """Return whether `path` is a directory, or of a type that the server does not report."""
+        try:
+            mode = await self.mode(path)
+        except asyncssh.SFTPNoSuchFile:
+            return False
+        return mode is None or stat.S_IFMT(mode) in (stat.S_IFDIR, 0)
+
+    async def is_file(self, path: str) -> bool:
+        """Return whether `path` exists and is not a directory; False after an error."""
+        try:
+            mode = await self.mode(path)
+        except Garbled:
+            raise
+        except asyncssh.SFTPError:
+            return False
+        return mode is not None and stat.S_IFMT(mode) not in (stat.S_IFDIR, 0)
+
+    async def make_directory(self, path: str) -> None:
+        """Create a directory, with the server's default rights."""
+        await self.ask(_MKDIR, _string(path.encode()) + _WORD.pack(0), _STATUS)
 
 
 def _string(text: bytes) -> bytes:
