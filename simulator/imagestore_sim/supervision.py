@@ -81,10 +81,8 @@ class Supervisor:
             while True:
                 try:
                     item = await wait()
-                    loop.working_since, loop.stall_reported = (
-                        time.monotonic(),
-                        False,
-                    )  # real: a stall is measured in real time
+                    loop.working_since = time.monotonic()  # real: a stall is measured in real time
+                    loop.stall_reported = False
                     await work(item)
                 except Exception as error:
                     loop.working_since = None

@@ -124,7 +124,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
 
     async with until_stopped() as stopped:
         if chosen.lasts is not None:  # the machine's time, whatever the node's clock does
-            asyncio.get_running_loop().call_later(chosen.lasts, stopped.set)
+            asyncio.get_running_loop().call_later(chosen.lasts, stopped.set)  # real: the user waits
         print(f"recording {url} until it is interrupted", flush=True)
         try:
             return await follow_node(

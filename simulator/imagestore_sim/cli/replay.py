@@ -173,7 +173,7 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
         return UNUSABLE_INPUT
     if chosen.on_containers:  # SIGTERM, too, has to remove the containers
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    began = time.monotonic()  # the machine's time: how long the user waited
+    began = time.monotonic()  # real: how long the user waited
     results, interrupted = _play(files, chosen, console)
     results.sort(key=lambda result: files.index(Path(result.file)))
     if chosen.report is not None:
@@ -181,7 +181,8 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
         from imagestore_sim.scenario.report.writer import write_reports
 
         print_report_path(console, write_reports(chosen.report, results))
-    print_summary(console, results, len(files), time.monotonic() - began)
+    seconds = time.monotonic() - began  # real: how long the user waited
+    print_summary(console, results, len(files), seconds)
     if interrupted:
         return INTERRUPTED
     return SUCCESS if all(result.verdict is Verdict.HELD for result in results) else FAILURE

@@ -66,7 +66,7 @@ async def send(
         lines.append(f"Content-Length: {len(body)}")
     request = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + (body or b"")
     try:
-        async with asyncio.timeout(within):  # the machine's time
+        async with asyncio.timeout(within):  # real: the node may be another program
             return await _exchange(endpoint, method, request)
     except TimeoutError:
         return Answer(BROKEN, f"no answer within {within:g} s")
