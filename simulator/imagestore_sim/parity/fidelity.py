@@ -17,19 +17,20 @@ from imagestore_sim.rest.leniency import Leniency
 LENIENCIES = """\
 ## Leniencies
 
-What a node forgives though ZStack refuses it, and the clients that need it; `--strict` forgives nothing. The recorded
-answers are compared with a strict node.
+What a node accepts though ZStack refuses it, and the clients that need this. `--strict` accepts nothing of it. The
+recorded answers are compared with a strict node.
 
-| Name | What is forgiven, and for whom |
+| Name | What is accepted, and for which clients |
 |---|---|"""
 ANSWERS = """\
 ## Recorded answers that differ
 
-{compared} answers of ZStack 5.2.1 (its open half) are kept in `simulator/imagestore_sim/parity/corpus`, and compared
-with those of a strict node in every run of the tests; `imagestore-sim compare` sends the same calls to a node of yours
-([how](compare.md)). These differ by choice, {chosen} in number. What is not mended yet stands in `open.txt` beside
-them. ZStack's answers to the calls 465, 580, 1766, 1771, 1772, 1774 and 1790 follow from a job that an earlier run
-of the recorder had left there: the tests make such a job first, and a node without it makes a zone more.
+`simulator/imagestore_sim/parity/corpus` holds {compared} answers of ZStack 5.2.1 (its open-source part). The
+tests compare them with those of a strict node, and `imagestore-sim compare` sends the same calls to your own
+node ([how](compare.md)). The {chosen} answers below differ by choice; `open.txt` in that folder lists those
+that differ and are not fixed yet. ZStack's answers to the calls 465, 580, 1766, 1771, 1772, 1774 and 1790
+depend on a job that an earlier run of the recorder had left there. The tests create such a job first; a node
+without it creates one more zone.
 
 | Calls | Why | What a client sees instead |
 |---|---|---|"""
@@ -50,8 +51,8 @@ def _leniencies() -> Iterator[str]:
     assert isinstance(declaration, ast.ClassDef)
     for declared, text in zip(declaration.body, declaration.body[1:], strict=False):
         if isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name):
-            said = text.value.value if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) else ""
-            yield f"| `{declared.target.id}` | {' '.join(str(said).split())} |"
+            docstring = text.value.value if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) else ""
+            yield f"| `{declared.target.id}` | {' '.join(str(docstring).split())} |"
 
 
 if __name__ == "__main__":
