@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-processes test-scenarios test-soak scenarios lint package docs picture stories same-results fidelity metrics faults failures life-cycle parity clean
+.PHONY: help install lab test test-clients test-compose test-processes test-scenarios test-soak scenarios lint package docs parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -54,33 +54,8 @@ package: $(INSTALLED) ## build sdist and wheel into dist/, and check both
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
 
-# Generated documents: `make docs` writes those that take seconds; stories and same-results play the library.
-
-docs: fidelity metrics faults failures life-cycle picture ## write every generated page that takes no more than seconds
-
-stories: $(INSTALLED) ## play the library, draw each story, and write the index of docs/scenarios.md (minutes)
-	$(BIN)/python docs/write_scenarios.py
-
-same-results: $(INSTALLED) ## play the library on both kinds of hosts, and write docs/same-results.md (needs Docker; takes long)
-	$(BIN)/python docs/write_same_results.py
-
-picture: $(INSTALLED) ## draw the README's picture of the lab
-	$(BIN)/python docs/draw_lab.py
-
-fidelity: $(INSTALLED) ## write docs/fidelity.md from the declarations of the APIs
-	$(BIN)/python -m imagestore_sim.parity.fidelity > docs/fidelity.md
-
-metrics: $(INSTALLED) ## write docs/metrics.md from the declared metrics
-	$(BIN)/python -m imagestore_sim.lab_api.metrics_manual > docs/metrics.md
-
-faults: $(INSTALLED) ## write the reference part of docs/faults.md from the declared kinds
-	$(BIN)/python docs/write_faults.py
-
-failures: $(INSTALLED) ## write docs/failures.md from the table that its test plays
-	PYTHONPATH=tests $(BIN)/python tests/probe/failure_catalogue.py > docs/failures.md
-
-life-cycle: $(INSTALLED) ## write docs/life-cycle.md from the table that names its tests
-	PYTHONPATH=tests $(BIN)/python tests/backup_storage/life_cycle_facts.py > docs/life-cycle.md
+docs: $(INSTALLED) ## write the generated documents; PAGES="stories picture same-results" those that take longer
+	$(BIN)/python docs/generate.py $(PAGES)
 
 parity: $(INSTALLED) ## send the recorded calls to the emulator, count by group, prune the list of open ones
 	$(BIN)/python -m imagestore_sim.parity.progress

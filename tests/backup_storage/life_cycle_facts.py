@@ -1,12 +1,11 @@
 """The facts of the life cycle: what a backup storage does in ZStack, and the tests that check each fact.
 
-`make life-cycle` writes them to docs/life-cycle.md.
+`make docs` writes them to docs/life-cycle.md.
 """
 
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,7 +194,7 @@ HEAD = """# The life cycle of a backup storage, and the tests that compare it wi
 What changes status, state and capacity, and when, in ZStack; the tests in each row check it here. How hosts fail, and
 how a storage reacts, is in [failures.md](failures.md).
 
-`make life-cycle` writes this page; a test checks it.
+`make docs` writes this page; a test checks it.
 """
 
 
@@ -211,7 +210,3 @@ def render() -> str:
 def _cell(one: Row) -> str:
     names = "<br>".join(name.replace("_", " ") for name in one.tests)
     return f"`{one.file}`:<br>{names}"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

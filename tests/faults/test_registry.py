@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -49,12 +48,3 @@ def test_a_fault_is_read_from_what_it_writes_of_itself() -> None:
     fault = read_fault("fill", {"to": "55%", "over": "2m30s", "for": "1h"})
     assert fault.values() == {"to": "55%", "over": 150.0, "for": 3600.0}
     assert read_fault(fault.kind, fault.values()) == fault
-
-
-def test_every_fault_is_on_the_page_of_faults() -> None:
-    specification = importlib.util.spec_from_file_location("write_faults", DOCUMENTS / "write_faults.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    assert (DOCUMENTS / "faults.md").read_text() == module.written(), "make faults"

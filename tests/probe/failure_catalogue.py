@@ -1,12 +1,11 @@
 """The catalogue of failures: how each is simulated and caused on a real sshd, and the reason that a probe gives.
 
-`make failures` writes it to docs/failures.md.
+`make docs` writes it to docs/failures.md.
 """
 
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -652,7 +651,7 @@ connect, which logs in again, and at a ping over a connection that was open befo
 a reason, and is or stays Connected with -. Rows marked (root) are skipped without the right to mount file systems and
 to change the firewall, the one marked (not root) when the tests run as root.
 
-`make failures` writes this page; a test checks it.
+`make docs` writes this page; a test checks it.
 
 """
 
@@ -676,7 +675,3 @@ def render() -> str:
     text += "\nRows that are not states of a host, and are tested elsewhere or not at all:\n\n"
     rows = [["row", "failure", "simulated by", "on a real sshd", "reason"], ["---"] * 5, *map(list, ELSEWHERE)]
     return text + "".join(f"| {' | '.join(line)} |\n" for line in rows)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from failure_catalogue import MIB, ROWS, Row, render
+from failure_catalogue import MIB, ROWS, Row
 from real_causes import Real, mounted
 
 from conftest import StartSshd
@@ -105,11 +105,6 @@ async def test_on_a_real_sshd(row: Row, start_sshd: StartSshd, tmp_path: Path) -
             async with row.cause(Real(sshd, url, bool(row.disk))):
                 await judge(row, prober, target)
             await settled(prober, target)
-
-
-def test_the_page_of_failures_is_up_to_date() -> None:
-    page = Path(__file__).parents[2] / "docs" / "failures.md"
-    assert page.read_text() == render(), "make failures"
 
 
 def test_every_fault_is_in_a_row() -> None:

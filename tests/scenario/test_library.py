@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -78,22 +75,3 @@ def test_every_story_says_why_it_matters() -> None:
 def test_every_kind_of_fault_is_in_a_story() -> None:
     steps = [step.content for file in FILES for step in read_scenario(file).timeline]
     assert {one.fault.kind for one in steps if isinstance(one, FaultStep)} == set(FAULTS)
-
-
-@pytest.fixture
-def write_scenarios(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs")])
-    return importlib.import_module("write_scenarios")
-
-
-def test_the_index_is_up_to_date_and_shows_a_thumbnail_of_each_story(write_scenarios: ModuleType) -> None:
-    assert write_scenarios.PAGE.read_text() == write_scenarios.page_with_index(), "run `make stories`"
-    there = {file.stem: file.stat().st_size for file in write_scenarios.THUMBNAILS.iterdir()}
-    assert sorted(there) == sorted(file.stem for file in FILES), "run `make stories`"
-    assert max(there.values()) < 4096
-
-
-@pytest.mark.scenarios
-def test_the_thumbnails_are_up_to_date(write_scenarios: ModuleType) -> None:
-    stale = [file.name for file, text in write_scenarios.thumbnails() if file.read_text() != text]
-    assert stale == [], "run `make stories`"

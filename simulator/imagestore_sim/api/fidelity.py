@@ -10,7 +10,7 @@ from imagestore_sim.rest.parameters import Api
 HEAD = """\
 # Fidelity
 
-How closely each API follows ZStack; `make fidelity` writes this page. It lists every API of ZStack's public SDK that
+How closely each API follows ZStack; `make docs` writes this page. It lists every API of ZStack's public SDK that
 touches backup storage. An API is
 
 - **same**: it does what ZStack does, as far as a client can see;

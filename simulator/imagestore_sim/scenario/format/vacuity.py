@@ -12,7 +12,7 @@ from functools import cache
 
 import orjson
 
-from imagestore_sim.lab_api.metrics_manual import example_families
+from imagestore_sim.lab_api.example_metrics import example_families
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays, Unchanged
 from imagestore_sim.scenario.format.matchers import CAPACITIES
 from imagestore_sim.scenario.format.model import Scenario

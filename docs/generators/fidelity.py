@@ -1,7 +1,4 @@
-"""Write the fidelity page: the APIs, the leniencies, and the recorded answers that differ by choice.
-
-`python -m imagestore_sim.parity.fidelity > docs/fidelity.md` writes it.
-"""
+"""Write docs/fidelity.md: the APIs, the leniencies, and the recorded answers that differ by choice."""
 
 from __future__ import annotations
 
@@ -53,7 +50,3 @@ def _leniencies() -> Iterator[str]:
         if isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name):
             docstring = text.value.value if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) else ""
             yield f"| `{declared.target.id}` | {' '.join(str(docstring).split())} |"
-
-
-if __name__ == "__main__":
-    print(page(), end="")

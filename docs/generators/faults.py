@@ -1,4 +1,4 @@
-"""Write the reference of fault kinds into docs/faults.md, from their declarations: `make faults`."""
+"""Write the reference of fault kinds into docs/faults.md, from their declarations: `make docs`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
 from imagestore_sim.faults import FAULTS, Answer, Effect, Fault, Layer, Noticed
 
-PAGE = Path(__file__).with_name("faults.md")
-BEGIN = "<!-- the reference, written by docs/write_faults.py -->\n"
+PAGE = Path(__file__).parents[1] / "faults.md"
+BEGIN = "<!-- the reference, written by docs/generators/faults.py -->\n"
 TITLES = {
     Layer.NETWORK: "The network",
     Layer.SSH: "sshd",
@@ -71,11 +71,7 @@ def _section(kind: type[Fault]) -> Iterator[str]:
         yield ""
 
 
-def written() -> str:
+def page() -> str:
     """Return the page with its reference up to date."""
     head, _, _ = PAGE.read_text().partition(BEGIN)
     return head + BEGIN + "\n" + reference()
-
-
-if __name__ == "__main__":
-    PAGE.write_text(written())

@@ -1,13 +1,9 @@
-"""Draws docs/lab.svg, the README's picture: the table that `imagestore-sim lab` shows, of a lab that runs for it.
-
-python docs/draw_lab.py
-"""
+"""Draw docs/lab.svg, the README's picture: the table that `imagestore-sim lab` shows, of a lab that runs for it."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
@@ -16,7 +12,6 @@ from imagestore_sim.cli.lab_output import storage_table
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 
-PICTURE = Path(__file__).with_name("lab.svg")
 WIDTH = 124
 # Rich's own frame without the fonts that it would load from the network.
 FRAME = """\
@@ -43,7 +38,7 @@ FRAME = """\
 """
 
 
-async def draw() -> str:
+async def _draw() -> str:
     """The picture of a lab with three hosts, one of which has just gone away."""
     console = Console(record=True, width=WIDTH, color_system="truecolor", force_terminal=True, file=io.StringIO())
     async with Lab(Settings(port=0, ping_interval=1)) as lab:
@@ -54,5 +49,6 @@ async def draw() -> str:
     return console.export_svg(title="imagestore-sim lab", theme=MONOKAI, code_format=FRAME, unique_id="lab")
 
 
-if __name__ == "__main__":
-    PICTURE.write_text(asyncio.run(draw()), encoding="utf-8")
+def picture() -> str:
+    """Run a lab, break a host, and return the picture of its table."""
+    return asyncio.run(_draw())

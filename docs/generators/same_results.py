@@ -1,12 +1,13 @@
-"""Plays the library on both kinds of hosts, and writes docs/same-results.md: `make same-results`.
+"""Write docs/same-results.md: play the library on simulated hosts and on containers, and compare.
 
-It needs a Docker engine, and takes as long as the stories do. Given names of stories, it plays only those, and keeps
-the lines of the others. It exits with status 1 if a story has different results.
+It needs a Docker engine, and takes as long as the stories do. `STORIES="one other"` plays only those, and keeps the
+lines of the others.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ from imagestore_sim.scenario.replay_on_containers import prepare_containers, rea
 from imagestore_sim.scenario.time_scaling import fastest, sped_up
 from imagestore_sim.units import duration_text
 
-PAGE = Path(__file__).with_name("same-results.md")
-LIBRARY = PAGE.parent.parent / "scenarios"
+PAGE = Path(__file__).parents[1] / "same-results.md"
+LIBRARY = PAGE.parents[1] / "scenarios"
 JOBS = 4
 LONGEST = 20 * 60.0
 """Seconds of real time that a story may take here."""
@@ -38,7 +39,8 @@ The comparison leaves out what depends on when a ping comes: how often a connect
 capacities between the first and the last of a disk that fills slowly; and whether a stopped host is `unreachable` or a
 `timeout`.
 
-`make same-results` writes this page. It plays several stories at once, and shows the real time that each took.
+`make docs PAGES=same-results` writes this page. It plays several stories at once, and shows the real time that each
+took.
 
 | story | result | speed | simulated took | containers took |
 | --- | --- | --- | --- | --- |
@@ -112,17 +114,13 @@ def lines(files: Sequence[Path], jobs: int) -> list[Line]:
     return [one.result() for one in comparing]
 
 
-def main() -> int:
-    """Write the page."""
+def page() -> str:
+    """Play the stories, and return the page."""
     prepare_containers()
     library = sorted(LIBRARY.glob("*.yaml"))
     table = [line for line in (PAGE.read_text() if PAGE.exists() else "").splitlines() if "](../scenarios/" in line]
     known = {line.partition("](../scenarios/")[2].partition(")")[0]: line for line in table}
-    chosen = [file for file in library if not sys.argv[1:] or file.stem in sys.argv[1:]]
+    named = os.environ.get("STORIES", "").split()
+    chosen = [file for file in library if not named or file.stem in named]
     known |= {line.file.name: str(line) for line in lines(chosen, JOBS)}
-    PAGE.write_text(HEAD + "".join(f"{known[file.name]}\n" for file in library if file.name in known))
-    return int(any("| **differs**" in line for line in known.values()))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return HEAD + "".join(f"{known[file.name]}\n" for file in library if file.name in known)

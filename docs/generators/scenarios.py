@@ -1,4 +1,4 @@
-"""Play scenarios/, draw each story into docs/stories/, and write the index of the library: `make stories`."""
+"""Write the index of the library into docs/scenarios.md, and draw each of its stories into docs/stories/."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from imagestore_sim.scenario.format.steps import FaultStep
 from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.scenario.report.thumbnail import thumbnail
 
-PAGE = Path(__file__).with_name("scenarios.md")
-THUMBNAILS = PAGE.with_name("stories")
+PAGE = Path(__file__).parents[1] / "scenarios.md"
+PICTURES = "stories"
 LIBRARY = PAGE.parent.parent / "scenarios"
-BEGIN = "<!-- the index, written by docs/write_scenarios.py -->\n"
+BEGIN = "<!-- the index, written by docs/generators/scenarios.py -->\n"
 
 
 def library() -> list[tuple[Path, Scenario]]:
@@ -24,40 +24,29 @@ def library() -> list[tuple[Path, Scenario]]:
 
 
 def faults(scenario: Scenario) -> list[str]:
-    """Return the kinds of faults in a scenario, in their order."""
+    """Return the kinds of faults that a scenario applies, in their order."""
     return list(
         dict.fromkeys(one.content.fault.kind for one in scenario.timeline if isinstance(one.content, FaultStep))
     )
 
 
 def index() -> Iterator[str]:
-    """Yield the lines of the index: one for each story."""
+    """Yield the lines of the index: a row for each story."""
     yield "| | story | why | faults |"
     yield "| --- | --- | --- | --- |"
     for file, scenario in library():
         why = re.split(r"(?<=[.?]) ", scenario.description.strip())[0].rstrip(".")
         kinds = ", ".join(f"`{kind}`" for kind in faults(scenario))
-        image = f"![]({THUMBNAILS.name}/{file.stem}.svg)"
-        yield f"| {image} | [{scenario.title}](../scenarios/{file.name}) | {why} | {kinds} |"
+        picture = f"![]({PICTURES}/{file.stem}.svg)"
+        yield f"| {picture} | [{scenario.title}](../scenarios/{file.name}) | {why} | {kinds} |"
 
 
-def page_with_index() -> str:
-    """Return the page with its index up to date."""
+def page() -> str:
+    """Return the page with its index up to date; what stands above the index is written by hand."""
     head, _, _ = PAGE.read_text().partition(BEGIN)
     return head + BEGIN + "\n" + "\n".join(index()) + "\n"
 
 
-def thumbnails() -> Iterator[tuple[Path, str]]:
-    """Yield the file of each story's thumbnail, and its content."""
-    for file, _ in library():
-        yield THUMBNAILS / f"{file.stem}.svg", thumbnail(replay_file(file), alone=True) + "\n"
-
-
-if __name__ == "__main__":
-    THUMBNAILS.mkdir(exist_ok=True)
-    drawn = dict(thumbnails())
-    for file in set(THUMBNAILS.glob("*.svg")) - set(drawn):
-        file.unlink()
-    for file, text in drawn.items():
-        file.write_text(text)
-    PAGE.write_text(page_with_index())
+def pictures() -> dict[str, str]:
+    """Play every story in virtual time; return the picture of each by the name of its file."""
+    return {f"{file.stem}.svg": thumbnail(replay_file(file), alone=True) + "\n" for file, _ in library()}

@@ -1,0 +1,90 @@
+"""Write the generated documents.
+
+`make docs` writes the quick ones; `make docs PAGES="stories picture"` writes those named. With --check nothing is
+written: stale ones are listed, with exit status 1. To add one: a row in GENERATED.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+TESTS = DOCS.parent / "tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A document, or a folder of them, and the function that returns its text."""
+
+    target: str
+    """Below docs/."""
+    source: str
+    """`module:function`; it returns the text of a file, or the texts of a folder's files by name."""
+    quick: bool = True
+    """Whether it takes no more than seconds."""
+
+    def texts(self) -> Mapping[Path, str]:
+        """Return what each file of the target must hold."""
+        module, _, function = self.source.partition(":")
+        made: str | Mapping[str, str] = getattr(import_module(module), function)()
+        target = DOCS / self.target
+        return {target: made} if isinstance(made, str) else {target / name: text for name, text in made.items()}
+
+    def stale(self) -> list[Path]:
+        """Return the files that differ from what they must hold, and those of a folder that are too many."""
+        texts = self.texts()
+        here = set(target.iterdir()) if (target := DOCS / self.target).is_dir() else set()
+        changed = [file for file, text in texts.items() if not file.exists() or file.read_text("utf-8") != text]
+        return sorted([*changed, *(here - texts.keys())])
+
+    def write(self) -> None:
+        """Write every file of the target, and remove those of a folder that are too many."""
+        texts = self.texts()
+        for file in set(target.iterdir()) - texts.keys() if (target := DOCS / self.target).is_dir() else ():
+            file.unlink()
+        for file, text in texts.items():
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "utf-8")
+
+
+GENERATED: Mapping[str, Generated] = {
+    "commands": Generated("commands.md", "generators.commands:page"),
+    "failures": Generated("failures.md", "failure_catalogue:render"),
+    "faults": Generated("faults.md", "generators.faults:page"),
+    "fidelity": Generated("fidelity.md", "generators.fidelity:page"),
+    "life-cycle": Generated("life-cycle.md", "life_cycle_facts:render"),
+    "metrics": Generated("metrics.md", "generators.metrics:page"),
+    "scenarios": Generated("scenarios.md", "generators.scenarios:page"),
+    "picture": Generated("lab.svg", "generators.lab_picture:picture", quick=False),
+    "same-results": Generated("same-results.md", "generators.same_results:page", quick=False),
+    "stories": Generated("stories", "generators.scenarios:pictures", quick=False),
+}
+
+
+def main() -> int:
+    """Write or check the documents that are named, the quick ones without a name; return the exit status."""
+    parser = argparse.ArgumentParser(description="Write the generated documents.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GENERATED))
+    parser.add_argument("--check", action="store_true", help="write nothing; list what is stale")
+    given = parser.parse_args()
+    if unknown := set(given.names) - GENERATED.keys():
+        parser.error(f"there is no document {', '.join(sorted(unknown))}; there are {', '.join(GENERATED)}")
+    # The tables that tests play are documents, too.
+    sys.path += [str(TESTS), *(str(one) for one in sorted(TESTS.iterdir()) if one.is_dir())]
+    chosen = [GENERATED[name] for name in given.names] or [one for one in GENERATED.values() if one.quick]
+    if given.check:
+        stale = [file for one in chosen for file in one.stale()]
+        print(*(f"{file.relative_to(DOCS.parent)} is stale" for file in stale), sep="\n", end="\n" * bool(stale))
+        return int(bool(stale))
+    for one in chosen:
+        one.write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
