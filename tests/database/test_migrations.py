@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,13 @@ from sqlalchemy.exc import DatabaseError as DriverError
 from sqlalchemy.pool import NullPool
 
 from imagestore_sim.database import Database, DatabaseError, migrations
+from imagestore_sim.database.global_config import GlobalConfiguration, default_rows
 from imagestore_sim.database.migrations import HEAD, VERSIONS, newest_tables, upgrade
 from imagestore_sim.database.models import Model
+from imagestore_sim.database.zstack_global_config import zstack_options
 from processes import child
+
+HALF_OF_A_NEW_DATABASE = 64 * 1024
 
 
 @pytest.fixture
@@ -111,6 +116,34 @@ def test_every_version_is_listed_oldest_first() -> None:
     assert tuple(reversed([script.revision for script in scripts.walk_revisions()])) == VERSIONS
 
 
+async def test_a_new_database_has_what_migrations_and_a_first_load_make(file: Path, engine: Engine) -> None:
+    options = tuple(zstack_options().values())
+    copied = file.with_name("copied.db")
+    await (await Database.open(str(copied), options=default_rows(options))).close()
+    with engine.begin() as connection:
+        upgrade(connection)
+    database = await Database.open(str(file))
+    await GlobalConfiguration(database, options).load()
+    await database.close()
+    assert _dump(copied) == _dump(file)
+
+
+async def test_the_options_of_a_new_database_need_no_write_at_the_first_load(file: Path) -> None:
+    options = tuple(zstack_options().values())
+    database = await Database.open(str(file), options=default_rows(options))
+    await GlobalConfiguration(database, options).load()
+    assert database.revision == 0
+    await database.close()
+
+
+def _dump(file: Path) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Return the SQL that makes a database, and the settings in its header that the SQL leaves out."""
+    pragmas = ("journal_mode", "page_size", "encoding", "user_version", "application_id", "auto_vacuum")
+    with closing(sqlite3.connect(file)) as connection:
+        settings = [connection.execute(f"PRAGMA {pragma}").fetchone() for pragma in pragmas]
+        return list(connection.iterdump()), settings
+
+
 async def test_a_database_that_is_up_to_date_is_not_migrated_again(file: Path) -> None:
     await _open_and_close(file)
 
@@ -160,28 +193,42 @@ def test_a_migration_that_fails_half_way_leaves_no_table(file: Path, engine: Eng
     assert _tables(file) == set()
 
 
+@contextmanager
+def _file_size_limit(bytes_: int) -> Iterator[None]:
+    """Let no file grow beyond a size meanwhile: SQLite's log of the new tables breaks off in the middle."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 async def test_an_empty_file_that_gets_its_tables_only_half_way_has_none(file: Path) -> None:
-    with pytest.raises(DatabaseError, match=r"node\.db: cannot be opened: not authorized"):
-        await Database.open(str(file), prepare=lambda connection: connection.set_authorizer(_deny_table))
+    with (
+        pytest.raises(DatabaseError, match=r"node\.db: cannot be opened: .*SQLITE_IOERR_WRITE"),
+        _file_size_limit(HALF_OF_A_NEW_DATABASE),
+    ):
+        await Database.open(str(file))
     assert _tables(file) == set()
     await _open_and_close(file)
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import asyncio, resource, signal, sys
 from imagestore_sim.database import Database
 
-def kill(sql):
-    if "ZoneVO" in sql:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-asyncio.run(Database.open(sys.argv[1], prepare=lambda connection: connection.set_trace_callback(kill)))
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; by default it kills in the middle of a write
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+asyncio.run(Database.open(sys.argv[1]))
 """
 
 
-async def test_kill_9_half_way_leaves_no_table(file: Path) -> None:
-    async with child(sys.executable, "-c", KILLED, str(file)) as process:
-        assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGKILL
+async def test_a_kill_half_way_leaves_no_table(file: Path) -> None:
+    async with child(sys.executable, "-c", KILLED, str(file), str(HALF_OF_A_NEW_DATABASE)) as process:
+        assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGXFSZ
+    log = file.with_name("node.db-wal")
+    assert log.stat().st_size == HALF_OF_A_NEW_DATABASE
     assert _tables(file) == set()
     await _open_and_close(file)
     assert _tables(file) == {*Model.metadata.tables, "alembic_version"}

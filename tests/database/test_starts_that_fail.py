@@ -15,7 +15,7 @@ import pytest
 from new_database import new_database
 
 from imagestore_sim import open_files
-from imagestore_sim.database import engine
+from imagestore_sim.database import connections
 from processes import run, run_here, running
 
 pytestmark = pytest.mark.processes
@@ -99,7 +99,7 @@ def _locked_away(folder: Path) -> Iterator[None]:
 def test_a_database_that_cannot_be_used_is_one_line(
     broken: Callable[[Path], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.2)
     with broken(tmp_path):  # type: ignore[attr-defined]
         ended = run_here(*SERVE, cwd=tmp_path)
     assert (ended.status, ended.errors.count("\n")) == (2, 1), ended.errors

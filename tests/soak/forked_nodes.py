@@ -72,9 +72,9 @@ async def forks(cwd: Path) -> AsyncIterator[Forks]:
 
 
 def _serve() -> None:
-    from imagestore_sim.database.migrations import newest_tables
+    from imagestore_sim.database.schema import new_database
 
-    newest_tables()
+    new_database(())
     children: set[int] = set()
     for line in sys.stdin:
         what = json.loads(line)

@@ -12,10 +12,13 @@ from sqlalchemy import bindparam, select
 from imagestore_sim.backup_storage.errors import OperationFailed
 from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE
 from imagestore_sim.database import Database
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.probe import Prober
 
 Release = Callable[[str, Callable[[], Awaitable[bool]]], Awaitable[None]]
 """Called with a host name that a record named until now, and a function that returns whether no record names it."""
+
+_BY_HOSTNAME = [select(model.uuid).where(model.hostname == bindparam("hostname")) for model in HOSTS.values()]
 
 
 async def keep_host(hostname: str, is_unused: Callable[[], Awaitable[bool]]) -> None:
@@ -31,10 +34,7 @@ class HostUsage:
         self._release = release
         self._adding: Counter[str] = Counter()
         """The number of storages on each host that are being added."""
-        self._by_hostname = [
-            str(select(model.uuid).where(model.hostname == bindparam("hostname")).compile(dialect=database.dialect))
-            for model in HOSTS.values()
-        ]
+        self._by_hostname = [sql_of(statement, database.dialect) for statement in _BY_HOSTNAME]
 
     @contextmanager
     def adding(self, hostname: str) -> Iterator[None]:

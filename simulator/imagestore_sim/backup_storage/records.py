@@ -23,6 +23,7 @@ from imagestore_sim.database.models import (
     ImageStoreBackupStorage,
     SftpBackupStorage,
 )
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.probe import Target
 
 IMAGE_STORE_TYPE: Final = "ImageStoreBackupStorage"
@@ -128,6 +129,7 @@ STORAGES = select(
 )
 for _model in HOSTS.values():
     STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
+_BY_UUID = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
 
 
 class StorageRecords:
@@ -138,9 +140,7 @@ class StorageRecords:
         self._vault = vault
         self._clock = clock
         self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
-        # Compiled once, since every connect runs it, more than once.
-        by_uuid = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
-        self._by_uuid = str(by_uuid.compile(dialect=database.dialect))
+        self._by_uuid = sql_of(_BY_UUID, database.dialect)
 
     async def load(self, uuid: str) -> Storage | None:
         """Return a storage; None if it does not exist."""

@@ -16,11 +16,14 @@ from imagestore_sim.backup_storage.records import Status, Storage, StorageRecord
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.probe import Capacity, ProbeFailure
 
 Outcome = Capacity | ProbeFailure
 PathAndContent = tuple[str, Mapping[str, object]]
 """Path and content of an event that is still to be recorded."""
+
+_STATUS_OF = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,7 @@ class StatusStore:
         self._records = records
         self._capacities = capacities
         self._events = events
-        # Compiled once, since every ping runs it.
-        status_of = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
-        self._status_of = str(status_of.compile(dialect=database.dialect))
+        self._status_of = sql_of(_STATUS_OF, database.dialect)
 
     async def set_connecting(self, storage: Storage) -> None:
         """Set a storage Connecting: a connect has begun."""

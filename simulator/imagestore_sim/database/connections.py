@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -22,6 +23,7 @@ from imagestore_sim.database.errors import StoreUnavailable, describe, reason_of
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.open_file import LOG_IS_LOST, OpenFile
+from imagestore_sim.database.statement_cache import SHARED_STATEMENTS, with_shared_dialect
 from imagestore_sim.database.statement_timeout import READ_SECONDS, StatementTimeout
 
 logger = logging.getLogger(__name__)
@@ -222,13 +224,24 @@ async def driver_of(connection: AsyncConnection) -> aiosqlite.Connection:
     return driver
 
 
+def connect(file: Path) -> sqlite3.Connection:
+    """Connect to a file with our pragmas, past SQLAlchemy. Raise sqlite3.Error."""
+    return _connect_function(None)(file, timeout=BUSY_SECONDS)
+
+
 def _engine(
     url: URL, prepare: Prepare | None, connect: Callable[..., sqlite3.Connection] = sqlite3.Connection
 ) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url, hide_parameters=True)
     arguments = {"timeout": BUSY_SECONDS, "factory": _connect_function(prepare, connect)}
-    return create_async_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+    return create_async_engine(
+        with_shared_dialect(url),
+        connect_args=arguments,
+        poolclass=NullPool,
+        hide_parameters=True,
+        execution_options={"compiled_cache": SHARED_STATEMENTS},
+    )
 
 
 def _connect_function(

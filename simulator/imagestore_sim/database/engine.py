@@ -26,7 +26,7 @@ from imagestore_sim.database.location import check_file, file_of, url_of, versio
 from imagestore_sim.database.migrations import VERSIONS
 from imagestore_sim.database.open_file import OpenFile
 from imagestore_sim.database.reader import Reader
-from imagestore_sim.database.schema import ALL_COLUMNS, check_columns, create_or_migrate
+from imagestore_sim.database.schema import ALL_COLUMNS, OptionRow, check_columns, create_or_migrate
 from imagestore_sim.database.store_check import CHECK_WRITING, StoreCheck
 from imagestore_sim.database.transactions import Writer
 from imagestore_sim.database.unit_of_work import UnitsOfWork
@@ -52,10 +52,11 @@ class Database:
         self._to_close = AsyncExitStack()
 
     @classmethod
-    async def open(cls, location: str, *, prepare: Prepare | None = None) -> Self:
+    async def open(cls, location: str, *, prepare: Prepare | None = None, options: tuple[OptionRow, ...] = ()) -> Self:
         """Open a file or a SQLAlchemy URL, and migrate it to the newest version. Raise DatabaseError.
 
-        `prepare` is called with every raw SQLite connection, to register functions and collations.
+        `prepare` is called with every raw SQLite connection, to register functions and collations. A file without
+        tables gets the rows of `options` with them.
         """
         url, file = url_of(location), file_of(location)
         async with AsyncExitStack() as to_close:
@@ -69,15 +70,15 @@ class Database:
             try:
                 database = cls(url, prepare, file)
                 to_close.push_async_callback(database._connections.close)
-                await database._open(version, partial(Vault.beside, location))
+                await database._open(version, partial(Vault.beside, location), options)
             except (SQLAlchemyError, ImportError, OSError, sqlite3.Error, StoreUnavailable) as error:
                 raise DatabaseError(f"{file or url.render_as_string()}: cannot be opened: {describe(error)}") from None
             database._to_close = to_close.pop_all()
         return database
 
-    async def _open(self, version: str | None, vault: Callable[[], Vault]) -> None:
+    async def _open(self, version: str | None, vault: Callable[[], Vault], options: tuple[OptionRow, ...]) -> None:
         """Migrate the tables, and use every connection once."""
-        await create_or_migrate(self._connections.engine, version, vault)
+        await create_or_migrate(self._connections.engine, self._file, version, vault, options)
         await self._connections.writer.get()
         if self._connections.is_sqlite:
             await self._connections.reader.get()

@@ -12,8 +12,10 @@ from sqlalchemy import delete, insert, select, update
 from imagestore_sim.database.engine import Database
 from imagestore_sim.database.global_config_rules import InvalidOption
 from imagestore_sim.database.models import GlobalConfig
+from imagestore_sim.database.schema import OPTION_COLUMNS, OptionRow
 
-__all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read"]
+__all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read", "default_rows"]
+_STORED = select(*OPTION_COLUMNS).order_by(GlobalConfig.id)
 T_co = TypeVar("T_co", covariant=True)
 Read = Callable[["ConfigOption[T_co]", str], T_co]
 Limits = Callable[[], Mapping[str, object] | None]
@@ -55,12 +57,13 @@ class GlobalConfiguration:
 
         A value that equals the stored default follows a default that has changed in the code.
         """
-        rows = {(row.category, row.name): row for row in await self._database.read(select(*COLUMNS))}
+        found = await self._database.read(_STORED)
+        rows = {(row.category, row.name): row for row in found}
         for key, option in self._options.items():
             row = rows.get(key)
             self._values[key] = option.default if row is None or row.value == row.defaultValue else row.value
         expected = [self._row(key) for key in self._options]
-        if [row._asdict() for row in sorted(rows.values(), key=lambda row: row.id)] != sorted(expected, key=_by_id):
+        if found != sorted(tuple(row.values()) for row in expected):
             async with self._database.transaction() as connection:
                 await connection.execute(delete(GlobalConfig))
                 await connection.execute(insert(GlobalConfig), expected)
@@ -133,17 +136,9 @@ class GlobalConfiguration:
             listener()
 
 
-COLUMNS = (
-    GlobalConfig.id,
-    GlobalConfig.name,
-    GlobalConfig.category,
-    GlobalConfig.description,
-    GlobalConfig.defaultValue,
-    GlobalConfig.value,
-)
-
-
-def _by_id(row: Mapping[str, object]) -> int:
-    number = row["id"]
-    assert isinstance(number, int)
-    return number
+def default_rows(options: tuple[ConfigOption[object], ...]) -> tuple[OptionRow, ...]:
+    """Return the rows of options that nobody has changed, for a new database."""
+    return tuple(
+        (option.id or place, option.name, option.category, option.description, option.default, option.default)
+        for place, option in enumerate(options, 1)
+    )

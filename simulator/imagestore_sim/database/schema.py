@@ -2,27 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from contextlib import closing
+from functools import lru_cache, partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from imagestore_sim.database.connections import driver_of
+from imagestore_sim.database.cancellation import complete
+from imagestore_sim.database.connections import connect, driver_of
 from imagestore_sim.database.errors import DatabaseError
 from imagestore_sim.database.migrations import HEAD, newest_tables, upgrade
-from imagestore_sim.database.models import Model
+from imagestore_sim.database.models import GlobalConfig, Model
 from imagestore_sim.database.vault import Vault
 
 ALL_COLUMNS = "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"
 """SQL for SQLite whose rows are (table, column)."""
+OptionRow = tuple[object, ...]
+"""A row of the global configuration: its values in the order of OPTION_COLUMNS."""
+OPTION_COLUMNS = (
+    GlobalConfig.id,
+    GlobalConfig.name,
+    GlobalConfig.category,
+    GlobalConfig.description,
+    GlobalConfig.defaultValue,
+    GlobalConfig.value,
+)
+_INSERT_OPTION = f"""
+INSERT INTO {GlobalConfig.__tablename__} ({", ".join(column.key for column in OPTION_COLUMNS)})
+VALUES ({", ".join("?" for _ in OPTION_COLUMNS)})
+"""  # noqa: S608 - a constant
 
 
-async def create_or_migrate(engine: AsyncEngine, version: str | None, vault: Callable[[], Vault]) -> None:
-    """Bring tables of `version` (None: there are none) to the newest version."""
-    if engine.dialect.name == "sqlite" and version is None:
-        async with engine.connect() as connection:
-            await (await driver_of(connection)).executescript(newest_tables())
+@lru_cache(maxsize=4)
+def new_database(options: tuple[OptionRow, ...]) -> bytes:
+    """Return a SQLite database with the newest tables and these options, as the bytes of its file.
+
+    It is made once in a process, so that later starts of a node copy it instead of making the tables again.
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(newest_tables())
+        connection.executemany(_INSERT_OPTION, options)
+        connection.commit()
+        return connection.serialize()
+
+
+def _create(file: Path, options: tuple[OptionRow, ...]) -> None:
+    """Copy `new_database` into an empty file, in one transaction: a crash leaves all of it or nothing."""
+    with closing(sqlite3.connect(":memory:")) as source, closing(connect(file)) as target:
+        source.deserialize(new_database(options))
+        source.backup(target)
+
+
+async def create_or_migrate(
+    engine: AsyncEngine,
+    file: Path | None,
+    version: str | None,
+    vault: Callable[[], Vault],
+    options: tuple[OptionRow, ...],
+) -> None:
+    """Bring tables of `version` (None: there are none) to the newest version; new ones get the rows of `options`."""
+    if file is not None and version is None:
+        await complete(asyncio.to_thread(_create, file, options))
     elif version != HEAD:
         async with engine.connect() as connection:
             async with connection.begin():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 from pathlib import Path
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock
-from imagestore_sim.database.global_config import ConfigOption
+from imagestore_sim.database.global_config import ConfigOption, default_rows
 from imagestore_sim.database.location import file_of
+from imagestore_sim.database.schema import OptionRow
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import check_allowed
 from imagestore_sim.lab_api import Guard
@@ -68,10 +70,25 @@ def requested_seed(settings: Settings) -> int | None:
 
 def global_options(settings: Settings) -> tuple[ConfigOption[object], ...]:
     """Return the options of the global configuration. Unless strict, some defaults are the emulator's own."""
+    return _options(strict=settings.strict)
+
+
+@cache
+def _options(*, strict: bool) -> tuple[ConfigOption[object], ...]:
     options: dict[tuple[str, str], ConfigOption[object]] = dict(zstack_options())
-    if not settings.strict:
+    if not strict:
         options |= {(one.category, one.name): one for one in STORAGE_OPTIONS}
     return tuple(options.values())
+
+
+def default_option_rows(settings: Settings) -> tuple[OptionRow, ...]:
+    """Return the rows of these options in a new database."""
+    return _default_rows(strict=settings.strict)
+
+
+@cache
+def _default_rows(*, strict: bool) -> tuple[OptionRow, ...]:
+    return default_rows(_options(strict=strict))
 
 
 def with_ping_interval(records: Bootstrap, settings: Settings) -> Bootstrap:

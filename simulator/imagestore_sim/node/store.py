@@ -14,7 +14,7 @@ from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.ids import seed_uuids
 from imagestore_sim.node.foundation import Foundation
-from imagestore_sim.node.from_settings import global_options, requested_seed
+from imagestore_sim.node.from_settings import default_option_rows, global_options, requested_seed
 from imagestore_sim.query import QueryEngine, prepare
 from imagestore_sim.rest.encoding import write_stored_date
 from imagestore_sim.virtual_clock import VirtualEventLoop
@@ -45,7 +45,7 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
     `opened` is called as soon as the database is open, so that the caller can close it if a later step fails.
     """
     location = foundation.settings.database
-    database = await Database.open(location, prepare=prepare)
+    database = await Database.open(location, prepare=prepare, options=default_option_rows(foundation.settings))
     opened(database)
     foundation.events.defer = database.defer
     vault = await asyncio.to_thread(Vault.beside, location)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from imagestore_sim.rest.errors import ContainerError, PlainError
 from imagestore_sim.rest.leniency import LENIENT, Leniency
@@ -72,6 +73,12 @@ class Router:
         for shape in sorted(self._variable, key=lambda shape: shape.count("")):
             places = frozenset(index for index, segment in enumerate(shape) if segment == "")
             self._variable_places[len(shape)][places] = None
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def of(cls, messages: tuple[type[Message], ...], leniency: Leniency = LENIENT) -> Router:
+        """Return the router of these APIs. It is made once in a process, since none changes."""
+        return cls(messages, leniency)
 
     def _add(self, candidate: Candidate) -> None:
         shape = tuple("" if _is_variable(one) else one for one in candidate.path)

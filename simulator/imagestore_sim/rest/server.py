@@ -67,7 +67,7 @@ class RestServer(Generic[S]):
 
     def __init__(self, handlers: Handlers[S], dependencies: Dependencies[S]) -> None:
         self._rest_api = RestApi(
-            router=Router(handlers.by_message, dependencies.leniency),
+            router=Router.of(tuple(handlers.by_message), dependencies.leniency),
             authentication=dependencies.authentication,
             dispatcher=dependencies.dispatcher,
             async_calls=AsyncCalls(dependencies.dispatcher, dependencies.jobs, dependencies.web_hooks),
