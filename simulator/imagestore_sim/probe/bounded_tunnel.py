@@ -6,30 +6,21 @@ import asyncio
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, cast
 
 import asyncssh
-from asyncssh.packet import SSHPacket
 from typing_extensions import override
 
 from imagestore_sim.probe.failures import LoginEvidence
-from imagestore_sim.probe.key_exchange import find_mismatch
+from imagestore_sim.probe.key_exchange import find_mismatch, watch_key_exchanges
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.proxy_command import ProxyCommandTransport
+from imagestore_sim.probe.receive_limits import KEY_EXCHANGES, LOGIN_BYTES, ReceiveLimits
 from imagestore_sim.probe.round_robin import RoundRobin
+from imagestore_sim.probe.sliced_queue import SLICE_BYTES, SlicedQueue
 
-LOGIN_BYTES = 128 * 1024
-"""What a server may send until the login is complete: a login takes some 5 KB, and a legal notice."""
-PROBE_BYTES = 512 * 1024
-"""What a server may send from one probe to the next."""
-KEY_EXCHANGES = 4
-"""How many key exchanges a server may begin in the same time: one is usual, and each costs both sides."""
-_NOISY_BYTES = 32 * 1024  # a server that ran out of time after sending this much is one that floods
-_CALM_BYTES = 16 * 1024  # handled at once; what a server sends beyond that is queued
-_SLICE_BYTES = 2 * 1024  # handled in one turn of the event loop: 128 of the smallest packets
 _GREETING_BYTES = 512  # kept of what the server sends first
-_END_TURNS = 4  # turns of the event loop in which asyncssh handles all that it has received
-_KEXINIT = 20  # SSH_MSG_KEXINIT
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -68,16 +59,12 @@ class BoundedTunnel(asyncio.Protocol):
 
     def __init__(self, phases: Phases, round_robin: RoundRobin) -> None:
         self._phases = phases
-        self._round_robin = round_robin
         self._greeting = b""
         self._in_login = True
         self._transport: Readable | None = None
         self._make_ssh: Callable[[], asyncssh.SSHClientConnection] | None = None
         self._ssh: asyncssh.SSHClientConnection | None = None
-        self._queue = bytearray()
-        self._scheduled = False
-        self._on_end: Callable[[], None] | None = None
-        self._turns_left = _END_TURNS
+        self._queue = SlicedQueue(round_robin, self._hand_on, partial(self._pause, reading=True))
         self.address = ("", 0)
         """Where to connect by TCP: address and port."""
         self.local: str | None = None
@@ -89,13 +76,8 @@ class BoundedTunnel(asyncio.Protocol):
         self.evidence = LoginEvidence()
         self.flooded: str | None = None
         """Why the server was cut off; None if it was not."""
-        self.allow(LOGIN_BYTES)
-
-    def allow(self, size: int) -> None:
-        """Allow the server to send `size` bytes, and KEY_EXCHANGES key exchanges, from now on."""
-        self._bytes_allowed = self._bytes_left = size
-        self._calm_bytes_left = _CALM_BYTES
-        self._exchanges_left = KEY_EXCHANGES
+        self.limits = ReceiveLimits(LOGIN_BYTES)
+        """What the server may send; for a login at first."""
 
     async def create_connection(
         self, factory: Callable[[], asyncssh.SSHClientConnection], host: str, port: int
@@ -122,21 +104,10 @@ class BoundedTunnel(asyncio.Protocol):
         assert self._ssh is not None
         return transport, self._ssh
 
-    @property
-    def greeting(self) -> str | None:
-        """What the server sent in place of an SSH banner; None once the banner has come."""
-        if self._ssh is not None and self._ssh.get_extra_info("server_version"):
-            return None
-        return self._greeting.decode("utf-8", "replace").strip()
-
-    @property
-    def ssh(self) -> asyncssh.SSHClientConnection | None:
-        """Asyncssh's connection above it; None until the transport is connected."""
-        return self._ssh
-
     def collect_evidence(self) -> LoginEvidence:
         """Return what is known of a failed login, with what only the connection shows, for its classification."""
-        self.evidence.greeting = self.greeting
+        has_banner = self._ssh is not None and self._ssh.get_extra_info("server_version")
+        self.evidence.greeting = None if has_banner else self._greeting.decode("utf-8", "replace").strip()
         self.evidence.flooded = self.flooded
         self.evidence.noisy = self.noisy
         self.evidence.mismatch = None if self._ssh is None else find_mismatch(self._ssh)
@@ -144,8 +115,8 @@ class BoundedTunnel(asyncio.Protocol):
 
     @property
     def noisy(self) -> bool:
-        """Whether the server has sent more than _NOISY_BYTES of what it is allowed."""
-        return self._bytes_allowed - self._bytes_left + len(self._queue) > _NOISY_BYTES
+        """Whether the server has sent much of what it is allowed."""
+        return self.limits.is_noisy(len(self._queue))
 
     def end_login(self) -> None:
         """Stop acknowledging at once: a session is open, for which sshd turns Nagle's algorithm off."""
@@ -165,7 +136,7 @@ class BoundedTunnel(asyncio.Protocol):
         assert self._make_ssh is not None
         self._transport = transport
         self._ssh = self._make_ssh()
-        self._watch(self._ssh)
+        watch_key_exchanges(self._ssh, self._allow_key_exchange)
         self._ssh.connection_made(transport)
 
     def session_started(self) -> None:
@@ -179,19 +150,18 @@ class BoundedTunnel(asyncio.Protocol):
             tcp_socket = self._transport.get_extra_info("socket")
             if tcp_socket is not None:  # Linux clears the option by itself, so it is set for every segment
                 tcp_socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        if not self._queue and len(data) <= min(_SLICE_BYTES, self._calm_bytes_left):
+        if not self._queue and len(data) <= SLICE_BYTES and self.limits.is_calm(len(data)):
             self._hand_on(data)
         else:
-            self._queue += data
+            self._queue.add(data)
             self._pause(reading=False)
-            self._schedule()
 
     @override
     def eof_received(self) -> bool:
         # asyncssh gets the end after the data that came before it; True keeps the transport open until then.
         ssh = self._ssh
         assert ssh is not None
-        self._end_after_queue(ssh.eof_received)
+        self._queue.end(ssh.eof_received)
         return True
 
     @override
@@ -199,55 +169,22 @@ class BoundedTunnel(asyncio.Protocol):
         ssh = self._ssh
         assert ssh is not None
         self._transport = None
-        self._end_after_queue(lambda: ssh.connection_lost(exc))
+        self._queue.end(lambda: ssh.connection_lost(exc))
 
     # Limits
 
-    def _watch(self, ssh: asyncssh.SSHClientConnection) -> None:
-        """Count key exchanges, of which asyncssh has no callback."""
-        process = ssh.process_packet
-
-        def process_packet(kind: int, number: int, packet: SSHPacket) -> Any:
-            if kind == _KEXINIT:
-                self._exchanges_left -= 1
-                if self._exchanges_left < 0:
-                    self._cut(f"it exchanged keys more than {KEY_EXCHANGES} times")
-                    return True
-            return process(kind, number, packet)
-
-        ssh.process_packet = process_packet  # type: ignore[assignment]  # of this connection alone
-
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._round_robin.add(self._handle_slice)
-
-    def _handle_slice(self) -> bool:
-        """Pass on a slice of what is queued, or else the end. Return whether there is more to do."""
-        if self._queue:
-            piece = bytes(self._queue[:_SLICE_BYTES])
-            del self._queue[:_SLICE_BYTES]
-            self._hand_on(piece)
-            if not self._queue:
-                self._pause(reading=True)
-        elif self._on_end is not None and self._turns_left:
-            self._turns_left -= 1
-        elif self._on_end is not None:
-            end, self._on_end = self._on_end, None
-            self._scheduled = False
-            end()
-            return False
-        self._scheduled = bool(self._queue) or self._on_end is not None
-        return self._scheduled
+    def _allow_key_exchange(self) -> bool:
+        if self.limits.count_key_exchange():
+            return True
+        self._cut(f"it exchanged keys more than {KEY_EXCHANGES} times")
+        return False
 
     def _hand_on(self, data: bytes) -> None:
         assert self._ssh is not None
         if self._ssh.is_closed():
             self._queue.clear()
             return
-        self._bytes_left -= len(data)
-        self._calm_bytes_left = max(0, self._calm_bytes_left - len(data))
-        if self._bytes_left < 0:
+        if not self.limits.count(len(data)):
             self._cut("it sent more than a login or a probe can need")
         elif self.flooded is None:
             self._ssh.data_received(data)
@@ -261,13 +198,8 @@ class BoundedTunnel(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.abort()
 
-    def _end_after_queue(self, end: Callable[[], None]) -> None:
-        self._on_end = end
-        self._turns_left = _END_TURNS
-        self._schedule()
-
     def _pause(self, *, reading: bool) -> None:
-        if self._transport is not None and self._on_end is None and not self._transport.is_closing():
+        if self._transport is not None and not self._queue.ending and not self._transport.is_closing():
             if reading:
                 self._transport.resume_reading()
             else:

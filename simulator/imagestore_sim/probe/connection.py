@@ -9,9 +9,10 @@ from typing import Protocol
 import asyncssh
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.probe.bounded_tunnel import PROBE_BYTES, BoundedTunnel
+from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.failures import Unsupported
 from imagestore_sim.probe.phases import Phases
+from imagestore_sim.probe.receive_limits import PROBE_BYTES
 from imagestore_sim.probe.sftp import SftpSession
 from imagestore_sim.probe.target import Target
 
@@ -74,7 +75,7 @@ class Connection:
 
     def begin_probe(self) -> None:
         """Allow the host to send what one more probe may need."""
-        self._tunnel.allow(PROBE_BYTES)
+        self._tunnel.limits.allow(PROBE_BYTES)
 
     async def sftp(self, phases: Phases) -> SftpSession:
         """Return the SFTP session, opening it at its first use. Raise Unsupported, asyncssh.Error, OSError."""

@@ -1,8 +1,9 @@
-"""What a key exchange that failed shows: which algorithms the two sides do not have in common."""
+"""Key exchanges: how many a server begins, and which algorithms the two sides do not have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import asyncssh
 from asyncssh.packet import PacketDecodeError, SSHPacket
@@ -11,6 +12,21 @@ from imagestore_sim.probe.failures import excerpt
 
 _NOT_ALGORITHMS = (b"kex-strict-", b"ext-info-")
 """Prefixes of entries in a list of key exchanges that announce a server's abilities."""
+
+
+_KEXINIT = 20  # SSH_MSG_KEXINIT
+
+
+def watch_key_exchanges(ssh: asyncssh.SSHClientConnection, allow: Callable[[], bool]) -> None:
+    """Call `allow` at each SSH_MSG_KEXINIT, and ignore the packet if it returns False."""
+    process = ssh.process_packet
+
+    def process_packet(kind: int, number: int, packet: SSHPacket) -> Any:
+        if kind == _KEXINIT and not allow():
+            return True
+        return process(kind, number, packet)
+
+    ssh.process_packet = process_packet  # type: ignore[assignment]  # of this connection alone
 
 
 def find_mismatch(ssh: asyncssh.SSHClientConnection) -> str | None:
