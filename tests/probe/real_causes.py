@@ -310,7 +310,7 @@ async def hung(real: Real) -> AsyncIterator[None]:
         os.close(device)  # ends whatever waits for an answer
 
 
-FAILING = Path(imagestore_sim.__file__).with_name("containers") / "images/host/faults/failing.py"
+FUSE = Path(imagestore_sim.__file__).with_name("containers") / "images/host/faults/fuse.py"
 
 
 def failing(number: int) -> Cause:
@@ -319,7 +319,9 @@ def failing(number: int) -> Cause:
     @asynccontextmanager
     async def cause(real: Real) -> AsyncIterator[None]:
         needs_root()
-        words = (sys.executable, str(FAILING), str(real.url), "failing", str(number))
+        assert FUSE.is_file()
+        failure = ("fail", str(number)) if number else ("abandon",)
+        words = (sys.executable, str(FUSE), str(real.url), "failing", *failure)
         async with child(*words, stdout=-1, stderr=asyncio.subprocess.STDOUT) as program:
             assert program.stdout is not None
             said = (await program.stdout.readline()).decode().strip()
