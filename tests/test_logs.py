@@ -106,7 +106,7 @@ def test_to_configure_again_replaces_what_was_configured(capsys: pytest.CaptureF
     assert json.loads(line)["message"] == "once"
 
 
-def test_a_json_line_tells_what_it_came_of_and_the_time_on_the_lab_s_clock(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_json_line_has_the_correlation_and_the_time_of_the_lab_s_clock(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     with correlated("a" * 32):
         ours.info("within")
@@ -119,7 +119,7 @@ def test_a_json_line_tells_what_it_came_of_and_the_time_on_the_lab_s_clock(capsy
     assert "correlation" not in nothing
 
 
-async def test_what_is_begun_for_something_is_done_for_it_to_its_end() -> None:
+async def test_a_task_keeps_the_correlation_that_it_started_with() -> None:
     seen: list[str | None] = []
 
     async def work() -> None:
@@ -136,7 +136,7 @@ async def test_what_is_begun_for_something_is_done_for_it_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_others_have_sent_begins_no_line_and_shows_no_password(
+def test_quoted_text_starts_no_line_and_shows_no_password(
     capsys: pytest.CaptureFixture[str], form: Literal["text", "json"]
 ) -> None:
     logs.configure("info", form)

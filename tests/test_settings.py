@@ -66,7 +66,7 @@ def test_options_that_are_no_settings_are_passed_over() -> None:
         (b"8080: port\n", "must hold settings by name, as in `port: 8080`"),
     ],
 )
-def test_a_file_that_holds_no_settings_is_told(file: Path, content: bytes, complaint: str) -> None:
+def test_a_file_without_settings_is_refused(file: Path, content: bytes, complaint: str) -> None:
     file.write_bytes(content)
     with pytest.raises(ValueError) as caught:
         read_settings({"config": file}, {})
@@ -81,7 +81,7 @@ def test_a_file_that_holds_no_settings_is_told(file: Path, content: bytes, compl
         ("x" * 300, "cannot be read: File name too long"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, complaint: str) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
     with pytest.raises(ValueError) as caught:
         read_settings({"config": tmp_path / name}, {})
     assert str(caught.value) == f"{tmp_path / name}: {complaint}"
@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, complaint
         ("log_format: xml", "log_format", "'text' or 'json'"),
     ],
 )
-def test_a_bad_value_is_told_with_its_name(file: Path, content: str, field: str, complaint: str) -> None:
+def test_a_bad_value_is_reported_with_its_name(file: Path, content: str, field: str, complaint: str) -> None:
     file.write_text(content)
     with pytest.raises(ValidationError) as caught:
         read_settings({"config": file}, {})

@@ -1,4 +1,4 @@
-"""The commands: what they print, how they stop, what they say of bad input."""
+"""The commands: what they print, how they stop, and how they report invalid input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_the_version_is_shown() -> None:
 
 
 @pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
-async def test_every_command_explains_itself(command: str) -> None:
+async def test_every_command_has_help(command: str) -> None:
     finished = await run(command, "--help")
     assert finished.status == 0
     assert f"Usage: python -m imagestore_sim {command}" in finished.output
@@ -192,13 +192,13 @@ def test_a_process_complains_as_the_command_does_here(tmp_path: Path, arguments:
         ("port: [\n", "settings.yaml: not valid YAML"),
     ],
 )
-def test_a_bad_settings_file_is_told(tmp_path: Path, text: str, complaint: str) -> None:
+def test_a_bad_settings_file_is_one_line(tmp_path: Path, text: str, complaint: str) -> None:
     finished = run_here(*_settings_file(tmp_path, text), cwd=tmp_path)
     assert (finished.status, finished.output) == (2, "")
     assert complaint in finished.errors
 
 
-async def test_a_port_in_use_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_reported_and_nothing_is_left_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         finished = await run("serve", "--port", str(port), cwd=tmp_path)

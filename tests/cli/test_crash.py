@@ -1,4 +1,4 @@
-"""What survives `kill -9`: every change that was acknowledged, and nothing by halves."""
+"""After `kill -9`, every acknowledged change is there, and none is half done."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_kill_while_a_thousand_storages_are_pinged_loses_nothing_that_wa
         async with running(*arguments, cwd=tmp_path) as node, Client(node.url) as client:
             await client.log_in()
             storages = await client.query(STORAGES)
-            assert host.logins - logins >= PINGED, "each was connected anew"
+            assert host.logins - logins >= PINGED, "each was connected again"
         assert {storage["hostname"] for storage in storages} == set(names.values())
         assert {storage["status"] for storage in storages} == {"Connected"}
         assert all(storage["availableCapacity"] > 0 for storage in storages)

@@ -1,4 +1,4 @@
-"""What `serve` opens, and says that it opens: the lab's API, names, a token, other machines."""
+"""What `serve` opens and warns of: the lab's API, host names, a token, other machines."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_open_lab_api_is_part_of_the_warning_and_loopback_is_none() -> None:
         (["--allowed-host", "*"], "--allowed-host: expected host names such as lab.example or"),
     ],
 )
-def test_what_cannot_be_used_is_told_without_the_secret(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+def test_invalid_input_is_reported_without_the_secret(tmp_path: Path, arguments: list[str], complaint: str) -> None:
     finished = run_here("serve", "--port", "0", *arguments, cwd=tmp_path)
     assert finished.status == 2
     assert complaint in finished.errors

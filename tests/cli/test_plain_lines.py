@@ -1,4 +1,4 @@
-"""What is logged and printed is for people: no line shows how Python writes a value."""
+"""Log lines and output are for people: none shows a Python value."""
 
 from __future__ import annotations
 

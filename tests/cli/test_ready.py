@@ -1,4 +1,4 @@
-"""`imagestore-sim ready`: what it says of nodes, and of what is none."""
+"""`imagestore-sim ready`: what it prints about nodes, and about other servers."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ async def answering(*answers: bytes | None) -> AsyncIterator[str]:
     left = list(answers)
     tasks: list[asyncio.Task[None]] = []
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert (await reader.readline()).startswith(b"GET /readyz HTTP/1.1")
-        said = left.pop(0) if len(left) > 1 else left[0]
-        if said is None:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if answer is None:
             await reader.read()
         else:
-            writer.write(said)
+            writer.write(answer)
         writer.close()
         await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.append(asyncio.ensure_future(answer(reader, writer)))
+        tasks.append(asyncio.ensure_future(respond(reader, writer)))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
@@ -55,7 +55,7 @@ async def test_a_node_that_serves_is_ready(tmp_path: Path) -> None:
     assert (finished.status, finished.output, finished.errors) == (0, f"ready {node.url}\n", "")
 
 
-async def test_a_node_that_starts_is_not_ready_and_tells_what_it_waits_for() -> None:
+async def test_a_node_that_starts_is_not_ready_and_reports_what_it_waits_for() -> None:
     async with answering(NOT_READY) as url:
         finished = await ask("ready", url)
     assert (finished.status, finished.output) == (1, "")
@@ -68,7 +68,7 @@ async def test_a_node_that_becomes_ready_is_waited_for() -> None:
         assert (await ask("ready", f"{url}/", "--wait", "10")).status == 0
 
 
-async def test_a_port_where_nothing_listens_is_told() -> None:
+async def test_a_port_where_nothing_listens_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     finished = await ask("ready", url)
@@ -85,7 +85,7 @@ async def test_a_port_where_nothing_listens_is_told() -> None:
         (None, "does not answer"),
     ],
 )
-async def test_what_is_no_management_node_is_told_in_bounded_time(answer: bytes | None, complaint: str) -> None:
+async def test_another_server_is_reported_in_bounded_time(answer: bytes | None, complaint: str) -> None:
     async with answering(answer) as url:
         began = time.monotonic()
         finished = await ask("ready", url, "--wait", "0.2")
@@ -94,7 +94,7 @@ async def test_what_is_no_management_node_is_told_in_bounded_time(answer: bytes 
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://", "http://host:99999", "http://host:x"])
-async def test_what_is_no_url_is_told_with_status_2(url: str) -> None:
+async def test_an_invalid_url_exits_with_status_2(url: str) -> None:
     finished = await ask("ready", url)
     assert (finished.status, finished.output) == (2, "")
     assert (
@@ -102,9 +102,9 @@ async def test_what_is_no_url_is_told_with_status_2(url: str) -> None:
     )
 
 
-async def test_a_name_that_the_node_does_not_go_by_is_told() -> None:
-    said = b'HTTP/1.1 421 Misdirected Request\r\n\r\n{"error":"not known as lab.example; see --allowed-host"}'
-    async with answering(said) as url:
+async def test_a_host_name_that_the_node_refuses_is_reported() -> None:
+    answer = b'HTTP/1.1 421 Misdirected Request\r\n\r\n{"error":"not known as lab.example; see --allowed-host"}'
+    async with answering(answer) as url:
         finished = await ask("ready", url)
     assert (finished.status, finished.errors) == (
         1, f"imagestore-sim: {url}: not known as lab.example; see --allowed-host\n"

@@ -1,4 +1,4 @@
-"""`imagestore-sim replay`: what it prints, its exit status, and that nothing is started by mistake."""
+"""`imagestore-sim replay`: what it prints, its exit status, and input that it refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
 
 
-def test_what_holds_and_what_fails_is_told_with_the_exit_status(tmp_path: Path) -> None:
+def test_verdicts_are_printed_and_decide_the_exit_status(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(EXAMPLE)
     held = run_here("replay", "good.yaml", "--report", "out", cwd=tmp_path)
     assert (held.status, "held    good.yaml: The disk fills up" in held.output) == (0, True), held

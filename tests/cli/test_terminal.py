@@ -1,4 +1,4 @@
-"""What is shown on a terminal of names that clients have made up: text, and nothing but text."""
+"""Names that clients have made up are plain text on a terminal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_no_name_is_markup_or_a_line_of_its_own(
     assert "\x1b" not in printed + shown.getvalue()
 
 
-def test_what_a_host_says_moves_no_cursor() -> None:
+def test_text_of_a_host_moves_no_cursor() -> None:
     shown = io.StringIO()
     print_outcome(ProbeFailure(Reason.NOT_SSH, "it said \x1b[2J[/red]\n", {}), Console(file=shown, width=200))
     assert "it said \\x1b[2J[/red]\\n" in shown.getvalue()

@@ -1,4 +1,4 @@
-"""Variables of the environment: every command lives with every variable, and one name has one meaning."""
+"""Environment variables: each has one meaning, and a command ignores those of others."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_one_variable_has_one_meaning() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_lives_with_every_variable_that_is_meant_for_another(name: str, folder: Path) -> None:
+def test_a_command_ignores_every_variable_that_is_meant_for_another(name: str, folder: Path) -> None:
     own = {str(option.envvar) for command, option in options() if command == name}
     everything = values()
     foreign = {one: value for one, value in everything.items() if one not in own}

@@ -1,4 +1,4 @@
-"""Commands that ask a node: whatever answers at its URL in its place, they say so in one plain line."""
+"""Commands that call a node report any other server at its URL in one plain line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check(finished: Finished, command: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_is_no_node_is_told_in_one_plain_line(command: str, tmp_path: Path) -> None:
+def test_a_server_that_is_no_node_is_reported_in_one_line(command: str, tmp_path: Path) -> None:
     for kind, answer in ANSWERS.items():
         with server(answer) as url:
             finished = one(command, url, tmp_path)
@@ -77,7 +77,7 @@ def test_what_is_no_node_is_told_in_one_plain_line(command: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_node_that_is_not_there_is_told_in_one_plain_line(command: str, tmp_path: Path) -> None:
+def test_an_unreachable_node_is_reported_in_one_line(command: str, tmp_path: Path) -> None:
     for url in ("http://127.0.0.1:1", "http://nosuch.invalid:80"):
         finished = one(command, url, tmp_path)
         check(finished, command, url)
@@ -85,7 +85,7 @@ def test_a_node_that_is_not_there_is_told_in_one_plain_line(command: str, tmp_pa
 
 
 @pytest.mark.imagestore_lab(hosts=0)
-async def test_a_login_that_fails_is_told_in_one_plain_line(imagestore_client: Client, tmp_path: Path) -> None:
+async def test_a_failed_login_is_reported_in_one_line(imagestore_client: Client, tmp_path: Path) -> None:
     for command in (
         ("record", imagestore_client.url, "--out", "x.yaml"),
         ("replay", SCENARIO, "--node", imagestore_client.url),

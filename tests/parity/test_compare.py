@@ -66,7 +66,7 @@ async def test_without_write_nothing_is_sent_that_changes_something(lab: Lab) ->
     assert lab.node.parts.store.database.revision - revision < 20  # its session, and when it ends
 
 
-async def test_what_differs_is_shown_and_told_by_the_exit_status(
+async def test_differences_are_printed_and_decide_the_exit_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with Lab(Settings(port=0, hosts=0, database=str(tmp_path / "lenient.db"), log_level="error")) as lenient:
@@ -124,7 +124,7 @@ def test_what_a_call_may_do(method: str, target: str, body: bytes | None, effect
     assert effect_of(Case(0, "", method, target), target, body) is effect
 
 
-async def test_what_cannot_be_used_is_one_line(lab: Lab) -> None:
+async def test_invalid_input_is_one_line(lab: Lab) -> None:
     for changes in ({"password": "wrong"}, {"url": "http://127.0.0.1:1"}, {"url": "ftp://x"}, {"groups": ("nosuch",)}):
         with pytest.raises(InputError) as refused:
             await run_compare(options(lab, **changes))

@@ -242,7 +242,7 @@ class Fuzzer:
 
 
 def main(url: str, seed: str, seconds: str) -> None:
-    """Send, and tell."""
+    """Send requests until the time is over, and print the figures."""
     parts = urlsplit(url)
     fuzzer = Fuzzer(str(parts.hostname), int(parts.port or 80), random.Random(int(seed)))
     fuzzer.run(float(seconds))

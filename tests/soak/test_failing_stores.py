@@ -51,7 +51,7 @@ async def test_a_store_that_fails_under_load_loses_nothing_and_comes_back(fault:
         making = asyncio.create_task(changes.make(client, 6))
         await asyncio.sleep(2)
         async with fault(node.process.pid, tmp_path / "node.db"):
-            told = await _until(node.url, 503, RECOVERY_SECONDS + 10)
+            noticed = await _until(node.url, 503, RECOVERY_SECONDS + 10)
             await asyncio.sleep(SECONDS)
             assert await _status(node.url) == 503
         tally.recovery.append(await _until(node.url, 200, RECOVERY_SECONDS))
@@ -63,7 +63,7 @@ async def test_a_store_that_fails_under_load_loses_nothing_and_comes_back(fault:
         await asyncio.sleep(1)
         await changes.look(client)
         assert await node.stop() == 0
-    print(f"\n{fault.__name__} for {SECONDS:g} s: told after {told:.1f} s; {tally}")
+    print(f"\n{fault.__name__} for {SECONDS:g} s: noticed after {noticed:.1f} s; {tally}")
     assert (tally.lost, tally.halves) == ([], [])
 
 

@@ -52,7 +52,7 @@ class Watchdog:
                 del self.stacks[:-40]
 
     async def follow(self) -> None:
-        """Tell it that the loop goes round."""
+        """Report each turn of the loop."""
         while True:
             self.beat = time.monotonic()
             await asyncio.sleep(0.01)

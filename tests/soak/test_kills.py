@@ -106,24 +106,24 @@ async def _replace(client: Client, number: int, there: set[int], tally: Tally) -
     with suppress(*BROKEN):
         while True:
             number += 1
-            wanted = 0 if number % 3 == 0 else number
-            there.add(wanted)
-            if await _put(client.url, wanted) == 200:
+            generation = 0 if number % 3 == 0 else number
+            there.add(generation)
+            if await _put(client.url, generation) == 200:
                 tally.acknowledged += 1
                 there.clear()
-                there.add(wanted)
+                there.add(generation)
             else:
                 tally.refused += 1
     return number
 
 
-async def _put(url: str, wanted: int) -> int:
+async def _put(url: str, generation: int) -> int:
     """Replace all records by those of a generation, or by those of the start. Answers the status."""
-    method, path = ("PUT", SNAPSHOT) if wanted else ("POST", "/lab/v1/reset")
-    headers = {"Content-Type": "application/yaml"}
+    method, path = ("PUT", SNAPSHOT) if generation else ("POST", "/lab/v1/reset")
+    headers, content = {"Content-Type": "application/yaml"}, _generation(generation) if generation else None
     async with (
         aiohttp.ClientSession() as http,
-        http.request(method, f"{url}{path}", data=_generation(wanted) if wanted else None, headers=headers) as answer,
+        http.request(method, f"{url}{path}", data=content, headers=headers) as answer,
     ):
         return answer.status
 

@@ -28,7 +28,7 @@ from processes import child
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**32)))
-AT_ONCE = 16
+PROBES_AT_ONCE = 16
 ROUND_SECONDS = 30.0
 LONGEST_PROBE = 60.0
 """Seconds, of real time on a busy machine: all bounds of a probe together are ten."""
@@ -105,7 +105,7 @@ async def test_hosts_out_of_their_mind_neither_stall_nor_escape_nor_leak(
                     keep_alive=2.0,
                 )
                 until = min(end, time.monotonic() + ROUND_SECONDS)
-                seeds = [chance.random() for _ in range(AT_ONCE)]
+                seeds = [chance.random() for _ in range(PROBES_AT_ONCE)]
                 await asyncio.gather(*(fuzz(draw, random.Random(seed), until, found, prober) for seed in seeds))
                 await prober.close()
                 await asyncio.sleep(1.0)

@@ -59,15 +59,15 @@ def callbacks_timed() -> Iterator[Slow]:
                 state["stack"] = "".join(traceback.format_stack(sys._current_frames()[main])[-8:])
                 print(f"a callback takes long:\n{state['stack']}", flush=True)
 
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
     asyncio.events.Handle._run = timed  # type: ignore[assignment]
     try:
         yield slow
     finally:
         asyncio.events.Handle._run = run  # type: ignore[method-assign]
         state["over"] = "yes"
-        looking.join()
+        watcher.join()
 
 
 @dataclass(frozen=True)

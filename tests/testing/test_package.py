@@ -41,8 +41,8 @@ reveal_type(Client.log_in)
 def test_a_module_called_simulator_beside_the_tests_does_not_get_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "simulator.py").write_text("")
     (tmp_path / "test_mine.py").write_text(SUITE.format(folder=str(tmp_path)))
-    status, said = pytest_in(tmp_path)
-    assert (status, "1 passed" in said) == (0, True), said
+    status, output = pytest_in(tmp_path)
+    assert (status, "1 passed" in output) == (0, True), output
 
 
 def test_mypy_finds_the_types_of_an_editable_install(tmp_path: Path) -> None:

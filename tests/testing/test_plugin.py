@@ -91,8 +91,8 @@ def pytest_in(folder: Path, *options: str) -> tuple[int, str]:
 )
 def test_tests_of_every_kind_run_in_every_mode(tmp_path: Path, options: tuple[str, ...]) -> None:
     (tmp_path / "test_mine.py").write_text(TESTS)
-    status, said = pytest_in(tmp_path, *options)
-    assert (status, f"{COUNT} passed" in said) == (0, True), said
+    status, output = pytest_in(tmp_path, *options)
+    assert (status, f"{COUNT} passed" in output) == (0, True), output
 
 
 MARKERS = {
@@ -103,20 +103,20 @@ MARKERS = {
 }
 
 
-def test_a_marker_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+def test_an_invalid_marker_is_one_line(tmp_path: Path) -> None:
     text = "import pytest\n" + "".join(
         f"@pytest.mark.imagestore_lab({marker})\ndef test_{number}(imagestore_client): pass\n"
         for number, marker in enumerate(MARKERS)
     )
     (tmp_path / "test_it.py").write_text(text)
-    status, said = pytest_in(tmp_path, "-p", "no:asyncio")
+    status, output = pytest_in(tmp_path, "-p", "no:asyncio")
     for number, complaint in enumerate(MARKERS.values()):
-        [error] = [line for line in said.splitlines() if line.startswith(f"test_it.py::test_{number}: ")]
+        [error] = [line for line in output.splitlines() if line.startswith(f"test_it.py::test_{number}: ")]
         assert complaint in error
-    assert (status, "Traceback" in said, "ValidationError" in said) == (1, False, False), said
+    assert (status, "Traceback" in output, "ValidationError" in output) == (1, False, False), output
 
 
 def test_the_plugin_can_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(imagestore_lab): pass\n")
-    status, said = pytest_in(tmp_path, "-p", "no:imagestore-sim")
-    assert (status, "fixture 'imagestore_lab' not found" in said) == (1, True), said
+    status, output = pytest_in(tmp_path, "-p", "no:imagestore-sim")
+    assert (status, "fixture 'imagestore_lab' not found" in output) == (1, True), output
