@@ -134,7 +134,7 @@ class APIGetBackupStorageCapacityMsg(
     path="/backup-storage/capacities",
     package=PACKAGE,
     reply=("totalCapacity", "availableCapacity"),
-    says_success=True,
+    with_success=True,
     source="domain 5",
 ):
     """Sum the last known capacities of backup storages, in bytes, whatever their state and status."""

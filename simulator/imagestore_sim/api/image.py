@@ -138,7 +138,7 @@ class APIExportImageFromBackupStorageMsg(
     path="/backup-storage/{backupStorageUuid}/actions",
     package=BACKUP_STORAGE_PACKAGE,
     reply=("imageUrl", "exportMd5Sum"),
-    says_success=True,
+    with_success=True,
     timeout_seconds=EXPORT_SECONDS,
     for_everyone=True,
     deviation=f"{RECORDS_ONLY}; url and MD5 are made up",

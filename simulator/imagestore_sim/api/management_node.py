@@ -24,7 +24,7 @@ class APIGetVersionMsg(
     package=PACKAGE,
     authenticated=False,
     reply=("version",),
-    says_success=True,
+    with_success=True,
 ):
     """Get the version of ZStack that is emulated."""
 
@@ -42,7 +42,7 @@ class APIGetCurrentTimeMsg(
     package=PACKAGE,
     authenticated=False,
     reply=("currentTime",),
-    says_success=True,
+    with_success=True,
 ):
     """Get the node's time."""
 
@@ -61,7 +61,7 @@ class APIGetManagementNodeArchMsg(
     package=PACKAGE,
     authenticated=False,
     reply=("architecture",),
-    says_success=True,
+    with_success=True,
 ):
     """Get the node's processor architecture."""
 
@@ -79,7 +79,7 @@ class APIGetSupportAPIsMsg(
     package=PACKAGE,
     authenticated=False,
     reply=("supportApis",),
-    says_success=True,
+    with_success=True,
 ):
     """List the APIs."""
 
@@ -99,7 +99,7 @@ class APIGetManagementNodeOSMsg(
     package=PACKAGE,
     authenticated=False,
     reply=("name", "version"),
-    says_success=True,
+    with_success=True,
 ):
     """Get the node's operating system. Its path differs from the others in ZStack, too."""
 
@@ -140,7 +140,7 @@ class APIGetPlatformTimeZoneMsg(
     package=PACKAGE,
     for_everyone=True,
     reply=("timezone", "offset"),
-    says_success=True,
+    with_success=True,
 ):
     """Get the time zone of the node's dates."""
 
@@ -166,7 +166,7 @@ class APIQueryManagementNodeMsg(
     """Query management nodes: this one."""
 
     inventory = MANAGEMENT_NODE
-    repeatable = False  # the heartbeat changes with time
+    cacheable = False  # the heartbeat changes with time
 
 
 @handlers.handles
@@ -183,7 +183,7 @@ class APIIsOpensourceVersionMsg(
     package="org.zstack.header",
     authenticated=False,
     reply=("opensource",),
-    says_success=True,
+    with_success=True,
 ):
     """Ask whether this is the open source edition."""
 

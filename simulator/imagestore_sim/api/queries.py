@@ -20,7 +20,7 @@ class QueryMessage(SyncMessage):
     """A query of one inventory. On a path with a uuid, the query string is ignored."""
 
     always_with_schema = True
-    repeatable = True
+    cacheable = True
     inventory: ClassVar[Inventory]
 
     query: Query

@@ -48,7 +48,7 @@ class APICleanUpTrashOnBackupStorageMsg(
     path="/backup-storage/{uuid}/trash/actions",
     package=PACKAGE,
     reply=("result", "results"),
-    says_success=True,
+    with_success=True,
     batch=True,
     deviation=EMPTY,
 ):

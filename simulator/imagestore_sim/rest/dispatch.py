@@ -18,7 +18,7 @@ from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.sessions import Sessions
-from imagestore_sim.rest.validation import Missing, check_resource_uuid, validate
+from imagestore_sim.rest.validation import FindMissing, check_resource_uuid, validate
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -48,7 +48,7 @@ class Rights(Protocol):
 class Rules:
     """What the dispatcher checks with: resources, tags, rights, leniency; and the translation of exceptions."""
 
-    missing: Missing
+    missing: FindMissing
     tags: Tags
     translate: Translate
     leniency: Leniency
@@ -100,11 +100,11 @@ class Dispatcher(Generic[S]):
         call = Call(uuid, account_uuid)
         await self._check(checked, call)
         if not VALIDATION_ONLY.isdisjoint(checked.systemTags or ()):
-            return _validated(api)
+            return _validation_reply(api)
         if isinstance(checked, DeleteMessage):
             checked.check_delete_mode(leniency)
-        with _from_its_handler():
-            reply = _declared(api, await self._handlers[message](self._services, checked, call))
+        with _marking_handler_errors():
+            reply = _checked_reply(api, await self._handlers[message](self._services, checked, call))
         if isinstance(checked, CreateMessage):
             return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
         return reply
@@ -141,7 +141,7 @@ class Dispatcher(Generic[S]):
 
 
 @contextmanager
-def _from_its_handler() -> Iterator[None]:
+def _marking_handler_errors() -> Iterator[None]:
     """Mark the errors that an API's handler raises: they are answered in a reply of the API's own class."""
     try:
         yield
@@ -150,7 +150,7 @@ def _from_its_handler() -> Iterator[None]:
         raise
 
 
-def _validated(api: Api) -> Reply:
+def _validation_reply(api: Api) -> Reply:
     """Return the reply to a message sent for validation only; ZStack fails on a synchronous one (wire-protocol 3.3)."""
     if api.sync and api.reply:
         name = api.reply_fields.get(api.reply[0], api.reply[0])
@@ -158,9 +158,9 @@ def _validated(api: Api) -> Reply:
     return Reply()
 
 
-def _declared(api: Api, reply: Reply) -> Reply:
+def _checked_reply(api: Api, reply: Reply) -> Reply:
     """Return the reply, with `success` where the API has it. Raise ApiError for a member that it does not declare."""
     if extra := reply.body.keys() - set(api.reply) - {"total"}:
         raise internal_error(f"{api.name} does not declare {', '.join(sorted(extra))} in its reply")
-    body: dict[str, Any] = {**reply.body, "success": True} if api.says_success else dict(reply.body)
+    body: dict[str, Any] = {**reply.body, "success": True} if api.with_success else dict(reply.body)
     return replace(reply, body=body, schema=with_elements(reply.body, reply.schema))

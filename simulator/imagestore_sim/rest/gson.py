@@ -13,7 +13,7 @@ import orjson
 from imagestore_sim.rest.parameters import LONG_MAX
 
 BLANKS = re.compile(r"[ \t\r\n]*")
-MAY_BE_PASSED_OVER = frozenset(("", *" \t\r\n/#"))
+SKIPPED_CHARACTERS = frozenset(("", *" \t\r\n/#"))
 ENDS_LITERAL = frozenset("/\\;#={}[]:, \t\f\r\n")
 LITERAL = re.compile(f"[^{re.escape(''.join(ENDS_LITERAL))}]*")
 UP_TO_QUOTE = {quote: re.compile(rf"[^{quote}\\]*") for quote in "\"'"}
@@ -130,7 +130,7 @@ class _Lexer:
         return character
 
     def _skip_blanks(self) -> str | None:
-        while (character := self._text[self._at : self._at + 1]) in MAY_BE_PASSED_OVER:
+        while (character := self._text[self._at : self._at + 1]) in SKIPPED_CHARACTERS:
             if not character:
                 return None
             if character in " \t\r\n":

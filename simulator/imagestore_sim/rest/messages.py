@@ -15,7 +15,9 @@ made: a handler never gets an invalid message.
 `reply` lists the members of the answer. One that ZStack's class has under another name is declared with both, as
 `"types=backupStorageTypes"`: the legacy API uses the second name. Only admin may call an API, unless it is a query,
 needs no session, or is declared `for_everyone` (wire-protocol 7.3). `source` cites where the facts come from, by
-default what the module's docstring cites; `deviation` is the note on the fidelity page.
+default what the module's docstring cites; `deviation` is the note on the fidelity page. `with_success` adds a member
+`success` to the answer, `batch` has a web hook report how much of the call succeeded, and `response_class` names the
+Java class of the reply or event where that does not follow from the message's name.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ class Message:
     waits: ClassVar[bool] = False
     """Whether the handler waits for a host or for time to pass, and so writes in more than one transaction. Without it
     the changes of the handler are one transaction with the result of its job."""
-    repeatable: ClassVar[bool] = False
+    cacheable: ClassVar[bool] = False
     """Whether the reply depends on nothing but the request and the store, so that it may come from the cache."""
 
     systemTags: list[str] | None = None
@@ -83,7 +85,7 @@ class Message:
         optional_paths: tuple[str, ...] = (),
         package: str = "",
         reply: tuple[str, ...] = (),
-        says_success: bool = False,
+        with_success: bool = False,
         authenticated: bool = True,
         for_everyone: bool | None = None,
         batch: bool = False,
@@ -111,7 +113,7 @@ class Message:
             batch=batch,
             reply=tuple(one.partition("=")[0] for one in reply),
             reply_fields=dict(one.split("=") for one in reply if "=" in one),
-            says_success=says_success,
+            with_success=with_success,
             timeout_seconds=timeout_seconds,
             response_class=_response_class(f"{package}.{cls.__name__}", response_class, sync=cls.sync),
             paid=paid,

@@ -79,7 +79,8 @@ class Api:
     batch: bool
     reply: tuple[str, ...]
     reply_fields: Mapping[str, str]
-    says_success: bool
+    with_success: bool
+    """Whether the answer has a member `success`."""
     timeout_seconds: int
     response_class: str
     """The Java class of the reply or event, which answers of the legacy API name."""

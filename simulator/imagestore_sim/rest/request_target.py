@@ -89,7 +89,7 @@ def _check(raw_path: str) -> None:
     if (found := _forbidden(raw_path)) is not None:
         raise _invalid(found)
     if BAD_ESCAPE.search(raw_path):
-        raise ContainerError(400, "The path holds a percent sign that no two hex digits follow")
+        raise ContainerError(400, "The path has a percent sign without two hex digits after it")
     if REFUSED_ESCAPE.search(raw_path):
         raise ContainerError(400, "An encoded slash, backslash or NUL is not allowed in a path")
 

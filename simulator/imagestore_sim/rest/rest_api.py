@@ -29,7 +29,7 @@ from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import Target
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.responses import error_response, json_response
-from imagestore_sim.rest.routing import Router, Slot, check_method
+from imagestore_sim.rest.routing import PathMatch, Router, check_method
 from imagestore_sim.tasks import by_size
 
 S = TypeVar("S")
@@ -79,20 +79,20 @@ class RestApi(Generic[S]):
         return await self._call(request, target, self._router.find(path, target.shown), context)
 
     async def _call(
-        self, request: web.BaseRequest, target: Target, slot: Slot, context: RequestContext
+        self, request: web.BaseRequest, target: Target, matched: PathMatch, context: RequestContext
     ) -> web.Response:
         context.body = raw = await read_body(request, self._leniency)
         size = len(raw)
         body = await by_size(size, parse_body, raw)
         context.body = b"" if body is None else body
-        candidate = slot.choose(request.method, request.raw_path.partition("?")[0], body)
+        candidate = matched.choose(request.method, request.raw_path.partition("?")[0], body)
         message = candidate.message
         context.api = message.__name__
         if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
-            raise PlainError(403, "a page of another origin may not call this")
+            raise PlainError(403, "requests sent by pages of another origin are refused")
         claim = await self._claim(request, target) if message.api.authenticated else None
         context.account = self._dispatcher.account_of(claim)
-        values = await by_size(size, message.bind, request.method, _pairs(request), body, slot.variables(candidate))
+        values = await by_size(size, message.bind, request.method, _pairs(request), body, matched.variables(candidate))
         if message.always_with_schema:  # a query, which ignores all special headers
             return await self._answer_now(request, message, values, claim, new_uuid("request"))
         job = await self._async_calls.job_uuid(request)
@@ -119,7 +119,7 @@ class RestApi(Generic[S]):
             return to_json(dict(reply.body))
 
         try:
-            if not message.repeatable or not _is_plain_get(request):
+            if not message.cacheable or not _is_plain_get(request):
                 return json_response(200, await work(claim))
             identity = await self._dispatcher.identify(claim)
             key = (identity, request.raw_path)

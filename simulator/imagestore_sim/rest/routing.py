@@ -24,7 +24,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class PathMatch:
     """The APIs whose paths have the same shape, and the path of a request that matches them."""
 
     candidates: tuple[Candidate, ...]
@@ -84,15 +84,15 @@ class Router:
         shape = tuple("" if _is_variable(one) else one for one in candidate.path)
         (self._variable if "" in shape else self._literal)[shape].append(candidate)
 
-    def find(self, path: Segments, shown: str) -> Slot:
+    def find(self, path: Segments, shown: str) -> PathMatch:
         """Return the APIs on a path below the version. Raise PlainError 404 if none matches."""
         literal = self._literal.get(path)
         if literal is not None:
-            return Slot(tuple(literal), path, shown)
+            return PathMatch(tuple(literal), path, shown)
         for places in self._variable_places.get(len(path), ()) if "" not in path else ():
             shape = tuple(["" if index in places else segment for index, segment in enumerate(path)])
             if shape in self._variable:
-                return Slot(tuple(self._variable[shape]), path, shown)
+                return PathMatch(tuple(self._variable[shape]), path, shown)
         raise PlainError(404, f"no api mapping to {shown}")
 
 

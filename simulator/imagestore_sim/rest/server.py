@@ -111,7 +111,7 @@ class RestServer(Generic[S]):
         except Redirect as redirect:
             return web.Response(status=302, headers={"Location": redirect.location})
         except web.HTTPRequestEntityTooLarge:
-            text = f"the body of a request may have {BODY_LIMIT} bytes, and this one has more"
+            text = f"the body exceeds the limit of {BODY_LIMIT} bytes"
             return text_response(413, text)
         except web.HTTPException as error:  # the body was cut off, or its encoding is invalid
             return text_response(error.status, error.text)

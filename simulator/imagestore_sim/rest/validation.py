@@ -12,7 +12,7 @@ from imagestore_sim.rest.java_values import java_hash, utf16_length
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.parameters import Api, Kind, Parameter
 
-Missing = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
+FindMissing = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
 """Returns those of the given uuids that no resource of a type (the name of a VO) has."""
 
 # ZStack prints the validator's class instead of the message's (wire-protocol 5.2).
@@ -24,7 +24,7 @@ UUID = re.compile(r"[0-9a-f]{12}[1-5][0-9a-f]{3}[89ab][0-9a-f]{15}")
 UUID_REGEX = "[0-9a-f]{8}[0-9a-f]{4}[1-5][0-9a-f]{3}[89ab][0-9a-f]{3}[0-9a-f]{12}"
 
 
-async def validate(api: Api, values: Values, missing: Missing, leniency: Leniency = LENIENT) -> None:
+async def validate(api: Api, values: Values, missing: FindMissing, leniency: Leniency = LENIENT) -> None:
     """Check `values`, trimming its strings in place. Report the first rule that is broken.
 
     Raise ApiError (SYS.1007, SYS.1003) or NothingToDo.
@@ -123,7 +123,7 @@ def _broken_text_or_number(parameter: Parameter, value: object) -> str | None:
     return None
 
 
-async def _require_resource(parameter: Parameter, resource: str, value: object, missing: Missing) -> None:
+async def _require_resource(parameter: Parameter, resource: str, value: object, missing: FindMissing) -> None:
     uuids = [str(one) for one in value] if isinstance(value, list) else [str(value)]
     absent = await missing(resource, uuids)
     if not absent:
