@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
-from imagestore_sim.faults import FAULTS, Answer, Effect, Fault, Layer, Noticed
+from imagestore_sim.faults import FAULTS, Effect, Fault, Layer, Noticed, ProbeAnswer
 
 PAGE = Path(__file__).parents[1] / "faults.md"
 BEGIN = "<!-- the reference, written by docs/generators/faults.py -->\n"
@@ -17,7 +17,7 @@ TITLES = {
     Layer.DISK: "The disk",
 }
 EFFECTS = {Effect.LASTING: "until healed", Effect.INSTANT: "an instant", Effect.NEW_STATE: "as a new state of the disk"}
-ANSWERS = {Answer.PROMPT: "at once", Answer.DENIED: "after PAM's delay", Answer.SILENT: "late or never"}
+ANSWERS = {ProbeAnswer.PROMPT: "at once", ProbeAnswer.DENIED: "after PAM's delay", ProbeAnswer.SILENT: "late or never"}
 NOTICED = {Noticed.AT_ONCE: "at once", Noticed.AT_LOGIN: "at the next login"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import imagestore_sim
 from imagestore_sim.containers.faults import IMPLEMENTATIONS
-from imagestore_sim.faults import FAULTS, Answer, Effect, Fault, Layer, Noticed, fault, read_fault, stand_ins
+from imagestore_sim.faults import FAULTS, Effect, Fault, Layer, Noticed, ProbeAnswer, fault, read_fault, stand_ins
 from imagestore_sim.reasons import Reason
 
 PACKAGE = Path(imagestore_sim.__file__).parent
@@ -20,7 +20,7 @@ NEAREST = {Reason.DNS, Reason.HOST_KEY_CHANGED, Reason.ERROR}
 DECLARATION: dict[str, Any] = {
     "heals": "It works again.",
     "effect": Effect.LASTING,
-    "answer": Answer.PROMPT,
+    "answer": ProbeAnswer.PROMPT,
     "noticed": Noticed.AT_ONCE,
     "causes": (),
 }

@@ -40,7 +40,7 @@ class Effect(Enum):
     """It leaves a disk as it is from then on, which is no failure: reports draw it for as long as it changes."""
 
 
-class Answer(Enum):
+class ProbeAnswer(Enum):
     """How long a probe of a real host takes while a fault lasts."""
 
     PROMPT = auto()
@@ -65,7 +65,7 @@ class Traits:
     """What a declaration says of a kind, beside its parameters. `registry.fault` describes each."""
 
     effect: Effect
-    answer: Answer
+    answer: ProbeAnswer
     noticed: Noticed
     causes: frozenset[Reason]
     stands_for: tuple[Reason, ...]

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import override
 
-from imagestore_sim.faults.base import Answer, Effect, Fault, FaultProblem, Layer, Noticed
+from imagestore_sim.faults.base import Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.faults.target import FaultTarget, Undo
@@ -41,7 +41,7 @@ class DiskFault(Fault):
     Layer.DISK,
     heals="The data that filled the disk is deleted: the same amount is free again.",
     effect=Effect.NEW_STATE,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -73,7 +73,7 @@ class Fill(DiskFault):
     Layer.DISK,
     heals="The disk has its former size.",
     effect=Effect.NEW_STATE,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -91,7 +91,7 @@ class Resize(DiskFault):
     Layer.DISK,
     heals="The file system is writable again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -107,7 +107,7 @@ class ReadOnly(DiskFault):
     Layer.DISK,
     heals="The same number of inodes is free as before.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -127,7 +127,7 @@ class OutOfInodes(DiskFault):
     Layer.DISK,
     heals="The file system has its size again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_CAPACITY],
 )
@@ -149,7 +149,7 @@ class PathFault(Fault):
     Layer.DISK,
     heals="The disk is mounted again, with everything on it.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NOT_MOUNTED],
     stands_for=[Reason.NOT_MOUNTED],
@@ -173,7 +173,7 @@ class Unmounted(PathFault):
     Layer.DISK,
     heals="The former disk is mounted again, with everything on it.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NOT_MOUNTED],
 )
@@ -203,7 +203,7 @@ class _Displaced(PathFault):
     Layer.DISK,
     heals="What was there is back, in place of what was made meanwhile.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_SUCH_PATH],
     stands_for=[Reason.NO_SUCH_PATH],
@@ -220,7 +220,7 @@ class PathGone(_Displaced):
     Layer.DISK,
     heals="What was there is back, in place of the file.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NOT_A_DIRECTORY],
     stands_for=[Reason.NOT_A_DIRECTORY],
@@ -237,7 +237,7 @@ class PathIsFile(_Displaced):
     Layer.DISK,
     heals="The path is accessible again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.PERMISSION_DENIED],
     stands_for=[Reason.PERMISSION_DENIED],
@@ -254,7 +254,7 @@ class PermissionDenied(PathFault):
     Layer.DISK,
     heals="The file system works again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.STALE_MOUNT],
     stands_for=[Reason.STALE_MOUNT],
@@ -277,7 +277,7 @@ class StaleMount(PathFault):
     Layer.DISK,
     heals="The disk works again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.IO_ERROR],
     stands_for=[Reason.IO_ERROR],
@@ -299,7 +299,7 @@ class IoError(PathFault):
     Layer.DISK,
     heals="Accesses that hung continue, unless their clients have left.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.HUNG],
     stands_for=[Reason.HUNG],

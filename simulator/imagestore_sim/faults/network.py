@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from typing_extensions import override
 
-from imagestore_sim.faults.base import Answer, CuttingFault, Effect, Fault, Layer, Noticed
+from imagestore_sim.faults.base import CuttingFault, Effect, Fault, Layer, Noticed, ProbeAnswer
 from imagestore_sim.faults.behaviour import Behaviour, PortState
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.faults.target import FaultTarget, Undo
@@ -17,7 +17,7 @@ from imagestore_sim.units import Bytes, Count, Seconds
     Layer.NETWORK,
     heals="Packets pass again; what TCP has kept meanwhile is delivered.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.TIMEOUT],
     stands_for=[Reason.TIMEOUT],
@@ -34,7 +34,7 @@ class Blackhole(Fault):
     Layer.NETWORK,
     heals="There is a route again; what TCP has kept meanwhile is delivered.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.UNREACHABLE],
     stands_for=[Reason.DNS, Reason.UNREACHABLE],
@@ -54,7 +54,7 @@ class Unreachable(Fault):
     Layer.NETWORK,
     heals="The host continues where it stopped: clients that still wait get their answers.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.TIMEOUT],
 )
@@ -73,7 +73,7 @@ class HalfOpen(Fault):
     Layer.NETWORK,
     heals="The port is open again; connections that were cut stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.REFUSED],
     stands_for=[Reason.REFUSED],
@@ -90,7 +90,7 @@ class Refuse(CuttingFault):
     Layer.NETWORK,
     heals="Connections are served again; those that were reset stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.RESET],
     stands_for=[Reason.RESET],
@@ -112,7 +112,7 @@ class ResetOnConnect(Fault):
     Layer.NETWORK,
     heals="Connections live on; those that were reset stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.RESET],
 )
@@ -133,7 +133,7 @@ class ResetAfter(Fault):
     Layer.NETWORK,
     heals="Connections live on; those that were cut stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.RESET],
 )
@@ -152,7 +152,7 @@ class CutMidProbe(Fault):
     Layer.NETWORK,
     heals="Packets are prompt again; those under way arrive when they were due.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.TIMEOUT, Reason.HUNG],
 )
@@ -172,7 +172,7 @@ class Latency(Fault):
     Layer.NETWORK,
     heals="The line is fast again; what is under way arrives when it was due.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.TIMEOUT, Reason.HUNG],
 )
@@ -190,7 +190,7 @@ class Rate(Fault):
     Layer.NETWORK,
     heals="sshd has its port back; connections that were cut stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NOT_SSH],
     stands_for=[Reason.NOT_SSH],
@@ -214,7 +214,7 @@ class NotSsh(Fault):
     Layer.NETWORK,
     heals="Nothing changes: those connections stay silent until their clients close them.",
     effect=Effect.INSTANT,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -234,7 +234,7 @@ class Stale(Fault):
     Layer.NETWORK,
     heals="Nothing changes: it was over as soon as it had happened.",
     effect=Effect.INSTANT,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from imagestore_sim.faults.base import Answer, Effect, Fault, FaultProblem, Layer, Noticed, Traits
+from imagestore_sim.faults.base import Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
 from imagestore_sim.reasons import Reason
 from imagestore_sim.validation_errors import one_line
 
@@ -26,7 +26,7 @@ def fault(
     *,
     heals: str,
     effect: Effect,
-    answer: Answer,
+    answer: ProbeAnswer,
     noticed: Noticed,
     causes: Collection[Reason],
     stands_for: Collection[Reason] = (),

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import override
 
-from imagestore_sim.faults.base import Answer, CuttingFault, Effect, Fault, Layer, Noticed
+from imagestore_sim.faults.base import CuttingFault, Effect, Fault, Layer, Noticed, ProbeAnswer
 from imagestore_sim.faults.behaviour import Behaviour, ForcedAnswer
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.reasons import Reason
@@ -20,7 +20,7 @@ NOLOGIN = "This account is currently not available.\n"
     Layer.SESSION,
     heals="The subsystem is there again, for new connections.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_COMMAND],
     stands_for=[Reason.NO_COMMAND],
@@ -37,7 +37,7 @@ class NoSftp(CuttingFault):
     Layer.SESSION,
     heals="The extension is there again, for new sessions.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.NO_COMMAND],
 )
@@ -56,7 +56,7 @@ class NoStatvfs(Fault):
     Layer.SESSION,
     heals="The account has its shell again, for new connections.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_CAPACITY],
 )
@@ -78,7 +78,7 @@ class ForcedCommand(CuttingFault):
     Layer.SESSION,
     heals="Answers are complete again, for new connections.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_CAPACITY],
     stands_for=[Reason.NO_CAPACITY, Reason.ERROR],
@@ -95,7 +95,7 @@ class EmptyAnswers(CuttingFault):
     Layer.SESSION,
     heals="Login scripts are quiet again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=(),
 )
@@ -116,7 +116,7 @@ class NoisyShell(Fault):
     Layer.SESSION,
     heals="The commands are there again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.NO_COMMAND],
     stands_for=[Reason.NO_COMMAND],
@@ -136,7 +136,7 @@ class CommandMissing(Fault):
     Layer.SESSION,
     heals="Commands that hung continue, unless their clients have left.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.HUNG],
 )
@@ -157,7 +157,7 @@ class HungCommand(Fault):
     Layer.SESSION,
     heals="Requests are answered, unless their clients have left.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.HUNG],
 )
@@ -173,7 +173,7 @@ class HungSftp(Fault):
     Layer.SESSION,
     heals="The SFTP server is a sound one again, for new connections.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -195,7 +195,7 @@ class BrokenSftp(CuttingFault):
     Layer.SESSION,
     heals="Sessions end with their commands; those that linger end too.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=(),
 )
@@ -214,7 +214,7 @@ class LingeringSession(Fault):
     Layer.SESSION,
     heals="Sessions live on; connections that were lost stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_ONCE,
     causes=[Reason.RESET],
 )

@@ -8,7 +8,7 @@ import asyncssh
 from pydantic import Field, PrivateAttr
 from typing_extensions import override
 
-from imagestore_sim.faults.base import Answer, Effect, Fault, Layer, Noticed
+from imagestore_sim.faults.base import Effect, Fault, Layer, Noticed, ProbeAnswer
 from imagestore_sim.faults.behaviour import Behaviour, StartupLimit
 from imagestore_sim.faults.registry import fault
 from imagestore_sim.reasons import Reason
@@ -19,7 +19,7 @@ from imagestore_sim.units import Count, Seconds
     Layer.SSH,
     heals="sshd takes logins again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.BUSY, Reason.RESET],
     stands_for=[Reason.BUSY],
@@ -47,7 +47,7 @@ class MaxStartups(Fault):
     Layer.SSH,
     heals="sshd opens sessions again, for new connections.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.BUSY],
 )
@@ -68,7 +68,7 @@ class MaxSessions(Fault):
     Layer.SSH,
     heals="Passwords and keys are accepted again.",
     effect=Effect.LASTING,
-    answer=Answer.DENIED,
+    answer=ProbeAnswer.DENIED,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.AUTH_FAILED],
     stands_for=[Reason.AUTH_FAILED, Reason.HOST_KEY_CHANGED],
@@ -85,7 +85,7 @@ class AuthFailure(Fault):
     Layer.SSH,
     heals="The former password logs in again.",
     effect=Effect.LASTING,
-    answer=Answer.DENIED,
+    answer=ProbeAnswer.DENIED,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.AUTH_FAILED],
 )
@@ -103,7 +103,7 @@ class PasswordRotated(Fault):
     Layer.SSH,
     heals="The account may log in again.",
     effect=Effect.LASTING,
-    answer=Answer.DENIED,
+    answer=ProbeAnswer.DENIED,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.AUTH_FAILED],
 )
@@ -121,7 +121,7 @@ class AccountLocked(Fault):
     Layer.SSH,
     heals="The password is valid again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.AUTH_FAILED],
 )
@@ -140,7 +140,7 @@ class ExpiredPassword(Fault):
     Layer.SSH,
     heals="Accounts may log in again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.AUTH_FAILED],
 )
@@ -159,7 +159,7 @@ class ExpiredAccount(Fault):
     Layer.SSH,
     heals="Connections carry only what they have to; those that were cut stay lost.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.FLOOD, Reason.NOT_SSH],
     stands_for=[Reason.FLOOD],
@@ -182,7 +182,7 @@ class Flood(Fault):
     Layer.SSH,
     heals="sshd has its former key again.",
     effect=Effect.LASTING,
-    answer=Answer.PROMPT,
+    answer=ProbeAnswer.PROMPT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.HOST_KEY_CHANGED],
 )
@@ -200,7 +200,7 @@ class HostKeyChanged(Fault):
     Layer.SSH,
     heals="Logins are fast again; one that is under way takes as long as before.",
     effect=Effect.LASTING,
-    answer=Answer.SILENT,
+    answer=ProbeAnswer.SILENT,
     noticed=Noticed.AT_LOGIN,
     causes=[Reason.TIMEOUT],
 )

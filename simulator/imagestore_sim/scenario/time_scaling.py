@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL
-from imagestore_sim.faults import Answer, Fault
+from imagestore_sim.faults import Fault, ProbeAnswer
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import Place, Problems
 from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep
@@ -122,9 +122,9 @@ def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
 
 def _longest_probe(scenario: Scenario) -> float:
     answers = {step.content.fault.traits.answer for step in scenario.timeline if isinstance(step.content, FaultStep)}
-    if Answer.SILENT in answers or any(isinstance(step.content, StopStep) for step in scenario.timeline):
+    if ProbeAnswer.SILENT in answers or any(isinstance(step.content, StopStep) for step in scenario.timeline):
         return SLOW
-    return DENIED if Answer.DENIED in answers else QUICK
+    return DENIED if ProbeAnswer.DENIED in answers else QUICK
 
 
 def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:

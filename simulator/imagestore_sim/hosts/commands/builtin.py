@@ -16,10 +16,10 @@ _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "r": "\r", "a": "\a", "b": "\b", "
 
 @command("cd", builtin=True)
 async def _cd(call: Call) -> int:
-    wanted = call.arguments[0] if call.arguments else call.shell.variables.get("HOME", "/")
-    folder = posixpath.normpath(call.path(wanted or ".")).replace("//", "/")
+    target = call.arguments[0] if call.arguments else call.shell.variables.get("HOME", "/")
+    folder = posixpath.normpath(call.path(target or ".")).replace("//", "/")
     if not call.disk.is_directory(folder):
-        return call.fail_in_shell(f"can't cd to {wanted}")
+        return call.fail_in_shell(f"can't cd to {target}")
     call.shell.folder = folder
     return 0
 

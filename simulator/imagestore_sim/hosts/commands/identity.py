@@ -12,8 +12,8 @@ KERNEL = "3.10.0-1160.el7.x86_64"
 async def _uname(call: Call) -> int:
     options, _ = options_of(call, "asnrvmo")
     fields = {"s": "Linux", "n": call.shell.machine.name, "r": KERNEL, "v": "#1 SMP", "m": "x86_64", "o": "GNU/Linux"}
-    wanted = fields.keys() if "a" in options else options.keys() or {"s"}
-    call.say(" ".join(value for letter, value in fields.items() if letter in wanted))
+    chosen = fields.keys() if "a" in options else options.keys() or {"s"}
+    call.say(" ".join(value for letter, value in fields.items() if letter in chosen))
     return 0
 
 
