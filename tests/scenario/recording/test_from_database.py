@@ -164,7 +164,7 @@ async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
 
 async def test_events_that_are_no_longer_stored_are_an_error(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_database, "KEPT_EVENTS", 3)
-    with pytest.raises(DatabaseError, match=r"s are stored no longer: of /backup-storage/.* the latest 3 are kept"):
+    with pytest.raises(DatabaseError, match=r"s are no longer stored: of /backup-storage/.*, the latest 3 are kept"):
         await read_database(str(outage.database), START - 60, None)
 
 

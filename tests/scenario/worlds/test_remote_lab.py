@@ -154,7 +154,7 @@ async def test_a_lab_that_goes_away_ends_the_story(imagestore_client: Client, im
     assert not result.interrupted
     assert result.verdict is Verdict.FAILED
     assert imagestore_client.url in result.problem
-    assert "could be put back" in result.problem
+    assert "could not be restored completely" in result.problem
 
 
 async def test_a_node_that_is_running_is_not_restarted(imagestore_client: Client) -> None:
@@ -172,7 +172,7 @@ async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client
     story = f"title: x\nhosts: {{imagestore-1: }}\ntimeline: [note: first, {call}]\n"
     result = await play_on_lab(imagestore_client.url, parse_scenario(story))
     problem = "step 2: call DELETE /backup-storage/$imagestore-1: imagestore-1 was on the node before"
-    assert result.problem == f"{problem}, and could not be put back as it was"
+    assert result.problem == f"{problem}, and could not be restored"
     assert await records_and_hosts(imagestore_client) == before
 
 
@@ -181,7 +181,7 @@ async def test_what_was_there_is_not_changed_by_a_call(imagestore_client: Client
     [
         ("{mount: /Cloud_bs}", "/Cloud_bs", "it is there already, and has no disk of its own for a mount"),
         ("{port: 2222}", "/Cloud_bs", "it is there already, and has port 22"),
-        ("{sftp: false}", "/Cloud_bs", "it is there already, and cannot have its SFTP taken away"),
+        ("{sftp: false}", "/Cloud_bs", "it is there already, and cannot have its SFTP disabled"),
         ("{inodes: 1000}", "/Cloud_bs", "it is there already, and has 67108864 inodes"),
         ("{}", "/other", "there is a storage on imagestore-1 already: imagestore-1, which has the url /Cloud_bs"),
     ],
@@ -219,7 +219,7 @@ async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Clien
         ),
         (
             "timeline:\n  - call: {method: POST, path: /accounts}",
-            "line 4, column 5: timeline.1.call: what this makes on a running node (--node) could not be taken away",
+            "line 4, column 5: timeline.1.call: what this makes on a running node (--node) could not be removed",
         ),
     ],
 )

@@ -83,14 +83,14 @@ class Condition(ScenarioModel):
         given = [one for one in self.model_fields_set if one in _CHECKS and one != self.subject]
         for one in given:
             if getattr(self, one) is None:  # it would check nothing
-                reject((one,), "expected a value, but got none; 'null' in quotes is that of a field without one")
+                reject((one,), "expected a value, but got null; write 'null' in quotes for a field without a value")
         if self.subject == "metric" and self.value is None:
             raise ValueError("expected a value of the metric")
         for one in given:
             if one not in allowed:
-                raise ValueError(f"{one} says nothing of a {self.subject}; expected {', '.join(allowed)}")
+                raise ValueError(f"{one} is not a key for a {self.subject}; expected {', '.join(allowed)}")
         if not given and self.subject != "event":
-            raise ValueError(f"expected something to be said of the {self.subject}: {', '.join(allowed)}")
+            raise ValueError(f"expected one of these keys for the {self.subject}: {', '.join(allowed)}")
         return self
 
     @property

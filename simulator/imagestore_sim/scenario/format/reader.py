@@ -68,7 +68,7 @@ def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -
     except yaml.YAMLError as error:
         raise ScenarioError(f"{name}: not valid YAML: {error}") from None
     if (twice := next(_repeated_keys(tree), None)) is not None:
-        raise ScenarioError(f"{_location(name, twice.start_mark)}: {twice.value} stands there twice")
+        raise ScenarioError(f"{_location(name, twice.start_mark)}: {twice.value} is given twice")
     try:
         scenario = Scenario.model_validate({} if content is None else content)
         problems = [*_broken_rules(scenario), *rules(scenario)]
@@ -141,7 +141,7 @@ def _broken_rules(scenario: Scenario) -> Problems:
         return
     for name in storages:
         if storages.count(name) > 1:
-            yield ("storages",), f"{name} stands there twice: storages are known by their names"
+            yield ("storages",), f"{name} is given twice: storages are known by their names"
     names = [*storages, *scenario.zones]
     for number, step in enumerate(scenario.timeline):
         for place, text in _step_rules(step, list(hosts), names, storages):
@@ -182,7 +182,7 @@ def _unknown_names(patterns: Sequence[str] | None, names: list[str], what: str, 
     for pattern in patterns or ():
         if not list(matching([pattern], names)):
             if set(pattern) & set("*?["):
-                yield place, f"no {what} is meant by {pattern}; there are {', '.join(names)}"
+                yield place, f"no {what} matches {pattern}; there are {', '.join(names)}"
             else:
                 yield place, unknown(pattern, names)
 

@@ -226,7 +226,7 @@ class Step(ScenarioModel):
         if self.settings is not None:
             check_settings(self.settings)
         if self.every is not None and self.every <= 0:
-            reject(("every",), "expected a time longer than none between repetitions")
+            reject(("every",), "expected a time above 0 between repetitions")
         return self
 
     @property

@@ -84,7 +84,7 @@ def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
         ("during", getattr(content, "during", None)),
     ):
         if seconds is not None and seconds <= 0:
-            yield (name,), "expected a time longer than none; what is so at one moment is for `expect`"
+            yield (name,), "expected a time above 0; use `expect` for one moment"
     if isinstance(content, CallStep):
         yield from problems_of_call(content)
 
@@ -126,13 +126,13 @@ def _of_combination(condition: Condition) -> Problems:
 
 def _at_the_beginning(condition: Condition, what: str) -> Problems:
     if condition.event is not None and not (condition.count.matches(0, {}) if condition.count else False):
-        text = f"{NEVER}: {what} has to be so at once, and there has been no such event then"
+        text = f"{NEVER}: {what} has to be true at once, and there has been no such event then"
         yield ("event" if condition.count is None else "count",), text
 
 
 def _before_the_first_event(condition: Condition) -> Problems:
     if condition.event is not None and condition.count is not None and condition.count.matches(0, {}):
-        yield ("count",), f"{NEVER}: before the first such event there are none, which is what must not be"
+        yield ("count",), f"{NEVER}: before the first such event there are none, which it forbids"
 
 
 def _free_texts(scenario: Scenario) -> Mapping[str, str]:

@@ -31,8 +31,8 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "value": (0, float("inf")),
 }
 """The least and the greatest number that a field may hold."""
-NEVER = "this can never be so"
-ALWAYS = "this is always so, whatever happens"
+NEVER = "this can never be true"
+ALWAYS = "this is always true"
 
 
 def problems_of_words(matcher: Matcher, words: Sequence[str], name: str) -> Problems:

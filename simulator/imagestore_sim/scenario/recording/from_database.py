@@ -53,7 +53,7 @@ async def _check_kept(connection: AsyncConnection, location: str, since: float) 
         if milliseconds > since * 1000:
             ago = (milliseconds / 1000) - since
             raise DatabaseError(
-                f"{location}: the first {ago:.0f} s are stored no longer: of {path} the latest {KEPT_EVENTS} are kept"
+                f"{location}: the first {ago:.0f} s are no longer stored: of {path}, the latest {KEPT_EVENTS} are kept"
             )
 
 

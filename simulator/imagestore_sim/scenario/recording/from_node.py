@@ -56,7 +56,7 @@ async def _time_of(client: Client) -> float:
         milliseconds: int = answer["currentTime"]["MillionSeconds"]
         return milliseconds / 1000
     except (KeyError, TypeError):
-        raise ValueError("does not answer as a management node does: it tells no time") from None
+        raise ValueError("does not answer as a management node does: it has no time") from None
 
 
 async def _read_into(events: list[Event], stream: AsyncIterator[BackupStorageEvent]) -> None:

@@ -85,7 +85,7 @@ async def follow_events(
         except (aiohttp.ClientError, OSError, TimeoutError):
             gap += RETRY_SECONDS
         await asyncio.sleep(RETRY_SECONDS)  # real: another process is waited for
-    raise WorldProblem(f"{url}: the stream of events has ended, and is not to be had again")
+    raise WorldProblem(f"{url}: the stream of events has ended, and cannot be opened again")
 
 
 def _why_not(text: str, otherwise: str) -> str:
@@ -102,7 +102,7 @@ def _reason(message: bytes) -> str:
     content = orjson.loads(message)
     if reason := content.get("reason"):
         return str(reason)
-    return f"those up to number {content.get('forgotten')} are stored no longer"
+    return f"those up to number {content.get('forgotten')} are no longer stored"
 
 
 def _event(message: Mapping[str, Any]) -> Event:

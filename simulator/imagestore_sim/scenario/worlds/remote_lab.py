@@ -111,7 +111,7 @@ class RemoteLab:
         try:
             await self._undo.aclose()
         except (WorldProblem, *NO_ANSWER) as problem:
-            text = f"not all on {self._url} could be put back as it was: {plain_reason(problem)}"
+            text = f"{self._url} could not be restored completely: {plain_reason(problem)}"
             raise WorldProblem(f"{self._lost}; {text}" if self._lost else text) from problem
         if self._lost:
             raise WorldProblem(self._lost) from error

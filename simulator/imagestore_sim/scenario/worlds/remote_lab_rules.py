@@ -25,9 +25,7 @@ def broken_rules(scenario: Scenario) -> Problems:
             yield ("timeline", number, "restart_node"), "a node that is running (--node) is not restarted"
         content = step.content
         if isinstance(content, CallStep) and content.method == "POST" and not content.path.startswith(REMOVABLE):
-            text = (
-                f"what this makes on a running node (--node) could not be taken away again; {', '.join(REMOVABLE)} can"
-            )
+            text = f"what this makes on a running node (--node) could not be removed again; {', '.join(REMOVABLE)} can"
             yield ("timeline", number, "call"), text
 
 
@@ -45,7 +43,7 @@ def check_hosts(scenario: Scenario, hosts: Mapping[str, Mapping[str, Any]]) -> N
             f"lets in {there['username']} only": there["username"] not in (None, spec.username),
             f"has {there['inodes']} inodes": there["inodes"] != spec.inodes,
             "has no disk of its own for a mount": spec.mount not in (None, "/"),
-            "cannot have its SFTP taken away": not (spec.sftp and spec.statvfs),
+            "cannot have its SFTP disabled": not (spec.sftp and spec.statvfs),
         }
         for text in (text for text, is_so in obstacles.items() if is_so):
             raise WorldProblem(f"host {name}: it is there already, and {text}")
@@ -62,6 +60,4 @@ def check_calls(scenario: Scenario, uuids: Mapping[str, str], present: Collectio
             continue
         for name in REFERENCE.findall(f"{content.path} {content.body}"):
             if uuids.get(name) in present:
-                raise WorldProblem(
-                    f"step {number}: {step}: {name} was on the node before, and could not be put back as it was"
-                )
+                raise WorldProblem(f"step {number}: {step}: {name} was on the node before, and could not be restored")
