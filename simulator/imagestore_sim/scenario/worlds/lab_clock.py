@@ -41,7 +41,7 @@ class FollowingClock(RealClock):
     @property
     def next_due(self) -> float | None:
         """The `monotonic` time that is waited for first; None if none is."""
-        first = min(self._handles, default=None)
+        first = self._timers.first
         return None if first is None else first.deadline
 
     def show(self, seen: LabTime) -> None:
@@ -50,8 +50,8 @@ class FollowingClock(RealClock):
             self._origin = seen.time - self.monotonic()
         now = max(self.monotonic(), seen.time - self._origin)
         self._change(now=now, paused=seen.paused, speed=1.0 if seen.speed is None else seen.speed)
-        for timer in sorted(one for one in self._handles if one.deadline <= now):  # a paused clock would not
-            self._fire(timer)
+        for timer in self._timers.due_by(now):  # a paused clock would not
+            self._timers.fire(timer)
 
 
 class LabTimeFollower:
