@@ -83,7 +83,7 @@ async def test_a_locked_store_is_reported_and_works_again_afterwards(
             assert {answer.status for answer in answers} == {503}
             details = {answer.body["error"]["details"] for answer in answers}
             assert details == {f"{file}: cannot be written: the database is locked by another process (SQLITE_BUSY)"}
-            assert (await client.query(STORAGES))[0]["status"] == "Connected", "what only reads goes on"
+            assert (await client.query(STORAGES))[0]["status"] == "Connected", "reads still work"
             status, problems = await _readyz(lab.url)
             assert (status, len(problems)) == (503, 1)
             await lab.network["imagestore-1"].stop()
