@@ -147,7 +147,7 @@ SECTIONS = {
         row("The capacity is measured by connects and pings", TRACKER, "a_ping_writes_a_changed_capacity"),
         row("A failure keeps the last known capacity", CAPACITY, "a_failure_keeps_what_was_known_last"),
         row("Reserved bytes are taken off and given back, up to the total", CAPACITY,
-            "what_is_reserved_is_taken_off_and_given_back_no_further_than_the_total"),
+            "reserved_bytes_are_taken_off_and_given_back_up_to_the_total"),
         row("reservedCapacity counts when space is allocated, and is not deducted from what is reported", CAPACITY,
             "more_has_to_be_left_than_is_asked_for",
             "a_storage_has_no_capacity_until_it_is_connected_and_its_host_s_own_then"),

@@ -97,7 +97,7 @@ async def test_a_storage_has_no_capacity_until_it_is_connected_and_its_host_s_ow
 # Between two reports
 
 
-async def test_what_is_reserved_is_taken_off_and_given_back_no_further_than_the_total(imagestore_lab: Lab) -> None:
+async def test_reserved_bytes_are_taken_off_and_given_back_up_to_the_total(imagestore_lab: Lab) -> None:
     capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
     await capacities.reserve(one.uuid, GIB)
     assert (await storage(imagestore_lab)).available == one.available - GIB
@@ -126,7 +126,7 @@ async def test_more_has_to_be_left_than_is_asked_for(
     assert (await storage(imagestore_lab)).available == one.available
 
 
-async def test_what_is_deleted_can_be_neither_taken_from_nor_given_to(imagestore_lab: Lab) -> None:
+async def test_a_deleted_storage_has_no_capacity_to_reserve_or_give_back(imagestore_lab: Lab) -> None:
     capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
     await imagestore_lab.node.storages.lifecycle.delete(one.uuid)
     with pytest.raises(NoSuchStorage):
@@ -155,7 +155,7 @@ async def test_each_change_is_kept_with_its_time(imagestore_lab: Lab, imagestore
 
 
 @pytest.mark.parametrize("made", [datetime(2023, 6, 1), datetime(2030, 1, 1)], ids=["before", "in the future"])
-async def test_what_stood_as_it_was_written_is_known_before_its_first_change(
+async def test_a_capacity_from_a_file_is_in_the_history_before_its_first_change(
     imagestore_lab: Lab, made: datetime
 ) -> None:
     fixed = BackupStorageRecord(

@@ -224,9 +224,9 @@ async def test_a_reconnect_is_connecting_while_it_lasts_whatever_it_was_before(
     assert (await storage(imagestore_lab)).status == "Connected"
 
 
-@pytest.mark.parametrize(("was_connected", "told"), [(True, 1), (False, 0)])
+@pytest.mark.parametrize(("was_connected", "events_expected"), [(True, 1), (False, 0)])
 async def test_a_failed_reconnect_has_a_disconnection_event_only_if_it_was_connected(
-    imagestore_lab: Lab, imagestore_hosts: HostNetwork, was_connected: bool, told: int
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, was_connected: bool, events_expected: int
 ) -> None:
     one = await storage(imagestore_lab)
     await imagestore_hosts["imagestore-1"].stop()
@@ -237,7 +237,7 @@ async def test_a_failed_reconnect_has_a_disconnection_event_only_if_it_was_conne
             await imagestore_lab.node.storages.lifecycle.reconnect(one.uuid)
         seen = drain(events)
     assert moves(seen)[-1] == ("Connecting", "Disconnected")
-    assert len(disconnections(seen)) == told
+    assert len(disconnections(seen)) == events_expected
 
 
 async def test_a_node_that_starts_reconnects_even_what_is_connected(

@@ -294,7 +294,7 @@ async def test_a_ping_that_fails_while_a_connect_is_under_way_counts_as_a_failed
         ("Connecting", "Disconnected"),
         ("Disconnected", "Connected"),
     ]
-    # It was Connecting when the ping failed, so no disconnection is told.
+    # It was Connecting when the ping failed, so there is no event of a disconnection.
     assert disconnections(seen) == []
     assert failed[one.uuid] == 0  # cleared by the connect, which succeeded after all
 

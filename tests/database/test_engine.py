@@ -260,7 +260,7 @@ async def _fill(connection: AsyncConnection) -> None:
         (Event, {Event}),
     ],
 )
-async def test_what_belongs_to_a_row_goes_with_it(
+async def test_dependent_rows_are_deleted_with_their_row(
     database: Database, table: type[Model], gone: set[type[Model]]
 ) -> None:
     async with database.transaction() as connection:

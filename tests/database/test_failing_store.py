@@ -157,7 +157,7 @@ async def test_a_log_that_has_filled_the_disk_gives_its_room_back(database: Data
     assert len(zones) == number + 1, "nothing that was acknowledged is lost"
 
 
-async def test_what_must_be_stored_is_tried_again_though_the_checks_fail(
+async def test_a_change_that_must_be_stored_is_retried_even_if_the_checks_fail(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail() -> None:
@@ -264,10 +264,10 @@ async def test_an_error_of_a_statement_has_neither_sql_nor_values(database: Data
         await database.read(select(text("nosuch")).where(Zone.name == SECRET))
     assert "SELECT" not in str(unknown.value)
     assert SECRET not in str(unknown.value)
-    assert database.health.failures == 0, "the store did as it was told"
+    assert database.health.failures == 0, "a statement's own error is not a failure of the store"
 
 
-async def test_what_a_task_writes_undivided_is_one_transaction(database: Database) -> None:
+async def test_writes_of_a_task_in_atomic_are_one_transaction(database: Database) -> None:
     followed: list[str] = []
     revision = database.revision
     async with database.atomic():
@@ -284,7 +284,7 @@ async def test_what_a_task_writes_undivided_is_one_transaction(database: Databas
 
 
 @pytest.mark.parametrize("caught", [False, True])
-async def test_an_undivided_change_that_fails_leaves_nothing(database: Database, caught: bool) -> None:
+async def test_a_failed_atomic_change_leaves_nothing(database: Database, caught: bool) -> None:
     followed: list[str] = []
 
     async def change() -> None:
@@ -305,7 +305,7 @@ async def test_an_undivided_change_that_fails_leaves_nothing(database: Database,
     assert await _zones(database) == ["b"]
 
 
-async def test_other_tasks_do_not_join_an_undivided_change(database: Database) -> None:
+async def test_other_tasks_do_not_join_an_atomic_change(database: Database) -> None:
     async with database.atomic():
         await _commit(database, "a")
         other = asyncio.create_task(_commit(database, "b"))

@@ -75,7 +75,7 @@ async def test_a_reset_gives_every_option_its_default(database: Database, config
     assert await values_in(database) == {"ping.interval": "60", RETRY_NAME: "true", "reservedCapacity": "1G"}
 
 
-async def test_what_the_code_declares_takes_the_place_of_what_an_older_node_wrote(
+async def test_declarations_of_an_older_node_are_replaced(
     database: Database, configuration: GlobalConfiguration
 ) -> None:
     await configuration.change("backupStorage", RETRY_NAME, "false")
@@ -218,7 +218,7 @@ def test_each_rule_has_zstacks_words(category: str, name: str, value: str, text:
         ("apiTimeout", "org.zstack.header.zone.APICreateZoneMsg", None),
     ],
 )
-def test_what_an_option_takes_can_be_asked(category: str, name: str, limits: dict[str, object] | None) -> None:
+def test_the_limits_of_an_option_can_be_queried(category: str, name: str, limits: dict[str, object] | None) -> None:
     assert zstack_options()[category, name].limits() == limits
 
 

@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 from asyncssh.packet import SSHPacket
 from ssh_stubs import PASSWORD, SshStub, ssh_stub, tcp_server
-from test_statvfs import StatvfsServer
+from statvfs_servers import StatvfsServer
 
 from conftest import StartSshd
 from imagestore_sim.clock import RealClock

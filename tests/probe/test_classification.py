@@ -84,7 +84,7 @@ def test_a_failure_to_log_in_is_classified(phase: Phase, error: Exception, reaso
 
 
 @pytest.mark.parametrize(("greeting", "error", "reason"), BEFORE_THE_BANNER)
-def test_what_comes_in_place_of_a_banner_is_classified(greeting: str, error: Exception, reason: Reason) -> None:
+def test_text_in_place_of_a_banner_is_classified(greeting: str, error: Exception, reason: Reason) -> None:
     assert classify(error, TARGET, "kex", greeting)[0] is reason
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ssh_stubs import posix_shell, ssh_stub
-from test_statvfs import StatvfsServer
+from statvfs_servers import StatvfsServer
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, df, stat

@@ -31,8 +31,8 @@ async def test_a_storage_is_disconnected_by_what_has_a_reason_and_by_nothing_els
         await asyncio.gather(*(break_host(lab, number, row) for number, row in enumerate(rows, 1)))
         found = {storage.name: storage for storage in await lab.node.storages.records.tracked()}
         for number, row in enumerate(rows, 1):
-            wanted = Status.DISCONNECTED if row.connect else Status.CONNECTED
-            assert found[f"imagestore-{number}"].status is wanted, row.name
+            expected = Status.DISCONNECTED if row.connect else Status.CONNECTED
+            assert found[f"imagestore-{number}"].status is expected, row.name
             assert found[f"imagestore-{number}"].total > 0, row.name
 
 

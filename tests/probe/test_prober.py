@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
-from test_statvfs import SLACK, StatvfsServer
+from statvfs_servers import SLACK, StatvfsServer
 
 from conftest import StartSshd
 from imagestore_sim.clock import RealClock

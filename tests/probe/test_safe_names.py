@@ -37,8 +37,8 @@ HOSTS = (
 )  # fmt: skip
 RELAY = """
 import json, os, socket, sys, threading
-with open(sys.argv[1], "a") as told:
-    told.write(json.dumps(sys.argv[3:]) + "\\n")
+with open(sys.argv[1], "a") as calls:
+    calls.write(json.dumps(sys.argv[3:]) + "\\n")
 there = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
 def up():
     while data := os.read(0, 65536):
@@ -90,15 +90,15 @@ async def _probe(config: Path | None, target: Target) -> Capacity | ProbeFailure
 async def test_a_proxy_command_gets_a_name_as_one_word_or_is_not_run(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd()
     before = _children()
-    told, script, config = tmp_path / "told", tmp_path / "relay.py", tmp_path / "config"
+    calls, script, config = tmp_path / "calls", tmp_path / "relay.py", tmp_path / "config"
     script.write_text(RELAY)
     key = f"  IdentityFile {sshd.identity_file}\n"
-    config.write_text(f"Host *\n{key}  ProxyCommand {sys.executable} {script} {told} {sshd.port} -l %r %h:%p %n end\n")
+    config.write_text(f"Host *\n{key}  ProxyCommand {sys.executable} {script} {calls} {sshd.port} -l %r %h:%p %n end\n")
     found = await _probe(config, Target("behind", 22, sshd.username, str(tmp_path)))
     assert isinstance(found, Capacity), found
     words = ["-l", sshd.username, "behind:22", "behind", "end"]
-    assert [json.loads(line) for line in told.read_text().splitlines()] == [words]
-    told.unlink()
+    assert [json.loads(line) for line in calls.read_text().splitlines()] == [words]
+    calls.unlink()
     for user in (one for one in USERS if one not in ("root", "x$y", "a@b", "x*", "%r")):
         refused = await _probe(config, Target("behind", 22, user, str(tmp_path)))
         assert isinstance(refused, ProbeFailure)
@@ -108,10 +108,10 @@ async def test_a_proxy_command_gets_a_name_as_one_word_or_is_not_run(start_sshd:
         refused = await _probe(config, Target(host, 22, "root", str(tmp_path)))
         assert isinstance(refused, ProbeFailure)
         assert refused.reason is Reason.DNS
-    assert not told.exists(), "a command was run for such a name"
+    assert not calls.exists(), "a command was run for such a name"
     for user in ("x$y", "a@b", "%r"):
         await _probe(config, Target("behind", 22, user, str(tmp_path)))
-    given = [json.loads(line)[:2] for line in told.read_text().splitlines()]
+    given = [json.loads(line)[:2] for line in calls.read_text().splitlines()]
     assert given == [["-l", "x$y"], ["-l", "a@b"], ["-l", "%r"]]
     async with asyncio.timeout(5):
         while _children() - before:
@@ -190,7 +190,7 @@ async def test_the_lab_takes_no_user_that_ssh_refuses(imagestore_client: Client,
     await asyncio.to_thread(imagestore_lab.ssh_config.read_text)
 
 
-def test_what_faults_name_is_no_script() -> None:
+def test_names_in_faults_are_not_scripts() -> None:
     for name in ("df;id", "$(id)", "a b", "df\noptions df ;id", "-x", "", "'"):
         with pytest.raises(FaultProblem, match="commands"):
             read_fault("command_missing", {"commands": [name]})
@@ -200,7 +200,7 @@ def test_what_faults_name_is_no_script() -> None:
     assert read_fault("command_missing", {"commands": ["df", "[", "/usr/bin/stat", "sftp-server"]})
 
 
-async def test_what_is_written_to_a_proxy_command_that_has_ended_is_dropped() -> None:
+async def test_data_for_a_proxy_command_that_has_ended_is_dropped() -> None:
     tunnel = mock.Mock(spec=BoundedTunnel)
     process, command = await asyncio.get_running_loop().subprocess_exec(lambda: ProxyCommandTransport(tunnel), "cat")
     for fd in (0, 1):

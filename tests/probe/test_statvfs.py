@@ -1,4 +1,4 @@
-"""Capacity by SFTP, on a real sshd and on SFTP servers that are hard to come by."""
+"""Capacity by SFTP, on a real sshd and on SFTP servers that fail in rare ways."""
 
 from __future__ import annotations
 
@@ -8,67 +8,23 @@ from pathlib import Path
 import asyncssh
 import pytest
 from ssh_stubs import posix_shell, ssh_stub
+from statvfs_servers import (
+    SLACK,
+    BrokenServer,
+    EmptyServer,
+    ForbiddenServer,
+    FullServer,
+    ReadOnlyServer,
+    StatvfsServer,
+)
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Inodes, Layout, Method, ProbeFailure, Prober, Reason, Target
 from sshd import OpenSshServer
 
-SLACK = 256 * 2**20  # bytes and inodes that others may take or free meanwhile
-
-
-class StatvfsServer(asyncssh.SFTPServer):
-    """A directory at every path, on a file system of round numbers."""
-
-    flags = 0
-    blocks = 1000
-
-    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
-        return asyncssh.SFTPAttrs(permissions=0o40755)
-
-    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
-        return asyncssh.SFTPVFSAttrs(
-            bsize=65536, frsize=4096, blocks=self.blocks, bfree=400, bavail=300, files=50, favail=40, flags=self.flags
-        )
-
-
-class ReadOnlyServer(StatvfsServer):
-    """Mounted read-only."""
-
-    flags = 1
-
-
-class EmptyServer(StatvfsServer):
-    """Not there yet, as an automount before its first use (domain 7.2)."""
-
-    blocks = 0
-
-
-class ForbiddenServer(StatvfsServer):
-    """Not for this account."""
-
-    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
-        raise asyncssh.SFTPPermissionDenied("Permission denied")
-
-
-class BrokenServer(StatvfsServer):
-    """A file system that fails."""
-
-    def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
-        raise asyncssh.SFTPFailure("Failure")
-
-
-class FullServer(StatvfsServer):
-    """Nothing is there, and nothing can be created."""
-
-    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
-        raise asyncssh.SFTPNoSuchFile("No such file")
-
-    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
-        raise asyncssh.SFTPNoSpaceOnFilesystem("No space left on device")
-
 
 async def probe(server: OpenSshServer, url: Path | str, layout: Layout = Layout.ANY) -> Capacity | ProbeFailure:
-    """One probe of a real sshd."""
+    """Probe a real sshd once."""
     prober = Prober(RealClock(), identity_file=server.identity_file)
     result = await prober.probe(Target("127.0.0.1", server.port, server.username, str(url)), layout=layout)
     await prober.close()
@@ -76,7 +32,7 @@ async def probe(server: OpenSshServer, url: Path | str, layout: Layout = Layout.
 
 
 async def probe_stub(sftp: type[asyncssh.SFTPServer], layout: Layout = Layout.ANY) -> Capacity | ProbeFailure:
-    """One probe of an SFTP server, with no shell beside it."""
+    """Probe an SFTP server without a shell once."""
     async with ssh_stub(sftp=sftp) as stub:
         prober = Prober(RealClock())
         result = await prober.probe(stub.target(url="/zs/1"), layout=layout)
@@ -85,7 +41,7 @@ async def probe_stub(sftp: type[asyncssh.SFTPServer], layout: Layout = Layout.AN
 
 
 def reason(result: Capacity | ProbeFailure) -> Reason:
-    """Why a probe failed."""
+    """Return the reason of a failed probe."""
     assert isinstance(result, ProbeFailure), result
     return result.reason
 
