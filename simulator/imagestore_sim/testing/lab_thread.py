@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, cast
@@ -25,6 +26,15 @@ from imagestore_sim.virtual_clock import VirtualEventLoop
 STOP_SECONDS = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What exists once the thread runs: its event loop, a lab, and an event that ends the thread."""
+
+    loop: asyncio.AbstractEventLoop
+    lab: Lab
+    ended: asyncio.Event
+
+
 class LabThread:
     """Runs a lab during a `with` block."""
 
@@ -32,10 +42,8 @@ class LabThread:
         """Prepare a lab. `virtual` time jumps while a test waits for the lab, and else flows as the machine's."""
         self._settings = settings
         self._virtual = virtual
-        self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="imagestore-sim lab", daemon=True)
-        self._running: Future[None] = Future()
-        self._lab: Lab
+        self._running: Future[_Running] = Future()
         self._clients: list[Client] = []
 
     def __enter__(self) -> Self:
@@ -60,41 +68,42 @@ class LabThread:
     @property
     def lab(self) -> Lab:
         """A stand-in for the lab."""
-        return cast(Lab, self.stand_in(self._lab))
+        return cast(Lab, self.stand_in(self._running.result().lab))
 
     def client(self) -> Client:
         """Return a stand-in for a client that has logged in as admin. It is closed at the end of the block."""
         return cast(Client, self.stand_in(self.wait(self._new_client)))
 
     async def _new_client(self) -> Client:
-        token = self._lab.settings.lab_token
+        lab = self._running.result().lab
+        token = lab.settings.lab_token
         lab_token = None if token is None else token.get_secret_value()
-        client = Client(self._lab.url, clock=self._lab.clock, lab_token=lab_token)
+        client = Client(lab.url, clock=lab.clock, lab_token=lab_token)
         self._clients.append(client)
         await client.log_in()
         return client
 
     async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
-        if clock is not None:
-            clock.drive()
-        self._lab = Lab(self._settings, clock=clock)
-        await self._lab.start()
+        running = self._running.result()
+        if isinstance(running.loop, VirtualEventLoop):
+            running.loop.clock.drive()
+        await running.lab.start()
 
     async def _stop(self) -> None:
         for client in self._clients:
             await client.close()
-        await self._lab.stop()
+        await self._running.result().lab.stop()
 
     def _run(self) -> None:
         def new_loop() -> asyncio.AbstractEventLoop:
             return VirtualEventLoop(seed=self._settings.seed) if self._virtual else asyncio.new_event_loop()
 
         async def main() -> None:
-            self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-            self._running.set_result(None)
-            await self._ended.wait()
+            loop = asyncio.get_running_loop()
+            lab = Lab(self._settings, clock=loop.clock if isinstance(loop, VirtualEventLoop) else None)
+            ended = asyncio.Event()
+            self._running.set_result(_Running(loop, lab, ended))
+            await ended.wait()
 
         try:
             with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -105,7 +114,8 @@ class LabThread:
             self._running.set_exception(error)
 
     def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._ended.set)
+        running = self._running.result()
+        running.loop.call_soon_threadsafe(running.ended.set)
         self._thread.join(STOP_SECONDS)
 
     # Calls from other threads
@@ -118,7 +128,9 @@ class LabThread:
 
     def submit(self, work: Callable[..., Any], *arguments: Any, _waits: bool = True, **options: Any) -> Future[Any]:
         """Start `work` on the lab's thread. With `_waits` virtual time may jump until it is done."""
-        return asyncio.run_coroutine_threadsafe(self._carry_out(work, arguments, options, _waits), self._loop)
+        return asyncio.run_coroutine_threadsafe(
+            self._carry_out(work, arguments, options, _waits), self._running.result().loop
+        )
 
     async def _carry_out(
         self, work: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], waits: bool
