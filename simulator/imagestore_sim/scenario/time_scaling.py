@@ -138,8 +138,8 @@ def _waits(scenario: Scenario) -> Iterator[tuple[Place, float]]:
         for name in ("after", "every", "wait"):
             if (seconds := getattr(step, name)) is not None:
                 yield ("timeline", number, name), seconds
-        part: Fault | Any = step.content.fault if isinstance(step.content, FaultStep) else step.content
+        model: Fault | Any = step.content.fault if isinstance(step.content, FaultStep) else step.content
         for name, written in SHORTENED.items():
-            seconds = getattr(part, name, None)
+            seconds = getattr(model, name, None)
             if seconds is not None and name not in UNBOUND:
                 yield ("timeline", number, step.kind, written), seconds

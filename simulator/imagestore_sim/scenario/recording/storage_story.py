@@ -1,4 +1,4 @@
-"""What happened to one storage during a recording, told as the steps of a scenario."""
+"""What happened to one storage during a recording, as the steps of a scenario."""
 
 from __future__ import annotations
 
