@@ -74,7 +74,7 @@ async def test_a_ping_that_takes_longer_than_the_interval_skips_ticks_and_piles_
     await imagestore_lab.clock.sleep(1000)
     slow, quick = probes.pings("imagestore-1"), probes.pings("imagestore-2")
     assert gaps(slow) == pytest.approx([180.0] * (len(slow) - 1))
-    # It held up nobody else.
+    # The slow ping delayed no other storage.
     assert len(quick) >= 15
     assert probes.at_once == {True: 0, False: 1} or probes.at_once == {True: 0, False: 0}
 

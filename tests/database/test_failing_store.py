@@ -167,7 +167,7 @@ async def test_a_change_that_must_be_stored_is_retried_even_if_the_checks_fail(
     monkeypatch.setattr(health, "RETRY_SECONDS", 0.1)
     database.health.failed(Side.READ, "the check alone fails")
     await asyncio.wait_for(database.health.until_next_try(), 2)
-    assert database.health.problem is not None, "the streak goes on"
+    assert database.health.problem is not None, "the streak continues"
 
 
 async def test_nothing_is_tried_again_without_a_pause_for_others(database: Database) -> None:
@@ -277,7 +277,7 @@ async def test_writes_of_a_task_in_atomic_are_one_transaction(database: Database
         database.defer(lambda: followed.append("committed"))
         assert await _zones(database) == ["a", "b"], "it sees what it has written itself"
         assert await database.fetch_few("SELECT count(*) FROM ZoneVO", ()) == [(2,)]
-        assert await asyncio.create_task(_zones(database)) == [], "nobody else does"
+        assert await asyncio.create_task(_zones(database)) == [], "no other task sees it"
         assert followed == []
     assert (followed, database.revision) == (["committed"], revision + 1)
     assert await _zones(database) == ["a", "b"]

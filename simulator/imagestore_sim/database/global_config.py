@@ -137,7 +137,7 @@ class GlobalConfiguration:
 
 
 def default_rows(options: tuple[ConfigOption[object], ...]) -> tuple[OptionRow, ...]:
-    """Return the rows of options that nobody has changed, for a new database."""
+    """Return the rows of all options with their defaults, for a new database."""
     return tuple(
         (option.id or place, option.name, option.category, option.description, option.default, option.default)
         for place, option in enumerate(options, 1)

@@ -98,7 +98,7 @@ class LoginSlots:
         queue = self._queues[purpose]
         await queue.take(suspect=suspect)
         held = _HeldSlot(queue)
-        leaving = self._tasks.begin(self._release_in_time(held), "place of a login")
+        leaving = self._tasks.begin(self._release_in_time(held), "slot of a login")
         try:
             yield
         finally:
