@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 NO_TLS = "what is sent can be read on the way, sessions and passwords too: there is no TLS"
-DEFAULT_PASSWORD = "admin logs in with the password that everybody knows; give another one in --bootstrap (accounts)"  # noqa: S105
+DEFAULT_PASSWORD = "admin logs in with the documented default password; set another one in --bootstrap (accounts)"  # noqa: S105
 LAB_API = "/lab/v1 lets everybody replace records and passwords, break hosts and move the clock; close it with"
 
 

@@ -47,7 +47,7 @@ async def test_an_address_beyond_loopback_is_warned_of_and_a_token_closes_the_la
         text = (await asyncio.wait_for(errors.readuntil(b"--bootstrap"), 10)).decode()
         assert "WARNING: http://0.0.0.0:" in text
         assert "there is no TLS" in text
-        assert "password that everybody knows" in text
+        assert "documented default password" in text
         assert TOKEN not in text
 
 
