@@ -18,6 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[development]'
 	@touch $@
 
+# Bytecode is kept even where the environment says not to: every process that a test starts would compile the package again.
+test test-clients test-compose test-processes test-scenarios test-soak scenarios: export PYTHONDONTWRITEBYTECODE =
+
 lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts on port 8080
 	$(BIN)/imagestore-sim lab
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -12,21 +13,28 @@ from failure_catalogue import MIB, ROWS, Row
 from real_causes import Real, mounted
 
 from conftest import StartSshd
-from imagestore_sim.clock import RealClock
+from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.faults import FAULTS, Noticed
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
+from imagestore_sim.virtual_clock import VirtualEventLoop
 
 PASSWORD = "password"
 TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"
 
 
 @asynccontextmanager
-async def probing(row: Row, folder: Path, resolve: Resolve | None, identity_file: Path | None) -> AsyncIterator[Prober]:
+async def probing(
+    row: Row,
+    folder: Path,
+    resolve: Resolve | None = None,
+    identity_file: Path | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Prober]:
     """Provide a prober with short timeouts for rows that run into one."""
     command_timeout = 2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.3 if row.silent else 10.0
     prober = Prober(
-        RealClock(),
+        clock or RealClock(),
         resolve=resolve,
         identity_file=identity_file,
         connect_timeout=0.4 if row.silent else 5.0,
@@ -67,10 +75,13 @@ def reason(found: Capacity | ProbeFailure) -> Reason | None:
     return found.reason if isinstance(found, ProbeFailure) else None
 
 
+@pytest.mark.imagestore_lab(clock="virtual")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_simulated(row: Row, tmp_path: Path) -> None:
-    disk = VirtualDisk(8 * MIB)
-    host = SimulatedHost("imagestore-1", credentials=Credentials("root", PASSWORD))
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualEventLoop)
+    disk = VirtualDisk(8 * MIB, clock=loop.clock)
+    host = SimulatedHost("imagestore-1", credentials=Credentials("root", PASSWORD), clock=loop.clock)
     host.disk.make_directory("/zs")
     host.disk.mount("/zs", disk)
     network = HostNetwork()
@@ -78,7 +89,7 @@ async def test_simulated(row: Row, tmp_path: Path) -> None:
     target = Target("imagestore-1", 22, "root", "/zs", PASSWORD)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(network.close)
-        prober = await stack.enter_async_context(probing(row, tmp_path, network.resolve, None))
+        prober = await stack.enter_async_context(probing(row, tmp_path, resolve=network.resolve, clock=loop.clock))
         await settled(prober, target)
         for one in row.faults:
             await host.faults.apply(one)
@@ -90,6 +101,7 @@ async def test_simulated(row: Row, tmp_path: Path) -> None:
 
 
 @pytest.mark.sshd
+@pytest.mark.processes
 @pytest.mark.parametrize("row", [row for row in ROWS if row.cause], ids=lambda row: row.name)
 async def test_on_a_real_sshd(row: Row, start_sshd: StartSshd, tmp_path: Path) -> None:
     url = tmp_path / "above" / "zs"
@@ -100,7 +112,7 @@ async def test_on_a_real_sshd(row: Row, start_sshd: StartSshd, tmp_path: Path) -
             mounts.enter_context(mounted(url, "tmpfs", row.disk))
         sshd = start_sshd()
         target = Target("127.0.0.1", sshd.port, sshd.username, str(url))
-        async with probing(row, tmp_path, None, sshd.identity_file) as prober:
+        async with probing(row, tmp_path, identity_file=sshd.identity_file) as prober:
             await settled(prober, target)
             async with row.cause(Real(sshd, url, bool(row.disk))):
                 await judge(row, prober, target)
