@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from imagestore_sim.api import all_handlers
 from imagestore_sim.node.management_node import ManagementNode
-from imagestore_sim.query.absent import declarations
+from imagestore_sim.query.declarations import declarations
 from imagestore_sim.query.inventories import EMULATED, INVENTORIES, Inventory
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client

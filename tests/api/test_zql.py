@@ -14,7 +14,7 @@ from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
 
 Z1, Z2 = "a1000000000000000000000000000001", "a2000000000000000000000000000002"
-DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"
+DATA = Path(__file__).parent.parent / "query" / "records.yaml"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

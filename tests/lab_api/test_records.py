@@ -20,7 +20,7 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Answer, CallFailed, Client
 from processes import run, run_here
 
-DATA = Path(__file__).parent.parent / "query" / "worked_data.yaml"
+DATA = Path(__file__).parent.parent / "query" / "records.yaml"
 STORAGES = "/backup-storage"
 SECRETS = """\
 accounts: [{name: test, password: secret-of-test, users: [{name: reader, password: secret-of-reader}]}]

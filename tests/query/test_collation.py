@@ -18,7 +18,7 @@ from sqlalchemy import delete, insert
 
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import Zone
-from imagestore_sim.query import ZONE, Query, QueryEngine, prepare
+from imagestore_sim.query import ZONE, Query, QueryEngine, register_functions
 from imagestore_sim.query.conditions import Condition, Operator, Sort
 
 ALIKE = {
@@ -136,7 +136,7 @@ class Zones:
         found = self.runner.run(self.engine.run(ZONE, query))
         return [int(str(row["uuid"]), 16) for row in found.rows or ()]
 
-    def ask(self, text: str) -> dict[str, object]:
+    def prepare_query(self, text: str) -> dict[str, object]:
         (found,) = self.runner.run(self.engine.results(text))
         return found
 
@@ -145,8 +145,8 @@ class Zones:
 def zones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zones]:
     with asyncio.Runner() as runner:
         file = tmp_path_factory.mktemp("collation") / "zones.db"
-        database = runner.run(Database.open(str(file), prepare=prepare))
-        yield Zones(runner, database, QueryEngine(database, write_moment=str))
+        database = runner.run(Database.open(str(file), prepare=register_functions))
+        yield Zones(runner, database, QueryEngine(database, write_date=str))
         runner.run(database.close())
 
 
@@ -186,10 +186,10 @@ def test_names_that_are_alike_are_one_group(zones: Zones, given_names: list[str]
             groups[-1].append(name)
         else:
             groups.append([name])
-    found = zones.ask("count zone group by name")
+    found = zones.prepare_query("count zone group by name")
     counts = found["inventoryCounts"]
     assert isinstance(counts, list)
     rows: list[tuple[dict[str, str], int]] = counts
     assert [count for _, count in rows] == [len(group) for group in groups]
     assert all(row["name"] in group for (row, _), group in zip(rows, groups, strict=True))
-    assert zones.ask("count distinct(zone.name)") == {"total": len(groups)}
+    assert zones.prepare_query("count distinct(zone.name)") == {"total": len(groups)}

@@ -10,8 +10,8 @@ from imagestore_sim.query.conditions import (
     Query,
     Sort,
     by_uuid,
-    parse,
     parse_condition,
+    parse_query,
     parse_sort,
 )
 from imagestore_sim.query.errors import QueryParameterError
@@ -149,20 +149,20 @@ def test_a_text_without_a_name_or_without_a_value_is_refused(text: str, operator
     ],
 )
 def test_parameters_make_a_query(pairs: list[tuple[str, str]], expected: Query) -> None:
-    assert parse(pairs) == expected
+    assert parse_query(pairs) == expected
 
 
 @pytest.mark.parametrize("name", ["limit", "start"])
 @pytest.mark.parametrize("value", ["", " ", "abc", "1.5", "1e3", "2147483648", "-2147483649", "9" * 5000, "+", "-"])
 def test_what_is_no_java_integer_is_refused(name: str, value: str) -> None:
     with pytest.raises(QueryParameterError, match=rf"Invalid query parameter\. '{name}' must be an integer"):
-        parse([(name, value)])
+        parse_query([(name, value)])
 
 
 @pytest.mark.parametrize("value", [",", ",,,", " , "])
 def test_fields_of_commas_alone_are_none(value: str) -> None:
     with pytest.raises(QueryParameterError, match=r"Invalid query parameter\. 'fields' contains zero field"):
-        parse([("fields", value)])
+        parse_query([("fields", value)])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_fields_of_commas_alone_are_none(value: str) -> None:
 )
 def test_the_first_bad_parameter_in_the_order_of_the_url_is_told(pairs: list[tuple[str, str]], complaint: str) -> None:
     with pytest.raises(QueryParameterError, match=complaint):
-        parse(pairs)
+        parse_query(pairs)
 
 
 @pytest.mark.parametrize(

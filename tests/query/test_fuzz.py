@@ -41,7 +41,7 @@ class Node:
 
 
 async def _start(folder: Path) -> tuple[ManagementNode, Client]:
-    data = Path(__file__).with_name("worked_data.yaml")
+    data = Path(__file__).with_name("records.yaml")
     node = ManagementNode(Settings(port=0, database=str(folder / "node.db"), bootstrap=data))
     await node.start()
     client = await Client(node.url).__aenter__()

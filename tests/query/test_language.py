@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from imagestore_sim.query import QueryError
 from imagestore_sim.query.language.parser import Tree, parse
 from imagestore_sim.query.language.statements import Chain, Comparison, Literal, statements
-from imagestore_sim.query.language.words import DISPLAYED, STRING
+from imagestore_sim.query.language.tokens import DISPLAY_NAMES, STRING
 
 
 def message(text: str) -> str:
@@ -196,12 +196,13 @@ def test_clauses_are_read() -> None:
 
 @given(
     st.lists(
-        st.sampled_from([name.strip("'") for name in DISPLAYED[1:]] + ["'x'", "1", "1.5", "name", "zone"]), max_size=14
+        st.sampled_from([name.strip("'") for name in DISPLAY_NAMES[1:]] + ["'x'", "1", "1.5", "name", "zone"]),
+        max_size=14,
     )
 )
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_any_words_make_a_tree_or_an_error(words: list[str]) -> None:
-    text = " ".join(["query zone", *words])
+def test_any_words_make_a_tree_or_an_error(tokens: list[str]) -> None:
+    text = " ".join(["query zone", *tokens])
     with suppress(QueryError):
         tree = parse(text)
         assert isinstance(tree, Tree)

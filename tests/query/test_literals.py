@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imagestore_sim.query.literals import ZERO_DATE, read_moment, read_number, read_truth
+from imagestore_sim.query.literals import ZERO_DATE, read_boolean, read_date, read_number
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_number_is_what_the_text_begins_with(text: str, number: float) -> None
     ],
 )
 def test_a_moment_is_read_in_the_many_forms_of_mariadb(text: str, moment: str) -> None:
-    assert read_moment(text) == moment
+    assert read_date(text) == moment
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_a_moment_is_read_in_the_many_forms_of_mariadb(text: str, moment: str) -
     ],
 )
 def test_a_truth_is_a_keyword_or_a_number(text: str, truth: int | None) -> None:
-    assert read_truth(text) == truth
+    assert read_boolean(text) == truth
 
 
 @pytest.mark.parametrize("text", ["", "yes", "maybe", "1x", "true false", "tr%"])
 def test_any_other_word_is_no_truth(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}$"):
-        read_truth(text)
+        read_boolean(text)

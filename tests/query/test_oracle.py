@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plain_reading import (
+from reference_evaluator import (
     IMAGE_REFS,
     IMAGES,
     MOMENTS,
@@ -46,9 +46,9 @@ from imagestore_sim.query import (
     Inventory,
     Query,
     QueryEngine,
-    prepare,
+    register_functions,
 )
-from imagestore_sim.query.conditions import TOKENS, Condition, Operator, Sort
+from imagestore_sim.query.conditions import OPERATOR_TOKENS, Condition, Operator, Sort
 
 repeatable = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -75,7 +75,7 @@ dates = st.one_of(
 
 def _condition(fields: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[Condition]:
     lists = st.lists(values.map(lambda one: one.replace(",", "")), min_size=1, max_size=5).map(",".join)
-    return st.sampled_from([operator for _, operator in TOKENS]).flatmap(
+    return st.sampled_from([operator for _, operator in OPERATOR_TOKENS]).flatmap(
         lambda operator: st.builds(
             Condition,
             st.sampled_from(fields),
@@ -131,9 +131,9 @@ async def _fill(database: Database) -> None:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with asyncio.Runner() as runner:
         file = tmp_path_factory.mktemp("oracle") / "oracle.db"
-        database = runner.run(Database.open(str(file), prepare=prepare))
+        database = runner.run(Database.open(str(file), prepare=register_functions))
         runner.run(_fill(database))
-        yield Lab(runner, QueryEngine(database, write_moment=str))
+        yield Lab(runner, QueryEngine(database, write_date=str))
         runner.run(database.close())
 
 

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from imagestore_sim.database import Database
-from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, prepare
+from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, register_functions
 from imagestore_sim.query.compile import compile_shape
-from imagestore_sim.query.conditions import parse
-from imagestore_sim.query.questions import ask
+from imagestore_sim.query.conditions import parse_query
+from imagestore_sim.query.prepared_query import prepare_query
 
 OF_CONDITIONS = re.compile("not_ascii|json_each")
 """An index of the few rows that are more than ASCII, and the values of a list."""
@@ -21,14 +21,14 @@ OF_CONDITIONS = re.compile("not_ascii|json_each")
 
 @pytest_asyncio.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(str(tmp_path / "plans.db"), prepare=prepare)
+    database = await Database.open(str(tmp_path / "plans.db"), prepare=register_functions)
     yield database
     await database.close()
 
 
 async def plan(database: Database, inventory: Inventory, *pairs: tuple[str, str]) -> list[str]:
-    question = ask(inventory, parse(pairs))
-    statement = compile_shape(question.shape, database.dialect)
+    prepared = prepare_query(inventory, parse_query(pairs))
+    statement = compile_shape(prepared.shape, database.dialect)
     parameters = [1 for _ in statement.parameters]
     return [str(step[3]) for step in await database.fetch(f"EXPLAIN QUERY PLAN {statement.sql}", parameters)]
 

@@ -35,7 +35,7 @@ OPERATORS = "[[!=, >=, <=, !?=, !~=, ~=, ?=, =, >, <, is null, not null]]"
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     folder = tmp_path_factory.mktemp("worked")
-    data = Path(__file__).with_name("worked_data.yaml")
+    data = Path(__file__).with_name("records.yaml")
     node = ManagementNode(Settings(port=0, database=str(folder / "node.db"), bootstrap=data))
     await node.start()
     async with Client(node.url) as client:

@@ -1,7 +1,7 @@
 """Query APIs of resources that a lab has none of: they answer an empty list (observed 4).
 
 Names, fields and paths are checked as in every query, so that a mistake gets ZStack's error. The declarations are
-ZStack's own (`query.absent`). Accounts, of which a lab has some, are declared here, too.
+ZStack's own (`query.declarations`). Accounts, of which a lab has some, are declared here, too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
-from imagestore_sim.query.absent import declarations
+from imagestore_sim.query.declarations import declarations
 from imagestore_sim.query.inventories import ACCOUNT, INVENTORIES
 from imagestore_sim.rest.messages import Call, Handlers, Reply, declare
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import orjson
 
 from imagestore_sim.query import Query
-from imagestore_sim.query.conditions import DEFAULT_LIMIT, TOKENS, WITHOUT_VALUE, Condition, Sort
+from imagestore_sim.query.conditions import DEFAULT_LIMIT, OPERATOR_TOKENS, WITHOUT_VALUE, Condition, Sort
 from imagestore_sim.rest.binding import bind_fields
 from imagestore_sim.rest.errors import PlainError, invalid_argument
 from imagestore_sim.rest.messages import SyncMessage
 
-OPERATORS = {operator.value: operator for _, operator in TOKENS}
+OPERATORS = {operator.value: operator for _, operator in OPERATOR_TOKENS}
 
 
 class APIQueryMessage(SyncMessage, method="GET", path="/", package="org.zstack.header.query"):

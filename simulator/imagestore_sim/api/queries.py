@@ -9,7 +9,7 @@ from imagestore_sim.api.legacy_queries import legacy_query
 from imagestore_sim.api.services import Services
 from imagestore_sim.database.models import ADMIN_UUID
 from imagestore_sim.query import Inventory, Query, QueryParameterError
-from imagestore_sim.query.conditions import by_uuid, parse
+from imagestore_sim.query.conditions import by_uuid, parse_query
 from imagestore_sim.rest.binding import Body, Pairs, Values
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import PlainError
@@ -31,7 +31,7 @@ class QueryMessage(SyncMessage):
         if "uuid" in variables:
             return {"query": by_uuid(variables["uuid"])}
         try:
-            return {"query": parse(pairs)}
+            return {"query": parse_query(pairs)}
         except QueryParameterError as error:
             raise PlainError(400, str(error)) from None
 

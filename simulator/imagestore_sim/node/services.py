@@ -12,7 +12,7 @@ from imagestore_sim.node.event_hooks import wire_event_hooks
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency
 from imagestore_sim.node.store import Store
-from imagestore_sim.query.folding import fold_padded
+from imagestore_sim.query.collation import fold_padded
 from imagestore_sim.rest.sessions import Sessions
 
 

@@ -15,7 +15,7 @@ from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.ids import seed_uuids
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import default_option_rows, global_options, requested_seed
-from imagestore_sim.query import QueryEngine, prepare
+from imagestore_sim.query import QueryEngine, register_functions
 from imagestore_sim.rest.encoding import write_stored_date
 from imagestore_sim.virtual_clock import VirtualEventLoop
 
@@ -45,7 +45,9 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
     `opened` is called as soon as the database is open, so that the caller can close it if a later step fails.
     """
     location = foundation.settings.database
-    database = await Database.open(location, prepare=prepare, options=default_option_rows(foundation.settings))
+    database = await Database.open(
+        location, prepare=register_functions, options=default_option_rows(foundation.settings)
+    )
     opened(database)
     foundation.events.defer = database.defer
     vault = await asyncio.to_thread(Vault.beside, location)
@@ -55,7 +57,7 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
         database=database,
         vault=vault,
         configuration=configuration,
-        queries=QueryEngine(database, write_moment=write_stored_date),
+        queries=QueryEngine(database, write_date=write_stored_date),
         event_log=EventLog(database),
         bootstrap_loader=BootstrapLoader(database, vault, configuration, foundation.clock),
         snapshots=Snapshots(database, vault),

@@ -1,9 +1,9 @@
 """ZStack's query language: conditions in, SQL out, rows back as the members of inventories."""
 
+from imagestore_sim.query.collation import register_functions
 from imagestore_sim.query.conditions import Query
-from imagestore_sim.query.engine import Found, QueryEngine
+from imagestore_sim.query.engine import QueryEngine, QueryResult
 from imagestore_sim.query.errors import QueryError, QueryParameterError
-from imagestore_sim.query.folding import prepare
 from imagestore_sim.query.inventories import (
     BACKUP_STORAGE,
     GLOBAL_CONFIG,
@@ -29,11 +29,11 @@ __all__ = [
     "USER_TAG",
     "WEB_HOOK",
     "ZONE",
-    "Found",
     "Inventory",
     "Query",
     "QueryEngine",
     "QueryError",
     "QueryParameterError",
-    "prepare",
+    "QueryResult",
+    "register_functions",
 ]

@@ -14,11 +14,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 
+from imagestore_sim.query.collation import fold, fold_padded
 from imagestore_sim.query.conditions import Operator
-from imagestore_sim.query.errors import could_not_extract, grammar
-from imagestore_sim.query.folding import fold, fold_padded
+from imagestore_sim.query.errors import extraction_error, sql_grammar_error
 from imagestore_sim.query.inventories import Kind
-from imagestore_sim.query.literals import read_moment, read_number, read_truth
+from imagestore_sim.query.literals import read_boolean, read_date, read_number
 
 Value = str | int | float
 Bound = Value | tuple[Value, ...]
@@ -36,13 +36,13 @@ LAST_OF_THREE_BYTES = "\uffff"
 AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
 
 
-class Bare(str):
+class Unquoted(str):
     """A number, or a truth, that stands in a query without quotes."""
 
     __slots__ = ()
 
 
-class Rule(Protocol):
+class ComparisonRule(Protocol):
     """What a kind of field does with a condition."""
 
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
@@ -176,7 +176,7 @@ class TextRule:
 
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if any(map(_is_beyond, texts)):
-            raise could_not_extract("GenericJDBCException")  # no character of the column's
+            raise extraction_error("GenericJDBCException")  # no character of the column's
         if operator in LIKES:
             return operator, (_pattern(texts[0]),)
         return operator, tuple(fold_padded(one) or "" for one in texts)
@@ -190,7 +190,9 @@ class TextRule:
         return Folded(column)
 
 
-def look_ups(column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> tuple[ColumnElement[bool], ...]:
+def index_look_ups(
+    column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]
+) -> tuple[ColumnElement[bool], ...]:
     """Text's equality in two conditions with an index for each; a row may pass either."""
     others = and_(NotAscii(column), _compare(Folded(column), operator, binds))
     return _compare(AsciiFolded(column), operator, binds), others
@@ -254,13 +256,13 @@ class TextAsNumberRule(NumberRule):
         return super().compare(LeadingNumber(column), operator, binds)
 
 
-class MomentRule:
+class DateRule:
     """Dates, compared with the moment in the text; LIKE sees `2017-11-14 22:20:57`."""
 
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in LIKES:
             return operator, (_pattern(texts[0]),)
-        return operator, tuple(map(read_moment, texts))
+        return operator, tuple(map(read_date, texts))
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         # Stored as text that sorts as the moments do.
@@ -271,7 +273,7 @@ class MomentRule:
         return column
 
 
-class TruthRule:
+class BooleanRule:
     """Java booleans: the value is a keyword, but in a list it is text, of which MariaDB makes a number."""
 
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
@@ -280,9 +282,9 @@ class TruthRule:
         if operator in LISTS:
             return operator, tuple(map(_number, texts))
         try:
-            value = read_truth(texts[0])
+            value = read_boolean(texts[0])
         except ValueError:
-            raise grammar() from None
+            raise sql_grammar_error() from None
         if value is not None:
             return operator, (str(value) if operator in LIKES else value,)
         # Hibernate makes IS NULL of these two; any other comparison with NULL is never true.
@@ -299,12 +301,12 @@ class TruthRule:
         return column
 
 
-RULES: dict[Kind, Rule] = {
+RULES: dict[Kind, ComparisonRule] = {
     Kind.TEXT: TextRule(),
     Kind.UUID: UuidRule(),
     Kind.NUMBER: NumberRule(),
-    Kind.MOMENT: MomentRule(),
-    Kind.TRUTH: TruthRule(),
+    Kind.DATE: DateRule(),
+    Kind.BOOLEAN: BooleanRule(),
     Kind.TEXT_AS_NUMBER: TextAsNumberRule(),
 }
 
@@ -318,7 +320,7 @@ def values_of(operator: Operator, text: str) -> list[str]:
 
 def _number(text: str) -> int | float:
     """The number that a text begins with; a truth without quotes is one too."""
-    return int(text == "true") if isinstance(text, Bare) and text in ("true", "false") else read_number(text)
+    return int(text == "true") if isinstance(text, Unquoted) and text in ("true", "false") else read_number(text)
 
 
 def _is_beyond(text: str) -> bool:

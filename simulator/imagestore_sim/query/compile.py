@@ -29,7 +29,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 
-from imagestore_sim.query.comparisons import RULES, Bound, Folded, LeadingNumber, look_ups
+from imagestore_sim.query.comparisons import RULES, Bound, Folded, LeadingNumber, index_look_ups
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
 from imagestore_sim.query.paths import Path
@@ -46,12 +46,12 @@ POSITIVE = {
 HAS = (Operator.HAS, Operator.NOT_HAS)
 DISTINCT, GROUP_COUNT = "distinct", "groupCount"
 AGGREGATES = ("max", "min", "avg")
-GROUP = 100
+TERMS_IN_A_GROUP = 100
 FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Predicate:
     """A condition without what it compares with: what its name leads to, how many parameters there are (none or one),
     and whether that one is a list of more than a few values."""
 
@@ -64,34 +64,34 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class PredicateClause:
     """A test, by the number of the parameter that it compares with."""
 
-    test: Test
+    test: Predicate
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ClauseGroup:
     """Conditions with the same word between them, `and` or `or`."""
 
     joint: str
-    parts: tuple[Node, ...]
+    parts: tuple[Clause, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class SubQueryClause:
     """A field that is compared with the values of a field in another inventory."""
 
     path: Path
     operator: Operator
     inventory: Inventory
     field: str
-    where: Node | None
+    where: Clause | None
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class FieldPair:
     """Two fields of a row that are compared with one another."""
 
     left: str
@@ -99,7 +99,7 @@ class Pair:
     right: str
 
 
-Node = Leaf | Group | Within | Pair
+Clause = PredicateClause | ClauseGroup | SubQueryClause | FieldPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +112,20 @@ class Shape:
     """
 
     inventory: Inventory
-    tests: tuple[Test, ...] = ()
+    tests: tuple[Predicate, ...] = ()
     orders: tuple[Order, ...] = ()
     fields: tuple[str, ...] | None = None
     counted: bool = False
     owned: bool = False
     """Whether the rows of one owner alone are seen."""
-    where: Node | None = None
+    where: Clause | None = None
     group_by: tuple[str, ...] = ()
     sum_by: str | None = None
     function: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SqlStatement:
     """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns.
 
     One that is quick finds its few rows by an index, whatever else it asks of them.
@@ -137,12 +137,12 @@ class Statement:
     quick: bool
 
 
-def value_name(test: int) -> str:
+def parameter_name(test: int) -> str:
     """The parameter that holds what a test compares with."""
     return f"v{test}"
 
 
-def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
+def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
     """The statement for a shape, in the words of a database."""
     source = _Source(shape.inventory)
     columns = _columns(source, shape)
@@ -150,7 +150,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
     statement = select(*columns).select_from(tables)
     conditions = [_test(source, test, number) for number, test in enumerate(shape.tests)]
     if shape.where is not None:
-        conditions.append(_node(source, shape.where))
+        conditions.append(_clause(source, shape.where))
     if shape.owned and shape.inventory.owner is not None:
         conditions.append(source.column(shape.inventory.owner) == bindparam(OWNER, ""))
     if conditions:
@@ -165,7 +165,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> Statement:
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     constants = compiled.params  # made again each time that it is looked at
     parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())
-    return Statement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
+    return SqlStatement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
 
 
 def _columns(source: _Source, shape: Shape) -> list[ColumnElement[Any]]:
@@ -202,12 +202,12 @@ def _is_quick(shape: Shape) -> bool:
     return len(tests) <= FEW and any(map(_is_by_key, tests)) and all(_is_of_row(shape.inventory, one) for one in tests)
 
 
-def _is_by_key(test: Test) -> bool:
+def _is_by_key(test: Predicate) -> bool:
     by_key = test.path.name == "uuid" and not test.path.steps
     return by_key and test.operator in (Operator.EQUAL, Operator.IN) and not test.many
 
 
-def _is_of_row(inventory: Inventory, test: Test) -> bool:
+def _is_of_row(inventory: Inventory, test: Predicate) -> bool:
     return not test.path.steps and not test.many and inventory.field(test.path.name) is not None
 
 
@@ -305,65 +305,67 @@ def _compile_bracketed(element: _Bracketed, compiler: SQLCompiler, **options: An
 def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """All of them, in groups: SQLite takes no expression that is a thousand terms deep."""
     found = tuple(conditions)
-    groups = [and_(*found[at : at + GROUP]) for at in range(0, len(found), GROUP)]
+    groups = [and_(*found[at : at + TERMS_IN_A_GROUP]) for at in range(0, len(found), TERMS_IN_A_GROUP)]
     return and_(*map(_Bracketed, groups)) if len(groups) > 1 else groups[0]
 
 
-def _node(source: _Source, node: Node) -> ColumnElement[bool]:
-    match node:
-        case Leaf(test, number):
+def _clause(source: _Source, clause: Clause) -> ColumnElement[bool]:
+    match clause:
+        case PredicateClause(test, number):
             return _test(source, test, number)
-        case Within():
-            return _within(source, node)
-        case Pair(left, operator, right):
+        case SubQueryClause():
+            return _sub_query(source, clause)
+        case FieldPair(left, operator, right):
             columns = [_folded(source, name) for name in (left, right)]
             compared: ColumnElement[bool] = columns[0].op(operator, is_comparison=True)(columns[1])
             return compared
-        case Group(joint, parts):
-            found = [_node(source, part) for part in parts]
+        case ClauseGroup(joint, parts):
+            found = [_clause(source, part) for part in parts]
             if len(found) == 1:
                 return found[0]
-            groups = [found[at : at + GROUP] for at in range(0, len(found), GROUP)]
+            groups = [found[at : at + TERMS_IN_A_GROUP] for at in range(0, len(found), TERMS_IN_A_GROUP)]
             join = and_ if joint == "and" else or_
             return _Bracketed(join(*(_Bracketed(join(*group)) for group in groups)))
 
 
-def _within(source: _Source, node: Within) -> ColumnElement[bool]:
+def _sub_query(source: _Source, clause: SubQueryClause) -> ColumnElement[bool]:
     """A field, an element of a collection or a tag that is compared with those of other rows."""
-    if node.path.inventory is None or node.inventory.is_absent:
+    if clause.path.inventory is None or clause.inventory.is_absent:
         return false()
-    return _along(source, node.path.steps, lambda here: _within_leaf(here, node))
+    return _along(source, clause.path.steps, lambda here: _sub_query_leaf(here, clause))
 
 
-def _within_leaf(source: _Source, node: Within) -> ColumnElement[bool]:
-    name = node.path.name
+def _sub_query_leaf(source: _Source, clause: SubQueryClause) -> ColumnElement[bool]:
+    name = clause.path.name
     if name in TAGS:
         table, column = TAGS[name]
-        return _keyed(source, node, table, "resourceUuid", column, POSITIVE.get(node.operator, node.operator))
+        return _keyed(source, clause, table, "resourceUuid", column, POSITIVE.get(clause.operator, clause.operator))
     if collection := source.inventory.collection(name):
-        return _keyed(source, node, collection.table, collection.own, collection.foreign, node.operator)
-    return _compare_rows(source.column(name), node.path.kind, node.operator, node)
+        return _keyed(source, clause, collection.table, collection.own, collection.foreign, clause.operator)
+    return _compare_rows(source.column(name), clause.path.kind, clause.operator, clause)
 
 
 def _keyed(
-    source: _Source, node: Within, table: Table, own: str, column: str, operator: Operator
+    source: _Source, clause: SubQueryClause, table: Table, own: str, column: str, operator: Operator
 ) -> ColumnElement[bool]:
     rows = table.alias()
-    passing = select(rows.c[own]).where(_compare_rows(rows.c[column], node.path.kind, operator, node))
+    passing = select(rows.c[own]).where(_compare_rows(rows.c[column], clause.path.kind, operator, clause))
     found = source.column(source.inventory.key).in_(passing)
-    return found if operator is node.operator else not_(found)
+    return found if operator is clause.operator else not_(found)
 
 
-def _compare_rows(column: ColumnElement[Any], kind: Kind, operator: Operator, node: Within) -> ColumnElement[bool]:
-    there = _Source(node.inventory)
-    field = node.inventory.field(node.field)
+def _compare_rows(
+    column: ColumnElement[Any], kind: Kind, operator: Operator, clause: SubQueryClause
+) -> ColumnElement[bool]:
+    there = _Source(clause.inventory)
+    field = clause.inventory.field(clause.field)
     assert field is not None, "the asker has looked at the names"
-    left, right = RULES[kind].order(column), RULES[field.kind].order(there.column(node.field))
+    left, right = RULES[kind].order(column), RULES[field.kind].order(there.column(clause.field))
     if kind is not field.kind and {kind, field.kind} == {Kind.TEXT, Kind.UUID}:
-        left, right = Folded(column), Folded(there.column(node.field))
+        left, right = Folded(column), Folded(there.column(clause.field))
     rows = select(right).select_from(there.tables)
-    if node.where is not None:
-        rows = rows.where(_node(there, node.where))
+    if clause.where is not None:
+        rows = rows.where(_clause(there, clause.where))
     if operator in (Operator.IN, Operator.EQUAL):
         return left.in_(rows)
     if operator in (Operator.NOT_IN, Operator.NOT_EQUAL):
@@ -388,30 +390,32 @@ def _along(
     return source.column(step.own).in_(select(found.c.key))
 
 
-def _test(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+def _test(source: _Source, test: Predicate, number: int) -> ColumnElement[bool]:
     if test.path.inventory is None:
         return false()
     return _over_steps(source, test.path.steps, test, number)
 
 
-def _over_steps(source: _Source, steps: Sequence[Expansion], test: Test, number: int) -> ColumnElement[bool]:
+def _over_steps(source: _Source, steps: Sequence[Expansion], test: Predicate, number: int) -> ColumnElement[bool]:
     """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4)."""
     if test.operator in HAS and steps and test.path.name not in TAGS:
         *before, last = steps
         there = INVENTORIES[last.inventory]
         if there.field(test.path.name) is not None:
             return _along(source, before, lambda here: _has_rows(here, there, last, test, number))
-    return _along(source, steps, lambda here: _leaf(here, test, number))
+    return _along(source, steps, lambda here: _predicate_clause(here, test, number))
 
 
-def _has_rows(source: _Source, inventory: Inventory, step: Expansion, test: Test, number: int) -> ColumnElement[bool]:
+def _has_rows(
+    source: _Source, inventory: Inventory, step: Expansion, test: Predicate, number: int
+) -> ColumnElement[bool]:
     there = _Source(inventory)
     rows = _having(there.tables, there.column(step.foreign), there.column(test.path.name), test, number)
     return source.column(step.own).in_(rows)
 
 
 def _having(
-    tables: FromClause, key: ColumnElement[Any], column: ColumnElement[Any], test: Test, number: int
+    tables: FromClause, key: ColumnElement[Any], column: ColumnElement[Any], test: Predicate, number: int
 ) -> Select[Any]:
     """The keys of the rows whose column has all values of a list or, negated, none of it."""
     among = RULES[test.path.kind].compare(column, Operator.IN, _binds(test, number))
@@ -422,7 +426,7 @@ def _having(
     return found.having(func.count(compared.distinct()) == test.size)
 
 
-def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+def _predicate_clause(source: _Source, test: Predicate, number: int) -> ColumnElement[bool]:
     name, operator = test.path.name, test.operator
     if name in TAGS:
         return _tagged(source, *TAGS[name], test, number)
@@ -441,15 +445,15 @@ def _leaf(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
     return source.column("uuid").in_(passing)
 
 
-def _looked_up(source: _Source, test: Test, number: int) -> ColumnElement[bool]:
+def _looked_up(source: _Source, test: Predicate, number: int) -> ColumnElement[bool]:
     """The row is among those that an index finds. SQLite would rather go over all rows than look into two indexes, so
     it is made to."""
     table = source.table_of(test.path.name).alias()
-    found = look_ups(table.c[test.path.name], test.operator, _binds(test, number))
+    found = index_look_ups(table.c[test.path.name], test.operator, _binds(test, number))
     return source.column("uuid").in_(union_all(*(select(table.c.uuid).where(condition) for condition in found)))
 
 
-def _tagged(source: _Source, table: Table, column: str, test: Test, number: int) -> ColumnElement[bool]:
+def _tagged(source: _Source, table: Table, column: str, test: Predicate, number: int) -> ColumnElement[bool]:
     """Some tag passes; for the negations, none does what they negate (query-semantics 4.5)."""
     tags = table.alias()
     operator = POSITIVE.get(test.operator, test.operator)
@@ -461,12 +465,12 @@ def _tagged(source: _Source, table: Table, column: str, test: Test, number: int)
     return not_(found) if operator is not test.operator else found
 
 
-def _compare(column: ColumnElement[Any], operator: Operator, test: Test, number: int) -> ColumnElement[bool]:
+def _compare(column: ColumnElement[Any], operator: Operator, test: Predicate, number: int) -> ColumnElement[bool]:
     return RULES[test.path.kind].compare(column, operator, _binds(test, number))
 
 
-def _binds(test: Test, number: int) -> list[ColumnElement[Any]]:
-    return [bindparam(value_name(number), None)] if test.parameters else []
+def _binds(test: Predicate, number: int) -> list[ColumnElement[Any]]:
+    return [bindparam(parameter_name(number), None)] if test.parameters else []
 
 
 def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:

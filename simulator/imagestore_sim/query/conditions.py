@@ -35,7 +35,7 @@ class Operator(StrEnum):
 
 
 # In the order in which ZStack looks for them: the first one found anywhere in a condition is taken.
-TOKENS: tuple[tuple[str, Operator], ...] = (
+OPERATOR_TOKENS: tuple[tuple[str, Operator], ...] = (
     ("!=", Operator.NOT_EQUAL),
     (">=", Operator.AT_LEAST),
     ("<=", Operator.AT_MOST),
@@ -88,7 +88,7 @@ def by_uuid(uuid: str) -> Query:
     return Query((Condition("uuid", Operator.EQUAL, uuid),))
 
 
-def parse(pairs: Iterable[tuple[str, str]]) -> Query:
+def parse_query(pairs: Iterable[tuple[str, str]]) -> Query:
     """The query in the pairs of a query string. The first bad parameter is reported: raises QueryParameterError."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -145,7 +145,7 @@ class _Parameters:
 
 def parse_condition(text: str) -> Condition:
     """One condition of a `q`. Raises QueryParameterError."""
-    for token, operator in TOKENS:
+    for token, operator in OPERATOR_TOKENS:
         if token not in text:
             continue
         if operator in WITHOUT_VALUE:
@@ -155,7 +155,7 @@ def parse_condition(text: str) -> Condition:
             raise QueryParameterError(f"The '{text}' in parameter[q] is not a key-value pair split by {operator}")
         # The value keeps its blanks.
         return Condition(parts[0].strip(JAVA_BLANKS), operator, parts[1])
-    known = ", ".join(token for token, _ in TOKENS)
+    known = ", ".join(token for token, _ in OPERATOR_TOKENS)
     raise QueryParameterError(
         f"The '{text}' in the parameter[q] doesn't contain any query operator. Valid query operators are [[{known}]]"
     )

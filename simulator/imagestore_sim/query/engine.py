@@ -12,27 +12,27 @@ import orjson
 
 from imagestore_sim.database import Database, ReadTooLong
 from imagestore_sim.query.comparisons import Bound, Value
-from imagestore_sim.query.compile import AGGREGATES, LIMIT, OWNER, START, Shape, Statement, compile_shape
+from imagestore_sim.query.compile import AGGREGATES, LIMIT, OWNER, START, Shape, SqlStatement, compile_shape
 from imagestore_sim.query.conditions import Condition, Operator, Query, by_uuid
-from imagestore_sim.query.errors import QueryError, cloud_runtime
+from imagestore_sim.query.errors import QueryError, cloud_runtime_error
 from imagestore_sim.query.inventories import INVENTORIES, Inventory
 from imagestore_sim.query.language.statements import statements
-from imagestore_sim.query.questions import Question, ask, ask_statement
-from imagestore_sim.query.rows import Row, RowWriter, WriteMoment
+from imagestore_sim.query.prepared_query import PreparedQuery, prepare_query, prepare_statement
+from imagestore_sim.query.rows import Row, RowWriter, WriteDate
 from imagestore_sim.tasks import by_size
 
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
 BYTES_OF_A_TEST = 512  # of SQL, about
-ALL = 2**31 - 1
-AT_ONCE = 512
+NO_LIMIT = 2**31 - 1
+UUIDS_PER_READ = 512
 WORK_OF_A_CHARACTER = 8
 """How much longer it takes to parse a character than to look at it, about."""
 NOT_IN_QUERY = ("count", "sum")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class QueryResult:
     """What a query found: the rows with the Java class of each, unless only their number was wanted; and the number.
 
     `nested` has the Java class of the objects in each member of a row that lists objects.
@@ -57,76 +57,76 @@ class Found:
 class QueryEngine:
     """Answers queries from a database; `write_moment` makes the answer's form of a stored date."""
 
-    def __init__(self, database: Database, *, write_moment: WriteMoment) -> None:
+    def __init__(self, database: Database, *, write_date: WriteDate) -> None:
         self._database = database
-        self._write_moment = write_moment
+        self._write_date = write_date
         self._kept = lru_cache(maxsize=KEPT_STATEMENTS)(self._compile)
 
-    async def find(self, inventory: Inventory, uuid: str) -> Found:
+    async def find(self, inventory: Inventory, uuid: str) -> QueryResult:
         """The one resource of that uuid, or none."""
         return await self.run(inventory, by_uuid(uuid))
 
-    async def run(self, inventory: Inventory, query: Query, owner: str | None = None) -> Found:
+    async def run(self, inventory: Inventory, query: Query, owner: str | None = None) -> QueryResult:
         """What a query finds; of what belongs to accounts, only an owner's where one is named. Raises QueryError."""
-        return await self._answer(_seen_by(owner, await by_size(_size(query), ask, inventory, query)))
+        return await self._answer(_seen_by(owner, await by_size(_size(query), prepare_query, inventory, query)))
 
-    async def _answer(self, question: Question) -> Found:
+    async def _answer(self, prepared: PreparedQuery) -> QueryResult:
         """What a question about rows, or their number, finds."""
-        if question.counted:
-            return Found(None, (), await self._count(question))
-        rows, java_classes = await self._rows(question)
-        total = await self._count(question) if question.with_total else None
-        nested = {} if question.shape.fields is not None else await self._list_objects(question.target, rows)
-        return Found(rows, java_classes, total, nested)
+        if prepared.counted:
+            return QueryResult(None, (), await self._count(prepared))
+        rows, java_classes = await self._rows(prepared)
+        total = await self._count(prepared) if prepared.with_total else None
+        nested = {} if prepared.shape.fields is not None else await self._list_objects(prepared.target, rows)
+        return QueryResult(rows, java_classes, total, nested)
 
     async def results(self, text: str, owner: str | None = None) -> list[dict[str, object]]:
         """The answer to each statement in a text of the query language. Raises QueryError."""
         found = await by_size(len(text) * WORK_OF_A_CHARACTER, statements, text)
-        return [await self._result(_seen_by(owner, await by_size(len(text), ask_statement, one))) for one in found]
+        return [await self._result(_seen_by(owner, await by_size(len(text), prepare_statement, one))) for one in found]
 
-    async def _result(self, question: Question) -> dict[str, object]:
+    async def _result(self, prepared: PreparedQuery) -> dict[str, object]:
         """One answer in the query language: rows, and what else was asked for."""
-        shape = question.shape
+        shape = prepared.shape
         result: dict[str, object] = {}
         if shape.sum_by is not None:
-            result["inventories"] = await self._lists(question)
-        elif question.counted and shape.group_by:
-            result |= await self._group_counts(question)
+            result["inventories"] = await self._lists(prepared)
+        elif prepared.counted and shape.group_by:
+            result |= await self._group_counts(prepared)
         elif shape.function in AGGREGATES:
             (name,) = shape.fields or ("",)
-            values = [values[0] for values in await self._lists(question)]
+            values = [values[0] for values in await self._lists(prepared)]
             result["inventoryAggregateFunctions"] = [[{name: value}, value] for value in values]
         else:
-            found = await self._answer(question)
+            found = await self._answer(prepared)
             if shape.function in NOT_IN_QUERY:
-                raise cloud_runtime(f"query grammar can't support, {shape.function}")
+                raise cloud_runtime_error(f"query grammar can't support, {shape.function}")
             result |= {"inventories": found.rows} if found.rows is not None else {}
             result |= {"total": found.total} if found.total is not None else {}
-        return result if question.name is None else {**result, "name": question.name}
+        return result if prepared.name is None else {**result, "name": prepared.name}
 
-    async def _rows(self, question: Question) -> tuple[list[Row], list[str]]:
-        if not question.limit:
+    async def _rows(self, prepared: PreparedQuery) -> tuple[list[Row], list[str]]:
+        if not prepared.limit:
             return [], []
-        writer, rows = await self._fetch(question.shape, question)
+        writer, rows = await self._fetch(prepared.shape, prepared)
         return writer.write(rows)
 
-    async def _lists(self, question: Question) -> list[list[object]]:
+    async def _lists(self, prepared: PreparedQuery) -> list[list[object]]:
         """Rows as lists of their values."""
-        if not question.limit:
+        if not prepared.limit:
             return []
-        writer, rows = await self._fetch(question.shape, question)
+        writer, rows = await self._fetch(prepared.shape, prepared)
         return [writer.values(row) for row in rows]
 
-    async def _group_counts(self, question: Question) -> dict[str, object]:
+    async def _group_counts(self, prepared: PreparedQuery) -> dict[str, object]:
         """The number of rows of each group, and of all."""
-        shape = question.shape
+        shape = prepared.shape
         counted = replace(shape, counted=True)
         counts: list[list[object]] = []
-        if question.limit:
-            writer, rows = await self._fetch(counted, question)
+        if prepared.limit:
+            writer, rows = await self._fetch(counted, prepared)
             members, _ = writer.write(rows)
             counts = [[one, row[-1]] for one, row in zip(members, rows, strict=True)]
-        total = await self._count(question)
+        total = await self._count(prepared)
         return {"inventoryCounts": counts, "total": total} if counts else {"total": total}
 
     async def _list_objects(self, target: Inventory, rows: Sequence[Row]) -> dict[str, str]:
@@ -139,35 +139,35 @@ class QueryEngine:
             nested[collection.name] = elements.java_class
             lists: dict[object, list[Row]] = {row["uuid"]: [] for row in rows}
             uuids = [str(uuid) for uuid in lists]
-            for begin in range(0, len(uuids), AT_ONCE):
-                among = Condition(collection.own, Operator.IN, ",".join(uuids[begin : begin + AT_ONCE]))
-                found = await self.run(elements, Query(conditions=(among,), limit=ALL))
+            for begin in range(0, len(uuids), UUIDS_PER_READ):
+                among = Condition(collection.own, Operator.IN, ",".join(uuids[begin : begin + UUIDS_PER_READ]))
+                found = await self.run(elements, Query(conditions=(among,), limit=NO_LIMIT))
                 for one in found.rows or ():
                     lists[one[collection.own]].append(one)
             for row in rows:
                 row[collection.name] = lists[row["uuid"]]
         return nested
 
-    async def _count(self, question: Question) -> int:
-        shape = replace(question.shape, counted=True, orders=(), group_by=(), fields=self._counted_fields(question))
-        _, rows = await self._fetch(shape, question)
+    async def _count(self, prepared: PreparedQuery) -> int:
+        shape = replace(prepared.shape, counted=True, orders=(), group_by=(), fields=self._counted_fields(prepared))
+        _, rows = await self._fetch(shape, prepared)
         return int(rows[0][0]) if rows else 0
 
-    def _counted_fields(self, question: Question) -> tuple[str, ...] | None:
+    def _counted_fields(self, prepared: PreparedQuery) -> tuple[str, ...] | None:
         """The field whose values are counted, since ZStack counts those of the first one."""
-        fields = question.shape.fields
+        fields = prepared.shape.fields
         return fields[:1] if fields else None
 
-    async def _fetch(self, shape: Shape, question: Question) -> tuple[RowWriter, list[tuple[Any, ...]]]:
-        if question.objection is not None:
-            raise question.objection
+    async def _fetch(self, shape: Shape, prepared: PreparedQuery) -> tuple[RowWriter, list[tuple[Any, ...]]]:
+        if prepared.deferred_error is not None:
+            raise prepared.deferred_error
         if shape.inventory.is_absent:
-            return RowWriter(shape.inventory, (), self._write_moment, with_fields=False), []
-        if len(question.values) <= MOST_TESTS_OF_A_KEPT_STATEMENT:
+            return RowWriter(shape.inventory, (), self._write_date, with_fields=False), []
+        if len(prepared.values) <= MOST_TESTS_OF_A_KEPT_STATEMENT:
             statement, writer = self._kept(shape)
         else:
-            statement, writer = await by_size(len(question.values) * BYTES_OF_A_TEST, self._compile, shape)
-        values = {**question.values, LIMIT: question.limit, START: question.start}
+            statement, writer = await by_size(len(prepared.values) * BYTES_OF_A_TEST, self._compile, shape)
+        values = {**prepared.values, LIMIT: prepared.limit, START: prepared.start}
         parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
         fetch = self._database.fetch_few if statement.quick else self._database.fetch
         try:
@@ -180,10 +180,10 @@ class QueryEngine:
         """What the driver is to bind: see Among."""
         return _as_json(value) if isinstance(value, tuple) and self._database.dialect.name == "sqlite" else value
 
-    def _compile(self, shape: Shape) -> tuple[Statement, RowWriter]:
+    def _compile(self, shape: Shape) -> tuple[SqlStatement, RowWriter]:
         statement = compile_shape(shape, self._database.dialect)
         with_fields = shape.fields is not None
-        return statement, RowWriter(shape.inventory, statement.columns, self._write_moment, with_fields=with_fields)
+        return statement, RowWriter(shape.inventory, statement.columns, self._write_date, with_fields=with_fields)
 
 
 def _size(query: Query) -> int:
@@ -197,8 +197,8 @@ def _as_json(values: tuple[Value, ...]) -> str:
     return orjson.dumps([one for one in values if not isinstance(one, float) or math.isfinite(one)]).decode()
 
 
-def _seen_by(owner: str | None, question: Question) -> Question:
+def _seen_by(owner: str | None, prepared: PreparedQuery) -> PreparedQuery:
     """Return what is asked, of the rows of one owner."""
-    if owner is None or question.shape.inventory.owner is None:
-        return question
-    return replace(question, shape=replace(question.shape, owned=True), values={**question.values, OWNER: owner})
+    if owner is None or prepared.shape.inventory.owner is None:
+        return prepared
+    return replace(prepared, shape=replace(prepared.shape, owned=True), values={**prepared.values, OWNER: owner})

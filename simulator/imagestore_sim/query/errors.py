@@ -37,26 +37,21 @@ class QueryError(Exception):
         return self.thrown if self.message is None else f"{self.thrown}: {self.message}"
 
 
-def cloud_runtime(text: str) -> QueryError:
+def cloud_runtime_error(text: str) -> QueryError:
     """What ZStack's own code objects to."""
     return QueryError(text, thrown=CLOUD_RUNTIME)
 
 
-def could_not_extract(cause: str) -> QueryError:
+def extraction_error(cause: str) -> QueryError:
     """What the database objects to, by the name of Hibernate's exception."""
     return QueryError(f"org.hibernate.exception.{cause}: could not extract ResultSet", thrown=PERSISTENCE)
 
 
-def grammar() -> QueryError:
+def sql_grammar_error() -> QueryError:
     """SQL that the database does not understand."""
-    return could_not_extract("SQLGrammarException")
+    return extraction_error("SQLGrammarException")
 
 
-def hibernate(text: str) -> QueryError:
+def hibernate_error(text: str) -> QueryError:
     """What Hibernate objects to before it asks the database."""
     return QueryError(f"org.hibernate.{text}", thrown=ILLEGAL_ARGUMENT)
-
-
-GRAMMAR = (
-    "javax.persistence.PersistenceException: org.hibernate.exception.SQLGrammarException: could not extract ResultSet"
-)

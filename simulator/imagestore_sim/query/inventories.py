@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from imagestore_sim.database import models
 from imagestore_sim.database.models import Model
-from imagestore_sim.query.absent import DeclaredInventory, declarations
+from imagestore_sim.query.declarations import DeclaredInventory, declarations
 
 
 class Kind(Enum):
@@ -25,8 +25,8 @@ class Kind(Enum):
     UUID = "uuid"
     """Text of lower-case hex digits alone: found by its index."""
     NUMBER = "number"
-    MOMENT = "moment"
-    TRUTH = "truth"
+    DATE = "date"
+    BOOLEAN = "boolean"
     TEXT_AS_NUMBER = "text as number"
     """Of no field: text where it is compared with a number."""
 
@@ -133,7 +133,7 @@ def _table(model: type[Model]) -> Table:
 
 
 UUID = Field("uuid", Kind.UUID)
-DATES = (Field("createDate", Kind.MOMENT), Field("lastOpDate", Kind.MOMENT))
+DATES = (Field("createDate", Kind.DATE), Field("lastOpDate", Kind.DATE))
 COMMON = (
     UUID,
     Field("name", indexed=True),
@@ -213,7 +213,7 @@ ZONE = Inventory(
         Field("description"),
         Field("state"),
         Field("type"),
-        Field("isDefault", Kind.TRUTH, primitive=True),
+        Field("isDefault", Kind.BOOLEAN, primitive=True),
         *DATES,
     ),
     expansions={
@@ -244,8 +244,8 @@ IMAGE = Inventory(
         Field("platform"),
         Field("architecture"),
         Field("format"),
-        Field("system", Kind.TRUTH),
-        Field("virtio", Kind.TRUTH),
+        Field("system", Kind.BOOLEAN),
+        Field("virtio", Kind.BOOLEAN),
         *DATES,
     ),
     collections=(
@@ -289,7 +289,7 @@ TAG = (UUID, Field("resourceUuid", Kind.UUID), Field("resourceType"), Field("tag
 SYSTEM_TAG = Inventory(
     "org.zstack.header.tag.SystemTagInventory",
     (_table(models.SystemTag),),
-    (Field("inherent", Kind.TRUTH), *TAG),
+    (Field("inherent", Kind.BOOLEAN), *TAG),
 )
 USER_TAG = Inventory(
     "org.zstack.header.tag.UserTagInventory",
@@ -314,7 +314,7 @@ GLOBAL_CONFIG = Inventory(
 MANAGEMENT_NODE = Inventory(
     "org.zstack.header.managementnode.ManagementNodeInventory",
     (_table(models.ManagementNodeRecord),),
-    (UUID, Field("hostName"), Field("joinDate", Kind.MOMENT), Field("heartBeat", Kind.MOMENT)),
+    (UUID, Field("hostName"), Field("joinDate", Kind.DATE), Field("heartBeat", Kind.DATE)),
 )
 WEB_HOOK = Inventory(
     "org.zstack.header.core.webhooks.WebhookInventory",
@@ -348,7 +348,7 @@ EMULATED = (
     WEB_HOOK,
     ZONE,
 )
-KINDS = {"text": Kind.TEXT, "number": Kind.NUMBER, "moment": Kind.MOMENT, "truth": Kind.TRUTH}
+DECLARED_KINDS = {"text": Kind.TEXT, "number": Kind.NUMBER, "date": Kind.DATE, "boolean": Kind.BOOLEAN}
 
 
 def _absent(name: str, declared: DeclaredInventory) -> Inventory:
@@ -357,7 +357,7 @@ def _absent(name: str, declared: DeclaredInventory) -> Inventory:
     return Inventory(
         f"{declared['entity'].rpartition('.')[0]}.{name}",
         (),
-        tuple(Field(field, KINDS[kind or "text"]) for field, _, kind in fields if kind != "list"),
+        tuple(Field(field, DECLARED_KINDS[kind or "text"]) for field, _, kind in fields if kind != "list"),
         key=next((one for one in ("uuid", "id") if one in names), names[0]),
         expansions={step: Expansion(*path.split()) for step, path in declared.get("expansions", {}).items()},
         aliases={alias: tuple(path.split(".")) for alias, path in declared.get("aliases", {}).items()},

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from imagestore_sim.query.errors import QueryError, hibernate
+from imagestore_sim.query.errors import QueryError, hibernate_error
 from imagestore_sim.query.inventories import BY_TARGET, INVENTORIES, TAGS, Inventory, Kind
 from imagestore_sim.query.language.statements import (
     Chain,
@@ -43,16 +43,16 @@ class Jpql:
     def check(self) -> None:
         """Raises QueryError for the first thing that Hibernate's parser stumbles over."""
         if self._quote is not None and (self._unexpected is None or self._quote < self._unexpected):
-            raise hibernate(f"QueryException: unexpected char: '\"' [{self.text}]")
+            raise hibernate_error(f"QueryException: unexpected char: '\"' [{self.text}]")
         if self._unexpected is not None:
             found = TOKEN.search(self.text, self._unexpected)
             token, at = (found[0], found.start()) if found else ("null", len(self.text))
             place = f"unexpected token: {token} near line 1, column {at + 1}"
-            raise hibernate(f"hql.internal.ast.QuerySyntaxException: {place} [{self.text}]")
+            raise hibernate_error(f"hql.internal.ast.QuerySyntaxException: {place} [{self.text}]")
 
     def refuse(self, problem: str, exception: str = "QueryException") -> QueryError:
         """What Hibernate says of a text that it has understood."""
-        return hibernate(f"{exception}: {problem} [{self.text}]")
+        return hibernate_error(f"{exception}: {problem} [{self.text}]")
 
     def no_type(self, field: str) -> QueryError:
         """A field that is selected, but is no column."""
@@ -158,7 +158,7 @@ def _tester(operator: str, given: Given, value: str) -> Tester:
 
 def _plain(inventory: Inventory, field: str, operator: str, given: Given, value: str) -> str:
     known = inventory.field(field)
-    if known is not None and known.kind is Kind.TRUTH:
+    if known is not None and known.kind is Kind.BOOLEAN:
         value = value.strip("'")
     before, after = "", ""
     if "has" in operator:

@@ -32,7 +32,7 @@ def read_number(text: str) -> int | float:
     return int(exact) if exact == exact.to_integral_value() and abs(exact) < INT64 else number
 
 
-def read_moment(text: str) -> str:
+def read_date(text: str) -> str:
     """The moment in a text as it is stored, `YYYY-MM-DD HH:MM:SS` with a fraction if there is one; the zero date, which
     is before every other, if there is none in it. What follows a moment, such as a zone, is passed over."""
     if found := COMPACT.match(text):
@@ -54,7 +54,7 @@ def read_moment(text: str) -> str:
     return "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*numbers) + (f".{micro}" if int(micro) else "")
 
 
-def read_truth(text: str) -> int | float | None:
+def read_boolean(text: str) -> int | float | None:
     """The keyword of a boolean's condition: true, false, null or a number. Raises ValueError for any other word."""
     word = text.strip().lower()
     if word in ("true", "false"):

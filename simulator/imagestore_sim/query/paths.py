@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imagestore_sim.query.errors import cloud_runtime, grammar
+from imagestore_sim.query.errors import cloud_runtime_error, sql_grammar_error
 from imagestore_sim.query.inventories import INVENTORIES, TAGS, Expansion, Inventory, Kind
 from imagestore_sim.query.names import LONGEST_KEPT
 
@@ -61,17 +61,17 @@ def steps_of(inventory: Inventory, name: str) -> Steps:
             continue
         if first not in here.expansions:
             where = f"class {here.java_class}"
-            raise cloud_runtime(
+            raise cloud_runtime_error(
                 f"invalid nested query condition[{'.'.join(names)}] on {where},"
                 f"the expanded target[{where}] have no expanded query[{first}]"
             )
         step = here.expansions[first]
         steps.append(step)
         if len(steps) > MOST_STEPS:
-            raise grammar()
+            raise sql_grammar_error()
         owner, here = here, INVENTORIES[step.inventory]
     if not has_field(here, last):
-        raise cloud_runtime(f"inventory class[class {here.java_class}] not having field[{last}]")
+        raise cloud_runtime_error(f"inventory class[class {here.java_class}] not having field[{last}]")
     if steps and last == steps[-1].foreign:
         # The last step would only compare the key it joins by: ZStack leaves it out.
         return Steps(tuple(steps[:-1]), owner, steps[-1].own)

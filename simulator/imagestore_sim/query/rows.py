@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from imagestore_sim.query.errors import cloud_runtime
+from imagestore_sim.query.errors import cloud_runtime_error
 from imagestore_sim.query.inventories import Field, Inventory, Kind
 
 SUM_OF = "sum of "
 """Before the name of the field in the name of a column."""
 Row = dict[str, object]
 Columns = tuple[Any, ...]
-WriteMoment = Callable[[str], str]
+WriteDate = Callable[[str], str]
 Convert = Callable[[Any], object]
 
 
@@ -20,15 +20,13 @@ class RowWriter:
     """Writes the rows of one statement: as what their own type makes of them or, where fields were asked for, as they
     were asked for."""
 
-    def __init__(
-        self, target: Inventory, columns: Sequence[str], write_moment: WriteMoment, *, with_fields: bool
-    ) -> None:
-        converts: dict[Kind, Convert] = {Kind.MOMENT: write_moment, Kind.TRUTH: bool}
+    def __init__(self, target: Inventory, columns: Sequence[str], write_date: WriteDate, *, with_fields: bool) -> None:
+        converts: dict[Kind, Convert] = {Kind.DATE: write_date, Kind.BOOLEAN: bool}
         places = {name: index for index, name in enumerate(columns)}
         self._target, self._columns, self._converts = target, columns, converts
-        self._itself = _Form(target, places, converts)
+        self._itself = _RowFormat(target, places, converts)
         children = {} if with_fields else target.children
-        self._by_type = {kind: _Form(child, places, converts) for kind, child in children.items()}
+        self._by_type = {kind: _RowFormat(child, places, converts) for kind, child in children.items()}
         self._type = places.get("type", 0)
         flags = [one.name for one in target.fields if with_fields and _is_flag(one) and one.name in places]
         self._unknown = flags[0] if flags else None
@@ -39,11 +37,13 @@ class RowWriter:
             # Java beans call the property `default`, so that ZStack finds none of the field's name.
             cause = "java.lang.RuntimeException: java.lang.NoSuchMethodException"
             where = f"class 'class {self._itself.java_class}'"
-            raise cloud_runtime(f"{cause}: Unknown property '{self._unknown}' on {where}")
+            raise cloud_runtime_error(f"{cause}: Unknown property '{self._unknown}' on {where}")
         if not self._by_type:
             return [self._itself.write(row) for row in rows], [self._itself.java_class] * len(rows)
-        forms = [self._by_type.get(row[self._type], self._itself) for row in rows]
-        return [form.write(row) for form, row in zip(forms, rows, strict=True)], [form.java_class for form in forms]
+        formats = [self._by_type.get(row[self._type], self._itself) for row in rows]
+        return [row_format.write(row) for row_format, row in zip(formats, rows, strict=True)], [
+            row_format.java_class for row_format in formats
+        ]
 
     def values(self, row: Columns) -> list[object]:
         """A row of groups and sums: dates and truths as everywhere, and a sum of text in the words of Java."""
@@ -59,7 +59,7 @@ class RowWriter:
         return value if value is None or convert is None else convert(value)
 
 
-class _Form:
+class _RowFormat:
     """How a row becomes an inventory's members: those that were selected and are not null."""
 
     def __init__(self, inventory: Inventory, places: dict[str, int], converts: dict[Kind, Convert]) -> None:
@@ -82,4 +82,4 @@ class _Form:
 
 
 def _is_flag(field: Field) -> bool:
-    return field.primitive and field.kind is Kind.TRUTH
+    return field.primitive and field.kind is Kind.BOOLEAN

@@ -141,5 +141,5 @@ class _Parser:
         position = self._at - len(word)
         if not self._text[:position].strip():
             return SortSyntaxError(f"mismatched input '{word}' expecting {{'(', ID}}", position)
-        said = self._text[: self._at if word else self._at + 1].replace(" ", "")
-        return SortSyntaxError(f"no viable alternative at input '{said}'", position)
+        quoted = self._text[: self._at if word else self._at + 1].replace(" ", "")
+        return SortSyntaxError(f"no viable alternative at input '{quoted}'", position)

@@ -8,14 +8,14 @@ from enum import Enum
 from functools import cache
 from itertools import pairwise
 
-from imagestore_sim.query.language.rules import RULES, Choice, LeftRecursive, One, Part, Ref, Repeat, Sequence
-from imagestore_sim.query.language.words import EOF
+from imagestore_sim.query.language.grammar import GRAMMAR, Choice, LeftRecursive, Part, Ref, Repeat, Sequence, TokenSet
+from imagestore_sim.query.language.tokens import EOF
 
 END_OF_RULE = -1
 """What may come next where a rule may end, as long as nobody says what follows it."""
 
 
-class At(Enum):
+class StateKind(Enum):
     """What the parser does in a state, beyond going on."""
 
     STEP = "step"
@@ -47,7 +47,7 @@ class State:
     """A place in a rule."""
 
     rule: str
-    at: At = At.STEP
+    kind: StateKind = StateKind.STEP
     edges: list[Edge] = field(default_factory=list)
     decides: State | None = None
     wraps: bool = False
@@ -97,7 +97,7 @@ class Automaton:
 
     def __init__(self, rules: Mapping[str, Part]) -> None:
         self.begins = {name: State(name) for name in rules}
-        self.ends = {name: State(name, At.STOP) for name in rules}
+        self.ends = {name: State(name, StateKind.STOP) for name in rules}
         self.followers: dict[str, list[State]] = {name: [] for name in rules}
         self.states: list[State] = []
         for name, part in rules.items():
@@ -105,10 +105,12 @@ class Automaton:
             self.begins[name].edges.append(Edge(begin))
             end.edges.append(Edge(self.ends[name]))
         for state in self.states:
-            if state.at in (At.CHOICE, At.LOOP) or (state.at is At.AGAIN and state.decides is state):
+            if state.kind in (StateKind.CHOICE, StateKind.LOOP) or (
+                state.kind is StateKind.AGAIN and state.decides is state
+            ):
                 state.single = self._disjoint(state)
 
-    def _state(self, rule: str, at: At = At.STEP) -> State:
+    def _state(self, rule: str, at: StateKind = StateKind.STEP) -> State:
         state = State(rule, at)
         self.states.append(state)
         return state
@@ -116,7 +118,7 @@ class Automaton:
     def _build(self, part: Part, rule: str) -> tuple[State, State]:
         """The states of a part: where it begins, and where it ends."""
         match part:
-            case One(kinds):
+            case TokenSet(kinds):
                 begin, end = self._state(rule), self._state(rule)
                 begin.edges.append(Edge(end, kinds=kinds))
                 return begin, end
@@ -131,19 +133,23 @@ class Automaton:
                     end.edges.append(Edge(begin))
                 return built[0][0], built[-1][1]
             case Choice(options):
-                begin, end = self._state(rule, At.CHOICE), self._state(rule)
+                begin, end = self._state(rule, StateKind.CHOICE), self._state(rule)
                 for option in options:
                     self._route(begin, option, end, rule)
                 return begin, end
             case Repeat("?", inner):
-                begin, end = self._state(rule, At.CHOICE), self._state(rule)
+                begin, end = self._state(rule, StateKind.CHOICE), self._state(rule)
                 self._route(begin, inner, end, rule)
                 begin.edges.append(Edge(end))
                 return begin, end
             case Repeat("*", inner):
                 return self._star(inner, rule)
             case Repeat(_, inner):
-                begin, again, end = self._state(rule, At.BODY), self._state(rule, At.AGAIN), self._state(rule)
+                begin, again, end = (
+                    self._state(rule, StateKind.BODY),
+                    self._state(rule, StateKind.AGAIN),
+                    self._state(rule),
+                )
                 self._route(begin, inner, again, rule)
                 again.decides = again
                 again.edges += [Edge(begin.edges[0].target), Edge(end)]
@@ -155,7 +161,7 @@ class Automaton:
                 return begin, end
 
     def _star(self, inner: Part, rule: str, above: int | None = None) -> tuple[State, State]:
-        loop, again, end = self._state(rule, At.LOOP), self._state(rule, At.AGAIN), self._state(rule)
+        loop, again, end = self._state(rule, StateKind.LOOP), self._state(rule, StateKind.AGAIN), self._state(rule)
         loop.wraps = above is not None
         self._route(loop, inner, again, rule, above)
         loop.edges.append(Edge(end))
@@ -180,11 +186,11 @@ class Automaton:
         return tuple(found)
 
     @cache  # noqa: B019 - the automaton is made once
-    def next_words(self, state: State) -> frozenset[int]:
+    def next_tokens(self, state: State) -> frozenset[int]:
         """The kinds of word that may come next in a state; END_OF_RULE among them where its rule may end."""
         return self._look(state)
 
-    def next_words_within(self, state: State, stack: Stack) -> frozenset[int]:
+    def next_tokens_within(self, state: State, stack: Stack) -> frozenset[int]:
         """The same where it is known what follows the rules that are being read."""
         return self._look(state, stack)
 
@@ -194,12 +200,12 @@ class Automaton:
         seen: set[tuple[State, Stack]] = set()
         left: list[tuple[State, Stack]] = [(state, stack)]
         while left:
-            place = left.pop()
-            if place in seen:
+            configuration = left.pop()
+            if configuration in seen:
                 continue
-            seen.add(place)
-            here, above = place
-            if here.at is At.STOP:
+            seen.add(configuration)
+            here, above = configuration
+            if here.kind is StateKind.STOP:
                 if isinstance(above, Pending):
                     left.append((above.state, above.above))
                 elif above is Bottom.END:
@@ -227,4 +233,4 @@ def _is_in(state: State, stack: Stack) -> bool:
     return False
 
 
-AUTOMATON = Automaton(RULES)
+AUTOMATON = Automaton(GRAMMAR)

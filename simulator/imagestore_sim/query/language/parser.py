@@ -6,10 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from imagestore_sim.query.errors import QueryError
-from imagestore_sim.query.language.automaton import AUTOMATON, END_OF_RULE, At, Bottom, Edge, Pending, Stack, State
+from imagestore_sim.query.language.automaton import (
+    AUTOMATON,
+    END_OF_RULE,
+    Bottom,
+    Edge,
+    Pending,
+    Stack,
+    State,
+    StateKind,
+)
 from imagestore_sim.query.language.errors import syntax_error
 from imagestore_sim.query.language.prediction import Predictor
-from imagestore_sim.query.language.words import DISPLAYED, EOF, Word, quote, read
+from imagestore_sim.query.language.tokens import DISPLAY_NAMES, EOF, Token, quote, tokenize
 
 
 @dataclass(slots=True)
@@ -17,7 +26,7 @@ class Tree:
     """A rule with what was read by it, in turn."""
 
     rule: str
-    parts: list[Tree | Word] = field(default_factory=list)
+    parts: list[Tree | Token] = field(default_factory=list)
 
     def first(self, rule: str) -> Tree | None:
         """The first part by a rule."""
@@ -27,17 +36,17 @@ class Tree:
         """The parts by a rule."""
         return (part for part in self.parts if isinstance(part, Tree) and part.rule == rule)
 
-    def words(self, kind: int) -> list[str]:
+    def tokens(self, kind: int) -> list[str]:
         """The words of a kind that are parts themselves."""
-        return [part.text for part in self.parts if isinstance(part, Word) and part.kind == kind]
+        return [part.text for part in self.parts if isinstance(part, Token) and part.kind == kind]
 
     def text(self) -> str:
         """All words, without the blanks between them."""
         found: list[str] = []
-        left: list[Tree | Word] = [self]
+        left: list[Tree | Token] = [self]
         while left:  # not by a call for each rule, of which there may be as many as words
             part = left.pop()
-            if isinstance(part, Word):
+            if isinstance(part, Token):
                 found.append(part.text)
             else:
                 left += reversed(part.parts)
@@ -64,31 +73,31 @@ def parse(text: str) -> Tree:
 class _Parser:
     def __init__(self, text: str, *, exact: bool) -> None:
         self._text = text
-        self._source = read(text)
-        self._words: list[Word] = []
+        self._source = tokenize(text)
+        self._tokens: list[Token] = []
         self._at = 0
         self._stack: Stack = Bottom.END
-        self._predictor = Predictor(lambda ahead: self._word(ahead).kind, exact=exact)
+        self._predictor = Predictor(lambda ahead: self._token(ahead).kind, exact=exact)
         self._frames = [_Frame(Tree("zqls"), 0, None)]
 
     def parse(self) -> Tree:
         state: State | None = AUTOMATON.begins["zqls"]
         whole = self._frames[0].tree
         while state is not None:
-            match state.at:
-                case At.STOP:
+            match state.kind:
+                case StateKind.STOP:
                     state = self._leave()
-                case At.CHOICE | At.LOOP:
+                case StateKind.CHOICE | StateKind.LOOP:
                     self._sync(state)
                     state = self._decide(state)
-                case At.BODY:
+                case StateKind.BODY:
                     self._sync(state)
                     state = state.edges[0].target
-                case At.AGAIN:
+                case StateKind.AGAIN:
                     assert state.decides is not None
                     self._sync(state)
                     state = self._decide(state.decides)
-                case At.STEP:
+                case StateKind.STEP:
                     state = self._step(state, state.edges[0])
         return whole
 
@@ -111,23 +120,23 @@ class _Parser:
 
     def _decide(self, state: State) -> State:
         if state.single is not None:
-            way = self._way_by_one_word(state, state.single)
+            alt = self._alt_by_one_token(state, state.single)
         else:
             found = self._predictor.predict(state, self._stack, self._frames[-1].precedence)
-            if found.way is None:
-                raise self._no_way(found.stuck)
-            way = found.way
-        if state.wraps and way == 0:
+            if found.alt is None:
+                raise self._no_viable_alternative(found.failed_at)
+            alt = found.alt
+        if state.wraps and alt == 0:
             self._wrap()
-        return state.edges[way].target
+        return state.edges[alt].target
 
-    def _way_by_one_word(self, state: State, single: tuple[frozenset[int], ...]) -> int:
-        kind = self._word().kind
-        for way, kinds in enumerate(single):
+    def _alt_by_one_token(self, state: State, single: tuple[frozenset[int], ...]) -> int:
+        kind = self._token().kind
+        for alt, kinds in enumerate(single):
             if kind in kinds:
-                return way
-        if state.at is At.CHOICE and state.edges[-1].target.at is not At.STEP:
-            raise self._no_way(0)
+                return alt
+        if state.kind is StateKind.CHOICE and state.edges[-1].target.kind is not StateKind.STEP:
+            raise self._no_viable_alternative(0)
         return len(single) - 1
 
     def _wrap(self) -> None:
@@ -135,80 +144,80 @@ class _Parser:
         tree = self._frames[-1].tree
         tree.parts = [Tree(tree.rule, tree.parts)]
 
-    def _word(self, ahead: int = 0) -> Word:
-        while len(self._words) <= self._at + ahead:
-            self._words.append(next(self._source))
-        return self._words[self._at + ahead]
+    def _token(self, ahead: int = 0) -> Token:
+        while len(self._tokens) <= self._at + ahead:
+            self._tokens.append(next(self._source))
+        return self._tokens[self._at + ahead]
 
     def _match(self, state: State, edge: Edge) -> None:
         assert edge.kinds is not None
-        word = self._word()
-        if word.kind not in edge.kinds:
+        token = self._token()
+        if token.kind not in edge.kinds:
             raise self._mismatch(state, edge)
-        self._frames[-1].tree.parts.append(word)
-        if word.kind != EOF:
+        self._frames[-1].tree.parts.append(token)
+        if token.kind != EOF:
             self._at += 1
-            self._word()  # which is read as soon as this one is taken
+            self._token()  # which is read as soon as this one is taken
 
     def _sync(self, state: State) -> None:
         """Look whether the next word can come in a state. Raises QueryError."""
-        kinds = AUTOMATON.next_words(state)
-        if self._word().kind in kinds or END_OF_RULE in kinds:
+        kinds = AUTOMATON.next_tokens(state)
+        if self._token().kind in kinds or END_OF_RULE in kinds:
             return
-        if state.at is At.AGAIN:
+        if state.kind is StateKind.AGAIN:
             raise self._unwanted(state)
         self._delete_one(state)
         raise self._mismatched(state)
 
     def _mismatch(self, state: State, edge: Edge) -> QueryError:
         self._delete_one(state)
-        if self._word().kind in AUTOMATON.next_words_within(edge.target, self._stack):
+        if self._token().kind in AUTOMATON.next_tokens_within(edge.target, self._stack):
             expected = _display(self._expected(state, self._stack))
-            return self._error(f"missing {expected} at {self._word().quoted()}")
+            return self._error(f"missing {expected} at {self._token().quoted()}")
         return self._mismatched(state)
 
     def _delete_one(self, state: State) -> None:
         """Raises QueryError if the word after the next is what should be next."""
-        if self._word(1).kind in self._expected(state, self._stack):
+        if self._token(1).kind in self._expected(state, self._stack):
             raise self._unwanted(state)
 
     def _expected(self, state: State, stack: Stack) -> frozenset[int]:
         """What may come next, after the rules that may end too; ANTLR adds the end if all may."""
-        following = AUTOMATON.next_words(state)
+        following = AUTOMATON.next_tokens(state)
         found = following - {END_OF_RULE}
         while isinstance(stack, Pending) and END_OF_RULE in following:
-            following = AUTOMATON.next_words(stack.state)
+            following = AUTOMATON.next_tokens(stack.state)
             found |= following - {END_OF_RULE}
             stack = stack.above
         return found | {EOF} if END_OF_RULE in following else found
 
     def _mismatched(self, state: State) -> QueryError:
         expected = _display(self._expected(state, self._stack))
-        return self._error(f"mismatched input {self._word().quoted()} expecting {expected}")
+        return self._error(f"mismatched input {self._token().quoted()} expecting {expected}")
 
     def _unwanted(self, state: State) -> QueryError:
         expected = _display(self._expected(state, self._stack))
-        return self._error(f"extraneous input {self._word().quoted()} expecting {expected}")
+        return self._error(f"extraneous input {self._token().quoted()} expecting {expected}")
 
-    def _no_way(self, stuck: int) -> QueryError:
-        self._word(stuck)
-        words = self._words[self._at : self._at + stuck + 1]
-        if words[0].kind == EOF:
-            said = "<EOF>"
+    def _no_viable_alternative(self, failed_at: int) -> QueryError:
+        self._token(failed_at)
+        tokens = self._tokens[self._at : self._at + failed_at + 1]
+        if tokens[0].kind == EOF:
+            quoted = "<EOF>"
         else:
-            said = "".join(word.text for word in words if word.kind != EOF)
+            quoted = "".join(token.text for token in tokens if token.kind != EOF)
             self._read_on()
-        return syntax_error(self._text, words[-1].at, f"no viable alternative at input {quote(said)}")
+        return syntax_error(self._text, tokens[-1].at, f"no viable alternative at input {quote(quoted)}")
 
     def _read_on(self) -> None:
         """Read all words, as ANTLR does before it quotes some: one that is none is the error then."""
-        while self._words[-1].kind != EOF:
-            self._words.append(next(self._source))
+        while self._tokens[-1].kind != EOF:
+            self._tokens.append(next(self._source))
 
     def _error(self, message: str) -> QueryError:
-        return syntax_error(self._text, self._word().at, message)
+        return syntax_error(self._text, self._token().at, message)
 
 
 def _display(kinds: frozenset[int]) -> str:
-    names = [DISPLAYED[kind] for kind in sorted(kinds)]
+    names = [DISPLAY_NAMES[kind] for kind in sorted(kinds)]
     return names[0] if len(names) == 1 else f"{{{', '.join(names)}}}"

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from imagestore_sim.query.language.automaton import AUTOMATON, At, Bottom, Pending, Stack, State
-from imagestore_sim.query.language.words import EOF
+from imagestore_sim.query.language.automaton import AUTOMATON, Bottom, Pending, Stack, State, StateKind
+from imagestore_sim.query.language.tokens import EOF
 
 Ahead = Callable[[int], int]
-Place = tuple[State, int, Stack]
+Config = tuple[State, int, Stack]
 """Where a way could be: a state, the number of the way, and where its rules were come from."""
-Places = dict[Place, bool]
+Configs = dict[Config, bool]
 """With whether the rule that is decided in has been left by then."""
-MOST_WORK = 100_000
+MOST_CONFIGS = 100_000
 """How many places are looked at for one text; those of clients take some hundred."""
 
 
@@ -23,8 +23,8 @@ MOST_WORK = 100_000
 class Prediction:
     """The way to go, counted from 0; or None, and how many words ahead no way goes on."""
 
-    way: int | None
-    stuck: int = 0
+    alt: int | None
+    failed_at: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +32,13 @@ class _Look:
     """What is known after some words: the places, the one way left or whether they are in conflict, and what each kind
     of word makes of it."""
 
-    places: Places
-    way: int | None = None
+    configs: Configs
+    alt: int | None = None
     conflict: bool = False
     after: dict[int, _Look] = field(default_factory=dict)
 
 
-_BEGUN: dict[tuple[State, int], _Look] = {}
+_START: dict[tuple[State, int], _Look] = {}
 """What each decision begins with; the few that ever come up stay."""
 MOST_KEPT = 10_000
 _kept = count()
@@ -54,30 +54,34 @@ class Predictor:
     def __init__(self, ahead: Ahead, *, exact: bool) -> None:
         self._ahead = ahead
         self._exact = exact
-        self._work = MOST_WORK
+        self._work = MOST_CONFIGS
 
     def predict(self, state: State, stack: Stack, precedence: int) -> Prediction:
         """The first way that what comes next fits, from a decision."""
-        look = _BEGUN.get((state, precedence))
+        look = _START.get((state, precedence))
         if look is None:
-            look = _BEGUN[state, precedence] = _Look(_begin(state, Bottom.ANYTHING, precedence))
+            look = _START[state, precedence] = _Look(_start_configs(state, Bottom.ANYTHING, precedence))
         at = 0
         while True:
             kind = self._ahead(at)
             reached = look.after.get(kind) or self._look_on(look, kind)
-            if not reached.places:
-                return _stuck(look.places, at)
-            if reached.way is not None:
-                return Prediction(reached.way)
+            if not reached.configs:
+                return _failed(look.configs, at)
+            if reached.alt is not None:
+                return Prediction(reached.alt)
             if reached.conflict:
                 return self._predict_fully(state, stack, precedence) if self._exact else Prediction(_first(reached))
             look = reached
             at += kind != EOF
 
     def _look_on(self, look: _Look, kind: int) -> _Look:
-        places = self._reach(look.places, kind, full=False)
-        ways = {way for _, way, _ in places}
-        reached = _Look(places, ways.pop() if len(ways) == 1 else None, bool(places) and _is_conflict(places))
+        configs = self._reach(look.configs, kind, full=False)
+        alts = {alt for _, alt, _ in configs}
+        reached = _Look(
+            configs,
+            alts.pop() if len(alts) == 1 else None,
+            bool(configs) and _is_conflict(configs),
+        )
         if next(_kept) < MOST_KEPT:
             look.after[kind] = reached
         return reached
@@ -86,113 +90,113 @@ class Predictor:
         """The same, with what follows the rules that are being read."""
         if self._work <= 0:
             return Prediction(0)  # the first way is the one that ANTLR takes wherever several fit
-        places = _begin(state, stack, precedence)
-        self._work -= len(places)
+        configs = _start_configs(state, stack, precedence)
+        self._work -= len(configs)
         at = 0
         while self._work > 0:
             kind = self._ahead(at)
-            reached = self._reach(places, kind, full=True)
+            reached = self._reach(configs, kind, full=True)
             if not reached:
-                return _stuck(places, at)
-            ways = {way for _, way, _ in reached}
+                return _failed(configs, at)
+            alts = {alt for _, alt, _ in reached}
             least = {min(alike) for alike in _alike(reached).values()}
-            if len(ways) == 1 or len(least) == 1:
-                return Prediction(min(ways) if len(ways) == 1 else least.pop())
-            places = reached
+            if len(alts) == 1 or len(least) == 1:
+                return Prediction(min(alts) if len(alts) == 1 else least.pop())
+            configs = reached
             at += kind != EOF
         return Prediction(0)
 
-    def _reach(self, places: Places, kind: int, *, full: bool) -> Places:
-        reached = _reach(places, kind, full=full)
-        self._work -= len(places) + len(reached)
+    def _reach(self, configs: Configs, kind: int, *, full: bool) -> Configs:
+        reached = _reach(configs, kind, full=full)
+        self._work -= len(configs) + len(reached)
         return reached
 
 
 def _first(look: _Look) -> int:
-    return min(way for _, way, _ in look.places)
+    return min(alt for _, alt, _ in look.configs)
 
 
-def _stuck(places: Places, at: int) -> Prediction:
+def _failed(configs: Configs, at: int) -> Prediction:
     ended = [
-        way
-        for (state, way, stack), left in places.items()
-        if left or (state.at is At.STOP and isinstance(stack, Bottom))
+        alt
+        for (state, alt, stack), left in configs.items()
+        if left or (state.kind is StateKind.STOP and isinstance(stack, Bottom))
     ]
     return Prediction(min(ended)) if ended else Prediction(None, at)
 
 
-def _begin(state: State, stack: Stack, precedence: int) -> Places:
-    found: Places = {}
-    for way, edge in enumerate(state.edges):
+def _start_configs(state: State, stack: Stack, precedence: int) -> Configs:
+    found: Configs = {}
+    for alt, edge in enumerate(state.edges):
         if edge.above is None or edge.above >= precedence:
-            _close([((edge.target, way, stack), False)], found, full=stack is not Bottom.ANYTHING, at_end=False)
+            _close([((edge.target, alt, stack), False)], found, full=stack is not Bottom.ANYTHING, at_end=False)
     return found
 
 
-def _reach(places: Places, kind: int, *, full: bool) -> Places:
+def _reach(configs: Configs, kind: int, *, full: bool) -> Configs:
     """The places after one more word."""
-    moved: list[tuple[Place, bool]] = []
-    ended: Places = {}
-    for (state, way, stack), left in places.items():
-        if state.at is At.STOP:
+    moved: list[tuple[Config, bool]] = []
+    ended: Configs = {}
+    for (state, alt, stack), left in configs.items():
+        if state.kind is StateKind.STOP:
             if full or kind == EOF:
-                ended[state, way, stack] = left
+                ended[state, alt, stack] = left
             continue
         moved += [
-            ((edge.target, way, stack), left) for edge in state.edges if edge.kinds is not None and kind in edge.kinds
+            ((edge.target, alt, stack), left) for edge in state.edges if edge.kinds is not None and kind in edge.kinds
         ]
-    found: Places = {}
+    found: Configs = {}
     _close(moved, found, full=full, at_end=kind == EOF)
     if kind == EOF:
-        found = {place: left for place, left in found.items() if place[0].at is At.STOP}
-    if ended and (not full or not any(place[0].at is At.STOP for place in found)):
+        found = {config: left for config, left in found.items() if config[0].kind is StateKind.STOP}
+    if ended and (not full or not any(config[0].kind is StateKind.STOP for config in found)):
         found |= ended
     return found
 
 
-def _close(places: Iterable[tuple[Place, bool]], found: Places, *, full: bool, at_end: bool) -> None:
+def _close(configs: Iterable[tuple[Config, bool]], found: Configs, *, full: bool, at_end: bool) -> None:
     """Add the places where a word is next that can be come to without one. At the end of the text the end itself is no
     word."""
-    waiting = list(places)
-    passed: Places = {}
+    waiting = list(configs)
+    passed: Configs = {}
     while waiting:
-        place, left = waiting.pop()
-        if place in passed and passed[place] >= left:
+        config, left = waiting.pop()
+        if config in passed and passed[config] >= left:
             continue
-        passed[place] = left
-        state, way, stack = place
-        if state.at is At.STOP:
+        passed[config] = left
+        state, alt, stack = config
+        if state.kind is StateKind.STOP:
             if isinstance(stack, Pending):
-                waiting.append(((stack.state, way, stack.above), left))
+                waiting.append(((stack.state, alt, stack.above), left))
             elif full or not AUTOMATON.followers[state.rule]:
-                found[place] = found.get(place, False) or left
+                found[config] = found.get(config, False) or left
             else:
-                waiting += [((follower, way, stack), True) for follower in AUTOMATON.followers[state.rule]]
+                waiting += [((follower, alt, stack), True) for follower in AUTOMATON.followers[state.rule]]
             continue
         for edge in state.edges:
             if edge.kinds is not None:
-                found[place] = found.get(place, False) or left
+                found[config] = found.get(config, False) or left
                 if at_end and EOF in edge.kinds:
-                    waiting.append(((edge.target, way, stack), left))
+                    waiting.append(((edge.target, alt, stack), left))
             else:
                 above = stack if edge.follow is None else Pending(edge.follow, stack)
-                waiting.append(((edge.target, way, above), left))
+                waiting.append(((edge.target, alt, above), left))
 
 
-def _alike(places: Places) -> dict[tuple[State, Stack], set[int]]:
+def _alike(configs: Configs) -> dict[tuple[State, Stack], set[int]]:
     """The ways that have come to the same place."""
     found: dict[tuple[State, Stack], set[int]] = {}
-    for state, way, stack in places:
-        found.setdefault((state, stack), set()).add(way)
+    for state, alt, stack in configs:
+        found.setdefault((state, stack), set()).add(alt)
     return found
 
 
-def _is_conflict(places: Places) -> bool:
+def _is_conflict(configs: Configs) -> bool:
     """Whether several ways have come to the same places, so that no further word will part them without knowing more
     of where they come from."""
-    if all(state.at is At.STOP for state, _, _ in places):
+    if all(state.kind is StateKind.STOP for state, _, _ in configs):
         return True
     by_state: dict[State, set[int]] = {}
-    for state, way, _ in places:
-        by_state.setdefault(state, set()).add(way)
-    return any(len(ways) > 1 for ways in _alike(places).values()) and all(len(ways) > 1 for ways in by_state.values())
+    for state, alt, _ in configs:
+        by_state.setdefault(state, set()).add(alt)
+    return any(len(alts) > 1 for alts in _alike(configs).values()) and all(len(alts) > 1 for alts in by_state.values())

@@ -8,7 +8,7 @@ from functools import lru_cache
 from imagestore_sim.query.errors import OPERATION_FAILED, QueryError
 from imagestore_sim.query.language.errors import syntax_error
 from imagestore_sim.query.language.parser import Tree, parse
-from imagestore_sim.query.language.words import DIRECTION, ID, INT, STRING, Word
+from imagestore_sim.query.language.tokens import DIRECTION, ID, INT, STRING, Token
 
 INT_BITS = 32
 INT_MAX = 2 ** (INT_BITS - 1) - 1
@@ -164,7 +164,7 @@ def _statement(tree: Tree) -> Statement:
         _where(tree),
         _restrictions(tree.first("restrictBy_")),
         _returned(tree.first("returnWith_")),
-        tuple(_only(group, "groupByExpr").words(ID)) if group else (),
+        tuple(_only(group, "groupByExpr").tokens(ID)) if group else (),
         by.text().removeprefix("by") if by else None,
         _orderings(tree.first("orderBy_")),
         _integer(tree.first("limit_"), wraps=False),
@@ -185,9 +185,9 @@ def _target(tree: Tree | None) -> Target:
         raise QueryError(None, thrown="java.lang.NullPointerException")  # no visitor knows of this way to write it
     fields: tuple[str, ...] = ()
     if several := tree.first("multiFields"):
-        fields = tuple(several.words(ID))
+        fields = tuple(several.tokens(ID))
     elif one := tree.first("field"):
-        fields = (one.words(ID)[0],)
+        fields = (one.tokens(ID)[0],)
     return Target(_only(tree, "entity").text(), fields)
 
 
@@ -204,12 +204,12 @@ def _target_with_functions(tree: Tree) -> tuple[Target, tuple[str, ...], list[Jo
 
 def _joins(tree: Tree) -> list[Join]:
     return [
-        Join(str(_words(join)[0]), _target(join.first("queryTarget")), _where(join)) for join in tree.all("joinClause")
+        Join(str(_tokens(join)[0]), _target(join.first("queryTarget")), _where(join)) for join in tree.all("joinClause")
     ]
 
 
-def _words(tree: Tree) -> list[str]:
-    return [part.text for part in tree.parts if isinstance(part, Word)]
+def _tokens(tree: Tree) -> list[str]:
+    return [part.text for part in tree.parts if isinstance(part, Token)]
 
 
 def _where(tree: Tree, depth: int = 0) -> tuple[Where, ...]:
@@ -236,7 +236,7 @@ def _single(tree: Tree, depth: int) -> Where:
         case "condition":
             return _condition(inner, depth + 1)
         case "expr":
-            names = tuple(_only(inner, "field").words(ID))
+            names = tuple(_only(inner, "field").tokens(ID))
             return Comparison(names, _only(inner, "operator").text(), _given(inner.first("complexValue"), depth))
     left, right = inner.all("queryTarget")
     return TwoFields(_target(left), _only(inner, "operator").text(), _target(right))
@@ -247,7 +247,7 @@ def _given(tree: Tree | None, depth: int) -> Given:
         return None
     if sub := tree.first("subQuery"):
         target = _only(sub, "subQueryTarget")
-        return SubQuery(_only(target, "entity").text(), target.words(ID)[0], _where(sub, depth + 1))
+        return SubQuery(_only(target, "entity").text(), target.tokens(ID)[0], _where(sub, depth + 1))
     value = tree.first("value")
     if value is None:
         raise QueryError("an API cannot be called from a query here", OPERATION_FAILED)
@@ -255,11 +255,11 @@ def _given(tree: Tree | None, depth: int) -> Given:
 
 
 def _value(tree: Tree) -> Literal | tuple[Literal, ...]:
-    if isinstance(word := tree.parts[0], Word) and len(tree.parts) == 1:
-        return Literal(word.kind, word.text)
+    if isinstance(token := tree.parts[0], Token) and len(tree.parts) == 1:
+        return Literal(token.kind, token.text)
     # A list within a list is passed over.
     inner = (one.parts[0] for one in tree.all("value") if len(one.parts) == 1)
-    return tuple(Literal(word.kind, word.text) for word in inner if isinstance(word, Word))
+    return tuple(Literal(token.kind, token.text) for token in inner if isinstance(token, Token))
 
 
 def _restrictions(tree: Tree | None) -> tuple[Restriction, ...]:
@@ -270,14 +270,14 @@ def _restriction(tree: Tree) -> Restriction:
     entity, value = tree.first("entity"), tree.first("value")
     return Restriction(
         entity.text() if entity else None,
-        tree.words(ID)[-1],
+        tree.tokens(ID)[-1],
         _only(tree, "operator").text(),
         _value(value) if value else None,
     )
 
 
 def _returned(tree: Tree | None) -> tuple[str, ...]:
-    return tuple(".".join(one.words(ID)) for one in tree.all("returnWithExpr")) if tree else ()
+    return tuple(".".join(one.tokens(ID)) for one in tree.all("returnWithExpr")) if tree else ()
 
 
 def _orderings(tree: Tree | None) -> tuple[Ordering, ...]:
@@ -286,14 +286,14 @@ def _orderings(tree: Tree | None) -> tuple[Ordering, ...]:
 
 def _ordering(tree: Tree) -> Ordering:
     atom = _only(tree, "exprAtom")
-    return Ordering(atom.text(), tree.words(DIRECTION) == ["desc"], atom.first("function") is not None)
+    return Ordering(atom.text(), tree.tokens(DIRECTION) == ["desc"], atom.first("function") is not None)
 
 
 def _integer(tree: Tree | None, *, wraps: bool) -> int | None:
     """A number as Java reads it: no more than an int holds or, where it `wraps`, a long's lower half."""
     if tree is None:
         return None
-    text = tree.words(INT)[0]
+    text = tree.tokens(INT)[0]
     number, bits = int(text[:21]), 2 * INT_BITS if wraps else INT_BITS
     if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
         raise QueryError(f'For input string: "{text}"', thrown="java.lang.NumberFormatException")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagestore_sim.query.language.words import DIRECTION, DISPLAYED, EOF, KINDS
+from imagestore_sim.query.language.tokens import DIRECTION, DISPLAY_NAMES, EOF, TOKEN_KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class One:
+class TokenSet:
     """One word of some kinds."""
 
     kinds: frozenset[int]
@@ -54,15 +54,15 @@ class LeftRecursive:
     precedence: int
 
 
-Part = One | Ref | Sequence | Choice | Repeat | LeftRecursive
+Part = TokenSet | Ref | Sequence | Choice | Repeat | LeftRecursive
 
 
-def one(*texts: str) -> One:
-    return One(frozenset(EOF if text == "EOF" else KINDS[text] for text in texts))
+def one(*texts: str) -> TokenSet:
+    return TokenSet(frozenset(EOF if text == "EOF" else TOKEN_KINDS[text] for text in texts))
 
 
-def any_but(text: str) -> One:
-    return One(frozenset(range(1, len(DISPLAYED))) - {KINDS[text]})
+def any_but(text: str) -> TokenSet:
+    return TokenSet(frozenset(range(1, len(DISPLAY_NAMES))) - {TOKEN_KINDS[text]})
 
 
 def _part(part: Part | str) -> Part:
@@ -152,12 +152,12 @@ NAMES = frozenset(
     ]
 )
 """The rules; one whose name would be that of a word ends in an underscore."""
-DIRECTED = One(frozenset((DIRECTION,)))
+DIRECTED = TokenSet(frozenset((DIRECTION,)))
 MOST_CLAUSES = (opt("restrictBy_"), opt("groupBy_"), opt("orderBy_"), opt("limit_"), opt("offset_"))
 WHERE = opt("where", plus("condition"))
 API_CALL_BEGINS, API_CALL_ENDS = (opt("("), "getQuery", "("), (star(",", "apiparams"), ")", opt(")"))
 
-RULES: Mapping[str, Part] = {
+GRAMMAR: Mapping[str, Part] = {
     "zqls": seq("zql", star(";", "zql"), "EOF"),
     "zql": alt("query_", "count_", "sum_", "search_"),
     "entity": one("ID"),

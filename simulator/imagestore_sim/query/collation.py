@@ -14,14 +14,14 @@ from functools import lru_cache
 from imagestore_sim.query.literals import read_number
 
 OLD_UNICODE = unicodedata.ucd_3_2_0  # the age of the collation: it knows no letter made since
-OTHERS = {"ß": "S", "й": "Й", "Й": "Й"}
+EXCEPTIONS = {"ß": "S", "й": "Й", "Й": "Й"}
 
 
 @lru_cache(maxsize=4096)
 def _weigh(character: str) -> str:
     """The one character that stands for all that are equal to it: upper-case, without its accents."""
-    if character in OTHERS:
-        return OTHERS[character]
+    if character in EXCEPTIONS:
+        return EXCEPTIONS[character]
     decomposed = OLD_UNICODE.normalize("NFD", character)
     base, marks = decomposed[0], decomposed[1:]
     accented = marks != "" and base.isalpha() and ord(base) < 0x600 and ord(character) < 0x2000
@@ -80,7 +80,7 @@ def matches(text: str | None, pattern: str | None) -> bool | None:
     return _compile(pattern).fullmatch(fold(text)) is not None
 
 
-def prepare(connection: sqlite3.Connection) -> None:
+def register_functions(connection: sqlite3.Connection) -> None:
     """Make the functions known to a connection."""
     connection.create_function("general_ci", 1, fold_padded, deterministic=True)
     connection.create_function("general_ci_like", 2, matches, deterministic=True)

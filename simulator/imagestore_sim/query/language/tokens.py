@@ -20,7 +20,7 @@ AFTER_DIRECTION = ("restrict by", "return with", "where", "from", "and", "or")
 UNREACHED = ("asc", "desc")  # a direction is found before these
 API = ("api", "output")
 
-DISPLAYED: tuple[str, ...] = (
+DISPLAY_NAMES: tuple[str, ...] = (
     "<EOF>",
     *(f"'{one}'" for one in LITERALS),
     "ORDER_BY_VALUE",
@@ -33,24 +33,24 @@ DISPLAYED: tuple[str, ...] = (
     "STRING",
 )
 """How the kinds of words are called in errors, in the order in which errors list them; a kind is a place in here."""
-KINDS = {name.strip("'") if name != "'" else name: kind for kind, name in enumerate(DISPLAYED)}
+TOKEN_KINDS = {name.strip("'") if name != "'" else name: kind for kind, name in enumerate(DISPLAY_NAMES)}
 DIRECTION, BOOLEAN, INT, FLOAT, ID, STRING = (
-    KINDS[name] for name in ("ORDER_BY_VALUE", "BOOLEAN", "INT", "FLOAT", "ID", "STRING")
+    TOKEN_KINDS[name] for name in ("ORDER_BY_VALUE", "BOOLEAN", "INT", "FLOAT", "ID", "STRING")
 )
 
 LITERAL = re.compile(
     "|".join(map(re.escape, sorted((*LITERALS, *AFTER_DIRECTION, *API), key=len, reverse=True))), re.ASCII
 )
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-WORD = re.compile(r"[A-Za-z0-9_]+")
-QUOTED = re.compile(r"'(?:''|[^'])*'|\"[^\"]*\"")
+IDENTIFIER = re.compile(r"[A-Za-z0-9_]+")
+QUOTED_STRING = re.compile(r"'(?:''|[^'])*'|\"[^\"]*\"")
 BLANKS = re.compile(r"[ \t\r\n]*")
 SPECIAL = {"asc": DIRECTION, "desc": DIRECTION, "true": BOOLEAN, "false": BOOLEAN}
 ESCAPED = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Token:
     """A word: its kind, its text, and where in the whole text it begins."""
 
     kind: int
@@ -67,7 +67,7 @@ def quote(text: str) -> str:
     return f"'{text.translate(ESCAPED)}'"
 
 
-def read(text: str) -> Iterator[Word]:
+def tokenize(text: str) -> Iterator[Token]:
     """The words of a text in turn, at last and for ever its end. Raises QueryError where no word begins."""
     at = 0
     while True:
@@ -77,22 +77,22 @@ def read(text: str) -> Iterator[Word]:
         if at == len(text):
             break
         kind, end = _longest(text, at)
-        yield Word(kind, text[at:end], at)
+        yield Token(kind, text[at:end], at)
         at = end
     while True:
-        yield Word(EOF, "<EOF>", at)
+        yield Token(EOF, "<EOF>", at)
 
 
 def _longest(text: str, at: int) -> tuple[int, int]:
     found: list[tuple[int, int]] = []  # the end, and what is preferred among equals
     if literal := LITERAL.match(text, at):
-        found.append((literal.end(), -KINDS[literal[0]]))
+        found.append((literal.end(), -TOKEN_KINDS[literal[0]]))
     if number := NUMBER.match(text, at):
         found.append((number.end(), -(FLOAT if number[1] else INT)))
-    if word := WORD.match(text, at):
-        found.append((word.end(), -SPECIAL.get(word[0], ID)))
-    if quoted := QUOTED.match(text, at):
-        found.append((quoted.end(), -STRING))
+    if token := IDENTIFIER.match(text, at):
+        found.append((token.end(), -SPECIAL.get(token[0], ID)))
+    if quoted_string := QUOTED_STRING.match(text, at):
+        found.append((quoted_string.end(), -STRING))
     if not found:
         raise _unrecognized(text, at)
     end, kind = max(found)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Query, QueryError
-from imagestore_sim.query.conditions import Condition, Operator, parse
+from imagestore_sim.query.conditions import Condition, Operator, parse_query
 from imagestore_sim.query.names import is_name
-from imagestore_sim.query.questions import ask
+from imagestore_sim.query.prepared_query import prepare_query
 
 PARSE_ERROR = "org.antlr.v4.runtime.misc.ParseCancellationException: error"
 OUT_OF_BOUNDS = "java.lang.StringIndexOutOfBoundsException: offset"
@@ -55,13 +55,13 @@ def test_a_keyword_is_no_name_nor_part_of_one(word: str) -> None:
         Query((Condition("name", Operator.EQUAL, "back\\slash"),)),
         Query(fields=("uuid", "name")),
         Query(fields=("name.uuid",)),
-        parse([("sort", "name asc,uuid"), ("q", "name is null"), ("count", "true")]),
-        parse([("q", "uuid like '%' or name=x")]),
-        parse([("q", "state like 'E' and (name like 'b') or zone.name=x"), ("q", "type like 'x' and url=y")]),
+        parse_query([("sort", "name asc,uuid"), ("q", "name is null"), ("count", "true")]),
+        parse_query([("q", "uuid like '%' or name=x")]),
+        parse_query([("q", "state like 'E' and (name like 'b') or zone.name=x"), ("q", "type like 'x' and url=y")]),
     ],
 )
 def test_these_are_taken(query: Query) -> None:
-    assert ask(BACKUP_STORAGE, query).objection is None
+    assert prepare_query(BACKUP_STORAGE, query).deferred_error is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_these_are_taken(query: Query) -> None:
 )
 def test_a_mistake_is_quoted_with_its_place(query: list[tuple[str, str]], expected: str) -> None:
     with pytest.raises(QueryError) as refused:
-        ask(IMAGE_STORE_BACKUP_STORAGE, parse(query))
+        prepare_query(IMAGE_STORE_BACKUP_STORAGE, parse_query(query))
     assert refused.value.code == "SYS.1000"
     assert refused.value.details == f"{PARSE_ERROR} {expected}"
 
@@ -88,20 +88,20 @@ def test_a_mistake_is_quoted_with_its_place(query: list[tuple[str, str]], expect
 def test_lines_are_counted() -> None:
     asked = [("q", "name like 'a\nb'#=x")]
     with pytest.raises(QueryError, match=r"error at: '#' at line 2:2, b'# = 'x' li"):
-        ask(BACKUP_STORAGE, parse(asked))
+        prepare_query(BACKUP_STORAGE, parse_query(asked))
 
 
 @pytest.mark.parametrize("value", ["'", "a'", "'a", "''", "it''s", "a'b'c", r"\'", "x'#", "' or 1=1"])
 @pytest.mark.parametrize("operator", ["=", "!=", "~=", "?=", "!?=", ">"])
 def test_no_value_may_hold_an_apostrophe(operator: str, value: str) -> None:
     with pytest.raises(QueryError) as refused:
-        ask(BACKUP_STORAGE, parse([("q", f"name{operator}{value}")]))
+        prepare_query(BACKUP_STORAGE, parse_query([("q", f"name{operator}{value}")]))
     assert refused.value.details.startswith((PARSE_ERROR, OUT_OF_BOUNDS))
 
 
 def test_a_string_without_an_end_is_quoted_beyond_the_text() -> None:
     with pytest.raises(QueryError) as refused:
-        ask(BACKUP_STORAGE, parse([("q", "name!=a'b")]))
+        prepare_query(BACKUP_STORAGE, parse_query([("q", "name!=a'b")]))
     assert refused.value.details == f"{OUT_OF_BOUNDS} 39, count 13, length 51"
 
 
@@ -109,9 +109,9 @@ def test_of_several_mistakes_the_first_in_the_order_of_a_java_set_is_told() -> N
     # Of these the hashes put `foo` first, whichever comes first in the question.
     for names in (("foo", "bar"), ("bar", "foo")):
         with pytest.raises(QueryError, match=r"not having field\[foo\]"):
-            ask(BACKUP_STORAGE, parse([("q", f"{name}=1") for name in names]))
+            prepare_query(BACKUP_STORAGE, parse_query([("q", f"{name}=1") for name in names]))
 
 
 def test_a_count_has_a_line_of_its_own() -> None:
     with pytest.raises(QueryError, match=r"at line 1:26, "):
-        ask(BACKUP_STORAGE, parse([("q", "é=x"), ("count", "true"), ("replyWithCount", "true")]))
+        prepare_query(BACKUP_STORAGE, parse_query([("q", "é=x"), ("count", "true"), ("replyWithCount", "true")]))

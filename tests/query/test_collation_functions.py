@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from imagestore_sim.query.collation import fold, fold_padded, matches, register_functions
 from imagestore_sim.query.comparisons import RULES
 from imagestore_sim.query.conditions import Operator
-from imagestore_sim.query.folding import fold, fold_padded, matches, prepare
 from imagestore_sim.query.inventories import Kind
 
 
@@ -157,6 +157,6 @@ def test_a_wicked_pattern_takes_no_time() -> None:
 
 def test_sqlite_knows_the_functions() -> None:
     connection = sqlite3.connect(":memory:")
-    prepare(connection)
+    register_functions(connection)
     assert connection.execute("SELECT general_ci('é '), general_ci_like('é', 'E')").fetchone() == ("E", 1)
     connection.close()

@@ -18,7 +18,7 @@ def is_plain(query: Query) -> bool:
     return sort and fields and all("'" not in one.value and is_name(one.name) for one in query.conditions)
 
 
-def line(inventory: Inventory, query: Query) -> str:
+def zql_text(inventory: Inventory, query: Query) -> str:
     """The line."""
     text = f"{'count' if query.count else 'query'} {inventory.target}"
     if query.fields:

@@ -7,27 +7,27 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imagestore_sim.query.comparisons import LISTS, RULES, Bare, Bound, values_of
+from imagestore_sim.query.comparisons import LISTS, RULES, Bound, Unquoted, values_of
 from imagestore_sim.query.compile import (
     FEW,
     GROUP_COUNT,
-    Group,
-    Leaf,
-    Node,
-    Pair,
+    Clause,
+    ClauseGroup,
+    FieldPair,
+    Predicate,
+    PredicateClause,
     Shape,
-    Test,
-    Within,
-    value_name,
+    SubQueryClause,
+    parameter_name,
 )
 from imagestore_sim.query.conditions import INT_MAX, Condition, Operator, Query
 from imagestore_sim.query.errors import (
     ILLEGAL_ARGUMENT,
     OPERATION_FAILED,
     QueryError,
-    cloud_runtime,
-    could_not_extract,
-    grammar,
+    cloud_runtime_error,
+    extraction_error,
+    sql_grammar_error,
 )
 from imagestore_sim.query.inventories import BY_TARGET, INVENTORIES, TAGS, Inventory, Kind
 from imagestore_sim.query.jpql import Jpql
@@ -47,7 +47,7 @@ from imagestore_sim.query.language.statements import (
 )
 from imagestore_sim.query.paths import Path, has_field, resolve
 from imagestore_sim.query.sorting import Order, SortSyntaxError, names_of, parse_order
-from imagestore_sim.query.syntax import is_plain, line
+from imagestore_sim.query.zql_text import is_plain, zql_text
 
 INVALID_ARGUMENT = "SYS.1007"
 SEARCH_DISABLED = "SEARCH.1000"
@@ -56,7 +56,7 @@ MOST_CONDITIONS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PreparedQuery:
     """What is asked of which inventory; `values` are what the tests compare with, by the names of their parameters.
 
     `objection` is what the database would say: a question that never gets there is not refused for it. Of a question
@@ -70,24 +70,24 @@ class Question:
     start: int = 0
     counted: bool = False
     with_total: bool = False
-    objection: QueryError | None = None
+    deferred_error: QueryError | None = None
     name: str | None = None
 
 
-def ask(inventory: Inventory, query: Query) -> Question:
+def prepare_query(inventory: Inventory, query: Query) -> PreparedQuery:
     """The question that a query puts. Raises QueryError."""
     _check_filter(query.filter_name)
     if len(query.conditions) > MOST_CONDITIONS:
         limits = f"a query may have {MOST_CONDITIONS} conditions, but {len(query.conditions)} got"
         raise QueryError(limits, thrown="java.lang.StackOverflowError")
-    target = _switched(inventory, query.conditions)
+    target = _inventory_by_type(inventory, query.conditions)
     if is_plain(query):
         try:
-            return _plain(target, query)
+            return _prepare_plain(target, query)
         except QueryError:
             pass  # ZStack comes to the conditions in another order, and may object to something else
-    (statement,) = statements(line(target, query))
-    return ask_statement(statement)
+    (statement,) = statements(zql_text(target, query))
+    return prepare_statement(statement)
 
 
 def _check_filter(name: str | None) -> None:
@@ -96,10 +96,10 @@ def _check_filter(name: str | None) -> None:
         return
     if len(name.rstrip(":").split(":")) < 2:
         raise QueryError("filterName must be formatted as [filterType:condition(s)]", INVALID_ARGUMENT)
-    raise cloud_runtime(f"unable to find QueryBelongFilter with type[{name}]")
+    raise cloud_runtime_error(f"unable to find QueryBelongFilter with type[{name}]")
 
 
-def _switched(inventory: Inventory, conditions: Sequence[Condition]) -> Inventory:
+def _inventory_by_type(inventory: Inventory, conditions: Sequence[Condition]) -> Inventory:
     """The inventory of the type that the first condition on `type` names exactly (query-semantics 4.1)."""
     first = next((condition for condition in conditions if condition.name == "type"), None)
     if first is None or first.operator is not Operator.EQUAL:
@@ -107,12 +107,12 @@ def _switched(inventory: Inventory, conditions: Sequence[Condition]) -> Inventor
     return inventory.children.get(first.value) or inventory.other_children.get(first.value, inventory)
 
 
-def _plain(target: Inventory, query: Query) -> Question:
+def _prepare_plain(target: Inventory, query: Query) -> PreparedQuery:
     """The question of a query that needs no parser. Raises QueryError, not always the one that ZStack comes to."""
     names = list(dict.fromkeys(query.fields or ()))
     if any(target.field(name) is None for name in names):
-        raise grammar()
-    tests: list[Test] = []
+        raise sql_grammar_error()
+    tests: list[Predicate] = []
     values: dict[str, Bound] = {}
     for number, condition in enumerate(query.conditions):
         path = resolve(target, condition.name)
@@ -121,11 +121,11 @@ def _plain(target: Inventory, query: Query) -> Question:
     orders: tuple[Order, ...] = ()
     if query.sort is not None:
         if target.field(query.sort.text) is None:
-            raise grammar()
+            raise sql_grammar_error()
         orders = parse_order(query.sort.text, descending=query.sort.descending)
     _check_page(query.limit, query.start)
     shape = Shape(target, tuple(tests), orders=orders, fields=tuple(names) if names else None)
-    return Question(
+    return PreparedQuery(
         target,
         shape,
         values,
@@ -136,38 +136,38 @@ def _plain(target: Inventory, query: Query) -> Question:
     )
 
 
-def ask_statement(statement: Statement) -> Question:
+def prepare_statement(statement: Statement) -> PreparedQuery:
     """The question of a statement in the query language. Raises QueryError."""
     if statement.verb == "search":
         raise QueryError("search module disabled", SEARCH_DISABLED)
-    return _Asker(statement).question()
+    return _StatementPreparer(statement).prepared()
 
 
-class _Asker:
+class _StatementPreparer:
     """Looks up the names in a statement."""
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._target = inventory_of(statement.target.entity)
+        self._target = inventory_named(statement.target.entity)
         self._values: dict[str, Bound] = {}
-        self._objection: QueryError | None = None
+        self._deferred_error: QueryError | None = None
 
-    def question(self) -> Question:
+    def prepared(self) -> PreparedQuery:
         statement = self._statement
         names = self._checked_fields()
         if statement.sum_by is not None and not statement.target.fields:
             raise QueryError("the field to sum must be specified", INVALID_ARGUMENT)
         if statement.joins:
             raise QueryError("joined inventories are not emulated", OPERATION_FAILED)
-        nodes = [node for one in statement.where if (node := self._where(self._target, one)) is not None]
-        nodes += [node for one in statement.restrictions if (node := self._restricted(one)) is not None]
+        clauses = [clause for one in statement.where if (clause := self._where(self._target, one)) is not None]
+        clauses += [clause for one in statement.restrictions if (clause := self._restricted(one)) is not None]
         orders = self._orders()
         jpql = Jpql(self._target, statement)
         jpql.check()
         self._check_columns(jpql, names)
         _check_page(statement.limit, statement.offset)
-        shape = self._shape(names, nodes, orders)
-        return Question(
+        shape = self._shape(names, clauses, orders)
+        return PreparedQuery(
             self._target,
             shape,
             self._values,
@@ -175,12 +175,12 @@ class _Asker:
             statement.offset or 0,
             statement.verb == "count",
             "total" in statement.returned,
-            self._objection,
+            self._deferred_error,
             statement.name,
         )
 
-    def _shape(self, names: Sequence[str], nodes: Sequence[Node], orders: tuple[Order, ...]) -> Shape:
-        where = nodes[0] if len(nodes) == 1 else Group("and", tuple(nodes)) if nodes else None
+    def _shape(self, names: Sequence[str], clauses: Sequence[Clause], orders: tuple[Order, ...]) -> Shape:
+        where = clauses[0] if len(clauses) == 1 else ClauseGroup("and", tuple(clauses)) if clauses else None
         statement = self._statement
         function = statement.functions[0].lower() if statement.functions else None
         return Shape(
@@ -200,42 +200,42 @@ class _Asker:
                 raise _no_field(name)
         return names
 
-    def _where(self, inventory: Inventory, where: Where) -> Node | None:
+    def _where(self, inventory: Inventory, where: Where) -> Clause | None:
         match where:
             case Comparison():
                 return self._comparison(inventory, where)
             case TwoFields():
-                return self._pair(inventory, where)
+                return self._field_pair(inventory, where)
             case Chain(first, others):
                 return self._chain(inventory, first, others)
 
-    def _chain(self, inventory: Inventory, first: Where, others: Sequence[tuple[str, Where]]) -> Node | None:
+    def _chain(self, inventory: Inventory, first: Where, others: Sequence[tuple[str, Where]]) -> Clause | None:
         """Conditions of which each takes all that follows; like ones stand in one group."""
-        nodes = [self._where(inventory, one) for one in (first, *(other for _, other in others))]
+        clauses = [self._where(inventory, one) for one in (first, *(other for _, other in others))]
         joints = [joint for joint, _ in others]
-        found, parts = nodes.pop(), deque[Node]()
+        found, parts = clauses.pop(), deque[Clause]()
         if found is not None:
             parts.append(found)
         joint = joints[-1]
-        for node, next_joint in zip(reversed(nodes), reversed(joints), strict=True):
+        for clause, next_joint in zip(reversed(clauses), reversed(joints), strict=True):
             if next_joint != joint:
-                parts = deque([Group(joint, tuple(parts))])
+                parts = deque([ClauseGroup(joint, tuple(parts))])
                 joint = next_joint
-            if node is not None:
-                parts.appendleft(node)
-        return Group(joint, tuple(parts))
+            if clause is not None:
+                parts.appendleft(clause)
+        return ClauseGroup(joint, tuple(parts))
 
-    def _comparison(self, inventory: Inventory, comparison: Comparison) -> Node | None:
+    def _comparison(self, inventory: Inventory, comparison: Comparison) -> Clause | None:
         path = resolve(inventory, ".".join(comparison.names))
         operator = Operator(comparison.operator)
         given = comparison.given
         if isinstance(given, SubQuery):
-            return self._within(path, operator, given)
+            return self._sub_query(path, operator, given)
         texts = [one.text for one in _literals(given)]
         _check_template(path, ",".join(texts))
         try:
             values = list(map(_read, _literals(given)))
-            if path.kind is Kind.TRUTH and isinstance(given, Literal):
+            if path.kind is Kind.BOOLEAN and isinstance(given, Literal):
                 values = [given.text.strip("'")]
             if operator in LISTS:
                 values = values or [""]  # which Hibernate objects to
@@ -243,41 +243,41 @@ class _Asker:
                 values = self._single(values)
             else:
                 values = []
-            if path.kind in (Kind.TEXT, Kind.UUID) and any(isinstance(one, Bare) for one in values):
+            if path.kind in (Kind.TEXT, Kind.UUID) and any(isinstance(one, Unquoted) for one in values):
                 path = replace(path, kind=Kind.TEXT_AS_NUMBER)
             number = len(self._values)
-            return Leaf(_test(path, operator, values, number, self._values, always=True), number)
-        except QueryError as objection:
-            self._objection = self._objection or objection
+            return PredicateClause(_test(path, operator, values, number, self._values, always=True), number)
+        except QueryError as deferred_error:
+            self._deferred_error = self._deferred_error or deferred_error
             return None
 
     def _single(self, values: Sequence[str]) -> list[str]:
         if len(values) > 1:
-            raise could_not_extract("DataException")
+            raise extraction_error("DataException")
         return list(values) or [""]
 
-    def _within(self, path: Path, operator: Operator, sub: SubQuery) -> Node:
-        inventory = inventory_of(sub.entity)
-        if not has_field(inventory, sub.field):
-            raise _no_field(sub.field)
-        nodes = [node for one in sub.where if (node := self._where(inventory, one)) is not None]
-        where = nodes[0] if len(nodes) == 1 else Group("and", tuple(nodes)) if nodes else None
-        if inventory.field(sub.field) is None:
-            self._objection = self._objection or grammar()
-        return Within(path, operator, inventory, sub.field, where)
+    def _sub_query(self, path: Path, operator: Operator, sub_query: SubQuery) -> Clause:
+        inventory = inventory_named(sub_query.entity)
+        if not has_field(inventory, sub_query.field):
+            raise _no_field(sub_query.field)
+        clauses = [clause for one in sub_query.where if (clause := self._where(inventory, one)) is not None]
+        where = clauses[0] if len(clauses) == 1 else ClauseGroup("and", tuple(clauses)) if clauses else None
+        if inventory.field(sub_query.field) is None:
+            self._deferred_error = self._deferred_error or sql_grammar_error()
+        return SubQueryClause(path, operator, inventory, sub_query.field, where)
 
-    def _pair(self, inventory: Inventory, pair: TwoFields) -> Node | None:
-        sides = [_column(pair.left), _column(pair.right)]
+    def _field_pair(self, inventory: Inventory, fields: TwoFields) -> Clause | None:
+        sides = [_column(fields.left), _column(fields.right)]
         if any(owner is not inventory or inventory.field(name) is None for owner, name in sides):
-            self._objection = self._objection or grammar()
+            self._deferred_error = self._deferred_error or sql_grammar_error()
             return None
-        return Pair(sides[0][1], Operator(pair.operator), sides[1][1])
+        return FieldPair(sides[0][1], Operator(fields.operator), sides[1][1])
 
-    def _restricted(self, one: Restriction) -> Node | None:
+    def _restricted(self, one: Restriction) -> Clause | None:
         if one.entity is None:
             text = f"the restrict by clause[{one.field} {one.operator} {one.given}] without entity name"
             raise QueryError(f"{text} is not handled by any extension", thrown="org.zstack.zql.ast.visitors.ZQLError")
-        way = way_to(self._target, inventory_of(one.entity))
+        way = path_between(self._target, inventory_named(one.entity))
         if way is None:
             return None
         return self._comparison(self._target, Comparison((*way, one.field), one.operator, one.given))
@@ -293,13 +293,13 @@ class _Asker:
         try:
             (order,) = parse_order(ordering.text, descending=ordering.descending)
         except (SortSyntaxError, ValueError):
-            self._objection = self._objection or grammar()
+            self._deferred_error = self._deferred_error or sql_grammar_error()
             return None
         for name in names_of(order.expression):
             owner, dot, field = name.partition(".")
             if dot:
-                if inventory_of(owner) is self._target and self._target.field(field) is None:
-                    self._objection = self._objection or grammar()
+                if inventory_named(owner) is self._target and self._target.field(field) is None:
+                    self._deferred_error = self._deferred_error or sql_grammar_error()
             elif not has_field(self._target, name) and not (
                 self._statement.group_by and name.lower() == GROUP_COUNT.lower()
             ):
@@ -307,7 +307,7 @@ class _Asker:
                 text = f"invalid order by clause, inventory[{self._target.name}] doesnt have field[{{1}}]"
                 raise QueryError(text, thrown="org.zstack.zql.ast.visitors.ZQLError")
             elif self._target.field(name) is None and not self._is_group_count(name):
-                self._objection = self._objection or grammar()
+                self._deferred_error = self._deferred_error or sql_grammar_error()
         return order
 
     def _is_group_count(self, name: str) -> bool:
@@ -325,7 +325,7 @@ class _Asker:
         for ordering in self._statement.order_by:
             owner, dot, field = ordering.text.partition(".")
             if dot and ordering.text.replace(".", "").replace("_", "").isalnum():
-                inventory = inventory_of(owner)
+                inventory = inventory_named(owner)
                 if inventory is not target:
                     exception = "hql.internal.ast.QuerySyntaxException"
                     raise jpql.refuse(f"Invalid path: '{inventory.name}.{field}'", exception)
@@ -335,7 +335,7 @@ class _Asker:
                     raise jpql.no_type(name)
 
 
-def inventory_of(entity: str) -> Inventory:
+def inventory_named(entity: str) -> Inventory:
     """The inventory of a name in the language, in any case. Raises QueryError."""
     inventory = BY_TARGET.get(entity.lower())
     if inventory is None:
@@ -343,7 +343,7 @@ def inventory_of(entity: str) -> Inventory:
     return inventory
 
 
-def way_to(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
+def path_between(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
     """The fewest steps from an inventory to another; None if no step leads there."""
     waiting: deque[tuple[Inventory, tuple[str, ...]]] = deque([(start, ())])
     seen = {start.name}
@@ -360,13 +360,13 @@ def way_to(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
 
 def _no_field(name: str) -> QueryError:
     # ZStack means to name the class there, and does not.
-    return cloud_runtime(f"inventory[${{selfInventoryClass}}] has no field[{name}]")
+    return cloud_runtime_error(f"inventory[${{selfInventoryClass}}] has no field[{name}]")
 
 
 def _column(target: Target) -> tuple[Inventory, str]:
     if not target.fields:
         raise QueryError("fieldList is empty, cannot get columnName", OPERATION_FAILED)
-    return inventory_of(target.entity), target.fields[0]
+    return inventory_named(target.entity), target.fields[0]
 
 
 def _check_template(path: Path, text: str) -> None:
@@ -389,15 +389,15 @@ def _test(
     values: dict[str, Bound],
     *,
     always: bool = False,
-) -> Test:
+) -> Predicate:
     """The test of a condition; what it compares with is put among the values, where one is `always` kept."""
     operator, read = RULES[path.kind].read(operator, texts)
     is_list = operator in LISTS
     if read:
-        values[value_name(number)] = tuple(dict.fromkeys(read)) if is_list else read[0]
+        values[parameter_name(number)] = tuple(dict.fromkeys(read)) if is_list else read[0]
     elif always:
-        values[value_name(number)] = ""
-    return Test(path, operator, min(len(read), 1), is_list and len(read) > FEW, len(texts) if is_list else 0)
+        values[parameter_name(number)] = ""
+    return Predicate(path, operator, min(len(read), 1), is_list and len(read) > FEW, len(texts) if is_list else 0)
 
 
 def _literals(given: Given) -> tuple[Literal, ...]:
@@ -415,7 +415,7 @@ ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "
 def _read(literal: Literal) -> str:
     """The value of a literal as MariaDB reads it. Raises QueryError where it would find its end elsewhere."""
     if not literal.is_text:
-        return Bare(literal.text)
+        return Unquoted(literal.text)
     found: list[str] = []
     characters = iter(literal.text[1:])
     for character in characters:
@@ -430,4 +430,4 @@ def _read(literal: Literal) -> str:
             return "".join(found)
         else:
             break
-    raise grammar()
+    raise sql_grammar_error()
