@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, update
 
 from imagestore_sim.database.engine import Database
 from imagestore_sim.database.global_config_rules import InvalidOption
@@ -15,7 +15,7 @@ from imagestore_sim.database.models import GlobalConfig
 from imagestore_sim.database.schema import OPTION_COLUMNS, OptionRow
 
 __all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read", "default_rows"]
-_STORED = select(*OPTION_COLUMNS).order_by(GlobalConfig.id)
+_STORED = f"SELECT {', '.join(column.key for column in OPTION_COLUMNS)} FROM {GlobalConfig.__tablename__} ORDER BY id"  # noqa: S608 - a constant
 T_co = TypeVar("T_co", covariant=True)
 Read = Callable[["ConfigOption[T_co]", str], T_co]
 Limits = Callable[[], Mapping[str, object] | None]
@@ -25,7 +25,7 @@ def _no_limits() -> Mapping[str, object] | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConfigOption(Generic[T_co]):
     """A declared option.
 
@@ -49,6 +49,7 @@ class GlobalConfiguration:
         self._database = database
         self._options = {(option.category, option.name): option for option in options}
         self._ids = {key: option.id or place for place, (key, option) in enumerate(self._options.items(), 1)}
+        self._default_rows = default_rows(options)
         self._values: dict[tuple[str, str], str] = {}
         self._listeners: list[Callable[[], None]] = []
 
@@ -57,11 +58,14 @@ class GlobalConfiguration:
 
         A value that equals the stored default follows a default that has changed in the code.
         """
-        found = await self._database.read(_STORED)
-        rows = {(row.category, row.name): row for row in found}
+        found = await self._database.fetch(_STORED, ())
+        if found == list(self._default_rows):  # as in a new database
+            self._values = {key: option.default for key, option in self._options.items()}
+            return
+        stored = {(category, name): (default, value) for _, name, category, _, default, value in found}
         for key, option in self._options.items():
-            row = rows.get(key)
-            self._values[key] = option.default if row is None or row.value == row.defaultValue else row.value
+            default, value = stored.get(key, ("", ""))
+            self._values[key] = option.default if value == default else value
         expected = [self._row(key) for key in self._options]
         if found != sorted(tuple(row.values()) for row in expected):
             async with self._database.transaction() as connection:
@@ -136,9 +140,14 @@ class GlobalConfiguration:
             listener()
 
 
+@lru_cache(maxsize=4)
 def default_rows(options: tuple[ConfigOption[object], ...]) -> tuple[OptionRow, ...]:
-    """Return the rows of all options with their defaults, for a new database."""
-    return tuple(
+    """Return the rows of all options with their defaults, by id, for a new database.
+
+    The same options get the same tuple.
+    """
+    rows = (
         (option.id or place, option.name, option.category, option.description, option.default, option.default)
         for place, option in enumerate(options, 1)
     )
+    return tuple(sorted(rows))

@@ -83,12 +83,7 @@ def _options(*, strict: bool) -> tuple[ConfigOption[object], ...]:
 
 def default_option_rows(settings: Settings) -> tuple[OptionRow, ...]:
     """Return the rows of these options in a new database."""
-    return _default_rows(strict=settings.strict)
-
-
-@cache
-def _default_rows(*, strict: bool) -> tuple[OptionRow, ...]:
-    return default_rows(_options(strict=strict))
+    return default_rows(global_options(settings))
 
 
 def with_ping_interval(records: Bootstrap, settings: Settings) -> Bootstrap:
