@@ -394,6 +394,7 @@ async def test_the_marker_s_loop_is_virtual() -> None:
     await virtual_clock().sleep(1e6)
 
 
+@pytest.mark.processes
 def test_a_marker_that_names_another_clock_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import pytest\n\n@pytest.mark.imagestore_lab(clock='imaginary')\nasync def test_it(imagestore_lab): ...\n"

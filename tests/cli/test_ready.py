@@ -49,6 +49,7 @@ async def ask(*arguments: str) -> Finished:
     return await asyncio.to_thread(run_here, *arguments)
 
 
+@pytest.mark.processes
 async def test_a_node_that_serves_is_ready(tmp_path: Path) -> None:
     async with running("serve", "--port", "0", cwd=tmp_path) as node:
         finished = await run("ready", node.url)
@@ -125,6 +126,7 @@ def rooms(modules: set[str]) -> set[str]:
     return {name.split(".")[1] for name in modules if name.startswith("imagestore_sim.")}
 
 
+@pytest.mark.processes
 def test_asking_is_light_enough_for_a_health_check() -> None:
     script = "from imagestore_sim.cli.app import app; app(['ready', 'http://127.0.0.1:1'], standalone_mode=False)"
     modules = imported(script)

@@ -25,6 +25,7 @@ LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
 
 
+@pytest.mark.processes
 def test_verdicts_are_printed_and_decide_the_exit_status(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(EXAMPLE)
     held = run_here("replay", "good.yaml", "--report", "out", cwd=tmp_path)

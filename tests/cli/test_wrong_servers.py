@@ -84,6 +84,7 @@ def test_an_unreachable_node_is_reported_in_one_line(command: str, tmp_path: Pat
         assert "cannot be reached: " in finished.errors
 
 
+@pytest.mark.processes
 @pytest.mark.imagestore_lab(hosts=0)
 async def test_a_failed_login_is_reported_in_one_line(imagestore_client: Client, tmp_path: Path) -> None:
     for command in (

@@ -417,6 +417,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.processes
 async def test_kill_9_loses_nothing_that_was_committed_and_keeps_nothing_by_halves(file: Path) -> None:
     assert await _run(KILLED, file) == -signal.SIGKILL
     assert file.with_name("node.db-wal").stat().st_size > 0
@@ -437,6 +438,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.processes
 async def test_a_process_that_does_not_close_its_database_ends_all_the_same(file: Path) -> None:
     assert await _run(FORGETFUL, file) == 3
 

@@ -224,6 +224,7 @@ asyncio.run(Database.open(sys.argv[1]))
 """
 
 
+@pytest.mark.processes
 async def test_a_kill_half_way_leaves_no_table(file: Path) -> None:
     async with child(sys.executable, "-c", KILLED, str(file), str(HALF_OF_A_NEW_DATABASE)) as process:
         assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGXFSZ

@@ -218,6 +218,7 @@ backupStorages:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.imagestore_lab(hosts=1)
 async def test_added_records_stand_beside_the_others_and_are_connected(
     imagestore_client: Client, imagestore_lab: Lab, tmp_path: Path

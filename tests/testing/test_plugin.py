@@ -76,6 +76,7 @@ def pytest_in(folder: Path, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "options",
     [
@@ -103,6 +104,7 @@ MARKERS = {
 }
 
 
+@pytest.mark.processes
 def test_an_invalid_marker_is_one_line(tmp_path: Path) -> None:
     text = "import pytest\n" + "".join(
         f"@pytest.mark.imagestore_lab({marker})\ndef test_{number}(imagestore_client): pass\n"
@@ -116,6 +118,7 @@ def test_an_invalid_marker_is_one_line(tmp_path: Path) -> None:
     assert (status, "Traceback" in output, "ValidationError" in output) == (1, False, False), output
 
 
+@pytest.mark.processes
 def test_the_plugin_can_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(imagestore_lab): pass\n")
     status, output = pytest_in(tmp_path, "-p", "no:imagestore-sim")

@@ -187,6 +187,7 @@ def test_a_duration_is_how_long_ago() -> None:
         parse_moment("yesterday")
 
 
+@pytest.mark.processes
 async def test_the_command_writes_a_scenario_from_a_database(outage: Outage, tmp_path: Path) -> None:
     out = str(tmp_path / "out.yaml")
     done = await run("record", "--database", str(outage.database), "--since", "2024-01-01 00:01:40", "--out", out)

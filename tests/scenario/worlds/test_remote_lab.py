@@ -228,6 +228,7 @@ def test_what_cannot_be_done_to_a_running_node_is_refused_with_its_place(lines: 
         parse_scenario(f"title: x\nhosts: {{a: }}\n{lines}\n", "x.yaml", broken_rules)
 
 
+@pytest.mark.processes
 async def test_the_command_plays_on_a_lab_and_refuses_other_servers(imagestore_client: Client, tmp_path: Path) -> None:
     file = tmp_path / "story.yaml"
     file.write_text("title: x\nhosts: {fresh: }\ntimeline: [expect: {storage: fresh, status: Disconnected}]\n")
@@ -244,6 +245,7 @@ async def test_the_command_plays_on_a_lab_and_refuses_other_servers(imagestore_c
         assert message in refused.errors
 
 
+@pytest.mark.processes
 async def test_the_command_that_is_terminated_leaves_the_lab_as_before(
     imagestore_client: Client, tmp_path: Path
 ) -> None:
