@@ -1,4 +1,4 @@
-"""The least that an aiohttp server can do: one route, a constant body of SIZE bytes. Prints `ready URL`."""
+"""The smallest aiohttp server: one route with a constant body of SIZE bytes. Prints `ready URL`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import web
 
 
 async def serve(size: int) -> None:
-    """Answer until the process is stopped."""
+    """Answer each request with `size` bytes until the process is stopped."""
     body = b"x" * size
 
     async def answer(request: web.Request) -> web.Response:

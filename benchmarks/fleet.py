@@ -1,9 +1,9 @@
-"""So many simulated hosts in a process of their own, for benchmarks/probe.py: prints their addresses and ports as JSON,
-and runs until it is stopped.
+"""Run COUNT simulated hosts in a process of their own, for benchmarks/probe.py and benchmarks/pings.py.
 
 python benchmarks/fleet.py COUNT [FIRST]
 
-Each has an address of the loopback network for itself; they are numbered from FIRST.
+Prints the (address, port) of each host as a JSON list, then runs until SIGTERM. Each host has its own address of the
+loopback network; the names are numbered from FIRST (default 0).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ADDRESSES = IPv4Address("127.1.0.1")
 
 
 async def run(count: int, first: int) -> None:
-    """Start them, and stop at SIGTERM."""
+    """Start `count` hosts, print their addresses, and stop them at SIGTERM."""
     hosts = [SimulatedHost(f"imagestore-{number}") for number in range(first, first + count)]
     for number, host in enumerate(hosts, start=first):
         await host.start(str(ADDRESSES + number))

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, pinned to a processor, and wrk to load them from the others."""
+"""Run servers in processes pinned to one processor, and load them by wrk from the other processors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONNECTIONS = 32
 SECONDS_TO_STOP = 10
 PROCESSORS = sorted(os.sched_getaffinity(0))
 SERVERS, CLIENTS = PROCESSORS[:1], PROCESSORS[1:] or PROCESSORS
-# What wrk is told; `PATHS` stands for a Lua expression over `n`, which goes up by one with each request.
+# The script of wrk. `PATH` is replaced by a Lua expression over `n`, the number of the request.
 SCRIPT = """
 local n = 0
 request = function() n = n + 1; return wrk.format("GET", PATH) end
@@ -30,18 +30,18 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What a server did under load: requests a second, how long half and nearly all of them took (milliseconds), and
-    the processor's time for one, whatever else the machine had to do (microseconds)."""
+    """The figures of one load: requests a second, latencies in milliseconds, and processor time a request."""
 
     rate: float
     p50: float
     p99: float
     cost: float
+    """Processor time of the server for one request, in microseconds: other load on the machine does not change it."""
 
 
 @contextmanager
 def server(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A server in a process of its own on the servers' processor, stopped in the end."""
+    """Run a server in its own process on the servers' processor; terminate it on exit."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -57,7 +57,7 @@ def server(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 def url_of(process: subprocess.Popen[str]) -> str:
-    """The URL in a server's line `ready URL`. Raises RuntimeError for one that ends without it."""
+    """Return the URL of a server's line `ready URL`. Raise RuntimeError if the process ends without printing it."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("ready "):
@@ -66,7 +66,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
 
 
 def load(process: subprocess.Popen[str], url: str, path: str, headers: Mapping[str, str], seconds: int) -> Load:
-    """Ask a server for a path, given as a Lua expression, as fast as it answers. Raises RuntimeError on any failure."""
+    """Load a server for `seconds` with requests for `path`, a Lua expression. Raise RuntimeError if a request fails."""
     before = processor_time(process)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "wrk.lua"
@@ -80,22 +80,22 @@ def load(process: subprocess.Popen[str], url: str, path: str, headers: Mapping[s
             check=True,
             preexec_fn=lambda: os.sched_setaffinity(0, CLIENTS),
         )
-    told = json.loads(done.stderr)
-    if told["failed"]:
-        raise RuntimeError(f"{told['failed']} of {told['requests']} requests failed: {path}")
-    rate = told["requests"] / told["microseconds"] * 1e6
-    cost = (processor_time(process) - before) / told["requests"] * 1e6
-    return Load(rate, told["p50"] / 1000, told["p99"] / 1000, cost)
+    results = json.loads(done.stderr)
+    if results["failed"]:
+        raise RuntimeError(f"{results['failed']} of {results['requests']} requests failed: {path}")
+    rate = results["requests"] / results["microseconds"] * 1e6
+    cost = (processor_time(process) - before) / results["requests"] * 1e6
+    return Load(rate, results["p50"] / 1000, results["p99"] / 1000, cost)
 
 
 def processor_time(process: subprocess.Popen[str]) -> float:
-    """The seconds that a process has kept a processor busy for."""
+    """Return the processor time of a process so far, in seconds."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(process: subprocess.Popen[str]) -> int:
-    """The most memory that a process has held so far, in bytes."""
+    """Return the peak memory of a process so far, in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     line = next(one for one in status.splitlines() if one.startswith("VmHWM"))
     return int(line.split()[1]) * 1024

@@ -1,10 +1,9 @@
-"""A management node that pings so many storages every 60 s for five minutes of virtual time: for benchmarks/probe.py.
+"""Run a node that pings COUNT storages every 60 s for five minutes of virtual time, for benchmarks/probe.py.
 
     python benchmarks/pings.py COUNT
 
-Each storage is on a simulated host of its own. These are spread over other processes, and so are reached in real time:
-while a ping is under way virtual time goes no faster than the machine's, so that a tick that is late shows.
-Prints JSON.
+Each storage has its own simulated host. The hosts run in other processes and are reached in real time: while a ping is
+under way, virtual time passes no faster than real time, so late ticks show. Prints a `Pings` as JSON.
 """
 
 from __future__ import annotations
@@ -32,32 +31,34 @@ from load import peak_memory, server
 HERE = Path(__file__).parent
 INTERVAL, TICKS = 60, 5
 HOSTS_A_PROCESS = 5000
-"""Each has two files open, and a process may not have many more than 10,000."""
+"""Each host has two files open, and a process may open little more than 10,000."""
 PUNCTUAL_SECONDS = 0.1
 
 
 @dataclass
 class Pings:
-    """What came of it; memory in bytes, of the node's process alone and of those of the hosts."""
+    """The figures of the run."""
 
     storages: int
     pings: int = 0
     failed: int = 0
     ticks: int = 0
     late_ticks: int = 0
-    """More than PUNCTUAL_SECONDS after they were due."""
+    """Ticks that came more than PUNCTUAL_SECONDS after they were due."""
     start_seconds: float = 0.0
-    """Until every storage had been connected for the first time; real."""
+    """Real time until every storage was connected for the first time."""
     seconds: float = 0.0
-    """All ticks; real."""
+    """Real time of all ticks."""
     peak_memory: int = 0
+    """Peak memory of the node's process, in bytes."""
     hosts_memory: int = 0
+    """Peak memory of the processes of the hosts together, in bytes."""
     files_left: int = 0
     tasks_left: int = 0
 
 
 def main() -> int:
-    """Measure, and print."""
+    """Measure, print the figures, and return the exit status."""
     pings = Pings(int(sys.argv[1]))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -77,7 +78,7 @@ def main() -> int:
 
 
 async def ping(addresses: list[tuple[str, int]], folder: Path, pings: Pings) -> None:
-    """Add the storages, let the time go by, and count."""
+    """Start a node with a storage on each address, let TICKS intervals pass, and fill in `pings`."""
     files, clock = _open_files(), virtual_clock()
     settings = Settings(port=0, database=str(folder / "node.db"), ping_interval=INTERVAL, log_level="error")
     node = ManagementNode(settings, clock=clock)

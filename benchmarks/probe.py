@@ -1,21 +1,21 @@
-"""How fast a probe is, beside OpenSSH's client and parallel-ssh, and how fast a fleet is swept.
+"""Compare a probe with OpenSSH's client and parallel-ssh, and measure a sweep of many hosts.
 
     python benchmarks/probe.py [--rounds 5] [--hosts 1000] [--storages 10000] [--json]
 
-The first table is one real OpenSSH server (needs sshd and ssh), asked by each contender in turn, round after round:
+The first table has one real OpenSSH server (needs sshd and ssh), probed by each contender in turn, round after round:
 
 ssh_process     a new `ssh` process that logs in by key and runs df
 parallel_ssh    parallel-ssh (libssh2): a new connection, df; one after another, and 20 at once
 fresh           our probe with a new login: SFTP and statvfs; one after another, and 20 at once
 fresh_df        the same on a server without SFTP: df
-warm_df         our probe over the connection that it keeps, by df (on a server without SFTP)
-warm_statvfs    our probe over the connection that it keeps, by statvfs
+warm_df         our probe over its warm connection, by df (on a server without SFTP)
+warm_statvfs    our probe over its warm connection, by statvfs
 
-The sweep is one warm probe each of 1,000 simulated hosts, which run on another processor; all of the prober's work is
-done by one. Of its rounds the best counts, as whatever else the machine does only makes it slower; elsewhere the middle
-one does. More than 1 in `ratios` means that ours is faster.
+The sweep is one warm probe of each of 1,000 simulated hosts, which run on another processor; the prober has one
+processor. The best of its rounds counts, because other load on the machine only slows it down; everywhere else the
+median counts. A ratio above 1 means that ours is faster.
 
-Last, a node with 10,000 storages on as many hosts pings them every 60 s for five minutes of virtual time: pings.py.
+Last, a node pings 10,000 storages, each on its own host, every 60 s for five minutes of virtual time (pings.py).
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from sshd import OpenSshServer
 
 HERE = Path(__file__).parent
-TIMES, AT_ONCE, WARM_TIMES = 10, 20, 300
+TIMES, LOGINS_AT_ONCE, WARM_TIMES = 10, 20, 300
 PATH = "/"
 Seconds = dict[str, list[float]]
 
 
 def main() -> int:
-    """Measure, and print."""
+    """Measure, print the figures, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--hosts", type=int, default=1000, help="of the sweep")
@@ -66,11 +66,14 @@ def main() -> int:
     pings = measure_pings(options.storages) if options.storages else {}
     ratios = ratios_of(single, at_once)
     if options.json:
-        details = {"milliseconds": _milliseconds(single), f"milliseconds_{AT_ONCE}_at_once": _milliseconds(at_once)}
+        details = {
+            "milliseconds": _milliseconds(single),
+            f"milliseconds_{LOGINS_AT_ONCE}_at_once": _milliseconds(at_once),
+        }
         swept = {f"sweep_{options.hosts}_seconds": sweep, f"sweep_{options.hosts}_processor_seconds": worked}
         print(json.dumps({"ratios": ratios, **swept, "fleet": pings, "failed": failed, **details}))
         return 0
-    print(f"{'':14} {'ms each':>9} {f'ms for {AT_ONCE} at once':>22} {'times faster than ssh':>23}")
+    print(f"{'':14} {'ms each':>9} {f'ms for {LOGINS_AT_ONCE} at once':>22} {'times faster than ssh':>23}")
     for name, seconds in single.items():
         ours = statistics.median(seconds)
         many = f"{statistics.median(at_once[name]) * 1000:22.0f}" if name in at_once else " " * 22
@@ -97,7 +100,7 @@ def _print_pings(pings: Mapping[str, Any]) -> None:
 
 
 def ratios_of(single: Mapping[str, list[float]], at_once: Mapping[str, list[float]]) -> dict[str, float]:
-    """How many times faster ours is; more is faster."""
+    """Return how many times faster ours is than each contender."""
     each = {name: statistics.median(seconds) for name, seconds in single.items()}
     ours = ("warm_statvfs", "warm_df", "fresh", "fresh_df")
     ratios = {f"{name}_vs_ssh_process": each["ssh_process"] / each[name] for name in ours}
@@ -106,12 +109,12 @@ def ratios_of(single: Mapping[str, list[float]], at_once: Mapping[str, list[floa
         ratios["fresh_vs_parallel_ssh"] = each["parallel_ssh"] / each["fresh"]
         ratios["fresh_df_vs_parallel_ssh"] = each["parallel_ssh"] / each["fresh_df"]
         for name in ("fresh", "fresh_df"):
-            ratios[f"{name}_vs_parallel_ssh_{AT_ONCE}_at_once"] = many["parallel_ssh"] / many[name]
+            ratios[f"{name}_vs_parallel_ssh_{LOGINS_AT_ONCE}_at_once"] = many["parallel_ssh"] / many[name]
     return {name: round(ratio, 2) for name, ratio in ratios.items()}
 
 
 async def measure_real(rounds: int) -> tuple[Seconds, Seconds, dict[str, int]]:
-    """Seconds of one probe each, of AT_ONCE at once, and failures, by contender."""
+    """Return the seconds of single probes, the seconds of LOGINS_AT_ONCE at once, and the failures, by contender."""
     single: Seconds = {name: [] for name in ("ssh_process", "fresh", "fresh_df", "warm_df", "warm_statvfs")}
     at_once: Seconds = {name: [] for name in ("ssh_process", "fresh", "fresh_df")}
     failed: dict[str, int] = {}
@@ -120,7 +123,7 @@ async def measure_real(rounds: int) -> tuple[Seconds, Seconds, dict[str, int]]:
         single["parallel_ssh"], at_once["parallel_ssh"] = [], []
     with contextlib.ExitStack() as stack:
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
-        limits = "MaxStartups 200:30:200"  # so that nobody is turned away
+        limits = "MaxStartups 200:30:200"  # more than LOGINS_AT_ONCE: no login is refused
         sshd = stack.enter_context(OpenSshServer(folders[0], limits))
         without_sftp = stack.enter_context(OpenSshServer(folders[1], limits, sftp=False))
         async with _Ours(sshd) as ours, _Ours(without_sftp) as by_df:
@@ -135,14 +138,14 @@ async def measure_real(rounds: int) -> tuple[Seconds, Seconds, dict[str, int]]:
                 single["fresh_df"] += [await _timed(by_df.fresh) for _ in range(TIMES)]
                 at_once["fresh"].append(await _timed(ours.many_fresh))
                 at_once["fresh_df"].append(await _timed(by_df.many_fresh))
-                at_once["ssh_process"].append(await _timed(lambda: _gather(_ssh(sshd) for _ in range(AT_ONCE))))
+                at_once["ssh_process"].append(await _timed(lambda: _gather(_ssh(sshd) for _ in range(LOGINS_AT_ONCE))))
                 single["warm_df"] += [await _timed(by_df.warm) for _ in range(WARM_TIMES // 10)]
                 single["warm_statvfs"] += [await _timed(ours.warm) for _ in range(WARM_TIMES)]
     return single, at_once, failed
 
 
 class _Ours:
-    """Our prober, on a server."""
+    """Our prober on a real server."""
 
     def __init__(self, sshd: OpenSshServer) -> None:
         self._sshd = sshd
@@ -165,16 +168,16 @@ class _Ours:
             await self._prober.forget(hostname)
 
     async def fresh(self) -> None:
-        """A new login."""
+        """Probe once with a new login."""
         await self._probe("host", fresh=True)
 
     async def warm(self) -> None:
-        """Over the connection that is kept."""
+        """Probe once over the warm connection."""
         await self._probe("host", fresh=False)
 
     async def many_fresh(self) -> None:
-        """New logins, at once."""
-        await _gather(self._probe(f"host-{number}", fresh=True) for number in range(AT_ONCE))
+        """Probe LOGINS_AT_ONCE times at once, each with a new login."""
+        await _gather(self._probe(f"host-{number}", fresh=True) for number in range(LOGINS_AT_ONCE))
 
 
 async def _ssh(sshd: OpenSshServer) -> None:
@@ -197,7 +200,7 @@ async def _parallel_ssh(sshd: OpenSshServer) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(HERE / "pssh_probe.py"),
-        *(str(sshd.port), sshd.username, str(sshd.identity_file), PATH, str(TIMES), str(AT_ONCE)),
+        *(str(sshd.port), sshd.username, str(sshd.identity_file), PATH, str(TIMES), str(LOGINS_AT_ONCE)),
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()
@@ -205,7 +208,7 @@ async def _parallel_ssh(sshd: OpenSshServer) -> dict[str, Any]:
 
 
 async def measure_sweep(count: int, rounds: int) -> tuple[float, float]:
-    """Seconds for a warm probe of each of so many hosts, and the processor's share of them: the best of the rounds."""
+    """Return the real and the processor seconds of a warm probe of each of `count` hosts, the best of the rounds."""
     with server([sys.executable, str(HERE / "fleet.py"), str(count)]) as process:
         assert process.stdout is not None
         addresses: list[tuple[str, int]] = json.loads(process.stdout.readline())
@@ -227,7 +230,7 @@ async def _itself(address: str, port: int) -> tuple[str, int]:
 
 
 def measure_pings(count: int) -> dict[str, Any]:
-    """What became of the pings of so many storages, in a process of its own for the sake of its memory."""
+    """Run pings.py with `count` storages and return its figures; its own process keeps the memory figure clean."""
     done = subprocess.run([sys.executable, str(HERE / "pings.py"), str(count)], stdout=subprocess.PIPE, check=True)
     return dict(json.loads(done.stdout))
 
@@ -251,12 +254,12 @@ def _milliseconds(seconds: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: round(statistics.median(one) * 1000, 3) for name, one in seconds.items()}
 
 
-def _allow_files(wanted: int) -> None:
+def _allow_files(requested: int) -> None:
     """Raise the limit of open files, for this process and those that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
+    if soft < requested:
         resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+            resource.RLIMIT_NOFILE, (requested if hard == resource.RLIM_INFINITY else min(requested, hard), hard)
         )
 
 

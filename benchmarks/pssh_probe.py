@@ -1,6 +1,8 @@
-"""parallel-ssh at the same job as a fresh probe: log in, run df, log out. For benchmarks/probe.py; prints seconds.
+"""Do the work of a fresh probe with parallel-ssh: log in, run df, log out. For benchmarks/probe.py.
 
 python benchmarks/pssh_probe.py PORT USER IDENTITY PATH TIMES AT_ONCE
+
+Prints JSON: `serial`, the seconds of each login; `at_once`, the seconds of AT_ONCE logins together; `failed`, a count.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ HOST = "127.0.0.1"
 
 
 def main() -> None:
-    """TIMES logins one after another, then AT_ONCE of them at once."""
+    """Log in TIMES times one after another, then AT_ONCE times at once."""
     port, user, identity, path, times, at_once = sys.argv[1:]
     options = {"user": user, "port": int(port), "pkey": identity, "allow_agent": False, "num_retries": 1}
     command = f"df -kP {path}"

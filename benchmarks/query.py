@@ -1,14 +1,14 @@
-"""How fast queries are, beside a bare aiohttp handler that answers as many bytes, and beside moto's server.
+"""Compare queries with a bare aiohttp handler that answers as many bytes, and with moto's server.
 
     python benchmarks/query.py [--seconds 5] [--json]
 
-The node holds 10,000 storages, and pings 100 more on simulated hosts every second. It and the bare handler are pinned
-to the same processor and loaded in turn, the one that is not held up meanwhile; wrk (Debian's package of that name)
-runs on another. The questions:
+The node holds 10,000 storages and pings 100 more on simulated hosts every second. Node and bare handler are pinned to
+the same processor and loaded in turn, while the node is stopped by SIGSTOP if it is not its turn; wrk (Debian package
+wrk) runs on another processor. The queries:
 
-same_question   ten storages, the same request again and again
-by_uuid         one storage among them all, another one each time
-filtered        `q=name~=…&sort=-availableCapacity&limit=20` among them all, 111 of which match, never twice the same
+same_question   ten storages, the same request each time
+by_uuid         one of all storages, a different one each time
+filtered        `q=name~=…&sort=-availableCapacity&limit=20` over all storages; 111 match; a different request each time
 moto            the node's ten storages over moto's DescribeVolumes with ten volumes
 """
 
@@ -37,7 +37,7 @@ LIST = f"{API}/backup-storage/image-store"
 SORTED = "%25&sort=-availableCapacity&limit=20"
 HOSTS, STORAGES = 100, 10_000
 ROUNDS = 3
-# Paths as Lua expressions over `n`, which goes up by one with each request; and an example of each.
+# Paths as Lua expressions over `n`, the number of the request; and an example of each.
 PATHS = {
     "same_question": f'"{LIST}?limit=10"',
     "by_uuid": f'string.format("{LIST}/b%031x", n * 7919 % {STORAGES})',
@@ -54,7 +54,7 @@ EC2_VERSION = "2016-11-15"
 
 @dataclass(frozen=True)
 class Measured:
-    """A question put to the node, and as many bytes fetched from the bare handler."""
+    """The load of one query on the node, and of as many bytes (`size`) on the bare handler."""
 
     size: int
     node: Load
@@ -62,17 +62,17 @@ class Measured:
 
     @property
     def ratio(self) -> float:
-        """The node's rate over the bare handler's."""
+        """Return the rate of the node divided by that of the bare handler."""
         return self.node.rate / self.bare.rate
 
     @property
     def ratio_of_costs(self) -> float:
-        """The same by the processor's time, which a busy machine does not blur; that of the pings counts with it."""
+        """Return the same ratio by processor time, which other load does not change; it includes the pings."""
         return self.bare.cost / self.node.cost
 
 
 def main() -> int:
-    """Measure, and print."""
+    """Measure, print the figures, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--seconds", type=int, default=5, help="how long each load lasts")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -85,8 +85,8 @@ def main() -> int:
     if options.json:
         details = {name: asdict(one) for name, one in measured.items()}
         costs = {name: round(one.ratio_of_costs, 3) for name, one in measured.items()}
-        told = {"ratios": ratios, "ratios_of_costs": costs, "peak_memory": memory, "measured": details}
-        print(json.dumps({**told, "moto": asdict(moto)}))
+        results = {"ratios": ratios, "ratios_of_costs": costs, "peak_memory": memory, "measured": details}
+        print(json.dumps({**results, "moto": asdict(moto)}))
         return 0
     print(f"{'':14} {'node/s':>9} {'bare/s':>9} {'ratio':>7} {'by cost':>8} {'p99 ms':>8} {'bare p99':>9} {'bytes':>7}")
     for name, one in measured.items():
@@ -99,7 +99,7 @@ def main() -> int:
 
 
 def measure_node(seconds: int) -> tuple[dict[str, Measured], int]:
-    """Each question put to the node and to a bare handler in turn, the node stopped meanwhile; its peak memory."""
+    """Return the figures of each query, and the peak memory of the node in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         bootstrap = Path(folder) / "bootstrap.json"
         bootstrap.write_text(json.dumps({"backupStorages": list(records())}))  # JSON is YAML
@@ -112,21 +112,21 @@ def measure_node(seconds: int) -> tuple[dict[str, Measured], int]:
 
 
 def measure(name: str, node: subprocess.Popen[str], url: str, headers: Mapping[str, str], seconds: int) -> Measured:
-    """A question, in rounds: the middle one counts."""
+    """Load the node and the bare handler with one query in turn; return the median of ROUNDS rounds by ratio."""
     size = len(fetch(url + EXAMPLES[name], headers))
     with server([sys.executable, str(BARE), str(size)]) as process:
         bare = url_of(process)
         rounds = []
         for _ in range(ROUNDS):
-            asked = load(node, url, PATHS[name], headers, seconds)
+            on_node = load(node, url, PATHS[name], headers, seconds)
             with stopped(node):
-                rounds.append(Measured(size, asked, load(process, bare, '"/"', {}, seconds)))
+                rounds.append(Measured(size, on_node, load(process, bare, '"/"', {}, seconds)))
     return sorted(rounds, key=lambda one: one.ratio)[ROUNDS // 2]
 
 
 @contextmanager
 def stopped(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Stop a process for a while: it does nothing, and goes on as if nothing had been."""
+    """Stop a process by SIGSTOP inside the block, and continue it on exit."""
     process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -135,7 +135,7 @@ def stopped(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def records() -> Iterator[dict[str, object]]:
-    """The storages that stand as they are written."""
+    """Yield the records of STORAGES storages that are never probed."""
     for number in range(STORAGES):
         yield {
             "uuid": f"b{number:031x}",
@@ -151,7 +151,7 @@ def records() -> Iterator[dict[str, object]]:
 
 
 def measure_moto(seconds: int) -> Load:
-    """moto's DescribeVolumes over ten volumes."""
+    """Load moto's DescribeVolumes with ten volumes."""
     with moto() as (process, url):
         headers = {"Authorization": EC2}
         zone = "AvailabilityZone=us-east-1a"
@@ -162,7 +162,7 @@ def measure_moto(seconds: int) -> Load:
 
 @contextmanager
 def moto() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """moto's server, and its URL."""
+    """Run moto's server; yield its process and URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     run = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
@@ -173,7 +173,7 @@ def moto() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def wait_for(url: str) -> None:
-    """Return when a server answers."""
+    """Wait until moto's server answers. Raise RuntimeError after 30 s."""
     for _ in range(300):
         try:
             fetch(f"{url}/moto-api/", {})
@@ -185,7 +185,7 @@ def wait_for(url: str) -> None:
 
 
 def log_in(url: str) -> str:
-    """A new session."""
+    """Log in as admin and return the uuid of the session."""
     password = hashlib.sha512(b"password").hexdigest()
     body = json.dumps({"logInByAccount": {"accountName": "admin", "password": password}}).encode()
     request = urllib.request.Request(f"{url}{API}/accounts/login", body, method="PUT")
@@ -194,7 +194,7 @@ def log_in(url: str) -> str:
 
 
 def fetch(url: str, headers: Mapping[str, str]) -> bytes:
-    """The body at a URL."""
+    """Return the body of a URL. Raise urllib's HTTPError."""
     with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers))) as response:
         return bytes(response.read())
 

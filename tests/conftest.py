@@ -18,8 +18,8 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
+from recorded_probes import probes
 from sshd import OpenSshServer, find_sshd
-from watching import probes
 
 __all__ = ["probes"]
 

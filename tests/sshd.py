@@ -1,4 +1,4 @@
-"""A real OpenSSH server for tests: its own configuration, keys and port, run by whoever runs the tests."""
+"""A real OpenSSH server for tests, with its own configuration, keys and port, run as the current user."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _SFTP = "Subsystem sftp internal-sftp\n"
 
 
 def find_sshd() -> str | None:
-    """Where sshd is, by an absolute path as it demands; None when it is not installed."""
+    """Return the absolute path of sshd, which sshd demands of its start; None if it is not installed."""
     return shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
 
 
 class OpenSshServer:
-    """One sshd on a port of its own on 127.0.0.1, which lets in `username` by the key in `identity_file`."""
+    """One sshd on a free port of 127.0.0.1; `username` logs in by the key in `identity_file`."""
 
     def __init__(self, directory: Path, *lines: str, sftp: bool = True) -> None:
-        """`lines` of sshd_config come before the defaults, and so take precedence; they count from the next start."""
+        """Write the keys. `lines` of sshd_config precede the defaults, and so win; they apply from the next start."""
         self.directory = directory
         self.lines = lines
         self.sftp = sftp
@@ -55,12 +55,12 @@ class OpenSshServer:
 
     @property
     def pid(self) -> int:
-        """The process that listens, while the server runs."""
+        """The pid of the process that listens. The server must be running."""
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
-        """Run sshd and wait until it listens."""
+        """Run sshd and wait until it listens. Raise RuntimeError after _BOUND seconds, or if sshd exits."""
         binary = find_sshd()
         assert binary is not None
         if os.geteuid() == 0:
@@ -81,7 +81,7 @@ class OpenSshServer:
         return configuration
 
     def reload(self, *lines: str, sftp: bool = True) -> None:
-        """Have other lines of configuration for connections to come; those that are open go on as they were."""
+        """Reload sshd with other lines of configuration, which apply to new connections only."""
         self.lines, self.sftp = lines, sftp
         self._write_configuration()
         restarts = self.log.read_text().count("Server listening")
@@ -93,7 +93,7 @@ class OpenSshServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """End sshd and every connection to it."""
+        """Kill sshd and the processes of its connections. Do nothing if it is not running."""
         if self._process is None:
             return
         connections = self.connections()
@@ -104,24 +104,24 @@ class OpenSshServer:
             _signal(pid, signal.SIGKILL)
 
     def restart(self) -> None:
-        """End sshd with every connection to it, and run it again on the same port."""
+        """Kill sshd with its connections, and run it again on the same port."""
         self.stop()
         self.start()
 
     def connections(self) -> list[int]:
-        """The processes that serve connections, and what they run."""
+        """Return the pids of the processes that serve connections, and of their children."""
         return _descendants(self.pid)
 
     def kill_connections(self) -> None:
-        """Kill what serves connections, and what they run; new ones are served."""
+        """Kill the processes that serve connections, and their children; sshd still accepts new connections."""
         for pid in self.connections():
             _signal(pid, signal.SIGKILL)
 
     @contextlib.contextmanager
     def frozen(self, *, listener: bool = True) -> Iterator[None]:
-        """Meanwhile nothing of this server moves, though the kernel still accepts connections for it.
+        """Stop all processes of the server by SIGSTOP inside the block; the kernel still accepts connections.
 
-        Without `listener` only the connections that are open stand still.
+        Without `listener`, stop only those of open connections.
         """
         processes = [*([self.pid] if listener else []), *self.connections()]
         for pid in processes:
@@ -145,7 +145,7 @@ class OpenSshServer:
         return False
 
     def new_host_key(self) -> None:
-        """Make another host key, for the next start or reload."""
+        """Write a new host key; sshd reads it at the next start or reload."""
         (self.directory / "host_key").touch(mode=0o600)
         asyncssh.generate_private_key("ssh-ed25519").write_private_key(self.directory / "host_key")
 
@@ -169,7 +169,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _descendants(root: int) -> list[int]:
-    """The processes below `root`, in no order; on Linux alone."""
+    """Return the pids of the descendants of `root`, in no order. Linux only."""
     children: dict[int, list[int]] = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -25,7 +25,7 @@ class Stalls:
 
 
 @asynccontextmanager
-async def watching_stalls() -> AsyncIterator[Stalls]:
+async def measuring_stalls() -> AsyncIterator[Stalls]:
     """Measure the stalls of the running loop while the block runs."""
     stalls = Stalls()
     task = asyncio.create_task(stalls.watch())

@@ -1,4 +1,4 @@
-"""The README keeps its word: what it tells people to type is typed here (`make lab` and `make test` are CI's)."""
+"""Every command and example of the README works, except `make lab` and `make test`, which CI runs."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def blocks(language: str) -> list[str]:
 
 
 def commands(name: str) -> list[str]:
-    """The lines in the README's table of tasks that run `imagestore-sim NAME`."""
+    """Return the commands in the README's table of tasks that run `imagestore-sim NAME`."""
     return re.findall(rf"\| `(imagestore-sim {name}\b[^`]*)`", README)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the files that the README's commands name."""
+    """Return a folder with the files that the README's commands name."""
     [records] = [block for block in blocks("yaml") if "backupStorages:" in block]
-    # No test knocks at the door of a host that is not its own.
+    # No test connects to a host outside this machine.
     (tmp_path / "records.yaml").write_text(records.replace("hostname: 10.0.0.1", "hostname: 127.0.0.1, sshPort: 1"))
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "id_ed25519")
     (tmp_path / "config").write_text("Host store-*\n  ProxyJump jump.example.org\n")
@@ -58,7 +58,7 @@ async def test_a_command_of_the_table_comes_to_be_ready_and_stops(command: str, 
 async def test_the_probe_of_the_table_finds_a_capacity(command: str, folder: Path) -> None:
     async with running("host", "--port", "0", cwd=folder) as host:
         arguments = shlex.split(command.replace("127.0.0.1:2222", host.url.removeprefix("ssh://")))[1:]
-        if arguments[-1] == "--password":  # it would be asked for
+        if arguments[-1] == "--password":  # without a value, the command prompts for it
             arguments.append("password")
         finished = await run(*arguments, cwd=folder)
         assert await host.stop() == 0
@@ -69,23 +69,23 @@ async def test_the_probe_of_the_table_finds_a_capacity(command: str, folder: Pat
 async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    asking, adding, going_back, watching = (block for block in blocks("sh") if "curl" in block)
+    log_in_and_query, add, reset, watch = (block for block in blocks("sh") if "curl" in block)
     async with running("lab", "--port", "0", cwd=tmp_path) as lab:
-        status, said = await shell((asking + adding).replace(NODE, lab.url), cwd=tmp_path)
-        assert status == 0, said
-        assert said.count('"status":"Connected"') == 3
-        assert f'"location":"{lab.url}/zstack/v1/api-jobs/' in said
+        status, output = await shell((log_in_and_query + add).replace(NODE, lab.url), cwd=tmp_path)
+        assert status == 0, output
+        assert output.count('"status":"Connected"') == 3
+        assert f'"location":"{lab.url}/zstack/v1/api-jobs/' in output
         async with Client(lab.url) as client:
             await client.log_in()
             await client.wait_for_status("gold", "Connected")
-        status, said = await shell(going_back.replace(NODE, lab.url), cwd=tmp_path)
-        assert (status, said) == (0, '{"replaced":true}' * 2)
-        _, said = await shell(f"timeout 1 {watching.replace(NODE, lab.url)}", cwd=tmp_path)  # it would go on for ever
-        assert 'data: {"id":1,' in said
+        status, output = await shell(reset.replace(NODE, lab.url), cwd=tmp_path)
+        assert (status, output) == (0, '{"replaced":true}' * 2)
+        _, output = await shell(f"timeout 1 {watch.replace(NODE, lab.url)}", cwd=tmp_path)  # the stream never ends
+        assert 'data: {"id":1,' in output
         for path in ("healthz", "readyz", "metrics"):
             assert f"curl {NODE}/{path}" in README
-            status, said = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)
-            assert status == 0, said
+            status, output = await shell(f"curl -fsS {lab.url}/{path}", cwd=tmp_path)
+            assert status == 0, output
 
 
 async def test_openssh_reaches_a_host_by_the_file_that_the_lab_names(tmp_path: Path) -> None:
@@ -97,36 +97,36 @@ async def test_openssh_reaches_a_host_by_the_file_that_the_lab_names(tmp_path: P
         line = (await asyncio.wait_for(lab.process.stderr.readline(), 60)).decode()
         found = re.search(r"ssh -F (\S+) imagestore-1", line)
         assert found is not None, line
-        status, said = await shell(f"ssh -F {found[1]} imagestore-1 df -kP /", cwd=tmp_path)
-    assert status == 0, said
-    assert said.splitlines()[0].split()[:2] == ["Filesystem", "1024-blocks"]
+        status, output = await shell(f"ssh -F {found[1]} imagestore-1 df -kP /", cwd=tmp_path)
+    assert status == 0, output
+    assert output.splitlines()[0].split()[:2] == ["Filesystem", "1024-blocks"]
 
 
 async def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
     [example] = blocks("python")
     (tmp_path / "test_example.py").write_text(example)
-    status, said = await shell(f"{sys.executable} -m pytest -q test_example.py", cwd=tmp_path)
-    assert (status, "3 passed" in said) == (0, True), said
+    status, output = await shell(f"{sys.executable} -m pytest -q test_example.py", cwd=tmp_path)
+    assert (status, "3 passed" in output) == (0, True), output
 
 
 @pytest.mark.clients
 async def test_the_example_of_a_test_passes_in_an_environment_of_its_own(tmp_path: Path) -> None:
-    """As a user has it: the package is installed, not editable, with the extra that the README names; no conftest."""
+    """Install the package as a user does: not editable, with the extra that the README names, without a conftest."""
     python = tmp_path / "environment" / "bin" / "python"
     root = Path(__file__).parent.parent
     for command in (
         f"{sys.executable} -m venv {tmp_path / 'environment'}",
         f"{python} -m pip install --quiet --disable-pip-version-check -c {root}/constraints.txt '{root}[testing]'",
     ):
-        status, said = await shell(command, cwd=tmp_path, seconds=600)
-        if "No matching distribution" in said or "Could not find a version" in said:
+        status, output = await shell(command, cwd=tmp_path, seconds=600)
+        if "No matching distribution" in output or "Could not find a version" in output:
             pytest.skip("needs a package index")
-        assert status == 0, said
+        assert status == 0, output
     [example] = blocks("python")
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_example.py").write_text(example)
-    status, said = await shell(f"{python} -m pytest -q", cwd=tmp_path / "tests", seconds=120)
-    assert (status, "3 passed" in said) == (0, True), said
+    status, output = await shell(f"{python} -m pytest -q", cwd=tmp_path / "tests", seconds=120)
+    assert (status, "3 passed" in output) == (0, True), output
 
 
 def test_every_file_that_the_readme_points_to_is_there() -> None:

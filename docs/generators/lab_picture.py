@@ -39,7 +39,7 @@ FRAME = """\
 
 
 async def _draw() -> str:
-    """The picture of a lab with three hosts, one of which has just gone away."""
+    """Return an SVG of the table of a lab with three hosts, one of them stopped."""
     console = Console(record=True, width=WIDTH, color_system="truecolor", force_terminal=True, file=io.StringIO())
     async with Lab(Settings(port=0, ping_interval=1)) as lab:
         await lab.network["imagestore-3"].stop()

@@ -16,7 +16,7 @@ from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 from imagestore_sim.virtual_clock import START
-from watching import drain, new, storage
+from lifecycle_events import drain, new, storage
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
 TIB = 2**40

@@ -16,7 +16,8 @@ from imagestore_sim.probe import Target
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.virtual_clock import virtual_clock
-from watching import UUID, Outcome, Probes, disconnections, drain, moves, new, storage
+from lifecycle_events import UUID, disconnections, drain, moves, new, storage
+from recorded_probes import Outcome, Probes
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
 

@@ -11,7 +11,8 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Capacity, ProbeFailure, Reason, Target
 from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import virtual_clock
-from watching import Outcome, Probes, disconnections, drain, gaps, moves, new, storage
+from lifecycle_events import disconnections, drain, gaps, moves, new, storage
+from recorded_probes import Outcome, Probes
 
 pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
 DOWN = ProbeFailure(Reason.REFUSED, "imagestore-1:22: connection refused", {})

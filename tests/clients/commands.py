@@ -1,4 +1,4 @@
-"""Runs the clients, whatever they are written in."""
+"""Run client programs, in any language, as subprocesses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 async def execute(*command: str, cwd: Path, seconds: float, **environment: str) -> tuple[int, str]:
-    """Run a command to its end, within `seconds`: its status, and all that it said. Raises TimeoutError."""
+    """Return the exit status and the output (with stderr) of a command. Raise TimeoutError after `seconds`."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,

@@ -37,12 +37,12 @@ STEPS = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go program, built once."""
+    """Build the Go program once, and return its path. Skip without Go."""
     if shutil.which("go") is None:
         pytest.skip("needs Go (1.22 or newer)")
     built = tmp_path_factory.mktemp("go") / "drive"
-    status, said = await execute("go", "build", "-o", str(built), ".", cwd=PROGRAM, seconds=BUILD_SECONDS)
-    assert status == 0, said
+    status, output = await execute("go", "build", "-o", str(built), ".", cwd=PROGRAM, seconds=BUILD_SECONDS)
+    assert status == 0, output
     return built
 
 
@@ -62,9 +62,9 @@ async def test_every_call_of_the_go_sdk_is_understood(
     async with running("lab", "--port", "0", "--bootstrap", "records.yaml", cwd=tmp_path) as lab:
         url = urlsplit(lab.url)
         command = (str(program), str(url.hostname), str(url.port), way, *secrets)
-        status, said = await execute(*command, cwd=tmp_path, seconds=RUN_SECONDS, TZ=zone)
+        status, output = await execute(*command, cwd=tmp_path, seconds=RUN_SECONDS, TZ=zone)
         assert await lab.stop() == 0
-    done = [line.removeprefix("ok: ") for line in said.splitlines() if line.startswith("ok: ")]
-    assert status == 0, said
+    done = [line.removeprefix("ok: ") for line in output.splitlines() if line.startswith("ok: ")]
+    assert status == 0, output
     assert [step for step in done if step not in ("port", *around)] == STEPS
     assert set(around) <= set(done)

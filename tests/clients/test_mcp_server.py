@@ -1,4 +1,4 @@
-"""The vendor's own MCP server, an AI assistant's door to a ZStack cloud, works unmodified (clients 1.7)."""
+"""The vendor's MCP server, which gives an AI assistant access to a ZStack cloud, works unmodified (clients 1.7)."""
 
 from __future__ import annotations
 
@@ -43,19 +43,21 @@ STEPS = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the MCP server: what it needs does not go with what the node needs."""
+    """Return the `bin` of a virtual environment with the MCP server, whose requirements conflict with the node's."""
     folder = tmp_path_factory.mktemp("mcp") / "venv"
-    status, said = await execute(sys.executable, "-m", "venv", str(folder), cwd=folder.parent, seconds=INSTALL_SECONDS)
-    assert status == 0, said
+    status, output = await execute(
+        sys.executable, "-m", "venv", str(folder), cwd=folder.parent, seconds=INSTALL_SECONDS
+    )
+    assert status == 0, output
     install = (str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(PACKAGES))
-    status, said = await execute(*install, cwd=folder.parent, seconds=INSTALL_SECONDS)
+    status, output = await execute(*install, cwd=folder.parent, seconds=INSTALL_SECONDS)
     if status != 0:
-        pytest.skip(f"needs {PACKAGES.read_text().split()} from a package index: {said[-200:]}")
+        pytest.skip(f"needs {PACKAGES.read_text().split()} from a package index: {output[-200:]}")
     return folder / "bin"
 
 
 async def ssh_config(lab: Running) -> str:
-    """The file that the lab names, for `ssh -F`."""
+    """Return the path of the OpenSSH configuration that the lab prints, for `ssh -F`."""
     assert lab.process.stderr is not None
     line = (await asyncio.wait_for(lab.process.stderr.readline(), 60)).decode()
     found = re.search(r"ssh -F (\S+) imagestore-1", line)
@@ -70,7 +72,7 @@ async def test_an_assistant_works_through_the_mcp_server(environment: Path, tmp_
     async with running("lab", "--port", "0", "--ping-interval", "1", cwd=tmp_path) as lab:
         server, config = str(environment / "zstack-mcp-server"), await ssh_config(lab)
         drive = (str(environment / "python"), str(DRIVER), server, lab.url, config)
-        status, said = await execute(*drive, cwd=tmp_path, seconds=TALK_SECONDS)
+        status, output = await execute(*drive, cwd=tmp_path, seconds=TALK_SECONDS)
         assert await lab.stop() == 0
-    assert status == 0, said
-    assert [line.removeprefix("ok: ") for line in said.splitlines() if line.startswith("ok: ")] == STEPS
+    assert status == 0, output
+    assert [line.removeprefix("ok: ") for line in output.splitlines() if line.startswith("ok: ")] == STEPS

@@ -19,7 +19,7 @@ from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.probe.shell import MarkedOutput
 from processes import child
-from stalls import watching_stalls
+from stalls import measuring_stalls
 
 LONGEST_STALL = 0.2
 """Seconds of processor time."""
@@ -103,7 +103,7 @@ def in_a_thread(serving: Callable[[], contextlib.AbstractAsyncContextManager[Ssh
 async def beside_a_healthy_host(hostile: Callable[[Prober], Awaitable[None]]) -> AsyncIterator[None]:
     """Probe a healthy host while the block runs, and assert that no probe is delayed."""
     prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
-    async with SimulatedHost("healthy") as host, watching_stalls() as stalls:
+    async with SimulatedHost("healthy") as host, measuring_stalls() as stalls:
         target = Target(*host.address, "root", "/", PASSWORD)
         probing = asyncio.ensure_future(hostile(prober))
         try:
@@ -226,7 +226,7 @@ def stormy(storm: Storm, *, login: bool) -> type[asyncssh.SSHServer]:
 async def test_a_storm_of_packets_is_cut_off_and_delays_no_other_host(storm: Storm, login: bool) -> None:
     with in_a_thread(lambda: ssh_stub(account=stormy(storm, login=login))) as stub:  # type: ignore[arg-type]
         prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0, busy_pauses=())
-        async with watching_stalls() as stalls:
+        async with measuring_stalls() as stalls:
             found = await prober.probe(stub.target())
         await prober.close()
     assert isinstance(found, ProbeFailure)
@@ -266,7 +266,7 @@ def shouting(text: str, times: int = 4_000) -> Callable[[Process], Awaitable[Non
 async def test_a_shell_that_shouts_is_no_capacity_in_little_time(text: str) -> None:
     with in_a_thread(lambda: ssh_stub(process=shouting(text))) as stub:
         prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
-        async with watching_stalls() as stalls:
+        async with measuring_stalls() as stalls:
             found = await prober.probe(stub.target())
         await prober.close()
     assert isinstance(found, ProbeFailure)

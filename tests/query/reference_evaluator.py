@@ -1,6 +1,6 @@
-"""A little lab as plain dictionaries, and a plain reading of the rules over them (query-semantics 3-5), row by row.
+"""A small set of records as dictionaries, and a row-by-row evaluator of conditions over them (query-semantics 3-5).
 
-It shares nothing with the engine but the names of things.
+It shares only `Condition` and `Operator` with the engine.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def folded(text: str) -> str:
 
 
 def number_in(text: str) -> Fraction:
-    """The longest beginning of the text that is a number."""
+    """Return the longest prefix of the text that is a number, or 0."""
     text = text.lstrip(" \t")
     for end in range(len(text), 0, -1):
         begin = text[:end]
@@ -134,7 +134,7 @@ def like(text: str, pattern: str) -> bool:
 
 
 def passes(field: str, value: Any, operator: Operator, text: str) -> bool:
-    """One value against one condition; unknown is false, for nothing is ever negated after this."""
+    """Return whether a value passes a condition. SQL's unknown is false here, since no caller negates the result."""
     if operator in (Operator.IS_NULL, Operator.NOT_NULL):
         return (value is None) is (operator is Operator.IS_NULL)
     if value is None:
@@ -153,7 +153,7 @@ def passes(field: str, value: Any, operator: Operator, text: str) -> bool:
 
 
 def related(row: Row, step: str) -> list[Row]:
-    """The rows one step away."""
+    """Return the rows that one step of a path leads to."""
     uuid = row.get("uuid")
     match step:
         case "zoneRef":

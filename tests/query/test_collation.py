@@ -1,5 +1,7 @@
-"""Names of all kinds against a plain model of utf8_general_ci: a table of weights, and what comparing, matching,
-sorting, grouping and counting make of it. Ties come in the order of the key."""
+"""Compare, match, sort, group and count names as a plain model of utf8_general_ci does, from a table of weights.
+
+Ties come in the order of the key.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ def compare(one: str, other: str) -> int:
 
 
 def like(text: str, pattern: str) -> bool:
-    """The whole text, whose blanks at the end count."""
+    """Return whether LIKE matches the whole text, in which trailing blanks count."""
     if not pattern:
         return not text
     first, rest = pattern[0], pattern[1:]

@@ -9,7 +9,7 @@ import pytest_asyncio
 from raw_client import ZONES, RawClient, open_raw_client
 
 from imagestore_sim.rest.server import BODY_LIMIT
-from stalls import watching_stalls
+from stalls import measuring_stalls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
@@ -57,7 +57,7 @@ def members(quote: str) -> bytes:
 async def test_a_login_with_a_large_body_does_not_block_the_event_loop(
     raw_client: RawClient, body: bytes, status: int, begins: str
 ) -> None:
-    async with watching_stalls() as stalls:
+    async with measuring_stalls() as stalls:
         answer = await raw_client.send("POST", LOGIN, body, anonymous=True)
     assert (answer.status, answer.text[: len(begins)]) == (status, begins)
     assert stalls.longest < MOST_SECONDS
@@ -73,7 +73,7 @@ async def test_a_list_of_very_many_elements_is_refused(raw_client: RawClient, pa
         body = f'{{"org.zstack.header.zone.APICreateZoneMsg":{fields[:-1]},{session}}}}}'
     else:
         body = f'{{"params":{fields}}}'
-    async with watching_stalls() as stalls:
+    async with measuring_stalls() as stalls:
         answer = await raw_client.send("POST", path, body.encode())
         if path == ZONES:
             answer = await raw_client.follow(answer)

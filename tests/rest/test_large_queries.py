@@ -12,7 +12,7 @@ import pytest_asyncio
 from raw_client import STORAGE, Json, RawClient, open_raw_client
 
 from imagestore_sim.database import Database, ReadTooLong
-from stalls import watching_stalls
+from stalls import measuring_stalls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 QUERY = "org.zstack.header.storage.backup.APIQueryBackupStorage"
@@ -33,7 +33,7 @@ def condition(name: str, op: str, value: str) -> Json:
 async def ask(raw_client: RawClient, conditions: Sequence[Json], **more: object) -> Json:
     """Return the reply to a legacy query. Fail if it blocks the event loop for long."""
     message = {"conditions": conditions, "session": {"uuid": raw_client.session}, **more}
-    async with watching_stalls() as stalls:
+    async with measuring_stalls() as stalls:
         answer = await raw_client.send("POST", "/zstack/api", {f"{QUERY}Msg": message}, anonymous=True)
     assert stalls.longest < MOST_SECONDS
     [reply] = json.loads(answer.json["result"]).values()

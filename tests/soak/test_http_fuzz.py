@@ -22,7 +22,7 @@ import pytest
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from processes import child
-from stalls import watching_stalls
+from stalls import measuring_stalls
 
 pytestmark = pytest.mark.soak
 CLIENT = Path(__file__).with_name("fuzz_client.py")
@@ -94,7 +94,7 @@ async def test_hostile_requests_leave_no_error_and_no_leak(tmp_path: Path, caplo
     async with Lab(Settings(port=0, hosts=3, database=str(tmp_path / "lab.db"), any_host=True)) as lab:
         await fuzz(lab.url, seed + 1000, min(10.0, seconds / 10))  # create what is created once
         tasks, files, memory = len(asyncio.all_tasks()), open_files(), resident()
-        async with watching_stalls() as stalls:
+        async with measuring_stalls() as stalls:
             clients = await asyncio.gather(*(fuzz(lab.url, seed + client, seconds) for client in range(CLIENTS)))
         await lab.node.changes.reset(wait=True)
         end = time.monotonic() + SETTLE_SECONDS

@@ -1,8 +1,8 @@
-"""An AI assistant's session with the vendor's MCP server, over its stdio; run by the Python that it is installed for.
+"""Play an AI assistant's session with the vendor's MCP server over stdio, in the environment of that server.
 
     python drive.py SERVER URL SSH_CONFIG
 
-Prints a line for each step, and ends with status 1 at the first that is not as it should be.
+Prints `ok: STEP` for each step, and exits with status 1 at the first failure.
 """
 
 from __future__ import annotations
@@ -26,55 +26,55 @@ Json = dict[str, Any]
 
 
 class Assistant:
-    """Calls the tools, and reads what they say."""
+    """Calls the tools of the MCP server and reads their answers."""
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
 
     async def tool(self, name: str, **arguments: object) -> str:
-        """What a tool says."""
+        """Call a tool and return the text of its answer."""
         result = await self._session.call_tool(name, arguments)
         return "\n".join(getattr(part, "text", "") for part in result.content)
 
     async def execute(self, api: str, **parameters: object) -> Json:
-        """The whole answer of execute_api: `success` with `result`, or with what went wrong."""
-        said = await self.tool("execute_api", api_name=api, parameters=parameters)
-        answer: Json = json.loads(said)
+        """Call execute_api and return its whole answer: `success` with `result`, or with an error."""
+        output = await self.tool("execute_api", api_name=api, parameters=parameters)
+        answer: Json = json.loads(output)
         return answer
 
     async def call(self, api: str, **parameters: object) -> Json:
-        """The result of an API that has to succeed."""
+        """Call an API that must succeed, and return its result. Raise SystemExit if it fails."""
         answer = await self.execute(api, **parameters)
         expect(answer.get("success") is True, answer)
         result: Json = answer["result"]
         return result
 
     async def storages(self, *conditions: tuple[str, str, str], **parameters: object) -> list[Json]:
-        """The ImageStores that meet some conditions."""
-        wanted = [{"name": name, "op": op, "value": value} for name, op, value in conditions]
-        found: list[Json] = (await self.call("QueryImageStoreBackupStorage", conditions=wanted, **parameters))[
+        """Return the ImageStores that meet all `conditions`, each (field, operator, value)."""
+        requested = [{"name": name, "op": op, "value": value} for name, op, value in conditions]
+        found: list[Json] = (await self.call("QueryImageStoreBackupStorage", conditions=requested, **parameters))[
             "inventories"
         ]
         return found
 
 
 def step(name: str) -> None:
-    """Say that something was as it should be."""
+    """Print that a step succeeded."""
     print(f"ok: {name}", flush=True)
 
 
 def expect(holds: bool, found: object) -> None:
-    """End if something is not."""
+    """Exit with an error that shows `found` unless a condition holds."""
     if not holds:
         raise SystemExit(f"failed: unexpected {found}\n{''.join(traceback.format_stack(limit=4))}")
 
 
 async def look_up(assistant: Assistant) -> None:
-    said = await assistant.tool("search_api", keywords=["ImageStoreBackupStorage"])
-    expect("QueryImageStoreBackupStorage" in said, said)
+    output = await assistant.tool("search_api", keywords=["ImageStoreBackupStorage"])
+    expect("QueryImageStoreBackupStorage" in output, output)
     step("search")
-    said = await assistant.tool("describe_api", api_name="QueryImageStoreBackupStorage")
-    expect("availableCapacity" in said, said)
+    output = await assistant.tool("describe_api", api_name="QueryImageStoreBackupStorage")
+    expect("availableCapacity" in output, output)
     step("describe")
 
 
@@ -121,8 +121,8 @@ async def measure(assistant: Assistant, storages: list[Json]) -> None:
 
 
 async def curve(assistant: Assistant, storage: Json, metric: str, since: int) -> list[float]:
-    """What get_metric_data tells of a storage since then, second by second."""
-    said = await assistant.tool(
+    """Return the values of a storage's metric from `since` (Unix seconds), one for each second."""
+    output = await assistant.tool(
         "get_metric_data",
         namespace=NAMESPACE,
         metric_name=metric,
@@ -130,13 +130,13 @@ async def curve(assistant: Assistant, storage: Json, metric: str, since: int) ->
         period=1,
         labels={"BackupStorageUuid": storage["uuid"]},
     )
-    answer: Json = json.loads(said)
+    answer: Json = json.loads(output)
     expect(answer.get("success") is True, answer)
     return [point["value"] for point in answer["result"]["data"]]
 
 
 async def fill(assistant: Assistant, storage: Json, ssh_config: str) -> None:
-    """Write a file to a host over SSH, and see the curve of its storage go down at a ping."""
+    """Write a file to a host over SSH, and expect its storage's capacity to fall at the next ping."""
     since, size = int(time.time()), BLOB_MEBIBYTES * 2**20
     before: float = storage["availableCapacity"]
     write = f"dd if=/dev/zero of=/Cloud_bs/export/blob bs=1M count={BLOB_MEBIBYTES}"
@@ -166,8 +166,8 @@ async def look_for_metrics(assistant: Assistant) -> None:
         )
     )
     expect(summary.get("success") is True and len(summary["result"]) == 3, summary)
-    said = await assistant.tool("get_metric_data", namespace="ZStack/VM", metric_name="CPUIdleUtilization")
-    expect("namespace[ZStack/VM] has no metrics here" in said, said)
+    output = await assistant.tool("get_metric_data", namespace="ZStack/VM", metric_name="CPUIdleUtilization")
+    expect("namespace[ZStack/VM] has no metrics here" in output, output)
     step("metrics")
 
 
@@ -181,7 +181,7 @@ async def fail_and_delete(assistant: Assistant, uuid: str) -> None:
 
 
 async def expire(assistant: Assistant) -> None:
-    """Let the session run out: the server logs in again by itself, and asks once more."""
+    """Let the session expire: the server logs in again by itself, and repeats the call."""
     option = {"category": "identity", "name": "session.timeout"}
     await assistant.call("UpdateGlobalConfig", **option, value="1")
     expect(len(await assistant.storages()) == 3, "within its time")
@@ -192,7 +192,7 @@ async def expire(assistant: Assistant) -> None:
 
 
 async def talk(assistant: Assistant, ssh_config: str) -> None:
-    """The whole conversation."""
+    """Play all steps in turn."""
     await look_up(assistant)
     storages = await query(assistant)
     [zone] = (await assistant.call("QueryZone"))["inventories"]
@@ -206,7 +206,7 @@ async def talk(assistant: Assistant, ssh_config: str) -> None:
 
 
 async def main(server: str, url: str, ssh_config: str) -> None:
-    """Start the MCP server for the node at `url`, and talk to it; `ssh_config` tells how its hosts are reached."""
+    """Start the MCP server for the node at `url`, and play the session; `ssh_config` is the lab's OpenSSH file."""
     environment = {
         **os.environ,
         "ZSTACK_API_URL": url,
