@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from fixed_data import DATA
+from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
@@ -85,11 +86,12 @@ async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Virtual time needs an event loop of its own."""
+    """Choose the event loop of a test: that of virtual time, or uvloop, on which the commands run."""
     marker = item.get_closest_marker(MARKER)
     chosen = marker.kwargs if marker else {}
     if chosen.get("clock") != "virtual":
-        return {"asyncio": asyncio.new_event_loop}
+        plain = item.get_closest_marker("plain_loop") is not None
+        return {"asyncio": asyncio.new_event_loop if plain else new_event_loop}
     return {"virtual": partial(VirtualEventLoop, seed=chosen.get("seed", 0))}
 
 

@@ -73,6 +73,7 @@ async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.plain_loop
 async def test_receivers_that_hang_do_not_delay_one_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     hung = 300  # more than are tried at once
     monkeypatch.setattr(outbox, "SLOW_AFTER", 0.3)

@@ -128,6 +128,7 @@ async def test_a_real_clock_does_not_jump() -> None:
         RealClock().set_speed(float("inf"))
 
 
+@pytest.mark.plain_loop
 async def test_a_wait_that_has_ended_leaves_no_timer_behind() -> None:
     clock, loop = RealClock(), asyncio.get_running_loop()
     assert await clock.wait_for(asyncio.sleep(0, "done"), 1000) == "done"

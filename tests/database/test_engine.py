@@ -343,6 +343,7 @@ async def test_functions_are_registered_on_every_connection(file: Path) -> None:
     await database.close()
 
 
+@pytest.mark.plain_loop
 async def test_a_clean_close_leaves_one_whole_file_and_no_thread(file: Path) -> None:
     before = set(threading.enumerate())
     database = await Database.open(str(file))

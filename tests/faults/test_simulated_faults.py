@@ -376,6 +376,7 @@ async def test_an_sftp_session_that_was_hung_when_it_began_is_served_once_that_i
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors in /proc")
 @pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.plain_loop
 async def test_no_fault_leaves_a_task_a_socket_or_a_file_descriptor_behind(kind: str) -> None:
     tasks, descriptors = asyncio.all_tasks(), os.listdir("/proc/self/fd")
     host = SimulatedHost("h")

@@ -260,6 +260,7 @@ async def test_closing_leaves_no_task_and_no_socket(stub: SshStub) -> None:
 
 @pytest.mark.sshd
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors in /proc")
+@pytest.mark.plain_loop
 async def test_closing_leaves_no_file_descriptor(sshd: OpenSshServer, tmp_path: Path) -> None:
     tasks, descriptors = asyncio.all_tasks(), os.listdir("/proc/self/fd")
     prober = Prober(RealClock(), identity_file=sshd.identity_file)
