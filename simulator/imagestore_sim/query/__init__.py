@@ -1,4 +1,4 @@
-"""ZStack's query language: conditions in, SQL out, rows back as the members of inventories."""
+"""ZStack's query language: parse conditions, run them as SQL, and return rows as the fields of inventories."""
 
 from imagestore_sim.query.collation import register_functions
 from imagestore_sim.query.conditions import Query

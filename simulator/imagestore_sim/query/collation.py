@@ -1,7 +1,7 @@
-"""How MariaDB's utf8_general_ci sees text: without case, accents and (but for LIKE) spaces at its end
-(query-semantics 3).
+"""MariaDB's collation utf8_general_ci for SQLite: no case, no accents, no trailing spaces (query-semantics 3).
 
-SQLite compares bytes. What it can do natively for ASCII text it does; for other text it calls these functions.
+LIKE does count trailing spaces. SQLite compares bytes: it handles ASCII text natively, and calls these functions for
+other text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXCEPTIONS = {"ß": "S", "й": "Й", "Й": "Й"}
 
 @lru_cache(maxsize=4096)
 def _weigh(character: str) -> str:
-    """The one character that stands for all that are equal to it: upper-case, without its accents."""
+    """Return the character that represents all equal ones: upper-case, without accents."""
     if character in EXCEPTIONS:
         return EXCEPTIONS[character]
     decomposed = OLD_UNICODE.normalize("NFD", character)
@@ -36,19 +36,22 @@ def _is_old(character: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """Text that compares, byte by byte, as `text` does in MariaDB but for trailing spaces."""
+    """Return text whose bytes compare as `text` does in MariaDB, trailing spaces excepted."""
     return text.upper() if text.isascii() else "".join(map(_weigh, text))
 
 
 def fold_padded(text: str | None) -> str | None:
-    """The same without the trailing spaces, which count for nothing in a comparison."""
+    """Return `fold(text)` without trailing spaces, which a comparison ignores; None for None (NULL)."""
     return None if text is None else fold(text).rstrip(" ")
 
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a pattern. What stands between two `%` is taken where it is first found, for good, so
-    that none takes longer than text times pattern."""
+    """Return the regular expression of a folded LIKE pattern.
+
+    Atomic groups take the text between two `%` at its first match, without backtracking, so that the time is at most
+    proportional to the length of the text times that of the pattern.
+    """
     first, *runs = _runs(pattern)
     if not runs:
         return re.compile(first, re.DOTALL)
@@ -57,7 +60,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _runs(pattern: str) -> list[str]:
-    """The pattern's parts between the `%`, as regular expressions."""
+    """Return the parts of a pattern between the `%`, as regular expressions."""
     runs = [""]
     characters = iter(pattern)
     for character in characters:
@@ -74,14 +77,14 @@ def _runs(pattern: str) -> list[str]:
 
 
 def matches(text: str | None, pattern: str | None) -> bool | None:
-    """MariaDB's LIKE over a pattern that is folded already; NULL in, NULL out."""
+    """Return whether MariaDB's LIKE matches, for a pattern that is already folded; None if either is None (NULL)."""
     if text is None or pattern is None:
         return None
     return _compile(pattern).fullmatch(fold(text)) is not None
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
-    """Make the functions known to a connection."""
+    """Register the SQL functions general_ci, general_ci_like and leading_number on a connection."""
     connection.create_function("general_ci", 1, fold_padded, deterministic=True)
     connection.create_function("general_ci_like", 2, matches, deterministic=True)
     connection.create_function("leading_number", 1, _leading_number, deterministic=True)

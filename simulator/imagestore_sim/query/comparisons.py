@@ -1,6 +1,6 @@
-"""How each kind of field compares with the text of a condition (query-semantics 3): what is bound, and the SQL.
+"""The comparison rule of each kind of field (query-semantics 3): the values to bind, and the SQL.
 
-A comparison rule is one class here; `RULES` says which kind of field follows which.
+Each rule is one class; `RULES` has the rule of each kind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import Boolean, ColumnElement, Float, String, and_, cast, false,
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
+from typing_extensions import override
 
 from imagestore_sim.query.collation import fold, fold_padded
 from imagestore_sim.query.conditions import Operator
@@ -22,7 +23,7 @@ from imagestore_sim.query.literals import read_boolean, read_date, read_number
 
 Value = str | int | float
 Bound = Value | tuple[Value, ...]
-"""What a parameter holds: a value, or all of the values of a list."""
+"""The value of a parameter: one value, or all values of a list."""
 Bind = ColumnElement[Any]
 LIKES = (Operator.LIKE, Operator.NOT_LIKE)
 LISTS = (Operator.IN, Operator.NOT_IN, Operator.HAS, Operator.NOT_HAS)
@@ -30,33 +31,33 @@ NULLS = (Operator.IS_NULL, Operator.NOT_NULL)
 PATTERN_ESCAPE = "\\"
 WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
 LONGEST_TEXT = 4096
-"""No column has longer text, so that what a pattern of more characters asks for is not there."""
+"""The longest text of any column, in characters: a pattern that requires more matches nothing."""
 LONGEST_PATTERN = 4 * LONGEST_TEXT  # with an escape and a wildcard for each character, and some more
 LAST_OF_THREE_BYTES = "\uffff"
 AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
 
 
 class Unquoted(str):
-    """A number, or a truth, that stands in a query without quotes."""
+    """A number or boolean without quotes in a query."""
 
     __slots__ = ()
 
 
 class ComparisonRule(Protocol):
-    """What a kind of field does with a condition."""
+    """The comparison rule of a kind of field."""
 
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
-        """The operator that the condition amounts to, and the values to bind. Raises QueryError."""
+        """Return the effective operator of a condition, and the values to bind. Raise QueryError."""
 
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
-        """The condition over a column, with what stands for the bound values."""
+        """Return the SQL of a condition over a column; `binds` are the placeholders of the bound values."""
 
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """What to sort by in place of the column."""
+        """Return the SQL expression to sort and group by for a column."""
 
 
 class Folded(ColumnElement[str]):
-    """Text as utf8_general_ci compares it. A database with such a collation needs nothing done."""
+    """Text folded as utf8_general_ci compares it. On a database with that collation, the text itself."""
 
     inherit_cache = False
 
@@ -77,7 +78,7 @@ def _compile_folded_for_sqlite(element: Folded, compiler: SQLCompiler, **options
 
 
 class AsciiFolded(Folded):
-    """The same for text that is ASCII alone; there is an index over it."""
+    """Folded text for rows that are ASCII only; the expression of an index."""
 
 
 @compiles(AsciiFolded, "sqlite")
@@ -86,7 +87,7 @@ def _compile_ascii_folded_for_sqlite(element: AsciiFolded, compiler: SQLCompiler
 
 
 class NotAscii(ColumnElement[bool]):
-    """Whether text is more than ASCII; an index holds the rows where it is."""
+    """Whether text is not ASCII only; the condition of a partial index."""
 
     inherit_cache = False
 
@@ -94,13 +95,14 @@ class NotAscii(ColumnElement[bool]):
         self.text = text
         self.type = Boolean()
 
+    @override
     def self_group(self, against: OperatorType | None = None) -> Self:
-        return self  # compared with 1, it would not be what the index says
+        return self  # SQLAlchemy's `= 1` would differ from the expression of the index
 
 
 @compiles(NotAscii)
 def _compile_not_ascii(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
-    return "1 = 0"  # AsciiFolded is all text there
+    return "1 = 0"  # AsciiFolded covers all text there
 
 
 @compiles(NotAscii, "sqlite")
@@ -109,12 +111,12 @@ def _compile_not_ascii_for_sqlite(element: NotAscii, compiler: SQLCompiler, **op
 
 
 def _not_ascii(text: str) -> str:
-    """More bytes than characters: the fastest test there is."""
+    """Return SQL for "more bytes than characters", the fastest test."""
     return f"length({text}) <> length(CAST({text} AS BLOB))"
 
 
 class Like(ColumnElement[bool]):
-    """LIKE over text, by a pattern that is folded already."""
+    """LIKE over text, with a pattern that is already folded."""
 
     inherit_cache = False
 
@@ -132,7 +134,7 @@ def _compile_like(element: Like, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(Like, "sqlite")
 def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: Any) -> str:
-    # In the order of the text, so that positional parameters come in it too.
+    # Compile in the order of the SQL: positional parameters follow the order of compilation.
     text = compiler.process(element.text, **options)
     other = compiler.process(element.pattern, **options)
     ascii_ = compiler.process(element.pattern, **options)
@@ -143,7 +145,7 @@ def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: An
 
 
 class Among(ColumnElement[bool]):
-    """Whether a value is one of a list that is bound as a whole: the statement is the same however long the list is.
+    """Whether a value is in a list that is one parameter, so that the SQL does not depend on the list's length.
 
     SQLite takes the list as JSON; the drivers of other databases write a tuple out.
     """
@@ -155,8 +157,9 @@ class Among(ColumnElement[bool]):
         self.values = values
         self.type = Boolean()
 
+    @override
     def self_group(self, against: OperatorType | None = None) -> Self:
-        return self  # compared with 1, no index would be used
+        return self  # SQLAlchemy's `= 1` would keep SQLite from using an index
 
 
 @compiles(Among)
@@ -171,21 +174,24 @@ def _compile_among_for_sqlite(element: Among, compiler: SQLCompiler, **options: 
     return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - two compiled expressions
 
 
-class TextRule:
-    """Strings and enums."""
+class TextRule(ComparisonRule):
+    """Strings and enums, compared in folded form."""
 
+    @override
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if any(map(_is_beyond, texts)):
-            raise extraction_error("GenericJDBCException")  # no character of the column's
+            raise extraction_error("GenericJDBCException")  # not a character of the column's character set
         if operator in LIKES:
             return operator, (_pattern(texts[0]),)
         return operator, tuple(fold_padded(one) or "" for one in texts)
 
+    @override
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         if operator in LIKES:
             return _like(column, operator, binds[0])
         return _compare(column if operator in NULLS else Folded(column), operator, binds)
 
+    @override
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return Folded(column)
 
@@ -193,44 +199,50 @@ class TextRule:
 def index_look_ups(
     column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]
 ) -> tuple[ColumnElement[bool], ...]:
-    """Text's equality in two conditions with an index for each; a row may pass either."""
+    """Return the equality of text as two alternative conditions, each with its own index (ASCII and other text)."""
     others = and_(NotAscii(column), _compare(Folded(column), operator, binds))
     return _compare(AsciiFolded(column), operator, binds), others
 
 
 class UuidRule(TextRule):
-    """Text of lower-case hex digits alone: equal to another in any case, and looked up as it stands."""
+    """Text of lower-case hex digits only: the values are lowered, so that the column needs no folding."""
 
+    @override
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         operator, values = super().read(operator, texts)
         return operator, values if operator in LIKES else tuple(_lowered(str(one)) for one in values)
 
+    @override
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         return _like(column, operator, binds[0]) if operator in LIKES else _compare(column, operator, binds)
 
+    @override
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column
 
 
-class NumberRule:
-    """Whole numbers, compared with the number that the text begins with; LIKE sees their digits."""
+class NumberRule(ComparisonRule):
+    """Integers, compared with the number that the text begins with; LIKE matches their decimal digits."""
 
+    @override
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in LIKES:
             return operator, (_pattern(texts[0]),)
         return operator, tuple(map(_number, texts))
 
+    @override
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         if operator in LIKES:
             return _like(cast(column, String), operator, binds[0])
         return _compare(column, operator, binds)
 
+    @override
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column
 
 
 class LeadingNumber(ColumnElement[float]):
-    """The number that text begins with, as MariaDB compares text with a number."""
+    """The number that text begins with, which MariaDB compares with a number."""
 
     inherit_cache = False
 
@@ -250,32 +262,37 @@ def _compile_leading_number_for_sqlite(element: LeadingNumber, compiler: SQLComp
 
 
 class TextAsNumberRule(NumberRule):
-    """Text that is compared with a number that has no quotes."""
+    """Text that is compared with an unquoted number."""
 
+    @override
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         return super().compare(LeadingNumber(column), operator, binds)
 
 
-class DateRule:
-    """Dates, compared with the moment in the text; LIKE sees `2017-11-14 22:20:57`."""
+class DateRule(ComparisonRule):
+    """Dates, compared with the date in the text; LIKE matches `2017-11-14 22:20:57`."""
 
+    @override
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in LIKES:
             return operator, (_pattern(texts[0]),)
         return operator, tuple(map(read_date, texts))
 
+    @override
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
-        # Stored as text that sorts as the moments do.
+        # Stored as text that sorts as the dates do.
         stored = type_coerce(column, String)
         return _like(stored, operator, binds[0]) if operator in LIKES else _compare(stored, operator, binds)
 
+    @override
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column
 
 
-class BooleanRule:
-    """Java booleans: the value is a keyword, but in a list it is text, of which MariaDB makes a number."""
+class BooleanRule(ComparisonRule):
+    """Java booleans: a single value is a keyword; values of a list are text, which MariaDB converts to numbers."""
 
+    @override
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
         if operator in NULLS:
             return operator, ()
@@ -287,16 +304,18 @@ class BooleanRule:
             raise sql_grammar_error() from None
         if value is not None:
             return operator, (str(value) if operator in LIKES else value,)
-        # Hibernate makes IS NULL of these two; any other comparison with NULL is never true.
+        # Hibernate turns these two into IS NULL and IS NOT NULL; another comparison with NULL is never true.
         replaced = {Operator.EQUAL: Operator.IS_NULL, Operator.NOT_EQUAL: Operator.NOT_NULL}
         return replaced.get(operator, operator), ()
 
+    @override
     def compare(self, column: ColumnElement[Any], operator: Operator, binds: Sequence[Bind]) -> ColumnElement[bool]:
         if not binds and operator not in NULLS:
             return false()
         number = type_coerce(column, String) if operator in LIKES else column
         return _like(number, operator, binds[0]) if operator in LIKES else _compare(number, operator, binds)
 
+    @override
     def order(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column
 
@@ -312,29 +331,29 @@ RULES: dict[Kind, ComparisonRule] = {
 
 
 def values_of(operator: Operator, text: str) -> list[str]:
-    """The values of a condition: every comma of a list parts two of them, untrimmed (query-semantics 2)."""
+    """Return the values of a condition: those of a list are split at each comma, untrimmed (query-semantics 2)."""
     if operator in NULLS:
         return []
     return text.split(",") if operator in LISTS else [text]
 
 
 def _number(text: str) -> int | float:
-    """The number that a text begins with; a truth without quotes is one too."""
+    """Return the number that a text begins with; 1 or 0 for an unquoted boolean."""
     return int(text == "true") if isinstance(text, Unquoted) and text in ("true", "false") else read_number(text)
 
 
 def _is_beyond(text: str) -> bool:
-    """Whether a text has a character of four bytes, which the columns of ZStack's database cannot hold (observed 5)."""
+    """Return whether a text has a character of four UTF-8 bytes, which ZStack's columns cannot hold (observed 5)."""
     return not text.isascii() and max(text) > LAST_OF_THREE_BYTES
 
 
 def _lowered(folded: str) -> str:
-    """Folded text in lower case; what stands after the letters there still stands after them."""
+    """Return folded text in lower case, keeping characters such as `_` sorted after the letters."""
     return folded.lower().translate(AFTER_LETTERS)
 
 
 def _pattern(text: str) -> str:
-    """A folded pattern; a lone backslash at its end means itself."""
+    """Return a folded LIKE pattern; double an unpaired backslash at its end, which means itself."""
     if len(text) > LONGEST_PATTERN:
         text = _shortened(text)
     lone = (len(text) - len(text.rstrip(PATTERN_ESCAPE))) % 2
@@ -342,7 +361,7 @@ def _pattern(text: str) -> str:
 
 
 def _shortened(pattern: str) -> str:
-    """A pattern that matches the same texts, none of which is longer than LONGEST_TEXT, and that a database takes."""
+    """Return a pattern of at most LONGEST_PATTERN that matches the same texts of up to LONGEST_TEXT."""
     pattern = WILDCARDS.sub(lambda found: found[0] if found[0].startswith(PATTERN_ESCAPE) else "%", pattern)
     return pattern if len(pattern) <= LONGEST_PATTERN else "_" * (LONGEST_TEXT + 1)
 

@@ -1,4 +1,4 @@
-"""From a Query to SQL: one statement for each shape of question, kept; the values are bound (query-semantics 3-7)."""
+"""Compile the shape of a query to one SQL statement; its values are bound (query-semantics 3-7)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
+from typing_extensions import override
 
 from imagestore_sim.query.comparisons import RULES, Bound, Folded, LeadingNumber, index_look_ups
 from imagestore_sim.query.conditions import Operator
@@ -52,20 +53,21 @@ FEW = 16
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A condition without what it compares with: what its name leads to, how many parameters there are (none or one),
-    and whether that one is a list of more than a few values."""
+    """A condition without its values."""
 
     path: Path
     operator: Operator
     parameters: int
+    """The number of bound parameters: 0 or 1."""
     many: bool = False
+    """Whether the parameter is a list of more than FEW values."""
     size: int = 0
-    """How many values a list has, which `has` asks for as many of."""
+    """The number of values in a list; `has` requires that many matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredicateClause:
-    """A test, by the number of the parameter that it compares with."""
+    """A predicate, with the number of the parameter that it compares with."""
 
     test: Predicate
     number: int
@@ -73,7 +75,7 @@ class PredicateClause:
 
 @dataclass(frozen=True, slots=True)
 class ClauseGroup:
-    """Conditions with the same word between them, `and` or `or`."""
+    """Clauses joined by the same operator, `and` or `or`."""
 
     joint: str
     parts: tuple[Clause, ...]
@@ -81,7 +83,7 @@ class ClauseGroup:
 
 @dataclass(frozen=True, slots=True)
 class SubQueryClause:
-    """A field that is compared with the values of a field in another inventory."""
+    """A comparison of a path with the values of a field in another inventory."""
 
     path: Path
     operator: Operator
@@ -92,7 +94,7 @@ class SubQueryClause:
 
 @dataclass(frozen=True, slots=True)
 class FieldPair:
-    """Two fields of a row that are compared with one another."""
+    """A comparison of two fields of a row."""
 
     left: str
     operator: Operator
@@ -104,11 +106,11 @@ Clause = PredicateClause | ClauseGroup | SubQueryClause | FieldPair
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A question without its values.
+    """A query without its values; queries of the same shape share one SQL statement.
 
-    `tests` all have to pass, and `where`. `fields` narrows the row; `counted` asks for the number of rows instead;
-    `group_by` and `sum_by` ask for one row of all that are alike in some fields, with their number or their sums, and
-    `function` for what it makes of the first field.
+    A row must pass all `tests`, and `where`. `fields` selects columns; `counted` selects the number of rows instead;
+    `group_by` and `sum_by` select one row for each group, with its count or sums. `function` applies to the first
+    field.
     """
 
     inventory: Inventory
@@ -117,7 +119,7 @@ class Shape:
     fields: tuple[str, ...] | None = None
     counted: bool = False
     owned: bool = False
-    """Whether the rows of one owner alone are seen."""
+    """Whether the query is restricted to the rows of one owner."""
     where: Clause | None = None
     group_by: tuple[str, ...] = ()
     sum_by: str | None = None
@@ -126,9 +128,9 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class SqlStatement:
-    """SQL, its positional parameters in turn (their names, and the values of those that never change), its columns.
+    """SQL, its positional parameters in order (names, and the values of constants) and the names of its columns.
 
-    One that is quick finds its few rows by an index, whatever else it asks of them.
+    `quick` says that an index finds its few rows, so that the read runs on the event loop.
     """
 
     sql: str
@@ -138,12 +140,12 @@ class SqlStatement:
 
 
 def parameter_name(test: int) -> str:
-    """The parameter that holds what a test compares with."""
+    """Return the name of the parameter that a predicate compares with, by its number."""
     return f"v{test}"
 
 
 def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
-    """The statement for a shape, in the words of a database."""
+    """Return the SQL statement for a shape in the dialect of a database."""
     source = _Source(shape.inventory)
     columns = _columns(source, shape)
     tables = source.tables if shape.counted or shape.fields is not None or shape.sum_by else source.with_children()
@@ -163,7 +165,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
     if groups or not shape.counted:
         statement = _page(statement, source, shape, groups)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    constants = compiled.params  # made again each time that it is looked at
+    constants = compiled.params  # a property that builds a new dictionary each time
     parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())
     return SqlStatement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
 
@@ -190,14 +192,14 @@ def _summed(source: _Source, name: str) -> ColumnElement[Any]:
 
 
 def _folded(source: _Source, name: str) -> ColumnElement[Any]:
-    """What rows are alike by, in a field."""
+    """Return the expression to group by for a field."""
     field = source.inventory.field(name)
-    assert field is not None, "the asker has looked at the names"
+    assert field is not None, "prepared_query checks the names of groups"
     return RULES[field.kind].order(source.column(name))
 
 
 def _is_quick(shape: Shape) -> bool:
-    """Whether a few rows are found by their key, and nothing else than their own fields is looked at."""
+    """Return whether the key finds a few rows, and all other tests are of fields of the row."""
     tests = shape.tests
     return len(tests) <= FEW and any(map(_is_by_key, tests)) and all(_is_of_row(shape.inventory, one) for one in tests)
 
@@ -228,12 +230,12 @@ def _page(statement: Select[Any], source: _Source, shape: Shape, groups: Sequenc
     if groups:
         by += [_folded(source, name).asc() for name in groups]
     elif shape.function is None:
-        by.append(source.column(shape.inventory.key).asc())  # parts what is alike, so that pages never overlap
+        by.append(source.column(shape.inventory.key).asc())  # breaks ties, so that pages never overlap
     return statement.order_by(*by).limit(bindparam(LIMIT, 0, type_=Integer)).offset(bindparam(START, 0, type_=Integer))
 
 
 class _Source:
-    """The tables of an inventory under names of their own, so that one may stand in a statement more than once."""
+    """The tables of an inventory under aliases, so that a statement may use one more than once."""
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
@@ -244,21 +246,22 @@ class _Source:
         self._children: list[FromClause] = []
 
     def table_of(self, name: str) -> Table:
-        """The table that has a column."""
+        """Return the table with a column."""
         return next(table for table in self.inventory.tables if name in table.c)
 
     def column(self, name: str) -> ColumnElement[Any]:
+        """Return the aliased column of that name."""
         return next(table.c[name] for table in self._tables if name in table.c)
 
     def with_children(self) -> FromClause:
-        """The tables, joined with those that only rows of some type have a row in."""
+        """Return the tables, outer-joined with those that have only rows of one type."""
         tables = self.tables
         for child in self._children:
             tables = tables.outerjoin(child, child.c.uuid == self._tables[0].c.uuid)
         return tables
 
     def columns(self, fields: tuple[str, ...] | None) -> list[ColumnElement[Any]]:
-        """What to select: some fields, or all of them with the collections and with what the children add."""
+        """Return the columns to select: `fields`, or all fields with the collections and the children's fields."""
         if fields is not None:
             return [self.column(name).label(name) for name in dict.fromkeys(fields)]
         own = [self.column(one.name).label(one.name) for one in self.inventory.fields]
@@ -278,14 +281,14 @@ class _Source:
 
 
 def _listed(source: _Source, collection: Collection) -> ColumnElement[str]:
-    """A collection's elements with commas between them, in the order in which they were made."""
+    """Return the elements of a collection as text, joined by commas, in the order of insertion."""
     table = collection.table.alias()
     elements = select(func.aggregate_strings(table.c[collection.foreign], ","))
     return elements.where(table.c[collection.own] == source.column("uuid")).scalar_subquery()
 
 
 class _Bracketed(ColumnElement[bool]):
-    """A condition in brackets, which SQLAlchemy's own would lose in a longer one."""
+    """A condition in brackets; SQLAlchemy drops its own brackets inside a longer condition."""
 
     inherit_cache = False
 
@@ -293,6 +296,7 @@ class _Bracketed(ColumnElement[bool]):
         self.condition = condition
         self.type = Boolean()
 
+    @override
     def self_group(self, against: OperatorType | None = None) -> Self:
         return self
 
@@ -303,7 +307,7 @@ def _compile_bracketed(element: _Bracketed, compiler: SQLCompiler, **options: An
 
 
 def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """All of them, in groups: SQLite takes no expression that is a thousand terms deep."""
+    """Return the conjunction of conditions in groups: SQLite refuses expressions a thousand terms deep."""
     found = tuple(conditions)
     groups = [and_(*found[at : at + TERMS_IN_A_GROUP]) for at in range(0, len(found), TERMS_IN_A_GROUP)]
     return and_(*map(_Bracketed, groups)) if len(groups) > 1 else groups[0]
@@ -329,7 +333,7 @@ def _clause(source: _Source, clause: Clause) -> ColumnElement[bool]:
 
 
 def _sub_query(source: _Source, clause: SubQueryClause) -> ColumnElement[bool]:
-    """A field, an element of a collection or a tag that is compared with those of other rows."""
+    """Return the comparison of a field, an element of a collection or a tag with values of other rows."""
     if clause.path.inventory is None or clause.inventory.is_absent:
         return false()
     return _along(source, clause.path.steps, lambda here: _sub_query_leaf(here, clause))
@@ -359,7 +363,7 @@ def _compare_rows(
 ) -> ColumnElement[bool]:
     there = _Source(clause.inventory)
     field = clause.inventory.field(clause.field)
-    assert field is not None, "the asker has looked at the names"
+    assert field is not None, "prepared_query checks the names of subqueries"
     left, right = RULES[kind].order(column), RULES[field.kind].order(there.column(clause.field))
     if kind is not field.kind and {kind, field.kind} == {Kind.TEXT, Kind.UUID}:
         left, right = Folded(column), Folded(there.column(clause.field))
@@ -377,9 +381,9 @@ def _compare_rows(
 def _along(
     source: _Source, steps: Sequence[Expansion], compare: Callable[[_Source], ColumnElement[bool]]
 ) -> ColumnElement[bool]:
-    """Some row at the end of the steps passes.
+    """Return the condition that some row at the end of the steps passes `compare`.
 
-    Each step is a table expression with a name, since SQLite nests no more than a dozen of them.
+    Each step is a common table expression, because SQLite nests only a dozen subqueries.
     """
     if not steps:
         return compare(source)
@@ -397,7 +401,7 @@ def _test(source: _Source, test: Predicate, number: int) -> ColumnElement[bool]:
 
 
 def _over_steps(source: _Source, steps: Sequence[Expansion], test: Predicate, number: int) -> ColumnElement[bool]:
-    """Some row at the end of the steps passes the test; each condition finds a row of its own (query-semantics 4.4)."""
+    """Return the condition that some row at the end passes; each finds a row of its own (query-semantics 4.4)."""
     if test.operator in HAS and steps and test.path.name not in TAGS:
         *before, last = steps
         there = INVENTORIES[last.inventory]
@@ -417,7 +421,7 @@ def _has_rows(
 def _having(
     tables: FromClause, key: ColumnElement[Any], column: ColumnElement[Any], test: Predicate, number: int
 ) -> Select[Any]:
-    """The keys of the rows whose column has all values of a list or, negated, none of it."""
+    """Select the keys of the rows whose column has all values of a list or, negated, none of them."""
     among = RULES[test.path.kind].compare(column, Operator.IN, _binds(test, number))
     if test.operator is Operator.NOT_HAS:
         return select(key).select_from(tables).where(key.not_in(select(key).select_from(tables).where(among)))
@@ -446,15 +450,17 @@ def _predicate_clause(source: _Source, test: Predicate, number: int) -> ColumnEl
 
 
 def _looked_up(source: _Source, test: Predicate, number: int) -> ColumnElement[bool]:
-    """The row is among those that an index finds. SQLite would rather go over all rows than look into two indexes, so
-    it is made to."""
+    """Return the condition that the uuid is among those that the indexes find.
+
+    SQLite scans the table rather than use two indexes for an OR; a UNION ALL forces it to use both.
+    """
     table = source.table_of(test.path.name).alias()
     found = index_look_ups(table.c[test.path.name], test.operator, _binds(test, number))
     return source.column("uuid").in_(union_all(*(select(table.c.uuid).where(condition) for condition in found)))
 
 
 def _tagged(source: _Source, table: Table, column: str, test: Predicate, number: int) -> ColumnElement[bool]:
-    """Some tag passes; for the negations, none does what they negate (query-semantics 4.5)."""
+    """Return the condition that some tag passes or, negated, that none does (query-semantics 4.5)."""
     tags = table.alias()
     operator = POSITIVE.get(test.operator, test.operator)
     if operator is Operator.HAS:
@@ -478,7 +484,7 @@ def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:
         if expression.text.lower() == GROUP_COUNT.lower():
             return func.count()
         field = source.inventory.field(expression.text.rpartition(".")[2])
-        assert field is not None, "the engine has looked at the names"
+        assert field is not None, "prepared_query checks the names to sort by"
         return RULES[field.kind].order(source.column(field.name))
     return _arithmetic(expression, *(_expression(source, one) for one in (expression.left, expression.right)))
 

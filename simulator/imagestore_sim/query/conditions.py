@@ -1,4 +1,4 @@
-"""From request parameters to a Query (query-semantics 1, 2): how a condition is split, which parameters count."""
+"""Parse the parameters of a request into a Query (query-semantics 1, 2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JAVA_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
 
 
 class Operator(StrEnum):
-    """The operators, by their names in ZStack's query language; the last two only it can say."""
+    """The operators, by their names in ZStack's query language; REST has no token for the last two."""
 
     NOT_EQUAL = "!="
     AT_LEAST = ">="
@@ -34,7 +34,7 @@ class Operator(StrEnum):
     NOT_HAS = "not has"
 
 
-# In the order in which ZStack looks for them: the first one found anywhere in a condition is taken.
+# In ZStack's order of search: the first token found anywhere in a condition is its operator.
 OPERATOR_TOKENS: tuple[tuple[str, Operator], ...] = (
     ("!=", Operator.NOT_EQUAL),
     (">=", Operator.AT_LEAST),
@@ -54,7 +54,7 @@ WITHOUT_VALUE = (Operator.IS_NULL, Operator.NOT_NULL)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`name operator value`; the value is the text as it was sent, empty for the tests of null."""
+    """`name operator value`; the value is the text as sent, empty for `is null` and `not null`."""
 
     name: str
     operator: Operator
@@ -63,7 +63,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """What to sort by: usually a field's name, though ZStack takes more (query-semantics 5)."""
+    """What to sort by: a field's name, or a text that `sorting` parses (query-semantics 5)."""
 
     text: str
     descending: bool = False
@@ -71,7 +71,7 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question about an inventory; its conditions all hold at once."""
+    """A query of an inventory; a row must meet all of its conditions."""
 
     conditions: tuple[Condition, ...] = ()
     limit: int = DEFAULT_LIMIT
@@ -84,12 +84,12 @@ class Query:
 
 
 def by_uuid(uuid: str) -> Query:
-    """The question for the one resource that a path names."""
+    """Return the query for the resource with that uuid."""
     return Query((Condition("uuid", Operator.EQUAL, uuid),))
 
 
 def parse_query(pairs: Iterable[tuple[str, str]]) -> Query:
-    """The query in the pairs of a query string. The first bad parameter is reported: raises QueryParameterError."""
+    """Return the query in the pairs of a query string. Raise QueryParameterError for the first invalid parameter."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         if name:  # the servlet container drops a nameless parameter
@@ -101,7 +101,7 @@ def parse_query(pairs: Iterable[tuple[str, str]]) -> Query:
 
 
 class _Parameters:
-    """The parameters of one query, read in the order in which they stand in the URL."""
+    """The parameters of one query, read in the order of the URL."""
 
     def __init__(self) -> None:
         self._conditions: dict[Condition, None] = {}  # conditions of the same text count once
@@ -144,7 +144,7 @@ class _Parameters:
 
 
 def parse_condition(text: str) -> Condition:
-    """One condition of a `q`. Raises QueryParameterError."""
+    """Parse the condition of a `q`. Raise QueryParameterError."""
     for token, operator in OPERATOR_TOKENS:
         if token not in text:
             continue
@@ -162,14 +162,14 @@ def parse_condition(text: str) -> Condition:
 
 
 def parse_sort(text: str) -> Sort:
-    """`+name`, `name` and `-name`; leading signs of the same kind are all one."""
+    """Parse `+name`, `name` or `-name`; repeated signs of the same kind count as one."""
     if text.startswith("-"):
         return Sort(text.lstrip("-"), descending=True)
     return Sort(text.lstrip("+"))
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """At most two parts; separators that stand at the beginning or next to each other count as none or as one."""
+    """Split text into at most two parts; ignore leading separators, and take adjacent ones as one."""
     while text.startswith(separator):
         text = text.removeprefix(separator)
     name, found, value = text.partition(separator)

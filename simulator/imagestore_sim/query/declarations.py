@@ -1,5 +1,8 @@
-"""What ZStack has and the lab has none of: its inventories can be asked about all the same, and the answer is an empty
-list (observed 4). The declarations are data, whose source stands in them."""
+"""The inventories and query APIs that ZStack declares, as data.
+
+A query of an inventory that is not emulated is valid, and its answer is an empty list (observed 4). The data file names
+its source.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ DATA = "zstack_inventories.json"
 
 
 class DeclaredInventory(TypedDict, total=False):
-    """An inventory: its Java classes, its fields (`name` or `name:kind`), and what it leads to."""
+    """An inventory: its Java class, its fields (`name` or `name:kind`, separated by spaces) and its expansions."""
 
     entity: str
     fields: str
     expansions: dict[str, str]
-    """By its name: the inventory, and the fields of this one and of that one that are equal."""
+    """By name: the target inventory, the field here and the field there that are equal, separated by spaces."""
     aliases: dict[str, str]
     children: dict[str, str]
 
 
 class DeclaredQuery(TypedDict):
-    """A query API: the class of its message, its inventory and its paths."""
+    """A query API: the class of its message, its inventory and its paths below the API's root."""
 
     message: str
     inventory: str
@@ -34,7 +37,7 @@ class DeclaredQuery(TypedDict):
 
 
 class Declarations(TypedDict):
-    """All that ZStack declares."""
+    """The content of the data file."""
 
     source: str
     inventories: Mapping[str, DeclaredInventory]
@@ -43,6 +46,6 @@ class Declarations(TypedDict):
 
 @cache
 def declarations() -> Declarations:
-    """ZStack's declarations."""
+    """Return ZStack's declarations, read once."""
     read: Declarations = orjson.loads(files("imagestore_sim.query").joinpath(DATA).read_bytes())
     return read

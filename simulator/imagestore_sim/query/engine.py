@@ -1,4 +1,4 @@
-"""Carries out queries: a question is looked at first; then the database is asked (query-semantics 0)."""
+"""Run queries: prepare each one first, which finds most errors; then call the database (query-semantics 0)."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from imagestore_sim.tasks import by_size
 
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
-BYTES_OF_A_TEST = 512  # of SQL, about
+BYTES_OF_A_TEST = 512  # of SQL, on average
 NO_LIMIT = 2**31 - 1
 UUIDS_PER_READ = 512
 WORK_OF_A_CHARACTER = 8
-"""How much longer it takes to parse a character than to look at it, about."""
+"""How many times longer it takes to parse a character than to scan it, on average."""
 NOT_IN_QUERY = ("count", "sum")
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What a query found: the rows with the Java class of each, unless only their number was wanted; and the number.
+    """The result of a query: rows with the Java class of each (None for a count), and the total if it was requested.
 
-    `nested` has the Java class of the objects in each member of a row that lists objects.
+    `nested` has the Java class of the objects in each field that lists objects.
     """
 
     rows: Sequence[Row] | None
@@ -44,7 +44,7 @@ class QueryResult:
     nested: Mapping[str, str] = field(default_factory=dict)
 
     def schema_of(self, path: str, index: int = 0) -> dict[str, str]:
-        """The Java class of a row that stands at `path`, and of the objects that it lists."""
+        """Return the Java classes of a row and of the objects that it lists, by their paths; the row is at `path`."""
         schema = {path: self.java_classes[index]}
         row = self.rows[index] if self.rows else {}
         for name, java_class in self.nested.items():
@@ -55,7 +55,7 @@ class QueryResult:
 
 
 class QueryEngine:
-    """Answers queries from a database; `write_moment` makes the answer's form of a stored date."""
+    """Runs queries on a database; `write_date` converts a stored date to its form in an answer."""
 
     def __init__(self, database: Database, *, write_date: WriteDate) -> None:
         self._database = database
@@ -63,15 +63,15 @@ class QueryEngine:
         self._kept = lru_cache(maxsize=KEPT_STATEMENTS)(self._compile)
 
     async def find(self, inventory: Inventory, uuid: str) -> QueryResult:
-        """The one resource of that uuid, or none."""
+        """Return the resource with that uuid, as at most one row."""
         return await self.run(inventory, by_uuid(uuid))
 
     async def run(self, inventory: Inventory, query: Query, owner: str | None = None) -> QueryResult:
-        """What a query finds; of what belongs to accounts, only an owner's where one is named. Raises QueryError."""
+        """Run a query, over the rows of one `owner` if one is given and the inventory has owners. Raise QueryError."""
         return await self._answer(_seen_by(owner, await by_size(_size(query), prepare_query, inventory, query)))
 
     async def _answer(self, prepared: PreparedQuery) -> QueryResult:
-        """What a question about rows, or their number, finds."""
+        """Fetch rows, or their number."""
         if prepared.counted:
             return QueryResult(None, (), await self._count(prepared))
         rows, java_classes = await self._rows(prepared)
@@ -80,12 +80,12 @@ class QueryEngine:
         return QueryResult(rows, java_classes, total, nested)
 
     async def results(self, text: str, owner: str | None = None) -> list[dict[str, object]]:
-        """The answer to each statement in a text of the query language. Raises QueryError."""
+        """Run each statement in a text of the query language, and return the answers. Raise QueryError."""
         found = await by_size(len(text) * WORK_OF_A_CHARACTER, statements, text)
         return [await self._result(_seen_by(owner, await by_size(len(text), prepare_statement, one))) for one in found]
 
     async def _result(self, prepared: PreparedQuery) -> dict[str, object]:
-        """One answer in the query language: rows, and what else was asked for."""
+        """Run one statement, and return the fields of its answer."""
         shape = prepared.shape
         result: dict[str, object] = {}
         if shape.sum_by is not None:
@@ -111,14 +111,14 @@ class QueryEngine:
         return writer.write(rows)
 
     async def _lists(self, prepared: PreparedQuery) -> list[list[object]]:
-        """Rows as lists of their values."""
+        """Fetch rows as lists of their values."""
         if not prepared.limit:
             return []
         writer, rows = await self._fetch(prepared.shape, prepared)
         return [writer.values(row) for row in rows]
 
     async def _group_counts(self, prepared: PreparedQuery) -> dict[str, object]:
-        """The number of rows of each group, and of all."""
+        """Count the rows of each group, and all rows."""
         shape = prepared.shape
         counted = replace(shape, counted=True)
         counts: list[list[object]] = []
@@ -130,7 +130,7 @@ class QueryEngine:
         return {"inventoryCounts": counts, "total": total} if counts else {"total": total}
 
     async def _list_objects(self, target: Inventory, rows: Sequence[Row]) -> dict[str, str]:
-        """Give each row the objects that it lists; answers the Java class of those in each member."""
+        """Add to each row the objects that it lists; return the Java class of the objects by field."""
         nested: dict[str, str] = {}
         for collection in target.collections:
             if collection.inventory is None:
@@ -154,7 +154,7 @@ class QueryEngine:
         return int(rows[0][0]) if rows else 0
 
     def _counted_fields(self, prepared: PreparedQuery) -> tuple[str, ...] | None:
-        """The field whose values are counted, since ZStack counts those of the first one."""
+        """Return the field whose values are counted: ZStack counts those of the first one."""
         fields = prepared.shape.fields
         return fields[:1] if fields else None
 
@@ -177,7 +177,7 @@ class QueryEngine:
             raise QueryError(text, thrown="javax.persistence.QueryTimeoutException") from None
 
     def _bound(self, value: Bound | None) -> object:
-        """What the driver is to bind: see Among."""
+        """Return the parameter for the driver: SQLite takes a list as JSON (see Among)."""
         return _as_json(value) if isinstance(value, tuple) and self._database.dialect.name == "sqlite" else value
 
     def _compile(self, shape: Shape) -> tuple[SqlStatement, RowWriter]:
@@ -187,18 +187,18 @@ class QueryEngine:
 
 
 def _size(query: Query) -> int:
-    """How many bytes there are to be read, about."""
+    """Return the approximate size of a query, in characters."""
     names = sum(map(len, query.fields or ()))
     return names + sum(len(one.name) + len(one.value) for one in query.conditions)
 
 
 def _as_json(values: tuple[Value, ...]) -> str:
-    """The values as a JSON list. What JSON cannot say, infinity, no number that is stored is equal to anyway."""
+    """Return the values as a JSON list, without infinities: JSON has none, and no stored number equals one."""
     return orjson.dumps([one for one in values if not isinstance(one, float) or math.isfinite(one)]).decode()
 
 
 def _seen_by(owner: str | None, prepared: PreparedQuery) -> PreparedQuery:
-    """Return what is asked, of the rows of one owner."""
+    """Restrict a query to the rows of one owner, if one is given and the inventory has owners."""
     if owner is None or prepared.shape.inventory.owner is None:
         return prepared
     return replace(prepared, shape=replace(prepared.shape, owned=True), values={**prepared.values, OWNER: owner})

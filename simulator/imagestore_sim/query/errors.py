@@ -1,4 +1,4 @@
-"""The two ways a query fails: before it is one (HTTP 400, plain text), and when it is carried out (a JSON error)."""
+"""The two errors of a query: invalid parameters (HTTP 400, plain text) and a failed execution (a JSON error)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ INTERNAL = "SYS.1000"
 
 
 class QueryParameterError(Exception):
-    """A parameter of the query string that cannot be read; the text is the body of a 400 (query-semantics 2)."""
+    """An invalid parameter of the query string; the text is the body of a 400 (query-semantics 2)."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"Invalid query parameter. {text}")
 
 
 class QueryError(Exception):
-    """A query that names what is not there, or asks what cannot be asked (query-semantics 0, 4.6).
+    """A query that names an unknown field, or that ZStack cannot run (query-semantics 0, 4.6).
 
-    `thrown` is the Java class of what ZStack throws, which the details of a query API's error begin with; those of the
-    query language as text have the message alone. An error that ZStack makes itself has a code and none thrown.
+    `thrown` is the Java class of the exception in ZStack; the details of a query API's error begin with it, those of
+    `GET /zql` have the message alone. It is None for an error code that ZStack returns without an exception.
     """
 
     def __init__(self, message: str | None, code: str = INTERNAL, *, thrown: str | None = None) -> None:
@@ -31,27 +31,27 @@ class QueryError(Exception):
 
     @property
     def details(self) -> str:
-        """The details in the error of a query API."""
+        """Return the `details` of a query API's error."""
         if self.thrown is None:
             return self.message or ""
         return self.thrown if self.message is None else f"{self.thrown}: {self.message}"
 
 
 def cloud_runtime_error(text: str) -> QueryError:
-    """What ZStack's own code objects to."""
+    """Return an error that ZStack's own code throws."""
     return QueryError(text, thrown=CLOUD_RUNTIME)
 
 
 def extraction_error(cause: str) -> QueryError:
-    """What the database objects to, by the name of Hibernate's exception."""
+    """Return an error of the database; `cause` is the class of Hibernate's exception, without its package."""
     return QueryError(f"org.hibernate.exception.{cause}: could not extract ResultSet", thrown=PERSISTENCE)
 
 
 def sql_grammar_error() -> QueryError:
-    """SQL that the database does not understand."""
+    """Return the error for SQL that the database cannot parse."""
     return extraction_error("SQLGrammarException")
 
 
 def hibernate_error(text: str) -> QueryError:
-    """What Hibernate objects to before it asks the database."""
+    """Return an error that Hibernate throws before it calls the database."""
     return QueryError(f"org.hibernate.{text}", thrown=ILLEGAL_ARGUMENT)

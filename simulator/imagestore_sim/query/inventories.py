@@ -1,6 +1,6 @@
-"""What can be queried: each inventory with its fields in the order of its JSON, and how it joins others.
+"""The inventories that can be queried: their fields, in the order of the JSON, and their joins.
 
-A new inventory, field or path is a declaration here (query-semantics 4).
+Declare a new inventory, field or path here (query-semantics 4).
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from imagestore_sim.query.declarations import DeclaredInventory, declarations
 
 
 class Kind(Enum):
-    """How the values of a field compare (query-semantics 3), and how they are written."""
+    """The kind of a field: it decides how values compare (query-semantics 3) and how they are written."""
 
     TEXT = "text"
     UUID = "uuid"
-    """Text of lower-case hex digits alone: found by its index."""
+    """Text of lower-case hex digits only, which an index finds."""
     NUMBER = "number"
     DATE = "date"
     BOOLEAN = "boolean"
     TEXT_AS_NUMBER = "text as number"
-    """Of no field: text where it is compared with a number."""
+    """No field has it: a text field that is compared with an unquoted number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field of an inventory, and the column of the same name behind it.
 
-    A Java primitive stands in every row, even where other fields were asked for (query-semantics 7). `indexed` text is
-    looked up by indexes over its folded form. What is only `shown` has no name that a query knows.
+    A Java `primitive` is in every row, even if a query names other fields (query-semantics 7). `indexed` text has
+    indexes over its folded form. A field that is only `shown` cannot be queried.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A field that lists what a resource refers to: the `foreign` column of the rows whose `own` column names it.
+    """A field that lists references of a resource: the `foreign` column of the rows whose `own` column has its uuid.
 
-    With an inventory it lists those rows as objects of that inventory; a condition is still about the `foreign` column.
+    With an `inventory`, it lists those rows as objects of that inventory; conditions still test the `foreign` column.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Expansion:
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
-    """Something that can be queried. The first table has the row; the others, by the same uuid, add columns to it.
+    """An inventory of ZStack. The first table has the row; the others add columns by the same uuid.
 
-    Without a table there are none of it here, and its names are still known.
+    An inventory without tables is not emulated: its names are valid, and it has no rows.
     """
 
     java_class: str
@@ -84,37 +84,37 @@ class Inventory:
     expansions: Mapping[str, Expansion] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owner: str | None = None
-    """The column that tells whose a row is; without it everybody sees every row."""
+    """The column with the account that owns a row; if None, every account sees every row."""
     children: Mapping[str, Inventory] = field(default_factory=dict)
-    """The inventories that a row's own `type` makes of it."""
+    """The inventories of rows by their `type`."""
     other_children: dict[str, Inventory] = field(default_factory=dict)
-    """Those of them that there are none of here, and those that have none."""
+    """The other inventories by `type`: those that are not emulated, and children of inventories that are not."""
     lists: frozenset[str] = frozenset()
-    """The fields that list something which no table here has."""
+    """The names of fields that list objects of which no table is emulated."""
 
     @property
     def is_absent(self) -> bool:
-        """Whether there are never any rows."""
+        """Return whether the inventory is not emulated, and so has no rows."""
         return not self.tables
 
     @property
     def entity(self) -> str:
-        """The Java class behind it, whose name Hibernate's errors show."""
+        """Return the Java class of its entity, which Hibernate's errors name."""
         declared = declarations()["inventories"].get(self.name)
         return declared["entity"] if declared else f"{self.java_class.removesuffix('Inventory')}VO"
 
     @property
     def name(self) -> str:
-        """The class without its package."""
+        """Return the Java class without its package."""
         return self.java_class.rpartition(".")[2]
 
     @property
     def target(self) -> str:
-        """The name in ZStack's query language."""
+        """Return the name in ZStack's query language."""
         return self.name.removesuffix("Inventory").lower()
 
     def field(self, name: str) -> Field | None:
-        """The field of that name, whose case matters."""
+        """Return the field of that name, case-sensitive, or None."""
         return self._by_name.get(name)
 
     @cached_property
@@ -122,7 +122,7 @@ class Inventory:
         return {one.name: one for one in self.fields if not one.shown}
 
     def collection(self, name: str) -> Collection | None:
-        """The collection of that name."""
+        """Return the collection of that name, or None."""
         return next((one for one in self.collections if one.name == name), None)
 
 
@@ -366,7 +366,7 @@ def _absent(name: str, declared: DeclaredInventory) -> Inventory:
 
 
 def _all_inventories() -> dict[str, Inventory]:
-    """What is emulated and what is not, which `type` makes of its parent too."""
+    """Return the emulated and the declared inventories by name; fill in `other_children`."""
     found = {one.name: one for one in EMULATED}
     declared = declarations()["inventories"]
     found |= {name: _absent(name, one) for name, one in declared.items() if name not in found}
@@ -386,4 +386,4 @@ TAGS: Mapping[str, tuple[Table, str]] = MappingProxyType(
         "__tagUuid__": (_table(models.UserTag), "tagPatternUuid"),
     }
 )
-"""The pseudo fields that every inventory has, and the column each looks at (query-semantics 4.5)."""
+"""The pseudo fields of every inventory, with the column that each tests (query-semantics 4.5)."""

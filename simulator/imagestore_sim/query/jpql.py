@@ -1,5 +1,7 @@
-"""The JPQL that ZStack makes of a statement, for what Hibernate says of it (ZStack's zql.sql and its visitors). The
-database is never asked in these words; see `compile`."""
+"""Write the JPQL that ZStack makes of a statement, which Hibernate's errors quote (ZStack's zql.sql and its visitors).
+
+It never reaches the database; `compile` makes the SQL.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from imagestore_sim.query.language.statements import (
 from imagestore_sim.query.paths import Steps, steps_of
 
 HERE = "\0"
-"""Stands before what Hibernate does not expect."""
+"""A marker before a token that Hibernate does not expect."""
 TOKEN = re.compile(r"'(?:[^']|'')*'|[\w$]+|\S")
 TAG_TABLES = {"__userTag__": "UserTagVO", "__systemTag__": "SystemTagVO"}
 TAG_PACKAGE = "org.zstack.header.tag"
@@ -31,7 +33,7 @@ NULLS = ("is null", "is not null")
 
 
 class Jpql:
-    """The text for one statement over an inventory."""
+    """The JPQL of one statement over an inventory, and Hibernate's errors about it."""
 
     def __init__(self, target: Inventory, statement: Statement) -> None:
         marked = _query(target, statement)
@@ -41,7 +43,7 @@ class Jpql:
         self._quote = quote if quote >= 0 else None
 
     def check(self) -> None:
-        """Raises QueryError for the first thing that Hibernate's parser stumbles over."""
+        """Raise QueryError for the first token that Hibernate's parser rejects, if any."""
         if self._quote is not None and (self._unexpected is None or self._quote < self._unexpected):
             raise hibernate_error(f"QueryException: unexpected char: '\"' [{self.text}]")
         if self._unexpected is not None:
@@ -51,11 +53,11 @@ class Jpql:
             raise hibernate_error(f"hql.internal.ast.QuerySyntaxException: {place} [{self.text}]")
 
     def refuse(self, problem: str, exception: str = "QueryException") -> QueryError:
-        """What Hibernate says of a text that it has understood."""
+        """Return Hibernate's error about JPQL that it could parse."""
         return hibernate_error(f"{exception}: {problem} [{self.text}]")
 
     def no_type(self, field: str) -> QueryError:
-        """A field that is selected, but is no column."""
+        """Return Hibernate's error about a selected field that is not a column."""
         node = (
             f"org.hibernate.hql.internal.ast.tree.IdentNode \n \\-[IDENT] IdentNode: '{field}' {{originalText={field}}}"
         )
@@ -173,7 +175,7 @@ def _plain(inventory: Inventory, field: str, operator: str, given: Given, value:
 
 
 def _listed(through: Inventory, key: str, field: str, operator: str, value: str) -> str:
-    """What a collection's rows are, by a condition on one of their fields."""
+    """Return the subquery for the rows of a collection that meet a condition on one of their fields."""
     name = through.name
     if "has" in operator:
         return _having(through.entity, name, key, field, operator, value)
@@ -210,7 +212,7 @@ def _pattern(inventory: Inventory, operator: str, value: str) -> str:
 
 
 def _through(target: Inventory, path: Steps, test: Tester) -> str:
-    """The nested conditions of a path of several steps."""
+    """Return the nested subqueries of a path with steps."""
     selves = [target, *(INVENTORIES[step.inventory] for step in path.steps)]
     last, there = path.steps[-1], selves[-1]
     text = test(there, path.name)

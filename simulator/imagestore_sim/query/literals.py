@@ -1,5 +1,4 @@
-"""What the text of a condition's value means to a number, a moment or a truth: MariaDB's conversions, which never fail
-(query-semantics 3)."""
+"""MariaDB's conversions of a condition's text to a number, a date or a boolean (query-semantics 3)."""
 
 from __future__ import annotations
 
@@ -16,12 +15,12 @@ SEPARATED = re.compile(
     re.ASCII,
 )
 COMPACT = re.compile(r"\s*(\d{14}|\d{12}|\d{8}|\d{6})(?!\d|\s+\d)(?:T(\d{6}))?(?:\.(\d{1,6}))?", re.ASCII)
-# MariaDB compares a day that its month does not have as it is written, and so does text.
+# Year, month, day, hour, minute, second. MariaDB keeps days such as February 31st, which compare as text does.
 RANGES = (range(10000), range(13), range(32), range(24), range(60), range(60))
 
 
 def read_number(text: str) -> int | float:
-    """The number that a text begins with, 0 if it begins with none."""
+    """Return the number that a text begins with, or 0."""
     found = NUMBER.match(text)
     if found is None:
         return 0
@@ -33,8 +32,11 @@ def read_number(text: str) -> int | float:
 
 
 def read_date(text: str) -> str:
-    """The moment in a text as it is stored, `YYYY-MM-DD HH:MM:SS` with a fraction if there is one; the zero date, which
-    is before every other, if there is none in it. What follows a moment, such as a zone, is passed over."""
+    """Return the date in a text in its stored form, `YYYY-MM-DD HH:MM:SS`, with six digits of a non-zero fraction.
+
+    Return ZERO_DATE, which sorts before every other, if the text begins with no date. Ignore text after the date,
+    such as a time zone.
+    """
     if found := COMPACT.match(text):
         date, time, fraction = found.groups(default="")
         year, rest = (date[:4], date[4:] + time) if len(date) in (8, 14) else (date[:2], date[2:] + time)
@@ -55,7 +57,7 @@ def read_date(text: str) -> str:
 
 
 def read_boolean(text: str) -> int | float | None:
-    """The keyword of a boolean's condition: true, false, null or a number. Raises ValueError for any other word."""
+    """Read the keyword of a boolean's condition: true, false, null (None) or a number. Raise ValueError for others."""
     word = text.strip().lower()
     if word in ("true", "false"):
         return int(word == "true")

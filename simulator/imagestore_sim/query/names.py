@@ -1,5 +1,4 @@
-"""What may stand for a name in ZStack's query language: words with dots between them, none a keyword or a number
-(query-semantics 2)."""
+"""Names in ZStack's query language: words joined by dots, none of them a keyword or a number (query-semantics 2)."""
 
 from __future__ import annotations
 
@@ -15,11 +14,11 @@ KEYWORDS = re.compile(
 
 
 LONGEST_KEPT = 256
-"""The characters of a text that something may be remembered of: what clients make up is not to fill the memory."""
+"""Results for longer texts, in characters, are not cached, so that clients cannot fill the memory."""
 
 
 def is_name(text: str) -> bool:
-    """Whether ZStack's parser reads the text as one name."""
+    """Return whether ZStack's parser reads the text as one name."""
     return _is_known_name(text) if len(text) <= LONGEST_KEPT else _is_name(text)
 
 

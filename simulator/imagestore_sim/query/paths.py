@@ -1,4 +1,4 @@
-"""What a condition's name leads to: a field, a collection or a tag, here or over some steps (query-semantics 4)."""
+"""Resolve the name of a condition to a field, a collection or a tag, over any expansions (query-semantics 4)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from imagestore_sim.query.errors import cloud_runtime_error, sql_grammar_error
 from imagestore_sim.query.inventories import INVENTORIES, TAGS, Expansion, Inventory, Kind
 from imagestore_sim.query.names import LONGEST_KEPT
 
-MOST_STEPS = 60  # MariaDB nests no deeper either
+MOST_STEPS = 60  # MariaDB's limit for nested queries
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps from an inventory to another, and a name there."""
+    """The expansions from one inventory to another, and a name of the latter."""
 
     steps: tuple[Expansion, ...]
     inventory: Inventory
@@ -23,7 +23,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The steps from an inventory to another, and a name there. Without an inventory there are no rows to look at."""
+    """Resolved steps; the inventory is None if one on the way is not emulated, so that no row can match."""
 
     steps: tuple[Expansion, ...]
     inventory: Inventory | None
@@ -32,12 +32,12 @@ class Path:
 
 
 def has_field(inventory: Inventory, name: str) -> bool:
-    """Whether ZStack knows the name, whatever can be done with it."""
+    """Return whether ZStack knows the name in an inventory, as a field, list, collection or tag."""
     return name in TAGS or bool(inventory.field(name) or inventory.collection(name)) or name in inventory.lists
 
 
 def resolve(inventory: Inventory, name: str) -> Path:
-    """Follow a dotted name. Raises QueryError with ZStack's texts for names that lead nowhere (query-semantics 4.6)."""
+    """Resolve a dotted name. Raise QueryError with ZStack's text for an unknown one (query-semantics 4.6)."""
     return _resolve_kept(inventory, name) if len(name) <= LONGEST_KEPT else _resolve(inventory, name)
 
 
@@ -50,7 +50,7 @@ def _resolve(inventory: Inventory, name: str) -> Path:
 
 
 def steps_of(inventory: Inventory, name: str) -> Steps:
-    """The steps of a dotted name. Raises QueryError."""
+    """Return the steps of a dotted name. Raise QueryError for an unknown one."""
     *names, last = name.split(".")
     steps: list[Expansion] = []
     here = owner = inventory
@@ -79,7 +79,7 @@ def steps_of(inventory: Inventory, name: str) -> Steps:
 
 
 def _kind(inventory: Inventory, name: str) -> Kind:
-    """How what is at the end of a path compares; a collection is of uuids, and a tag is text."""
+    """Return the kind of a name: that of a field, UUID for a collection, TEXT for a tag."""
     field = inventory.field(name)
     if field is not None:
         return field.kind

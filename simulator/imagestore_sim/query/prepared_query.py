@@ -1,5 +1,4 @@
-"""From a query to a question for the database: every name is looked up, in the order in which ZStack comes to it
-(query-semantics 0)."""
+"""Prepare queries and statements for the database: look up each name, in ZStack's order (query-semantics 0)."""
 
 from __future__ import annotations
 
@@ -52,15 +51,15 @@ from imagestore_sim.query.zql_text import is_plain, zql_text
 INVALID_ARGUMENT = "SYS.1007"
 SEARCH_DISABLED = "SEARCH.1000"
 MOST_CONDITIONS = 5000
-"""ZStack has no such limit but the stack of its thread, which its parser goes down by each condition."""
+"""ZStack's limit is the stack of its thread: its parser recurses for each condition."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedQuery:
-    """What is asked of which inventory; `values` are what the tests compare with, by the names of their parameters.
+    """A query ready for the database: its shape, and `values` by the names of their parameters.
 
-    `objection` is what the database would say: a question that never gets there is not refused for it. Of a question
-    about an inventory that there are none of, the answer is empty.
+    `deferred_error` is an error that the database would raise: a query that reads no rows does not raise it. A query of
+    an inventory that is not emulated has an empty answer.
     """
 
     target: Inventory
@@ -75,7 +74,7 @@ class PreparedQuery:
 
 
 def prepare_query(inventory: Inventory, query: Query) -> PreparedQuery:
-    """The question that a query puts. Raises QueryError."""
+    """Prepare a query with parameters of REST. Raise QueryError."""
     _check_filter(query.filter_name)
     if len(query.conditions) > MOST_CONDITIONS:
         limits = f"a query may have {MOST_CONDITIONS} conditions, but {len(query.conditions)} got"
@@ -85,13 +84,13 @@ def prepare_query(inventory: Inventory, query: Query) -> PreparedQuery:
         try:
             return _prepare_plain(target, query)
         except QueryError:
-            pass  # ZStack comes to the conditions in another order, and may object to something else
+            pass  # ZStack checks conditions in the order of a HashSet, and may report another error
     (statement,) = statements(zql_text(target, query))
     return prepare_statement(statement)
 
 
 def _check_filter(name: str | None) -> None:
-    """No filter is known here, as in ZStack's open source (query-semantics 8)."""
+    """Raise QueryError for any filter: there are none here, as in open-source ZStack (query-semantics 8)."""
     if name is None:
         return
     if len(name.rstrip(":").split(":")) < 2:
@@ -100,7 +99,7 @@ def _check_filter(name: str | None) -> None:
 
 
 def _inventory_by_type(inventory: Inventory, conditions: Sequence[Condition]) -> Inventory:
-    """The inventory of the type that the first condition on `type` names exactly (query-semantics 4.1)."""
+    """Return the inventory of the type that the first condition on `type` equals (query-semantics 4.1)."""
     first = next((condition for condition in conditions if condition.name == "type"), None)
     if first is None or first.operator is not Operator.EQUAL:
         return inventory
@@ -108,7 +107,7 @@ def _inventory_by_type(inventory: Inventory, conditions: Sequence[Condition]) ->
 
 
 def _prepare_plain(target: Inventory, query: Query) -> PreparedQuery:
-    """The question of a query that needs no parser. Raises QueryError, not always the one that ZStack comes to."""
+    """Prepare a query without the parser. Raise QueryError, not always the one that ZStack reports."""
     names = list(dict.fromkeys(query.fields or ()))
     if any(target.field(name) is None for name in names):
         raise sql_grammar_error()
@@ -137,14 +136,14 @@ def _prepare_plain(target: Inventory, query: Query) -> PreparedQuery:
 
 
 def prepare_statement(statement: Statement) -> PreparedQuery:
-    """The question of a statement in the query language. Raises QueryError."""
+    """Prepare a statement of the query language. Raise QueryError."""
     if statement.verb == "search":
         raise QueryError("search module disabled", SEARCH_DISABLED)
     return _StatementPreparer(statement).prepared()
 
 
 class _StatementPreparer:
-    """Looks up the names in a statement."""
+    """Looks up the names in a statement, and collects its values."""
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
@@ -210,7 +209,7 @@ class _StatementPreparer:
                 return self._chain(inventory, first, others)
 
     def _chain(self, inventory: Inventory, first: Where, others: Sequence[tuple[str, Where]]) -> Clause | None:
-        """Conditions of which each takes all that follows; like ones stand in one group."""
+        """Build right-nested groups: each operator applies to all that follows; equal operators share a group."""
         clauses = [self._where(inventory, one) for one in (first, *(other for _, other in others))]
         joints = [joint for joint, _ in others]
         found, parts = clauses.pop(), deque[Clause]()
@@ -238,7 +237,7 @@ class _StatementPreparer:
             if path.kind is Kind.BOOLEAN and isinstance(given, Literal):
                 values = [given.text.strip("'")]
             if operator in LISTS:
-                values = values or [""]  # which Hibernate objects to
+                values = values or [""]  # Hibernate refuses an empty list
             elif operator not in (Operator.IS_NULL, Operator.NOT_NULL):
                 values = self._single(values)
             else:
@@ -311,13 +310,15 @@ class _StatementPreparer:
         return order
 
     def _is_group_count(self, name: str) -> bool:
-        """Whether a count of groups is sorted by the number of each."""
+        """Return whether a name to sort by is the count of each group."""
         statement = self._statement
         return statement.verb == "count" and bool(statement.group_by) and name.lower() == GROUP_COUNT.lower()
 
     def _check_columns(self, jpql: Jpql, names: Sequence[str]) -> None:
-        """Collections, tags and others' names are no columns, as Hibernate tells where they are selected, the database
-        where they are sorted by (query-semantics 5)."""
+        """Raise QueryError for names that are not columns: collections, tags, fields of other inventories.
+
+        Hibernate refuses those that are selected, the database those to sort by (query-semantics 5).
+        """
         target = self._target
         by = self._statement.sum_by
         if by is not None and target.field(by) is None:
@@ -336,7 +337,7 @@ class _StatementPreparer:
 
 
 def inventory_named(entity: str) -> Inventory:
-    """The inventory of a name in the language, in any case. Raises QueryError."""
+    """Return the inventory with a name of the query language, case-insensitive. Raise QueryError."""
     inventory = BY_TARGET.get(entity.lower())
     if inventory is None:
         raise QueryError(f"cannot find inventory with name[{entity}]", thrown="java.lang.RuntimeException")
@@ -344,7 +345,7 @@ def inventory_named(entity: str) -> Inventory:
 
 
 def path_between(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
-    """The fewest steps from an inventory to another; None if no step leads there."""
+    """Return the names of the fewest expansions from one inventory to another; None if there is no path."""
     waiting: deque[tuple[Inventory, tuple[str, ...]]] = deque([(start, ())])
     seen = {start.name}
     while waiting:
@@ -359,7 +360,7 @@ def path_between(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
 
 
 def _no_field(name: str) -> QueryError:
-    # ZStack means to name the class there, and does not.
+    # The placeholder is ZStack's mistake: it does not fill in the class.
     return cloud_runtime_error(f"inventory[${{selfInventoryClass}}] has no field[{name}]")
 
 
@@ -371,7 +372,7 @@ def _column(target: Target) -> tuple[Inventory, str]:
 
 def _check_template(path: Path, text: str) -> None:
     if path.name in TAGS and "%s" in text:
-        raise QueryError(None, thrown="java.lang.NullPointerException")  # it is taken for a place to fill in
+        raise QueryError(None, thrown="java.lang.NullPointerException")  # ZStack takes it for a placeholder
 
 
 def _check_page(limit: int | None, start: int | None) -> None:
@@ -390,7 +391,7 @@ def _test(
     *,
     always: bool = False,
 ) -> Predicate:
-    """The test of a condition; what it compares with is put among the values, where one is `always` kept."""
+    """Return the predicate of a condition, and add its value to `values`; with `always`, add an entry in any case."""
     operator, read = RULES[path.kind].read(operator, texts)
     is_list = operator in LISTS
     if read:
@@ -413,7 +414,7 @@ ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "
 
 
 def _read(literal: Literal) -> str:
-    """The value of a literal as MariaDB reads it. Raises QueryError where it would find its end elsewhere."""
+    """Return the value of a literal as MariaDB reads it. Raise QueryError if MariaDB would end it elsewhere."""
     if not literal.is_text:
         return Unquoted(literal.text)
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""From the database's rows to the members of inventories (query-semantics 4.2, 7)."""
+"""Convert rows of the database to the fields of inventories (query-semantics 4.2, 7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imagestore_sim.query.errors import cloud_runtime_error
 from imagestore_sim.query.inventories import Field, Inventory, Kind
 
 SUM_OF = "sum of "
-"""Before the name of the field in the name of a column."""
+"""The prefix of a column that holds the sum of a field."""
 Row = dict[str, object]
 Columns = tuple[Any, ...]
 WriteDate = Callable[[str], str]
@@ -17,8 +17,11 @@ Convert = Callable[[Any], object]
 
 
 class RowWriter:
-    """Writes the rows of one statement: as what their own type makes of them or, where fields were asked for, as they
-    were asked for."""
+    """Converts the rows of one statement to the fields of an inventory.
+
+    A row is written as the inventory of its own `type`; `with_fields` keeps the queried inventory, as ZStack does if a
+    query names fields.
+    """
 
     def __init__(self, target: Inventory, columns: Sequence[str], write_date: WriteDate, *, with_fields: bool) -> None:
         converts: dict[Kind, Convert] = {Kind.DATE: write_date, Kind.BOOLEAN: bool}
@@ -32,7 +35,7 @@ class RowWriter:
         self._unknown = flags[0] if flags else None
 
     def write(self, rows: Sequence[Columns]) -> tuple[list[Row], list[str]]:
-        """The rows' members, and the Java class of each. Raises QueryError for a field that no row can show."""
+        """Return the fields and the Java class of each row. Raise QueryError for a primitive boolean in `fields`."""
         if rows and self._unknown is not None:
             # Java beans call the property `default`, so that ZStack finds none of the field's name.
             cause = "java.lang.RuntimeException: java.lang.NoSuchMethodException"
@@ -46,7 +49,7 @@ class RowWriter:
         ]
 
     def values(self, row: Columns) -> list[object]:
-        """A row of groups and sums: dates and truths as everywhere, and a sum of text in the words of Java."""
+        """Return the values of a row of groups or sums; a sum of text is written as Java writes a double."""
         return [self._value(name, value) for name, value in zip(self._columns, row, strict=True)]
 
     def _value(self, name: str, value: object) -> object:
@@ -60,7 +63,7 @@ class RowWriter:
 
 
 class _RowFormat:
-    """How a row becomes an inventory's members: those that were selected and are not null."""
+    """Converts a row to the fields of one inventory: the selected ones that are not null."""
 
     def __init__(self, inventory: Inventory, places: dict[str, int], converts: dict[Kind, Convert]) -> None:
         self.java_class = inventory.java_class

@@ -1,5 +1,6 @@
-"""What stands behind `sort=`: ZStack splices it into its query language, so it takes more than a name
-(query-semantics 5).
+"""Parse the value of `sort=`, which ZStack splices into its query language (query-semantics 5).
+
+It may be more than a name:
 
 sort=-availableCapacity/totalCapacity        an expression
 sort=status asc,name                         several of them, the last one in the direction of the sign
@@ -29,7 +30,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Two expressions and what is done with them."""
+    """An arithmetic operator with its operands."""
 
     operator: str
     left: Expression
@@ -41,14 +42,14 @@ Expression = Name | Arithmetic
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An expression, and whether its greatest value comes first."""
+    """An expression to sort by, and its direction."""
 
     expression: Expression
     descending: bool
 
 
 class SortSyntaxError(Exception):
-    """Text that cannot be sorted by: what is wrong, in the parser's words, and at which character of it."""
+    """An invalid sort: `message` in the words of ZStack's parser, and `position`, a 0-based character."""
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(message)
@@ -57,7 +58,7 @@ class SortSyntaxError(Exception):
 
 
 def parse_order(text: str, *, descending: bool) -> tuple[Order, ...]:
-    """What to sort by, in turn. Raises SortSyntaxError."""
+    """Return what to sort by, the most significant first. Raise SortSyntaxError."""
     read = _read_kept if len(text) <= LONGEST_KEPT else _read
     return read(text, "desc" if descending else "asc")
 
@@ -70,7 +71,7 @@ _read_kept = lru_cache(maxsize=256)(_read)
 
 
 def names_of(expression: Expression) -> Iterator[str]:
-    """The fields in an expression, from left to right."""
+    """Yield the names of the fields in an expression, from left to right."""
     if isinstance(expression, Name):
         yield expression.text
     elif isinstance(expression, Arithmetic):
@@ -79,7 +80,7 @@ def names_of(expression: Expression) -> Iterator[str]:
 
 
 class _Parser:
-    """Reads the text with the direction that the sign before it means standing after it, as ZStack's parser sees it."""
+    """Parses the text followed by the direction of its sign (`-name` is `name desc`), as ZStack's parser sees it."""
 
     def __init__(self, text: str, direction: str) -> None:
         self._text = f"{text} {direction}"

@@ -1,4 +1,4 @@
-"""REST's parameters as one line of the query language, which ZStack puts together unescaped (query-semantics 2)."""
+"""Write REST's query parameters as one line of the query language, unescaped, as ZStack does (query-semantics 2)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ INT_BITS = 32
 
 
 def is_plain(query: Query) -> bool:
-    """Whether the line says just what the parameters say, as nearly all do: names are names, and no value has an
-    apostrophe."""
+    """Return whether the text would parse to the same query, so that no parser is needed.
+
+    This holds if every name is valid and no value has an apostrophe, as in nearly all queries.
+    """
     sort = query.sort is None or is_name(query.sort.text)
     fields = all("." not in name and is_name(name) for name in query.fields or ())
     return sort and fields and all("'" not in one.value and is_name(one.name) for one in query.conditions)
 
 
 def zql_text(inventory: Inventory, query: Query) -> str:
-    """The line."""
+    """Return the query as text of the query language."""
     text = f"{'count' if query.count else 'query'} {inventory.target}"
     if query.fields:
         text += f".{','.join(query.fields)}"
@@ -45,7 +47,7 @@ def _condition_text(condition: Condition) -> str:
 
 
 def _in_java_order(texts: list[str]) -> list[str]:
-    """The texts in the order in which Java's HashSet gives them, in which the first mistake is found."""
+    """Return the texts in the order of a Java HashSet: ZStack reports the first mistake in that order."""
     if len(texts) < 2:
         return texts
     buckets = BUCKETS

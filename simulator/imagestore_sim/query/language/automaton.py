@@ -1,4 +1,4 @@
-"""The rules as states with edges between them, and what may come next in a state: ANTLR's transition network."""
+"""The grammar as ANTLR's augmented transition network: states, edges, and the tokens that may come next in a state."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from imagestore_sim.query.language.grammar import GRAMMAR, Choice, LeftRecursive
 from imagestore_sim.query.language.tokens import EOF
 
 END_OF_RULE = -1
-"""What may come next where a rule may end, as long as nobody says what follows it."""
+"""ANTLR's epsilon: the rule may end here, and the caller has not said what follows it."""
 
 
 class StateKind(Enum):
-    """What the parser does in a state, beyond going on."""
+    """What the parser does in a state besides following its edge."""
 
     STEP = "step"
     STOP = "stop"
     CHOICE = "choice"
-    """One of its edges is chosen."""
+    """Choose one of the edges."""
     LOOP = "loop"
-    """The first edge goes round once more, the second on; it is come to once."""
+    """Enter a `*` loop: the first edge begins a round, the second leaves the loop."""
     BODY = "body"
-    """Before the first round of what is there at least once."""
+    """Enter a `+` loop, whose first round is mandatory."""
     AGAIN = "again"
-    """After a round; what `LOOP` says of edges holds for those of `decides`."""
+    """After a round: choose between the edges of the state `decides`, as for LOOP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Over a word of some kinds, over a rule and back to `follow`, or over nothing; `above` allows it to a part of a
-    rule that binds no tighter."""
+    """A transition: over a token of `kinds`, over a rule and back to `follow`, or (without both) over nothing.
+
+    `above` is the precedence of an operator in a left-recursive rule: at least that of the rule being parsed.
+    """
 
     target: State
     kinds: frozenset[int] | None = None
@@ -44,22 +46,22 @@ class Edge:
 
 @dataclass(eq=False, slots=True)
 class State:
-    """A place in a rule."""
+    """A state within a rule."""
 
     rule: str
     kind: StateKind = StateKind.STEP
     edges: list[Edge] = field(default_factory=list)
     decides: State | None = None
     wraps: bool = False
-    """Whether going round makes what was read so far the beginning of the same rule."""
+    """Whether a further round wraps what was parsed so far as the first part of the same rule (left recursion)."""
     single: tuple[frozenset[int], ...] | None = None
-    """The kinds of word that each edge begins with, where no two edges share one: one word decides."""
+    """The kinds of token that each edge begins with, if no two edges share one: then one token decides."""
 
 
 class Pending:
-    """A state to go on in after a rule that is being read, on top of those after the rules around it.
+    """A stack of return states: where to continue after the rule being parsed, above those of the outer rules.
 
-    Equal to another of the same states; the hash is made once, since there may be many.
+    Stacks of the same states are equal. The hash is computed once, since stacks may be deep.
     """
 
     __slots__ = ("_hash", "above", "state")
@@ -82,18 +84,18 @@ class Pending:
 
 
 class Bottom(Enum):
-    """What is under all states to go on in: the end of the text, or whatever may follow somewhere."""
+    """The bottom of a stack: the end of the text, or any context."""
 
     END = "end"
     ANYTHING = "anything"
 
 
 Stack = Pending | Bottom
-"""Where to go on after the rules that are being read, the innermost first."""
+"""The return states of the rules being parsed, the innermost first."""
 
 
 class Automaton:
-    """All rules' states."""
+    """The states of all rules."""
 
     def __init__(self, rules: Mapping[str, Part]) -> None:
         self.begins = {name: State(name) for name in rules}
@@ -116,7 +118,7 @@ class Automaton:
         return state
 
     def _build(self, part: Part, rule: str) -> tuple[State, State]:
-        """The states of a part: where it begins, and where it ends."""
+        """Build the states of a part; return its first and its last state."""
         match part:
             case TokenSet(kinds):
                 begin, end = self._state(rule), self._state(rule)
@@ -187,15 +189,15 @@ class Automaton:
 
     @cache  # noqa: B019 - the automaton is made once
     def next_tokens(self, state: State) -> frozenset[int]:
-        """The kinds of word that may come next in a state; END_OF_RULE among them where its rule may end."""
+        """Return the kinds of token that may come next in a state, with END_OF_RULE if its rule may end there."""
         return self._look(state)
 
     def next_tokens_within(self, state: State, stack: Stack) -> frozenset[int]:
-        """The same where it is known what follows the rules that are being read."""
+        """Return the kinds of token that may come next in a state, given the return states of the outer rules."""
         return self._look(state, stack)
 
     def _look(self, state: State, stack: Stack = Bottom.ANYTHING, *, everywhere: bool = False) -> frozenset[int]:
-        """`everywhere` goes on after the end of a rule wherever that rule stands."""
+        """Find the next kinds of token; `everywhere` continues after the end of a rule at each of its references."""
         found: set[int] = set()
         seen: set[tuple[State, Stack]] = set()
         left: list[tuple[State, Stack]] = [(state, stack)]

@@ -1,4 +1,4 @@
-"""The rules of the query language as data (ZStack's ZQL.g4, whose shape shows in the errors)."""
+"""The grammar of the query language as data. It follows ZStack's ZQL.g4, whose structure shows in error texts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from imagestore_sim.query.language.tokens import DIRECTION, DISPLAY_NAMES, EOF, 
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """One word of some kinds."""
+    """One token of the given kinds."""
 
     kinds: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """What another rule says; of a rule that begins with itself, only what binds at least so tightly."""
+    """A reference to another rule; of a left-recursive one, only operators of at least `precedence`."""
 
     rule: str
     precedence: int = 0
@@ -25,21 +25,21 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One after the other."""
+    """Parts in a row."""
 
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several; the first one that fits."""
+    """One of several alternatives; the first that matches."""
 
     options: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Something, `?` at most once, `*` any number of times, `+` at least once."""
+    """A repeated part: `how` is `?` (at most once), `*` (any number of times) or `+` (at least once)."""
 
     how: str
     part: Part
@@ -47,7 +47,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class LeftRecursive:
-    """A rule that may begin with itself: what it begins with else, and what may follow each time, of a precedence."""
+    """A left-recursive rule: its first part, then any number of `following` parts of a precedence."""
 
     first: Part
     following: Part
@@ -58,10 +58,12 @@ Part = TokenSet | Ref | Sequence | Choice | Repeat | LeftRecursive
 
 
 def one(*texts: str) -> TokenSet:
+    """Return one token of the kinds with these names."""
     return TokenSet(frozenset(EOF if text == "EOF" else TOKEN_KINDS[text] for text in texts))
 
 
 def any_but(text: str) -> TokenSet:
+    """Return one token of any kind but that one and EOF."""
     return TokenSet(frozenset(range(1, len(DISPLAY_NAMES))) - {TOKEN_KINDS[text]})
 
 
@@ -72,27 +74,32 @@ def _part(part: Part | str) -> Part:
 
 
 def seq(*parts: Part | str) -> Part:
+    """Return parts in a row. A string is the name of a rule or of a kind of token."""
     return _part(parts[0]) if len(parts) == 1 else Sequence(tuple(map(_part, parts)))
 
 
 def alt(*options: Part | str) -> Choice:
+    """Return a choice of alternatives."""
     return Choice(tuple(map(_part, options)))
 
 
 def opt(*parts: Part | str) -> Repeat:
+    """Return parts that come at most once."""
     return Repeat("?", seq(*parts))
 
 
 def star(*parts: Part | str) -> Repeat:
+    """Return parts that come any number of times."""
     return Repeat("*", seq(*parts))
 
 
 def plus(*parts: Part | str) -> Repeat:
+    """Return parts that come at least once."""
     return Repeat("+", seq(*parts))
 
 
 def listed(*parts: Part | str) -> tuple[Part, Part]:
-    """One or more with commas between them."""
+    """Return a list of one or more, separated by commas."""
     return seq(*parts), star(",", *parts)
 
 

@@ -1,4 +1,4 @@
-"""A text read by the rules, into a tree of them; or the error that ANTLR's parser makes of it, the first one alone."""
+"""Parse a text into a tree of rules, or raise the first error that ANTLR's parser would report."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from imagestore_sim.query.language.tokens import DISPLAY_NAMES, EOF, Token, quot
 
 @dataclass(slots=True)
 class Tree:
-    """A rule with what was read by it, in turn."""
+    """A parsed rule with its parts in order."""
 
     rule: str
     parts: list[Tree | Token] = field(default_factory=list)
 
     def first(self, rule: str) -> Tree | None:
-        """The first part by a rule."""
+        """Return the first part that is of a rule, or None."""
         return next(self.all(rule), None)
 
     def all(self, rule: str) -> Iterator[Tree]:
-        """The parts by a rule."""
+        """Return the parts that are of a rule."""
         return (part for part in self.parts if isinstance(part, Tree) and part.rule == rule)
 
     def tokens(self, kind: int) -> list[str]:
-        """The words of a kind that are parts themselves."""
+        """Return the texts of the tokens of a kind among the parts."""
         return [part.text for part in self.parts if isinstance(part, Token) and part.kind == kind]
 
     def text(self) -> str:
-        """All words, without the blanks between them."""
+        """Return the text of all tokens, without blanks between them."""
         found: list[str] = []
         left: list[Tree | Token] = [self]
-        while left:  # not by a call for each rule, of which there may be as many as words
+        while left:  # iterative: a tree may be as deep as the text has tokens
             part = left.pop()
             if isinstance(part, Token):
                 found.append(part.text)
@@ -55,7 +55,7 @@ class Tree:
 
 @dataclass(slots=True)
 class _Frame:
-    """A rule that is being read, how tightly it binds, and where to go on after it."""
+    """A rule being parsed, its precedence, and the state to return to."""
 
     tree: Tree
     precedence: int
@@ -63,7 +63,10 @@ class _Frame:
 
 
 def parse(text: str) -> Tree:
-    """The tree of a text. Raises QueryError."""
+    """Parse a text. Raise QueryError with ANTLR's wording.
+
+    The fast prediction may fail on a valid text, or report an error elsewhere: then parse again with the exact one.
+    """
     try:
         return _Parser(text, exact=False).parse()
     except QueryError:
@@ -140,7 +143,7 @@ class _Parser:
         return len(single) - 1
 
     def _wrap(self) -> None:
-        """What was read by the rule so far is where the same rule begins."""
+        """Make what was parsed of the rule so far the first part of the same rule."""
         tree = self._frames[-1].tree
         tree.parts = [Tree(tree.rule, tree.parts)]
 
@@ -157,10 +160,10 @@ class _Parser:
         self._frames[-1].tree.parts.append(token)
         if token.kind != EOF:
             self._at += 1
-            self._token()  # which is read as soon as this one is taken
+            self._token()  # ANTLR reads the next token at once, and reports its error now
 
     def _sync(self, state: State) -> None:
-        """Look whether the next word can come in a state. Raises QueryError."""
+        """Check that the next token is possible in a state, as ANTLR's sync() does. Raise QueryError."""
         kinds = AUTOMATON.next_tokens(state)
         if self._token().kind in kinds or END_OF_RULE in kinds:
             return
@@ -177,12 +180,12 @@ class _Parser:
         return self._mismatched(state)
 
     def _delete_one(self, state: State) -> None:
-        """Raises QueryError if the word after the next is what should be next."""
+        """Raise QueryError if deleting the next token would repair the text (ANTLR's single-token deletion)."""
         if self._token(1).kind in self._expected(state, self._stack):
             raise self._unwanted(state)
 
     def _expected(self, state: State, stack: Stack) -> frozenset[int]:
-        """What may come next, after the rules that may end too; ANTLR adds the end if all may."""
+        """Return the tokens that may come next, also after rules that may end; with EOF if all outer rules may."""
         following = AUTOMATON.next_tokens(state)
         found = following - {END_OF_RULE}
         while isinstance(stack, Pending) and END_OF_RULE in following:
@@ -210,7 +213,7 @@ class _Parser:
         return syntax_error(self._text, tokens[-1].at, f"no viable alternative at input {quote(quoted)}")
 
     def _read_on(self) -> None:
-        """Read all words, as ANTLR does before it quotes some: one that is none is the error then."""
+        """Read all tokens, as ANTLR does before it quotes some. Raise QueryError for a text that is no token."""
         while self._tokens[-1].kind != EOF:
             self._tokens.append(next(self._source))
 

@@ -1,5 +1,7 @@
-"""Which way to go where one word does not tell: ANTLR's adaptive prediction, whose errors come where it finds no way
-on (its SLL, then its LL mode)."""
+"""Choose between alternatives where one token does not decide: ANTLR's adaptive prediction (SLL, then LL mode).
+
+ANTLR reports an error at the token where no alternative is left, so the prediction must fail at the same one.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from imagestore_sim.query.language.tokens import EOF
 
 Ahead = Callable[[int], int]
 Config = tuple[State, int, Stack]
-"""Where a way could be: a state, the number of the way, and where its rules were come from."""
+"""ANTLR's configuration: a state, the number of the alternative, and the return states."""
 Configs = dict[Config, bool]
-"""With whether the rule that is decided in has been left by then."""
+"""Configurations, each with whether it has left the rule of the decision."""
 MOST_CONFIGS = 100_000
-"""How many places are looked at for one text; those of clients take some hundred."""
+"""The limit of configurations for one text; those of real clients take some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The way to go, counted from 0; or None, and how many words ahead no way goes on."""
+    """The alternative to take, from 0; or None, and how many tokens ahead none is left."""
 
     alt: int | None
     failed_at: int = 0
@@ -29,8 +31,11 @@ class Prediction:
 
 @dataclass(slots=True, eq=False)
 class _Look:
-    """What is known after some words: the places, the one way left or whether they are in conflict, and what each kind
-    of word makes of it."""
+    """A state of ANTLR's lookahead DFA: configurations after some tokens, and the states that follow by token kind.
+
+    `alt` is the alternative if only one is left; `conflict` says that more tokens alone cannot
+    decide, without the outer rules.
+    """
 
     configs: Configs
     alt: int | None = None
@@ -39,16 +44,16 @@ class _Look:
 
 
 _START: dict[tuple[State, int], _Look] = {}
-"""What each decision begins with; the few that ever come up stay."""
+"""The first state of each decision; there are few, and they are kept for the life of the process."""
 MOST_KEPT = 10_000
 _kept = count()
 
 
 class Predictor:
-    """Predicts for one text, of which `ahead` gives the kind of a word, counted from 0.
+    """Predicts alternatives for one text; `ahead` returns the kind of the n-th next token, from 0.
 
-    Where several ways are in conflict, what follows may show that they lead nowhere. Only if it is `exact` it looks
-    that far: a mistake shows there or later, in other words.
+    If alternatives conflict, an `exact` predictor looks further with the outer rules, as ANTLR's LL mode does, which
+    decides where an error is reported; otherwise it takes the first alternative.
     """
 
     def __init__(self, ahead: Ahead, *, exact: bool) -> None:
@@ -57,7 +62,7 @@ class Predictor:
         self._work = MOST_CONFIGS
 
     def predict(self, state: State, stack: Stack, precedence: int) -> Prediction:
-        """The first way that what comes next fits, from a decision."""
+        """Return the first alternative of a decision that matches the next tokens."""
         look = _START.get((state, precedence))
         if look is None:
             look = _START[state, precedence] = _Look(_start_configs(state, Bottom.ANYTHING, precedence))
@@ -87,9 +92,9 @@ class Predictor:
         return reached
 
     def _predict_fully(self, state: State, stack: Stack, precedence: int) -> Prediction:
-        """The same, with what follows the rules that are being read."""
+        """Predict with the return states of the outer rules (ANTLR's LL mode)."""
         if self._work <= 0:
-            return Prediction(0)  # the first way is the one that ANTLR takes wherever several fit
+            return Prediction(0)  # of several alternatives that match, ANTLR takes the first
         configs = _start_configs(state, stack, precedence)
         self._work -= len(configs)
         at = 0
@@ -134,7 +139,7 @@ def _start_configs(state: State, stack: Stack, precedence: int) -> Configs:
 
 
 def _reach(configs: Configs, kind: int, *, full: bool) -> Configs:
-    """The places after one more word."""
+    """Return the configurations after one more token."""
     moved: list[tuple[Config, bool]] = []
     ended: Configs = {}
     for (state, alt, stack), left in configs.items():
@@ -155,8 +160,10 @@ def _reach(configs: Configs, kind: int, *, full: bool) -> Configs:
 
 
 def _close(configs: Iterable[tuple[Config, bool]], found: Configs, *, full: bool, at_end: bool) -> None:
-    """Add the places where a word is next that can be come to without one. At the end of the text the end itself is no
-    word."""
+    """Add to `found` the configurations before a token that are reachable without consuming one (epsilon closure).
+
+    At the end of the text, EOF does not count as a token.
+    """
     waiting = list(configs)
     passed: Configs = {}
     while waiting:
@@ -184,7 +191,7 @@ def _close(configs: Iterable[tuple[Config, bool]], found: Configs, *, full: bool
 
 
 def _alike(configs: Configs) -> dict[tuple[State, Stack], set[int]]:
-    """The ways that have come to the same place."""
+    """Return the alternatives of each state with the same return states."""
     found: dict[tuple[State, Stack], set[int]] = {}
     for state, alt, stack in configs:
         found.setdefault((state, stack), set()).add(alt)
@@ -192,8 +199,7 @@ def _alike(configs: Configs) -> dict[tuple[State, Stack], set[int]]:
 
 
 def _is_conflict(configs: Configs) -> bool:
-    """Whether several ways have come to the same places, so that no further word will part them without knowing more
-    of where they come from."""
+    """Return whether alternatives share their states, so that more tokens cannot decide between them in SLL mode."""
     if all(state.kind is StateKind.STOP for state, _, _ in configs):
         return True
     by_state: dict[State, set[int]] = {}

@@ -1,4 +1,4 @@
-"""From the tree of a text to what it asks: the statements in it (ZStack's ast.parser.visitors)."""
+"""Convert the tree of a text to its statements (ZStack's ast.parser.visitors)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ INT_BITS = 32
 INT_MAX = 2 ** (INT_BITS - 1) - 1
 LONGEST = 65_536
 DEEPEST = 100
-"""Brackets within brackets; ZStack's parser has the stack of its thread for them."""
+"""The limit of nested brackets; ZStack's is the stack of its thread."""
 KEPT_TEXT = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value as it stands in the text, with its quotes."""
+    """A value as written in the text, with its quotes."""
 
     kind: int
     text: str
 
     @property
     def is_text(self) -> bool:
-        """Whether it has quotes."""
+        """Return whether it has quotes."""
         return self.kind == STRING
 
 
@@ -45,7 +45,7 @@ Given = Literal | tuple[Literal, ...] | SubQuery | None
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A field, maybe of what others lead to, an operator and what it is compared with."""
+    """A field (`names` is its path), an operator and the value that it is compared with."""
 
     names: tuple[str, ...]
     operator: str
@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An inventory by its name in the language, and some of its fields; empty means all."""
+    """An inventory by its name in the query language, and the fields to select; empty means all."""
 
     entity: str
     fields: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TwoFields:
-    """Two fields and an operator between them."""
+    """A comparison of two fields."""
 
     left: Target
     operator: str
@@ -71,7 +71,7 @@ class TwoFields:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Conditions with `and` and `or` between them. They bind equally tightly, and each takes all that follows."""
+    """Conditions joined by `and` and `or`, which have equal precedence and are right-associative."""
 
     first: Where
     others: tuple[tuple[str, Where], ...]
@@ -82,7 +82,7 @@ Where = Comparison | TwoFields | Chain
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Another inventory's rows beside those of the target."""
+    """A join with another inventory; `how` is inner, left or right."""
 
     how: str
     target: Target
@@ -91,7 +91,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """A condition on a field of another inventory, by whatever leads there."""
+    """A condition on a field of another inventory, over the shortest path to it."""
 
     entity: str | None
     field: str
@@ -101,7 +101,7 @@ class Restriction:
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """What to sort by, as text without blanks, and the direction."""
+    """An expression to sort by, as text without blanks, and its direction."""
 
     text: str
     descending: bool
@@ -110,17 +110,17 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One question; `verb` is query, count, sum or search."""
+    """One statement; `verb` is query, count, sum or search."""
 
     verb: str
     target: Target
     functions: tuple[str, ...] = ()
     joins: tuple[Join, ...] = ()
     where: tuple[Where, ...] = ()
-    """Usually one; ZStack lets more of them stand one after the other, which Hibernate does not."""
+    """Usually one condition; ZStack's grammar allows several in a row, which Hibernate refuses."""
     restrictions: tuple[Restriction, ...] = ()
     returned: tuple[str, ...] = ()
-    """The names in `return with`; of those with a block in braces without it."""
+    """The names in `return with`, without their blocks in braces."""
     group_by: tuple[str, ...] = ()
     sum_by: str | None = None
     order_by: tuple[Ordering, ...] = ()
@@ -130,7 +130,7 @@ class Statement:
 
 
 def statements(text: str) -> tuple[Statement, ...]:
-    """The statements in a text. Raises QueryError."""
+    """Parse the statements in a text. Raise QueryError."""
     return _kept(text) if len(text) <= KEPT_TEXT else _read(text)
 
 
@@ -182,7 +182,7 @@ def _only(tree: Tree, rule: str) -> Tree:
 def _target(tree: Tree | None) -> Target:
     assert tree is not None
     if len(list(tree.all("entity"))) > 1:
-        raise QueryError(None, thrown="java.lang.NullPointerException")  # no visitor knows of this way to write it
+        raise QueryError(None, thrown="java.lang.NullPointerException")  # ZStack's visitors do not handle this syntax
     fields: tuple[str, ...] = ()
     if several := tree.first("multiFields"):
         fields = tuple(several.tokens(ID))
@@ -257,7 +257,7 @@ def _given(tree: Tree | None, depth: int) -> Given:
 def _value(tree: Tree) -> Literal | tuple[Literal, ...]:
     if isinstance(token := tree.parts[0], Token) and len(tree.parts) == 1:
         return Literal(token.kind, token.text)
-    # A list within a list is passed over.
+    # A list within a list is ignored.
     inner = (one.parts[0] for one in tree.all("value") if len(one.parts) == 1)
     return tuple(Literal(token.kind, token.text) for token in inner if isinstance(token, Token))
 
@@ -290,7 +290,7 @@ def _ordering(tree: Tree) -> Ordering:
 
 
 def _integer(tree: Tree | None, *, wraps: bool) -> int | None:
-    """A number as Java reads it: no more than an int holds or, where it `wraps`, a long's lower half."""
+    """Return a number as Java reads it: an int or, with `wraps`, the lower half of a long. Raise QueryError beyond."""
     if tree is None:
         return None
     text = tree.tokens(INT)[0]

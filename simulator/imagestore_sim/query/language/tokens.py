@@ -1,5 +1,7 @@
-"""The words of the query language: the longest one that begins at a place, and of equally long ones the first below
-(ZStack's ZQL.g4)."""
+"""The lexer of the query language (ZStack's ZQL.g4).
+
+The longest token at a position wins; of equally long ones, the first below.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ LITERALS = (
     "filter by", "offset", "limit", "query", "getapi", "count", "sum", "search", "order by", "group by", "named as",
 )  # fmt: skip
 AFTER_DIRECTION = ("restrict by", "return with", "where", "from", "and", "or")
-UNREACHED = ("asc", "desc")  # a direction is found before these
+UNREACHED = ("asc", "desc")  # ORDER_BY_VALUE matches the same text, and comes first
 API = ("api", "output")
 
 DISPLAY_NAMES: tuple[str, ...] = (
@@ -32,7 +34,7 @@ DISPLAY_NAMES: tuple[str, ...] = (
     "WS",
     "STRING",
 )
-"""How the kinds of words are called in errors, in the order in which errors list them; a kind is a place in here."""
+"""The names of token kinds in errors, in the order of ANTLR's lists; a kind is an index of this tuple."""
 TOKEN_KINDS = {name.strip("'") if name != "'" else name: kind for kind, name in enumerate(DISPLAY_NAMES)}
 DIRECTION, BOOLEAN, INT, FLOAT, ID, STRING = (
     TOKEN_KINDS[name] for name in ("ORDER_BY_VALUE", "BOOLEAN", "INT", "FLOAT", "ID", "STRING")
@@ -51,24 +53,24 @@ ESCAPED = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word: its kind, its text, and where in the whole text it begins."""
+    """A token: its kind, its text, and its 0-based position in the whole text."""
 
     kind: int
     text: str
     at: int
 
     def quoted(self) -> str:
-        """The word as errors show it."""
+        """Return the token as errors show it."""
         return quote(self.text)
 
 
 def quote(text: str) -> str:
-    """Text in quotes, its blanks but spaces made visible."""
+    """Return text in quotes, with newlines, carriage returns and tabs escaped."""
     return f"'{text.translate(ESCAPED)}'"
 
 
 def tokenize(text: str) -> Iterator[Token]:
-    """The words of a text in turn, at last and for ever its end. Raises QueryError where no word begins."""
+    """Yield the tokens of a text, then EOF tokens without end. Raise QueryError where no token matches."""
     at = 0
     while True:
         blanks = BLANKS.match(text, at)
@@ -84,7 +86,7 @@ def tokenize(text: str) -> Iterator[Token]:
 
 
 def _longest(text: str, at: int) -> tuple[int, int]:
-    found: list[tuple[int, int]] = []  # the end, and what is preferred among equals
+    found: list[tuple[int, int]] = []  # the end, and the negated kind: the lowest kind wins a tie
     if literal := LITERAL.match(text, at):
         found.append((literal.end(), -TOKEN_KINDS[literal[0]]))
     if number := NUMBER.match(text, at):
@@ -100,9 +102,9 @@ def _longest(text: str, at: int) -> tuple[int, int]:
 
 
 def _unrecognized(text: str, at: int) -> QueryError:
-    """What begins here is no word. ANTLR shows what it has read until it could not go on."""
+    """Return the error where no token matches; it quotes what ANTLR read until no token could match."""
     unfinished = text[at] in "'\"" or text[at:] == "!"
-    if unfinished and at:  # ANTLR quotes one character too many, of which only a whole text is spared
+    if unfinished and at:  # ANTLR quotes one character too many, and fails, unless it quotes the whole text
         return QueryError(
             f"offset {at}, count {len(text) - at + 1}, length {len(text)}",
             thrown="java.lang.StringIndexOutOfBoundsException",
