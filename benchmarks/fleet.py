@@ -3,7 +3,7 @@
 python benchmarks/fleet.py COUNT [FIRST]
 
 Prints the (address, port) of each host as a JSON list, then runs until SIGTERM. Each host has its own address of the
-loopback network; the names are numbered from FIRST (default 0).
+loopback network; the names are numbered from FIRST, by default 0.
 """
 
 from __future__ import annotations
