@@ -15,8 +15,6 @@ from imagestore_sim.parity.runner import Outcome
 
 MOST_DEVIATIONS = 0.03
 MOST_SHOWN = 40
-LATER = ("images", "accounts", "longjobs")
-"""Groups about much that is not emulated yet; they take too long for every run."""
 SIDES = ("ZStack", "emulator")
 
 
@@ -29,17 +27,10 @@ def _shown(found: list[Outcome], numbers: frozenset[int]) -> str:
     return "\n\n".join([*blocks[:MOST_SHOWN], f"{len(blocks)} answers are not ZStack's"])
 
 
-@pytest.mark.parametrize(
-    ("file", "but"),
-    [
-        ("cases.jsonl", ()),
-        ("cases-2.jsonl", LATER),
-        pytest.param("cases-2.jsonl", (), id="all of cases-2.jsonl", marks=pytest.mark.scenarios),
-    ],
-)
-def test_every_answer_that_is_on_no_list_is_zstacks(file: str, but: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("file", ["cases.jsonl", pytest.param("cases-2.jsonl", marks=pytest.mark.scenarios)])
+def test_every_answer_that_is_on_no_list_is_zstacks(file: str) -> None:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        found = runner.run(outcomes(file, but=but))
+        found = runner.run(outcomes(file))
     wrong = different(found)
     unexpected = wrong - _chosen() - read_numbers(OPEN)
     assert not unexpected, f"\n{_shown(found, unexpected)}"
