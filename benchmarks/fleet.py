@@ -14,8 +14,8 @@ import signal
 import sys
 from ipaddress import IPv4Address
 
-from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.tasks import new_event_loop
 
 ADDRESSES = IPv4Address("127.1.0.1")
 

@@ -37,9 +37,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Layout, Prober, Target
+from imagestore_sim.tasks import new_event_loop
 from load import CLIENTS, server
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from fixed_data import DATA
-from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing import Client
 from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop

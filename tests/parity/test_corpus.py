@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from imagestore_sim.cli.running import new_event_loop
 from imagestore_sim.parity.corpus import CORPUS, FILES, Case, compared, read_cases, read_deviations, read_numbers
 from imagestore_sim.parity.differences import describe
 from imagestore_sim.parity.progress import OPEN, different, outcomes
 from imagestore_sim.parity.runner import Outcome
+from imagestore_sim.tasks import new_event_loop
 
 MOST_DEVIATIONS = 0.03
 MOST_SHOWN = 40

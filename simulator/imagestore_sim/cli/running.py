@@ -14,7 +14,7 @@ from imagestore_sim import open_files
 from imagestore_sim.cli.exits import InputError
 from imagestore_sim.clock import RealClock
 from imagestore_sim.exposure import warning
-from imagestore_sim.tasks import until_done_or_set
+from imagestore_sim.tasks import new_event_loop, until_done_or_set
 
 STOP_SECONDS = 2.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -46,16 +46,6 @@ def start_collecting_garbage() -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop of uvloop, or asyncio's where uvloop is not installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 @asynccontextmanager

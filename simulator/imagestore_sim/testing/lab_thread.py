@@ -20,6 +20,7 @@ from typing import Any, Self, cast
 from imagestore_sim.clock import TimerClock
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing.client import Client
 from imagestore_sim.virtual_clock import VirtualEventLoop
 
@@ -96,7 +97,7 @@ class LabThread:
 
     def _run(self) -> None:
         def new_loop() -> asyncio.AbstractEventLoop:
-            return VirtualEventLoop(seed=self._settings.seed) if self._virtual else asyncio.new_event_loop()
+            return VirtualEventLoop(seed=self._settings.seed) if self._virtual else new_event_loop()
 
         async def main() -> None:
             loop = asyncio.get_running_loop()
