@@ -14,6 +14,7 @@ help: ## list the targets
 install: $(INSTALLED) ## make .venv with exactly the versions that were tested
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "installing into $(VENV): about a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[development]'
 	@touch $@

@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 
 from imagestore_sim.cli.app import app
+from imagestore_sim.scenario.format.steps import STEP_KINDS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "simulator" / "imagestore_sim"
@@ -101,6 +102,14 @@ def test_every_call_of_the_lab_s_api_that_a_document_names_is_one() -> None:
     mentioned = named(r"(/lab/v1/[\w/{}-]*[\w}](?:\.json)?)")
     assert len(mentioned) > 20
     assert {path for path in mentioned if not any(pattern.fullmatch(path) for pattern in known)} == set()
+
+
+def test_every_step_of_scenarios_is_documented() -> None:
+    text = (ROOT / "docs" / "scenarios.md").read_text("utf-8")
+    [actions] = re.findall(r"\*\*What happens\.\*\*.*?\n\n(\|.*?)\n\n", text, re.DOTALL)
+    [expectations] = re.findall(r"\*\*What is expected\.\*\*(.*?);", text, re.DOTALL)
+    documented = {*re.findall(r"`(\w+):", actions), *re.findall(r"`(\w+)", expectations)}
+    assert documented == set(STEP_KINDS)
 
 
 def command_lines() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
+from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS, FaultImplementation
 from imagestore_sim.faults import FAULTS, Effect, Fault, Layer, Noticed, ProbeAnswer
 
 PAGE = Path(__file__).parents[1] / "faults.md"
@@ -19,6 +19,13 @@ TITLES = {
 EFFECTS = {Effect.LASTING: "until healed", Effect.INSTANT: "an instant", Effect.NEW_STATE: "as a new state of the disk"}
 ANSWERS = {ProbeAnswer.PROMPT: "at once", ProbeAnswer.DENIED: "after PAM's delay", ProbeAnswer.SILENT: "late or never"}
 NOTICED = {Noticed.AT_ONCE: "at once", Noticed.AT_LOGIN: "at the next login"}
+
+
+def container_form(kind: str) -> FaultImplementation:
+    """Return what a kind is on containers. Raise LookupError for one that is neither implemented nor refused there."""
+    if kind not in IMPLEMENTATIONS:
+        raise LookupError(f"fault {kind}: implement or refuse it in imagestore_sim/containers/faults/")
+    return IMPLEMENTATIONS[kind]
 
 
 def reference() -> str:
@@ -41,7 +48,13 @@ def _traits() -> Iterator[str]:
     for kind in sorted(FAULTS.values(), key=lambda kind: layers.index(kind.layer)):
         traits = kind.traits
         reasons = ", ".join(f"`{reason}`" for reason in sorted(traits.causes)) or "-"
-        possible = "yes" if IMPLEMENTATIONS[kind.kind].apply or kind.kind in ON_MEMORY_DISKS else "no"
+        possible = (
+            "yes"
+            if container_form(kind.kind).apply
+            else "on a disk in memory"
+            if kind.kind in ON_MEMORY_DISKS
+            else "no"
+        )
         cells = [EFFECTS[traits.effect], ANSWERS[traits.answer], NOTICED[traits.noticed], reasons, possible]
         yield f"| [`{kind.kind}`](#{kind.kind}) | {kind.layer} | {' | '.join(cells)} |"
     yield ""
@@ -62,7 +75,7 @@ def _section(kind: type[Fault]) -> Iterator[str]:
         yield ""
     yield f"Healed: {kind.heals}"
     yield ""
-    found = IMPLEMENTATIONS[kind.kind]
+    found = container_form(kind.kind)
     yield f"In containers: {found.means}." if found.apply else f"Not in containers: {found.means}."
     yield ""
     other = ON_MEMORY_DISKS.get(kind.kind)

@@ -187,6 +187,10 @@ def test_every_kind_that_containers_can_have_has_a_case() -> None:
     }
 
 
+def test_every_kind_that_containers_cannot_have_has_a_row() -> None:
+    assert {kind for kind, one in IMPLEMENTATIONS.items() if not one.apply} <= {kind for kind, _, _ in REFUSED}
+
+
 @pytest.mark.parametrize(("kind", "parameters", "why"), REFUSED)
 def test_what_no_container_can_have_is_refused_by_name(kind: str, parameters: dict[str, object], why: str) -> None:
     with pytest.raises(Refused, match=f"^fault {kind}: not on containers: {why}"):

@@ -66,7 +66,8 @@ def test_a_probe_ends_at_the_same_moment_each_time_and_takes_no_real_time(kind: 
     first, second = (run(probe_through(kind, dict(parameters))) for _ in range(2))
     assert first == second
     if kind not in ("latency", "rate"):
-        assert tuple(moment for moment, _ in first) == pytest.approx(MOMENTS.get(kind, (0.0, 0.0)), abs=0.01)
+        due = MOMENTS.get(kind, (0.0, 0.0))
+        assert tuple(moment for moment, _ in first) == pytest.approx(due, abs=0.01), f"MOMENTS has {due} for {kind}"
 
 
 def test_latency_and_a_slow_line_take_virtual_time() -> None:

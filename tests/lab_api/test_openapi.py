@@ -53,7 +53,7 @@ async def test_answers_fit_the_document(imagestore_client: Client) -> None:
     await imagestore_client.request(
         "POST", f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults", {"kind": "fill", "for": "1h"}
     )
-    checked = 0
+    checked = set()
     for path, operations in described["paths"].items():
         answered = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         reference = answered.get("application/json", {}).get("schema", {}).get("$ref")
@@ -64,8 +64,8 @@ async def test_answers_fit_the_document(imagestore_client: Client) -> None:
         assert answer.status == 200, answer.text
         schema = {"$ref": reference, "components": described["components"]}
         Draft202012Validator(schema).validate(answer.body)
-        checked += 1
-    assert checked == 7
+        checked.add(path)
+    assert {"/lab/v1/hosts", "/lab/v1/hosts/{name}", "/lab/v1/faults", "/lab/v1/clock", "/lab/v1/requests"} <= checked
 
 
 async def test_every_kind_of_fault_is_a_body_of_its_own(imagestore_client: Client) -> None:

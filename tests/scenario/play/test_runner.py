@@ -199,4 +199,4 @@ def test_a_fast_real_clock_plays_a_minute_in_seconds(tmp_path: Path) -> None:
 
 
 def test_every_step_key_has_a_handler() -> None:
-    assert set(HANDLERS) == set(STEP_KINDS)
+    assert set(HANDLERS) == set(STEP_KINDS), "scenario/play/actions.py and expectations.py handle the keys of Step"
