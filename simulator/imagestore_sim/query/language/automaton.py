@@ -196,6 +196,16 @@ class Automaton:
         """Return the kinds of token that may come next in a state, given the return states of the outer rules."""
         return self._look(state, stack)
 
+    def expected_tokens(self, state: State, stack: Stack) -> frozenset[int]:
+        """Return the tokens that may come next, also after rules that may end; with EOF if all outer rules may."""
+        following = self.next_tokens(state)
+        found = following - {END_OF_RULE}
+        while isinstance(stack, Pending) and END_OF_RULE in following:
+            following = self.next_tokens(stack.state)
+            found |= following - {END_OF_RULE}
+            stack = stack.above
+        return found | {EOF} if END_OF_RULE in following else found
+
     def _look(self, state: State, stack: Stack = Bottom.ANYTHING, *, everywhere: bool = False) -> frozenset[int]:
         """Find the next kinds of token; `everywhere` continues after the end of a rule at each of its references."""
         found: set[int] = set()

@@ -18,7 +18,7 @@ from imagestore_sim.query.language.automaton import (
 )
 from imagestore_sim.query.language.errors import syntax_error
 from imagestore_sim.query.language.prediction import Predictor
-from imagestore_sim.query.language.tokens import DISPLAY_NAMES, EOF, Token, quote, tokenize
+from imagestore_sim.query.language.tokens import DISPLAY_NAMES, EOF, Token, TokenStream, quote
 
 
 @dataclass(slots=True)
@@ -76,11 +76,9 @@ def parse(text: str) -> Tree:
 class _Parser:
     def __init__(self, text: str, *, exact: bool) -> None:
         self._text = text
-        self._source = tokenize(text)
-        self._tokens: list[Token] = []
-        self._at = 0
+        self._tokens = TokenStream(text)
         self._stack: Stack = Bottom.END
-        self._predictor = Predictor(lambda ahead: self._token(ahead).kind, exact=exact)
+        self._predictor = Predictor(lambda ahead: self._tokens.peek(ahead).kind, exact=exact)
         self._frames = [_Frame(Tree("zqls"), 0, None)]
 
     def parse(self) -> Tree:
@@ -134,7 +132,7 @@ class _Parser:
         return state.edges[alt].target
 
     def _alt_by_one_token(self, state: State, single: tuple[frozenset[int], ...]) -> int:
-        kind = self._token().kind
+        kind = self._tokens.peek().kind
         for alt, kinds in enumerate(single):
             if kind in kinds:
                 return alt
@@ -147,25 +145,19 @@ class _Parser:
         tree = self._frames[-1].tree
         tree.parts = [Tree(tree.rule, tree.parts)]
 
-    def _token(self, ahead: int = 0) -> Token:
-        while len(self._tokens) <= self._at + ahead:
-            self._tokens.append(next(self._source))
-        return self._tokens[self._at + ahead]
-
     def _match(self, state: State, edge: Edge) -> None:
         assert edge.kinds is not None
-        token = self._token()
+        token = self._tokens.peek()
         if token.kind not in edge.kinds:
             raise self._mismatch(state, edge)
         self._frames[-1].tree.parts.append(token)
         if token.kind != EOF:
-            self._at += 1
-            self._token()  # ANTLR reads the next token at once, and reports its error now
+            self._tokens.advance()
 
     def _sync(self, state: State) -> None:
         """Check that the next token is possible in a state, as ANTLR's sync() does. Raise QueryError."""
         kinds = AUTOMATON.next_tokens(state)
-        if self._token().kind in kinds or END_OF_RULE in kinds:
+        if self._tokens.peek().kind in kinds or END_OF_RULE in kinds:
             return
         if state.kind is StateKind.AGAIN:
             raise self._unwanted(state)
@@ -174,51 +166,35 @@ class _Parser:
 
     def _mismatch(self, state: State, edge: Edge) -> QueryError:
         self._delete_one(state)
-        if self._token().kind in AUTOMATON.next_tokens_within(edge.target, self._stack):
-            expected = _display(self._expected(state, self._stack))
-            return self._error(f"missing {expected} at {self._token().quoted()}")
+        if self._tokens.peek().kind in AUTOMATON.next_tokens_within(edge.target, self._stack):
+            expected = _display(AUTOMATON.expected_tokens(state, self._stack))
+            return self._error(f"missing {expected} at {self._tokens.peek().quoted()}")
         return self._mismatched(state)
 
     def _delete_one(self, state: State) -> None:
         """Raise QueryError if deleting the next token would repair the text (ANTLR's single-token deletion)."""
-        if self._token(1).kind in self._expected(state, self._stack):
+        if self._tokens.peek(1).kind in AUTOMATON.expected_tokens(state, self._stack):
             raise self._unwanted(state)
 
-    def _expected(self, state: State, stack: Stack) -> frozenset[int]:
-        """Return the tokens that may come next, also after rules that may end; with EOF if all outer rules may."""
-        following = AUTOMATON.next_tokens(state)
-        found = following - {END_OF_RULE}
-        while isinstance(stack, Pending) and END_OF_RULE in following:
-            following = AUTOMATON.next_tokens(stack.state)
-            found |= following - {END_OF_RULE}
-            stack = stack.above
-        return found | {EOF} if END_OF_RULE in following else found
-
     def _mismatched(self, state: State) -> QueryError:
-        expected = _display(self._expected(state, self._stack))
-        return self._error(f"mismatched input {self._token().quoted()} expecting {expected}")
+        expected = _display(AUTOMATON.expected_tokens(state, self._stack))
+        return self._error(f"mismatched input {self._tokens.peek().quoted()} expecting {expected}")
 
     def _unwanted(self, state: State) -> QueryError:
-        expected = _display(self._expected(state, self._stack))
-        return self._error(f"extraneous input {self._token().quoted()} expecting {expected}")
+        expected = _display(AUTOMATON.expected_tokens(state, self._stack))
+        return self._error(f"extraneous input {self._tokens.peek().quoted()} expecting {expected}")
 
     def _no_viable_alternative(self, failed_at: int) -> QueryError:
-        self._token(failed_at)
-        tokens = self._tokens[self._at : self._at + failed_at + 1]
+        tokens = [self._tokens.peek(ahead) for ahead in range(failed_at + 1)]
         if tokens[0].kind == EOF:
             quoted = "<EOF>"
         else:
             quoted = "".join(token.text for token in tokens if token.kind != EOF)
-            self._read_on()
+            self._tokens.read_all()
         return syntax_error(self._text, tokens[-1].at, f"no viable alternative at input {quote(quoted)}")
 
-    def _read_on(self) -> None:
-        """Read all tokens, as ANTLR does before it quotes some. Raise QueryError for a text that is no token."""
-        while self._tokens[-1].kind != EOF:
-            self._tokens.append(next(self._source))
-
     def _error(self, message: str) -> QueryError:
-        return syntax_error(self._text, self._token().at, message)
+        return syntax_error(self._text, self._tokens.peek().at, message)
 
 
 def _display(kinds: frozenset[int]) -> str:

@@ -85,6 +85,31 @@ def tokenize(text: str) -> Iterator[Token]:
         yield Token(EOF, "<EOF>", at)
 
 
+class TokenStream:
+    """The tokens of a text, read as far as the parser looks ahead."""
+
+    def __init__(self, text: str) -> None:
+        self._source = tokenize(text)
+        self._tokens: list[Token] = []
+        self._at = 0
+
+    def peek(self, ahead: int = 0) -> Token:
+        """Return the n-th next token, from 0. Raise QueryError where no token matches."""
+        while len(self._tokens) <= self._at + ahead:
+            self._tokens.append(next(self._source))
+        return self._tokens[self._at + ahead]
+
+    def advance(self) -> None:
+        """Go to the next token. ANTLR reads it at once, so raise its QueryError now."""
+        self._at += 1
+        self.peek()
+
+    def read_all(self) -> None:
+        """Read to the end, as ANTLR does before it quotes tokens. Raise QueryError where no token matches."""
+        while self._tokens[-1].kind != EOF:
+            self._tokens.append(next(self._source))
+
+
 def _longest(text: str, at: int) -> tuple[int, int]:
     found: list[tuple[int, int]] = []  # the end, and the negated kind: the lowest kind wins a tie
     if literal := LITERAL.match(text, at):
