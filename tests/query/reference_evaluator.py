@@ -18,7 +18,7 @@ Row = dict[str, Any]
 TEXTS = ["", " ", "a", "A", "a ", " a", "é", "e", "E ", "ß", "s", "ss", "a_b", "azb", "A%b", "a\\b", "%", "_", "\\"]
 TEXTS += ["中", "中文", "Б", "б", "null", "NULL", "10", "9", "a-b", "a b"]
 NUMBERS = [0, 1, 10, 100, 1000, 1001, 2**53 + 1, 2**63 - 1]
-MOMENTS = [datetime(2017, 11, 14, 22, 20, 57), datetime(2017, 11, 14), datetime(2017, 11, 15), datetime(2018, 6, 1, 12)]
+DATES = [datetime(2017, 11, 14, 22, 20, 57), datetime(2017, 11, 14), datetime(2017, 11, 15), datetime(2018, 6, 1, 12)]
 
 
 def uuid_of(kind: str, number: int) -> str:
@@ -33,8 +33,8 @@ ZONES: list[Row] = [
         "state": "Enabled",
         "type": "zstack",
         "isDefault": number == 0,
-        "createDate": MOMENTS[number % 4],
-        "lastOpDate": MOMENTS[0],
+        "createDate": DATES[number % 4],
+        "lastOpDate": DATES[0],
     }
     for number, (name, description) in enumerate([("zone-é", None), ("Zone-E", "d"), ("z_3", "")])
 ]
@@ -49,8 +49,8 @@ STORAGES: list[Row] = [
         "status": ("Connected", "Connecting", "Disconnected")[number % 3],
         "totalCapacity": NUMBERS[number % len(NUMBERS)],
         "availableCapacity": NUMBERS[number * 3 % len(NUMBERS)],
-        "createDate": MOMENTS[number % 4],
-        "lastOpDate": MOMENTS[number * 3 % 4],
+        "createDate": DATES[number % 4],
+        "lastOpDate": DATES[number * 3 % 4],
         "hostname": f"10.0.0.{number}",
         "username": "root",
         "sshPort": 22 if number % 2 else 2222,
@@ -58,7 +58,7 @@ STORAGES: list[Row] = [
     for number in range(len(TEXTS) + 3)
 ]
 ZONE_REFS: list[Row] = [
-    {"id": number + 1, "backupStorageUuid": storage["uuid"], "zoneUuid": zone["uuid"], "createDate": MOMENTS[0]}
+    {"id": number + 1, "backupStorageUuid": storage["uuid"], "zoneUuid": zone["uuid"], "createDate": DATES[0]}
     for number, (storage, zone) in enumerate(
         (storage, zone)
         for index, storage in enumerate(STORAGES)

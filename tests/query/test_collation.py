@@ -55,7 +55,7 @@ names = st.one_of(
     st.sampled_from(["", " ", "a", "A ", "á", "a_b", "a%b", "a\\b", "100%", "中文", "中文 ", "ss", "ß"]),
 )
 patterns = st.text(st.one_of(letters, st.sampled_from("%%__\\aA")), max_size=5)
-PLAIN: dict[Operator, Callable[[int, int], bool]] = {
+COMPARISONS: dict[Operator, Callable[[int, int], bool]] = {
     Operator.EQUAL: operator.eq,
     Operator.NOT_EQUAL: operator.ne,
     Operator.LESS: operator.lt,
@@ -101,11 +101,11 @@ def holds(name: str, condition: Condition) -> bool:
             return any(compare(name, one) == 0 for one in condition.value.split(","))
         case Operator.NOT_IN:
             return all(compare(name, one) != 0 for one in condition.value.split(","))
-    return PLAIN[condition.operator](compare(name, condition.value), 0)
+    return COMPARISONS[condition.operator](compare(name, condition.value), 0)
 
 
 conditions = st.one_of(
-    st.builds(Condition, st.just("name"), st.sampled_from(list(PLAIN)), names),
+    st.builds(Condition, st.just("name"), st.sampled_from(list(COMPARISONS)), names),
     st.builds(Condition, st.just("name"), st.sampled_from([Operator.LIKE, Operator.NOT_LIKE]), patterns),
     st.builds(
         Condition,
@@ -157,7 +157,7 @@ repeatable = settings(deadline=None, derandomize=True, max_examples=40, suppress
 
 @given(st.lists(names, min_size=1, max_size=12), conditions)
 @repeatable
-def test_a_condition_holds_as_the_collation_has_it(zones: Zones, given_names: list[str], condition: Condition) -> None:
+def test_a_condition_compares_by_the_collation(zones: Zones, given_names: list[str], condition: Condition) -> None:
     zones.hold(given_names)
     expected = [number for number, name in enumerate(given_names) if holds(name, condition)]
     assert zones.find(Query((condition,))) == expected
@@ -165,9 +165,7 @@ def test_a_condition_holds_as_the_collation_has_it(zones: Zones, given_names: li
 
 @given(st.lists(names, min_size=1, max_size=12), st.booleans())
 @repeatable
-def test_names_sort_as_the_collation_has_it_and_ties_by_key(
-    zones: Zones, given_names: list[str], descending: bool
-) -> None:
+def test_names_sort_by_the_collation_and_ties_by_key(zones: Zones, given_names: list[str], descending: bool) -> None:
     zones.hold(given_names)
     turn = -1 if descending else 1
 
@@ -180,7 +178,7 @@ def test_names_sort_as_the_collation_has_it_and_ties_by_key(
 
 @given(st.lists(names, min_size=1, max_size=12))
 @repeatable
-def test_names_that_are_alike_are_one_group(zones: Zones, given_names: list[str]) -> None:
+def test_equal_names_are_one_group(zones: Zones, given_names: list[str]) -> None:
     zones.hold(given_names)
     groups: list[list[str]] = []
     for name in sorted(given_names, key=cmp_to_key(compare)):

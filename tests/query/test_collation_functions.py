@@ -1,4 +1,4 @@
-"""Text as utf8_general_ci sees it; what is expected here was asked of MariaDB 10.11 (query-semantics 3)."""
+"""The functions of the collation utf8_general_ci; the expectations are answers of MariaDB 10.11 (query-semantics 3)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_these_are_not_equal(one: str, other: str) -> None:
         ["e", "éa", "Eb", "f"],
     ],
 )
-def test_letters_stand_where_their_capitals_do(ordered: list[str]) -> None:
+def test_letters_sort_with_their_capitals(ordered: list[str]) -> None:
     shuffled = ordered[::-1]
     assert sorted(shuffled, key=lambda text: fold_padded(text) or "") == ordered
 
@@ -132,10 +132,10 @@ def test_folding_keeps_the_number_of_characters() -> None:
         ("(x", "(x", True),
     ],
 )
-@pytest.mark.parametrize("way", ["python", "sqlite"])
-def test_a_pattern_covers_the_whole_text(way: str, text: str, pattern: str, expected: bool) -> None:
+@pytest.mark.parametrize("implementation", ["python", "sqlite"])
+def test_a_pattern_covers_the_whole_text(implementation: str, text: str, pattern: str, expected: bool) -> None:
     _, values = RULES[Kind.TEXT].read(Operator.LIKE, [pattern])
-    if way == "python":
+    if implementation == "python":
         assert matches(text, str(values[0])) is expected
     elif text.isascii() and "\n" not in text:
         connection = sqlite3.connect(":memory:")
@@ -149,7 +149,7 @@ def test_null_matches_nothing_and_is_folded_to_nothing() -> None:
     assert fold_padded(None) is None
 
 
-def test_a_wicked_pattern_takes_no_time() -> None:
+def test_a_hostile_pattern_takes_little_time() -> None:
     begun = time.perf_counter()
     assert matches("é" * 2000, "%E" * 300 + "X") is False
     assert time.perf_counter() - begun < 1

@@ -1,4 +1,4 @@
-"""How a `q` is split, and which parameters of a query string count (query-semantics 1, 2)."""
+"""The split of a `q`, and the parameters of a query string (query-semantics 1, 2)."""
 
 from __future__ import annotations
 
@@ -154,13 +154,13 @@ def test_parameters_make_a_query(pairs: list[tuple[str, str]], expected: Query) 
 
 @pytest.mark.parametrize("name", ["limit", "start"])
 @pytest.mark.parametrize("value", ["", " ", "abc", "1.5", "1e3", "2147483648", "-2147483649", "9" * 5000, "+", "-"])
-def test_what_is_no_java_integer_is_refused(name: str, value: str) -> None:
+def test_a_number_beyond_a_java_integer_is_refused(name: str, value: str) -> None:
     with pytest.raises(QueryParameterError, match=rf"Invalid query parameter\. '{name}' must be an integer"):
         parse_query([(name, value)])
 
 
 @pytest.mark.parametrize("value", [",", ",,,", " , "])
-def test_fields_of_commas_alone_are_none(value: str) -> None:
+def test_fields_of_only_commas_are_refused(value: str) -> None:
     with pytest.raises(QueryParameterError, match=r"Invalid query parameter\. 'fields' contains zero field"):
         parse_query([("fields", value)])
 
@@ -175,7 +175,9 @@ def test_fields_of_commas_alone_are_none(value: str) -> None:
         ([("fields", ","), ("q", "junk")], "'fields'"),
     ],
 )
-def test_the_first_bad_parameter_in_the_order_of_the_url_is_told(pairs: list[tuple[str, str]], complaint: str) -> None:
+def test_the_first_invalid_parameter_in_the_order_of_the_url_is_reported(
+    pairs: list[tuple[str, str]], complaint: str
+) -> None:
     with pytest.raises(QueryParameterError, match=complaint):
         parse_query(pairs)
 

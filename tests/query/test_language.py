@@ -1,4 +1,4 @@
-"""The query language's own parser: what its errors say is what ZStack's parser says, made by ANTLR of its grammar."""
+"""The parser of the query language, whose errors have the texts of ZStack's, which ANTLR generates."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def message(text: str) -> str:
         ("query zone where é='a'", "error token recognition error at: 'é' at line 1:17, one where é='a"),
     ],
 )
-def test_a_mistake_is_told_in_the_words_of_antlr(text: str, expected: str) -> None:
+def test_a_mistake_has_the_error_text_of_antlr(text: str, expected: str) -> None:
     assert message(text) == expected
 
 
@@ -158,11 +158,11 @@ def test_a_mistake_is_told_in_the_words_of_antlr(text: str, expected: str) -> No
         ("'a", "error token recognition error at: ''a' at line 1:0, '"),
     ],
 )
-def test_where_antlr_cannot_quote_java_complains(text: str, expected: str) -> None:
+def test_where_antlr_cannot_quote_java_throws(text: str, expected: str) -> None:
     assert message(text) == expected
 
 
-def test_each_condition_takes_all_that_follows() -> None:
+def test_and_and_or_are_right_associative() -> None:
     (statement,) = statements("query zone where a=1 or b=2 and (c=3 or d=4) and e=5")
     (where,) = statement.where
     assert isinstance(where, Chain)
@@ -174,7 +174,7 @@ def test_each_condition_takes_all_that_follows() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [("'it''s'", "'it''s'"), ("'a\\'", "'a\\'"), ("'order by x'", "'order by x'"), ("''", "''")]
 )
-def test_a_string_is_one_word(value: str, text: str) -> None:
+def test_a_string_is_one_token(value: str, text: str) -> None:
     (statement,) = statements(f"query zone where name={value}")
     assert statement.where == (Comparison(("name",), "=", Literal(STRING, text)),)
 
@@ -201,7 +201,7 @@ def test_clauses_are_read() -> None:
     )
 )
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_any_words_make_a_tree_or_an_error(tokens: list[str]) -> None:
+def test_any_tokens_give_a_tree_or_an_error(tokens: list[str]) -> None:
     text = " ".join(["query zone", *tokens])
     with suppress(QueryError):
         tree = parse(text)

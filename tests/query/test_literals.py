@@ -1,4 +1,4 @@
-"""What a text means to a number, a moment and a truth; expectations asked of MariaDB 10.11 (query-semantics 3)."""
+"""Conversions of text to numbers, dates and booleans; MariaDB 10.11 gave the expectations (query-semantics 3)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_number_is_what_the_text_begins_with(text: str, number: float) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "date"),
     [
         ("2017-11-14 22:20:57", "2017-11-14 22:20:57"),
         ("2017-11-14 22:20:57.0", "2017-11-14 22:20:57"),
@@ -113,12 +113,12 @@ def test_a_number_is_what_the_text_begins_with(text: str, number: float) -> None
         ),
     ],
 )
-def test_a_moment_is_read_in_the_many_forms_of_mariadb(text: str, moment: str) -> None:
-    assert read_date(text) == moment
+def test_a_date_is_read_in_each_form_of_mariadb(text: str, date: str) -> None:
+    assert read_date(text) == date
 
 
 @pytest.mark.parametrize(
-    ("text", "truth"),
+    ("text", "boolean"),
     [
         ("true", 1),
         ("TRUE", 1),
@@ -131,11 +131,11 @@ def test_a_moment_is_read_in_the_many_forms_of_mariadb(text: str, moment: str) -
         ("NULL", None),
     ],
 )
-def test_a_truth_is_a_keyword_or_a_number(text: str, truth: int | None) -> None:
-    assert read_boolean(text) == truth
+def test_a_boolean_is_a_keyword_or_a_number(text: str, boolean: int | None) -> None:
+    assert read_boolean(text) == boolean
 
 
 @pytest.mark.parametrize("text", ["", "yes", "maybe", "1x", "true false", "tr%"])
-def test_any_other_word_is_no_truth(text: str) -> None:
+def test_any_other_word_is_not_a_boolean(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}$"):
         read_boolean(text)

@@ -1,4 +1,4 @@
-"""SQL against a plain reading of the rules, for random questions over a real database file."""
+"""Compare SQL with the reference evaluator, for random queries over a real database file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_evaluator import (
+    DATES,
     IMAGE_REFS,
     IMAGES,
-    MOMENTS,
     STORAGES,
     SYSTEM_TAGS,
     TEXTS,
@@ -68,7 +68,7 @@ numbers = st.one_of(
 dates = st.one_of(
     st.sampled_from(["", "yesterday", "Nov 14, 2017 10:20:57 PM", "1510698057", "2017-13-01", "2017-11-14 22:20:57Z"]),
     st.sampled_from(["2017-11%", "%:57", "2017-11-14T22:20:57", "2017-11-14 22:20", "20171115", "2017/11/15"]),
-    st.sampled_from(MOMENTS).map(str),
+    st.sampled_from(DATES).map(str),
     st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)).map(lambda one: f"{one:%Y-%m-%d %H:%M:%S}"),
 )
 
@@ -108,7 +108,7 @@ class Lab:
 
 
 async def _fill(database: Database) -> None:
-    dated = {"createDate": MOMENTS[0], "lastOpDate": MOMENTS[0]}
+    dated = {"createDate": DATES[0], "lastOpDate": DATES[0]}
     host = ("hostname", "username", "sshPort")
     hosts = [{"password": ""} | {name: row[name] for name in ("uuid", *host)} for row in STORAGES]
     tagged = dated | {"resourceType": "BackupStorageVO", "type": "System"}
@@ -139,20 +139,22 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @given(st.lists(conditions, min_size=1, max_size=3), st.sampled_from([BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE]))
 @settings(repeatable, max_examples=250)
-def test_sql_finds_what_the_rules_say(lab: Lab, asked: list[Condition], inventory: Inventory) -> None:
+def test_sql_finds_the_rows_of_the_reference_evaluator(
+    lab: Lab, given_conditions: list[Condition], inventory: Inventory
+) -> None:
     if inventory is BACKUP_STORAGE:
-        asked = [one for one in asked if one.name != "sshPort"]
-    expected = [row["uuid"] for row in STORAGES if all(holds(row, condition) for condition in asked)]
-    found, total = lab.find(inventory, Query(tuple(asked), reply_with_count=True))
+        given_conditions = [one for one in given_conditions if one.name != "sshPort"]
+    expected = [row["uuid"] for row in STORAGES if all(holds(row, condition) for condition in given_conditions)]
+    found, total = lab.find(inventory, Query(tuple(given_conditions), reply_with_count=True))
     assert found == expected  # without a sort they come by uuid
     assert total == len(expected)
 
 
 @given(_condition(["name", "description", "uuid", "backupStorage.name", "backupStorage.__systemTag__"], texts))
 @settings(repeatable, max_examples=80)
-def test_zones_are_found_by_the_same_rules(lab: Lab, asked: Condition) -> None:
-    expected = [row["uuid"] for row in ZONES if holds(row, asked)]
-    assert lab.find(ZONE, Query((asked,)))[0] == expected
+def test_sql_finds_the_zones_of_the_reference_evaluator(lab: Lab, given_conditions: Condition) -> None:
+    expected = [row["uuid"] for row in ZONES if holds(row, given_conditions)]
+    assert lab.find(ZONE, Query((given_conditions,)))[0] == expected
 
 
 @given(
@@ -163,7 +165,7 @@ def test_zones_are_found_by_the_same_rules(lab: Lab, asked: Condition) -> None:
     st.one_of(st.none(), st.integers(0, len(STORAGES) + 2)),
 )
 @settings(repeatable, max_examples=120)
-def test_sql_sorts_and_pages_as_the_rules_say(
+def test_sql_sorts_and_pages_like_the_reference_evaluator(
     lab: Lab, last: str, descending: bool, first: tuple[str, bool] | None, limit: int, start: int | None
 ) -> None:
     # The direction of the last one comes from the sign; uuid parts what is alike.

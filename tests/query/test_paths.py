@@ -1,4 +1,4 @@
-"""Where the dotted names of conditions lead (query-semantics 4)."""
+"""Dotted names of conditions, resolved over expansions (query-semantics 4)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RUNTIME = "org.zstack.header.exception.CloudRuntimeException: "
         (ZONE, "backupStorageRef.zoneUuid", [], "ZoneInventory.uuid"),
     ],
 )
-def test_a_path_leads_over_these_steps(inventory: Inventory, name: str, steps: list[str], end: str) -> None:
+def test_a_path_has_these_steps(inventory: Inventory, name: str, steps: list[str], end: str) -> None:
     path = resolve(inventory, name)
     assert [step.inventory for step in path.steps] == [f"{one}Inventory" for one in steps]
     assert path.inventory is not None
@@ -67,7 +67,9 @@ def test_what_is_not_emulated_has_no_rows(name: str) -> None:
         ),
     ],
 )
-def test_an_unknown_field_is_told_with_its_class(inventory: Inventory, name: str, java_class: str, field: str) -> None:
+def test_the_error_of_an_unknown_field_names_the_class(
+    inventory: Inventory, name: str, java_class: str, field: str
+) -> None:
     with pytest.raises(QueryError) as refused:
         resolve(inventory, name)
     assert refused.value.details == f"{RUNTIME}inventory class[class {java_class}] not having field[{field}]"
@@ -87,7 +89,7 @@ def test_an_unknown_field_is_told_with_its_class(inventory: Inventory, name: str
         ("zone.image.name", "", "zone.Zone", "image"),
     ],
 )
-def test_an_unknown_step_is_told_with_what_follows_it(name: str, rest: str, owner: str, step: str) -> None:
+def test_the_error_of_an_unknown_step_names_the_rest_of_the_path(name: str, rest: str, owner: str, step: str) -> None:
     with pytest.raises(QueryError) as refused:
         resolve(BACKUP_STORAGE, name)
     where = f"class org.zstack.header.{owner}Inventory"
@@ -97,7 +99,7 @@ def test_an_unknown_step_is_told_with_what_follows_it(name: str, rest: str, owne
     )
 
 
-def test_a_path_longer_than_a_database_takes_is_refused() -> None:
+def test_a_path_of_too_many_steps_is_refused() -> None:
     resolve(BACKUP_STORAGE, "zone.backupStorage." * (MOST_STEPS // 4) + "name")
     with pytest.raises(QueryError, match="SQLGrammarException"):
         resolve(BACKUP_STORAGE, "zone.backupStorage." * (MOST_STEPS // 4 + 1) + "name")

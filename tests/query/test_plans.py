@@ -1,4 +1,4 @@
-"""What SQLite does for the questions that are asked most: it goes straight to the rows, or along an index in order."""
+"""SQLite's plans for the most frequent queries: they use an index to find rows or to sort."""
 
 from __future__ import annotations
 
@@ -35,18 +35,20 @@ async def plan(database: Database, inventory: Inventory, *pairs: tuple[str, str]
 
 @pytest.mark.parametrize("inventory", [BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE], ids=lambda one: one.name)
 @pytest.mark.parametrize("condition", ["uuid=x", "uuid?=x,y", "name=x", "name?=x,y", "attachedZoneUuids=x"])
-async def test_no_table_is_gone_over(database: Database, inventory: Inventory, condition: str) -> None:
+async def test_no_table_is_scanned(database: Database, inventory: Inventory, condition: str) -> None:
     steps = await plan(database, inventory, ("q", condition))
     assert not [step for step in steps if step.startswith("SCAN") and not OF_CONDITIONS.search(step)]
 
 
-async def test_a_hostname_is_looked_up(database: Database) -> None:
+async def test_a_hostname_is_found_by_its_index(database: Database) -> None:
     steps = await plan(database, IMAGE_STORE_BACKUP_STORAGE, ("q", "hostname=x"))
     assert not [step for step in steps if step.startswith("SCAN") and "not_ascii" not in step]
 
 
 @pytest.mark.parametrize("inventory", [BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE], ids=lambda one: one.name)
 @pytest.mark.parametrize("sort", [[], [("sort", "-availableCapacity")], [("sort", "uuid")]], ids=str)
-async def test_a_page_is_read_in_order(database: Database, inventory: Inventory, sort: list[tuple[str, str]]) -> None:
+async def test_a_page_is_read_in_the_order_of_an_index(
+    database: Database, inventory: Inventory, sort: list[tuple[str, str]]
+) -> None:
     steps = await plan(database, inventory, ("q", "name~=%x%"), *sort)
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps

@@ -1,4 +1,4 @@
-"""What stands behind `sort=`, as ZStack's grammar takes it (query-semantics 5)."""
+"""The value of `sort=` in ZStack's grammar (query-semantics 5)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_last_expression_has_the_direction_of_the_sign() -> None:
         ("a b", "no viable alternative at input 'ab'", 2),
     ],
 )
-def test_a_mistake_is_told_in_the_words_of_the_parser(text: str, message: str, position: int) -> None:
+def test_a_mistake_has_the_error_text_of_the_parser(text: str, message: str, position: int) -> None:
     with pytest.raises(SortSyntaxError) as refused:
         parse_order(text, descending=False)
     assert (refused.value.message, refused.value.position) == (message, position)
@@ -58,7 +58,7 @@ def test_a_mistake_is_told_in_the_words_of_the_parser(text: str, message: str, p
     ],
     ids=lambda text: text[:10],
 )
-def test_these_are_no_sorts(text: str) -> None:
+def test_these_sorts_are_refused(text: str) -> None:
     with pytest.raises(SortSyntaxError):
         parse_order(text, descending=False)
 

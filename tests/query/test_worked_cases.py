@@ -1,4 +1,4 @@
-"""The worked cases of query-semantics 13 and more made from its rules, each sent over a real socket."""
+"""The worked cases of query-semantics 13, and more that follow its rules, each sent over a real socket."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ async def test_a_total_comes_beside_the_rows_and_leaves_out_nulls_of_the_first_f
     assert answer.body["total"] == 1
 
 
-async def test_rows_are_of_their_own_type_unless_fields_are_asked_for(client: Client) -> None:
+async def test_rows_are_of_their_own_type_unless_the_query_names_fields(client: Client) -> None:
     answer = await client.request("GET", BS, query=pairs("sort=uuid"))
     sftp = "org.zstack.storage.backup.sftp.SftpBackupStorageInventory"
     assert answer.body["schema"] == {
@@ -314,7 +314,7 @@ async def test_rows_are_of_their_own_type_unless_fields_are_asked_for(client: Cl
     assert answer.body == {"inventories": [{"name": "sftp-1"}], "schema": {"inventories[0]": GENERIC}}
 
 
-async def test_the_primitive_of_a_zone_stands_in_every_row(client: Client) -> None:
+async def test_the_primitive_of_a_zone_is_in_every_row(client: Client) -> None:
     answer = await client.request("GET", ZONES, query=pairs("fields=name & q=name=Zone1"))
     assert answer.body["inventories"] == [{"name": "Zone1", "isDefault": False}]
 
@@ -422,9 +422,7 @@ async def test_a_parameter_that_cannot_be_read_is_a_400_in_plain_text(client: Cl
         (BS, "filterName=abc:def", f"{RUNTIME}unable to find QueryBelongFilter with type[abc:def]"),
     ],
 )  # fmt: skip
-async def test_a_query_that_cannot_be_carried_out_is_an_internal_error(
-    client: Client, path: str, query: str, details: str
-) -> None:
+async def test_a_query_that_fails_is_an_internal_error(client: Client, path: str, query: str, details: str) -> None:
     answer = await client.request("GET", path, query=pairs(query))
     assert answer.status == 503
     assert list(answer.body) == ["error"]
@@ -440,7 +438,7 @@ async def test_a_filter_name_without_a_type_is_an_invalid_argument(client: Clien
     assert answer.body["error"]["details"] == "filterName must be formatted as [filterType:condition(s)]"
 
 
-async def test_a_bad_parameter_is_told_before_a_bad_session_and_that_before_a_bad_name(client: Client) -> None:
+async def test_parameters_are_checked_before_the_session_and_the_session_before_names(client: Client) -> None:
     headers = {"Authorization": "OAuth nosuch"}
     answer = await client.request("GET", BS, query=[("limit", "abc")], headers=headers)
     assert (answer.status, answer.text) == (400, "Invalid query parameter. 'limit' must be an integer")

@@ -1,4 +1,4 @@
-"""What ZStack's parser stumbles over, told before any name is looked at (query-semantics 2)."""
+"""Mistakes that ZStack's parser reports, before any name is looked up (query-semantics 2)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_these_are_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "a.", ".a", "a..b", "a b", "a-b", "é", "1", "a.1", "a\n", "a'b", "a,b"])
-def test_these_are_no_names(name: str) -> None:
+def test_these_are_not_names(name: str) -> None:
     assert not is_name(name)
 
 
 @pytest.mark.parametrize("word", ["limit", "offset", "count", "by", "api", "output", "on", "left", "in", "where"])
-def test_a_keyword_is_no_name_nor_part_of_one(word: str) -> None:
+def test_a_keyword_is_neither_a_name_nor_part_of_one(word: str) -> None:
     assert not is_name(word)
     assert not is_name(f"zone.{word}")
 
@@ -60,7 +60,7 @@ def test_a_keyword_is_no_name_nor_part_of_one(word: str) -> None:
         parse_query([("q", "state like 'E' and (name like 'b') or zone.name=x"), ("q", "type like 'x' and url=y")]),
     ],
 )
-def test_these_are_taken(query: Query) -> None:
+def test_these_queries_are_valid(query: Query) -> None:
     assert prepare_query(BACKUP_STORAGE, query).deferred_error is None
 
 
@@ -78,7 +78,7 @@ def test_these_are_taken(query: Query) -> None:
         ([("sort", "name desc")], "mismatched input 'asc' expecting {<EOF>, ';'} at line 1:49, name desc asc limit "),
     ],
 )
-def test_a_mistake_is_quoted_with_its_place(query: list[tuple[str, str]], expected: str) -> None:
+def test_a_mistake_is_quoted_with_its_position(query: list[tuple[str, str]], expected: str) -> None:
     with pytest.raises(QueryError) as refused:
         prepare_query(IMAGE_STORE_BACKUP_STORAGE, parse_query(query))
     assert refused.value.code == "SYS.1000"
@@ -86,9 +86,9 @@ def test_a_mistake_is_quoted_with_its_place(query: list[tuple[str, str]], expect
 
 
 def test_lines_are_counted() -> None:
-    asked = [("q", "name like 'a\nb'#=x")]
+    pairs = [("q", "name like 'a\nb'#=x")]
     with pytest.raises(QueryError, match=r"error at: '#' at line 2:2, b'# = 'x' li"):
-        prepare_query(BACKUP_STORAGE, parse_query(asked))
+        prepare_query(BACKUP_STORAGE, parse_query(pairs))
 
 
 @pytest.mark.parametrize("value", ["'", "a'", "'a", "''", "it''s", "a'b'c", r"\'", "x'#", "' or 1=1"])
@@ -99,19 +99,19 @@ def test_no_value_may_hold_an_apostrophe(operator: str, value: str) -> None:
     assert refused.value.details.startswith((PARSE_ERROR, OUT_OF_BOUNDS))
 
 
-def test_a_string_without_an_end_is_quoted_beyond_the_text() -> None:
+def test_an_unterminated_string_is_quoted_beyond_the_text() -> None:
     with pytest.raises(QueryError) as refused:
         prepare_query(BACKUP_STORAGE, parse_query([("q", "name!=a'b")]))
     assert refused.value.details == f"{OUT_OF_BOUNDS} 39, count 13, length 51"
 
 
-def test_of_several_mistakes_the_first_in_the_order_of_a_java_set_is_told() -> None:
+def test_of_several_mistakes_the_first_in_the_order_of_a_java_set_is_reported() -> None:
     # Of these the hashes put `foo` first, whichever comes first in the question.
     for names in (("foo", "bar"), ("bar", "foo")):
         with pytest.raises(QueryError, match=r"not having field\[foo\]"):
             prepare_query(BACKUP_STORAGE, parse_query([("q", f"{name}=1") for name in names]))
 
 
-def test_a_count_has_a_line_of_its_own() -> None:
+def test_a_count_is_a_statement_of_its_own() -> None:
     with pytest.raises(QueryError, match=r"at line 1:26, "):
         prepare_query(BACKUP_STORAGE, parse_query([("q", "é=x"), ("count", "true"), ("replyWithCount", "true")]))

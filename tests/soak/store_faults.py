@@ -52,7 +52,7 @@ async def locked(pid: int, file: Path) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def immutable(pid: int, file: Path) -> AsyncIterator[None]:
-    """Nothing of it may be changed (chattr +i)."""
+    """Make the files of a database immutable (chattr +i) inside the block."""
     files = [str(one) for one in file.parent.glob(f"{file.name}*") if not one.name.endswith(".lock")]
     await _run("chattr", "+i", *files)
     yield

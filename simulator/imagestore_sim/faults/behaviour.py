@@ -44,7 +44,7 @@ class Behaviour:
     unreachable: bool = False
     """The lab's name resolution answers that there is no route to the host."""
     silent: bool = False
-    """Nothing is delivered in either direction; TCP keeps it until it can be."""
+    """No packet is delivered in either direction; TCP retransmits until the fault heals."""
     latency: float = 0.0
     """Seconds by which everything is late, in each direction."""
     jitter: float = 0.0

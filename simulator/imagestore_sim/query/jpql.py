@@ -66,21 +66,21 @@ class Jpql:
 
 def _query(target: Inventory, statement: Statement) -> str:
     name = target.name
-    words = [f"SELECT {_selected(target, statement)} FROM {target.entity} {name}"]
+    clauses = [f"SELECT {_selected(target, statement)} FROM {target.entity} {name}"]
     for join in statement.joins:
         other = BY_TARGET.get(join.target.entity.lower())
         table = f"{other.entity} {other.name}" if other else join.target.entity
-        words.append(f"{join.how} join {table} on {' '.join(_where(target, one) for one in join.where)}")
+        clauses.append(f"{join.how} join {table} on {' '.join(_where(target, one) for one in join.where)}")
     if statement.where:
         first, *others = (_where(target, one) for one in statement.where)
-        words.append("WHERE " + " ".join([first, *(HERE + one for one in others)]))
+        clauses.append("WHERE " + " ".join([first, *(HERE + one for one in others)]))
     if statement.sum_by is not None:
-        words.append(f"GROUP BY {name}.{statement.sum_by}")
+        clauses.append(f"GROUP BY {name}.{statement.sum_by}")
     elif statement.group_by:
-        words.append(f"GROUP BY {','.join(statement.group_by)}")
+        clauses.append(f"GROUP BY {','.join(statement.group_by)}")
     if statement.order_by:
-        words.append("ORDER BY " + ",".join(map(_ordering, statement.order_by)))
-    return " ".join(words)
+        clauses.append("ORDER BY " + ",".join(map(_ordering, statement.order_by)))
+    return " ".join(clauses)
 
 
 def _selected(target: Inventory, statement: Statement) -> str:

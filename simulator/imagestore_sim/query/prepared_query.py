@@ -179,7 +179,7 @@ class _StatementPreparer:
         )
 
     def _shape(self, names: Sequence[str], clauses: Sequence[Clause], orders: tuple[Order, ...]) -> Shape:
-        where = clauses[0] if len(clauses) == 1 else ClauseGroup("and", tuple(clauses)) if clauses else None
+        where = _conjunction(clauses)
         statement = self._statement
         function = statement.functions[0].lower() if statement.functions else None
         return Shape(
@@ -260,7 +260,7 @@ class _StatementPreparer:
         if not has_field(inventory, sub_query.field):
             raise _no_field(sub_query.field)
         clauses = [clause for one in sub_query.where if (clause := self._where(inventory, one)) is not None]
-        where = clauses[0] if len(clauses) == 1 else ClauseGroup("and", tuple(clauses)) if clauses else None
+        where = _conjunction(clauses)
         if inventory.field(sub_query.field) is None:
             self._deferred_error = self._deferred_error or sql_grammar_error()
         return SubQueryClause(path, operator, inventory, sub_query.field, where)
@@ -276,10 +276,10 @@ class _StatementPreparer:
         if one.entity is None:
             text = f"the restrict by clause[{one.field} {one.operator} {one.given}] without entity name"
             raise QueryError(f"{text} is not handled by any extension", thrown="org.zstack.zql.ast.visitors.ZQLError")
-        way = path_between(self._target, inventory_named(one.entity))
-        if way is None:
+        path = path_between(self._target, inventory_named(one.entity))
+        if path is None:
             return None
-        return self._comparison(self._target, Comparison((*way, one.field), one.operator, one.given))
+        return self._comparison(self._target, Comparison((*path, one.field), one.operator, one.given))
 
     def _orders(self) -> tuple[Order, ...]:
         found: list[Order] = []
@@ -336,6 +336,10 @@ class _StatementPreparer:
                     raise jpql.no_type(name)
 
 
+def _conjunction(clauses: Sequence[Clause]) -> Clause | None:
+    return clauses[0] if len(clauses) == 1 else ClauseGroup("and", tuple(clauses)) if clauses else None
+
+
 def inventory_named(entity: str) -> Inventory:
     """Return the inventory with a name of the query language, case-insensitive. Raise QueryError."""
     inventory = BY_TARGET.get(entity.lower())
@@ -349,13 +353,13 @@ def path_between(start: Inventory, end: Inventory) -> tuple[str, ...] | None:
     waiting: deque[tuple[Inventory, tuple[str, ...]]] = deque([(start, ())])
     seen = {start.name}
     while waiting:
-        here, way = waiting.popleft()
+        here, path = waiting.popleft()
         if here is end:
-            return way
+            return path
         for name, step in here.expansions.items():
             if step.inventory not in seen:
                 seen.add(step.inventory)
-                waiting.append((INVENTORIES[step.inventory], (*way, name)))
+                waiting.append((INVENTORIES[step.inventory], (*path, name)))
     return None
 
 

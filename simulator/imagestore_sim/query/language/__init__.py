@@ -1,1 +1,1 @@
-"""ZStack's query language: its words, its rules, and a parser that says what is wrong in the words of ANTLR's."""
+"""ZStack's query language: lexer, grammar, and a parser whose errors have the texts of ANTLR's."""
