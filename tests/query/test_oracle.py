@@ -58,7 +58,9 @@ TEXT_FIELDS += ["__systemTag__", "__userTag__", "__tagUuid__", "zone.__userTag__
 PIECES = ["a", "A", "e", "é", "É", "ß", "s", "z", "Z", "_", "%", "\\", " ", "-", "中", "Б", "0", "1", "\\%", "ab"]
 KNOWN = [*TEXTS, *(row["uuid"] for row in STORAGES[:3] + ZONES), "gold", "GOLD ", "remote", "%remote%", "Zone-E"]
 KNOWN += ["Connected", "img-e", "Ready", "b%", "%1", "z\\_3", "/zs/1", "B" + "0" * 31]
-texts = st.one_of(st.sampled_from(KNOWN), st.lists(st.sampled_from(PIECES), max_size=5).map("".join))
+made_up = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
+# ZStack fails at "%s" in the condition of a tag.
+texts = st.one_of(st.sampled_from(KNOWN), made_up.filter(lambda text: "%s" not in text))
 numbers = st.one_of(
     st.sampled_from(["", "abc", "null", "1e3", "+10", " 10 ", "1000abc", "0x16", "1,001", "1001.0", ".5", "-1", "1e"]),
     st.sampled_from(["9007199254740993", "9223372036854775807", "9" * 20, "%0", "1_0", "1000.5", "-1e30", "1."]),
@@ -97,7 +99,7 @@ SORTED = ["name", "description", "status", "availableCapacity", "createDate", "u
 
 @dataclass
 class Lab:
-    """An engine over the data, and the loop that it lives in."""
+    """An engine over the records, and the event loop that runs it."""
 
     runner: asyncio.Runner
     engine: QueryEngine
