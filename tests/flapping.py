@@ -66,7 +66,7 @@ async def _ask(client: Client, number: int) -> None:
     if number < 5:
         [storage] = await client.query("/backup-storage", f"name=imagestore-{number + 1}")
         path = f"/backup-storage/{storage['uuid']}/actions"
-        with contextlib.suppress(CallFailed):  # its event tells
+        with contextlib.suppress(CallFailed):  # its event is in the log
             await client.call("PUT", path, {"reconnectBackupStorage": {}})
     else:
         added = await client.add_image_store("another-1")

@@ -1,4 +1,4 @@
-"""What becomes of capacity: reports, failures, reservations, history (domain 3.7)."""
+"""Stored capacity: reports, failures, reservations, history (domain 3.7)."""
 
 from __future__ import annotations
 

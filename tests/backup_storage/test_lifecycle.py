@@ -69,7 +69,7 @@ async def test_a_failed_reconnect_disconnects_and_keeps_the_last_known_capacity(
     after = await lab.wait_for("imagestore-1", "Disconnected")
     assert (after.total, after.available) == (before.total, before.available)
     seen = drain(events)
-    # The second attempt began when it was Disconnected already, so it tells of no disconnection.
+    # The second attempt began when it was Disconnected already, so it reports no disconnection.
     assert [event.path for event in seen].count(DISCONNECTED) == 1
     assert moves(seen) == [
         ("Connected", "Connecting"),

@@ -117,7 +117,7 @@ class Fuzzer:
     known: list[str] = field(default_factory=lambda: ["x"])
 
     def run(self, seconds: float) -> None:
-        """Go on for a while."""
+        """Send for a while."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.requests % 50 == 0:

@@ -53,7 +53,7 @@ class VirtualDisk(MountedTree):
     # Reading
 
     def stat(self, path: str) -> Entry:
-        """Return what stat tells of a path."""
+        """Return the attributes that stat returns for a path."""
         disk, node = self._find(path)
         return disk.entry_of(node)
 

@@ -49,7 +49,7 @@ class NodeStore(DiskSpace):
                 node.linked = False
 
     def entry_of(self, node: Node) -> Entry:
-        """Return what stat tells of a node on this disk."""
+        """Return the attributes that stat returns for a node of this disk."""
         if isinstance(node, File):
             return Entry(False, node.mode, node.size, node.inode, 1, node.modified, self.device)
         links = 2 + sum(isinstance(one, Directory) for one in node.entries.values())

@@ -1,4 +1,4 @@
-"""A file of a virtual disk that has been opened, and what stat tells of files."""
+"""A file of a virtual disk that has been opened, and the attributes that stat returns."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class OpenFile:
         self._disk.change_mode(self._file, mode, self.path)
 
     def stat(self) -> Entry:
-        """Return what stat tells of it."""
+        """Return the attributes that stat returns for it."""
         return self._disk.entry_of(self._file)
 
     def statvfs(self) -> Statvfs:

@@ -83,7 +83,7 @@ class Scenario(ScenarioModel):
     settings: dict[str, Any] = Field({}, description="options of the global configuration by name: ping.interval: 10s")
     timeline: tuple[Step, ...] = Field(min_length=1)
     invariants: tuple[Invariant, ...] = ()
-    ends: Seconds | None = Field(None, description="when it is over, whatever is left; after the last step if unset")
+    ends: Seconds | None = Field(None, description="when the scenario ends, in any case; after the last step if unset")
 
     @field_validator("hosts", mode="before")
     @classmethod
