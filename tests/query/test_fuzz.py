@@ -62,11 +62,12 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         runner.run(_stop(running, client))
 
 
-def _check(answer: Any) -> None:
-    """Only what the protocol defines, and no word of what lies beneath."""
+def _check(answer: Any, query: list[tuple[str, str]]) -> None:
+    """Only what the protocol defines, and no word of what lies beneath, unless the query itself has it."""
+    sent = " ".join(text for pair in query for text in pair).lower()
     assert answer.status in (200, 400, 503), answer.text
     for secret in ("sqlite", "operationalerror", "sqlalchemy", "recursion", "traceback"):
-        assert secret not in answer.text.lower()
+        assert secret in sent or secret not in answer.text.lower()
     if answer.status == 503:
         assert answer.body["error"]["code"] in ("SYS.1000", "SYS.1007")
         details = answer.body["error"]["details"]
@@ -76,7 +77,7 @@ def _check(answer: Any) -> None:
 @given(paths, pairs)
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_text_gets_an_answer_outside_the_protocol(node: Node, path: str, query: list[tuple[str, str]]) -> None:
-    _check(node.get(path, query))
+    _check(node.get(path, query), query)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +104,4 @@ def test_no_text_gets_an_answer_outside_the_protocol(node: Node, path: str, quer
     ids=lambda query: str(query)[:40],
 )
 def test_no_length_gets_an_answer_outside_the_protocol(node: Node, query: list[tuple[str, str]]) -> None:
-    _check(node.get("/backup-storage", query))
+    _check(node.get("/backup-storage", query), query)
