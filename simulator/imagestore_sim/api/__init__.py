@@ -1,7 +1,8 @@
 """The APIs: a module for each resource declares its messages and their handlers.
 
 A new API is a message class and a function decorated with `@handlers.handles` in the module of its resource;
-`rest.messages` explains the declaration. The other modules here serve them: `queries` and `legacy_queries` (all query
+`rest.messages` explains the declaration. What no module declares, `not_emulated` answers, from the `catalogue` of all
+APIs. The other modules here serve them: `queries` and `legacy_queries` (all query
 APIs), `storage_calls` (add and update a storage), `services` (what handlers work with), `error_translation`, `rights`,
 `new_resource_tags`, `node_record`, `url_validator`, `path_patterns`, and `fidelity` (the page that lists all APIs).
 """
@@ -51,7 +52,6 @@ MODULES = (
     zql,
     absent_resource_queries,
     absent_resource_deletions,
-    not_emulated,
 )
 
 
@@ -60,4 +60,6 @@ def all_handlers() -> Handlers[Services]:
     handlers = Handlers[Services]()
     for module in MODULES:
         handlers.include(module.handlers)
+    declared = frozenset(message.__name__ for message in handlers.by_message)
+    handlers.include(not_emulated.handlers_but(declared))
     return handlers

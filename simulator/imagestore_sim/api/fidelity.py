@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from imagestore_sim.api import all_handlers, not_emulated
+from imagestore_sim.query import Inventory
+from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.parameters import Api
 
 HEAD = """\
 # Fidelity
 
-How closely each API follows ZStack; `make docs` writes this page. It lists every API of ZStack's public SDK that
-touches backup storage. An API is
+How closely each API follows ZStack; `make docs` writes this page. It lists every API that ZStack's public Java SDK
+(5.2.1) or the catalogue of its MCP server (0.1.7) names; `simulator/imagestore_sim/api/zstack_apis.json` has their
+paths and sources. An API is
 
 - **same**: it does what ZStack does, as far as a client can see;
 - **deviates**: it does what ZStack does, except for what the note says;
-- **not emulated**: it answers every call with `SYS.1014` and the details
-  `not emulated: <API class>, see docs/fidelity.md`.
+- **empty**: a query of resources that a lab has none of, such as hosts and virtual machines; it answers 200 and an
+  empty list;
+- **not emulated**: it answers every call that has a valid session with `SYS.1014` and the details
+  `not emulated: <API class>, see docs/fidelity.md`. Its parameters are not read.
 
 The legacy API under `/zstack/api` serves the same APIs, under the Java classes in the column *API*.
 
@@ -52,29 +58,61 @@ All APIs differ from ZStack's in these points, by choice:
 ## The APIs
 """
 COLUMNS = ("API", "Request", "State", "Note", "Source")
+EMPTY = """
+## Empty
+
+Queries of resources that a lab has none of. Those of ZStack's open half check the names of fields and the syntax of
+conditions, as ZStack does (observed 4); for those of the paid editions, whose fields are not public, any name will do.
+
+| Package | APIs |
+|---|---|"""
+LEFT_OUT = """
+## Not emulated
+
+| Package | APIs |
+|---|---|"""
 
 
 def page() -> str:
     """Return the first half of the page, as Markdown."""
-    apis = [(message.api, handler is not_emulated.refuse) for message, handler in all_handlers().by_message.items()]
-    emulated = sorted((api for api, left_out in apis if not left_out), key=_by_request)
-    left_out = sorted((api for api, left_out in apis if left_out), key=_by_request)
-    counts = f"{len(emulated)} APIs are emulated, {len(left_out)} are not."
-    lines = [counts, "", *_table(emulated), "", "## Not emulated", "", *_table(left_out, absent=True), ""]
-    return "\n".join([HEAD, *lines])
+    kinds: dict[str, list[Api]] = {"works": [], "empty": [], "refused": []}
+    for message, handler in all_handlers().by_message.items():
+        kinds[_kind(message, handler)].append(message.api)
+    works, empty, refused = (kinds[kind] for kind in ("works", "empty", "refused"))
+    counts = (
+        f"Of {len(works) + len(empty) + len(refused)} APIs, {len(works)} work, {len(empty)} are queries that are always"
+        f" empty, and {len(refused)} are not emulated."
+    )
+    table = _table(sorted(works, key=_by_request))
+    return "\n".join([HEAD, counts, "", *table, EMPTY, *_by_package(empty), LEFT_OUT, *_by_package(refused), ""])
+
+
+def _kind(message: type[Message], handler: object) -> str:
+    if handler is not_emulated.refuse:
+        return "refused"
+    inventory = getattr(message, "inventory", None)
+    is_absent = isinstance(inventory, Inventory) and inventory.is_absent
+    return "empty" if handler is not_emulated.answer_none or is_absent else "works"
 
 
 def _by_request(api: Api) -> tuple[str, str, str]:
     return api.paths[0], api.method, api.name
 
 
-def _table(apis: list[Api], *, absent: bool = False) -> Iterator[str]:
+def _table(apis: list[Api]) -> Iterator[str]:
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{'---|' * len(COLUMNS)}"
     for api in apis:
-        state = "not emulated" if absent else "deviates" if api.deviation else "same"
-        cells = (f"`{api.name}`", _request(api), state, api.deviation, api.source)
+        cells = (f"`{api.name}`", _request(api), "deviates" if api.deviation else "same", api.deviation, api.source)
         yield f"| {' | '.join(cells)} |"
+
+
+def _by_package(apis: list[Api]) -> Iterator[str]:
+    packages: dict[str, list[str]] = defaultdict(list)
+    for api in apis:
+        packages[api.java_class.rpartition(".")[0]].append(api.name.removeprefix("API").removesuffix("Msg"))
+    for package, names in sorted(packages.items()):
+        yield f"| {f'`{package}`' if package else 'not known'} | {', '.join(sorted(names))} |"
 
 
 def _request(api: Api) -> str:

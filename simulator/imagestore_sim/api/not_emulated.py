@@ -1,188 +1,30 @@
-"""The APIs of ZStack that touch backup storage and are not emulated: each answers SYS.1014 and names the manual's page.
+"""The APIs of ZStack that no other module declares, so that none of them answers like a mistyped path.
 
-One line an API, by package: its method, its class and its paths, from ZStack's public SDK. A GET is answered
-synchronously, any other method by a job.
+A query has an empty list: a lab has none of what it asks for. Any other API answers SYS.1014 and names the manual's
+page. Neither reads its parameters. The facts are those of the `catalogue`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+import re
+from collections.abc import Iterable
+from functools import cache
 
+from imagestore_sim.api.catalogue import CataloguedApi, catalogue, java_class, message_name
+from imagestore_sim.api.queries import QueryMessage
 from imagestore_sim.api.services import Services
 from imagestore_sim.rest.errors import ApiError, ErrorCode
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Message, Reply, SyncMessage, declare
 
-SOURCE = "ZStack's public Java SDK"
-NOT_EMULATED: Mapping[str, str] = MappingProxyType(
-    {
-        "org.zstack.storage.ceph.backup": """
-            POST APIAddCephBackupStorageMsg /backup-storage/ceph
-            POST APIAddMonToCephBackupStorageMsg /backup-storage/ceph/{uuid}/mons
-            DELETE APIRemoveMonFromCephBackupStorageMsg /backup-storage/ceph/{uuid}/mons
-            PUT APIUpdateCephBackupStorageMonMsg /backup-storage/ceph/mons/{monUuid}/actions
-        """,
-        "org.zstack.aliyun.ebs.message": """
-            POST APIAddAliyunEbsBackupStorageMsg /backup-storage/aliyun/ebs
-            GET APIQueryAliyunEbsBackupStorageMsg /backup-storage/aliyun/ebs
-            PUT APIUpdateAliyunEbsBackupStorageMsg /backup-storage/aliyun/ebs/{uuid}/actions
-        """,
-        "org.zstack.header.storage.addon.backup": """
-            POST APIAddExternalBackupStorageMsg /backup-storage/addon
-        """,
-        "org.zstack.vmware": """
-            GET APIQueryVCenterBackupStorageMsg /vcenters/backup-storage
-        """,
-        "org.zstack.header.image": """
-            DELETE APIDeleteImageMsg /images/{uuid}
-            PUT APIUpdateImageMsg /images/{uuid}/actions
-            PUT APIExpungeImageMsg /images/{imageUuid}/actions
-            PUT APIRecoverImageMsg /images/{imageUuid}/actions
-            PUT APIChangeImageStateMsg /images/{uuid}/actions
-            PUT APISyncImageSizeMsg /images/{uuid}/actions
-            PUT APICalculateImageHashMsg /images/{uuid}/actions
-            PUT APISetImageBootModeMsg /images/{uuid}/actions
-            PUT APISetImageQgaMsg /images/{uuid}/actions
-            PUT APISetImageSecurityLevelMsg /images/{uuid}/actions
-            GET APIGetImageQgaMsg /images/{uuid}/qga
-            GET APIGetUploadImageJobDetailsMsg /images/upload-job/details/{imageId}
-            POST APICreateRootVolumeTemplateFromRootVolumeMsg /images/root-volume-templates/from/volumes/{rootVolumeUuid}
-            POST APICreateRootVolumeTemplateFromVolumeSnapshotMsg /images/root-volume-templates/from/volume-snapshots/{snapshotUuid}
-            POST APICreateDataVolumeTemplateFromVolumeMsg /images/data-volume-templates/from/volumes/{volumeUuid}
-            POST APICreateDataVolumeTemplateFromVolumeSnapshotMsg /images/data-volume-templates/from/volume-snapshots/{snapshotUuid}
-        """,
-        "org.zstack.storage.backup.imagestore": """
-            PUT APISyncImageMsg /backup-storage/image-store/{imageStoreUuid}/actions
-        """,
-        "org.zstack.imagereplicator": """
-            POST APICreateImageReplicationGroupMsg /image-replication-groups
-            GET APIQueryImageReplicationGroupMsg /image-replication-groups
-            DELETE APIDeleteImageReplicationGroupMsg /image-replication-groups/{uuid}
-            POST APIAddBackupStoragesToReplicationGroupMsg /image-replication-groups/{replicationGroupUuid}
-        """,
-        "org.zstack.header.aliyun.image": """
-            POST APICreateEcsImageFromLocalImageMsg /hybrid/aliyun/image
-            GET APIQueryEcsImageFromLocalMsg /hybrid/aliyun/image
-        """,
-        "org.zstack.header.buildapp": """
-            POST APIAddBuildAppMsg /appcenter/buildapp/add
-            POST APICreateBuildAppMsg /appcenter/buildapp
-            GET APIQueryBuildAppMsg /appcenter/buildapp
-        """,
-        "org.zstack.ovf.api": """
-            POST APICreateVmInstanceFromOvfMsg /ovf/create-vm-instance
-            POST APIExportVmOvaPackageMsg /ovf/ova-packages
-        """,
-        "org.zstack.header.storage.cdp": """
-            POST APICreateCdpPolicyMsg /cdp-backup-storage/policy
-            GET APIQueryCdpPolicyMsg /cdp-backup-storage/policy
-            DELETE APIDeleteCdpPolicyMsg /cdp-backup-storage/policy/{uuid}
-            PUT APIUpdateCdpPolicyMsg /cdp-backup-storage/policy/{uuid}/actions
-            POST APICreateCdpTaskMsg /cdp-backup-storage/task
-            PUT APIUpdateCdpTaskMsg /cdp-backup-storage/task/{uuid}/actions
-            POST APIMountVmInstanceRecoveryPointMsg /cdp-backup-storage/mount-recovery-point
-            POST APIUnmountVmInstanceRecoveryPointMsg /cdp-backup-storage/unmount-recovery-point
-            GET APIGetCdpBackupStorageRequirementMsg /cdp-backup-storage/{backupStorageUuid}/requirement
-            PUT APIUpgradeBackupStorageCdpTasksMsg /cdp-task/upgrade/{backupStorageUuid}/actions
-            GET APIQueryCdpTaskMsg /cdp-task
-            DELETE APIDeleteCdpTaskMsg /cdp-task/{uuid}
-            POST APIDeleteCdpTaskDataMsg /cdp-task/{uuid}/data
-            POST APIEnableCdpTaskMsg /cdp-task/enable/{uuid}
-            POST APIDisableCdpTaskMsg /cdp-task/disable/{uuid}
-            PUT APIMergeDataOnBackupStorageMsg /cdp-task/mergedata/{backupStorageUuid}/actions
-            PUT APIRevertVmFromCdpBackupMsg /cdp-backups/{vmInstanceUuid}/actions
-            PUT APICreateVmFromCdpBackupMsg /cdp-backups/actions
-        """,
-        "org.zstack.header.storage.database.backup": """
-            POST APICreateDatabaseBackupMsg /database-backups
-            GET APIQueryDatabaseBackupMsg /database-backups /database-backups/{uuid}
-            DELETE APIDeleteDatabaseBackupMsg /database-backups/{uuid}
-            PUT APIRecoverDatabaseFromBackupMsg /database-backups/actions
-            GET APIGetDatabaseBackupFromImageStoreMsg /database-backups/image-store
-            PUT APISyncDatabaseBackupMsg /database-backups/imageStore/{imageStoreUuid}/actions
-            PUT APISyncDatabaseBackupFromImageStoreBackupStorageMsg /database-backups/{uuid}/actions
-            PUT APIExportDatabaseBackupFromBackupStorageMsg /database-backups/{databaseBackupUuid}/backup-storage/{backupStorageUuid}/actions
-            DELETE APIDeleteExportedDatabaseBackupFromBackupStorageMsg /exported-database-backup/{databaseBackupUuid}/backup-storage/{backupStorageUuid}
-        """,
-        "org.zstack.header.storage.volume.backup": """
-            POST APICreateVolumeBackupMsg /volumes/{volumeUuid}/volume-backups
-            GET APIQueryVolumeBackupMsg /volume-backups /volume-backups/{uuid}
-            DELETE APIDeleteVolumeBackupMsg /volume-backups/{uuid}
-            PUT APIRecoverBackupFromImageStoreBackupStorageMsg /volume-backups/{uuid}/actions
-            PUT APISyncBackupFromImageStoreBackupStorageMsg /volume-backups/{uuid}/actions
-            PUT APIRevertVolumeFromVolumeBackupMsg /volume-backups/{uuid}/actions
-            PUT APISyncVolumeBackupMsg /volume-backups/imageStore/{imageStoreUuid}/actions
-            POST APICreateVmBackupMsg /volumes/{rootVolumeUuid}/vm-backups
-            DELETE APIDeleteVmBackupMsg /vm-backups/{groupUuid}
-            PUT APIRecoverVmBackupFromImageStoreBackupStorageMsg /vm-backups/{groupUuid}/actions
-            PUT APISyncVmBackupFromImageStoreBackupStorageMsg /vm-backups/{groupUuid}/actions
-            PUT APIRevertVmFromVmBackupMsg /vm-backups/{groupUuid}/actions
-            PUT APISyncVmBackupMsg /vm-backups/imageStore/{imageStoreUuid}/actions
-            POST APICreateVmFromVmBackupMsg /vm-instances/from/vm-backups/{groupUuid}
-            POST APICreateVmFromVolumeBackupMsg /vm-instances/from/vm-backup/{backupUuid}
-            POST APICreateDataVolumeFromVolumeBackupMsg /volumes/data-volume/from/volume-template/{backupUuid}
-            POST APICreateDataVolumeTemplateFromVolumeBackupMsg /images/data-volume-templates/from/volume-template/{backupUuid}
-            POST APICreateRootVolumeTemplateFromVolumeBackupMsg /images/root-volume-templates/from/volume-template/{backupUuid}
-        """,
-        "org.zstack.externalbackup.zbox": """
-            POST APICreateZBoxBackupMsg /externalbackup/zbox
-            GET APIQueryZBoxBackupMsg /externalbackup/zbox
-            GET APIGetZBoxBackupDetailsMsg /externalbackup/zbox/{uuid}/details
-        """,
-        "org.zstack.header.vm": """
-            GET APIGetInterdependentL3NetworksBackupStoragesMsg /backupStorage-l3networks/dependencies
-        """,
-        "org.zstack.header.longjob": """
-            POST APISubmitLongJobMsg /longjobs
-            DELETE APIDeleteLongJobMsg /longjobs/{uuid}
-        """,
-        "org.zstack.tag2": """
-            POST APICreateTagMsg /tags
-            GET APIQueryTagMsg /tags /tags/{uuid}
-            PUT APIUpdateTagMsg /tags/{uuid}/actions
-            POST APIAttachTagToResourcesMsg /tags/{tagUuid}/resources
-            DELETE APIDetachTagFromResourcesMsg /tags/{tagUuid}/resources
-        """,
-        "org.zstack.resourceconfig": """
-            GET APIGetResourceConfigsMsg /resource-configurations/{resourceUuid}/{category}
-            GET APIGetResourceConfigMsg /resource-configurations/{resourceUuid}/{category}/{name}
-            PUT APIUpdateResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}/actions
-            POST APIUpdateResourceConfigsMsg /resource-configurations/{resourceUuid}/resource-configs/actions
-            DELETE APIDeleteResourceConfigMsg /resource-configurations/{category}/{name}/{resourceUuid}
-        """,
-        "org.zstack.zwatch.api": """
-            POST APIPutMetricDataMsg /zwatch/metrics
-            DELETE APIDeleteMetricDataMsg /zwatch/metrics
-        """,
-    }
-)
-OPEN = frozenset(
-    (
-        "org.zstack.storage.ceph.backup",
-        "org.zstack.header.storage.addon.backup",
-        "org.zstack.header.image",
-        "org.zstack.header.vm",
-        "org.zstack.header.longjob",
-        "org.zstack.resourceconfig",
-    )
-)
-"""The packages that ZStack's open half has. An API of any other package belongs to the paid editions."""
-PAID = frozenset(("APISetImageQgaMsg", "APIGetImageQgaMsg", "APISetImageSecurityLevelMsg"))
-"""APIs of the paid editions in packages that the open half has as well."""
-BACKUP_STORAGE = "org.zstack.header.storage.backup"
-RESPONSES: Mapping[str, str] = MappingProxyType(
-    {
-        "APIAddCephBackupStorageMsg": f"{BACKUP_STORAGE}.APIAddBackupStorageEvent",
-        "APIQueryCephBackupStorageMsg": f"{BACKUP_STORAGE}.APIQueryBackupStorageReply",
-        "APIAddAliyunEbsBackupStorageMsg": f"{BACKUP_STORAGE}.APIAddBackupStorageEvent",
-        "APIQueryAliyunEbsBackupStorageMsg": f"{BACKUP_STORAGE}.APIQueryBackupStorageReply",
-        "APIUpdateAliyunEbsBackupStorageMsg": f"{BACKUP_STORAGE}.APIUpdateBackupStorageEvent",
-        "APIAddExternalBackupStorageMsg": f"{BACKUP_STORAGE}.APIAddBackupStorageEvent",
-        "APICreateZBoxBackupMsg": "APICreateExternalBackupEvent",
-    }
-)
-"""The replies and events whose names do not follow from their message's."""
-handlers = Handlers[Services]()
+SDK = "ZStack's public Java SDK"
+MCP = "the catalogue of zstack-mcp-server"
+NONE = "a lab has none of these resources; names of fields are not checked"
+HELD_BY_A_LAB = frozenset(("QueryAccessKey",))
+"""Queries of what a lab may have: without an emulation of their own, an empty list would be wrong."""
+
+
+class EmptyQuery(QueryMessage):
+    """A query of a resource that a lab has none of, and whose fields are not known."""
 
 
 async def refuse(services: Services, message: Message, call: Call) -> Reply:
@@ -191,24 +33,64 @@ async def refuse(services: Services, message: Message, call: Call) -> Reply:
     raise ApiError(ErrorCode("SYS.1014", details))
 
 
-def _messages() -> Iterator[type[Message]]:
-    for package, lines in NOT_EMULATED.items():
-        for line in lines.strip().splitlines():
-            method, name, path, *others = line.split()
-            base: type[Message] = SyncMessage if method == "GET" else AsyncMessage
-            yield declare(
-                base,
-                f"{package}.{name}",
-                {"__module__": __name__, "__doc__": "Not emulated."},
-                method=method,
-                path=path,
-                optional_paths=tuple(others),
-                response_class=RESPONSES.get(name, ""),
-                paid=package not in OPEN or name in PAID,
-                for_everyone=True,
-                source=SOURCE,
-            )
+async def answer_none(services: Services, message: EmptyQuery, call: Call) -> Reply:
+    """Return an empty list, the number 0, or both, as the query asks."""
+    query = message.query
+    body: dict[str, object] = {} if query.count else {"inventories": []}
+    if query.count or query.reply_with_count:
+        body["total"] = 0
+    return Reply(body)
 
 
-for _message in _messages():
-    handlers.register(_message, refuse)
+@cache
+def handlers_but(declared: frozenset[str]) -> Handlers[Services]:
+    """Return the handlers of all catalogued APIs but those whose messages are `declared` elsewhere."""
+    apis = catalogue()["apis"]
+    queried = _queried_shapes(apis)
+    handlers = Handlers[Services]()
+    for api in apis:
+        if message_name(api) not in declared:
+            handlers.register(_message(api, _paths(api, queried)), answer_none if _is_empty(api) else refuse)
+    return handlers
+
+
+def _is_empty(api: CataloguedApi) -> bool:
+    return api["name"].startswith("Query") and api.get("sync", False) and api["name"] not in HELD_BY_A_LAB
+
+
+def _message(api: CataloguedApi, paths: tuple[str, ...]) -> type[Message]:
+    sync, empty = api.get("sync", False), _is_empty(api)
+    base: type[Message] = EmptyQuery if empty else SyncMessage if sync else AsyncMessage
+    path, *others = paths or ("",)
+    return declare(
+        base,
+        java_class(api),
+        {"__module__": __name__, "__doc__": "Not emulated."},
+        method=api.get("method") or ("GET" if sync else "POST"),
+        path=path,
+        optional_paths=tuple(others),
+        reply=("inventories", "total") if empty else (),
+        response_class=api.get("response", ""),
+        paid=not api.get("open", False),
+        authenticated=api.get("session", True),
+        for_everyone=True,
+        source=SDK if paths else MCP,
+        deviation=NONE if empty else "",
+    )
+
+
+def _queried_shapes(apis: Iterable[CataloguedApi]) -> frozenset[str]:
+    return frozenset(_shape(path) for api in apis if api.get("method") == "GET" for path in api.get("paths", ()))
+
+
+def _paths(api: CataloguedApi, queried: frozenset[str]) -> tuple[str, ...]:
+    """Return the paths of an API. A query of the paid editions has one for a single resource, as open ones have."""
+    paths = tuple(api.get("paths", ()))
+    if len(paths) == 1 and _is_empty(api) and not api.get("open", False):
+        single = f"{paths[0].rstrip('/')}/{{uuid}}"
+        return paths if _shape(single) in queried else (*paths, single)
+    return paths
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"\{\w+\}", "{}", path)

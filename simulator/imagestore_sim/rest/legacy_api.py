@@ -89,7 +89,10 @@ class LegacyApi(Generic[S]):
         return await self._answer_later(message, values, claim, context)
 
     def _message(self, given: object) -> tuple[type[Message], Mapping[str, object]]:
-        """Return the message that a body names, and its fields. Raise PlainError; ContainerError where ZStack fails."""
+        """Return the message that a body names, and its fields. Raise PlainError; ContainerError where ZStack fails.
+
+        A message whose package is not known here is found by its name alone.
+        """
         if given is None or given == {}:
             raise ContainerError(500, f"Error when calling /{CONTEXT}{PATH}")
         if not isinstance(given, Mapping):
@@ -97,7 +100,7 @@ class LegacyApi(Generic[S]):
                 200, f"java.lang.IllegalStateException: Not a JSON Object: {gson.write(given, nulls=True)}"
             )
         java_class, fields = next(iter(given.items()))
-        message = self._by_class.get(java_class)
+        message = self._by_class.get(java_class) or self._by_class.get(java_class.rpartition(".")[2])
         if message is None:
             raise PlainError(200, f"Unable to deserialize class {java_class}")
         if fields is None:

@@ -27,6 +27,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from types import UnionType, new_class
 from typing import (
     Annotated,
@@ -97,14 +98,18 @@ class Message:
         **others: object,
     ) -> None:
         super().__init_subclass__(**others)
-        dataclass(frozen=True, kw_only=True)(cls)
+        if inspect.get_annotations(cls) or len(cls.__bases__) > 1:
+            dataclass(frozen=True, kw_only=True)(
+                cls
+            )  # else it has its base's fields alone, and needs no code of its own
         if method is None:
             return  # a base class, not a message
+        java_class = f"{package}.{cls.__name__}".lstrip(".")
         cls.api = Api(
             name=cls.__name__,
-            java_class=f"{package}.{cls.__name__}",
+            java_class=java_class,
             method=method,
-            paths=(path, *optional_paths),
+            paths=tuple(filter(None, (path, *optional_paths))),
             action=action_name(cls.__name__),
             body_key="params" if method == "POST" else action_name(cls.__name__),
             sync=cls.sync,
@@ -115,7 +120,7 @@ class Message:
             reply_fields=dict(one.split("=") for one in reply if "=" in one),
             with_success=with_success,
             timeout_seconds=timeout_seconds,
-            response_class=_response_class(f"{package}.{cls.__name__}", response_class, sync=cls.sync),
+            response_class=_response_class(java_class, response_class, sync=cls.sync),
             paid=paid,
             source=source or _cited(sys.modules[cls.__module__].__doc__),
             deviation=deviation,
@@ -281,7 +286,7 @@ def _response_class(java_class: str, given: str, *, sync: bool) -> str:
     if "." in given:
         return given
     package, _, name = java_class.rpartition(".")
-    return f"{package}.{given or name.removesuffix('Msg') + ('Reply' if sync else 'Event')}"
+    return f"{package}.{given or name.removesuffix('Msg') + ('Reply' if sync else 'Event')}".lstrip(".")
 
 
 def _cited(text: str | None) -> str:
@@ -301,8 +306,20 @@ def parameters_of(message: type[Message]) -> tuple[Parameter, ...]:
 
     A field whose type no JSON value has is no parameter: the message binds it itself.
     """
+    own = tuple(inspect.get_annotations(message))
+    if own or len(message.__bases__) > 1:
+        return _parameters(message, own)
+    return _inherited_parameters(message.__mro__[1])
+
+
+@cache  # for the many messages that declare no parameters
+def _inherited_parameters(base: type[Message]) -> tuple[Parameter, ...]:
+    return _parameters(base, ())
+
+
+def _parameters(message: type[Message], own_fields: tuple[str, ...]) -> tuple[Parameter, ...]:
     hints = get_type_hints(message, include_extras=True)
-    own = [name for name in message.__annotations__ if name in hints]
+    own = [name for name in own_fields if name in hints]
     declared = sorted(fields(message), key=lambda one: own.index(one.name) if one.name in own else len(own))
     found = (_parameter(one.name, hints[one.name], one.default is MISSING, one.name in own) for one in declared)
     return tuple(parameter for parameter in found if parameter is not None)

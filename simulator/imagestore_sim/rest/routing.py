@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.request_target import Segments
 
+VARIABLE = "{}"
+"""What stands for a variable in the shape of a path."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
@@ -66,12 +69,13 @@ class Router:
     def __init__(self, messages: Iterable[type[Message]], leniency: Leniency = LENIENT) -> None:
         self._literal: dict[Segments, list[Candidate]] = defaultdict(list)
         self._variable: dict[Segments, list[Candidate]] = defaultdict(list)
+        self._partly_variable: dict[re.Pattern[str], list[Candidate]] = defaultdict(list)
         for message in messages:
             for path in message.api.paths if leniency.paid_apis or not message.api.paid else ():
-                self._add(Candidate(message, tuple(path.strip("/").split("/"))))
+                self._add(Candidate(message, tuple(path.removeprefix("/").split("/"))))
         self._variable_places: dict[int, dict[frozenset[int], None]] = defaultdict(dict)
-        for shape in sorted(self._variable, key=lambda shape: shape.count("")):
-            places = frozenset(index for index, segment in enumerate(shape) if segment == "")
+        for shape in sorted(self._variable, key=lambda shape: shape.count(VARIABLE)):
+            places = frozenset(index for index, segment in enumerate(shape) if segment == VARIABLE)
             self._variable_places[len(shape)][places] = None
 
     @classmethod
@@ -81,18 +85,24 @@ class Router:
         return cls(messages, leniency)
 
     def _add(self, candidate: Candidate) -> None:
-        shape = tuple("" if _is_variable(one) else one for one in candidate.path)
-        (self._variable if "" in shape else self._literal)[shape].append(candidate)
+        if any("{" in segment[1:] for segment in candidate.path):
+            self._partly_variable[_pattern(candidate.path)].append(candidate)
+            return
+        shape = tuple(VARIABLE if _is_variable(one) else one for one in candidate.path)
+        (self._variable if VARIABLE in shape else self._literal)[shape].append(candidate)
 
     def find(self, path: Segments, shown: str) -> PathMatch:
         """Return the APIs on a path below the version. Raise PlainError 404 if none matches."""
         literal = self._literal.get(path)
         if literal is not None:
             return PathMatch(tuple(literal), path, shown)
-        for places in self._variable_places.get(len(path), ()) if "" not in path else ():
-            shape = tuple(["" if index in places else segment for index, segment in enumerate(path)])
-            if shape in self._variable:
+        for places in self._variable_places.get(len(path), ()):
+            shape = tuple([VARIABLE if index in places else segment for index, segment in enumerate(path)])
+            if shape in self._variable and all(path[index] for index in places):
                 return PathMatch(tuple(self._variable[shape]), path, shown)
+        for pattern, candidates in self._partly_variable.items():
+            if pattern.fullmatch("/".join(path)):
+                return PathMatch(tuple(candidates), path, shown)
         raise PlainError(404, f"no api mapping to {shown}")
 
 
@@ -101,6 +111,12 @@ def check_method(method: str) -> None:
     if method not in METHODS:
         status = 200 if method == "OPTIONS" else 405
         raise ContainerError(status, f"Request method '{method}' not supported", allow=", ".join((*METHODS, "OPTIONS")))
+
+
+def _pattern(path: Segments) -> re.Pattern[str]:
+    """Return a pattern of a path with a variable that is only part of a segment."""
+    parts = re.split(r"\{\w+\}", "/".join(path))
+    return re.compile("[^/]+".join(map(re.escape, parts)))
 
 
 def _is_variable(segment: str) -> bool:
