@@ -142,7 +142,6 @@ async def test_emulated_apis_have_the_names_that_zstack_declares(one: Inventory)
 @pytest.mark.parametrize(
     "path",
     [
-        "/primary-storage/block",
         f"/primary-storage/{NOWHERE}?deleteMode=bad",
         "/nics/0123456789ab4def8123456789abcdef",
         "/l3-networks/reserved-ip-ranges/0123456789ab4def8123456789abcdef",
