@@ -4,7 +4,8 @@ A new API is a message class and a function decorated with `@handlers.handles` i
 `rest.messages` explains the declaration. What no module declares, `not_emulated` answers, from the `catalogue` of all
 APIs. The other modules here serve them: `queries` and `legacy_queries` (all query
 APIs), `storage_calls` (add and update a storage), `services` (what handlers work with), `error_translation`, `rights`,
-`new_resource_tags`, `node_record`, `url_validator`, `path_patterns`, and `fidelity` (the page that lists all APIs).
+`new_resource_tags`, `long_job_runner`, `node_record`, `url_validator`, `path_patterns`, and `fidelity` (the page that
+lists all APIs).
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from imagestore_sim.api import (
     backup_storage,
     global_config,
     image,
+    image_from_volume,
+    image_life,
     image_store,
+    long_job,
     management_node,
     not_emulated,
     session,
@@ -29,12 +33,13 @@ from imagestore_sim.api import (
     zwatch,
 )
 from imagestore_sim.api.error_translation import translate
+from imagestore_sim.api.long_job_runner import LongJobRunner
 from imagestore_sim.api.new_resource_tags import NewResourceTags
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.services import Services
 from imagestore_sim.rest.messages import Handlers
 
-__all__ = ["NewResourceTags", "NodeRecord", "Services", "all_handlers", "translate"]
+__all__ = ["LongJobRunner", "NewResourceTags", "NodeRecord", "Services", "all_handlers", "translate"]
 MODULES = (
     session,
     management_node,
@@ -45,6 +50,9 @@ MODULES = (
     simulator_backup_storage,
     trash,
     image,
+    image_life,
+    image_from_volume,
+    long_job,
     tag,
     global_config,
     web_hook,

@@ -119,7 +119,7 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
     values = {
         "name": message.name,
         "description": message.description,
-        "url": PASSWORD.sub(r"\1@", _url(message)),
+        "url": without_password(_url(message)),
         "mediaType": "ISO" if image_format == "iso" else message.mediaType or MEDIA_TYPES[0],
         "type": "zstack",
         "format": image_format,
@@ -326,6 +326,11 @@ async def get_candidates(
     inventories = [reply.body["inventory"] for reply in found if reply.body]
     classes = [reply.schema["inventory"] for reply in found if reply.body]
     return Reply({"inventories": inventories}, list_schema("inventories", classes))
+
+
+def without_password(url: str) -> str:
+    """Return a url without the password in it, as ZStack stores it (observed 11)."""
+    return PASSWORD.sub(r"\1@", url)
 
 
 def _format(message: APIAddImageMsg) -> str | None:

@@ -57,9 +57,10 @@ class NewResourceTags:
             if not any(matches(known, tag) for known in KNOWN):
                 raise invalid_argument(f"no system tag matches {tag}")
         _check_data_network([tag for tag in tags if matches(NETWORK, tag)])
-        for tag in tags:
-            if matches(BOOT_MODE, tag):
-                check_boot_mode(tag)
+        for count, tag in enumerate([tag for tag in tags if matches(BOOT_MODE, tag)], start=1):
+            if count > 1:
+                raise invalid_argument(f"only one bootMode system tag is allowed, but {count} got")
+            check_boot_mode(tag)
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
         """Return the statements that write the tags of the new resource in a reply, in one transaction with it.

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from imagestore_sim import ids
+from imagestore_sim.api.long_job_runner import LongJobRunner
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.event_web_hooks import EventWebHooks
+from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
@@ -23,6 +25,7 @@ from imagestore_sim.database.models import (
     BackupStorage,
     Image,
     ImageStoreBackupStorage,
+    LongJob,
     SftpBackupStorage,
     SystemTag,
     User,
@@ -40,11 +43,14 @@ RESOURCES = {
     "ImageStoreBackupStorageVO": (ImageStoreBackupStorage.uuid,),
     "SftpBackupStorageVO": (SftpBackupStorage.uuid,),
     "ImageVO": (Image.uuid,),
+    "LongJobVO": (LongJob.uuid,),
     "SystemTagVO": (SystemTag.uuid,),
     "TagPatternVO": (UserTag.tagPatternUuid,),
     "WebhookVO": (WebHook.uuid,),
     "ZoneVO": (Zone.uuid,),
     "VmNicVO": (),
+    "VolumeVO": (),
+    "VolumeSnapshotVO": (),
     "ReservedIpRangeVO": (),
     "VolumeSnapshotGroupVO": (),
     "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid),
@@ -63,6 +69,8 @@ class Services:
     lifecycle: Lifecycle
     zones: Zones
     images: Images
+    image_life: ImageLife
+    long_jobs: LongJobRunner
     tags: Tags
     configuration: GlobalConfiguration
     node: NodeRecord

@@ -213,8 +213,18 @@ def _install_path(storage_type: str, url: str, image_uuid: str, values: Mapping[
     if storage_type == IMAGE_STORE_TYPE:
         return f"zstore://{image_uuid}/{image_uuid}"
     if storage_type == SIMULATOR_TYPE:
-        return f"{url.rstrip('/')}/{values['name']}"
-    return f"{url}/rootVolumeTemplates/{image_uuid}/{image_uuid}.{values['format']}"
+        return f"{url.rstrip('/')}/{values['name']}".rstrip("/")
+    return _sftp_path(url, image_uuid, values)
+
+
+def _sftp_path(url: str, image_uuid: str, values: Mapping[str, object]) -> str:
+    """Return where an Sftp storage keeps an image: by what it is, its owner and its uuid (recorded call 11188)."""
+    data_volume, iso = values["mediaType"] == "DataVolumeTemplate", values["mediaType"] == "ISO"
+    folder = "dataVolumeTemplates" if data_volume or iso else "rootVolumeTemplates"
+    file = str(values["url"]).rpartition("/")[2]
+    stem = file.rpartition(".")[0] or file
+    ending = "iso" if iso else "template"
+    return f"{url}/{folder}/acct-{values['accountUuid']}/{image_uuid}/{stem}.{ending}"
 
 
 def _exported(hostname: str, image_uuid: str, image_format: str) -> Exported:

@@ -49,6 +49,7 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "applianceType::{}",
             "GuestTools::{}",
             "image::cert::{}",
+            "imageName::{}::primaryStorageUuid::{}",
         ),
     }
 )

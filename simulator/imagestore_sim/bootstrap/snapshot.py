@@ -37,6 +37,7 @@ from imagestore_sim.database.models import (
     GlobalConfig,
     Image,
     ImageBackupStorageRef,
+    LongJob,
     SystemTag,
     User,
     UserTag,
@@ -78,7 +79,7 @@ def _without_empty(value: Any) -> Any:
 
 async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
     """Delete every record except accounts with these names, so that sessions of those accounts remain valid."""
-    for model in (Image, BackupStorage, Zone, SystemTag, UserTag, AccessKey, User, WebHook):
+    for model in (LongJob, Image, BackupStorage, Zone, SystemTag, UserTag, AccessKey, User, WebHook):
         await connection.execute(delete(model))
     await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
 

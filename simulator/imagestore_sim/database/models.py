@@ -227,6 +227,31 @@ class Job(Model):
     lastOpDate: Mapped[int] = mapped_column(BigInteger, doc="Epoch seconds")
 
 
+class LongJob(Model):
+    """A long job: an API that runs after the call that submitted it has been answered. The columns are ZStack's.
+
+    `apiId` is the id of the call that submitted it or ran it again. `jobData` and `jobResult` are JSON: the message,
+    and its answer or error. `lastOpDate` is empty until the job has changed for the first time.
+    """
+
+    __tablename__ = "LongJobVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    apiId: Mapped[str] = mapped_column(String(UUID_LENGTH))
+    jobName: Mapped[str] = mapped_column(String(255))
+    jobData: Mapped[str] = mapped_column(Text)
+    jobResult: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(32))
+    targetResourceUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH))
+    managementNodeUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH))
+    executeTime: Mapped[int | None] = mapped_column(BigInteger, doc="Seconds, from its creation to its end")
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    createDate: Mapped[datetime] = mapped_column(LocalDateTime)
+    lastOpDate: Mapped[datetime | None] = mapped_column(LocalDateTime)
+
+
 class ManagementNodeRecord(Model):
     """The management node, in the only row of its table. Its uuid stays the same for the life of the database."""
 

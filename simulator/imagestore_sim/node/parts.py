@@ -46,6 +46,7 @@ class Parts:
         await self.sessions.open()
         await self.jobs.open()
         await self.services.web_hooks.open()
+        await self.services.long_jobs.open()
 
     async def close(self) -> None:
         """Cancel what runs in the background. The store stays open."""
@@ -54,6 +55,7 @@ class Parts:
             stack.push_async_callback(self.job_hooks.close)
             stack.push_async_callback(self.services.web_hooks.close)
             stack.push_async_callback(self.storages.tracker.stop)
+            stack.push_async_callback(self.services.long_jobs.close)
             stack.push_async_callback(self.jobs.close)
 
 

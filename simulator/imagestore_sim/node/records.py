@@ -105,6 +105,7 @@ class RecordChanges:
             await parts.jobs.fail_running()
             yield
         await parts.jobs.cut_off()
+        await parts.services.long_jobs.close()
         await parts.storages.tracker.restart()
         parts.storages.status.last_probes.clear()
         await lifecycle.hosts.release_all(hostnames)

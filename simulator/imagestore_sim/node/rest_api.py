@@ -32,6 +32,7 @@ def wire_rest_server(
         rights=services.rights,
     )
     dispatcher = Dispatcher(handlers, services, services.sessions, rules)
+    services.long_jobs.serve(dispatcher.carry_out)
     dependencies = Dependencies(
         clock=clock,
         authentication=Authentication(store.database, store.vault, clock, leniency),

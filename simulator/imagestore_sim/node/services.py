@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from imagestore_sim.api import NodeRecord, Services
+from imagestore_sim.api import LongJobRunner, NodeRecord, Services
 from imagestore_sim.api.rights import Rights
+from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
@@ -21,6 +22,7 @@ def wire_services(
 ) -> Services:
     """Return the services of the handlers."""
     database, clock = store.database, foundation.clock
+    tags = Tags(database, clock, fold_padded)
     return Services(
         clock=clock,
         database=database,
@@ -29,7 +31,9 @@ def wire_services(
         lifecycle=lifecycle,
         zones=Zones(database, clock),
         images=Images(database, clock),
-        tags=Tags(database, clock, fold_padded),
+        image_life=ImageLife(database, clock, tags),
+        long_jobs=LongJobRunner(database, clock),
+        tags=tags,
         configuration=store.configuration,
         node=node_record,
         web_hooks=wire_event_hooks(foundation, store, node_record),

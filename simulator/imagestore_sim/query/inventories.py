@@ -333,6 +333,25 @@ ACCOUNT = Inventory(
         "quota": Expansion("QuotaInventory", foreign="identityUuid"),
     },
 )
+LONG_JOB = Inventory(
+    "org.zstack.header.longjob.LongJobInventory",
+    (_table(models.LongJob),),
+    (
+        UUID,
+        Field("name"),
+        Field("description"),
+        Field("apiId"),
+        Field("jobName"),
+        Field("jobData"),
+        Field("jobResult"),
+        Field("state"),
+        Field("targetResourceUuid"),
+        Field("managementNodeUuid"),
+        *DATES,
+        Field("executeTime", Kind.NUMBER),
+    ),
+    owner="accountUuid",
+)
 EMULATED = (
     ACCOUNT,
     BACKUP_STORAGE,
@@ -341,6 +360,7 @@ EMULATED = (
     IMAGE,
     IMAGE_BACKUP_STORAGE_REF,
     IMAGE_STORE_BACKUP_STORAGE,
+    LONG_JOB,
     MANAGEMENT_NODE,
     SFTP_BACKUP_STORAGE,
     SYSTEM_TAG,

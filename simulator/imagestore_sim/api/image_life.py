@@ -1,0 +1,200 @@
+"""APIs that change the record of an image, recover it, or ask its storages about it (domain 4; observed 12, 13)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from imagestore_sim.api.image import PACKAGE, Existing
+from imagestore_sim.api.services import Services
+from imagestore_sim.backup_storage.tags import BOOT_MODES
+from imagestore_sim.query import IMAGE
+from imagestore_sim.rest.errors import operation_failed
+from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
+from imagestore_sim.rest.parameters import Rule
+
+STATES = {"enable": "Enabled", "disable": "Disabled"}
+HASHES = {"md5": "md5", "sha1": "sha1", "sha256": "sha256"}
+MADE_UP = "no bits are read: sizes stay as they are recorded, and a hash is made up of the image's uuid"
+handlers = Handlers[Services]()
+
+
+class APIChangeImageStateMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    source="domain 4; observed 12",
+):
+    """Enable or disable an image."""
+
+    uuid: Existing
+    stateEvent: Annotated[str, Rule(valid_values=("enable", "disable"))]
+
+
+@handlers.handles
+async def change_image_state(services: Services, message: APIChangeImageStateMsg, call: Call) -> Reply:
+    """Change the state, and return the image."""
+    await services.image_life.change(message.uuid, {"state": STATES[message.stateEvent]})
+    return await services.inventory(IMAGE, message.uuid)
+
+
+class APISetImageBootModeMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{uuid}/actions",
+    package=PACKAGE,
+    for_everyone=True,
+    source="recorded calls 10861 to 10867",
+):
+    """Set the boot mode of an image, which is a system tag."""
+
+    uuid: Existing
+    bootMode: Annotated[str, Rule(valid_values=BOOT_MODES)]
+
+
+@handlers.handles
+async def set_boot_mode(services: Services, message: APISetImageBootModeMsg, call: Call) -> Reply:
+    """Replace the tag."""
+    await services.image_life.set_boot_mode(message.uuid, message.bootMode)
+    return Reply()
+
+
+class APISetImageQgaMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{uuid}/actions",
+    package=PACKAGE,
+    for_everyone=True,
+    paid=True,
+    source="ZStack's public Java SDK",
+    deviation="ZStack's own is closed: the switch is the system tag `qemuga`",
+):
+    """Switch the guest agent of the machines of an image on or off."""
+
+    uuid: Existing
+    enable: bool
+
+
+@handlers.handles
+async def set_guest_agent(services: Services, message: APISetImageQgaMsg, call: Call) -> Reply:
+    """Set the tag, or take it away."""
+    await services.image_life.set_guest_agent(message.uuid, enable=message.enable)
+    return Reply()
+
+
+class APIGetImageQgaMsg(
+    SyncMessage,
+    method="GET",
+    path="/images/{uuid}/qga",
+    package=PACKAGE,
+    reply=("uuid", "enable"),
+    for_everyone=True,
+    paid=True,
+    source="ZStack's public Java SDK",
+    deviation="as SetImageQga",
+):
+    """Tell whether the guest agent of the machines of an image is on."""
+
+    uuid: Existing
+
+
+@handlers.handles
+async def get_guest_agent(services: Services, message: APIGetImageQgaMsg, call: Call) -> Reply:
+    """Return the uuid, and whether the tag is set."""
+    return Reply({"uuid": message.uuid, "enable": await services.image_life.has_guest_agent(message.uuid)})
+
+
+class APISyncImageSizeMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    source="recorded calls 10869, 11198",
+    deviation=MADE_UP,
+):
+    """Ask a storage for the size of an image."""
+
+    uuid: Existing
+
+
+@handlers.handles
+async def sync_image_size(services: Services, message: APISyncImageSizeMsg, call: Call) -> Reply:
+    """Return the image. Raise OperationFailed if no storage of it is Connected."""
+    await services.image_life.usable_storage(message.uuid)
+    return await services.inventory(IMAGE, message.uuid)
+
+
+class APICalculateImageHashMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    source="recorded calls 10870 to 10873, 11199",
+    deviation=MADE_UP,
+):
+    """Calculate the hash of an image on a storage."""
+
+    uuid: Existing
+    backupStorageUuid: Annotated[str, Rule(resource="BackupStorageVO")]
+    algorithm: str = "md5"
+
+
+@handlers.handles
+async def calculate_image_hash(services: Services, message: APICalculateImageHashMsg, call: Call) -> Reply:
+    """Store the hash, and return the image. Raise ApiError SYS.1006 for an algorithm that does not exist."""
+    algorithm = HASHES.get(message.algorithm.lower())
+    if algorithm is None:
+        raise operation_failed(f"unknown hash algorithm[{message.algorithm}]")
+    digest = hashlib.new(algorithm, message.uuid.encode(), usedforsecurity=False).hexdigest()
+    await services.image_life.change(message.uuid, {"md5Sum": digest})
+    return await services.inventory(IMAGE, message.uuid)
+
+
+class APIRecoverImageMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/images/{imageUuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    source="domain 4; observed 13",
+):
+    """Make a deleted image Ready again, on some storages or on all."""
+
+    imageUuid: Existing
+    backupStorageUuids: list[str] | None = None
+
+
+@handlers.handles
+async def recover_image(services: Services, message: APIRecoverImageMsg, call: Call) -> Reply:
+    """Recover the image, and return it."""
+    await services.image_life.recover(message.imageUuid, message.backupStorageUuids)
+    return await services.inventory(IMAGE, message.imageUuid)
+
+
+class APIGetUploadImageJobDetailsMsg(
+    SyncMessage,
+    method="GET",
+    path="/images/upload-job/details/{imageId}",
+    package=PACKAGE,
+    reply=("existingJobDetails",),
+    with_success=True,
+    for_everyone=True,
+    source="recorded calls 10918 to 10921",
+):
+    """Return the uploads that run for an image: none, whatever is asked for."""
+
+    imageId: str
+
+
+@handlers.handles
+async def get_upload_details(services: Services, message: APIGetUploadImageJobDetailsMsg, call: Call) -> Reply:
+    """Return that nothing failed, and no upload."""
+    return Reply()

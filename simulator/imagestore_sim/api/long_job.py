@@ -1,0 +1,276 @@
+"""APIs of long jobs: submit, query, cancel, resume, run again, change, clean and delete them (observed 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Annotated
+
+import orjson
+from sqlalchemy import Row, delete, insert, select, update
+
+from imagestore_sim import ids
+from imagestore_sim.api import image, image_from_volume
+from imagestore_sim.api.long_job_runner import (
+    CANCELED,
+    CANCELING,
+    ENDED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    SUSPENDED,
+    Work,
+    seconds_since,
+)
+from imagestore_sim.api.queries import QueryMessage, answer
+from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.database.models import LongJob
+from imagestore_sim.query import LONG_JOB
+from imagestore_sim.rest.binding import Values, parse_body
+from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error, invalid_argument
+from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
+from imagestore_sim.rest.parameters import Rule
+
+PACKAGE = "org.zstack.header.longjob"
+JOBS: Mapping[str, type[Message]] = MappingProxyType(
+    {
+        message.__name__: message
+        for message in (
+            image.APIAddImageMsg,
+            image_from_volume.APICreateRootVolumeTemplateFromRootVolumeMsg,
+            image_from_volume.APICreateDataVolumeTemplateFromVolumeMsg,
+        )
+    }
+)
+"""The APIs that can be long jobs."""
+EXPECTED_OBJECT = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but"
+NOT_HERE = "of ZStack's long jobs those of images alone; a job that was cut off by a restart has failed"
+handlers = Handlers[Services]()
+Existing = Annotated[str, Rule(resource="LongJobVO")]
+Name = Annotated[str | None, Rule(max_length=255)]
+Description = Annotated[str | None, Rule(max_length=2048)]
+
+
+class APIQueryLongJobMsg(
+    QueryMessage,
+    method="GET",
+    path="/longjobs",
+    optional_paths=("/longjobs/{uuid}",),
+    package=PACKAGE,
+    reply=("inventories",),
+):
+    """Query long jobs. An account sees its own."""
+
+    inventory = LONG_JOB
+
+
+@handlers.handles
+async def query_long_job(services: Services, message: APIQueryLongJobMsg, call: Call) -> Reply:
+    """Return the long jobs that the query selects."""
+    return await answer(services, message, call)
+
+
+class APISubmitLongJobMsg(
+    CreateMessage,
+    method="POST",
+    path="/longjobs",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    deviation=NOT_HERE,
+):
+    """Start an API as a long job: `jobData` is its message as JSON."""
+
+    name: Name = None
+    description: Description = None
+    jobName: str
+    jobData: str
+    targetResourceUuid: Annotated[str | None, Rule(resource="ResourceVO")] = None
+
+
+@handlers.handles
+async def submit_long_job(services: Services, message: APISubmitLongJobMsg, call: Call) -> Reply:
+    """Validate the message in `jobData`, store the job and start it; return it.
+
+    Raise ApiError SYS.1007 for an API that cannot be a long job, and what that API raises for its message.
+    """
+    if message.jobName not in JOBS:
+        raise invalid_argument(f"{message.jobName} is not an API")
+    values = _read(JOBS[message.jobName], message.jobData)
+    work = Work(new_uuid(message.resourceUuid), JOBS[message.jobName], values, str(call.account_uuid))
+    await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
+    resource = str(values.setdefault("resourceUuid", ids.new_uuid()))
+    if "url" in values:
+        values["url"] = image.without_password(str(values["url"]))
+    row = {
+        "uuid": work.job_uuid,
+        "name": message.jobName if message.name is None else message.name,
+        "description": message.description,
+        "jobName": message.jobName,
+        "jobData": orjson.dumps(values).decode(),
+        "targetResourceUuid": message.targetResourceUuid or resource,
+        "accountUuid": work.account_uuid,
+    }
+    async with services.database.transaction() as connection:
+        await connection.execute(insert(LongJob).values(**row, **_begun(services, call)))
+    await services.database.after_commit(partial(services.long_jobs.start, work))
+    return await services.inventory(LONG_JOB, work.job_uuid)
+
+
+class APICancelLongJobMsg(
+    AsyncMessage, method="PUT", path="/longjobs/{uuid}/actions", package=PACKAGE, for_everyone=True
+):
+    """Cancel a long job that runs."""
+
+    uuid: Existing
+
+
+@handlers.handles
+async def cancel_long_job(services: Services, message: APICancelLongJobMsg, call: Call) -> Reply:
+    """Mark the job as Canceling and cancel it, and return an empty reply. Raise ApiError SYS.1007 after its end."""
+    state = (await _job(services, message.uuid)).state
+    if state in (SUCCEEDED, FAILED):
+        raise invalid_argument(f"cannot cancel longjob that is {state.lower()}")
+    if state != CANCELED:
+        await _change(services, message.uuid, {"state": CANCELING})
+        await services.database.after_commit(partial(services.long_jobs.cancel, message.uuid))
+    return Reply()
+
+
+class APIResumeLongJobMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/longjobs/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+    deviation="no job is ever Suspended: that takes a second management node",
+):
+    """Resume a long job that is suspended."""
+
+    uuid: Existing
+
+
+@handlers.handles
+async def resume_long_job(services: Services, message: APIResumeLongJobMsg, call: Call) -> Reply:
+    """Raise ApiError SYS.1007: no job is ever suspended."""
+    raise invalid_argument(f"can only resume longjob that is {SUSPENDED}")
+
+
+class APIRerunLongJobMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/longjobs/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+):
+    """Run a long job again that has ended."""
+
+    uuid: Existing
+
+
+@handlers.handles
+async def rerun_long_job(services: Services, message: APIRerunLongJobMsg, call: Call) -> Reply:
+    """Start the job again with the same message, and return it. Raise ApiError SYS.1007 before its end."""
+    job = await _job(services, message.uuid)
+    if job.state not in ENDED:
+        raise invalid_argument("rerun longjob only when its succeeded, canceled, or failed")
+    values = _read(JOBS[job.jobName], job.jobData)
+    work = Work(job.uuid, JOBS[job.jobName], values, job.accountUuid)
+    await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
+    await _change(services, job.uuid, {"jobResult": None, "executeTime": None, **_begun(services, call)})
+    await services.database.after_commit(partial(services.long_jobs.start, work))
+    return await services.inventory(LONG_JOB, job.uuid)
+
+
+class APIUpdateLongJobMsg(
+    AsyncMessage,
+    method="PUT",
+    path="/longjobs/{uuid}/actions",
+    package=PACKAGE,
+    reply=("inventory",),
+    for_everyone=True,
+):
+    """Change the name or the description of a long job."""
+
+    uuid: Existing
+    name: Name = None
+    description: Description = None
+
+
+@handlers.handles
+async def update_long_job(services: Services, message: APIUpdateLongJobMsg, call: Call) -> Reply:
+    """Change what was given, and return the job."""
+    if changed := message.given("name", "description"):
+        await _change(services, message.uuid, {**changed, "lastOpDate": services.clock.local()})
+    return await services.inventory(LONG_JOB, message.uuid)
+
+
+class APICleanLongJobMsg(
+    AsyncMessage, method="PUT", path="/longjobs/{uuid}/actions", package=PACKAGE, for_everyone=True
+):
+    """End a long job that is being cancelled, and remove what it has left."""
+
+    uuid: Existing
+
+
+@handlers.handles
+async def clean_long_job(services: Services, message: APICleanLongJobMsg, call: Call) -> Reply:
+    """Make the job Canceled, and delete an image that waits for its upload. Raise ApiError LONG_JOB.1003 otherwise."""
+    job = await _job(services, message.uuid)
+    if job.state != CANCELING:
+        raise ApiError(ErrorCode("LONG_JOB.1003", "not supported or state is not Canceling"))
+    if job.targetResourceUuid is not None:
+        await services.image_life.drop_upload(job.targetResourceUuid)
+    now = services.clock.local()
+    ended = {"state": CANCELED, "executeTime": seconds_since(job.createDate, now), "lastOpDate": now}
+    await _change(services, job.uuid, ended)
+    return Reply()
+
+
+class APIDeleteLongJobMsg(DeleteMessage, method="DELETE", path="/longjobs/{uuid}", package=PACKAGE, for_everyone=True):
+    """Delete a long job that has ended."""
+
+    uuid: Annotated[str, Rule(resource="LongJobVO", missing_is_done=True)]
+
+
+@handlers.handles
+async def delete_long_job(services: Services, message: APIDeleteLongJobMsg, call: Call) -> Reply:
+    """Delete the job, and return an empty reply. Raise ApiError SYS.1007 before its end."""
+    if (await _job(services, message.uuid)).state not in ENDED:
+        raise invalid_argument("delete longjob only when its succeeded, canceled, or failed")
+    async with services.database.transaction() as connection:
+        await connection.execute(delete(LongJob).where(LongJob.uuid == message.uuid))
+    return Reply()
+
+
+async def _job(services: Services, uuid: str) -> Row[tuple[LongJob]]:
+    [row] = await services.database.read(select(LongJob.__table__).where(LongJob.uuid == uuid))
+    return row
+
+
+async def _change(services: Services, uuid: str, values: Mapping[str, object]) -> None:
+    async with services.database.transaction() as connection:
+        await connection.execute(update(LongJob).where(LongJob.uuid == uuid).values(**values))
+
+
+def _begun(services: Services, call: Call) -> dict[str, object]:
+    """Return the columns of a job that begins."""
+    began = {"createDate": services.clock.local(), "lastOpDate": None}
+    return {"state": RUNNING, "apiId": call.uuid, "managementNodeUuid": services.node.uuid, **began}
+
+
+def _read(message: type[Message], text: str) -> Values:
+    """Return the values of a message in JSON. Raise ApiError SYS.1000 for a text that Gson does not read as one."""
+    blanks = len(text) - len(text.lstrip())
+    if text[blanks:].startswith("["):
+        raise internal_error(f"{EXPECTED_OBJECT} was BEGIN_ARRAY at line 1 column {blanks + 2} path $")
+    try:
+        body = parse_body(text.encode())
+        if body is None:
+            raise internal_error(None)
+        return message.bind_fields(body)
+    except PlainError as error:
+        raise internal_error(error.text) from None

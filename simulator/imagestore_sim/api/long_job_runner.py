@@ -1,0 +1,181 @@
+"""Runs long jobs: each is an API that is carried out after the call that submitted it was answered (observed 14)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy import select, update
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.correlation import correlated
+from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.models import Image, LongJob
+from imagestore_sim.rest.binding import Values
+from imagestore_sim.rest.errors import ApiError, ErrorCode
+from imagestore_sim.rest.identity import Claim, Identity
+from imagestore_sim.rest.messages import Message, Reply
+from imagestore_sim.tasks import Tasks
+
+RUNNING, SUSPENDED = "Running", "Suspended"
+SUCCEEDED, FAILED = "Succeeded", "Failed"
+CANCELING, CANCELED = "Canceling", "Canceled"
+ENDED = (SUCCEEDED, CANCELED, FAILED)
+UPLOADING = "Downloading"
+RESTARTED = ErrorCode("SYS.1012", "the management node was restarted before this job had ended")
+CANCELLED = "long job[uuid:{}] has been canceled"
+CarryOut = Callable[[type[Message], Values, str, Claim], Awaitable[Reply]]
+"""Carries out a message with its values, for a call of this uuid, as this caller; see `rest.dispatch`."""
+
+
+class Gone(Exception):
+    """The job was deleted, or all records were replaced, while it ran: what it writes must not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a long job does: a message with its values, as an account."""
+
+    job_uuid: str
+    message: type[Message]
+    values: Values
+    account_uuid: str
+
+    @property
+    def caller(self) -> Identity:
+        """The account that submitted it."""
+        return Identity(self.account_uuid, self.account_uuid)
+
+
+class LongJobRunner:
+    """The tasks of long jobs, and their end in the database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._tasks = Tasks()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._cancelled: set[str] = set()
+        self._carry_out: CarryOut | None = None
+
+    def serve(self, carry_out: CarryOut) -> None:
+        """Take what carries out messages: it is wired after the services that it needs, of which this is one."""
+        self._carry_out = carry_out
+
+    async def open(self) -> None:
+        """End the jobs that an earlier run has left: those that run fail, those that are cancelled are Canceled.
+
+        A job whose image still waits for its upload goes on.
+        """
+        uploads = select(Image.uuid).where(Image.status == UPLOADING)
+        now = {"lastOpDate": self._clock.local(), "executeTime": 1}
+        result = orjson.dumps(RESTARTED.to_json()).decode()
+        async with self._database.transaction() as connection:
+            waiting = LongJob.targetResourceUuid.in_(uploads)
+            cut_off = update(LongJob).where(LongJob.state == RUNNING, ~waiting)
+            await connection.execute(cut_off.values(state=FAILED, jobResult=result, **now))
+            cancelled = update(LongJob).where(LongJob.state == CANCELING, ~waiting)
+            await connection.execute(cancelled.values(state=CANCELED, **now))
+
+    async def close(self) -> None:
+        """Cancel the tasks of all jobs that run. The next start ends those jobs."""
+        await self._tasks.close()
+
+    async def check(self, message: type[Message], values: Values, call_uuid: str, account_uuid: str) -> None:
+        """Validate a message as its own API does, without carrying it out. Raise ApiError."""
+        tags = values.get("systemTags")
+        only = {**values, "systemTags": [*(tags if isinstance(tags, list) else ()), "validationOnly"]}
+        await self._dispatch(message, only, call_uuid, Identity(account_uuid, account_uuid))
+
+    def start(self, work: Work) -> None:
+        """Carry out the work of a job, whose row says that it runs."""
+        self._running[work.job_uuid] = self._tasks.begin(self._run(work), f"long job {work.job_uuid}")
+
+    def cancel(self, job_uuid: str) -> None:
+        """Cancel the task of a job, if one runs; with its end the job is Canceled."""
+        if (task := self._running.get(job_uuid)) is not None:
+            self._cancelled.add(job_uuid)
+            task.cancel()
+
+    async def _run(self, work: Work) -> None:
+        try:
+            with correlated(work.job_uuid):
+                await self._carry_out_and_store(work)
+        except Gone:
+            return
+        except asyncio.CancelledError:
+            if work.job_uuid not in self._cancelled:
+                raise  # the node stops
+            error = ErrorCode("SYS.1017", CANCELLED.format(work.job_uuid))
+            await self._fail(work, CANCELED, error)
+        finally:
+            self._running.pop(work.job_uuid, None)
+            self._cancelled.discard(work.job_uuid)
+
+    async def _carry_out_and_store(self, work: Work) -> None:
+        try:
+            if work.message.waits:
+                reply = await self._dispatch(work.message, work.values, work.job_uuid, work.caller)
+                async with self._database.atomic():
+                    await self._succeed(work, reply)
+            else:
+                async with self._database.atomic():
+                    reply = await self._dispatch(work.message, work.values, work.job_uuid, work.caller)
+                    await self._succeed(work, reply)
+        except ApiError as error:
+            await self._fail(work, FAILED, error.error)
+        except StoreUnavailable as error:
+            await self._fail(work, FAILED, ErrorCode("SYS.1000", str(error), looked_up=False))
+
+    async def _dispatch(self, message: type[Message], values: Values, uuid: str, caller: Identity) -> Reply:
+        if self._carry_out is None:
+            raise RuntimeError("nothing carries out messages yet")
+        return await self._carry_out(message, values, uuid, caller)
+
+    async def _succeed(self, work: Work, reply: Reply) -> None:
+        """Store the answer, and what its handler wants stored with it.
+
+        A job whose image waits for its upload has its answer, and goes on (recorded call 12168).
+        """
+        async with self._database.transaction() as connection:
+            for statement in reply.commit:
+                await connection.execute(statement)
+        inventory = reply.body.get("inventory")
+        uploading = isinstance(inventory, dict) and inventory.get("status") == UPLOADING
+        milliseconds = int(self._clock.time() * 1000)
+        described: dict[str, object] = {"apiId": await self._api_id(work.job_uuid), "success": True, "headers": {}}
+        result = {**reply.body, **described, "id": work.job_uuid, "createdTime": milliseconds}
+        await self._end(work.job_uuid, None if uploading else SUCCEEDED, result)
+
+    async def _fail(self, work: Work, state: str, error: ErrorCode) -> None:
+        """Store an error as soon as the store takes it."""
+        while True:
+            try:
+                return await self._end(work.job_uuid, state, error.to_json())
+            except StoreUnavailable:
+                await self._database.health.until_next_try()
+
+    async def _end(self, job_uuid: str, state: str | None, result: object) -> None:
+        """Store a result, and the state if the job has ended. Raise Gone if the job does not exist any more."""
+        now = self._clock.local()
+        values: dict[str, object] = {"jobResult": orjson.dumps(result).decode(), "lastOpDate": now}
+        async with self._database.transaction() as connection:
+            this = LongJob.uuid == job_uuid
+            began = await connection.scalar(select(LongJob.createDate).where(this))
+            if began is None:
+                raise Gone
+            if state is not None:
+                values |= {"state": state, "executeTime": seconds_since(began, now)}
+            await connection.execute(update(LongJob).where(this).values(**values))
+
+    async def _api_id(self, job_uuid: str) -> str | None:
+        rows = await self._database.read(select(LongJob.apiId).where(LongJob.uuid == job_uuid))
+        return str(rows[0].apiId) if rows else None
+
+
+def seconds_since(began: datetime, now: datetime) -> int:
+    """Return how long a job took, in whole seconds; one at least, as in ZStack."""
+    return max(1, int((now - began).total_seconds()))
