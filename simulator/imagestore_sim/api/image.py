@@ -16,7 +16,7 @@ from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, 
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
-from imagestore_sim.rest.errors import invalid_argument, operation_failed
+from imagestore_sim.rest.errors import invalid_argument, not_found, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
 
@@ -319,6 +319,9 @@ async def get_candidates(
     """Return the storages that are Enabled, Connected and attached to a zone."""
     if message.volumeUuid is None and message.volumeSnapshotUuid is None:
         raise invalid_argument("either volumeUuid or volumeSnapshotUuid must be set")
+    if not services.leniency.any_volume:
+        _refuse_volume("volumeUuid", message.volumeUuid, "VolumeVO")
+        _refuse_volume("volumeSnapshotUuid", message.volumeSnapshotUuid, "VolumeSnapshotVO")
     attached = exists().where(BackupStorageZoneRef.backupStorageUuid == BackupStorage.uuid)
     usable = (BackupStorage.state == State.ENABLED, BackupStorage.status == Status.CONNECTED, attached)
     uuids = await services.database.read(select(BackupStorage.uuid).where(*usable).order_by(BackupStorage.uuid))
@@ -326,6 +329,12 @@ async def get_candidates(
     inventories = [reply.body["inventory"] for reply in found if reply.body]
     classes = [reply.schema["inventory"] for reply in found if reply.body]
     return Reply({"inventories": inventories}, list_schema("inventories", classes))
+
+
+def _refuse_volume(field: str, uuid: str | None, resource: str) -> None:
+    """Raise ApiError SYS.1003 for a volume or snapshot: there are none."""
+    if uuid is not None:
+        raise not_found(f"invalid field[{field}], resource[uuid:{uuid}, type:{resource}] not found")
 
 
 def without_password(url: str) -> str:

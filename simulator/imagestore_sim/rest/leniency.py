@@ -36,6 +36,10 @@ class Leniency:
     any_receiver: bool = True
     """The receiver of a web hook may be `localhost` or a name of a test network, which ZStack refuses as no host."""
 
+    any_volume: bool = True
+    """A lab has no volumes and no snapshots: where the storages that can hold an image of one are asked for, any uuid
+    stands for one that is in every zone."""
+
 
 LENIENT = Leniency()
 STRICT = Leniency(**dict.fromkeys(Leniency.__dataclass_fields__, False))
