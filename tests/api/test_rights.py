@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import insert
 
 from fixed_data import B1, B2, B4, DATA, I1, UNKNOWN, Z1
-from imagestore_sim.api import all_handlers
+from imagestore_sim.api import all_handlers, image_from_volume
 from imagestore_sim.api.absent_resource_deletions import DELETIONS
+from imagestore_sim.database.models import LongJob
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.parameters import Api, Kind
 from imagestore_sim.settings import Settings
@@ -20,6 +22,7 @@ from imagestore_sim.testing import CallFailed, Client
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANN, BOB = "d1000000000040008000000000000001", "d2000000000040008000000000000002"
 ANNS = "c9000000000000000000000000000009"
+ANNS_JOB = "c8000000000000000000000000000008"
 ANNS_TAG, ZONE_TAG, SYSTEM_TAG, INHERENT_TAG, HOOK = (f"e{number}" + "0" * 30 for number in range(1, 6))
 RECORDS = DATA.replace(
     "isDefault: true}",
@@ -39,6 +42,7 @@ GIVEN = {
     "ImageStoreBackupStorageVO": B1,
     "SftpBackupStorageVO": B4,
     "ImageVO": ANNS,
+    "LongJobVO": ANNS_JOB,
     "ResourceVO": ANNS,
     "SystemTagVO": SYSTEM_TAG,
     "WebhookVO": HOOK,
@@ -58,8 +62,12 @@ AS: dict[Kind, Callable[[object], object]] = {
     Kind.MAP: lambda _: {},
 }
 APIS = [message.api for message in all_handlers().by_message if not message.__module__.endswith(".not_emulated")]
-OF_WHAT_IS_NEVER_THERE = {name.rpartition(".")[2] for name, _, resource in DELETIONS if resource}
-"""Everybody may delete what does not exist: that is checked before the rights."""
+OF_WHAT_IS_NEVER_THERE = {name.rpartition(".")[2] for name, _, resource in DELETIONS if resource} | {
+    message.api.name for message in image_from_volume.handlers.by_message
+}
+"""What does not exist everybody may delete, and nobody can use: that is checked before the rights."""
+OF_ONES_OWN = {"APIAddImageMsg", "APISubmitLongJobMsg"}
+"""They name no resource that could be another account's."""
 CHANGES = [
     api
     for api in APIS
@@ -67,6 +75,19 @@ CHANGES = [
 ]
 OF_EVERYONE = {
     "APIAddImageMsg",
+    "APICalculateImageHashMsg",
+    "APIChangeImageStateMsg",
+    "APIRecoverImageMsg",
+    "APISetImageBootModeMsg",
+    "APISetImageQgaMsg",
+    "APISyncImageSizeMsg",
+    "APISubmitLongJobMsg",
+    "APICancelLongJobMsg",
+    "APIResumeLongJobMsg",
+    "APIRerunLongJobMsg",
+    "APIUpdateLongJobMsg",
+    "APICleanLongJobMsg",
+    "APIDeleteLongJobMsg",
     "APIExportImageFromBackupStorageMsg",
     "APIDeleteExportedImageFromBackupStorageMsg",
     "APICreateSystemTagMsg",
@@ -88,6 +109,10 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Manage
     settings = Settings(port=0, database=str(directory / "node.db"), bootstrap=directory / "records.yaml")
     node = ManagementNode(settings)
     await node.start()
+    job = {"uuid": ANNS_JOB, "name": "hers", "apiId": "x", "jobName": "x", "jobData": "{}", "state": "Succeeded"}
+    async with node.parts.store.database.transaction() as connection:
+        values = {**job, "accountUuid": ANN, "createDate": node.parts.services.clock.local()}
+        await connection.execute(insert(LongJob).values(**values))
     yield node
     await node.stop()
 
@@ -127,7 +152,7 @@ async def test_the_apis_that_are_not_only_for_admin() -> None:
     assert not {"APIQueryZoneMsg", "APIQueryImageMsg", "APIGetGlobalConfigOptionsMsg", "APIZQLQueryMsg"} & queries
 
 
-@pytest.mark.parametrize("api", [api for api in CHANGES if api.name != "APIAddImageMsg"], ids=lambda api: api.name)
+@pytest.mark.parametrize("api", [api for api in CHANGES if api.name not in OF_ONES_OWN], ids=lambda api: api.name)
 async def test_an_account_cannot_change_resources_of_others(clients: dict[str, Client], api: Api) -> None:
     method, path, body = request(api)
     with pytest.raises(CallFailed) as failed:
@@ -142,8 +167,9 @@ async def test_an_account_cannot_change_resources_of_others(clients: dict[str, C
     if api.admin_only:
         expected = ("ID.1002", ADMIN_ONLY.format(api.java_class))
     else:
-        kind = "ResourceVO" if "Tag" in api.name else "ImageVO"
-        expected = exceptions.get(api.name, ("SYS.1006", NOT_MINE.format(BOB, ANNS, kind)))
+        kind = "ResourceVO" if "Tag" in api.name else "LongJobVO" if "LongJob" in api.name else "ImageVO"
+        mine = NOT_MINE.format(BOB, ANNS_JOB if kind == "LongJobVO" else ANNS, kind)
+        expected = exceptions.get(api.name, ("SYS.1006", mine))
     assert (failed.value.code, failed.value.error["details"]) == expected
 
 
@@ -169,6 +195,7 @@ async def test_images_of_others_are_hidden(clients: dict[str, Client], name: str
     assert (await client.call("GET", "/images", query=[("count", "true")]))["total"] == len(seen)
     zql = await client.call("GET", "/zql", query=[("zql", "query image return with (total)")])
     assert zql["results"][0]["total"] == len(seen)
+    assert len(await client.query("/longjobs")) == (name != "bob")
     for image in (I1, ANNS):
         assert len(await client.query(f"/images/{image}")) == (image not in hidden)
     assert [one["uuid"] for one in await client.query("/backup-storage", "image.name=anns")] == [B1]

@@ -1,6 +1,6 @@
 """Check what an account other than admin may do to resources of others (observed 10; ZStack's RBACInfo classes).
 
-Only images belong to accounts here. Zones, storages and all other resources belong to admin.
+Images and long jobs belong to accounts here. Zones, storages and all other resources belong to admin.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from sqlalchemy import select, true
 
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import ADMIN_UUID, Image, SystemTag, UserTag
+from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob, SystemTag, UserTag
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error, operation_failed
 from imagestore_sim.rest.identity import Identity
 from imagestore_sim.rest.parameters import Api
 
-OWNED = ("ImageVO", "ResourceVO")
+OWNED = ("ImageVO", "LongJobVO", "ResourceVO")
 """The resource types of parameters that must name the caller's own resources."""
 IDENTITY_PACKAGE = "org.zstack.header.identity."
 
@@ -42,8 +42,11 @@ class Rights:
 
     async def owner(self, resource_uuid: str) -> str | None:
         """Return the uuid of the account that owns a resource; None for one without owner, such as a zone."""
-        found = await self._database.read(select(Image.accountUuid).where(Image.uuid == resource_uuid))
-        return str(found[0].accountUuid) if found else None
+        for model in (Image, LongJob):
+            found = await self._database.read(select(model.accountUuid).where(model.uuid == resource_uuid))
+            if found:
+                return str(found[0].accountUuid)
+        return None
 
     async def check_tag(self, tag_uuid: str, account_uuid: str | None) -> None:
         """Raise ApiError ID.1002 for a tag of a resource that another account owns (TagApiInterceptor).
