@@ -156,3 +156,16 @@ async def test_a_value_of_the_wrong_type_is_explained(fixed: Client) -> None:
     message = "The input value cannot be converted to expected type for this GlobalConfig."
     assert caught.value.error["elaboration"] == f"Error message: {message}"
     assert (caught.value.error["messages"]["code"], caught.value.error["messages"]["method"]) == ("1000", "regex")
+
+
+async def test_the_mode_of_pings_is_listed_only_while_it_is_not_zstacks(fixed: Client) -> None:
+    assert (await change(fixed, "ping.mode", "tcp"))["defaultValue"] == "capacity"
+    [found] = await fixed.query(PATH, "name=ping.mode")
+    assert (found["category"], found["value"]) == ("backupStorage", "tcp")
+    assert len(await fixed.query(PATH)) == 712
+    with pytest.raises(CallFailed, match=r"icmp is not a valid value. Valid values are \[capacity, ssh, tcp"):
+        await change(fixed, "ping.mode", "icmp")
+    options = await fixed.call("GET", f"{PATH}/backupStorage/ping.mode")
+    assert options["options"]["validValue"][:3] == ["capacity", "ssh", "tcp"]
+    await fixed.call("PUT", f"{PATH}/actions", {"resetGlobalConfig": {}})
+    assert len(await fixed.query(PATH)) == 711

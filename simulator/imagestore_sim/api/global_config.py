@@ -11,7 +11,10 @@ from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, Sy
 PACKAGE = "org.zstack.core.config"
 PATH = "/global-configurations"
 ONE = f"{PATH}/{{category}}/{{name}}"
-OURS = "options of what is not emulated have no effect; ping.maxFailure is 1 by default unless the node is strict"
+OURS = (
+    "options of what is not emulated have no effect; ping.maxFailure is 1 by default unless the node is strict; "
+    "ping.mode is the emulator's own, and listed only while it is not `capacity`"
+)
 handlers = Handlers[Services]()
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from imagestore_sim.database.global_config import ConfigOption
+from imagestore_sim.database.global_config_rules import Declaration, check, limits
 from imagestore_sim.database.zstack_global_config import boolean, integer, size
+from imagestore_sim.probe import PingMode
 
 CATEGORY = "backupStorage"
+_PING_MODE = Declaration(CATEGORY, "ping.mode", values=tuple(PingMode))
+
+
+def _read_ping_mode(_: ConfigOption[PingMode], text: str) -> PingMode:
+    check(_PING_MODE, text)
+    return PingMode(text)
+
 
 PING_INTERVAL = integer(CATEGORY, "ping.interval")
 """Seconds between two pings of a storage, and before each automatic reconnect."""
@@ -21,6 +30,17 @@ disconnects (observed 16).
 """
 PING_SLEEP_AFTER_FAILURE = integer(CATEGORY, "ping.sleepPeriodAfterFailure")
 """Seconds between two tries of a ping."""
+PING_MODE = ConfigOption(
+    CATEGORY,
+    _PING_MODE.name,
+    PingMode.CAPACITY.value,
+    "what a ping asks of a host: its capacity, a login by SSH, a TCP connection, or its agent",
+    _read_ping_mode,
+    100_001,
+    lambda: limits(_PING_MODE),
+    ours=True,
+)
+"""What a ping asks of a host. ZStack has no such option: its pings ask the agent."""
 AUTO_RECONNECT = boolean(CATEGORY, "connection.autoReconnectOnError")
 """Whether a Disconnected storage is reconnected automatically."""
 AUTO_RECONNECT_MAX_ATTEMPTS = integer(CATEGORY, "connection.autoReconnectOnError.maxAttemptsNum")
@@ -36,4 +56,5 @@ OPTIONS: tuple[ConfigOption[object], ...] = (
     AUTO_RECONNECT,
     AUTO_RECONNECT_MAX_ATTEMPTS,
     RESERVED_CAPACITY,
+    PING_MODE,
 )

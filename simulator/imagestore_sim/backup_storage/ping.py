@@ -7,10 +7,10 @@ import logging
 from imagestore_sim.backup_storage import global_config
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed
 from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage
-from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.backup_storage.status import Outcome, StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.global_config import GlobalConfiguration
-from imagestore_sim.probe import Capacity, Prober
+from imagestore_sim.probe import Capacity, PingMode, Prober, Reached
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +25,22 @@ class Pinger:
         self._clock = clock
 
     async def ping(self, storage: Storage) -> BackupStorageError | None:
-        """Probe a storage, up to `ping.maxFailure` times; write its capacity. Return the failure of the last try."""
+        """Ask a storage's host what `ping.mode` says, up to `ping.maxFailure` times; write a capacity that was measured.
+
+        Return the failure of the last try.
+        """
         tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(global_config.PING_MAX_FAILURE))
         while True:
             try:
-                found = await self._prober.probe(storage.target)
+                found = await self._ask(storage)
             except Exception as error:
                 logger.exception("the ping of %s went wrong", storage.where)
                 return ConnectBroken(storage.where, error)
             if isinstance(found, Capacity):
                 await self._status.set_capacity(storage, found)
+                return None
+            if isinstance(found, Reached):
+                self._status.remember_reached(storage, found)
                 return None
             tries -= 1
             if tries:
@@ -42,6 +48,12 @@ class Pinger:
             if tries == 0:
                 return ConnectFailed(storage.where, found, storage.connect_error)
             await self._clock.sleep(self._configuration.get(global_config.PING_SLEEP_AFTER_FAILURE))
+
+    async def _ask(self, storage: Storage) -> Outcome:
+        mode = self._configuration.get(global_config.PING_MODE)
+        if mode is PingMode.CAPACITY:
+            return await self._prober.probe(storage.target)
+        return await self._prober.reach(storage.target, mode)
 
     async def disconnect(self, storage: Storage, failure: BackupStorageError) -> None:
         """Set a storage Disconnected; the event is recorded only if it was Connected."""

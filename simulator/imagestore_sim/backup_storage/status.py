@@ -17,9 +17,9 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.database.statement_cache import sql_of
-from imagestore_sim.probe import Capacity, ProbeFailure
+from imagestore_sim.probe import Capacity, ProbeFailure, Reached
 
-Outcome = Capacity | ProbeFailure
+Outcome = Capacity | Reached | ProbeFailure
 PathAndContent = tuple[str, Mapping[str, object]]
 """Path and content of an event that is still to be recorded."""
 
@@ -97,6 +97,10 @@ class StatusStore:
                 if await self._status_in(connection, storage.uuid) == Status.CONNECTED:
                     events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
             self._events.publish(*events)
+
+    def remember_reached(self, storage: Storage, reached: Reached) -> None:
+        """Remember that a host has answered a ping that measures no capacity."""
+        self._remember(storage, reached)
 
     async def record_failed_try(self, storage: Storage, failure: ProbeFailure) -> None:
         """Record the event of a failed try of a ping that will be repeated."""

@@ -19,7 +19,7 @@ from imagestore_sim.backup_storage.status import LastProbe
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab import Lab
 from imagestore_sim.masking import on_one_line
-from imagestore_sim.probe import ProbeFailure
+from imagestore_sim.probe import ProbeFailure, Reached
 from imagestore_sim.tasks import until_done_or_set
 from imagestore_sim.units import size_text
 
@@ -111,4 +111,5 @@ def _probe_text(probe: LastProbe | None, now: float) -> Text:
     age = f"{max(0.0, now - probe.time):.0f} s ago"
     if isinstance(probe.outcome, ProbeFailure):
         return Text(f"{probe.outcome.reason}, {age}", style="red")
-    return Text(f"{probe.outcome.method} {sum(probe.outcome.phases.values()):.1f} ms, {age}")
+    how = probe.outcome.mode if isinstance(probe.outcome, Reached) else probe.outcome.method
+    return Text(f"{how} {sum(probe.outcome.phases.values()):.1f} ms, {age}")

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from sqlalchemy import delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.engine import Database
 from imagestore_sim.database.global_config_rules import InvalidOption
@@ -18,6 +19,8 @@ __all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read", "defa
 _STORED = f"SELECT {', '.join(column.key for column in OPTION_COLUMNS)} FROM {GlobalConfig.__tablename__} ORDER BY id"  # noqa: S608 - a constant
 T_co = TypeVar("T_co", covariant=True)
 Read = Callable[["ConfigOption[T_co]", str], T_co]
+Key = tuple[str, str]
+"""Category and name of an option."""
 Limits = Callable[[], Mapping[str, object] | None]
 
 
@@ -30,7 +33,8 @@ class ConfigOption(Generic[T_co]):
     """A declared option.
 
     `read` converts the text of a value, or raises InvalidOption. `id` is the number in listings. `limits` returns the
-    values that the option takes, in the form of ZStack's GlobalConfigOptions; None when ZStack gives none.
+    values that the option takes, in the form of ZStack's GlobalConfigOptions; None when ZStack gives none. `ours` is an
+    option that ZStack does not have: listings have it only while its value is not the default.
     """
 
     category: str
@@ -40,6 +44,7 @@ class ConfigOption(Generic[T_co]):
     read: Read[T_co]
     id: int | None = None
     limits: Limits = _no_limits
+    ours: bool = False
 
 
 class GlobalConfiguration:
@@ -50,7 +55,7 @@ class GlobalConfiguration:
         self._options = {(option.category, option.name): option for option in options}
         self._ids = {key: option.id or place for place, (key, option) in enumerate(self._options.items(), 1)}
         self._default_rows = default_rows(options)
-        self._values: dict[tuple[str, str], str] = {}
+        self._values: dict[Key, str] = {}
         self._listeners: list[Callable[[], None]] = []
 
     async def load(self) -> None:
@@ -66,13 +71,27 @@ class GlobalConfiguration:
         for key, option in self._options.items():
             default, value = stored.get(key, ("", ""))
             self._values[key] = option.default if value == default else value
-        expected = [self._row(key) for key in self._options]
+        expected = [self._row(key) for key in self._options if self._is_listed(key, self._values[key])]
         if found != sorted(tuple(row.values()) for row in expected):
             async with self._database.transaction() as connection:
                 await connection.execute(delete(GlobalConfig))
                 await connection.execute(insert(GlobalConfig), expected)
 
-    def _row(self, key: tuple[str, str]) -> dict[str, object]:
+    def _is_listed(self, key: Key, value: str) -> bool:
+        option = self._options[key]
+        return not option.ours or value != option.default
+
+    async def _write(self, connection: AsyncConnection, key: Key, value: str) -> None:
+        category, name = key
+        same = (GlobalConfig.category == category, GlobalConfig.name == name)
+        if not self._options[key].ours:
+            await connection.execute(update(GlobalConfig).where(*same).values(value=value))
+            return
+        await connection.execute(delete(GlobalConfig).where(*same))
+        if self._is_listed(key, value):
+            await connection.execute(insert(GlobalConfig), self._row(key) | {"value": value})
+
+    def _row(self, key: Key) -> dict[str, object]:
         option = self._options[key]
         return {
             "id": self._ids[key],
@@ -112,8 +131,7 @@ class GlobalConfiguration:
         if value != self._values.get((category, name)):
             self.check(category, name, value)
             async with self._database.transaction() as connection:
-                same = (GlobalConfig.category == category, GlobalConfig.name == name)
-                await connection.execute(update(GlobalConfig).where(*same).values(value=value))
+                await self._write(connection, (category, name), value)
             await self._database.after_commit(partial(self._take, {(category, name): value}))
         return self._row((category, name)) | {"value": value}
 
@@ -121,19 +139,21 @@ class GlobalConfiguration:
         """Set every option to its default."""
         await self.replace({})
 
-    async def replace(self, values: Mapping[tuple[str, str], str]) -> None:
+    async def replace(self, values: Mapping[Key, str]) -> None:
         """Set options to `values`, by (category, name), and all others to their defaults. Raise InvalidOption."""
         for (category, name), value in values.items():
             self.check(category, name, value)
         async with self._database.transaction() as connection:
             await connection.execute(update(GlobalConfig).values(value=GlobalConfig.defaultValue))
-            for (category, name), value in values.items():
-                same = (GlobalConfig.category == category, GlobalConfig.name == name)
-                await connection.execute(update(GlobalConfig).where(*same).values(value=value))
+            for key, option in self._options.items():
+                if option.ours:
+                    await self._write(connection, key, option.default)
+            for key, value in values.items():
+                await self._write(connection, key, value)
         defaults = {key: option.default for key, option in self._options.items()}
         await self._database.after_commit(partial(self._take, {**defaults, **values}))
 
-    def _take(self, values: Mapping[tuple[str, str], str]) -> None:
+    def _take(self, values: Mapping[Key, str]) -> None:
         """Take over committed values, and call the listeners."""
         self._values.update(values)
         for listener in self._listeners:
@@ -149,5 +169,6 @@ def default_rows(options: tuple[ConfigOption[object], ...]) -> tuple[OptionRow, 
     rows = (
         (option.id or place, option.name, option.category, option.description, option.default, option.default)
         for place, option in enumerate(options, 1)
+        if not option.ours
     )
     return tuple(sorted(rows))

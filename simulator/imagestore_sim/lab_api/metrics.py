@@ -22,7 +22,7 @@ from imagestore_sim import __version__
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Job
-from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reason
+from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
 from imagestore_sim.rest.job_store import JobState
 from imagestore_sim.rest.response_cache import ResponseCache
@@ -61,7 +61,7 @@ class Metrics:
         Info(PREFIX, "The version that runs.", registry=registry).info({"version": __version__})
         self._probes = Counter(
             f"{PREFIX}_probes",
-            "Probes that found a capacity, by the method that read it.",
+            "Probes that succeeded, by the method that read a capacity, or else by the mode of the ping.",
             ["method"],
             registry=registry,
         )
@@ -112,10 +112,12 @@ class Metrics:
         for phase in PHASES:
             self._phases.labels(phase)
 
-    def probed(self, found: Capacity | ProbeFailure) -> None:
+    def probed(self, found: Capacity | Reached | ProbeFailure) -> None:
         """Count a probe that has ended, and the time of its phases."""
         if isinstance(found, Capacity):
             self._probes.labels(found.method).inc()
+        elif isinstance(found, Reached):
+            self._probes.labels(found.mode).inc()
         else:
             self._failures.labels(found.reason).inc()
         for phase, milliseconds in found.phases.items():

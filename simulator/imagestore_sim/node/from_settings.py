@@ -76,8 +76,7 @@ def global_options(settings: Settings) -> tuple[ConfigOption[object], ...]:
 @cache
 def _options(*, strict: bool) -> tuple[ConfigOption[object], ...]:
     options: dict[tuple[str, str], ConfigOption[object]] = dict(zstack_options())
-    if not strict:
-        options |= {(one.category, one.name): one for one in STORAGE_OPTIONS}
+    options |= {(one.category, one.name): one for one in STORAGE_OPTIONS if one.ours or not strict}
     return tuple(options.values())
 
 

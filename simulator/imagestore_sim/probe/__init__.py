@@ -1,6 +1,6 @@
 """SSH probes of the capacity of a path. The result is a capacity, or a failure from a closed set of reasons."""
 
-from imagestore_sim.probe.capacity import Capacity, Inodes, Method
+from imagestore_sim.probe.capacity import Capacity, Inodes, Method, PingMode, Reached
 from imagestore_sim.probe.failures import ProbeFailure
 from imagestore_sim.probe.host_keys import HostKeyPolicy
 from imagestore_sim.probe.login_slots import Purpose, probing_for
@@ -17,9 +17,11 @@ __all__ = [
     "Layout",
     "Method",
     "Observe",
+    "PingMode",
     "ProbeFailure",
     "Prober",
     "Purpose",
+    "Reached",
     "Reason",
     "Resolve",
     "Target",

@@ -69,6 +69,25 @@ class Space:
         return cls(total, left, counted, read_only, file_system)
 
 
+class PingMode(StrEnum):
+    """What a ping asks of a host."""
+
+    CAPACITY = "capacity"
+    """The capacity of the url, over the connection that is kept."""
+    SSH = "ssh"
+    """Whether the account can log in; each ping logs in afresh, and asks nothing more."""
+    TCP = "tcp"
+    """Whether the SSH port takes a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The answer to a ping that measures no capacity, and the milliseconds of each of its phases."""
+
+    mode: PingMode
+    phases: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """The capacity of a path in bytes, the method that read it, and the milliseconds of each phase of the probe."""

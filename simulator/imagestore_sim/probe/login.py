@@ -77,6 +77,25 @@ class Login:
         async with at_address, self._slots.slot(purpose, suspect=suspect):
             return [await self._clock.wait_for(self._connect(route, tunnel, target, phases), left)]
 
+    async def connect_only(self, target: Target, phases: Phases) -> bool:
+        """Connect to the SSH port within the timeout, and close; return False where a login has other hosts on its way.
+
+        Raise TimeoutError, OSError; Failed for an invalid name.
+        """
+        route = await self._route_to(target)
+        if route.direct:
+            await self._clock.wait_for(self._connect_only(route, phases), self._timeout)
+            phases.end()
+        return route.direct
+
+    async def _connect_only(self, route: Route, phases: Phases) -> None:
+        phases.begin("resolve")
+        address = await self._resolve(route.host, route.port)
+        phases.begin("tcp")
+        local = None if route.local is None else (route.local, 0)
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address, local_addr=local)
+        transport.abort()
+
     async def close(self) -> None:
         """Stop managing the slots of logins that are under way."""
         await self._slots.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.probe.capacity import Capacity, Method
+from imagestore_sim.probe.capacity import Capacity, Method, PingMode, Reached
 from imagestore_sim.probe.classification import explain
 from imagestore_sim.probe.connection import Connection
 from imagestore_sim.probe.connections import Connections
@@ -24,8 +25,11 @@ from imagestore_sim.probe.resolving import Resolve, SystemResolver
 from imagestore_sim.probe.target import Layout, Request, Target
 from imagestore_sim.reasons import Reason
 
-Observe = Callable[[Capacity | ProbeFailure], None]
+R = TypeVar("R", bound=Capacity | Reached)
+Observe = Callable[[Capacity | Reached | ProbeFailure], None]
 """Called with the result of each probe."""
+Use = Callable[[Connection, Phases], Awaitable[R | ProbeFailure]]
+"""What is done over a connection that is logged in."""
 
 # Failures of a kept connection that has gone stale: the probe is repeated after a new login.
 _STALE = (Reason.RESET, Reason.BUSY)
@@ -80,7 +84,7 @@ class Prober:
         self._command_timeout = command_timeout
         self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
         self._host_keys = HostKeys(host_keys, known_hosts or Path("known_hosts"))
-        login = Login(
+        self._login = Login(
             clock,
             resolve or _resolve_by_system,
             identity,
@@ -89,7 +93,7 @@ class Prober:
             connect_timeout=connect_timeout,
             max_logins=max_logins,
         )
-        self._connections = Connections(clock, login, alive_timeout=connect_timeout, keep_alive=keep_alive)
+        self._connections = Connections(clock, self._login, alive_timeout=connect_timeout, keep_alive=keep_alive)
         self._hosts: dict[str, HostState] = {}
         # Hosts that the system's resolver finds live in real time. A resolver of the lab's own finds simulated hosts,
         # which live by its clock.
@@ -108,6 +112,22 @@ class Prober:
         A probe waits for others on the same host, and for a slot when it has to log in: see `probing_for`. Raise
         RuntimeError after `close`, and nothing else: an unexpected error is a failure with Reason.ERROR.
         """
+        purpose = current_purpose()
+        allowed = Layout.ANY if self._read_only_hosts else layout
+        return await self._in_turn(target, lambda host: self._take_turn(host, target, allowed, fresh, purpose))
+
+    async def reach(self, target: Target, mode: PingMode) -> Reached | ProbeFailure:
+        """Return that the host of a target answers as `mode` asks, or the failure. No capacity is measured.
+
+        It waits for others, and raises, as `probe` does.
+        """
+        purpose = current_purpose()
+        return await self._in_turn(target, lambda host: self._reach(host, target, mode, purpose))
+
+    async def _in_turn(
+        self, target: Target, work: Callable[[HostState], Awaitable[R | ProbeFailure]]
+    ) -> R | ProbeFailure:
+        """Return the result of `work`, which is the only work on the target's host until it ends."""
         if self._closed:
             raise RuntimeError("the prober is closed")
         host = self._hosts.get(target.hostname)
@@ -117,8 +137,10 @@ class Prober:
         try:
             async with host.turn:
                 with self._outside():
-                    allowed = Layout.ANY if self._read_only_hosts else layout
-                    found = await self._take_turn(host, target, allowed, fresh, current_purpose())
+                    host.forgotten = False
+                    found = await work(host)
+                    if host.forgotten or not self._warm:
+                        await self._connections.drop(target.hostname)
             host.suspect = isinstance(found, ProbeFailure) and found.reason in _SUSPICIOUS
             self._observe(found)
             return found
@@ -151,53 +173,66 @@ class Prober:
     async def _take_turn(
         self, host: HostState, target: Target, layout: Layout, fresh: bool, purpose: Purpose
     ) -> Capacity | ProbeFailure:
-        host.forgotten = False
+        async def use(connection: Connection, phases: Phases) -> Capacity | ProbeFailure:
+            return await self._measure(connection, host, target, layout, phases)
+
         if fresh:
             host.method = Method.STATVFS
         connection = None if fresh else self._connections.warm(target)
         result = None
         if connection is not None:
-            result = await self._use(connection, host, target, layout, Phases(self._clock))
+            result = await self._use(connection, target, Phases(self._clock), use)
         if result is None or (isinstance(result, ProbeFailure) and result.reason in _STALE):
-            result = await self._log_in_and_use(host, target, layout, purpose)
-        if host.forgotten or not self._warm:
-            await self._connections.drop(target.hostname)
+            result = await self._log_in_and_use(host, target, purpose, use)
         return result
 
-    async def _log_in_and_use(
-        self, host: HostState, target: Target, layout: Layout, purpose: Purpose
-    ) -> Capacity | ProbeFailure:
-        """Log in and measure; as long as sshd is busy, try again after each of the pauses."""
+    async def _reach(self, host: HostState, target: Target, mode: PingMode, purpose: Purpose) -> Reached | ProbeFailure:
+        async def use(connection: Connection, phases: Phases) -> Reached:
+            connection.served()
+            return Reached(mode, phases.milliseconds)
+
+        if mode is PingMode.TCP:
+            phases = Phases(self._clock)
+            try:
+                if await self._login.connect_only(target, phases):
+                    return Reached(mode, phases.milliseconds)
+            except Exception as error:
+                return self._explain(error, target, phases, LoginEvidence())
+        return await self._log_in_and_use(host, target, purpose, use)
+
+    async def _log_in_and_use(self, host: HostState, target: Target, purpose: Purpose, use: Use[R]) -> R | ProbeFailure:
+        """Log in and use the connection; as long as sshd is busy, try again after each of the pauses."""
         for pause in self._busy_pauses:
-            result = await self._log_in_and_use_once(host, target, layout, purpose)
+            result = await self._log_in_and_use_once(host, target, purpose, use)
             if not isinstance(result, ProbeFailure) or result.reason is not Reason.BUSY or self._closed:
                 return result
             await self._clock.sleep(pause * self._random.uniform(0.5, 1.5))
-        return await self._log_in_and_use_once(host, target, layout, purpose)
+        return await self._log_in_and_use_once(host, target, purpose, use)
 
     async def _log_in_and_use_once(
-        self, host: HostState, target: Target, layout: Layout, purpose: Purpose
-    ) -> Capacity | ProbeFailure:
+        self, host: HostState, target: Target, purpose: Purpose, use: Use[R]
+    ) -> R | ProbeFailure:
         phases = Phases(self._clock)
         tunnel = self._connections.tunnel(phases)
         try:
             connection = await self._connections.open(target, phases, tunnel, purpose, suspect=host.suspect)
         except Exception as error:
-            phases.end()
-            return explain(error, target, phases.current, phases.milliseconds, tunnel.collect_evidence())
-        return await self._use(connection, host, target, layout, phases)
+            return self._explain(error, target, phases, tunnel.collect_evidence())
+        return await self._use(connection, target, phases, use)
 
-    async def _use(
-        self, connection: Connection, host: HostState, target: Target, layout: Layout, phases: Phases
-    ) -> Capacity | ProbeFailure:
-        """Measure over a connection; close it when it cannot be used again, or the probe was cancelled."""
-        result: Capacity | ProbeFailure | None = None
+    async def _use(self, connection: Connection, target: Target, phases: Phases, use: Use[R]) -> R | ProbeFailure:
+        """Use a connection; close it when it cannot be used again, or the probe was cancelled."""
+        result: R | ProbeFailure | None = None
         try:
-            result = await self._measure(connection, host, target, layout, phases)
+            result = await use(connection, phases)
         finally:
             if result is None or (isinstance(result, ProbeFailure) and result.reason in _UNUSABLE):
                 self._connections.abort(target.hostname)
         return result
+
+    def _explain(self, error: Exception, target: Target, phases: Phases, evidence: LoginEvidence) -> ProbeFailure:
+        phases.end()
+        return explain(error, target, phases.current, phases.milliseconds, evidence)
 
     async def _measure(
         self, connection: Connection, host: HostState, target: Target, layout: Layout, phases: Phases
@@ -208,9 +243,8 @@ class Prober:
         try:
             method, space = await self._clock.wait_for(measure(connection, host, request), self._command_timeout)
         except Exception as error:
-            phases.end()
             evidence = LoginEvidence(flooded=connection.flooded, noisy=connection.noisy)
-            failure = explain(error, target, phases.current, phases.milliseconds, evidence)
+            failure = self._explain(error, target, phases, evidence)
             hung = failure.reason is Reason.HUNG
             if hung and connection.probes and not await connection.is_alive(self._alive_timeout):
                 # Not a hanging file system: the host is gone, or was restarted. A new login will show which.

@@ -1,0 +1,89 @@
+"""What a ping asks of a host: `ping.mode` (domain 3.5), in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagestore_sim.backup_storage.events import CAPACITY_CHANGED
+from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.faults import read_fault
+from imagestore_sim.lab import URL, Lab
+from imagestore_sim.probe import Capacity, ProbeFailure, Reached
+from lifecycle_events import drain, storage
+
+pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=10, clock="virtual")
+INTERVAL = 10
+
+
+async def set_mode(lab: Lab, mode: str) -> None:
+    await lab.node.parts.store.configuration.change("backupStorage", "ping.mode", mode)
+
+
+async def after_pings(lab: Lab, pings: int = 2) -> tuple[Status, object]:
+    """Return the status after some pings, and the reason of a failure or how the last ping was answered."""
+    await lab.clock.sleep((pings + 1) * INTERVAL)
+    now = await storage(lab)
+    last = lab.node.storages.status.last_probes[now.uuid].outcome
+    match last:
+        case ProbeFailure():
+            return now.status, last.reason.value
+        case Capacity():
+            return now.status, "capacity"
+    return now.status, last.mode.value
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "parameters", "expected"),
+    [
+        ("capacity", "path_gone", {"path": URL}, "no_such_path"),
+        ("capacity", "auth_failure", {}, None),
+        ("capacity", "half_open", {}, "timeout"),
+        ("ssh", "path_gone", {"path": URL}, None),
+        ("ssh", "no_sftp", {}, None),
+        ("ssh", "auth_failure", {}, "auth_failed"),
+        ("ssh", "half_open", {}, "timeout"),
+        ("ssh", "refuse", {}, "refused"),
+        ("tcp", "path_gone", {"path": URL}, None),
+        ("tcp", "auth_failure", {}, None),
+        ("tcp", "half_open", {}, None),
+        ("tcp", "not_ssh", {}, None),
+        ("tcp", "refuse", {}, "refused"),
+        ("tcp", "unreachable", {}, "unreachable"),
+        ("tcp", "blackhole", {}, "timeout"),
+    ],
+)
+async def test_a_ping_meets_what_its_mode_looks_at(
+    imagestore_lab: Lab, mode: str, kind: str, parameters: dict[str, object], expected: str | None
+) -> None:
+    await set_mode(imagestore_lab, mode)
+    assert await after_pings(imagestore_lab) == (Status.CONNECTED, mode)
+    await imagestore_lab.network["imagestore-1"].apply(read_fault(kind, parameters))
+    status, found = await after_pings(imagestore_lab, 3)
+    if expected is None:
+        assert (status, found) == (Status.CONNECTED, mode)
+    else:
+        assert (status is not Status.CONNECTED, found) == (True, expected)
+
+
+@pytest.mark.parametrize(("mode", "logins", "capacities"), [("capacity", 0, 1), ("ssh", 5, 0), ("tcp", 0, 0)])
+async def test_only_the_mode_capacity_measures_and_only_ssh_logs_in(
+    imagestore_lab: Lab, mode: str, logins: int, capacities: int
+) -> None:
+    host = imagestore_lab.network["imagestore-1"]
+    await set_mode(imagestore_lab, mode)
+    before = host.logins
+    with imagestore_lab.node.foundation.events.subscribe() as events:
+        host.disk.storage_disk().used += 2**30
+        await imagestore_lab.clock.sleep(5 * INTERVAL + 9)
+        assert host.logins - before in (logins, logins and logins - 1)
+        assert len([one for one in drain(events) if one.path == CAPACITY_CHANGED]) == capacities
+
+
+async def test_a_connect_measures_whatever_the_mode(imagestore_lab: Lab) -> None:
+    await set_mode(imagestore_lab, "tcp")
+    before = await storage(imagestore_lab)
+    imagestore_lab.network["imagestore-1"].disk.storage_disk().used += 2**30
+    await imagestore_lab.node.storages.tracker.reconnect(before.uuid)
+    now = await storage(imagestore_lab)
+    assert before.available - now.available == 2**30
+    assert not isinstance(imagestore_lab.node.storages.status.last_probes[now.uuid].outcome, Reached)
