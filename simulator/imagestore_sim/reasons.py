@@ -28,6 +28,10 @@ class Reason(StrEnum):
     STALE_MOUNT = "stale_mount"
     IO_ERROR = "io_error"
     FLOOD = "flood"
+    AGENT_DOWN = "agent_down"
+    AGENT_RESTARTED = "agent_restarted"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    REGISTRY_LOST = "registry_lost"
     ERROR = "error"
 
     @property
@@ -56,5 +60,9 @@ _ADVICE: Mapping[Reason, str] = {
     Reason.STALE_MOUNT: "Mount the path on the host again: its file server, or the program behind it, has gone.",
     Reason.IO_ERROR: "Read the kernel's log on the host: the disk under the path, or its file system, fails.",
     Reason.FLOOD: "Find out what answers there: it sends without end what no login or answer needs, and was cut off.",
+    Reason.AGENT_DOWN: "Start the agent on the host: service zstack-imagestorebackupstorage start.",
+    Reason.AGENT_RESTARTED: "Reconnect the storage: its agent was restarted, and has forgotten it.",
+    Reason.CERTIFICATE_EXPIRED: "Renew the certificate of the agent on the host, and restart it.",
+    Reason.REGISTRY_LOST: "Bring back the folder registry in the url of the storage: the agent cannot use it.",
     Reason.ERROR: "Report it with the traceback in the log of this node: no probe should end so.",
 }

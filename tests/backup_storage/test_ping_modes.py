@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from imagestore_sim.backup_storage.events import CAPACITY_CHANGED
+from imagestore_sim.backup_storage.errors import ConnectFailed
+from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.faults import read_fault
 from imagestore_sim.lab import URL, Lab
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached
-from lifecycle_events import drain, storage
+from lifecycle_events import drain, moves, storage
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=10, clock="virtual")
 INTERVAL = 10
@@ -50,6 +51,19 @@ async def after_pings(lab: Lab, pings: int = 2) -> tuple[Status, object]:
         ("tcp", "refuse", {}, "refused"),
         ("tcp", "unreachable", {}, "unreachable"),
         ("tcp", "blackhole", {}, "timeout"),
+        ("capacity", "agent_down", {}, None),
+        ("capacity", "registry_lost", {"path": URL}, None),
+        ("ssh", "certificate_expired", {}, None),
+        ("agent", "agent_down", {}, "agent_down"),
+        ("agent", "certificate_expired", {}, "certificate_expired"),
+        ("agent", "registry_lost", {"path": URL}, "registry_lost"),
+        ("agent", "refuse", {}, None),
+        ("agent", "auth_failure", {}, None),
+        ("agent", "path_gone", {"path": URL}, None),
+        ("agent", "half_open", {}, "timeout"),
+        ("agent", "blackhole", {}, "timeout"),
+        ("agent", "unreachable", {}, "unreachable"),
+        ("agent", "latency", {"delay": "100ms"}, None),
     ],
 )
 async def test_a_ping_meets_what_its_mode_looks_at(
@@ -87,3 +101,35 @@ async def test_a_connect_measures_whatever_the_mode(imagestore_lab: Lab) -> None
     now = await storage(imagestore_lab)
     assert before.available - now.available == 2**30
     assert not isinstance(imagestore_lab.node.storages.status.last_probes[now.uuid].outcome, Reached)
+
+
+async def test_an_agent_that_was_restarted_is_known_again_only_after_a_connect(imagestore_lab: Lab) -> None:
+    await set_mode(imagestore_lab, "agent")
+    uuid = (await storage(imagestore_lab)).uuid
+    await imagestore_lab.node.storages.tracker.reconnect(uuid)
+    with imagestore_lab.node.events.subscribe() as events:
+        await imagestore_lab.network["imagestore-1"].apply(read_fault("agent_restarted", {}))
+        await imagestore_lab.clock.sleep(5 * INTERVAL)
+        seen = drain(events)
+    assert {one.content["reason"] for one in seen if one.path == PROBE_FAILED} == {"agent_restarted"}
+    assert moves(seen) == [("Connected", "Disconnected"), ("Disconnected", "Connecting"), ("Connecting", "Connected")]
+
+
+async def test_a_connect_asks_the_agent_too(imagestore_lab: Lab) -> None:
+    await set_mode(imagestore_lab, "agent")
+    uuid = (await storage(imagestore_lab)).uuid
+    down = await imagestore_lab.network["imagestore-1"].apply(read_fault("agent_down", {}))
+    with pytest.raises(ConnectFailed, match="because agent_down: imagestore-1:8000: the agent's port refuses"):
+        await imagestore_lab.node.storages.tracker.reconnect(uuid)
+    await down.heal()
+    await imagestore_lab.node.storages.tracker.reconnect(uuid)
+
+
+async def test_no_port_of_an_agent_is_open_before_it_is_asked_for(imagestore_lab: Lab) -> None:
+    await imagestore_lab.clock.sleep(3 * INTERVAL)
+    agent = imagestore_lab.network["imagestore-1"].agent
+    opened = [agent.is_open]
+    await set_mode(imagestore_lab, "agent")
+    await imagestore_lab.clock.sleep(3 * INTERVAL)
+    assert [*opened, agent.is_open] == [False, True]
+    assert not agent.links

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed, NoSuchStorage
+from imagestore_sim.backup_storage.global_config import ping_mode_of
 from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
-from imagestore_sim.probe import Capacity, Layout, Prober
+from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.probe import Capacity, Layout, PingMode, Prober, Reached
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +29,13 @@ class _Turn:
 class Connector:
     """Connects storages: logs in afresh with the record's credentials, and writes status and capacity."""
 
-    def __init__(self, records: StorageRecords, status: StatusStore, prober: Prober) -> None:
+    def __init__(
+        self, records: StorageRecords, status: StatusStore, prober: Prober, configuration: GlobalConfiguration
+    ) -> None:
         self._records = records
         self._status = status
         self._prober = prober
+        self._configuration = configuration
         self._turns: dict[str, _Turn] = {}
 
     async def connect_new(self, uuid: str) -> None:
@@ -82,6 +87,9 @@ class Connector:
     async def _probe(self, storage: Storage, layout: Layout) -> Capacity:
         try:
             found = await self._prober.probe(storage.target, layout=layout, fresh=True)
+            if isinstance(found, Capacity) and ping_mode_of(self._configuration, storage) is PingMode.AGENT:
+                agent = await self._prober.reach(storage.target, PingMode.AGENT, fresh=True)
+                found = found if isinstance(agent, Reached) else agent
         except Exception as error:
             logger.exception("the probe of %s went wrong", storage.where)
             raise ConnectBroken(storage.where, error) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imagestore_sim.database.global_config import ConfigOption
+from imagestore_sim.backup_storage.records import SFTP_TYPE, Storage
+from imagestore_sim.database.global_config import ConfigOption, GlobalConfiguration
 from imagestore_sim.database.global_config_rules import Declaration, check, limits
 from imagestore_sim.database.zstack_global_config import boolean, integer, size
 from imagestore_sim.probe import PingMode
@@ -58,3 +59,9 @@ OPTIONS: tuple[ConfigOption[object], ...] = (
     RESERVED_CAPACITY,
     PING_MODE,
 )
+
+
+def ping_mode_of(configuration: GlobalConfiguration, storage: Storage) -> PingMode:
+    """Return what a ping asks of the host of a storage: an Sftp storage has no agent, so its capacity is measured."""
+    mode = configuration.get(PING_MODE)
+    return PingMode.CAPACITY if mode is PingMode.AGENT and storage.type == SFTP_TYPE else mode

@@ -25,7 +25,7 @@ class Pinger:
         self._clock = clock
 
     async def ping(self, storage: Storage) -> BackupStorageError | None:
-        """Ask a storage's host what `ping.mode` says, up to `ping.maxFailure` times; write a capacity that was measured.
+        """Ask a storage's host what `ping.mode` says, up to `ping.maxFailure` times; write a capacity that it tells.
 
         Return the failure of the last try.
         """
@@ -50,7 +50,7 @@ class Pinger:
             await self._clock.sleep(self._configuration.get(global_config.PING_SLEEP_AFTER_FAILURE))
 
     async def _ask(self, storage: Storage) -> Outcome:
-        mode = self._configuration.get(global_config.PING_MODE)
+        mode = global_config.ping_mode_of(self._configuration, storage)
         if mode is PingMode.CAPACITY:
             return await self._prober.probe(storage.target)
         return await self._prober.reach(storage.target, mode)

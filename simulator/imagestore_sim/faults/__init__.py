@@ -1,6 +1,6 @@
 """What can go wrong, each kind declared once. To add a kind: a class in the module of its layer (docs/faults.md)."""
 
-from imagestore_sim.faults import disk, network, session, ssh
+from imagestore_sim.faults import agent, disk, network, session, ssh
 from imagestore_sim.faults.base import Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.registry import FAULTS, fault, read_fault, stand_ins
@@ -21,6 +21,7 @@ __all__ = [
     "Noticed",
     "ProbeAnswer",
     "Traits",
+    "agent",
     "disk",
     "fault",
     "network",

@@ -23,6 +23,7 @@ class Layer(StrEnum):
     SSH = "ssh"
     SESSION = "session"
     DISK = "disk"
+    AGENT = "agent"
 
 
 class FaultProblem(ValueError):

@@ -100,6 +100,13 @@ class Behaviour:
     hung_paths: set[str] = field(default_factory=set)
     """Absolute paths: an access to one of them, or below it, never ends."""
 
+    # The agent
+    agent: PortState = PortState.OPEN
+    """What happens to a connection to the agent's port."""
+    certificate_expired: bool = False
+    registry_lost: bool = False
+    """The agent answers that it cannot use the folder of its images."""
+
     @property
     def is_late(self) -> bool:
         """Return whether what goes over the network arrives later than at once."""

@@ -172,5 +172,8 @@ class FaultTarget(Protocol):
     def cut_connections(self, count: int | None = None) -> None:
         """Reset the open connections: all, or the `count` oldest."""
 
+    def restart_agent(self) -> None:
+        """Restart the agent of the host: it is no longer the one that was connected."""
+
     def silence_connections(self) -> None:
         """Drop from now on what goes over the connections that are open, in both directions."""

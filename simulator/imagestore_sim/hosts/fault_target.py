@@ -65,6 +65,10 @@ class SimulatedTarget:
         for link in sorted(self._host.links, key=lambda link: link.number)[:count]:
             link.reset()
 
+    def restart_agent(self) -> None:
+        """Restart the agent of the host."""
+        self._host.agent.restart()
+
     def silence_connections(self) -> None:
         """Drop from now on what goes over the connections that are open."""
         for link in self._host.links:

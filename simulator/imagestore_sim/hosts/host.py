@@ -11,6 +11,7 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
 from imagestore_sim.faults import Behaviour, Fault, HostState
 from imagestore_sim.hosts.accounts import Accounts, Credentials
+from imagestore_sim.hosts.agent import Agent
 from imagestore_sim.hosts.applied_faults import HostFaults, SimulatedFault
 from imagestore_sim.hosts.commands import COMMANDS, with_faults
 from imagestore_sim.hosts.disk import VirtualDisk
@@ -72,6 +73,7 @@ class SimulatedHost(Startable):
         self.accounts = Accounts(self)
         self.sshd = Sshd(self)
         self._listener = Listener(lambda: Link(self), self.clock, self.tasks)
+        self.agent = Agent(self)
 
     @property
     def listening(self) -> bool:
@@ -137,6 +139,7 @@ class SimulatedHost(Startable):
 
     async def settle(self) -> None:
         """Have the port do what the behaviour says. Raise OSError."""
+        await self.agent.settle()
         moved = await self._listener.become(self.behaviour.port)
         if moved and self.after_start is not None:
             await self.after_start()
@@ -147,6 +150,7 @@ class SimulatedHost(Startable):
         Its faults stay on it, and are there when it is started again.
         """
         self._listener.close()
+        self.agent.stop()
         await self.faults.pause()
         await abort_all(self.links)
         await self.tasks.close()

@@ -47,8 +47,8 @@ class Link(asyncio.BufferedProtocol):
         self._buffer = bytearray(TURN_BYTES)
         self._unread = False
         """Whether the client leaves too many answers unread."""
-        self._in = _Direction(host, self._arrive)
-        self._out = _Direction(host, self._leave)
+        self._in = Direction(host, self._arrive)
+        self._out = Direction(host, self._leave)
         self._sent = 0
         self.logged_in = False
         self.stale = False
@@ -210,7 +210,7 @@ def _turn_away(link: Link, how: str) -> None:
     link.finish()
 
 
-class _Direction:
+class Direction:
     """One direction of a connection: bytes are delivered in order, at once or when the network lets them through."""
 
     def __init__(self, host: SimulatedHost, deliver: Callable[[bytes | None], None]) -> None:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from imagestore_sim import open_files
+from imagestore_sim.hosts.agent import PORT as AGENT_PORT
+from imagestore_sim.hosts.agent_certificates import Authority
 from imagestore_sim.hosts.host import LOOPBACK, SimulatedHost
 from imagestore_sim.hosts.ssh_config import SshConfig
 from imagestore_sim.in_flight import under_way
@@ -24,6 +26,8 @@ class HostNetwork(Mapping[str, SimulatedHost]):
 
     def __init__(self, *, any_host: AnyHost | None = None) -> None:
         """With `any_host`, make a host on the spot for a name that `resolve` does not know; without, know no others."""
+        self.authority = Authority()
+        """The authority that issues the certificates of the hosts' agents."""
         self._any_host = any_host
         self._hosts: dict[str, SimulatedHost] = {}
         self._on_the_spot: set[str] = set()
@@ -103,8 +107,9 @@ class HostNetwork(Mapping[str, SimulatedHost]):
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """Return the loopback address of a host; make the host where the network does so.
 
-        A host that is stopped is unreachable, as one that was shut down. A host that is known by another port resolves
-        to an address that refuses. Raise socket.gaierror for an unknown name, and OSError.
+        A host that is stopped is unreachable, as one that was shut down. The port of its agent is opened when it is
+        first asked for. A host that is known by another port resolves to an address that refuses. Raise
+        socket.gaierror for an unknown name, and OSError.
         """
         if self._closed:
             raise _unknown()
@@ -113,7 +118,9 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         host = self[hostname]
         if host.behaviour.unreachable or not host.listening:
             raise OSError(errno.EHOSTUNREACH, "No route to host")
-        return host.address if host.port == port else self._refusing.address()
+        if port == host.port:
+            return host.address
+        return await host.agent.open() if port == AGENT_PORT else self._refusing.address()
 
     async def _make(self, hostname: str, port: int) -> None:
         async with self._turn:
@@ -126,6 +133,7 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         await self._write_config()
 
     async def _begin(self, name: str, host: SimulatedHost) -> None:
+        host.agent.authority = self.authority
         await host.start()
         self._hosts[name.lower()] = host
         host.after_start = partial(self._started, host)

@@ -32,7 +32,7 @@ def wire_storages(foundation: Foundation, store: Store) -> StorageParts:
     records = StorageRecords(database, store.vault, clock)
     capacities = CapacityStore(database, records, events, clock)
     status = StatusStore(database, records, capacities, events, clock)
-    connector = Connector(records, status, foundation.prober)
+    connector = Connector(records, status, foundation.prober, store.configuration)
     tracker = PingTracker(
         records,
         status,

@@ -78,6 +78,8 @@ class PingMode(StrEnum):
     """Whether the account can log in; each ping logs in afresh, and asks nothing more."""
     TCP = "tcp"
     """Whether the SSH port takes a connection."""
+    AGENT = "agent"
+    """Whether the agent answers on its own port, and is the one that was connected. SSH is not used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class HostState:
     """Whether `forget` was called while a probe was running."""
     suspect: bool = False
     """Whether its last probe cost much time or work: its next login queues behind others."""
+    agent: str | None = None
+    """The run of the agent that the last connect has met; None: unknown."""
     file_systems: dict[str, str] = field(default_factory=dict)
     """By url, the file system on which the folders of a storage were last seen."""
 

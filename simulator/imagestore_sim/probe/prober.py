@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.probe.agent import PORT as AGENT_PORT
+from imagestore_sim.probe.agent import AgentClient
 from imagestore_sim.probe.capacity import Capacity, Method, PingMode, Reached
 from imagestore_sim.probe.classification import explain
 from imagestore_sim.probe.connection import Connection
 from imagestore_sim.probe.connections import Connections
-from imagestore_sim.probe.failures import LoginEvidence, ProbeFailure
+from imagestore_sim.probe.failures import Failed, LoginEvidence, ProbeFailure
 from imagestore_sim.probe.host_keys import HostKeyPolicy, HostKeys
 from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.login import Login
@@ -84,6 +86,7 @@ class Prober:
         self._command_timeout = command_timeout
         self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
         self._host_keys = HostKeys(host_keys, known_hosts or Path("known_hosts"))
+        self._agents = AgentClient(clock, resolve or _resolve_by_system, connect_timeout)
         self._login = Login(
             clock,
             resolve or _resolve_by_system,
@@ -116,13 +119,14 @@ class Prober:
         allowed = Layout.ANY if self._read_only_hosts else layout
         return await self._in_turn(target, lambda host: self._take_turn(host, target, allowed, fresh, purpose))
 
-    async def reach(self, target: Target, mode: PingMode) -> Reached | ProbeFailure:
+    async def reach(self, target: Target, mode: PingMode, *, fresh: bool = False) -> Reached | ProbeFailure:
         """Return that the host of a target answers as `mode` asks, or the failure. No capacity is measured.
 
-        It waits for others, and raises, as `probe` does.
+        `fresh` connects the agent: later calls expect the one that answers now. It waits for others, and raises, as
+        `probe` does.
         """
         purpose = current_purpose()
-        return await self._in_turn(target, lambda host: self._reach(host, target, mode, purpose))
+        return await self._in_turn(target, lambda host: self._reach(host, target, mode, fresh, purpose))
 
     async def _in_turn(
         self, target: Target, work: Callable[[HostState], Awaitable[R | ProbeFailure]]
@@ -186,11 +190,15 @@ class Prober:
             result = await self._log_in_and_use(host, target, purpose, use)
         return result
 
-    async def _reach(self, host: HostState, target: Target, mode: PingMode, purpose: Purpose) -> Reached | ProbeFailure:
+    async def _reach(
+        self, host: HostState, target: Target, mode: PingMode, fresh: bool, purpose: Purpose
+    ) -> Reached | ProbeFailure:
         async def use(connection: Connection, phases: Phases) -> Reached:
             connection.served()
             return Reached(mode, phases.milliseconds)
 
+        if mode is PingMode.AGENT:
+            return await self._ask_agent(host, target, fresh)
         if mode is PingMode.TCP:
             phases = Phases(self._clock)
             try:
@@ -199,6 +207,17 @@ class Prober:
             except Exception as error:
                 return self._explain(error, target, phases, LoginEvidence())
         return await self._log_in_and_use(host, target, purpose, use)
+
+    async def _ask_agent(self, host: HostState, target: Target, fresh: bool) -> Reached | ProbeFailure:
+        phases = Phases(self._clock)
+        try:
+            run = await self._agents.ask(target, phases)
+            if not fresh and host.agent is not None and run is not None and run != host.agent:
+                raise Failed(Reason.AGENT_RESTARTED, "the agent was restarted since the storage was connected")
+        except Exception as error:
+            return self._explain(error, replace(target, port=AGENT_PORT), phases, LoginEvidence())
+        host.agent = run
+        return Reached(PingMode.AGENT, phases.milliseconds)
 
     async def _log_in_and_use(self, host: HostState, target: Target, purpose: Purpose, use: Use[R]) -> R | ProbeFailure:
         """Log in and use the connection; as long as sshd is busy, try again after each of the pauses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imagestore_sim.containers.faults import disk, memory_disk, network, session, ssh
+from imagestore_sim.containers.faults import agent, disk, memory_disk, network, session, ssh
 from imagestore_sim.containers.faults.base import (
     IMPLEMENTATIONS,
     ON_MEMORY_DISKS,
@@ -26,6 +26,7 @@ __all__ = [
     "Refused",
     "Requirements",
     "Undo",
+    "agent",
     "apply_fault",
     "disk",
     "implementation_of",
