@@ -15,6 +15,7 @@ TITLES = {
     Layer.SSH: "sshd",
     Layer.SESSION: "Sessions",
     Layer.DISK: "The disk",
+    Layer.AGENT: "The agent",
 }
 EFFECTS = {Effect.LASTING: "until healed", Effect.INSTANT: "an instant", Effect.NEW_STATE: "as a new state of the disk"}
 ANSWERS = {ProbeAnswer.PROMPT: "at once", ProbeAnswer.DENIED: "after PAM's delay", ProbeAnswer.SILENT: "late or never"}

@@ -639,7 +639,16 @@ ELSEWHERE = [
     ("14", "plain df", "`hung_mount`, and `df` by hand", "never sent: a probe's df always names the path", "-"),
     ("24", "flapping", "a timeline of `refuse` and its heals", "the same with sshd", "as row 1, and as before"),
     ("27", "clock skew", "-", "SSH has no use for the time", "-"),
-    ("29", "agent restarted", "-", "a probe knows no agent (fidelity: health is an SSH probe here)", "-"),
+    ("29", "agent restarted", "`agent_restarted`, with `ping.mode` agent", "sshd is no agent", "agent_restarted"),
+    ("-", "agent stopped", "`agent_down`, with `ping.mode` agent", "sshd is no agent", "agent_down"),
+    (
+        "-",
+        "certificate expired",
+        "`certificate_expired`, with `ping.mode` agent",
+        "sshd has no certificate",
+        "certificate_expired",
+    ),
+    ("-", "registry lost", "`registry_lost`, with `ping.mode` agent", "sshd has no registry", "registry_lost"),
 ]
 
 HEAD = """\

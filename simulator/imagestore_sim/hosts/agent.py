@@ -1,4 +1,4 @@
-"""The agent of a simulated host: a TLS server beside sshd, as ImageStore's on port 8000 (domain 7.4)."""
+"""The agent of a simulated host: a TLS server beside sshd, as ImageStore's on port 8000 (domain 7.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ping of the agent of a host: one request over TLS, as to ImageStore's on port 8000 (domain 7.4)."""
+"""A ping of the agent of a host: one request over TLS, as to ImageStore's on port 8000 (domain 7.3)."""
 
 from __future__ import annotations
 
