@@ -10,7 +10,7 @@ from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.faults import read_fault
 from imagestore_sim.lab import URL, Lab
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached
-from lifecycle_events import drain, moves, storage
+from lifecycle_events import disconnections, drain, moves, storage
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=10, clock="virtual")
 INTERVAL = 10
@@ -112,7 +112,9 @@ async def test_an_agent_that_was_restarted_is_known_again_only_after_a_connect(i
         await imagestore_lab.clock.sleep(5 * INTERVAL)
         seen = drain(events)
     assert {one.content["reason"] for one in seen if one.path == PROBE_FAILED} == {"agent_restarted"}
-    assert moves(seen) == [("Connected", "Disconnected"), ("Disconnected", "Connecting"), ("Connecting", "Connected")]
+    assert moves(seen)[0] == (Status.CONNECTED, Status.DISCONNECTED)
+    assert moves(seen)[-1][1] == Status.CONNECTED
+    assert disconnections(seen) == [uuid]
 
 
 async def test_a_connect_asks_the_agent_too(imagestore_lab: Lab) -> None:
