@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to start with")
     any_host: bool = Field(True, description="create a simulated host for any other name that a client adds")
     strict: bool = Field(False, description="refuse what ZStack refuses, even if some clients rely on leniency")
+    zstack: Literal["3.10", "4.8", "5.2", "5.4"] = Field(
+        "5.2", description="version of ZStack to answer as; quoted in YAML"
+    )
     seed: int = Field(0, description="seed of everything random")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level to log")
     log_format: Literal["text", "json"] = Field("text", description="format of log lines")

@@ -32,14 +32,24 @@ from imagestore_sim.api import (
     zql,
     zwatch,
 )
+from imagestore_sim.api.catalogue import catalogue, message_name
 from imagestore_sim.api.error_translation import translate
 from imagestore_sim.api.long_job_runner import LongJobRunner
 from imagestore_sim.api.new_resource_tags import NewResourceTags
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.services import Services
 from imagestore_sim.rest.messages import Handlers
+from imagestore_sim.rest.versions import ZStackVersion
 
-__all__ = ["LongJobRunner", "NewResourceTags", "NodeRecord", "Services", "all_handlers", "translate"]
+__all__ = [
+    "LongJobRunner",
+    "NewResourceTags",
+    "NodeRecord",
+    "Services",
+    "all_handlers",
+    "handlers_of",
+    "translate",
+]
 MODULES = (
     session,
     management_node,
@@ -71,3 +81,8 @@ def all_handlers() -> Handlers[Services]:
     declared = frozenset(message.__name__ for message in handlers.by_message)
     handlers.include(not_emulated.handlers_but(declared))
     return handlers
+
+
+def handlers_of(version: ZStackVersion) -> Handlers[Services]:
+    """Return the handlers of the APIs that a version of ZStack has."""
+    return all_handlers().but(message_name(api) for api in catalogue()["apis"] if not version.has(api.get("since")))

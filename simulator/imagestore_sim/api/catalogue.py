@@ -35,7 +35,7 @@ class CataloguedApi(TypedDict, total=False):
     session: bool
     """False where no session is needed."""
     since: str
-    """The first version that has it, where ZStack's own pages tell."""
+    """The first of the versions 4.8 and 5.2 that has it, where 3.10 has not."""
 
 
 class Catalogue(TypedDict):

@@ -13,7 +13,6 @@ from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
 
 PACKAGE = "org.zstack.header.managementnode"
 ACTIONS = "/management-nodes/actions"
-EMULATED_VERSION = "5.2.1"
 handlers = Handlers[Services]()
 
 
@@ -31,8 +30,8 @@ class APIGetVersionMsg(
 
 @handlers.handles
 async def get_version(services: Services, message: APIGetVersionMsg, call: Call) -> Reply:
-    """Return `{"version": "5.2.1", "success": true}`."""
-    return Reply({"version": EMULATED_VERSION})
+    """Return `{"version": "5.2.1", "success": true}`, or another version that the node answers as."""
+    return Reply({"version": services.version.number})
 
 
 class APIGetCurrentTimeMsg(
@@ -87,9 +86,9 @@ class APIGetSupportAPIsMsg(
 @handlers.handles
 async def get_support_apis(services: Services, message: APIGetSupportAPIsMsg, call: Call) -> Reply:
     """Return the names of all messages, sorted."""
-    from imagestore_sim.api import all_handlers
+    from imagestore_sim.api import handlers_of
 
-    return Reply({"supportApis": sorted(one.api.name for one in all_handlers().by_message)})
+    return Reply({"supportApis": sorted(one.api.name for one in handlers_of(services.version).by_message)})
 
 
 class APIGetManagementNodeOSMsg(

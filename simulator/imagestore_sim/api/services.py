@@ -37,6 +37,7 @@ from imagestore_sim.query import Inventory, QueryEngine
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.sessions import Sessions
+from imagestore_sim.rest.versions import DEFAULT, ZStackVersion
 
 RESOURCES = {
     "BackupStorageVO": (BackupStorage.uuid,),
@@ -77,6 +78,7 @@ class Services:
     web_hooks: EventWebHooks
     rights: Rights
     leniency: Leniency = LENIENT
+    version: ZStackVersion = DEFAULT
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Return those of the uuids that no resource of the type has."""

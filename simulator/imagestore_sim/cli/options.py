@@ -72,6 +72,7 @@ Interval = Annotated[int | None, setting("ping_interval", "Seconds between pings
 Strict = Annotated[
     bool | None, setting("strict", "Refuse what ZStack refuses, even if some clients rely on leniency.", "off")
 ]
+ZStack = Annotated[str | None, setting("zstack", "Version of ZStack to answer as: 3.10, 4.8, 5.2 or 5.4.", "5.2")]
 Seed = Annotated[int | None, setting("seed", "Seed of everything random.", "0, with random uuids")]
 Config = Annotated[Path | None, setting("config", "YAML file of settings; options and variables override it.")]
 LogLevel = Annotated[str | None, setting("log_level", "Least level to log: debug, info, warning or error.", "info")]

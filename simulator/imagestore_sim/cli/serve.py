@@ -35,6 +35,7 @@ def serve(
     probe_connection: options.Connection = None,
     ping_interval: options.Interval = None,
     strict: options.Strict = None,
+    zstack: options.ZStack = None,
     seed: options.Seed = None,
     config: options.Config = None,
     log_level: options.LogLevel = None,

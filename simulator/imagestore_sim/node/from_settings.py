@@ -18,6 +18,7 @@ from imagestore_sim.host_names import check_allowed
 from imagestore_sim.lab_api import Guard
 from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
+from imagestore_sim.rest.versions import VERSIONS, ZStackVersion
 from imagestore_sim.settings import Settings
 
 
@@ -61,6 +62,11 @@ def _beside(database: str) -> Path:
 def leniency(settings: Settings) -> Leniency:
     """Return how lenient the REST API is towards clients."""
     return STRICT if settings.strict else LENIENT
+
+
+def zstack_version(settings: Settings) -> ZStackVersion:
+    """Return the version of ZStack that the node answers as."""
+    return VERSIONS[settings.zstack]
 
 
 def requested_seed(settings: Settings) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagestore_sim.api import NewResourceTags, Services, all_handlers, translate
+from imagestore_sim.api import NewResourceTags, Services, handlers_of, translate
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.store import Store
 from imagestore_sim.rest.authentication import Authentication
@@ -23,13 +23,15 @@ def wire_rest_server(
     response_cache: ResponseCache,
 ) -> RestServer[Services]:
     """Return the server of both APIs: they share handlers, sessions and jobs."""
-    handlers, clock, leniency = all_handlers(), foundation.clock, services.leniency
+    version, clock, leniency = services.version, foundation.clock, services.leniency
+    handlers = handlers_of(version)
     rules = Rules(
         missing=services.missing,
         tags=NewResourceTags(store.database, clock),
         translate=translate,
         leniency=leniency,
         rights=services.rights,
+        version=version,
     )
     dispatcher = Dispatcher(handlers, services, services.sessions, rules)
     services.long_jobs.serve(dispatcher.carry_out)

@@ -11,7 +11,7 @@ from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
 from imagestore_sim.node.event_hooks import wire_event_hooks
 from imagestore_sim.node.foundation import Foundation
-from imagestore_sim.node.from_settings import leniency
+from imagestore_sim.node.from_settings import leniency, zstack_version
 from imagestore_sim.node.store import Store
 from imagestore_sim.query.collation import fold_padded
 from imagestore_sim.rest.sessions import Sessions
@@ -39,4 +39,5 @@ def wire_services(
         web_hooks=wire_event_hooks(foundation, store, node_record),
         rights=Rights(database),
         leniency=leniency(foundation.settings),
+        version=zstack_version(foundation.settings),
     )

@@ -19,6 +19,7 @@ from imagestore_sim.rest.messages import Call, CreateMessage, DeleteMessage, Han
 from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.rest.validation import FindMissing, check_resource_uuid, validate
+from imagestore_sim.rest.versions import ZStackVersion
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -46,13 +47,14 @@ class Rights(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What the dispatcher checks with: resources, tags, rights, leniency; and the translation of exceptions."""
+    """What the dispatcher checks with: resources, tags, rights, leniency, version; and how it translates exceptions."""
 
     missing: FindMissing
     tags: Tags
     translate: Translate
     leniency: Leniency
     rights: Rights
+    version: ZStackVersion
 
 
 class Dispatcher(Generic[S]):
@@ -77,7 +79,8 @@ class Dispatcher(Generic[S]):
 
     async def identify(self, claim: Claim) -> Identity:
         """Return who makes a call, and extend the session. Raise ApiError ID.1001 if it is not valid."""
-        return await self._sessions.identify(claim)
+        with self._errors_of_the_version():
+            return await self._sessions.identify(claim)
 
     async def carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
         """Validate the values, check the session, run the handler.
@@ -86,7 +89,8 @@ class Dispatcher(Generic[S]):
         then come the API's own checks, and tags last. Raise ApiError, and PlainError for a synchronous call that asks
         for validation only.
         """
-        return await self._safely(message, uuid, self._carry_out(message, values, uuid, claim))
+        with self._errors_of_the_version():
+            return await self._safely(message, uuid, self._carry_out(message, values, uuid, claim))
 
     async def _carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
         api, leniency = message.api, self._rules.leniency
@@ -125,6 +129,15 @@ class Dispatcher(Generic[S]):
             await check(self._services, message, call)
         if isinstance(message, CreateMessage):
             self._rules.tags.check(message)
+
+    @contextmanager
+    def _errors_of_the_version(self) -> Iterator[None]:
+        """Give the errors that are raised the members that they have in the node's version of ZStack."""
+        try:
+            yield
+        except ApiError as failure:
+            failure.error = self._rules.version.complete(failure.error)
+            raise
 
     async def _safely(self, message: type[Message], uuid: str, work: Awaitable[Reply]) -> Reply:
         try:

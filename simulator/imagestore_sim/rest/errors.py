@@ -131,6 +131,8 @@ class ErrorCode:
     explanation: Explanation | None = None
     location: str | None = None
     looked_up: bool = True
+    global_code: str | None = None
+    """The `globalErrorCode` of newer versions (wire-protocol 9)."""
 
     def to_json(self) -> dict[str, object]:
         """Return the error's members in ZStack's order, without absent ones; cut long details (wire-protocol 7.1)."""
@@ -151,6 +153,8 @@ class ErrorCode:
             members["cost"] = COST
         if self.opaque is not None:
             members["opaque"] = dict(self.opaque)
+        if self.global_code is not None:
+            members["globalErrorCode"] = self.global_code
         return members
 
 

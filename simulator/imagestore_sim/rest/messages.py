@@ -25,7 +25,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from types import UnionType, new_class
@@ -263,6 +263,16 @@ class Handlers(Generic[S]):
         self.by_message.update(others.by_message)
         self.checks_by_message.update(others.checks_by_message)
         self.first_checks_by_message.update(others.first_checks_by_message)
+
+    def but(self, names: Iterable[str]) -> Handlers[S]:
+        """Return the handlers of all messages but those of these names."""
+        left_out = frozenset(names)
+        handlers = Handlers[S]()
+        handlers.include(self)
+        for message in [one for one in self.by_message if one.__name__ in left_out]:
+            for kept in (handlers.by_message, handlers.checks_by_message, handlers.first_checks_by_message):
+                kept.pop(message, None)
+        return handlers
 
 
 def declare(base: type[M], java_class: str, members: Mapping[str, object], **declared: object) -> type[M]:
