@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
+import string
 import uuid
 from collections.abc import Callable
 from typing import Literal
@@ -14,7 +16,8 @@ from weakref import WeakKeyDictionary
 
 from imagestore_sim.virtual_clock import VirtualEventLoop
 
-Purpose = Literal["resource", "session", "job", "request", "probe", "node"]
+Purpose = Literal["resource", "session", "job", "request", "probe", "node", "access key"]
+LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 _seeded: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, random.Random]] = WeakKeyDictionary()
 _seeds: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = WeakKeyDictionary()
 
@@ -23,6 +26,14 @@ def new_uuid(purpose: Purpose = "resource") -> str:
     """Return a new version 4 uuid as ZStack writes it: 32 hex digits."""
     draw = _drawing(purpose)
     return uuid.uuid4().hex if draw is None else uuid.UUID(int=draw(128), version=4).hex
+
+
+def new_token(purpose: Purpose, length: int) -> str:
+    """Return that many letters and digits, which nobody can guess unless uuids are drawn from a seed."""
+    draw = _drawing(purpose)
+    if draw is None:
+        return "".join(secrets.choice(LETTERS_AND_DIGITS) for _ in range(length))
+    return "".join(LETTERS_AND_DIGITS[draw(32) % len(LETTERS_AND_DIGITS)] for _ in range(length))
 
 
 def seed_uuids(seed: object) -> None:

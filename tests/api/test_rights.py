@@ -24,6 +24,7 @@ ANN, BOB = "d1000000000040008000000000000001", "d2000000000040008000000000000002
 ANNS = "c9000000000000000000000000000009"
 ANNS_JOB = "c8000000000000000000000000000008"
 ANNS_TAG, ZONE_TAG, SYSTEM_TAG, INHERENT_TAG, HOOK = (f"e{number}" + "0" * 30 for number in range(1, 6))
+KID, GROUP, KEY, POLICY, ROLE = (f"f{number}" + "0" * 30 for number in range(1, 6))
 RECORDS = DATA.replace(
     "isDefault: true}",
     f"isDefault: true, userTags: [{{uuid: {ZONE_TAG}, tag: north}}]}}",
@@ -32,8 +33,11 @@ RECORDS = DATA.replace(
     f"     systemTags: [{{uuid: {SYSTEM_TAG}, tag: qemuga}}, {{uuid: {INHERENT_TAG}, tag: remote, inherent: true}}],\n"
     f"     backupStorageRefs: [{{backupStorageUuid: {B1}, installPath: 'zstore://anns/1'}}]}}\n"
     "accounts:\n"
-    f"  - {{uuid: {ANN}, name: ann, password: a, users: [{{name: kid, password: k}}]}}\n"
+    f"  - {{uuid: {ANN}, name: ann, password: a, users: [{{uuid: {KID}, name: kid, password: k}}],\n"
+    f"     groups: [{{uuid: {GROUP}, name: staff}}], policies: [{{uuid: {POLICY}, name: p}}],\n"
+    f"     roles: [{{uuid: {ROLE}, name: r}}]}}\n"
     f"  - {{uuid: {BOB}, name: bob, password: b}}\n"
+    f"accessKeys: [{{uuid: {KEY}, accessKeyId: 0123456789, accessKeySecret: example-secret, account: ann}}]\n"
     f"webHooks: [{{uuid: {HOOK}, name: w, url: 'http://127.0.0.1:1/', type: CanonicalEvent, opaque: /x}}]\n"
 )
 GIVEN = {
@@ -46,6 +50,12 @@ GIVEN = {
     "ResourceVO": ANNS,
     "SystemTagVO": SYSTEM_TAG,
     "WebhookVO": HOOK,
+    "AccountVO": ANN,
+    "UserVO": KID,
+    "UserGroupVO": GROUP,
+    "AccessKeyVO": KEY,
+    "PolicyVO": POLICY,
+    "RoleVO": ROLE,
 }
 TEXTS: dict[str, object] = {
     "dstBackupStorageUuid": B2,
@@ -60,14 +70,13 @@ AS: dict[Kind, Callable[[object], object]] = {
     Kind.LONG: lambda _: 1,
     Kind.BOOLEAN: lambda _: True,
     Kind.MAP: lambda _: {},
+    Kind.OBJECTS: lambda _: [{"effect": "Allow", "actions": ["x"]}],
 }
 APIS = [message.api for message in all_handlers().by_message if not message.__module__.endswith(".not_emulated")]
 OF_WHAT_IS_NEVER_THERE = {name.rpartition(".")[2] for name, _, resource in DELETIONS if resource} | {
     message.api.name for message in image_from_volume.handlers.by_message
 }
 """What does not exist everybody may delete, and nobody can use: that is checked before the rights."""
-OF_ONES_OWN = {"APIAddImageMsg", "APISubmitLongJobMsg"}
-"""They name no resource that could be another account's."""
 CHANGES = [
     api
     for api in APIS
@@ -95,7 +104,26 @@ OF_EVERYONE = {
     "APICreateUserTagMsg",
     "APIUpdateSystemTagMsg",
     "APIDeleteTagMsg",
+    "APIUpdateAccountMsg",
+    "APIDeleteAccountMsg",
+    "APICreateUserMsg",
+    "APIUpdateUserMsg",
+    "APIDeleteUserMsg",
+    "APICreateUserGroupMsg",
+    "APIDeleteUserGroupMsg",
+    "APICreateAccessKeyMsg",
+    "APIChangeAccessKeyStateMsg",
+    "APIDeleteAccessKeyMsg",
+    "APICreatePolicyMsg",
+    "APIDeletePolicyMsg",
+    "APICreateRoleMsg",
+    "APIDeleteRoleMsg",
 }
+OF_ONES_OWN = {
+    *("APIAddImageMsg", "APISubmitLongJobMsg", "APICreateUserMsg", "APICreateUserGroupMsg"),
+    *("APICreatePolicyMsg", "APICreateRoleMsg"),
+}
+"""They name no resource that could be another account's."""
 NOT_MINE = "permission denied, the account[uuid:{}] is not the owner of the resource[uuid:{}, type:{}]"
 NOT_MINE_TAGGED = NOT_MINE.replace("the resource", "the tagged resource")
 NOT_MY_TAG = "permission denied. The {} tag[uuid: {}] refer to a resource not belonging to the account[uuid: {}]"
@@ -142,6 +170,10 @@ def request(api: Api) -> tuple[str, str, dict[str, Any]]:
         values[parameter.name] = AS.get(parameter.kind, str)(text)
     if api.name == "APIDeleteTagMsg":
         values["uuid"] = ANNS_TAG
+    if api.name == "APIUpdateUserMsg":
+        values["uuid"] = KID
+    if api.name == "APICreateAccessKeyMsg":
+        values |= {"accountUuid": ANN, "userUuid": ANN}
     return api.method, api.paths[0].format_map(values), {api.body_key: values}
 
 
@@ -163,13 +195,32 @@ async def test_an_account_cannot_change_resources_of_others(clients: dict[str, C
             "SYS.1006",
             NOT_MINE_TAGGED.format(BOB, ANNS, "ImageVO"),
         ),
+        "APIUpdateAccountMsg": (
+            "SYS.1006",
+            f"account[uuid: {ANN}, name: ann] is a normal account, "
+            f"it cannot reset the password of another account[uuid: {ANN}]",
+        ),
+        "APIDeleteAccountMsg": ("SYS.1007", "Only admin can delete account."),
+        "APICreateAccessKeyMsg": (
+            "ID.1002",
+            f"the account[uuid:{BOB}] cannot create an access key of the account[uuid:{ANN}]",
+        ),
     }
     if api.admin_only:
         expected = ("ID.1002", ADMIN_ONLY.format(api.java_class))
     else:
-        kind = "ResourceVO" if "Tag" in api.name else "LongJobVO" if "LongJob" in api.name else "ImageVO"
-        mine = NOT_MINE.format(BOB, ANNS_JOB if kind == "LongJobVO" else ANNS, kind)
-        expected = exceptions.get(api.name, ("SYS.1006", mine))
+        kind = "ResourceVO" if "Tag" in api.name else "ImageVO"
+        for word, other in (
+            ("LongJob", "LongJobVO"),
+            ("UserGroup", "UserGroupVO"),
+            ("User", "UserVO"),
+            ("AccessKey", "AccessKeyVO"),
+            ("Policy", "PolicyVO"),
+            ("Role", "RoleVO"),
+        ):
+            kind = other if kind == "ImageVO" and word in api.name else kind
+        uuid = ANNS_JOB if kind == "LongJobVO" else GIVEN[kind]
+        expected = exceptions.get(api.name, ("SYS.1006", NOT_MINE.format(BOB, uuid, kind)))
     assert (failed.value.code, failed.value.error["details"]) == expected
 
 

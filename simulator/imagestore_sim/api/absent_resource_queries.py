@@ -1,7 +1,7 @@
 """Query APIs of resources that a lab has none of: they answer an empty list (observed 4).
 
 Names, fields and paths are checked as in every query, so that a mistake gets ZStack's error. The declarations are
-ZStack's own (`query.declarations`). Accounts, of which a lab has some, are declared here, too.
+ZStack's own (`query.declarations`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.query.declarations import declarations
-from imagestore_sim.query.inventories import ACCOUNT, INVENTORIES
+from imagestore_sim.query.inventories import INVENTORIES
 from imagestore_sim.rest.messages import Call, Handlers, Reply, declare
 
 SOURCE = "observed 4; ZStack's own declarations"
@@ -20,14 +20,14 @@ handlers = Handlers[Services]()
 
 
 async def answer_query(services: Services, message: QueryMessage, call: Call) -> Reply:
-    """Return the rows that the query selects: none, except for accounts."""
+    """Return the rows that the query selects: none."""
     return await answer(services, message, call)
 
 
 def _messages() -> Iterator[type[QueryMessage]]:
     for query in declarations()["queries"]:
         inventory = INVENTORIES[query["inventory"]]
-        if not inventory.is_absent and inventory is not ACCOUNT:
+        if not inventory.is_absent:
             continue  # declared in the module of its resource
         path, *others = query["paths"]
         members = {
@@ -45,7 +45,7 @@ def _messages() -> Iterator[type[QueryMessage]]:
             reply=("inventories", "total"),
             for_everyone=True,
             source=SOURCE,
-            deviation=NONE if inventory.is_absent else "",
+            deviation=NONE,
         )
 
 

@@ -18,6 +18,7 @@ from imagestore_sim.backup_storage.images import DownloadFailed
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
+from imagestore_sim.identity.quotas import QuotaExceeded
 from imagestore_sim.probe import Reason
 from imagestore_sim.query import QueryError
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error
@@ -53,6 +54,8 @@ def translate(error: Exception) -> ApiError | None:
     """Return the ApiError for an exception, or None if the exception is unexpected."""
     if isinstance(error, QueryError):
         return ApiError(ErrorCode(error.code, error.details, looked_up=error.code != "SYS.1000"))
+    if isinstance(error, QuotaExceeded):
+        return ApiError(ErrorCode("ID.1003", str(error)))
     if isinstance(error, ConnectFailed):
         return ApiError(connect_error(error))
     if isinstance(error, DownloadFailed):

@@ -14,6 +14,7 @@ from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
 from imagestore_sim.database.zstack_global_config import zstack_options
+from imagestore_sim.identity.quotas import IMAGE_NUM
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import invalid_argument, not_found, operation_failed
@@ -91,9 +92,10 @@ class APIAddImageMsg(
 
 @handlers.checks
 async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
-    """Check format, type, storages and url, in ZStack's order.
+    """Check format, type, storages, url and quota, in ZStack's order.
 
-    Raise ApiError SYS.1007 for a format or url that ZStack refuses, and what `check_storages` raises.
+    Raise ApiError SYS.1007 for a format or url that ZStack refuses, QuotaExceeded for an image too many, and what
+    `check_storages` raises.
     """
     image_format = _format(message)
     if message.system and image_format == "iso":
@@ -109,6 +111,7 @@ async def check_add_image(services: Services, message: APIAddImageMsg, call: Cal
         raise invalid_argument("url must starts with file:///, http://, https://\uff0c ftp://, sftp:// or /")
     if url.startswith("file://"):
         _check_local_path(services, url.removeprefix("file://"))
+    await services.quotas.check(call.account_uuid, {IMAGE_NUM: 1})
 
 
 @handlers.handles

@@ -1,6 +1,7 @@
 """Check what an account other than admin may do to resources of others (observed 10; ZStack's RBACInfo classes).
 
-Images and long jobs belong to accounts here. Zones, storages and all other resources belong to admin.
+Images, long jobs, users, groups, access keys, policies and roles belong to accounts. Zones,
+storages and all other resources belong to admin.
 """
 
 from __future__ import annotations
@@ -8,13 +9,24 @@ from __future__ import annotations
 from sqlalchemy import select, true
 
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob, SystemTag, UserTag
+from imagestore_sim.database.models import (
+    ADMIN_UUID,
+    AccessKey,
+    Image,
+    LongJob,
+    Policy,
+    Role,
+    SystemTag,
+    User,
+    UserGroup,
+    UserTag,
+)
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error, operation_failed
 from imagestore_sim.rest.identity import Identity
 from imagestore_sim.rest.parameters import Api
 
-OWNED = ("ImageVO", "LongJobVO", "ResourceVO")
+OWNED = ("ImageVO", "LongJobVO", "ResourceVO", "UserVO", "UserGroupVO", "AccessKeyVO", "PolicyVO", "RoleVO")
 """The resource types of parameters that must name the caller's own resources."""
 IDENTITY_PACKAGE = "org.zstack.header.identity."
 
@@ -42,7 +54,7 @@ class Rights:
 
     async def owner(self, resource_uuid: str) -> str | None:
         """Return the uuid of the account that owns a resource; None for one without owner, such as a zone."""
-        for model in (Image, LongJob):
+        for model in (Image, LongJob, User, UserGroup, AccessKey, Policy, Role):
             found = await self._database.read(select(model.accountUuid).where(model.uuid == resource_uuid))
             if found:
                 return str(found[0].accountUuid)

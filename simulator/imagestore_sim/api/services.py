@@ -21,25 +21,40 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import (
+    AccessKey,
     Account,
     BackupStorage,
     Image,
     ImageStoreBackupStorage,
     LongJob,
+    Policy,
+    Role,
     SftpBackupStorage,
     SystemTag,
     User,
+    UserGroup,
     UserTag,
     WebHook,
     Zone,
 )
+from imagestore_sim.identity.access_keys import AccessKeys
+from imagestore_sim.identity.accounts import AccountRecords
+from imagestore_sim.identity.quotas import Quotas
+from imagestore_sim.identity.shares import Shares
 from imagestore_sim.query import Inventory, QueryEngine
+from imagestore_sim.rest.encoding import write_date
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.rest.versions import DEFAULT, ZStackVersion
 
 RESOURCES = {
+    "AccessKeyVO": (AccessKey.uuid,),
+    "AccountVO": (Account.uuid,),
+    "UserVO": (User.uuid,),
+    "UserGroupVO": (UserGroup.uuid,),
+    "PolicyVO": (Policy.uuid,),
+    "RoleVO": (Role.uuid,),
     "BackupStorageVO": (BackupStorage.uuid,),
     "ImageStoreBackupStorageVO": (ImageStoreBackupStorage.uuid,),
     "SftpBackupStorageVO": (SftpBackupStorage.uuid,),
@@ -54,7 +69,7 @@ RESOURCES = {
     "VolumeSnapshotVO": (),
     "ReservedIpRangeVO": (),
     "VolumeSnapshotGroupVO": (),
-    "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid),
+    "ResourceVO": (BackupStorage.uuid, Image.uuid, Zone.uuid, Account.uuid, User.uuid, UserGroup.uuid),
 }
 """The columns with the uuids of the resources of a type."""
 
@@ -77,8 +92,16 @@ class Services:
     node: NodeRecord
     web_hooks: EventWebHooks
     rights: Rights
+    accounts: AccountRecords
+    access_keys: AccessKeys
+    quotas: Quotas
+    shares: Shares
     leniency: Leniency = LENIENT
     version: ZStackVersion = DEFAULT
+
+    def write_now(self) -> str:
+        """Return the current time as inventories show it."""
+        return write_date(self.clock.local())
 
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Return those of the uuids that no resource of the type has."""

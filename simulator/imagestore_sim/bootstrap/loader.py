@@ -8,7 +8,7 @@ gives it; a storage with `tracked: false` stays as written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -25,8 +25,11 @@ from imagestore_sim.bootstrap.records import (
     Bootstrap,
     ImageRecord,
     ImageRefRecord,
+    PolicyRecord,
+    RoleRecord,
     Sealed,
     TagRecord,
+    UserGroupRecord,
     UserRecord,
     WebHookRecord,
     ZoneRecord,
@@ -45,13 +48,21 @@ from imagestore_sim.database.models import (
     BackupStorageZoneRef,
     Image,
     ImageBackupStorageRef,
+    Policy,
+    Quota,
+    Role,
+    SharedResource,
     SystemTag,
     User,
+    UserGroup,
     UserTag,
     WebHook,
     Zone,
 )
 from imagestore_sim.database.vault import is_protected
+from imagestore_sim.database.zstack_global_config import integer
+from imagestore_sim.identity.accounts import DEFAULT_POLICY, default_policy
+from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
 
@@ -62,6 +73,7 @@ DatedRecord = (
     | ImageRefRecord
     | AccountRecord
     | UserRecord
+    | RoleRecord
     | AccessKeyRecord
     | WebHookRecord
     | TagRecord
@@ -92,6 +104,11 @@ async def _user(connection: AsyncConnection, account: str, record: AccessKeyReco
     return user
 
 
+async def _has(connection: AsyncConnection, model: type[Policy | Role], account: str, name: str) -> bool:
+    mine = select(model.uuid).where(model.accountUuid == account, model.name == name)
+    return await connection.scalar(mine.limit(1)) is not None
+
+
 class BootstrapLoader:
     """Writes the records of bootstrap files into a database."""
 
@@ -115,9 +132,11 @@ class BootstrapLoader:
         async with self._database.atomic(), self._database.transaction() as connection:
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
+            quotas = self._default_quotas(bootstrap, replace=replace)
             for account in accounts:
                 with _unique("accounts", account.name):
-                    await self._add_account(connection, account, replace=replace)
+                    uuid = await self._add_account(connection, account, replace=replace)
+                    await self._add_quotas(connection, uuid, {**quotas, **account.quotas}, account)
             for zone in bootstrap.zones:
                 with _unique("zones", zone.name):
                     await self._add_zone(connection, zone)
@@ -139,7 +158,24 @@ class BootstrapLoader:
                 for option in options:
                     await self._configuration.change(*option)
 
-    async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> None:
+    def _default_quotas(self, bootstrap: Bootstrap, *, replace: bool) -> dict[str, int]:
+        """Return the quotas of a new account, as the options will be once the file is loaded."""
+        given = bootstrap.globalConfig.get(CATEGORY, {})
+        options = {name: integer(CATEGORY, name) for name in NAMES}
+        texts = {name: given.get(name, option.default if replace else None) for name, option in options.items()}
+        return {
+            name: self._configuration.get(option) if texts[name] is None else option.read(option, str(texts[name]))
+            for name, option in options.items()
+        }
+
+    async def _add_quotas(
+        self, connection: AsyncConnection, account: str, values: Mapping[str, int], record: AccountRecord
+    ) -> None:
+        """Insert the quotas of an account that has none yet."""
+        if await connection.scalar(select(Quota.uuid).where(Quota.identityUuid == account).limit(1)) is None:
+            await insert_quotas(connection, account, values, record.createDate or self._now)
+
+    async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> str:
         account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
         values = {"description": record.description, "password": self._protect(record.password)}
         if account is not None and replace:
@@ -151,13 +187,44 @@ class BootstrapLoader:
                 insert(Account).values(
                     uuid=account,
                     name=record.name,
-                    type="SystemAdmin" if record.name == ADMIN_NAME else "Normal",
+                    type="SystemAdmin" if record.name == ADMIN_NAME else record.type,
                     **values,
                     **self._dates(record),
                 )
             )
         for user in record.users:
             await self._add_user(connection, account, user)
+        for group in record.groups:
+            await self._add_group(connection, account, group)
+        for policy in record.policies:
+            await self._add_policy(connection, account, policy)
+        if account != ADMIN_UUID and not await _has(connection, Policy, account, DEFAULT_POLICY):
+            await connection.execute(insert(Policy).values(**default_policy(account)))
+        for role in record.roles:
+            await self._add_role(connection, account, role)
+        return account
+
+    async def _add_policy(self, connection: AsyncConnection, account: str, record: PolicyRecord) -> None:
+        if not await _has(connection, Policy, account, record.name):
+            uuid = record.uuid or stable_uuid("policy", f"{account}/{record.name}")
+            row = insert(Policy).values(uuid=uuid, accountUuid=account, name=record.name, statements=record.statements)
+            await connection.execute(row)
+
+    async def _add_role(self, connection: AsyncConnection, account: str, record: RoleRecord) -> None:
+        if not await _has(connection, Role, account, record.name):
+            uuid = record.uuid or stable_uuid("role", f"{account}/{record.name}")
+            values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
+            row = insert(Role).values(uuid=uuid, accountUuid=account, **values, **self._dates(record))
+            await connection.execute(row)
+
+    async def _add_group(self, connection: AsyncConnection, account: str, record: UserGroupRecord) -> None:
+        mine = (UserGroup.accountUuid == account, UserGroup.name == record.name)
+        if await connection.scalar(select(UserGroup.uuid).where(*mine)) is None:
+            uuid = record.uuid or stable_uuid("group", f"{account}/{record.name}")
+            values = {"name": record.name, "description": record.description, "lastOpDate": record.lastOpDate}
+            created = record.createDate or self._now
+            row = insert(UserGroup).values(uuid=uuid, accountUuid=account, createDate=created, **values)
+            await connection.execute(row)
 
     async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
         if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
@@ -251,17 +318,30 @@ class BootstrapLoader:
         image = uuid_of("image", record)
         if await connection.scalar(select(Image.uuid).where(Image.uuid == image)):
             return
-        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
-        if account is None:
-            raise BootstrapError(f"images: {record.name}: no account has the name {record.account}")
-        values = record.model_dump(exclude={"uuid", "account", "backupStorageRefs", *_WRITTEN_APART}) | {
-            "accountUuid": account
-        }
+        account = await self._account(connection, record, record.account)
+        apart = {"uuid", "account", "sharedWith", "toPublic", "backupStorageRefs", *_WRITTEN_APART}
+        values = record.model_dump(exclude=apart) | {"accountUuid": account}
         await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
         for ref in record.backupStorageRefs:
             row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=_WRITTEN_APART))
             await connection.execute(row.values(**self._dates(ref if ref.createDate else record)))
         await self._add_tags(connection, image, "ImageVO", record)
+        await self._add_shares(connection, image, record)
+
+    async def _add_shares(self, connection: AsyncConnection, image: str, record: ImageRecord) -> None:
+        """Share an image, as admin does it: nobody else shares (observed 10)."""
+        receivers: list[str | None] = [await self._account(connection, record, name) for name in record.sharedWith]
+        for receiver in (*receivers, *((None,) if record.toPublic else ())):
+            row = insert(SharedResource).values(
+                ownerAccountUuid=ADMIN_UUID, receiverAccountUuid=receiver, toPublic=receiver is None, resourceUuid=image
+            )
+            await connection.execute(row.values(resourceType="ImageVO", **self._dates(record)))
+
+    async def _account(self, connection: AsyncConnection, record: ImageRecord, name: str) -> str:
+        account = await connection.scalar(select(Account.uuid).where(Account.name == name))
+        if account is None:
+            raise BootstrapError(f"images: {record.name}: no account has the name {name}")
+        return account
 
     async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
         if await connection.scalar(select(AccessKey.uuid).where(AccessKey.AccessKeyID == record.accessKeyId)):

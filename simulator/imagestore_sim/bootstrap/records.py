@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, m
 from imagestore_sim.backup_storage.images import READY
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, State, Status
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
+from imagestore_sim.identity.quotas import NAMES
 from imagestore_sim.rest.accounts import ADMIN_NAME
 
 NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
@@ -52,6 +53,7 @@ class Sealed(Record):
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+QuotaName = Literal[NAMES]  # type: ignore[valid-type]  # they are strings
 
 
 class TagRecord(Record):
@@ -117,11 +119,16 @@ class ImageRefRecord(Record):
 
 
 class ImageRecord(Record):
-    """An image; `account` is the name of the account that owns it."""
+    """An image; `account` is the name of the account that owns it, `sharedWith` has those of others that see it.
+
+    With `toPublic` all others do.
+    """
 
     uuid: Uuid | None = None
     name: Name
-    account: Name = ADMIN_NAME
+    account: str = ADMIN_NAME
+    sharedWith: tuple[str, ...] = ()
+    toPublic: bool = False
     description: str | None = None
     state: State = State.ENABLED
     status: str = READY
@@ -148,23 +155,60 @@ class UserRecord(Record):
     """A user of an account, with the password in plain text, or the sealed hash of it."""
 
     uuid: Uuid | None = None
-    name: Name
+    name: Annotated[str, Field(max_length=255)]
     description: str | None = None
     password: str | Sealed = Field(repr=False)
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class UserGroupRecord(Record):
+    """A group of users of an account."""
+
+    uuid: Uuid | None = None
+    name: Annotated[str, Field(max_length=255)]
+    description: str | None = None
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class PolicyRecord(Record):
+    """A policy of an account; `statements` is JSON."""
+
+    uuid: Uuid | None = None
+    name: Annotated[str, Field(max_length=255)]
+    statements: str = "[]"
+
+
+class RoleRecord(PolicyRecord):
+    """A role of an account."""
+
+    description: str | None = None
+    identity: str | None = None
+    type: str = "Customized"
+    state: State = State.ENABLED
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
 
 
 class AccountRecord(Record):
-    """An account, with the password in plain text, or the sealed hash of it."""
+    """An account, with the password in plain text, or the sealed hash of it.
+
+    `quotas` has those that differ from the options of the category `quota`.
+    """
 
     uuid: Uuid | None = None
-    name: Name
+    name: Annotated[str, Field(max_length=255)]
     description: str | None = None
+    type: Literal["SystemAdmin", "Normal"] = "Normal"
     password: str | Sealed = Field(repr=False)
+    quotas: Annotated[Mapping[QuotaName, Bytes], Field(max_length=len(NAMES))] = {}
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
     users: tuple[UserRecord, ...] = ()
+    groups: tuple[UserGroupRecord, ...] = ()
+    policies: tuple[PolicyRecord, ...] = ()
+    roles: tuple[RoleRecord, ...] = ()
 
 
 class AccessKeyRecord(Record):
@@ -172,8 +216,8 @@ class AccessKeyRecord(Record):
 
     accessKeyId: Name
     accessKeySecret: str | Sealed = Field(repr=False)
-    account: Name = ADMIN_NAME
-    user: Name | None = None
+    account: str = ADMIN_NAME
+    user: str | None = None
     uuid: Uuid | None = None
     description: str | None = None
     state: State = State.ENABLED

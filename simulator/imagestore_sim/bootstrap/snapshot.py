@@ -22,8 +22,11 @@ from imagestore_sim.bootstrap.records import (
     Bootstrap,
     ImageRecord,
     ImageRefRecord,
+    PolicyRecord,
+    RoleRecord,
     Sealed,
     TagRecord,
+    UserGroupRecord,
     UserRecord,
     WebHookRecord,
     ZoneRecord,
@@ -38,12 +41,19 @@ from imagestore_sim.database.models import (
     Image,
     ImageBackupStorageRef,
     LongJob,
+    Policy,
+    Quota,
+    Role,
+    SharedResource,
     SystemTag,
     User,
+    UserGroup,
     UserTag,
     WebHook,
     Zone,
 )
+from imagestore_sim.identity.accounts import DEFAULT_POLICY
+from imagestore_sim.identity.quotas import CATEGORY
 
 MODELS = (
     Zone,
@@ -53,13 +63,23 @@ MODELS = (
     Image,
     ImageBackupStorageRef,
     Account,
+    Quota,
     User,
+    UserGroup,
+    Policy,
+    Role,
+    SharedResource,
     AccessKey,
     WebHook,
     SystemTag,
     UserTag,
     GlobalConfig,
 )
+RECORDS = (
+    *(Image, BackupStorage, Zone, SystemTag, UserTag, WebHook),
+    *(AccessKey, User, UserGroup, Policy, Role, Quota),
+)
+"""What a new snapshot replaces; what refers to these goes with them."""
 ROWS_AT_A_TIME = 200
 DATED = ("createDate", "lastOpDate")
 Rows = Sequence[Any]
@@ -79,7 +99,21 @@ def _without_empty(value: Any) -> Any:
 
 async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
     """Delete every record except accounts with these names, so that sessions of those accounts remain valid."""
-    for model in (LongJob, Image, BackupStorage, Zone, SystemTag, UserTag, AccessKey, User, WebHook):
+    for model in (
+        LongJob,
+        Image,
+        BackupStorage,
+        Zone,
+        SystemTag,
+        UserTag,
+        AccessKey,
+        User,
+        UserGroup,
+        Policy,
+        Role,
+        Quota,
+        WebHook,
+    ):
         await connection.execute(delete(model))
     await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
 
@@ -171,13 +205,19 @@ class _RowConverter:
         of_ref = tuple(ImageRefRecord.model_fields)
         for ref in self._rows[ImageBackupStorageRef]:
             refs[ref.imageUuid].append(ImageRefRecord(**_pick(ref, of_ref)))
-        fields = tuple(set(ImageRecord.model_fields) - {"account", "backupStorageRefs", "systemTags", "userTags"})
+        apart = {"account", "sharedWith", "toPublic", "backupStorageRefs", "systemTags", "userTags"}
+        fields = tuple(set(ImageRecord.model_fields) - apart)
         accounts = {row.uuid: row.name for row in self._rows[Account]}
+        shares: dict[str, list[str | None]] = defaultdict(list)
+        for share in self._rows[SharedResource]:
+            shares[share.resourceUuid].append(None if share.toPublic else accounts[share.receiverAccountUuid])
         return tuple(
             [
                 ImageRecord(
                     **_pick(row, fields),
                     account=accounts[row.accountUuid],
+                    sharedWith=tuple(name for name in shares[row.uuid] if name is not None),
+                    toPublic=None in shares[row.uuid],
                     backupStorageRefs=tuple(refs[row.uuid]),
                     **self._tags_of(row.uuid),
                 )
@@ -187,11 +227,34 @@ class _RowConverter:
 
     def _accounts(self) -> tuple[AccountRecord, ...]:
         users: dict[str, list[UserRecord]] = defaultdict(list)
+        groups: dict[str, list[UserGroupRecord]] = defaultdict(list)
+        quotas: dict[str, dict[str, int]] = defaultdict(dict)
         fields = ("uuid", "name", "description", *DATED)
         for row in self._rows[User]:
             users[row.accountUuid].append(UserRecord(**_pick(row, fields), password=self._seal(row.password)))
+        for row in self._rows[UserGroup]:
+            groups[row.accountUuid].append(UserGroupRecord(**_pick(row, fields)))
+        policies: dict[str, list[PolicyRecord]] = defaultdict(list)
+        for row in self._rows[Policy]:
+            if row.name != DEFAULT_POLICY:
+                policies[row.accountUuid].append(PolicyRecord(**_pick(row, tuple(PolicyRecord.model_fields))))
+        roles: dict[str, list[RoleRecord]] = defaultdict(list)
+        for row in self._rows[Role]:
+            roles[row.accountUuid].append(RoleRecord(**_pick(row, tuple(RoleRecord.model_fields))))
+        defaults = {row.name: int(row.value) for row in self._rows[GlobalConfig] if row.category == CATEGORY}
+        for row in self._rows[Quota]:
+            if row.value != defaults[row.name]:
+                quotas[row.identityUuid][row.name] = row.value
         return tuple(
-            AccountRecord(**_pick(row, fields), password=self._seal(row.password), users=tuple(users[row.uuid]))
+            AccountRecord(
+                **_pick(row, (*fields, "type")),
+                password=self._seal(row.password),
+                quotas=quotas[row.uuid],
+                users=tuple(users[row.uuid]),
+                groups=tuple(groups[row.uuid]),
+                policies=tuple(policies[row.uuid]),
+                roles=tuple(roles[row.uuid]),
+            )
             for row in self._rows[Account]
         )
 

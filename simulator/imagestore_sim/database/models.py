@@ -214,6 +214,74 @@ class AccessKey(Dated, Model):
     state: Mapped[str] = mapped_column(String(32), default="Enabled")
 
 
+class UserGroup(Model):
+    """A group of users of an account. ZStack never writes `lastOpDate`."""
+
+    __tablename__ = "UserGroupVO"
+    __table_args__ = (UniqueConstraint("accountUuid", "name"),)
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    createDate: Mapped[datetime] = mapped_column(LocalDateTime)
+    lastOpDate: Mapped[datetime | None] = mapped_column(LocalDateTime)
+
+
+class Policy(Model):
+    """Statements of what users of an account may do. They are kept, and mean nothing here."""
+
+    __tablename__ = "PolicyVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    statements: Mapped[str] = mapped_column(Text, doc="JSON")
+
+
+class Role(Dated, Model):
+    """Statements of what accounts may do. They are kept, and mean nothing here."""
+
+    __tablename__ = "RoleVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    identity: Mapped[str | None] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(32))
+    statements: Mapped[str] = mapped_column(Text, doc="JSON")
+
+
+class Quota(Dated, Model):
+    """How much of something an account may have; admin has no quotas (observed 7)."""
+
+    __tablename__ = "QuotaVO"
+    __table_args__ = (UniqueConstraint("identityUuid", "name"),)
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    identityUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    identityType: Mapped[str] = mapped_column(String(255), default="AccountVO")
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class SharedResource(Dated, Model):
+    """A resource that its owner lets another account see, or all accounts (observed 10)."""
+
+    __tablename__ = "SharedResourceVO"
+
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    ownerAccountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    receiverAccountUuid: Mapped[str | None] = mapped_column(
+        ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True
+    )
+    toPublic: Mapped[bool] = mapped_column(Boolean, default=False)
+    resourceType: Mapped[str] = mapped_column(String(255))
+    resourceUuid: Mapped[str] = mapped_column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"), index=True)
+
+
 class Job(Model):
     """An asynchronous call. `state` is Processing, Done or Failed; `result` is the body that a poll returns."""
 

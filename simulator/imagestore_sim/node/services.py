@@ -9,6 +9,10 @@ from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
+from imagestore_sim.identity.access_keys import AccessKeys
+from imagestore_sim.identity.accounts import AccountRecords
+from imagestore_sim.identity.quotas import Quotas
+from imagestore_sim.identity.shares import Shares
 from imagestore_sim.node.event_hooks import wire_event_hooks
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency, zstack_version
@@ -21,7 +25,8 @@ def wire_services(
     foundation: Foundation, store: Store, lifecycle: Lifecycle, sessions: Sessions, node_record: NodeRecord
 ) -> Services:
     """Return the services of the handlers."""
-    database, clock = store.database, foundation.clock
+    database, clock, vault = store.database, foundation.clock, store.vault
+    quotas = Quotas(database, clock, store.configuration)
     tags = Tags(database, clock, fold_padded)
     return Services(
         clock=clock,
@@ -38,6 +43,10 @@ def wire_services(
         node=node_record,
         web_hooks=wire_event_hooks(foundation, store, node_record),
         rights=Rights(database),
+        accounts=AccountRecords(database, vault, clock, quotas),
+        access_keys=AccessKeys(database, vault, clock),
+        quotas=quotas,
+        shares=Shares(database, clock),
         leniency=leniency(foundation.settings),
         version=zstack_version(foundation.settings),
     )

@@ -32,7 +32,7 @@ from typing_extensions import override
 
 from imagestore_sim.query.comparisons import RULES, Bound, Folded, LeadingNumber, index_look_ups
 from imagestore_sim.query.conditions import Operator
-from imagestore_sim.query.inventories import INVENTORIES, TAGS, Collection, Expansion, Inventory, Kind
+from imagestore_sim.query.inventories import INVENTORIES, SHARED_RESOURCE, TAGS, Collection, Expansion, Inventory, Kind
 from imagestore_sim.query.paths import Path
 from imagestore_sim.query.rows import SUM_OF
 from imagestore_sim.query.sorting import Arithmetic, Expression, Name, Order
@@ -154,7 +154,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
     if shape.where is not None:
         conditions.append(_clause(source, shape.where))
     if shape.owned and shape.inventory.owner is not None:
-        conditions.append(source.column(shape.inventory.owner) == bindparam(OWNER, ""))
+        conditions.append(_seen_by_owner(source, shape.inventory.owner))
     if conditions:
         statement = statement.where(_all(conditions))
     groups = (shape.sum_by,) if shape.sum_by else shape.group_by
@@ -168,6 +168,16 @@ def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
     constants = compiled.params  # a property that builds a new dictionary each time
     parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())
     return SqlStatement(str(compiled), parameters, tuple(column.name for column in columns), _is_quick(shape))
+
+
+def _seen_by_owner(source: _Source, owner: str) -> ColumnElement[bool]:
+    """Return the condition that an account owns a row, or that it is shared with the account (observed 7, 10)."""
+    mine = source.column(owner) == bindparam(OWNER, "")
+    if not source.inventory.shared:
+        return mine
+    shares = SHARED_RESOURCE.tables[0].alias()
+    with_me = or_(shares.c.toPublic, shares.c.receiverAccountUuid == bindparam(OWNER, ""))
+    return _Bracketed(or_(mine, source.column("uuid").in_(select(shares.c.resourceUuid).where(with_me))))
 
 
 def _columns(source: _Source, shape: Shape) -> list[ColumnElement[Any]]:

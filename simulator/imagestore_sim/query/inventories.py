@@ -27,6 +27,8 @@ class Kind(Enum):
     NUMBER = "number"
     DATE = "date"
     BOOLEAN = "boolean"
+    JSON = "JSON"
+    """A list of objects that is only shown."""
     TEXT_AS_NUMBER = "text as number"
     """No field has it: a text field that is compared with an unquoted number."""
 
@@ -85,6 +87,8 @@ class Inventory:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owner: str | None = None
     """The column with the account that owns a row; if None, every account sees every row."""
+    shared: bool = False
+    """Whether an owner can let other accounts see a row."""
     children: Mapping[str, Inventory] = field(default_factory=dict)
     """The inventories of rows by their `type`."""
     other_children: dict[str, Inventory] = field(default_factory=dict)
@@ -265,6 +269,7 @@ IMAGE = Inventory(
     },
     aliases={"backupStorage": ("backupStorageRef", "backupStorage")},
     owner="accountUuid",
+    shared=True,
 )
 IMAGE_BACKUP_STORAGE_REF = Inventory(
     "org.zstack.header.image.ImageBackupStorageRefInventory",
@@ -352,7 +357,105 @@ LONG_JOB = Inventory(
     ),
     owner="accountUuid",
 )
+OF_ACCOUNT = {"account": Expansion("AccountInventory", own="accountUuid")}
+USER = Inventory(
+    "org.zstack.header.identity.UserInventory",
+    (_table(models.User),),
+    (UUID, Field("accountUuid", Kind.UUID), Field("name"), Field("description"), *DATES),
+    expansions={
+        **OF_ACCOUNT,
+        "groupRef": Expansion("UserGroupUserRefInventory", foreign="userUuid"),
+        "policyRef": Expansion("UserPolicyRefInventory", foreign="userUuid"),
+    },
+    aliases={"group": ("groupRef", "group"), "policy": ("policyRef", "policy")},
+    owner="accountUuid",
+)
+USER_GROUP = Inventory(
+    "org.zstack.header.identity.UserGroupInventory",
+    (_table(models.UserGroup),),
+    (UUID, Field("accountUuid", Kind.UUID), Field("name"), Field("description"), *DATES),
+    expansions={
+        **OF_ACCOUNT,
+        "userRef": Expansion("UserGroupUserRefInventory", foreign="groupUuid"),
+        "policyRef": Expansion("UserGroupPolicyRefInventory", foreign="groupUuid"),
+    },
+    aliases={"user": ("userRef", "user"), "policy": ("policyRef", "policy")},
+    owner="accountUuid",
+)
+STATEMENTS = Field("statements", Kind.JSON, shown=True)
+POLICY = Inventory(
+    "org.zstack.header.identity.PolicyInventory",
+    (_table(models.Policy),),
+    (STATEMENTS, Field("name"), UUID, Field("accountUuid", Kind.UUID)),
+    expansions={
+        **OF_ACCOUNT,
+        "groupRef": Expansion("UserGroupPolicyRefInventory", foreign="policyUuid"),
+        "userRef": Expansion("UserPolicyRefInventory", foreign="policyUuid"),
+    },
+    aliases={"group": ("groupRef", "group"), "user": ("userRef", "user")},
+    owner="accountUuid",
+    lists=frozenset({"statements"}),
+)
+ROLE = Inventory(
+    "org.zstack.header.identity.role.RoleInventory",
+    (_table(models.Role),),
+    (
+        UUID,
+        Field("name"),
+        Field("description"),
+        Field("identity"),
+        Field("type"),
+        Field("state"),
+        *DATES,
+        STATEMENTS,
+    ),
+    owner="accountUuid",
+    lists=frozenset({"statements", "policies"}),
+)
+QUOTA = Inventory(
+    "org.zstack.header.identity.QuotaInventory",
+    (_table(models.Quota),),
+    (
+        UUID,
+        Field("name"),
+        Field("identityUuid", Kind.UUID),
+        Field("identityType"),
+        Field("value", Kind.NUMBER),
+        *reversed(DATES),
+    ),
+    expansions={"account": Expansion("AccountInventory", own="identityUuid")},
+    owner="identityUuid",
+)
+SHARED_RESOURCE = Inventory(
+    "org.zstack.header.identity.SharedResourceInventory",
+    (_table(models.SharedResource),),
+    (
+        Field("ownerAccountUuid", Kind.UUID),
+        Field("receiverAccountUuid", Kind.UUID),
+        Field("toPublic", Kind.BOOLEAN),
+        Field("resourceType"),
+        Field("resourceUuid", Kind.UUID),
+        *reversed(DATES),
+    ),
+    key="id",
+)
+ACCESS_KEY = Inventory(
+    "org.zstack.accessKey.AccessKeyInventory",
+    (_table(models.AccessKey),),
+    (
+        UUID,
+        Field("description"),
+        Field("accountUuid", Kind.UUID),
+        Field("userUuid", Kind.UUID),
+        Field("AccessKeyID"),
+        Field("state"),
+        *DATES,
+    ),
+    expansions=OF_ACCOUNT,
+    owner="accountUuid",
+)
 EMULATED = (
+    ACCESS_KEY,
     ACCOUNT,
     BACKUP_STORAGE,
     BACKUP_STORAGE_ZONE_REF,
@@ -362,8 +465,14 @@ EMULATED = (
     IMAGE_STORE_BACKUP_STORAGE,
     LONG_JOB,
     MANAGEMENT_NODE,
+    POLICY,
+    QUOTA,
+    ROLE,
     SFTP_BACKUP_STORAGE,
+    SHARED_RESOURCE,
     SYSTEM_TAG,
+    USER,
+    USER_GROUP,
     USER_TAG,
     WEB_HOOK,
     ZONE,

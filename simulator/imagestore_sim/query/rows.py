@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from imagestore_sim.query.errors import cloud_runtime_error
 from imagestore_sim.query.inventories import Field, Inventory, Kind
 
@@ -24,7 +26,7 @@ class RowWriter:
     """
 
     def __init__(self, target: Inventory, columns: Sequence[str], write_date: WriteDate, *, with_fields: bool) -> None:
-        converts: dict[Kind, Convert] = {Kind.DATE: write_date, Kind.BOOLEAN: bool}
+        converts: dict[Kind, Convert] = {Kind.DATE: write_date, Kind.BOOLEAN: bool, Kind.JSON: orjson.loads}
         places = {name: index for index, name in enumerate(columns)}
         self._target, self._columns, self._converts = target, columns, converts
         self._itself = _RowFormat(target, places, converts)

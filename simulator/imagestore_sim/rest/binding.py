@@ -149,6 +149,8 @@ def bind_query_string(api: Api, pairs: Pairs) -> Values:
     for parameter in api.parameters:
         if parameter.kind is Kind.STRINGS:
             found: object | None = _list_of(parameter.name, pairs) or None
+        elif parameter.kind is Kind.OBJECTS:
+            found = None  # a query string has no form for it
         elif parameter.kind is Kind.MAP:
             found = _map_of(parameter.name, pairs) or None
         else:
@@ -183,6 +185,8 @@ def _convert(parameter: Parameter, value: object) -> object:
             return _strings(value)
         case Kind.MAP:
             return _map(value)
+        case Kind.OBJECTS:
+            return _objects(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +302,15 @@ def _strings(value: object) -> list[str | None]:
     if not isinstance(value, list):
         raise Mismatch("BEGIN_ARRAY", value)
     return [None if one is None else _string(one, index) for index, one in enumerate(value)]
+
+
+def _objects(value: object) -> list[dict[str, object]]:
+    if not isinstance(value, list):
+        raise Mismatch("BEGIN_ARRAY", value)
+    for index, one in enumerate(value):
+        if not isinstance(one, Mapping):
+            raise Mismatch("BEGIN_OBJECT", one, (index,))
+    return [dict(one) for one in value]
 
 
 def _map(value: object) -> dict[str, object]:

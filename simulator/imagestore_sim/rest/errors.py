@@ -63,6 +63,14 @@ class Explanation:
     distance: float = 0.0
     """How much the details differ from the text that ZStack knows, from 0 to 1."""
 
+    def about(self, names: Mapping[str, str]) -> Explanation:
+        """Return the explanation with its placeholders, such as `{name}`, replaced."""
+        message_cn, message_en = self.message_cn, self.message_en
+        for placeholder, name in names.items():
+            message_cn = message_cn.replace(f"{{{placeholder}}}", name)
+            message_en = message_en.replace(f"{{{placeholder}}}", name)
+        return replace(self, message_cn=message_cn, message_en=message_en)
+
     def to_json(self) -> dict[str, object]:
         """Return the members of `messages`."""
         return {
@@ -104,6 +112,24 @@ EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
         ),
     ),
     (
+        re.compile(r"unable to create an account\. An account already called (?P<name>.*)", re.DOTALL),
+        Explanation(
+            "1002",
+            "无法创建帐户。一个名为：{name} 的帐户已存在。",  # noqa: RUF001 - ZStack's own text
+            "Could not create account. An account named {name} already exists.",
+            "regex",
+        ),
+    ),
+    (
+        re.compile(r"unable to update name\. An account already called (?P<name>.*)", re.DOTALL),
+        Explanation(
+            "1003",
+            "无法修改帐户名称。一个名为：{name} 的帐户已存在。",  # noqa: RUF001 - ZStack's own text
+            "Could not change account name. An account named {name} already exists.",
+            "regex",
+        ),
+    ),
+    (
         re.compile(r"field\[hostname\] cannot be an empty string"),
         Explanation("1018", "物理机名称不能为空。", "Hostname could not be null.", "regex"),
     ),
@@ -113,7 +139,10 @@ EXPLAINED: Sequence[tuple[re.Pattern[str], Explanation]] = (
 
 def explain(details: str) -> Explanation | None:
     """Return ZStack's explanation of an error with these details, or None."""
-    return next((explanation for pattern, explanation in EXPLAINED if pattern.fullmatch(details)), None)
+    for pattern, explanation in EXPLAINED:
+        if (found := pattern.fullmatch(details)) is not None:
+            return explanation.about(found.groupdict())
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,7 +341,8 @@ def _parameter(name: str, hint: object, required: bool, own: bool) -> Parameter 
         hint, rule = get_args(hint)
     if get_origin(hint) in (Union, UnionType):
         (hint,) = (one for one in get_args(hint) if one is not type(None))
-    kind = _kind(get_origin(hint) or hint, rule)
+    of_objects = get_origin(hint) is list and get_args(hint) != (str,)
+    kind = Kind.OBJECTS if of_objects else _kind(get_origin(hint) or hint, rule)
     return None if kind is None else Parameter(name, kind, rule, required, own)
 
 

@@ -22,6 +22,7 @@ class Kind(Enum):
     BOOLEAN = "boolean"
     STRINGS = "List<String>"
     MAP = "Map"
+    OBJECTS = "List<Map>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
@@ -127,6 +127,22 @@ class SessionStore:
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.uuid == key))
         await self._database.after_commit(partial(self._forget, key))
+
+    async def end_of(self, owner: str) -> None:
+        """Delete the sessions of an account with its users, or of one user, by the uuid of either."""
+        keys = [
+            key for key, one in self._sessions.items() if owner in (one.identity.account_uuid, one.identity.user_uuid)
+        ]
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                delete(Session).where(or_(Session.accountUuid == owner, Session.userUuid == owner))
+            )
+
+        def forget() -> None:
+            for key in keys:
+                self._forget(key)
+
+        await self._database.after_commit(forget)
 
     def end_in_background(self, key: str) -> None:
         """Delete a session that has expired, without making the caller wait for the store's write lock."""

@@ -11,7 +11,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.rest.accounts import Accounts
+from imagestore_sim.rest.accounts import LOGIN_STEP, Accounts
 from imagestore_sim.rest.errors import ApiError, ErrorCode, not_found
 from imagestore_sim.rest.identity import Claim, Identity, NoClaim
 from imagestore_sim.rest.session_options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
@@ -75,7 +75,8 @@ class Sessions:
 
         Without `known_type` the login fails as for a wrong name.
         """
-        return await self._begin(await self._accounts.identify_account(name, password, known_type=known_type))
+        identity = await self._accounts.identify_account(name, password, known_type=known_type)
+        return await self._begin(identity, LOGIN_STEP)
 
     async def log_in_by_user(
         self, name: str, password: str, *, account_uuid: str | None, account_name: str | None
@@ -89,12 +90,12 @@ class Sessions:
         """Return whether admin still logs in with the password of a fresh node."""
         return await self._accounts.has_default_password()
 
-    async def _begin(self, identity: Identity) -> LoggedIn:
+    async def _begin(self, identity: Identity, location: str | None = None) -> LoggedIn:
         await self.purge()
         now = int(self._clock.time())
         if self._store.count_of(identity) >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
-            raise ApiError(ErrorCode("ID.1006", text))
+            raise ApiError(ErrorCode("ID.1006", text, location=location))
         uuid = new_uuid("session")
         expires = now + self._configuration.get(SESSION_TIMEOUT)
         session = StoredSession(self._vault.fingerprint(uuid), identity, now, expires)
@@ -137,6 +138,10 @@ class Sessions:
     async def log_out(self, session_uuid: str) -> None:
         """End a session, if it exists."""
         await self._store.end(self._vault.fingerprint(session_uuid))
+
+    async def end_of(self, owner: str) -> None:
+        """End the sessions of an account with its users, or of one user, by the uuid of either (observed 9)."""
+        await self._store.end_of(owner)
 
     async def purge(self) -> None:
         """Delete every expired session."""

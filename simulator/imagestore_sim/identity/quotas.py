@@ -1,0 +1,132 @@
+"""Quotas: how much of something an account may have, and how much it has (observed 7, 20)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.database.models import ADMIN_UUID, Account, Image, Quota
+from imagestore_sim.database.zstack_global_config import integer
+
+CATEGORY = "quota"
+IMAGE_NUM, IMAGE_SIZE = "image.num", "image.size"
+NAMES = (
+    *("snapshot.volume.num", IMAGE_NUM, "eip.num", "volume.data.num", "vm.totalNum", "vm.memorySize"),
+    *("securityGroup.num", "vxlan.num", "vm.cpuNum", "l3.num", "volume.capacity", "listener.num", "portForwarding.num"),
+    *("loadBalancer.num", "ssh_key_pair.num", "vip.num", IMAGE_SIZE, "vm.num"),
+)
+"""The quotas of an account, in the order in which ZStack lists their use (observed 20)."""
+NAMESPACE = UUID("1c0b6c1e-5d0c-4f7c-9f35-3f5a8d0f6a11")
+"""Makes the uuid of a quota of its account and its name, so that a snapshot need not hold it."""
+
+
+class QuotaExceeded(Exception):
+    """An account would have more than its quota; the text is ZStack's."""
+
+    def __init__(self, account: tuple[str, str], name: str, value: int, used: int, request: int) -> None:
+        uuid, account_name = account
+        super().__init__(
+            "quota exceeding.The resource owner(or target resource owner) "
+            f"account[uuid: {uuid} name: {account_name}] exceeds a quota[name: {name}, value: {value}], "
+            f"Current used:{used}, Request:{request}. Please contact the administrator."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much an account may have of something, and how much it has."""
+
+    name: str
+    total: int
+    used: int
+
+
+class Quotas:
+    """The quotas of all accounts. Admin has none, so that nothing limits it."""
+
+    def __init__(self, database: Database, clock: Clock, configuration: GlobalConfiguration) -> None:
+        self._database = database
+        self._clock = clock
+        self._configuration = configuration
+
+    def defaults(self) -> dict[str, int]:
+        """Return the values for a new account (options of the category `quota`)."""
+        return {name: self._configuration.get(integer(CATEGORY, name)) for name in NAMES}
+
+    async def check(self, account_uuid: str | None, wanted: Mapping[str, int]) -> None:
+        """Raise QuotaExceeded if the account may not have that much more, by the name of the quota.
+
+        For `AddImage` that is `{IMAGE_NUM: 1}`. Within a handler's transaction the uses are those of the moment, so
+        that concurrent calls cannot exceed a quota together.
+        """
+        async with self._database.transaction() as connection:
+            columns = select(Quota.name, Quota.value, Account.name.label("account")).join(Account)
+            mine = Quota.identityUuid == account_uuid
+            rows = {row.name: row for row in await connection.execute(columns.where(mine, Quota.name.in_(wanted)))}
+            if not rows or account_uuid is None:
+                return
+            used = await _used(connection, account_uuid)
+            for name, request in wanted.items():
+                row = rows[name]
+                if used[name] + request > row.value:
+                    raise QuotaExceeded((account_uuid, row.account), name, row.value, used[name], request)
+
+    async def usages(self, account_uuid: str) -> list[Usage]:
+        """Return the use of every quota of an account; of admin with totals of 0, as it has no quotas."""
+        async with self._database.transaction() as connection:
+            used = await _used(connection, account_uuid)
+            values = select(Quota.name, Quota.value).where(Quota.identityUuid == account_uuid)
+            totals = {row.name: row.value for row in await connection.execute(values)}
+        return [Usage(name, totals.get(name, 0), used[name]) for name in NAMES]
+
+    async def find(self, account_uuid: str, name: str) -> str | None:
+        """Return the uuid of an account's quota, or None."""
+        mine = select(Quota.uuid).where(Quota.identityUuid == account_uuid, Quota.name == name)
+        rows = await self._database.read(mine)
+        return rows[0].uuid if rows else None
+
+    async def change(self, uuid: str, value: int) -> None:
+        """Set a quota."""
+        async with self._database.transaction() as connection:
+            row = update(Quota).where(Quota.uuid == uuid)
+            await connection.execute(row.values(value=value, lastOpDate=self._clock.local()))
+
+
+async def insert_quotas(
+    connection: AsyncConnection, account_uuid: str, values: Mapping[str, int], now: datetime
+) -> None:
+    """Insert the quotas of a new account."""
+    rows = [
+        {
+            "uuid": quota_uuid(account_uuid, name),
+            "name": name,
+            "identityUuid": account_uuid,
+            "identityType": "AccountVO",
+            "value": value,
+            "createDate": now,
+            "lastOpDate": now,
+        }
+        for name, value in values.items()
+    ]
+    if account_uuid != ADMIN_UUID:
+        await connection.execute(insert(Quota), rows)
+
+
+def quota_uuid(account_uuid: str, name: str) -> str:
+    """Return the uuid of an account's quota."""
+    return uuid5(NAMESPACE, f"{account_uuid}/{name}").hex
+
+
+async def _used(connection: AsyncConnection, account_uuid: str) -> dict[str, int]:
+    """Return how much an account has of everything; images that wait for being expunged count (observed 20)."""
+    images = select(func.count(), func.coalesce(func.sum(Image.actualSize), 0)).where(Image.accountUuid == account_uuid)
+    [(number, size)] = (await connection.execute(images)).all()
+    return {**dict.fromkeys(NAMES, 0), IMAGE_NUM: int(number), IMAGE_SIZE: int(size)}

@@ -1,0 +1,63 @@
+"""Who owns an image, and who else sees it (observed 10, 20). Only images belong to accounts and can be shared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import Image, SharedResource
+
+TYPE = "ImageVO"
+
+
+class Shares:
+    """The operations on owners and shares of images."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def without_owner(self, resources: Sequence[str]) -> str | None:
+        """Return the first of the resources that belongs to no account, such as a zone; None if all have owners."""
+        owned = {row.uuid for row in await self._database.read(select(Image.uuid).where(Image.uuid.in_(resources)))}
+        return next((one for one in resources if one not in owned), None)
+
+    async def share(self, owner: str, resources: Collection[str], accounts: Collection[str | None]) -> None:
+        """Let accounts see images, where they do not yet; None stands for all accounts."""
+        now = self._clock.local()
+        async with self._database.transaction() as connection:
+            mine = select(SharedResource.resourceUuid, SharedResource.receiverAccountUuid)
+            where = mine.where(SharedResource.ownerAccountUuid == owner, SharedResource.resourceUuid.in_(resources))
+            there = {tuple(row) for row in await connection.execute(where)}
+            for resource in dict.fromkeys(resources):
+                for account in dict.fromkeys(accounts):
+                    if (resource, account) not in there:
+                        row = insert(SharedResource).values(
+                            ownerAccountUuid=owner, receiverAccountUuid=account, toPublic=account is None
+                        )
+                        what = {"resourceType": TYPE, "resourceUuid": resource}
+                        await connection.execute(row.values(**what, createDate=now, lastOpDate=now))
+
+    async def revoke(self, owner: str, resources: Collection[str], accounts: Collection[str | None] | None) -> None:
+        """Take images back from accounts; None among them stands for the share with all accounts, alone for all shares.
+
+        Accounts that a public share lets see an image see it still.
+        """
+        conditions: list[ColumnElement[bool]] = [
+            SharedResource.ownerAccountUuid == owner,
+            SharedResource.resourceUuid.in_(resources),
+        ]
+        if accounts is not None:
+            named = [one for one in accounts if one is not None]
+            public = [SharedResource.toPublic] if None in accounts else []
+            conditions.append(or_(SharedResource.receiverAccountUuid.in_(named), *public))
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(SharedResource).where(*conditions))
+
+    async def give(self, image_uuid: str, account_uuid: str) -> None:
+        """Make an account the owner of an image."""
+        async with self._database.transaction() as connection:
+            await connection.execute(update(Image).where(Image.uuid == image_uuid).values(accountUuid=account_uuid))
