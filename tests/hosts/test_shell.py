@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from imagestore_sim.clock import Clock, RealClock
-from imagestore_sim.hosts import VirtualDisk
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.commands import COMMANDS, without
 from imagestore_sim.hosts.shell import Command, Shell, Streams, Text, home_of
 
@@ -25,6 +26,7 @@ class Machine:
     disk: VirtualDisk = field(default_factory=lambda: VirtualDisk(1000 * BLOCK, 250 * BLOCK, reserved=50 * BLOCK))
     clock: Clock = field(default_factory=RealClock)
     commands: Mapping[str, Command] = field(default_factory=lambda: COMMANDS)
+    processes: Sequence[str] = ("/usr/sbin/sshd -D",)
 
     async def run(self, script: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
         """Run a script as root; return its exit status, output and errors."""
@@ -288,6 +290,18 @@ async def test_dd_fills_a_disk_with_zeros(machine: Machine) -> None:
 async def test_whoami_hostname_and_uname_know_the_account_and_the_host(machine: Machine) -> None:
     _, printed, _ = await machine.run("hostname; whoami; id -u; uname -sn; pwd")
     assert printed == "imagestore-1\nroot\n0\nLinux imagestore-1\n/root\n"
+
+
+async def test_ps_shows_the_agent_while_it_runs() -> None:
+    async with SimulatedHost("imagestore-1") as host:
+        shows = []
+        for kind in (None, "agent_down"):
+            if kind is not None:
+                await host.apply(read_fault(kind, {}))
+            shell, printed = Shell.at_login(host, "root"), list[str]()
+            await shell.run("ps -e; ps -ef", Streams(Text(""), printed.append, printed.append))
+            shows.append("".join(printed).count("zstore"))
+    assert shows == [4, 0]
 
 
 async def _on_this_machine(line: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncssh
 
@@ -22,6 +22,11 @@ from imagestore_sim.hosts.sshd import Sshd
 from imagestore_sim.tasks import Tasks
 
 LOOPBACK = "127.0.0.1"
+INIT, SSHD = "/usr/lib/systemd/systemd", "/usr/sbin/sshd -D"
+AGENT = (
+    "/usr/local/zstack/imagestore/bin/zstore -conf /usr/local/zstack/imagestore/bin/zstore.yaml"
+    " -logfile /var/log/zstack/zstack-store/zstore.log"
+)
 FOLDERS = ("/etc", "/home", "/root", "/tmp", "/var")  # noqa: S108 - of virtual disks
 
 
@@ -100,6 +105,11 @@ class SimulatedHost(Startable):
     @commands.setter
     def commands(self, commands: Mapping[str, Command]) -> None:
         self._commands = commands
+
+    @property
+    def processes(self) -> Sequence[str]:
+        """Return the command lines of the programs that run on it; the agent's is that of ImageStore (domain 7.3)."""
+        return (INIT, SSHD, AGENT) if self.agent.is_running else (INIT, SSHD)
 
     async def wait_until(self, met: Callable[[Behaviour], bool]) -> None:
         """Wait until its behaviour meets a condition."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -90,6 +90,10 @@ class Machine(Protocol):
     @property
     def commands(self) -> Mapping[str, Command]:
         """Return the commands that it can run now, by name."""
+
+    @property
+    def processes(self) -> Sequence[str]:
+        """Return the command lines of the programs that run on it."""
 
 
 @dataclass(frozen=True, slots=True)

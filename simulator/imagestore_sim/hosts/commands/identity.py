@@ -1,4 +1,4 @@
-"""Programs that print the name of the machine and of the account."""
+"""Programs that print the name of the machine, of the account, and of what runs there."""
 
 from __future__ import annotations
 
@@ -37,4 +37,15 @@ async def _id(call: Call) -> int:
         call.say(name if "n" in options else str(number))
     else:
         call.say(f"uid={number}({name}) gid={number}({name}) groups={number}({name})")
+    return 0
+
+
+@program("ps")
+async def _ps(call: Call) -> int:
+    """List all programs, whatever the options: by name, or with `f` or `x` by their whole command lines."""
+    whole = any(letter in argument for argument in call.arguments for letter in "fx")
+    call.say("    PID TTY          TIME CMD")
+    for number, line in enumerate(call.shell.machine.processes, 1):
+        shown = line if whole else line.split()[0].rpartition("/")[2]
+        call.say(f"{number:7} ?        00:00:00 {shown}")
     return 0
