@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -14,11 +15,14 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
+from imagestore_sim.hosts.disk import VirtualDisk
+from imagestore_sim.images.bits import Place
 from imagestore_sim.lab_api import LabHosts
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 
+logger = logging.getLogger(__name__)
 ZONE_NAME = "zone-1"
 URL = "/Cloud_bs"
 FOLDERS = ("registry", "export")
@@ -161,11 +165,18 @@ class Lab(Startable):
         self.network.arrange(first)
 
     async def _make_folders(self) -> None:
-        """Make the folders that storages of an earlier run had on their hosts: simulated disks are not kept."""
+        """Make the folders and images that storages of an earlier run had on their hosts.
+
+        Simulated disks are not kept. Images of a bootstrap file are on their hosts as well.
+        """
+        garbage = self.node.parts.images.garbage
         for storage in await self.node.storages.records.tracked():
-            if storage.total and (host := await _host_of(storage, self.network)) is not None:
+            images = await self.node.parts.images.images.bits_on(storage) if garbage.carries(storage) else {}
+            if (storage.total or images) and (host := await _host_of(storage, self.network)) is not None:
                 for folder in FOLDERS:
                     host.disk.make_directory(f"{storage.url}/{folder}", parents=True)
+                for place, size in images.items():
+                    _make_image(host.disk, place, size)
 
     async def wait_for(self, name: str, status: str, *, within: float = 5.0) -> Storage:
         """Return the storage called `name` (or with that uuid) as soon as it has `status`.
@@ -192,6 +203,17 @@ class Lab(Startable):
         """Return the storages by name and by uuid."""
         storages = await self.node.storages.records.tracked()
         return {one.name: one for one in storages} | {one.uuid: one for one in storages}
+
+
+def _make_image(disk: VirtualDisk, place: Place, size: int) -> None:
+    """Make the file of an image, unless it is there; a disk that is too small for it stays without."""
+    if disk.exists(place.file):
+        return
+    try:
+        disk.make_directory(place.folder, parents=True)
+        disk.open(place.file, write=True, create=True).truncate(size)
+    except OSError as error:
+        logger.warning("an image cannot be on its host: %s", error)
 
 
 async def _host_of(storage: Storage, network: HostNetwork) -> SimulatedHost | None:

@@ -14,11 +14,11 @@ from imagestore_sim.backup_storage.errors import (
     OperationFailed,
     constraint_violation,
 )
-from imagestore_sim.backup_storage.images import DownloadFailed
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
 from imagestore_sim.identity.quotas import QuotaExceeded
+from imagestore_sim.images.errors import DownloadFailed
 from imagestore_sim.probe import Reason
 from imagestore_sim.query import QueryError
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error

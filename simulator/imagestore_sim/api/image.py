@@ -15,6 +15,7 @@ from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.identity.quotas import IMAGE_NUM
+from imagestore_sim.images.images import added_by
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import invalid_argument, not_found, operation_failed
@@ -72,10 +73,13 @@ class APIAddImageMsg(
     timeout_seconds=ADD_SECONDS,
     source="domain 4",
     for_everyone=True,
-    deviation=f"{RECORDS_ONLY}; an image is Ready at once, with size 0 except on a simulator storage",
+    deviation="nothing is downloaded: an ImageStore gets a sparse file by SFTP, of the size and at the rate that"
+    " `imageSources` or the url say; on an Sftp storage, on one that is not tracked, and where `serve` runs without"
+    " `--write-images`, an image is a record of size 0, Ready at once; an `upload://` image comes as any other",
 ):
     """Add an image to backup storages."""
 
+    waits = True
     name: Annotated[str, Rule(max_length=255)]
     description: Annotated[str | None, Rule(max_length=2048)] = None
     url: Annotated[str, Rule(max_length=1024)]
@@ -116,7 +120,7 @@ async def check_add_image(services: Services, message: APIAddImageMsg, call: Cal
 
 @handlers.handles
 async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> Reply:
-    """Add the image, Ready at once, and return it."""
+    """Add the image, and return it once its bits are there."""
     image = new_uuid(message.resourceUuid)
     image_format = _format(message)
     values = {
@@ -131,8 +135,13 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
         "accountUuid": call.account_uuid,
         **_machine(message),
     }
-    await services.images.add(image, values, message.backupStorageUuids)
-    return await services.inventory(IMAGE, image)
+    await services.images.add(image, values, message.backupStorageUuids, call.uuid)
+    try:
+        reply = await services.inventory(IMAGE, image)
+    except Exception:
+        await services.images.undo_add(image)
+        raise
+    return Reply(reply.body, reply.schema, commit=(added_by(call.uuid),))
 
 
 class APIExportImageFromBackupStorageMsg(

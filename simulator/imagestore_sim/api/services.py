@@ -13,7 +13,6 @@ from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.event_web_hooks import EventWebHooks
 from imagestore_sim.backup_storage.image_life import ImageLife
-from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
@@ -41,6 +40,8 @@ from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
 from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
+from imagestore_sim.images.deletion import ImageDeletion
+from imagestore_sim.images.images import Images
 from imagestore_sim.query import Inventory, QueryEngine
 from imagestore_sim.rest.encoding import write_date
 from imagestore_sim.rest.leniency import LENIENT, Leniency
@@ -87,6 +88,7 @@ class Services:
     images: Images
     image_life: ImageLife
     long_jobs: LongJobRunner
+    image_deletion: ImageDeletion
     tags: Tags
     configuration: GlobalConfiguration
     node: NodeRecord

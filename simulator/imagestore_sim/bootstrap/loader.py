@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -64,6 +65,7 @@ from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.identity.accounts import DEFAULT_POLICY, default_policy
 from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
 from imagestore_sim.ids import new_uuid
+from imagestore_sim.images.sources import ImageSource, ImageSources
 from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
 
 DatedRecord = (
@@ -112,7 +114,15 @@ async def _has(connection: AsyncConnection, model: type[Policy | Role], account:
 class BootstrapLoader:
     """Writes the records of bootstrap files into a database."""
 
-    def __init__(self, database: Database, vault: Vault, configuration: GlobalConfiguration, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        configuration: GlobalConfiguration,
+        clock: Clock,
+        sources: ImageSources,
+    ) -> None:
+        self._sources = sources
         self._database = database
         self._vault = vault
         self._configuration = configuration
@@ -152,6 +162,12 @@ class BootstrapLoader:
             for hook in bootstrap.webHooks:
                 with _unique("webHooks", hook.name):
                     await self._add_web_hook(connection, hook)
+            change = self._sources.replace if replace else self._sources.add
+            sources = [
+                ImageSource(one.url, one.size, one.actualSize, one.format, one.rate, one.error)
+                for one in bootstrap.imageSources
+            ]
+            await self._database.after_commit(partial(change, sources))
             if replace:
                 await self._configuration.replace({option[:2]: option[2] for option in options})
             else:

@@ -9,10 +9,10 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, model_validator
 
-from imagestore_sim.backup_storage.images import READY
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, State, Status
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
 from imagestore_sim.identity.quotas import NAMES
+from imagestore_sim.images.images import READY
 from imagestore_sim.rest.accounts import ADMIN_NAME
 
 NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
@@ -151,6 +151,17 @@ class ImageRecord(Record):
     userTags: tuple[str | TagRecord, ...] = ()
 
 
+class ImageSourceRecord(Record):
+    """What the images weigh whose url matches a glob; sizes in bytes, `rate` in bytes per second."""
+
+    url: Annotated[str, Field(min_length=1, max_length=1024)]
+    size: Bytes | None = None
+    actualSize: Bytes | None = None
+    format: str | None = None
+    rate: Annotated[int, Field(gt=0, lt=2**63)] | None = None
+    error: str | None = None
+
+
 class UserRecord(Record):
     """A user of an account, with the password in plain text, or the sealed hash of it."""
 
@@ -250,6 +261,7 @@ class Bootstrap(Record):
     zones: Records[ZoneRecord] = ()
     backupStorages: Records[BackupStorageRecord] = ()
     images: Records[ImageRecord] = ()
+    imageSources: Records[ImageSourceRecord] = ()
     accounts: Records[AccountRecord] = ()
     accessKeys: Records[AccessKeyRecord] = ()
     webHooks: Records[WebHookRecord] = ()

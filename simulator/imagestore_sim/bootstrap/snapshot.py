@@ -22,6 +22,7 @@ from imagestore_sim.bootstrap.records import (
     Bootstrap,
     ImageRecord,
     ImageRefRecord,
+    ImageSourceRecord,
     PolicyRecord,
     RoleRecord,
     Sealed,
@@ -54,6 +55,7 @@ from imagestore_sim.database.models import (
 )
 from imagestore_sim.identity.accounts import DEFAULT_POLICY
 from imagestore_sim.identity.quotas import CATEGORY
+from imagestore_sim.images.sources import ImageSources
 
 MODELS = (
     Zone,
@@ -121,18 +123,31 @@ async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) ->
 class Snapshots:
     """Takes snapshots of a database's records."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, sources: ImageSources) -> None:
         self._database = database
         self._vault = vault
+        self._sources = sources
 
     async def take(self) -> Bootstrap:
-        """Return every record as it is now, without storages that are still being added.
+        """Return every record as it is now, without storages and images that are still being added.
 
         There may be tens of thousands of rows: they are read in partitions, and converted in a thread.
         """
         async with self._database.read_snapshot() as connection:
             rows = {model: await _read(connection, model) for model in MODELS}
-        return await asyncio.to_thread(_RowConverter(rows, self._vault).bootstrap)
+        taken = await asyncio.to_thread(_RowConverter(rows, self._vault).bootstrap)
+        sources = tuple(
+            ImageSourceRecord(
+                url=one.url,
+                size=one.size,
+                actualSize=one.actual_size,
+                format=one.format,
+                rate=one.rate,
+                error=one.error,
+            )
+            for one in self._sources.all()
+        )
+        return taken.model_copy(update={"imageSources": sources})
 
 
 async def _read(connection: AsyncConnection, model: Any) -> Rows:
@@ -222,6 +237,7 @@ class _RowConverter:
                     **self._tags_of(row.uuid),
                 )
                 for row in self._rows[Image]
+                if row.addedByJob is None
             ]
         )
 

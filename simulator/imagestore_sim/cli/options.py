@@ -64,6 +64,10 @@ KnownHosts = Annotated[
     Path | None, setting("known_hosts", "File of host keys for tofu and strict.", "beside the database")
 ]
 SshConfig = Annotated[Path | None, setting("ssh_config", "OpenSSH configuration: ProxyJump, IdentityFile, Port...")]
+WriteImages = Annotated[
+    bool | None,
+    setting("write_images", "Write images to the hosts of ImageStores, as sparse files below their url.", "off"),
+]
 ReadOnly = Annotated[bool | None, setting("read_only_hosts", "Never create anything on a host.", "off")]
 Connection = Annotated[
     str | None, setting("probe_connection", "SSH connections of probes: warm (keep one per host) or fresh.", "warm")

@@ -32,6 +32,7 @@ def serve(
     known_hosts: options.KnownHosts = None,
     ssh_config: options.SshConfig = None,
     read_only_hosts: options.ReadOnly = None,
+    write_images: options.WriteImages = None,
     probe_connection: options.Connection = None,
     ping_interval: options.Interval = None,
     strict: options.Strict = None,
@@ -44,11 +45,12 @@ def serve(
     """Run the management node alone, for real hosts or containers.
 
     Print `ready URL` once it has tried every storage. On a host, create the storage's folder with `registry` and
-    `export` in it where they are missing, and nothing else; --read-only-hosts forbids even that.
+    `export` in it where they are missing, with --write-images the files of images, and nothing else;
+    --read-only-hosts forbids even that.
     """
     from imagestore_sim.cli.running import run
 
-    settings = options.read_options(context, lab_api=False)
+    settings = options.read_options(context, lab_api=False, write_images=False)
     return run(lambda: run_node(settings))
 
 

@@ -143,6 +143,12 @@ class Image(Dated, Model):
     format: Mapped[str] = mapped_column(String(255), default="qcow2")
     system: Mapped[bool] = mapped_column(Boolean, default=False)
     virtio: Mapped[bool] = mapped_column(Boolean, default=False)
+    addedByJob: Mapped[str | None] = mapped_column(
+        String(UUID_LENGTH),
+        index=True,
+        sort_order=2,
+        doc="The job that is adding it; empty once that job's result is stored",
+    )
 
 
 class ImageBackupStorageRef(Dated, Model):
@@ -158,6 +164,17 @@ class ImageBackupStorageRef(Dated, Model):
     status: Mapped[str] = mapped_column(String(32))
     exportMd5Sum: Mapped[str | None] = mapped_column(String(255))
     exportUrl: Mapped[str | None] = mapped_column(String(2048))
+
+
+class ImageGarbage(Model):
+    """Bits of an image that is gone, still to be removed from the host of a storage."""
+
+    __tablename__ = "ImageGarbageVO"
+
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    imageUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
+    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    installPath: Mapped[str] = mapped_column(String(2048))
 
 
 class Account(Dated, Model):

@@ -4,6 +4,7 @@ from imagestore_sim.lab_api.clock import ClockRoutes
 from imagestore_sim.lab_api.events import EventsRoutes, EventStream
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
+from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.requests import RequestsRoutes
@@ -15,6 +16,7 @@ __all__ = [
     "EventsRoutes",
     "Guard",
     "HostsRoutes",
+    "ImageSourcesRoutes",
     "LabHosts",
     "Metrics",
     "MetricsPage",

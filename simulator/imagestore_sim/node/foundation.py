@@ -8,6 +8,7 @@ from typing import Self
 from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release
 from imagestore_sim.clock import Clock
+from imagestore_sim.images.sources import ImageSources
 from imagestore_sim.lab_api import Guard, Metrics
 from imagestore_sim.node.from_settings import new_guard, new_prober
 from imagestore_sim.probe import Prober, Resolve
@@ -28,6 +29,7 @@ class Foundation:
     release: Release
     """Called with the host names that no record uses any more."""
     events: Events
+    image_sources: ImageSources
     metrics: Metrics
     supervisor: Supervisor
     watchdog: Watchdog
@@ -45,6 +47,7 @@ class Foundation:
             prober=new_prober(settings, clock, resolve, metrics.probed),
             release=release,
             events=Events(clock),
+            image_sources=ImageSources(settings.seed),
             metrics=metrics,
             supervisor=supervisor,
             watchdog=Watchdog(metrics.loop, supervisor.report_stalls),

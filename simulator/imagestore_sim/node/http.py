@@ -14,6 +14,7 @@ from imagestore_sim.lab_api import (
     ClockRoutes,
     EventsRoutes,
     HostsRoutes,
+    ImageSourcesRoutes,
     LabHosts,
     RecordKeeper,
     RecordsRoutes,
@@ -130,6 +131,7 @@ class HttpServer:
         yield from RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
         yield from HostsRoutes(self._hosts).routes()
         yield from SimulatedHostsRoutes(self._hosts).routes()
+        yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
         yield from ClockRoutes(clock).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
 

@@ -116,6 +116,7 @@ class ManagementNode:
             self._gate.done("bootstrap")
             await before_connecting()
             await parts.storages.lifecycle.start()
+            await parts.images.garbage.open()
             await parts.storages.lifecycle.reconnect_all()
             self._gate.done("first connects")
             if isinstance(self.foundation.clock, RealClock):  # virtual time must not depend on real time

@@ -7,13 +7,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from imagestore_sim.api import NodeRecord, Services
+from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.lab_api import EventStream, MetricsPage
 from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.images import ImageParts, wire_images
 from imagestore_sim.node.rest_api import wire_rest_server
 from imagestore_sim.node.services import wire_services
 from imagestore_sim.node.storages import StorageParts, wire_storages
 from imagestore_sim.node.store import Store
+from imagestore_sim.query.collation import fold_padded
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
 from imagestore_sim.rest.jobs import Jobs
 from imagestore_sim.rest.response_cache import ResponseCache
@@ -27,6 +30,7 @@ class Parts:
 
     store: Store
     storages: StorageParts
+    images: ImageParts
     node_record: NodeRecord
     sessions: Sessions
     jobs: Jobs
@@ -56,6 +60,7 @@ class Parts:
             stack.push_async_callback(self.services.web_hooks.close)
             stack.push_async_callback(self.storages.tracker.stop)
             stack.push_async_callback(self.services.long_jobs.close)
+            stack.push_async_callback(self.images.garbage.close)
             stack.push_async_callback(self.jobs.close)
 
 
@@ -63,15 +68,18 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
     """Return the parts over an open store; none of them has started."""
     database, clock, supervisor = store.database, foundation.clock, foundation.supervisor
     storages = wire_storages(foundation, store)
+    tags = Tags(database, clock, fold_padded)
+    images = wire_images(foundation, store, storages, tags)
     node_record = NodeRecord(database, clock, foundation.settings.host, is_ready)
     sessions = Sessions(database, store.vault, clock, store.configuration, supervisor)
     jobs = Jobs(database, store.vault, clock, foundation.metrics.job_ended, supervisor)
     response_cache = ResponseCache(lambda: database.revision)
     job_hooks = JobWebHooks(clock)
-    services = wire_services(foundation, store, storages.lifecycle, sessions, node_record)
+    services = wire_services(foundation, store, storages.lifecycle, images, tags, sessions, node_record)
     return Parts(
         store=store,
         storages=storages,
+        images=images,
         node_record=node_record,
         sessions=sessions,
         jobs=jobs,

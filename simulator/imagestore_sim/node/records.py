@@ -83,7 +83,7 @@ class RecordChanges:
         """
         async with self._one_change:
             seed_uuids(requested_seed(self._foundation.settings))
-            async with self._replacing(self._initial):
+            async with self._replacing(self._initial, renewed_hosts=self._before_reset is not no_callback):
                 await self._delete_history()
             await self._restart_parts()
             await self._before_reset()
@@ -93,19 +93,29 @@ class RecordChanges:
             await asyncio.wait([connecting])
 
     @asynccontextmanager
-    async def _replacing(self, records: Bootstrap) -> AsyncIterator[None]:
-        """Store the records in place of all others; what the block writes is part of the same transaction."""
-        parts, lifecycle = self._parts, self._parts.storages.lifecycle
+    async def _replacing(self, records: Bootstrap, *, renewed_hosts: bool = False) -> AsyncIterator[None]:
+        """Store the records in place of all others; what the block writes is part of the same transaction.
+
+        Bits of images that are not among them are removed, unless their hosts are renewed.
+        """
+        parts, lifecycle, garbage = self._parts, self._parts.storages.lifecycle, self._parts.images.garbage
         hostnames = [storage.hostname for storage in await parts.storages.records.tracked()]
         # One transaction, so that a kill leaves all of the old records or all of the new ones. What is kept in memory
         # follows once it is committed.
         async with parts.store.database.atomic():
+            async with parts.store.database.transaction() as connection:
+                before = set() if renewed_hosts else await garbage.all_bits(connection)
             new = with_ping_interval(records, self._foundation.settings)
             await parts.store.bootstrap_loader.load(new, replace=True)
+            async with parts.store.database.transaction() as connection:
+                for image, storage, path in sorted(before - await garbage.all_bits(connection)):
+                    await garbage.note(connection, image, [(storage, path)])
             await parts.jobs.fail_running()
             yield
         await parts.jobs.cut_off()
         await parts.services.long_jobs.close()
+        if before:
+            garbage.collect_later()
         await parts.storages.tracker.restart()
         parts.storages.status.last_probes.clear()
         await lifecycle.hosts.release_all(hostnames)

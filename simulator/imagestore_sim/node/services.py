@@ -5,7 +5,6 @@ from __future__ import annotations
 from imagestore_sim.api import LongJobRunner, NodeRecord, Services
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.image_life import ImageLife
-from imagestore_sim.backup_storage.images import Images
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
@@ -16,18 +15,23 @@ from imagestore_sim.identity.shares import Shares
 from imagestore_sim.node.event_hooks import wire_event_hooks
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency, zstack_version
+from imagestore_sim.node.images import ImageParts
 from imagestore_sim.node.store import Store
-from imagestore_sim.query.collation import fold_padded
 from imagestore_sim.rest.sessions import Sessions
 
 
 def wire_services(
-    foundation: Foundation, store: Store, lifecycle: Lifecycle, sessions: Sessions, node_record: NodeRecord
+    foundation: Foundation,
+    store: Store,
+    lifecycle: Lifecycle,
+    images: ImageParts,
+    tags: Tags,
+    sessions: Sessions,
+    node_record: NodeRecord,
 ) -> Services:
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
     quotas = Quotas(database, clock, store.configuration)
-    tags = Tags(database, clock, fold_padded)
     return Services(
         clock=clock,
         database=database,
@@ -35,9 +39,10 @@ def wire_services(
         sessions=sessions,
         lifecycle=lifecycle,
         zones=Zones(database, clock),
-        images=Images(database, clock),
         image_life=ImageLife(database, clock, tags),
         long_jobs=LongJobRunner(database, clock),
+        images=images.images,
+        image_deletion=images.deletion,
         tags=tags,
         configuration=store.configuration,
         node=node_record,

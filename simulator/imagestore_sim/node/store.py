@@ -59,8 +59,8 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
         configuration=configuration,
         queries=QueryEngine(database, write_date=write_stored_date),
         event_log=EventLog(database),
-        bootstrap_loader=BootstrapLoader(database, vault, configuration, foundation.clock),
-        snapshots=Snapshots(database, vault),
+        bootstrap_loader=BootstrapLoader(database, vault, configuration, foundation.clock, foundation.image_sources),
+        snapshots=Snapshots(database, vault, foundation.image_sources),
     )
 
 

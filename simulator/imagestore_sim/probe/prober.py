@@ -17,6 +17,7 @@ from imagestore_sim.probe.classification import explain
 from imagestore_sim.probe.connection import Connection
 from imagestore_sim.probe.connections import Connections
 from imagestore_sim.probe.failures import Failed, LoginEvidence, ProbeFailure
+from imagestore_sim.probe.files import FileRefused, refusing
 from imagestore_sim.probe.host_keys import HostKeyPolicy, HostKeys
 from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.login import Login
@@ -24,10 +25,12 @@ from imagestore_sim.probe.login_slots import Purpose, current_purpose
 from imagestore_sim.probe.methods import HostState, measure
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Resolve, SystemResolver
+from imagestore_sim.probe.sftp import SftpSession
 from imagestore_sim.probe.target import Layout, Request, Target
 from imagestore_sim.reasons import Reason
 
-R = TypeVar("R", bound=Capacity | Reached)
+R = TypeVar("R")
+T = TypeVar("T")
 Observe = Callable[[Capacity | Reached | ProbeFailure], None]
 """Called with the result of each probe."""
 Use = Callable[[Connection, Phases], Awaitable[R | ProbeFailure]]
@@ -117,7 +120,29 @@ class Prober:
         """
         purpose = current_purpose()
         allowed = Layout.ANY if self._read_only_hosts else layout
-        return await self._in_turn(target, lambda host: self._take_turn(host, target, allowed, fresh, purpose))
+        found = await self._in_turn(target, lambda host: self._take_turn(host, target, allowed, fresh, purpose))
+        self._observe(found)
+        return found
+
+    async def change_files(
+        self, target: Target, change: Callable[[SftpSession], Awaitable[T]]
+    ) -> T | FileRefused | ProbeFailure:
+        """Run `change` over SFTP on the target's host, in the host's turn and over its warm connection.
+
+        Return its result, what the host said when it refused, or the failure to reach it. `change` may run twice: the
+        host may have closed the kept connection. Raise RuntimeError after `close`, or if hosts may only be read.
+        """
+        if self._read_only_hosts:
+            raise RuntimeError("the prober may not write to hosts")
+        purpose = current_purpose()
+
+        async def use(connection: Connection, phases: Phases) -> T | FileRefused | ProbeFailure:
+            async def work() -> T | FileRefused:
+                return await refusing(change(await connection.sftp(phases)))
+
+            return await self._bounded(connection, target, phases, work())
+
+        return await self._in_turn(target, lambda host: self._use_warm_or_new(host, target, purpose, use, fresh=False))
 
     async def reach(self, target: Target, mode: PingMode, *, fresh: bool = False) -> Reached | ProbeFailure:
         """Return that the host of a target answers as `mode` asks, or the failure. No capacity is measured.
@@ -126,7 +151,9 @@ class Prober:
         `probe` does.
         """
         purpose = current_purpose()
-        return await self._in_turn(target, lambda host: self._reach(host, target, mode, fresh, purpose))
+        found = await self._in_turn(target, lambda host: self._reach(host, target, mode, fresh, purpose))
+        self._observe(found)
+        return found
 
     async def _in_turn(
         self, target: Target, work: Callable[[HostState], Awaitable[R | ProbeFailure]]
@@ -146,7 +173,6 @@ class Prober:
                     if host.forgotten or not self._warm:
                         await self._connections.drop(target.hostname)
             host.suspect = isinstance(found, ProbeFailure) and found.reason in _SUSPICIOUS
-            self._observe(found)
             return found
         finally:
             host.probes -= 1
@@ -182,6 +208,12 @@ class Prober:
 
         if fresh:
             host.method = Method.STATVFS
+        return await self._use_warm_or_new(host, target, purpose, use, fresh=fresh)
+
+    async def _use_warm_or_new(
+        self, host: HostState, target: Target, purpose: Purpose, use: Use[R], *, fresh: bool
+    ) -> R | ProbeFailure:
+        """Use the warm connection to a host; log in with `fresh`, without one, or if it has gone stale."""
         connection = None if fresh else self._connections.warm(target)
         result = None
         if connection is not None:
@@ -258,9 +290,19 @@ class Prober:
     ) -> Capacity | ProbeFailure:
         # The command's timeout on the host is the shorter one, so that no command is left running there.
         request = Request(target.url, layout, phases, seconds=max(1, int(self._command_timeout) - 1))
+        found = await self._bounded(connection, target, phases, measure(connection, host, request))
+        if isinstance(found, ProbeFailure):
+            return found
+        method, space = found
+        return Capacity(space.total, space.available, space.inodes, space.read_only, method, phases.milliseconds)
+
+    async def _bounded(
+        self, connection: Connection, target: Target, phases: Phases, work: Awaitable[T]
+    ) -> T | ProbeFailure:
+        """Return the result of work over a connection, or its failure, within the time that a command may take."""
         connection.begin_probe()
         try:
-            method, space = await self._clock.wait_for(measure(connection, host, request), self._command_timeout)
+            found = await self._clock.wait_for(work, self._command_timeout)
         except Exception as error:
             evidence = LoginEvidence(flooded=connection.flooded, noisy=connection.noisy)
             failure = self._explain(error, target, phases, evidence)
@@ -272,4 +314,4 @@ class Prober:
             return failure
         phases.end()
         connection.served()
-        return Capacity(space.total, space.available, space.inodes, space.read_only, method, phases.milliseconds)
+        return found

@@ -21,17 +21,13 @@ _HEADER = struct.Struct(">IBI")  # length, type, id
 _WORD = struct.Struct(">I")
 _NUMBERS = struct.Struct(">11Q")
 
-_INIT, _VERSION, _LSTAT, _MKDIR, _STAT, _STATUS, _ATTRS, _EXTENDED, _EXTENDED_REPLY = (
-    1,
-    2,
-    7,
-    14,
-    17,
-    101,
-    105,
-    200,
-    201,
+_INIT, _VERSION, _OPEN, _CLOSE, _WRITE, _LSTAT, _SETSTAT, _REMOVE, _MKDIR, _RMDIR, _STAT = (
+    *(1, 2, 3, 4, 6, 7),
+    *(9, 13, 14, 15, 17),
 )
+_STATUS, _HANDLE, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 101, 102, 105, 200, 201
+_CREATE = 0x02 | 0x08 | 0x10  # SSH_FXF_WRITE, _CREAT, _TRUNC
+_LONG = struct.Struct(">Q")
 _FIRST = 0  # stands for the answer to SSH_FXP_INIT, which has no request number
 _SIZE, _OWNER, _PERMISSIONS = 1, 2, 4  # SSH_FILEXFER_ATTR flags: which attributes are present
 _OK = 0
@@ -217,6 +213,28 @@ class SftpSession(SftpRequests):
     async def make_directory(self, path: str) -> None:
         """Create a directory, with the server's default rights."""
         await self.ask(_MKDIR, _string(path.encode()) + _WORD.pack(0), _STATUS)
+
+    async def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        await self.ask(_RMDIR, _string(path.encode()), _STATUS)
+
+    async def remove(self, path: str) -> None:
+        """Remove a file."""
+        await self.ask(_REMOVE, _string(path.encode()), _STATUS)
+
+    async def write_file(self, path: str, content: bytes) -> None:
+        """Write a file of a few kilobytes, in place of one that exists."""
+        given = _string(path.encode()) + _WORD.pack(_CREATE) + _WORD.pack(0)
+        handle = (_strings(await self.ask(_OPEN, given, _HANDLE)) or [b""])[0]
+        try:
+            if content:
+                await self.ask(_WRITE, _string(handle) + _LONG.pack(0) + _string(content), _STATUS)
+        finally:
+            await self.ask(_CLOSE, _string(handle), _STATUS)
+
+    async def resize(self, path: str, size: int) -> None:
+        """Give a file a length of `size` bytes: what is added reads as zeros."""
+        await self.ask(_SETSTAT, _string(path.encode()) + _WORD.pack(_SIZE) + _LONG.pack(size), _STATUS)
 
 
 def _string(text: bytes) -> bytes:

@@ -1,19 +1,31 @@
-"""Images as records: which storages they are on, and what was exported. No data is copied (domain 4)."""
+"""Images: how they are added, which storages they are on, and what was exported (domain 4, 8).
+
+On a storage whose host may be written to, an image has bits (`images.bits`); on all others it is a record.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import Row, Update, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed, constraint_violation
-from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, SIMULATOR_TYPE, State, Status
+from imagestore_sim.backup_storage.errors import OperationFailed, constraint_violation
+from imagestore_sim.backup_storage.records import (
+    IMAGE_STORE_TYPE,
+    SIMULATOR_TYPE,
+    State,
+    Status,
+    Storage,
+    StorageRecords,
+)
+from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
-from imagestore_sim.database import Database
+from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import (
     BackupStorage,
     Image,
@@ -23,8 +35,14 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.ids import new_uuid
+from imagestore_sim.images.bits import Place, install_path, place_of
+from imagestore_sim.images.errors import DownloadFailed
+from imagestore_sim.images.garbage import Garbage
+from imagestore_sim.images.sources import ImageSources, ImageWeight
+from imagestore_sim.images.transfer import Transfers
 
-READY = "Ready"
+READY, DOWNLOADING, DELETED = "Ready", "Downloading", "Deleted"
+UPLOAD = "upload://"
 BACKUP_ONLY_TAG = "remote"
 SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
 """What ZStack's simulator storage reports of every download."""
@@ -38,14 +56,6 @@ COPIED = (
 Ref = ImageBackupStorageRef
 
 
-class DownloadFailed(BackupStorageError):
-    """No storage accepted an image; `cause` is the error of the first one."""
-
-    def __init__(self, name: str, storages: Sequence[str], cause: str) -> None:
-        super().__init__(f"Failed to download image[name:{name}] on all backup storage[{', '.join(storages)}].")
-        self.cause = cause
-
-
 @dataclass(frozen=True, slots=True)
 class Exported:
     """The URL of an exported image, and its MD5 in hex."""
@@ -57,19 +67,41 @@ class Exported:
 class Images:
     """The operations on images; each raises a BackupStorageError."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        records: StorageRecords,
+        sources: ImageSources,
+        transfers: Transfers,
+        garbage: Garbage,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._records = records
+        self._sources = sources
+        self._garbage = garbage
+        self.transfers = transfers
+        """The downloads that are under way."""
 
     async def on_storage(self, storage_uuid: str) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return the images on a storage, as rows of their table, by uuid."""
         there = select(Ref.imageUuid).where(Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
         return await self._database.read(select(Image.__table__).where(Image.uuid.in_(there)).order_by(Image.uuid))
 
-    async def add(self, image_uuid: str, values: Mapping[str, object], storage_uuids: Sequence[str]) -> None:
-        """Record an image on those of the storages that are Connected.
+    async def bits_on(self, storage: Storage) -> dict[Place, int]:
+        """Return where the images on a storage have their files, each with its size in bytes."""
+        columns = select(Ref.installPath, Image.actualSize).join(Image, Image.uuid == Ref.imageUuid)
+        rows = await self._database.read(columns.where(Ref.backupStorageUuid == storage.uuid).order_by(Ref.id))
+        places = ((place_of(storage.target, row.installPath), row.actualSize) for row in rows)
+        return {place: size for place, size in places if place is not None}
 
-        Raise OperationFailed if none is, DownloadFailed if one of them is disabled, NotStored for a uuid in use.
+    async def add(self, image_uuid: str, values: Mapping[str, Any], storage_uuids: Sequence[str], job: str) -> None:
+        """Add an image to those of the storages that are Connected, and return when its bits are there.
+
+        `job` marks it until the result of that job has been stored: see `added_by`. Raise OperationFailed if no storage
+        is Connected, DownloadFailed if one of them is Disabled or fails, NotStored for a uuid in use. All of them have
+        to succeed: otherwise nothing is left of the image.
         """
         async with self._database.transaction() as connection:
             connected = await _available(connection, storage_uuids)
@@ -79,12 +111,80 @@ class Images:
                 raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], cause)
             if await _is_taken(connection, image_uuid):
                 raise constraint_violation()
-            downloaded = SIMULATED if connected[0].type == SIMULATOR_TYPE else {}
-            md5 = {"md5Sum": new_uuid()} if downloaded else {}
-            await self._insert(connection, image_uuid, {**values, "state": State.ENABLED, **downloaded, **md5})
+            simulated = {**SIMULATED, "md5Sum": new_uuid()} if connected[0].type == SIMULATOR_TYPE else {}
+            carrying = await self._carrying([one.uuid for one in connected])
+            status = DOWNLOADING if carrying else READY
+            row = {**values, "state": State.ENABLED, "status": status, "addedByJob": job, **simulated}
+            await self._insert(connection, image_uuid, row)
             for one in connected:
-                path = _install_path(one.type, one.url, image_uuid, values)
-                await self._insert_ref(connection, image_uuid, one.uuid, path)
+                comes = any(one.uuid == storage.uuid for storage in carrying)
+                path = "" if comes else _install_path(one.type, one.url, image_uuid, values)
+                await self._insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
+        if carrying:
+            await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
+
+    async def _carrying(self, uuids: Sequence[str]) -> list[Storage]:
+        """Return those of the storages on which an image has bits."""
+        found = [await self._records.load(uuid) for uuid in uuids]
+        return [one for one in found if one is not None and self._garbage.carries(one)]
+
+    async def _download(
+        self, image_uuid: str, values: Mapping[str, Any], uuids: Sequence[str], carrying: Sequence[Storage], job: str
+    ) -> None:
+        """Bring the bits to the storages that carry them. On a failure remove all again. Raise DownloadFailed."""
+        url, whole = values["url"], False
+        weight = self._sources.weigh(url, values["format"])
+        try:
+            await self._garbage.reclaim(image_uuid, [one.uuid for one in carrying])
+            errors = await self.transfers.download(job, image_uuid, url, weight, carrying)
+            if errors:
+                raise DownloadFailed(values["name"], uuids, str(errors[0]))
+            whole = await self._complete(image_uuid, values, weight, carrying)
+            if not whole:
+                raise OperationFailed(f"image [uuid:{image_uuid}] has been deleted")
+        except asyncio.CancelledError:
+            places = [place_of(one.target, install_path(image_uuid)) for one in carrying]
+            self._garbage.abandon(place for place in places if place is not None)
+            raise
+        except BaseException:
+            await asyncio.shield(self._undo(image_uuid, carrying))
+            raise
+
+    async def _complete(
+        self, image_uuid: str, values: Mapping[str, Any], weight: ImageWeight, carrying: Sequence[Storage]
+    ) -> bool:
+        """Write that the bits of an image are there; return False if it was deleted meanwhile (observed 13)."""
+        async with self._database.transaction() as connection:
+            for one in carrying:
+                ref = {"installPath": install_path(image_uuid), "status": READY}
+                if not await self._change_ref(connection, image_uuid, one.uuid, ref):
+                    return False
+            row = {"status": READY, "size": weight.size, "actualSize": weight.actual_size, "md5Sum": weight.md5}
+            change = update(Image).where(Image.uuid == image_uuid)
+            await connection.execute(change.values(**row, **_format(values, weight.format)))
+        return True
+
+    async def _undo(self, image_uuid: str, carrying: Sequence[Storage]) -> None:
+        """Delete what is left of an image that could not be added, waiting as long as the store cannot be written."""
+        paths = [(one.uuid, install_path(image_uuid)) for one in carrying]
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    await self._garbage.note(connection, image_uuid, paths)
+                    await delete_tags(connection, [image_uuid])
+                    await connection.execute(delete(Image).where(Image.uuid == image_uuid))
+                break
+            except StoreUnavailable:
+                await self._database.health.until_next_try()
+        await self._garbage.collect(image_uuid)
+
+    async def undo_add(self, image_uuid: str) -> None:
+        """Delete an image that was added, because a later step of the same command has failed."""
+        await self._undo(image_uuid, await self._carrying(await self._storages_of(image_uuid)))
+
+    async def _storages_of(self, image_uuid: str) -> list[str]:
+        found = select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid).order_by(Ref.backupStorageUuid)
+        return [row.backupStorageUuid for row in await self._database.read(found)]
 
     async def check_storages(self, storage_uuids: Sequence[str]) -> None:
         """Raise OperationFailed unless one of the storages can accept an image."""
@@ -146,16 +246,38 @@ class Images:
         row = {"status": READY, **values, "uuid": image_uuid, "createDate": now, "lastOpDate": now}
         await connection.execute(insert(Image).values(**row))
 
-    async def _insert_ref(self, connection: AsyncConnection, image_uuid: str, storage: str, path: str) -> None:
+    async def _insert_ref(
+        self, connection: AsyncConnection, image_uuid: str, storage: str, path: str, status: str = READY
+    ) -> None:
         now = self._clock.local()
-        row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path, "status": READY}
+        row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path, "status": status}
         await connection.execute(insert(Ref).values(**row, createDate=now, lastOpDate=now))
 
     async def _change_ref(
         self, connection: AsyncConnection, image_uuid: str, storage: str, values: Mapping[str, object]
-    ) -> None:
+    ) -> bool:
+        """Change columns of a ref; return False if there is none."""
         change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage)
-        await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+        result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+        return result.rowcount == 1
+
+
+def added_by(job: str) -> Update:
+    """Return the statement that, with the job's result, takes the mark of a half-added image from it.
+
+    Without it a restart deletes the image.
+    """
+    return update(Image).where(Image.addedByJob == job).values(addedByJob=None)
+
+
+def _format(values: Mapping[str, Any], found: str | None) -> dict[str, str]:
+    """Return format and media type after a download that has found another format, as ZStack's manager sets them."""
+    image_format, media = found or values["format"], values["mediaType"]
+    if image_format == "iso" and media == "RootVolumeTemplate":
+        media = "ISO"
+    if image_format == "qcow2" and media == "ISO":
+        media = "RootVolumeTemplate"
+    return {"format": image_format, "mediaType": media}
 
 
 async def _available(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:
@@ -211,7 +333,7 @@ async def _image_store(connection: AsyncConnection, storage_uuid: str) -> Row[st
 
 def _install_path(storage_type: str, url: str, image_uuid: str, values: Mapping[str, object]) -> str:
     if storage_type == IMAGE_STORE_TYPE:
-        return f"zstore://{image_uuid}/{image_uuid}"
+        return install_path(image_uuid)
     if storage_type == SIMULATOR_TYPE:
         return f"{url.rstrip('/')}/{values['name']}".rstrip("/")
     return _sftp_path(url, image_uuid, values)

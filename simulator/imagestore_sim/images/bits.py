@@ -1,0 +1,105 @@
+"""The bits of images: a sparse file on the host of an ImageStore, with its metadata beside it (domain 8).
+
+An image with the install path `zstore://NAME/ID` is the file `<url>/registry/NAME/ID`; `ID.imf2` holds its metadata.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import orjson
+
+from imagestore_sim.images.errors import BitsFailed
+from imagestore_sim.probe import Capacity, FileRefused, ProbeFailure, Prober, SftpSession, Target, files
+
+T = TypeVar("T")
+INSTALL_PATH = re.compile(r"zstore://([0-9a-zA-Z_-]{1,64})/([0-9a-zA-Z_-]{1,64})")
+"""Install paths that name files inside the registry; a bootstrap file may hold any text."""
+REGISTRY, METADATA = "registry", "imf2"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bits of an image are: an account on a host, and the folder and name of the file there."""
+
+    target: Target
+    folder: str
+    name: str
+
+    @property
+    def file(self) -> str:
+        """The path of the image's file."""
+        return f"{self.folder}/{self.name}"
+
+    @property
+    def metadata(self) -> str:
+        """The path of the file with its metadata."""
+        return f"{self.file}.{METADATA}"
+
+
+def install_path(image_uuid: str) -> str:
+    """Return the install path of an image that was added to an ImageStore."""
+    return f"zstore://{image_uuid}/{image_uuid}"
+
+
+def place_of(target: Target, path: str) -> Place | None:
+    """Return where an install path is on a host; None for one that names no file of the registry."""
+    if (found := INSTALL_PATH.fullmatch(path)) is None:
+        return None
+    return Place(target, f"{target.url.rstrip('/')}/{REGISTRY}/{found[1]}", found[2])
+
+
+class Bits:
+    """Writes and removes the files of images, over the connections of the prober. Raises BitsFailed."""
+
+    def __init__(self, prober: Prober) -> None:
+        self._prober = prober
+
+    async def begin(self, place: Place) -> None:
+        """Make an empty file, and the folder that it is in."""
+
+        async def make(sftp: SftpSession) -> None:
+            await files.make_folder(sftp, place.folder)
+            await sftp.write_file(place.file, b"")
+
+        await self._change(place.target, make)
+
+    async def grow(self, place: Place, size: int) -> None:
+        """Give the file a length of `size` bytes, without writing them."""
+        await self._change(place.target, lambda sftp: sftp.resize(place.file, size))
+
+    async def finish(self, place: Place, metadata: Mapping[str, object]) -> None:
+        """Write the metadata: the image is whole."""
+        await self._change(place.target, lambda sftp: sftp.write_file(place.metadata, orjson.dumps(metadata)))
+
+    async def remove(self, place: Place) -> None:
+        """Remove the files of an image and their folder; what is missing is no error."""
+        names = (f"{place.name}.{METADATA}", place.name)
+        await self._change(place.target, lambda sftp: files.remove_files(sftp, place.folder, names))
+
+    async def space(self, target: Target) -> Capacity:
+        """Return the capacity of a storage's host, by the ordinary probe."""
+        found = await self._prober.probe(target)
+        if isinstance(found, ProbeFailure):
+            raise BitsFailed(f"{found.reason}: {found.message}")
+        return found
+
+    async def _change(self, target: Target, change: Callable[[SftpSession], Awaitable[T]]) -> T:
+        found = await self._prober.change_files(target, change)
+        if isinstance(found, ProbeFailure):
+            raise BitsFailed(f"{found.reason}: {found.message}")
+        if isinstance(found, FileRefused):
+            raise BitsFailed(await self._explain(target, found))
+        return found
+
+    async def _explain(self, target: Target, refused: FileRefused) -> str:
+        """Return why a host refused: SFTP says no more than `Failure` where a disk is full or read-only."""
+        found = await self._prober.probe(target)
+        if isinstance(found, Capacity) and found.read_only:
+            return f"{target.url}: Read-only file system"
+        if isinstance(found, Capacity) and refused.message == "Failure":
+            return f"{target.url}: No space left on device"
+        return f"{target.url}: {refused.message}"

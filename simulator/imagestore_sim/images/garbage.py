@@ -1,0 +1,189 @@
+"""Bits that no record names any more: removed at once where the host answers, else later (observed 13).
+
+A row for them is written in the transaction that deletes the record, so that a kill loses no file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, delete, insert, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.backup_storage.errors import NoSuchStorage
+from imagestore_sim.backup_storage.events import STATUS_CHANGED, Events, Subscription
+from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, Status, Storage, StorageRecords
+from imagestore_sim.backup_storage.tags import delete_tags
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import Database
+from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
+from imagestore_sim.database.zstack_global_config import integer
+from imagestore_sim.images.bits import Bits, Place, install_path, place_of
+from imagestore_sim.images.errors import BitsFailed
+from imagestore_sim.images.space import Space
+from imagestore_sim.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+INTERVAL = integer("image", "deletion.gcInterval")
+"""Seconds between two attempts to remove bits that could not be removed."""
+EVENTS_WAITING = 100
+"""Events that wait to be read while bits are removed; more are dropped, and count as one that a host is back."""
+Ref = ImageBackupStorageRef
+
+
+class Garbage:
+    """Removes bits from hosts, and tries again when a storage is Connected again, or after `deletion.gcInterval`."""
+
+    def __init__(
+        self,
+        database: Database,
+        records: StorageRecords,
+        bits: Bits,
+        space: Space,
+        configuration: GlobalConfiguration,
+        events: Events,
+        clock: Clock,
+        *,
+        writes: bool,
+    ) -> None:
+        """Without `writes` no image has bits, and there is never anything to remove."""
+        self._database = database
+        self._records = records
+        self._bits = bits
+        self._space = space
+        self._configuration = configuration
+        self._events = events
+        self._clock = clock
+        self._writes = writes
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._tasks = Tasks()
+        self._collecting: asyncio.Task[None] | None = None
+
+    def carries(self, storage: Storage) -> bool:
+        """Return whether images on this storage have bits on its host."""
+        return self._writes and storage.tracked and storage.type == IMAGE_STORE_TYPE
+
+    async def open(self) -> None:
+        """Delete the images that an earlier run was still adding when it ended, and begin to remove their bits."""
+        async with self._database.transaction() as connection:
+            half_added = select(Image.uuid).where(Image.addedByJob.is_not(None))
+            for uuid in (await connection.scalars(half_added)).all():
+                await self.drop(connection, uuid)
+        self.collect_later()
+
+    async def close(self) -> None:
+        """Stop removing bits. The next start goes on."""
+        await self._tasks.close()
+
+    async def drop(self, connection: AsyncConnection, image_uuid: str) -> None:
+        """Delete an image with its refs and tags, and note its bits, in the caller's transaction."""
+        refs = await connection.execute(select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid))
+        await self.note(connection, image_uuid, [(row.backupStorageUuid, install_path(image_uuid)) for row in refs])
+        await delete_tags(connection, [image_uuid])
+        await connection.execute(delete(Image).where(Image.uuid == image_uuid))
+
+    async def note(self, connection: AsyncConnection, image_uuid: str, bits: Iterable[tuple[str, str]]) -> None:
+        """Note the bits of an image by storage and install path, in the caller's transaction."""
+        if not self._writes:
+            return
+        with_bits = (BackupStorage.type == IMAGE_STORE_TYPE, BackupStorage.tracked.is_(True))
+        for storage, path in bits:
+            found = select(BackupStorage.uuid).where(BackupStorage.uuid == storage, *with_bits)
+            if await connection.scalar(found) is not None:
+                row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path}
+                await connection.execute(insert(ImageGarbage).values(**row))
+
+    async def collect(self, image_uuid: str) -> None:
+        """Remove the bits of an image that is gone, from the hosts that answer; from the others later."""
+        if await self._collect(ImageGarbage.imageUuid == image_uuid):
+            self.collect_later()
+
+    async def all_bits(self, connection: AsyncConnection) -> set[tuple[str, str, str]]:
+        """Return uuid, storage and install path of each image on each storage."""
+        columns = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.installPath)
+        return {(row.imageUuid, row.backupStorageUuid, row.installPath) for row in await connection.execute(columns)}
+
+    def collect_soon(self, image_uuid: str) -> None:
+        """Do what `collect` does, in the background."""
+        if self._writes:
+            self._tasks.begin(self.collect(image_uuid), f"removal of the bits of image {image_uuid}")
+
+    async def reclaim(self, image_uuid: str, storages: Sequence[str]) -> None:
+        """Leave the bits of an image on these storages alone: one of the same uuid takes their place."""
+        for storage in storages:
+            these = (ImageGarbage.imageUuid == image_uuid, ImageGarbage.backupStorageUuid == storage)
+            async with self._turns[storage], self._database.transaction() as connection:
+                await connection.execute(delete(ImageGarbage).where(*these))
+
+    def abandon(self, places: Iterable[Place]) -> None:
+        """Remove files that a cancelled add leaves, in the background; their records may be gone already."""
+        for place in places:
+            self._tasks.begin(self._remove_abandoned(place), f"removal of {place.folder}")
+
+    async def _remove_abandoned(self, place: Place) -> None:
+        with contextlib.suppress(BitsFailed):
+            await self._bits.remove(place)
+
+    def collect_later(self) -> None:
+        """Remove all bits that are left as soon as it is possible, in the background."""
+        if self._writes and (self._collecting is None or self._collecting.done()):
+            self._collecting = self._tasks.begin(self._collect_all(), "removal of the bits of images")
+
+    async def _collect_all(self) -> None:
+        while True:
+            with self._events.subscribe(EVENTS_WAITING) as events:
+                if not await self._collect(true()):
+                    return
+                seconds = max(1, self._configuration.get(INTERVAL))
+                with contextlib.suppress(TimeoutError):
+                    await self._clock.wait_for(_until_connected(events), seconds)
+
+    async def _collect(self, which: ColumnElement[bool]) -> int:
+        """Try to remove bits, on all hosts at once; return of how many images they are left."""
+        storages = select(ImageGarbage.backupStorageUuid).where(which).distinct()
+        uuids = sorted(row.backupStorageUuid for row in await self._database.read(storages))
+        return sum(await asyncio.gather(*(self._collect_on(uuid, which) for uuid in uuids)))
+
+    async def _collect_on(self, storage_uuid: str, which: ColumnElement[bool]) -> int:
+        """Try to remove bits from the host of a storage, up to the first failure; return how many are left."""
+        async with self._turns[storage_uuid]:
+            columns = select(ImageGarbage.id, ImageGarbage.installPath)
+            there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
+            rows = await self._database.read(there)
+            for done, row in enumerate(rows):
+                if not await self._remove(storage_uuid, row.installPath):
+                    return len(rows) - done
+                async with self._database.transaction() as connection:
+                    await connection.execute(delete(ImageGarbage).where(ImageGarbage.id == row.id))
+        return 0
+
+    async def _remove(self, storage_uuid: str, path: str) -> bool:
+        """Remove the files of an image, and measure the space; return whether they are gone."""
+        storage = await self._records.load(storage_uuid)
+        place = None if storage is None else place_of(storage.target, path)
+        if storage is None or place is None:
+            return True
+        if storage.status is not Status.CONNECTED:
+            return False
+        try:
+            await self._bits.remove(place)
+            await self._space.measure(storage)
+        except NoSuchStorage:
+            return True
+        except BitsFailed as failure:
+            logger.warning("%s: the bits of an image are left at %s: %s", storage.where, place.folder, failure)
+            return False
+        return True
+
+
+async def _until_connected(events: Subscription) -> None:
+    """Wait for an event that a storage is Connected, or for one that was dropped."""
+    while not events.dropped:
+        event = await events.get()
+        if event.path == STATUS_CHANGED and event.content["newStatus"] == Status.CONNECTED:
+            return

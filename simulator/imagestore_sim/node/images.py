@@ -1,0 +1,45 @@
+"""The parts that keep images: their records, transfers, and the removal of their bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagestore_sim.backup_storage.tags import Tags
+from imagestore_sim.images.bits import Bits
+from imagestore_sim.images.deletion import ImageDeletion
+from imagestore_sim.images.garbage import Garbage
+from imagestore_sim.images.images import Images
+from imagestore_sim.images.space import Space
+from imagestore_sim.images.transfer import Transfers
+from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.storages import StorageParts
+from imagestore_sim.node.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ImageParts:
+    """The life of images, over one store."""
+
+    images: Images
+    deletion: ImageDeletion
+    garbage: Garbage
+
+
+def wire_images(foundation: Foundation, store: Store, storages: StorageParts, tags: Tags) -> ImageParts:
+    """Return the parts that keep images; none of them has started."""
+    database, clock, settings = store.database, foundation.clock, foundation.settings
+    bits = Bits(foundation.prober)
+    space = Space(bits, storages.status, storages.capacities, store.configuration)
+    transfers = Transfers(storages.records, bits, space, clock)
+    garbage = Garbage(
+        database,
+        storages.records,
+        bits,
+        space,
+        store.configuration,
+        foundation.events,
+        clock,
+        writes=settings.write_images and not settings.read_only_hosts,
+    )
+    images = Images(database, clock, storages.records, foundation.image_sources, transfers, garbage)
+    return ImageParts(images, ImageDeletion(database, clock, store.configuration, garbage, tags), garbage)
