@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated
 
 from sqlalchemy import exists, select
+from sqlalchemy.sql.dml import UpdateBase
 
 from imagestore_sim.api.backup_storage import PACKAGE as BACKUP_STORAGE_PACKAGE
 from imagestore_sim.api.path_patterns import matches_path
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.records import State, Status
+from imagestore_sim.backup_storage.tags import BOOT_MODE
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.identity.quotas import IMAGE_NUM
-from imagestore_sim.images.images import added_by
+from imagestore_sim.images.images import DOWNLOADING, added_by
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import invalid_argument, not_found, operation_failed
@@ -141,7 +144,9 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
     except Exception:
         await services.images.undo_add(image)
         raise
-    return Reply(reply.body, reply.schema, commit=(added_by(call.uuid),))
+    if _is_waiting(reply):
+        await services.database.after_commit(partial(services.uploads.expect, image))
+    return Reply(reply.body, reply.schema, commit=(added_by(call.uuid), *_boot_mode(services, message, image)))
 
 
 class APIExportImageFromBackupStorageMsg(
@@ -356,6 +361,20 @@ def without_password(url: str) -> str:
 
 def _format(message: APIAddImageMsg) -> str | None:
     return "iso" if message.mediaType == "ISO" else message.format
+
+
+def _is_waiting(reply: Reply) -> bool:
+    """Return whether an image that was added waits for its upload."""
+    inventory = reply.body.get("inventory")
+    return isinstance(inventory, dict) and inventory["status"] == DOWNLOADING
+
+
+def _boot_mode(services: Services, message: APIAddImageMsg, image: str) -> tuple[UpdateBase, ...]:
+    """Return the statement that tags an image for aarch64 with its boot mode, where the client chose none."""
+    chosen = any(tag.startswith(BOOT_MODE.format("")) for tag in message.systemTags or ())
+    if message.architecture != "aarch64" or message.mediaType == DATA_VOLUME or chosen:
+        return ()
+    return (services.tags.new_system_tag(image, "ImageVO", BOOT_MODE.format("UEFI")),)
 
 
 def _url(message: APIAddImageMsg) -> str:

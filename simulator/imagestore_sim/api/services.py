@@ -42,6 +42,7 @@ from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
 from imagestore_sim.images.deletion import ImageDeletion
 from imagestore_sim.images.images import Images
+from imagestore_sim.images.uploads import Uploads
 from imagestore_sim.query import Inventory, QueryEngine
 from imagestore_sim.rest.encoding import write_date
 from imagestore_sim.rest.leniency import LENIENT, Leniency
@@ -87,6 +88,7 @@ class Services:
     zones: Zones
     images: Images
     image_life: ImageLife
+    uploads: Uploads
     long_jobs: LongJobRunner
     image_deletion: ImageDeletion
     tags: Tags

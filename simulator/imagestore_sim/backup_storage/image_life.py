@@ -71,13 +71,15 @@ class ImageLife:
             await connection.execute(change.values(status=READY, **now))
             await connection.execute(update(Image).where(Image.uuid == image_uuid).values(status=READY, **now))
 
-    async def drop_upload(self, image_uuid: str) -> None:
-        """Delete an image that waits for its upload; leave any other alone."""
+    async def drop_upload(self, image_uuid: str) -> bool:
+        """Delete an image that waits for its upload, and return True; leave any other alone."""
         async with self._database.transaction() as connection:
             waits = (Image.uuid == image_uuid, Image.status == DOWNLOADING, Image.url.startswith(UPLOAD))
-            if await connection.scalar(select(Image.uuid).where(*waits)) is not None:
-                await connection.execute(delete(Image).where(Image.uuid == image_uuid))
-                await delete_tags(connection, [image_uuid])
+            if await connection.scalar(select(Image.uuid).where(*waits)) is None:
+                return False
+            await connection.execute(delete(Image).where(Image.uuid == image_uuid))
+            await delete_tags(connection, [image_uuid])
+        return True
 
     async def usable_storage(self, image_uuid: str) -> str:
         """Return a Connected storage that has the image. Raise OperationFailed if there is none.

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.backup_storage.errors import OperationFailed, constraint_violation
 from imagestore_sim.backup_storage.records import (
     IMAGE_STORE_TYPE,
+    SFTP_TYPE,
     SIMULATOR_TYPE,
     State,
     Status,
@@ -43,6 +44,8 @@ from imagestore_sim.images.transfer import Transfers
 
 READY, DOWNLOADING, DELETED = "Ready", "Downloading", "Deleted"
 UPLOAD = "upload://"
+NO_UPLOADS = "SftpBackupStorage doesnt support scheme[{0}] in url[{1}]"
+"""ZStack's catalogue of messages takes the apostrophe for a quote, and leaves the numbers of the arguments."""
 BACKUP_ONLY_TAG = "remote"
 SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
 """What ZStack's simulator storage reports of every download."""
@@ -109,11 +112,14 @@ class Images:
             if disabled:
                 cause = f"backup storage cannot proceed message[{DOWNLOAD}] because its state is {disabled[0]}"
                 raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], cause)
+            uploaded = str(values["url"]).startswith(UPLOAD)
+            if uploaded and any(one.type == SFTP_TYPE for one in connected):
+                raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], NO_UPLOADS)
             if await _is_taken(connection, image_uuid):
                 raise constraint_violation()
             simulated = {**SIMULATED, "md5Sum": new_uuid()} if connected[0].type == SIMULATOR_TYPE else {}
             carrying = await self._carrying([one.uuid for one in connected])
-            status = DOWNLOADING if carrying else READY
+            status = DOWNLOADING if carrying or (uploaded and simulated) else READY
             row = {**values, "state": State.ENABLED, "status": status, "addedByJob": job, **simulated}
             await self._insert(connection, image_uuid, row)
             for one in connected:

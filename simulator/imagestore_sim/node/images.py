@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.deletion import ImageDeletion
+from imagestore_sim.images.expunge import PeriodicExpunge
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.images import Images
 from imagestore_sim.images.space import Space
@@ -23,6 +24,7 @@ class ImageParts:
     images: Images
     deletion: ImageDeletion
     garbage: Garbage
+    expunge: PeriodicExpunge
 
 
 def wire_images(foundation: Foundation, store: Store, storages: StorageParts, tags: Tags) -> ImageParts:
@@ -42,4 +44,6 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
         writes=settings.write_images and not settings.read_only_hosts,
     )
     images = Images(database, clock, storages.records, foundation.image_sources, transfers, garbage)
-    return ImageParts(images, ImageDeletion(database, clock, store.configuration, garbage, tags), garbage)
+    deletion = ImageDeletion(database, clock, store.configuration, garbage, tags)
+    expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
+    return ImageParts(images, deletion, garbage, expunge)

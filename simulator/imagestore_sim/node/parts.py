@@ -51,6 +51,8 @@ class Parts:
         await self.jobs.open()
         await self.services.web_hooks.open()
         await self.services.long_jobs.open()
+        await self.services.uploads.open()
+        self.images.expunge.start()
 
     async def close(self) -> None:
         """Cancel what runs in the background. The store stays open."""
@@ -59,6 +61,8 @@ class Parts:
             stack.push_async_callback(self.job_hooks.close)
             stack.push_async_callback(self.services.web_hooks.close)
             stack.push_async_callback(self.storages.tracker.stop)
+            stack.push_async_callback(self.images.expunge.close)
+            stack.push_async_callback(self.services.uploads.close)
             stack.push_async_callback(self.services.long_jobs.close)
             stack.push_async_callback(self.images.garbage.close)
             stack.push_async_callback(self.jobs.close)

@@ -114,6 +114,7 @@ class RecordChanges:
             yield
         await parts.jobs.cut_off()
         await parts.services.long_jobs.close()
+        await parts.services.uploads.close()
         if before:
             garbage.collect_later()
         await parts.storages.tracker.restart()

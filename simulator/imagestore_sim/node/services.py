@@ -12,6 +12,7 @@ from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
 from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
+from imagestore_sim.images.uploads import Uploads
 from imagestore_sim.node.event_hooks import wire_event_hooks
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency, zstack_version
@@ -32,6 +33,7 @@ def wire_services(
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
     quotas = Quotas(database, clock, store.configuration)
+    life = ImageLife(database, clock, tags)
     return Services(
         clock=clock,
         database=database,
@@ -39,7 +41,8 @@ def wire_services(
         sessions=sessions,
         lifecycle=lifecycle,
         zones=Zones(database, clock),
-        image_life=ImageLife(database, clock, tags),
+        image_life=life,
+        uploads=Uploads(database, clock, store.configuration, life),
         long_jobs=LongJobRunner(database, clock),
         images=images.images,
         image_deletion=images.deletion,

@@ -28,6 +28,9 @@ time, as they had when they were recorded."""
 PAUSE, PAUSE_SECONDS = "/longjobs?limit=0", 0.05
 """A call between two others whose only use was to let time pass, for long jobs to end; ours is sent this much later."""
 
+WAITS = {10935: 7.0}
+"""Seconds between a call and the one before it, where ZStack has given up an upload meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -79,8 +82,8 @@ class Runner:
         """Send one call, follow its job, and keep the variables that it sets. Raise Unreachable."""
         if case.path.endswith(ENDS_SESSIONS[0]) and case.body == ENDS_SESSIONS[1]:
             await self._clock.sleep(1 - self._clock.time() % 1)
-        if case.path == PAUSE:
-            await self._clock.sleep(PAUSE_SECONDS)
+        if (pause := PAUSE_SECONDS if case.path == PAUSE else WAITS.get(case.id)) is not None:
+            await self._clock.sleep(pause)
         answers = await self.answers(case)
         self._save(case.save, answers[-1].text)
         made = _at("inventory.uuid", answers[-1].text) if answers[-1].status == 200 else None
