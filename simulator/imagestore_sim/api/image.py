@@ -138,7 +138,8 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
         "accountUuid": call.account_uuid,
         **_machine(message),
     }
-    await services.images.add(image, values, message.backupStorageUuids, call.uuid)
+    check_quota = partial(services.quotas.check, call.account_uuid, {IMAGE_NUM: 1})
+    await services.images.add(image, values, message.backupStorageUuids, call.uuid, check_quota)
     try:
         reply = await services.inventory(IMAGE, image)
     except Exception:

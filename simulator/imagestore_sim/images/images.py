@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,14 +99,23 @@ class Images:
         places = ((place_of(storage.target, row.installPath), row.actualSize) for row in rows)
         return {place: size for place, size in places if place is not None}
 
-    async def add(self, image_uuid: str, values: Mapping[str, Any], storage_uuids: Sequence[str], job: str) -> None:
+    async def add(
+        self,
+        image_uuid: str,
+        values: Mapping[str, Any],
+        storage_uuids: Sequence[str],
+        job: str,
+        check_quota: Callable[[], Awaitable[None]],
+    ) -> None:
         """Add an image to those of the storages that are Connected, and return when its bits are there.
 
-        `job` marks it until the result of that job has been stored: see `added_by`. Raise OperationFailed if no storage
-        is Connected, DownloadFailed if one of them is Disabled or fails, NotStored for a uuid in use. All of them have
-        to succeed: otherwise nothing is left of the image.
+        `job` marks it until the result of that job has been stored: see `added_by`. `check_quota` is awaited in the
+        transaction that inserts the image, so that concurrent adds cannot exceed a quota together. Raise
+        OperationFailed if no storage is Connected, DownloadFailed if one of them is Disabled or fails, NotStored for a
+        uuid in use, and what `check_quota` raises. All of them have to succeed: otherwise nothing is left of the image.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.atomic(), self._database.transaction() as connection:
+            await check_quota()
             connected = await _available(connection, storage_uuids)
             disabled = [one.state for one in connected if one.state != State.ENABLED]
             if disabled:
