@@ -58,6 +58,7 @@ VALUES = {
     "USED": "10",
     "USERNAME": "someone",
     "WAIT": "3",
+    "ZSTACK": "4.8",
 }
 """A value that the command takes which the variable is meant for; one that is not here gets one of its type."""
 BY_TYPE = {bool: "true", int: "1", float: "1"}
