@@ -19,6 +19,8 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
+pytestmark = pytest.mark.thorough
+
 RUNS = 10
 """In a hundred runs it is the same too: `python tests/flapping.py --much --hours 0.3 --runs 100`."""
 

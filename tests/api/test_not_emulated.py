@@ -19,6 +19,8 @@ from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.routing import Router
 from imagestore_sim.testing import Answer, CallFailed, Client
 
+pytestmark = pytest.mark.thorough
+
 MESSAGES = all_handlers().by_message
 REFUSED = [message.api for message, handler in MESSAGES.items() if handler is refuse]
 EMPTY = [message.api for message in MESSAGES if issubclass(message, EmptyQuery)]

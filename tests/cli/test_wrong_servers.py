@@ -13,6 +13,8 @@ import pytest
 from imagestore_sim.testing import Client
 from processes import Finished, run, run_here
 
+pytestmark = pytest.mark.thorough
+
 SCENARIO = str(Path(__file__).parent.parent.parent / "scenarios" / "one-lost-ping.yaml")
 ANSWERS = {
     "a page": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>",

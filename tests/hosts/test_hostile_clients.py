@@ -18,6 +18,8 @@ from imagestore_sim.hosts import Credentials, SimulatedHost
 from imagestore_sim.hosts.link import TURN_BYTES, WAITING_BYTES
 from imagestore_sim.probe import Capacity, Prober, Target
 
+pytestmark = pytest.mark.thorough
+
 HELLO = b"SSH-2.0-flood\r\n"
 IGNORE = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # the smallest packet, before anything is encrypted
 UNKNOWN = b"\0\0\0\x0c\x0a\xc8" + bytes(10)  # is answered UNIMPLEMENTED

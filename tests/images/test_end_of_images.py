@@ -10,7 +10,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 from imagestore_sim.testing.client import Json
 
-pytestmark = pytest.mark.imagestore_lab(hosts=0, clock="virtual")
+pytestmark = [pytest.mark.thorough, pytest.mark.imagestore_lab(hosts=0, clock="virtual")]
 
 
 async def storage(client: Client) -> str:

@@ -18,6 +18,8 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Answer, Client
 from imagestore_sim.virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.thorough
+
 HOUR = 3600.0
 
 

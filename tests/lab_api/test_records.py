@@ -20,6 +20,8 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Answer, CallFailed, Client
 from processes import run, run_here
 
+pytestmark = pytest.mark.thorough
+
 DATA = Path(__file__).parent.parent / "query" / "records.yaml"
 STORAGES = "/backup-storage"
 SECRETS = """\

@@ -16,6 +16,8 @@ from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_strea
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
 
+pytestmark = pytest.mark.thorough
+
 STORAGES = "/backup-storage"
 LISTS = (STORAGES, "/zones", "/images", "/system-tags", "/user-tags", "/global-configurations", "/web-hooks")
 PASSING = {"createDate", "lastOpDate", "time", "milliseconds", "connections", "heartBeat", "joinDate", "address"}

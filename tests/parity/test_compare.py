@@ -20,6 +20,8 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from processes import run_here
 
+pytestmark = pytest.mark.thorough
+
 GROUPS = ("mgmt", "path", "session", "attach", "sim", "simclean")
 UUID = "0123456789abcdef0123456789abcdef"
 

@@ -13,6 +13,8 @@ from imagestore_sim.parity.progress import OPEN, different, outcomes
 from imagestore_sim.parity.runner import Outcome
 from imagestore_sim.tasks import new_event_loop
 
+pytestmark = pytest.mark.thorough
+
 MOST_DEVIATIONS = 0.03
 MOST_SHOWN = 40
 SIDES = ("ZStack", "emulator")

@@ -14,6 +14,8 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Prober
 from imagestore_sim.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 HUNDRED_MINUTES = 6000
 SKIPPED_HERE = "13 file system hangs, no SFTP"  # its host gives up after a second, the prober below before that
 

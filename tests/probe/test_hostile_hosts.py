@@ -21,6 +21,8 @@ from imagestore_sim.probe.shell import MarkedOutput
 from processes import child
 from stalls import measuring_stalls
 
+pytestmark = pytest.mark.thorough
+
 LONGEST_STALL = 0.2
 """Seconds of processor time."""
 BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"

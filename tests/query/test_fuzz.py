@@ -16,6 +16,8 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 
+pytestmark = pytest.mark.thorough
+
 WORDS = [
     *("name", "uuid", "zone", ".", "image", "type", "ImageStoreBackupStorage", "hostname", "isDefault"),
     *("totalCapacity", "createDate", "status", "__systemTag__", "attachedZoneUuids", "foo", "true", "null"),

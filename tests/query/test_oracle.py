@@ -50,6 +50,8 @@ from imagestore_sim.query import (
 )
 from imagestore_sim.query.conditions import OPERATOR_TOKENS, Condition, Operator, Sort
 
+pytestmark = pytest.mark.thorough
+
 repeatable = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 TEXT_FIELDS = ["name", "description", "url", "state", "status", "uuid", "zone.name", "zone.description", "image.name"]

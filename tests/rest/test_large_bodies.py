@@ -11,7 +11,7 @@ from raw_client import ZONES, RawClient, open_raw_client
 from imagestore_sim.rest.server import BODY_LIMIT
 from stalls import measuring_stalls
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.thorough, pytest.mark.asyncio(loop_scope="module")]
 LOGIN = "/zstack/v1/accounts/login"
 LEGACY = "/zstack/api"
 ROOM = BODY_LIMIT - 200

@@ -14,7 +14,7 @@ from raw_client import STORAGE, Json, RawClient, open_raw_client
 from imagestore_sim.database import Database, ReadTooLong
 from stalls import measuring_stalls
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.thorough, pytest.mark.asyncio(loop_scope="module")]
 QUERY = "org.zstack.header.storage.backup.APIQueryBackupStorage"
 MOST_SECONDS = 0.2
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

@@ -22,7 +22,7 @@ from imagestore_sim.testing import Client
 from processes import COMMAND, child, run, run_here
 
 TIB = 2**40
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=5)
+pytestmark = [pytest.mark.thorough, pytest.mark.imagestore_lab(hosts=1, ping_interval=5)]
 STORY = """\
 title: One host of the lab is broken, and one of the scenario's own
 hosts:
