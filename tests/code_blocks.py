@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from processes import child
+
 BOUND_SECONDS = 60.0
 
 
@@ -23,21 +25,8 @@ async def shell(
 
     Raise TimeoutError after `seconds`, and kill it.
     """
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-ec",
-        script,
-        cwd=cwd,
-        env=os.environ | dict(environment or {}),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
+    options = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT, "start_new_session": True}
+    async with child("bash", "-ec", script, cwd=cwd, env=os.environ | dict(environment or {}), **options) as process:
         output, _ = await asyncio.wait_for(process.communicate(), seconds)
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, 9)  # what the script started, too
-            await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode()

@@ -92,7 +92,7 @@ async def running(*arguments: str, cwd: Path | None = None, **environment: str) 
 async def child(*command: str | Path, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
     """Start a program, and kill it at the end of the block if it still runs: a leaked one may fail the next test.
 
-    `options` are those of asyncio.create_subprocess_exec.
+    `options` are those of asyncio.create_subprocess_exec. With `start_new_session` its own children are killed, too.
     """
     process = await asyncio.create_subprocess_exec(*command, **options)
     try:
@@ -100,7 +100,10 @@ async def child(*command: str | Path, **options: Any) -> AsyncIterator[asyncio.s
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                if options.get("start_new_session"):
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()
         await process.communicate()
 
 

@@ -26,7 +26,7 @@ REFUSED = [message.api for message, handler in MESSAGES.items() if handler is re
 EMPTY = [message.api for message in MESSAGES if issubclass(message, EmptyQuery)]
 ASYNC = [api for api in REFUSED if api.paths and not api.sync]
 FOLLOWED = 25
-"""One job of so many is followed to its end."""
+"""One job in this many is followed to its end; the others are only accepted."""
 LEGACY = "/zstack/api"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ import aiohttp
 import yaml
 
 from imagestore_sim.testing import CallFailed, Client
+from processes import child
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -46,21 +46,15 @@ class ProgramFailed(AssertionError):
 
 async def run(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", **environment: str) -> Finished:
     """Run a program with `given` as its standard input. Kill it after `seconds`, and raise TimeoutError."""
-    process = await asyncio.create_subprocess_exec(
+    async with child(
         *command,
         cwd=ROOT,
         env=_environment() | environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-    )
-    try:
+    ) as process:
         output, errors = await asyncio.wait_for(process.communicate(given.encode()), seconds)
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-        raise
     assert process.returncode is not None
     return Finished(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
 

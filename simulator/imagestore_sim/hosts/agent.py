@@ -11,7 +11,7 @@ from typing_extensions import override
 from imagestore_sim.faults.behaviour import Behaviour, PortState
 from imagestore_sim.hosts.agent_certificates import VALID, Authority, server_context
 from imagestore_sim.hosts.link import Direction
-from imagestore_sim.hosts.listener import Listener
+from imagestore_sim.hosts.listener import LOOPBACK, Listener
 from imagestore_sim.in_flight import moved
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PORT = 8000
 """The port that clients know it by, not the real one."""
-LOOPBACK = "127.0.0.1"
 INSTANCE = "X-Agent-Instance"
 """The header that names the run of the agent: another one after each restart."""
 LONGEST_REQUEST = 8 * 1024
@@ -70,7 +69,7 @@ class Agent:
             self._abort_links()
 
     def restart(self) -> None:
-        """Start it anew: its connections are cut, and it knows nothing of what was before."""
+        """Restart it: cut its connections, and give the run another name."""
         self._starts += 1
         self._abort_links()
 

@@ -16,12 +16,11 @@ from imagestore_sim.hosts.applied_faults import HostFaults, SimulatedFault
 from imagestore_sim.hosts.commands import COMMANDS, with_faults
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.link import Link, abort_all
-from imagestore_sim.hosts.listener import Listener
+from imagestore_sim.hosts.listener import LOOPBACK, Listener
 from imagestore_sim.hosts.shell import Command
 from imagestore_sim.hosts.sshd import Sshd
 from imagestore_sim.tasks import Tasks
 
-LOOPBACK = "127.0.0.1"
 INIT, SSHD = "/usr/lib/systemd/systemd", "/usr/sbin/sshd -D"
 AGENT = (
     "/usr/local/zstack/imagestore/bin/zstore -conf /usr/local/zstack/imagestore/bin/zstore.yaml"

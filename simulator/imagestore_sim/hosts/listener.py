@@ -16,6 +16,8 @@ from imagestore_sim.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 BACKLOG = 128
+LOOPBACK = "127.0.0.1"
+"""Where the ports of simulated hosts are opened."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_SECONDS = 1.0  # before accepting again when there was nothing left to accept with
 

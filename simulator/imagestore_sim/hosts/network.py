@@ -12,7 +12,8 @@ from pathlib import Path
 from imagestore_sim import open_files
 from imagestore_sim.hosts.agent import PORT as AGENT_PORT
 from imagestore_sim.hosts.agent_certificates import Authority
-from imagestore_sim.hosts.host import LOOPBACK, SimulatedHost
+from imagestore_sim.hosts.host import SimulatedHost
+from imagestore_sim.hosts.listener import LOOPBACK
 from imagestore_sim.hosts.ssh_config import SshConfig
 from imagestore_sim.in_flight import under_way
 from imagestore_sim.tasks import Tasks

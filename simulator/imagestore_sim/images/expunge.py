@@ -48,7 +48,7 @@ class PeriodicExpunge:
         self._interval = 0
 
     def start(self) -> None:
-        """Start the rounds. A change of the interval starts them anew."""
+        """Start the rounds. A change of the interval restarts them."""
         self._follow_interval()
         self._configuration.listen(self._follow_interval)
 

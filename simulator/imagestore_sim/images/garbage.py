@@ -77,7 +77,7 @@ class Garbage:
         self.collect_later()
 
     async def close(self) -> None:
-        """Stop removing bits. The next start goes on."""
+        """Stop removing bits. The next `open` removes those that are left."""
         await self._tasks.close()
 
     async def drop(self, connection: AsyncConnection, image_uuid: str) -> None:

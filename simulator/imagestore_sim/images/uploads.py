@@ -41,7 +41,7 @@ class Uploads:
             self.expect(row.uuid)
 
     async def close(self) -> None:
-        """Stop waiting. The next start begins anew."""
+        """Stop waiting. The next `open` waits again for the uploads that are left."""
         await self._tasks.close()
 
     def expect(self, image_uuid: str) -> None:
