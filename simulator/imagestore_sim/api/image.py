@@ -17,7 +17,7 @@ from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.backup_storage.tags import BOOT_MODE
 from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
 from imagestore_sim.database.zstack_global_config import zstack_options
-from imagestore_sim.identity.quotas import IMAGE_NUM
+from imagestore_sim.identity.quotas import IMAGE_NUM, IMAGE_SIZE
 from imagestore_sim.images.images import DOWNLOADING, added_by
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
@@ -101,8 +101,8 @@ class APIAddImageMsg(
 async def check_add_image(services: Services, message: APIAddImageMsg, call: Call) -> None:
     """Check format, type, storages, url and quota, in ZStack's order.
 
-    Raise ApiError SYS.1007 for a format or url that ZStack refuses, QuotaExceeded for an image too many, and what
-    `check_storages` raises.
+    Raise ApiError SYS.1007 for a format or url that ZStack refuses, QuotaExceeded for an image too many or too large,
+    and what `check_storages` raises.
     """
     image_format = _format(message)
     if message.system and image_format == "iso":
@@ -118,7 +118,7 @@ async def check_add_image(services: Services, message: APIAddImageMsg, call: Cal
         raise invalid_argument("url must starts with file:///, http://, https://\uff0c ftp://, sftp:// or /")
     if url.startswith("file://"):
         _check_local_path(services, url.removeprefix("file://"))
-    await services.quotas.check(call.account_uuid, {IMAGE_NUM: 1})
+    await services.quotas.check(call.account_uuid, await _demand(services, message))
 
 
 @handlers.handles
@@ -138,7 +138,7 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
         "accountUuid": call.account_uuid,
         **_machine(message),
     }
-    check_quota = partial(services.quotas.check, call.account_uuid, {IMAGE_NUM: 1})
+    check_quota = partial(services.quotas.check, call.account_uuid, await _demand(services, message))
     await services.images.add(image, values, message.backupStorageUuids, call.uuid, check_quota)
     try:
         reply = await services.inventory(IMAGE, image)
@@ -358,6 +358,13 @@ def _refuse_volume(field: str, uuid: str | None, resource: str) -> None:
 def without_password(url: str) -> str:
     """Return a url without the password in it, as ZStack stores it (observed 11)."""
     return PASSWORD.sub(r"\1@", url)
+
+
+async def _demand(services: Services, message: APIAddImageMsg) -> dict[str, int]:
+    """Return how much of its quotas an account needs for an image."""
+    url, image_format = _url(message), str(_format(message))
+    size = await services.images.known_size(url, image_format, message.backupStorageUuids)
+    return {IMAGE_NUM: 1, IMAGE_SIZE: size}
 
 
 def _format(message: APIAddImageMsg) -> str | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
+from sqlalchemy import select
+
 from imagestore_sim.api.image import PACKAGE, Existing
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.tags import BOOT_MODES
+from imagestore_sim.database.models import Image
+from imagestore_sim.identity.quotas import IMAGE_SIZE
 from imagestore_sim.query import IMAGE
 from imagestore_sim.rest.errors import operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
@@ -170,6 +174,13 @@ class APIRecoverImageMsg(
 
     imageUuid: Existing
     backupStorageUuids: list[str] | None = None
+
+
+@handlers.checks
+async def check_recover_image(services: Services, message: APIRecoverImageMsg, call: Call) -> None:
+    """Raise QuotaExceeded unless the caller may have the size of the image once more, as in ZStack (domain 8)."""
+    [row] = await services.database.read(select(Image.size).where(Image.uuid == message.imageUuid))
+    await services.quotas.check(call.account_uuid, {IMAGE_SIZE: row.size})
 
 
 @handlers.handles

@@ -44,6 +44,8 @@ from imagestore_sim.images.transfer import Transfers
 
 READY, DOWNLOADING, DELETED = "Ready", "Downloading", "Deleted"
 UPLOAD = "upload://"
+MEASURED = ("http://", "https://", "file://")
+"""Urls of which ZStack asks the size before it downloads them."""
 NO_UPLOADS = "SftpBackupStorage doesnt support scheme[{0}] in url[{1}]"
 """ZStack's catalogue of messages takes the apostrophe for a quote, and leaves the numbers of the arguments."""
 BACKUP_ONLY_TAG = "remote"
@@ -137,6 +139,14 @@ class Images:
                 await self._insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
         if carrying:
             await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
+
+    async def known_size(self, url: str, image_format: str, uuids: Sequence[str]) -> int:
+        """Return how many bytes the file at `url` is said to have before it comes; 0 where ZStack does not ask.
+
+        That is so for urls of other schemes, and here for storages on which an image has no bits (domain 8).
+        """
+        asked = url.startswith(MEASURED) and await self._carrying(uuids)
+        return self._sources.weigh(url, image_format).actual_size if asked else 0
 
     async def _carrying(self, uuids: Sequence[str]) -> list[Storage]:
         """Return those of the storages on which an image has bits."""
