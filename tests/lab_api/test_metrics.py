@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from fixed_data import B1, B4
 from generators.metrics import page
@@ -15,33 +14,11 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
+from metrics_page import scrape
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-PREFIX = "imagestore_sim_"
 STORAGES = "/backup-storage/image-store"
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
-
-
-class Scrape:
-    """The parsed metrics of a node."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.families = {family.name: family for family in text_string_to_metric_families(text)}
-
-    def value(self, name: str, /, **labels: str) -> float | None:
-        """Return the value of the sample with that name and exactly those labels, None if there is none."""
-        samples = (sample for family in self.families.values() for sample in family.samples)
-        found = [one.value for one in samples if (one.name, one.labels) == (PREFIX + name, labels)]
-        assert len(found) <= 1
-        return found[0] if found else None
-
-
-async def scrape(client: Client) -> Scrape:
-    answer = await client.request("GET", f"{client.url}/metrics")
-    assert answer.status == 200
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return Scrape(answer.text)
 
 
 async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_shown(fixed: Client) -> None:

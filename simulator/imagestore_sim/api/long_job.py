@@ -223,7 +223,7 @@ async def clean_long_job(services: Services, message: APICleanLongJobMsg, call: 
     if job.state != CANCELING:
         raise ApiError(ErrorCode("LONG_JOB.1003", "not supported or state is not Canceling"))
     if job.targetResourceUuid is not None:
-        await services.image_life.drop_upload(job.targetResourceUuid)
+        await services.image_life.drop_upload(job.targetResourceUuid, "canceled")
     now = services.clock.local()
     ended = {"state": CANCELED, "executeTime": seconds_since(job.createDate, now), "lastOpDate": now}
     await _change(services, job.uuid, ended)

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select, update
 
 from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, data_exception
 from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events
+from imagestore_sim.backup_storage.image_events import TRACKED
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import WebHook
@@ -33,8 +34,8 @@ HEADERS = {
     "Content-Type": "application/json;charset=utf-8",
     "Accept": "text/plain, application/json, application/*+json, */*",
 }
-Inventory = Callable[[str], Awaitable[Mapping[str, object] | None]]
-"""The inventory of a backup storage by its uuid."""
+Inventory = Callable[[Event], Awaitable[Mapping[str, object] | None]]
+"""The inventory of the backup storage or the image that an event is about; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +119,21 @@ class EventWebHooks:
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
-        inventory = await self._inventory_of(event.resource_uuid) if event.path == STATUS_CHANGED else None
+        inventory = await self._inventory_of(event) if event.path in (STATUS_CHANGED, TRACKED) else None
         if inventory is not None:
             # The current status may already be a later one.
-            content["inventory"] = {**inventory, "status": content["newStatus"]}
-        if isinstance(reason := content.get("reason"), Mapping):
-            content["reason"] = _error_code(reason)
+            now = {"status": content["newStatus"]} if event.path == STATUS_CHANGED else {}
+            content["inventory"] = {**inventory, **now}
+        for name in ("reason", "error"):
+            if isinstance(error := content.get(name), Mapping):
+                content[name] = _error_code(error)
         body = {"path": event.path, "content": content, "managementNodeId": self._node_uuid()}
         return orjson.dumps({**body, "headers": {}, "id": new_uuid("request"), "createdTime": 0})
 
-    async def _inventory_of(self, storage_uuid: str) -> Mapping[str, object] | None:
+    async def _inventory_of(self, event: Event) -> Mapping[str, object] | None:
         while True:
             try:
-                return await self._inventory(storage_uuid)
+                return await self._inventory(event)
             except StoreUnavailable:
                 await self._database.health.until_next_try()
 
@@ -141,7 +144,10 @@ def _glob(opaque: str) -> str:
 
 
 def _error_code(reason: Mapping[str, object]) -> dict[str, object]:
-    """Return the reason of a disconnection in the form of ZStack's ErrorCode, with the probe's as `opaque.reason`."""
+    """Return the reason of a disconnection, or of a failed upload, in the form of ZStack's ErrorCode.
+
+    The probe's reason is in it as `opaque.reason`.
+    """
     code = str(reason["code"])
     error = {"code": code, "description": DESCRIPTIONS[code], "details": reason["details"]}
     return error | ({"opaque": {"reason": reason["reason"]}} if "reason" in reason else {})

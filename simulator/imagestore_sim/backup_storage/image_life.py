@@ -8,6 +8,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, InvalidRequest, OperationFailed
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import SIMULATOR_TYPE, Status
 from imagestore_sim.backup_storage.tags import BOOT_MODE, Tags, delete_tags, matches
 from imagestore_sim.clock import Clock
@@ -25,10 +26,11 @@ Ref = ImageBackupStorageRef
 class ImageLife:
     """Changes the records of images; each operation raises a BackupStorageError."""
 
-    def __init__(self, database: Database, clock: Clock, tags: Tags) -> None:
+    def __init__(self, database: Database, clock: Clock, tags: Tags, events: ImageEvents) -> None:
         self._database = database
         self._clock = clock
         self._tags = tags
+        self._events = events
 
     async def change(self, image_uuid: str, values: Mapping[str, object]) -> None:
         """Change columns of an image, whatever its status (observed 12)."""
@@ -70,13 +72,20 @@ class ImageLife:
             change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid.in_(chosen))
             await connection.execute(change.values(status=READY, **now))
             await connection.execute(update(Image).where(Image.uuid == image_uuid).values(status=READY, **now))
+            await self._events.status_changed(connection, image_uuid, DELETED, READY, chosen)
 
-    async def drop_upload(self, image_uuid: str) -> bool:
-        """Delete an image that waits for its upload, and return True; leave any other alone."""
+    async def drop_upload(self, image_uuid: str, why: str) -> bool:
+        """Delete an image that waits for its upload, and return True; leave any other alone.
+
+        `why` goes into the event.
+        """
         async with self._database.transaction() as connection:
             waits = (Image.uuid == image_uuid, Image.status == DOWNLOADING, Image.url.startswith(UPLOAD))
             if await connection.scalar(select(Image.uuid).where(*waits)) is None:
                 return False
+            _, refs = await _named(connection, image_uuid)
+            await self._events.tracked(connection, image_uuid, why)
+            await self._events.removed(connection, image_uuid, list(refs))
             await connection.execute(delete(Image).where(Image.uuid == image_uuid))
             await delete_tags(connection, [image_uuid])
         return True

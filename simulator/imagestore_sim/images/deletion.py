@@ -8,6 +8,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import InvalidRequest, OperationFailed
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.tags import Tags, delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
@@ -30,13 +31,20 @@ class ImageDeletion:
     """Updates, deletes and expunges images; each operation raises a BackupStorageError."""
 
     def __init__(
-        self, database: Database, clock: Clock, configuration: GlobalConfiguration, garbage: Garbage, tags: Tags
+        self,
+        database: Database,
+        clock: Clock,
+        configuration: GlobalConfiguration,
+        garbage: Garbage,
+        tags: Tags,
+        events: ImageEvents,
     ) -> None:
         self._database = database
         self._clock = clock
         self._configuration = configuration
         self._garbage = garbage
         self._tags = tags
+        self._events = events
 
     async def update(self, image_uuid: str, values: Mapping[str, object]) -> None:
         """Write new values of columns; another architecture brings its boot mode with it."""
@@ -73,6 +81,9 @@ class ImageDeletion:
             if all(ref.status == DELETED or ref.id in ids for ref in refs):
                 status = {"status": DELETED, "lastOpDate": self._clock.local()}
                 await connection.execute(update(Image).where(Image.uuid == image_uuid).values(**status))
+            for old in sorted({ref.status for ref in chosen} - {DELETED}):
+                storages = [ref.backupStorageUuid for ref in chosen if ref.status == old]
+                await self._events.status_changed(connection, image_uuid, old, DELETED, storages)
 
     async def expunge(self, image_uuid: str, storages: Sequence[str] | None) -> None:
         """Remove a deleted image and its bits from the storages, or from all that it is deleted on.
@@ -80,7 +91,7 @@ class ImageDeletion:
         Raise OperationFailed, InvalidRequest for one that is not deleted there. Bits on a host that does not answer are
         removed later.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.atomic(), self._database.transaction() as connection:
             refs = await _refs(connection, image_uuid)
             name = await connection.scalar(select(Image.name).where(Image.uuid == image_uuid))
             chosen = _deleted(refs, storages, f"the image[uuid:{image_uuid}, name:{name}]")
@@ -89,6 +100,8 @@ class ImageDeletion:
     async def _remove(self, connection: AsyncConnection, image_uuid: str, refs: Sequence[RefRow]) -> None:
         """Delete refs, and the image with the last of them; the bits follow once that is committed."""
         await self._garbage.note(connection, image_uuid, [(ref.backupStorageUuid, ref.installPath) for ref in refs])
+        storages, there = [ref.backupStorageUuid for ref in refs], await _refs(connection, image_uuid)
+        await self._events.removed(connection, image_uuid, storages, exists=len(there) > len(refs))
         await connection.execute(delete(Ref).where(Ref.id.in_([ref.id for ref in refs])))
         if not await _refs(connection, image_uuid):
             await delete_tags(connection, [image_uuid])

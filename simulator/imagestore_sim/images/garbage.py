@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.backup_storage.events import STATUS_CHANGED, Events, Subscription
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
@@ -58,6 +59,7 @@ class Garbage:
         self._space = space
         self._configuration = configuration
         self._events = events
+        self._image_events = ImageEvents(events)
         self._clock = clock
         self._writes = writes
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -70,7 +72,7 @@ class Garbage:
 
     async def open(self) -> None:
         """Delete the images that an earlier run was still adding when it ended, and begin to remove their bits."""
-        async with self._database.transaction() as connection:
+        async with self._database.atomic(), self._database.transaction() as connection:
             half_added = select(Image.uuid).where(Image.addedByJob.is_not(None))
             for uuid in (await connection.scalars(half_added)).all():
                 await self.drop(connection, uuid)
@@ -82,8 +84,10 @@ class Garbage:
 
     async def drop(self, connection: AsyncConnection, image_uuid: str) -> None:
         """Delete an image with its refs and tags, and note its bits, in the caller's transaction."""
-        refs = await connection.execute(select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid))
-        await self.note(connection, image_uuid, [(row.backupStorageUuid, install_path(image_uuid)) for row in refs])
+        refs = await connection.scalars(select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid))
+        storages = sorted(refs)
+        await self.note(connection, image_uuid, [(uuid, install_path(image_uuid)) for uuid in storages])
+        await self._image_events.removed(connection, image_uuid, storages)
         await delete_tags(connection, [image_uuid])
         await connection.execute(delete(Image).where(Image.uuid == image_uuid))
 
@@ -152,14 +156,15 @@ class Garbage:
     async def _collect_on(self, storage_uuid: str, which: ColumnElement[bool]) -> int:
         """Try to remove bits from the host of a storage, up to the first failure; return how many are left."""
         async with self._turns[storage_uuid]:
-            columns = select(ImageGarbage.id, ImageGarbage.installPath)
+            columns = select(ImageGarbage.id, ImageGarbage.imageUuid, ImageGarbage.installPath)
             there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
             rows = await self._database.read(there)
             for done, row in enumerate(rows):
                 if not await self._remove(storage_uuid, row.installPath):
                     return len(rows) - done
-                async with self._database.transaction() as connection:
+                async with self._database.atomic(), self._database.transaction() as connection:
                     await connection.execute(delete(ImageGarbage).where(ImageGarbage.id == row.id))
+                    await self._image_events.bits_removed(connection, row.imageUuid, storage_uuid, row.installPath)
         return 0
 
     async def _remove(self, storage_uuid: str, path: str) -> bool:

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Row, Update, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import OperationFailed, constraint_violation
+from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed, constraint_violation
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import (
     IMAGE_STORE_TYPE,
     SFTP_TYPE,
@@ -80,12 +81,14 @@ class Images:
         sources: ImageSources,
         transfers: Transfers,
         garbage: Garbage,
+        events: ImageEvents,
     ) -> None:
         self._database = database
         self._clock = clock
         self._records = records
         self._sources = sources
         self._garbage = garbage
+        self._events = events
         self.transfers = transfers
         """The downloads that are under way."""
 
@@ -137,6 +140,7 @@ class Images:
                 comes = any(one.uuid == storage.uuid for storage in carrying)
                 path = "" if comes else _install_path(one.type, one.url, image_uuid, values)
                 await self._insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
+            await self._events.added(connection, image_uuid, [one.uuid for one in connected])
         if carrying:
             await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
 
@@ -171,15 +175,16 @@ class Images:
             places = [place_of(one.target, install_path(image_uuid)) for one in carrying]
             self._garbage.abandon(place for place in places if place is not None)
             raise
-        except BaseException:
-            await asyncio.shield(self._undo(image_uuid, carrying))
+        except BaseException as error:
+            await asyncio.shield(self._undo(image_uuid, carrying, _reason(error)))
             raise
 
     async def _complete(
         self, image_uuid: str, values: Mapping[str, Any], weight: ImageWeight, carrying: Sequence[Storage]
     ) -> bool:
         """Write that the bits of an image are there; return False if it was deleted meanwhile (observed 13)."""
-        async with self._database.transaction() as connection:
+        async with self._database.atomic(), self._database.transaction() as connection:
+            before = await connection.scalar(select(Image.status).where(Image.uuid == image_uuid))
             for one in carrying:
                 ref = {"installPath": install_path(image_uuid), "status": READY}
                 if not await self._change_ref(connection, image_uuid, one.uuid, ref):
@@ -187,21 +192,39 @@ class Images:
             row = {"status": READY, "size": weight.size, "actualSize": weight.actual_size, "md5Sum": weight.md5}
             change = update(Image).where(Image.uuid == image_uuid)
             await connection.execute(change.values(**row, **_format(values, weight.format)))
+            storages = [one.uuid for one in carrying]
+            await self._events.status_changed(connection, image_uuid, str(before), READY, storages)
+            if str(values["url"]).startswith(UPLOAD):
+                await self._events.tracked(connection, image_uuid)
         return True
 
-    async def _undo(self, image_uuid: str, carrying: Sequence[Storage]) -> None:
-        """Delete what is left of an image that could not be added, waiting as long as the store cannot be written."""
+    async def _undo(self, image_uuid: str, carrying: Sequence[Storage], why: str = "") -> None:
+        """Delete what is left of an image that could not be added, waiting as long as the store cannot be written.
+
+        `why` is the error of its transfer.
+        """
         paths = [(one.uuid, install_path(image_uuid)) for one in carrying]
         while True:
             try:
-                async with self._database.transaction() as connection:
+                async with self._database.atomic(), self._database.transaction() as connection:
                     await self._garbage.note(connection, image_uuid, paths)
+                    await self._record_undo(connection, image_uuid, why)
                     await delete_tags(connection, [image_uuid])
                     await connection.execute(delete(Image).where(Image.uuid == image_uuid))
                 break
             except StoreUnavailable:
                 await self._database.health.until_next_try()
         await self._garbage.collect(image_uuid)
+
+    async def _record_undo(self, connection: AsyncConnection, image_uuid: str, why: str) -> None:
+        """Record the events of an add that is undone."""
+        if why:
+            await self._events.download_failed(connection, image_uuid, why)
+            url = await connection.scalar(select(Image.url).where(Image.uuid == image_uuid))
+            if str(url).startswith(UPLOAD):
+                await self._events.tracked(connection, image_uuid, why)
+        there = select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid).order_by(Ref.id)
+        await self._events.removed(connection, image_uuid, (await connection.scalars(there)).all())
 
     async def undo_add(self, image_uuid: str) -> None:
         """Delete an image that was added, because a later step of the same command has failed."""
@@ -264,6 +287,7 @@ class Images:
             copy = new_uuid()
             await self._insert(connection, copy, {**copied, "name": name, "description": description})
             await self._insert_ref(connection, copy, destination, ref.installPath)
+            await self._events.added(connection, copy, [destination])
         return copy
 
     async def _insert(self, connection: AsyncConnection, image_uuid: str, values: Mapping[str, object]) -> None:
@@ -293,6 +317,13 @@ def added_by(job: str) -> Update:
     Without it a restart deletes the image.
     """
     return update(Image).where(Image.addedByJob == job).values(addedByJob=None)
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a download failed; '' for what is no error of the download."""
+    if isinstance(error, DownloadFailed):
+        return error.cause
+    return str(error) if isinstance(error, BackupStorageError) else ""
 
 
 def _format(values: Mapping[str, Any], found: str | None) -> dict[str, str]:

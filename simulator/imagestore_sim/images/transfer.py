@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,7 +37,16 @@ class Progress:
 class Transfers:
     """Brings images to the hosts of ImageStores, and knows how far each is."""
 
-    def __init__(self, records: StorageRecords, bits: Bits, space: Space, clock: Clock) -> None:
+    def __init__(
+        self,
+        records: StorageRecords,
+        bits: Bits,
+        space: Space,
+        clock: Clock,
+        on_ended: Callable[[int, bool], None],
+    ) -> None:
+        """`on_ended` is called with the bytes that each transfer has brought, and whether it failed."""
+        self._on_ended = on_ended
         self._records = records
         self._bits = bits
         self._space = space
@@ -58,10 +67,13 @@ class Transfers:
             async def one(storage: Storage) -> None:
                 try:
                     await self._download(image_uuid, weight, storage, progress)
+                    self._on_ended(weight.actual_size, False)
                 except BitsFailed as failure:
                     errors.append(TransferFailed(url, storage.uuid, str(failure)))
+                    self._on_ended(0, True)
                 except BackupStorageError as failure:
                     errors.append(failure)
+                    self._on_ended(0, True)
 
             async with asyncio.TaskGroup() as group:
                 for storage in storages:

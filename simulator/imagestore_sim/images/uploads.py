@@ -57,7 +57,7 @@ class Uploads:
         result = orjson.dumps({"code": "SYS.1006", "description": "An operation failed", "details": EXPIRED}).decode()
         now = self._clock.local()
         async with self._database.atomic():
-            if await self._images.drop_upload(image_uuid):
+            if await self._images.drop_upload(image_uuid, EXPIRED):
                 async with self._database.transaction() as connection:
                     jobs = update(LongJob).where(LongJob.targetResourceUuid == image_uuid, LongJob.state == "Running")
                     values = {"state": "Failed", "jobResult": result, "executeTime": 1, "lastOpDate": now}

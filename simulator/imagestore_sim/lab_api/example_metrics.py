@@ -10,9 +10,11 @@ from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.lab_api.metrics import (
     Families,
     Metrics,
+    StoredImages,
     StoredStorage,
     of_cache_hits,
     of_commits,
+    of_images,
     of_jobs,
     of_storages,
     of_store_failures,
@@ -28,5 +30,6 @@ def example_families() -> Iterator[Metric]:
     metrics.job_ended("", JobState.DONE, 0)
     metrics.answered("", 200, 0)
     storages = of_storages([StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0)])
-    stored = [*storages, of_jobs({}), of_cache_hits([("", 1)]), of_commits(0), of_store_failures(0)]
+    images = of_images({}, [StoredImages("", "", "", 0)], 0)
+    stored = [*storages, *images, of_jobs({}), of_cache_hits([("", 1)]), of_commits(0), of_store_failures(0)]
     return Families(metrics.registry, stored).collect()

@@ -21,7 +21,8 @@ from sqlalchemy import func, select
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database import Database, StoreUnavailable
-from imagestore_sim.database.models import BackupStorage, Job
+from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
+from imagestore_sim.images.images import DELETED, DOWNLOADING, READY
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
 from imagestore_sim.rest.job_store import JobState
@@ -33,6 +34,7 @@ JOB_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 PHASE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)
 NO_API = "none"
+IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
 LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "web hooks")
 
 
@@ -46,6 +48,15 @@ class StoredStorage(NamedTuple):
     state: str
     total: int
     available: int
+
+
+class StoredImages(NamedTuple):
+    """What the metrics show of the images on a storage; `size` is bytes."""
+
+    uuid: str
+    name: str
+    type: str
+    size: int
 
 
 class Metrics:
@@ -104,6 +115,17 @@ class Metrics:
         for loop in LOOPS:
             for trouble in ("failed", "stalled"):
                 self._loops.labels(loop, trouble)
+        self._transfers = Counter(
+            f"{PREFIX}_image_transfers",
+            "Transfers of an image to a storage that have ended, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._transferred = Counter(
+            f"{PREFIX}_image_transfer_bytes", "Bytes of the images that transfers have brought.", registry=registry
+        )
+        for outcome in ("done", "failed"):
+            self._transfers.labels(outcome)
         # Show what has never happened as zero: Prometheus needs a first sample to compute a rate.
         for method in Method:
             self._probes.labels(method)
@@ -130,6 +152,11 @@ class Metrics:
     def answered(self, api: str, status: int, seconds: float) -> None:
         """Count a request that was not answered from the cache, after `seconds`."""
         self._requests.labels(api or NO_API, status).observe(seconds)
+
+    def transferred(self, size: int, failed: bool) -> None:
+        """Count a transfer of an image that has ended, with the bytes that it has brought."""
+        self._transfers.labels("failed" if failed else "done").inc()
+        self._transferred.inc(size)
 
     def loop(self, name: str, trouble: str) -> None:
         """Count a round of an internal loop that `failed` or `stalled`."""
@@ -180,7 +207,26 @@ class MetricsPage:
         )
         jobs = await self._database.read(select(Job.state, func.count()).group_by(Job.state))
         counts = {state: int(count) for state, count in jobs}
-        return [*of_storages(StoredStorage(*row) for row in storages), of_jobs(counts)]
+        return [
+            *of_storages(StoredStorage(*row) for row in storages),
+            *await self._of_images(),
+            of_jobs(counts),
+        ]
+
+    async def _of_images(self) -> list[Metric]:
+        statuses = await self._database.read(select(Image.status, func.count()).group_by(Image.status))
+        ref, storage = ImageBackupStorageRef, BackupStorage
+        on_storages = (
+            select(storage.uuid, storage.name, storage.type, func.sum(Image.actualSize))
+            .join(ref, ref.backupStorageUuid == storage.uuid)
+            .join(Image, Image.uuid == ref.imageUuid)
+            .group_by(storage.uuid, storage.name, storage.type)
+            .order_by(storage.uuid)
+        )
+        rows = await self._database.read(on_storages)
+        left = await self._database.read(select(func.count()).select_from(ImageGarbage))
+        counts = {status: int(count) for status, count in statuses}
+        return of_images(counts, (StoredImages(*row[:3], int(row[3])) for row in rows), int(left[0][0]))
 
 
 class Families(Collector):
@@ -215,6 +261,24 @@ def of_storages(rows: Iterable[StoredStorage]) -> list[Metric]:
     for pair, count in counted.items():
         storages.add_metric(pair, count)
     return [storages, total, available]
+
+
+def of_images(counts: Mapping[str, int], rows: Iterable[StoredImages], left: int) -> list[Metric]:
+    """Return the number of images by status, their bytes on each storage, and how many have bits `left` to remove."""
+    images = GaugeMetricFamily(f"{PREFIX}_images", "Images, by status.", labels=["status"])
+    for status in IMAGE_STATUSES:
+        images.add_metric([status], counts.get(status, 0))
+    sizes = GaugeMetricFamily(
+        f"{PREFIX}_backup_storage_image_bytes",
+        "Bytes of the images on each storage, deleted ones too, by their records.",
+        labels=["uuid", "name", "type"],
+    )
+    for one in rows:
+        sizes.add_metric([one.uuid, one.name, one.type], one.size)
+    waiting = GaugeMetricFamily(
+        f"{PREFIX}_image_bits_to_remove", "Copies of images without a record whose bits are still on a host.", left
+    )
+    return [images, sizes, waiting]
 
 
 def of_jobs(counts: Mapping[str, int]) -> Metric:

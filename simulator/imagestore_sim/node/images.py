@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.deletion import ImageDeletion
@@ -32,7 +33,8 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
     database, clock, settings = store.database, foundation.clock, foundation.settings
     bits = Bits(foundation.prober)
     space = Space(bits, storages.status, storages.capacities, store.configuration)
-    transfers = Transfers(storages.records, bits, space, clock)
+    transfers = Transfers(storages.records, bits, space, clock, foundation.metrics.transferred)
+    events = ImageEvents(foundation.events)
     garbage = Garbage(
         database,
         storages.records,
@@ -43,7 +45,7 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
         clock,
         writes=settings.write_images and not settings.read_only_hosts,
     )
-    images = Images(database, clock, storages.records, foundation.image_sources, transfers, garbage)
-    deletion = ImageDeletion(database, clock, store.configuration, garbage, tags)
+    images = Images(database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
+    deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
     return ImageParts(images, deletion, garbage, expunge)

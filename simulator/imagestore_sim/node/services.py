@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imagestore_sim.api import LongJobRunner, NodeRecord, Services
 from imagestore_sim.api.rights import Rights
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
@@ -33,7 +34,7 @@ def wire_services(
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
     quotas = Quotas(database, clock, store.configuration)
-    life = ImageLife(database, clock, tags)
+    life = ImageLife(database, clock, tags, ImageEvents(foundation.events))
     return Services(
         clock=clock,
         database=database,

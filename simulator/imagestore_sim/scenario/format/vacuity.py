@@ -39,7 +39,7 @@ EVENT_FIELDS: Mapping[str, Sequence[str]] = {
 }
 FREE = ("name", "hostname", "url", "username", "description")
 """Fields that hold texts of the scenario's records or calls."""
-CLOSED_LABELS = ("reason", "phase", "method", "state")
+CLOSED_LABELS = ("reason", "phase", "method", "state", "outcome")
 
 
 def vacuous_expectations(scenario: Scenario) -> Problems:
@@ -173,6 +173,6 @@ def _of_metric(condition: Condition) -> Problems:
     for label, matcher in (condition.labels or {}).items():
         if label not in labels:
             yield ("labels",), unknown(label, sorted(labels)) if labels else f"{name} has no labels"
-        elif label in CLOSED_LABELS or (label == "status" and name.endswith("_backup_storages")):
+        elif label in CLOSED_LABELS or (label == "status" and name.endswith(("_backup_storages", "_images"))):
             for _, text in problems_of_words(matcher, sorted(labels[label]), label):
                 yield ("labels", label), text
