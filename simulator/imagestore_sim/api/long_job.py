@@ -38,6 +38,7 @@ JOBS: Mapping[str, type[Message]] = MappingProxyType(
         message.__name__: message
         for message in (
             image.APIAddImageMsg,
+            image.APISyncImageFromImageStoreBackupStorageMsg,
             image_from_volume.APICreateRootVolumeTemplateFromRootVolumeMsg,
             image_from_volume.APICreateDataVolumeTemplateFromVolumeMsg,
         )
@@ -100,7 +101,7 @@ async def submit_long_job(services: Services, message: APISubmitLongJobMsg, call
     values = _read(JOBS[message.jobName], message.jobData)
     work = Work(new_uuid(message.resourceUuid), JOBS[message.jobName], values, str(call.account_uuid))
     await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
-    resource = str(values.setdefault("resourceUuid", ids.new_uuid()))
+    resource = _resource(work.message, values)
     if "url" in values:
         values["url"] = image.without_password(str(values["url"]))
     row = {
@@ -244,6 +245,13 @@ async def delete_long_job(services: Services, message: APIDeleteLongJobMsg, call
     async with services.database.transaction() as connection:
         await connection.execute(delete(LongJob).where(LongJob.uuid == message.uuid))
     return Reply()
+
+
+def _resource(message: type[Message], values: Values) -> str:
+    """Return the uuid of the resource that a job makes, which is chosen now, or of the one that it works on."""
+    return str(
+        values.setdefault("resourceUuid", ids.new_uuid()) if issubclass(message, CreateMessage) else values["uuid"]
+    )
 
 
 async def _job(services: Services, uuid: str) -> Row[tuple[LongJob]]:

@@ -14,6 +14,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import Image, LongJob
+from imagestore_sim.images.images import Images
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode
 from imagestore_sim.rest.identity import Claim, Identity
@@ -53,8 +54,9 @@ class Work:
 class LongJobRunner:
     """The tasks of long jobs, and their end in the database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, images: Images) -> None:
         self._database = database
+        self._images = images
         self._clock = clock
         self._tasks = Tasks()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -70,7 +72,7 @@ class LongJobRunner:
 
         A job whose image still waits for its upload goes on.
         """
-        uploads = select(Image.uuid).where(Image.status == UPLOADING)
+        uploads = select(Image.uuid).where(Image.status == UPLOADING, Image.addedByJob.is_(None))
         now = {"lastOpDate": self._clock.local(), "executeTime": 1}
         result = orjson.dumps(RESTARTED.to_json()).decode()
         async with self._database.transaction() as connection:
@@ -109,6 +111,7 @@ class LongJobRunner:
         except asyncio.CancelledError:
             if work.job_uuid not in self._cancelled:
                 raise  # the node stops
+            await self._images.undo(work.job_uuid)
             error = ErrorCode("SYS.1017", CANCELLED.format(work.job_uuid))
             await self._fail(work, CANCELED, error)
         finally:

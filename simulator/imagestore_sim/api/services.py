@@ -40,6 +40,7 @@ from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
 from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
+from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
 from imagestore_sim.images.images import Images
 from imagestore_sim.images.uploads import Uploads
@@ -87,6 +88,7 @@ class Services:
     lifecycle: Lifecycle
     zones: Zones
     images: Images
+    image_copies: ImageCopies
     image_life: ImageLife
     uploads: Uploads
     long_jobs: LongJobRunner

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
+from imagestore_sim.api.image import APIAddImageMsg, APISyncImageFromImageStoreBackupStorageMsg
 from imagestore_sim.api.services import Services
+from imagestore_sim.database.models import LongJob
+from imagestore_sim.images.transfer import Progress
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
 
@@ -18,7 +23,7 @@ class APIGetTaskProgressMsg(
     reply=("inventories",),
     for_everyone=True,
     source="observed 14; ZStack's public Java SDK",
-    deviation="only downloads of images to ImageStores report progress, and only while they run",
+    deviation="only images that come to ImageStores report progress, and only while they come",
 ):
     """Return how far a call is, in percent, while it runs."""
 
@@ -29,14 +34,22 @@ class APIGetTaskProgressMsg(
 @handlers.handles
 async def get_task_progress(services: Services, message: APIGetTaskProgressMsg, call: Call) -> Reply:
     """Return the progress of the call with this uuid; an empty list for one that reports none."""
-    progress = services.images.transfers.progress(message.apiId or "")
+    progress = await _progress(services, message.apiId or "")
     if progress is None:
         return Reply({"inventories": []})
+    task = APISyncImageFromImageStoreBackupStorageMsg if progress.copies else APIAddImageMsg
     inventory = {
         "taskUuid": message.apiId,
-        "taskName": "org.zstack.header.image.APIAddImageMsg",
+        "taskName": task.api.java_class,
         "type": "Progress",
         "content": str(progress.percent),
         "time": int(services.clock.time() * 1000),
     }
     return Reply({"inventories": [inventory]}, list_schema("inventories", [f"{PACKAGE}.TaskProgressInventory"]))
+
+
+async def _progress(services: Services, call: str) -> Progress | None:
+    """Return how far a call is; a long job is known by the call that submitted it."""
+    jobs = await services.database.read(select(LongJob.uuid).where(LongJob.apiId == call))
+    found = map(services.images.transfers.progress, (call, *(row.uuid for row in jobs)))
+    return next((progress for progress in found if progress is not None), None)

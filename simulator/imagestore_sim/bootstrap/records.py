@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, m
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, State, Status
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
 from imagestore_sim.identity.quotas import NAMES
-from imagestore_sim.images.images import READY
+from imagestore_sim.images.rows import READY
 from imagestore_sim.rest.accounts import ADMIN_NAME
 
 NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")

@@ -45,6 +45,11 @@ def install_path(image_uuid: str) -> str:
     return f"zstore://{image_uuid}/{image_uuid}"
 
 
+def bits_path(image_uuid: str, path: str) -> str:
+    """Return the install path of an image's bits: while they come, its ref shows another text, or none."""
+    return path if INSTALL_PATH.fullmatch(path) else install_path(image_uuid)
+
+
 def place_of(target: Target, path: str) -> Place | None:
     """Return where an install path is on a host; None for one that names no file of the registry."""
     if (found := INSTALL_PATH.fullmatch(path)) is None:
@@ -74,6 +79,12 @@ class Bits:
     async def finish(self, place: Place, metadata: Mapping[str, object]) -> None:
         """Write the metadata: the image is whole."""
         await self._change(place.target, lambda sftp: sftp.write_file(place.metadata, orjson.dumps(metadata)))
+
+    async def check(self, place: Place, size: int) -> None:
+        """Look whether the file has at least `size` bytes. Raise BitsFailed if it has not, or is missing."""
+        found = await self._change(place.target, lambda sftp: sftp.size(place.file))
+        if found < size:
+            raise BitsFailed(f"{place.file}: {found} of {size} bytes are there")
 
     async def remove(self, place: Place) -> None:
         """Remove the files of an image and their folder; what is missing is no error."""

@@ -16,7 +16,7 @@ from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import Image, ImageBackupStorageRef, SystemTag
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.images.garbage import Garbage
-from imagestore_sim.images.images import DELETED, DOWNLOADING, UPLOAD
+from imagestore_sim.images.rows import DELETED, DOWNLOADING, UPLOAD
 
 POLICY = zstack_options()["image", "deletionPolicy"]
 DIRECT = "Direct"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imagestore_sim.backup_storage.errors import BackupStorageError
+from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed
 
 
 class DownloadFailed(BackupStorageError):
@@ -15,7 +15,7 @@ class DownloadFailed(BackupStorageError):
         self.cause = cause
 
 
-class TransferFailed(BackupStorageError):
+class TransferFailed(OperationFailed):
     """The bits of an image did not come to a storage; the text is ZStack's."""
 
     def __init__(self, url: str, storage: str, why: str) -> None:

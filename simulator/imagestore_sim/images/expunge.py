@@ -14,7 +14,7 @@ from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import ImageBackupStorageRef
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.images.deletion import POLICY, ImageDeletion
-from imagestore_sim.images.images import DELETED
+from imagestore_sim.images.rows import DELETED
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 

@@ -9,23 +9,24 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, delete, insert, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import NoSuchStorage
+from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage
 from imagestore_sim.backup_storage.events import STATUS_CHANGED, Events, Subscription
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
-from imagestore_sim.database import Database
+from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.images.bits import Bits, Place, install_path, place_of
-from imagestore_sim.images.errors import BitsFailed
+from imagestore_sim.images.bits import Bits, Place, bits_path, place_of
+from imagestore_sim.images.errors import BitsFailed, DownloadFailed
+from imagestore_sim.images.rows import UPLOAD
 from imagestore_sim.images.space import Space
 from imagestore_sim.tasks import Tasks
 
@@ -63,6 +64,8 @@ class Garbage:
         self._clock = clock
         self._writes = writes
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._written: dict[tuple[str, str], asyncio.Event] = {}
+        """The storages and install paths whose bits are coming; nothing is removed there until the event is set."""
         self._tasks = Tasks()
         self._collecting: asyncio.Task[None] | None = None
 
@@ -73,33 +76,94 @@ class Garbage:
     async def open(self) -> None:
         """Delete the images that an earlier run was still adding when it ended, and begin to remove their bits."""
         async with self._database.atomic(), self._database.transaction() as connection:
-            half_added = select(Image.uuid).where(Image.addedByJob.is_not(None))
-            for uuid in (await connection.scalars(half_added)).all():
-                await self.drop(connection, uuid)
+            await self._drop(connection, Image.addedByJob.is_not(None))
         self.collect_later()
 
     async def close(self) -> None:
         """Stop removing bits. The next `open` removes those that are left."""
         await self._tasks.close()
 
-    async def drop(self, connection: AsyncConnection, image_uuid: str) -> None:
-        """Delete an image with its refs and tags, and note its bits, in the caller's transaction."""
-        refs = await connection.scalars(select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid))
-        storages = sorted(refs)
-        await self.note(connection, image_uuid, [(uuid, install_path(image_uuid)) for uuid in storages])
-        await self._image_events.removed(connection, image_uuid, storages)
-        await delete_tags(connection, [image_uuid])
-        await connection.execute(delete(Image).where(Image.uuid == image_uuid))
+    async def undo(self, job: str, why: str = "") -> None:
+        """Delete the images that a job is adding, waiting as long as the store cannot be written, and their bits.
+
+        `why` is the error of their transfer.
+        """
+        while True:
+            try:
+                async with self._database.atomic(), self._database.transaction() as connection:
+                    dropped = await self._drop(connection, Image.addedByJob == job, why)
+                break
+            except StoreUnavailable:
+                await self._database.health.until_next_try()
+        for image_uuid in dropped:
+            await self.collect(image_uuid)
+
+    async def _drop(self, connection: AsyncConnection, which: ColumnElement[bool], why: str = "") -> Sequence[str]:
+        """Delete images with their refs and tags, and note their bits; return the uuids."""
+        images = (await connection.execute(select(Image.uuid, Image.url).where(which).order_by(Image.uuid))).all()
+        uuids = [image.uuid for image in images]
+        for uuid, url in images:
+            columns = select(Ref.backupStorageUuid, Ref.installPath).where(Ref.imageUuid == uuid)
+            refs = (await connection.execute(columns.order_by(Ref.backupStorageUuid))).all()
+            await self.note(connection, uuid, [(ref.backupStorageUuid, ref.installPath) for ref in refs])
+            if why:
+                await self._record_failure(connection, uuid, url, why)
+            await self._image_events.removed(connection, uuid, [ref.backupStorageUuid for ref in refs])
+        await delete_tags(connection, uuids)
+        await connection.execute(delete(Image).where(Image.uuid.in_(uuids)))
+        return uuids
+
+    async def _record_failure(self, connection: AsyncConnection, image_uuid: str, url: str | None, why: str) -> None:
+        await self._image_events.download_failed(connection, image_uuid, why)
+        if str(url).startswith(UPLOAD):
+            await self._image_events.tracked(connection, image_uuid, why)
+
+    @contextlib.asynccontextmanager
+    async def adding(self, image_uuid: str, job: str, path: str, storages: Sequence[Storage]) -> AsyncIterator[None]:
+        """Let the block bring the bits of an image; if it fails, delete what `job` has added, and the bits."""
+        try:
+            async with self._writing(path, [one.uuid for one in storages]):
+                try:
+                    await self._reclaim(path, [one.uuid for one in storages])
+                    yield
+                except asyncio.CancelledError:
+                    self._tasks.begin(self._abandon(path, storages), f"removal of {path}")
+                    raise
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            await asyncio.shield(self._give_up(image_uuid, job, _reason(error)))
+            raise
+
+    async def _give_up(self, image_uuid: str, job: str, why: str) -> None:
+        await self.undo(job, why)
+        await self.collect(image_uuid)  # also what was noted by a deletion meanwhile
+
+    @contextlib.asynccontextmanager
+    async def _writing(self, path: str, storages: Sequence[str]) -> AsyncIterator[None]:
+        """Remove no bits at a path of the storages while the block runs; wait for another one that writes there."""
+        places = [(storage, path) for storage in storages]
+        while busy := next(filter(None, map(self._written.get, places)), None):
+            await busy.wait()
+        ended = asyncio.Event()
+        self._written.update(dict.fromkeys(places, ended))
+        try:
+            yield
+        finally:
+            for place in places:
+                del self._written[place]
+            ended.set()
 
     async def note(self, connection: AsyncConnection, image_uuid: str, bits: Iterable[tuple[str, str]]) -> None:
-        """Note the bits of an image by storage and install path, in the caller's transaction."""
+        """Note the bits of an image by storage and the install path of its ref, in the caller's transaction."""
         if not self._writes:
             return
         with_bits = (BackupStorage.type == IMAGE_STORE_TYPE, BackupStorage.tracked.is_(True))
         for storage, path in bits:
             found = select(BackupStorage.uuid).where(BackupStorage.uuid == storage, *with_bits)
             if await connection.scalar(found) is not None:
-                row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path}
+                there = {"backupStorageUuid": storage, "installPath": bits_path(image_uuid, path)}
+                row = {"imageUuid": image_uuid, **there}
                 await connection.execute(insert(ImageGarbage).values(**row))
 
     async def collect(self, image_uuid: str) -> None:
@@ -117,17 +181,18 @@ class Garbage:
         if self._writes:
             self._tasks.begin(self.collect(image_uuid), f"removal of the bits of image {image_uuid}")
 
-    async def reclaim(self, image_uuid: str, storages: Sequence[str]) -> None:
-        """Leave the bits of an image on these storages alone: one of the same uuid takes their place."""
+    async def _reclaim(self, path: str, storages: Sequence[str]) -> None:
+        """Leave the bits at a path of these storages alone: others take their place."""
         for storage in storages:
-            these = (ImageGarbage.imageUuid == image_uuid, ImageGarbage.backupStorageUuid == storage)
+            these = (ImageGarbage.installPath == path, ImageGarbage.backupStorageUuid == storage)
             async with self._turns[storage], self._database.transaction() as connection:
                 await connection.execute(delete(ImageGarbage).where(*these))
 
-    def abandon(self, places: Iterable[Place]) -> None:
-        """Remove files that a cancelled add leaves, in the background; their records may be gone already."""
-        for place in places:
-            self._tasks.begin(self._remove_abandoned(place), f"removal of {place.folder}")
+    async def _abandon(self, path: str, storages: Sequence[Storage]) -> None:
+        """Remove files that a cancelled add leaves; their records may be gone already."""
+        async with self._writing(path, [one.uuid for one in storages]):
+            places = filter(None, (place_of(one.target, path) for one in storages))
+            await asyncio.gather(*map(self._remove_abandoned, places))
 
     async def _remove_abandoned(self, place: Place) -> None:
         with contextlib.suppress(BitsFailed):
@@ -160,6 +225,8 @@ class Garbage:
             there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
             rows = await self._database.read(there)
             for done, row in enumerate(rows):
+                if (storage_uuid, row.installPath) in self._written:
+                    continue  # who writes there removes it
                 if not await self._remove(storage_uuid, row.installPath):
                     return len(rows) - done
                 async with self._database.atomic(), self._database.transaction() as connection:
@@ -184,6 +251,13 @@ class Garbage:
             logger.warning("%s: the bits of an image are left at %s: %s", storage.where, place.folder, failure)
             return False
         return True
+
+
+def _reason(error: BaseException) -> str:
+    """Return why bits did not come; '' for what is no error of their transfer."""
+    if isinstance(error, DownloadFailed):
+        return error.cause
+    return str(error) if isinstance(error, BackupStorageError) else ""
 
 
 async def _until_connected(events: Subscription) -> None:

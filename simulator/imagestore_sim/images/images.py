@@ -5,16 +5,15 @@ On a storage whose host may be written to, an image has bits (`images.bits`); on
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Update, and_, delete, insert, select, update
+from sqlalchemy import Row, Update, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import BackupStorageError, OperationFailed, constraint_violation
+from imagestore_sim.backup_storage.errors import OperationFailed, constraint_violation
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import (
     IMAGE_STORE_TYPE,
@@ -25,14 +24,12 @@ from imagestore_sim.backup_storage.records import (
     Storage,
     StorageRecords,
 )
-from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
-from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database import Database
 from imagestore_sim.database.models import (
     BackupStorage,
     Image,
     ImageBackupStorageRef,
-    ImageStoreBackupStorage,
     SystemTag,
     Zone,
 )
@@ -40,11 +37,10 @@ from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.bits import Place, install_path, place_of
 from imagestore_sim.images.errors import DownloadFailed
 from imagestore_sim.images.garbage import Garbage
+from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows, image_store, is_kept, ready_copy
 from imagestore_sim.images.sources import ImageSources, ImageWeight
-from imagestore_sim.images.transfer import Transfers
+from imagestore_sim.images.transfer import Incoming, Transfers
 
-READY, DOWNLOADING, DELETED = "Ready", "Downloading", "Deleted"
-UPLOAD = "upload://"
 MEASURED = ("http://", "https://", "file://")
 """Urls of which ZStack asks the size before it downloads them."""
 NO_UPLOADS = "SftpBackupStorage doesnt support scheme[{0}] in url[{1}]"
@@ -54,11 +50,6 @@ SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
 """What ZStack's simulator storage reports of every download."""
 DOWNLOAD = "org.zstack.header.storage.backup.DownloadImageMsg"
 EXPORT = "org.zstack.header.storage.backup.ExportImageFromBackupStorageMsg"
-COPIED = (
-    *("state", "size", "actualSize", "md5Sum", "url", "mediaType", "guestOsType", "type", "platform"),
-    *("architecture", "format", "system", "virtio"),
-)
-"""The columns that a copy of an image takes over."""
 Ref = ImageBackupStorageRef
 
 
@@ -89,6 +80,7 @@ class Images:
         self._sources = sources
         self._garbage = garbage
         self._events = events
+        self._rows = ImageRows(clock)
         self.transfers = transfers
         """The downloads that are under way."""
 
@@ -129,17 +121,18 @@ class Images:
             uploaded = str(values["url"]).startswith(UPLOAD)
             if uploaded and any(one.type == SFTP_TYPE for one in connected):
                 raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], NO_UPLOADS)
-            if await _is_taken(connection, image_uuid):
+            uuids = [one.uuid for one in connected]
+            if await _is_taken(connection, image_uuid) or await is_kept(connection, install_path(image_uuid), uuids):
                 raise constraint_violation()
             simulated = {**SIMULATED, "md5Sum": new_uuid()} if connected[0].type == SIMULATOR_TYPE else {}
             carrying = await self._carrying([one.uuid for one in connected])
             status = DOWNLOADING if carrying or (uploaded and simulated) else READY
             row = {**values, "state": State.ENABLED, "status": status, "addedByJob": job, **simulated}
-            await self._insert(connection, image_uuid, row)
+            await self._rows.insert(connection, image_uuid, row)
             for one in connected:
                 comes = any(one.uuid == storage.uuid for storage in carrying)
                 path = "" if comes else _install_path(one.type, one.url, image_uuid, values)
-                await self._insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
+                await self._rows.insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
             await self._events.added(connection, image_uuid, [one.uuid for one in connected])
         if carrying:
             await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
@@ -161,23 +154,14 @@ class Images:
         self, image_uuid: str, values: Mapping[str, Any], uuids: Sequence[str], carrying: Sequence[Storage], job: str
     ) -> None:
         """Bring the bits to the storages that carry them. On a failure remove all again. Raise DownloadFailed."""
-        url, whole = values["url"], False
+        url, path = values["url"], install_path(image_uuid)
         weight = self._sources.weigh(url, values["format"])
-        try:
-            await self._garbage.reclaim(image_uuid, [one.uuid for one in carrying])
-            errors = await self.transfers.download(job, image_uuid, url, weight, carrying)
+        async with self._garbage.adding(image_uuid, job, path, carrying):
+            errors = await self.transfers.bring(job, Incoming(image_uuid, path, url, weight), carrying)
             if errors:
                 raise DownloadFailed(values["name"], uuids, str(errors[0]))
-            whole = await self._complete(image_uuid, values, weight, carrying)
-            if not whole:
+            if not await self._complete(image_uuid, values, weight, carrying):
                 raise OperationFailed(f"image [uuid:{image_uuid}] has been deleted")
-        except asyncio.CancelledError:
-            places = [place_of(one.target, install_path(image_uuid)) for one in carrying]
-            self._garbage.abandon(place for place in places if place is not None)
-            raise
-        except BaseException as error:
-            await asyncio.shield(self._undo(image_uuid, carrying, _reason(error)))
-            raise
 
     async def _complete(
         self, image_uuid: str, values: Mapping[str, Any], weight: ImageWeight, carrying: Sequence[Storage]
@@ -187,7 +171,7 @@ class Images:
             before = await connection.scalar(select(Image.status).where(Image.uuid == image_uuid))
             for one in carrying:
                 ref = {"installPath": install_path(image_uuid), "status": READY}
-                if not await self._change_ref(connection, image_uuid, one.uuid, ref):
+                if not await self._rows.change_ref(connection, image_uuid, one.uuid, ref):
                     return False
             row = {"status": READY, "size": weight.size, "actualSize": weight.actual_size, "md5Sum": weight.md5}
             change = update(Image).where(Image.uuid == image_uuid)
@@ -198,41 +182,9 @@ class Images:
                 await self._events.tracked(connection, image_uuid)
         return True
 
-    async def _undo(self, image_uuid: str, carrying: Sequence[Storage], why: str = "") -> None:
-        """Delete what is left of an image that could not be added, waiting as long as the store cannot be written.
-
-        `why` is the error of its transfer.
-        """
-        paths = [(one.uuid, install_path(image_uuid)) for one in carrying]
-        while True:
-            try:
-                async with self._database.atomic(), self._database.transaction() as connection:
-                    await self._garbage.note(connection, image_uuid, paths)
-                    await self._record_undo(connection, image_uuid, why)
-                    await delete_tags(connection, [image_uuid])
-                    await connection.execute(delete(Image).where(Image.uuid == image_uuid))
-                break
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
-        await self._garbage.collect(image_uuid)
-
-    async def _record_undo(self, connection: AsyncConnection, image_uuid: str, why: str) -> None:
-        """Record the events of an add that is undone."""
-        if why:
-            await self._events.download_failed(connection, image_uuid, why)
-            url = await connection.scalar(select(Image.url).where(Image.uuid == image_uuid))
-            if str(url).startswith(UPLOAD):
-                await self._events.tracked(connection, image_uuid, why)
-        there = select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid).order_by(Ref.id)
-        await self._events.removed(connection, image_uuid, (await connection.scalars(there)).all())
-
-    async def undo_add(self, image_uuid: str) -> None:
-        """Delete an image that was added, because a later step of the same command has failed."""
-        await self._undo(image_uuid, await self._carrying(await self._storages_of(image_uuid)))
-
-    async def _storages_of(self, image_uuid: str) -> list[str]:
-        found = select(Ref.backupStorageUuid).where(Ref.imageUuid == image_uuid).order_by(Ref.backupStorageUuid)
-        return [row.backupStorageUuid for row in await self._database.read(found)]
+    async def undo(self, job: str) -> None:
+        """Delete the images that a job is adding, because a later step of it has failed, or it was cancelled."""
+        await self._garbage.undo(job)
 
     async def check_storages(self, storage_uuids: Sequence[str]) -> None:
         """Raise OperationFailed unless one of the storages can accept an image."""
@@ -242,8 +194,8 @@ class Images:
     async def export(self, image_uuid: str, storage_uuid: str, image_format: str | None) -> Exported:
         """Record an image as exported. Raise OperationFailed if it is not there, or the storage is not Connected."""
         async with self._database.transaction() as connection:
-            ref = await _ref(connection, image_uuid, storage_uuid)
-            host = await _image_store(connection, storage_uuid)
+            ref = await ready_copy(connection, image_uuid, storage_uuid)
+            host = await image_store(connection, storage_uuid)
             if host is not None and host.status != Status.CONNECTED:
                 raise OperationFailed(
                     f"backup storage cannot proceed message[{EXPORT}] because its status is {host.status}"
@@ -256,59 +208,16 @@ class Images:
                 )
             exported = _exported(host.hostname, image_uuid, image_format or ref.format)
             values = {"exportUrl": exported.url, "exportMd5Sum": exported.md5}
-            await self._change_ref(connection, image_uuid, storage_uuid, values)
+            await self._rows.change_ref(connection, image_uuid, storage_uuid, values)
         return exported
 
     async def delete_export(self, image_uuid: str, storage_uuid: str) -> None:
         """Delete the record of an export, if there is one. Raise OperationFailed if the image is not there."""
         async with self._database.transaction() as connection:
-            if await _ref(connection, image_uuid, storage_uuid) is None:
+            if await ready_copy(connection, image_uuid, storage_uuid) is None:
                 raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
             values = {"exportUrl": None, "exportMd5Sum": None}
-            await self._change_ref(connection, image_uuid, storage_uuid, values)
-
-    async def copy(self, image_uuid: str, source: str, destination: str, name: str, description: str | None) -> str:
-        """Record a copy of an image on another ImageStore, and return its uuid. Raise OperationFailed."""
-        async with self._database.transaction() as connection:
-            for storage in (source, destination):
-                host = await _image_store(connection, storage)
-                if host is None or host.status != Status.CONNECTED:
-                    status = "gone" if host is None else f"in status {host.status}"
-                    raise OperationFailed(f"image store[uuid:{storage}] is {status}")
-            ref = await _ref(connection, image_uuid, source)
-            if ref is None:
-                raise OperationFailed(f"source backup storage[{source}] doesn't contain image[{image_uuid}]")
-            same = (Ref.backupStorageUuid == destination, Ref.installPath == ref.installPath)
-            if await connection.scalar(select(Ref.id).where(*same)) is not None:
-                raise OperationFailed(
-                    f"target backup storage[uuid:{destination}] already contains the image [uuid:{image_uuid}]"
-                )
-            copied = {column: getattr(ref, column) for column in COPIED}
-            copy = new_uuid()
-            await self._insert(connection, copy, {**copied, "name": name, "description": description})
-            await self._insert_ref(connection, copy, destination, ref.installPath)
-            await self._events.added(connection, copy, [destination])
-        return copy
-
-    async def _insert(self, connection: AsyncConnection, image_uuid: str, values: Mapping[str, object]) -> None:
-        now = self._clock.local()
-        row = {"status": READY, **values, "uuid": image_uuid, "createDate": now, "lastOpDate": now}
-        await connection.execute(insert(Image).values(**row))
-
-    async def _insert_ref(
-        self, connection: AsyncConnection, image_uuid: str, storage: str, path: str, status: str = READY
-    ) -> None:
-        now = self._clock.local()
-        row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path, "status": status}
-        await connection.execute(insert(Ref).values(**row, createDate=now, lastOpDate=now))
-
-    async def _change_ref(
-        self, connection: AsyncConnection, image_uuid: str, storage: str, values: Mapping[str, object]
-    ) -> bool:
-        """Change columns of a ref; return False if there is none."""
-        change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage)
-        result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
-        return result.rowcount == 1
+            await self._rows.change_ref(connection, image_uuid, storage_uuid, values)
 
 
 def added_by(job: str) -> Update:
@@ -317,13 +226,6 @@ def added_by(job: str) -> Update:
     Without it a restart deletes the image.
     """
     return update(Image).where(Image.addedByJob == job).values(addedByJob=None)
-
-
-def _reason(error: BaseException) -> str:
-    """Return why a download failed; '' for what is no error of the download."""
-    if isinstance(error, DownloadFailed):
-        return error.cause
-    return str(error) if isinstance(error, BackupStorageError) else ""
 
 
 def _format(values: Mapping[str, Any], found: str | None) -> dict[str, str]:
@@ -371,20 +273,6 @@ async def _refuse_backup_only(connection: AsyncConnection, storages: Sequence[Ro
     uuid_ = await connection.scalar(tagged.where(SystemTag.resourceUuid.in_([one.uuid for one in storages])))
     if uuid_ is not None:
         raise OperationFailed(f"image store [{uuid_}] cannot add image, because it is used for backup remote")
-
-
-async def _ref(connection: AsyncConnection, image_uuid: str, storage_uuid: str) -> Row[*tuple[Any, ...]] | None:
-    """Return the columns of an image and its install path on a storage, in one row; None if it is not there."""
-    on_it = (Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
-    found = select(*Image.__table__.c, Ref.installPath).join(Ref, Ref.imageUuid == Image.uuid).where(*on_it)
-    return (await connection.execute(found)).one_or_none()
-
-
-async def _image_store(connection: AsyncConnection, storage_uuid: str) -> Row[str, str, int] | None:
-    columns = (ImageStoreBackupStorage.hostname, BackupStorage.status, BackupStorage.availableCapacity)
-    this = ImageStoreBackupStorage.uuid == BackupStorage.uuid
-    found = select(*columns).join(BackupStorage, this).where(BackupStorage.uuid == storage_uuid)
-    return (await connection.execute(found)).one_or_none()
 
 
 def _install_path(storage_type: str, url: str, image_uuid: str, values: Mapping[str, object]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
 from imagestore_sim.clock import Clock
-from imagestore_sim.images.bits import Bits, Place, install_path, place_of
+from imagestore_sim.images.bits import Bits, Place, place_of
 from imagestore_sim.images.errors import BitsFailed, TransferFailed
 from imagestore_sim.images.sources import ImageWeight
 from imagestore_sim.images.space import Promise, Space
@@ -23,8 +23,8 @@ STEPS = 20
 class Progress:
     """How far the downloads of one call are, in bytes of all of its storages."""
 
-    began: float
-    """Seconds since the epoch."""
+    copies: bool
+    """Whether the image comes from another ImageStore."""
     promises: list[Promise] = field(default_factory=list)
 
     @property
@@ -32,6 +32,18 @@ class Progress:
         """Return the share that has come, in whole percent."""
         total = sum(one.size for one in self.promises)
         return 100 * sum(one.written for one in self.promises) // total if total else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An image that comes to storages: its install path there, and the url that errors name."""
+
+    image_uuid: str
+    path: str
+    url: str
+    weight: ImageWeight
+    source: Storage | None = None
+    """The ImageStore that has its bits, under the same install path; None if they come from elsewhere."""
 
 
 class Transfers:
@@ -54,22 +66,20 @@ class Transfers:
         self._running: dict[str, Progress] = {}
 
     def progress(self, job: str) -> Progress | None:
-        """Return how far the downloads of a job are; None if none is under way."""
+        """Return how far the images of a job are; None if none is under way."""
         return self._running.get(job)
 
-    async def download(
-        self, job: str, image_uuid: str, url: str, weight: ImageWeight, storages: Sequence[Storage]
-    ) -> list[BackupStorageError]:
+    async def bring(self, job: str, image: Incoming, storages: Sequence[Storage]) -> list[BackupStorageError]:
         """Bring an image to all storages at once; return the errors, in the order in which they came."""
         errors: list[BackupStorageError] = []
-        with self._watched(job) as progress:
+        with self._watched(job, image) as progress:
 
             async def one(storage: Storage) -> None:
                 try:
-                    await self._download(image_uuid, weight, storage, progress)
-                    self._on_ended(weight.actual_size, False)
+                    await self._bring(image, storage, progress)
+                    self._on_ended(image.weight.actual_size, False)
                 except BitsFailed as failure:
-                    errors.append(TransferFailed(url, storage.uuid, str(failure)))
+                    errors.append(TransferFailed(image.url, storage.uuid, str(failure)))
                     self._on_ended(0, True)
                 except BackupStorageError as failure:
                     errors.append(failure)
@@ -81,34 +91,49 @@ class Transfers:
         return errors
 
     @contextmanager
-    def _watched(self, job: str) -> Iterator[Progress]:
-        progress = self._running[job] = Progress(self._clock.time())
+    def _watched(self, job: str, image: Incoming) -> Iterator[Progress]:
+        progress = self._running[job] = Progress(image.source is not None)
         try:
             yield progress
         finally:
             del self._running[job]
 
-    async def _download(self, image_uuid: str, weight: ImageWeight, storage: Storage, progress: Progress) -> None:
-        place = place_of(storage.target, install_path(image_uuid))
-        assert place is not None, "the install path of an image that is added names a file"
-        if weight.error is not None:
-            raise BitsFailed(weight.error)
-        async with self._space.promised(storage, weight.actual_size) as promise:
+    async def _bring(self, image: Incoming, storage: Storage, progress: Progress) -> None:
+        place = place_of(storage.target, image.path)
+        assert place is not None, "the install path of an image that comes names a file"
+        if image.weight.error is not None:
+            raise BitsFailed(image.weight.error)
+        await self._check_source(image)
+        async with self._space.promised(storage, image.weight.actual_size) as promise:
             progress.promises.append(promise)
             await self._bits.begin(place)
-            await self._fill(place, weight, storage, promise)
-            await self._bits.finish(place, _metadata(image_uuid, weight))
+            await self._fill(place, image, storage, promise)
+            await self._bits.finish(place, _metadata(image.image_uuid, image.weight))
         await self._space.measure(storage)
 
-    async def _fill(self, place: Place, weight: ImageWeight, storage: Storage, promise: Promise) -> None:
+    async def _fill(self, place: Place, image: Incoming, storage: Storage, promise: Promise) -> None:
         """Let the file grow at the rate of the source. Raise BitsFailed, NoSuchStorage."""
+        weight = image.weight
         for step in range(1, STEPS + 1):
             await self._clock.sleep(weight.actual_size / weight.rate / STEPS)
-            if await self._records.load(storage.uuid) is None:
-                raise NoSuchStorage(storage.uuid)
+            await self._check_source(image)
+            await self._load(storage)
             size = weight.actual_size * step // STEPS
             await self._bits.grow(place, size)
             promise.written = size
+
+    async def _check_source(self, image: Incoming) -> None:
+        """Look whether the bits that are copied are still there. Raise BitsFailed, NoSuchStorage."""
+        if image.source is None:
+            return
+        place = place_of((await self._load(image.source)).target, image.path)
+        assert place is not None, "the install path of an image that is copied names a file"
+        await self._bits.check(place, image.weight.actual_size)
+
+    async def _load(self, storage: Storage) -> Storage:
+        if (found := await self._records.load(storage.uuid)) is None:
+            raise NoSuchStorage(storage.uuid)
+        return found
 
 
 def _metadata(image_uuid: str, weight: ImageWeight) -> Mapping[str, object]:

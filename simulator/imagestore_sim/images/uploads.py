@@ -15,7 +15,7 @@ from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import Image, LongJob
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.images.images import DOWNLOADING, UPLOAD
+from imagestore_sim.images.rows import DOWNLOADING, UPLOAD
 from imagestore_sim.tasks import Tasks
 
 TOLERANCE = integer("image", "upload.failure.tolerance.count")

@@ -22,7 +22,7 @@ from imagestore_sim import __version__
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
-from imagestore_sim.images.images import DELETED, DOWNLOADING, READY
+from imagestore_sim.images.rows import DELETED, DOWNLOADING, READY
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
 from imagestore_sim.rest.job_store import JobState

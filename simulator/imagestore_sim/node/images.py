@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.images.bits import Bits
+from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
 from imagestore_sim.images.expunge import PeriodicExpunge
 from imagestore_sim.images.garbage import Garbage
@@ -23,6 +24,7 @@ class ImageParts:
     """The life of images, over one store."""
 
     images: Images
+    copies: ImageCopies
     deletion: ImageDeletion
     garbage: Garbage
     expunge: PeriodicExpunge
@@ -46,6 +48,7 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
         writes=settings.write_images and not settings.read_only_hosts,
     )
     images = Images(database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
+    copies = ImageCopies(database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
-    return ImageParts(images, deletion, garbage, expunge)
+    return ImageParts(images, copies, deletion, garbage, expunge)

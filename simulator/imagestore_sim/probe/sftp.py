@@ -182,6 +182,14 @@ class SftpSession(SftpRequests):
             return None
         return _number(body, 4 + (8 if present & _SIZE else 0) + (8 if present & _OWNER else 0))
 
+    async def size(self, path: str) -> int:
+        """Return the length of a file, in bytes."""
+        body = await self.ask(_STAT, _string(path.encode()), _ATTRS)
+        if not _number(body, 0) & _SIZE or len(body) < 4 + _LONG.size:
+            raise Garbled("an answer without a size")
+        found: int = _LONG.unpack_from(body, 4)[0]
+        return found
+
     async def is_link(self, path: str) -> bool:
         """Return whether `path` is a symbolic link, even a broken one; False after an error."""
         try:
