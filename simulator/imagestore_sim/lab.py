@@ -165,17 +165,19 @@ class Lab(Startable):
         self.network.arrange(first)
 
     async def _make_folders(self) -> None:
-        """Make the folders and images that storages of an earlier run had on their hosts.
+        """Make the folders, images and trash that storages of an earlier run had on their hosts.
 
-        Simulated disks are not kept. Images of a bootstrap file are on their hosts as well.
+        Simulated disks are not kept. Images and trash of a bootstrap file are on their hosts as well.
         """
-        garbage = self.node.parts.images.garbage
+        parts = self.node.parts.images
         for storage in await self.node.storages.records.tracked():
-            images = await self.node.parts.images.images.bits_on(storage) if garbage.carries(storage) else {}
-            if (storage.total or images) and (host := await _host_of(storage, self.network)) is not None:
+            bits = {}
+            if parts.garbage.carries(storage):
+                bits = {**await parts.images.bits_on(storage), **await parts.trash.bits_on(storage)}
+            if (storage.total or bits) and (host := await _host_of(storage, self.network)) is not None:
                 for folder in FOLDERS:
                     host.disk.make_directory(f"{storage.url}/{folder}", parents=True)
-                for place, size in images.items():
+                for place, size in bits.items():
                     _make_image(host.disk, place, size)
 
     async def wait_for(self, name: str, status: str, *, within: float = 5.0) -> Storage:

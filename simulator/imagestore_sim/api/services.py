@@ -43,6 +43,7 @@ from imagestore_sim.identity.shares import Shares
 from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
 from imagestore_sim.images.images import Images
+from imagestore_sim.images.trash import Trash
 from imagestore_sim.images.uploads import Uploads
 from imagestore_sim.query import Inventory, QueryEngine
 from imagestore_sim.rest.encoding import write_date
@@ -93,6 +94,7 @@ class Services:
     uploads: Uploads
     long_jobs: LongJobRunner
     image_deletion: ImageDeletion
+    trash: Trash
     tags: Tags
     configuration: GlobalConfiguration
     node: NodeRecord

@@ -1,7 +1,4 @@
-"""The trash of a backup storage: what migrated images leave there (domain 2.2).
-
-ZStack fills it only when an image is migrated between Ceph storages. These are not emulated, so it is always empty.
-"""
+"""The trash of a backup storage: what migrated images leave there (domain 2.2)."""
 
 from __future__ import annotations
 
@@ -9,12 +6,18 @@ from typing import Annotated
 
 from imagestore_sim.api.backup_storage import PACKAGE, Existing
 from imagestore_sim.api.services import Services
-from imagestore_sim.rest.errors import invalid_argument
+from imagestore_sim.images.trash import Cleaned
+from imagestore_sim.rest.encoding import list_schema, write_date
+from imagestore_sim.rest.errors import invalid_argument, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
 
 TRASH_PACKAGE = "org.zstack.header.core.trash"
-EMPTY = "the trash is always empty: only migrations of images between Ceph storages fill it"
+IMAGE, MIGRATED = "ImageVO", "MigrateImage"
+FILLED = (
+    "only migrations of images between Ceph storages fill it, which are not emulated: here it holds what a bootstrap"
+    " file has put there"
+)
 handlers = Handlers[Services]()
 
 
@@ -24,22 +27,40 @@ class APIGetTrashOnBackupStorageMsg(
     path="/backup-storage/trash",
     package=PACKAGE,
     reply=("inventories",),
-    deviation=EMPTY,
+    deviation=FILLED,
 ):
     """List the trash of a backup storage."""
 
     uuid: Existing
     resourceUuid: str | None = None
     resourceType: str | None = None
-    trashType: Annotated[str | None, Rule(valid_values=("MigrateImage",))] = None
+    trashType: Annotated[str | None, Rule(valid_values=(MIGRATED,))] = None
 
 
 @handlers.handles
 async def get_trash(services: Services, message: APIGetTrashOnBackupStorageMsg, call: Call) -> Reply:
-    """Return an empty list. Raise ApiError SYS.1007 for half of a resource."""
+    """Return the items, or those of one resource. Raise ApiError SYS.1007 for half of a resource."""
+    wanted = (message.resourceUuid, message.resourceType)
     if (message.resourceType is None) != (message.resourceUuid is None):
         raise invalid_argument("resourceUuid and resourceType must be set both or neither!")
-    return Reply({"inventories": []})
+    inventories = [
+        {
+            "trashId": item.trashId,
+            "resourceUuid": item.resourceUuid,
+            "storageUuid": item.storageUuid,
+            "storageType": "BackupStorageVO",
+            "resourceType": IMAGE,
+            "installPath": item.installPath,
+            "isFolder": False,
+            "size": item.size,
+            "trashType": MIGRATED,
+            "createDate": write_date(item.createDate),
+        }
+        for item in await services.trash.items(message.uuid)
+        if wanted in ((None, None), (item.resourceUuid, IMAGE))
+    ]
+    classes = [f"{TRASH_PACKAGE}.InstallPathRecycleInventory"] * len(inventories)
+    return Reply({"inventories": inventories}, list_schema("inventories", classes))
 
 
 class APICleanUpTrashOnBackupStorageMsg(
@@ -50,9 +71,11 @@ class APICleanUpTrashOnBackupStorageMsg(
     reply=("result", "results"),
     with_success=True,
     batch=True,
-    deviation=EMPTY,
+    deviation=f"{FILLED}; the id of another storage's item counts as missing",
 ):
-    """Delete one item of the trash, or all."""
+    """Delete one item of the trash, or all, with the bits."""
+
+    waits = True
 
     uuid: Existing
     trashId: Annotated[int | None, Rule(long=True)] = None
@@ -60,10 +83,22 @@ class APICleanUpTrashOnBackupStorageMsg(
 
 @handlers.handles
 async def clean_up_trash(services: Services, message: APICleanUpTrashOnBackupStorageMsg, call: Call) -> Reply:
-    """Return that nothing was deleted; the deletion of a missing item succeeds."""
-    results = [] if message.trashId is None else [{"success": True, "trashId": message.trashId, "size": 0}]
-    body = {"result": {"resourceUuids": [], "details": [], "size": 0}, "results": results}
-    schema = {"result": f"{TRASH_PACKAGE}.CleanTrashResult"}
-    if results:
-        schema["results[0]"] = f"{TRASH_PACKAGE}.TrashCleanupResult"
-    return Reply(body, schema, batch=(len(results), len(results)))
+    """Return what was deleted, and what was kept; the deletion of a missing item succeeds."""
+    cleaned = await services.trash.clean(message.uuid, message.trashId)
+    done = [one for one in cleaned if one.kept_because is None]
+    result = {
+        "resourceUuids": [one.resource_uuid for one in done if one.resource_uuid is not None],
+        "details": [one.kept_because for one in cleaned if one.kept_because is not None],
+        "size": sum(one.size for one in cleaned),
+    }
+    body = {"result": result, "results": [_result(one) for one in cleaned]}
+    classes = {"result": f"{TRASH_PACKAGE}.CleanTrashResult"}
+    each = list_schema("results", [f"{TRASH_PACKAGE}.TrashCleanupResult"] * len(cleaned))
+    return Reply(body, {**classes, **each}, batch=(len(done), len(cleaned)))
+
+
+def _result(one: Cleaned) -> dict[str, object]:
+    """Return what happened to an item, in the order of the fields in ZStack's class."""
+    resource = {} if one.resource_uuid is None else {"resourceUuid": one.resource_uuid}
+    error = {} if one.kept_because is None else {"error": operation_failed(one.kept_because).error.to_json()}
+    return {**resource, "success": not error, **error, "trashId": one.trash_id, "size": one.size}

@@ -30,6 +30,7 @@ from imagestore_sim.bootstrap.records import (
     RoleRecord,
     Sealed,
     TagRecord,
+    TrashRecord,
     UserGroupRecord,
     UserRecord,
     WebHookRecord,
@@ -60,6 +61,7 @@ from imagestore_sim.database.models import (
     WebHook,
     Zone,
 )
+from imagestore_sim.database.models import InstallPathRecycle as Recycle
 from imagestore_sim.database.vault import is_protected
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.identity.accounts import DEFAULT_POLICY, default_policy
@@ -156,6 +158,8 @@ class BootstrapLoader:
             for image in bootstrap.images:
                 with _unique("images", image.name):
                     await self._add_image(connection, image)
+            for item in bootstrap.trash:
+                await self._add_trash(connection, item)
             for key in bootstrap.accessKeys:
                 with _unique("accessKeys", key.accessKeyId):
                     await self._add_access_key(connection, key)
@@ -343,6 +347,16 @@ class BootstrapLoader:
             await connection.execute(row.values(**self._dates(ref if ref.createDate else record)))
         await self._add_tags(connection, image, "ImageVO", record)
         await self._add_shares(connection, image, record)
+
+    async def _add_trash(self, connection: AsyncConnection, record: TrashRecord) -> None:
+        """Insert an item of the trash, unless the storage has one with this path. Raise BootstrapError."""
+        same = (Recycle.storageUuid == record.storageUuid, Recycle.installPath == record.installPath)
+        if await connection.scalar(select(Recycle.trashId).where(*same)) is not None:
+            return
+        if await connection.scalar(select(BackupStorage.uuid).where(BackupStorage.uuid == record.storageUuid)) is None:
+            raise BootstrapError(f"trash: {record.installPath}: no backup storage has the uuid {record.storageUuid}")
+        values = record.model_dump() | {"createDate": record.createDate or self._now}
+        await connection.execute(insert(Recycle).values(**values))
 
     async def _add_shares(self, connection: AsyncConnection, image: str, record: ImageRecord) -> None:
         """Share an image, as admin does it: nobody else shares (observed 10)."""

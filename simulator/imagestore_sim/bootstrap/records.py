@@ -151,6 +151,16 @@ class ImageRecord(Record):
     userTags: tuple[str | TagRecord, ...] = ()
 
 
+class TrashRecord(Record):
+    """An item of the trash of a backup storage; `resourceUuid` is that of the image that has left it."""
+
+    storageUuid: Uuid
+    resourceUuid: Uuid
+    installPath: Annotated[str, Field(min_length=1, max_length=2048)]
+    size: Bytes
+    createDate: datetime | None = None
+
+
 class ImageSourceRecord(Record):
     """What the images weigh whose url matches a glob; sizes in bytes, `rate` in bytes per second."""
 
@@ -262,6 +272,7 @@ class Bootstrap(Record):
     backupStorages: Records[BackupStorageRecord] = ()
     images: Records[ImageRecord] = ()
     imageSources: Records[ImageSourceRecord] = ()
+    trash: Records[TrashRecord] = ()
     accounts: Records[AccountRecord] = ()
     accessKeys: Records[AccessKeyRecord] = ()
     webHooks: Records[WebHookRecord] = ()

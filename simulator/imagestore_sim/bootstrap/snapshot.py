@@ -27,6 +27,7 @@ from imagestore_sim.bootstrap.records import (
     RoleRecord,
     Sealed,
     TagRecord,
+    TrashRecord,
     UserGroupRecord,
     UserRecord,
     WebHookRecord,
@@ -41,6 +42,7 @@ from imagestore_sim.database.models import (
     GlobalConfig,
     Image,
     ImageBackupStorageRef,
+    InstallPathRecycle,
     LongJob,
     Policy,
     Quota,
@@ -64,6 +66,7 @@ MODELS = (
     BackupStorageZoneRef,
     Image,
     ImageBackupStorageRef,
+    InstallPathRecycle,
     Account,
     Quota,
     User,
@@ -173,6 +176,7 @@ class _RowConverter:
             zones=self._zones(),
             backupStorages=self._storages(),
             images=self._images(),
+            trash=self._trash(),
             accounts=self._accounts(),
             accessKeys=self._access_keys(),
             webHooks=self._web_hooks(),
@@ -240,6 +244,10 @@ class _RowConverter:
                 if row.addedByJob is None
             ]
         )
+
+    def _trash(self) -> tuple[TrashRecord, ...]:
+        fields = tuple(TrashRecord.model_fields)
+        return tuple([TrashRecord(**_pick(row, fields)) for row in self._rows[InstallPathRecycle]])
 
     def _accounts(self) -> tuple[AccountRecord, ...]:
         users: dict[str, list[UserRecord]] = defaultdict(list)

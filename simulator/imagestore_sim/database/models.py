@@ -177,6 +177,19 @@ class ImageGarbage(Model):
     installPath: Mapped[str] = mapped_column(String(2048))
 
 
+class InstallPathRecycle(Model):
+    """An item of the trash of a backup storage: bits that an image has left there when it moved (domain 2.2)."""
+
+    __tablename__ = "InstallPathRecycleVO"
+
+    trashId: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH))
+    storageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    installPath: Mapped[str] = mapped_column(String(2048))
+    size: Mapped[int] = mapped_column(BigInteger)
+    createDate: Mapped[datetime] = mapped_column(DateTime)
+
+
 class Account(Dated, Model):
     """An account. `password` is a keyed hash of the SHA-512 hex that clients send (wire-protocol 2.4)."""
 

@@ -22,7 +22,7 @@ from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
-from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
+from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, InstallPathRecycle
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.images.bits import Bits, Place, bits_path, place_of
 from imagestore_sim.images.errors import BitsFailed, DownloadFailed
@@ -172,9 +172,11 @@ class Garbage:
             self.collect_later()
 
     async def all_bits(self, connection: AsyncConnection) -> set[tuple[str, str, str]]:
-        """Return uuid, storage and install path of each image on each storage."""
-        columns = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.installPath)
-        return {(row.imageUuid, row.backupStorageUuid, row.installPath) for row in await connection.execute(columns)}
+        """Return image, storage and install path of all bits: those of images, and the trash."""
+        images = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.installPath)
+        trash = select(InstallPathRecycle.resourceUuid, InstallPathRecycle.storageUuid, InstallPathRecycle.installPath)
+        found = [tuple(row) for columns in (images, trash) for row in await connection.execute(columns)]
+        return {(image, storage, path) for image, storage, path in found}
 
     def collect_soon(self, image_uuid: str) -> None:
         """Do what `collect` does, in the background."""

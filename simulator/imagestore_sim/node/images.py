@@ -14,6 +14,7 @@ from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.images import Images
 from imagestore_sim.images.space import Space
 from imagestore_sim.images.transfer import Transfers
+from imagestore_sim.images.trash import Trash
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.storages import StorageParts
 from imagestore_sim.node.store import Store
@@ -28,6 +29,7 @@ class ImageParts:
     deletion: ImageDeletion
     garbage: Garbage
     expunge: PeriodicExpunge
+    trash: Trash
 
 
 def wire_images(foundation: Foundation, store: Store, storages: StorageParts, tags: Tags) -> ImageParts:
@@ -51,4 +53,5 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
     copies = ImageCopies(database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
-    return ImageParts(images, copies, deletion, garbage, expunge)
+    trash = Trash(database, storages.records, bits, space, garbage)
+    return ImageParts(images, copies, deletion, garbage, expunge, trash)

@@ -48,6 +48,7 @@ def wire_services(
         images=images.images,
         image_copies=images.copies,
         image_deletion=images.deletion,
+        trash=images.trash,
         tags=tags,
         configuration=store.configuration,
         node=node_record,

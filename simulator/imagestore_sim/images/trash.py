@@ -1,0 +1,107 @@
+"""The trash of backup storages: bits that an image has left where it was, until someone cleans up (domain 2.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Row, delete, select
+
+from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
+from imagestore_sim.backup_storage.records import State, Status, Storage, StorageRecords
+from imagestore_sim.database import Database
+from imagestore_sim.database.models import BackupStorage, ImageBackupStorageRef, InstallPathRecycle
+from imagestore_sim.images.bits import Bits, Place, place_of
+from imagestore_sim.images.errors import BitsFailed
+from imagestore_sim.images.garbage import Garbage
+from imagestore_sim.images.space import Space
+
+DELETE_BITS = "org.zstack.header.storage.backup.DeleteBitsOnBackupStorageMsg"
+Item = Row[tuple[InstallPathRecycle]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What a clean-up did about one item; `size` is in bytes, and 0 for one that is kept or does not exist."""
+
+    trash_id: int
+    resource_uuid: str | None = None
+    size: int = 0
+    kept_because: str | None = None
+
+
+class Trash:
+    """Lists the trash of storages, and removes it with its bits."""
+
+    def __init__(self, database: Database, records: StorageRecords, bits: Bits, space: Space, garbage: Garbage) -> None:
+        self._database = database
+        self._records = records
+        self._bits = bits
+        self._space = space
+        self._garbage = garbage
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def items(self, storage_uuid: str) -> Sequence[Item]:
+        """Return the trash of a storage, the oldest first."""
+        rows = select(InstallPathRecycle.__table__).where(InstallPathRecycle.storageUuid == storage_uuid)
+        return await self._database.read(rows.order_by(InstallPathRecycle.trashId))
+
+    async def bits_on(self, storage: Storage) -> dict[Place, int]:
+        """Return where the trash of a storage has its files, each with its size in bytes."""
+        found = ((place_of(storage.target, item.installPath), item.size) for item in await self.items(storage.uuid))
+        return {place: size for place, size in found if place is not None}
+
+    async def clean(self, storage_uuid: str, trash_id: int | None) -> list[Cleaned]:
+        """Remove one item, or all, with the bits; an item whose path an image uses is kept.
+
+        Clean-ups of one storage take turns. Raise the first BackupStorageError once all items have been tried.
+        """
+        async with self._turns.setdefault(storage_uuid, asyncio.Lock()):
+            items = [one for one in await self.items(storage_uuid) if trash_id in (None, one.trashId)]
+            if trash_id is not None and not items:
+                return [Cleaned(trash_id)]
+            found = [await self._try(item) for item in items]
+        for one in found:
+            if isinstance(one, BackupStorageError):
+                raise one
+        return [one for one in found if isinstance(one, Cleaned)]
+
+    async def _try(self, item: Item) -> Cleaned | BackupStorageError:
+        try:
+            return await self._clean(item)
+        except BackupStorageError as failure:
+            return failure
+
+    async def _clean(self, item: Item) -> Cleaned:
+        users = select(ImageBackupStorageRef.imageUuid).where(ImageBackupStorageRef.installPath == item.installPath)
+        if found := await self._database.read(users.order_by(ImageBackupStorageRef.imageUuid)):
+            images = ", ".join(row.imageUuid for row in found)
+            use = f"{item.installPath} is still in using by image [{images}]"
+            why = f"{use}, cannot remove it from trash before delete them"
+            return Cleaned(item.trashId, item.resourceUuid, kept_because=why)
+        await self._remove_bits(item)
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(InstallPathRecycle).where(InstallPathRecycle.trashId == item.trashId))
+        return Cleaned(item.trashId, item.resourceUuid, item.size)
+
+    async def _remove_bits(self, item: Item) -> None:
+        """Remove the file of an item, if its host may be written to. Raise OperationFailed, NoSuchStorage."""
+        storage = await self._records.load(item.storageUuid)
+        if storage is None:
+            raise NoSuchStorage(item.storageUuid)
+        [row] = await self._database.read(select(BackupStorage.state).where(BackupStorage.uuid == storage.uuid))
+        refused = f"backup storage cannot proceed message[{DELETE_BITS}] because its"
+        if row.state != State.ENABLED:
+            raise OperationFailed(f"{refused} state is {row.state}")
+        if storage.status is not Status.CONNECTED:
+            raise OperationFailed(f"{refused} status is {storage.status}")
+        place = place_of(storage.target, item.installPath)
+        if place is None or not self._garbage.carries(storage):
+            return
+        try:
+            await self._bits.remove(place)
+            await self._space.measure(storage)
+        except BitsFailed as failure:
+            raise OperationFailed(str(failure)) from failure
