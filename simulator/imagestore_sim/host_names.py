@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterable
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]@/?#\s]*\]|[^\[\]:@/?#\s\\]*)(?::[0-9]{0,5})?", re.ASCII)
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.ASCII)
@@ -76,6 +77,15 @@ def is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return not with_zone or ZONE.fullmatch(zone) is not None
+
+
+def is_this_machine(url: str) -> bool:
+    """Return whether the server of a URL is on this machine, as its host says: localhost or a loopback address."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == LOCALHOST or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_ipv4(text: str) -> bool:

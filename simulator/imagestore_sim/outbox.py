@@ -7,18 +7,17 @@ at most one in SLOW_SECONDS, until it answers in time again.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.masking import masked_path, on_one_line
 from imagestore_sim.plain_reasons import plain_reason
 from imagestore_sim.tasks import Tasks
@@ -174,12 +173,7 @@ class Outbox:
 
     def _reaching(self, url: str) -> AbstractContextManager[None]:
         """Return a context in which no time is skipped, if the receiver is on another machine."""
-        try:
-            host = urlsplit(url).hostname or ""
-            here = host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            here = False
-        return nullcontext() if here else self._clock.outside()
+        return nullcontext() if is_this_machine(url) else self._clock.outside()
 
 
 async def _status_of(http: aiohttp.ClientSession, delivery: Delivery) -> str | None:

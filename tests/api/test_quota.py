@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from aiohttp import web
 
 from fixed_data import B1, I1, Z1
+from imagestore_sim.lab import Lab
+from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
+from imagestore_sim.testing.client import Json
 from other_accounts import ADD, ADMIN, client_of, new_account
 
 SHARING = "/accounts/resources/actions"
@@ -134,3 +139,76 @@ async def test_names_and_owners_are_told_of_hidden_resources_too(fixed: Client) 
         with pytest.raises(CallFailed) as failed:
             await ann.call("GET", "/accounts/resource/api-permissions", query=[("resourceType", "ImageVO")])
         assert failed.value.code == "ID.1002"
+
+
+@asynccontextmanager
+async def web_server(length: int) -> AsyncIterator[str]:
+    """Serve `/image`, which has that length; nothing else is there. Return the server's URL."""
+
+    async def image(_: web.Request) -> web.Response:
+        return web.Response(body=b"", headers={"Content-Length": str(length)})
+
+    application = web.Application()
+    application.router.add_route("HEAD", "/image", image)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_strict_node_asks_web_servers_what_images_of_accounts_weigh() -> None:
+    async with Lab(Settings(port=0, hosts=0, strict=True)) as lab, web_server(500) as url, Client(lab.url) as admin:
+        await admin.log_in()
+        values: Json = {"name": "b", "url": "/b", "type": "SimulatorBackupStorage"}
+        values |= {"totalCapacity": 1000, "availableCapacity": 1000}
+        storage = await admin.call("POST", "/backup-storage/simulators", {"params": values})
+        add = {**ADD, "backupStorageUuids": [storage["inventory"]["uuid"]]}
+        account = await new_account(admin, "ann")
+        quota = {"identityUuid": account, "name": "image.size", "value": 500}
+        await admin.call("PUT", "/accounts/quotas/actions", {"updateQuota": quota})
+        refused = "http://127.0.0.1:1/i"
+        connect = "Connect to 127.0.0.1:1 [/127.0.0.1] failed: Connection refused"
+        exceeded = "exceeds a quota[name: image.size, value: 500], Current used:100, Request:500"
+        async with client_of(admin, "ann") as ann:
+            for told, client, expected in (
+                (refused, ann, f'I/O error on HEAD request for "{refused}": {connect}; nested exception is org.apache'),
+                ("http://no.such.host.invalid/i", ann, "no.such.host.invalid: Name or service not known; nested"),
+                (f"{url}/none", ann, "404 Not Found: [no body]"),
+                (f"{url}/image", ann, ""),
+                (f"{url}/image", ann, exceeded),
+                (refused, admin, ""),
+                ("ftp://127.0.0.1/i", ann, ""),
+            ):
+                try:
+                    await client.call("POST", "/images", {"params": {**add, "url": told}})
+                    found = ""
+                except CallFailed as failed:
+                    found = str(failed.error["details"])
+                assert (expected in found, bool(expected)) == (True, bool(found)), (told, found)
+
+
+async def test_an_image_is_recovered_within_the_quota(fixed: Client) -> None:
+    account = await new_account(fixed, "ann")
+    given = await fixed.call("POST", f"/account/{account}/resources", {"params": {"resourceUuid": I1}})
+    assert given["inventory"]["accountUuid"] == account
+    [size] = [one["size"] for one in await fixed.query(f"/images/{I1}")]
+    recover: Json = {"recoverImage": {"backupStorageUuids": []}}
+    async with client_of(fixed, "ann") as ann:
+        await ann.call("DELETE", f"/images/{I1}")
+        quota = {"identityUuid": account, "name": "image.size", "value": size}
+        await fixed.call("PUT", "/accounts/quotas/actions", {"updateQuota": quota})
+        with pytest.raises(CallFailed, match=r"exceeds a quota\[name: image.size"):
+            await ann.call("PUT", f"/images/{I1}/actions", recover)
+        quota["value"] = 2 * size
+        await fixed.call("PUT", "/accounts/quotas/actions", {"updateQuota": quota})
+        assert (await ann.call("PUT", f"/images/{I1}/actions", recover))["inventory"]["status"] == "Ready"
+
+
+async def test_a_lenient_node_asks_no_web_server(fixed: Client) -> None:
+    await new_account(fixed, "ann")
+    async with client_of(fixed, "ann") as ann:
+        added = await ann.call("POST", "/images", {"params": {**ADD, "url": "http://127.0.0.1:1/i"}})
+    assert added["inventory"]["status"] == "Ready"

@@ -16,7 +16,7 @@ from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.backup_storage.tags import BOOT_MODE
-from imagestore_sim.database.models import BackupStorage, BackupStorageZoneRef, Image
+from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, BackupStorageZoneRef, Image
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.identity.quotas import IMAGE_NUM, IMAGE_SIZE
 from imagestore_sim.images.copies import Copy
@@ -121,7 +121,8 @@ async def check_add_image(services: Services, message: APIAddImageMsg, call: Cal
         raise invalid_argument("url must starts with file:///, http://, https://\uff0c ftp://, sftp:// or /")
     if url.startswith("file://"):
         _check_local_path(services, url.removeprefix("file://"))
-    await services.quotas.check(call.account_uuid, await _demand(services, message))
+    ask = call.account_uuid != ADMIN_UUID and not services.leniency.silent_image_urls
+    await services.quotas.check(call.account_uuid, await _demand(services, message, ask=ask))
 
 
 @handlers.handles
@@ -141,7 +142,7 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
         "accountUuid": call.account_uuid,
         **_machine(message),
     }
-    check_quota = partial(services.quotas.check, call.account_uuid, await _demand(services, message))
+    check_quota = partial(services.quotas.check, call.account_uuid, await _demand(services, message, ask=False))
     await services.images.add(image, values, message.backupStorageUuids, call.uuid, check_quota)
     try:
         reply = await services.inventory(IMAGE, image)
@@ -383,11 +384,11 @@ def without_password(url: str) -> str:
     return PASSWORD.sub(r"\1@", url)
 
 
-async def _demand(services: Services, message: APIAddImageMsg) -> dict[str, int]:
-    """Return how much of its quotas an account needs for an image."""
+async def _demand(services: Services, message: APIAddImageMsg, *, ask: bool) -> dict[str, int]:
+    """Return how much of its quotas an account needs for an image, in ZStack's order. Raise LengthUnknown."""
     url, image_format = _url(message), str(_format(message))
-    size = await services.images.known_size(url, image_format, message.backupStorageUuids)
-    return {IMAGE_NUM: 1, IMAGE_SIZE: size}
+    size = await services.images.known_size(url, image_format, message.backupStorageUuids, ask=ask)
+    return {IMAGE_SIZE: size, IMAGE_NUM: 1}
 
 
 def _format(message: APIAddImageMsg) -> str | None:

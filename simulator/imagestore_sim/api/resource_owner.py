@@ -174,7 +174,7 @@ def _same_owner(account: str, target: str, owner: str) -> ErrorCode:
 async def _check_quota(services: Services, target: str, image: str) -> None:
     [row] = await services.database.read(select(Image.size).where(Image.uuid == image))
     try:
-        await services.quotas.check(target, {IMAGE_NUM: 1, IMAGE_SIZE: row.size})
+        await services.quotas.check(target, {IMAGE_SIZE: row.size, IMAGE_NUM: 1})
     except QuotaExceeded as error:  # ZStack passes the whole error on as the text of another
         code = "ID.1003"
         shown = {"code": code, "description": DESCRIPTIONS[code], "details": str(error), "cost": "0ms"}

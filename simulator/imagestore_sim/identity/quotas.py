@@ -64,8 +64,8 @@ class Quotas:
     async def check(self, account_uuid: str | None, wanted: Mapping[str, int]) -> None:
         """Raise QuotaExceeded if the account may not have that much more, by the name of the quota.
 
-        For `AddImage` that is `{IMAGE_NUM: 1}`. Within a handler's transaction the uses are those of the moment, so
-        that concurrent calls cannot exceed a quota together.
+        For `AddImage` that is `{IMAGE_SIZE: 100, IMAGE_NUM: 1}`; the first that is exceeded is told. Within a
+        handler's transaction the uses are those of the moment, so that concurrent calls cannot exceed a quota together.
         """
         async with self._database.transaction() as connection:
             columns = select(Quota.name, Quota.value, Account.name.label("account")).join(Account)
@@ -76,7 +76,7 @@ class Quotas:
             used = await _used(connection, account_uuid)
             for name, request in wanted.items():
                 row = rows[name]
-                if used[name] + request > row.value:
+                if request and used[name] + request > row.value:
                     raise QuotaExceeded((account_uuid, row.account), name, row.value, used[name], request)
 
     async def usages(self, account_uuid: str) -> list[Usage]:

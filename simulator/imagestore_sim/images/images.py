@@ -37,6 +37,7 @@ from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.bits import Place, install_path, place_of
 from imagestore_sim.images.errors import DownloadFailed
 from imagestore_sim.images.garbage import Garbage
+from imagestore_sim.images.remote_length import WEB, RemoteLengths
 from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows, image_store, is_kept, ready_copy
 from imagestore_sim.images.sources import ImageSources, ImageWeight
 from imagestore_sim.images.transfer import Incoming, Transfers
@@ -73,6 +74,7 @@ class Images:
         transfers: Transfers,
         garbage: Garbage,
         events: ImageEvents,
+        lengths: RemoteLengths,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -80,6 +82,7 @@ class Images:
         self._sources = sources
         self._garbage = garbage
         self._events = events
+        self._lengths = lengths
         self._rows = ImageRows(clock)
         self.transfers = transfers
         """The downloads that are under way."""
@@ -137,11 +140,14 @@ class Images:
         if carrying:
             await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
 
-    async def known_size(self, url: str, image_format: str, uuids: Sequence[str]) -> int:
+    async def known_size(self, url: str, image_format: str, uuids: Sequence[str], *, ask: bool) -> int:
         """Return how many bytes the file at `url` is said to have before it comes; 0 where ZStack does not ask.
 
-        That is so for urls of other schemes, and here for storages on which an image has no bits (domain 8).
+        That is so for urls of other schemes, and here for storages on which an image has no bits (domain 8). With
+        `ask`, its web server is asked as by ZStack, unless a source is declared. Raise LengthUnknown.
         """
+        if ask and url.startswith(WEB) and not self._sources.declared(url):
+            return await self._lengths.of(url)
         asked = url.startswith(MEASURED) and await self._carrying(uuids)
         return self._sources.weigh(url, image_format).actual_size if asked else 0
 

@@ -64,6 +64,10 @@ class ImageSources:
         globs = {one.url for one in new}
         self._sources = (*new, *(one for one in self._sources if one.url not in globs))
 
+    def declared(self, url: str) -> bool:
+        """Return whether a source matches a url."""
+        return any(fnmatchcase(url, one.url) for one in self._sources)
+
     def weigh(self, url: str, image_format: str) -> ImageWeight:
         """Return what the image at `url` weighs: always the same for the same url, seed and sources."""
         source = next((one for one in self._sources if fnmatchcase(url, one.url)), ImageSource(url))

@@ -12,6 +12,7 @@ from imagestore_sim.images.deletion import ImageDeletion
 from imagestore_sim.images.expunge import PeriodicExpunge
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.images import Images
+from imagestore_sim.images.remote_length import RemoteLengths
 from imagestore_sim.images.space import Space
 from imagestore_sim.images.transfer import Transfers
 from imagestore_sim.images.trash import Trash
@@ -49,8 +50,9 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
         clock,
         writes=settings.write_images and not settings.read_only_hosts,
     )
-    images = Images(database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
-    copies = ImageCopies(database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
+    parts = (database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
+    images = Images(*parts, RemoteLengths(clock))
+    copies = ImageCopies(*parts)
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
     trash = Trash(database, storages.records, bits, space, garbage)

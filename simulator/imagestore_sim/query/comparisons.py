@@ -303,7 +303,7 @@ class BooleanRule(ComparisonRule):
         except ValueError:
             raise sql_grammar_error() from None
         if value is not None:
-            return operator, (str(value) if operator in LIKES else value,)
+            return operator, (str(int(value)) if operator in LIKES else value,)
         # Hibernate turns these two into IS NULL and IS NOT NULL; another comparison with NULL is never true.
         replaced = {Operator.EQUAL: Operator.IS_NULL, Operator.NOT_EQUAL: Operator.NOT_NULL}
         return replaced.get(operator, operator), ()

@@ -108,6 +108,8 @@ class QueryEngine:
         if not prepared.limit:
             return [], []
         writer, rows = await self._fetch(prepared.shape, prepared)
+        if rows and prepared.row_error is not None:
+            raise prepared.row_error
         return writer.write(rows)
 
     async def _lists(self, prepared: PreparedQuery) -> list[list[object]]:

@@ -21,6 +21,7 @@ from imagestore_sim.query.compile import (
 )
 from imagestore_sim.query.conditions import INT_MAX, Condition, Operator, Query
 from imagestore_sim.query.errors import (
+    CLOUD_RUNTIME,
     ILLEGAL_ARGUMENT,
     OPERATION_FAILED,
     QueryError,
@@ -71,6 +72,8 @@ class PreparedQuery:
     with_total: bool = False
     deferred_error: QueryError | None = None
     name: str | None = None
+    row_error: QueryError | None = None
+    """The error that ZStack raises about the first row that it reads, if there is one."""
 
 
 def prepare_query(inventory: Inventory, query: Query) -> PreparedQuery:
@@ -150,6 +153,7 @@ class _StatementPreparer:
         self._target = inventory_named(statement.target.entity)
         self._values: dict[str, Bound] = {}
         self._deferred_error: QueryError | None = None
+        self._row_error: QueryError | None = None
 
     def prepared(self) -> PreparedQuery:
         statement = self._statement
@@ -176,6 +180,7 @@ class _StatementPreparer:
             "total" in statement.returned,
             self._deferred_error,
             statement.name,
+            self._row_error,
         )
 
     def _shape(self, names: Sequence[str], clauses: Sequence[Clause], orders: tuple[Order, ...]) -> Shape:
@@ -186,7 +191,7 @@ class _StatementPreparer:
             self._target,
             where=where,
             orders=orders,
-            fields=tuple(dict.fromkeys(names)) or None,
+            fields=tuple(one for one in dict.fromkeys(names) if not lists_objects(self._target, one)) or None,
             group_by=statement.group_by,
             sum_by=statement.sum_by,
             function=function,
@@ -332,8 +337,24 @@ class _StatementPreparer:
                     raise jpql.refuse(f"Invalid path: '{inventory.name}.{field}'", exception)
         if self._statement.verb == "query" and not self._statement.functions:
             for name in names:
-                if target.field(name) is None:
+                if lists_objects(target, name):
+                    self._select_objects(name, alone=len(names) == 1)
+                elif target.field(name) is None:
                     raise jpql.no_type(name)
+
+    def _select_objects(self, name: str, *, alone: bool) -> None:
+        """Fail as ZStack does on a field that lists rows of another table: on its first row, or in the database."""
+        if alone:
+            text = f"{CLOUD_RUNTIME}: For the field[{name}], fail to convert a vo to a inventory"
+            self._row_error = cloud_runtime_error(text)
+        else:
+            self._deferred_error = self._deferred_error or sql_grammar_error()
+
+
+def lists_objects(target: Inventory, name: str) -> bool:
+    """Return whether a field lists objects, which the entity in ZStack has as well."""
+    collection = target.collection(name)
+    return collection is not None and collection.inventory is not None
 
 
 def _conjunction(clauses: Sequence[Clause]) -> Clause | None:

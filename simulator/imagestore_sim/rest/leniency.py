@@ -35,7 +35,9 @@ class Leniency:
     """A simulator storage needs no `type`: its path implies it, as users of the Python SDK expect."""
     any_receiver: bool = True
     """The receiver of a web hook may be `localhost` or a name of a test network, which ZStack refuses as no host."""
-
+    silent_image_urls: bool = True
+    """The web server of an image need not answer: ZStack asks it for the length of every image that an account other
+    than admin adds, and refuses the image if it is not told."""
     any_volume: bool = True
     """A lab has no volumes and no snapshots: where the storages that can hold an image of one are asked for, any uuid
     stands for one that is in every zone."""
