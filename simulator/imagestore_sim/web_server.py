@@ -11,9 +11,10 @@ import ipaddress
 import logging
 import re
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -31,6 +32,8 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 """Real seconds that it may take to send a body, and to read the answer."""
+NO_LINGER = struct.pack("ii", 1, 0)
+"""SO_LINGER with no time: closing such a socket resets its connection."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
 LONE_BYTE = re.compile("[\udc80-\udcff]")
@@ -93,8 +96,16 @@ class Request(web.Request):
 class Connection(RequestHandler):
     """One connection of a client, which may be half closed, slow or silent."""
 
+    made: ClassVar[int] = 0
+    """How many connections there have been in this process."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        Connection.made += 1
+        self.number = Connection.made
+        """Its place among the connections of this process, counted from 1."""
+        self._left: asyncio.Future[None] | None = None
+        self._lost: asyncio.Future[None] | None = None
         self._half_closed = False
         self._answered = 0
         self._latest_body: StreamReader | None = None
@@ -105,9 +116,33 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         self._expect_head()
 
+    def left(self) -> asyncio.Future[None]:
+        """Return a future that is done once the client has closed its side, or the connection is lost."""
+        if self._left is None:
+            self._left = self._loop.create_future()
+            if self._half_closed or self.transport is None:
+                self._left.set_result(None)
+        return self._left
+
+    def lost(self) -> asyncio.Future[None]:
+        """Return a future that is done once the connection is lost."""
+        if self._lost is None:
+            self._lost = self._loop.create_future()
+            if self.transport is None:
+                self._lost.set_result(None)
+        return self._lost
+
+    def reset(self) -> None:
+        """End the connection by a TCP reset."""
+        if self.transport is not None:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            self.transport.abort()
+
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_is_there()
+        _finish(self._left)
+        _finish(self._lost)
         super().connection_lost(exc)
         if self._latest_body is not None and not self._request_in_progress:
             self._latest_body.feed_eof()  # no handler reads it: do not wait for the rest
@@ -149,6 +184,7 @@ class Connection(RequestHandler):
         if not self._is_busy or (self._latest_body is not None and not self._latest_body.is_eof()):
             return None  # no request to answer, or one whose body will never be complete
         self._half_closed = True
+        _finish(self._left)
         return True
 
     async def _handle_request(
@@ -204,6 +240,11 @@ class Connection(RequestHandler):
         response = error_page(status, text)
         response.force_close()
         return response
+
+
+def _finish(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
 
 
 def error_page(status: int, text: str, *, allow: str = "") -> web.Response:

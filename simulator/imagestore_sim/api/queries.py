@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
+
+from typing_extensions import override
 
 from imagestore_sim.api.legacy_queries import legacy_query
 from imagestore_sim.api.services import Services
@@ -39,6 +42,23 @@ class QueryMessage(SyncMessage):
     def bind_fields(cls, fields: Mapping[str, object]) -> Values:
         """Return the query in a message of the legacy API. Raise PlainError for a field of the wrong type."""
         return {"query": legacy_query(fields)}
+
+    @classmethod
+    @override
+    def first_row(cls, values: Values) -> int:
+        return _query_in(values).start or 0
+
+    @classmethod
+    @override
+    def shift_page(cls, values: Values, rows: int) -> Values:
+        query = _query_in(values)
+        return {**values, "query": replace(query, start=max(0, (query.start or 0) + rows))}
+
+
+def _query_in(values: Values) -> Query:
+    query = values["query"]
+    assert isinstance(query, Query), "bind and bind_fields make it"
+    return query
 
 
 def owner_of(call: Call) -> str | None:

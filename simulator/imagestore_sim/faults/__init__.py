@@ -1,13 +1,25 @@
 """What can go wrong, each kind declared once. To add a kind: a class in the module of its layer (docs/faults.md)."""
 
-from imagestore_sim.faults import agent, disk, network, session, ssh
-from imagestore_sim.faults.base import Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
+from imagestore_sim.faults import agent, answer, connection, disk, network, session, ssh
+from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
 from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.faults.registry import FAULTS, fault, read_fault, stand_ins
+from imagestore_sim.faults.node_fault import NodeFault
+from imagestore_sim.faults.registry import (
+    FAULTS,
+    NODE_FAULTS,
+    fault,
+    node_fault,
+    read_fault,
+    read_node_fault,
+    stand_ins,
+)
+from imagestore_sim.faults.selection import Meets, Subject, When
 from imagestore_sim.faults.target import AppliedFault, DiskState, FaultTarget, Host, HostState
 
 __all__ = [
     "FAULTS",
+    "NODE_FAULTS",
+    "AnyFault",
     "AppliedFault",
     "Behaviour",
     "DiskState",
@@ -18,14 +30,22 @@ __all__ = [
     "Host",
     "HostState",
     "Layer",
+    "Meets",
+    "NodeFault",
     "Noticed",
     "ProbeAnswer",
+    "Subject",
     "Traits",
+    "When",
     "agent",
+    "answer",
+    "connection",
     "disk",
     "fault",
     "network",
+    "node_fault",
     "read_fault",
+    "read_node_fault",
     "session",
     "ssh",
     "stand_ins",

@@ -17,13 +17,16 @@ from imagestore_sim.units import Seconds
 
 
 class Layer(StrEnum):
-    """Where a fault sits; each layer is a module. All of today's are layers of a host."""
+    """Where a fault sits; each layer is a module: first those of a host, then those of the management plane."""
 
     NETWORK = "network"
     SSH = "ssh"
     SESSION = "session"
     DISK = "disk"
     AGENT = "agent"
+
+    CONNECTION = "connection"
+    ANSWER = "answer"
 
 
 class FaultProblem(ValueError):
@@ -73,8 +76,8 @@ class Traits:
     stands_with: Mapping[str, Any]
 
 
-class Fault(BaseModel):
-    """What can be wrong. The fields of a kind are its parameters; `registry.fault` declares it."""
+class AnyFault(BaseModel):
+    """What faults of hosts and of the management plane share. The fields of a kind are its parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
 
@@ -83,11 +86,32 @@ class Fault(BaseModel):
     layer: ClassVar[Layer]
     heals: ClassVar[str]
     """One sentence: what is as before when it is healed, and what is not."""
-    traits: ClassVar[Traits]
 
     lasts: Seconds | None = Field(
         None, alias="for", description="how long until it heals by itself; if unset, it does not"
     )
+
+    @classmethod
+    def description(cls) -> str:
+        """Return what it does, for people: its docstring in one line."""
+        return " ".join((cls.__doc__ or "").split())
+
+    @classmethod
+    def parameters(cls) -> Iterator[tuple[str, str, str]]:
+        """Yield name, default (`required` without one) and description of each parameter, `for` last."""
+        for name, field in sorted(cls.model_fields.items(), key=lambda item: item[0] == "lasts"):
+            default = "required" if field.is_required() else _default_text(field.default)
+            yield field.alias or name, default, field.description or ""
+
+    def values(self) -> dict[str, Any]:
+        """Return the parameters that are not as by default, as `read_fault` takes them."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+class Fault(AnyFault):
+    """What can be wrong with a host; `registry.fault` declares it."""
+
+    traits: ClassVar[Traits]
 
     def change(self, now: Behaviour) -> None:
         """Change how a simulated host behaves for as long as the fault lasts.
@@ -103,26 +127,10 @@ class Fault(BaseModel):
         """
 
     @classmethod
-    def description(cls) -> str:
-        """Return what it does, for people: its docstring in one line."""
-        return " ".join((cls.__doc__ or "").split())
-
-    @classmethod
-    def parameters(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield name, default (`required` without one) and description of each parameter, `for` last."""
-        for name, field in sorted(cls.model_fields.items(), key=lambda item: item[0] == "lasts"):
-            default = "required" if field.is_required() else _default_text(field.default)
-            yield field.alias or name, default, field.description or ""
-
-    @classmethod
     def is_at_path(cls) -> bool:
         """Return whether it is a fault of a path, which has to be given."""
         path = cls.model_fields.get("path")
         return path is not None and path.is_required()
-
-    def values(self) -> dict[str, Any]:
-        """Return the parameters that are not as by default, as `read_fault` takes them."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 class CuttingFault(Fault):
@@ -139,7 +147,7 @@ class CuttingFault(Fault):
 
 def _default_text(default: object) -> str:
     match default:
-        case None:
+        case None | BaseModel():
             return "unset"
         case bool():
             return str(default).lower()

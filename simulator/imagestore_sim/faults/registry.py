@@ -1,6 +1,6 @@
 """The registry of faults: each kind is declared once, with all of its traits, and read from there by all others.
 
-Scenarios, the lab's API, the recorder and the documents know no kind by name: they read FAULTS.
+Scenarios, the lab's API, the recorder and the documents know no kind by name: they read FAULTS and NODE_FAULTS.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from imagestore_sim.faults.base import Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
+from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
+from imagestore_sim.faults.node_fault import NodeFault
+from imagestore_sim.faults.selection import Meets
 from imagestore_sim.reasons import Reason
 from imagestore_sim.validation_errors import one_line
 
 FAULTS: dict[str, type[Fault]] = {}
-"""Every kind of fault, by its name, in the order of declaration."""
+"""Every kind of fault of a host, by its name, in the order of declaration."""
+NODE_FAULTS: dict[str, type[NodeFault]] = {}
+"""Every kind of fault of the management plane, by its name, in the order of declaration."""
 
+A = TypeVar("A", bound=AnyFault)
 F = TypeVar("F", bound=type[Fault])
+N = TypeVar("N", bound=NodeFault)
 
 
 def fault(
@@ -42,7 +48,7 @@ def fault(
     traits = Traits(effect, answer, noticed, frozenset(causes), tuple(stands_for), stands_with or {})
 
     def declare(kind: F) -> F:
-        kind.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+        kind.kind = kind_name(kind)
         kind.layer = layer
         kind.heals = heals
         kind.traits = traits
@@ -52,14 +58,47 @@ def fault(
     return declare
 
 
+def node_fault(layer: Layer, *, heals: str, meets: Meets, example: Mapping[str, Any]) -> Callable[[type[N]], type[N]]:
+    """Declare a kind of fault of the management plane; its name is that of its class, in snake case.
+
+    `heals` is a sentence: what is as before when it is healed, and what is not. `meets` says which requests its
+    selection counts. `example` are parameters that show a typical use of it.
+    """
+
+    def declare(kind: type[N]) -> type[N]:
+        kind.kind = kind_name(kind)
+        kind.layer = layer
+        kind.heals = heals
+        kind.meets = meets
+        kind.example = example
+        NODE_FAULTS[kind.kind] = kind
+        return kind
+
+    return declare
+
+
+def kind_name(kind: type[AnyFault]) -> str:
+    """Return the name of a kind: that of its class, in snake case."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
 def read_fault(kind: str, parameters: Mapping[str, object]) -> Fault:
-    """Return the fault of a kind with these parameters. Raise FaultProblem."""
-    if kind not in FAULTS:
-        raise FaultProblem(f"there is no fault {kind!r}; there are {', '.join(sorted(FAULTS))}")
+    """Return the fault of a host of a kind, with these parameters. Raise FaultProblem."""
+    return _read(FAULTS, kind, parameters)
+
+
+def read_node_fault(kind: str, parameters: Mapping[str, object]) -> NodeFault:
+    """Return the fault of the management plane of a kind, with these parameters. Raise FaultProblem."""
+    return _read(NODE_FAULTS, kind, parameters)
+
+
+def _read(kinds: Mapping[str, type[A]], kind: str, parameters: Mapping[str, object]) -> A:
+    if kind not in kinds:
+        raise FaultProblem(f"there is no fault {kind!r}; there are {', '.join(sorted(kinds))}")
     try:
-        return FAULTS[kind].model_validate(dict(parameters))
+        return kinds[kind].model_validate(dict(parameters))
     except ValidationError as error:
-        known = (name for name, _, _ in FAULTS[kind].parameters())
+        known = (name for name, _, _ in kinds[kind].parameters())
         raise FaultProblem(f"fault {kind}: {one_line(error, known, 'parameters')}") from None
 
 

@@ -6,6 +6,7 @@ from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
 from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
+from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
@@ -20,6 +21,7 @@ __all__ = [
     "LabHosts",
     "Metrics",
     "MetricsPage",
+    "NodeFaultsRoutes",
     "RecordKeeper",
     "RecordsRoutes",
     "RequestsRoutes",

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from imagestore_sim.faults import FAULTS, AppliedFault, Fault, HostState
+from imagestore_sim.faults import FAULTS, AnyFault, AppliedFault, Fault, HostState
 from imagestore_sim.lab_api.routes import Shape
 
 
@@ -68,7 +68,7 @@ class FaultToApply(Shape):
         return {
             "title": cls.__name__,
             "description": cls.__doc__,
-            "oneOf": [_with_kind(one) for one in FAULTS.values()],
+            "oneOf": [schema_with_kind(one) for one in FAULTS.values()],
         }
 
 
@@ -102,12 +102,6 @@ class KindShape(Shape):
     parameters: list[ParameterShape]
     json_schema: dict[str, JsonValue] = Field(alias="schema", description="the JSON Schema of its parameters")
     form: FormShape | None = Field(description="how hosts in containers have it; null: the hosts are simulated")
-
-
-class KindsShape(Shape):
-    """All kinds of fault."""
-
-    faults: list[KindShape]
 
 
 def host_shape(state: HostState) -> HostShape:
@@ -150,22 +144,29 @@ def kind_shape(kind: type[Fault], form: FormShape | None) -> KindShape:
         layer=kind.layer,
         description=kind.description(),
         heals=kind.heals,
-        parameters=[
-            ParameterShape(name=name, default=default, description=description)
-            for name, default, description in kind.parameters()
-        ],
-        json_schema=_schema(kind),
+        parameters=parameter_shapes(kind),
+        json_schema=schema_of(kind),
         form=form,
     )
 
 
-def _schema(kind: type[Fault]) -> dict[str, Any]:
+def parameter_shapes(kind: type[AnyFault]) -> list[ParameterShape]:
+    """Return the parameters of a kind as the API shows them."""
+    return [
+        ParameterShape(name=name, default=default, description=description)
+        for name, default, description in kind.parameters()
+    ]
+
+
+def schema_of(kind: type[AnyFault]) -> dict[str, Any]:
+    """Return the JSON Schema of the parameters of a kind."""
     schema = kind.model_json_schema(by_alias=True)
     return schema | {"title": kind.kind, "description": kind.description()}
 
 
-def _with_kind(kind: type[Fault]) -> dict[str, Any]:
-    schema = _schema(kind)
+def schema_with_kind(kind: type[AnyFault]) -> dict[str, Any]:
+    """Return the JSON Schema of a body that holds a kind and its parameters."""
+    schema = schema_of(kind)
     return schema | {
         "properties": {"kind": {"const": kind.kind}, **schema["properties"]},
         "required": ["kind", *schema.get("required", ())],

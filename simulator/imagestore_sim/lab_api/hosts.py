@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from aiohttp import web
 
-from imagestore_sim.faults import FAULTS, Fault, FaultProblem, Host, read_fault
+from imagestore_sim.faults import FAULTS, NODE_FAULTS, Fault, FaultProblem, Host, read_fault
 from imagestore_sim.faults.disk import Fill, Resize
 from imagestore_sim.lab_api.host_shapes import (
     FaultId,
@@ -16,13 +16,14 @@ from imagestore_sim.lab_api.host_shapes import (
     FormShape,
     HostShape,
     HostsShape,
-    KindsShape,
     WhatToHeal,
     fault_id,
     host_shape,
     kind_shape,
 )
+from imagestore_sim.lab_api.node_fault_shapes import KindsShape, node_kind_shape
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, with_body
+from imagestore_sim.rest.node_faults import NodeFaults
 
 NO_HOSTS = "this node has no simulated hosts"
 NO_HOST = {404: "there is no such host, or the node has no hosts"}
@@ -53,8 +54,10 @@ class Hosts(Protocol):
 class HostsRoutes:
     """Answers the requests about hosts of any kind. A node without a lab has no hosts, and answers 404."""
 
-    def __init__(self, hosts: Hosts | None) -> None:
+    def __init__(self, hosts: Hosts | None, node_faults: NodeFaults | None = None) -> None:
+        """`node_faults` are those of the management plane, of which a lab of hosts alone has none."""
         self._hosts = hosts
+        self._node_faults = node_faults
 
     def routes(self) -> list[Route]:
         """Return the declarations of its calls."""
@@ -103,7 +106,7 @@ class HostsRoutes:
             Route(
                 "POST",
                 "/lab/v1/heal",
-                "Heal all hosts of every fault, or of those of a kind",
+                "Heal all hosts and the management plane of every fault, or of those of a kind",
                 with_body(WhatToHeal, self.heal_hosts),
                 HostsShape,
                 problems=NOT_VALID | conflict,
@@ -173,20 +176,30 @@ class HostsRoutes:
 
     async def heal_host(self, request: web.Request, what: WhatToHeal) -> Answer:
         """Heal a host of all faults, or those of a kind."""
+        _check_kind(what, FAULTS)
         host = await self._host(request)
         await _heal(host, what)
         return await _show(host)
 
     async def heal_hosts(self, request: web.Request, what: WhatToHeal) -> Answer:
-        """Heal all hosts of all faults, or those of a kind."""
+        """Heal all hosts and the management plane of all faults, or those of a kind."""
+        _check_kind(what, FAULTS if self._node_faults is None else FAULTS | NODE_FAULTS)
+        if self._node_faults is not None:
+            await self._node_faults.heal_all(what.kind)
+            if self._hosts is None:
+                return HostsShape(hosts=[])
         for host in await _refusing(self._present().all()):
             await _heal(host, what)
         return await self.show_all(request)
 
     async def kinds(self, request: web.Request) -> Answer:
-        """Return the registry of faults."""
+        """Return the registry of faults: of hosts, and of the management plane where there is one."""
+        node = [] if self._node_faults is None else [node_kind_shape(NODE_FAULTS[name]) for name in sorted(NODE_FAULTS)]
+        if self._hosts is None and node:
+            return KindsShape(faults=[], node_faults=node)
         forms = await _refusing(self._present().container_forms())
-        return KindsShape(faults=[kind_shape(FAULTS[name], forms.get(name)) for name in sorted(FAULTS)])
+        kinds = [kind_shape(FAULTS[name], forms.get(name)) for name in sorted(FAULTS)]
+        return KindsShape(faults=kinds, node_faults=node)
 
     def _present(self) -> Hosts:
         if self._hosts is None:
@@ -217,12 +230,16 @@ async def _refusing(work: Awaitable[T]) -> T:
 
 
 async def _heal(host: Host, what: WhatToHeal) -> None:
-    """Heal a host, the latest fault first. Raise Refused, also for an unknown kind."""
-    if what.kind is not None and what.kind not in FAULTS:
-        raise Refused(400, f"kind: there is no fault {what.kind!r}; there are {', '.join(sorted(FAULTS))}")
+    """Heal a host, the latest fault first. Raise Refused."""
     for applied in reversed(list(host.faults)):
         if what.kind in (None, applied.fault.kind):
             await _refusing(applied.heal())
+
+
+def _check_kind(what: WhatToHeal, kinds: Collection[str]) -> None:
+    """Raise Refused for a kind that is not one of `kinds`."""
+    if what.kind is not None and what.kind not in kinds:
+        raise Refused(400, f"kind: there is no fault {what.kind!r}; there are {', '.join(sorted(kinds))}")
 
 
 async def _show(host: Host) -> HostShape:

@@ -66,6 +66,7 @@ class RequestShape(Shape):
     account: str | None = Field(description="the uuid of the account, if the call needs a session")
     job: str | None = Field(description="the uuid of the job that it started or polled")
     body: str | None = Field(description="the first 4 KiB, secrets masked; a note if it could not be read")
+    faults: list[str] = Field(description="the ids of the faults that it met; with status 0 they let it have no answer")
 
 
 class RequestsShape(Shape):
@@ -189,4 +190,5 @@ def _shape(entry: Entry, epoch: float) -> RequestShape:
         account=entry.account,
         job=entry.job,
         body=entry.body,
+        faults=list(entry.faults),
     )

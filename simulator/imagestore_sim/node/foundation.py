@@ -13,6 +13,7 @@ from imagestore_sim.lab_api import Guard, Metrics
 from imagestore_sim.node.from_settings import new_guard, new_prober
 from imagestore_sim.probe import Prober, Resolve
 from imagestore_sim.rest.journal import Journal
+from imagestore_sim.rest.node_faults import NodeFaults
 from imagestore_sim.settings import Settings
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.watchdog import Watchdog
@@ -34,6 +35,7 @@ class Foundation:
     supervisor: Supervisor
     watchdog: Watchdog
     journal: Journal
+    node_faults: NodeFaults
 
     @classmethod
     def lay(cls, settings: Settings, clock: Clock, resolve: Resolve | None, release: Release) -> Self:
@@ -52,4 +54,5 @@ class Foundation:
             supervisor=supervisor,
             watchdog=Watchdog(metrics.loop, supervisor.report_stalls),
             journal=Journal(),
+            node_faults=NodeFaults(clock, settings.seed),
         )

@@ -16,6 +16,7 @@ from imagestore_sim.lab_api import (
     HostsRoutes,
     ImageSourcesRoutes,
     LabHosts,
+    NodeFaultsRoutes,
     RecordKeeper,
     RecordsRoutes,
     RequestsRoutes,
@@ -129,13 +130,14 @@ class HttpServer:
         clock = self._foundation.clock
         yield from EventsRoutes(self._stream_events).routes()
         yield from RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
-        yield from HostsRoutes(self._hosts).routes()
+        yield from HostsRoutes(self._hosts, self._foundation.node_faults).routes()
+        yield from NodeFaultsRoutes(self._foundation.node_faults).routes()
         yield from SimulatedHostsRoutes(self._hosts).routes()
         yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
         yield from ClockRoutes(clock).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._rest is None:
             text = f"the management node is not ready yet, it waits for: {', '.join(self._gate.waiting_for)}"
             return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})

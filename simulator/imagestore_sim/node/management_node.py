@@ -140,6 +140,7 @@ class ManagementNode:
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection. May be called again."""
+        await self.foundation.node_faults.close()
         await self.http.close()
         await self._exits.aclose()
 

@@ -135,6 +135,7 @@ class RecordChanges:
         self._foundation.events.restart()
         await self._foundation.prober.restart()
         self._foundation.journal.restart()
+        await self._foundation.node_faults.restart()
         self._foundation.metrics.restart()
         self._parts.response_cache.hits.clear()
         if is_adjustable(self._foundation.clock):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagestore_sim.api import NewResourceTags, Services, handlers_of, translate
+from imagestore_sim.node.fault_records import FaultRecords
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.store import Store
 from imagestore_sim.rest.authentication import Authentication
@@ -23,6 +24,8 @@ def wire_rest_server(
     response_cache: ResponseCache,
 ) -> RestServer[Services]:
     """Return the server of both APIs: they share handlers, sessions and jobs."""
+    records = FaultRecords(store.database, foundation.events)
+    foundation.node_faults.facts, foundation.node_faults.record = records, records.record
     version, clock, leniency = services.version, foundation.clock, services.leniency
     handlers = handlers_of(version)
     rules = Rules(
@@ -45,6 +48,7 @@ def wire_rest_server(
         response_cache=response_cache,
         leniency=leniency,
         journal=foundation.journal,
+        faults=foundation.node_faults,
         observe=foundation.metrics.answered,
     )
     return RestServer(handlers, dependencies)

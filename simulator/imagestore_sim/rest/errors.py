@@ -162,10 +162,12 @@ class ErrorCode:
     looked_up: bool = True
     global_code: str | None = None
     """The `globalErrorCode` of newer versions (wire-protocol 9)."""
+    description: str | None = None
+    """In place of the description that ZStack has for the code."""
 
     def to_json(self) -> dict[str, object]:
         """Return the error's members in ZStack's order, without absent ones; cut long details (wire-protocol 7.1)."""
-        members: dict[str, object] = {"code": self.code, "description": DESCRIPTIONS[self.code]}
+        members: dict[str, object] = {"code": self.code, "description": self.description or DESCRIPTIONS[self.code]}
         if self.details is not None:
             cut = len(self.details) > DETAILS_LIMIT
             members["details"] = f"{self.details[: DETAILS_LIMIT - 3]}..." if cut else self.details

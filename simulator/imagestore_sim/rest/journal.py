@@ -35,6 +35,8 @@ class Entry(NamedTuple):
     account: str | None
     job: str | None
     body: str | None
+    faults: tuple[str, ...] = ()
+    """The ids of the faults that it has met; its status is 0 if they let it have no answer."""
 
 
 Matches = Callable[[Entry], object]
@@ -61,11 +63,12 @@ class Journal:
         account: str | None,
         job: str | None,
         body: Body,
+        faults: tuple[str, ...] = (),
     ) -> None:
         """Write a row with its secrets masked, and call the listeners that it matches."""
         self.last += 1
         masked = masked_path(path)
-        entry = Entry(self.last, ended, method, masked, status, seconds, account, job, _shown(body))
+        entry = Entry(self.last, ended, method, masked, status, seconds, account, job, _shown(body), faults)
         self._entries.append(entry)
         for matches, listeners in list(self._watched.values()):
             if matches(entry):

@@ -10,6 +10,7 @@ fails; a result is JSON within a string, without the members that ZStack's class
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Generic, TypeVar
 
 from imagestore_sim.clock import Clock
@@ -66,6 +67,8 @@ class LegacyApi(Generic[S]):
             _require(method, "GET", "PUT")
             context.api = POLLS
             context.job = path.removeprefix(RESULT)
+            if context.faults is not None:
+                await context.faults.reached()
             return await self._result(path.removeprefix(RESULT))
         return None
 
@@ -81,9 +84,11 @@ class LegacyApi(Generic[S]):
         except PlainError as error:
             return error.text.encode()  # ZStack answers the text of the exception
         except ApiError as failure:
-            return self._done(message.api, self._clock.time(), failed(failure))
+            return self._failed(message.api, failure)
         claim = _session(fields)
         context.account = self._dispatcher.account_of(claim)
+        if context.faults is not None:
+            values = await context.faults.reached(message, values, partial(self._failed, message.api))
         if message.api.sync:
             return await self._answer_now(message, values, claim)
         return await self._answer_later(message, values, claim, context)
@@ -119,6 +124,9 @@ class LegacyApi(Generic[S]):
         except PlainError as error:
             result = failed(internal_error(error.text))
         return self._done(message.api, began, result)
+
+    def _failed(self, api: Api, failure: ApiError) -> bytes:
+        return self._done(api, self._clock.time(), failed(failure))
 
     def _done(self, api: Api, began: float, result: JobResult) -> bytes:
         members = self._dates(began, self._clock.time()) | {"result": _result(api, result)}

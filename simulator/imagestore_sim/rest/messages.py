@@ -127,6 +127,16 @@ class Message:
             parameters=parameters_of(cls),
         )
 
+    @classmethod
+    def first_row(cls, values: Values) -> int:
+        """Return the row that a query begins with, 0 for other messages."""
+        return 0
+
+    @classmethod
+    def shift_page(cls, values: Values, rows: int) -> Values:
+        """Return the values of a query that begins that many rows later, at least with the first row."""
+        return values
+
     def given(self, *names: str) -> dict[str, object]:
         """Return those of the named fields that the client gave: absent and null ones are left out (clients 2.4)."""
         values = ((name, getattr(self, name)) for name in names)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagestore_sim.rest.faulted_request import FaultedRequest
 
 
 @dataclass(slots=True)
@@ -18,5 +22,12 @@ class RequestContext:
     """The uuid of the account that makes the call."""
     job: str | None = None
     """The uuid of the job that the call begins or polls."""
+    faults: FaultedRequest | None = None
+    """What faults do to the request; None while none is set."""
     body: Mapping[str, object] | bytes | None = None
     """The parsed body; its bytes until it is parsed; None if it was not read."""
+
+    @property
+    def meets_faults(self) -> bool:
+        """Return whether the request has met faults."""
+        return self.faults is not None and bool(self.faults.ids)

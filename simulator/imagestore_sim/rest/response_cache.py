@@ -40,6 +40,11 @@ class ResponseCache:
         self.hits[entry[1]] += 1
         return entry[0]
 
+    def label(self, key: Key) -> str | None:
+        """Return the label of the cached body for `key`, or None. Count nothing."""
+        entry = self._find(key)
+        return None if entry is None else entry[1]
+
     def _find(self, key: Key) -> tuple[bytes, str] | None:
         self._drop_stale()
         entry = self._entries.get(key)

@@ -62,7 +62,12 @@ class RestApi(Generic[S]):
             return None
         session = authorization.removeprefix("OAuth").strip()
         identity = self._dispatcher.recognize(session)
-        body = None if identity is None else self._response_cache.find((identity, request.raw_path))
+        if identity is None:
+            return None
+        key = (identity, request.raw_path)
+        if context.faults is not None and context.faults.may_meet(self._response_cache.label(key)):
+            return None
+        body = self._response_cache.find(key)
         if body is None:
             return None
         context.account = (await self._dispatcher.identify(session)).account_uuid
@@ -75,6 +80,8 @@ class RestApi(Generic[S]):
         if len(path) == 2 and path[0] == POLLS and path[1]:
             context.api = POLLS
             context.job = path[1]
+            if context.faults is not None:
+                await context.faults.reached()
             return await self._async_calls.poll(request, path[1])
         return await self._call(request, target, self._router.find(path, target.shown), context)
 
@@ -94,13 +101,16 @@ class RestApi(Generic[S]):
         context.account = self._dispatcher.account_of(claim)
         values = await by_size(size, message.bind, request.method, _pairs(request), body, matched.variables(candidate))
         if message.always_with_schema:  # a query, which ignores all special headers
-            return await self._answer_now(request, message, values, claim, new_uuid("request"))
+            values = await _meet_faults(context, message, values)
+            cached = message.cacheable and _is_plain_get(request) and not context.meets_faults
+            return await self._answer_now(request, message, values, claim, new_uuid("request"), cached=cached)
         job = await self._async_calls.job_uuid(request)
         milliseconds = timeout_of(request, message, body)
         values |= await by_size(size, _top_level_tags, request.method, body)
+        context.job = None if message.api.sync else job
+        values = await _meet_faults(context, message, values)
         if message.api.sync:
-            return await self._answer_now(request, message, values, claim, job)
-        context.job = job
+            return await self._answer_now(request, message, values, claim, job, cached=False)
         return await self._async_calls.start(request, message, values, claim, job, milliseconds)
 
     async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
@@ -108,9 +118,16 @@ class RestApi(Generic[S]):
         return await self._authentication.claim(request.headers.get("Authorization"), signed)
 
     async def _answer_now(
-        self, request: web.BaseRequest, message: type[Message], values: Values, claim: Claim, message_uuid: str
+        self,
+        request: web.BaseRequest,
+        message: type[Message],
+        values: Values,
+        claim: Claim,
+        message_uuid: str,
+        *,
+        cached: bool,
     ) -> web.Response:
-        """Answer a synchronous call: 200, or 503 with an error."""
+        """Answer a synchronous call: 200, or 503 with an error. `cached`: by way of the cache."""
 
         async def work(claim: Claim) -> bytes:
             reply = await self._dispatcher.carry_out(message, values, message_uuid, claim)
@@ -119,13 +136,18 @@ class RestApi(Generic[S]):
             return to_json(dict(reply.body))
 
         try:
-            if not message.cacheable or not _is_plain_get(request):
+            if not cached:
                 return json_response(200, await work(claim))
             identity = await self._dispatcher.identify(claim)
             key = (identity, request.raw_path)
             return json_response(200, await self._response_cache.get(key, partial(work, identity), message.__name__))
         except ApiError as failure:
             return error_response(failure)
+
+
+async def _meet_faults(context: RequestContext, message: type[Message], values: Values) -> Values:
+    """Let the faults act that a call meets; return its values as they leave them. Raise Settled."""
+    return values if context.faults is None else await context.faults.reached(message, values)
 
 
 def _is_plain_get(request: web.BaseRequest) -> bool:

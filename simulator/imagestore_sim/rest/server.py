@@ -20,12 +20,14 @@ from imagestore_sim.rest.async_calls import AsyncCalls
 from imagestore_sim.rest.authentication import Authentication
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.errors import ContainerError, PlainError, internal_error
+from imagestore_sim.rest.faulted_request import NO_STATUS, FaultedRequest, Settled
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
 from imagestore_sim.rest.jobs import Jobs
 from imagestore_sim.rest.journal import NOT_READ, Journal
 from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Handlers
+from imagestore_sim.rest.node_faults import NodeFaults
 from imagestore_sim.rest.request_body import read_body
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import Place, Redirect, read_target
@@ -59,6 +61,7 @@ class Dependencies(Generic[S]):
     response_cache: ResponseCache
     leniency: Leniency
     journal: Journal
+    faults: NodeFaults
     observe: ObserveRequest
 
 
@@ -78,27 +81,59 @@ class RestServer(Generic[S]):
         self._leniency = dependencies.leniency
         self._clock = dependencies.clock
         self._journal = dependencies.journal
+        self._faults = dependencies.faults
         self._observe = dependencies.observe
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Answer a request, and write its row in the journal. Raise ConnectionError if the client is gone."""
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request, and write its row in the journal.
+
+        Raise ConnectionError if the client is gone, or a fault has ended its connection.
+        """
         context = RequestContext()
         began = self._clock.monotonic()
-        response = await self._respond(request, context)
+        if self._faults.is_empty:
+            response = await self._respond(request, context)
+            self._note(request, context, response.status, began)
+            return response
+        faulted = context.faults = FaultedRequest(self._faults, request, context)
+        sent = await self._respond_with_faults(request, context, faulted)
+        self._note(request, context, NO_STATUS if sent is None else sent.status, began, faulted.ids)
+        return await faulted.send(sent)
+
+    async def _respond_with_faults(
+        self, request: web.BaseRequest, context: RequestContext, faulted: FaultedRequest
+    ) -> web.Response | None:
+        """Return the response that the faults let a request have, None if it gets none."""
+        response = None
+        try:
+            response = await self._respond(request, context)
+        except Settled:
+            context.job = None  # it has not begun
+        return await faulted.finish(response)
+
+    def _note(
+        self,
+        request: web.BaseRequest,
+        context: RequestContext,
+        status: int,
+        began: float,
+        faults: tuple[str, ...] = (),
+    ) -> None:
+        """Count a request that was answered, and write its row in the journal."""
         ended = self._clock.monotonic()
-        if context.began is not None:
-            self._observe(context.api, response.status, ended - context.began)
+        if context.began is not None and status != NO_STATUS:
+            self._observe(context.api, status, ended - context.began)
         self._journal.add(
             ended=ended,
             method=request.method,
             path=request.raw_path,
-            status=response.status,
+            status=status,
             seconds=ended - began,
             account=context.account,
             job=context.job,
             body=NOT_READ if context.body is None and request.body_exists else context.body,
+            faults=faults,
         )
-        return response
 
     async def _respond(self, request: web.BaseRequest, context: RequestContext) -> web.Response:
         """Turn every failure of a request into its response."""
@@ -115,7 +150,7 @@ class RestServer(Generic[S]):
             return text_response(413, text)
         except web.HTTPException as error:  # the body was cut off, or its encoding is invalid
             return text_response(error.status, error.text)
-        except ConnectionError:
+        except (ConnectionError, Settled):
             raise
         except StoreUnavailable as error:  # the store itself logs it
             return error_response(internal_error(str(error)))

@@ -1,0 +1,144 @@
+"""Which requests a fault of the management plane meets: `when`, a filter and a choice among those that pass it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import translate
+from functools import lru_cache
+from random import Random
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+Glob = Annotated[str, Field(min_length=1, max_length=256)]
+CHOICES = ("nth", "first", "every", "probability")
+
+
+class Meets(StrEnum):
+    """What a request has to be, for a kind of fault to count it."""
+
+    REQUEST = "any request"
+    QUERY = "a query"
+    LATER_PAGE = "a query whose `start` is above 0"
+    NEW_CONNECTION = "a request on a connection that was made after the fault was set"
+    ASYNC_CALL = "a call that begins a job"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a selection sees of a request."""
+
+    method: str
+    path: str
+    """As sent, with its query string."""
+    client: str
+    """The address that it came from."""
+    user_agent: str
+    connection: int = 0
+    """The number of its connection, counted from 1 in this process."""
+    api: str = ""
+    """The class of its message, `api-jobs` for a poll; empty if it reached no API."""
+    roles: frozenset[Meets] = frozenset((Meets.REQUEST,))
+    account: tuple[str, ...] = ()
+    """Uuid and name of the account that makes the call; nothing without a session."""
+    storage_statuses: tuple[str, ...] = ()
+    """The statuses of the backup storages that its parameters name."""
+
+    def apis(self) -> tuple[str, str]:
+        """Return the names of its API: the class of its message, and that without `API` and `Msg`."""
+        return self.api, self.api.removeprefix("API").removesuffix("Msg")
+
+    def paths(self) -> tuple[str, ...]:
+        """Return its path as a glob may name it: with and without the query string, and the context `/zstack`."""
+        bare = self.path.partition("?")[0]
+        return self.path, bare, self.path.removeprefix("/zstack"), bare.removeprefix("/zstack")
+
+
+class When(BaseModel):
+    """Which requests a fault meets: those that match every glob, and among them at most one choice.
+
+    Without a choice it meets all that match.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    api: Glob | None = Field(
+        None, description="the class of the message, or that without `API` and `Msg`: `Add*`; `api-jobs` for polls"
+    )
+    path: Glob | None = Field(None, description="the path, with or without its query string and `/zstack`")
+    method: Glob | None = Field(None, description="the HTTP method, in upper case")
+    account: Glob | None = Field(None, description="uuid or name of the account that makes the call")
+    client: Glob | None = Field(None, description="the address that the request came from, or its `User-Agent`")
+    storage_status: Glob | None = Field(
+        None, description="the status of a backup storage that the parameters of the request name by uuid"
+    )
+    nth: int | None = Field(None, ge=1, description="only this one of those that match, counted from 1")
+    first: int | None = Field(None, ge=1, description="only the first so many of those that match")
+    every: int | None = Field(None, ge=1, description="each that is a multiple of this: 5 is the 5th, the 10th, ...")
+    probability: float | None = Field(
+        None, ge=0, le=1, description="each with this probability, drawn from the seed of the node"
+    )
+
+    @model_validator(mode="after")
+    def _check_choices(self) -> When:
+        given = [name for name in CHOICES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}; at most one of {', '.join(CHOICES)} is possible")
+        return self
+
+    def may_match(self, subject: Subject) -> bool:
+        """Return whether a request matches the globs of its API, method and path."""
+        return (
+            _any(self.api, subject.apis()) and _any(self.method, (subject.method,)) and _any(self.path, subject.paths())
+        )
+
+    def matches(self, subject: Subject) -> bool:
+        """Return whether a request matches every glob."""
+        return (
+            self.may_match(subject)
+            and _any(self.client, (subject.client, subject.user_agent))
+            and _any(self.account, subject.account)
+            and _any(self.storage_status, subject.storage_statuses)
+        )
+
+    @property
+    def most_hits(self) -> int | None:
+        """How many requests the choice can meet; None: it has no end."""
+        return 1 if self.nth is not None else self.first
+
+
+@dataclass(slots=True)
+class Selector:
+    """Chooses among the requests that match, in the order in which they come."""
+
+    when: When
+    random: Random
+    matches: int = field(default=0)
+    """How many have matched."""
+
+    def takes(self, subject: Subject) -> bool:
+        """Return whether the fault meets a request; count it if it matches."""
+        if not self.when.matches(subject):
+            return False
+        self.matches += 1
+        when = self.when
+        if when.nth is not None:
+            return self.matches == when.nth
+        if when.first is not None:
+            return self.matches <= when.first
+        if when.every is not None:
+            return self.matches % when.every == 0
+        return when.probability is None or self.random.random() < when.probability
+
+
+def _any(glob: str | None, texts: Iterable[str]) -> bool:
+    return glob is None or any(map(_matcher(glob).match, texts))
+
+
+@lru_cache(maxsize=512)
+def _matcher(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(glob))

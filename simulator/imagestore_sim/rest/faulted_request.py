@@ -1,0 +1,323 @@
+"""One request while faults are set: which of them it meets, what they do to it, and how its answer goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from typing import Any
+
+from aiohttp import web
+
+from imagestore_sim.faults import Meets
+from imagestore_sim.faults.exchange import Answer, Loss, Sending
+from imagestore_sim.faults.selection import Subject
+from imagestore_sim.masking import masked_path
+from imagestore_sim.rest.binding import Values
+from imagestore_sim.rest.errors import DESCRIPTIONS, ApiError, ErrorCode
+from imagestore_sim.rest.messages import Message
+from imagestore_sim.rest.node_faults import AppliedNodeFault, NodeFaults
+from imagestore_sim.rest.request_context import RequestContext
+from imagestore_sim.rest.responses import closing, error_response
+from imagestore_sim.web_server import ANSWER_SECONDS, Connection
+
+HEADER = "X-Lab-Fault"
+NO_STATUS = 0
+"""The status of a request in the journal that got no answer."""
+UUID = re.compile("[0-9a-f]{32}")
+MOST_UUIDS = 100
+"""Uuids in the parameters of one request that are looked up."""
+FLIGHT_SECONDS = 0.02
+"""Real seconds for the first bytes of an answer to arrive, before the reset that would overtake them."""
+UNKNOWN_CODE = "An error that ZStack does not know"
+RenderError = Callable[[ApiError], bytes]
+
+
+class Settled(Exception):
+    """Faults have answered a request, or lost it: it is not carried out."""
+
+
+class FaultedRequest:
+    """A request and its answer, as faults see it (`faults.exchange.Exchange`)."""
+
+    def __init__(self, faults: NodeFaults, request: web.BaseRequest, context: RequestContext) -> None:
+        self._faults = faults
+        self._request = request
+        self._context = context
+        self._met: list[AppliedNodeFault] = []
+        self._acting: AppliedNodeFault | None = None
+        self._subject: Subject | None = None
+        self._message: type[Message] | None = None
+        self._values: Values = {}
+        self._render: RenderError | None = None
+        self._answer: Answer | None = None
+        self._replaced = False
+        self._lost: tuple[Loss, AppliedNodeFault] | None = None
+        self._sending = Sending()
+        self._slowed_by: AppliedNodeFault | None = None
+        self._passed = False
+        """Whether no fault can meet it."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of the faults that the request has met, the oldest first."""
+        return tuple(applied.id for applied in self._met)
+
+    def may_meet(self, api: str | None) -> bool:
+        """Return whether a request that is answered from the cache may meet a fault; `api` is None if it is not."""
+        if api is None:
+            return True
+        request = self._request
+        seen = Subject(method=request.method, path=request.raw_path, client="", user_agent="", api=api)
+        self._passed = not any(applied.fault.when.may_match(seen) for applied in self._faults)
+        return not self._passed
+
+    async def reached(
+        self,
+        message: type[Message] | None = None,
+        values: Values | None = None,
+        render: RenderError | None = None,
+    ) -> Values:
+        """Let the faults act that the request meets, before it is carried out; return its parameters.
+
+        A poll has no message. `render` writes errors in the form of the API that was called. Raise Settled.
+        """
+        self._message, self._values, self._render = message, values or {}, render
+        self._subject = await self._describe(message)
+        self._met = self._faults.meeting(self._subject)
+        for applied, hit in [(applied, applied.hits) for applied in self._met]:
+            await self._faults.record_hit(applied, hit, self._event(self._subject))
+        for applied in self._met:
+            if self._lost is None:
+                self._acting = applied
+                await applied.fault.before(self)
+        if self._replaced or self._lost is not None:
+            raise Settled
+        return self._values
+
+    async def finish(self, response: web.Response | None) -> web.Response | None:
+        """Let the faults act on the response of a request that was carried out; return that to send, None if none is.
+
+        `response` is None if the request was not carried out.
+        """
+        if self._passed:
+            return response
+        if self._subject is None and response is not None:  # it has reached no API
+            try:
+                await self.reached()
+            except Settled:
+                response = None
+        if not self._met:
+            return response
+        if not self._replaced and response is not None:
+            self._answer = _answer_of(response)
+        for applied in self._met:
+            if self._lost is None:
+                self._acting = applied
+                await applied.fault.after(self)
+        return None if self._lost is not None else self._response()
+
+    async def send(self, response: web.Response | None) -> web.StreamResponse:
+        """Send the response as the faults want it, or end the connection. Raise ConnectionError after that."""
+        sending = self._sending
+        if self._lost is not None:
+            await self._end(*self._lost)
+        if response is None:
+            raise ConnectionResetError("the request was lost")
+        if sending.reset_after is not None:
+            await self._send_part(_head(response) + _body(response), sending.reset_after)
+            self._connection.reset()
+            raise ConnectionResetError("the answer was cut by a reset")
+        if sending.close_after is not None:
+            head = _head(response)
+            await self._send_part(head + _body(response), len(head) + sending.close_after)
+            self._connection.force_close()
+            raise ConnectionAbortedError("the answer was truncated")
+        return await self._send_slowly(response) if sending.seconds else response
+
+    # What faults see: faults.exchange.Exchange
+
+    @property
+    def subject(self) -> Subject:
+        """Return what a selection sees of the request. Raise RuntimeError before that is known."""
+        if self._subject is None:
+            raise RuntimeError("the request has not been read")
+        return self._subject
+
+    @property
+    def random(self) -> Random:
+        """Return the random numbers of the fault that acts."""
+        return self._current.random
+
+    @property
+    def answer(self) -> Answer:
+        """Return the answer, to change. Raise RuntimeError before there is one."""
+        if self._answer is None:
+            raise RuntimeError("the request has no answer yet")
+        return self._answer
+
+    @property
+    def sending(self) -> Sending:
+        """Return how the answer goes out, to change."""
+        self._slowed_by = self._current
+        return self._sending
+
+    def replace(self, answer: Answer) -> None:
+        """Answer this, unless an earlier fault has replaced the answer."""
+        if not self._replaced:
+            self._answer, self._replaced = answer, True
+
+    def fail(self, code: str, description: str | None, details: str) -> None:
+        """Answer an error of ZStack in the form of the API that was called, unless the answer was replaced."""
+        failure = ApiError(ErrorCode(code, details, description=description or DESCRIPTIONS.get(code, UNKNOWN_CODE)))
+        if self._render is None:
+            self.replace(_answer_of(error_response(failure)))
+        else:
+            content_type = "application/json; charset=utf-8"
+            self.replace(Answer(200, self._render(failure), {"Content-Type": content_type}))
+
+    def shift_page(self, rows: int) -> None:
+        """Let a query begin that many rows later, or earlier if negative."""
+        if self._message is not None:
+            self._values = self._message.shift_page(self._values, rows)
+
+    def lose(self, how: Loss) -> None:
+        """End the connection without an answer."""
+        self._lost = how, self._current
+
+    async def wait(self, seconds: float) -> None:
+        """Wait on the clock, but no longer than the fault that acts lasts, or the connection."""
+        await self._hold(self._current, self._connection.lost(), seconds)
+
+    async def wait_until_healed(self) -> None:
+        """Wait until the fault that acts is healed, or the connection is lost."""
+        await self._hold(self._current, self._connection.lost())
+
+    @property
+    def _current(self) -> AppliedNodeFault:
+        assert self._acting is not None, "a fault acts"
+        return self._acting
+
+    @property
+    def _connection(self) -> Connection:
+        protocol = self._request.protocol
+        assert isinstance(protocol, Connection), "web_server makes all connections"
+        return protocol
+
+    async def _describe(self, message: type[Message] | None) -> Subject:
+        """Return what a selection sees of the request. Ask the store only for what faults select by."""
+        request, context, facts = self._request, self._context, self._faults.facts
+        whens = [applied.fault.when for applied in self._faults]
+        account = [] if context.account is None else [context.account]
+        if facts is not None and account and any(when.account is not None for when in whens):
+            account += [name for name in [await facts.account_name(account[0])] if name is not None]
+        statuses: list[str] = []
+        if facts is not None and any(when.storage_status is not None for when in whens):
+            named = dict.fromkeys(uuid for text in _texts(self._values) for uuid in UUID.findall(text))
+            statuses = await facts.storage_statuses(list(named)[:MOST_UUIDS])
+        return Subject(
+            method=request.method,
+            path=request.raw_path,
+            client=request.remote or "",
+            user_agent=request.headers.get("User-Agent", ""),
+            connection=self._connection.number,
+            api=context.api,
+            roles=_roles(message, self._values),
+            account=tuple(account),
+            storage_statuses=tuple(statuses),
+        )
+
+    def _event(self, subject: Subject) -> Mapping[str, object]:
+        context = self._context
+        return {
+            "method": subject.method,
+            "path": masked_path(subject.path),
+            "api": subject.api,
+            "account": context.account,
+            "job": context.job,
+        }
+
+    def _response(self) -> web.Response:
+        answer = self.answer
+        headers = {**answer.headers, HEADER: ", ".join(self.ids)}
+        return closing(web.Response(status=answer.status, body=answer.body, headers=headers))
+
+    async def _end(self, how: Loss, applied: AppliedNodeFault) -> None:
+        if how is Loss.RESET:
+            self._connection.reset()
+            return
+        if how is Loss.SILENCE:
+            await self._hold(applied, self._connection.left())
+        self._connection.force_close()
+
+    async def _send_part(self, data: bytes, size: int) -> None:
+        """Send the first `size` bytes, and give them time to arrive."""
+        transport = self._connection.transport
+        if transport is not None:
+            transport.write(data[:size])
+            await asyncio.sleep(FLIGHT_SECONDS)  # real: bytes travel in real time
+
+    async def _send_slowly(self, response: web.Response) -> web.StreamResponse:
+        assert self._slowed_by is not None, "a fault has set the pace"
+        body, sending = _body(response), self._sending
+        slow = web.StreamResponse(status=response.status, headers=response.headers)
+        slow.content_length = len(body)
+        await slow.prepare(self._request)
+        size = max(1, -(-len(body) // sending.pieces))
+        starts = range(0, len(body), size)
+        for start in starts:
+            if start:
+                await self._hold(self._slowed_by, self._connection.lost(), sending.seconds / (len(starts) - 1))
+            async with asyncio.timeout(ANSWER_SECONDS):  # real: the client is
+                await slow.write(body[start : start + size])
+        await slow.write_eof()
+        return slow
+
+    async def _hold(self, applied: AppliedNodeFault, gone: asyncio.Future[None], seconds: float | None = None) -> None:
+        """Wait for `seconds` of the clock, or without end; no longer than a fault lasts, or until `gone`."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(applied.let_go.wait())]
+        if seconds is not None:
+            waits.append(asyncio.ensure_future(self._faults.clock.sleep(seconds)))
+        try:
+            await asyncio.wait([*waits, gone], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+
+def _roles(message: type[Message] | None, values: Values) -> frozenset[Meets]:
+    found = {Meets.REQUEST}
+    if message is not None and message.always_with_schema:
+        found |= {Meets.QUERY} if message.first_row(values) == 0 else {Meets.QUERY, Meets.LATER_PAGE}
+    elif message is not None and not message.api.sync:
+        found |= {Meets.ASYNC_CALL}
+    return frozenset(found)
+
+
+def _texts(value: object) -> Iterable[str]:
+    """Yield the texts in the parameters of a message; of an object such as a query, its text form."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif value is not None and not isinstance(value, bool | int | float):
+        yield str(value)
+
+
+def _answer_of(response: web.Response) -> Answer:
+    return Answer(response.status, _body(response), dict(response.headers))
+
+
+def _body(response: web.Response) -> bytes:
+    body = response.body
+    return bytes(body) if isinstance(body, bytes | bytearray) else b""
+
+
+def _head(response: web.Response) -> bytes:
+    """Return the head of a response as it is sent."""
+    headers = {**response.headers, "Content-Length": str(len(_body(response)))}
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")

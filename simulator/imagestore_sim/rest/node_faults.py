@@ -1,0 +1,227 @@
+"""The faults that are set on a management node: set, met by requests, healed by hand, by the clock or by their count.
+
+`NodeFaults` is empty unless a test has set faults: `RestServer` asks `is_empty` once a request. Faults act in the order
+in which they were set (docs/node-faults.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from enum import StrEnum
+from random import Random
+from typing import Protocol
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.faults import Meets, NodeFault
+from imagestore_sim.faults.selection import Selector, Subject
+from imagestore_sim.tasks import Tasks
+from imagestore_sim.web_server import Connection
+
+logger = logging.getLogger(__name__)
+MOST_FAULTS = 100
+"""Faults that can be set at once."""
+KEPT_HEALED = 100
+"""Healed faults whose hits can still be read."""
+FAULT_SET = "/management-node/fault/set"
+FAULT_HIT = "/management-node/fault/hit"
+FAULT_HEALED = "/management-node/fault/healed"
+RecordEvent = Callable[[str, str, Mapping[str, object]], Awaitable[None]]
+"""Called with the path of an event, the id of the fault that it is about, and its content."""
+
+
+class TooManyFaults(ValueError):
+    """As many faults are set as can be at once."""
+
+
+class Facts(Protocol):
+    """What the store knows of the accounts and storages that a request names."""
+
+    async def account_name(self, uuid: str) -> str | None:
+        """Return the name of an account, None if there is none."""
+
+    async def storage_statuses(self, uuids: list[str]) -> list[str]:
+        """Return the statuses of the backup storages among these uuids."""
+
+
+class Healed(StrEnum):
+    """What has healed a fault."""
+
+    HAND = "hand"
+    TIME = "time"
+    COUNT = "count"
+    RESET = "reset"
+
+
+class AppliedNodeFault:
+    """A fault that is set on a node, or was."""
+
+    def __init__(self, fault: NodeFault, number: int, since: float, seed: int) -> None:
+        self.fault = fault
+        self.number = number
+        self.id = f"{fault.kind}-{number}"
+        self.since = since
+        """When it was set, in seconds of the clock's monotonic time."""
+        self.connections_before = Connection.made
+        """The number of connections that clients of this process had made when it was set."""
+        self.selector = Selector(fault.when, Random(f"{seed} {self.id} when"))  # noqa: S311 - the same in each run
+        self.random = Random(f"{seed} {self.id}")  # noqa: S311 - the same in each run
+        self.hits = 0
+        """Requests that it has touched."""
+        self.healed_by: Healed | None = None
+        self.let_go = asyncio.Event()
+        """Set once it holds no request any more: when it heals, but for one that its count has healed."""
+        self.timer: asyncio.Task[None] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Return whether it has not been healed."""
+        return self.healed_by is None
+
+    @property
+    def expires_at(self) -> float | None:
+        """Return when it heals by itself, in seconds of the clock's monotonic time; None: it does not."""
+        return None if self.fault.lasts is None else self.since + self.fault.lasts
+
+    def meets(self, subject: Subject) -> bool:
+        """Return whether it meets a request; count it if `when` matches."""
+        needed = self.fault.meets
+        if needed is Meets.NEW_CONNECTION:
+            return subject.connection > self.connections_before and self.selector.takes(subject)
+        return needed in subject.roles and self.selector.takes(subject)
+
+    @property
+    def left(self) -> int | None:
+        """Return how many requests it can still meet; None: it has no end."""
+        most = self.fault.most_hits
+        return None if most is None else max(0, most - self.hits)
+
+
+class NodeFaults:
+    """The faults of a node, the oldest first."""
+
+    def __init__(self, clock: Clock, seed: int) -> None:
+        self._clock = clock
+        self._seed = seed
+        self._applied: dict[str, AppliedNodeFault] = {}
+        self._healed: deque[AppliedNodeFault] = deque(maxlen=KEPT_HEALED)
+        self._timers = Tasks()
+        self._numbers = itertools.count(1)
+        self.record: RecordEvent = _no_event
+        """Stores an event. The node sets it once its store is open."""
+        self.facts: Facts | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no fault is set: the question that each request asks."""
+        return not self._applied
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that faults wait on."""
+        return self._clock
+
+    def __iter__(self) -> Iterator[AppliedNodeFault]:
+        return iter(list(self._applied.values()))
+
+    def healed(self) -> list[AppliedNodeFault]:
+        """Return the latest KEPT_HEALED faults that were healed, the oldest first."""
+        return list(self._healed)
+
+    def find(self, identity: str) -> AppliedNodeFault | None:
+        """Return the fault with an id, also one that was healed; None if there is none."""
+        found = self._applied.get(identity)
+        return found or next((one for one in self._healed if one.id == identity), None)
+
+    async def apply(self, fault: NodeFault) -> AppliedNodeFault:
+        """Set a fault, beside those that are set; it heals by itself after its `for`. Raise TooManyFaults."""
+        if len(self._applied) >= MOST_FAULTS:
+            raise TooManyFaults(f"{MOST_FAULTS} faults are set already, which is the most at once")
+        applied = AppliedNodeFault(fault, next(self._numbers), self._clock.monotonic(), self._seed)
+        self._applied[applied.id] = applied
+        if applied.expires_at is not None:
+            heals = self._heal_in_time(applied, applied.expires_at)
+            applied.timer = self._timers.begin(heals, f"fault {applied.id}")
+        await self._record(FAULT_SET, applied, {"parameters": fault.values()})
+        return applied
+
+    def meeting(self, subject: Subject) -> list[AppliedNodeFault]:
+        """Return the faults that meet a request, and count it as a hit of each."""
+        met = [applied for applied in self if applied.meets(subject)]
+        for applied in met:
+            applied.hits += 1
+            if applied.left == 0:
+                self._remove(applied, Healed.COUNT)
+        return met
+
+    async def record_hit(self, applied: AppliedNodeFault, hit: int, content: Mapping[str, object]) -> None:
+        """Record that a fault has met a request; `hit` is the number of that, `content` says which request."""
+        await self._record(FAULT_HIT, applied, {"hit": hit, **content})
+        if hit == applied.fault.most_hits:
+            await self._record(FAULT_HEALED, applied, _summary(applied))
+
+    async def heal(self, applied: AppliedNodeFault, by: Healed = Healed.HAND) -> None:
+        """Heal a fault, unless that has happened: no request meets it any more, and those that it holds go on."""
+        if applied.active:
+            self._remove(applied, by)
+            await self._record(FAULT_HEALED, applied, _summary(applied))
+        _let_go(applied)
+
+    async def heal_all(self, kind: str | None = None) -> None:
+        """Heal every fault, or those of a kind, the latest first."""
+        for applied in [*reversed(list(self)), *self._healed]:
+            if kind in (None, applied.fault.kind):
+                await self.heal(applied)
+
+    async def restart(self) -> None:
+        """Forget all faults, and number from 1 again. Requests that they hold go on. Nothing is recorded."""
+        await self.close()
+        self._healed.clear()
+        self._numbers = itertools.count(1)
+
+    async def close(self) -> None:
+        """Let go of all requests, without events."""
+        for applied in self:
+            self._remove(applied, Healed.RESET)
+        for applied in self._healed:
+            _let_go(applied)
+        await self._timers.close()
+
+    async def _heal_in_time(self, applied: AppliedNodeFault, expires_at: float) -> None:
+        await self._clock.sleep(expires_at - self._clock.monotonic())
+        applied.timer = None
+        await self.heal(applied, Healed.TIME)
+
+    def _remove(self, applied: AppliedNodeFault, by: Healed) -> None:
+        """Note that a fault is healed. It still holds its requests."""
+        applied.healed_by = by
+        del self._applied[applied.id]
+        if len(self._healed) == KEPT_HEALED:
+            _let_go(self._healed[0])  # it is forgotten now
+        self._healed.append(applied)
+
+    async def _record(self, path: str, applied: AppliedNodeFault, content: Mapping[str, object]) -> None:
+        try:
+            await self.record(path, applied.id, {"kind": applied.fault.kind, **content})
+        except StoreUnavailable as error:
+            logger.warning("the event %s of %s is not stored: %s", path, applied.id, error)
+
+
+def _let_go(applied: AppliedNodeFault) -> None:
+    """Let the requests go on that a fault holds."""
+    applied.let_go.set()
+    if applied.timer is not None:
+        applied.timer.cancel()
+        applied.timer = None
+
+
+def _summary(applied: AppliedNodeFault) -> Mapping[str, object]:
+    return {"healedBy": applied.healed_by, "hits": applied.hits}
+
+
+async def _no_event(path: str, identity: str, content: Mapping[str, object]) -> None:
+    """Record nothing: the store is not open."""
