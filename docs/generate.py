@@ -59,6 +59,7 @@ GENERATED: Mapping[str, Generated] = {
     "fidelity": Generated("fidelity.md", "generators.fidelity:page"),
     "life-cycle": Generated("life-cycle.md", "life_cycle_facts:render"),
     "metrics": Generated("metrics.md", "generators.metrics:page"),
+    "node-faults": Generated("node-faults.md", "generators.node_faults:page"),
     "scenarios": Generated("scenarios.md", "generators.scenarios:page"),
     "picture": Generated("lab.svg", "generators.lab_picture:picture", quick=False),
     "same-results": Generated("same-results.md", "generators.same_results:page", quick=False),

@@ -29,12 +29,14 @@ JSON = "application/json"
 EVIL = "http://evil.example"
 CHANGES = (
     ("POST", "/lab/v1/snapshot"), ("PUT", "/lab/v1/snapshot"), ("POST", "/lab/v1/reset"), ("POST", "/lab/v1/heal"),
+    ("POST", "/lab/v1/node/faults"), ("DELETE", "/lab/v1/node/faults"),
     ("DELETE", "/lab/v1/requests"), ("PUT", "/lab/v1/clock"), ("POST", "/lab/v1/clock/step"), ("POST", "/lab/v1/hosts"),
     ("PATCH", "/lab/v1/hosts/imagestore-1"), ("DELETE", "/lab/v1/hosts/imagestore-1"),
     ("POST", "/lab/v1/hosts/imagestore-1/stop"), ("POST", "/lab/v1/hosts/imagestore-1/faults"),
 )  # fmt: skip
 PRIVATE = (("GET", "/lab/v1/snapshot"), ("GET", "/lab/v1/requests"), ("GET", "/lab/v1/requests/wait"))
 HARMLESS = (
+    "/lab/v1/node/faults",
     "/lab/v1/hosts", "/lab/v1/faults", "/lab/v1/requests/count", "/lab/v1/openapi.json", "/lab/v1/hosts/imagestore-1"
 )  # fmt: skip
 PAGES = (

@@ -178,7 +178,7 @@ async def test_a_body_that_is_not_json_is_refused(imagestore_client: Client) -> 
     assert answer.body["error"].startswith("the body is not JSON: ")
 
 
-@pytest.mark.parametrize("path", ["/hosts", "/hosts/imagestore-1", "/faults"])
+@pytest.mark.parametrize("path", ["/hosts", "/hosts/imagestore-1"])
 async def test_a_node_by_itself_has_no_hosts(fixed: Client, path: str) -> None:
     answer = await ask(fixed, "GET", path)
     assert (answer.status, answer.body) == (404, {"error": "this node has no simulated hosts"})

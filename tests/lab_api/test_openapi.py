@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from imagestore_sim.faults import FAULTS
+from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 
@@ -53,13 +53,14 @@ async def test_answers_fit_the_document(imagestore_client: Client) -> None:
     await imagestore_client.request(
         "POST", f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults", {"kind": "fill", "for": "1h"}
     )
+    await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/node/faults", {"kind": "no_accept"})
     checked = set()
     for path, operations in described["paths"].items():
         answered = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         reference = answered.get("application/json", {}).get("schema", {}).get("$ref")
         if reference is None:
             continue
-        url = f"{imagestore_client.url}{path.replace('{name}', 'imagestore-1')}"
+        url = f"{imagestore_client.url}{path.replace('{name}', 'imagestore-1').replace('{id}', 'no_accept-1')}"
         answer = await imagestore_client.request("GET", url)
         assert answer.status == 200, answer.text
         schema = {"$ref": reference, "components": described["components"]}
@@ -75,6 +76,16 @@ async def test_every_kind_of_fault_is_a_body_of_its_own(imagestore_client: Clien
     schema = Draft202012Validator({"oneOf": kinds})
     assert schema.is_valid({"kind": "fill", "to": "100%", "over": "5m", "for": "1h"})
     assert not schema.is_valid({"kind": "fill", "too": "100%"})
+
+
+async def test_every_kind_of_the_management_plane_is_a_body_with_an_example(imagestore_client: Client) -> None:
+    body = (await document(imagestore_client))["components"]["schemas"]["NodeFaultToSet"]
+    assert {one["properties"]["kind"]["const"] for one in body["oneOf"]} == NODE_FAULTS.keys()
+    schema = Draft202012Validator({"oneOf": body["oneOf"]})
+    assert [one["kind"] for one in body["examples"]] == list(NODE_FAULTS)
+    for example in body["examples"]:
+        schema.validate(example)
+    assert not schema.is_valid({"kind": "latency", "when": {"apy": "Add*"}})
 
 
 async def test_a_path_that_is_not_served_is_a_404(imagestore_client: Client) -> None:

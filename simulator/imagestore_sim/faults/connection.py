@@ -14,7 +14,7 @@ from imagestore_sim.faults.exchange import Exchange, Loss, Point
 from imagestore_sim.faults.node_fault import NodeFault
 from imagestore_sim.faults.registry import node_fault
 from imagestore_sim.faults.selection import Meets
-from imagestore_sim.units import Bytes, BytesOrShare, Seconds, parse_amount
+from imagestore_sim.units import Amount, Bytes, BytesOrShare, Seconds
 
 PAST_OKHTTP = 11.0
 """Seconds: okhttp, and so ZStack's Java SDK, waits 10 s for an answer; ZStack's Go SDK waits 20 s."""
@@ -74,7 +74,11 @@ class Reset(NodeFault):
 class Truncated(NodeFault):
     """The body of the answer ends too early: the connection is closed before as many bytes as the head promises."""
 
-    keep: BytesOrShare = Field(parse_amount("50%"), description="how much of the body is sent: a size, or a share")
+    keep: BytesOrShare = Field(
+        Amount("50%", 0.5, 0),
+        description="how much of the body is sent: a size, or a share",
+        json_schema_extra={"default": "50%"},
+    )
 
     @override
     async def after(self, exchange: Exchange) -> None:

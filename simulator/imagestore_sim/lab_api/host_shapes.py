@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, JsonValue
@@ -161,7 +162,20 @@ def parameter_shapes(kind: type[AnyFault]) -> list[ParameterShape]:
 def schema_of(kind: type[AnyFault]) -> dict[str, Any]:
     """Return the JSON Schema of the parameters of a kind."""
     schema = kind.model_json_schema(by_alias=True)
-    return schema | {"title": kind.kind, "description": kind.description()}
+    whole = _with_definitions(schema, schema.pop("$defs", {}))
+    return {**whole, "title": kind.kind, "description": kind.description()}
+
+
+def _with_definitions(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a schema with each reference to a definition replaced by that, so that it can be part of another."""
+    if isinstance(schema, list):
+        return [_with_definitions(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    members = {name: _with_definitions(one, definitions) for name, one in schema.items() if name != "$ref"}
+    if "$ref" not in schema:
+        return members
+    return {**_with_definitions(definitions[schema["$ref"].rpartition("/")[2]], definitions), **members}
 
 
 def schema_with_kind(kind: type[AnyFault]) -> dict[str, Any]:
