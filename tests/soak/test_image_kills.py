@@ -1,15 +1,21 @@
-"""`kill -9` while images are added and expunged: those that were acknowledged have their bits, the others none.
+"""`kill -9` while images are added, copied, deleted and expunged: what was acknowledged is there with its bits.
 
-One run is 25 kills of one node over one database and one host. SOAK_RUNS says how many runs there are.
+One run is 25 kills of one node over one database and two hosts. SOAK_RUNS says how many runs there are, SOAK_SEED which
+is the first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,69 +27,137 @@ from imagestore_sim.testing import CallFailed, Client
 
 pytestmark = pytest.mark.soak
 RUNS = int(os.environ.get("SOAK_RUNS", "4"))
+FIRST = int(os.environ.get("SOAK_SEED", "0"))
 KILLS = 25
-STORAGE, MIB = "b" * 32, 2**20
+LONGEST = 2.5
+"""Seconds that a node lives at most: an add takes half of one where the machine is busy."""
+HOSTS = {"a" * 32: "127.0.0.1", "b" * 32: "localhost"}
+"""The hostnames of the storages, by uuid."""
+MIB = 2**20
 ARGUMENTS = ("serve", "--port", "0", "--database", "node.db", "--bootstrap", "records.yaml", "--write-images",
              "--log-level", "error")  # fmt: skip
+SYNC = "APISyncImageFromImageStoreBackupStorageMsg"
+FIRST_STORE, SECOND_STORE = HOSTS
 
 
-@pytest.mark.parametrize("run", range(RUNS))
-async def test_kills_amid_adds_and_expunges_of_images(run: int, tmp_path: Path) -> None:
-    chance, promised = random.Random(run), dict[str, bool]()
-    async with SimulatedHost("everywhere") as host, forks(tmp_path) as nodes:
-        (tmp_path / "records.yaml").write_text(_records(host.address[1]))
+@dataclass
+class Promised:
+    """What clients were told: which images must be there, and which must not; and what was found after the kills."""
+
+    images: dict[str, bool] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def note(self, done: str, image: str, *, there: bool) -> None:
+        """Remember that a client was told of an add, a copy or an expunge."""
+        self.counts[done] += 1
+        self.images[image] = there
+
+
+@pytest.mark.parametrize("run", range(FIRST, FIRST + RUNS))
+async def test_kills_amid_adds_copies_and_expunges_of_images(run: int, tmp_path: Path) -> None:
+    chance, promised = random.Random(run), Promised()
+    async with AsyncExitStack() as stack:
+        hosts = {uuid: await stack.enter_async_context(SimulatedHost("everywhere")) for uuid in HOSTS}
+        nodes = await stack.enter_async_context(forks(tmp_path))
+        (tmp_path / "records.yaml").write_text(_records({uuid: host.address[1] for uuid, host in hosts.items()}))
         for _ in range(KILLS):
-            await _change_and_kill(nodes, host, chance, promised)
+            await _change_and_kill(nodes, hosts, chance, promised)
         node = await nodes.start(*ARGUMENTS)
         async with Client(node.url) as client:
-            await _check(client, host, promised)
+            await _check(client, hosts, promised)
         node.kill()
         await nodes.wait(node)
+    print(f"run {run}: {dict(promised.counts)}")
 
 
-def _records(port: int) -> str:
-    storage = {"uuid": STORAGE, "name": "store", "hostname": "127.0.0.1", "sshPort": port, "url": "/zs"}
+def _records(ports: Mapping[str, int]) -> str:
+    storages = [
+        {"uuid": uuid, "name": uuid[0], "hostname": HOSTS[uuid], "sshPort": port, "url": "/zs"}
+        for uuid, port in ports.items()
+    ]
     source = {"url": "*", "size": 90 * MIB, "actualSize": 90 * MIB, "rate": 900 * MIB}
-    return yaml.safe_dump({"backupStorages": [storage], "imageSources": [source]})
+    return yaml.safe_dump({"backupStorages": storages, "imageSources": [source]})
 
 
-async def _change_and_kill(nodes: Forks, host: SimulatedHost, chance: random.Random, promised: dict[str, bool]) -> None:
+async def _change_and_kill(
+    nodes: Forks, hosts: Mapping[str, SimulatedHost], chance: random.Random, promised: Promised
+) -> None:
     node = await nodes.start(*ARGUMENTS)
     async with Client(node.url) as client:
-        await _check(client, host, promised)
-        changes = [asyncio.create_task(_change(client, promised)) for _ in range(3)]
-        await asyncio.sleep(chance.uniform(0.05, 0.6))
+        await _check(client, hosts, promised)
+        changes = [asyncio.create_task(_change(client, number, promised)) for number in range(4)]
+        await asyncio.sleep(chance.uniform(0.05, LONGEST))
         node.kill()
+        promised.counts["kills"] += 1
         await asyncio.gather(*changes)
     await nodes.wait(node)
 
 
-async def _change(client: Client, promised: dict[str, bool]) -> None:
-    """Add and expunge images until the node is gone; note in `promised` which must be there, and which must not."""
+async def _change(client: Client, number: int, promised: Promised) -> None:
+    """Add, copy and expunge images until the node is gone, every second time with long jobs; note what was told."""
     with suppress(*BROKEN, CallFailed):
         while True:
-            body = {"name": "i", "url": "http://x", "format": "raw", "backupStorageUuids": [STORAGE]}
-            kept = (await client.call("POST", "/images", {"params": body}))["inventory"]["uuid"]
-            promised[kept] = True
-            lost = (await client.call("POST", "/images", {"params": body}))["inventory"]["uuid"]
-            await client.call("DELETE", f"/images/{lost}")
-            await client.call("PUT", f"/images/{lost}/actions", {"expungeImage": {}})
-            promised[lost] = False
+            kept = await _add(client)
+            promised.note("added", kept, there=True)
+            copy = await (_copy_by_long_job if number % 2 else _copy)(client, kept)
+            promised.note("copied", copy, there=True)
+            lost = await _add(client)
+            short = await _copy(client, lost)
+            await _expunge(client, lost if number < 2 else short)
+            promised.note("expunged", lost if number < 2 else short, there=False)
 
 
-async def _check(client: Client, host: SimulatedHost, promised: dict[str, bool]) -> None:
+async def _add(client: Client) -> str:
+    body = {"name": "i", "url": "http://x", "format": "raw", "backupStorageUuids": [FIRST_STORE]}
+    return str((await client.call("POST", "/images", {"params": body}))["inventory"]["uuid"])
+
+
+def _wanted(image: str) -> dict[str, str]:
+    return {"uuid": image, "srcBackupStorageUuid": FIRST_STORE, "dstBackupStorageUuid": SECOND_STORE, "name": "copy"}
+
+
+async def _copy(client: Client, image: str) -> str:
+    body = {"syncImageFromImageStoreBackupStorage": _wanted(image)}
+    return str((await client.call("PUT", f"/images/{image}/actions", body))["inventory"]["uuid"])
+
+
+async def _copy_by_long_job(client: Client, image: str) -> str:
+    body = {"params": {"jobName": SYNC, "jobData": json.dumps(_wanted(image))}}
+    job = (await client.call("POST", "/longjobs", body))["inventory"]["uuid"]
+    while True:
+        [found] = await client.query(f"/longjobs/{job}")
+        if found["state"] == "Succeeded":
+            return str(json.loads(found["jobResult"])["inventory"]["uuid"])
+        await asyncio.sleep(0.02)
+
+
+async def _expunge(client: Client, image: str) -> None:
+    await client.call("DELETE", f"/images/{image}")
+    await client.call("PUT", f"/images/{image}/actions", {"expungeImage": {}})
+
+
+async def _check(client: Client, hosts: Mapping[str, SimulatedHost], promised: Promised) -> None:
     await client.log_in()
-    found = await client.query("/images")
-    uuids = {image["uuid"] for image in found}
-    async with asyncio.timeout(20):  # what the node before has left is removed in the background
-        while _folders(host) != uuids:
+    images = await client.query("/images")
+    async with asyncio.timeout(30):  # what the node before has left is removed in the background
+        while any(_folders(host) != _named(images, uuid) for uuid, host in hosts.items()):
             await asyncio.sleep(0.05)
-    assert {image["status"] for image in found} <= {"Ready", "Deleted"}
-    assert {uuid for uuid, there in promised.items() if there} <= uuids
-    assert not {uuid for uuid, there in promised.items() if not there} & uuids
-    for uuid in uuids:
-        assert host.disk.stat(f"/zs/registry/{uuid}/{uuid}").size == 90 * MIB
-        assert host.disk.exists(f"/zs/registry/{uuid}/{uuid}.imf2")
+    uuids = {image["uuid"] for image in images}
+    assert {image["status"] for image in images} <= {"Ready", "Deleted"}
+    assert {uuid for uuid, there in promised.images.items() if there} <= uuids
+    assert not {uuid for uuid, there in promised.images.items() if not there} & uuids
+    assert {job["state"] for job in await client.query("/longjobs")} <= {"Succeeded", "Failed"}
+    for uuid, host in hosts.items():
+        for name in _named(images, uuid):
+            assert host.disk.stat(f"/zs/registry/{name}/{name}").size == 90 * MIB
+            assert host.disk.exists(f"/zs/registry/{name}/{name}.imf2")
+    promised.counts["checked images"] += len(uuids)
+
+
+def _named(images: list[dict[str, Any]], storage: str) -> set[str]:
+    """Return the folders that the images on a storage have there."""
+    refs = [ref for image in images for ref in image["backupStorageRefs"] if ref["backupStorageUuid"] == storage]
+    return {ref["installPath"].rpartition("/")[2] for ref in refs}
 
 
 def _folders(host: SimulatedHost) -> set[str]:
