@@ -302,3 +302,30 @@ async def test_an_image_is_updated(
         assert values.items() <= ended.body["inventory"].items()
     tags = [one["tag"] for one in await imagestore_client.query("/system-tags", "tag~=bootMode%")]
     assert tags == (["bootMode::UEFI"] if "architecture" in values else [])
+
+
+async def test_the_images_on_a_host_are_listed_with_those_that_have_no_record(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    [first, _], host = await stores(imagestore_lab), imagestore_hosts["imagestore-1"]
+    image = (await imagestore_client.call("POST", "/images", add("one", [first])))["inventory"]["uuid"]
+    for folder, metadata in (("alien", b'{"size": 7}'), ("empty", b"no JSON")):
+        host.disk.make_directory(f"{REGISTRY}/{folder}")
+        host.disk.write_file(f"{REGISTRY}/{folder}/1", b"bits")
+        host.disk.write_file(f"{REGISTRY}/{folder}/1.imf2", metadata)
+    host.disk.make_directory(f"{REGISTRY}/half")
+    host.disk.write_file(f"{REGISTRY}/half/1", b"")
+    path = f"/backup-storage/{first}/image-store"
+    body: dict[str, object] = {"getImagesFromImageStoreBackupStorage": {}}
+    infos = (await imagestore_client.request("PUT", path, body)).body["infos"]
+    assert [(one["id"], one["name"], one["size"], one.get("virtualsize")) for one in infos] == [
+        (image, "one", 4 * GIB, 40 * GIB),
+        ("1", "alien", 4, 7),
+        ("1", "empty", 4, None),
+    ]
+    host.disk.remove_file(f"{REGISTRY}/{image}/{image}.imf2")
+    assert len((await imagestore_client.request("PUT", path, body)).body["infos"]) == 2
+    await host.stop()
+    refused = await imagestore_client.request("PUT", path, body)
+    assert (refused.status, refused.body["error"]["code"]) == (503, "SYS.1006")
+    assert "no connection" in refused.body["error"]["details"]

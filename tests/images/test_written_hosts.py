@@ -49,6 +49,9 @@ async def test_an_image_is_a_sparse_file_in_the_url_where_hosts_may_be_written_t
             assert file.exists() is writes
             if writes:
                 assert (file.stat().st_size, file.stat().st_blocks < 100) == (SIZE, True)
+            asked: dict[str, object] = {"getImagesFromImageStoreBackupStorage": {}}
+            [info] = (await client.request("PUT", f"/backup-storage/{STORAGE}/image-store", asked)).body["infos"]
+            assert (info["id"], info["size"]) == (image["uuid"], SIZE if writes else 0)
             await client.call("DELETE", f"/images/{image['uuid']}")
             await client.call("PUT", f"/images/{image['uuid']}/actions", {"expungeImage": {}})
             assert list((url / "registry").iterdir()) == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.api.storage_calls import PORTS, AddMessage, add_and_connect, update_record
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, NewStorage, Status
 from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorage
+from imagestore_sim.images.bits import FoundImage
 from imagestore_sim.query import IMAGE_STORE_BACKUP_STORAGE
 from imagestore_sim.rest.encoding import list_schema, without_nulls, write_date
 from imagestore_sim.rest.errors import operation_failed
@@ -25,6 +26,7 @@ ACTIONS = "/backup-storage/image-store/{uuid}/actions"
 DISASTER_TAG = "remote"
 handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="ImageStoreBackupStorageVO")]
+ImageRow: TypeAlias = Row[*tuple[Any, ...]]
 
 
 class APIAddImageStoreBackupStorageMsg(
@@ -218,31 +220,53 @@ class APIGetImagesFromImageStoreBackupStorageMsg(
     path="/backup-storage/{uuid}/image-store",
     package=PACKAGE,
     reply=("infos",),
-    deviation="lists the images that have a record, where ZStack asks the host for the images on it",
+    deviation="the host is asked by SFTP, for 2,000 images at most; where images have no bits, those with a record are"
+    " listed",
+    source="domain 2.1, 8.3",
 ):
     """List the images on an ImageStore."""
 
+    waits = True
     uuid: Existing
 
 
 @handlers.handles
 async def get_images(services: Services, message: APIGetImagesFromImageStoreBackupStorageMsg, call: Call) -> Reply:
-    """Return a description of each image; sizes are in bytes."""
-    infos = [
-        without_nulls(
-            {
-                "id": image.uuid,
-                "created": write_date(image.createDate),
-                "arch": image.architecture,
-                "desc": image.description,
-                "size": image.actualSize,
-                "virtualsize": image.size,
-                "name": image.name,
-            }
-        )
-        for image in await services.images.on_storage(message.uuid)
-    ]
+    """Return a description of each image that the host has; sizes are in bytes.
+
+    Raise OperationFailed if it does not answer.
+    """
+    recorded = {image.installPath: image for image in await services.images.on_storage(message.uuid)}
+    found = await services.images.found_on(message.uuid)
+    if found is None:
+        infos = [_of_record(image) for image in recorded.values()]
+    else:
+        infos = [_of_host(image, recorded.get(image.path)) for image in found]
     return Reply({"infos": infos}, list_schema("infos", [f"{PACKAGE}.ImageStoreImageStruct"] * len(infos)))
+
+
+def _of_record(image: ImageRow) -> dict[str, object]:
+    return without_nulls(
+        {
+            "id": image.uuid,
+            "created": write_date(image.createDate),
+            "arch": image.architecture,
+            "desc": image.description,
+            "size": image.actualSize,
+            "virtualsize": image.size,
+            "name": image.name,
+        }
+    )
+
+
+def _of_host(found: FoundImage, image: ImageRow | None) -> dict[str, object]:
+    """Describe an image that a host has; one without a record by its metadata alone."""
+    if image is not None:
+        return {**_of_record(image), "size": found.size}
+    _, _, folder, name = found.path.split("/")
+    size = found.metadata.get("size")
+    virtual = {"virtualsize": size} if isinstance(size, int) else {}
+    return {"id": name, "size": found.size, **virtual, "name": folder}
 
 
 def _new_storage(message: APIAddImageStoreBackupStorageMsg) -> NewStorage:

@@ -5,6 +5,7 @@ An image with the install path `zstore://NAME/ID` is the file `<url>/registry/NA
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ T = TypeVar("T")
 INSTALL_PATH = re.compile(r"zstore://([0-9a-zA-Z_-]{1,64})/([0-9a-zA-Z_-]{1,64})")
 """Install paths that name files inside the registry; a bootstrap file may hold any text."""
 REGISTRY, METADATA = "registry", "imf2"
+MOST_IMAGES = 2000
+"""How many images a listing of a registry holds at most."""
+AT_ONCE = 50
+"""How many of them are asked for at once."""
+LONGEST_METADATA = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,15 @@ class Place:
         return f"{self.file}.{METADATA}"
 
 
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image in a registry: its install path, the bytes of its file, and what its metadata say."""
+
+    path: str
+    size: int
+    metadata: Mapping[str, object]
+
+
 def install_path(image_uuid: str) -> str:
     """Return the install path of an image that was added to an ImageStore."""
     return f"zstore://{image_uuid}/{image_uuid}"
@@ -55,6 +70,28 @@ def place_of(target: Target, path: str) -> Place | None:
     if (found := INSTALL_PATH.fullmatch(path)) is None:
         return None
     return Place(target, f"{target.url.rstrip('/')}/{REGISTRY}/{found[1]}", found[2])
+
+
+async def _images_in(sftp: SftpSession, registry: str, folder: str) -> list[FoundImage]:
+    """Return the whole images in a folder of a registry."""
+    names = set(await files.names_in(sftp, f"{registry}/{folder}", MOST_IMAGES))
+    found: list[FoundImage] = []
+    for name in sorted(names):
+        path = f"zstore://{folder}/{name}"
+        if f"{name}.{METADATA}" in names and INSTALL_PATH.fullmatch(path):
+            file = f"{registry}/{folder}/{name}"
+            text = await sftp.read_file(f"{file}.{METADATA}", LONGEST_METADATA)
+            found.append(FoundImage(path, await sftp.size(file), _metadata(text)))
+    return found
+
+
+def _metadata(text: bytes) -> Mapping[str, object]:
+    """Return what a file of metadata says; nothing if it is no JSON object."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class Bits:
@@ -85,6 +122,20 @@ class Bits:
         found = await self._change(place.target, lambda sftp: sftp.size(place.file))
         if found < size:
             raise BitsFailed(f"{place.file}: {found} of {size} bytes are there")
+
+    async def images(self, target: Target) -> list[FoundImage]:
+        """Return the images in the registry of a storage that have their metadata, by name; MOST_IMAGES at most."""
+        registry = f"{target.url.rstrip('/')}/{REGISTRY}"
+
+        async def look(sftp: SftpSession) -> list[FoundImage]:
+            found: list[FoundImage] = []
+            folders = await files.names_in(sftp, registry, MOST_IMAGES)
+            for first in range(0, len(folders), AT_ONCE):
+                some = (_images_in(sftp, registry, folder) for folder in folders[first : first + AT_ONCE])
+                found += [image for images in await asyncio.gather(*some) for image in images]
+            return found[:MOST_IMAGES]
+
+        return await self._change(target, look)
 
     async def remove(self, place: Place) -> None:
         """Remove the files of an image and their folder; what is missing is no error."""

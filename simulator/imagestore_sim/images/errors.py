@@ -22,5 +22,5 @@ class TransferFailed(OperationFailed):
         super().__init__(f"failed to download image[url: {url}] on backup storage[uuid: {storage}], because: {why}")
 
 
-class BitsFailed(BackupStorageError):
+class BitsFailed(OperationFailed):
     """The files of an image could not be written or removed; the text is the host's, or says why it is not reached."""

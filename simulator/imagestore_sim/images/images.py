@@ -34,7 +34,7 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.images.bits import Place, install_path, place_of
+from imagestore_sim.images.bits import FoundImage, Place, install_path, place_of
 from imagestore_sim.images.errors import DownloadFailed
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.remote_length import WEB, RemoteLengths
@@ -88,9 +88,15 @@ class Images:
         """The downloads that are under way."""
 
     async def on_storage(self, storage_uuid: str) -> Sequence[Row[*tuple[Any, ...]]]:
-        """Return the images on a storage, as rows of their table, by uuid."""
-        there = select(Ref.imageUuid).where(Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
-        return await self._database.read(select(Image.__table__).where(Image.uuid.in_(there)).order_by(Image.uuid))
+        """Return the images on a storage, as rows of their table with the install path, by uuid."""
+        there = (Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
+        columns = select(*Image.__table__.c, Ref.installPath).join(Ref, Ref.imageUuid == Image.uuid)
+        return await self._database.read(columns.where(*there).order_by(Image.uuid))
+
+    async def found_on(self, storage_uuid: str) -> list[FoundImage] | None:
+        """Return the images that the host of a storage has; None if images have no bits there. Raise BitsFailed."""
+        carrying = await self._carrying([storage_uuid])
+        return await self.transfers.bits.images(carrying[0].target) if carrying else None
 
     async def bits_on(self, storage: Storage) -> dict[Place, int]:
         """Return where the images on a storage have their files, each with its size in bytes."""

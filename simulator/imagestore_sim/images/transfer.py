@@ -60,7 +60,7 @@ class Transfers:
         """`on_ended` is called with the bytes that each transfer has brought, and whether it failed."""
         self._on_ended = on_ended
         self._records = records
-        self._bits = bits
+        self.bits = bits
         self._space = space
         self._clock = clock
         self._running: dict[str, Progress] = {}
@@ -106,9 +106,9 @@ class Transfers:
         await self._check_source(image)
         async with self._space.promised(storage, image.weight.actual_size) as promise:
             progress.promises.append(promise)
-            await self._bits.begin(place)
+            await self.bits.begin(place)
             await self._fill(place, image, storage, promise)
-            await self._bits.finish(place, _metadata(image.image_uuid, image.weight))
+            await self.bits.finish(place, _metadata(image.image_uuid, image.weight))
         await self._space.measure(storage)
 
     async def _fill(self, place: Place, image: Incoming, storage: Storage, promise: Promise) -> None:
@@ -119,7 +119,7 @@ class Transfers:
             await self._check_source(image)
             await self._load(storage)
             size = weight.actual_size * step // STEPS
-            await self._bits.grow(place, size)
+            await self.bits.grow(place, size)
             promise.written = size
 
     async def _check_source(self, image: Incoming) -> None:
@@ -128,7 +128,7 @@ class Transfers:
             return
         place = place_of((await self._load(image.source)).target, image.path)
         assert place is not None, "the install path of an image that is copied names a file"
-        await self._bits.check(place, image.weight.actual_size)
+        await self.bits.check(place, image.weight.actual_size)
 
     async def _load(self, storage: Storage) -> Storage:
         if (found := await self._records.load(storage.uuid)) is None:

@@ -54,6 +54,11 @@ async def remove_files(sftp: SftpSession, folder: str, names: tuple[str, ...]) -
             await _without_missing(sftp.remove_directory(folder))
 
 
+async def names_in(sftp: SftpSession, path: str, limit: int) -> list[str]:
+    """Return the names in a folder, `limit` at most; none if it is missing or no folder. Raise asyncssh.SFTPError."""
+    return await sftp.names(path, limit) if await sftp.is_directory(path) else []
+
+
 async def _without_missing(work: Awaitable[None]) -> None:
     try:
         await work

@@ -21,15 +21,17 @@ _HEADER = struct.Struct(">IBI")  # length, type, id
 _WORD = struct.Struct(">I")
 _NUMBERS = struct.Struct(">11Q")
 
-_INIT, _VERSION, _OPEN, _CLOSE, _WRITE, _LSTAT, _SETSTAT, _REMOVE, _MKDIR, _RMDIR, _STAT = (
-    *(1, 2, 3, 4, 6, 7),
-    *(9, 13, 14, 15, 17),
+_INIT, _VERSION, _OPEN, _CLOSE, _READ, _WRITE, _LSTAT, _SETSTAT, _OPENDIR, _READDIR, _REMOVE, _MKDIR, _RMDIR, _STAT = (
+    *(1, 2, 3, 4, 5, 6, 7),
+    *(9, 11, 12, 13, 14, 15, 17),
 )
-_STATUS, _HANDLE, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 101, 102, 105, 200, 201
+_STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 101, 102, 103, 104, 105, 200, 201
+_FOR_READING = 0x01  # SSH_FXF_READ
 _CREATE = 0x02 | 0x08 | 0x10  # SSH_FXF_WRITE, _CREAT, _TRUNC
 _LONG = struct.Struct(">Q")
 _FIRST = 0  # stands for the answer to SSH_FXP_INIT, which has no request number
-_SIZE, _OWNER, _PERMISSIONS = 1, 2, 4  # SSH_FILEXFER_ATTR flags: which attributes are present
+_SIZE, _OWNER, _PERMISSIONS, _TIMES = 1, 2, 4, 8  # SSH_FILEXFER_ATTR flags: which attributes are present
+_EXTENDED_ATTRIBUTES = 0x80000000
 _OK = 0
 _ERRORS: Mapping[int, Callable[[str], asyncssh.SFTPError]] = {
     asyncssh.FX_EOF: asyncssh.SFTPEOFError,
@@ -230,6 +232,32 @@ class SftpSession(SftpRequests):
         """Remove a file."""
         await self.ask(_REMOVE, _string(path.encode()), _STATUS)
 
+    async def read_file(self, path: str, limit: int) -> bytes:
+        """Return the first `limit` bytes of a file, which is a few kilobytes long, or less where the server says so."""
+        given = _string(path.encode()) + _WORD.pack(_FOR_READING) + _WORD.pack(0)
+        handle = (_strings(await self.ask(_OPEN, given, _HANDLE)) or [b""])[0]
+        try:
+            part = _string(handle) + _LONG.pack(0) + _WORD.pack(limit)
+            return (_strings(await self.ask(_READ, part, _DATA)) or [b""])[0]
+        except asyncssh.SFTPEOFError:
+            return b""
+        finally:
+            await self.ask(_CLOSE, _string(handle), _STATUS)
+
+    async def names(self, path: str, limit: int) -> list[str]:
+        """Return the names in a folder, sorted; no more than `limit`, which are any of them."""
+        handle = (_strings(await self.ask(_OPENDIR, _string(path.encode()), _HANDLE)) or [b""])[0]
+        found: set[str] = set()
+        try:
+            while len(found) < limit:
+                listed = _names(await self.ask(_READDIR, _string(handle), _NAME))
+                found |= {name.decode(errors="replace") for name in listed} - {".", ".."}
+        except asyncssh.SFTPEOFError:
+            pass
+        finally:
+            await self.ask(_CLOSE, _string(handle), _STATUS)
+        return sorted(found)[:limit]
+
     async def write_file(self, path: str, content: bytes) -> None:
         """Write a file of a few kilobytes, in place of one that exists."""
         given = _string(path.encode()) + _WORD.pack(_CREATE) + _WORD.pack(0)
@@ -259,6 +287,33 @@ def _strings(body: bytes) -> list[bytes]:
         found.append(body[offset + 4 : offset + 4 + length])
         offset += 4 + length
     return found
+
+
+def _names(body: bytes) -> list[bytes]:
+    """Return the names in an answer to SSH_FXP_READDIR. Raise Garbled."""
+    found: list[bytes] = []
+    offset = 4
+    for _ in range(_number(body, 0)):
+        size = _number(body, offset)
+        found.append(body[offset + 4 : offset + 4 + size])
+        offset += 4 + size
+        offset += 4 + _number(body, offset)  # what `ls -l` would print
+        offset = _after_attributes(body, offset)
+    return found
+
+
+def _after_attributes(body: bytes, offset: int) -> int:
+    """Return where the attributes end that begin at `offset`. Raise Garbled."""
+    present = _number(body, offset)
+    offset += 4
+    for flag, size in ((_SIZE, 8), (_OWNER, 8), (_PERMISSIONS, 4), (_TIMES, 8)):
+        offset += size if present & flag else 0
+    if present & _EXTENDED_ATTRIBUTES:
+        pairs = _number(body, offset)
+        offset += 4
+        for _ in range(2 * pairs):
+            offset += 4 + _number(body, offset)
+    return offset
 
 
 def _number(body: bytes, offset: int) -> int:
