@@ -6,12 +6,17 @@ would compile the same statements again. All engines of SQLite files here are co
 
 from __future__ import annotations
 
+import sqlite3
 from functools import lru_cache
 
+import aiosqlite
 from sqlalchemy import URL, Dialect, Select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.util import LRUCache
+from typing_extensions import override
+
+from imagestore_sim.database.one_call_cursor import OneCallModule
 
 _NAME = "imagestore_sim"
 SHARED_STATEMENTS: LRUCache[object, object] = LRUCache(1000)
@@ -22,6 +27,11 @@ class SharedDialect(SQLiteDialect_aiosqlite):
     """SQLAlchemy's dialect for aiosqlite. All instances are equal, since they compile a statement alike."""
 
     supports_statement_cache = True
+
+    @classmethod
+    @override
+    def import_dbapi(cls) -> OneCallModule:
+        return OneCallModule(aiosqlite, sqlite3)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self)
