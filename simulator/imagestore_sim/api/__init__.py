@@ -10,6 +10,8 @@ lists all APIs).
 
 from __future__ import annotations
 
+from functools import cache
+
 from imagestore_sim.api import (
     absent_resource_deletions,
     absent_resource_queries,
@@ -99,6 +101,7 @@ def all_handlers() -> Handlers[Services]:
     return handlers
 
 
+@cache
 def handlers_of(version: ZStackVersion) -> Handlers[Services]:
-    """Return the handlers of the APIs that a version of ZStack has."""
+    """Return the handlers of the APIs that a version of ZStack has. They are chosen once in a process."""
     return all_handlers().but(message_name(api) for api in catalogue()["apis"] if not version.has(api.get("since")))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -203,15 +203,8 @@ class BootstrapLoader:
             await connection.execute(update(Account).where(Account.uuid == account).values(**changed))
         if account is None:
             account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
-            await connection.execute(
-                insert(Account).values(
-                    uuid=account,
-                    name=record.name,
-                    type="SystemAdmin" if record.name == ADMIN_NAME else record.type,
-                    **values,
-                    **self._dates(record),
-                )
-            )
+            named = {"name": record.name, "type": "SystemAdmin" if record.name == ADMIN_NAME else record.type}
+            await connection.execute(insert(Account), {"uuid": account, **named, **values, **self._dates(record)})
         for user in record.users:
             await self._add_user(connection, account, user)
         for group in record.groups:
@@ -219,7 +212,7 @@ class BootstrapLoader:
         for policy in record.policies:
             await self._add_policy(connection, account, policy)
         if account != ADMIN_UUID and not await _has(connection, Policy, account, DEFAULT_POLICY):
-            await connection.execute(insert(Policy).values(**default_policy(account)))
+            await connection.execute(insert(Policy), default_policy(account))
         for role in record.roles:
             await self._add_role(connection, account, role)
         return account
@@ -227,15 +220,15 @@ class BootstrapLoader:
     async def _add_policy(self, connection: AsyncConnection, account: str, record: PolicyRecord) -> None:
         if not await _has(connection, Policy, account, record.name):
             uuid = record.uuid or stable_uuid("policy", f"{account}/{record.name}")
-            row = insert(Policy).values(uuid=uuid, accountUuid=account, name=record.name, statements=record.statements)
-            await connection.execute(row)
+            row = {"uuid": uuid, "accountUuid": account, "name": record.name, "statements": record.statements}
+            await connection.execute(insert(Policy), row)
 
     async def _add_role(self, connection: AsyncConnection, account: str, record: RoleRecord) -> None:
         if not await _has(connection, Role, account, record.name):
             uuid = record.uuid or stable_uuid("role", f"{account}/{record.name}")
             values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-            row = insert(Role).values(uuid=uuid, accountUuid=account, **values, **self._dates(record))
-            await connection.execute(row)
+            row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
+            await connection.execute(insert(Role), row)
 
     async def _add_group(self, connection: AsyncConnection, account: str, record: UserGroupRecord) -> None:
         mine = (UserGroup.accountUuid == account, UserGroup.name == record.name)
@@ -243,29 +236,23 @@ class BootstrapLoader:
             uuid = record.uuid or stable_uuid("group", f"{account}/{record.name}")
             values = {"name": record.name, "description": record.description, "lastOpDate": record.lastOpDate}
             created = record.createDate or self._now
-            row = insert(UserGroup).values(uuid=uuid, accountUuid=account, createDate=created, **values)
-            await connection.execute(row)
+            row = {"uuid": uuid, "accountUuid": account, "createDate": created, **values}
+            await connection.execute(insert(UserGroup), row)
 
     async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
         if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
             return
-        await connection.execute(
-            insert(User).values(
-                uuid=record.uuid or stable_uuid("user", f"{account}/{record.name}"),
-                accountUuid=account,
-                name=record.name,
-                description=record.description,
-                password=self._protect(record.password),
-                **self._dates(record),
-            )
-        )
+        uuid = record.uuid or stable_uuid("user", f"{account}/{record.name}")
+        values = {"name": record.name, "description": record.description, "password": self._protect(record.password)}
+        row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
+        await connection.execute(insert(User), row)
 
     async def _add_zone(self, connection: AsyncConnection, record: ZoneRecord) -> None:
         zone = uuid_of("zone", record)
         if await connection.scalar(select(Zone.uuid).where(Zone.uuid == zone)):
             return
         values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-        await connection.execute(insert(Zone).values(uuid=zone, **values, **self._dates(record)))
+        await connection.execute(insert(Zone), {"uuid": zone, **values, **self._dates(record)})
         await self._add_tags(connection, zone, "ZoneVO", record)
 
     async def _add_storage(self, connection: AsyncConnection, record: BackupStorageRecord) -> None:
@@ -278,20 +265,20 @@ class BootstrapLoader:
         if not tracked:
             measured = record.model_dump(include=set(measured))
         values = record.model_dump(include=common - {"uuid"}) | measured | {"tracked": tracked}
-        await connection.execute(insert(BackupStorage).values(uuid=storage, **values, **self._dates(record)))
+        await connection.execute(insert(BackupStorage), {"uuid": storage, **values, **self._dates(record)})
         if record.type in HOSTS:
             host = record.model_dump(include={"hostname", "username", "sshPort"})
             password = self._vault.encrypt(self._open(record.password))
-            await connection.execute(insert(HOSTS[record.type]).values(uuid=storage, password=password, **host))
-        for zone in record.attachedZoneUuids:
-            ref = insert(BackupStorageZoneRef).values(backupStorageUuid=storage, zoneUuid=zone)
-            await connection.execute(ref.values(**self._dates(record)))
+            await connection.execute(insert(HOSTS[record.type]), {"uuid": storage, "password": password, **host})
+        zones = [{"backupStorageUuid": storage, "zoneUuid": zone} for zone in record.attachedZoneUuids]
+        if zones:
+            await connection.execute(insert(BackupStorageZoneRef), [ref | self._dates(record) for ref in zones])
         await self._add_tags(connection, storage, "BackupStorageVO", record)
 
     async def _is_there(self, connection: AsyncConnection, uuid_: str, hostname: str | None) -> bool:
         questions = [select(BackupStorage.uuid).where(BackupStorage.uuid == uuid_)]
         questions += [select(model.uuid).where(model.hostname == hostname) for model in HOSTS.values()]
-        return any([await connection.scalar(question) is not None for question in questions])
+        return await connection.scalar(union_all(*questions).limit(1)) is not None
 
     async def _add_tags(
         self,
@@ -300,38 +287,25 @@ class BootstrapLoader:
         resource_type: str,
         record: ZoneRecord | BackupStorageRecord | ImageRecord | WebHookRecord,
     ) -> None:
+        tagged = {"resourceUuid": resource, "resourceType": resource_type}
         for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
-            for tag in tags:
-                whole = TagRecord(tag=tag) if isinstance(tag, str) else tag
-                await self._add_tag(connection, model, (resource, resource_type), whole)
+            whole = [TagRecord(tag=tag) if isinstance(tag, str) else tag for tag in tags]
+            if whole:
+                await connection.execute(insert(model), [self._tag(model, tag) | tagged for tag in whole])
 
-    async def _add_tag(
-        self,
-        connection: AsyncConnection,
-        model: type[SystemTag | UserTag],
-        resource: tuple[str, str],
-        record: TagRecord,
-    ) -> None:
-        is_system = model is SystemTag
-        own = {"inherent": record.inherent} if is_system else {"tagPatternUuid": record.tagPatternUuid}
-        await connection.execute(
-            insert(model).values(
-                uuid=record.uuid or new_uuid(),
-                resourceUuid=resource[0],
-                resourceType=resource[1],
-                tag=record.tag,
-                type="System" if is_system else "User",
-                **own,
-                **self._dates(record),
-            )
-        )
+    def _tag(self, model: type[SystemTag | UserTag], record: TagRecord) -> dict[str, object]:
+        """Return the row of a tag, without the resource that has it."""
+        own: dict[str, object] = {"type": "User", "tagPatternUuid": record.tagPatternUuid}
+        if model is SystemTag:
+            own = {"type": "System", "inherent": record.inherent}
+        return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **self._dates(record)}
 
     async def _add_web_hook(self, connection: AsyncConnection, record: WebHookRecord) -> None:
         hook = uuid_of("web-hook", record)
         if await connection.scalar(select(WebHook.uuid).where(WebHook.uuid == hook)):
             return
         values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-        await connection.execute(insert(WebHook).values(uuid=hook, **values, **self._dates(record)))
+        await connection.execute(insert(WebHook), {"uuid": hook, **values, **self._dates(record)})
         await self._add_tags(connection, hook, "WebhookVO", record)
 
     async def _add_image(self, connection: AsyncConnection, record: ImageRecord) -> None:
@@ -341,10 +315,17 @@ class BootstrapLoader:
         account = await self._account(connection, record, record.account)
         apart = {"uuid", "account", "sharedWith", "toPublic", "backupStorageRefs", *_WRITTEN_APART}
         values = record.model_dump(exclude=apart) | {"accountUuid": account}
-        await connection.execute(insert(Image).values(uuid=image, **values, **self._dates(record)))
-        for ref in record.backupStorageRefs:
-            row = insert(ImageBackupStorageRef).values(imageUuid=image, **ref.model_dump(exclude=_WRITTEN_APART))
-            await connection.execute(row.values(**self._dates(ref if ref.createDate else record)))
+        await connection.execute(insert(Image), {"uuid": image, **values, **self._dates(record)})
+        refs = [
+            {
+                "imageUuid": image,
+                **ref.model_dump(exclude=_WRITTEN_APART),
+                **self._dates(ref if ref.createDate else record),
+            }
+            for ref in record.backupStorageRefs
+        ]
+        if refs:
+            await connection.execute(insert(ImageBackupStorageRef), refs)
         await self._add_tags(connection, image, "ImageVO", record)
         await self._add_shares(connection, image, record)
 
@@ -362,10 +343,9 @@ class BootstrapLoader:
         """Share an image, as admin does it: nobody else shares (observed 10)."""
         receivers: list[str | None] = [await self._account(connection, record, name) for name in record.sharedWith]
         for receiver in (*receivers, *((None,) if record.toPublic else ())):
-            row = insert(SharedResource).values(
-                ownerAccountUuid=ADMIN_UUID, receiverAccountUuid=receiver, toPublic=receiver is None, resourceUuid=image
-            )
-            await connection.execute(row.values(resourceType="ImageVO", **self._dates(record)))
+            shared = {"resourceUuid": image, "resourceType": "ImageVO", "ownerAccountUuid": ADMIN_UUID}
+            to = {"receiverAccountUuid": receiver, "toPublic": receiver is None}
+            await connection.execute(insert(SharedResource), {**shared, **to, **self._dates(record)})
 
     async def _account(self, connection: AsyncConnection, record: ImageRecord, name: str) -> str:
         account = await connection.scalar(select(Account.uuid).where(Account.name == name))
@@ -379,18 +359,16 @@ class BootstrapLoader:
         account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
         if account is None:
             raise BootstrapError(f"accessKeys: {record.accessKeyId}: no account has the name {record.account}")
-        await connection.execute(
-            insert(AccessKey).values(
-                uuid=record.uuid or new_uuid(),
-                accountUuid=account,
-                userUuid=account if record.user is None else await _user(connection, account, record),
-                description=record.description,
-                AccessKeyID=record.accessKeyId,
-                AccessKeySecret=self._vault.encrypt(self._open(record.accessKeySecret)),
-                state=record.state,
-                **self._dates(record),
-            )
-        )
+        row = {
+            "uuid": record.uuid or new_uuid(),
+            "accountUuid": account,
+            "userUuid": account if record.user is None else await _user(connection, account, record),
+            "description": record.description,
+            "AccessKeyID": record.accessKeyId,
+            "AccessKeySecret": self._vault.encrypt(self._open(record.accessKeySecret)),
+            "state": record.state,
+        }
+        await connection.execute(insert(AccessKey), row | self._dates(record))
 
     def _open(self, secret: str | Sealed) -> str:
         if isinstance(secret, str):

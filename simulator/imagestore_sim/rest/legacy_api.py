@@ -10,7 +10,7 @@ fails; a result is JSON within a string, without the members that ZStack's class
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from imagestore_sim.clock import Clock
@@ -41,6 +41,7 @@ HIDDEN: Mapping[str, tuple[str, ...]] = {
     "backupStorageRefs": ("id",),
 }
 """The members that ZStack marks with @APINoSee, by the member that holds them."""
+ByName = Mapping[str, type[Message]]
 Read = Callable[[], Awaitable[bytes]]
 
 
@@ -48,8 +49,7 @@ class LegacyApi(Generic[S]):
     """Answers the legacy API."""
 
     def __init__(self, handlers: Handlers[S], dispatcher: Dispatcher[S], jobs: Jobs, clock: Clock) -> None:
-        self._by_class = {message.api.java_class: message for message in handlers.by_message}
-        self._by_name = {message.__name__: message for message in handlers.by_message}
+        self._by_class, self._by_name = _indexes(tuple(handlers.by_message))
         self._dispatcher = dispatcher
         self._jobs = jobs
         self._clock = clock
@@ -158,6 +158,13 @@ class LegacyApi(Generic[S]):
         if finished is not None:
             dates["finishedDate"] = write_date(self._clock.local(finished))
         return dates
+
+
+@lru_cache(maxsize=8)
+def _indexes(messages: tuple[type[Message], ...]) -> tuple[ByName, ByName]:
+    """Return messages by their Java class, and by their name. It is done once in a process, as none changes."""
+    by_class = {message.api.java_class: message for message in messages}
+    return by_class, {message.__name__: message for message in messages}
 
 
 def _require(method: str, *allowed: str) -> None:

@@ -18,7 +18,7 @@ class ZStackVersion:
 
     name: str
     number: str
-    global_error_codes: Mapping[str, str] = field(default_factory=dict)
+    global_error_codes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def has(self, since: str | None) -> bool:
         """Return whether an API exists that came with the version `since`; None means that all versions have it."""
