@@ -6,19 +6,17 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from fixed_data import DATA
 from imagestore_sim.lab import Lab
-from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing import Client
 from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
+from kept_node import KeptNode
 from recorded_probes import probes
 from sshd import OpenSshServer, find_sshd
 
@@ -65,17 +63,22 @@ def sshd(start_sshd: StartSshd) -> OpenSshServer:
     return start_sshd()
 
 
+@pytest.fixture(scope="module")
+def kept_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptNode]:
+    """Return the node that the tests of a module share."""
+    with KeptNode(tmp_path_factory) as kept:
+        yield kept
+
+
 @pytest_asyncio.fixture
-async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
-    """Return a client of a node with the records of fixed_data, none of which is ever probed."""
-    bootstrap = tmp_path / "bootstrap.yaml"
-    bootstrap.write_text(DATA)
-    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=bootstrap))
-    await node.start()
-    async with Client(node.url) as client:
-        await client.log_in()
+async def fixed(kept_node: KeptNode) -> AsyncIterator[Client]:
+    """Return a client of a node with the records of fixed_data, none of which is ever probed.
+
+    The next test gets the same node if every record is as it was; counters and the journal go on.
+    """
+    async with kept_node.client() as client:
         yield client
-    await node.stop()
+    kept_node.drop_if_changed()
 
 
 # These tests run on the lab's own event loop, where they reach its inner parts; tests/testing/ tries the plugin's

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from fixed_data import B1, B4
+from fixed_data import B1, B4, DATA
 from generators.metrics import page
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
@@ -19,6 +21,19 @@ from metrics_page import scrape
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 STORAGES = "/backup-storage/image-store"
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+
+
+@pytest_asyncio.fixture
+async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
+    """Return a client of a node that no other test shares: counters begin with the test."""
+    bootstrap = tmp_path / "bootstrap.yaml"
+    bootstrap.write_text(DATA)
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=bootstrap))
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        yield client
+    await node.stop()
 
 
 async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_shown(fixed: Client) -> None:

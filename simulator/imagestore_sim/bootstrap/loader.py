@@ -337,7 +337,7 @@ class BootstrapLoader:
         if await connection.scalar(select(BackupStorage.uuid).where(BackupStorage.uuid == record.storageUuid)) is None:
             raise BootstrapError(f"trash: {record.installPath}: no backup storage has the uuid {record.storageUuid}")
         values = record.model_dump() | {"createDate": record.createDate or self._now}
-        await connection.execute(insert(Recycle).values(**values))
+        await connection.execute(insert(Recycle), values)
 
     async def _add_shares(self, connection: AsyncConnection, image: str, record: ImageRecord) -> None:
         """Share an image, as admin does it: nobody else shares (observed 10)."""
