@@ -52,8 +52,18 @@ async def test_an_image_is_a_sparse_file_in_the_url_where_hosts_may_be_written_t
             asked: dict[str, object] = {"getImagesFromImageStoreBackupStorage": {}}
             [info] = (await client.request("PUT", f"/backup-storage/{STORAGE}/image-store", asked)).body["infos"]
             assert (info["id"], info["size"]) == (image["uuid"], SIZE if writes else 0)
+            export = {"exportImageFromBackupStorage": {"imageUuid": image["uuid"]}}
+            exported = await client.call("PUT", f"/backup-storage/{STORAGE}/actions", export)
+            assert exported["imageUrl"] == f"http://127.0.0.1:8000/export/{image['uuid']}.raw"
+            copy = url / "export" / f"{image['uuid']}.raw"
+            assert copy.exists() is writes
+            if writes:
+                assert (copy.stat().st_size, copy.stat().st_blocks < 100) == (SIZE, True)
+                await client.call("DELETE", f"/backup-storage/{STORAGE}/exported-images/{image['uuid']}")
+                assert list((url / "export").iterdir()) == []
+                await client.call("PUT", f"/backup-storage/{STORAGE}/actions", export)
             await client.call("DELETE", f"/images/{image['uuid']}")
             await client.call("PUT", f"/images/{image['uuid']}/actions", {"expungeImage": {}})
-            assert list((url / "registry").iterdir()) == []
+            assert [*(url / "registry").iterdir(), *(url / "export").iterdir()] == []
     finally:
         await node.stop()

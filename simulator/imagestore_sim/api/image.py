@@ -10,7 +10,6 @@ from typing import Annotated
 from sqlalchemy import exists, select
 from sqlalchemy.sql.dml import UpdateBase
 
-from imagestore_sim.api.backup_storage import PACKAGE as BACKUP_STORAGE_PACKAGE
 from imagestore_sim.api.path_patterns import matches_path
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
@@ -42,7 +41,6 @@ DATA_VOLUME = "DataVolumeTemplate"
 FILTERS = zstack_options()["image", "download.localPath.customFilter"]
 LISTS = {name: zstack_options()["image", f"download.localPath.{name}"] for name in ("blacklist", "whitelist")}
 RECORDS_ONLY = "records only: no data is read, moved or served"
-EXPORT_SECONDS = 3 * 3600
 ADD_SECONDS = 72 * 3600
 handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="ImageVO")]
@@ -152,54 +150,6 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
     if _is_waiting(reply):
         await services.database.after_commit(partial(services.uploads.expect, image))
     return Reply(reply.body, reply.schema, commit=(added_by(call.uuid), *_boot_mode(services, message, image)))
-
-
-class APIExportImageFromBackupStorageMsg(
-    AsyncMessage,
-    method="PUT",
-    path="/backup-storage/{backupStorageUuid}/actions",
-    package=BACKUP_STORAGE_PACKAGE,
-    reply=("imageUrl", "exportMd5Sum"),
-    with_success=True,
-    timeout_seconds=EXPORT_SECONDS,
-    for_everyone=True,
-    deviation=f"{RECORDS_ONLY}; url and MD5 are made up",
-):
-    """Export an image from an ImageStore."""
-
-    backupStorageUuid: Storage
-    imageUuid: Existing
-    exportFormat: Annotated[str | None, Rule(valid_values=("raw", "qcow2"))] = None
-
-
-@handlers.handles
-async def export_image(services: Services, message: APIExportImageFromBackupStorageMsg, call: Call) -> Reply:
-    """Export the image, and return its url and MD5."""
-    exported = await services.images.export(message.imageUuid, message.backupStorageUuid, message.exportFormat)
-    return Reply({"imageUrl": exported.url, "exportMd5Sum": exported.md5})
-
-
-class APIDeleteExportedImageFromBackupStorageMsg(
-    AsyncMessage,
-    method="DELETE",
-    path="/backup-storage/{backupStorageUuid}/exported-images/{imageUuid}",
-    package=BACKUP_STORAGE_PACKAGE,
-    for_everyone=True,
-    deviation=RECORDS_ONLY,
-):
-    """Delete the export of an image."""
-
-    backupStorageUuid: Storage
-    imageUuid: Existing
-
-
-@handlers.handles
-async def delete_exported_image(
-    services: Services, message: APIDeleteExportedImageFromBackupStorageMsg, call: Call
-) -> Reply:
-    """Delete the export, and return an empty reply."""
-    await services.images.delete_export(message.imageUuid, message.backupStorageUuid)
-    return Reply()
 
 
 class CopyMessage(AsyncMessage):

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Row, delete, insert, select, update
 
 from imagestore_sim import ids
-from imagestore_sim.api import image, image_from_volume
+from imagestore_sim.api import image, image_export, image_from_volume
 from imagestore_sim.api.long_job_runner import (
     CANCELED,
     CANCELING,
@@ -39,6 +39,7 @@ JOBS: Mapping[str, type[Message]] = MappingProxyType(
         for message in (
             image.APIAddImageMsg,
             image.APISyncImageFromImageStoreBackupStorageMsg,
+            image_export.APIExportImageFromBackupStorageMsg,
             image_from_volume.APICreateRootVolumeTemplateFromRootVolumeMsg,
             image_from_volume.APICreateDataVolumeTemplateFromVolumeMsg,
         )
@@ -249,9 +250,9 @@ async def delete_long_job(services: Services, message: APIDeleteLongJobMsg, call
 
 def _resource(message: type[Message], values: Values) -> str:
     """Return the uuid of the resource that a job makes, which is chosen now, or of the one that it works on."""
-    return str(
-        values.setdefault("resourceUuid", ids.new_uuid()) if issubclass(message, CreateMessage) else values["uuid"]
-    )
+    if issubclass(message, CreateMessage):
+        return str(values.setdefault("resourceUuid", ids.new_uuid()))
+    return str(values["imageUuid" if "imageUuid" in values else "uuid"])
 
 
 async def _job(services: Services, uuid: str) -> Row[tuple[LongJob]]:

@@ -42,6 +42,8 @@ from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
 from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
+from imagestore_sim.images.exports import Exports
+from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.images import Images
 from imagestore_sim.images.trash import Trash
 from imagestore_sim.images.uploads import Uploads
@@ -94,6 +96,8 @@ class Services:
     uploads: Uploads
     long_jobs: LongJobRunner
     image_deletion: ImageDeletion
+    exports: Exports
+    garbage: Garbage
     trash: Trash
     tags: Tags
     configuration: GlobalConfiguration

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from sqlalchemy import select
 
 from imagestore_sim.api.image import APIAddImageMsg, APISyncImageFromImageStoreBackupStorageMsg
+from imagestore_sim.api.image_export import APIExportImageFromBackupStorageMsg
 from imagestore_sim.api.services import Services
 from imagestore_sim.database.models import LongJob
-from imagestore_sim.images.transfer import Progress
+from imagestore_sim.images.transfer import Kind, Progress
 from imagestore_sim.rest.encoding import list_schema
-from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
+from imagestore_sim.rest.messages import Call, Handlers, Message, Reply, SyncMessage
 
 PACKAGE = "org.zstack.header.core.progress"
+TASKS: Mapping[Kind, type[Message]] = MappingProxyType(
+    {
+        Kind.DOWNLOAD: APIAddImageMsg,
+        Kind.COPY: APISyncImageFromImageStoreBackupStorageMsg,
+        Kind.EXPORT: APIExportImageFromBackupStorageMsg,
+    }
+)
+"""The APIs that report progress."""
 handlers = Handlers[Services]()
 
 
@@ -23,7 +35,7 @@ class APIGetTaskProgressMsg(
     reply=("inventories",),
     for_everyone=True,
     source="observed 14; ZStack's public Java SDK",
-    deviation="only images that come to ImageStores report progress, and only while they come",
+    deviation="only images that come to ImageStores, and exports, report progress, and only while they come",
 ):
     """Return how far a call is, in percent, while it runs."""
 
@@ -37,10 +49,9 @@ async def get_task_progress(services: Services, message: APIGetTaskProgressMsg, 
     progress = await _progress(services, message.apiId or "")
     if progress is None:
         return Reply({"inventories": []})
-    task = APISyncImageFromImageStoreBackupStorageMsg if progress.copies else APIAddImageMsg
     inventory = {
         "taskUuid": message.apiId,
-        "taskName": task.api.java_class,
+        "taskName": TASKS[progress.kind].api.java_class,
         "type": "Progress",
         "content": str(progress.percent),
         "time": int(services.clock.time() * 1000),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import NoSuchStorage, OperationFailed
+from imagestore_sim.backup_storage.errors import NoSuchStorage, NotEnoughSpace
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, Event, Events
 from imagestore_sim.backup_storage.records import StorageRecords
 from imagestore_sim.clock import Clock
@@ -70,14 +70,12 @@ class CapacityStore:
     async def reserve(self, uuid: str, size: int, *, reserved: int = 0) -> None:
         """Take `size` bytes from the available ones.
 
-        Raise OperationFailed unless more than that are available beside `reserved` bytes; NoSuchStorage.
+        Raise NotEnoughSpace unless more than that are available beside `reserved` bytes; NoSuchStorage.
         """
         async with self._database.transaction() as connection:
             now = await self._current(connection, uuid)
             if now.available - reserved <= size:
-                raise OperationFailed(
-                    f"after subtracting reserved capacity, no backup storage has required capacity[{size} bytes]"
-                )
+                raise NotEnoughSpace(size)
             events = await self.write(connection, uuid, now.total, now.available - size)
         self._events.publish(*events)
 

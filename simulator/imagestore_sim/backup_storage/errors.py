@@ -20,6 +20,13 @@ class OperationFailed(BackupStorageError):
     """A valid request cannot be carried out in the current state."""
 
 
+class NotEnoughSpace(OperationFailed):
+    """A storage has too little space for a size; the text is that of ZStack's allocation (domain 3.7)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"after subtracting reserved capacity, no backup storage has required capacity[{size} bytes]")
+
+
 class NotStored(BackupStorageError):
     """The database refused a row; the text is that of Hibernate's exception, which ZStack passes on."""
 

@@ -1,6 +1,7 @@
 """The bits of images: a sparse file on the host of an ImageStore, with its metadata beside it (domain 8).
 
-An image with the install path `zstore://NAME/ID` is the file `<url>/registry/NAME/ID`; `ID.imf2` holds its metadata.
+An image with the install path `zstore://NAME/ID` is the file `<url>/registry/NAME/ID`; `ID.imf2` holds its metadata. An
+export is the file `<url>/export/FILE`; what is said of install paths here holds for its path `export://FILE`, too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from imagestore_sim.probe import Capacity, FileRefused, ProbeFailure, Prober, Sf
 T = TypeVar("T")
 INSTALL_PATH = re.compile(r"zstore://([0-9a-zA-Z_-]{1,64})/([0-9a-zA-Z_-]{1,64})")
 """Install paths that name files inside the registry; a bootstrap file may hold any text."""
-REGISTRY, METADATA = "registry", "imf2"
+EXPORT_PATH = re.compile(r"export://([0-9a-zA-Z_-]{1,64}\.[0-9a-zA-Z]{1,16})")
+EXPORT_URL = re.compile(r"http://[^/]+/export/([^/]+)")
+REGISTRY, EXPORT, METADATA = "registry", "export", "imf2"
 MOST_IMAGES = 2000
 """How many images a listing of a registry holds at most."""
 AT_ONCE = 50
@@ -34,6 +37,8 @@ class Place:
     target: Target
     folder: str
     name: str
+    exported: bool = False
+    """Whether it is an export: its folder holds others, and it has no metadata."""
 
     @property
     def file(self) -> str:
@@ -62,14 +67,30 @@ def install_path(image_uuid: str) -> str:
 
 def bits_path(image_uuid: str, path: str) -> str:
     """Return the install path of an image's bits: while they come, its ref shows another text, or none."""
-    return path if INSTALL_PATH.fullmatch(path) else install_path(image_uuid)
+    return path if INSTALL_PATH.fullmatch(path) or EXPORT_PATH.fullmatch(path) else install_path(image_uuid)
+
+
+def export_path(url: str | None) -> str | None:
+    """Return the path of the file of an export with this url; None for a url that is not one of ours."""
+    found = EXPORT_URL.fullmatch(url or "")
+    path = f"{EXPORT}://{found[1]}" if found else ""
+    return path if EXPORT_PATH.fullmatch(path) else None
+
+
+def paths_of(install: str, export_url: str | None) -> list[str]:
+    """Return the paths of all that an image has on a storage, its export included."""
+    exported = export_path(export_url)
+    return [install] if exported is None else [install, exported]
 
 
 def place_of(target: Target, path: str) -> Place | None:
     """Return where an install path is on a host; None for one that names no file of the registry."""
+    url = target.url.rstrip("/")
+    if (exported := EXPORT_PATH.fullmatch(path)) is not None:
+        return Place(target, f"{url}/{EXPORT}", exported[1], exported=True)
     if (found := INSTALL_PATH.fullmatch(path)) is None:
         return None
-    return Place(target, f"{target.url.rstrip('/')}/{REGISTRY}/{found[1]}", found[2])
+    return Place(target, f"{url}/{REGISTRY}/{found[1]}", found[2])
 
 
 async def _images_in(sftp: SftpSession, registry: str, folder: str) -> list[FoundImage]:
@@ -114,8 +135,9 @@ class Bits:
         await self._change(place.target, lambda sftp: sftp.resize(place.file, size))
 
     async def finish(self, place: Place, metadata: Mapping[str, object]) -> None:
-        """Write the metadata: the image is whole."""
-        await self._change(place.target, lambda sftp: sftp.write_file(place.metadata, orjson.dumps(metadata)))
+        """Write the metadata: the image is whole. An export has none."""
+        if not place.exported:
+            await self._change(place.target, lambda sftp: sftp.write_file(place.metadata, orjson.dumps(metadata)))
 
     async def check(self, place: Place, size: int) -> None:
         """Look whether the file has at least `size` bytes. Raise BitsFailed if it has not, or is missing."""
@@ -137,10 +159,21 @@ class Bits:
 
         return await self._change(target, look)
 
-    async def remove(self, place: Place) -> None:
-        """Remove the files of an image and their folder; what is missing is no error."""
-        names = (f"{place.name}.{METADATA}", place.name)
-        await self._change(place.target, lambda sftp: files.remove_files(sftp, place.folder, names))
+    async def remove(self, place: Place) -> int:
+        """Remove the files of an image and their folder, or an export; return how many bytes they had.
+
+        What is missing is no error.
+        """
+        names = (place.name,) if place.exported else (f"{place.name}.{METADATA}", place.name)
+
+        async def remove(sftp: SftpSession) -> int:
+            try:
+                return await files.remove_files(sftp, place.folder, names)
+            finally:
+                if not place.exported:
+                    await files.remove_folder(sftp, place.folder)
+
+        return await self._change(place.target, remove)
 
     async def space(self, target: Target) -> Capacity:
         """Return the capacity of a storage's host, by the ordinary probe."""

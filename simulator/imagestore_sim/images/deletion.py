@@ -15,6 +15,7 @@ from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import Image, ImageBackupStorageRef, SystemTag
 from imagestore_sim.database.zstack_global_config import zstack_options
+from imagestore_sim.images.bits import paths_of
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.rows import DELETED, DOWNLOADING, UPLOAD
 
@@ -24,7 +25,7 @@ BOOT_MODE = "bootMode::"
 BOOT_MODES = {"aarch64": "UEFI", "x86_64": "Legacy"}
 """The boot mode that a change of the architecture sets; x86_64 sets it for a system image alone."""
 Ref = ImageBackupStorageRef
-RefRow = Row[int, str, str, str]
+RefRow = Row[int, str, str, str, str | None]
 
 
 class ImageDeletion:
@@ -99,7 +100,8 @@ class ImageDeletion:
 
     async def _remove(self, connection: AsyncConnection, image_uuid: str, refs: Sequence[RefRow]) -> None:
         """Delete refs, and the image with the last of them; the bits follow once that is committed."""
-        await self._garbage.note(connection, image_uuid, [(ref.backupStorageUuid, ref.installPath) for ref in refs])
+        bits = [(ref.backupStorageUuid, path) for ref in refs for path in paths_of(ref.installPath, ref.exportUrl)]
+        await self._garbage.note(connection, image_uuid, bits)
         storages, there = [ref.backupStorageUuid for ref in refs], await _refs(connection, image_uuid)
         await self._events.removed(connection, image_uuid, storages, exists=len(there) > len(refs))
         await connection.execute(delete(Ref).where(Ref.id.in_([ref.id for ref in refs])))
@@ -117,7 +119,7 @@ class ImageDeletion:
 
 
 async def _refs(connection: AsyncConnection, image_uuid: str) -> Sequence[RefRow]:
-    columns = select(Ref.id, Ref.backupStorageUuid, Ref.installPath, Ref.status)
+    columns = select(Ref.id, Ref.backupStorageUuid, Ref.installPath, Ref.status, Ref.exportUrl)
     return (await connection.execute(columns.where(Ref.imageUuid == image_uuid).order_by(Ref.id))).all()
 
 

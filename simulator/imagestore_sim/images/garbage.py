@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from sqlalchemy import ColumnElement, delete, insert, select, true
+from sqlalchemy import ColumnElement, Row, delete, insert, null, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage
@@ -22,9 +22,10 @@ from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
-from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, InstallPathRecycle
+from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
+from imagestore_sim.database.models import InstallPathRecycle as Trash
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.images.bits import Bits, Place, bits_path, place_of
+from imagestore_sim.images.bits import Bits, Place, bits_path, paths_of, place_of
 from imagestore_sim.images.errors import BitsFailed, DownloadFailed
 from imagestore_sim.images.rows import UPLOAD
 from imagestore_sim.images.space import Space
@@ -36,6 +37,8 @@ INTERVAL = integer("image", "deletion.gcInterval")
 EVENTS_WAITING = 100
 """Events that wait to be read while bits are removed; more are dropped, and count as one that a host is back."""
 Ref = ImageBackupStorageRef
+Left = Row[int, str, str]
+"""Bits that are left: the id of their note, the image, and the install path."""
 
 
 class Garbage:
@@ -135,6 +138,37 @@ class Garbage:
             await asyncio.shield(self._give_up(image_uuid, job, _reason(error)))
             raise
 
+    @contextlib.asynccontextmanager
+    async def exporting(self, image_uuid: str, path: str, storage: Storage) -> AsyncIterator[None]:
+        """Let the block write an export of an image; if it fails, or the node is killed, remove the file.
+
+        A note of the file stands until the block ends it with `forget`, in the transaction that records the export.
+        """
+        try:
+            async with self._writing(path, [storage.uuid]):
+                try:
+                    await self._reclaim(path, [storage.uuid])
+                    async with self._database.transaction() as connection:
+                        await self.note(connection, image_uuid, [(storage.uuid, path)])
+                    yield
+                except asyncio.CancelledError:
+                    self._tasks.begin(self._abandon_export(image_uuid, path, storage), f"removal of {path}")
+                    raise
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            await asyncio.shield(self.collect(image_uuid))
+            raise
+
+    async def _abandon_export(self, image_uuid: str, path: str, storage: Storage) -> None:
+        await self._abandon(path, [storage])
+        await self.collect(image_uuid)
+
+    async def forget(self, connection: AsyncConnection, storage_uuid: str, path: str) -> None:
+        """Delete the note of bits, in the caller's transaction: a record names them, or they are gone."""
+        these = (ImageGarbage.installPath == path, ImageGarbage.backupStorageUuid == storage_uuid)
+        await connection.execute(delete(ImageGarbage).where(*these))
+
     async def _give_up(self, image_uuid: str, job: str, why: str) -> None:
         await self.undo(job, why)
         await self.collect(image_uuid)  # also what was noted by a deletion meanwhile
@@ -172,11 +206,15 @@ class Garbage:
             self.collect_later()
 
     async def all_bits(self, connection: AsyncConnection) -> set[tuple[str, str, str]]:
-        """Return image, storage and install path of all bits: those of images, and the trash."""
-        images = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.installPath)
-        trash = select(InstallPathRecycle.resourceUuid, InstallPathRecycle.storageUuid, InstallPathRecycle.installPath)
-        found = [tuple(row) for columns in (images, trash) for row in await connection.execute(columns)]
-        return {(image, storage, path) for image, storage, path in found}
+        """Return image, storage and install path of all bits: of images, their exports, the trash, and what is left."""
+        images = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.installPath, Ref.exportUrl)
+        trash = select(Trash.resourceUuid, Trash.storageUuid, Trash.installPath, null())
+        left = select(ImageGarbage.imageUuid, ImageGarbage.backupStorageUuid, ImageGarbage.installPath, null())
+        found: set[tuple[str, str, str]] = set()
+        for columns in (images, trash, left):
+            for image, storage, first, url in await connection.execute(columns):
+                found |= {(image, storage, path) for path in paths_of(first, url)}
+        return found
 
     def collect_soon(self, image_uuid: str) -> None:
         """Do what `collect` does, in the background."""
@@ -186,9 +224,8 @@ class Garbage:
     async def _reclaim(self, path: str, storages: Sequence[str]) -> None:
         """Leave the bits at a path of these storages alone: others take their place."""
         for storage in storages:
-            these = (ImageGarbage.installPath == path, ImageGarbage.backupStorageUuid == storage)
             async with self._turns[storage], self._database.transaction() as connection:
-                await connection.execute(delete(ImageGarbage).where(*these))
+                await self.forget(connection, storage, path)
 
     async def _abandon(self, path: str, storages: Sequence[Storage]) -> None:
         """Remove files that a cancelled add leaves; their records may be gone already."""
@@ -223,36 +260,51 @@ class Garbage:
     async def _collect_on(self, storage_uuid: str, which: ColumnElement[bool]) -> int:
         """Try to remove bits from the host of a storage, up to the first failure; return how many are left."""
         async with self._turns[storage_uuid]:
-            columns = select(ImageGarbage.id, ImageGarbage.imageUuid, ImageGarbage.installPath)
-            there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
-            rows = await self._database.read(there)
+            storage, rows = await self._records.load(storage_uuid), await self._left(storage_uuid, which)
+            if storage is None:
+                return 0  # and the rows are gone with it
+            if storage.status is not Status.CONNECTED:
+                return len(rows)
             for done, row in enumerate(rows):
-                if (storage_uuid, row.installPath) in self._written:
-                    continue  # who writes there removes it
-                if not await self._remove(storage_uuid, row.installPath):
+                try:
+                    await self._remove(storage, row)
+                except BitsFailed as failure:
+                    where = f"the bits of image {row.imageUuid} are left at {row.installPath}"
+                    logger.warning("%s: %s: %s", storage.where, where, failure)
                     return len(rows) - done
-                async with self._database.atomic(), self._database.transaction() as connection:
-                    await connection.execute(delete(ImageGarbage).where(ImageGarbage.id == row.id))
-                    await self._image_events.bits_removed(connection, row.imageUuid, storage_uuid, row.installPath)
         return 0
 
-    async def _remove(self, storage_uuid: str, path: str) -> bool:
-        """Remove the files of an image, and measure the space; return whether they are gone."""
-        storage = await self._records.load(storage_uuid)
-        place = None if storage is None else place_of(storage.target, path)
-        if storage is None or place is None:
-            return True
-        if storage.status is not Status.CONNECTED:
-            return False
-        try:
-            await self._bits.remove(place)
-            await self._space.measure(storage)
-        except NoSuchStorage:
-            return True
-        except BitsFailed as failure:
-            logger.warning("%s: the bits of an image are left at %s: %s", storage.where, place.folder, failure)
-            return False
-        return True
+    async def free(self, storage_uuid: str, path: str | None = None) -> int:
+        """Remove all bits that are left on a storage, or those at one path; return how many bytes that freed.
+
+        Raise BitsFailed at the first that its host keeps, and for a storage that is not Connected; NoSuchStorage.
+        """
+        which = true() if path is None else ImageGarbage.installPath == path
+        async with self._turns[storage_uuid]:
+            if (storage := await self._records.load(storage_uuid)) is None:
+                raise NoSuchStorage(storage_uuid)
+            if storage.status is not Status.CONNECTED:
+                raise BitsFailed(f"image store[uuid:{storage_uuid}] is in status {storage.status}")
+            return sum([await self._remove(storage, row) for row in await self._left(storage_uuid, which)])
+
+    async def _left(self, storage_uuid: str, which: ColumnElement[bool]) -> Sequence[Left]:
+        """Return the bits that are left on a storage; whoever writes at a path removes what is there."""
+        columns = select(ImageGarbage.id, ImageGarbage.imageUuid, ImageGarbage.installPath)
+        there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
+        rows = await self._database.read(there)
+        return [row for row in rows if (storage_uuid, row.installPath) not in self._written]
+
+    async def _remove(self, storage: Storage, row: Left) -> int:
+        """Remove bits and their note, and measure the space; return the bytes. Raise BitsFailed."""
+        size, place = 0, place_of(storage.target, row.installPath)
+        if place is not None:
+            size = await self._bits.remove(place)
+            with contextlib.suppress(NoSuchStorage):
+                await self._space.measure(storage)
+        async with self._database.atomic(), self._database.transaction() as connection:
+            await connection.execute(delete(ImageGarbage).where(ImageGarbage.id == row.id))
+            await self._image_events.bits_removed(connection, row.imageUuid, storage.uuid, row.installPath)
+        return size
 
 
 def _reason(error: BaseException) -> str:

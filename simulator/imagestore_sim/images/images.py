@@ -1,13 +1,11 @@
-"""Images: how they are added, which storages they are on, and what was exported (domain 4, 8).
+"""Images: how they are added, and which storages they are on (domain 4, 8).
 
 On a storage whose host may be written to, an image has bits (`images.bits`); on all others it is a record.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, Update, and_, select, update
@@ -34,11 +32,11 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.images.bits import FoundImage, Place, install_path, place_of
+from imagestore_sim.images.bits import FoundImage, Place, install_path, paths_of, place_of
 from imagestore_sim.images.errors import DownloadFailed
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.remote_length import WEB, RemoteLengths
-from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows, image_store, is_kept, ready_copy
+from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows, is_kept
 from imagestore_sim.images.sources import ImageSources, ImageWeight
 from imagestore_sim.images.transfer import Incoming, Transfers
 
@@ -50,16 +48,7 @@ BACKUP_ONLY_TAG = "remote"
 SIMULATED = {"size": 100, "actualSize": 100, "format": "simulator"}
 """What ZStack's simulator storage reports of every download."""
 DOWNLOAD = "org.zstack.header.storage.backup.DownloadImageMsg"
-EXPORT = "org.zstack.header.storage.backup.ExportImageFromBackupStorageMsg"
 Ref = ImageBackupStorageRef
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """The URL of an exported image, and its MD5 in hex."""
-
-    url: str
-    md5: str
 
 
 class Images:
@@ -99,10 +88,11 @@ class Images:
         return await self.transfers.bits.images(carrying[0].target) if carrying else None
 
     async def bits_on(self, storage: Storage) -> dict[Place, int]:
-        """Return where the images on a storage have their files, each with its size in bytes."""
-        columns = select(Ref.installPath, Image.actualSize).join(Image, Image.uuid == Ref.imageUuid)
+        """Return where the images on a storage have their files and exports, each with its size in bytes."""
+        columns = select(Ref.installPath, Ref.exportUrl, Image.actualSize).join(Image, Image.uuid == Ref.imageUuid)
         rows = await self._database.read(columns.where(Ref.backupStorageUuid == storage.uuid).order_by(Ref.id))
-        places = ((place_of(storage.target, row.installPath), row.actualSize) for row in rows)
+        paths = ((path, row.actualSize) for row in rows for path in paths_of(row.installPath, row.exportUrl))
+        places = ((place_of(storage.target, path), size) for path, size in paths)
         return {place: size for place, size in places if place is not None}
 
     async def add(
@@ -203,34 +193,6 @@ class Images:
         async with self._database.transaction() as connection:
             await _available(connection, storage_uuids)
 
-    async def export(self, image_uuid: str, storage_uuid: str, image_format: str | None) -> Exported:
-        """Record an image as exported. Raise OperationFailed if it is not there, or the storage is not Connected."""
-        async with self._database.transaction() as connection:
-            ref = await ready_copy(connection, image_uuid, storage_uuid)
-            host = await image_store(connection, storage_uuid)
-            if host is not None and host.status != Status.CONNECTED:
-                raise OperationFailed(
-                    f"backup storage cannot proceed message[{EXPORT}] because its status is {host.status}"
-                )
-            if host is None or ref is None:
-                raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
-            if ref.actualSize > host.availableCapacity:
-                raise OperationFailed(
-                    f"the backup storage[uuid:{storage_uuid}] has not enough capacity[{ref.actualSize}] to export"
-                )
-            exported = _exported(host.hostname, image_uuid, image_format or ref.format)
-            values = {"exportUrl": exported.url, "exportMd5Sum": exported.md5}
-            await self._rows.change_ref(connection, image_uuid, storage_uuid, values)
-        return exported
-
-    async def delete_export(self, image_uuid: str, storage_uuid: str) -> None:
-        """Delete the record of an export, if there is one. Raise OperationFailed if the image is not there."""
-        async with self._database.transaction() as connection:
-            if await ready_copy(connection, image_uuid, storage_uuid) is None:
-                raise OperationFailed(f"image[{image_uuid}] not found on backup storage[{storage_uuid}]")
-            values = {"exportUrl": None, "exportMd5Sum": None}
-            await self._rows.change_ref(connection, image_uuid, storage_uuid, values)
-
 
 def added_by(job: str) -> Update:
     """Return the statement that, with the job's result, takes the mark of a half-added image from it.
@@ -303,10 +265,3 @@ def _sftp_path(url: str, image_uuid: str, values: Mapping[str, object]) -> str:
     stem = file.rpartition(".")[0] or file
     ending = "iso" if iso else "template"
     return f"{url}/{folder}/acct-{values['accountUuid']}/{image_uuid}/{stem}.{ending}"
-
-
-def _exported(hostname: str, image_uuid: str, image_format: str) -> Exported:
-    """Return a made-up URL and MD5, always the same for the same image."""
-    name = f"{image_uuid}.{image_format}"
-    md5 = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-    return Exported(f"http://{hostname}:8000/export/{name}", md5)

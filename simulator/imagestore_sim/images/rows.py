@@ -47,9 +47,10 @@ class ImageRows:
 
 
 async def ready_copy(connection: AsyncConnection, image_uuid: str, storage_uuid: str) -> Row[*tuple[Any, ...]] | None:
-    """Return the columns of an image and its install path on a storage, in one row; None if it is not Ready there."""
+    """Return the columns of an image and of its copy on a storage, in one row; None if it is not Ready there."""
     on_it = (Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage_uuid, Ref.status == READY)
-    found = select(*Image.__table__.c, Ref.installPath).join(Ref, Ref.imageUuid == Image.uuid).where(*on_it)
+    of_copy = (Ref.installPath, Ref.exportUrl, Ref.exportMd5Sum)
+    found = select(*Image.__table__.c, *of_copy).join(Ref, Ref.imageUuid == Image.uuid).where(*on_it)
     return (await connection.execute(found)).one_or_none()
 
 

@@ -43,7 +43,7 @@ class Space:
     async def promised(self, storage: Storage, size: int) -> AsyncIterator[Promise]:
         """Promise `size` bytes while the block runs; if it fails, give back what was taken off the capacity.
 
-        Raise OperationFailed unless more than that are available beside `reservedCapacity` and all other promises;
+        Raise NotEnoughSpace unless more than that are available beside `reservedCapacity` and all other promises;
         BitsFailed if the host does not answer; NoSuchStorage.
         """
         promise = Promise(size)

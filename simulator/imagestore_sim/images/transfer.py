@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
@@ -19,12 +20,19 @@ STEPS = 20
 """Into how many parts a download is divided: after each of them the file has grown."""
 
 
+class Kind(Enum):
+    """What a transfer does: bring an image from its url, or from another ImageStore, or write an export."""
+
+    DOWNLOAD = auto()
+    COPY = auto()
+    EXPORT = auto()
+
+
 @dataclass(slots=True, eq=False)
 class Progress:
     """How far the downloads of one call are, in bytes of all of its storages."""
 
-    copies: bool
-    """Whether the image comes from another ImageStore."""
+    kind: Kind
     promises: list[Promise] = field(default_factory=list)
 
     @property
@@ -36,14 +44,19 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An image that comes to storages: its install path there, and the url that errors name."""
+    """An image that comes to storages: its install path there, and the url that errors name.
+
+    For an export it is the path of the export, and `source` is the storage itself.
+    """
 
     image_uuid: str
     path: str
     url: str
     weight: ImageWeight
     source: Storage | None = None
-    """The ImageStore that has its bits, under the same install path; None if they come from elsewhere."""
+    """The ImageStore that has its bits; None if they come from elsewhere."""
+    original: str = ""
+    """Their install path there; '' if it is the same."""
 
 
 class Transfers:
@@ -72,7 +85,7 @@ class Transfers:
     async def bring(self, job: str, image: Incoming, storages: Sequence[Storage]) -> list[BackupStorageError]:
         """Bring an image to all storages at once; return the errors, in the order in which they came."""
         errors: list[BackupStorageError] = []
-        with self._watched(job, image) as progress:
+        with self._watched(job, Kind.DOWNLOAD if image.source is None else Kind.COPY) as progress:
 
             async def one(storage: Storage) -> None:
                 try:
@@ -90,9 +103,14 @@ class Transfers:
                     group.create_task(one(storage))
         return errors
 
+    async def export(self, job: str, export: Incoming, storage: Storage) -> None:
+        """Write an export to its storage. Raise NotEnoughSpace, BitsFailed, NoSuchStorage."""
+        with self._watched(job, Kind.EXPORT) as progress:
+            await self._bring(export, storage, progress)
+
     @contextmanager
-    def _watched(self, job: str, image: Incoming) -> Iterator[Progress]:
-        progress = self._running[job] = Progress(image.source is not None)
+    def _watched(self, job: str, kind: Kind) -> Iterator[Progress]:
+        progress = self._running[job] = Progress(kind)
         try:
             yield progress
         finally:
@@ -126,7 +144,7 @@ class Transfers:
         """Look whether the bits that are copied are still there. Raise BitsFailed, NoSuchStorage."""
         if image.source is None:
             return
-        place = place_of((await self._load(image.source)).target, image.path)
+        place = place_of((await self._load(image.source)).target, image.original or image.path)
         assert place is not None, "the install path of an image that is copied names a file"
         await self.bits.check(place, image.weight.actual_size)
 

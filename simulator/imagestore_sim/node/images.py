@@ -9,6 +9,7 @@ from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
+from imagestore_sim.images.exports import Exports
 from imagestore_sim.images.expunge import PeriodicExpunge
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.images import Images
@@ -30,6 +31,7 @@ class ImageParts:
     deletion: ImageDeletion
     garbage: Garbage
     expunge: PeriodicExpunge
+    exports: Exports
     trash: Trash
 
 
@@ -55,5 +57,6 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
     copies = ImageCopies(*parts)
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
+    exports = Exports(database, clock, storages.records, foundation.image_sources, transfers, garbage)
     trash = Trash(database, storages.records, bits, space, garbage)
-    return ImageParts(images, copies, deletion, garbage, expunge, trash)
+    return ImageParts(images, copies, deletion, garbage, expunge, exports, trash)

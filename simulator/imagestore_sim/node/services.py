@@ -48,6 +48,8 @@ def wire_services(
         images=images.images,
         image_copies=images.copies,
         image_deletion=images.deletion,
+        exports=images.exports,
+        garbage=images.garbage,
         trash=images.trash,
         tags=tags,
         configuration=store.configuration,

@@ -44,14 +44,15 @@ async def make_folder(sftp: SftpSession, path: str) -> None:
     await sftp.make_directory(path)
 
 
-async def remove_files(sftp: SftpSession, folder: str, names: tuple[str, ...]) -> None:
-    """Remove the files of these names, then the folder; what is missing is no error. Raise asyncssh.SFTPError."""
-    try:
-        for name in names:
-            await _without_missing(sftp.remove(f"{folder}/{name}"))
-    finally:
-        if await sftp.is_directory(folder):
-            await _without_missing(sftp.remove_directory(folder))
+async def remove_files(sftp: SftpSession, folder: str, names: tuple[str, ...]) -> int:
+    """Remove files of a folder, and return how many bytes they had; what is missing is no error.
+
+    Raise asyncssh.SFTPError.
+    """
+    size = 0
+    for name in names:
+        size += await _without_missing(_remove(sftp, f"{folder}/{name}")) or 0
+    return size
 
 
 async def names_in(sftp: SftpSession, path: str, limit: int) -> list[str]:
@@ -59,8 +60,20 @@ async def names_in(sftp: SftpSession, path: str, limit: int) -> list[str]:
     return await sftp.names(path, limit) if await sftp.is_directory(path) else []
 
 
-async def _without_missing(work: Awaitable[None]) -> None:
+async def remove_folder(sftp: SftpSession, folder: str) -> None:
+    """Remove an empty folder; a missing one is no error. Raise asyncssh.SFTPError."""
+    if await sftp.is_directory(folder):
+        await _without_missing(sftp.remove_directory(folder))
+
+
+async def _remove(sftp: SftpSession, path: str) -> int:
+    size = await sftp.size(path)
+    await sftp.remove(path)
+    return size
+
+
+async def _without_missing(work: Awaitable[T]) -> T | None:
     try:
-        await work
+        return await work
     except asyncssh.SFTPNoSuchFile:
-        return
+        return None
