@@ -191,3 +191,216 @@ async def test_a_body_ends_before_the_length_that_its_head_promises(imagestore_c
     socket.close()
     assert (status, len(body)) == (200, int(headers["content-length"]) // 2)
     assert headers["x-lab-fault"] == "truncated-1"
+
+
+async def test_a_slow_body_comes_in_pieces(imagestore_client: Client) -> None:
+    await set_fault(imagestore_client, "slow_body", over="300ms", pieces=3)
+    socket = await Socket.open(imagestore_client)
+    socket.send("GET", "/zstack/v1/accounts")
+    began = asyncio.get_running_loop().time()
+    _, headers = await socket.head()
+    head_after = asyncio.get_running_loop().time() - began
+    body = await asyncio.wait_for(socket.reader.readexactly(int(headers["content-length"])), SECONDS)
+    assert json.loads(body)["inventories"]
+    assert head_after < asyncio.get_running_loop().time() - began - 0.2
+    socket.send("GET", STORAGES)  # the connection lives on
+    assert (await socket.answer())[0] == 200
+    socket.close()
+
+
+async def test_healing_sends_what_a_slow_body_and_a_delay_hold_back(imagestore_client: Client) -> None:
+    await set_fault(imagestore_client, "slow_body", when={"api": "QueryAccount"})
+    await set_fault(imagestore_client, "latency", when={"api": "QueryZone", "first": 1})
+    await set_fault(imagestore_client, "latency", point="before", when={"api": "CreateZone"})
+    slow, late, later = [await Socket.open(imagestore_client) for _ in range(3)]
+    slow.send("GET", "/zstack/v1/accounts")
+    late.send("GET", "/zstack/v1/zones")
+    later.send("POST", "/zstack/v1/zones", {"params": {"name": "z"}})
+    _, headers = await slow.head()
+    assert await late.is_silent()
+    assert await later.is_silent()
+    assert (await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/heal")).status == 200
+    assert (await late.answer())[0] == 200
+    assert (await later.answer())[0] == 202
+    assert len(await asyncio.wait_for(slow.reader.readexactly(int(headers["content-length"])), SECONDS))
+    for socket in (slow, late, later):
+        socket.close()
+
+
+@pytest.mark.imagestore_lab(hosts=0, clock="virtual")
+@pytest.mark.parametrize("kind", ["latency", "slow_body"])
+async def test_delays_pass_on_the_clock(imagestore_client: Client, imagestore_lab: Lab, kind: str) -> None:
+    parameters = {"delay": "21s"} if kind == "latency" else {"over": "21s"}
+    await set_fault(imagestore_client, kind, **parameters)
+    began = imagestore_lab.clock.monotonic()
+    assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
+    assert 20.9 < imagestore_lab.clock.monotonic() - began < 22
+
+
+@pytest.mark.imagestore_lab(hosts=0, clock="virtual")
+@pytest.mark.parametrize("distribution", ["uniform", "normal", "lognormal"])
+async def test_delays_vary_by_the_seed_and_are_the_same_after_a_reset(
+    imagestore_client: Client, imagestore_lab: Lab, distribution: str
+) -> None:
+    async def delays() -> list[float]:
+        found = []
+        await set_fault(imagestore_client, "latency", delay="10s", jitter="3s", distribution=distribution)
+        for _ in range(5):
+            began = imagestore_lab.clock.monotonic()
+            await imagestore_client.request("GET", "/nosuch")
+            found.append(round(imagestore_lab.clock.monotonic() - began, 1))
+        await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/reset")
+        return found
+
+    first = await delays()
+    assert len(set(first)) > 1
+    assert all(0 <= one <= 41 for one in first)
+    assert await delays() == first
+
+
+async def test_new_connections_are_not_accepted_until_the_fault_heals(imagestore_client: Client) -> None:
+    before = await Socket.open(imagestore_client)
+    before.send("GET", STORAGES)
+    assert (await before.answer())[0] == 200
+    fault = await set_fault(imagestore_client, "no_accept")
+    after, gone = [await Socket.open(imagestore_client) for _ in range(2)]
+    after.send("POST", "/zstack/v1/zones", {"params": {"name": "a"}})
+    gone.send("POST", "/zstack/v1/zones", {"params": {"name": "b"}})
+    gone.close()
+    assert await after.is_silent()
+    before.send("GET", STORAGES)
+    assert (await before.answer())[0] == 200
+    assert (await imagestore_client.request("GET", f"{imagestore_client.url}/readyz")).status == 200
+    healed = await heal(imagestore_client, fault)
+    assert (healed["hits"], healed["healedBy"]) == (2, "hand")
+    status, headers, _ = await after.answer()
+    assert (status, headers["x-lab-fault"]) == (202, fault)
+    while len(await imagestore_client.query("/zones")) < 3:  # that of the lab, and both
+        await asyncio.sleep(0.01)  # real: the lab's clock is
+    for socket in (before, after):
+        socket.close()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "content", "body"),
+    [
+        (
+            {"kind": "status", "preset": "haproxy_503"},
+            503,
+            "text/html",
+            "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n"
+            "</body></html>\n",
+        ),
+        ({"kind": "status", "preset": "nginx_502"}, 502, "text/html", "<head><title>502 Bad Gateway</title></head>"),
+        ({"kind": "status", "code": 429, "body": "slow down"}, 429, "text/plain; charset=utf-8", "slow down"),
+        (
+            {"kind": "api_error", "code": "SYS.1006", "details": "no"},
+            503,
+            "application/json; charset=utf-8",
+            '{"error":{"code":"SYS.1006","description":"An operation failed","details":"no","cost":"1ms"}}',
+        ),
+        (
+            {"kind": "api_error", "code": "MY.1", "description": "d", "details": "no", "point": "after"},
+            503,
+            "application/json; charset=utf-8",
+            '{"error":{"code":"MY.1","description":"d","details":"no","cost":"1ms"}}',
+        ),
+        ({"kind": "malformed", "how": "empty"}, 200, "application/json; charset=utf-8", ""),
+        ({"kind": "malformed", "how": "text"}, 200, "application/json; charset=utf-8", "the answer of a program"),
+        ({"kind": "malformed", "how": "cut"}, 200, "application/json; charset=utf-8", '{"inventories":[{"uuid":'),
+        ({"kind": "missing_field", "field": "inventories.*.uuid"}, 200, "application/json; charset=utf-8", '[{"name"'),
+        ({"kind": "missing_field", "field": "inventories.*.no"}, 200, "application/json; charset=utf-8", '[{"uuid"'),
+    ],
+)
+async def test_an_answer_is_another_than_the_node_s(
+    imagestore_client: Client, parameters: dict[str, object], status: int, content: str, body: str
+) -> None:
+    fault = await set_fault(imagestore_client, **{**parameters, "when": {"api": "QueryZone"}})  # type: ignore[arg-type]
+    found = await ask(imagestore_client, "/zstack/v1/zones")
+    assert (found[0], found[1]["content-type"], found[1]["x-lab-fault"]) == (status, content, fault)
+    text = found[2].decode()
+    assert text == body if body == "" or text.startswith("<html><body>") else body in text
+    [row] = await requests(imagestore_client, "/zstack/v1/zones")
+    assert (row["status"], row["faults"]) == (status, [fault])
+
+
+async def test_an_answer_that_is_not_utf_8_is_the_bytes_of_one(imagestore_client: Client) -> None:
+    await set_fault(imagestore_client, "malformed", how="not_utf8")
+    assert (await ask(imagestore_client, "/zstack/v1/zones"))[2].startswith(b'\xff\xfe{"inventories"')
+
+
+async def test_a_status_after_the_call_leaves_it_carried_out(imagestore_client: Client) -> None:
+    await set_fault(imagestore_client, "status", point="after", when={"api": "CreateZone", "first": 1})
+    await set_fault(imagestore_client, "status", when={"api": "CreateZone"})
+    answers = [
+        await imagestore_client.request("POST", "/zones", {"params": {"name": name}}) for name in ("first", "second")
+    ]
+    assert [one.status for one in answers] == [503, 503]
+    rows = await requests(imagestore_client, "/zstack/v1/zones")
+    assert [row["faults"] for row in rows] == [["status-1", "status-2"], ["status-2"]]
+
+
+async def test_the_legacy_api_answers_an_error_in_its_own_form(imagestore_client: Client) -> None:
+    await set_fault(imagestore_client, "api_error", code="SYS.1006", details="no", when={"api": "*Zone*"})
+    session = {"uuid": imagestore_client.session_uuid}
+    body = {"org.zstack.header.zone.APIQueryZoneMsg": {"conditions": [], "session": session}}
+    answer = await imagestore_client.request("POST", f"{imagestore_client.url}/zstack/api", body)
+    assert (answer.status, answer.headers["X-Lab-Fault"], answer.body["state"]) == (200, "api_error-1", "Done")
+    [reply] = json.loads(answer.body["result"]).values()
+    assert (reply["success"], reply["error"]["code"], reply["error"]["details"]) == (False, "SYS.1006", "no")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "netloc", "path"),
+    [({}, "192.0.2.1:8080", None), ({"host": "vip"}, "vip", None), ({"path": "/x"}, "192.0.2.1:8080", "/x")],
+)
+async def test_an_asynchronous_call_names_a_wrong_address_to_poll(
+    imagestore_client: Client, parameters: dict[str, object], netloc: str, path: str | None
+) -> None:
+    await set_fault(imagestore_client, "wrong_location", when={"first": 1}, **parameters)
+    assert (await imagestore_client.request("GET", "/zones")).headers.get("X-Lab-Fault") is None
+    answer = await imagestore_client.request("POST", "/zones", {"params": {"name": "z"}})
+    location = urlsplit(answer.body["location"])
+    assert (location.netloc, answer.headers["X-Lab-Fault"]) == (netloc, "wrong_location-1")
+    *_, row = await requests(imagestore_client, "/zstack/v1/zones")
+    assert location.path == (path or f"/zstack/v1/api-jobs/{row['job']}")
+
+
+@pytest.mark.parametrize(
+    ("row", "names"), [("comes", ["a", "b", "b", "c", "d", "e"]), ("goes", ["a", "b", "d", "e"])]
+)  # fmt: skip
+async def test_pages_shift_while_a_client_reads_them(imagestore_client: Client, row: str, names: list[str]) -> None:
+    for name in "abcde":
+        await imagestore_client.call("POST", "/zones", {"params": {"name": name, "description": "paged"}})
+    await set_fault(imagestore_client, "page_shift", row=row)
+    found: list[str] = []
+    for start in range(0, 6, 2):
+        query = [("q", "description=paged"), ("sort", "+name"), ("limit", "2"), ("start", str(start))]
+        answer = await imagestore_client.request("GET", "/zones", query=query)
+        found += [one["name"] for one in answer.body["inventories"]]
+    assert found == names
+
+
+@pytest.mark.imagestore_lab(hosts=0, clock="virtual")
+async def test_queries_lag_behind_what_is_stored(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    async def names() -> list[str]:
+        return sorted(one["name"] for one in await imagestore_client.query("/zones", "description=new"))
+
+    async def add(name: str) -> None:
+        await imagestore_client.call("POST", "/zones", {"params": {"name": name, "description": "new"}})
+
+    await add("a")
+    fault = await set_fault(imagestore_client, "stale_reads", by="5s")
+    await add("b")
+    assert await names() == ["a"]
+    await imagestore_lab.clock.sleep(3)
+    await add("c")
+    assert await names() == ["a"]
+    await imagestore_lab.clock.sleep(3.5)
+    assert await names() == ["a", "b"]
+    await imagestore_lab.clock.sleep(3.5)
+    assert await names() == ["a", "b", "c"]
+    await add("d")
+    assert await names() == ["a", "b", "c"]
+    await heal(imagestore_client, fault)
+    assert await names() == ["a", "b", "c", "d"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVarTuple
@@ -173,6 +173,12 @@ class Database:
         """
         async with self._reader.snapshot() as connection:
             yield connection
+
+    @contextmanager
+    def reading_from(self, connection: AsyncConnection) -> Iterator[None]:
+        """Let the reads of the current task go to a connection of `read_snapshot`. The task must not write."""
+        with self._units.reading_from(connection):
+            yield
 
     # Checking and closing
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,6 +67,17 @@ class UnitsOfWork:
                 raise RuntimeError("a part of an undivided change has failed")
         for callback in unit.callbacks:
             await _call(callback)
+
+    @contextmanager
+    def reading_from(self, connection: AsyncConnection) -> Iterator[None]:
+        """Let the reads of the current task go to `connection`. It must write nothing, and be in no unit of work."""
+        task = asyncio.current_task()
+        self._units[task] = unit = _UnitOfWork()
+        unit.connection = connection
+        try:
+            yield
+        finally:
+            del self._units[task]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

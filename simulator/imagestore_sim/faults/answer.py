@@ -14,9 +14,10 @@ from typing_extensions import override
 
 from imagestore_sim.faults.base import Layer
 from imagestore_sim.faults.exchange import Answer, Exchange, Point
-from imagestore_sim.faults.node_fault import NodeFault
+from imagestore_sim.faults.node_fault import FaultyNode, NodeFault, Undo
 from imagestore_sim.faults.registry import node_fault
 from imagestore_sim.faults.selection import Meets
+from imagestore_sim.units import Seconds
 
 POINT = Field(Point.BEFORE, description="`before`: the call is not carried out; `after`: it is")
 JSON, HTML, TEXT = "application/json; charset=utf-8", "text/html", "text/plain; charset=utf-8"
@@ -209,6 +210,29 @@ class MissingField(NodeFault):
             exchange.answer.body = orjson.dumps(content)
 
 
+@node_fault(
+    Layer.ANSWER,
+    heals="Queries read what is stored now.",
+    meets=Meets.QUERY,
+    example={"by": "5s", "when": {"api": "APIQueryBackupStorage*"}},
+)
+class StaleReads(NodeFault):
+    """Queries are answered as some seconds ago, as from a replica of the database that lags behind.
+
+    Until that time has passed since the fault was set, they are answered as when it was set.
+    """
+
+    by: Seconds = Field(5.0, le=3600, description="how far the answers lag behind; up to a fifth more")
+
+    @override
+    async def begin(self, node: FaultyNode) -> Undo | None:
+        return await node.remember(self.by)
+
+    @override
+    async def before(self, exchange: Exchange) -> None:
+        exchange.read_past()
+
+
 class Shift(StrEnum):
     """What happens before a page."""
 
@@ -220,13 +244,13 @@ class Shift(StrEnum):
     Layer.ANSWER,
     heals="Pages follow each other again.",
     meets=Meets.LATER_PAGE,
-    example={"row": "goes", "when": {"api": "APIQuery*", "first": 1}},
+    example={"row": "goes", "when": {"api": "APIQueryBackupStorage*"}, "for": "1m"},
 )
 class PageShift(NodeFault):
     """A row comes or goes while a client reads page after page.
 
-    A page whose `start` is above 0 is answered as if a row had come or gone before it since the page before: the last
-    row of that page comes again, or one row is on no page. The rows of the store do not change.
+    Each page whose `start` is above 0 is answered as if a row had come or gone after the first page was read, before
+    the rows of that: the last row of the first page comes again, or one row is on no page. The store does not change.
     """
 
     row: Shift = Field(Shift.COMES, description="`comes`: a row is read twice; `goes`: a row is missed")

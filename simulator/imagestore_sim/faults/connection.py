@@ -100,8 +100,7 @@ class SlowBody(NodeFault):
 
     @override
     async def after(self, exchange: Exchange) -> None:
-        sending = exchange.sending
-        sending.seconds, sending.pieces = sending.seconds + self.over, max(sending.pieces, self.pieces)
+        exchange.slow_down(self.over, self.pieces)
 
 
 class Distribution(StrEnum):

@@ -49,9 +49,6 @@ class Sending:
     """The bytes, counted from the first of the head, after which the connection is reset."""
     close_after: int | None = None
     """The bytes of the body after which the connection is closed, though the head promised more."""
-    seconds: float = 0.0
-    """How long the body takes, in `pieces` of equal size."""
-    pieces: int = 1
 
 
 class Exchange(Protocol):
@@ -73,6 +70,9 @@ class Exchange(Protocol):
     def sending(self) -> Sending:
         """Return how the answer goes out, to change at any time."""
 
+    def slow_down(self, seconds: float, pieces: int) -> None:
+        """Let the body take so much longer, in at least so many pieces, for as long as the fault that acts lasts."""
+
     def replace(self, answer: Answer) -> None:
         """Answer this; before the call, it is not carried out then. The first fault that replaces the answer wins."""
 
@@ -84,6 +84,9 @@ class Exchange(Protocol):
 
     def shift_page(self, rows: int) -> None:
         """Let a query begin that many rows later, or earlier if negative; call it before the query is carried out."""
+
+    def read_past(self) -> None:
+        """Let the call read what the fault that acts has remembered; call it before the call is carried out."""
 
     def lose(self, how: Loss) -> None:
         """End the connection without an answer. No fault after this one acts."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field
 
 from imagestore_sim.faults.base import AnyFault
 from imagestore_sim.faults.exchange import Exchange
 from imagestore_sim.faults.selection import Meets, When
+
+Undo = Callable[[], None]
+
+
+class FaultyNode(Protocol):
+    """A management node, as `NodeFault.begin` sees it."""
+
+    async def remember(self, seconds: float) -> Undo:
+        """Keep what the store held in the last `seconds`, for `Exchange.read_past`; return what ends that."""
+
 
 ALWAYS = When.model_validate({})
 
@@ -27,6 +37,12 @@ class NodeFault(AnyFault):
 
     when: When = Field(ALWAYS, description="which requests it meets")
     count: int | None = Field(None, ge=1, description="how many requests it meets before it heals by itself")
+
+    async def begin(self, node: FaultyNode) -> Undo | None:
+        """Do to the node what the fault needs while it is set; return what undoes it.
+
+        Raise FaultProblem when the fault is not possible on this node.
+        """
 
     async def before(self, exchange: Exchange) -> None:
         """Act once the request is understood, before it is carried out."""

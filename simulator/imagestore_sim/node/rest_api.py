@@ -25,7 +25,8 @@ def wire_rest_server(
 ) -> RestServer[Services]:
     """Return the server of both APIs: they share handlers, sessions and jobs."""
     records = FaultRecords(store.database, foundation.events)
-    foundation.node_faults.facts, foundation.node_faults.record = records, records.record
+    faults = foundation.node_faults
+    faults.database, faults.facts, faults.record = store.database, records, records.record
     version, clock, leniency = services.version, foundation.clock, services.leniency
     handlers = handlers_of(version)
     rules = Rules(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import DESCRIPTIONS, ApiError, ErrorCode
 from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.node_faults import AppliedNodeFault, NodeFaults
+from imagestore_sim.rest.past_reads import PastReads
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.responses import closing, error_response
 from imagestore_sim.web_server import ANSWER_SECONDS, Connection
@@ -30,6 +32,7 @@ MOST_UUIDS = 100
 """Uuids in the parameters of one request that are looked up."""
 FLIGHT_SECONDS = 0.02
 """Real seconds for the first bytes of an answer to arrive, before the reset that would overtake them."""
+API_PATHS = ("/zstack", "/v1")
 UNKNOWN_CODE = "An error that ZStack does not know"
 RenderError = Callable[[ApiError], bytes]
 
@@ -55,7 +58,11 @@ class FaultedRequest:
         self._replaced = False
         self._lost: tuple[Loss, AppliedNodeFault] | None = None
         self._sending = Sending()
-        self._slowed_by: AppliedNodeFault | None = None
+        self._slow: list[tuple[AppliedNodeFault, float, int]] = []
+        """For each fault that slows the body down: seconds, and pieces."""
+        self._reading = AsyncExitStack()
+        """What the reads of the call need, from `read_past` until `carried_out`."""
+        self._past: PastReads | None = None
         self._passed = False
         """Whether no fault can meet it."""
 
@@ -94,14 +101,20 @@ class FaultedRequest:
                 await applied.fault.before(self)
         if self._replaced or self._lost is not None:
             raise Settled
+        if self._past is not None:
+            await self._reading.enter_async_context(self._past.reading())
         return self._values
+
+    async def carried_out(self) -> None:
+        """Let the reads of the task see the present again: the call was carried out."""
+        await self._reading.aclose()
 
     async def finish(self, response: web.Response | None) -> web.Response | None:
         """Let the faults act on the response of a request that was carried out; return that to send, None if none is.
 
         `response` is None if the request was not carried out.
         """
-        if self._passed:
+        if self._passed or not self._request.raw_path.startswith(API_PATHS):
             return response
         if self._subject is None and response is not None:  # it has reached no API
             try:
@@ -125,6 +138,8 @@ class FaultedRequest:
             await self._end(*self._lost)
         if response is None:
             raise ConnectionResetError("the request was lost")
+        if self._request.method == "HEAD":
+            return response
         if sending.reset_after is not None:
             await self._send_part(_head(response) + _body(response), sending.reset_after)
             self._connection.reset()
@@ -134,7 +149,7 @@ class FaultedRequest:
             await self._send_part(head + _body(response), len(head) + sending.close_after)
             self._connection.force_close()
             raise ConnectionAbortedError("the answer was truncated")
-        return await self._send_slowly(response) if sending.seconds else response
+        return await self._send_slowly(response) if self._slow else response
 
     # What faults see: faults.exchange.Exchange
 
@@ -160,8 +175,11 @@ class FaultedRequest:
     @property
     def sending(self) -> Sending:
         """Return how the answer goes out, to change."""
-        self._slowed_by = self._current
         return self._sending
+
+    def slow_down(self, seconds: float, pieces: int) -> None:
+        """Let the body take so much longer, in at least so many pieces."""
+        self._slow.append((self._current, seconds, pieces))
 
     def replace(self, answer: Answer) -> None:
         """Answer this, unless an earlier fault has replaced the answer."""
@@ -181,6 +199,10 @@ class FaultedRequest:
         """Let a query begin that many rows later, or earlier if negative."""
         if self._message is not None:
             self._values = self._message.shift_page(self._values, rows)
+
+    def read_past(self) -> None:
+        """Let the call read what the fault has remembered; of several, the one that was set last counts."""
+        self._past = self._current.past or self._past
 
     def lose(self, how: Loss) -> None:
         """End the connection without an answer."""
@@ -259,16 +281,15 @@ class FaultedRequest:
             await asyncio.sleep(FLIGHT_SECONDS)  # real: bytes travel in real time
 
     async def _send_slowly(self, response: web.Response) -> web.StreamResponse:
-        assert self._slowed_by is not None, "a fault has set the pace"
-        body, sending = _body(response), self._sending
+        body = _body(response)
         slow = web.StreamResponse(status=response.status, headers=response.headers)
         slow.content_length = len(body)
         await slow.prepare(self._request)
-        size = max(1, -(-len(body) // sending.pieces))
+        size = max(1, -(-len(body) // max(pieces for _, _, pieces in self._slow)))
         starts = range(0, len(body), size)
         for start in starts:
-            if start:
-                await self._hold(self._slowed_by, self._connection.lost(), sending.seconds / (len(starts) - 1))
+            for applied, seconds, _ in self._slow if start else ():
+                await self._hold(applied, self._connection.lost(), seconds / (len(starts) - 1))
             async with asyncio.timeout(ANSWER_SECONDS):  # real: the client is
                 await slow.write(body[start : start + size])
         await slow.write_eof()

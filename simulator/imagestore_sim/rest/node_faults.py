@@ -16,9 +16,11 @@ from random import Random
 from typing import Protocol
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.database import StoreUnavailable
-from imagestore_sim.faults import Meets, NodeFault
+from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.faults import FaultProblem, Meets, NodeFault
+from imagestore_sim.faults.node_fault import Undo
 from imagestore_sim.faults.selection import Selector, Subject
+from imagestore_sim.rest.past_reads import PastReads
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.web_server import Connection
 
@@ -76,6 +78,9 @@ class AppliedNodeFault:
         self.let_go = asyncio.Event()
         """Set once it holds no request any more: when it heals, but for one that its count has healed."""
         self.timer: asyncio.Task[None] | None = None
+        self.undo: Undo | None = None
+        self.past: PastReads | None = None
+        """What it has remembered of the store."""
 
     @property
     def active(self) -> bool:
@@ -109,11 +114,13 @@ class NodeFaults:
         self._seed = seed
         self._applied: dict[str, AppliedNodeFault] = {}
         self._healed: deque[AppliedNodeFault] = deque(maxlen=KEPT_HEALED)
-        self._timers = Tasks()
+        self.tasks = Tasks()
+        """Those of the faults."""
         self._numbers = itertools.count(1)
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
         self.facts: Facts | None = None
+        self.database: Database | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -138,14 +145,18 @@ class NodeFaults:
         return found or next((one for one in self._healed if one.id == identity), None)
 
     async def apply(self, fault: NodeFault) -> AppliedNodeFault:
-        """Set a fault, beside those that are set; it heals by itself after its `for`. Raise TooManyFaults."""
+        """Set a fault, beside those that are set; it heals by itself after its `for`.
+
+        Raise TooManyFaults, and FaultProblem when it is not possible on this node.
+        """
         if len(self._applied) >= MOST_FAULTS:
             raise TooManyFaults(f"{MOST_FAULTS} faults are set already, which is the most at once")
         applied = AppliedNodeFault(fault, next(self._numbers), self._clock.monotonic(), self._seed)
+        applied.undo = await fault.begin(_Node(self, applied))
         self._applied[applied.id] = applied
         if applied.expires_at is not None:
             heals = self._heal_in_time(applied, applied.expires_at)
-            applied.timer = self._timers.begin(heals, f"fault {applied.id}")
+            applied.timer = self.tasks.begin(heals, f"fault {applied.id}")
         await self._record(FAULT_SET, applied, {"parameters": fault.values()})
         return applied
 
@@ -189,7 +200,7 @@ class NodeFaults:
             self._remove(applied, Healed.RESET)
         for applied in self._healed:
             _let_go(applied)
-        await self._timers.close()
+        await self.tasks.close()
 
     async def _heal_in_time(self, applied: AppliedNodeFault, expires_at: float) -> None:
         await self._clock.sleep(expires_at - self._clock.monotonic())
@@ -199,6 +210,8 @@ class NodeFaults:
     def _remove(self, applied: AppliedNodeFault, by: Healed) -> None:
         """Note that a fault is healed. It still holds its requests."""
         applied.healed_by = by
+        if applied.undo is not None:
+            applied.undo()
         del self._applied[applied.id]
         if len(self._healed) == KEPT_HEALED:
             _let_go(self._healed[0])  # it is forgotten now
@@ -209,6 +222,27 @@ class NodeFaults:
             await self.record(path, applied.id, {"kind": applied.fault.kind, **content})
         except StoreUnavailable as error:
             logger.warning("the event %s of %s is not stored: %s", path, applied.id, error)
+
+
+class _Node:
+    """The node, as the fault sees it that is being set (`faults.node_fault.FaultyNode`)."""
+
+    def __init__(self, faults: NodeFaults, applied: AppliedNodeFault) -> None:
+        self._faults = faults
+        self._applied = applied
+
+    async def remember(self, seconds: float) -> Undo:
+        """Keep what the store held in the last `seconds`; return what ends that. Raise FaultProblem."""
+        if self._faults.database is None:
+            raise FaultProblem(f"fault {self._applied.fault.kind}: the node has not opened its database")
+        self._applied.past = past = PastReads(self._faults.database, self._faults.clock, seconds)
+        await past.take()
+        keeping = self._faults.tasks.begin(past.keep(), f"snapshots for {self._applied.id}")
+
+        def end() -> None:
+            keeping.cancel()
+
+        return end
 
 
 def _let_go(applied: AppliedNodeFault) -> None:

@@ -109,6 +109,8 @@ class RestServer(Generic[S]):
             response = await self._respond(request, context)
         except Settled:
             context.job = None  # it has not begun
+        finally:
+            await faulted.carried_out()
         return await faulted.finish(response)
 
     def _note(
