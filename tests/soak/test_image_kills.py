@@ -85,7 +85,7 @@ async def _change_and_kill(
     node = await nodes.start(*ARGUMENTS)
     async with Client(node.url) as client:
         await _check(client, hosts, promised)
-        changes = [asyncio.create_task(_change(client, number, promised)) for number in range(4)]
+        changes = [asyncio.create_task(_change(client, chance, promised)) for _ in range(6)]
         await asyncio.sleep(chance.uniform(0.05, LONGEST))
         node.kill()
         promised.counts["kills"] += 1
@@ -93,18 +93,32 @@ async def _change_and_kill(
     await nodes.wait(node)
 
 
-async def _change(client: Client, number: int, promised: Promised) -> None:
-    """Add, copy and expunge images until the node is gone, every second time with long jobs; note what was told."""
-    with suppress(*BROKEN, CallFailed):
+async def _change(client: Client, chance: random.Random, promised: Promised) -> None:
+    """Add, copy and expunge images until the node is gone, some copies by long jobs; note what was told."""
+    with suppress(*BROKEN):
         while True:
-            kept = await _add(client)
-            promised.note("added", kept, there=True)
-            copy = await (_copy_by_long_job if number % 2 else _copy)(client, kept)
-            promised.note("copied", copy, there=True)
-            lost = await _add(client)
-            short = await _copy(client, lost)
-            await _expunge(client, lost if number < 2 else short)
-            promised.note("expunged", lost if number < 2 else short, there=False)
+            there = [uuid for uuid, kept in promised.images.items() if kept]
+            change = chance.choice((_added, _copied, _copied, _expunged) if len(there) > 3 else (_added,))
+            with suppress(CallFailed):  # its image may just have been expunged, or be on the other storage already
+                await change(client, chance, promised, there)
+
+
+async def _added(client: Client, chance: random.Random, promised: Promised, there: list[str]) -> None:
+    promised.note("added", await _add(client), there=True)
+
+
+async def _copied(client: Client, chance: random.Random, promised: Promised, there: list[str]) -> None:
+    image, by_long_job = chance.choice(there), chance.random() < 0.3
+    copy = await (_copy_by_long_job if by_long_job else _copy)(client, image)
+    if copy is not None:
+        promised.note("copied by long jobs" if by_long_job else "copied", copy, there=True)
+
+
+async def _expunged(client: Client, chance: random.Random, promised: Promised, there: list[str]) -> None:
+    image = chance.choice(there)
+    del promised.images[image]  # it may be gone or not, until the node tells
+    await _expunge(client, image)
+    promised.note("expunged", image, there=False)
 
 
 async def _add(client: Client) -> str:
@@ -121,14 +135,15 @@ async def _copy(client: Client, image: str) -> str:
     return str((await client.call("PUT", f"/images/{image}/actions", body))["inventory"]["uuid"])
 
 
-async def _copy_by_long_job(client: Client, image: str) -> str:
+async def _copy_by_long_job(client: Client, image: str) -> str | None:
     body = {"params": {"jobName": SYNC, "jobData": json.dumps(_wanted(image))}}
     job = (await client.call("POST", "/longjobs", body))["inventory"]["uuid"]
     while True:
         [found] = await client.query(f"/longjobs/{job}")
-        if found["state"] == "Succeeded":
-            return str(json.loads(found["jobResult"])["inventory"]["uuid"])
+        if found["state"] != "Running":
+            break
         await asyncio.sleep(0.02)
+    return str(json.loads(found["jobResult"])["inventory"]["uuid"]) if found["state"] == "Succeeded" else None
 
 
 async def _expunge(client: Client, image: str) -> None:
