@@ -76,9 +76,7 @@ class Request(web.Request):
         """Return the decoded body. Raise web.HTTPException if it is late or invalid, and ConnectionError."""
         if self._waits_for_us:
             self._check_length()
-            self._waits_for_us = False
-            await self.writer.write(CONTINUE)
-            self.writer.output_size = 0  # the 100 is not part of the answer
+        await self.ask_for_body()
         try:
             async with asyncio.timeout(BODY_SECONDS):  # real: the client is
                 return await super().read()
@@ -87,6 +85,13 @@ class Request(web.Request):
             raise web.HTTPRequestTimeout(text=text) from None
         except (web.RequestPayloadError, PayloadEncodingError) as error:
             raise web.HTTPBadRequest(text=f"the body cannot be read: {_first_line(error)}") from None
+
+    async def ask_for_body(self) -> None:
+        """Ask a client for its body that waits to be asked, before the body is read in pieces."""
+        if self._waits_for_us:
+            self._waits_for_us = False
+            await self.writer.write(CONTINUE)
+            self.writer.output_size = 0  # the 100 is not part of the answer
 
     def _check_length(self) -> None:
         if self.content_length is not None and self.content_length > self._client_max_size:

@@ -25,6 +25,7 @@ from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import invalid_argument, not_found, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage
+from imagestore_sim.rest.origins import client_address
 from imagestore_sim.rest.parameters import Rule
 
 PACKAGE = "org.zstack.header.image"
@@ -79,7 +80,8 @@ class APIAddImageMsg(
     for_everyone=True,
     deviation="nothing is downloaded: an ImageStore gets a sparse file by SFTP, of the size and at the rate that"
     " `imageSources` or the url say; on an Sftp storage, on one that is not tracked, and where `serve` runs without"
-    " `--write-images`, an image is a record of size 0, Ready at once; an `upload://` image comes as any other",
+    " `--write-images`, an image is a record of size 0, Ready at once; an `upload://` image comes"
+    " to this node, which counts its bytes and keeps none",
 ):
     """Add an image to backup storages."""
 
@@ -141,14 +143,14 @@ async def add_image(services: Services, message: APIAddImageMsg, call: Call) -> 
         **_machine(message),
     }
     check_quota = partial(services.quotas.check, call.account_uuid, await _demand(services, message, ask=False))
-    await services.images.add(image, values, message.backupStorageUuids, call.uuid, check_quota)
+    await services.images.add(image, values, message.backupStorageUuids, call.uuid, client_address.get(), check_quota)
     try:
         reply = await services.inventory(IMAGE, image)
     except Exception:
         await services.images.undo(call.uuid)
         raise
     if _is_waiting(reply):
-        await services.database.after_commit(partial(services.uploads.expect, image))
+        await services.database.after_commit(partial(services.uploads.expect, image, call.uuid))
     return Reply(reply.body, reply.schema, commit=(added_by(call.uuid), *_boot_mode(services, message, image)))
 
 

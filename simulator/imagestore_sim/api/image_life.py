@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from imagestore_sim.api.image import PACKAGE, Existing
+from imagestore_sim.api.long_job_runner import ENDED
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.tags import BOOT_MODES
-from imagestore_sim.database.models import Image
+from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob, SystemTag
+from imagestore_sim.database.models import ImageBackupStorageRef as Ref
 from imagestore_sim.identity.quotas import IMAGE_SIZE
 from imagestore_sim.query import IMAGE
 from imagestore_sim.rest.errors import operation_failed
@@ -198,14 +200,32 @@ class APIGetUploadImageJobDetailsMsg(
     reply=("existingJobDetails",),
     with_success=True,
     for_everyone=True,
-    source="recorded calls 10918 to 10921",
+    source="domain 8.6; recorded calls 10918 to 10921",
 ):
-    """Return the uploads that run for an image: none, whatever is asked for."""
+    """Return the uploads that run for an image: those of long jobs with the system tag `uploadImage::{imageId}`."""
 
     imageId: str
 
 
 @handlers.handles
 async def get_upload_details(services: Services, message: APIGetUploadImageJobDetailsMsg, call: Call) -> Reply:
-    """Return that nothing failed, and no upload."""
-    return Reply()
+    """Return each job with the address to send to, and how many bytes have come; nothing if there is none."""
+    columns = select(LongJob.uuid, LongJob.state, Ref.imageUuid, Ref.installPath)
+    tagged = SystemTag.tag == f"uploadImage::{message.imageId}"
+    jobs = columns.join(SystemTag, SystemTag.resourceUuid == LongJob.uuid).where(tagged, LongJob.state.not_in(ENDED))
+    refs = jobs.join(Ref, Ref.imageUuid == LongJob.targetResourceUuid).order_by(LongJob.uuid, Ref.id)
+    if call.account_uuid != ADMIN_UUID:
+        refs = refs.where(LongJob.accountUuid == call.account_uuid)
+    rows = {row.uuid: row for row in reversed(await services.database.read(refs)) if "://" in row.installPath}
+    details = [_details(services, row) for row in reversed(rows.values())]
+    return Reply({"existingJobDetails": details} if details else {})
+
+
+def _details(services: Services, row: Row[str, str, str, str]) -> dict[str, object]:
+    return {
+        "longJobUuid": row.uuid,
+        "longJobState": row.state,
+        "imageUuid": row.imageUuid,
+        "imageUploadUrl": row.installPath,
+        "offset": services.uploads.offset(row.imageUuid),
+    }

@@ -25,6 +25,7 @@ from imagestore_sim.api.long_job_runner import (
 )
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
+from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.database.models import LongJob
 from imagestore_sim.query import LONG_JOB
 from imagestore_sim.rest.binding import Values, parse_body
@@ -131,12 +132,13 @@ class APICancelLongJobMsg(
 @handlers.handles
 async def cancel_long_job(services: Services, message: APICancelLongJobMsg, call: Call) -> Reply:
     """Mark the job as Canceling and cancel it, and return an empty reply. Raise ApiError SYS.1007 after its end."""
-    state = (await _job(services, message.uuid)).state
-    if state in (SUCCEEDED, FAILED):
-        raise invalid_argument(f"cannot cancel longjob that is {state.lower()}")
-    if state != CANCELED:
+    job = await _job(services, message.uuid)
+    if job.state in (SUCCEEDED, FAILED):
+        raise invalid_argument(f"cannot cancel longjob that is {job.state.lower()}")
+    if job.state != CANCELED:
         await _change(services, message.uuid, {"state": CANCELING})
         await services.database.after_commit(partial(services.long_jobs.cancel, message.uuid))
+        await services.database.after_commit(partial(services.uploads.cancel, str(job.targetResourceUuid)))
     return Reply()
 
 
@@ -147,7 +149,7 @@ class APIResumeLongJobMsg(
     package=PACKAGE,
     reply=("inventory",),
     for_everyone=True,
-    deviation="no job is ever Suspended: that takes a second management node",
+    deviation="only a job whose upload stood still is ever Suspended",
 ):
     """Resume a long job that is suspended."""
 
@@ -156,8 +158,13 @@ class APIResumeLongJobMsg(
 
 @handlers.handles
 async def resume_long_job(services: Services, message: APIResumeLongJobMsg, call: Call) -> Reply:
-    """Raise ApiError SYS.1007: no job is ever suspended."""
-    raise invalid_argument(f"can only resume longjob that is {SUSPENDED}")
+    """Wait again for the upload of the job's image, and return the job. Raise ApiError SYS.1007 for any other."""
+    job = await _job(services, message.uuid)
+    if job.state != SUSPENDED:
+        raise invalid_argument(f"can only resume longjob that is {SUSPENDED}")
+    await _change(services, job.uuid, {"state": RUNNING, "lastOpDate": services.clock.local()})
+    await services.database.after_commit(partial(services.uploads.resume, str(job.targetResourceUuid)))
+    return await services.inventory(LONG_JOB, job.uuid)
 
 
 class APIRerunLongJobMsg(
@@ -245,6 +252,7 @@ async def delete_long_job(services: Services, message: APIDeleteLongJobMsg, call
         raise invalid_argument("delete longjob only when its succeeded, canceled, or failed")
     async with services.database.transaction() as connection:
         await connection.execute(delete(LongJob).where(LongJob.uuid == message.uuid))
+        await delete_tags(connection, [message.uuid])
     return Reply()
 
 

@@ -14,7 +14,9 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import Image, LongJob
+from imagestore_sim.images.bits import install_path
 from imagestore_sim.images.images import Images
+from imagestore_sim.images.rows import READY
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode
 from imagestore_sim.rest.identity import Claim, Identity
@@ -28,6 +30,9 @@ ENDED = (SUCCEEDED, CANCELED, FAILED)
 UPLOADING = "Downloading"
 RESTARTED = ErrorCode("SYS.1012", "the management node was restarted before this job had ended")
 CANCELLED = "long job[uuid:{}] has been canceled"
+INTERRUPTED = (
+    "some error interrupt long job[uuid:{}], analysis the cause to fix it and resume long job if you want to continue."
+)
 CarryOut = Callable[[type[Message], Values, str, Claim], Awaitable[Reply]]
 """Carries out a message with its values, for a call of this uuid, as this caller; see `rest.dispatch`."""
 
@@ -85,6 +90,40 @@ class LongJobRunner:
     async def close(self) -> None:
         """Cancel the tasks of all jobs that run. The next start ends those jobs."""
         await self._tasks.close()
+
+    async def upload_ended(self, image_uuid: str, error: ErrorCode | None, changes: dict[str, object]) -> None:
+        """End the job that adds an image, in the caller's transaction; `changes` are those of its inventory."""
+        async with self._database.transaction() as connection:
+            waits = (LongJob.targetResourceUuid == image_uuid, LongJob.state.in_((RUNNING, SUSPENDED, CANCELING)))
+            job = (await connection.execute(select(LongJob.__table__).where(*waits))).first()
+            if job is None:
+                return
+            if error is None:
+                state, result = SUCCEEDED, _uploaded(job.jobResult, changes)
+            elif job.state == CANCELING:
+                state, result = CANCELED, ErrorCode("SYS.1017", CANCELLED.format(job.uuid)).to_json()
+            else:
+                state, result = FAILED, error.to_json()
+            now = self._clock.local()
+            ended = {"state": state, "executeTime": seconds_since(job.createDate, now), "lastOpDate": now}
+            row = {"jobResult": orjson.dumps(result).decode(), **ended}
+            await connection.execute(update(LongJob).where(LongJob.uuid == job.uuid).values(**row))
+
+    async def upload_suspended(self, image_uuid: str, error: ErrorCode) -> bool:
+        """Suspend the job that adds an image; return False if none runs."""
+        async with self._database.transaction() as connection:
+            runs = (LongJob.targetResourceUuid == image_uuid, LongJob.state == RUNNING)
+            uuid = await connection.scalar(select(LongJob.uuid).where(*runs))
+            interrupted = ErrorCode("LONG_JOB.1002", INTERRUPTED.format(uuid), cause=error, looked_up=False)
+            result = orjson.dumps(interrupted.to_json()).decode()
+            values = {"state": SUSPENDED, "jobResult": result, "lastOpDate": self._clock.local()}
+            await connection.execute(update(LongJob).where(*runs).values(**values))
+        return uuid is not None
+
+    async def is_suspended(self, image_uuid: str) -> bool:
+        """Return whether the job that adds an image is Suspended."""
+        these = (LongJob.targetResourceUuid == image_uuid, LongJob.state == SUSPENDED)
+        return bool(await self._database.read(select(LongJob.uuid).where(*these)))
 
     async def check(self, message: type[Message], values: Values, call_uuid: str, account_uuid: str) -> None:
         """Validate a message as its own API does, without carrying it out. Raise ApiError."""
@@ -177,6 +216,17 @@ class LongJobRunner:
     async def _api_id(self, job_uuid: str) -> str | None:
         rows = await self._database.read(select(LongJob.apiId).where(LongJob.uuid == job_uuid))
         return str(rows[0].apiId) if rows else None
+
+
+def _uploaded(result: str | None, changes: dict[str, object]) -> object:
+    """Return the result of a job whose image has come: the inventory of its beginning, with what has changed."""
+    told = orjson.loads(result or "{}")
+    inventory = told.get("inventory", {})
+    inventory |= changes
+    for ref in inventory.get("backupStorageRefs", ()):
+        if ref["installPath"].startswith("http"):
+            ref |= {"installPath": install_path(ref["imageUuid"]), "status": READY}
+    return told
 
 
 def seconds_since(began: datetime, now: datetime) -> int:

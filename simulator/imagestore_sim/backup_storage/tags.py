@@ -51,6 +51,7 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "image::cert::{}",
             "imageName::{}::primaryStorageUuid::{}",
         ),
+        "LongJobVO": ("uploadImage::{}",),
     }
 )
 """The patterns of system tags for each resource type; `{}` stands for any text without `::`."""

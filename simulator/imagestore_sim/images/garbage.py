@@ -125,9 +125,8 @@ class Garbage:
     async def adding(self, image_uuid: str, job: str, path: str, storages: Sequence[Storage]) -> AsyncIterator[None]:
         """Let the block bring the bits of an image; if it fails, delete what `job` has added, and the bits."""
         try:
-            async with self._writing(path, [one.uuid for one in storages]):
+            async with self.writing(path, storages):
                 try:
-                    await self._reclaim(path, [one.uuid for one in storages])
                     yield
                 except asyncio.CancelledError:
                     self._tasks.begin(self._abandon(path, storages), f"removal of {path}")
@@ -172,6 +171,14 @@ class Garbage:
     async def _give_up(self, image_uuid: str, job: str, why: str) -> None:
         await self.undo(job, why)
         await self.collect(image_uuid)  # also what was noted by a deletion meanwhile
+
+    @contextlib.asynccontextmanager
+    async def writing(self, path: str, storages: Sequence[Storage]) -> AsyncIterator[None]:
+        """Let the block bring bits to a path of the storages, in place of those that are still to be removed there."""
+        uuids = [one.uuid for one in storages]
+        async with self._writing(path, uuids):
+            await self._reclaim(path, uuids)
+            yield
 
     @contextlib.asynccontextmanager
     async def _writing(self, path: str, storages: Sequence[str]) -> AsyncIterator[None]:

@@ -39,6 +39,7 @@ from imagestore_sim.images.remote_length import WEB, RemoteLengths
 from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows, is_kept
 from imagestore_sim.images.sources import ImageSources, ImageWeight
 from imagestore_sim.images.transfer import Incoming, Transfers
+from imagestore_sim.images.uploads import upload_url
 
 MEASURED = ("http://", "https://", "file://")
 """Urls of which ZStack asks the size before it downloads them."""
@@ -101,14 +102,17 @@ class Images:
         values: Mapping[str, Any],
         storage_uuids: Sequence[str],
         job: str,
+        address: str,
         check_quota: Callable[[], Awaitable[None]],
     ) -> None:
         """Add an image to those of the storages that are Connected, and return when its bits are there.
 
-        `job` marks it until the result of that job has been stored: see `added_by`. `check_quota` is awaited in the
-        transaction that inserts the image, so that concurrent adds cannot exceed a quota together. Raise
-        OperationFailed if no storage is Connected, DownloadFailed if one of them is Disabled or fails, NotStored for a
-        uuid in use, and what `check_quota` raises. All of them have to succeed: otherwise nothing is left of the image.
+        An image that is uploaded is Downloading then, with the url to send it to, at `address` (HOST:PORT of the node),
+        in place of its install paths. `job` marks an image until the result of that job has been stored: see
+        `added_by`. `check_quota` is awaited in the transaction that inserts the image, so that concurrent adds cannot
+        exceed a quota together. Raise OperationFailed if no storage is Connected, DownloadFailed if one of them is
+        Disabled or fails, NotStored for a uuid in use, and what `check_quota` raises. All of them have to succeed:
+        otherwise nothing is left of the image.
         """
         async with self._database.atomic(), self._database.transaction() as connection:
             await check_quota()
@@ -131,9 +135,11 @@ class Images:
             for one in connected:
                 comes = any(one.uuid == storage.uuid for storage in carrying)
                 path = "" if comes else _install_path(one.type, one.url, image_uuid, values)
+                if comes and uploaded:
+                    path = upload_url(address, one.uuid)
                 await self._rows.insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
             await self._events.added(connection, image_uuid, [one.uuid for one in connected])
-        if carrying:
+        if carrying and not uploaded:
             await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
 
     async def known_size(self, url: str, image_format: str, uuids: Sequence[str], *, ask: bool) -> int:

@@ -85,7 +85,7 @@ class Transfers:
     async def bring(self, job: str, image: Incoming, storages: Sequence[Storage]) -> list[BackupStorageError]:
         """Bring an image to all storages at once; return the errors, in the order in which they came."""
         errors: list[BackupStorageError] = []
-        with self._watched(job, Kind.DOWNLOAD if image.source is None else Kind.COPY) as progress:
+        with self.watched(job, Kind.DOWNLOAD if image.source is None else Kind.COPY) as progress:
 
             async def one(storage: Storage) -> None:
                 try:
@@ -105,11 +105,12 @@ class Transfers:
 
     async def export(self, job: str, export: Incoming, storage: Storage) -> None:
         """Write an export to its storage. Raise NotEnoughSpace, BitsFailed, NoSuchStorage."""
-        with self._watched(job, Kind.EXPORT) as progress:
+        with self.watched(job, Kind.EXPORT) as progress:
             await self._bring(export, storage, progress)
 
     @contextmanager
-    def _watched(self, job: str, kind: Kind) -> Iterator[Progress]:
+    def watched(self, job: str, kind: Kind) -> Iterator[Progress]:
+        """Tell how far a transfer is while the block runs it; the promises of its storages are to be added."""
         progress = self._running[job] = Progress(kind)
         try:
             yield progress

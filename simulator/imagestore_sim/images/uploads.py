@@ -1,64 +1,441 @@
-"""Images on simulator storages that wait for an upload: they are given up, as ZStack's tracker of uploads does.
+"""Images that clients send themselves: `upload://` (domain 8.6).
 
-ZStack asks the storage every three seconds how far the upload is. A simulator storage knows no uploads, so that each of
-these questions fails. On any other storage no image waits for an upload.
+AddImage answers at once with the address to send to; then the bytes come, in one request or in pieces. ZStack's tracker
+asks the storage every three seconds how far the upload is, and gives it up when nothing comes. A simulator storage
+knows no uploads, so that each of these questions fails. On any other storage no image waits for an upload.
 """
 
 from __future__ import annotations
 
-import orjson
-from sqlalchemy import select, update
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
 
+from sqlalchemy import delete, func, select, update
+
+from imagestore_sim.backup_storage.errors import BackupStorageError
+from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
+from imagestore_sim.backup_storage.records import Storage, StorageRecords
 from imagestore_sim.clock import Clock
-from imagestore_sim.database import Database
+from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
-from imagestore_sim.database.models import Image, LongJob
+from imagestore_sim.database.models import Image, ImageBackupStorageRef
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.images.rows import DOWNLOADING, UPLOAD
+from imagestore_sim.images.bits import Place, install_path, place_of
+from imagestore_sim.images.garbage import Garbage
+from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows
+from imagestore_sim.images.space import Promise, Space
+from imagestore_sim.images.transfer import Kind, Transfers
+from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.tasks import Tasks
 
+PATH = "/imagestore/upload"
 TOLERANCE = integer("image", "upload.failure.tolerance.count")
-"""How many failed questions end an upload."""
+"""How many failed questions end an upload to a simulator storage."""
+MAX_IDLE = integer("image", "upload.max.idle.duration.in.seconds")
+"""Seconds without a byte that end an upload."""
 EVERY_SECONDS = 3
 EXPIRED = "upload session expired"
+INACTIVE = "uploading has been inactive more than {} sec"
+INTERRUPTED = "IMG.1001"
+WINDOW = 32 * 2**20
+"""Bytes that may have come and not be on the host yet: then the client waits."""
+Ref = ImageBackupStorageRef
+
+
+def upload_url(address: str, storage: str) -> str:
+    """Return where a client sends an image for a storage; `address` is HOST:PORT of this node."""
+    return f"http://{address}{PATH}/{storage}"
+
+
+class UploadRefused(Exception):
+    """Bytes that cannot be taken: the HTTP status of the answer, and why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class UploadEnded(BackupStorageError):
+    """An upload does not go on; the text says why."""
+
+
+class UploadInterrupted(UploadEnded):
+    """Nothing has come for too long, after something had: a long job can be resumed."""
+
+
+class UploadJobs(Protocol):
+    """The long jobs that wait for uploads."""
+
+    async def upload_ended(self, image_uuid: str, error: ErrorCode | None, changes: dict[str, object]) -> None:
+        """End the job that adds an image, in the caller's transaction; `changes` are those of its inventory."""
+
+    async def upload_suspended(self, image_uuid: str, error: ErrorCode) -> bool:
+        """Suspend the job that adds an image; return False if none runs."""
+
+    async def is_suspended(self, image_uuid: str) -> bool:
+        """Return whether the job that adds an image is Suspended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of an image that one request brings: bytes of the image and of the part, and where the part begins."""
+
+    image_size: int
+    offset: int
+    size: int
+    md5: str | None
+
+
+@dataclass(slots=True, eq=False)
+class Upload:
+    """An image that comes to a storage. Bytes are counted, not kept: its file on the host is one of zeros."""
+
+    image_uuid: str
+    storage: Storage
+    job: str | None
+    touched: float
+    """When the last byte came, by the clock."""
+    size: int = 0
+    """Bytes of the image; 0 until the first request says it."""
+    received: int = 0
+    written: int = 0
+    coming: set[int] = field(default_factory=set)
+    """The offsets of the pieces that are under way."""
+    pieces: dict[int, int] = field(default_factory=dict)
+    """The sizes of the pieces that are whole, by their offset."""
+    digest: hashlib._Hash = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
+    hashed: int = 0
+    """Bytes from the beginning that the digest is of: pieces may come in any order."""
+    why_not: str | None = None
+    """Why it does not go on."""
+    running: bool = True
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def whole(self) -> int:
+        """Return how many bytes have come in whole pieces."""
+        return sum(self.pieces.values())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all pieces are there."""
+        return 0 < self.size == self.whole
+
+    @property
+    def md5(self) -> str | None:
+        """The MD5 of the image in hex; None if its pieces came in another order."""
+        return self.digest.hexdigest() if self.hashed == self.size else None
+
+    def take(self, count: int, now: float) -> None:
+        """Count bytes that have come."""
+        self.received += count
+        self.touched = now
+        self.news.set()
+
+    def end(self, why: str | None) -> None:
+        """Let nothing come any more, and wake those that send."""
+        self.running, self.why_not = False, why
+        self.moved.set()
 
 
 class Uploads:
-    """Deletes images whose upload fails, each at its time, and fails the long jobs that add them."""
+    """Takes images that clients send, gives up those that do not come, and ends the long jobs that add them."""
 
-    def __init__(self, database: Database, clock: Clock, configuration: GlobalConfiguration, images: ImageLife) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        configuration: GlobalConfiguration,
+        records: StorageRecords,
+        garbage: Garbage,
+        space: Space,
+        transfers: Transfers,
+        images: ImageLife,
+        events: ImageEvents,
+        jobs: UploadJobs,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._configuration = configuration
+        self._records = records
+        self._garbage = garbage
+        self._space = space
+        self._transfers = transfers
         self._images = images
+        self._events = events
+        self._jobs = jobs
+        self._rows = ImageRows(clock)
+        self._uploads: dict[tuple[str, str], Upload] = {}
         self._tasks = Tasks()
 
     async def open(self) -> None:
-        """Wait for the uploads that an earlier run has left."""
+        """Wait for the uploads that an earlier run has left; they begin again with their first byte."""
         waiting = select(Image.uuid).where(Image.status == DOWNLOADING, Image.url.startswith(UPLOAD))
-        for row in await self._database.read(waiting.order_by(Image.uuid)):
+        for row in await self._database.read(waiting.where(Image.addedByJob.is_(None)).order_by(Image.uuid)):
             self.expect(row.uuid)
 
     async def close(self) -> None:
         """Stop waiting. The next `open` waits again for the uploads that are left."""
+        for upload in self._uploads.values():
+            upload.end("the management node stops")
         await self._tasks.close()
 
-    def expect(self, image_uuid: str) -> None:
-        """Wait for the upload of an image, and give it up in time."""
-        self._tasks.begin(self._wait(image_uuid), f"upload of image {image_uuid}")
+    def expect(self, image_uuid: str, job: str | None = None) -> None:
+        """Wait for the upload of an image, and give it up in time. Its progress is that of `job`."""
+        self._tasks.begin(self._expect(image_uuid, job), f"upload of image {image_uuid}")
 
-    async def _wait(self, image_uuid: str) -> None:
-        failures = max(1, self._configuration.get(TOLERANCE))
-        await self._clock.sleep((failures - 1) * EVERY_SECONDS)
-        await self._give_up(image_uuid)
+    def resume(self, image_uuid: str) -> None:
+        """Go on with the uploads of an image whose long job was suspended."""
+        self._tasks.begin(self._resume(image_uuid), f"upload of image {image_uuid}")
 
-    async def _give_up(self, image_uuid: str) -> None:
-        result = orjson.dumps({"code": "SYS.1006", "description": "An operation failed", "details": EXPIRED}).decode()
-        now = self._clock.local()
+    async def _resume(self, image_uuid: str) -> None:
+        for storage in await self._waiting(image_uuid):
+            upload = self._uploads.get((image_uuid, storage.uuid))
+            if upload is None:
+                self._start(image_uuid, storage, None)
+            elif not upload.running:
+                upload.running, upload.why_not, upload.touched = True, None, self._clock.monotonic()
+                self._track(upload)
+
+    def cancel(self, image_uuid: str) -> None:
+        """End the uploads of an image."""
+        self._tasks.begin(self._cancel(image_uuid), f"end of the upload of image {image_uuid}")
+
+    async def _cancel(self, image_uuid: str) -> None:
+        for upload in [one for one in self._uploads.values() if one.image_uuid == image_uuid]:
+            upload.why_not = f"image [uuid: {image_uuid}] upload canceled"
+            upload.news.set()
+            if not upload.running:
+                await self._give_up(upload, ErrorCode("SYS.1006", upload.why_not))
+
+    def offset(self, image_uuid: str) -> int:
+        """Return how many bytes of an image have come."""
+        return max((one.whole for one in self._uploads.values() if one.image_uuid == image_uuid), default=0)
+
+    async def receive(self, image_uuid: str, storage_uuid: str, piece: Piece, chunks: AsyncIterator[bytes]) -> None:
+        """Take a piece of an image, and return when it is on the host; the last one when the image is Ready.
+
+        Raise UploadRefused.
+        """
+        upload = await self._find(image_uuid, storage_uuid)
+        _check(upload, piece)
+        upload.size = piece.image_size
+        upload.coming.add(piece.offset)
+        came = 0
+        digest = hashlib.md5(usedforsecurity=False)
+        image_digest = upload.digest.copy() if upload.hashed == piece.offset else None
+        try:
+            async for chunk in chunks:
+                came += len(chunk)
+                if came > piece.size:
+                    raise UploadRefused(400, f"more than the {piece.size} bytes of the piece have come")
+                upload.take(len(chunk), self._clock.monotonic())
+                digest.update(chunk)
+                if image_digest is not None:
+                    image_digest.update(chunk)
+                await _until_moved(upload, lambda: upload.received - upload.written < WINDOW)
+            _check_piece(upload, piece, came, digest.hexdigest())
+        except BaseException:
+            upload.take(-came, self._clock.monotonic())
+            raise
+        finally:
+            upload.coming.discard(piece.offset)
+        upload.pieces[piece.offset] = piece.size
+        if image_digest is not None:
+            upload.digest, upload.hashed = image_digest, piece.offset + piece.size
+        upload.news.set()
+        await _until_moved(upload, lambda: upload.written >= upload.received and not upload.is_whole)
+
+    # Beginnings
+
+    async def _expect(self, image_uuid: str, job: str | None) -> None:
+        storages = await self._waiting(image_uuid)
+        if not storages:
+            failures = max(1, self._configuration.get(TOLERANCE))
+            await self._clock.sleep((failures - 1) * EVERY_SECONDS)
+            await self._drop(image_uuid)
+        elif not await self._jobs.is_suspended(image_uuid):
+            for storage in storages:
+                self._start(image_uuid, storage, job)
+
+    async def _waiting(self, image_uuid: str) -> list[Storage]:
+        """Return the storages that carry bits and wait for an image."""
+        refs = select(Ref.backupStorageUuid).join(Image, Image.uuid == Ref.imageUuid)
+        waits = (Ref.imageUuid == image_uuid, Ref.status == DOWNLOADING, Image.url.startswith(UPLOAD))
+        rows = await self._database.read(refs.where(*waits).order_by(Ref.id))
+        found = [await self._records.load(row.backupStorageUuid) for row in rows]
+        return [one for one in found if one is not None and self._garbage.carries(one)]
+
+    def _start(self, image_uuid: str, storage: Storage, job: str | None) -> None:
+        key = (image_uuid, storage.uuid)
+        if key not in self._uploads:
+            self._uploads[key] = upload = Upload(image_uuid, storage, job, self._clock.monotonic())
+            self._track(upload)
+
+    async def _find(self, image_uuid: str, storage_uuid: str) -> Upload:
+        """Return the upload of an image that waits. Raise UploadRefused if there is none."""
+        upload = self._uploads.get((image_uuid, storage_uuid))
+        if upload is None:
+            for storage in await self._waiting(image_uuid):
+                if storage.uuid == storage_uuid and not await self._jobs.is_suspended(image_uuid):
+                    self._start(image_uuid, storage, None)
+            upload = self._uploads.get((image_uuid, storage_uuid))
+        if upload is None:
+            raise UploadRefused(404, f"image not found {image_uuid}")
+        if not upload.running:
+            raise UploadRefused(409, upload.why_not or f"image[uuid: {image_uuid}] upload has completed")
+        return upload
+
+    # An upload, from its first byte to its end
+
+    def _track(self, upload: Upload) -> None:
+        self._tasks.begin(self._run(upload), f"upload of image {upload.image_uuid}")
+
+    async def _run(self, upload: Upload) -> None:
+        try:
+            await self._take(upload)
+        except UploadInterrupted as interrupted:
+            await self._give_up(upload, ErrorCode(INTERRUPTED, str(interrupted)), can_be_resumed=True)
+        except (BackupStorageError, StoreUnavailable) as failure:
+            await self._give_up(upload, ErrorCode("SYS.1006", str(failure)))
+        else:
+            self._forget(upload, None)
+
+    async def _take(self, upload: Upload) -> None:
+        """Write what comes to the host until all is there. Raise BackupStorageError."""
+        path = install_path(upload.image_uuid)
+        place = place_of(upload.storage.target, path)
+        assert place is not None, "the install path of an image that is added names a file"
+        await self._until(upload, lambda: upload.size > 0)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._garbage.writing(path, [upload.storage]))
+            promise = await stack.enter_async_context(
+                self._space.promised(upload.storage, upload.size - upload.written)
+            )
+            if upload.job is not None:
+                stack.enter_context(self._transfers.watched(upload.job, Kind.DOWNLOAD)).promises.append(promise)
+            await self._write(upload, place, promise)
+            await self._complete(upload, path)
+        await self._space.measure(upload.storage)
+
+    async def _write(self, upload: Upload, place: Place, promise: Promise) -> None:
+        """Let the file grow with what comes, and write its metadata at the end. Raise BackupStorageError."""
+        bits = self._transfers.bits
+        if upload.written == 0:
+            await bits.begin(place)
+        while not (upload.is_whole and upload.written == upload.received):
+            await self._until(upload, lambda: upload.received != upload.written or upload.is_whole)
+            size = upload.received
+            await bits.grow(place, size)
+            promise.written += size - upload.written
+            upload.written = size
+            upload.moved.set()
+        metadata = {"name": upload.image_uuid, "id": upload.image_uuid, "size": upload.size, "md5": upload.md5}
+        await bits.finish(place, {**metadata, "actualSize": upload.size})
+
+    async def _until(self, upload: Upload, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds, which news may change. Raise UploadEnded when it is cancelled, or idle."""
+        idle = max(0, self._configuration.get(MAX_IDLE))
+        while True:
+            upload.news.clear()
+            if upload.why_not is not None:
+                raise UploadEnded(upload.why_not)
+            if condition():
+                return
+            if upload.storage.uuid not in [one.uuid for one in await self._waiting(upload.image_uuid)]:
+                raise UploadEnded(f"image [uuid:{upload.image_uuid}] has been deleted")
+            if self._clock.monotonic() - upload.touched > idle:
+                raise UploadInterrupted(INACTIVE.format(idle)) if upload.size else UploadEnded(EXPIRED)
+            with contextlib.suppress(TimeoutError):
+                await self._clock.wait_for(upload.news.wait(), EVERY_SECONDS)
+
+    async def _complete(self, upload: Upload, path: str) -> None:
+        """Write that an image is there. Raise UploadEnded if it was deleted meanwhile."""
+        image, storage = upload.image_uuid, upload.storage.uuid
+        ready = {"status": READY, "size": upload.size, "actualSize": upload.size, "md5Sum": upload.md5}
+        async with self._database.atomic(), self._database.transaction() as connection:
+            if not await self._rows.change_ref(connection, image, storage, {"installPath": path, "status": READY}):
+                raise UploadEnded(f"image [uuid:{image}] has been deleted")
+            await connection.execute(update(Image).where(Image.uuid == image).values(**ready))
+            await self._events.status_changed(connection, image, DOWNLOADING, READY, [storage])
+            await self._events.tracked(connection, image)
+            await self._jobs.upload_ended(image, None, ready)
+
+    # Ends
+
+    async def _give_up(self, upload: Upload, error: ErrorCode, *, can_be_resumed: bool = False) -> None:
+        """Remove what is left of an upload, waiting as long as the store cannot be written.
+
+        If it can be resumed, and a long job waits for it, suspend that in place of it.
+        """
+        while True:
+            try:
+                if can_be_resumed and await self._jobs.upload_suspended(upload.image_uuid, error):
+                    upload.end(error.details)
+                    return
+                await self._remove(upload, error)
+                break
+            except StoreUnavailable:
+                await self._database.health.until_next_try()
+        await self._garbage.collect(upload.image_uuid)
+        self._forget(upload, error.details)
+
+    async def _remove(self, upload: Upload, error: ErrorCode) -> None:
+        image, storage = upload.image_uuid, upload.storage.uuid
+        async with self._database.atomic(), self._database.transaction() as connection:
+            count = select(func.count()).where(Ref.imageUuid == image, Ref.backupStorageUuid != storage)
+            others = await connection.scalar(count)
+            await self._garbage.note(connection, image, [(storage, install_path(image))])
+            if others:
+                await self._events.removed(connection, image, [storage], exists=True)
+                these = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
+                await connection.execute(delete(Ref).where(*these))
+            else:
+                await self._images.drop_upload(image, str(error.details))
+                await self._jobs.upload_ended(image, error, {})
+
+    async def _drop(self, image_uuid: str) -> None:
+        """Delete an image that a simulator storage waits for."""
         async with self._database.atomic():
             if await self._images.drop_upload(image_uuid, EXPIRED):
-                async with self._database.transaction() as connection:
-                    jobs = update(LongJob).where(LongJob.targetResourceUuid == image_uuid, LongJob.state == "Running")
-                    values = {"state": "Failed", "jobResult": result, "executeTime": 1, "lastOpDate": now}
-                    await connection.execute(jobs.values(**values))
+                await self._jobs.upload_ended(image_uuid, ErrorCode("SYS.1006", EXPIRED), {})
+
+    def _forget(self, upload: Upload, why: str | None) -> None:
+        self._uploads.pop((upload.image_uuid, upload.storage.uuid), None)
+        upload.end(why)
+
+
+def _check(upload: Upload, piece: Piece) -> None:
+    """Raise UploadRefused for a piece that does not fit."""
+    if piece.image_size <= 0 or piece.size <= 0 or piece.offset + piece.size > piece.image_size:
+        text = f"invalid slice of {piece.size} bytes at {piece.offset}, image_size: {piece.image_size}"
+        raise UploadRefused(400, text)
+    if upload.size not in (0, piece.image_size):
+        text = f"every upload request for image[uuid:{upload.image_uuid}] should has the same image size"
+        raise UploadRefused(400, text)
+    if piece.offset in upload.pieces or piece.offset in upload.coming:
+        raise UploadRefused(409, f"the piece at {piece.offset} of image[uuid:{upload.image_uuid}] is there, or comes")
+
+
+def _check_piece(upload: Upload, piece: Piece, came: int, md5: str) -> None:
+    """Raise UploadRefused for a piece that is not whole, or has another MD5 than its client said."""
+    if came != piece.size:
+        text = f"incomplete image {upload.image_uuid} at {piece.offset}, completed {came}, expected {piece.size}"
+        raise UploadRefused(400, text)
+    if piece.md5 is not None and piece.md5.lower() != md5:
+        raise UploadRefused(406, f"content md5 not match, expected: {piece.md5}, actual: {md5}")
+
+
+async def _until_moved(upload: Upload, condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, or the upload is complete. Raise UploadRefused if it has failed."""
+    while upload.running and not condition():
+        upload.moved.clear()
+        await upload.moved.wait()
+    if upload.why_not is not None:
+        raise UploadRefused(500, upload.why_not)

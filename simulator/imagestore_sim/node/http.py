@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from imagestore_sim.api import Services
+from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import (
     ClockRoutes,
@@ -26,6 +27,7 @@ from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.lab_api.routes import Route
 from imagestore_sim.node.errors import StartError, cannot_listen
 from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.image_uploads import receive_image
 from imagestore_sim.node.parts import Parts
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
@@ -79,6 +81,8 @@ class HttpServer:
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
         application.add_routes(lab_api_routes(list(self._lab_routes()), foundation.guard))
+        for method in ("POST", "PUT"):
+            application.router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner: Runner | None = None
@@ -142,6 +146,9 @@ class HttpServer:
             text = f"the management node is not ready yet, it waits for: {', '.join(self._gate.waiting_for)}"
             return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})
         return await self._rest.answer(request)
+
+    async def _receive_image(self, request: web.Request) -> web.Response:
+        return self._starting() if self._parts is None else await receive_image(self._parts.services.uploads, request)
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
         return self._starting() if self._parts is None else await self._parts.event_stream.answer(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.image_events import ImageEvents
+from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.copies import ImageCopies
@@ -17,6 +18,7 @@ from imagestore_sim.images.remote_length import RemoteLengths
 from imagestore_sim.images.space import Space
 from imagestore_sim.images.transfer import Transfers
 from imagestore_sim.images.trash import Trash
+from imagestore_sim.images.uploads import UploadJobs, Uploads
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.storages import StorageParts
 from imagestore_sim.node.store import Store
@@ -33,6 +35,8 @@ class ImageParts:
     expunge: PeriodicExpunge
     exports: Exports
     trash: Trash
+    space: Space
+    events: ImageEvents
 
 
 def wire_images(foundation: Foundation, store: Store, storages: StorageParts, tags: Tags) -> ImageParts:
@@ -59,4 +63,17 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
     exports = Exports(database, clock, storages.records, foundation.image_sources, transfers, garbage)
     trash = Trash(database, storages.records, bits, space, garbage)
-    return ImageParts(images, copies, deletion, garbage, expunge, exports, trash)
+    return ImageParts(images, copies, deletion, garbage, expunge, exports, trash, space, events)
+
+
+def wire_uploads(
+    foundation: Foundation,
+    store: Store,
+    storages: StorageParts,
+    images: ImageParts,
+    life: ImageLife,
+    jobs: UploadJobs,
+) -> Uploads:
+    """Return what takes images that clients send; nothing has started."""
+    parts = (images.garbage, images.space, images.images.transfers, life, images.events, jobs)
+    return Uploads(store.database, foundation.clock, store.configuration, storages.records, *parts)

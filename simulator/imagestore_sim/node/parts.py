@@ -79,7 +79,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
     jobs = Jobs(database, store.vault, clock, foundation.metrics.job_ended, supervisor)
     response_cache = ResponseCache(lambda: database.revision)
     job_hooks = JobWebHooks(clock)
-    services = wire_services(foundation, store, storages.lifecycle, images, tags, sessions, node_record)
+    services = wire_services(foundation, store, storages, images, tags, sessions, node_record)
     return Parts(
         store=store,
         storages=storages,

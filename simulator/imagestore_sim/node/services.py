@@ -6,18 +6,17 @@ from imagestore_sim.api import LongJobRunner, NodeRecord, Services
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
-from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
 from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
 from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
-from imagestore_sim.images.uploads import Uploads
 from imagestore_sim.node.event_hooks import wire_event_hooks
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency, zstack_version
-from imagestore_sim.node.images import ImageParts
+from imagestore_sim.node.images import ImageParts, wire_uploads
+from imagestore_sim.node.storages import StorageParts
 from imagestore_sim.node.store import Store
 from imagestore_sim.rest.sessions import Sessions
 
@@ -25,7 +24,7 @@ from imagestore_sim.rest.sessions import Sessions
 def wire_services(
     foundation: Foundation,
     store: Store,
-    lifecycle: Lifecycle,
+    storages: StorageParts,
     images: ImageParts,
     tags: Tags,
     sessions: Sessions,
@@ -34,17 +33,18 @@ def wire_services(
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
     quotas = Quotas(database, clock, store.configuration)
+    long_jobs = LongJobRunner(database, clock, images.images)
     life = ImageLife(database, clock, tags, ImageEvents(foundation.events))
     return Services(
         clock=clock,
         database=database,
         queries=store.queries,
         sessions=sessions,
-        lifecycle=lifecycle,
+        lifecycle=storages.lifecycle,
         zones=Zones(database, clock),
         image_life=life,
-        uploads=Uploads(database, clock, store.configuration, life),
-        long_jobs=LongJobRunner(database, clock, images.images),
+        uploads=wire_uploads(foundation, store, storages, images, life, long_jobs),
+        long_jobs=long_jobs,
         images=images.images,
         image_copies=images.copies,
         image_deletion=images.deletion,

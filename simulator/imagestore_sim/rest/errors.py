@@ -43,6 +43,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     "BS.1004": "Unable to ping a backup storage that has been taken over",
     "BS.1500": "Unable to connect a backup storage",
     "BS.SFTP.1000": "Unable to reconnect to sftp backup storage",
+    "IMG.1001": "upload image interrupted",
+    "LONG_JOB.1002": "some error interrupt the job, fix error then resume the job or cancel the job if you dont want to"
+    " continue.",
     "LONG_JOB.1003": "operation is not supported.",
     "TAG.1000": "Duplicated tag.",
     "PORTAL.1000": "No service defines this API message",

@@ -6,6 +6,7 @@ host name resolves to this node's address (DNS rebinding).
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -64,6 +65,10 @@ def is_unasked(request: web.BaseRequest) -> bool:
 def is_visit(request: web.BaseRequest) -> bool:
     """Return whether a browser navigates here, as by a link: no page of another origin can read the answer."""
     return request.method == "GET" and request.headers.get("Sec-Fetch-Mode", "") == "navigate"
+
+
+client_address: ContextVar[str] = ContextVar("client_address", default="127.0.0.1:8080")
+"""The HOST:PORT that the client used of the request that is answered, or that began the job that runs."""
 
 
 def address_of(request: web.BaseRequest) -> str:

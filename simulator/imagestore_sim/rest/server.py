@@ -28,6 +28,7 @@ from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Handlers
 from imagestore_sim.rest.node_faults import NodeFaults
+from imagestore_sim.rest.origins import address_of, client_address
 from imagestore_sim.rest.request_body import read_body
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import Place, Redirect, read_target
@@ -91,6 +92,8 @@ class RestServer(Generic[S]):
         """
         context = RequestContext()
         began = self._clock.monotonic()
+        if request.method in ("POST", "PUT"):
+            client_address.set(address_of(request))
         if self._faults.is_empty:
             response = await self._respond(request, context)
             self._note(request, context, response.status, began)

@@ -1,0 +1,246 @@
+"""Images that clients send themselves, to the address that AddImage answers with."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import HostNetwork
+from imagestore_sim.lab import Lab
+from imagestore_sim.testing import Client
+from lifecycle_events import storage
+
+pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
+BLOCK = 4096
+REGISTRY = "/Cloud_bs/registry"
+BITS = bytes(range(256)) * 4096
+MD5 = hashlib.md5(BITS, usedforsecurity=False).hexdigest()
+Inventory = dict[str, Any]
+
+
+async def stores(lab: Lab) -> list[str]:
+    return [one.uuid for one in await lab.node.storages.records.tracked()]
+
+
+def wanted(storages: list[str]) -> dict[str, object]:
+    return {"name": "up", "url": "upload://up.qcow2", "format": "qcow2", "backupStorageUuids": storages}
+
+
+@pytest_asyncio.fixture
+async def image(imagestore_lab: Lab, imagestore_client: Client) -> Inventory:
+    """Return an image that waits for its upload to the first ImageStore."""
+    body = {"params": wanted((await stores(imagestore_lab))[:1])}
+    return dict((await imagestore_client.call("POST", "/images", body))["inventory"])
+
+
+async def send(
+    image: Inventory, bits: bytes = BITS, headers: Mapping[str, object] | None = None, *, form: bool = False
+) -> tuple[int, str]:
+    """Send a piece of an image, the whole of it by default; return the status and the text of the answer."""
+    given = {"X-IMAGE-UUID": image["uuid"], "X-IMAGE-SIZE": str(len(BITS))}
+    given |= {f"X-{name}": str(value) for name, value in (headers or {}).items()}
+    data: bytes | aiohttp.FormData = bits
+    if form:
+        data = aiohttp.FormData()
+        data.add_field("note", "no file")
+        data.add_field("file", bits, filename="up.qcow2")
+    url = image["backupStorageRefs"][0]["installPath"]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.request("POST" if form else "PUT", url, data=data, headers=given, expect100=form) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+def folders(hosts: HostNetwork, number: int = 1) -> list[str]:
+    disk = hosts[f"imagestore-{number}"].disk
+    return disk.listdir(REGISTRY) if disk.exists(REGISTRY) else []
+
+
+async def available(lab: Lab) -> int:
+    return (await storage(lab, "imagestore-1")).available
+
+
+async def submitted(lab: Lab, client: Client) -> tuple[str, Inventory]:
+    """Submit a long job that adds an image; return its uuid, and the image that waits."""
+    data = json.dumps(wanted((await stores(lab))[:1]))
+    body = {"params": {"jobName": "APIAddImageMsg", "jobData": data}, "systemTags": ["uploadImage::mine"]}
+    job = (await client.call("POST", "/longjobs", body))["inventory"]["uuid"]
+    await lab.clock.sleep(1)
+    [image] = await client.query("/images")
+    return str(job), dict(image)
+
+
+async def state(client: Client, job: str) -> str:
+    return str((await client.query(f"/longjobs/{job}"))[0]["state"])
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["as it is", "form"])
+async def test_an_image_that_is_sent_is_ready_and_takes_its_space(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory, form: bool
+) -> None:
+    before = await available(imagestore_lab)
+    [ref] = image["backupStorageRefs"]
+    assert (image["status"], image["size"], ref["status"]) == ("Downloading", 0, "Downloading")
+    assert ref["installPath"] == f"{imagestore_client.url}/imagestore/upload/{ref['backupStorageUuid']}"
+    assert await send(image, form=form) == (200, "")
+    [done] = await imagestore_client.query("/images")
+    path = f"{REGISTRY}/{image['uuid']}/{image['uuid']}"
+    assert (done["status"], done["size"], done["actualSize"], done["md5Sum"]) == ("Ready", len(BITS), len(BITS), MD5)
+    assert done["backupStorageRefs"][0]["installPath"] == f"zstore://{image['uuid']}/{image['uuid']}"
+    assert imagestore_hosts["imagestore-1"].disk.stat(path).size == len(BITS)
+    assert before - await available(imagestore_lab) == len(BITS) + BLOCK
+    assert (await send(image))[0] == 404
+
+
+@pytest.mark.thorough
+async def test_pieces_may_come_in_any_order_and_again(
+    imagestore_lab: Lab, imagestore_client: Client, image: Inventory
+) -> None:
+    half = len(BITS) // 2
+    second = {"SLICE-OFFSET": half, "SLICE-SIZE": half, "SLICE-INDEX": 1}
+    assert await send(image, BITS[half:], second) == (200, "")
+    assert (await send(image, BITS[half:], second))[0] == 409
+    first = {"SLICE-OFFSET": 0, "SLICE-SIZE": half, "SLICE-INDEX": 0}
+    assert (await send(image, BITS[:half], first | {"SLICE-MD5": "0" * 32}))[0] == 406
+    assert (await send(image, BITS[: half - 1], first))[0] == 400
+    assert (await send(image, BITS, first))[0] == 400
+    assert [one["status"] for one in await imagestore_client.query("/images")] == ["Downloading"]
+    md5 = hashlib.md5(BITS[:half], usedforsecurity=False).hexdigest()
+    assert await send(image, BITS[:half], first | {"SLICE-MD5": md5}) == (200, "")
+    [done] = await imagestore_client.query("/images")
+    assert (done["status"], done["size"], done.get("md5Sum")) == ("Ready", len(BITS), None)
+
+
+async def test_what_is_no_piece_of_the_image_is_refused(image: Inventory) -> None:
+    cases: list[tuple[dict[str, object], int, str]] = [
+        ({"IMAGE-UUID": "f" * 32}, 404, "image not found"),
+        ({"IMAGE-SIZE": "x"}, 400, 'invalid header "X-IMAGE-SIZE": x'),
+        ({"IMAGE-SIZE": "0"}, 400, "invalid slice of 0 bytes"),
+        ({"SLICE-OFFSET": len(BITS)}, 400, "invalid slice"),
+    ]
+    for headers, status, text in cases:
+        found, why = await send(image, headers=headers)
+        assert (found, text in why) == (status, True)
+
+
+@pytest.mark.thorough
+async def test_an_upload_that_nobody_makes_is_given_up(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
+) -> None:
+    await imagestore_lab.clock.sleep(28)
+    assert len(await imagestore_client.query("/images")) == 1
+    await imagestore_lab.clock.sleep(8)
+    assert await imagestore_client.query("/images") == []
+    assert (await send(image))[0] == 404
+
+
+async def test_an_upload_that_stands_still_is_given_up_and_leaves_nothing(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
+) -> None:
+    before = await available(imagestore_lab)
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    assert folders(imagestore_hosts) == [image["uuid"]]
+    await imagestore_lab.clock.sleep(40)
+    assert (await imagestore_client.query("/images"), folders(imagestore_hosts)) == ([], [])
+    await imagestore_lab.clock.sleep(60)
+    assert await available(imagestore_lab) == before
+
+
+@pytest.mark.thorough
+async def test_an_image_that_is_deleted_is_not_waited_for(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
+) -> None:
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    await imagestore_client.call("DELETE", f"/images/{image['uuid']}")
+    await imagestore_lab.clock.sleep(5)
+    assert (await imagestore_client.query("/images"), folders(imagestore_hosts)) == ([], [])
+    assert (await send(image, BITS[1000:], {"SLICE-OFFSET": 1000, "SLICE-SIZE": len(BITS) - 1000}))[0] == 404
+
+
+@pytest.mark.thorough
+async def test_a_host_that_is_full_fails_the_upload(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
+) -> None:
+    await imagestore_hosts["imagestore-1"].apply(read_fault("fill", {"to": "100%"}))
+    status, text = await send(image)
+    assert (status, "no backup storage has required capacity" in text) == (500, True)
+    assert (await imagestore_client.query("/images"), folders(imagestore_hosts)) == ([], [])
+
+
+async def test_a_long_job_waits_for_its_upload_and_tells_where_it_goes(
+    imagestore_lab: Lab, imagestore_client: Client
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client)
+    path = "/images/upload-job/details/mine"
+    expected = {"longJobUuid": job, "longJobState": "Running", "imageUuid": image["uuid"], "offset": 0}
+    expected["imageUploadUrl"] = image["backupStorageRefs"][0]["installPath"]
+    [details] = (await imagestore_client.request("GET", path)).body["existingJobDetails"]
+    assert details == expected
+    half = len(BITS) // 2
+    assert (await send(image, BITS[:half], {"SLICE-SIZE": half}))[0] == 200
+    [details] = (await imagestore_client.request("GET", path)).body["existingJobDetails"]
+    assert details["offset"] == half
+    [shown] = await imagestore_client.query(f"/longjobs/{job}")
+    [progress] = (await imagestore_client.request("GET", f"/task-progresses/{shown['apiId']}")).body["inventories"]
+    assert progress["content"] == "50"
+    assert (await send(image, BITS[half:], {"SLICE-OFFSET": half, "SLICE-SIZE": half}))[0] == 200
+    [done] = await imagestore_client.query(f"/longjobs/{job}")
+    result = json.loads(done["jobResult"])["inventory"]
+    assert (done["state"], result["status"], result["backupStorageRefs"][0]["status"]) == ("Succeeded",) + 2 * (
+        "Ready",
+    )
+    assert (await imagestore_client.request("GET", path)).body == {"success": True}
+
+
+async def test_a_long_job_whose_upload_stands_still_is_suspended_and_resumed(
+    imagestore_lab: Lab, imagestore_client: Client
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client)
+    half = len(BITS) // 2
+    rest = {"SLICE-OFFSET": half, "SLICE-SIZE": half}
+    assert (await send(image, BITS[:half], {"SLICE-SIZE": half}))[0] == 200
+    await imagestore_lab.clock.sleep(40)
+    assert await state(imagestore_client, job) == "Suspended"
+    assert (await send(image, BITS[half:], rest))[0] == 409
+    await imagestore_client.call("PUT", f"/longjobs/{job}/actions", {"resumeLongJob": {}})
+    assert await send(image, BITS[half:], rest) == (200, "")
+    assert await state(imagestore_client, job) == "Succeeded"
+    assert (await imagestore_client.query("/images"))[0]["md5Sum"] == MD5
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("suspended", [False, True])
+async def test_a_long_job_that_is_cancelled_leaves_nothing_of_its_upload(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, suspended: bool
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client)
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    await imagestore_lab.clock.sleep(40 if suspended else 0)
+    await imagestore_client.call("PUT", f"/longjobs/{job}/actions", {"cancelLongJob": {}})
+    await imagestore_lab.clock.sleep(1)
+    assert await state(imagestore_client, job) == "Canceled"
+    assert (await imagestore_client.query("/images"), folders(imagestore_hosts)) == ([], [])
+
+
+@pytest.mark.thorough
+async def test_an_upload_begins_again_after_a_restart(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
+) -> None:
+    uploads = imagestore_lab.node.parts.services.uploads
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    await uploads.close()
+    uploads._uploads.clear()  # as a new process has none
+    await uploads.open()
+    await asyncio.sleep(0)
+    assert await send(image) == (200, "")
+    assert [one["status"] for one in await imagestore_client.query("/images")] == ["Ready"]
+    assert folders(imagestore_hosts) == [image["uuid"]]
