@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,9 +15,10 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing import Client
+from imagestore_sim.testing.lab_thread import LabThread, running_lab
 from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
-from kept_node import KeptNode
+from kept_node import KeptNode, rows_of
 from recorded_probes import probes
 from sshd import OpenSshServer, find_sshd
 
@@ -27,12 +29,16 @@ StartSshd = Callable[..., OpenSshServer]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the garbage collector from all that is imported and collected: it would take a quarter of a run."""
+    """Keep the garbage collector from all that is imported and collected: it would take a quarter of a run.
+
+    Afterwards it runs a tenth as often as by default.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10 * gc.get_threshold()[0], *gc.get_threshold()[1:])
         gc.enable()
 
 
@@ -79,6 +85,23 @@ async def fixed(kept_node: KeptNode) -> AsyncIterator[Client]:
     async with kept_node.client() as client:
         yield client
     kept_node.drop_if_changed()
+
+
+@pytest.fixture(scope="module")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabThread]:
+    """Return a lab with three hosts that the tests of a module share."""
+    with running_lab(ping_interval=3600, database=str(tmp_path_factory.mktemp("shared") / "lab.db")) as shared:
+        yield shared
+
+
+@pytest_asyncio.fixture
+async def shared_client(shared_lab: LabThread) -> AsyncIterator[Client]:
+    """Return a client of the shared lab, for a test that changes no record; fail the test if it does."""
+    async with Client(shared_lab.lab.url) as client:
+        await client.log_in()
+        before = rows_of(Path(shared_lab.lab.settings.database))
+        yield client
+        assert rows_of(Path(shared_lab.lab.settings.database)) == before, "the test has changed what others share"
 
 
 # These tests run on the lab's own event loop, where they reach its inner parts; tests/testing/ tries the plugin's

@@ -87,18 +87,20 @@ class _Node:
         await self.node.start()
         async with Client(self.node.url) as client:
             self.session_uuid = await client.log_in()
-        self._first = self._rows()
+        self._first = rows_of(self._database)
 
     async def stop(self) -> None:
         await self.node.stop()
 
     def has_changed(self) -> bool:
-        return self._rows() != self._first
+        return rows_of(self._database) != self._first
 
-    def _rows(self) -> Rows:
-        with closing(sqlite3.connect(self._database)) as connection:
-            rows = {
-                table: connection.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
-                for table, columns in LOOKED_AT.items()
-            }
-            return {**rows, "running": connection.execute(RUNNING).fetchall()}
+
+def rows_of(database: Path) -> Rows:
+    """Return all rows in which a change counts, by table, and the jobs that run."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = {
+            table: connection.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
+            for table, columns in LOOKED_AT.items()
+        }
+        return {**rows, "running": connection.execute(RUNNING).fetchall()}

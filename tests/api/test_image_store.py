@@ -30,8 +30,8 @@ SEED_FIELDS = [
 ]
 
 
-async def test_the_seed_s_own_request_answers_three_connected_storages(imagestore_client: Client) -> None:
-    answer = await imagestore_client.request("GET", STORAGES)
+async def test_the_seed_s_own_request_answers_three_connected_storages(shared_client: Client) -> None:
+    answer = await shared_client.request("GET", STORAGES)
     assert list(answer.body) == ["inventories", "schema"]
     assert [storage["name"] for storage in answer.body["inventories"]] == [f"imagestore-{n}" for n in (1, 2, 3)]
     for storage in answer.body["inventories"]:
@@ -104,13 +104,13 @@ async def test_a_chosen_uuid_is_used_and_cannot_be_used_twice(imagestore_client:
     ],
 )
 async def test_an_add_that_breaks_a_rule_fails_through_its_job(
-    imagestore_client: Client, values: dict[str, object], code: str, details: str
+    shared_client: Client, values: dict[str, object], code: str, details: str
 ) -> None:
     with pytest.raises(CallFailed) as caught:
-        await imagestore_client.add_image_store(str(values.pop("hostname", "h-1")), **values)
+        await shared_client.add_image_store(str(values.pop("hostname", "h-1")), **values)
     assert (caught.value.status, caught.value.code) == (503, code)
     assert str(caught.value.error["details"]).startswith(details)
-    assert len(await imagestore_client.query(STORAGES)) == 3
+    assert len(await shared_client.query(STORAGES)) == 3
 
 
 async def test_a_port_of_zero_is_the_default_port(imagestore_client: Client) -> None:

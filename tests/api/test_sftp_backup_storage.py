@@ -10,6 +10,7 @@ from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, E
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
+from imagestore_sim.testing.lab_thread import LabThread
 
 PATH = "/backup-storage/sftp"
 FOLDERS = "the url contains an invalid folder[/dev or /proc or /sys]"
@@ -20,6 +21,12 @@ async def add(client: Client, hostname: object = "h-1", **values: object) -> dic
     body = {"params": defaults | {"hostname": hostname} | values}
     inventory: dict[str, object] = (await client.call("POST", PATH, body))["inventory"]
     return inventory
+
+
+@pytest.fixture(scope="module")
+def sftp_1(shared_lab: LabThread) -> None:
+    """Add a storage to the lab that tests share."""
+    shared_lab.wait(add, shared_lab.client(), "sftp-1")
 
 
 async def test_an_sftp_storage_is_added_connected_and_without_a_password(
@@ -45,6 +52,7 @@ async def test_an_add_creates_the_url_and_nothing_in_it(
     assert disk.is_directory("/a/b")
 
 
+@pytest.mark.usefixtures("sftp_1")
 @pytest.mark.parametrize(
     ("values", "code", "details"),
     [
@@ -81,14 +89,13 @@ async def test_an_add_creates_the_url_and_nothing_in_it(
     ],
 )
 async def test_an_invalid_add_is_refused_with_zstack_s_text(
-    imagestore_client: Client, values: dict[str, object], code: str, details: str
+    shared_client: Client, values: dict[str, object], code: str, details: str
 ) -> None:
-    await add(imagestore_client, "sftp-1")
     with pytest.raises(CallFailed) as caught:
-        await add(imagestore_client, **{"hostname": "h-1", **values})
+        await add(shared_client, **{"hostname": "h-1", **values})
     assert caught.value.code == code
     assert caught.value.error["details"].startswith(details)
-    assert len(await imagestore_client.query(PATH)) == 1
+    assert len(await shared_client.query(PATH)) == 1
 
 
 async def test_an_image_store_cannot_use_the_host_of_an_sftp_storage(imagestore_client: Client) -> None:

@@ -137,8 +137,8 @@ async def test_a_fault_heals_by_itself(imagestore_client: Client) -> None:
     await asyncio.wait_for(healed(), 5)  # real: see above
 
 
-async def test_the_kinds_of_fault_are_those_of_the_registry(imagestore_client: Client) -> None:
-    kinds = {one["kind"]: one for one in (await ask(imagestore_client, "GET", "/faults")).body["faults"]}
+async def test_the_kinds_of_fault_are_those_of_the_registry(shared_client: Client) -> None:
+    kinds = {one["kind"]: one for one in (await ask(shared_client, "GET", "/faults")).body["faults"]}
     assert kinds.keys() == FAULTS.keys()
     fill = kinds["fill"]
     assert [one["name"] for one in fill["parameters"]] == ["path", "to", "over", "for"]
@@ -165,15 +165,15 @@ async def test_the_kinds_of_fault_are_those_of_the_registry(imagestore_client: C
     ],
 )  # fmt: skip
 async def test_invalid_input_is_refused(
-    imagestore_client: Client, method: str, path: str, body: object, status: int, error: str
+    shared_client: Client, method: str, path: str, body: object, status: int, error: str
 ) -> None:
-    answer = await ask(imagestore_client, method, path, body)
+    answer = await ask(shared_client, method, path, body)
     assert answer.status == status
     assert answer.body["error"].startswith(error), answer.text
 
 
-async def test_a_body_that_is_not_json_is_refused(imagestore_client: Client) -> None:
-    answer = await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/hosts", data=b"{")
+async def test_a_body_that_is_not_json_is_refused(shared_client: Client) -> None:
+    answer = await shared_client.request("POST", f"{shared_client.url}/lab/v1/hosts", data=b"{")
     assert answer.status == 400
     assert answer.body["error"].startswith("the body is not JSON: ")
 
