@@ -28,7 +28,7 @@ PAGES = [
 OF_OTHER_PROGRAMS = {
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
     "--check",  # docs/generate.py
-    "--data-binary", "--data-urlencode",  # curl
+    "--cacert", "--connect-to", "--data-binary", "--data-urlencode",  # curl
 }  # fmt: skip
 """Options that the documents name and other programs have."""
 

@@ -13,6 +13,7 @@ from imagestore_sim.containers.compose_host import ComposeHost
 from imagestore_sim.containers.compose_project import ComposeProject, own_project
 from imagestore_sim.containers.engine import connect, engine_errors
 from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
+from imagestore_sim.faults.target import AgentState
 from imagestore_sim.lab_api import Guard, HostsRoutes
 from imagestore_sim.lab_api.host_shapes import FormShape
 from imagestore_sim.lab_api.openapi import lab_api_routes
@@ -42,6 +43,11 @@ class ContainerHosts:
     async def host_to_change(self, name: str) -> ComposeHost:
         """Return the host of that name: containers stay until Compose removes them. Raise as `host`."""
         return await self.project.host(name)
+
+    async def agent(self, name: str) -> AgentState:
+        """Raise ValueError: the image of the hosts has no agent; KeyError."""
+        await self.project.host(name)
+        raise ValueError(f"{name} has no agent")
 
     async def container_forms(self) -> Mapping[str, FormShape]:
         """Return how containers get each kind of fault. Raise ContainerProblem."""

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     ping_interval: int | None = Field(
         None, ge=1, description="seconds between pings, in place of the global configuration's"
     )
+    ping_mode: Literal["capacity", "ssh", "tcp", "agent"] | None = Field(
+        None, description="what a ping asks of a host, in place of the global configuration's"
+    )
     hosts: int = Field(3, ge=0, le=10_000, description="simulated hosts to start with")
     any_host: bool = Field(True, description="create a simulated host for any other name that a client adds")
     strict: bool = Field(False, description="refuse what ZStack refuses, even if some clients rely on leniency")

@@ -7,8 +7,10 @@ import pytest
 from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.faults import read_fault
 from imagestore_sim.lab import URL, Lab
+from imagestore_sim.node.from_settings import with_ping_options
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached
 from lifecycle_events import disconnections, drain, moves, storage
 
@@ -135,3 +137,13 @@ async def test_no_port_of_an_agent_is_open_before_it_is_asked_for(imagestore_lab
     await imagestore_lab.clock.sleep(3 * INTERVAL)
     assert [*opened, agent.is_open] == [False, True]
     assert not agent.links
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=INTERVAL, ping_mode="agent", clock="virtual")
+async def test_the_mode_that_a_node_is_started_with_holds_for_records_without_one(imagestore_lab: Lab) -> None:
+    assert await after_pings(imagestore_lab) == (Status.CONNECTED, "agent")
+    settings = imagestore_lab.node.foundation.settings
+    given = with_ping_options(Bootstrap(), settings).globalConfig["backupStorage"]
+    assert given == {"ping.interval": str(INTERVAL), "ping.mode": "agent"}
+    own = Bootstrap(globalConfig={"backupStorage": {"ping.mode": "tcp"}})
+    assert with_ping_options(own, settings).globalConfig["backupStorage"]["ping.mode"] == "tcp"

@@ -103,6 +103,19 @@ def _probe_in_vain(target: str) -> tuple[Finished, Finished]:
     )
 
 
+async def test_the_agent_of_a_host_is_probed_by_hand(tmp_path: Path) -> None:
+    async with running("host", "--port", "0", "--agent-port", "0", cwd=tmp_path) as host:
+        assert host.process.stdout is not None
+        line = (await asyncio.wait_for(host.process.stdout.readline(), 60)).decode()
+        target = line.removeprefix("agent https://").strip()
+        good = await run("probe", target, "--agent", "--json")
+        no_agent = await run("probe", host.url.removeprefix("ssh://"), "--agent")
+        assert await host.stop() == 0
+    assert (good.status, json.loads(good.output)["mode"]) == (0, "agent"), good.output
+    assert no_agent.status == 1
+    assert no_agent.output.startswith("agent_down: ")
+
+
 async def test_serve_answers_health_and_logs_json(tmp_path: Path) -> None:
     arguments = ("serve", "--port", "0", "--log-format", "json", "--log-level", "debug")
     async with running(*arguments, cwd=tmp_path) as node:
@@ -165,6 +178,8 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
         (["probe", "h:70000", "--url", "/"], "70000 is no port"),
         (["probe", "h", "--url", "relative"], "--url: relative is not an absolute path"),
         (["probe", "h"], "Missing option '--url'"),
+        (["probe", "h", "--agent", "--url", "/"], "--url: is not used with --agent"),
+        (["serve", "--port", "0", "--ping-mode", "icmp"], "--ping-mode"),
     ],
 )
 def test_bad_input_is_one_clear_complaint_and_status_2(tmp_path: Path, arguments: list[str], complaint: str) -> None:
@@ -218,7 +233,7 @@ async def test_faults_on_containers_need_an_engine(tmp_path: Path) -> None:
 def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    own = {"config", "context", "name", "username", "password", "size", "used"}
+    own = {"config", "context", "name", "username", "password", "size", "used", "agent_port"}
     for parameter in group.commands[command].params:
         assert parameter.name in Settings.model_fields.keys() | own
         if parameter.name in Settings.model_fields and parameter.param_type_name == "option":

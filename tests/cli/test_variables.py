@@ -40,6 +40,7 @@ VALUES = {
     "OUT": "out.yaml",
     "PASSWORD": "host-password",
     "PING_INTERVAL": "9",
+    "PING_MODE": "ssh",
     "PORT": "8089",
     "PROBE_CONNECTION": "fresh",
     "PROJECT": "lab",

@@ -13,9 +13,24 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.commands import COMMANDS, without
-from imagestore_sim.hosts.shell import Command, Shell, Streams, Text, home_of
+from imagestore_sim.hosts.shell import Command, Service, Shell, Streams, Text, home_of
 
 BLOCK = 4096
+
+
+class StoppedAgent:
+    """An agent that cannot run."""
+
+    is_running = False
+
+    async def start(self) -> bool:
+        return False
+
+    async def stop(self) -> None:
+        pass
+
+    def restart(self) -> None:
+        pass
 
 
 @dataclass
@@ -27,6 +42,7 @@ class Machine:
     clock: Clock = field(default_factory=RealClock)
     commands: Mapping[str, Command] = field(default_factory=lambda: COMMANDS)
     processes: Sequence[str] = ("/usr/sbin/sshd -D",)
+    agent: Service = field(default_factory=StoppedAgent)
 
     async def run(self, script: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
         """Run a script as root; return its exit status, output and errors."""

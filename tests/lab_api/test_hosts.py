@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import ssl
 
 import pytest
 
@@ -182,3 +184,26 @@ async def test_a_body_that_is_not_json_is_refused(shared_client: Client) -> None
 async def test_a_node_by_itself_has_no_hosts(fixed: Client, path: str) -> None:
     answer = await ask(fixed, "GET", path)
     assert (answer.status, answer.body) == (404, {"error": "this node has no simulated hosts"})
+
+
+async def test_the_agent_of_a_host_is_shown_with_all_that_a_client_needs(imagestore_client: Client) -> None:
+    shown = await ask(imagestore_client, "GET", "/hosts/imagestore-1/agent")
+    assert shown.status == 200, shown.text
+    assert (shown.body["running"], shown.body["port"], shown.body["instance"]) == (True, 8000, "imagestore-1-1")
+    context = ssl.create_default_context(cadata=shown.body["authority"])
+    address, _, port = shown.body["address"].rpartition(":")
+    _, writer = await asyncio.open_connection(address, int(port), ssl=context, server_hostname="imagestore-1")
+    certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    assert shown.body["certificateSha256"] == hashlib.sha256(certificate).digest().hex(":").upper()
+    await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "agent_down"})
+    down = (await ask(imagestore_client, "GET", "/hosts/imagestore-1/agent")).body
+    assert (down["running"], down["instance"], down["address"]) == (False, None, shown.body["address"])
+    assert (await ask(imagestore_client, "GET", "/hosts/imagestore-1")).body["agentRunning"] is False
+
+
+async def test_there_is_no_agent_without_a_running_host(imagestore_client: Client) -> None:
+    await ask(imagestore_client, "POST", "/hosts/imagestore-1/stop")
+    stopped = await ask(imagestore_client, "GET", "/hosts/imagestore-1/agent")
+    assert (stopped.status, stopped.body) == (409, {"error": "imagestore-1 is stopped, and its agent with it"})
+    assert (await ask(imagestore_client, "GET", "/hosts/nosuch/agent")).status == 404

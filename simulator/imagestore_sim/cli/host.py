@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,9 +12,9 @@ from imagestore_sim.cli.exits import SUCCESS, InputError
 from imagestore_sim.cli.rules import Refuse, apply_rules
 
 if TYPE_CHECKING:
-    from imagestore_sim.hosts import SimulatedHost
     from imagestore_sim.settings import Settings
 
+T = TypeVar("T")
 RULES = (Refuse(lambda given: given.used > given.size, "--used {used} is more than --size {size}"),)
 
 
@@ -22,6 +23,12 @@ def host(
     name: Annotated[str, typer.Argument(help="Host name that its shell shows.")] = "imagestore-1",
     host: options.Host = None,
     port: Annotated[int | None, options.setting("port", "Port of its SSH server; 0 picks a free one.", "2222")] = None,
+    agent_port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="Port of its agent; 0 picks a free one.", envvar="IMAGESTORE_SIM_AGENT_PORT"
+        ),
+    ] = 0,
     username: Annotated[str, typer.Option(help="User who may log in.", envvar="IMAGESTORE_SIM_USERNAME")] = "root",
     password: Annotated[
         str, typer.Option(help="Password of the user.", envvar="IMAGESTORE_SIM_PASSWORD", show_envvar=True)
@@ -31,16 +38,21 @@ def host(
     log_level: options.LogLevel = None,
     log_format: options.LogFormat = None,
 ) -> int:
-    """Run one simulated ImageStore host on an SSH port of its own. Print `ready ssh://HOST:PORT`."""
+    """Run one simulated ImageStore host on an SSH port of its own. Print `ready ssh://HOST:PORT`.
+
+    The next line is `agent https://HOST:PORT`. Nodes ask for agents on port 8000; --agent-port 8000 takes that.
+    """
     apply_rules(context, RULES)
     settings = options.read_options(context, port=2222)
     from imagestore_sim.cli.running import run
 
-    return run(lambda: run_host(settings, name, username, password, size, used))
+    return run(lambda: run_host(settings, name, username, password, size, used, agent_port))
 
 
-async def run_host(settings: Settings, name: str, username: str, password: str, size: int, used: int) -> int:
-    """Run one simulated host until a signal stops it."""
+async def run_host(
+    settings: Settings, name: str, username: str, password: str, size: int, used: int, agent_port: int
+) -> int:
+    """Run one simulated host until a signal stops it. Raise InputError for a port that cannot be had."""
     from imagestore_sim import logs
     from imagestore_sim.cli.running import until_stopped, warn_of_openings
     from imagestore_sim.exposure import is_exposed
@@ -51,24 +63,24 @@ async def run_host(settings: Settings, name: str, username: str, password: str, 
     disk = VirtualDisk(size=size, used=used)
     host = SimulatedHost(name, disk=disk, credentials=Credentials(username, password))
     async with until_stopped() as stopped:
-        await _start(host, settings)
         try:
-            address, port = host.address
-            where = authority(address, port)
-            if is_exposed([(address, port)]):
+            await _listen(host.start(settings.host, settings.port), settings.host, settings.port)
+            agent = await _listen(host.agent.open(settings.host, agent_port), settings.host, agent_port)
+            where = authority(*host.address)
+            if is_exposed([host.address, agent]):
                 warn_of_openings(where, [f"{username} logs in with the password that --password gives"])
-            print(f"ready ssh://{where}", flush=True)
+            print(f"ready ssh://{where}\nagent https://{authority(*agent)}", flush=True)
             await stopped.wait()
         finally:
             await host.stop()
     return SUCCESS
 
 
-async def _start(host: SimulatedHost, settings: Settings) -> None:
+async def _listen(opening: Awaitable[T], host: str, port: int) -> T:
+    """Return the result of `opening`. Raise InputError where it cannot listen on a port."""
     from imagestore_sim.web_server import authority
 
     try:
-        await host.start(settings.host, settings.port)
+        return await opening
     except OSError as error:
-        where = authority(settings.host, settings.port)
-        raise InputError(f"cannot listen on {where}: {error.strerror or error}") from None
+        raise InputError(f"cannot listen on {authority(host, port)}: {error.strerror or error}") from None

@@ -45,6 +45,7 @@ def lab(
     ping_interval: Annotated[
         int | None, options.setting("ping_interval", "Seconds between pings.", "5; with --strict ZStack's 60")
     ] = None,
+    ping_mode: options.PingMode = None,
     strict: options.Strict = None,
     zstack: options.ZStack = None,
     seed: options.Seed = None,

@@ -73,6 +73,10 @@ Connection = Annotated[
     str | None, setting("probe_connection", "SSH connections of probes: warm (keep one per host) or fresh.", "warm")
 ]
 Interval = Annotated[int | None, setting("ping_interval", "Seconds between pings (sets ping.interval).")]
+PingMode = Annotated[
+    str | None,
+    setting("ping_mode", "What a ping asks of a host: capacity, ssh, tcp or agent (sets ping.mode).", "capacity"),
+]
 Strict = Annotated[
     bool | None, setting("strict", "Refuse what ZStack refuses, even if some clients rely on leniency.", "off")
 ]

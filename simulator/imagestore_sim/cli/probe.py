@@ -10,6 +10,7 @@ import typer
 
 from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError
+from imagestore_sim.cli.rules import Refuse, apply_rules
 
 if TYPE_CHECKING:
     from imagestore_sim.probe import Target
@@ -23,10 +24,19 @@ TARGET = re.compile(
 """[USER@]HOST[:PORT]; an IPv6 address in brackets, or bare without a port."""
 
 
+RULES = (
+    Refuse(lambda given: given.url is None and not given.agent, "Missing option '--url'"),
+    Refuse(lambda given: given.url is not None and given.agent, "--url: is not used with --agent"),
+)
+SSH_PORT, AGENT_PORT = 22, 8000
+
+
 def probe(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
-    url: Annotated[str, typer.Option(help="Absolute path whose capacity to measure.")],
+    url: Annotated[
+        str | None, typer.Option(help="Absolute path whose capacity to measure.", show_default="required")
+    ] = None,
     password: Annotated[
         str | None,
         typer.Option(
@@ -44,41 +54,52 @@ def probe(
         options.setting("known_hosts", "File of host keys for tofu and strict.", "imagestore-sim.db.known_hosts"),
     ] = None,
     ssh_config: options.SshConfig = None,
+    agent: Annotated[
+        bool,
+        typer.Option(
+            "--agent", help="Ask the agent of the host in place of SSH; PORT is the agent's, 8000 by default."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.")] = False,
 ) -> int:
-    """Probe one host by hand. Print its capacity, or why the probe failed and what to do. Exit with status 0 or 1."""
+    """Probe one host by hand. Print its capacity, or why the probe failed and what to do. Exit with status 0 or 1.
+
+    With --agent, print whether the host's agent answers, as a ping with `ping.mode` agent asks it.
+    """
+    apply_rules(context, RULES)
     from imagestore_sim.cli.running import run
 
     settings = options.read_options(context)
-    return run(lambda: run_probe(settings, target, url, password, as_json=as_json))
+    asked = parse_target(target, url or "/", password, default_port=AGENT_PORT if agent else SSH_PORT)
+    return run(lambda: run_probe(settings, asked, agent=agent, as_json=as_json))
 
 
-async def run_probe(settings: Settings, target: str, url: str, password: str | None, *, as_json: bool) -> int:
-    """Probe `url` on `target`, print the outcome, and return the exit status. Raise InputError."""
+async def run_probe(settings: Settings, target: Target, *, agent: bool, as_json: bool) -> int:
+    """Probe a target or its agent, print the outcome, and return the exit status. Raise InputError."""
     from rich.console import Console
 
     from imagestore_sim.cli.probe_output import print_json, print_outcome
     from imagestore_sim.clock import RealClock
     from imagestore_sim.node.from_settings import new_prober
-    from imagestore_sim.probe import Capacity
+    from imagestore_sim.probe import PingMode, ProbeFailure
 
     try:
-        prober = new_prober(settings, RealClock())
+        prober = new_prober(settings, RealClock(), agent_port=target.port)
     except ValueError as error:
         raise InputError(str(error)) from None
     try:
-        outcome = await prober.probe(parse_target(target, url, password))
+        outcome = await (prober.reach(target, PingMode.AGENT) if agent else prober.probe(target))
     finally:
         await prober.close()
     if as_json:
         print_json(outcome)
     else:
         print_outcome(outcome, Console())
-    return SUCCESS if isinstance(outcome, Capacity) else FAILURE
+    return FAILURE if isinstance(outcome, ProbeFailure) else SUCCESS
 
 
-def parse_target(text: str, url: str, password: str | None) -> Target:
-    """Return the target of a probe from `[USER@]HOST[:PORT]`; user root and port 22 by default. Raise InputError."""
+def parse_target(text: str, url: str, password: str | None, *, default_port: int = SSH_PORT) -> Target:
+    """Return the target of a probe from `[USER@]HOST[:PORT]`; user root by default. Raise InputError."""
     from imagestore_sim.probe import Target
     from imagestore_sim.probe.resolving import literal_address
 
@@ -86,7 +107,7 @@ def parse_target(text: str, url: str, password: str | None) -> Target:
     host = "" if match is None else match["host"] or match["address"] or match["bare"]
     if match is None or (":" in host and literal_address(host) is None):
         raise InputError(f"{text} is not [user@]host[:port]; an IPv6 address is in brackets where a port follows it")
-    port = int(match["port"] or 22)
+    port = int(match["port"] or default_port)
     if not 1 <= port <= 65535:
         raise InputError(f"{text}: {port} is no port, it must be between 1 and 65535")
     if not url.startswith("/"):

@@ -35,6 +35,7 @@ def serve(
     write_images: options.WriteImages = None,
     probe_connection: options.Connection = None,
     ping_interval: options.Interval = None,
+    ping_mode: options.PingMode = None,
     strict: options.Strict = None,
     zstack: options.ZStack = None,
     seed: options.Seed = None,

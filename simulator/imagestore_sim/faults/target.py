@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from imagestore_sim.clock import Clock
@@ -90,6 +91,25 @@ class HostState:
     """The only account that may log in; None: any may."""
     faults: Collection[AppliedFault]
     """The faults on it, the oldest first."""
+    agent_running: bool | None = None
+    """Whether its agent runs; None: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """The agent of a host at one moment, and what a client needs to speak to it."""
+
+    running: bool
+    address: str
+    """`address:port` where it really listens, or does when it runs."""
+    instance: str | None
+    """The name of its run, which changes whenever it starts; None: it does not run."""
+    fingerprint: str
+    """The SHA-256 fingerprint of its certificate, in hex digits with colons."""
+    ends: datetime
+    """When its certificate expires."""
+    authority: str
+    """The certificate of the authority that has issued its own, as PEM."""
 
 
 class Host(Protocol):

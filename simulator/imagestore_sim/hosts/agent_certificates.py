@@ -24,13 +24,35 @@ class Certificate:
     chain: bytes
     key: bytes
 
+    @property
+    def fingerprint(self) -> str:
+        """Return its SHA-256 fingerprint, as OpenSSL prints it: 32 bytes in hex digits, with colons."""
+        return x509.load_pem_x509_certificate(self.chain).fingerprint(hashes.SHA256()).hex(":").upper()
+
+    @property
+    def ends(self) -> datetime:
+        """Return when it expires."""
+        return x509.load_pem_x509_certificate(self.chain).not_valid_after_utc
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """Return a new private key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as PEM."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
 
 class Authority:
     """Issues certificates. Its key is made at the first use, and is never written anywhere."""
 
     @cached_property
     def _key(self) -> ec.EllipticCurvePrivateKey:
-        return ec.generate_private_key(ec.SECP256R1())
+        return new_key()
 
     @cached_property
     def _certificate(self) -> x509.Certificate:
@@ -46,19 +68,13 @@ class Authority:
         """Return the certificate of the authority, by which clients verify those that it issues."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, host: str, until: float) -> Certificate:
-        """Return a new certificate for the name of a host, valid until a time (epoch seconds)."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(self, host: str, key: ec.EllipticCurvePrivateKey, until: float) -> Certificate:
+        """Return a new certificate for the name and the key of a host, valid until a time (epoch seconds)."""
         end = datetime.fromtimestamp(until, UTC)
         unsigned = _unsigned(_name(host), self._certificate.subject, key, end - VALID - _BEFORE, end)
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         signed = unsigned.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
-        return Certificate(
-            signed.public_bytes(serialization.Encoding.PEM) + self.pem,
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-        )
+        return Certificate(signed.public_bytes(serialization.Encoding.PEM) + self.pem, key_pem(key))
 
 
 def server_context(certificate: Certificate) -> ssl.SSLContext:

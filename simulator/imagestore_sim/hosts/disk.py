@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.hosts.file_tree import (
     READABLE,
+    SEARCHABLE,
     Directory,
     File,
     Node,
@@ -81,6 +82,10 @@ class VirtualDisk(MountedTree):
         except OSError:
             return None
 
+    def require_executable(self, path: str) -> None:
+        """Raise OSError (EACCES) for a file that may not be run."""
+        require_mode(self._find(path)[1], SEARCHABLE, path)
+
     def read_file(self, path: str) -> bytes:
         """Return all that a file holds."""
         file = self.open(path)
@@ -119,6 +124,44 @@ class VirtualDisk(MountedTree):
                 if name not in directory.entries:
                     self._insert(directory, name, self._new_directory(DIRECTORY_MODE))
                 directory = as_directory(directory.entries[name], path)
+
+    def install(self, path: str, content: bytes, mode: int = FILE_MODE) -> None:
+        """Write a file of the machine's own programs, which takes no space, whatever the rights on its way."""
+        file = self._installed_file(path, mode)
+        file.truncate(0)
+        file.write(0, content)
+
+    def log(self, path: str, line: str, most: int) -> None:
+        """Append a line to a file as `install` makes it; the older half goes where it has more than `most` bytes."""
+        file = self._installed_file(path, FILE_MODE)
+        kept = file.read(0, file.size)
+        if len(kept) > most:
+            kept = kept[len(kept) // 2 :].partition(b"\n")[2]
+            file.truncate(0)
+            file.write(0, kept)
+        file.write(file.size, f"{line}\n".encode())
+        file.modified = self._clock.time()
+
+    def _installed_file(self, path: str, mode: int) -> File:
+        """Return a file, made with the directories above it where it is missing. Raise OSError (ENOTDIR, EISDIR)."""
+        disk, directory = self, self._root
+        *above, name = names_in(path)
+        for one in above:
+            if one not in directory.entries:
+                made = disk._new_directory(DIRECTORY_MODE)
+                made.installed = True
+                disk._insert(directory, one, made)
+            directory = as_directory(directory.entries[one], path)
+            while directory.mounted is not None:
+                disk, directory = directory.mounted, directory.mounted._root
+        if name not in directory.entries:
+            file = disk._new_file(mode)
+            file.installed = True
+            disk._insert(directory, name, file)
+        node = directory.entries[name]
+        if isinstance(node, Directory):
+            raise os_error(errno.EISDIR, path)
+        return node
 
     def open(
         self,

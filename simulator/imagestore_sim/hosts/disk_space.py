@@ -131,7 +131,7 @@ class DiskSpace:
         more = blocks_of(size) - blocks_of(file.size)
         if more > self.numbers().available:
             raise os_error(errno.ENOSPC, path)
-        if file.linked:
+        if file.linked and not file.installed:
             self._written += more
 
 

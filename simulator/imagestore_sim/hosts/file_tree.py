@@ -27,6 +27,8 @@ class File:
     """Bytes, zeros at the end included."""
     linked: bool = True
     """Whether it has a name: one without takes no space on its disk."""
+    installed: bool = False
+    """Whether it belongs to the machine's own programs, which take no space of a virtual disk."""
     content: bytearray = field(default_factory=bytearray)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -55,6 +57,8 @@ class Directory:
     mode: int
     modified: float
     """Seconds since the epoch."""
+    installed: bool = False
+    """As of a file."""
     entries: dict[str, Node] = field(default_factory=dict)
     mounted: VirtualDisk | None = None
 

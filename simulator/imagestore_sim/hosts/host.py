@@ -15,6 +15,7 @@ from imagestore_sim.hosts.agent import Agent
 from imagestore_sim.hosts.applied_faults import HostFaults, SimulatedFault
 from imagestore_sim.hosts.commands import COMMANDS, with_faults
 from imagestore_sim.hosts.disk import VirtualDisk
+from imagestore_sim.hosts.installation import COMMAND_LINE
 from imagestore_sim.hosts.link import Link, abort_all
 from imagestore_sim.hosts.listener import LOOPBACK, Listener
 from imagestore_sim.hosts.shell import Command
@@ -22,10 +23,6 @@ from imagestore_sim.hosts.sshd import Sshd
 from imagestore_sim.tasks import Tasks
 
 INIT, SSHD = "/usr/lib/systemd/systemd", "/usr/sbin/sshd -D"
-AGENT = (
-    "/usr/local/zstack/imagestore/bin/zstore -conf /usr/local/zstack/imagestore/bin/zstore.yaml"
-    " -logfile /var/log/zstack/zstack-store/zstore.log"
-)
 FOLDERS = ("/etc", "/home", "/root", "/tmp", "/var")  # noqa: S108 - of virtual disks
 
 
@@ -108,7 +105,7 @@ class SimulatedHost(Startable):
     @property
     def processes(self) -> Sequence[str]:
         """Return the command lines of the programs that run on it; the agent's is that of ImageStore (domain 7.3)."""
-        return (INIT, SSHD, AGENT) if self.agent.is_running else (INIT, SSHD)
+        return (INIT, SSHD, COMMAND_LINE) if self.agent.is_running else (INIT, SSHD)
 
     async def wait_until(self, met: Callable[[Behaviour], bool]) -> None:
         """Wait until its behaviour meets a condition."""
@@ -132,6 +129,7 @@ class SimulatedHost(Startable):
             connections=len(self.links),
             username=self.credentials.username if self.credentials else None,
             faults=self.faults,
+            agent_running=self.agent.is_running,
         )
 
     async def start(self, host: str = LOOPBACK, port: int = 0) -> None:
@@ -142,6 +140,7 @@ class SimulatedHost(Startable):
         if self.listening:
             return
         await self._listener.open(host, port, self.behaviour.port)
+        self.agent.begin()
         self.faults.resume()
         if self.after_start is not None:
             await self.after_start()
@@ -159,7 +158,7 @@ class SimulatedHost(Startable):
         Its faults stay on it, and are there when it is started again.
         """
         self._listener.close()
-        self.agent.stop()
+        self.agent.end()
         await self.faults.pause()
         await abort_all(self.links)
         await self.tasks.close()

@@ -36,16 +36,16 @@ class NodeStore(DiskSpace):
     def _insert(self, directory: Directory, name: str, node: Node) -> None:
         directory.entries[name] = node
         directory.modified = self._clock.time()
-        self._inodes_used += 1
+        self._inodes_used += not node.installed
 
     def _unlink(self, directory: Directory, name: str, nodes: list[Node]) -> None:
         """Take a name out of `directory`, and give back what `nodes`, all that is behind it, took."""
         del directory.entries[name]
         directory.modified = self._clock.time()
-        self._inodes_used -= len(nodes)
+        self._inodes_used -= sum(not node.installed for node in nodes)
         for node in nodes:
             if isinstance(node, File):
-                self._written -= blocks_of(node.size)
+                self._written -= 0 if node.installed else blocks_of(node.size)
                 node.linked = False
 
     def entry_of(self, node: Node) -> Entry:

@@ -27,6 +27,7 @@ from imagestore_sim.hosts.syntax import (
 )
 
 NOT_FOUND = 127
+NOT_EXECUTABLE = 126
 SYNTAX_ERROR = 2
 PROGRAM_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 _NULL = "/dev/null"
@@ -72,6 +73,23 @@ class Streams:
     complain: Write
 
 
+class Service(Protocol):
+    """The agent of a host, as its service."""
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether it runs."""
+
+    async def start(self) -> bool:
+        """Start it; return whether it runs then. Raise OSError."""
+
+    async def stop(self) -> None:
+        """Stop it. Raise OSError."""
+
+    def restart(self) -> None:
+        """Restart it."""
+
+
 class Machine(Protocol):
     """The host that a shell runs on."""
 
@@ -94,6 +112,10 @@ class Machine(Protocol):
     @property
     def processes(self) -> Sequence[str]:
         """Return the command lines of the programs that run on it."""
+
+    @property
+    def agent(self) -> Service:
+        """Return its agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +231,24 @@ class Shell:
         """
         folder, _, name = words[0].rpartition("/")
         command = self.machine.commands.get(name)
-        if command is None or (folder and folder not in PROGRAM_FOLDERS) or (command.builtin and (program or folder)):
+        if folder and (command is None or folder not in PROGRAM_FOLDERS):
+            return await self._script(words, streams, variables, line)
+        if command is None or (command.builtin and (program or folder)):
             return None
         return await command.run(Call(words[0], words[1:], self, streams, line, variables))
+
+    async def _script(self, words: list[str], streams: Streams, variables: Mapping[str, str], line: int) -> int | None:
+        """Run a script of the disk by its path; return its exit status, or None when there is no such file."""
+        path = posixpath.join(self.folder, words[0])
+        if not self.machine.disk.is_file(path):
+            return None
+        try:
+            self.machine.disk.require_executable(path)
+            text = self.machine.disk.read_file(path).decode(errors="surrogateescape")
+        except OSError as error:
+            self.complain(line, f"{words[0]}: {error.strerror}", streams)
+            return NOT_EXECUTABLE
+        return await self.child(words[0], words[1:], variables).run(text, streams)
 
     # Running
 

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from imagestore_sim.faults import FAULTS, AnyFault, AppliedFault, Fault, HostState
+from imagestore_sim.faults.target import AgentState
 from imagestore_sim.lab_api.routes import Shape
 
 
@@ -40,7 +41,20 @@ class HostShape(Shape):
     logins: int | None = Field(description="successful logins so far; null: a container, which does not count them")
     connections: int | None = Field(description="connections that are open")
     username: str | None = Field(description="the only account that may log in; null: any may")
+    agent_running: bool | None = Field(description="whether its agent runs; null: it cannot be asked now")
     faults: list[FaultShape]
+
+
+class AgentShape(Shape):
+    """The agent of a host, and what a client needs to speak to it over TLS."""
+
+    running: bool
+    port: int = Field(description="the port that clients know it by")
+    address: str = Field(description="where it really listens, or does when it runs")
+    instance: str | None = Field(description="the name of its run, which each start changes; null: it does not run")
+    certificate_sha256: str = Field(description="the fingerprint of its certificate, in hex digits with colons")
+    certificate_ends: str = Field(description="when its certificate expires, in UTC")
+    authority: str = Field(description="the certificate of its authority, as PEM: what ca.pem on the host holds")
 
 
 class HostsShape(Shape):
@@ -123,7 +137,21 @@ def host_shape(state: HostState) -> HostShape:
         logins=state.logins,
         connections=state.connections,
         username=state.username,
+        agent_running=state.agent_running,
         faults=[_fault_shape(applied, state.at) for applied in state.faults],
+    )
+
+
+def agent_shape(state: AgentState, port: int) -> AgentShape:
+    """Return the agent of a host as the API shows it; clients know it by `port`."""
+    return AgentShape(
+        running=state.running,
+        port=port,
+        address=state.address,
+        instance=state.instance,
+        certificate_sha256=state.fingerprint,
+        certificate_ends=f"{state.ends:%Y-%m-%d %H:%M:%S}",
+        authority=state.authority,
     )
 
 

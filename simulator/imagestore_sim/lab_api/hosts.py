@@ -10,19 +10,23 @@ from aiohttp import web
 
 from imagestore_sim.faults import FAULTS, NODE_FAULTS, Fault, FaultProblem, Host, read_fault
 from imagestore_sim.faults.disk import Fill, Resize
+from imagestore_sim.faults.target import AgentState
 from imagestore_sim.lab_api.host_shapes import (
+    AgentShape,
     FaultId,
     FaultToApply,
     FormShape,
     HostShape,
     HostsShape,
     WhatToHeal,
+    agent_shape,
     fault_id,
     host_shape,
     kind_shape,
 )
 from imagestore_sim.lab_api.node_fault_shapes import KindsShape, node_kind_shape
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, with_body
+from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.rest.node_faults import NodeFaults
 
 NO_HOSTS = "this node has no simulated hosts"
@@ -47,6 +51,9 @@ class Hosts(Protocol):
         The lab keeps it until it is removed, though it was made on the spot. Raise KeyError, OSError.
         """
 
+    async def agent(self, name: str) -> AgentState:
+        """Return the agent of the host of that name. Raise KeyError, ValueError while the host is stopped, OSError."""
+
     async def container_forms(self) -> Mapping[str, FormShape]:
         """Return how they have each kind of fault, by its name; nothing for simulated hosts. Raise OSError."""
 
@@ -66,6 +73,7 @@ class HostsRoutes:
         return [
             Route("GET", "/lab/v1/hosts", "All hosts", Handler(self.show_all), HostsShape, problems=NO_HOST),
             Route("GET", one, "A host", Handler(self.show), HostShape, problems=NO_HOST),
+            Route("GET", f"{one}/agent", "The agent of a host", Handler(self.agent), AgentShape, problems=conflict),
             Route("POST", f"{one}/start", "Start a host", Handler(self.start), HostShape, problems=conflict),
             Route("POST", f"{one}/stop", "Stop a host", Handler(self.stop), HostShape, problems=conflict),
             Route(
@@ -131,6 +139,14 @@ class HostsRoutes:
     async def show(self, request: web.Request) -> Answer:
         """Return one host."""
         return await _show(await self._host(request))
+
+    async def agent(self, request: web.Request) -> Answer:
+        """Return the agent of a host, which listens from then on."""
+        name = request.match_info["name"]
+        try:
+            return agent_shape(await _refusing(self._present().agent(name)), AGENT_PORT)
+        except KeyError:
+            raise Refused(404, f"there is no host {name}") from None
 
     async def start(self, request: web.Request) -> Answer:
         """Start a host."""

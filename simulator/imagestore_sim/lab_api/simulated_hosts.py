@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
+from imagestore_sim.faults.target import AgentState
 from imagestore_sim.host_names import is_user_name
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.disk import mounted_on_root
@@ -69,6 +70,10 @@ class LabHosts:
         host = self.network[name]
         self.network.keep(name)
         return host
+
+    async def agent(self, name: str) -> AgentState:
+        """Return the agent of the host of that name. Raise KeyError, ValueError while the host is stopped, OSError."""
+        return await self.network[name].agent.state()
 
     async def container_forms(self) -> Mapping[str, FormShape]:
         """Return nothing: simulated hosts have faults as they are declared."""

@@ -6,8 +6,8 @@ import contextlib
 from functools import cache
 from pathlib import Path
 
+from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
-from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.global_config import ConfigOption, default_rows
@@ -17,6 +17,7 @@ from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import check_allowed
 from imagestore_sim.lab_api import Guard
 from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
+from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
 from imagestore_sim.rest.versions import VERSIONS, ZStackVersion
 from imagestore_sim.settings import Settings
@@ -32,7 +33,12 @@ def new_guard(settings: Settings) -> Guard:
 
 
 def new_prober(
-    settings: Settings, clock: Clock, resolve: Resolve | None = None, observe: Observe = lambda _: None
+    settings: Settings,
+    clock: Clock,
+    resolve: Resolve | None = None,
+    observe: Observe = lambda _: None,
+    *,
+    agent_port: int = AGENT_PORT,
 ) -> Prober:
     """Return a prober. `resolve` finds the address of a host name; the default is DNS.
 
@@ -50,6 +56,7 @@ def new_prober(
         read_only_hosts=settings.read_only_hosts,
         seed=settings.seed,
         observe=observe,
+        agent_port=agent_port,
     )
 
 
@@ -91,10 +98,15 @@ def default_option_rows(settings: Settings) -> tuple[OptionRow, ...]:
     return default_rows(global_options(settings))
 
 
-def with_ping_interval(records: Bootstrap, settings: Settings) -> Bootstrap:
-    """Return the records with the ping interval of the settings, unless the records have one of their own."""
-    own = records.globalConfig.get(PING_INTERVAL.category, {})
-    if settings.ping_interval is None or PING_INTERVAL.name in own:
+def ping_options(settings: Settings) -> dict[str, str]:
+    """Return the options of the global configuration about pings that the settings give, by their names."""
+    given = {PING_INTERVAL.name: settings.ping_interval, PING_MODE.name: settings.ping_mode}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def with_ping_options(records: Bootstrap, settings: Settings) -> Bootstrap:
+    """Return the records with the settings' options about pings, unless the records have their own."""
+    options = {**ping_options(settings), **records.globalConfig.get(CATEGORY, {})}
+    if not options:
         return records
-    options = {**own, PING_INTERVAL.name: str(settings.ping_interval)}
-    return records.model_copy(update={"globalConfig": {**records.globalConfig, PING_INTERVAL.category: options}})
+    return records.model_copy(update={"globalConfig": {**records.globalConfig, CATEGORY: options}})

@@ -103,7 +103,7 @@ class ManagementNode:
             self.url = await self.http.listen(settings.host, settings.port)
             initial = bootstrap or await _read_bootstrap(settings)
             parts = await self._open()
-            await parts.load(initial, ping_interval=settings.ping_interval)
+            await parts.load(initial, settings)
             self._changes = RecordChanges(
                 self.foundation,
                 parts,

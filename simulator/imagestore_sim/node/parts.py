@@ -11,6 +11,7 @@ from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.lab_api import EventStream, MetricsPage
 from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.from_settings import ping_options
 from imagestore_sim.node.images import ImageParts, wire_images
 from imagestore_sim.node.rest_api import wire_rest_server
 from imagestore_sim.node.services import wire_services
@@ -22,6 +23,7 @@ from imagestore_sim.rest.jobs import Jobs
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.server import RestServer
 from imagestore_sim.rest.sessions import Sessions
+from imagestore_sim.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,9 @@ class Parts:
     event_stream: EventStream
     metrics_page: MetricsPage
 
-    async def load(self, records: Bootstrap, *, ping_interval: int | None) -> None:
+    async def load(self, records: Bootstrap, settings: Settings) -> None:
         """Load the records, and start what works in the background, except for the tracker."""
-        await self.store.load_configuration(ping_interval)
+        await self.store.load_configuration(ping_options(settings))
         await self.store.bootstrap_loader.load(records)
         await self.node_record.open()
         await self.sessions.open()

@@ -10,7 +10,7 @@ from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.ids import seed_uuids
 from imagestore_sim.lab_api.clock import is_adjustable
 from imagestore_sim.node.foundation import Foundation
-from imagestore_sim.node.from_settings import requested_seed, with_ping_interval
+from imagestore_sim.node.from_settings import requested_seed, with_ping_options
 from imagestore_sim.node.parts import Parts
 from imagestore_sim.tasks import Tasks
 
@@ -105,7 +105,7 @@ class RecordChanges:
         async with parts.store.database.atomic():
             async with parts.store.database.transaction() as connection:
                 before = set() if renewed_hosts else await garbage.all_bits(connection)
-            new = with_ping_interval(records, self._foundation.settings)
+            new = with_ping_options(records, self._foundation.settings)
             await parts.store.bootstrap_loader.load(new, replace=True)
             async with parts.store.database.transaction() as connection:
                 for image, storage, path in sorted(before - await garbage.all_bits(connection)):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from imagestore_sim.api import NodeRecord
 from imagestore_sim.backup_storage.events import EventLog
-from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import CATEGORY
 from imagestore_sim.bootstrap import BootstrapLoader, Snapshots
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
@@ -32,11 +32,11 @@ class Store:
     bootstrap_loader: BootstrapLoader
     snapshots: Snapshots
 
-    async def load_configuration(self, ping_interval: int | None) -> None:
-        """Read the global configuration, and set the ping interval (seconds) that the node was started with."""
+    async def load_configuration(self, options: Mapping[str, str]) -> None:
+        """Read the global configuration, and set the options of storages that the node was started with."""
         await self.configuration.load()
-        if ping_interval is not None:
-            await self.configuration.change(PING_INTERVAL.category, PING_INTERVAL.name, str(ping_interval))
+        for name, value in options.items():
+            await self.configuration.change(CATEGORY, name, value)
 
 
 async def open_store(foundation: Foundation, opened: Callable[[Database], object]) -> Store:

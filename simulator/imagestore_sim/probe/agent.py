@@ -26,8 +26,9 @@ _SERVER_ERROR = 500
 class AgentClient:
     """Asks agents whether they can serve. The authority of their certificates is not checked, as with host keys."""
 
-    def __init__(self, clock: Clock, resolve: Resolve, timeout: float) -> None:
-        """Take the timeout of a ping, in seconds."""
+    def __init__(self, clock: Clock, resolve: Resolve, timeout: float, port: int = PORT) -> None:
+        """Take the timeout of a ping, in seconds, and the port of all agents."""
+        self._port = port
         self._clock = clock
         self._resolve = resolve
         self._timeout = timeout
@@ -47,7 +48,7 @@ class AgentClient:
 
     async def _ask(self, target: Target, phases: Phases) -> str | None:
         phases.begin("resolve")
-        address = await self._resolve(target.hostname, PORT)
+        address = await self._resolve(target.hostname, self._port)
         phases.begin("tcp")
         reader, writer = await asyncio.open_connection(*address)
         try:
@@ -55,7 +56,9 @@ class AgentClient:
             await writer.start_tls(_context(), server_hostname=target.hostname)
             phases.begin("command")
             self._check_certificate(writer.get_extra_info("ssl_object"))
-            writer.write(f"GET /v2/ HTTP/1.1\r\nHost: {target.hostname}:{PORT}\r\nConnection: close\r\n\r\n".encode())
+            writer.write(
+                f"GET /v2/ HTTP/1.1\r\nHost: {target.hostname}:{self._port}\r\nConnection: close\r\n\r\n".encode()
+            )
             return _read_answer(await _head(reader))
         finally:
             writer.transport.abort()

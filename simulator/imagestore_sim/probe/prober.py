@@ -71,12 +71,13 @@ class Prober:
         ssh_config: Path | None = None,
         seed: int = 0,
         observe: Observe = lambda _: None,
+        agent_port: int = AGENT_PORT,
     ) -> None:
         """Take the timeouts of a login and of what follows it, in seconds, and `max_logins` for each purpose.
 
         An idle connection is checked each `keep_alive` seconds. A busy sshd is tried again after each of `busy_pauses`
-        (seconds), varied by a random factor from `seed`. Without `warm` every probe logs in. Raise ValueError for a
-        file that cannot be used.
+        (seconds), varied by a random factor from `seed`. Without `warm` every probe logs in. Agents are asked on
+        `agent_port`. Raise ValueError for a file that cannot be used.
         """
         identity = None if identity_file is None else read_identity(identity_file)
         self._busy_pauses = busy_pauses
@@ -89,7 +90,7 @@ class Prober:
         self._command_timeout = command_timeout
         self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
         self._host_keys = HostKeys(host_keys, known_hosts or Path("known_hosts"))
-        self._agents = AgentClient(clock, resolve or _resolve_by_system, connect_timeout)
+        self._agents = AgentClient(clock, resolve or _resolve_by_system, connect_timeout, agent_port)
         self._login = Login(
             clock,
             resolve or _resolve_by_system,

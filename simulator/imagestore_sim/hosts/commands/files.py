@@ -10,10 +10,13 @@ import time
 from dataclasses import replace
 
 from imagestore_sim.hosts.commands.declare import Usage, each, options_of, program, reason
+from imagestore_sim.hosts.commands.running import LONGEST_SLEEP, until_interrupted
 from imagestore_sim.hosts.open_file import Entry
 from imagestore_sim.hosts.shell import Call
 from imagestore_sim.statvfs import BLOCK
 
+FOLLOW_SECONDS = 1.0
+"""Between two looks of `tail -f` at its file."""
 _UNITS = {"": 1, "c": 1, "k": 1024, "K": 1024, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 
 
@@ -121,9 +124,9 @@ async def _content(call: Call, path: str) -> str:
 
 @program("head", "tail")
 async def _head(call: Call) -> int:
-    """Print the first or last lines, 10 or as `-n` says; `tail -n +2` counts from the beginning."""
+    """Print the first or last lines, 10 or as `-n` says; `tail -n +2` counts from the beginning, `-f` follows."""
     arguments = [re.sub(r"^-(\d+)$", r"-n\1", argument) for argument in call.arguments]  # -5 is -n 5
-    options, paths = options_of(replace(call, arguments=arguments), "n:")
+    options, paths = options_of(replace(call, arguments=arguments), "n:fF")
     count = options.get("n", "10")
     if not re.fullmatch(r"[+-]?\d+", count):
         raise Usage(f"invalid number of lines: '{count}'")
@@ -137,7 +140,21 @@ async def _head(call: Call) -> int:
     else:
         chosen = lines[number - 1 :] if count.startswith("+") else lines[max(0, len(lines) - number) :]
     call.streams.write("".join(chosen))
+    if paths and call.name.endswith("tail") and options.keys() & {"f", "F"}:
+        await until_interrupted(_follow(call, call.path(paths[-1]), len("".join(lines))), call.streams.read)
     return 0
+
+
+async def _follow(call: Call, path: str, seen: int) -> None:
+    """Print what a file gets after its first `seen` characters, for as long as a command may run."""
+    clock = call.shell.machine.clock
+    ends = clock.monotonic() + LONGEST_SLEEP
+    while clock.monotonic() < ends:
+        await clock.sleep(FOLLOW_SECONDS)
+        if call.disk.is_file(path):
+            text = await _content(call, path)
+            call.streams.write(text[seen if len(text) >= seen else 0 :])
+            seen = len(text)
 
 
 @program("dd")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 READS_PATHS = frozenset(
     ("df", "stat", "test", "[", "ls", "cat", "cd", "mkdir", "rmdir", "rm", "touch", "chmod", "head", "tail", "mktemp")
-)
+) | {"grep", "wc"}
 """Commands whose operands are paths that they access: they hang where a path does."""
 
 

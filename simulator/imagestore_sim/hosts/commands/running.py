@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Coroutine
 
 from imagestore_sim.hosts.commands.declare import Usage, command, program, reason
-from imagestore_sim.hosts.shell import NOT_FOUND, SYNTAX_ERROR, Call
+from imagestore_sim.hosts.shell import NOT_FOUND, SYNTAX_ERROR, Call, Input
 
 LONGEST_SLEEP = 3600.0  # seconds: no command stays on a host for ever
 TIMED_OUT = 124
@@ -83,6 +85,24 @@ async def _sleep(call: Call) -> int:
     seconds = sum(_seconds(argument) for argument in call.arguments)
     await call.shell.machine.clock.sleep(min(seconds, LONGEST_SLEEP))
     return 0
+
+
+async def until_interrupted(work: Coroutine[object, object, None], keyboard: Input) -> None:
+    """Run what ends only late, until Ctrl-C: what is typed meanwhile is lost. Raise session.Interrupted."""
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(_read_on(keyboard))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for one in done:
+            one.result()
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _read_on(keyboard: Input) -> None:
+    while await keyboard.readline():
+        pass
 
 
 def _seconds(text: str) -> float:

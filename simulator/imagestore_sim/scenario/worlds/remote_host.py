@@ -78,6 +78,7 @@ class RemoteHost:
             connections=shown["connections"],
             username=shown["username"],
             faults=self.faults,
+            agent_running=shown.get("agentRunning"),
         )
 
     async def start(self) -> None:
