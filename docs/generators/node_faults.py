@@ -10,7 +10,14 @@ from imagestore_sim.faults import NODE_FAULTS, Layer, NodeFault, When
 
 PAGE = Path(__file__).parents[1] / "node-faults.md"
 BEGIN = "<!-- the reference, written by docs/generators/node_faults.py -->\n"
-TITLES = {Layer.CONNECTION: "The connection", Layer.ANSWER: "The answer"}
+TITLES = {
+    Layer.CONNECTION: "The connection",
+    Layer.ANSWER: "The answer",
+    Layer.JOB: "The job",
+    Layer.IDENTITY: "Sessions and access keys",
+    Layer.NODE: "The node",
+    Layer.HOOKS: "Web hooks",
+}
 EVERYWHERE = ("when", "count", "for")
 """Parameters that every kind has."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -59,6 +59,8 @@ class Delivery:
     body: bytes
     about: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
+    """What it reports: the class of a message whose job has ended, or the path of an event."""
 
     @property
     def receiver(self) -> str:
@@ -66,14 +68,48 @@ class Delivery:
         return on_one_line(masked_path(self.url))
 
 
+@dataclass(slots=True)
+class Course:
+    """How one delivery goes, where faults have changed that."""
+
+    lost: bool = False
+    waits: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What passes before it is sent for the first time."""
+    after_next: list[Callable[[asyncio.Future[None]], Awaitable[None]]] = field(default_factory=list)
+    """What passes then; called with a future that is done once a later delivery to the same URL has ended."""
+    copies: int = 0
+    """How often it is sent again once it is delivered."""
+
+
+FindCourse = Callable[[Delivery], Awaitable[Course | None]]
+"""Returns how a delivery goes; None: as usual."""
+
+
 class _Receiver:
     """One URL: how many deliveries wait for it, and whether it is slow."""
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.posted = 0
+        """How many deliveries it has got so far."""
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        """Of each delivery that waits for a later one to end: its number, and what is done then."""
         self.slots = asyncio.Semaphore(MOST_AT_ONCE_TO_ONE)
         self.slow_slot = asyncio.Lock()
         self._slow_until = 0.0
+
+    def next_end(self, number: int) -> asyncio.Future[None]:
+        """Return a future that is done once a delivery later than this one has ended."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited.append((number, future))
+        return future
+
+    def has_ended(self, number: int) -> None:
+        """Note that a delivery has ended: those before it wait no longer."""
+        for earlier, future in self._awaited:
+            if earlier < number and not future.done():
+                future.set_result(None)
+        self._awaited = [one for one in self._awaited if one[0] > number]
 
     @property
     def seconds_slow(self) -> float:
@@ -93,9 +129,10 @@ class _Receiver:
 class Outbox:
     """Posts deliveries, each receiver at its own pace."""
 
-    def __init__(self, clock: Clock, policy: RetryPolicy) -> None:
+    def __init__(self, clock: Clock, policy: RetryPolicy, find_course: FindCourse | None = None) -> None:
         self._clock = clock
         self._policy = policy
+        self._find_course = find_course
         self._tasks = Tasks()
         self._http: aiohttp.ClientSession | None = None
         self._receivers: dict[str, _Receiver] = {}
@@ -118,24 +155,48 @@ class Outbox:
             )
             return
         receiver.waiting += 1
-        self._tasks.begin(self._deliver(delivery, receiver), f"{delivery.about} to {delivery.receiver}")
+        receiver.posted += 1
+        self._tasks.begin(
+            self._deliver(delivery, receiver, receiver.posted), f"{delivery.about} to {delivery.receiver}"
+        )
 
-    async def _deliver(self, delivery: Delivery, receiver: _Receiver) -> None:
+    async def _deliver(self, delivery: Delivery, receiver: _Receiver, number: int) -> None:
         try:
-            for attempt in range(self._policy.attempts):
-                if attempt:
-                    await self._clock.sleep(self._policy.pause)
-                problem = await self._attempt(delivery, receiver)
-                if problem is None:
-                    return
-                logger.info("web hook %s, %s: attempt %d: %s", delivery.receiver, delivery.about, attempt + 1, problem)
-            logger.warning(
-                "web hook %s, %s: given up after %d attempts", delivery.receiver, delivery.about, self._policy.attempts
-            )
+            course = None if self._find_course is None else await self._find_course(delivery)
+            if course is None:
+                await self._send(delivery, receiver)
+            elif not course.lost:
+                await self._follow(course, delivery, receiver, number)
         finally:
             receiver.waiting -= 1
+            receiver.has_ended(number)
             if not receiver.waiting:
                 self._receivers.pop(delivery.url, None)
+
+    async def _follow(self, course: Course, delivery: Delivery, receiver: _Receiver, number: int) -> None:
+        for wait in course.waits:
+            await wait()
+        if course.after_next:
+            next_one = receiver.next_end(number)
+            for wait_for in course.after_next:
+                await wait_for(next_one)
+        if await self._send(delivery, receiver):
+            for _ in range(course.copies):
+                await self._attempt(delivery, receiver)
+
+    async def _send(self, delivery: Delivery, receiver: _Receiver) -> bool:
+        """Post a delivery until the receiver takes it; return whether it did."""
+        for attempt in range(self._policy.attempts):
+            if attempt:
+                await self._clock.sleep(self._policy.pause)
+            problem = await self._attempt(delivery, receiver)
+            if problem is None:
+                return True
+            logger.info("web hook %s, %s: attempt %d: %s", delivery.receiver, delivery.about, attempt + 1, problem)
+        logger.warning(
+            "web hook %s, %s: given up after %d attempts", delivery.receiver, delivery.about, self._policy.attempts
+        )
+        return False
 
     async def _attempt(self, delivery: Delivery, receiver: _Receiver) -> str | None:
         """Post once. Return why the receiver did not take it, None if it did."""

@@ -35,6 +35,15 @@ def parse_seconds(value: object) -> float:
     return seconds
 
 
+def parse_signed_seconds(value: object) -> float:
+    """Return the seconds of a duration that may be negative: `-20m`, -1200. Raise ValueError."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -parse_seconds(value.strip().removeprefix("-"))
+    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+        return -parse_seconds(-value)
+    return parse_seconds(value)
+
+
 def parse_bytes(value: object) -> int:
     """Return the bytes in `1 TiB`, `512M`, `10 GB` (KB, MB... are powers of 1000), or a number. Raise ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -139,6 +148,7 @@ def _schema(kinds: list[str], *examples: str) -> WithJsonSchema:
 
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds), _schema(["string", "number"], "90s", "2m30s")]
+SignedSeconds = Annotated[float, BeforeValidator(parse_signed_seconds), _schema(["string", "number"], "20m", "-20m")]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), _schema(["string", "integer"], "1 TiB", "512M")]
 BytesOrShare = Annotated[
     Amount,

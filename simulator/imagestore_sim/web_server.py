@@ -109,6 +109,8 @@ class Connection(RequestHandler):
         Connection.made += 1
         self.number = Connection.made
         """Its place among the connections of this process, counted from 1."""
+        self.latest_path = ""
+        """The path of the latest request on it."""
         self._left: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] | None = None
         self._half_closed = False
@@ -273,6 +275,16 @@ class Runner(web.AppRunner):
         make = _factory(self.app._client_max_size)
         return _Server(handle, request_factory=make, loop=plain._loop, **plain._kwargs)
 
+    def reset_connections(self, below: tuple[str, ...], but: Connection) -> None:
+        """Reset the connections whose latest request was for a path that begins like this, but for one."""
+        for connection in self.server.connections if self.server is not None else ():
+            if (
+                isinstance(connection, Connection)
+                and connection.latest_path.startswith(below)
+                and connection is not but
+            ):
+                connection.reset()
+
     async def listen(self, host: str, port: int) -> int:
         """Listen on every address of a host with one port, and return it; 0 picks a free one. Raise OSError."""
         loop = asyncio.get_running_loop()
@@ -314,6 +326,8 @@ def _factory(size: int) -> Callable[..., Request]:
         absolute = ABSOLUTE.fullmatch(message.path)
         message = _in_origin_form(_with_latin_headers(message, without_expectation=expects))
         request = Request(message, payload, protocol, writer, task, protocol._loop, client_max_size=size)
+        if isinstance(protocol, Connection):
+            protocol.latest_path = message.path
         request.refusal = refusal
         request.target_host = None if absolute is None else absolute[1]
         if expects:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
+from hook_receiver import Receiver, open_receiver
 from imagestore_sim.api.url_validator import is_url
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
@@ -18,37 +18,10 @@ pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtua
 Json = dict[str, Any]
 
 
-class Receiver:
-    """Accepts what is posted to it, after a number of refusals."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.refusals = 0
-        self.tried: list[float] = []
-        self.bodies: list[Json] = []
-        self.clock: Any = None
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.tried.append(self.clock.monotonic())
-        if self.refusals:
-            self.refusals -= 1
-            return web.Response(status=500)
-        self.bodies.append(await request.json())
-        return web.Response()
-
-
 @pytest_asyncio.fixture
 async def receiver(imagestore_lab: Lab) -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    receiver.clock = imagestore_lab.clock
-    application = web.Application()
-    application.router.add_post("/hook", receiver.take)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield receiver
-    await runner.cleanup()
+    async with open_receiver(imagestore_lab) as receiver:
+        yield receiver
 
 
 async def create(client: Client, url: str, opaque: str | None = "/backup-storage/*", **values: object) -> Json:

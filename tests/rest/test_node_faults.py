@@ -5,41 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
+from node_faults import heal, requests, set_fault, shown
 
 SECONDS = 20.0
 """Real seconds that an answer may take on a busy machine."""
 STORAGES = "/zstack/v1/backup-storage"
 pytestmark = pytest.mark.imagestore_lab(hosts=0)
-
-
-async def set_fault(client: Client, kind: str, **parameters: object) -> str:
-    answer = await client.request("POST", f"{client.url}/lab/v1/node/faults", {"kind": kind, **parameters})
-    assert answer.status == 201, answer.text
-    identity: str = answer.body["id"]
-    return identity
-
-
-async def shown(client: Client, identity: str) -> dict[str, Any]:
-    body: dict[str, Any] = (await client.request("GET", f"{client.url}/lab/v1/node/faults/{identity}")).body
-    return body
-
-
-async def heal(client: Client, identity: str) -> dict[str, Any]:
-    body: dict[str, Any] = (await client.request("DELETE", f"{client.url}/lab/v1/node/faults/{identity}")).body
-    return body
-
-
-async def requests(client: Client, path: str) -> list[dict[str, Any]]:
-    found = await client.request("GET", f"{client.url}/lab/v1/requests", query=[("path", path)])
-    rows: list[dict[str, Any]] = found.body["requests"]
-    return rows
 
 
 class Socket:

@@ -31,6 +31,8 @@ class APILogInByAccountMsg(
 ):
     """Log in as an account. `password` is its SHA-512 in hex."""
 
+    begins_session = True
+
     accountName: str
     password: str
     accountType: str | None = None
@@ -57,6 +59,8 @@ class APILogInByUserMsg(
     reply=("inventory",),
 ):
     """Log in as a user of an account, given by its uuid or its name."""
+
+    begins_session = True
 
     accountUuid: str | None = None
     accountName: str | None = None

@@ -17,8 +17,9 @@ from imagestore_sim.backup_storage.image_events import TRACKED
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import WebHook
+from imagestore_sim.faults.node_fault import EVENTS
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
+from imagestore_sim.outbox import Delivery, FindCourse, Outbox, RetryPolicy
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
@@ -57,6 +58,7 @@ class EventWebHooks:
         node_uuid: Callable[[], str],
         inventory: Inventory,
         supervisor: Supervisor | None = None,
+        find_course: FindCourse | None = None,
     ) -> None:
         self._supervisor = supervisor or Supervisor(clock.sleep)
         self._subscription = ExitStack()
@@ -67,7 +69,7 @@ class EventWebHooks:
         self._inventory = inventory
         self._tasks = Tasks()
         self._addresses: list[_Address] = []
-        self._outbox = Outbox(clock, RETRIES)
+        self._outbox = Outbox(clock, RETRIES, find_course)
 
     async def open(self) -> None:
         """Read the hooks, and subscribe to events."""
@@ -111,11 +113,13 @@ class EventWebHooks:
         self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(columns)]
 
     async def _post(self, event: Event) -> None:
+        if event.path.startswith(EVENTS):
+            return
         matching = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
         if matching:
             body = await self._body(event)
             for one in matching:
-                self._outbox.post(Delivery(one.url, body, f"event {event.id}", HEADERS))
+                self._outbox.post(Delivery(one.url, body, f"event {event.id}", HEADERS, event.path))
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)

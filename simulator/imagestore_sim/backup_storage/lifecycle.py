@@ -72,11 +72,19 @@ class Lifecycle:
 
     async def start(self) -> None:
         """Delete the storages that an earlier run was still adding when it ended, and begin to ping."""
+        await self._delete_half_added()
+        self._tracker.start()
+
+    async def restart(self) -> None:
+        """Cancel pings and connects, delete the storages that were being added, and ping from now on."""
+        await self._tracker.restart()
+        await self._delete_half_added()
+
+    async def _delete_half_added(self) -> None:
         async with self._database.transaction() as connection:
             half_added = select(BackupStorage.uuid).where(BackupStorage.addedByJob.is_not(None))
             for uuid in (await connection.scalars(half_added)).all():
                 await self._records.delete(connection, uuid)
-        self._tracker.start()
 
     async def reconnect_all(self, *, but: Container[str] = ()) -> None:
         """Reconnect every tracked storage except those in `but`, as ZStack does when a node starts (domain 3.4)."""

@@ -1,6 +1,18 @@
 """What can go wrong, each kind declared once. To add a kind: a class in the module of its layer (docs/faults.md)."""
 
-from imagestore_sim.faults import agent, answer, connection, disk, network, session, ssh
+from imagestore_sim.faults import (
+    agent,
+    answer,
+    connection,
+    disk,
+    hooks,
+    identity,
+    job,
+    network,
+    node,
+    session,
+    ssh,
+)
 from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.node_fault import NodeFault
@@ -42,7 +54,11 @@ __all__ = [
     "connection",
     "disk",
     "fault",
+    "hooks",
+    "identity",
+    "job",
     "network",
+    "node",
     "node_fault",
     "read_fault",
     "read_node_fault",

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from imagestore_sim.faults.base import Layer
 from imagestore_sim.faults.exchange import Answer, Exchange, Point
-from imagestore_sim.faults.node_fault import FaultyNode, NodeFault, Undo
+from imagestore_sim.faults.node_fault import FailingFault, FaultyNode, NodeFault, Undo
 from imagestore_sim.faults.registry import node_fault
 from imagestore_sim.faults.selection import Meets
 from imagestore_sim.units import Seconds
@@ -102,17 +102,12 @@ class Status(NodeFault):
     meets=Meets.REQUEST,
     example={"code": "SYS.1006", "details": "the database is locked", "when": {"api": "APIQuery*", "nth": 2}},
 )
-class ApiError(NodeFault):
+class ApiError(FailingFault):
     """The answer is an error of ZStack: 503 with its JSON; over the legacy API, a reply without success.
 
     An asynchronous call is answered like that in place of 202.
     """
 
-    code: str = Field("SYS.1000", min_length=1, max_length=64, description="ZStack's code of the error")
-    summary: str | None = Field(
-        None, alias="description", max_length=4096, description="ZStack's summary of the error; if unset, the code's"
-    )
-    details: str = Field("a fault of the lab", max_length=4096, description="what went wrong")
     point: Point = POINT
 
     @override

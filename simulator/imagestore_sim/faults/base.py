@@ -27,6 +27,10 @@ class Layer(StrEnum):
 
     CONNECTION = "connection"
     ANSWER = "answer"
+    JOB = "job"
+    IDENTITY = "identity"
+    NODE = "node"
+    HOOKS = "hooks"
 
 
 class FaultProblem(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from random import Random
 from typing import Protocol
@@ -81,6 +82,42 @@ class Exchange(Protocol):
 
         Without a description it is the one that ZStack has for the code.
         """
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer a plain text, as ZStack refuses a request that it does not take for a call; else like `replace`."""
+
+    def begins_job(self) -> bool:
+        """Return whether the request is an asynchronous call."""
+
+    def hold_job(self, point: Point, seconds: float | None) -> None:
+        """Let the job of the call wait before its work, or after it: so many seconds of the clock.
+
+        It waits no longer than the fault that acts lasts; without `seconds`, so long.
+        """
+
+    def fail_job(self, point: Point, code: str, description: str | None, details: str) -> None:
+        """End the job of the call with an error of ZStack in place of its work, or of the result of that.
+
+        The first fault that does so wins. Without a description it is the one that ZStack has for the code.
+        """
+
+    def lose_job(self, point: Point) -> None:
+        """Forget the job of the call from its start, or at its end. Its work is done all the same."""
+
+    async def end_sessions(self, *, everyone: bool) -> None:
+        """End the session of the caller, or all. Raise StoreUnavailable."""
+
+    def refuses_signature(self, skew: float) -> bool:
+        """Return whether the request is signed, and its date is wrong for a clock that is so many seconds ahead."""
+
+    def now(self) -> datetime:
+        """Return the time of the node's clock, in UTC."""
+
+    def node_uuid(self) -> str:
+        """Return the uuid of the management node."""
+
+    async def restart_node(self) -> None:
+        """Leave the node as a restart leaves it. Reset every other connection that carries ZStack's API."""
 
     def shift_page(self, rows: int) -> None:
         """Let a query begin that many rows later, or earlier if negative; call it before the query is carried out."""

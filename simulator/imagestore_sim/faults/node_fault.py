@@ -9,6 +9,7 @@ from pydantic import Field
 
 from imagestore_sim.faults.base import AnyFault
 from imagestore_sim.faults.exchange import Exchange
+from imagestore_sim.faults.posting import Posting
 from imagestore_sim.faults.selection import Meets, When
 
 Undo = Callable[[], None]
@@ -21,6 +22,8 @@ class FaultyNode(Protocol):
         """Keep what the store held in the last `seconds`, for `Exchange.read_past`; return what ends that."""
 
 
+EVENTS = "/management-node/fault/"
+"""How the paths of the events begin that tell of these faults. They are the lab's own: no web hook gets them."""
 ALWAYS = When.model_validate({})
 
 
@@ -50,8 +53,21 @@ class NodeFault(AnyFault):
     async def after(self, exchange: Exchange) -> None:
         """Act once there is an answer, before it is sent."""
 
+    def post(self, posting: Posting) -> None:
+        """Act on a post to a web hook, before it is sent for the first time."""
+
     @property
     def most_hits(self) -> int | None:
         """How many requests it can meet; None: it has no end."""
         known = [most for most in (self.count, self.when.most_hits) if most is not None]
         return min(known, default=None)
+
+
+class FailingFault(NodeFault):
+    """A fault that answers an error of ZStack, or ends a job with one."""
+
+    code: str = Field("SYS.1000", min_length=1, max_length=64, description="ZStack's code of the error")
+    summary: str | None = Field(
+        None, alias="description", max_length=4096, description="ZStack's summary of the error; if unset, the code's"
+    )
+    details: str = Field("a fault of the lab", max_length=4096, description="what went wrong")

@@ -26,6 +26,10 @@ class Meets(StrEnum):
     LATER_PAGE = "a query whose `start` is above 0"
     NEW_CONNECTION = "a request on a connection that was made after the fault was set"
     ASYNC_CALL = "a call that begins a job"
+    CALL = "a call of an API"
+    SESSION_CALL = "a call with a session"
+    LOGIN = "a login"
+    HOOK = "a post to a web hook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

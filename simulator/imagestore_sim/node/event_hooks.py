@@ -14,6 +14,7 @@ from imagestore_sim.node.store import Store
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE, QueryEngine
 from imagestore_sim.query.inventories import SSH_HOST
 from imagestore_sim.rest.encoding import without_nulls
+from imagestore_sim.rest.faulted_posts import course_of
 
 
 def wire_event_hooks(foundation: Foundation, store: Store, node_record: NodeRecord) -> EventWebHooks:
@@ -25,6 +26,7 @@ def wire_event_hooks(foundation: Foundation, store: Store, node_record: NodeReco
         lambda: node_record.uuid,
         partial(_inventory, store.queries),
         foundation.supervisor,
+        partial(course_of, foundation.node_faults),
     )
 
 

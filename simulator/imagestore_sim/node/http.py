@@ -31,11 +31,13 @@ from imagestore_sim.node.image_uploads import receive_image
 from imagestore_sim.node.parts import Parts
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
-from imagestore_sim.web_server import Handle, Runner, http_url
+from imagestore_sim.web_server import Connection, Handle, Runner, http_url
 
 SHUTDOWN_SECONDS = 0.5
 STEPS = ("database", "bootstrap", "first connects")
 API_PATHS = ("/zstack/v1/", "/v1/")
+CONNECTION_PATHS = ("/zstack/", "/v1/")
+"""Paths of ZStack's APIs: REST and messages."""
 
 
 class StartGate:
@@ -109,6 +111,11 @@ class HttpServer:
     def serve_rest(self, parts: Parts) -> None:
         """Answer ZStack's API from now on."""
         self._rest = parts.rest
+
+    def reset_connections(self, but: Connection) -> None:
+        """Reset the connections that carry ZStack's API, but for one."""
+        if self._runner is not None:
+            self._runner.reset_connections(CONNECTION_PATHS, but)
 
     async def close(self) -> None:
         """Stop listening, and close every connection. May be called again."""

@@ -12,6 +12,7 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
 from imagestore_sim.lab_api import LabHosts
 from imagestore_sim.node.errors import StartError, cannot_start
+from imagestore_sim.node.fault_actions import FaultActions
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.http import HttpServer, StartGate
 from imagestore_sim.node.parts import Parts, wire
@@ -112,6 +113,7 @@ class ManagementNode:
                 before_reset=before_reset,
             )
             self._exits.push_async_callback(self._changes.close)
+            self.foundation.node_faults.actions = FaultActions(parts, self._changes, self.http)
             self.http.serve_rest(parts)
             self._gate.done("bootstrap")
             await before_connecting()

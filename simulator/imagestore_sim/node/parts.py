@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from imagestore_sim.api import NodeRecord, Services
 from imagestore_sim.backup_storage.tags import Tags
@@ -18,6 +19,7 @@ from imagestore_sim.node.services import wire_services
 from imagestore_sim.node.storages import StorageParts, wire_storages
 from imagestore_sim.node.store import Store
 from imagestore_sim.query.collation import fold_padded
+from imagestore_sim.rest.faulted_posts import course_of
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
 from imagestore_sim.rest.jobs import Jobs
 from imagestore_sim.rest.response_cache import ResponseCache
@@ -56,6 +58,25 @@ class Parts:
         await self.services.uploads.open()
         self.images.expunge.start()
 
+    async def restart(self) -> None:
+        """Leave the node as a kill and a start leave it; the store stays open, and storages are not connected again.
+
+        Raise StoreUnavailable.
+        """
+        await self.jobs.close()
+        await self.images.garbage.close()
+        await self.services.long_jobs.close()
+        await self.services.uploads.close()
+        await self.services.web_hooks.close()
+        await self.job_hooks.close()
+        await self.node_record.open()
+        await self.jobs.open()
+        await self.services.web_hooks.open()
+        await self.services.long_jobs.open()
+        await self.services.uploads.open()
+        await self.storages.lifecycle.restart()
+        await self.images.garbage.open()
+
     async def close(self) -> None:
         """Cancel what runs in the background. The store stays open."""
         async with AsyncExitStack() as stack:  # the last one pushed closes first: jobs and pings end before the hooks
@@ -80,7 +101,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
     sessions = Sessions(database, store.vault, clock, store.configuration, supervisor)
     jobs = Jobs(database, store.vault, clock, foundation.metrics.job_ended, supervisor)
     response_cache = ResponseCache(lambda: database.revision)
-    job_hooks = JobWebHooks(clock)
+    job_hooks = JobWebHooks(clock, partial(course_of, foundation.node_faults))
     services = wire_services(foundation, store, storages, images, tags, sessions, node_record)
     return Parts(
         store=store,

@@ -76,6 +76,12 @@ class RecordChanges:
         if wait:
             await asyncio.wait([connecting])
 
+    async def restart(self) -> None:
+        """Leave the node as a kill and a start leave it; storages are connected in the background."""
+        async with self._one_change:
+            await self._parts.restart()
+            self._connect()
+
     async def reset(self, *, wait: bool = False) -> None:
         """Go back to the records of the start, and forget all that has been stored and counted since.
 

@@ -14,6 +14,7 @@ from imagestore_sim.rest.binding import Body, Values
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import PlainError
+from imagestore_sim.rest.faulted_job import FaultedJob
 from imagestore_sim.rest.identity import Claim
 from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.jobs import POLLS, Jobs, OnEnd
@@ -64,15 +65,19 @@ class AsyncCalls(Generic[S]):
         claim: Claim,
         job: str,
         milliseconds: int,
+        faulted: FaultedJob | None = None,
     ) -> web.Response:
-        """Start the job of a call, and answer 202 with its time-out and the address to poll."""
+        """Start the job of a call, and answer 202 with its time-out and the address to poll.
+
+        `faulted` is what faults do to it.
+        """
 
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)
 
         if not _beyond_three_bytes(values):
             on_end = self._on_end(request, message, job)
-            await self._jobs.start(job, message.__name__, work, on_end, waits=message.waits)
+            await self._jobs.start(job, message.__name__, work, on_end, waits=message.waits, faulted=faulted)
         # The address that the client used is the only one that it can certainly reach (clients 1.4).
         location = f"http://{address_of(request)}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
         return json_response(202, to_plain_json({"apiTimeout": milliseconds, "location": location}))

@@ -81,14 +81,22 @@ class Authentication:
         moment = read_date(text)
         if moment is None:
             raise PlainError(400, "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:ss z'")
+        if self._is_skewed(moment):
+            raise PlainError(403, "requestTimeTooSkewed")
+        return text
+
+    def refuses(self, date: str, skew: float) -> bool:
+        """Return whether the date of a request is wrong for a clock that is `skew` seconds ahead."""
+        moment = read_date(date)
+        return moment is not None and self._is_skewed(moment - timedelta(seconds=skew))
+
+    def _is_skewed(self, moment: datetime) -> bool:
         ahead = moment - self._clock.local()
         west, east = timedelta(), timedelta()
         if self._leniency.any_time_zone:
             ahead = moment - datetime.fromtimestamp(self._clock.time(), UTC).replace(tzinfo=None)
             west, east = WESTERNMOST, EASTERNMOST
-        if not west - ALLOWED_SKEW <= ahead <= east + ALLOWED_SKEW:
-            raise PlainError(403, "requestTimeTooSkewed")
-        return text
+        return not west - ALLOWED_SKEW <= ahead <= east + ALLOWED_SKEW
 
 
 def sign(secret: str, method: str, date: str, path: str) -> str:

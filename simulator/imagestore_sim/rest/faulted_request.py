@@ -6,22 +6,24 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from random import Random
-from typing import Any
 
 from aiohttp import web
 
 from imagestore_sim.faults import Meets
-from imagestore_sim.faults.exchange import Answer, Loss, Sending
+from imagestore_sim.faults.exchange import Answer, Loss, Point, Sending
 from imagestore_sim.faults.selection import Subject
 from imagestore_sim.masking import masked_path
+from imagestore_sim.rest.authentication import KEY_SCHEME
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import DESCRIPTIONS, ApiError, ErrorCode
+from imagestore_sim.rest.faulted_job import FaultedJob
 from imagestore_sim.rest.messages import Message
-from imagestore_sim.rest.node_faults import AppliedNodeFault, NodeFaults
+from imagestore_sim.rest.node_faults import AppliedNodeFault, NodeActions, NodeFaults
 from imagestore_sim.rest.past_reads import PastReads
 from imagestore_sim.rest.request_context import RequestContext
-from imagestore_sim.rest.responses import closing, error_response
+from imagestore_sim.rest.responses import closing, error_response, text_response
 from imagestore_sim.web_server import ANSWER_SECONDS, Connection
 
 HEADER = "X-Lab-Fault"
@@ -63,6 +65,8 @@ class FaultedRequest:
         self._reading = AsyncExitStack()
         """What the reads of the call need, from `read_past` until `carried_out`."""
         self._past: PastReads | None = None
+        self.job: FaultedJob | None = None
+        """What faults do to the job of the call; None: nothing."""
         self._passed = False
         """Whether no fault can meet it."""
 
@@ -188,12 +192,58 @@ class FaultedRequest:
 
     def fail(self, code: str, description: str | None, details: str) -> None:
         """Answer an error of ZStack in the form of the API that was called, unless the answer was replaced."""
-        failure = ApiError(ErrorCode(code, details, description=description or DESCRIPTIONS.get(code, UNKNOWN_CODE)))
+        failure = _failure(code, description, details)
         if self._render is None:
             self.replace(_answer_of(error_response(failure)))
         else:
             content_type = "application/json; charset=utf-8"
             self.replace(Answer(200, self._render(failure), {"Content-Type": content_type}))
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer a plain text, unless the answer was replaced."""
+        self.replace(_answer_of(text_response(status, text)))
+
+    def begins_job(self) -> bool:
+        """Return whether the request is an asynchronous call."""
+        return self._message is not None and not self._message.api.sync
+
+    def hold_job(self, point: Point, seconds: float | None) -> None:
+        """Let the job of the call wait before its work, or after it."""
+        self._planned_job().hold(point, self._current, seconds)
+
+    def fail_job(self, point: Point, code: str, description: str | None, details: str) -> None:
+        """End the job of the call with an error, unless an earlier fault does."""
+        self._planned_job().fail(point, _failure(code, description, details))
+
+    def lose_job(self, point: Point) -> None:
+        """Forget the job of the call from its start, or at its end."""
+        job = self._planned_job()
+        job.lost = job.lost or point
+
+    async def end_sessions(self, *, everyone: bool) -> None:
+        """End the session of the caller, or all. Raise StoreUnavailable."""
+        if everyone:
+            await self._actions.end_all_sessions()
+        elif self._context.session is not None:
+            await self._actions.end_session(self._context.session)
+
+    def refuses_signature(self, skew: float) -> bool:
+        """Return whether the request is signed, and its date is wrong for a clock that is `skew` seconds ahead."""
+        headers = self._request.headers
+        is_signed = headers.get("Authorization", "").strip().startswith(KEY_SCHEME)
+        return is_signed and "Date" in headers and self._actions.refuses_date(headers["Date"], skew)
+
+    def now(self) -> datetime:
+        """Return the time of the node's clock, in UTC."""
+        return datetime.fromtimestamp(self._faults.clock.time(), UTC)
+
+    def node_uuid(self) -> str:
+        """Return the uuid of the management node."""
+        return self._actions.uuid
+
+    async def restart_node(self) -> None:
+        """Leave the node as a restart leaves it. Reset every other connection that carries ZStack's API."""
+        await self._actions.restart(self._connection)
 
     def shift_page(self, rows: int) -> None:
         """Let a query begin that many rows later, or earlier if negative."""
@@ -210,11 +260,21 @@ class FaultedRequest:
 
     async def wait(self, seconds: float) -> None:
         """Wait on the clock, but no longer than the fault that acts lasts, or the connection."""
-        await self._hold(self._current, self._connection.lost(), seconds)
+        await self._faults.hold(self._current, seconds, self._connection.lost())
 
     async def wait_until_healed(self) -> None:
         """Wait until the fault that acts is healed, or the connection is lost."""
-        await self._hold(self._current, self._connection.lost())
+        await self._faults.hold(self._current, gone=self._connection.lost())
+
+    def _planned_job(self) -> FaultedJob:
+        if self.job is None:
+            self.job = FaultedJob(self._faults)
+        return self.job
+
+    @property
+    def _actions(self) -> NodeActions:
+        assert self._faults.actions is not None, "the store is open, as a request is served"
+        return self._faults.actions
 
     @property
     def _current(self) -> AppliedNodeFault:
@@ -245,7 +305,7 @@ class FaultedRequest:
             user_agent=request.headers.get("User-Agent", ""),
             connection=self._connection.number,
             api=context.api,
-            roles=_roles(message, self._values),
+            roles=_roles(message, self._values, in_session=context.session is not None),
             account=tuple(account),
             storage_statuses=tuple(statuses),
         )
@@ -270,7 +330,7 @@ class FaultedRequest:
             self._connection.reset()
             return
         if how is Loss.SILENCE:
-            await self._hold(applied, self._connection.left())
+            await self._faults.hold(applied, gone=self._connection.left())
         self._connection.force_close()
 
     async def _send_part(self, data: bytes, size: int) -> None:
@@ -289,26 +349,21 @@ class FaultedRequest:
         starts = range(0, len(body), size)
         for start in starts:
             for applied, seconds, _ in self._slow if start else ():
-                await self._hold(applied, self._connection.lost(), seconds / (len(starts) - 1))
+                await self._faults.hold(applied, seconds / (len(starts) - 1), self._connection.lost())
             async with asyncio.timeout(ANSWER_SECONDS):  # real: the client is
                 await slow.write(body[start : start + size])
         await slow.write_eof()
         return slow
 
-    async def _hold(self, applied: AppliedNodeFault, gone: asyncio.Future[None], seconds: float | None = None) -> None:
-        """Wait for `seconds` of the clock, or without end; no longer than a fault lasts, or until `gone`."""
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(applied.let_go.wait())]
-        if seconds is not None:
-            waits.append(asyncio.ensure_future(self._faults.clock.sleep(seconds)))
-        try:
-            await asyncio.wait([*waits, gone], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
 
-
-def _roles(message: type[Message] | None, values: Values) -> frozenset[Meets]:
+def _roles(message: type[Message] | None, values: Values, *, in_session: bool) -> frozenset[Meets]:
     found = {Meets.REQUEST}
+    if message is not None:
+        found |= {Meets.CALL}
+        if message.begins_session:
+            found |= {Meets.LOGIN}
+        if in_session and message.api.authenticated:
+            found |= {Meets.SESSION_CALL}
     if message is not None and message.always_with_schema:
         found |= {Meets.QUERY} if message.first_row(values) == 0 else {Meets.QUERY, Meets.LATER_PAGE}
     elif message is not None and not message.api.sync:
@@ -326,6 +381,10 @@ def _texts(value: object) -> Iterable[str]:
             yield from _texts(one)
     elif value is not None and not isinstance(value, bool | int | float):
         yield str(value)
+
+
+def _failure(code: str, description: str | None, details: str) -> ApiError:
+    return ApiError(ErrorCode(code, details, description=description or DESCRIPTIONS.get(code, UNKNOWN_CODE)))
 
 
 def _answer_of(response: web.Response) -> Answer:

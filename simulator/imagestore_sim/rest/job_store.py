@@ -77,7 +77,7 @@ class JobStore:
 
         Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), and StoreUnavailable.
         """
-        began = self._now()
+        began = self.now()
         values = {"uuid": uuid, "apiMessageName": message, "createDate": began, "lastOpDate": began}
         try:
             async with self._database.transaction() as connection:
@@ -99,16 +99,34 @@ class JobStore:
             for statement in reply.commit:
                 await connection.execute(statement)
             running = update(Job).where(Job.uuid == uuid, Job.state == JobState.PROCESSING)
-            stored = await connection.execute(running.values(state=result.state, result=text, lastOpDate=self._now()))
+            stored = await connection.execute(running.values(state=result.state, result=text, lastOpDate=self.now()))
             if not stored.rowcount:
                 raise JobAborted
+
+    async def commit(self, reply: Reply) -> None:
+        """Execute the statements of a reply. Raise StoreUnavailable."""
+        async with self._database.transaction() as connection:
+            for statement in reply.commit:
+                await connection.execute(statement)
+
+    async def require_running(self, uuid: str) -> None:
+        """Raise JobAborted if the job does not run any more. Inside `atomic`, no other task can end it until then."""
+        async with self._database.transaction() as connection:
+            touched = update(Job).where(Job.uuid == uuid, Job.state == JobState.PROCESSING)
+            if not (await connection.execute(touched.values(lastOpDate=self.now()))).rowcount:
+                raise JobAborted
+
+    async def drop(self, uuid: str) -> None:
+        """Delete a job, if it is stored. Raise StoreUnavailable."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Job).where(Job.uuid == uuid))
 
     async def fail_running(self, details: str) -> None:
         """Store SYS.1012 with `details` as the result of every job that runs."""
         result = to_json({"error": ErrorCode("SYS.1012", details).to_json()}).decode()
         async with self._database.transaction() as connection:
             running = update(Job).where(Job.state == JobState.PROCESSING)
-            await connection.execute(running.values(state=JobState.FAILED, result=result, lastOpDate=self._now()))
+            await connection.execute(running.values(state=JobState.FAILED, result=result, lastOpDate=self.now()))
 
     async def find(self, uuid: str) -> StoredJob | None:
         """Return the job of that uuid, or None if it is unknown or purged. Its schema is a member of its body."""
@@ -132,11 +150,12 @@ class JobStore:
 
     async def purge(self) -> None:
         """Delete the jobs that have ended and began more than RETENTION_SECONDS ago."""
-        old = delete(Job).where(Job.state != JobState.PROCESSING, Job.createDate < self._now() - RETENTION_SECONDS)
+        old = delete(Job).where(Job.state != JobState.PROCESSING, Job.createDate < self.now() - RETENTION_SECONDS)
         async with self._database.transaction() as connection:
             await connection.execute(old)
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """Return the time of the clock, in whole epoch seconds."""
         return int(self._clock.time())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
+from imagestore_sim.outbox import Delivery, FindCourse, Outbox, RetryPolicy
 from imagestore_sim.rest.job_store import JobResult
 from imagestore_sim.rest.parameters import Api
 
@@ -25,8 +25,8 @@ class JobWebHook:
 class JobWebHooks:
     """Posts the results of jobs, up to 15 times each, until the receiver accepts one."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._outbox = Outbox(clock, RETRIES)
+    def __init__(self, clock: Clock, find_course: FindCourse | None = None) -> None:
+        self._outbox = Outbox(clock, RETRIES, find_course)
 
     async def close(self) -> None:
         """Drop the results that are not delivered yet."""
@@ -35,7 +35,7 @@ class JobWebHooks:
     def deliver(self, hook: JobWebHook, result: JobResult) -> None:
         """Start delivering a result, in the background."""
         body = result.body(with_schema=hook.with_schema)
-        self._outbox.post(Delivery(hook.url, body, f"job {hook.job}", _headers(hook, result)))
+        self._outbox.post(Delivery(hook.url, body, f"job {hook.job}", _headers(hook, result), hook.api.name))
 
 
 def _headers(hook: JobWebHook, result: JobResult) -> dict[str, str]:

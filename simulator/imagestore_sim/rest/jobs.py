@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable, Vault
+from imagestore_sim.faults.exchange import Point
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError, internal_error
+from imagestore_sim.rest.faulted_job import FaultedJob
 from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.supervision import Supervisor
@@ -37,6 +39,12 @@ class _RunningJob:
     uuid: str
     api_name: str
     waits: bool
+    faulted: FaultedJob | None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it has a row."""
+        return self.faulted is None or self.faulted.lost is not Point.BEFORE
 
 
 class Jobs:
@@ -80,15 +88,24 @@ class Jobs:
         await self._tasks.close()
 
     async def start(
-        self, uuid: str, api_name: str, work: Work, on_end: OnEnd | None = None, *, waits: bool = False
+        self,
+        uuid: str,
+        api_name: str,
+        work: Work,
+        on_end: OnEnd | None = None,
+        *,
+        waits: bool = False,
+        faulted: FaultedJob | None = None,
     ) -> int:
         """Store a job and run `work` in a task; return when it began, in epoch seconds.
 
         `on_end` is called once the result is stored. What `work` writes is one transaction with that result, unless it
-        `waits`. Raise StoreUnavailable, and PlainError 400 for a uuid that has been used (wire-protocol 5.5).
+        `waits` or has met faults: `faulted` is what they do to it. Raise StoreUnavailable, and PlainError 400 for a
+        uuid that has been used (wire-protocol 5.5).
         """
-        began = await self.store.insert(uuid, api_name)
-        self._tasks.begin(self._run(_RunningJob(uuid, api_name, waits), work, on_end), f"job {uuid} {api_name}")
+        job = _RunningJob(uuid, api_name, waits, faulted)
+        began = await self.store.insert(uuid, api_name) if job.is_stored else self.store.now()
+        self._tasks.begin(self._run(job, work, on_end), f"job {uuid} {api_name}")
         return began
 
     async def _run(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
@@ -103,6 +120,8 @@ class Jobs:
 
     async def _result_of(self, job: _RunningJob, work: Work) -> JobResult | None:
         """Do the work, store the result and return it; None for a job that was aborted and has changed nothing."""
+        if job.faulted is not None:
+            return await self._faulted_result(job, job.faulted, work)
         try:
             if job.waits:
                 result = JobResult(True, await work())
@@ -119,27 +138,58 @@ class Jobs:
 
     async def _fail(self, job: _RunningJob, error: Exception) -> JobResult | None:
         """Store an error as the job's result: none of its changes is left, or its handler has undone them."""
-        if isinstance(error, ApiError):
-            logger.info("job %s %s failed: %s", job.uuid, job.api_name, error)
-            failure = error
-        elif isinstance(error, StoreUnavailable):
-            failure = internal_error(str(error))
-        else:
-            logger.exception("the result of job %s %s cannot be stored", job.uuid, job.api_name, exc_info=error)
-            failure = internal_error(str(error))
-        result = failed(failure)
+        result = _failure(job, error)
         try:
             await self._finish_surely(job, result)
         except JobAborted:
             return None
         return result
 
+    async def _faulted_result(self, job: _RunningJob, faulted: FaultedJob, work: Work) -> JobResult | None:
+        """Do the work and store its changes; store the result apart from them, as the faults want it.
+
+        Return the result, None for a job that has none: it was aborted, or is lost.
+        """
+        try:
+            await faulted.pass_point(Point.BEFORE)
+            result = JobResult(True, await self._changes_of(job, work))
+            await faulted.pass_point(Point.AFTER)
+        except JobAborted:
+            return None
+        except Exception as error:
+            result = _failure(job, error)
+        try:
+            if faulted.lost is None:
+                await self._finish_surely(job, result)
+                return result
+            await self._surely(partial(self.store.drop, job.uuid))
+        except JobAborted:
+            pass
+        return None
+
+    async def _changes_of(self, job: _RunningJob, work: Work) -> Reply:
+        """Do the work of a job, store all that it changes, and return its reply. Raise JobAborted, ApiError."""
+        if job.waits:
+            reply = await work()
+            await self._surely(partial(self.store.commit, reply))
+        else:
+            async with self._database.atomic():
+                if job.is_stored:
+                    await self.store.require_running(job.uuid)
+                reply = await work()
+                await self.store.commit(reply)
+        return replace(reply, commit=())
+
     async def _finish_surely(self, job: _RunningJob, result: JobResult) -> None:
         """Store the result as soon as the store takes it; until then a poll answers that the job still runs."""
+        await self._surely(partial(self.store.finish, job.uuid, result))
+
+    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write in one transaction, as soon as the store takes it."""
         while True:
             try:
                 async with self._database.atomic():
-                    return await self.store.finish(job.uuid, result)
+                    return await write()
             except StoreUnavailable:
                 await self._database.health.until_next_try()
 
@@ -161,6 +211,16 @@ class Jobs:
     def _start_purging(self) -> None:
         until_next_purge = partial(self._clock.sleep, PURGE_EVERY_SECONDS)
         self._supervisor.keep(self._tasks, "purge of jobs", until_next_purge, lambda _: self.purge())
+
+
+def _failure(job: _RunningJob, error: Exception) -> JobResult:
+    """Return the result of a job whose work raised an error, and log that."""
+    if isinstance(error, ApiError):
+        logger.info("job %s %s failed: %s", job.uuid, job.api_name, error)
+        return failed(error)
+    if not isinstance(error, StoreUnavailable):
+        logger.exception("the result of job %s %s cannot be stored", job.uuid, job.api_name, exc_info=error)
+    return failed(internal_error(str(error)))
 
 
 def failed(failure: ApiError) -> JobResult:

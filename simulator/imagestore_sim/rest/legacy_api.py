@@ -87,6 +87,7 @@ class LegacyApi(Generic[S]):
             return self._failed(message.api, failure)
         claim = _session(fields)
         context.account = self._dispatcher.account_of(claim)
+        context.session = claim if isinstance(claim, str) else None
         if context.faults is not None:
             values = await context.faults.reached(message, values, partial(self._failed, message.api))
         if message.api.sync:
@@ -140,7 +141,7 @@ class LegacyApi(Generic[S]):
         async def work() -> Reply:
             return await self._dispatcher.carry_out(message, values, job, claim)
 
-        began = await self._jobs.start(job, message.__name__, work, waits=message.waits)
+        began = await self._jobs.start(job, message.__name__, work, waits=message.waits, faulted=context.faulted_job)
         return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
 
     async def _result(self, job_uuid: str) -> bytes:

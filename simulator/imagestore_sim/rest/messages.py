@@ -72,6 +72,8 @@ class Message:
     waits: ClassVar[bool] = False
     """Whether the handler waits for a host or for time to pass, and so writes in more than one transaction. Without it
     the changes of the handler are one transaction with the result of its job."""
+    begins_session: ClassVar[bool] = False
+    """Whether it is a login."""
     cacheable: ClassVar[bool] = False
     """Whether the reply depends on nothing but the request and the store, so that it may come from the cache."""
 

@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from enum import StrEnum
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.faults import FaultProblem, Meets, NodeFault
-from imagestore_sim.faults.node_fault import Undo
+from imagestore_sim.faults.node_fault import EVENTS, Undo
 from imagestore_sim.faults.selection import Selector, Subject
 from imagestore_sim.rest.past_reads import PastReads
 from imagestore_sim.tasks import Tasks
@@ -29,9 +29,9 @@ MOST_FAULTS = 100
 """Faults that can be set at once."""
 KEPT_HEALED = 100
 """Healed faults whose hits can still be read."""
-FAULT_SET = "/management-node/fault/set"
-FAULT_HIT = "/management-node/fault/hit"
-FAULT_HEALED = "/management-node/fault/healed"
+FAULT_SET = f"{EVENTS}set"
+FAULT_HIT = f"{EVENTS}hit"
+FAULT_HEALED = f"{EVENTS}healed"
 RecordEvent = Callable[[str, str, Mapping[str, object]], Awaitable[None]]
 """Called with the path of an event, the id of the fault that it is about, and its content."""
 
@@ -48,6 +48,26 @@ class Facts(Protocol):
 
     async def storage_statuses(self, uuids: list[str]) -> list[str]:
         """Return the statuses of the backup storages among these uuids."""
+
+
+class NodeActions(Protocol):
+    """What faults do to the node itself."""
+
+    @property
+    def uuid(self) -> str:
+        """Return the uuid of the node."""
+
+    async def end_session(self, session_uuid: str) -> None:
+        """End a session, if it exists. Raise StoreUnavailable."""
+
+    async def end_all_sessions(self) -> None:
+        """End every session. Raise StoreUnavailable."""
+
+    def refuses_date(self, date: str, skew: float) -> bool:
+        """Return whether the date of a signed request is wrong for a clock that is `skew` seconds ahead."""
+
+    async def restart(self, but: Connection) -> None:
+        """Leave the node as a restart leaves it, and reset the connections of ZStack's API, but for one."""
 
 
 class Healed(StrEnum):
@@ -121,6 +141,8 @@ class NodeFaults:
         """Stores an event. The node sets it once its store is open."""
         self.facts: Facts | None = None
         self.database: Database | None = None
+        self.actions: NodeActions | None = None
+        """Like `facts`, set once the store is open."""
 
     @property
     def is_empty(self) -> bool:
@@ -187,6 +209,19 @@ class NodeFaults:
         for applied in [*reversed(list(self)), *self._healed]:
             if kind in (None, applied.fault.kind):
                 await self.heal(applied)
+
+    async def hold(
+        self, applied: AppliedNodeFault, seconds: float | None = None, gone: asyncio.Future[None] | None = None
+    ) -> None:
+        """Wait for `seconds` of the clock, or without end; no longer than a fault lasts, or until `gone`."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(applied.let_go.wait())]
+        if seconds is not None:
+            waits.append(asyncio.ensure_future(self._clock.sleep(seconds)))
+        try:
+            await asyncio.wait([*waits, *([] if gone is None else [gone])], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     async def restart(self) -> None:
         """Forget all faults, and number from 1 again. Requests that they hold go on. Nothing is recorded."""

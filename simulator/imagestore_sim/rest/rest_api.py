@@ -99,6 +99,7 @@ class RestApi(Generic[S]):
             raise PlainError(403, "requests sent by pages of another origin are refused")
         claim = await self._claim(request, target) if message.api.authenticated else None
         context.account = self._dispatcher.account_of(claim)
+        context.session = claim if isinstance(claim, str) else None
         values = await by_size(size, message.bind, request.method, _pairs(request), body, matched.variables(candidate))
         if message.always_with_schema:  # a query, which ignores all special headers
             values = await _meet_faults(context, message, values)
@@ -111,7 +112,7 @@ class RestApi(Generic[S]):
         values = await _meet_faults(context, message, values)
         if message.api.sync:
             return await self._answer_now(request, message, values, claim, job, cached=False)
-        return await self._async_calls.start(request, message, values, claim, job, milliseconds)
+        return await self._async_calls.start(request, message, values, claim, job, milliseconds, context.faulted_job)
 
     async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
         signed = Signed(request.method, request.headers.get("Date"), (target.sent, target.shown))

@@ -84,6 +84,11 @@ class RestServer(Generic[S]):
         self._journal = dependencies.journal
         self._faults = dependencies.faults
         self._observe = dependencies.observe
+        self._authentication = dependencies.authentication
+
+    def refuses_date(self, date: str, skew: float) -> bool:
+        """Return whether the date of a signed request is wrong for a clock that is `skew` seconds ahead."""
+        return self._authentication.refuses(date, skew)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, and write its row in the journal.
