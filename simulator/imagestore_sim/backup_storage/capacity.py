@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage, NotEnoughSpace
@@ -21,6 +21,10 @@ KEPT_CAPACITIES = 10_000
 """The number of changes that the history keeps of each storage."""
 TRIM_EVERY = 500
 """The history of a storage is trimmed once in this many changes."""
+_CAPACITY_OF = select(BackupStorage.totalCapacity, BackupStorage.availableCapacity).where(
+    BackupStorage.uuid == bindparam("uuid")
+)
+_INSERT = insert(CapacityHistory)
 LARGEST = 2**63 - 1
 """The largest number of bytes that a column holds, here and in ZStack (a Java long)."""
 
@@ -94,8 +98,7 @@ class CapacityStore:
         return [CapacityReading(total, available, time / 1000) for total, available, time in reversed(rows)]
 
     async def _current(self, connection: AsyncConnection, uuid: str) -> CapacityReading:
-        columns = select(BackupStorage.totalCapacity, BackupStorage.availableCapacity)
-        row = (await connection.execute(columns.where(BackupStorage.uuid == uuid))).one_or_none()
+        row = (await connection.execute(_CAPACITY_OF, {"uuid": uuid})).one_or_none()
         if row is None:
             raise NoSuchStorage(uuid)
         return CapacityReading(*row)
@@ -113,14 +116,8 @@ class CapacityStore:
             await self._keep(connection, uuid, capacity.total, capacity.available, time)
 
     async def _keep(self, connection: AsyncConnection, uuid: str, total: int, available: int, time: float) -> None:
-        await connection.execute(
-            insert(CapacityHistory).values(
-                backupStorageUuid=uuid,
-                time=int(time * 1000),
-                totalCapacity=total,
-                availableCapacity=available,
-            )
-        )
+        row = {"backupStorageUuid": uuid, "time": int(time * 1000)}
+        await connection.execute(_INSERT, {**row, "totalCapacity": total, "availableCapacity": available})
         self._written[uuid] += 1
         if self._written[uuid] % TRIM_EVERY == 0:
             of_storage = CapacityHistory.backupStorageUuid == uuid

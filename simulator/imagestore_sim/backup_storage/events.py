@@ -29,6 +29,7 @@ ADDED = "/backup-storage/added"
 DELETED = "/backup-storage/deleted"
 KEPT_EVENTS = 10_000
 """The number of events kept of each path, so that the events of a long outage do not displace changes of status."""
+_INSERT = insert(StoredEvent)
 TRIM_EVERY = 500
 """The events of a path are trimmed once in this many."""
 
@@ -101,15 +102,14 @@ class Events:
     ) -> Event:
         """Store an event in the caller's transaction, and return it for `publish`."""
         milliseconds = int(self._clock.time() * 1000)
-        stored = await connection.execute(
-            insert(StoredEvent).values(
-                time=milliseconds,
-                path=path,
-                resourceUuid=resource_uuid,
-                content=orjson.dumps(content).decode(),
-                correlation=correlation(),
-            )
-        )
+        row = {
+            "time": milliseconds,
+            "path": path,
+            "resourceUuid": resource_uuid,
+            "content": orjson.dumps(content).decode(),
+            "correlation": correlation(),
+        }
+        stored = await connection.execute(_INSERT, row)
         await self._trim(connection, path)
         key = stored.inserted_primary_key
         assert key is not None

@@ -34,6 +34,8 @@ HOSTS: Mapping[str, HostModel] = MappingProxyType(
     {IMAGE_STORE_TYPE: ImageStoreBackupStorage, SFTP_TYPE: SftpBackupStorage}
 )
 """The table with the host, for each type that has one; a simulator storage has no host."""
+_CHANGE = update(BackupStorage).where(BackupStorage.uuid == bindparam("changed"))
+"""Sets the columns that it is executed with."""
 
 
 class State(StrEnum):
@@ -196,8 +198,8 @@ class StorageRecords:
 
     async def change(self, connection: AsyncConnection, uuid: str, **values: object) -> bool:
         """Change columns of all types, by name. Return False if the storage does not exist."""
-        change = update(BackupStorage).where(BackupStorage.uuid == uuid)
-        result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
+        row = {"changed": uuid, **values, "lastOpDate": self._clock.local()}
+        result = await connection.execute(_CHANGE, row)
         return result.rowcount == 1
 
     async def change_host(self, connection: AsyncConnection, storage: Storage, **values: object) -> None:

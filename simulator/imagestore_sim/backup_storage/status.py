@@ -165,7 +165,7 @@ class StatusStore:
 
     async def _status_in(self, connection: AsyncConnection, uuid: str) -> str:
         """Return the status as the transaction sees it. Raise NoSuchStorage."""
-        status = await connection.scalar(select(BackupStorage.status).where(BackupStorage.uuid == uuid))
+        status = await connection.scalar(_STATUS_OF, {"uuid": uuid})
         if status is None:
             self.forget(uuid)
             raise NoSuchStorage(uuid)
