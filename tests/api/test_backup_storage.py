@@ -8,6 +8,7 @@ from imagestore_sim.testing import CallFailed, Client
 
 STORAGES = "/backup-storage"
 UNKNOWN = "0123456789ab4def8123456789abcdef"
+pytestmark = pytest.mark.imagestore_lab(hosts=1)
 
 
 async def one(client: Client, name: str = "imagestore-1") -> dict[str, object]:
@@ -34,10 +35,10 @@ async def test_every_change_of_state_is_legal(
     assert (answer["inventory"]["state"], answer["inventory"]["status"]) == (after, "Connected")
 
 
-async def test_an_unknown_state_event_is_an_invalid_argument(imagestore_client: Client) -> None:
-    path = f"{STORAGES}/{(await one(imagestore_client))['uuid']}/actions"
+async def test_an_unknown_state_event_is_an_invalid_argument(shared_client: Client) -> None:
+    path = f"{STORAGES}/{(await one(shared_client))['uuid']}/actions"
     with pytest.raises(CallFailed) as caught:
-        await imagestore_client.call("PUT", path, {"changeBackupStorageState": {"stateEvent": "Disabled"}})
+        await shared_client.call("PUT", path, {"changeBackupStorageState": {"stateEvent": "Disabled"}})
     assert caught.value.code == "SYS.1007"
     assert "are [enable, disable], but Disabled found" in caught.value.error["details"]
 
@@ -64,42 +65,40 @@ async def test_a_deleted_storage_is_gone_and_its_hostname_free(imagestore_client
     assert (await imagestore_client.add_image_store("imagestore-1"))["status"] == "Connected"
 
 
-async def test_deleting_a_missing_storage_succeeds(imagestore_client: Client) -> None:
-    assert await imagestore_client.call("DELETE", f"{STORAGES}/{UNKNOWN}") == {}
+async def test_deleting_a_missing_storage_succeeds(shared_client: Client) -> None:
+    assert await shared_client.call("DELETE", f"{STORAGES}/{UNKNOWN}") == {}
 
 
-async def test_an_unknown_delete_mode_is_an_internal_error(imagestore_client: Client) -> None:
-    storage = await one(imagestore_client)
+async def test_an_unknown_delete_mode_is_an_internal_error(shared_client: Client) -> None:
+    storage = await one(shared_client)
     with pytest.raises(CallFailed) as caught:
-        await imagestore_client.call("DELETE", f"{STORAGES}/{storage['uuid']}", query=[("deleteMode", "permissive")])
+        await shared_client.call("DELETE", f"{STORAGES}/{storage['uuid']}", query=[("deleteMode", "permissive")])
     enum = "org.zstack.header.message.APIDeleteMessage.DeletionMode"
     assert caught.value.error["details"] == f"No enum constant {enum}.permissive"
 
 
-async def test_a_query_by_uuid_answers_a_list_that_may_be_empty(imagestore_client: Client) -> None:
-    storage = await one(imagestore_client)
+async def test_a_query_by_uuid_answers_a_list_that_may_be_empty(shared_client: Client) -> None:
+    storage = await one(shared_client)
     for path in (STORAGES, f"{STORAGES}/image-store"):
-        assert [found["uuid"] for found in await imagestore_client.query(f"{path}/{storage['uuid']}")] == [
-            storage["uuid"]
-        ]
-        nothing = await imagestore_client.request("GET", f"{path}/{UNKNOWN}?limit=abc")
+        assert [found["uuid"] for found in await shared_client.query(f"{path}/{storage['uuid']}")] == [storage["uuid"]]
+        nothing = await shared_client.request("GET", f"{path}/{UNKNOWN}?limit=abc")
         assert (nothing.status, nothing.body) == (200, {"inventories": [], "schema": {}})
 
 
-async def test_a_query_s_schema_names_each_row_s_own_class(imagestore_client: Client) -> None:
-    answer = await imagestore_client.request("GET", f"{STORAGES}?limit=1&replyWithCount=true")
+async def test_a_query_s_schema_names_each_row_s_own_class(shared_client: Client) -> None:
+    answer = await shared_client.request("GET", f"{STORAGES}?limit=1&replyWithCount=true")
     own = "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory"
     assert answer.body["schema"] == {"inventories[0]": own}
     assert answer.body["total"] == 3
 
 
-async def test_a_count_answers_no_inventories(imagestore_client: Client) -> None:
-    answer = await imagestore_client.request("GET", f"{STORAGES}?count=true")
+async def test_a_count_answers_no_inventories(shared_client: Client) -> None:
+    answer = await shared_client.request("GET", f"{STORAGES}?count=true")
     assert answer.body == {"total": 3, "schema": {}}
 
 
-async def test_conditions_sort_and_fields_go_together(imagestore_client: Client) -> None:
-    found = await imagestore_client.query(
+async def test_conditions_sort_and_fields_go_together(shared_client: Client) -> None:
+    found = await shared_client.query(
         f"{STORAGES}/image-store",
         "name~=imagestore-%",
         "status=Connected",
@@ -111,19 +110,19 @@ async def test_conditions_sort_and_fields_go_together(imagestore_client: Client)
     assert found == [{"name": "imagestore-3", "sshPort": 22}, {"name": "imagestore-2", "sshPort": 22}]
 
 
-async def test_an_unknown_field_is_an_internal_error_that_names_it(imagestore_client: Client) -> None:
+async def test_an_unknown_field_is_an_internal_error_that_names_it(shared_client: Client) -> None:
     with pytest.raises(CallFailed) as caught:
-        await imagestore_client.query(STORAGES, "foo=1")
+        await shared_client.query(STORAGES, "foo=1")
     assert (caught.value.status, caught.value.code) == (503, "SYS.1000")
     assert caught.value.error["details"].endswith("BackupStorageInventory] not having field[foo]")
 
 
-async def test_a_password_can_be_neither_selected_nor_queried(imagestore_client: Client) -> None:
+async def test_a_password_can_be_neither_selected_nor_queried(shared_client: Client) -> None:
     for parameters in ({"fields": "password"}, {"sort": "password"}):
         with pytest.raises(CallFailed):
-            await imagestore_client.query(f"{STORAGES}/image-store", **parameters)
+            await shared_client.query(f"{STORAGES}/image-store", **parameters)
     with pytest.raises(CallFailed, match="password"):
-        await imagestore_client.query(f"{STORAGES}/image-store", "password~=%")
+        await shared_client.query(f"{STORAGES}/image-store", "password~=%")
 
 
 async def test_a_storage_is_attached_once_to_each_of_many_zones_in_order(imagestore_client: Client) -> None:
