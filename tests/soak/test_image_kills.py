@@ -1,4 +1,4 @@
-"""`kill -9` while images are added, copied, deleted and expunged: what was acknowledged is there with its bits.
+"""`kill -9` while images are added, copied, exported and expunged: what was acknowledged is there with its bits.
 
 One run is 25 kills of one node over one database and two hosts. SOAK_RUNS says how many runs there are, SOAK_SEED which
 is the first.
@@ -98,7 +98,7 @@ async def _change(client: Client, chance: random.Random, promised: Promised) -> 
     with suppress(*BROKEN):
         while True:
             there = [uuid for uuid, kept in promised.images.items() if kept]
-            change = chance.choice((_added, _copied, _copied, _expunged) if len(there) > 3 else (_added,))
+            change = chance.choice((_added, _copied, _copied, _expunged, _exported) if len(there) > 3 else (_added,))
             with suppress(CallFailed):  # its image may just have been expunged, or be on the other storage already
                 await change(client, chance, promised, there)
 
@@ -112,6 +112,16 @@ async def _copied(client: Client, chance: random.Random, promised: Promised, the
     copy = await (_copy_by_long_job if by_long_job else _copy)(client, image)
     if copy is not None:
         promised.note("copied by long jobs" if by_long_job else "copied", copy, there=True)
+
+
+async def _exported(client: Client, chance: random.Random, promised: Promised, there: list[str]) -> None:
+    """Export an image from one of the storages, and often delete the export again."""
+    image, storage = chance.choice(there), chance.choice(list(HOSTS))
+    await _export(client, image, storage)
+    promised.counts["exported"] += 1
+    if chance.random() < 0.5:
+        await client.call("DELETE", f"/backup-storage/{storage}/exported-images/{image}")
+        promised.counts["exports deleted"] += 1
 
 
 async def _expunged(client: Client, chance: random.Random, promised: Promised, there: list[str]) -> None:
@@ -146,6 +156,11 @@ async def _copy_by_long_job(client: Client, image: str) -> str | None:
     return str(json.loads(found["jobResult"])["inventory"]["uuid"]) if found["state"] == "Succeeded" else None
 
 
+async def _export(client: Client, image: str, storage: str) -> None:
+    body = {"exportImageFromBackupStorage": {"imageUuid": image}}
+    await client.call("PUT", f"/backup-storage/{storage}/actions", body)
+
+
 async def _expunge(client: Client, image: str) -> None:
     await client.call("DELETE", f"/images/{image}")
     await client.call("PUT", f"/images/{image}/actions", {"expungeImage": {}})
@@ -155,7 +170,7 @@ async def _check(client: Client, hosts: Mapping[str, SimulatedHost], promised: P
     await client.log_in()
     images = await client.query("/images")
     async with asyncio.timeout(30):  # what the node before has left is removed in the background
-        while any(_folders(host) != _named(images, uuid) for uuid, host in hosts.items()):
+        while any(_left(host, images, uuid) for uuid, host in hosts.items()):
             await asyncio.sleep(0.05)
     uuids = {image["uuid"] for image in images}
     assert {image["status"] for image in images} <= {"Ready", "Deleted"}
@@ -166,6 +181,9 @@ async def _check(client: Client, hosts: Mapping[str, SimulatedHost], promised: P
         for name in _named(images, uuid):
             assert host.disk.stat(f"/zs/registry/{name}/{name}").size == 90 * MIB
             assert host.disk.exists(f"/zs/registry/{name}/{name}.imf2")
+        for name in _export_files(images, uuid):
+            assert host.disk.stat(f"/zs/export/{name}").size == 90 * MIB
+            promised.counts["checked exports"] += 1
     promised.counts["checked images"] += len(uuids)
 
 
@@ -175,5 +193,19 @@ def _named(images: list[dict[str, Any]], storage: str) -> set[str]:
     return {ref["installPath"].rpartition("/")[2] for ref in refs}
 
 
-def _folders(host: SimulatedHost) -> set[str]:
-    return set(host.disk.listdir("/zs/registry")) if host.disk.exists("/zs/registry") else set()
+def _export_files(images: list[dict[str, Any]], storage: str) -> set[str]:
+    """Return the files of the exports of images on a storage."""
+    refs = [ref for image in images for ref in image["backupStorageRefs"] if ref["backupStorageUuid"] == storage]
+    return {ref["exportUrl"].rpartition("/")[2] for ref in refs if "exportUrl" in ref}
+
+
+def _left(host: SimulatedHost, images: list[dict[str, Any]], storage: str) -> bool:
+    """Return whether a host has other folders or exports than the records say."""
+    return (_names(host, "registry"), _names(host, "export")) != (
+        _named(images, storage),
+        _export_files(images, storage),
+    )
+
+
+def _names(host: SimulatedHost, folder: str) -> set[str]:
+    return set(host.disk.listdir(f"/zs/{folder}")) if host.disk.exists(f"/zs/{folder}") else set()

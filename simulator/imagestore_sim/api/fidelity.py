@@ -47,7 +47,10 @@ All APIs differ from ZStack's in these points, by choice:
 - The first tick comes after `ping.interval` and a jitter of 0 to 29 seconds, which is never more than the interval.
 - Pings keep their connection for the next one (`--probe-connection warm`); each connect logs in again.
 - Adding an ImageStore creates its url with `registry` and `export` in it, and connecting an Sftp storage creates its
-  url; nothing else is ever written to a host.
+  url. Nothing else is ever written to a host, but for the files of images and of their exports; on real hosts those
+  need `--write-images`.
+- Expunging an image, deleting an export and cleaning up trash give the bytes back at once. ReclaimSpaceFromImageStore
+  frees what a host did not let go then; which bytes ZStack's closed manager keeps for it is not known.
 - A url that is a file fails. A file system that is read-only, full or out of inodes does not fail.
 - A ping that finds another file system at the url than the last connect looks for `registry` and `export`, and fails
   without either: the disk is not mounted. ZStack looks for them only when it reconnects.

@@ -46,7 +46,7 @@ def serve(
     """Run the management node alone, for real hosts or containers.
 
     Print `ready URL` once it has tried every storage. On a host, create the storage's folder with `registry` and
-    `export` in it where they are missing, with --write-images the files of images, and nothing else;
+    `export` in it where they are missing, with --write-images the files of images and exports, and nothing else;
     --read-only-hosts forbids even that.
     """
     from imagestore_sim.cli.running import run

@@ -10,13 +10,12 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Row, delete, select
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
-from imagestore_sim.backup_storage.records import State, Status, Storage, StorageRecords
+from imagestore_sim.backup_storage.records import State, Status, Storage
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, ImageBackupStorageRef, InstallPathRecycle
-from imagestore_sim.images.bits import Bits, Place, place_of
+from imagestore_sim.images.bits import Place, place_of
 from imagestore_sim.images.errors import BitsFailed
 from imagestore_sim.images.garbage import Garbage
-from imagestore_sim.images.space import Space
 
 DELETE_BITS = "org.zstack.header.storage.backup.DeleteBitsOnBackupStorageMsg"
 Item = Row[tuple[InstallPathRecycle]]
@@ -35,11 +34,8 @@ class Cleaned:
 class Trash:
     """Lists the trash of storages, and removes it with its bits."""
 
-    def __init__(self, database: Database, records: StorageRecords, bits: Bits, space: Space, garbage: Garbage) -> None:
+    def __init__(self, database: Database, garbage: Garbage) -> None:
         self._database = database
-        self._records = records
-        self._bits = bits
-        self._space = space
         self._garbage = garbage
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -81,27 +77,31 @@ class Trash:
             use = f"{item.installPath} is still in using by image [{images}]"
             why = f"{use}, cannot remove it from trash before delete them"
             return Cleaned(item.trashId, item.resourceUuid, kept_because=why)
+        await self._check(item)
         await self._remove_bits(item)
         async with self._database.transaction() as connection:
             await connection.execute(delete(InstallPathRecycle).where(InstallPathRecycle.trashId == item.trashId))
         return Cleaned(item.trashId, item.resourceUuid, item.size)
 
+    async def _check(self, item: Item) -> None:
+        """Raise OperationFailed unless the storage may delete bits; NoSuchStorage."""
+        columns = select(BackupStorage.state, BackupStorage.status).where(BackupStorage.uuid == item.storageUuid)
+        if not (rows := await self._database.read(columns)):
+            raise NoSuchStorage(item.storageUuid)
+        refused = f"backup storage cannot proceed message[{DELETE_BITS}] because its"
+        if rows[0].state != State.ENABLED:
+            raise OperationFailed(f"{refused} state is {rows[0].state}")
+        if rows[0].status != Status.CONNECTED:
+            raise OperationFailed(f"{refused} status is {rows[0].status}")
+
     async def _remove_bits(self, item: Item) -> None:
         """Remove the file of an item, if its host may be written to. Raise OperationFailed, NoSuchStorage."""
-        storage = await self._records.load(item.storageUuid)
-        if storage is None:
-            raise NoSuchStorage(item.storageUuid)
-        [row] = await self._database.read(select(BackupStorage.state).where(BackupStorage.uuid == storage.uuid))
-        refused = f"backup storage cannot proceed message[{DELETE_BITS}] because its"
-        if row.state != State.ENABLED:
-            raise OperationFailed(f"{refused} state is {row.state}")
-        if storage.status is not Status.CONNECTED:
-            raise OperationFailed(f"{refused} status is {storage.status}")
-        place = place_of(storage.target, item.installPath)
-        if place is None or not self._garbage.carries(storage):
-            return
+        storage, path = item.storageUuid, item.installPath
+        async with self._database.transaction() as connection:
+            await self._garbage.note(connection, item.resourceUuid, [(storage, path)])
         try:
-            await self._bits.remove(place)
-            await self._space.measure(storage)
+            await self._garbage.free(storage, path)
         except BitsFailed as failure:
+            async with self._database.transaction() as connection:
+                await self._garbage.forget(connection, storage, path)
             raise OperationFailed(str(failure)) from failure

@@ -62,7 +62,7 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
     exports = Exports(database, clock, storages.records, foundation.image_sources, transfers, garbage)
-    trash = Trash(database, storages.records, bits, space, garbage)
+    trash = Trash(database, garbage)
     return ImageParts(images, copies, deletion, garbage, expunge, exports, trash, space, events)
 
 
