@@ -255,6 +255,7 @@ async def test_a_warm_connection_is_lost_with_the_host_and_found_again(prober: P
     assert host.logins == 2
 
 
+@pytest.mark.thorough
 async def test_two_hundred_hosts_are_logged_in_to_within_five_seconds_of_work() -> None:
     hosts = [SimulatedHost(f"h-{number}") for number in range(200)]
     prober = Prober(RealClock())

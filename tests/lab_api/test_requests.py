@@ -129,6 +129,7 @@ def test_only_the_latest_requests_are_kept() -> None:
     assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
 
 
+@pytest.mark.thorough
 async def test_a_thousand_waiting_clients_cost_a_request_little(imagestore_client: Client, imagestore_lab: Lab) -> None:
     async def wait(session: aiohttp.ClientSession, path: str) -> int:
         query = {"path": path, "within": "30s"}

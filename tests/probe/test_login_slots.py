@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from ssh_stubs import PASSWORD, tcp_server
 
 from imagestore_sim.clock import RealClock
@@ -17,6 +18,7 @@ async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) ->
     await reader.read()
 
 
+@pytest.mark.thorough
 async def test_six_hundred_hosts_that_hang_keep_a_healthy_one_waiting_for_seconds_at_most() -> None:
     async with tcp_server(silent) as port, SimulatedHost("healthy") as host:
         hung = iter(range(10**6))

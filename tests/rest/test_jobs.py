@@ -360,6 +360,7 @@ class TestWebHooks:
         assert headers["X-Job-Batch"] == state
 
 
+@pytest.mark.thorough
 async def test_fifty_clients_lose_no_job(raw_client: RawClient) -> None:
     async def work(number: int) -> int:
         zone = await raw_client.make_zone(name=f"z{number}")

@@ -276,6 +276,7 @@ class TestASession:
             assert await client.query("/zones") == []
         await node.stop()
 
+    @pytest.mark.thorough
     async def test_a_user_has_at_most_five_hundred_sessions(self, tmp_path: Path) -> None:
         async with open_raw_client(tmp_path) as raw_client:
             await asyncio.gather(*(raw_client.log_in() for _ in range(499)))
