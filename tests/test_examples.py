@@ -23,6 +23,7 @@ PRINTS = {
     "night_in_a_second": r"virtual hours: 8\.\d\nreal seconds: \d+\.\d\n",
     "probe_a_host": r"bytes: \d+ available: \d+ by \w+\n",
     "test_a_client": r"(?s).*\b1 passed\b.*",
+    "test_what_was_sent": r"(?s).*\b1 passed\b.*",
 }
 OF_A_LAB = ("query_storages", "add_and_follow", "break_a_host", "watch_events")
 
@@ -48,7 +49,7 @@ async def test_an_example_about_a_running_lab_prints_its_answer(name: str, lab: 
     await printed(name, lab, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lab_in_process", "night_in_a_second", "test_a_client"])
+@pytest.mark.parametrize("name", ["lab_in_process", "night_in_a_second", "test_a_client", "test_what_was_sent"])
 async def test_an_example_that_needs_nothing_prints_its_answer(name: str, tmp_path: Path) -> None:
     await printed(name, cwd=tmp_path)
 

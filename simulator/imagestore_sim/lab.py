@@ -17,7 +17,7 @@ from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.images.bits import Place
-from imagestore_sim.lab_api import LabHosts
+from imagestore_sim.lab_api import LabHosts, RequestLog
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
@@ -92,6 +92,11 @@ class Lab(Startable):
     def url(self) -> str:
         """The URL of the management node, `http://HOST:PORT`."""
         return self.node.url
+
+    @property
+    def requests(self) -> RequestLog:
+        """The requests that clients have made: find, count and wait for them, and assert what came."""
+        return RequestLog(self.node.foundation.journal, self.clock)
 
     async def start(self) -> None:
         """Start the hosts, then the node. Return when every storage has been tried once.

@@ -22,7 +22,7 @@ from contextvars import Context
 from datetime import UTC, tzinfo
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 from typing_extensions import override
 
@@ -31,6 +31,8 @@ from imagestore_sim.in_flight.undelivered import UndeliveredBytes
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+P = ParamSpec("P")
+R = TypeVar("R")
 START = 1_704_067_200.0
 """2024-01-01 00:00:00 UTC, in seconds since the epoch: every run begins at the same time."""
 SQLITE_THREADS = ("aiosqlite.core", "sqlalchemy.dialects.sqlite.aiosqlite")
@@ -45,6 +47,17 @@ UNDELIVERED_SECONDS = 0.2
 """Real seconds to wait for bytes between sockets of this process; then the receiver is taken not to read them."""
 DRIVER_SECONDS = 0.25
 """Real seconds for which time stands still after a test on another thread has stopped waiting for the lab."""
+
+
+def without_jumps(work: Callable[P, R]) -> Callable[P, R]:
+    """Mark a call that waits for clients outside: virtual time does not jump while a test waits for it."""
+    work.without_jumps = True  # type: ignore[attr-defined]
+    return work
+
+
+def jumps_during(work: Callable[..., object]) -> bool:
+    """Return whether virtual time may jump while a test waits for a call."""
+    return not getattr(work, "without_jumps", False)
 
 
 class VirtualClock(TimerClock):

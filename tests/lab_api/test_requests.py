@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from imagestore_sim.lab import Lab
-from imagestore_sim.rest.journal import UNREADABLE, Journal
+from imagestore_sim.rest.journal import MOST_BODY_BYTES, UNREADABLE, Body, Journal
 from imagestore_sim.testing import Answer, Client
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
@@ -50,7 +50,8 @@ async def test_a_request_answered_from_the_cache_is_kept_too(imagestore_client: 
     asked = await found(imagestore_client, path="/zstack/v1/backup-storage")
     assert [one["account"] for one in asked] == [ADMIN] * 3
     count = (await ask(imagestore_client, "/count", path="/zstack/v1/backup-storage")).body
-    assert count == {"count": 3, "last": asked[-1]["number"]}
+    assert count == {"count": 3, "undecided": 0, "dropped": 0, "last": asked[-1]["number"]}
+    assert {one["api"] for one in asked} == {"APIQueryBackupStorageMsg"}
 
 
 async def test_a_legacy_request_is_kept_with_its_account_and_job(imagestore_client: Client) -> None:
@@ -63,7 +64,7 @@ async def test_a_legacy_request_is_kept_with_its_account_and_job(imagestore_clie
 
 
 async def test_secrets_are_masked_and_bodies_are_bounded(imagestore_client: Client) -> None:
-    await imagestore_client.request("POST", "/zones", {"params": {"password": "hush-1", "description": "d" * 5000}})
+    await imagestore_client.request("POST", "/zones", {"params": {"password": "hush-1", "description": "d" * 20_000}})
     await imagestore_client.request("GET", STORAGES, query=[("q", "password=hush-2")])
     await imagestore_client.request("POST", "/zones", data=b'{"params": {"password": "hush-3')
     text = (await ask(imagestore_client)).text
@@ -71,7 +72,7 @@ async def test_secrets_are_masked_and_bodies_are_bounded(imagestore_client: Clie
     assert str(imagestore_client.session_uuid) not in text
     bodies = [one["body"] for one in await found(imagestore_client, method="POST")]
     assert '"password":"***"' in bodies[0]
-    assert len(bodies[0]) == 4096
+    assert len(bodies[0]) == MOST_BODY_BYTES
     assert bodies[1] == UNREADABLE
 
 
@@ -99,7 +100,8 @@ async def test_numbers_continue_after_the_journal_is_cleared(imagestore_client: 
     last = (await ask(imagestore_client, "/count")).body["last"]
     cleared = await imagestore_client.request("DELETE", f"{imagestore_client.url}/lab/v1/requests")
     assert cleared.body == {"done": True}
-    assert (await ask(imagestore_client)).body == {"requests": [], "last": last}
+    empty = {"requests": [], "undecided": 0, "dropped": 0, "last": last}
+    assert (await ask(imagestore_client)).body == empty
     await imagestore_client.query("/zones")
     assert [one["number"] for one in await found(imagestore_client)] == [last + 1]
 
@@ -107,11 +109,13 @@ async def test_numbers_continue_after_the_journal_is_cleared(imagestore_client: 
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ({"status": "ok"}, "status: Input should be a valid integer"),
+        ({"status": "ok"}, "status: String should match pattern"),
+        ({"status": "6xx"}, "status: String should match pattern"),
+        ({"path": ""}, "path: String should have at least 1 character"),
         ({"since": "-1"}, "since: Input should be greater than or equal to 0"),
         ({"count": "0"}, "count: Input should be greater than or equal to 1"),
         ({"within": "2m"}, "within: Input should be less than or equal to 60"),
-        ({"until": "1"}, "until: is unknown; there are method, path, status, since, count, within"),
+        ({"until": "1"}, "until: is unknown; there are method, path, api, account, status, "),
     ],
 )
 async def test_an_invalid_query_is_refused(imagestore_client: Client, query: dict[str, str], error: str) -> None:
@@ -120,13 +124,36 @@ async def test_an_invalid_query_is_refused(imagestore_client: Client, query: dic
     assert answer.body["error"].startswith(error), answer.text
 
 
-def test_only_the_latest_requests_are_kept() -> None:
+def row(path: str, body: Body = None, ended: float = 0.0) -> dict[str, Any]:
+    return {"ended": ended, "method": "GET", "path": path, "status": 200, "seconds": 0.0, "account": None, "job": None,
+            "body": body}  # fmt: skip
+
+
+def test_only_the_latest_requests_are_kept_and_the_others_counted() -> None:
     journal = Journal(most=2)
     for number in range(5):
-        journal.add(
-            ended=0.0, method="GET", path=f"/{number}", status=200, seconds=0.0, account=None, job=None, body=None
-        )
+        journal.add(**row(f"/{number}", ended=float(number)))
     assert [(entry.number, entry.path) for entry in journal.since(0)] == [(4, "/3"), (5, "/4")]
+    assert [journal.dropped_since(number) for number in (0, 1, 3, 5)] == [3, 2, 0, 0]
+    assert [journal.dropped_since(0, after) for after in (1.0, 2.0)] == [3, 0]
+    journal.clear()
+    assert journal.dropped_since(0) == 0
+    journal.add(**row("/5"))
+    journal.add(**row("/6"))
+    journal.add(**row("/7"))
+    assert journal.dropped_since(0) == 1
+    journal.restart()
+    assert (journal.dropped_since(0), journal.last) == (0, 0)
+
+
+def test_rows_together_hold_no_more_bytes_than_allowed() -> None:
+    journal = Journal(most_bytes=100_000)
+    for number in range(40):
+        journal.add(**row(f"/{number}", {"text": "é" * 32_000}))
+    kept = list(journal.since(0))
+    assert len(kept) == 100_000 // (kept[-1].size) >= 6
+    assert all(len(str(one.body).encode()) <= MOST_BODY_BYTES and not one.body_is_whole for one in kept)
+    assert journal.dropped_since(0) == 40 - len(kept)
 
 
 @pytest.mark.thorough

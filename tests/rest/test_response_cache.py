@@ -50,7 +50,7 @@ async def test_an_answer_is_cached() -> None:
     cache = store.cache()
     assert cache.find(("account", "/path")) is None
     assert [await cache.get(("account", "/path"), store.make) for _ in range(3)] == [b"1"] * 3
-    assert cache.find(("account", "/path")) == b"1"
+    assert cache.find(("account", "/path")) == (b"1", "")
 
 
 async def test_each_account_and_each_path_has_its_own_answer() -> None:
@@ -90,7 +90,7 @@ async def test_an_answer_begun_before_a_change_is_only_for_earlier_requests() ->
     await asyncio.sleep(0.01)
     store.may_end.set()
     assert (await before, await after) == (b"1", b"2")
-    assert cache.find(("account", "/path")) == b"2"
+    assert cache.find(("account", "/path")) == (b"2", "")
 
 
 async def test_an_answer_begun_before_a_change_is_not_cached() -> None:

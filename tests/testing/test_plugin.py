@@ -56,6 +56,36 @@ async def test_virtual_time_does_not_run_away_from_one_that_does_not(imagestore_
     assert get(imagestore_lab.url + "/readyz")["ready"]
     assert imagestore_lab.clock.time() - now < 5
 
+def test_requests_are_found_and_asserted(imagestore_lab, imagestore_client):
+    begin = imagestore_lab.requests.last
+    imagestore_client.query("/zones", "name=z")
+    assert [one.status for one in imagestore_lab.requests.find(path="*/zones", since=begin)] == [200]
+    assert imagestore_lab.requests.count({"api": "QueryZone"}) == 1
+    assert imagestore_lab.requests.wait(api="QueryZone", within=1)[0].headers["accept"] == "*/*"
+    imagestore_lab.requests.assert_received(query={"q": "name=z"}, times=1)
+    imagestore_lab.requests.assert_not_received(error="*")
+    imagestore_lab.requests.assert_sequence([{"path": "*/login"}, {"path": "*/zones"}], strict=True)
+    with pytest.raises(AssertionError, match="query.q: expected name=y, got name=z"):
+        imagestore_lab.requests.assert_received(query={"q": "name=y"})
+
+async def test_an_asynchronous_test_waits_for_requests(imagestore_lab, imagestore_client):
+    waiting = asyncio.create_task(imagestore_lab.requests.wait(api="QueryZone", count=2, within=10))
+    for _ in range(2):
+        await imagestore_client.query("/zones")
+    assert len(await waiting) == 2
+    imagestore_lab.requests.assert_received(api="QueryZone", times=2)
+    with pytest.raises(TimeoutError, match="1 of 2 requests came within 0.05 s: "):
+        await imagestore_lab.requests.wait(path="*/login", count=2, within=0.05)
+    with pytest.raises(ValueError, match="paths: is unknown"):
+        imagestore_lab.requests.find(paths="/zones")
+
+@pytest.mark.imagestore_lab(clock="virtual", hosts=1, ping_interval=60)
+def test_virtual_time_does_not_jump_while_a_test_waits_for_a_client(imagestore_lab):
+    now = imagestore_lab.clock.time()
+    with pytest.raises(TimeoutError):
+        imagestore_lab.requests.wait(path="/nosuch", within=0.1)
+    assert imagestore_lab.clock.time() - now < 5
+
 @pytest.fixture(scope="module")
 def shared(imagestore_lab_factory):
     return imagestore_lab_factory(hosts=1)
@@ -67,7 +97,7 @@ def test_a_lab_of_a_module_is_there(shared, imagestore_lab):
 def test_and_is_there_for_the_next(shared):
     assert get(shared.url + "/readyz")["ready"]
 """
-COUNT = 7
+COUNT = 10
 
 
 def pytest_in(folder: Path, *options: str) -> tuple[int, str]:
@@ -116,6 +146,29 @@ def test_an_invalid_marker_is_one_line(tmp_path: Path) -> None:
         [error] = [line for line in output.splitlines() if line.startswith(f"test_it.py::test_{number}: ")]
         assert complaint in error
     assert (status, "Traceback" in output, "ValidationError" in output) == (1, False, False), output
+
+
+FAILING = """
+def test_it(imagestore_lab, imagestore_client):
+    imagestore_client.add_image_store("silver")
+    imagestore_lab.requests.assert_received(method="POST", body={"params": {"name": "gold"}})
+
+async def test_awaited(imagestore_lab, imagestore_client):
+    await imagestore_client.query("/zones")
+    imagestore_lab.requests.assert_sequence([{"path": "*/zones"}, {"path": "*/images"}])
+"""
+
+
+@pytest.mark.processes
+def test_a_failed_assertion_shows_the_line_of_the_test_and_the_closest_request(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FAILING)
+    status, output = pytest_in(tmp_path)
+    assert (status, "2 failed" in output) == (1, True), output
+    assert 'E       AssertionError: expected a request: POST, body {"params": {"name": "gold"}}' in output
+    assert 'body.params.name: expected "gold", got "silver"' in output
+    assert "request 2 of 2 of the sequence is missing: */images" in output
+    assert "no request came after #2" in output
+    assert not [line for line in output.splitlines() if "lab_thread.py" in line or "concurrent" in line], output
 
 
 @pytest.mark.processes

@@ -8,6 +8,7 @@ from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
+from imagestore_sim.lab_api.request_log import RequestLog
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
 
@@ -24,6 +25,7 @@ __all__ = [
     "NodeFaultsRoutes",
     "RecordKeeper",
     "RecordsRoutes",
+    "RequestLog",
     "RequestsRoutes",
     "SimulatedHostsRoutes",
 ]

@@ -1,50 +1,54 @@
-"""The journal of REST requests: `/lab/v1/requests` finds them, counts them and waits for them."""
+"""The journal of REST requests: `/lab/v1/requests` finds them, counts them, waits for them, and compares them."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Iterator
-from fnmatch import translate
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from imagestore_sim.clock import Clock, wake
-from imagestore_sim.lab_api.routes import Answer, Done, Handler, Problem, Refused, Route, Shape, with_query
-from imagestore_sim.rest.journal import MOST_REQUESTS, Entry, Journal, Matches
+from imagestore_sim.clock import Clock
+from imagestore_sim.globs import Glob
+from imagestore_sim.lab_api.json_path import TooMuchWork
+from imagestore_sim.lab_api.request_log import (
+    LONGEST_WAIT,
+    MOST_NEAR_MISSES,
+    RequestLog,
+    TooManyWait,
+    WaitedInVain,
+    cost,
+)
+from imagestore_sim.lab_api.request_matcher import RequestMatcher, Status
+from imagestore_sim.lab_api.request_shapes import NearMissShape, RequestShape, SequenceShape
+from imagestore_sim.lab_api.routes import Answer, Done, Handler, Problem, Refused, Route, Shape, with_body, with_query
+from imagestore_sim.rest.journal import MOST_REQUESTS, Journal
+from imagestore_sim.tasks import by_size
 from imagestore_sim.units import Seconds
 
-LONGEST_WAIT = 60.0
-"""Real seconds."""
-MOST_WAITING = 1000
-"""Clients that may wait at once."""
+MOST_MATCHERS = 50
+PATH = "/lab/v1/requests"
+T = TypeVar("T")
 
 
 class RequestsQuery(Shape):
-    """Which requests to find."""
+    """Which requests are meant, as a query string. A POST takes all that a matcher can say."""
 
-    method: str | None = Field(None, description="such as POST")
-    path: str | None = Field(None, description="a glob; the path has to match it, with or without its query string")
-    status: int | None = Field(None, description="the HTTP status of the answer")
+    method: Glob | None = Field(None, description="such as POST")
+    path: Glob | None = Field(None, description="a glob; the path with or without its query string and `/zstack`")
+    api: Glob | None = Field(None, description="a glob: the class of the message, with or without `API` and `Msg`")
+    account: Glob | None = Field(None, description="a glob: the uuid of the account")
+    status: Status | None = Field(None, description="the HTTP status of the answer, or its class: `5xx`")
+    error: Glob | None = Field(None, description="a glob: the code of the error in the answer")
+    job: Glob | None = Field(None, description="a glob: the uuid of the job that it started or polled")
+    fault: Glob | None = Field(None, description="a glob: the id of a fault that it met")
     since: int = Field(0, ge=0, description="only those after the one with this number")
+    after: float | None = Field(None, ge=0, description="only those after this time: seconds since the epoch")
 
-    @property
-    def criteria(self) -> tuple[str | None, str | None, int | None]:
-        """What a request has to have: equal criteria share one watch of the journal."""
-        return self.method, self.path, self.status
-
-    def matcher(self) -> Matches:
-        """Return a function that returns whether a request matches."""
-        method = None if self.method is None else self.method.upper()
-        path = None if self.path is None else re.compile(translate(self.path)).match
-
-        def matches(entry: Entry) -> bool:
-            if method not in (None, entry.method) or self.status not in (None, entry.status):
-                return False
-            return path is None or any(map(path, _paths(entry)))
-
-        return matches
+    def matcher(self) -> RequestMatcher:
+        """Return the matcher."""
+        names = RequestMatcher.model_fields.keys() & self.model_fields_set
+        return RequestMatcher.model_validate(self.model_dump(include=names))
 
 
 class WaitQuery(RequestsQuery):
@@ -54,25 +58,59 @@ class WaitQuery(RequestsQuery):
     within: Seconds = Field(5.0, le=LONGEST_WAIT, description="by the machine's clock")
 
 
-class RequestShape(Shape):
-    """A request that was answered, with the lab's time."""
+class WaitBody(RequestMatcher):
+    """Which requests to wait for, how many, and how long."""
 
-    number: int = Field(description="counts all requests, from 1 on")
-    time: float = Field(description="when it was answered: seconds since the epoch, by the lab's clock")
-    method: str
-    path: str = Field(description="as it was sent, with its query string; secrets are masked")
-    status: int
-    milliseconds: float
-    account: str | None = Field(description="the uuid of the account, if the call needs a session")
-    job: str | None = Field(description="the uuid of the job that it started or polled")
-    body: str | None = Field(description="the first 4 KiB, secrets masked; a note if it could not be read")
-    faults: list[str] = Field(description="the ids of the faults that it met; with status 0 they let it have no answer")
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"api": "AddImageStore*", "status": "2xx", "count": 2, "within": "10s"}]}
+    )
+
+    count: int = Field(1, ge=1, le=MOST_REQUESTS, description="how many have to be there")
+    within: Seconds = Field(5.0, le=LONGEST_WAIT, description="by the machine's clock")
+
+    def matcher(self) -> RequestMatcher:
+        """Return the matcher."""
+        return RequestMatcher.model_construct(**{name: getattr(self, name) for name in RequestMatcher.model_fields})
+
+
+class NearMissesBody(Shape):
+    """Which request was expected."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"expected": {"method": "POST", "body": {"params": {"name": "gold"}}}, "most": 1}]
+        }
+    )
+
+    expected: RequestMatcher
+    most: int = Field(3, ge=1, le=MOST_NEAR_MISSES, description="how many to return")
+
+
+class SequenceBody(Shape):
+    """Which requests were expected, in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "expected": [{"path": "*/login"}, {"api": "Add*"}, {"api": "api-jobs", "status": 200}],
+                    "among": {"client": "Go-http-client/*", "since": 120},
+                }
+            ]
+        }
+    )
+
+    expected: list[RequestMatcher] = Field(min_length=1, max_length=MOST_MATCHERS)
+    strict: bool = Field(False, description="no other request may come between them")
+    among: RequestMatcher = Field(RequestMatcher(), description="only these requests count")
 
 
 class RequestsShape(Shape):
     """Requests, the oldest first."""
 
     requests: list[RequestShape]
+    undecided: int = Field(description="requests of which too little was kept to say whether they match")
+    dropped: int = Field(description="older requests that the journal has dropped: they may match as well")
     last: int = Field(description="the number of the latest request, for `since`")
 
 
@@ -80,6 +118,17 @@ class CountShape(Shape):
     """How many requests match."""
 
     count: int
+    undecided: int = Field(description="requests of which too little was kept to say whether they match")
+    dropped: int = Field(description="older requests that the journal has dropped: they may match as well")
+    last: int = Field(description="the number of the latest request, for `since`")
+
+
+class NearMissesShape(Shape):
+    """Requests that do not match, the closest first."""
+
+    near_misses: list[NearMissShape]
+    dropped: int = Field(description="older requests that the journal has dropped")
+    text: str = Field(description="the same for people")
     last: int = Field(description="the number of the latest request, for `since`")
 
 
@@ -87,6 +136,7 @@ class TooFew(Problem):
     """Fewer requests than asked for came in time."""
 
     requests: list[RequestShape] = Field(description="those that came")
+    near_misses: list[NearMissShape] = Field(description="the request that comes closest without matching")
     last: int
 
 
@@ -94,101 +144,121 @@ class RequestsRoutes:
     """Serves `/lab/v1/requests`. Its own requests are not in the journal."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
-        self._journal = journal
-        self._clock = clock
+        self._log = RequestLog(journal, clock)
 
     def routes(self) -> list[Route]:
         """Return the declarations of its calls."""
-        path, not_valid = "/lab/v1/requests", {400: "a parameter cannot be used"}
-        found = with_query(RequestsQuery, self.find)
-        count, wait = with_query(RequestsQuery, self.count), with_query(WaitQuery, self.wait)
-        late = {408: "too few came in time"}
+        late = {408: "too few came in time", 503: "too many wait already"}
+        found, counted = "The requests to the REST API that match", "How many requests match"
+        waited = "The requests that match, as soon as there are enough"
+        by_query = with_query(RequestsQuery, self.find_by_query), with_query(RequestsQuery, self.count_by_query)
         return [
-            Route(
-                "GET",
-                path,
-                "The latest requests to the REST API",
-                found,
-                RequestsShape,
-                problems=not_valid,
-                private=True,
+            _route("GET", "", found, by_query[0], RequestsShape),
+            _route("GET", "/count", counted, by_query[1], CountShape, private=False),
+            _route("GET", "/wait", waited, with_query(WaitQuery, self.wait), RequestsShape, late),
+            _route("POST", "/find", found, with_body(RequestMatcher, self.find), RequestsShape),
+            _route("POST", "/count", counted, with_body(RequestMatcher, self.count), CountShape),
+            _route("POST", "/wait", waited, with_body(WaitBody, self.wait), RequestsShape, late),
+            _route(
+                "POST",
+                "/near-misses",
+                "The requests that come closest to an expected one, and in what they differ",
+                with_body(NearMissesBody, self.near_misses),
+                NearMissesShape,
             ),
-            Route("DELETE", path, "Forget all requests", Handler(self.clear), Done),
-            Route("GET", f"{path}/count", "How many requests there were", count, CountShape, problems=not_valid),
-            Route(
-                "GET",
-                f"{path}/wait",
-                "The requests, as soon as there are enough",
-                wait,
-                RequestsShape,
-                problems=not_valid | late | {503: "too many wait already"},
-                problem_shapes={408: TooFew},
-                private=True,
+            _route(
+                "POST",
+                "/sequence",
+                "Whether requests came in an expected order, and which is missing",
+                with_body(SequenceBody, self.sequence),
+                SequenceShape,
             ),
+            Route("DELETE", PATH, "Forget all requests", Handler(self.clear), Done),
         ]
 
-    async def find(self, request: web.Request, query: RequestsQuery) -> Answer:
+    async def find_by_query(self, request: web.Request, query: RequestsQuery) -> Answer:
         """Return the stored requests that match, the oldest first."""
-        return self._shape(list(self._matching(query, query.since)))
+        return await self.find(request, query.matcher())
 
-    async def count(self, request: web.Request, query: RequestsQuery) -> Answer:
+    async def count_by_query(self, request: web.Request, query: RequestsQuery) -> Answer:
         """Return how many stored requests match."""
-        return CountShape(count=sum(1 for _ in self._matching(query, query.since)), last=self._journal.last)
+        return await self.count(request, query.matcher())
 
-    async def wait(self, request: web.Request, query: WaitQuery) -> Answer:
+    async def find(self, request: web.Request, matcher: RequestMatcher) -> Answer:
+        """Return the stored requests that match, the oldest first."""
+        found = await _bounded(self._log.search_in_thread(matcher))
+        return RequestsShape(
+            requests=self._log.shapes(found.entries),
+            undecided=found.undecided,
+            dropped=found.dropped,
+            last=self._log.last,
+        )
+
+    async def count(self, request: web.Request, matcher: RequestMatcher) -> Answer:
+        """Return how many stored requests match."""
+        found = await _bounded(self._log.search_in_thread(matcher))
+        return CountShape(
+            count=len(found.entries), undecided=found.undecided, dropped=found.dropped, last=self._log.last
+        )
+
+    async def wait(self, request: web.Request, given: WaitQuery | WaitBody) -> Answer:
         """Return the requests that match, once there are enough. Raise Refused after the time is up."""
-        if self._journal.watchers >= MOST_WAITING:
-            raise Refused(503, f"{MOST_WAITING} clients wait for requests already")
-        # A number beyond the last one is from before a reset, after which numbers begin with 1 again.
-        since = query.since if query.since <= self._journal.last else 0
-        found = list(self._matching(query, since))
-        enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def add(entry: Entry) -> None:
-            found.append(entry)
-            if len(found) >= query.count:
-                wake(enough)
-
+        matcher = given.matcher()
         try:
-            if len(found) < query.count:
-                with self._journal.watching(query.criteria, query.matcher(), add):
-                    await asyncio.wait_for(enough, query.within)  # real: the client waits in real time
-        except TimeoutError:
-            text = f"{len(found)} of {query.count} requests came within {query.within:g} s"
-            few = TooFew(error=text, requests=self._shapes(found), last=self._journal.last)
-            raise Refused(408, text, few) from None
-        return self._shape(found)
+            found = await _bounded(self._log.wait_for(matcher, given.count, given.within))
+        except TooManyWait as error:
+            raise Refused(503, str(error)) from None
+        except WaitedInVain as error:
+            few = TooFew(error=error.summary, requests=error.found, near_misses=error.near, last=self._log.last)
+            raise Refused(408, error.summary, few) from None
+        return RequestsShape(requests=found, undecided=0, dropped=self._log.dropped(matcher), last=self._log.last)
+
+    async def near_misses(self, request: web.Request, given: NearMissesBody) -> Answer:
+        """Return the requests that come closest."""
+        near = await _bounded(self._log.closest_in_thread(given.expected, given.most))
+        lines = [line for one in near for line in one.lines()]
+        return NearMissesShape(
+            near_misses=near,
+            dropped=self._log.dropped(given.expected),
+            text="\n".join([f"expected: {given.expected.text()}", *lines]),
+            last=self._log.last,
+        )
+
+    async def sequence(self, request: web.Request, given: SequenceBody) -> Answer:
+        """Return how far the stored requests follow a sequence."""
+        rows = self._log.in_scope(given.among)
+        bytes_read = cost(rows, [given.among, *given.expected])
+        follow = self._log.follow
+        return await _bounded(
+            by_size(bytes_read, lambda: follow(given.expected, given.among, strict=given.strict, rows=rows))
+        )
 
     async def clear(self, request: web.Request) -> Answer:
         """Forget all requests."""
-        self._journal.clear()
+        self._log.clear()
         return Done()
 
-    def _matching(self, query: RequestsQuery, since: int) -> Iterator[Entry]:
-        return filter(query.matcher(), self._journal.since(since))
 
-    def _shape(self, found: list[Entry]) -> RequestsShape:
-        return RequestsShape(requests=self._shapes(found), last=self._journal.last)
-
-    def _shapes(self, found: list[Entry]) -> list[RequestShape]:
-        epoch = self._clock.time() - self._clock.monotonic()
-        return [_shape(entry, epoch) for entry in found]
-
-
-def _paths(entry: Entry) -> tuple[str, str]:
-    return entry.path.partition("?")[0], entry.path
-
-
-def _shape(entry: Entry, epoch: float) -> RequestShape:
-    return RequestShape(
-        number=entry.number,
-        time=epoch + entry.ended,
-        method=entry.method,
-        path=entry.path,
-        status=entry.status,
-        milliseconds=round(entry.seconds * 1000, 3),
-        account=entry.account,
-        job=entry.job,
-        body=entry.body,
-        faults=list(entry.faults),
+def _route(
+    method: str,
+    below: str,
+    summary: str,
+    handler: Handler,
+    answer: type[Shape],
+    problems: dict[int, str] | None = None,
+    *,
+    private: bool = True,
+) -> Route:
+    problems = {400: "a matcher cannot be used", **(problems or {})}
+    shapes = {408: TooFew} if 408 in problems else {}
+    return Route(
+        method, f"{PATH}{below}", summary, handler, answer, problems=problems, problem_shapes=shapes, private=private
     )
+
+
+async def _bounded(work: Awaitable[T]) -> T:
+    """Return the result of matching. Raise Refused if a JSONPath does too much work."""
+    try:
+        return await work
+    except TooMuchWork as error:
+        raise Refused(400, str(error)) from None

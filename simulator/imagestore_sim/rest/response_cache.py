@@ -32,13 +32,12 @@ class ResponseCache:
         self.hits: Counter[str] = Counter()
         """How often `find` returned a body, by its label."""
 
-    def find(self, key: Key) -> bytes | None:
-        """Return the cached body for `key`, or None. Count a hit."""
+    def find(self, key: Key) -> tuple[bytes, str] | None:
+        """Return the cached body for `key` and its label, or None. Count a hit."""
         entry = self._find(key)
-        if entry is None:
-            return None
-        self.hits[entry[1]] += 1
-        return entry[0]
+        if entry is not None:
+            self.hits[entry[1]] += 1
+        return entry
 
     def label(self, key: Key) -> str | None:
         """Return the label of the cached body for `key`, or None. Count nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 from aiohttp import web
 
 from imagestore_sim.rest.encoding import to_plain_json
@@ -21,6 +22,18 @@ def json_response(status: int, body: bytes) -> web.Response:
 def error_response(failure: ApiError) -> web.Response:
     """Return 503 with `{"error": {…}}`, as a synchronous call that fails is answered."""
     return json_response(503, to_plain_json({"error": failure.error.to_json()}))
+
+
+def error_code(response: web.Response) -> str | None:
+    """Return the code of the error in a response, such as `SYS.1006`; None if it is not one of ZStack's errors."""
+    body = response.body
+    if not isinstance(body, bytes) or not body.startswith(b'{"error":{'):
+        return None
+    try:
+        code = orjson.loads(body)["error"].get("code")
+    except orjson.JSONDecodeError:  # a fault has spoilt it
+        return None
+    return code if isinstance(code, str) else None
 
 
 def text_response(status: int, text: str | None) -> web.Response:

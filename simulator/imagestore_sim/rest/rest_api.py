@@ -67,9 +67,10 @@ class RestApi(Generic[S]):
         key = (identity, request.raw_path)
         if context.faults is not None and context.faults.may_meet(self._response_cache.label(key)):
             return None
-        body = self._response_cache.find(key)
-        if body is None:
+        found = self._response_cache.find(key)
+        if found is None:
             return None
+        body, context.api = found
         context.account = (await self._dispatcher.identify(session)).account_uuid
         return json_response(200, body)
 

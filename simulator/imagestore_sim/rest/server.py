@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from aiohttp import web
@@ -33,7 +34,7 @@ from imagestore_sim.rest.request_body import read_body
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import Place, Redirect, read_target
 from imagestore_sim.rest.response_cache import ResponseCache
-from imagestore_sim.rest.responses import container_response, error_response, json_response, text_response
+from imagestore_sim.rest.responses import container_response, error_code, error_response, json_response, text_response
 from imagestore_sim.rest.rest_api import RestApi
 from imagestore_sim.rest.routing import Router
 
@@ -101,11 +102,11 @@ class RestServer(Generic[S]):
             client_address.set(address_of(request))
         if self._faults.is_empty:
             response = await self._respond(request, context)
-            self._note(request, context, response.status, began)
+            self._note(request, context, response, began)
             return response
         faulted = context.faults = FaultedRequest(self._faults, request, context)
         sent = await self._respond_with_faults(request, context, faulted)
-        self._note(request, context, NO_STATUS if sent is None else sent.status, began, faulted.ids)
+        self._note(request, context, sent, began, faulted.ids)
         return await faulted.send(sent)
 
     async def _respond_with_faults(
@@ -125,13 +126,14 @@ class RestServer(Generic[S]):
         self,
         request: web.BaseRequest,
         context: RequestContext,
-        status: int,
+        response: web.Response | None,
         began: float,
         faults: tuple[str, ...] = (),
     ) -> None:
-        """Count a request that was answered, and write its row in the journal."""
+        """Count a request that is answered, and write its row in the journal; without a response, the row alone."""
         ended = self._clock.monotonic()
-        if context.began is not None and status != NO_STATUS:
+        status = NO_STATUS if response is None else response.status
+        if context.began is not None and response is not None:
             self._observe(context.api, status, ended - context.began)
         self._journal.add(
             ended=ended,
@@ -142,6 +144,10 @@ class RestServer(Generic[S]):
             account=context.account,
             job=context.job,
             body=NOT_READ if context.body is None and request.body_exists else context.body,
+            headers=request.raw_headers,
+            client=request.remote or "",
+            api=context.api,
+            error=None if response is None or status < HTTPStatus.BAD_REQUEST else error_code(response),
             faults=faults,
         )
 

@@ -22,9 +22,11 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing.client import Client
-from imagestore_sim.virtual_clock import VirtualEventLoop
+from imagestore_sim.virtual_clock import VirtualEventLoop, jumps_during
 
 STOP_SECONDS = 20.0
+OF_THE_TEST = (AssertionError, TimeoutError)
+"""Failures that are about the test: pytest is to show its line, and not what the lab's thread did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class LabThread:
         """Run `work`, asynchronous or not, on the lab's thread, and return its result. Raise what it raises."""
         if threading.get_ident() == self._thread.ident:
             raise RuntimeError("the lab's own thread cannot wait for itself")
-        return self.submit(work, *arguments, **options).result()
+        return self.submit(work, *arguments, _waits=jumps_during(work), **options).result()
 
     def submit(self, work: Callable[..., Any], *arguments: Any, _waits: bool = True, **options: Any) -> Future[Any]:
         """Start `work` on the lab's thread. With `_waits` virtual time may jump until it is done."""
@@ -147,10 +149,14 @@ class LabThread:
             return work(*arguments, **options)
         if not inspect.iscoroutinefunction(work) or not _has_loop():
             return self.stand_in(self.wait(work, *arguments, **options))
-        return self._awaited(self.submit(work, *arguments, **options))
+        return self._awaited(self.submit(work, *arguments, _waits=jumps_during(work), **options))
 
     async def _awaited(self, future: Future[Any]) -> Any:
-        return self.stand_in(await asyncio.wrap_future(future))
+        __tracebackhide__ = True
+        try:
+            return self.stand_in(await asyncio.wrap_future(future))
+        except OF_THE_TEST as error:
+            raise error.with_traceback(None) from None
 
     def stand_in(self, value: Any) -> Any:
         """Return the value, or a stand-in if it is an object of the lab's event loop."""
@@ -240,8 +246,12 @@ class _Call:
         self._method = method
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        __tracebackhide__ = True
         given = [unwrapped(one) for one in arguments]
-        return self._thread.call(self._method, *given, **{name: unwrapped(one) for name, one in options.items()})
+        try:
+            return self._thread.call(self._method, *given, **{name: unwrapped(one) for name, one in options.items()})
+        except OF_THE_TEST as error:
+            raise error.with_traceback(None) from None
 
 
 def unwrapped(value: Any) -> Any:

@@ -1,0 +1,23 @@
+"""Globs: `*` is any text, `?` any character, `[abc]` one of these. Upper and lower case differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import translate
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import Field
+
+Glob = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def matches_glob(glob: str, texts: Iterable[str]) -> bool:
+    """Return whether the glob matches one of the texts as a whole, in linear time for each `*` that it has."""
+    return any(map(_compiled(glob), texts))
+
+
+@lru_cache(maxsize=512)
+def _compiled(glob: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(translate(glob)).match
