@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -13,6 +15,7 @@ from sqlalchemy import insert
 from fixed_data import B1, B2, B4, DATA, I1, UNKNOWN, Z1
 from imagestore_sim.api import all_handlers, image_from_volume
 from imagestore_sim.api.absent_resource_deletions import DELETIONS
+from imagestore_sim.api.rights import OWNED
 from imagestore_sim.database.models import LongJob
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.parameters import Api, Kind
@@ -24,7 +27,7 @@ ANN, BOB = "d1000000000040008000000000000001", "d2000000000040008000000000000002
 ANNS = "c9000000000000000000000000000009"
 ANNS_JOB = "c8000000000000000000000000000008"
 ANNS_TAG, ZONE_TAG, SYSTEM_TAG, INHERENT_TAG, HOOK = (f"e{number}" + "0" * 30 for number in range(1, 6))
-KID, GROUP, KEY, POLICY, ROLE = (f"f{number}" + "0" * 30 for number in range(1, 6))
+KID, GROUP, KEY, POLICY, ROLE, PATTERN = (f"f{number}" + "0" * 30 for number in range(1, 7))
 RECORDS = DATA.replace(
     "isDefault: true}",
     f"isDefault: true, userTags: [{{uuid: {ZONE_TAG}, tag: north}}]}}",
@@ -37,6 +40,7 @@ RECORDS = DATA.replace(
     f"     groups: [{{uuid: {GROUP}, name: staff}}], policies: [{{uuid: {POLICY}, name: p}}],\n"
     f"     roles: [{{uuid: {ROLE}, name: r}}]}}\n"
     f"  - {{uuid: {BOB}, name: bob, password: b}}\n"
+    f"tags: [{{uuid: {PATTERN}, name: t, value: t, account: ann}}]\n"
     f"accessKeys: [{{uuid: {KEY}, accessKeyId: 0123456789, accessKeySecret: example-secret, account: ann}}]\n"
     f"webHooks: [{{uuid: {HOOK}, name: w, url: 'http://127.0.0.1:1/', type: CanonicalEvent, opaque: /x}}]\n"
 )
@@ -56,6 +60,7 @@ GIVEN = {
     "AccessKeyVO": KEY,
     "PolicyVO": POLICY,
     "RoleVO": ROLE,
+    "TagPatternVO": PATTERN,
 }
 TEXTS: dict[str, object] = {
     "dstBackupStorageUuid": B2,
@@ -121,15 +126,40 @@ OF_EVERYONE = {
     "APIDeletePolicyMsg",
     "APICreateRoleMsg",
     "APIDeleteRoleMsg",
+    "APIUpdateUserGroupMsg",
+    "APIAddUserToGroupMsg",
+    "APIRemoveUserFromGroupMsg",
+    "APIAttachPolicyToUserMsg",
+    "APIAttachPoliciesToUserMsg",
+    "APIDetachPolicyFromUserMsg",
+    "APIDetachPoliciesFromUserMsg",
+    "APIAttachPolicyToUserGroupMsg",
+    "APIDetachPolicyFromUserGroupMsg",
+    "APICreateTagMsg",
+    "APIUpdateTagMsg",
+    "APIAttachTagToResourcesMsg",
+    "APIDetachTagFromResourcesMsg",
+    "APIUpdateResourceConfigMsg",
+    "APIUpdateResourceConfigsMsg",
+    "APIDeleteResourceConfigMsg",
 }
 OF_ONES_OWN = {
     *("APIAddImageMsg", "APISubmitLongJobMsg", "APICreateUserMsg", "APICreateUserGroupMsg"),
-    *("APICreatePolicyMsg", "APICreateRoleMsg"),
+    *("APICreatePolicyMsg", "APICreateRoleMsg", "APICreateTagMsg"),
 }
 """They name no resource that could be another account's."""
 NOT_MINE = "permission denied, the account[uuid:{}] is not the owner of the resource[uuid:{}, type:{}]"
 NOT_MINE_TAGGED = NOT_MINE.replace("the resource", "the tagged resource")
 NOT_MY_TAG = "permission denied. The {} tag[uuid: {}] refer to a resource not belonging to the account[uuid: {}]"
+HIDDEN = {ANNS, ANNS_JOB, KID, GROUP, KEY, POLICY, ROLE, PATTERN, I1}
+SEEN_IN_ZSTACK = {
+    "APIQueryUserTagMsg": {ANNS, I1},
+    "APIQuerySystemTagMsg": {ANNS, I1},
+    "APIGetResourceNamesMsg": {ANNS},
+    "APIGetResourceAccountMsg": {ANNS},
+    "APIGetImageQgaMsg": {ANNS},
+}
+"""What an answer shows of others, as in ZStack: tags of all resources, and what a caller gives (observed 7, 20)."""
 ADMIN_ONLY = "request api[name: {}] is admin only, can not be executed by current user"
 
 
@@ -162,6 +192,10 @@ async def clients(node: ManagementNode) -> AsyncIterator[dict[str, Client]]:
         await client.close()
 
 
+def path_of(api: Api) -> str:
+    return api.paths[0]
+
+
 def request(api: Api) -> tuple[str, str, dict[str, Any]]:
     """Return a call of an API with all required parameters, for ann's image where it takes an image."""
     values: dict[str, Any] = {}
@@ -177,7 +211,11 @@ def request(api: Api) -> tuple[str, str, dict[str, Any]]:
         values["uuid"] = KID
     if api.name == "APICreateAccessKeyMsg":
         values |= {"accountUuid": ANN, "userUuid": ANN}
-    return api.method, api.paths[0].format_map(values), {api.body_key: values}
+    path = path_of(api).format_map(values)
+    if api.method == "DELETE":
+        others = [(name, one) for name, of in values.items() for one in (of if isinstance(of, list) else ())]
+        path += f"?{urlencode(others)}" if others else ""
+    return api.method, path, {api.body_key: values}
 
 
 async def test_the_apis_that_are_not_only_for_admin() -> None:
@@ -212,17 +250,9 @@ async def test_an_account_cannot_change_resources_of_others(clients: dict[str, C
     if api.admin_only:
         expected = ("ID.1002", ADMIN_ONLY.format(api.java_class))
     else:
-        kind = "ResourceVO" if "Tag" in api.name else "ImageVO"
-        for word, other in (
-            ("LongJob", "LongJobVO"),
-            ("UserGroup", "UserGroupVO"),
-            ("User", "UserVO"),
-            ("AccessKey", "AccessKeyVO"),
-            ("Policy", "PolicyVO"),
-            ("Role", "RoleVO"),
-        ):
-            kind = other if kind == "ImageVO" and word in api.name else kind
-        uuid = ANNS_JOB if kind == "LongJobVO" else GIVEN[kind]
+        named = [one.rule.resource or "" for one in api.parameters if one.required or f"{{{one.name}}}" in path_of(api)]
+        kind = next((one for one in [*named, "UserVO"] if one in OWNED), "")
+        uuid = GIVEN[kind]
         expected = exceptions.get(api.name, ("SYS.1006", NOT_MINE.format(BOB, uuid, kind)))
     assert (failed.value.code, failed.value.error["details"]) == expected
 
@@ -233,6 +263,34 @@ async def test_the_owner_of_an_image_is_not_admin(clients: dict[str, Client], ap
     with pytest.raises(CallFailed) as failed:
         await clients["ann"].call(method, path, None if method == "DELETE" else body)
     assert failed.value.error["details"] == ADMIN_ONLY.format(api.java_class)
+
+
+@pytest.mark.parametrize("api", [api for api in APIS if api.sync and api.authenticated], ids=lambda api: api.name)
+async def test_an_answer_shows_nothing_of_others(clients: dict[str, Client], api: Api) -> None:
+    """Call every API that changes nothing as an account that owns nothing."""
+    method, path, body = request(api)
+    values = body[api.body_key]
+    given = [(name, str(one)) for name, of in values.items() for one in (of if isinstance(of, list) else [of])]
+    query = [] if "query" in values else given
+    answer = await clients["bob"].request(method, path, None if method == "GET" else body, query=query)
+    error = answer.body.get("error", {})
+    assert (error.get("details") == ADMIN_ONLY.format(api.java_class)) == api.admin_only
+    shown = {one for one in HIDDEN if one in str(answer.body)}
+    given_by_bob = {one for one in HIDDEN if one in str(values)}
+    assert shown <= (given_by_bob if error else SEEN_IN_ZSTACK.get(api.name, set()))
+
+
+TARGETS = ("image", "longjob", "user", "usergroup", "accesskey", "policy", "role", "tagpattern")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_zql_shows_nothing_of_others(clients: dict[str, Client], target: str) -> None:
+    for end in ("", ".uuid", " where uuid is not null", " return with (total)"):
+        text = f"query {target}{end}"
+        bobs = (await clients["bob"].call("GET", "/zql", query=[("zql", text)]))["results"][0]
+        assert not {one for one in HIDDEN if one in str(bobs)}
+        admins = (await clients["admin"].call("GET", "/zql", query=[("zql", text)]))["results"][0]
+        assert bobs.get("total", 0) < admins["total"] if "total" in admins else bobs != admins
 
 
 async def test_arguments_are_checked_before_rights(clients: dict[str, Client]) -> None:
@@ -283,14 +341,112 @@ async def test_an_account_can_tag_its_own_resources(clients: dict[str, Client]) 
     assert await clients["ann"].call("DELETE", f"/tags/{made['uuid']}") == {}
 
 
-async def test_a_user_of_an_account_can_only_query(node: ManagementNode) -> None:
+@asynccontextmanager
+async def client_of_kid(node: ManagementNode) -> AsyncIterator[Client]:
+    """Log in as the user kid of the account ann."""
     async with Client(node.url) as kid:
         password = hashlib.sha512(b"k").hexdigest()
         login = {"logInByUser": {"accountName": "ann", "userName": "kid", "password": password}}
         kid.session_uuid = (await kid.call("PUT", "/accounts/users/login", login))["inventory"]["uuid"]
+        yield kid
+
+
+async def told(client: Client, method: str, path: str, body: object = None) -> str:
+    """Return the details of the error of a call, or an empty text."""
+    try:
+        await client.call(method, path, body)
+    except CallFailed as failed:
+        return str(failed.error["details"])
+    return ""
+
+
+TAG_ANNS = ("POST", "/user-tags", {"params": {"resourceType": "ImageVO", "resourceUuid": ANNS, "tag": "mine"}})
+RENAME = ("PUT", f"/images/{ANNS}/actions", {"updateImage": {"name": "anns"}})
+DESCRIBE = ("PUT", f"/images/{ANNS}/actions", {"updateImage": {"description": "d"}})
+DENIED = "operation[API:{}] is denied by default, please contact admin to correct it"
+
+
+async def test_a_user_of_an_account_can_only_query(node: ManagementNode) -> None:
+    async with client_of_kid(node) as kid:
         assert [image["uuid"] for image in await kid.query("/images")] == [ANNS]
-        body = {"params": {"resourceType": "ImageVO", "resourceUuid": ANNS, "tag": "mine"}}
-        with pytest.raises(CallFailed) as failed:
-            await kid.call("POST", "/user-tags", body)
-    denied = "operation[API:org.zstack.header.tag.APICreateUserTagMsg] is denied by default"
-    assert failed.value.error["details"] == f"{denied}, please contact admin to correct it"
+        assert await told(kid, *TAG_ANNS) == DENIED.format("org.zstack.header.tag.APICreateUserTagMsg")
+        user = ("POST", "/accounts/users", {"params": {"name": "x", "password": "x"}})
+        assert await told(kid, *user) == DENIED.format("org.zstack.header.identity.APICreateUserMsg")
+
+
+async def test_a_user_can_call_what_its_policies_allow(node: ManagementNode, clients: dict[str, Client]) -> None:
+    ann, update = clients["ann"], "org.zstack.header.image.APIUpdateImageMsg"
+
+    async def policy(effect: str, *actions: str, principals: object = None) -> str:
+        statement = {"effect": effect, "actions": actions, "principals": principals}
+        body = {"params": {"name": effect, "statements": [statement]}}
+        return str((await ann.call("POST", "/accounts/policies", body))["inventory"]["uuid"])
+
+    default = DENIED.format(update)
+    async with client_of_kid(node) as kid:
+        for effect, actions, principals, expected in (
+            ("Allow", (update,), None, ""),
+            ("Allow", ("org.zstack.header.image.**",), None, ""),
+            ("Allow", ("image:APIUpdateImageMsg",), None, ""),
+            ("Allow", ("APIUpdateImageMsg",), [f"user:{KID}"], ""),
+            ("Allow", ("APIUpdateImageMsg",), [f"user:{BOB}"], default),
+            ("Allow", ("org.zstack.header.image.APIDelete*",), None, default),
+            ("Allow", ("APIUpdateImageMsg",), [f"account:{ANN}"], "unknown principal[account]"),
+        ):
+            uuid = await policy(effect, *actions, principals=principals)
+            await ann.call("POST", f"/accounts/users/{KID}/policies", {"params": {"policyUuid": uuid}})
+            await ann.call("POST", f"/accounts/users/{KID}/policies", {"params": {"policyUuid": uuid}})
+            assert (await told(kid, *RENAME), actions) == (expected, actions)
+            assert await ann.query("/accounts/users", f"policy.uuid={uuid}")
+            await ann.call("DELETE", f"/accounts/users/{KID}/policies/{uuid}")
+            assert await told(kid, *RENAME) == default
+            await ann.call("DELETE", f"/accounts/policies/{uuid}")
+
+
+async def test_the_policies_of_a_group_are_those_of_its_users(node: ManagementNode, clients: dict[str, Client]) -> None:
+    ann = clients["ann"]
+
+    async def policy(effect: str, action: str) -> str:
+        body = {"params": {"name": "p", "statements": [{"effect": effect, "actions": [action]}]}}
+        return str((await ann.call("POST", "/accounts/policies", body))["inventory"]["uuid"])
+
+    allowing, denying = await policy("Allow", "APIUpdateImageMsg"), await policy("Deny", "**.APIUpdateImageMsg:name")
+    whole = await policy("Deny", "**.APIQueryZoneMsg")
+    [reading] = [one["uuid"] for one in await ann.query("/accounts/policies", "name=DEFAULT-READ")]
+    users, policies = f"/accounts/groups/{GROUP}/users", f"/accounts/groups/{GROUP}/policies"
+    by = "the operation is denied by the policy[name:p"
+    async with client_of_kid(node) as kid:
+        for call, rename, describe, zones in (
+            (("POST", policies, {"params": {"policyUuid": allowing}}), "denied", "denied", ""),
+            (("POST", users, {"params": {"userUuid": KID}}), "", "", ""),
+            (("POST", policies, {"params": {"policyUuid": denying}}), f"{by}, uuid:{denying}], field[name]", "", ""),
+            (("POST", policies, {"params": {"policyUuid": whole}}), f"{by}, uuid:{denying}], field[name]", "", by),
+            (("DELETE", f"{policies}/{denying}"), "", "", f"{by} uuid:{whole}]"),
+            (("DELETE", f"{users}/{KID}"), "denied by default", "denied by default", ""),
+            (("DELETE", f"/accounts/users/{KID}/policies?policyUuids={reading}"), "denied", "denied", "by default"),
+            (
+                ("POST", f"/accounts/users/{KID}/policy-collection", {"params": {"policyUuids": [reading]}}),
+                "denied",
+                "denied",
+                "",
+            ),
+        ):
+            await ann.call(*call)
+            found = [await told(kid, *one) for one in (RENAME, DESCRIBE, ("GET", "/zones"))]
+            for expected, one in zip((rename, describe, zones), found, strict=True):
+                assert (expected in one, bool(expected)) == (True, bool(one)), (call, found)
+    for uuid in (allowing, denying, whole):
+        await ann.call("DELETE", f"/accounts/policies/{uuid}")
+
+
+async def test_policies_and_members_are_of_the_callers_account(clients: dict[str, Client]) -> None:
+    admin, ann = clients["admin"], clients["ann"]
+    user = f"user[name: kid, uuid: {KID}] doesnt belong to the account[uuid: {{2}}]"
+    body = {"params": {"userUuid": KID}}
+    assert await told(admin, "POST", f"/accounts/groups/{GROUP}/users", body) == user
+    await ann.call("POST", f"/accounts/groups/{GROUP}/users", body)
+    assert [one["uuid"] for one in await ann.query("/accounts/groups", "user.name=kid")] == [GROUP]
+    assert "ConstraintViolationException" in await told(ann, "POST", f"/accounts/groups/{GROUP}/users", body)
+    await ann.call("DELETE", f"/accounts/groups/{GROUP}/users/{KID}")
+    renamed = await ann.call("PUT", "/accounts/groups/actions", {"updateUserGroup": {"uuid": GROUP, "name": "staff"}})
+    assert renamed["inventory"]["uuid"] == GROUP

@@ -2,10 +2,10 @@
 
 A new API is a message class and a function decorated with `@handlers.handles` in the module of its resource;
 `rest.messages` explains the declaration. What no module declares, `not_emulated` answers, from the `catalogue` of all
-APIs. The other modules here serve them: `queries` and `legacy_queries` (all query
-APIs), `storage_calls` (add and update a storage), `services` (what handlers work with), `error_translation`, `rights`,
-`new_resource_tags`, `long_job_runner`, `node_record`, `url_validator`, `path_patterns`, and `fidelity` (the page that
-lists all APIs).
+APIs. The other modules here serve them: `queries` and `legacy_queries` (all query APIs), `storage_calls` (add and
+update a storage), `services` (what handlers work with), `error_translation`, `rights`, `user_policies`,
+`resource_types`, `new_resource_tags`, `long_job_runner`, `node_record`, `url_validator`, `path_patterns`, and
+`fidelity` (the page that lists all APIs).
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ from imagestore_sim.api import (
     not_emulated,
     policy,
     quota,
+    resource_config,
     resource_owner,
     session,
     sftp_backup_storage,
     simulator_backup_storage,
     tag,
+    tag_pattern,
     task_progress,
     trash,
     user,
@@ -84,7 +86,9 @@ MODULES = (
     image_deletion,
     task_progress,
     tag,
+    tag_pattern,
     global_config,
+    resource_config,
     web_hook,
     zwatch,
     zql,

@@ -11,6 +11,7 @@ from itertools import takewhile
 from sqlalchemy import insert, select
 from sqlalchemy.sql.dml import UpdateBase
 
+from imagestore_sim.backup_storage.tag_patterns import SIMPLE
 from imagestore_sim.backup_storage.tags import (
     BOOT_MODE,
     NETWORK,
@@ -21,7 +22,7 @@ from imagestore_sim.backup_storage.tags import (
 )
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import SystemTag, UserTag
+from imagestore_sim.database.models import SystemTag, TagPattern, UserTag
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest.binding import NotAString, strings
 from imagestore_sim.rest.errors import invalid_argument
@@ -45,11 +46,12 @@ class NewResourceTags:
         self._database = database
         self._clock = clock
 
-    def check(self, message: CreateMessage) -> None:
-        """Check a message's system tags.
+    async def check(self, message: CreateMessage) -> None:
+        """Check a message's tags.
 
         Raise ApiError SYS.1007 for one that is unknown or not allowed here, and SYS.1000 for one that is not a string.
         """
+        await self._check_patterns(_distinct(message.tagUuids))
         tags = _distinct(message.systemTags)
         if all(tag.startswith(EPHEMERAL) for tag in strings(tags)):
             return
@@ -61,6 +63,16 @@ class NewResourceTags:
             if count > 1:
                 raise invalid_argument(f"only one bootMode system tag is allowed, but {count} got")
             check_boot_mode(tag)
+
+    async def _check_patterns(self, uuids: Sequence[str]) -> None:
+        """Raise ApiError SYS.1007 for patterns with tokens: they need values, which a create call cannot give."""
+        if not uuids:
+            return
+        chosen = (TagPattern.uuid.in_(uuids), TagPattern.type != SIMPLE)
+        others = {row.uuid for row in await self._database.read(select(TagPattern.uuid).where(*chosen))}
+        if others:
+            listed = ", ".join(one for one in uuids if one in others)
+            raise invalid_argument(f"illegal tag uuids [{listed}], tag type must be simple,")
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
         """Return the statements that write the tags of the new resource in a reply, in one transaction with it.
@@ -78,13 +90,11 @@ class NewResourceTags:
         return (*system, *user, *[insert(UserTag).values(row | owner) for row in await self._patterned(message)])
 
     async def _patterned(self, message: CreateMessage) -> list[dict[str, object]]:
-        """Return the rows of tags by pattern. A pattern's text is known from tags that use it already."""
+        """Return the rows of tags by pattern."""
         uuids = _distinct(message.tagUuids)
-        if not uuids:
-            return []
-        patterns = select(UserTag.tagPatternUuid, UserTag.tag).where(UserTag.tagPatternUuid.in_(uuids)).distinct()
-        texts = {row.tagPatternUuid: row.tag for row in await self._database.read(patterns)}
-        return [self._row(texts[one], "User") | {"tagPatternUuid": one} for one in uuids if one in texts]
+        found = select(TagPattern.uuid, TagPattern.value, TagPattern.type).where(TagPattern.uuid.in_(uuids))
+        patterns = {row.uuid: row for row in await self._database.read(found)} if uuids else {}
+        return [self._row(patterns[one].value, "User") | {"tagPatternUuid": one} for one in uuids if one in patterns]
 
     def _row(self, tag: str, kind: str) -> dict[str, object]:
         now = self._clock.local()

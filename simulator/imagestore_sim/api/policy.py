@@ -1,4 +1,4 @@
-"""Policies and roles of accounts: they are kept and shown, but allow nothing (observed 20)."""
+"""Policies, which say what users of an account may call; roles, which allow nothing (observed 20, 21)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class APICreatePolicyMsg(
     package=PACKAGE,
     reply=("inventory",),
     for_everyone=True,
-    deviation=NO_MEANING,
+    deviation="actions are not checked; in ZStack those of accounts other than admin cannot name APIs for admins",
 ):
     """Create a policy of the caller's account."""
 

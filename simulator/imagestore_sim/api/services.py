@@ -14,6 +14,8 @@ from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.event_web_hooks import EventWebHooks
 from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
+from imagestore_sim.backup_storage.resource_config import ResourceConfigs
+from imagestore_sim.backup_storage.tag_patterns import TagPatterns
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
 from imagestore_sim.clock import Clock
@@ -30,14 +32,15 @@ from imagestore_sim.database.models import (
     Role,
     SftpBackupStorage,
     SystemTag,
+    TagPattern,
     User,
     UserGroup,
-    UserTag,
     WebHook,
     Zone,
 )
 from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
+from imagestore_sim.identity.members import Members
 from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
 from imagestore_sim.images.copies import ImageCopies
@@ -67,7 +70,7 @@ RESOURCES = {
     "ImageVO": (Image.uuid,),
     "LongJobVO": (LongJob.uuid,),
     "SystemTagVO": (SystemTag.uuid,),
-    "TagPatternVO": (UserTag.tagPatternUuid,),
+    "TagPatternVO": (TagPattern.uuid,),
     "WebhookVO": (WebHook.uuid,),
     "ZoneVO": (Zone.uuid,),
     "VmNicVO": (),
@@ -100,11 +103,14 @@ class Services:
     garbage: Garbage
     trash: Trash
     tags: Tags
+    tag_patterns: TagPatterns
     configuration: GlobalConfiguration
+    resource_configs: ResourceConfigs
     node: NodeRecord
     web_hooks: EventWebHooks
     rights: Rights
     accounts: AccountRecords
+    members: Members
     access_keys: AccessKeys
     quotas: Quotas
     shares: Shares

@@ -150,7 +150,7 @@ async def update_system_tag(services: Services, message: APIUpdateSystemTagMsg, 
 
 
 class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", package=PACKAGE, for_everyone=True):
-    """Delete a system tag or a user tag. Succeed if it does not exist."""
+    """Delete a system tag, a user tag, or a pattern with the tags made of it. Succeed if it does not exist."""
 
     uuid: str
 
@@ -165,4 +165,5 @@ async def check_delete_tag(services: Services, message: APIDeleteTagMsg, call: C
 async def delete_tag(services: Services, message: APIDeleteTagMsg, call: Call) -> Reply:
     """Delete the tag, and return an empty reply."""
     await services.tags.delete(message.uuid)
+    await services.tag_patterns.delete(message.uuid)
     return Reply()

@@ -13,7 +13,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError, InvalidRequ
 from imagestore_sim.backup_storage.resource_types import RESOURCE_TYPES
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import BackupStorage, Image, SystemTag, UserTag, Zone
+from imagestore_sim.database.models import BackupStorage, Image, ResourceConfig, SystemTag, UserTag, Zone
 from imagestore_sim.ids import new_uuid
 
 TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
@@ -175,11 +175,11 @@ def check_network(tag: str) -> None:
 
 
 async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Select[str]) -> None:
-    """Delete every tag of deleted resources, as ZStack's foreign key does.
+    """Delete every tag of deleted resources, and options of their own, as ZStack's foreign keys do.
 
-    There is no foreign key here, because a tag may be on a resource of any type.
+    There is no foreign key here, because both belong to resources of any type.
     """
-    for model in (SystemTag, UserTag):
+    for model in (SystemTag, UserTag, ResourceConfig):
         await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))
 
 

@@ -27,8 +27,10 @@ from imagestore_sim.bootstrap.records import (
     ImageRecord,
     ImageRefRecord,
     PolicyRecord,
+    ResourceConfigRecord,
     RoleRecord,
     Sealed,
+    TagPatternRecord,
     TagRecord,
     TrashRecord,
     UserGroupRecord,
@@ -52,11 +54,16 @@ from imagestore_sim.database.models import (
     ImageBackupStorageRef,
     Policy,
     Quota,
+    ResourceConfig,
     Role,
     SharedResource,
     SystemTag,
+    TagPattern,
     User,
     UserGroup,
+    UserGroupPolicyRef,
+    UserGroupUserRef,
+    UserPolicyRef,
     UserTag,
     WebHook,
     Zone,
@@ -64,7 +71,7 @@ from imagestore_sim.database.models import (
 from imagestore_sim.database.models import InstallPathRecycle as Recycle
 from imagestore_sim.database.vault import is_protected
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.identity.accounts import DEFAULT_POLICY, default_policy
+from imagestore_sim.identity.accounts import DEFAULT_POLICY, allow_reading, default_policy
 from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.sources import ImageSource, ImageSources
@@ -81,6 +88,8 @@ DatedRecord = (
     | AccessKeyRecord
     | WebHookRecord
     | TagRecord
+    | TagPatternRecord
+    | ResourceConfigRecord
 )
 _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
@@ -149,6 +158,12 @@ class BootstrapLoader:
                 with _unique("accounts", account.name):
                     uuid = await self._add_account(connection, account, replace=replace)
                     await self._add_quotas(connection, uuid, {**quotas, **account.quotas}, account)
+            for pattern in bootstrap.tags:
+                with _unique("tags", pattern.name):
+                    await self._add_pattern(connection, pattern)
+            for config in bootstrap.resourceConfigs:
+                with _unique("resourceConfigs", config.name):
+                    await self._add_resource_config(connection, config)
             for zone in bootstrap.zones:
                 with _unique("zones", zone.name):
                     await self._add_zone(connection, zone)
@@ -205,14 +220,14 @@ class BootstrapLoader:
             account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
             named = {"name": record.name, "type": "SystemAdmin" if record.name == ADMIN_NAME else record.type}
             await connection.execute(insert(Account), {"uuid": account, **named, **values, **self._dates(record)})
-        for user in record.users:
-            await self._add_user(connection, account, user)
-        for group in record.groups:
-            await self._add_group(connection, account, group)
         for policy in record.policies:
             await self._add_policy(connection, account, policy)
         if account != ADMIN_UUID and not await _has(connection, Policy, account, DEFAULT_POLICY):
             await connection.execute(insert(Policy), default_policy(account))
+        for user in record.users:
+            await self._add_user(connection, account, user)
+        for group in record.groups:
+            await self._add_group(connection, account, group)
         for role in record.roles:
             await self._add_role(connection, account, role)
         return account
@@ -238,6 +253,28 @@ class BootstrapLoader:
             created = record.createDate or self._now
             row = {"uuid": uuid, "accountUuid": account, "createDate": created, **values}
             await connection.execute(insert(UserGroup), row)
+            for name in record.users:
+                user = await self._named(connection, User, account, name)
+                await self._connect(connection, UserGroupUserRef, groupUuid=uuid, userUuid=user)
+            for name in record.policies:
+                policy = await self._named(connection, Policy, account, name)
+                await self._connect(connection, UserGroupPolicyRef, groupUuid=uuid, policyUuid=policy)
+
+    async def _named(self, connection: AsyncConnection, model: type[User | Policy], account: str, name: str) -> str:
+        """Return the uuid of a user or policy of an account. Raise BootstrapError."""
+        mine = select(model.uuid).where(model.accountUuid == account, model.name == name)
+        found = await connection.scalar(mine.order_by(model.uuid).limit(1))
+        if found is None:
+            raise BootstrapError(f"accounts: the account has no {model.__name__.lower()} of the name {name}")
+        return found
+
+    async def _connect(
+        self,
+        connection: AsyncConnection,
+        model: type[UserGroupUserRef | UserGroupPolicyRef | UserPolicyRef],
+        **ends: str,
+    ) -> None:
+        await connection.execute(insert(model), {**ends, "createDate": self._now, "lastOpDate": self._now})
 
     async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
         if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
@@ -246,6 +283,35 @@ class BootstrapLoader:
         values = {"name": record.name, "description": record.description, "password": self._protect(record.password)}
         row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
         await connection.execute(insert(User), row)
+        if record.reads:
+            await allow_reading(connection, uuid, account, self._now)
+        for name in record.policies:
+            policy = await self._named(connection, Policy, account, name)
+            await self._connect(connection, UserPolicyRef, userUuid=uuid, policyUuid=policy)
+
+    async def _add_pattern(self, connection: AsyncConnection, record: TagPatternRecord) -> None:
+        uuid = record.uuid or stable_uuid("tag", f"{record.account}/{record.name}")
+        if await connection.scalar(select(TagPattern.uuid).where(TagPattern.uuid == uuid)):
+            return
+        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
+        if account is None:
+            raise BootstrapError(f"tags: {record.name}: no account has the name {record.account}")
+        values = record.model_dump(exclude={"uuid", "account", *_WRITTEN_APART})
+        row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
+        await connection.execute(insert(TagPattern), row)
+
+    async def _add_resource_config(self, connection: AsyncConnection, record: ResourceConfigRecord) -> None:
+        same = (ResourceConfig.resourceUuid == record.resourceUuid, ResourceConfig.category == record.category)
+        if await connection.scalar(select(ResourceConfig.uuid).where(*same, ResourceConfig.name == record.name)):
+            return
+        try:
+            option = self._configuration.find(record.category, record.name)
+            option.read(option, record.value)
+        except InvalidOption as error:
+            raise BootstrapError(f"resourceConfigs: {error}") from None
+        values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
+        values |= {"accountUuid": ADMIN_UUID, "description": option.description, **self._dates(record)}
+        await connection.execute(insert(ResourceConfig), {"uuid": record.uuid or new_uuid(), **values})
 
     async def _add_zone(self, connection: AsyncConnection, record: ZoneRecord) -> None:
         zone = uuid_of("zone", record)
@@ -290,8 +356,16 @@ class BootstrapLoader:
         tagged = {"resourceUuid": resource, "resourceType": resource_type}
         for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
             whole = [TagRecord(tag=tag) if isinstance(tag, str) else tag for tag in tags]
+            for tag in whole:
+                await self._add_pattern_of(connection, tag)
             if whole:
                 await connection.execute(insert(model), [self._tag(model, tag) | tagged for tag in whole])
+
+    async def _add_pattern_of(self, connection: AsyncConnection, tag: TagRecord) -> None:
+        """Insert the pattern that a tag names, with its text, unless it is there."""
+        if tag.tagPatternUuid is not None:
+            text = tag.tag[:128]
+            await self._add_pattern(connection, TagPatternRecord(uuid=tag.tagPatternUuid, name=text, value=text))
 
     def _tag(self, model: type[SystemTag | UserTag], record: TagRecord) -> dict[str, object]:
         """Return the row of a tag, without the resource that has it."""

@@ -161,6 +161,33 @@ class TrashRecord(Record):
     createDate: datetime | None = None
 
 
+class TagPatternRecord(Record):
+    """A pattern of user tags; `account` is the name of the account that owns it."""
+
+    uuid: Uuid | None = None
+    name: Annotated[str, Field(max_length=128)]
+    value: Annotated[str, Field(max_length=128)]
+    account: str = ADMIN_NAME
+    description: str | None = None
+    color: str | None = None
+    type: Literal["simple", "withToken"] = "simple"
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
+class ResourceConfigRecord(Record):
+    """The value that an option of the global configuration has for one resource."""
+
+    uuid: Uuid | None = None
+    resourceUuid: Uuid
+    resourceType: Literal["BackupStorageVO", "ZoneVO"] = "BackupStorageVO"
+    category: Name
+    name: Name
+    value: str
+    createDate: datetime | None = None
+    lastOpDate: datetime | None = None
+
+
 class ImageSourceRecord(Record):
     """What the images weigh whose url matches a glob; sizes in bytes, `rate` in bytes per second."""
 
@@ -173,22 +200,29 @@ class ImageSourceRecord(Record):
 
 
 class UserRecord(Record):
-    """A user of an account, with the password in plain text, or the sealed hash of it."""
+    """A user of an account, with the password in plain text, or the sealed hash of it.
+
+    `policies` has the names of the account's policies that it has beside DEFAULT-READ, which `reads` stands for.
+    """
 
     uuid: Uuid | None = None
     name: Annotated[str, Field(max_length=255)]
     description: str | None = None
     password: str | Sealed = Field(repr=False)
+    reads: bool = True
+    policies: tuple[str, ...] = ()
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
 
 
 class UserGroupRecord(Record):
-    """A group of users of an account."""
+    """A group of users of an account, with the names of its users and policies."""
 
     uuid: Uuid | None = None
     name: Annotated[str, Field(max_length=255)]
     description: str | None = None
+    users: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
 
@@ -273,6 +307,8 @@ class Bootstrap(Record):
     images: Records[ImageRecord] = ()
     imageSources: Records[ImageSourceRecord] = ()
     trash: Records[TrashRecord] = ()
+    tags: Records[TagPatternRecord] = ()
+    resourceConfigs: Records[ResourceConfigRecord] = ()
     accounts: Records[AccountRecord] = ()
     accessKeys: Records[AccessKeyRecord] = ()
     webHooks: Records[WebHookRecord] = ()

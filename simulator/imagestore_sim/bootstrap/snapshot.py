@@ -24,8 +24,10 @@ from imagestore_sim.bootstrap.records import (
     ImageRefRecord,
     ImageSourceRecord,
     PolicyRecord,
+    ResourceConfigRecord,
     RoleRecord,
     Sealed,
+    TagPatternRecord,
     TagRecord,
     TrashRecord,
     UserGroupRecord,
@@ -35,6 +37,7 @@ from imagestore_sim.bootstrap.records import (
 )
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.models import (
+    ADMIN_UUID,
     AccessKey,
     Account,
     BackupStorage,
@@ -46,11 +49,16 @@ from imagestore_sim.database.models import (
     LongJob,
     Policy,
     Quota,
+    ResourceConfig,
     Role,
     SharedResource,
     SystemTag,
+    TagPattern,
     User,
     UserGroup,
+    UserGroupPolicyRef,
+    UserGroupUserRef,
+    UserPolicyRef,
     UserTag,
     WebHook,
     Zone,
@@ -78,10 +86,15 @@ MODELS = (
     WebHook,
     SystemTag,
     UserTag,
+    TagPattern,
+    ResourceConfig,
+    UserGroupUserRef,
+    UserPolicyRef,
+    UserGroupPolicyRef,
     GlobalConfig,
 )
 RECORDS = (
-    *(Image, BackupStorage, Zone, SystemTag, UserTag, WebHook),
+    *(Image, BackupStorage, Zone, SystemTag, UserTag, TagPattern, ResourceConfig, WebHook),
     *(AccessKey, User, UserGroup, Policy, Role, Quota),
 )
 """What a new snapshot replaces; what refers to these goes with them."""
@@ -111,6 +124,8 @@ async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) ->
         Zone,
         SystemTag,
         UserTag,
+        TagPattern,
+        ResourceConfig,
         AccessKey,
         User,
         UserGroup,
@@ -177,6 +192,8 @@ class _RowConverter:
             backupStorages=self._storages(),
             images=self._images(),
             trash=self._trash(),
+            tags=self._patterns(),
+            resourceConfigs=self._resource_configs(),
             accounts=self._accounts(),
             accessKeys=self._access_keys(),
             webHooks=self._web_hooks(),
@@ -254,10 +271,23 @@ class _RowConverter:
         groups: dict[str, list[UserGroupRecord]] = defaultdict(list)
         quotas: dict[str, dict[str, int]] = defaultdict(dict)
         fields = ("uuid", "name", "description", *DATED)
+        names = {row.uuid: row.name for model in (User, Policy) for row in self._rows[model]}
+        of_users = _grouped(self._rows[UserPolicyRef], "userUuid", "policyUuid", names)
+        members = _grouped(self._rows[UserGroupUserRef], "groupUuid", "userUuid", names)
+        of_groups = _grouped(self._rows[UserGroupPolicyRef], "groupUuid", "policyUuid", names)
         for row in self._rows[User]:
-            users[row.accountUuid].append(UserRecord(**_pick(row, fields), password=self._seal(row.password)))
+            own = of_users.get(row.uuid, ())
+            users[row.accountUuid].append(
+                UserRecord(
+                    **_pick(row, fields),
+                    password=self._seal(row.password),
+                    reads=DEFAULT_POLICY in own or row.accountUuid == ADMIN_UUID,
+                    policies=tuple(one for one in own if one != DEFAULT_POLICY),
+                )
+            )
         for row in self._rows[UserGroup]:
-            groups[row.accountUuid].append(UserGroupRecord(**_pick(row, fields)))
+            both = {"users": members.get(row.uuid, ()), "policies": of_groups.get(row.uuid, ())}
+            groups[row.accountUuid].append(UserGroupRecord(**_pick(row, fields), **both))
         policies: dict[str, list[PolicyRecord]] = defaultdict(list)
         for row in self._rows[Policy]:
             if row.name != DEFAULT_POLICY:
@@ -281,6 +311,16 @@ class _RowConverter:
             )
             for row in self._rows[Account]
         )
+
+    def _patterns(self) -> tuple[TagPatternRecord, ...]:
+        accounts = {row.uuid: row.name for row in self._rows[Account]}
+        fields = ("uuid", "name", "value", "description", "color", "type", *DATED)
+        rows = self._rows[TagPattern]
+        return tuple(TagPatternRecord(**_pick(row, fields), account=accounts[row.accountUuid]) for row in rows)
+
+    def _resource_configs(self) -> tuple[ResourceConfigRecord, ...]:
+        fields = tuple(ResourceConfigRecord.model_fields)
+        return tuple(ResourceConfigRecord(**_pick(row, fields)) for row in self._rows[ResourceConfig])
 
     def _access_keys(self) -> tuple[AccessKeyRecord, ...]:
         accounts = {row.uuid: row.name for row in self._rows[Account]}
@@ -314,6 +354,14 @@ class _RowConverter:
     def _seal(self, password: str) -> Sealed:
         # What is stored does not let a client log in, but someone with the key file could guess the password by it.
         return Sealed(sealed=self._vault.encrypt(password))
+
+
+def _grouped(rows: Rows, by: str, of: str, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the records in the column `of`, by the uuid in the column `by`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        found[getattr(row, by)].append(names[getattr(row, of)])
+    return {uuid: tuple(sorted(each)) for uuid, each in found.items()}
 
 
 def _pick(row: Any, fields: Sequence[str]) -> dict[str, Any]:

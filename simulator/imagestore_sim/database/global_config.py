@@ -45,6 +45,8 @@ class ConfigOption(Generic[T_co]):
     id: int | None = None
     limits: Limits = _no_limits
     ours: bool = False
+    binds: tuple[str, ...] = ()
+    """The types of resources for which the option may have a value of its own."""
 
 
 class GlobalConfiguration:
@@ -116,6 +118,14 @@ class GlobalConfiguration:
         if option is None:
             raise InvalidOption(f"Unable to find GlobalConfig[category: {category}, name: {name}]")
         return option
+
+    def bindable(self, category: str | None) -> list[ConfigOption[object]]:
+        """Return the options, of one category or of all, that may have values of their own for resources."""
+        return [one for one in self._options.values() if one.binds and category in (None, one.category)]
+
+    def text(self, category: str, name: str) -> str:
+        """Return the current value of an option as text. Raise InvalidOption for an unknown name."""
+        return self._values.get((category, name), self.find(category, name).default)
 
     def check(self, category: str, name: str, value: str) -> None:
         """Raise InvalidOption unless the option exists and takes the value."""

@@ -258,8 +258,41 @@ class UserGroup(Model):
     lastOpDate: Mapped[datetime | None] = mapped_column(LocalDateTime)
 
 
+class UserGroupUserRef(Dated, Model):
+    """A user in a group."""
+
+    __tablename__ = "UserGroupUserRefVO"
+    __table_args__ = (UniqueConstraint("userUuid", "groupUuid"),)
+
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    userUuid: Mapped[str] = mapped_column(ForeignKey("UserVO.uuid", ondelete="CASCADE"))
+    groupUuid: Mapped[str] = mapped_column(ForeignKey("UserGroupVO.uuid", ondelete="CASCADE"), index=True)
+
+
+class UserPolicyRef(Dated, Model):
+    """A policy of a user."""
+
+    __tablename__ = "UserPolicyRefVO"
+    __table_args__ = (UniqueConstraint("userUuid", "policyUuid"),)
+
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    userUuid: Mapped[str] = mapped_column(ForeignKey("UserVO.uuid", ondelete="CASCADE"))
+    policyUuid: Mapped[str] = mapped_column(ForeignKey("PolicyVO.uuid", ondelete="CASCADE"), index=True)
+
+
+class UserGroupPolicyRef(Dated, Model):
+    """A policy of a group, which is one of each user in it."""
+
+    __tablename__ = "UserGroupPolicyRefVO"
+    __table_args__ = (UniqueConstraint("groupUuid", "policyUuid"),)
+
+    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    groupUuid: Mapped[str] = mapped_column(ForeignKey("UserGroupVO.uuid", ondelete="CASCADE"))
+    policyUuid: Mapped[str] = mapped_column(ForeignKey("PolicyVO.uuid", ondelete="CASCADE"), index=True)
+
+
 class Policy(Model):
-    """Statements of what users of an account may do. They are kept, and mean nothing here."""
+    """Statements of what users of an account may do (observed 21)."""
 
     __tablename__ = "PolicyVO"
 
@@ -399,6 +432,36 @@ class UserTag(Tag, Model):
     __tablename__ = "UserTagVO"
 
     tagPatternUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH), index=True)
+
+
+class TagPattern(Dated, Model):
+    """A pattern that user tags are made of. `value` is their text, or with tokens: `name::{token}::{token}`."""
+
+    __tablename__ = "TagPatternVO"
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(128))
+    value: Mapped[str] = mapped_column(String(128))
+    description: Mapped[str | None] = mapped_column(String(2048))
+    color: Mapped[str | None] = mapped_column(String(32))
+    type: Mapped[str] = mapped_column(String(32))
+
+
+class ResourceConfig(Dated, Model):
+    """The value that an option of the global configuration has for one resource."""
+
+    __tablename__ = "ResourceConfigVO"
+    __table_args__ = (UniqueConstraint("resourceUuid", "category", "name"),)
+
+    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
+    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH))
+    resourceType: Mapped[str] = mapped_column(String(255))
+    accountUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), doc="The owner of the resource")
+    category: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(String(1024))
+    value: Mapped[str] = mapped_column(Text)
 
 
 class CapacityHistory(Model):

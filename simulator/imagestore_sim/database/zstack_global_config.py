@@ -3,6 +3,7 @@
 `zstack_global_config.json` has their numbers, defaults and descriptions from that listing; types and rules are from
 ZStack's source. `declared` says where ZStack declares an option: `nowhere` means in no class, so only the type is
 checked, and clients that ask for its limits get no answer; `without rules` means in a class that gives no limits.
+`binds` has the types of resources for which the option may have a value of its own (@BindResourceConfig, 5.2.1).
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def _read_as(category: str, name: str, convert: Callable[[str], T]) -> ConfigOpt
         option.read(option, text)
         return convert(text)
 
-    return ConfigOption(category, name, option.default, option.description, read, option.id, option.limits)
+    return ConfigOption(
+        category, name, option.default, option.description, read, option.id, option.limits, binds=option.binds
+    )
 
 
 def _option(row: Mapping[str, Any]) -> ConfigOption[str]:
@@ -77,8 +80,9 @@ def _option(row: Mapping[str, Any]) -> ConfigOption[str]:
             raise NullPointer
         return None if where == NOWHERE else limits(declared)
 
+    binds = tuple(row.get("binds", ()))
     described = f"timeout for message class {name}" if category in TIMEOUT_CATEGORIES else row["description"]
-    return ConfigOption(category, name, row["default"], described, read, row["id"], option_limits)
+    return ConfigOption(category, name, row["default"], described, read, row["id"], option_limits, binds=binds)
 
 
 def _declared(row: Mapping[str, Any]) -> Declaration:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import uuid5
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
@@ -17,8 +19,11 @@ from imagestore_sim.database.models import (
     LongJob,
     Policy,
     Role,
+    TagPattern,
     User,
     UserGroup,
+    UserPolicyRef,
+    UserTag,
 )
 from imagestore_sim.identity.quotas import NAMESPACE, Quotas, insert_quotas
 
@@ -61,6 +66,8 @@ class AccountRecords:
             await connection.execute(images.values(status=DELETED, accountUuid=ADMIN_UUID))
             jobs = update(LongJob).where(LongJob.accountUuid == uuid)
             await connection.execute(jobs.values(accountUuid=ADMIN_UUID))
+            patterns = select(TagPattern.uuid).where(TagPattern.accountUuid == uuid)
+            await connection.execute(delete(UserTag).where(UserTag.tagPatternUuid.in_(patterns)))
             await connection.execute(delete(Account).where(Account.uuid == uuid))
 
     async def insert(self, model: type[User | UserGroup | Policy | Role], values: Mapping[str, object]) -> None:
@@ -70,9 +77,11 @@ class AccountRecords:
             row = self._stored(values, new=True, dated=model is not UserGroup)
         async with self._database.transaction() as connection:
             await connection.execute(insert(model).values(**row))
+            if model is User:
+                await allow_reading(connection, str(row["uuid"]), str(row["accountUuid"]), self._clock.local())
 
-    async def change(self, model: type[Account | User], uuid: str, values: Mapping[str, object]) -> None:
-        """Change columns of an account or a user."""
+    async def change(self, model: type[Account | User | UserGroup], uuid: str, values: Mapping[str, object]) -> None:
+        """Change columns of an account, a user or a group."""
         if values:
             async with self._database.transaction() as connection:
                 await connection.execute(update(model).where(model.uuid == uuid).values(**self._stored(values)))
@@ -108,13 +117,22 @@ class AccountRecords:
 
 
 def default_policy(account_uuid: str) -> dict[str, object]:
-    """Return the policy that every account but admin has: its users may call all queries."""
+    """Return the policy that every account but admin has: its users may make all calls that change nothing."""
     return {
         "uuid": uuid5(NAMESPACE, f"{account_uuid}/{DEFAULT_POLICY}").hex,
         "accountUuid": account_uuid,
         "name": DEFAULT_POLICY,
         "statements": '[{"effect":"Allow","actions":["*:read"]}]',
     }
+
+
+async def allow_reading(connection: AsyncConnection, user: str, account: str, now: datetime) -> None:
+    """Give a new user the policy DEFAULT-READ of its account, if the account has it; admin has not."""
+    mine = select(Policy.uuid).where(Policy.accountUuid == account, Policy.name == DEFAULT_POLICY)
+    policy = await connection.scalar(mine.order_by(Policy.uuid).limit(1))
+    if policy is not None:
+        row = insert(UserPolicyRef).values(userUuid=user, policyUuid=policy)
+        await connection.execute(row.values(createDate=now, lastOpDate=now))
 
 
 def same_name(model: type[Account | User | UserGroup], name: str) -> ColumnElement[bool]:

@@ -12,9 +12,9 @@ from imagestore_sim.backup_storage.capacity import CapacityStore
 from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.backup_storage.global_config import RESERVED_CAPACITY
 from imagestore_sim.backup_storage.records import Storage
+from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.database import StoreUnavailable
-from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.images.bits import Bits
 
 
@@ -29,13 +29,11 @@ class Promise:
 class Space:
     """Promises the space of hosts. What is promised and not yet written is not promised again."""
 
-    def __init__(
-        self, bits: Bits, status: StatusStore, capacities: CapacityStore, configuration: GlobalConfiguration
-    ) -> None:
+    def __init__(self, bits: Bits, status: StatusStore, capacities: CapacityStore, settings: ResourceConfigs) -> None:
         self._bits = bits
         self._status = status
         self._capacities = capacities
-        self._configuration = configuration
+        self._settings = settings
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._promises: defaultdict[str, set[Promise]] = defaultdict(set)
 
@@ -51,7 +49,7 @@ class Space:
             # What is owed is added up first: bytes that come meanwhile then count twice, never not at all.
             owed = sum(one.size - one.written for one in self._promises[storage.uuid])
             await self.measure(storage)
-            reserved = self._configuration.get(RESERVED_CAPACITY)
+            reserved = await self._settings.value(RESERVED_CAPACITY, storage.uuid)
             await self._capacities.reserve(storage.uuid, size, reserved=reserved + owed)
             self._promises[storage.uuid].add(promise)
         try:

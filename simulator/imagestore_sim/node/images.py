@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
+from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.copies import ImageCopies
@@ -43,7 +44,7 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
     """Return the parts that keep images; none of them has started."""
     database, clock, settings = store.database, foundation.clock, foundation.settings
     bits = Bits(foundation.prober)
-    space = Space(bits, storages.status, storages.capacities, store.configuration)
+    space = Space(bits, storages.status, storages.capacities, ResourceConfigs(database, clock, store.configuration))
     transfers = Transfers(storages.records, bits, space, clock, foundation.metrics.transferred)
     events = ImageEvents(foundation.events)
     garbage = Garbage(

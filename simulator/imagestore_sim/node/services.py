@@ -6,10 +6,13 @@ from imagestore_sim.api import LongJobRunner, NodeRecord, Services
 from imagestore_sim.api.rights import Rights
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
+from imagestore_sim.backup_storage.resource_config import ResourceConfigs
+from imagestore_sim.backup_storage.tag_patterns import TagPatterns
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
 from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
+from imagestore_sim.identity.members import Members
 from imagestore_sim.identity.quotas import Quotas
 from imagestore_sim.identity.shares import Shares
 from imagestore_sim.node.event_hooks import wire_event_hooks
@@ -32,6 +35,7 @@ def wire_services(
 ) -> Services:
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
+    members = Members(database, clock)
     quotas = Quotas(database, clock, store.configuration)
     long_jobs = LongJobRunner(database, clock, images.images)
     life = ImageLife(database, clock, tags, ImageEvents(foundation.events))
@@ -52,10 +56,13 @@ def wire_services(
         garbage=images.garbage,
         trash=images.trash,
         tags=tags,
+        tag_patterns=TagPatterns(database, clock),
         configuration=store.configuration,
+        resource_configs=ResourceConfigs(database, clock, store.configuration),
         node=node_record,
         web_hooks=wire_event_hooks(foundation, store, node_record),
-        rights=Rights(database),
+        rights=Rights(database, members),
+        members=members,
         accounts=AccountRecords(database, vault, clock, quotas),
         access_keys=AccessKeys(database, vault, clock),
         quotas=quotas,

@@ -382,6 +382,32 @@ USER_GROUP = Inventory(
     aliases={"user": ("userRef", "user"), "policy": ("policyRef", "policy")},
     owner="accountUuid",
 )
+
+
+def _reference(name: str, model: type[models.Model], **ends: Expansion) -> Inventory:
+    """Return the inventory of a table that connects two others; each end is a step of a path."""
+    own = tuple(Field(one.own, Kind.UUID) for one in ends.values())
+    return Inventory(f"org.zstack.header.identity.{name}", (_table(model),), (*own, *DATES), key="id", expansions=ends)
+
+
+USER_GROUP_USER_REF = _reference(
+    "UserGroupUserRefInventory",
+    models.UserGroupUserRef,
+    user=Expansion("UserInventory", own="userUuid"),
+    group=Expansion("UserGroupInventory", own="groupUuid"),
+)
+USER_POLICY_REF = _reference(
+    "UserPolicyRefInventory",
+    models.UserPolicyRef,
+    user=Expansion("UserInventory", own="userUuid"),
+    policy=Expansion("PolicyInventory", own="policyUuid"),
+)
+USER_GROUP_POLICY_REF = _reference(
+    "UserGroupPolicyRefInventory",
+    models.UserGroupPolicyRef,
+    group=Expansion("UserGroupInventory", own="groupUuid"),
+    policy=Expansion("PolicyInventory", own="policyUuid"),
+)
 STATEMENTS = Field("statements", Kind.JSON, shown=True)
 POLICY = Inventory(
     "org.zstack.header.identity.PolicyInventory",
@@ -454,6 +480,28 @@ ACCESS_KEY = Inventory(
     expansions=OF_ACCOUNT,
     owner="accountUuid",
 )
+TAG_PATTERN = Inventory(
+    "org.zstack.header.tag.TagPatternInventory",
+    (_table(models.TagPattern),),
+    (UUID, Field("name"), Field("value"), Field("description"), Field("color"), Field("type"), *DATES),
+    expansions={"tag": Expansion("UserTagInventory", foreign="tagPatternUuid")},
+    owner="accountUuid",
+)
+RESOURCE_CONFIG = Inventory(
+    "org.zstack.resourceconfig.ResourceConfigInventory",
+    (_table(models.ResourceConfig),),
+    (
+        UUID,
+        Field("resourceUuid", Kind.UUID),
+        Field("resourceType"),
+        Field("name"),
+        Field("description"),
+        Field("category"),
+        Field("value"),
+        *DATES,
+    ),
+    owner="accountUuid",
+)
 EMULATED = (
     ACCESS_KEY,
     ACCOUNT,
@@ -467,12 +515,17 @@ EMULATED = (
     MANAGEMENT_NODE,
     POLICY,
     QUOTA,
+    RESOURCE_CONFIG,
     ROLE,
     SFTP_BACKUP_STORAGE,
     SHARED_RESOURCE,
     SYSTEM_TAG,
+    TAG_PATTERN,
     USER,
     USER_GROUP,
+    USER_GROUP_POLICY_REF,
+    USER_GROUP_USER_REF,
+    USER_POLICY_REF,
     USER_TAG,
     WEB_HOOK,
     ZONE,

@@ -31,8 +31,8 @@ VALIDATION_ONLY = frozenset(("validationOnly", "ephemeral::validationOnly"))
 class Tags(Protocol):
     """Checks and stores the tags of new resources."""
 
-    def check(self, message: CreateMessage) -> None:
-        """Raise ApiError SYS.1007 for a system tag that is unknown or not allowed on a new resource."""
+    async def check(self, message: CreateMessage) -> None:
+        """Raise ApiError SYS.1007 for a tag that is unknown or not allowed on a new resource."""
 
     async def writes(self, message: CreateMessage, reply: Reply) -> Sequence[UpdateBase]:
         """Return the statements that write the tags of the new resource in a reply."""
@@ -128,7 +128,7 @@ class Dispatcher(Generic[S]):
         if check is not None:
             await check(self._services, message, call)
         if isinstance(message, CreateMessage):
-            self._rules.tags.check(message)
+            await self._rules.tags.check(message)
 
     @contextmanager
     def _errors_of_the_version(self) -> Iterator[None]:
