@@ -60,7 +60,7 @@ class KeptNode:
         return client
 
     def drop_if_changed(self) -> None:
-        """Stop the node if a record is not as it was at its start, or a job still runs."""
+        """Stop the node if a record is not as it was at its start, a job runs, or a fault of the node is set."""
         if self._node is not None and self._node.has_changed():
             self._drop()
 
@@ -93,7 +93,7 @@ class _Node:
         await self.node.stop()
 
     def has_changed(self) -> bool:
-        return rows_of(self._database) != self._first
+        return any(self.node.foundation.node_faults) or rows_of(self._database) != self._first
 
 
 def rows_of(database: Path) -> Rows:
