@@ -29,8 +29,8 @@ pytestmark = pytest.mark.soak
 RUNS = int(os.environ.get("SOAK_RUNS", "4"))
 FIRST = int(os.environ.get("SOAK_SEED", "0"))
 KILLS = 25
-LONGEST = 2.5
-"""Seconds that a node lives at most: an add takes half of one where the machine is busy."""
+MOST_CHANGES, LONGEST = 8, 10.0
+"""After how many changes a node is killed at most, and after how many seconds: a busy machine may make none."""
 HOSTS = {"a" * 32: "127.0.0.1", "b" * 32: "localhost"}
 """The hostnames of the storages, by uuid."""
 MIB = 2**20
@@ -86,11 +86,21 @@ async def _change_and_kill(
     async with Client(node.url) as client:
         await _check(client, hosts, promised)
         changes = [asyncio.create_task(_change(client, chance, promised)) for _ in range(6)]
-        await asyncio.sleep(chance.uniform(0.05, LONGEST))
+        await _wait(chance, promised)
         node.kill()
         promised.counts["kills"] += 1
         await asyncio.gather(*changes)
     await nodes.wait(node)
+
+
+async def _wait(chance: random.Random, promised: Promised) -> None:
+    """Wait for the instant of a kill: some changes later, and a part of the next one."""
+    enough = promised.counts.total() + chance.randint(0, MOST_CHANGES)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST):
+            while promised.counts.total() < enough:
+                await asyncio.sleep(0.01)
+    await asyncio.sleep(chance.uniform(0.05, 0.5))
 
 
 async def _change(client: Client, chance: random.Random, promised: Promised) -> None:
