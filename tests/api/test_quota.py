@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import pytest
-from aiohttp import web
 
 from fixed_data import B1, I1, Z1
+from image_web_server import web_server
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
@@ -139,24 +138,6 @@ async def test_names_and_owners_are_told_of_hidden_resources_too(fixed: Client) 
         with pytest.raises(CallFailed) as failed:
             await ann.call("GET", "/accounts/resource/api-permissions", query=[("resourceType", "ImageVO")])
         assert failed.value.code == "ID.1002"
-
-
-@asynccontextmanager
-async def web_server(length: int) -> AsyncIterator[str]:
-    """Serve `/image`, which has that length; nothing else is there. Return the server's URL."""
-
-    async def image(_: web.Request) -> web.Response:
-        return web.Response(body=b"", headers={"Content-Length": str(length)})
-
-    application = web.Application()
-    application.router.add_route("HEAD", "/image", image)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_strict_node_asks_web_servers_what_images_of_accounts_weigh() -> None:

@@ -46,6 +46,7 @@ def lab(
         int | None, options.setting("ping_interval", "Seconds between pings.", "5; with --strict ZStack's 60")
     ] = None,
     ping_mode: options.PingMode = None,
+    image_lengths: options.ImageLengths = None,
     strict: options.Strict = None,
     zstack: options.ZStack = None,
     seed: options.Seed = None,

@@ -68,6 +68,9 @@ WriteImages = Annotated[
     bool | None,
     setting("write_images", "Write images to the hosts of ImageStores, as sparse files below their url.", "off"),
 ]
+ImageLengths = Annotated[
+    bool | None, setting("image_lengths", "Ask web servers how long the files of images are that are added.", "off")
+]
 ReadOnly = Annotated[bool | None, setting("read_only_hosts", "Never create anything on a host.", "off")]
 Connection = Annotated[
     str | None, setting("probe_connection", "SSH connections of probes: warm (keep one per host) or fresh.", "warm")

@@ -33,6 +33,7 @@ def serve(
     ssh_config: options.SshConfig = None,
     read_only_hosts: options.ReadOnly = None,
     write_images: options.WriteImages = None,
+    image_lengths: options.ImageLengths = None,
     probe_connection: options.Connection = None,
     ping_interval: options.Interval = None,
     ping_mode: options.PingMode = None,

@@ -33,9 +33,9 @@ from imagestore_sim.database.models import (
 )
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.bits import FoundImage, Place, install_path, paths_of, place_of
-from imagestore_sim.images.errors import DownloadFailed
+from imagestore_sim.images.errors import DownloadFailed, TransferFailed
 from imagestore_sim.images.garbage import Garbage
-from imagestore_sim.images.remote_length import WEB, RemoteLengths
+from imagestore_sim.images.remote_length import WEB, LengthUnknown, RemoteLengths
 from imagestore_sim.images.rows import DOWNLOADING, READY, UPLOAD, ImageRows, is_kept
 from imagestore_sim.images.sources import ImageSources, ImageWeight
 from imagestore_sim.images.transfer import Incoming, Transfers
@@ -65,7 +65,10 @@ class Images:
         garbage: Garbage,
         events: ImageEvents,
         lengths: RemoteLengths,
+        *,
+        asks: bool,
     ) -> None:
+        """With `asks`, web servers tell what the images weigh that they have, unless a source does."""
         self._database = database
         self._clock = clock
         self._records = records
@@ -73,6 +76,7 @@ class Images:
         self._garbage = garbage
         self._events = events
         self._lengths = lengths
+        self._asks = asks
         self._rows = ImageRows(clock)
         self.transfers = transfers
         """The downloads that are under way."""
@@ -148,10 +152,23 @@ class Images:
         That is so for urls of other schemes, and here for storages on which an image has no bits (domain 8). With
         `ask`, its web server is asked as by ZStack, unless a source is declared. Raise LengthUnknown.
         """
-        if ask and url.startswith(WEB) and not self._sources.declared(url):
+        if ask and self._is_served(url):
             return await self._lengths.of(url)
-        asked = url.startswith(MEASURED) and await self._carrying(uuids)
-        return self._sources.weigh(url, image_format).actual_size if asked else 0
+        if not (url.startswith(MEASURED) and await self._carrying(uuids)):
+            return 0
+        try:
+            return (await self._weigh(url, image_format)).actual_size
+        except LengthUnknown:
+            return 0  # its download will fail
+
+    async def _weigh(self, url: str, image_format: str) -> ImageWeight:
+        """Return what an image weighs. Raise LengthUnknown."""
+        length = await self._lengths.of(url) if self._asks and self._is_served(url) else 0
+        return self._sources.weigh(url, image_format, length)
+
+    def _is_served(self, url: str) -> bool:
+        """Return whether only a web server knows what an image weighs."""
+        return url.startswith(WEB) and not self._sources.declared(url)
 
     async def _carrying(self, uuids: Sequence[str]) -> list[Storage]:
         """Return those of the storages on which an image has bits."""
@@ -163,8 +180,12 @@ class Images:
     ) -> None:
         """Bring the bits to the storages that carry them. On a failure remove all again. Raise DownloadFailed."""
         url, path = values["url"], install_path(image_uuid)
-        weight = self._sources.weigh(url, values["format"])
         async with self._garbage.adding(image_uuid, job, path, carrying):
+            try:
+                weight = await self._weigh(url, values["format"])
+            except LengthUnknown as unknown:
+                cause = str(TransferFailed(url, carrying[0].uuid, str(unknown)))
+                raise DownloadFailed(values["name"], uuids, cause) from unknown
             errors = await self.transfers.bring(job, Incoming(image_uuid, path, url, weight), carrying)
             if errors:
                 raise DownloadFailed(values["name"], uuids, str(errors[0]))

@@ -17,6 +17,7 @@ WEB = ("http://", "https://")
 CONNECT_SECONDS, ANSWER_SECONDS = 15.0, 300.0
 """ZStack's timeouts of a request to another server (RESTFacade)."""
 PORTS = {"http": 80, "https": 443}
+LARGEST = 2**63 - 1
 APACHE = "org.apache.http.conn"
 
 
@@ -42,13 +43,20 @@ class RemoteLengths:
                 ):
                     if response.status >= 400:
                         raise LengthUnknown(f"{response.status} {response.reason}: [no body]")
-                    return response.content_length or 0
+                    return _bounded(response.content_length or 0)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise LengthUnknown(f'I/O error on HEAD request for "{url}": {_words(url, error)}') from error
 
     def _reaching(self, url: str) -> AbstractContextManager[None]:
         """Return a context in which no time is skipped, if the server is on another machine."""
         return nullcontext() if is_this_machine(url) else self._clock.outside()
+
+
+def _bounded(length: int) -> int:
+    """Return a length that Java's long holds. Raise LengthUnknown for a larger one."""
+    if length > LARGEST:
+        raise LengthUnknown(f'For input string: "{length}"')
+    return length
 
 
 def _words(url: str, error: Exception) -> str:

@@ -68,14 +68,17 @@ class ImageSources:
         """Return whether a source matches a url."""
         return any(fnmatchcase(url, one.url) for one in self._sources)
 
-    def weigh(self, url: str, image_format: str) -> ImageWeight:
-        """Return what the image at `url` weighs: always the same for the same url, seed and sources."""
+    def weigh(self, url: str, image_format: str, length: int = 0) -> ImageWeight:
+        """Return what the image at `url` weighs: always the same for the same url, seed and sources.
+
+        `length` is what a web server says of a url without a source, in bytes; 0 if it is not known.
+        """
         source = next((one for one in self._sources if fnmatchcase(url, one.url)), ImageSource(url))
         drawn = hashlib.sha256(f"{self._seed}/{url}".encode()).digest()
         seeded = (SMALLEST + int.from_bytes(drawn[:4]) % (LARGEST - SMALLEST + 1)) * MIB
         actual = source.actual_size
         if actual is None:
-            actual = seeded if source.size is None else min(seeded, source.size)
+            actual = length or (seeded if source.size is None else min(seeded, source.size))
         whole = (source.format or image_format) in WHOLE
         size = source.size
         if size is None:

@@ -58,7 +58,7 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
         writes=settings.write_images and not settings.read_only_hosts,
     )
     parts = (database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
-    images = Images(*parts, RemoteLengths(clock))
+    images = Images(*parts, RemoteLengths(clock), asks=settings.image_lengths)
     copies = ImageCopies(*parts)
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
     expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
