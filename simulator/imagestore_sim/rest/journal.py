@@ -6,7 +6,7 @@ It holds at most MOST_REQUESTS rows and MOST_BYTES bytes. It drops the oldest ro
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,13 +25,15 @@ MOST_HEADERS = 64
 """How many headers of a request are kept."""
 MOST_HEADER_BYTES = 1024
 """How many bytes of a header's value are kept."""
-CACHED_HEADER_BYTES = 256
+CACHED_HEADERS = 32
+"""A request with more headers is masked without the cache, which so stays small."""
 UNREADABLE = "(not kept: it cannot be read as the JSON of one object)"
 NOT_READ = "(not kept: it was not read)"
 SCHEMES = ("OAuth", "ZStack", "Bearer", "Basic", "Digest")
 """The schemes of an Authorization header, which are shown; what follows them is masked."""
 Body = Mapping[str, object] | bytes | str | None
 """A parsed body; the bytes of one that was not parsed; or a note that stands in its place."""
+RawHeaders = tuple[tuple[bytes, bytes], ...]
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -61,11 +63,8 @@ class Entry(NamedTuple):
     """The code of the error in the answer."""
     faults: tuple[str, ...]
     """The ids of the faults that it has met; its status is 0 if they let it have no answer."""
-
-    @property
-    def size(self) -> int:
-        """Return how many bytes it holds, about."""
-        return len(self.path) + len(self.body or "") + sum([len(name) + len(value) for name, value in self.headers])
+    size: int
+    """How many bytes its texts have, about."""
 
 
 Matches = Callable[[Entry], object]
@@ -83,8 +82,10 @@ class Journal:
         self._watched: dict[Hashable, tuple[Matches, list[Listener]]] = {}
         self._forgotten = 0
         """The number of the last row that was deleted on demand."""
-        self._dropped: Entry | None = None
-        """The last row that was dropped, without its texts."""
+        self._dropped = 0
+        """The number of the last row that was dropped for want of room."""
+        self._dropped_ended = 0.0
+        """When that one was answered, in the clock's monotonic seconds."""
         self.last = 0
         """The number of the latest request."""
 
@@ -99,7 +100,7 @@ class Journal:
         account: str | None,
         job: str | None,
         body: Body,
-        headers: Sequence[tuple[bytes, bytes]] = (),
+        headers: RawHeaders = (),
         client: str = "",
         api: str = "",
         error: str | None = None,
@@ -107,10 +108,13 @@ class Journal:
     ) -> None:
         """Write a row with its secrets masked, and call the listeners that it matches."""
         self.last += 1
-        text, whole = _shown(body)
+        masked = masked_path(path)
+        text, whole = (None, True) if body is None else _shown(body)
+        few = len(headers) <= CACHED_HEADERS
+        shown, header_bytes = _cached_headers(headers) if few else _masked_headers(headers)
         entry = Entry(
-            self.last, ended, method, masked_path(path), status, seconds, account, job, text, whole,
-            _masked_headers(headers), client, api, error, faults,
+            self.last, ended, method, masked, status, seconds, account, job, text, whole, shown, client, api, error,
+            faults, len(masked) + header_bytes + (0 if text is None else len(text)),
         )  # fmt: skip
         self._keep(entry)
         for matches, listeners in list(self._watched.values()):
@@ -124,7 +128,7 @@ class Journal:
         while len(self._entries) > self._most or (self._bytes > self._most_bytes and len(self._entries) > 1):
             oldest = self._entries.popleft()
             self._bytes -= oldest.size
-            self._dropped = oldest._replace(path="", headers=(), body=None)
+            self._dropped, self._dropped_ended = oldest.number, oldest.ended
 
     def since(self, number: int, after: float | None = None) -> Iterator[Entry]:
         """Return the rows after that number, and after that monotonic time, oldest first."""
@@ -135,10 +139,9 @@ class Journal:
 
         Rows that were deleted on demand do not count.
         """
-        last = self._dropped
-        if last is None or (after is not None and last.ended <= after):
+        if after is not None and self._dropped_ended <= after:
             return 0
-        return max(0, last.number - max(number, self._forgotten))
+        return max(0, self._dropped - max(number, self._forgotten))
 
     @property
     def watchers(self) -> int:
@@ -169,17 +172,16 @@ class Journal:
     def restart(self) -> None:
         """Delete all rows, and count from 1 again. Listeners stay."""
         self.clear()
-        self.last = self._forgotten = 0
-        self._dropped = None
+        self.last = self._forgotten = self._dropped = 0
 
 
-def _shown(body: Body) -> tuple[str | None, bool]:
+def _shown(body: Mapping[str, object] | bytes | str) -> tuple[str | None, bool]:
     """Return the beginning of a body with its secrets masked, and whether that is all of it.
 
     A body that cannot be parsed is not kept, since its secrets cannot be found.
     """
-    if body is None or isinstance(body, str):
-        return body, body is None
+    if isinstance(body, str):
+        return body, False
     if not isinstance(body, bytes):
         return _masked_body(body)
     if not body:
@@ -200,19 +202,18 @@ def _masked_body(body: Mapping[str, object]) -> tuple[str, bool]:
     return text.encode()[:MOST_BODY_BYTES].decode(errors="ignore"), False
 
 
-def _masked_headers(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
-    return tuple([
-        _cached_header(name, value) if len(value) <= CACHED_HEADER_BYTES else _header(name, value)
-        for name, value in headers[:MOST_HEADERS]
-    ])  # fmt: skip
+def _masked_headers(headers: RawHeaders) -> tuple[Headers, int]:
+    """Return the first headers with their secrets masked, and how many bytes they have."""
+    shown = tuple([_header(name, value) for name, value in headers[:MOST_HEADERS]])
+    return shown, sum([len(name) + len(value) for name, value in shown])
+
+
+_cached_headers = lru_cache(maxsize=64)(_masked_headers)  # a client sends the same with most of its requests
 
 
 def _header(name: bytes, value: bytes) -> tuple[str, str]:
     shown = name.decode("latin-1").lower()
     return shown, masked_header(shown, value[:MOST_HEADER_BYTES].decode("utf-8", "replace"))
-
-
-_cached_header = lru_cache(maxsize=1024)(_header)
 
 
 def masked_header(name: str, value: str) -> str:
