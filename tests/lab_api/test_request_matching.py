@@ -315,6 +315,20 @@ async def test_the_lab_s_api_answers_all_of_it(client: Client) -> None:
 
 
 @pytest.mark.imagestore_lab(hosts=0)
+async def test_a_request_is_found_by_the_fault_that_it_met(client: Client) -> None:
+    fault = {"kind": "api_error", "code": "SYS.1001", "when": {"api": "QueryZone", "nth": 2}}
+    assert (await client.request("POST", f"{client.url}/lab/v1/node/faults", fault)).status == 201
+    for _ in range(3):
+        await client.request("GET", "/zones")
+    [met] = (await post(client, "find", {"fault": "api_error-*"})).body["requests"]
+    assert (met["faults"], met["error"], met["status"], met["api"]) == (
+        ["api_error-1"], "SYS.1001", 503, "APIQueryZoneMsg",
+    )  # fmt: skip
+    expected = [{"error": "SYS.1001"}, {"api": "QueryZone", "status": 200}]
+    assert (await post(client, "sequence", {"expected": expected})).body["followed"]
+
+
+@pytest.mark.imagestore_lab(hosts=0)
 async def test_a_test_waits_for_a_body(client: Client) -> None:
     waiting = asyncio.create_task(post(client, "wait", {"body": {"params": {"name": "gold"}}, "within": "10s"}))
     await client.call("POST", "/zones", {"params": {"name": "silver"}})

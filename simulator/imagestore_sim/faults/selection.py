@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import translate
-from functools import lru_cache
 from random import Random
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-Glob = Annotated[str, Field(min_length=1, max_length=256)]
+from imagestore_sim.globs import Glob, matches_glob
+
 CHOICES = ("nth", "first", "every", "probability")
 
 
@@ -140,9 +137,4 @@ class Selector:
 
 
 def _any(glob: str | None, texts: Iterable[str]) -> bool:
-    return glob is None or any(map(_matcher(glob).match, texts))
-
-
-@lru_cache(maxsize=512)
-def _matcher(glob: str) -> re.Pattern[str]:
-    return re.compile(translate(glob))
+    return glob is None or matches_glob(glob, texts)
