@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -381,3 +382,33 @@ async def test_queries_lag_behind_what_is_stored(imagestore_client: Client, imag
     assert await names() == ["a", "b", "c"]
     await heal(imagestore_client, fault)
     assert await names() == ["a", "b", "c", "d"]
+    await set_fault(imagestore_client, "stale_reads", when={"api": "QueryZone", "first": 2})
+    await add("e")
+    assert [await names() for _ in range(3)] == [["a", "b", "c", "d"]] * 2 + [["a", "b", "c", "d", "e"]]
+    async with asyncio.timeout(SECONDS):  # real: snapshots are closed by threads
+        while len(imagestore_lab.node.foundation.node_faults.tasks):
+            await asyncio.sleep(0.01)  # real: see above
+
+
+@pytest.mark.imagestore_lab(hosts=0, clock="virtual")
+async def test_virtual_time_passes_whatever_happens_to_connections(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    for fault in (
+        {"kind": "answer_lost", "how": "reset"},
+        {"kind": "answer_lost", "how": "close"},
+        {"kind": "answer_lost", "how": "silence", "for": "1m"},
+        {"kind": "reset"},
+        {"kind": "truncated"},
+        {"kind": "no_accept", "for": "1m"},
+    ):
+        await set_fault(imagestore_client, **fault, when={"api": "QueryZone"})
+        socket = await Socket.open(imagestore_client)
+        socket.send("GET", "/zstack/v1/zones")
+        with contextlib.suppress(ConnectionResetError):
+            await socket.reader.read(1)
+        socket.close()
+        began = imagestore_lab.clock.monotonic()
+        await imagestore_lab.clock.sleep(300)
+        assert imagestore_lab.clock.monotonic() - began >= 300
+        await imagestore_client.request("DELETE", f"{imagestore_client.url}/lab/v1/node/faults")

@@ -63,7 +63,7 @@ class FaultedRequest:
         self._slow: list[tuple[AppliedNodeFault, float, int]] = []
         """For each fault that slows the body down: seconds, and pieces."""
         self._reading = AsyncExitStack()
-        """What the reads of the call need, from `read_past` until `carried_out`."""
+        """What the reads of the call need, until it is carried out."""
         self._past: PastReads | None = None
         self.job: FaultedJob | None = None
         """What faults do to the job of the call; None: nothing."""
@@ -97,6 +97,9 @@ class FaultedRequest:
         self._message, self._values, self._render = message, values or {}, render
         self._subject = await self._describe(message)
         self._met = self._faults.meeting(self._subject)
+        for applied in self._met:
+            applied.users += 1
+            self._reading.callback(self._faults.release, applied)
         for applied, hit in [(applied, applied.hits) for applied in self._met]:
             await self._faults.record_hit(applied, hit, self._event(self._subject))
         for applied in self._met:
@@ -110,7 +113,7 @@ class FaultedRequest:
         return self._values
 
     async def carried_out(self) -> None:
-        """Let the reads of the task see the present again: the call was carried out."""
+        """Let the reads of the task see the present again, and the faults be undone: the call was carried out."""
         await self._reading.aclose()
 
     async def finish(self, response: web.Response | None) -> web.Response | None:
@@ -125,6 +128,7 @@ class FaultedRequest:
                 await self.reached()
             except Settled:
                 response = None
+            await self.carried_out()
         if not self._met:
             return response
         if not self._replaced and response is not None:

@@ -98,7 +98,10 @@ class AppliedNodeFault:
         self.let_go = asyncio.Event()
         """Set once it holds no request any more: when it heals, but for one that its count has healed."""
         self.timer: asyncio.Task[None] | None = None
+        self.users = 0
+        """Requests that have met it and are not carried out yet."""
         self.undo: Undo | None = None
+        """Undoes what it has done to the node when it was set; called once it is healed and has no users."""
         self.past: PastReads | None = None
         """What it has remembered of the store."""
 
@@ -175,11 +178,11 @@ class NodeFaults:
             raise TooManyFaults(f"{MOST_FAULTS} faults are set already, which is the most at once")
         applied = AppliedNodeFault(fault, next(self._numbers), self._clock.monotonic(), self._seed)
         applied.undo = await fault.begin(_Node(self, applied))
+        await self._record(FAULT_SET, applied, {"parameters": fault.values()})
         self._applied[applied.id] = applied
         if applied.expires_at is not None:
             heals = self._heal_in_time(applied, applied.expires_at)
             applied.timer = self.tasks.begin(heals, f"fault {applied.id}")
-        await self._record(FAULT_SET, applied, {"parameters": fault.values()})
         return applied
 
     def meeting(self, subject: Subject) -> list[AppliedNodeFault]:
@@ -190,6 +193,12 @@ class NodeFaults:
             if applied.left == 0:
                 self._remove(applied, Healed.COUNT)
         return met
+
+    def release(self, applied: AppliedNodeFault) -> None:
+        """Note that a request that was counted among the `users` of a fault is carried out."""
+        applied.users -= 1
+        if not applied.active and not applied.users:
+            _undo(applied)
 
     async def record_hit(self, applied: AppliedNodeFault, hit: int, content: Mapping[str, object]) -> None:
         """Record that a fault has met a request; `hit` is the number of that, `content` says which request."""
@@ -245,8 +254,6 @@ class NodeFaults:
     def _remove(self, applied: AppliedNodeFault, by: Healed) -> None:
         """Note that a fault is healed. It still holds its requests."""
         applied.healed_by = by
-        if applied.undo is not None:
-            applied.undo()
         del self._applied[applied.id]
         if len(self._healed) == KEPT_HEALED:
             _let_go(self._healed[0])  # it is forgotten now
@@ -283,9 +290,16 @@ class _Node:
 def _let_go(applied: AppliedNodeFault) -> None:
     """Let the requests go on that a fault holds."""
     applied.let_go.set()
+    _undo(applied)
     if applied.timer is not None:
         applied.timer.cancel()
         applied.timer = None
+
+
+def _undo(applied: AppliedNodeFault) -> None:
+    if applied.undo is not None:
+        applied.undo()
+        applied.undo = None
 
 
 def _summary(applied: AppliedNodeFault) -> Mapping[str, object]:

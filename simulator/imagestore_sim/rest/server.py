@@ -23,7 +23,7 @@ from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.errors import ContainerError, PlainError, internal_error
 from imagestore_sim.rest.faulted_request import NO_STATUS, FaultedRequest, Settled
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
-from imagestore_sim.rest.jobs import Jobs
+from imagestore_sim.rest.jobs import POLLS, Jobs
 from imagestore_sim.rest.journal import NOT_READ, Journal
 from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import Leniency
@@ -117,7 +117,8 @@ class RestServer(Generic[S]):
         try:
             response = await self._respond(request, context)
         except Settled:
-            context.job = None  # it has not begun
+            if context.api != POLLS:
+                context.job = None  # it has not begun
         finally:
             await faulted.carried_out()
         return await faulted.finish(response)
