@@ -67,6 +67,7 @@ async def seen(lab: Lab) -> dict[str, Any]:
             "hosts": await lab_api(client, "GET", "/hosts"),
             "files": [sorted(lab.network[name].disk.listdir("/")) for name in lab.network],
             "clock": await lab_api(client, "GET", "/clock"),
+            "faults": await lab_api(client, "GET", "/node/faults"),
             "requests": await lab_api(client, "GET", "/requests"),
             "events": await events(lab),
             "probes": {
@@ -128,6 +129,13 @@ async def faults_and_disks(lab: Lab, client: Client) -> None:
     await lab_api(client, "POST", "/hosts/imagestore-1/faults", {"kind": "refuse"})
     await lab_api(client, "POST", "/hosts/imagestore-2/fill", {"to": "100%"})
     await lab_api(client, "PATCH", "/hosts/imagestore-2", {"size": "9 TiB", "readOnly": True})
+
+
+@change
+async def faults_of_the_management_plane(lab: Lab, client: Client) -> None:
+    await lab_api(client, "POST", "/node/faults", {"kind": "status", "when": {"api": "QueryZone"}, "for": "1h"})
+    await lab_api(client, "POST", "/node/faults", {"kind": "stale_reads"})
+    assert (await client.request("GET", "/zones")).status == 503
 
 
 @change
