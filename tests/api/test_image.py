@@ -129,6 +129,11 @@ async def test_adding_an_image_may_take_three_days(fixed: Client) -> None:
         ({"url": "/etc/passwd"}, "SYS.1007", "image path [/etc/passwd] is in black list /**/.*/**;"),
         ({"url": "file:///home/x/.ssh/id"}, "SYS.1007", "image path [/home/x/.ssh/id] is in black list"),
         (
+            {"systemTags": ["uploadImage::x"]},
+            "SYS.1007",
+            "no system tag matches[uploadImage::x] for resourceType[ImageVO]",
+        ),
+        (
             {"systemTags": ["bootMode::Bios"]},
             "SYS.1007",
             "[Bios] specified in system tag [bootMode::Bios] is not a valid boot mode",

@@ -86,6 +86,7 @@ class APIAddImageMsg(
     """Add an image to backup storages."""
 
     waits = True
+    tagged_as = "ImageVO"
     name: Annotated[str, Rule(max_length=255)]
     description: Annotated[str | None, Rule(max_length=2048)] = None
     url: Annotated[str, Rule(max_length=1024)]

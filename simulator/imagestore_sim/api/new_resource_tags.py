@@ -29,11 +29,9 @@ from imagestore_sim.rest.errors import invalid_argument
 from imagestore_sim.rest.messages import CreateMessage, Reply
 
 VALIDATION_ONLY = "validationOnly"
-KNOWN = (
-    *(pattern for patterns in SYSTEM_TAGS.values() for pattern in patterns),
-    VALIDATION_ONLY,
-    f"ephemeral::{VALIDATION_ONLY}",
-)
+OF_CALLS = (VALIDATION_ONLY, f"ephemeral::{VALIDATION_ONLY}")
+"""The system tags that are about the call, not about the resource."""
+KNOWN = (*(pattern for patterns in SYSTEM_TAGS.values() for pattern in patterns), *OF_CALLS)
 """The patterns of all system tags, of whatever resource."""
 EPHEMERAL = "ephemeral::"
 STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
@@ -63,6 +61,8 @@ class NewResourceTags:
             if count > 1:
                 raise invalid_argument(f"only one bootMode system tag is allowed, but {count} got")
             check_boot_mode(tag)
+        if message.tagged_as:
+            _check_type(message.tagged_as, strings(tags))
 
     async def _check_patterns(self, uuids: Sequence[str]) -> None:
         """Raise ApiError SYS.1007 for patterns with tokens: they need values, which a create call cannot give."""
@@ -107,6 +107,14 @@ def _distinct(tags: Iterable[str] | None) -> list[str]:
 
 def _leading_strings(tags: Iterable[str] | None) -> list[str]:
     return list(takewhile(lambda tag: not isinstance(tag, NotAString), _distinct(tags)))
+
+
+def _check_type(resource_type: str, tags: Iterable[str]) -> None:
+    """Raise ApiError SYS.1007 for a tag that only resources of other types have, as `TagManagerImpl` (call 10796)."""
+    own = (*SYSTEM_TAGS[resource_type], *OF_CALLS)
+    for tag in tags:
+        if not any(matches(pattern, tag) for pattern in own):
+            raise invalid_argument(f"no system tag matches[{tag}] for resourceType[{resource_type}]")
 
 
 def _check_data_network(tags: Sequence[str]) -> None:

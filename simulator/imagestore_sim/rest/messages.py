@@ -184,6 +184,9 @@ class AsyncMessage(Message):
 class CreateMessage(AsyncMessage):
     """A call that creates a resource. The client may choose its uuid."""
 
+    tagged_as: ClassVar[str] = ""
+    """The type of the resource, where a system tag of another type is refused."""
+
     resourceUuid: str | None = None
     tagUuids: Annotated[list[str] | None, Rule(resource="TagPatternVO")] = None
 
