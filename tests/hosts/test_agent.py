@@ -19,6 +19,10 @@ from imagestore_sim.hosts.shell import Shell, Streams, Text
 from imagestore_sim.probe import PingMode, ProbeFailure, Prober, Reached, Target
 from imagestore_sim.statvfs import BLOCK
 
+PID = 3
+"""The number of the agent among the programs of a host."""
+RUNS = f"{SERVICE} (pid {PID}) is running..."
+
 
 @pytest.fixture
 async def host() -> AsyncIterator[SimulatedHost]:
@@ -50,8 +54,8 @@ async def lines_of_log(host: SimulatedHost) -> list[str]:
         (f"grep -c PRIVATE {KEY}", 0, "2\n"),
         ("ps -e | grep -w zstore | wc -l", 0, "1\n"),
         ("pgrep zstore; pidof zstore; pgrep -fl 'zstore -conf'; pgrep nothing", 1, "3\n3\n3 zstore\n"),
-        (f"service {SERVICE} status", 0, f"{SERVICE} (pid 3) is running...\n"),
-        (f"{SERVICE_SCRIPT} status", 0, f"{SERVICE} (pid 3) is running...\n"),
+        (f"service {SERVICE} status", 0, f"{RUNS}\n"),
+        (f"{SERVICE_SCRIPT} status", 0, f"{RUNS}\n"),
         (f"systemctl is-active {SERVICE}.service", 0, "active\n"),
         (f"systemctl status {SERVICE} | grep Active", 0, "   Active: active (running)\n"),
         (f"service {SERVICE} reload", 2, f"Usage: {SERVICE_SCRIPT} {{start|stop|restart|status}}\n"),
@@ -125,7 +129,7 @@ async def test_a_stopped_service_is_shown_as_such_until_it_or_the_host_is_starte
     assert (await host.state()).agent_running is False
     await host.stop()
     await host.start()
-    assert (await run(host, shows))[1].startswith(f"{SERVICE} (pid 3) is running...\nactive\n")
+    assert (await run(host, shows))[1].startswith(f"{RUNS}\nactive\n")
 
 
 async def test_a_fault_keeps_the_service_from_starting(host: SimulatedHost) -> None:
