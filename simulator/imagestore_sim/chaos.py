@@ -45,9 +45,8 @@ class ContainerHosts:
         return await self.project.host(name)
 
     async def agent(self, name: str) -> AgentState:
-        """Raise ValueError: the image of the hosts has no agent; KeyError."""
-        await self.project.host(name)
-        raise ValueError(f"{name} has no agent")
+        """Return the agent of the host of that name. Raise ValueError while that is stopped, and as `host`."""
+        return await (await self.project.host(name)).agent_state()
 
     async def container_forms(self) -> Mapping[str, FormShape]:
         """Return how containers get each kind of fault. Raise ContainerProblem."""

@@ -181,6 +181,21 @@ async def test_faults_that_need_no_privilege_work_on_plain_hosts_too(chaos: Chao
     assert (after.method, after.available) == ("statvfs", before.available)
 
 
+async def test_the_agent_of_a_plain_host_is_shown_and_stopped(chaos: ChaosLab) -> None:
+    shown = await chaos.ask("GET", "/hosts/imagestore-1/agent")
+    assert shown.status == 200, shown.text
+    assert (shown.body["running"], shown.body["authority"].count("BEGIN CERTIFICATE")) == (True, 1)
+    other = await chaos.ask("GET", "/hosts/imagestore-2/agent")
+    assert other.body["authority"] == shown.body["authority"]
+    assert other.body["certificateSha256"] != shown.body["certificateSha256"]
+    await chaos.apply("imagestore-1", "agent_down")
+    down = await chaos.ask("GET", "/hosts/imagestore-1/agent")
+    assert (down.body["running"], down.body["instance"]) == (False, None)
+    assert (await chaos.ask("GET", "/hosts/imagestore-1")).body["agentRunning"] is False
+    await chaos.heal("imagestore-1")
+    assert (await chaos.ask("GET", "/hosts/imagestore-1/agent")).body["running"] is True
+
+
 async def test_a_disk_grows_shrinks_fills_and_heals_in_any_order(chaos: ChaosLab) -> None:
     before = await chaos.capacity("chaos-2")
     full = await chaos.apply("chaos-2", "fill")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from imagestore_sim.containers.preparation import prepare
 from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.faults import Fault, read_fault
 from imagestore_sim.hosts import HostNetwork
-from imagestore_sim.probe import Capacity, HostKeyPolicy, Layout, Method, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe import Capacity, HostKeyPolicy, Layout, Method, PingMode, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.scenario.replay_on_containers import read_for_containers
 from imagestore_sim.scenario.worlds.containers import ContainersWorld
 from imagestore_sim.scenario.worlds.simulated import make_host
@@ -145,6 +146,11 @@ CASES = [
     case("expired_password", Reason.AUTH_FAILED, STORE),
     case("expired_account", Reason.AUTH_FAILED, STORE),
     case("lingering_session", None),
+    case("agent_down", None),
+    case("agent_restarted", None, STORE),
+    case("certificate_expired", None),
+    case("registry_lost", None, path="/Cloud_bs"),
+    case("registry_lost", None, STORE, path="/data/store"),
     # Several at once, healed in the order in which they came
     several(None, ("latency", {"delay": "30ms"}), ("latency", {"delay": "40ms"}), ("rate", {"rate": "64 KiB"})),
     several(Reason.BUSY, ("max_startups", {}), ("max_sessions", {"sessions": 5})),
@@ -171,10 +177,6 @@ REFUSED = [
     ("out_of_inodes", {}, "XFS, which the disks are, makes inodes for as long as there is space"),
     ("broken_sftp", {}, "OpenSSH's sftp-server answers what it is asked"),
     ("flood", {}, "no sshd does that"),
-    ("agent_down", {}, "the image of the hosts has no agent"),
-    ("agent_restarted", {}, "the image of the hosts has no agent"),
-    ("certificate_expired", {}, "the image of the hosts has no agent"),
-    ("registry_lost", {"path": "/data"}, "the image of the hosts has no agent"),
     ("resize", {"size": "500 GiB"}, "XFS, which the disks are, cannot shrink"),
     ("resize", {"size": "3 TiB", "for": "1m"}, "XFS, which the disks are, cannot shrink to its former size"),
     ("max_startups", {"rate": 0}, "sshd's MaxStartups takes a rate of 1 to 100"),
@@ -399,6 +401,51 @@ async def test_faults_are_on_a_host_again_after_a_stop(world: ContainersWorld, t
         assert await reason() is Reason.HUNG
         await host.heal_all()
         assert await reason() is None
+    finally:
+        await prober.close()
+        await host.heal_all()
+
+
+@pytest.mark.compose
+@pytest.mark.asyncio(loop_scope="module")
+async def test_pings_of_an_agent_meet_its_faults_and_its_certificate_is_of_the_labs_authority(
+    world: ContainersWorld,
+) -> None:
+    host, target = world.hosts[STORE], target_of(world, STORE)
+    prober = Prober(RealClock(), resolve=world.resolve)
+
+    async def ping(*, fresh: bool = False) -> Reason | None:
+        found = await prober.reach(target, PingMode.AGENT, fresh=fresh)
+        return found.reason if isinstance(found, ProbeFailure) else None
+
+    try:
+        assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)
+        found = {}
+        for kind, parameters in (
+            ("agent_down", {}),
+            ("agent_restarted", {}),
+            ("certificate_expired", {}),
+            ("registry_lost", {"path": URLS[STORE]}),
+        ):
+            assert await ping(fresh=True) is None
+            applied = await host.apply(read_fault(kind, parameters))
+            during = await ping()
+            await applied.heal()
+            found[kind] = during, await ping()
+        assert found == {
+            "agent_down": (Reason.AGENT_DOWN, Reason.AGENT_RESTARTED),
+            "agent_restarted": (Reason.AGENT_RESTARTED, Reason.AGENT_RESTARTED),
+            "certificate_expired": (Reason.CERTIFICATE_EXPIRED, None),
+            "registry_lost": (Reason.REGISTRY_LOST, None),
+        }
+        state = await host.agent_state()
+        assert (state.running, state.address) == (True, f"{host.address}:8000")
+        others = await world.hosts[ROOT].agent_state()
+        assert others.authority == state.authority
+        context = ssl.create_default_context(cadata=state.authority)
+        await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, host.address, 8000, ssl=context, server_hostname=STORE
+        )
     finally:
         await prober.close()
         await host.heal_all()

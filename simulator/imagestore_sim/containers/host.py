@@ -11,9 +11,10 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.containers.applied_faults import ContainerFault, ContainerFaults
 from imagestore_sim.containers.container import Container, address_in
 from imagestore_sim.containers.errors import ContainerProblem
-from imagestore_sim.containers.observation import Observation, observe
+from imagestore_sim.containers.observation import Observation, observe, observe_agent
 from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.faults import Fault, HostState
+from imagestore_sim.faults.target import AgentState
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.disks import Disk
@@ -92,7 +93,14 @@ class ContainerHost:
             connections=found.connections if found else None,
             username=self.spec.username,
             faults=self.faults,
+            agent_running=found.agent_running if found else False if not running else None,
         )
+
+    async def agent_state(self) -> AgentState:
+        """Return how its agent is now, and its certificates. Raise ValueError while it is stopped."""
+        if not self._running:
+            raise ValueError(f"{self.name} is stopped, and its agent with it")
+        return await observe_agent(self.container, self.address)
 
     async def _observe(self) -> Observation:
         return await observe(self.container, self.spec)

@@ -18,6 +18,8 @@ from imagestore_sim.containers.spec import HostSpec
 
 SSHD_CAPABILITIES = frozenset({"AUDIT_WRITE", "CHOWN", "KILL", "SETGID", "SETUID", "SYS_CHROOT"})
 """What sshd needs, as in docker-compose.yml. Faults may need more."""
+AUTHORITY = "/var/lib/zstack-authority"
+"""Where hosts have the authority that issues the certificates of their agents (`images/host/agent/certificates`)."""
 NO_NEW_PRIVILEGES = "no-new-privileges:true"
 UNCONFINED = "apparmor=unconfined"
 """For containers that mount something: AppArmor's profile for containers forbids that."""
@@ -55,7 +57,9 @@ async def launch(project: RunProject, hosts: Sequence[NewHost], clock: Clock) ->
     """
     holder_image, host_image = image_tag(DISKS_IMAGE), image_tag(HOST_IMAGE)
     await project.create_network(len(hosts))
-    launching = _Launch(project, host_image, await _start_disk_holder(project, holder_image), clock)
+    holder = await _start_disk_holder(project, holder_image)
+    authority = Mount(await project.create_shared_volume("authority"), AUTHORITY)
+    launching = _Launch(project, host_image, holder, authority, clock)
     try:
         async with asyncio.TaskGroup() as starting:
             tasks = [starting.create_task(launching.start(new)) for new in hosts]
@@ -86,6 +90,8 @@ class _Launch:
     project: RunProject
     image: str
     holder: Container
+    authority: Mount
+    """The volume of the authority that issues the certificates of their agents."""
     clock: Clock
 
     async def start(self, new: NewHost) -> ContainerHost:
@@ -113,7 +119,7 @@ class _Launch:
             self.image,
             privileges=_privileges(new.requirements),
             environment=_environment(new),
-            mounts=mounts,
+            mounts=(*mounts, self.authority),
             tmpfs=tmpfs,
         )
 

@@ -127,17 +127,24 @@ class RunProject:
 
     async def create_volume(self, name: str, filesystem: str, device: str) -> str:
         """Create a volume of the file system on `device`, of the engine's machine. Return the volume's name."""
+        return await self._create_volume(name, {"type": filesystem, "device": device})
+
+    async def _create_volume(self, name: str, options: Mapping[str, str]) -> str:
         volume = f"{self.name}_{name}"
         with engine_errors(f"making the volume {volume}"):
             await self._docker.volumes.create(
                 {
                     "Name": volume,
                     "Driver": "local",
-                    "DriverOpts": {"type": filesystem, "device": device},
+                    "DriverOpts": dict(options),
                     "Labels": self.labels | {"com.docker.compose.volume": name},
                 }
             )
         return volume
+
+    async def create_shared_volume(self, name: str) -> str:
+        """Create a volume for files of all hosts. Return its name. Raise ContainerProblem."""
+        return await self._create_volume(name, {})
 
     async def create_container(
         self,

@@ -180,7 +180,7 @@ as_owner() {{
 """
 
 
-async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
+async def displace(host: ContainerHost, path: str, in_place: str) -> Undo:
     """Move what is at a path aside, and run the command `in_place` to make something else there."""
     parent, _, name = path.rpartition("/")
     head = _DISPLACE.format(path=quoted(path), away=quoted(f"{parent}/.{name}.away"), parent=quoted(parent or "/"))
@@ -218,7 +218,7 @@ async def _displace(host: ContainerHost, path: str, in_place: str) -> Undo:
 
 @implement(disk.PathGone, means="it is moved, with what is mounted there", capabilities=MOUNTING, lost_at_stop=True)
 async def _path_gone(fault: disk.PathGone, host: ContainerHost) -> Undo:
-    return await _displace(host, fault.path, "true")
+    return await displace(host, fault.path, "true")
 
 
 @implement(
@@ -228,7 +228,7 @@ async def _path_gone(fault: disk.PathGone, host: ContainerHost) -> Undo:
     lost_at_stop=True,
 )
 async def _path_is_file(fault: disk.PathIsFile, host: ContainerHost) -> Undo:
-    return await _displace(host, fault.path, "as_owner touch")
+    return await displace(host, fault.path, "as_owner touch")
 
 
 @implement(
