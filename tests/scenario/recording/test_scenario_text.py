@@ -19,6 +19,7 @@ from imagestore_sim.scenario.play.results import Lane, Result
 from imagestore_sim.scenario.recording.from_node import follow_node
 from imagestore_sim.scenario.recording.recording import Recording
 from imagestore_sim.scenario.recording.scenario_text import scenario_text
+from imagestore_sim.scenario.recording.storage_story import reason_of
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -52,6 +53,28 @@ def recording_of(scenario: Scenario, result: Result) -> Recording:
 def lived(lane: Lane) -> tuple[list[str], list[tuple[int, int]]]:
     """Return the statuses and the capacities of a storage in their order."""
     return [status for _, status in lane.statuses], [capacity for _, *capacity in lane.capacities]  # type: ignore[misc]
+
+
+AGENTS = """\
+title: An agent that fails
+hosts: {imagestore-1: {size: 1 TiB, used: 30%}}
+settings: {ping.interval: 10s, ping.mode: agent}
+timeline:
+  - {at: 4m, fault: {host: imagestore-1, kind: certificate_expired, for: 1m}}
+  - {at: 7m, fault: {host: imagestore-1, kind: registry_lost, path: /Cloud_bs, for: 1m}}
+ends: 9m
+"""
+
+
+@pytest.mark.parametrize("mode", ["agent", "capacity"])
+def test_what_pings_of_an_agent_met_replays_whatever_the_option_was_then(mode: str) -> None:
+    scenario = parse_scenario(AGENTS)
+    first = play_virtually(scenario)
+    recording = recording_of(scenario, first)
+    recording.ping_mode = mode
+    second = play_virtually(parse_scenario(scenario_text(recording)))
+    assert [lived(lane) for lane in second.lanes] == [lived(lane) for lane in first.lanes]
+    assert {"certificate_expired", "registry_lost"} <= {reason_of(event) for event in recording.events}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, KEPT_EVENTS, STATUS_CHANGED
-from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.database import DatabaseError
 from imagestore_sim.database.models import BackupStorage, GlobalConfig, ImageStoreBackupStorage
@@ -34,15 +34,17 @@ async def read_database(location: str, since: float | None, until: float | None)
         began = since if since is not None else min((one["time"] for one in events), default=0.0)
         ended = until if until is not None else max((one["time"] for one in events), default=began)
         storages = [_before_events(one, events) for one in await _storages(connection, events)]
-        interval = await _ping_interval(connection)
-    return Recording(location, began, ended, interval, storages, [one for one in events if one["time"] <= ended])
+        interval = int(await _option(connection, PING_INTERVAL.name) or PING_INTERVAL.default)
+        mode = await _option(connection, PING_MODE.name) or PING_MODE.default
+    kept = [one for one in events if one["time"] <= ended]
+    return Recording(location, began, ended, interval, storages, kept, mode)
 
 
-async def _ping_interval(connection: AsyncConnection) -> int:
-    option = select(GlobalConfig.value).where(
-        GlobalConfig.category == PING_INTERVAL.category, GlobalConfig.name == PING_INTERVAL.name
-    )
-    return int(await connection.scalar(option) or PING_INTERVAL.default)
+async def _option(connection: AsyncConnection, name: str) -> str | None:
+    """Return the value of an option about storages, or None where it is not stored."""
+    option = select(GlobalConfig.value).where(GlobalConfig.category == CATEGORY, GlobalConfig.name == name)
+    value: str | None = await connection.scalar(option)
+    return value
 
 
 async def _check_kept(connection: AsyncConnection, location: str, since: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from imagestore_sim.backup_storage.events import Event as BackupStorageEvent
-from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.scenario.recording.recording import Event, Recording
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
 from imagestore_sim.tasks import until_done_or_set
@@ -26,13 +26,12 @@ async def follow_node(
     async with Client(url) as client, open_stream(url, lab_token=lab_token) as stream:
         await client.log_in(account, password)
         storages = await client.query("/backup-storage/image-store")
-        conditions = (f"name={PING_INTERVAL.name}", f"category={PING_INTERVAL.category}")
-        options = await client.query("/global-configurations", *conditions)
         try:
-            interval = int(options[0]["value"])
-        except (IndexError, KeyError, TypeError, ValueError):
+            interval = int(await _option(client, PING_INTERVAL.name) or "")
+        except ValueError:
             raise ValueError("does not answer as a management node does: it has no ping.interval") from None
-        recording = Recording(url, await _time_of(client), 0.0, interval, storages)
+        mode = await _option(client, PING_MODE.name) or PING_MODE.default
+        recording = Recording(url, await _time_of(client), 0.0, interval, storages, ping_mode=mode)
         events: list[Event] = []
         reading = asyncio.ensure_future(_read_into(events, stream))
         await until_done_or_set(reading, stop)
@@ -47,6 +46,15 @@ async def follow_node(
         except (aiohttp.ClientError, OSError):  # the node is gone: keep what was recorded
             recording.ended = max((one["time"] for one in events), default=recording.began)
     return recording
+
+
+async def _option(client: Client, name: str) -> str | None:
+    """Return the value of an option about storages, or None where the node has no such option."""
+    found = await client.query("/global-configurations", f"name={name}", f"category={CATEGORY}")
+    try:
+        return str(found[0]["value"]) if found else None
+    except (KeyError, TypeError):
+        return None
 
 
 async def _time_of(client: Client) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imagestore_sim.backup_storage.global_config import PING_MODE
+
 Event = Mapping[str, Any]
 """An event as JSON has it: `time` (epoch seconds), `path`, `resourceUuid`, `content`."""
 
@@ -24,3 +26,5 @@ class Recording:
     storages: Sequence[Mapping[str, Any]]
     """Inventories, as they were when the time began."""
     events: Sequence[Event] = ()
+    ping_mode: str = PING_MODE.default
+    """What pings asked of hosts."""

@@ -13,10 +13,13 @@ from typing import Any
 import yaml
 
 from imagestore_sim.backup_storage.events import ADDED
-from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
+from imagestore_sim.faults import FAULTS
+from imagestore_sim.faults.base import Layer
+from imagestore_sim.probe import PingMode
 from imagestore_sim.scenario.recording.recording import Recording
-from imagestore_sim.scenario.recording.storage_story import StorageStory
+from imagestore_sim.scenario.recording.storage_story import StorageStory, reason_of
 
 
 def scenario_text(recording: Recording) -> str:
@@ -32,11 +35,24 @@ def scenario_text(recording: Recording) -> str:
         "description": "Recorded: faults begin one ping before they were noticed, reconnects are made when one was.",
         "hosts": hosts or {"nobody": {}},
         "storages": [story.record() for story in stories if not story.added],
-        "settings": {PING_INTERVAL.name: f"{recording.ping_interval}s", AUTO_RECONNECT.name: False},
+        "settings": _settings(recording),
         "timeline": [{"at": f"{at:.3f}s", **step} for at, step in steps] or [{"at": "0s", "note": "nothing happened"}],
         "ends": f"{ends:.0f}s",
     }
     return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+
+
+def _settings(recording: Recording) -> dict[str, Any]:
+    """Return the options of the node: what pings ask only where it is not the default."""
+    settings: dict[str, Any] = {PING_INTERVAL.name: f"{recording.ping_interval}s", AUTO_RECONNECT.name: False}
+    mode = PingMode.AGENT if _met_agents(recording) else recording.ping_mode
+    return settings if mode == PING_MODE.default else {**settings, PING_MODE.name: str(mode)}
+
+
+def _met_agents(recording: Recording) -> bool:
+    """Return whether pings met what only an agent shows, whatever they asked when the recording began or ended."""
+    of_agents = {reason for kind in FAULTS.values() if kind.layer is Layer.AGENT for reason in kind.traits.stands_for}
+    return any(reason_of(event) in of_agents for event in recording.events)
 
 
 def _stories(recording: Recording) -> list[StorageStory]:

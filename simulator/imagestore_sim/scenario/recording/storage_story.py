@@ -143,11 +143,12 @@ def _is_connected_next(storage: Mapping[str, Any], events: Sequence[Event]) -> b
     return storage["status"] == "Connecting" and bool(moves) and _is_connected_by(moves[0])
 
 
-def _reason(event: Event) -> str:
+def reason_of(event: Event) -> str:
+    """Return why a probe failed or a storage was disconnected; empty for other events."""
     reason = event["content"].get("reason")
     return str(reason.get("reason", "")) if isinstance(reason, Mapping) else str(reason or "")
 
 
 def _next_reason(events: Sequence[Event]) -> str:
     """Return the reason of the next probe that failed."""
-    return next((_reason(one) for one in events if one["path"] in (PROBE_FAILED, DISCONNECTED)), "")
+    return next((reason_of(one) for one in events if one["path"] in (PROBE_FAILED, DISCONNECTED)), "")
