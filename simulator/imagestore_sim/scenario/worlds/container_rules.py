@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from imagestore_sim.backup_storage.global_config import PING_MODE
 from imagestore_sim.containers.disks import SMALLEST_XFS
 from imagestore_sim.containers.faults import Refused, requirements_of
 from imagestore_sim.containers.faults.memory_disk import MOST_USED
+from imagestore_sim.probe.capacity import PingMode
 from imagestore_sim.scenario.format.model import HostRecord, Scenario
 from imagestore_sim.scenario.format.schema import Problems, expand_range, matching
 from imagestore_sim.scenario.format.steps import FaultStep, StopStep
@@ -15,6 +17,7 @@ from imagestore_sim.units import size_text
 
 MOST_HOSTS = 200
 """Containers that fit into one network of an engine, and on one machine."""
+UNTRIED = "stories whose pings ask agents are not compared with containers yet"
 
 
 def broken_rules(scenario: Scenario) -> Problems:
@@ -25,7 +28,11 @@ def broken_rules(scenario: Scenario) -> Problems:
     for written, host in scenario.hosts.items():
         for field, text in _broken_by_host(scenario, expand_range(written), host):
             yield ("hosts", written, field), f"containers: {text}"
+    if scenario.settings.get(PING_MODE.name) == PingMode.AGENT:
+        yield ("settings", PING_MODE.name), f"containers: {UNTRIED}"
     for number, step in enumerate(scenario.timeline):
+        if step.settings is not None and step.settings.get(PING_MODE.name) == PingMode.AGENT:
+            yield ("timeline", number, "settings", PING_MODE.name), f"containers: {UNTRIED}"
         if isinstance(step.content, FaultStep):
             for name in matching(step.content.host, hosts):
                 try:
