@@ -232,13 +232,27 @@ async def test_a_long_job_that_is_cancelled_leaves_nothing_of_its_upload(
 
 
 @pytest.mark.thorough
+async def test_records_that_are_replaced_leave_no_bits_of_an_upload(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    records = await imagestore_lab.node.changes.snapshot()
+    body = {"params": wanted((await stores(imagestore_lab))[:1])}
+    image = dict((await imagestore_client.call("POST", "/images", body))["inventory"])
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    assert folders(imagestore_hosts) == [image["uuid"]]
+    await imagestore_lab.node.changes.replace(records, wait=True)
+    await imagestore_lab.clock.sleep(5)
+    assert folders(imagestore_hosts) == []
+    assert (await send(image))[0] == 404
+
+
+@pytest.mark.thorough
 async def test_an_upload_begins_again_after_a_restart(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
 ) -> None:
     uploads = imagestore_lab.node.parts.services.uploads
     assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
     await uploads.close()
-    uploads._uploads.clear()  # as a new process has none
     await uploads.open()
     await asyncio.sleep(0)
     assert await send(image) == (200, "")

@@ -179,7 +179,7 @@ async def _expunge(client: Client, image: str) -> None:
 async def _check(client: Client, hosts: Mapping[str, SimulatedHost], promised: Promised) -> None:
     await client.log_in()
     images = await client.query("/images")
-    async with asyncio.timeout(30):  # what the node before has left is removed in the background
+    async with asyncio.timeout(120):  # what the node before has left is removed in the background
         while any(_left(host, images, uuid) for uuid, host in hosts.items()):
             await asyncio.sleep(0.05)
     uuids = {image["uuid"] for image in images}

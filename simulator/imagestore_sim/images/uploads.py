@@ -184,6 +184,7 @@ class Uploads:
         """Stop waiting. The next `open` waits again for the uploads that are left."""
         for upload in self._uploads.values():
             upload.end("the management node stops")
+        self._uploads.clear()
         await self._tasks.close()
 
     def expect(self, image_uuid: str, job: str | None = None) -> None:
