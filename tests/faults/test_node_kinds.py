@@ -96,6 +96,7 @@ def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are() -> None
         ({"path": "/zstack/v1/backup-storage/*x=1"}, True),
         ({"path": "/v1/backup-storage"}, False),
         ({"method": "P*"}, True),
+        ({"method": "post"}, True),
         ({"method": "GET"}, False),
         ({"account": "adm*"}, True),
         ({"account": "36c27e8ff05c4780bf6d2fa65700f22e"}, True),

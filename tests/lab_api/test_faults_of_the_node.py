@@ -122,6 +122,12 @@ async def test_the_kinds_of_the_management_plane_are_listed_with_their_schemas(f
     assert (lost["layer"], lost["meets"], lost["example"]["kind"]) == ("connection", "any request", "answer_lost")
 
 
+async def test_every_kind_can_be_set_as_its_example_shows(imagestore_client: Client) -> None:
+    for kind in NODE_FAULTS.values():
+        fault = await set_fault(imagestore_client, kind=kind.kind, **kind.example)
+        await lab_api(imagestore_client, "DELETE", f"/node/faults/{fault['id']}")
+
+
 async def test_nothing_is_touched_outside_of_the_api(imagestore_client: Client) -> None:
     await set_fault(imagestore_client, kind="answer_lost", point="before")
     await set_fault(imagestore_client, **TEAPOT)
@@ -141,7 +147,7 @@ async def test_the_legacy_api_and_bad_requests_are_met(imagestore_client: Client
 
 async def test_as_many_as_allowed_can_be_set_at_once(imagestore_client: Client, imagestore_lab: Lab) -> None:
     for _ in range(MOST_FAULTS):
-        await set_fault(imagestore_client, kind="answer_lost", when={"api": "nothing"})
+        await set_fault(imagestore_client, kind="answer_lost", when={"path": "/v1/nothing"})
     refused = await lab_api(imagestore_client, "POST", "/node/faults", TEAPOT, 409)
     assert refused == {"error": "100 faults are set already, which is the most at once"}
     assert len((await lab_api(imagestore_client, "DELETE", "/node/faults"))["healed"]) == MOST_FAULTS
@@ -154,6 +160,11 @@ async def test_a_mistake_names_the_field(imagestore_client: Client) -> None:
         ({"kind": "rust"}, "there is no fault 'rust'; there are answer_lost, "),
         ({"kind": "latency", "dilay": 1}, "fault latency: dilay: is unknown; there are when, count, delay, jitter, "),
         ({"kind": "missing_field"}, "fault missing_field: field: is required"),
+        (
+            {"kind": "latency", "when": {"api": "CreateZon"}},
+            "fault latency: when.api: no API is called 'CreateZon'; did you mean CreateZone?",
+        ),
+        ({"kind": "latency", "when": {"api": "*Zome*"}}, "fault latency: when.api: no API is called '*Zome*'"),
         ({"kind": "latency", "when": {"nth": 0}}, "fault latency: when.nth: Input should be greater than or equal"),
     ):
         refused = await lab_api(imagestore_client, "POST", "/node/faults", body, 400)

@@ -51,7 +51,7 @@ class Subject:
 
     def apis(self) -> tuple[str, str]:
         """Return the names of its API: the class of its message, and that without `API` and `Msg`."""
-        return self.api, self.api.removeprefix("API").removesuffix("Msg")
+        return names_of(self.api)
 
     def paths(self) -> tuple[str, ...]:
         """Return its path as a glob may name it: with and without the query string, and the context `/zstack`."""
@@ -71,7 +71,7 @@ class When(BaseModel):
         None, description="the class of the message, or that without `API` and `Msg`: `Add*`; `api-jobs` for polls"
     )
     path: Glob | None = Field(None, description="the path, with or without its query string and `/zstack`")
-    method: Glob | None = Field(None, description="the HTTP method, in upper case")
+    method: Glob | None = Field(None, description="the HTTP method")
     account: Glob | None = Field(None, description="uuid or name of the account that makes the call")
     client: Glob | None = Field(None, description="the address that the request came from, or its `User-Agent`")
     storage_status: Glob | None = Field(
@@ -94,7 +94,9 @@ class When(BaseModel):
     def may_match(self, subject: Subject) -> bool:
         """Return whether a request matches the globs of its API, method and path."""
         return (
-            _any(self.api, subject.apis()) and _any(self.method, (subject.method,)) and _any(self.path, subject.paths())
+            _any(self.api, subject.apis())
+            and _any(self.method and self.method.upper(), (subject.method,))
+            and _any(self.path, subject.paths())
         )
 
     def matches(self, subject: Subject) -> bool:
@@ -105,6 +107,10 @@ class When(BaseModel):
             and _any(self.account, subject.account)
             and _any(self.storage_status, subject.storage_statuses)
         )
+
+    def names_one_of(self, apis: Iterable[str]) -> bool:
+        """Return whether its glob matches one of these APIs, by the classes of their messages."""
+        return any(_any(self.api, names_of(api)) for api in apis)
 
     @property
     def most_hits(self) -> int | None:
@@ -134,6 +140,11 @@ class Selector:
         if when.every is not None:
             return self.matches % when.every == 0
         return when.probability is None or self.random.random() < when.probability
+
+
+def names_of(api: str) -> tuple[str, str]:
+    """Return how a glob may name an API: by the class of its message, and by that without `API` and `Msg`."""
+    return api, api.removeprefix("API").removesuffix("Msg")
 
 
 def _any(glob: str | None, texts: Iterable[str]) -> bool:

@@ -9,7 +9,7 @@ from imagestore_sim.node.store import Store
 from imagestore_sim.rest.authentication import Authentication
 from imagestore_sim.rest.dispatch import Dispatcher, Rules
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
-from imagestore_sim.rest.jobs import Jobs
+from imagestore_sim.rest.jobs import POLLS, Jobs
 from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.server import Dependencies, RestServer
@@ -29,6 +29,7 @@ def wire_rest_server(
     faults.database, faults.facts, faults.record = store.database, records, records.record
     version, clock, leniency = services.version, foundation.clock, services.leniency
     handlers = handlers_of(version)
+    faults.apis = (*(message.__name__ for message in handlers.by_message), POLLS)
     rules = Rules(
         missing=services.missing,
         tags=NewResourceTags(store.database, clock),

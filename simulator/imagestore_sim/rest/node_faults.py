@@ -7,10 +7,11 @@ in which they were set (docs/node-faults.md).
 from __future__ import annotations
 
 import asyncio
+import difflib
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.faults import FaultProblem, Meets, NodeFault
 from imagestore_sim.faults.node_fault import EVENTS, Undo
-from imagestore_sim.faults.selection import Selector, Subject
+from imagestore_sim.faults.selection import Selector, Subject, names_of
 from imagestore_sim.rest.past_reads import PastReads
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.web_server import Connection
@@ -142,6 +143,8 @@ class NodeFaults:
         self._numbers = itertools.count(1)
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
+        self.apis: Collection[str] = ()
+        """The classes of the messages that the node serves, and `api-jobs`; like `facts`, set once it serves them."""
         self.facts: Facts | None = None
         self.database: Database | None = None
         self.actions: NodeActions | None = None
@@ -176,6 +179,7 @@ class NodeFaults:
         """
         if len(self._applied) >= MOST_FAULTS:
             raise TooManyFaults(f"{MOST_FAULTS} faults are set already, which is the most at once")
+        self._check_api(fault)
         applied = AppliedNodeFault(fault, next(self._numbers), self._clock.monotonic(), self._seed)
         applied.undo = await fault.begin(_Node(self, applied))
         await self._record(FAULT_SET, applied, {"parameters": fault.values()})
@@ -258,6 +262,15 @@ class NodeFaults:
         if len(self._healed) == KEPT_HEALED:
             _let_go(self._healed[0])  # it is forgotten now
         self._healed.append(applied)
+
+    def _check_api(self, fault: NodeFault) -> None:
+        """Raise FaultProblem for a glob that no API of the node matches. Posts to web hooks have events for APIs."""
+        glob = fault.when.api
+        if glob is None or fault.meets is Meets.HOOK or not self.apis or fault.when.names_one_of(self.apis):
+            return
+        near = difflib.get_close_matches(glob, [name for api in self.apis for name in names_of(api)], n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise FaultProblem(f"fault {fault.kind}: when.api: no API is called {glob!r}{hint}")
 
     async def _record(self, path: str, applied: AppliedNodeFault, content: Mapping[str, object]) -> None:
         try:
