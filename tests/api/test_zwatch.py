@@ -238,3 +238,23 @@ async def legacy(client: Client, api: str, fields: Json) -> Json:
     answer = (await client.request("POST", f"{client.url}/zstack/api", body)).body
     reply: Json = json.loads(answer["result"])[f"org.zstack.zwatch.api.API{api}Reply"]
     return reply
+
+
+async def test_zql_returns_metrics_with_the_storages_that_it_selects(fixed: Client) -> None:
+    block = "zwatch{{resultName='{}', metricName='{}', offsetAheadOfCurrentTime=1, period=10}}".format
+    used, total = block("used", "UsedCapacityInBytes"), block("all", "TotalUsedCapacityInBytes")
+    for what, returned, expected in (
+        (f"backupstorage.name where uuid='{B1}'", used, {"used": [900.0]}),
+        (f"backupstorage where uuid in ('{B1}','{B3}')", f"total, {used}", {"used": [900.0, 3600.0]}),
+        ("backupstorage where name='none'", used, {"used": []}),
+        ("zone", used, {"used": []}),
+        ("backupstorage", f"{total}, foo{{x}}", {"all": [13500.0]}),
+    ):
+        zql = f"query {what} return with ({returned})"
+        [result] = (await fixed.call("GET", "/zql", query=[("zql", zql)]))["results"]
+        assert {name: values(points) for name, points in result["returnWith"].items()} == expected
+        assert ("total" in result) == ("total," in returned)
+    for wrong, text in (("metricName='x'", "is not measured"), ("functions='top(num=5)'", "not emulated: functions")):
+        zql = f"query backupstorage return with (zwatch{{metricName='UsedCapacityInBytes',{wrong}}})"
+        with pytest.raises(CallFailed, match=text):
+            await fixed.call("GET", "/zql", query=[("zql", zql)])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from imagestore_sim.api.queries import owner_of
 from imagestore_sim.api.services import Services
+from imagestore_sim.api.zwatch import return_metrics
 from imagestore_sim.query import QueryError
 from imagestore_sim.query.errors import INTERNAL
 from imagestore_sim.rest.binding import Body, Pairs, Values
@@ -22,7 +24,8 @@ class APIZQLQueryMsg(
     package="org.zstack.query",
     for_everyone=True,
     reply=("results",),
-    deviation="joined inventories, values from another API and search are not emulated",
+    deviation="joined inventories, values from another API and search are not emulated; of `zwatch{…}`, which belongs"
+    " to the paid editions, only capacities of backup storages are",
 ):
     """Run the queries in a text."""
 
@@ -40,7 +43,8 @@ async def zql_query(services: Services, message: APIZQLQueryMsg, call: Call) -> 
     try:
         if message.zql is None:
             raise QueryError(None, thrown="java.lang.NullPointerException")
-        return Reply({"results": await services.queries.results(message.zql, owner_of(call))})
+        return_with = partial(return_metrics, services) if services.leniency.paid_apis else None
+        return Reply({"results": await services.queries.results(message.zql, owner_of(call), return_with)})
     except QueryError as error:
         if error.code != INTERNAL:
             raise

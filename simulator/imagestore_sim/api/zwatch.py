@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Any
 
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.capacity import CapacityReading
 from imagestore_sim.backup_storage.capacity_series import CapacitySeries, SampleTimes, read_capacity_series
+from imagestore_sim.query import Inventory
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import ApiError, ErrorCode, invalid_argument
 from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
@@ -25,6 +26,10 @@ DEFAULT_POINTS = 360
 SHORTEST_DEFAULT_PERIOD = 10
 LABEL = re.compile(r"\s*(\w+)\s*(=~|=)(.*)", re.DOTALL)
 PATTERN = re.compile(r"(?:[\w|-]|\.\*)*")
+BLOCK = "zwatch"
+MEMBER = re.compile(r"(?P<name>\w+)=(?P<value>'[^']*'|\"[^\"]*\"|[^,\s}]+)")
+"""A member of the block `zwatch{resultName='used',metricName='…',offsetAheadOfCurrentTime=60,period=10}`."""
+NUMBERS_OF_A_BLOCK = ("startTime", "endTime", "offsetAheadOfCurrentTime", "period")
 Point = dict[str, object]
 handlers = Handlers[Services]()
 
@@ -93,6 +98,36 @@ class APIGetMetricDataMsg(
 @handlers.handles
 async def get_metric_data(services: Services, message: APIGetMetricDataMsg, call: Call) -> Reply:
     """Return the points, storage by storage: one for each period in which the capacity is known."""
+    data = await _data(services, message)
+    return Reply({"data": data}, list_schema("data", ["org.zstack.zwatch.datatype.Datapoint"] * len(data)))
+
+
+async def return_metrics(
+    services: Services, target: Inventory, uuids: Sequence[str], blocks: Sequence[tuple[str, str]]
+) -> dict[str, object]:
+    """Return the points that each `zwatch{…}` block of ZQL asks about backup storages, by the block's `resultName`.
+
+    Other resources have no points, and other blocks no result. Raise ApiError for a metric that is not emulated.
+    """
+    results: dict[str, object] = {}
+    for block in (text for name, text in blocks if name == BLOCK):
+        asked = {found["name"]: found["value"].strip("'\"") for found in MEMBER.finditer(block)}
+        metric = asked.get("metricName", "")
+        points: list[Point] = []
+        if uuids and target.entity.endswith("BackupStorageVO"):
+            known = METRICS.get(metric)
+            of_these = [f"{UUID_LABEL}=~{'|'.join(uuids)}"] if known is None or known.of_each else []
+            numbers = {name: int(asked[name]) for name in NUMBERS_OF_A_BLOCK if asked.get(name, "").isdecimal()}
+            lists = {name: [asked[name]] for name in ("functions", "valueConditions") if name in asked}
+            lists["labels"] = [*of_these, *([asked["labels"]] if "labels" in asked else [])]
+            values: dict[str, Any] = {**numbers, **lists}
+            message = APIGetMetricDataMsg(namespace=NAMESPACE, metricName=metric, **values)
+            points = await _data(services, message)
+        results[asked.get("resultName", metric)] = points
+    return results
+
+
+async def _data(services: Services, message: APIGetMetricDataMsg) -> list[Point]:
     metric = _metric(message.namespace, message.metricName)
     for name in ("functions", "valueConditions"):
         if getattr(message, name):
@@ -106,8 +141,7 @@ async def get_metric_data(services: Services, message: APIGetMetricDataMsg, call
         return all(holds(values) for holds in conditions)
 
     series = await read_capacity_series(services.database, times, matches)
-    data = list(_of_each(metric, series, times) if metric.of_each else _of_all(metric, series, times))
-    return Reply({"data": data}, list_schema("data", ["org.zstack.zwatch.datatype.Datapoint"] * len(data)))
+    return list(_of_each(metric, series, times) if metric.of_each else _of_all(metric, series, times))
 
 
 def _metric(namespace: str, name: str) -> Metric:

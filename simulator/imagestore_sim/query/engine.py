@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -29,6 +29,8 @@ UUIDS_PER_READ = 512
 WORK_OF_A_CHARACTER = 8
 """How many times longer it takes to parse a character than to scan it, on average."""
 NOT_IN_QUERY = ("count", "sum")
+ReturnWith = Callable[[Inventory, Sequence[str], Sequence[tuple[str, str]]], Awaitable[dict[str, object]]]
+"""Answers the blocks in `return with`, by name and text, about the rows of an inventory with these keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,27 @@ class QueryEngine:
         nested = {} if prepared.shape.fields is not None else await self._list_objects(prepared.target, rows)
         return QueryResult(rows, java_classes, total, nested)
 
-    async def results(self, text: str, owner: str | None = None) -> list[dict[str, object]]:
-        """Run each statement in a text of the query language, and return the answers. Raise QueryError."""
+    async def results(
+        self, text: str, owner: str | None = None, return_with: ReturnWith | None = None
+    ) -> list[dict[str, object]]:
+        """Run each statement in a text of the query language, and return the answers. Raise QueryError.
+
+        `return_with` answers the blocks of `return with`; without it they are left out, as by ZStack's open half.
+        """
         found = await by_size(len(text) * WORK_OF_A_CHARACTER, statements, text)
-        return [await self._result(_seen_by(owner, await by_size(len(text), prepare_statement, one))) for one in found]
+        results = []
+        for one in found:
+            prepared = _seen_by(owner, await by_size(len(text), prepare_statement, one))
+            results.append(await self._result(prepared) | await self._returned(prepared, return_with))
+        return results
+
+    async def _returned(self, prepared: PreparedQuery, return_with: ReturnWith | None) -> dict[str, object]:
+        """Return what the blocks of a statement ask about the resources that it selects."""
+        if return_with is None or not prepared.blocks:
+            return {}
+        shape = replace(prepared.shape, fields=(prepared.target.key,))
+        uuids = [str(key) for key, *_ in await self._lists(replace(prepared, shape=shape))]
+        return {"returnWith": await return_with(prepared.target, uuids, prepared.blocks)}
 
     async def _result(self, prepared: PreparedQuery) -> dict[str, object]:
         """Run one statement, and return the fields of its answer."""

@@ -74,6 +74,8 @@ class PreparedQuery:
     name: str | None = None
     row_error: QueryError | None = None
     """The error that ZStack raises about the first row that it reads, if there is one."""
+    blocks: tuple[tuple[str, str], ...] = ()
+    """The names in `return with` that have a block in braces, with its text."""
 
 
 def prepare_query(inventory: Inventory, query: Query) -> PreparedQuery:
@@ -181,6 +183,7 @@ class _StatementPreparer:
             self._deferred_error,
             statement.name,
             self._row_error,
+            statement.blocks,
         )
 
     def _shape(self, names: Sequence[str], clauses: Sequence[Clause], orders: tuple[Order, ...]) -> Shape:

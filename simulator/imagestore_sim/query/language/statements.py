@@ -121,6 +121,8 @@ class Statement:
     restrictions: tuple[Restriction, ...] = ()
     returned: tuple[str, ...] = ()
     """The names in `return with`, without their blocks in braces."""
+    blocks: tuple[tuple[str, str], ...] = ()
+    """The names in `return with` that have a block, with the text in its braces, without blanks."""
     group_by: tuple[str, ...] = ()
     sum_by: str | None = None
     order_by: tuple[Ordering, ...] = ()
@@ -156,6 +158,7 @@ def _statement(tree: Tree) -> Statement:
         target, functions, joins = _target_with_functions(_only(tree, "queryTargetWithFunction"))
     group, by = tree.first("groupBy_"), tree.first("sumBy")
     name = tree.first("namedAs_")
+    return_with = tree.first("returnWith_")
     return Statement(
         verb,
         target,
@@ -163,7 +166,8 @@ def _statement(tree: Tree) -> Statement:
         tuple(joins),
         _where(tree),
         _restrictions(tree.first("restrictBy_")),
-        _returned(tree.first("returnWith_")),
+        _returned(return_with),
+        _blocks(return_with),
         tuple(_only(group, "groupByExpr").tokens(ID)) if group else (),
         by.text().removeprefix("by") if by else None,
         _orderings(tree.first("orderBy_")),
@@ -278,6 +282,13 @@ def _restriction(tree: Tree) -> Restriction:
 
 def _returned(tree: Tree | None) -> tuple[str, ...]:
     return tuple(".".join(one.tokens(ID)) for one in tree.all("returnWithExpr")) if tree else ()
+
+
+def _blocks(tree: Tree | None) -> tuple[tuple[str, str], ...]:
+    found = [
+        (one.tokens(ID)[0], one.first("returnWithExprBlock")) for one in (tree.all("returnWithExpr") if tree else ())
+    ]
+    return tuple((name, block.text()[1:-1]) for name, block in found if block is not None)
 
 
 def _orderings(tree: Tree | None) -> tuple[Ordering, ...]:
