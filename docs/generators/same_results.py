@@ -37,7 +37,7 @@ the block.
 
 The comparison leaves out what depends on when a ping comes: how often a connect fails or a reason repeats; the
 capacities between the first and the last of a disk that fills slowly; and whether a stopped host is `unreachable` or a
-`timeout`.
+`timeout`. Where images are added, it compares the first and the last capacity, in MiB.
 
 `make docs PAGES=same-results` writes this page. It plays several stories at once, and shows the real time that each
 took.

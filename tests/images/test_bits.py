@@ -257,6 +257,32 @@ async def test_replaced_records_leave_no_bits_but_their_own(
     assert [one.url for one in records.imageSources] == ["http://images/*"]
 
 
+async def test_a_snapshot_brings_images_back_with_bits_status_and_source(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    uuids, empty = await stores(imagestore_lab), await available(imagestore_lab)
+    ready, deleted = [
+        (await imagestore_client.call("POST", "/images", add(name, uuids[:1])))["inventory"]["uuid"]
+        for name in ("ready", "deleted")
+    ]
+    await imagestore_client.call("DELETE", f"/images/{deleted}")
+    used, taken = empty - await available(imagestore_lab), await imagestore_lab.node.changes.snapshot()
+    await imagestore_lab.node.changes.reset(wait=True)
+    async with Client(imagestore_lab.url, clock=imagestore_lab.clock) as client:
+        await client.log_in()
+        assert (await client.query("/images"), folders(imagestore_hosts)) == ([], [])
+        await imagestore_lab.node.changes.replace(taken, wait=True)
+        await client.log_in()
+        found = {one["uuid"]: (one["status"], one["actualSize"]) for one in await client.query("/images")}
+        assert found == {ready: ("Ready", 4 * GIB), deleted: ("Deleted", 4 * GIB)}
+        assert sorted(folders(imagestore_hosts)) == sorted([ready, deleted])
+        await imagestore_lab.clock.sleep(90)
+        assert abs(empty - await available(imagestore_lab) - used) < 4 * BLOCK
+        await client.call("PUT", f"/images/{deleted}/actions", {"recoverImage": {}})
+        assert (await client.query("/images", "status=Ready"))[1:] != []
+    assert [one.url for one in imagestore_lab.node.foundation.image_sources.all()] == ["http://images/*"]
+
+
 async def test_images_of_the_start_are_on_the_disks_of_their_hosts(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:

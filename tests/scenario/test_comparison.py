@@ -16,6 +16,7 @@ from imagestore_sim.scenario.play.comparison import differences
 
 SCENARIO = parse_scenario("title: t\nhosts: {h-1: {}}\ntimeline: [{stop: {host: h-1}}]\n")
 SLOW = parse_scenario("title: t\nhosts: {h-1: {}}\ntimeline: [{fill: {host: h-1, to: 90%, over: 1m}}]\n")
+IMAGES = parse_scenario("title: t\nhosts: {h-1: {}}\ntimeline: [{add_image: {image: i}}]\n")
 NOTE = StepResult(1, "note", "note", False, Verdict.HELD)
 
 
@@ -62,6 +63,12 @@ def test_statuses_reasons_and_capacities_are_compared(simulated: Result, contain
 def test_of_a_disk_that_fills_slowly_the_first_and_last_capacities_are_compared() -> None:
     assert differences(SLOW, result("C", 9, 5, 1), result("C", 9, 6, 4, 1)) == []
     assert len(differences(SLOW, result("C", 9, 5, 1), result("C", 9, 5, 2))) == 1
+
+
+def test_where_images_are_added_the_first_and_last_capacities_are_compared_in_mib() -> None:
+    gib = 2**30
+    assert differences(IMAGES, result("C", 9 * gib, 5, gib - 4096), result("C", 9 * gib, 4, gib - 90_000)) == []
+    assert len(differences(IMAGES, result("C", 9 * gib, gib), result("C", 9 * gib, 2 * gib))) == 1
 
 
 def test_a_failed_expectation_is_a_difference() -> None:

@@ -79,6 +79,19 @@ def test_a_speed_that_changes_the_meaning_is_refused(timeline: str, speed: float
     assert complaints(scenario, fastest(scenario)) == []
 
 
+def test_images_come_faster_and_are_expunged_earlier() -> None:
+    text = """
+title: t
+hosts: {h-1: }
+imageSources: [{url: "a", rate: 10 MiB}, {url: "b"}]
+settings: {ping.interval: 10s, expungePeriod: 1h, expungeInterval: 10m}
+timeline: [{at: 1m, add_image: {image: i}}]
+"""
+    faster = sped_up(parse_scenario(text), 5)
+    assert [one.rate for one in faster.imageSources] == [50 * 2**20, 5 * 2**30]
+    assert faster.settings == {"ping.interval": "2s", "expungePeriod": "720s", "expungeInterval": "120s"}
+
+
 @pytest.mark.scenarios
 @pytest.mark.parametrize("file", LIBRARY, ids=lambda file: str(file.stem))
 def test_a_story_holds_at_the_highest_speed_that_it_may_have(file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,15 +23,28 @@ COLUMNS = ("name", "url", "format", "mediaType", "status", "size", "actualSize",
 """The columns of an image that its events carry."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a copy of an image comes from."""
+
+    image_uuid: str
+    storage_uuid: str
+
+
 class ImageEvents:
     """Records events of images, and publishes them after the commit of the caller's `Database.atomic` block."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
 
-    async def added(self, connection: AsyncConnection, image_uuid: str, storages: Sequence[str]) -> None:
-        """Record that an image has a row, and on which storages it is or will be."""
-        await self._record(connection, ADDED, image_uuid, {"backupStorageUuids": list(storages)})
+    async def added(
+        self, connection: AsyncConnection, image_uuid: str, storages: Sequence[str], origin: Origin | None = None
+    ) -> None:
+        """Record that an image has a row, and on which storages it is or will be; of a copy, where it comes from."""
+        also: dict[str, object] = {"backupStorageUuids": list(storages)}
+        if origin is not None:
+            also |= {"copyOf": origin.image_uuid, "copiedFrom": origin.storage_uuid}
+        await self._record(connection, ADDED, image_uuid, also)
 
     async def status_changed(
         self, connection: AsyncConnection, image_uuid: str, old: str, new: str, storages: Sequence[str]

@@ -48,6 +48,8 @@ class NewHost:
     """Whether its SFTP server has statvfs@openssh.com."""
     requirements: Requirements
     """What the faults need that will be put on it."""
+    images: bool = False
+    """Whether images are written to it. On XFS they take their space then, though their files are sparse."""
 
 
 async def launch(project: RunProject, hosts: Sequence[NewHost], clock: Clock) -> list[ContainerHost]:
@@ -57,7 +59,8 @@ async def launch(project: RunProject, hosts: Sequence[NewHost], clock: Clock) ->
     """
     holder_image, host_image = image_tag(DISKS_IMAGE), image_tag(HOST_IMAGE)
     await project.create_network(len(hosts))
-    holder = await _start_disk_holder(project, holder_image)
+    images = any(one.images for one in hosts)
+    holder = await _start_disk_holder(project, holder_image, images)
     authority = Mount(await project.create_shared_volume("authority"), AUTHORITY)
     launching = _Launch(project, host_image, holder, authority, clock)
     try:
@@ -68,14 +71,14 @@ async def launch(project: RunProject, hosts: Sequence[NewHost], clock: Clock) ->
     return [task.result() for task in tasks]
 
 
-async def _start_disk_holder(project: RunProject, image: str) -> Container:
-    """Start the container that holds the disks of all hosts."""
+async def _start_disk_holder(project: RunProject, image: str, images: bool) -> Container:
+    """Start the container that holds the disks of all hosts; with `images`, files of images take their space there."""
     folder = f"/{project.name}"  # so that the loop devices of the machine show whose they are
     holder = await project.create_container(
         DISKS_IMAGE,
         image,
         privileges=HOLDER_PRIVILEGES,
-        environment={"IMAGES": folder},
+        environment={"IMAGES": folder, "BLOCKS": "yes" if images else ""},
         tmpfs={folder: "mode=0700"},
         networked=False,
     )

@@ -83,14 +83,21 @@ def paths_of(install: str, export_url: str | None) -> list[str]:
     return [install] if exported is None else [install, exported]
 
 
+def file_below(url: str, path: str) -> str | None:
+    """Return the file of an install path, or of an export, below a storage's url; None for one that names no file."""
+    root = url.rstrip("/")
+    if (exported := EXPORT_PATH.fullmatch(path)) is not None:
+        return f"{root}/{EXPORT}/{exported[1]}"
+    found = INSTALL_PATH.fullmatch(path)
+    return None if found is None else f"{root}/{REGISTRY}/{found[1]}/{found[2]}"
+
+
 def place_of(target: Target, path: str) -> Place | None:
     """Return where an install path is on a host; None for one that names no file of the registry."""
-    url = target.url.rstrip("/")
-    if (exported := EXPORT_PATH.fullmatch(path)) is not None:
-        return Place(target, f"{url}/{EXPORT}", exported[1], exported=True)
-    if (found := INSTALL_PATH.fullmatch(path)) is None:
+    if (file := file_below(target.url, path)) is None:
         return None
-    return Place(target, f"{url}/{REGISTRY}/{found[1]}", found[2])
+    folder, _, name = file.rpartition("/")
+    return Place(target, folder, name, exported=EXPORT_PATH.fullmatch(path) is not None)
 
 
 async def _images_in(sftp: SftpSession, registry: str, folder: str) -> list[FoundImage]:

@@ -13,7 +13,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage, OperationFailed
-from imagestore_sim.backup_storage.image_events import ImageEvents
+from imagestore_sim.backup_storage.image_events import ImageEvents, Origin
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
@@ -84,7 +84,8 @@ class ImageCopies:
             given = {"name": wanted.name, "description": wanted.description, "status": status, "addedByJob": job}
             await self._rows.insert(connection, copy, {**{one: getattr(image, one) for one in COPIED}, **given})
             await self._rows.insert_ref(connection, copy, destination.uuid, image.installPath, status)
-            await self._events.added(connection, copy, [destination.uuid])
+            origin = Origin(wanted.image_uuid, source.uuid)
+            await self._events.added(connection, copy, [destination.uuid], origin)
         if comes:
             await self._bring(copy, image, source, destination, job)
         return copy

@@ -1,4 +1,4 @@
-"""Speeds a scenario up: shortens its times and its ping interval alike, as far as its meaning allows.
+"""Speeds a scenario up: shortens its times, its intervals and the transfers of images alike, as far as possible.
 
 What real hosts need is not shortened: a login, an answer, the time-out of a probe. So every wait has to leave room for
 a probe, beside the ping that it waits for.
@@ -11,6 +11,10 @@ from typing import Any
 
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL
 from imagestore_sim.faults import Fault, ProbeAnswer
+from imagestore_sim.images.expunge import INTERVAL as EXPUNGE_INTERVAL
+from imagestore_sim.images.expunge import PERIOD as EXPUNGE_PERIOD
+from imagestore_sim.images.sources import RATE
+from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import Place, Problems
 from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep
@@ -26,18 +30,22 @@ SHORTENED = {"within": "within", "lasts": "for", "during": "during", "over": "ov
 """Fields of steps that are shortened, and their keys in a file."""
 UNBOUND = ("over", "down")
 """Those of them that no ping has to come within."""
+INTERVALS = (PING_INTERVAL.name, EXPUNGE_INTERVAL.name, EXPUNGE_PERIOD.name)
+"""Options that are shortened: the interval of the pings, and when deleted images are expunged."""
 STEP_TIMES = ("at", "after", "every", "until", "wait")
 
 
 def sped_up(scenario: Scenario, speed: float) -> Scenario:
-    """Return the scenario with its times and its ping interval divided by `speed`."""
+    """Return the scenario with its times and its intervals divided by `speed`, and images that come faster."""
     if speed == 1.0:
         return scenario
     settings = {PING_INTERVAL.name: f"{PING_INTERVAL.default}s"} | dict(scenario.settings)
+    sources = tuple(one.model_copy(update={"rate": round((one.rate or RATE) * speed)}) for one in scenario.imageSources)
     node = scenario.node
     return scenario.model_copy(
         update={
             "settings": _faster_settings(settings, speed),
+            "imageSources": sources,
             "node": node.model_copy(update={"probe_keep_alive": node.probe_keep_alive / speed}),
             "timeline": tuple(_faster_step(step, speed) for step in scenario.timeline),
             "ends": None if scenario.ends is None else scenario.ends / speed,
@@ -46,9 +54,8 @@ def sped_up(scenario: Scenario, speed: float) -> Scenario:
 
 
 def _faster_settings(settings: dict[str, Any], speed: float) -> dict[str, Any]:
-    if PING_INTERVAL.name not in settings:
-        return settings
-    return settings | {PING_INTERVAL.name: f"{round(parse_seconds(settings[PING_INTERVAL.name]) / speed)}s"}
+    given = {name: parse_seconds(settings[name]) for name in INTERVALS if name in settings}
+    return settings | {name: f"{max(1, round(seconds / speed))}s" for name, seconds in given.items()}
 
 
 def _faster_step(step: Step, speed: float) -> Step:
@@ -124,6 +131,8 @@ def _longest_probe(scenario: Scenario) -> float:
     answers = {step.content.fault.traits.answer for step in scenario.timeline if isinstance(step.content, FaultStep)}
     if ProbeAnswer.SILENT in answers or any(isinstance(step.content, StopStep) for step in scenario.timeline):
         return SLOW
+    if any(isinstance(step.content, ApiStep) and step.content.makes() for step in scenario.timeline):
+        return SLOW  # a transfer is a login and twenty writes, each of which waits for a real host
     return DENIED if ProbeAnswer.DENIED in answers else QUICK
 
 

@@ -49,7 +49,9 @@ def refusal(text: str) -> str:
         ("event: disconnected, reason: refussed", "reason", "refussed is not known here; expected refused, dns"),
         ("event: status_changed, newStatus: Gone", "newStatus", STATUSES),
         ("event: status_changed, oldStatus: '!= Gone'", "oldStatus", STATUSES),
+        ("query: '/images?q=status=Redy', count: 1", "query", "expected Downloading, Ready, Deleted"),
         # what an event does not have
+        ("event: added, image: '*'", "image", "no image matches"),
         ("event: added, reason: refused", "reason", "an event added has no reason"),
         ("event: disconnected, newStatus: Disconnected", "newStatus", "an event disconnected has no newStatus"),
         ("event: status_changed, reason: refused", "reason", "expected storage, count, oldStatus, newStatus"),
@@ -169,3 +171,44 @@ def test_what_can_be_both_is_taken(text: str) -> None:
 def test_the_library_can_be_true_and_false() -> None:
     for file in sorted(LIBRARY.glob("*.yaml")):
         read_scenario(file)
+
+
+@pytest.mark.parametrize(
+    ("condition", "complaint"),
+    [
+        ("image: debian, status: Connected", "Connected is not known here; expected Downloading, Ready, Deleted"),
+        ("image: debian, state: ready", "expected Enabled, Disabled"),
+        ("image: debian, exists: false, status: Ready", "an image that is not there has no status"),
+        ("image: debian, copies: '>= 0'", "this is always true"),
+        ("image: debian, onDisk: 10%", "10% is a share, and onDisk is a number"),
+        ("image: debian, availableCapacity: 1", "availableCapacity is not a key for a image"),
+        ("image: debian, storage: gold", "expected one of these keys for the image: storage, exists, status"),
+        ("image: ubuntu, status: Ready", "ubuntu is not known here; expected debian"),
+        (
+            "event: image_added, newStatus: Ready",
+            "an event image_added has no newStatus; expected image, storage, count",
+        ),
+        ("event: image_status_changed, newStatus: Connected", "expected Downloading, Ready, Deleted"),
+        ("event: status_changed, image: debian", "an event status_changed has no image"),
+    ],
+)
+def test_an_expectation_of_images_that_checks_nothing_is_refused(condition: str, complaint: str) -> None:
+    add = "add_image: {image: debian, storage: gold}"
+    text = step(f"{add}}}\n  - {{at: 2m, eventually: {{{condition}, within: 10s}}")
+    assert complaint in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("add_image: {image: gold}", "add_image: gold is the name of a storage or a zone already"),
+        ("add_image: {image: debian, storage: silver}", "add_image.storage: silver is not known here; expected gold"),
+        ("add_image: {image: debian, account: tenant}", "tenant is not known here; expected admin"),
+        ("add_image: {image: debian, error: SYS.9999}", "SYS.9999 is not known here"),
+        ("delete_image: {image: debian}", "debian is not known here; expected"),
+        ("sync_image: {image: debian, from: gold, to: gold, as: copy}", "image: debian is not known here"),
+        ("reclaim: {storage: silver}", "silver is not known here; expected gold"),
+    ],
+)
+def test_a_step_on_images_names_what_there_is(content: str, complaint: str) -> None:
+    assert complaint in refusal(step(content))

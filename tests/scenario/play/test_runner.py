@@ -200,3 +200,80 @@ def test_a_fast_real_clock_plays_a_minute_in_seconds(tmp_path: Path) -> None:
 
 def test_every_step_key_has_a_handler() -> None:
     assert set(HANDLERS) == set(STEP_KINDS), "scenario/play/actions.py and expectations.py handle the keys of Step"
+
+
+IMAGES = (
+    HEAD
+    + """
+accounts: {tenant: {quotas: {image.num: 1}}}
+imageSources:
+  - {url: "*/broken", error: 404 Not Found}
+  - {url: "zstore://*", rate: 100 MiB}
+  - {url: "*", size: 40 GiB, actualSize: 10 GiB, rate: 1 GiB}
+"""
+)
+
+
+def test_steps_on_images_do_what_a_client_does() -> None:
+    result = run(
+        """
+  - add_image: {image: "debian-{1..2}", storage: gold}
+  - expect: {image: "debian-*", status: Ready, state: Enabled, size: 40 GiB, actualSize: 10 GiB}
+  - expect: {image: "debian-*", storage: gold, copies: 1, onDisk: 10 GiB}
+  - expect: {event: image_status_changed, image: debian-1, storage: gold, newStatus: Ready, count: 1}
+  - call: {method: PUT, path: /images/$debian-1/actions, body: {changeImageState: {stateEvent: disable}}}
+  - expect: {image: debian-1, state: Disabled}
+  - delete_image: {image: "*", storage: gold}
+  - recover_image: {image: debian-1}
+  - expunge_image: {image: debian-2}
+  - expect: {image: debian-2, exists: false, copies: 0, onDisk: 0}
+  - export_image: {image: debian-1}
+  - delete_export: {image: debian-1, storage: gold}
+  - reclaim: {storage: gold}
+  - add_image: {image: broken, error: SYS.1002, says: 404 Not Found}
+  - add_image: {image: mine, account: tenant}
+  - add_image: {image: too-many, account: tenant, error: ID.1003}
+  - expect: {query: /images, count: 2}
+""",
+        head=IMAGES,
+    )
+    assert result.verdict is Verdict.HELD, result.wrong
+    assert 30 < result.length < 45  # the bits of three images come, one after the other
+
+
+@pytest.mark.parametrize(
+    ("timeline", "seen"),
+    [
+        ("  - add_image: {image: broken}\n", "Failed to download i"),
+        ("  - add_image: {image: a}\n  - expect: {image: a, status: Deleted}\n", "a: status Ready"),
+        ("  - add_image: {image: a}\n  - expect: {image: a, onDisk: 1 GiB}\n", "a: onDisk 10 GiB"),
+        ("  - add_image: {image: a}\n  - expect: {image: a, exists: false}\n", "a: there"),
+        ("  - add_image: {image: broken, error: SYS.1002}\n  - expect: {image: broken, status: Ready}\n", "no record"),
+        ("  - add_image: {image: a}\n  - never: {image: a, status: Ready, during: 5s}\n", "a: status Ready"),
+    ],
+)
+def test_an_expectation_of_an_image_that_is_not_met_shows_what_was_seen(timeline: str, seen: str) -> None:
+    result = run(timeline, head=IMAGES)
+    assert result.verdict is Verdict.FAILED
+    assert seen in result.wrong[-1].seen
+
+
+def test_images_that_are_records_only_have_no_bits() -> None:
+    story = """
+  - add_image: {image: debian}
+  - expect: {image: debian, status: Ready, actualSize: 0, onDisk: 0}
+"""
+    assert run(story, head=IMAGES + "node: {write_images: false}\n").verdict is Verdict.HELD
+
+
+def test_images_survive_a_restart_of_the_node_and_half_added_ones_do_not() -> None:
+    story = """
+  - add_image: {image: debian}
+  - add_image: {image: ubuntu, error: SYS.1006}
+  - at: 14s
+    restart_node: {down: 5s}
+  - eventually: {image: ubuntu, exists: false, onDisk: 0, within: 1m}
+  - expect: {image: debian, status: Ready, onDisk: 10 GiB}
+"""
+    result = run(story, head=IMAGES)
+    assert [one.text for one in result.wrong] == ["add image ubuntu"]  # the node does not answer

@@ -13,6 +13,7 @@ import pytest
 
 from imagestore_sim.database import DatabaseError
 from imagestore_sim.faults import read_fault
+from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.recording import from_database
@@ -206,3 +207,49 @@ async def test_the_command_writes_a_scenario_from_a_database(outage: Outage, tmp
         refused = await asyncio.to_thread(run_here, "record", *arguments, "--out", out)
         assert (refused.status, refused.output) == (2, ""), message
         assert message in refused.errors
+
+
+async def _images(database: Path) -> Recording:
+    """Record images that were there before and are expunged, and one that comes."""
+    clock = virtual_clock()
+    settings = Settings(port=0, hosts=2, ping_interval=5, database=str(database))
+    async with Lab(settings, clock=clock) as lab, Client(lab.url, clock=clock) as client:
+        await client.log_in()
+        stop = asyncio.Event()
+        lab.node.foundation.image_sources.add([ImageSource("*", 40 * 2**30, 4 * 2**30, rate=2**30)])
+        uuids = sorted(one["uuid"] for one in await client.query("/backup-storage"))
+        old, kept = [await _add(client, name, uuids) for name in ("old", "kept")]
+        await client.call("DELETE", f"/images/{old}")
+        await clock.sleep(100)
+        following = asyncio.create_task(follow_node(lab.url, stop, account="admin", password="password"))
+        await clock.sleep(10)
+        await client.call("PUT", f"/images/{old}/actions", {"expungeImage": {"backupStorageUuids": uuids[:1]}})
+        await _add(client, "new", uuids[1:])
+        await client.call("DELETE", f"/images/{kept}?backupStorageUuids={uuids[0]}")
+        await client.call("PUT", f"/images/{old}/actions", {"expungeImage": {}})
+        await clock.sleep(20)
+        stop.set()
+        return await following
+
+
+async def _add(client: Client, name: str, storages: list[str]) -> str:
+    params = {"name": name, "url": f"http://images/{name}", "format": "qcow2", "backupStorageUuids": storages}
+    return str((await client.call("POST", "/images", {"params": params}))["inventory"]["uuid"])
+
+
+def test_images_that_were_there_before_are_added_in_the_beginning(tmp_path: Path) -> None:
+    database = tmp_path / "node.db"
+    followed = run_virtually(_images(database))
+    stored = asyncio.run(read_database(str(database), followed.began, followed.ended))
+    texts = [scenario_text(one) for one in (followed, stored)]
+    assert texts[0].partition("settings")[2] == texts[1].partition("settings")[2]
+    result = play_virtually(parse_scenario(texts[0]))
+    assert not result.problem
+    assert [(one.text, one.seen) for one in result.wrong] == []
+    added = {one["content"]["name"]: one["at"] for one in result.log if one.get("path") == "/image/added"}
+    assert added["old"] == added["kept"] == 0 < 10 < added["new"]
+    for lane in result.lanes:
+        [name] = [one["uuid"] for one in followed.storages if one["name"] == lane.name]
+        measured = [one["content"]["availableCapacity"] for one in followed.events
+                    if one["path"] == "/backup-storage/capacity/change" and one["resourceUuid"] == name]  # fmt: skip
+        assert abs(lane.capacities[-1][2] - measured[-1]) < 2**20, texts[0]

@@ -137,3 +137,51 @@ def stopped(sshd: OpenSshServer) -> Iterator[None]:
 
 def run_virtually_in_a_thread(text: str) -> Result:
     return play_virtually(parse_scenario(text))
+
+
+IMAGES = """
+title: images come and go
+hosts: {h-1: {size: 1 TiB, used: 10%}, h-2: {size: 1 TiB, used: 20%}}
+imageSources:
+  - {url: "*/broken", error: 404 Not Found}
+  - {url: "zstore://*", rate: 1 GiB}
+  - {url: "*", size: 40 GiB, actualSize: 20 GiB, rate: 2 GiB}
+settings: {ping.interval: 10s, connection.autoReconnectOnError: false}
+timeline:
+  - {at: 20s, add_image: {image: "debian-{1..2}"}}
+  - {at: 60s, add_image: {image: broken, error: SYS.1002}}
+  - {at: 70s, delete_image: {image: debian-1, storage: h-1}}
+  - {at: 80s, recover_image: {image: debian-1}}
+  - {at: 90s, delete_image: {image: "debian-*"}}
+  - {at: 100s, expunge_image: {image: debian-2, storage: h-2}}
+  - {at: 110s, recover_image: {image: debian-1, storage: h-1}}
+  - {at: 120s, sync_image: {image: debian-1, from: h-1, to: h-2, as: copy, error: SYS.1006}}
+  - {at: 130s, expunge_image: {image: debian-1}}
+  - {at: 140s, sync_image: {image: debian-1, from: h-1, to: h-2, as: copy}}
+  - {at: 200s, fill: {host: h-1, to: 50%}}
+  - {at: 230s, note: the end}
+"""
+
+
+def test_images_that_came_and_went_come_and_go_in_the_replay() -> None:
+    scenario = parse_scenario(IMAGES)
+    first = play_virtually(scenario)
+    assert [(one.text, one.seen) for one in first.wrong] == []
+    text = scenario_text(recording_of(scenario, first))
+    second = play_virtually(parse_scenario(text))
+    assert not second.problem
+    assert [(one.text, one.seen) for one in second.wrong] == []
+    for one, other in zip(first.lanes, second.lanes, strict=True):
+        assert lived(other)[0] == lived(one)[0]
+        assert lived(other)[1][-1] == lived(one)[1][-1], text
+    assert images_of(second) == images_of(first), text
+    assert text.count("fill:") == 1, text
+
+
+def images_of(result: Result) -> list[tuple[str, object, object, object]]:
+    """Return what the events of images say, in their order."""
+    return [
+        (one["path"], *(one["content"].get(name) for name in ("name", "newStatus", "actualSize")))
+        for one in result.log
+        if one["kind"] == "event" and one["path"].startswith("/image/") and one["path"] != "/image/bits/removed"
+    ]

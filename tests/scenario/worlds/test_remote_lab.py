@@ -12,6 +12,7 @@ import yaml
 from aiohttp import ClientResponseError
 
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, UNUSABLE_INPUT
+from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario
 from imagestore_sim.scenario.play.results import Verdict
@@ -106,6 +107,32 @@ async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
     assert (statuses[:2], statuses[-1]) == (["Connected", "Disconnected"], "Connected")
     assert [status for _, status in silver.statuses][:2] == ["Connected", "Disconnected"]
     assert [capacity for _, *capacity in silver.capacities] == [[2 * TIB, 2 * TIB], [2 * TIB, TIB]]
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
+async def test_images_of_a_story_leave_neither_record_nor_bits_nor_source_on_a_lab(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    before = await records_and_hosts(imagestore_client)
+    story = """
+title: t
+hosts: {imagestore-1: {size: 1 TiB}}
+storages: [{name: gold, hostname: imagestore-1, url: /Cloud_bs}]
+imageSources: [{url: "*", actualSize: 10 GiB, rate: 10 GiB}]
+timeline:
+  - add_image: {image: "debian-{1..2}"}
+  - eventually: {storage: gold, availableCapacity: ~ 1004 GiB, within: 30s}
+  - delete_image: {image: debian-1}
+  - expect: {image: debian-1, status: Deleted, actualSize: 10 GiB}
+"""
+    result = await play_on_lab(imagestore_client.url, parse_scenario(story, "s.yaml", broken_rules))
+    assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
+    assert await imagestore_client.query("/images") == []
+    assert imagestore_hosts["imagestore-1"].disk.listdir("/Cloud_bs/registry") == []
+    assert (await imagestore_client.request("GET", f"{imagestore_client.url}/lab/v1/image-sources")).body[
+        "sources"
+    ] == []
+    assert await settled(imagestore_client, before) == before
 
 
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, lab_token="correct-horse")
@@ -220,6 +247,14 @@ async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Clien
         (
             "timeline:\n  - call: {method: POST, path: /accounts}",
             "line 4, column 5: timeline.1.call: what this makes on a running node (--node) could not be removed",
+        ),
+        (
+            "accounts: {tenant: {}}\ntimeline: [note: x]",
+            "line 3, column 1: accounts: a node that is running (--node) keeps its accounts",
+        ),
+        (
+            "timeline:\n  - add_image: {image: i}\n  - expect: {image: i, onDisk: 0}",
+            "line 5, column 24: timeline.2.expect.onDisk: a lab that is running (--node) does not show the files",
         ),
     ],
 )

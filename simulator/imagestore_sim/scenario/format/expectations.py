@@ -1,4 +1,4 @@
-"""The expectations of a scenario: about storages, the answer to a query, events, or metrics."""
+"""The expectations of a scenario: about storages, images, the answer to a query, events, or metrics."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from imagestore_sim.backup_storage import image_events
 from imagestore_sim.backup_storage.events import (
     ADDED,
     CAPACITY_CHANGED,
@@ -26,15 +27,35 @@ EVENTS: Mapping[str, str] = {
     "probe_failed": PROBE_FAILED,
     "added": ADDED,
     "deleted": DELETED,
+    "image_added": image_events.ADDED,
+    "image_status_changed": image_events.STATUS_CHANGED,
+    "image_download_failed": image_events.DOWNLOAD_FAILED,
+    "image_removed": image_events.REMOVED,
+    "image_bits_removed": image_events.BITS_REMOVED,
 }
 """The paths of events, by their names in a scenario."""
-SUBJECTS = ("storage", "query", "event", "metric")
-ASKED = ("query", "metric")
+EventName = Literal[
+    "status_changed",
+    "disconnected",
+    "capacity_changed",
+    "probe_failed",
+    "added",
+    "deleted",
+    "image_added",
+    "image_status_changed",
+    "image_download_failed",
+    "image_removed",
+    "image_bits_removed",
+]
+OF_IMAGES = tuple(name for name, path in EVENTS.items() if path.startswith("/image/"))
+"""The events that are about images."""
+SUBJECTS = ("storage", "query", "event", "metric", "image")
+ASKED = ("query", "metric", "image")
 """The subjects that are known only when the node is asked; the others are observed."""
 
 
 class Condition(ScenarioModel):
-    """A statement that is true or false at any moment, about storages, a query's answer, events or a metric."""
+    """A statement that is true or false at any moment, about storages, images, a query's answer, events or a metric."""
 
     # The key of each field, but for those that stand in ZStack's own spelling.
     of_storages: ClassVar = (
@@ -43,18 +64,22 @@ class Condition(ScenarioModel):
     )  # fmt: skip
     of_queries: ClassVar = ("count", "each", "answer")
     of_metrics: ClassVar = ("value", "labels")
-    of_events: ClassVar = ("storage", "count", "reason", "oldStatus", "newStatus")
+    of_events: ClassVar = ("storage", "image", "count", "reason", "oldStatus", "newStatus")
+    of_images: ClassVar = ("storage", "exists", "status", "state", "size", "actualSize", "copies", "onDisk")
 
     storage: Names | None = Field(None, description="names of storages, or patterns; what is said is said of each")
     query: str | None = Field(None, description="a GET of the API, such as /backup-storage?q=status=Connected")
-    event: Literal["status_changed", "disconnected", "capacity_changed", "probe_failed", "added", "deleted"] | None = (
-        Field(None, description="a kind of event; that there is one, or how many")
+    event: EventName | None = Field(None, description="a kind of event; that there is one, or how many")
+    image: Names | None = Field(
+        None, description="names of images, or patterns; with `storage`, its copies there are counted"
     )
     metric: str | None = Field(None, description="a sample of /metrics, such as imagestore_sim_probe_failures_total")
     value: SizeMatcher | None = Field(None, description="of the metric: the sum of its samples that have the labels")
     labels: dict[str, AnyMatcher] | None = Field(None, description="which samples of the metric")
-    exists: bool | None = Field(None, description="whether the storage has a record")
-    status: TextMatcher | None = Field(None, description="Connecting, Connected or Disconnected")
+    exists: bool | None = Field(None, description="whether the storage or the image has a record")
+    status: TextMatcher | None = Field(
+        None, description="Connecting, Connected or Disconnected; of an image Downloading, Ready or Deleted"
+    )
     state: TextMatcher | None = Field(None, description="Enabled or Disabled")
     totalCapacity: SizeMatcher | None = None
     availableCapacity: SizeMatcher | None = None
@@ -65,6 +90,10 @@ class Condition(ScenarioModel):
     hostname: TextMatcher | None = None
     username: TextMatcher | None = None
     sshPort: SizeMatcher | None = None
+    size: SizeMatcher | None = Field(None, description="bytes of the image's virtual disk")
+    actualSize: SizeMatcher | None = Field(None, description="bytes of the image's file, as its record says")
+    copies: SizeMatcher | None = Field(None, description="on how many storages the image has a record")
+    onDisk: SizeMatcher | None = Field(None, description="bytes of the image's files on the disks of the hosts")
     count: SizeMatcher | None = Field(None, description="how many inventories, or events")
     each: dict[str, AnyMatcher] | None = Field(None, description="fields that every inventory of the answer has")
     answer: dict[str, AnyMatcher] | None = Field(None, description="fields of the answer itself")
@@ -79,6 +108,7 @@ class Condition(ScenarioModel):
             "query": self.of_queries,
             "event": self.of_events,
             "metric": self.of_metrics,
+            "image": self.of_images,
         }[self.subject]
         given = [one for one in self.model_fields_set if one in _CHECKS and one != self.subject]
         for one in given:
@@ -89,15 +119,17 @@ class Condition(ScenarioModel):
         for one in given:
             if one not in allowed:
                 raise ValueError(f"{one} is not a key for a {self.subject}; expected {', '.join(allowed)}")
-        if not given and self.subject != "event":
+        if not set(given) - {"storage"} and self.subject != "event":
             raise ValueError(f"expected one of these keys for the {self.subject}: {', '.join(allowed)}")
         return self
 
     @property
     def subject(self) -> str:
-        """The key that says what it is about: `storage`, `query`, `event` or `metric`."""
+        """The key that says what it is about: `storage`, `query`, `event`, `metric` or `image`."""
         if self.event is not None:
             return "event"
+        if self.image is not None and only_key(self, SUBJECTS[1:]):
+            return "image"
         return only_key(self, SUBJECTS)
 
     def storage_matchers(self) -> Iterator[tuple[str, Matcher]]:
@@ -106,11 +138,17 @@ class Condition(ScenarioModel):
             if (matcher := getattr(self, name)) is not None:
                 yield name, matcher
 
+    def image_matchers(self) -> Iterator[tuple[str, Matcher]]:
+        """Yield what is expected of an image, with the matchers."""
+        for name in self.of_images[2:]:
+            if (matcher := getattr(self, name)) is not None:
+                yield name, matcher
+
     def __str__(self) -> str:
         shown: list[str] = []
         if self.exists is not None:
             shown.append("there" if self.exists else "not there")
-        for name in ("status", *sorted(_CHECKS - {"status", "exists", "storage", "each", "answer", "labels"})):
+        for name in ("status", *sorted(_CHECKS - {"status", "exists", "storage", "image", "each", "answer", "labels"})):
             if (matcher := getattr(self, name)) is not None:
                 shown.append(str(matcher) if name == "status" else f"{name} {matcher}")
         for each in ("each", "answer", "labels"):
@@ -122,12 +160,18 @@ class Condition(ScenarioModel):
                 subject = f"GET {self.query}"
             case "metric":
                 subject = str(self.metric)
+            case "image":
+                subject = f"image {', '.join(self.image or ())}" + (
+                    f" on {', '.join(self.storage)}" if self.storage else ""
+                )
             case _:
-                subject = f"event {self.event}" + (f" of {', '.join(self.storage)}" if self.storage else "")
+                about = [*(self.image or ()), *(self.storage or ())]
+                subject = f"event {self.event}" + (f" of {', '.join(about)}" if about else "")
         return f"{subject}: {', '.join(shown)}" if shown else subject
 
 
-_CHECKS = {*Condition.of_storages, *Condition.of_queries, *Condition.of_events, *Condition.of_metrics}
+_CHECKS = {*Condition.of_storages, *Condition.of_queries, *Condition.of_events, *Condition.of_metrics,
+           *Condition.of_images}  # fmt: skip
 
 
 class Eventually(Condition):

@@ -7,9 +7,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from imagestore_sim.identity.quotas import NAMES as QUOTAS
+from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.scenario.format.expectations import Invariant
 from imagestore_sim.scenario.format.options import check_settings
-from imagestore_sim.scenario.format.schema import ScenarioModel, expand_range, reject
+from imagestore_sim.scenario.format.schema import ScenarioModel, expand_range, reject, unknown
 from imagestore_sim.scenario.format.steps import Step
 from imagestore_sim.statvfs import INODES
 from imagestore_sim.units import Amount, Bytes, BytesOrShare, Path, Seconds, size_text
@@ -68,6 +70,36 @@ class NodeOptions(ScenarioModel):
     host_keys: Literal["ignore", "tofu", "strict"] = "ignore"
     strict: bool = False
     read_only_hosts: bool = False
+    write_images: bool = Field(True, description="whether images have files on the hosts; else they are records")
+
+
+class ImageSourceRecord(ScenarioModel):
+    """What the images weigh whose url matches a glob, and how fast they come; the first that matches counts."""
+
+    url: str = Field(min_length=1, max_length=1024, description="glob of urls: `*`, `?`, `[…]`")
+    size: Bytes | None = Field(None, description="of the virtual disk")
+    actualSize: Bytes | None = Field(None, description="of the file")
+    format: str | None = Field(None, description="what the file turns out to be")
+    rate: Bytes | None = Field(None, gt=0, description="per second")
+    error: str | None = Field(None, description="a download fails with this text")
+
+    def source(self) -> ImageSource:
+        """Return it in the form of the node."""
+        return ImageSource(self.url, self.size, self.actualSize, self.format, self.rate, self.error)
+
+
+class AccountRecord(ScenarioModel):
+    """An account beside admin, whose password is `password`."""
+
+    quotas: dict[str, Bytes] = Field({}, description="by name, such as image.num or image.size")
+
+    @field_validator("quotas")
+    @classmethod
+    def _knows_its_quotas(cls, quotas: dict[str, int]) -> dict[str, int]:
+        for name in quotas:
+            if name not in QUOTAS:
+                reject((name,), unknown(name, sorted(QUOTAS)))
+        return quotas
 
 
 class Scenario(ScenarioModel):
@@ -80,6 +112,8 @@ class Scenario(ScenarioModel):
     zones: tuple[str, ...] = Field((ZONE,), description="names of zones")
     storages: tuple[StorageRecord, ...] | None = Field(None, description="one on each host, by its name, if unset")
     node: NodeOptions = NodeOptions()
+    imageSources: tuple[ImageSourceRecord, ...] = Field((), description="what the images weigh that are added")
+    accounts: dict[str, AccountRecord] = Field({}, description="by name; `account` of a step says whose call it is")
     settings: dict[str, Any] = Field({}, description="options of the global configuration by name: ping.interval: 10s")
     timeline: tuple[Step, ...] = Field(min_length=1)
     invariants: tuple[Invariant, ...] = ()

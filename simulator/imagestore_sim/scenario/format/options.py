@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_SLEEP_AFTER_FAILURE, RESERVED_CAPACITY
 from imagestore_sim.database.global_config import ConfigOption, InvalidOption
+from imagestore_sim.database.zstack_global_config import zstack_options
+from imagestore_sim.images.expunge import INTERVAL as EXPUNGE_INTERVAL
+from imagestore_sim.images.expunge import PERIOD as EXPUNGE_PERIOD
+from imagestore_sim.images.garbage import INTERVAL as REMOVAL_INTERVAL
 from imagestore_sim.rest.session_options import OPTIONS as IDENTITY_OPTIONS
 from imagestore_sim.scenario.format.schema import reject, unknown
 from imagestore_sim.units import parse_bytes, parse_seconds
 
-OPTIONS: Mapping[str, ConfigOption[object]] = {one.name: one for one in (*STORAGE_OPTIONS, *IDENTITY_OPTIONS)}
-_IN_SECONDS = {PING_INTERVAL.name, PING_SLEEP_AFTER_FAILURE.name, "session.timeout", "session.cleanup.interval"}
+_OF_IMAGES = [one for (category, _), one in zstack_options().items() if category == "image"]
+OPTIONS: Mapping[str, ConfigOption[object]] = {
+    one.name: one for one in (*_OF_IMAGES, *STORAGE_OPTIONS, *IDENTITY_OPTIONS)
+}
+_IN_SECONDS = {
+    *(PING_INTERVAL.name, PING_SLEEP_AFTER_FAILURE.name, "session.timeout", "session.cleanup.interval"),
+    *(EXPUNGE_INTERVAL.name, EXPUNGE_PERIOD.name, REMOVAL_INTERVAL.name),
+}
 
 
 def option_text(name: str, value: object) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
+from imagestore_sim.scenario.format.api_steps import ADMIN, REFERENCE, AddImageStep, ApiStep, CallStep
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
 from imagestore_sim.scenario.format.schema import Place, Problems, matching, unknown
-from imagestore_sim.scenario.format.steps import CallStep, Step
+from imagestore_sim.scenario.format.steps import Step
 from imagestore_sim.scenario.format.vacuity import vacuous_expectations
 from imagestore_sim.units import duration_text
 from imagestore_sim.validation_errors import first_problem
@@ -20,8 +22,17 @@ from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 
 Rules = Callable[[Scenario], Problems]
 """Yields what a world cannot play: the place in the file, and why."""
-REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
-"""`$gold` stands for the uuid of the storage or zone of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that a step may refer to."""
+
+    hosts: list[str]
+    storages: list[str]
+    zones: list[str]
+    images: list[str]
+    accounts: list[str]
 
 
 class ScenarioError(Exception):
@@ -142,19 +153,21 @@ def _broken_rules(scenario: Scenario) -> Problems:
     for name in storages:
         if storages.count(name) > 1:
             yield ("storages",), f"{name} is given twice: storages are known by their names"
-    names = [*storages, *scenario.zones]
+    names = Names(list(hosts), storages, list(scenario.zones), [], [ADMIN, *scenario.accounts])
     for number, step in enumerate(scenario.timeline):
-        for place, text in _step_rules(step, list(hosts), names, storages):
+        for place, text in _step_rules(step, names):
             yield ("timeline", number, *place), text
         if isinstance(step.content, CallStep) and step.content.known_as:
-            names.append(step.content.known_as)
             storages.append(step.content.known_as)
+        if isinstance(step.content, ApiStep):
+            names.images.extend(one for one in step.content.makes() if one not in names.images)
     yield from _times(scenario)
     for number, invariant in enumerate(scenario.invariants):
         condition = getattr(invariant, invariant.kind)
-        yield from _unknown_names(
-            condition.storage, storages, "storage", ("invariants", number, invariant.kind, "storage")
-        )
+        place = ("invariants", number, invariant.kind)
+        yield from _unknown_names(condition.storage, storages, "storage", (*place, "storage"))
+        if isinstance(condition, Condition):
+            yield from _unknown_names(condition.image, names.images, "image", (*place, "image"))
 
 
 def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Problems:
@@ -165,17 +178,34 @@ def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) 
         yield ("zone",), unknown(record.zone, scenario.zones)
 
 
-def _step_rules(step: Step, hosts: list[str], names: list[str], storages: list[str]) -> Problems:
+def _step_rules(step: Step, names: Names) -> Problems:
     content = step.content
-    if (patterns := getattr(content, "host", None)) is not None:
-        yield from _unknown_names(patterns, hosts, "host", (step.kind, "host"))
-    if isinstance(content, Condition):
-        yield from _unknown_names(content.storage, storages, "storage", (step.kind, "storage"))
+    if isinstance(content, ApiStep):
+        yield from _taken_names(content.makes(), names, (step.kind,))
+    for key, field, what, there in (
+        ("host", "host", "host", names.hosts),
+        ("storage", "storage", "storage", names.storages),
+        ("from", "source", "storage", names.storages),
+        ("to", "to", "storage", names.storages),
+        ("image", "image", "image", names.images),
+    ):
+        if not (key == "image" and isinstance(content, AddImageStep)):  # those names are new
+            yield from _unknown_names(getattr(content, field, None), there, what, (step.kind, key))
+    if isinstance(content, ApiStep) and content.account not in names.accounts:
+        yield (step.kind, "account"), unknown(content.account, names.accounts)
     if isinstance(content, CallStep):
+        referable = [*names.storages, *names.zones, *names.images]
         for place, text in (("path", content.path), ("body", str(content.body))):
             for name in REFERENCE.findall(text):
-                if name not in names:
-                    yield (step.kind, place), f"${name}: {unknown(name, names)}"
+                if name not in referable:
+                    yield (step.kind, place), f"${name}: {unknown(name, referable)}"
+
+
+def _taken_names(made: Sequence[str], names: Names, place: Place) -> Problems:
+    """Yield the names of images that are storages or zones as well: `$NAME` would mean two things."""
+    for name in made:
+        if name in (*names.storages, *names.zones):
+            yield place, f"{name} is the name of a storage or a zone already; expected another one"
 
 
 def _unknown_names(patterns: Sequence[str] | None, names: list[str], what: str, place: Place) -> Problems:

@@ -6,7 +6,7 @@ What an action does is in `play.actions`, how an expectation is decided in `play
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -22,8 +22,18 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from imagestore_sim.faults import FAULTS, Fault
+from imagestore_sim.scenario.format.api_steps import (
+    AddImageStep,
+    CallStep,
+    DeleteExportStep,
+    DeleteImageStep,
+    ExportImageStep,
+    ExpungeImageStep,
+    ReclaimStep,
+    RecoverImageStep,
+    SyncImageStep,
+)
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays
-from imagestore_sim.scenario.format.matchers import AnyMatcher
 from imagestore_sim.scenario.format.options import check_settings
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject, unknown
 from imagestore_sim.units import Seconds, duration_text, size_text
@@ -164,30 +174,6 @@ class RestartNodeStep(ScenarioModel):
         return f"down for {duration_text(self.down)}"
 
 
-class CallStep(ScenarioModel):
-    """A call of ZStack's API, as a client makes it; its job is followed to the end.
-
-    `$NAME` in the path or the body is the uuid of a storage or a zone of that name.
-    """
-
-    method: Literal["GET", "POST", "PUT", "DELETE"]
-    path: str = Field(description="below /zstack/v1, such as /backup-storage/$gold/actions")
-    body: dict[str, Any] | None = None
-    known_as: str | None = Field(None, alias="as", description="a name for what the call makes, for later steps")
-    error: AnyMatcher | None = Field(None, description="the code of the error that is expected, such as SYS.1002")
-    says: str | None = Field(None, description="what has to stand in the answer's text")
-
-    @model_validator(mode="after")
-    def _has_a_path(self) -> Self:
-        if not self.path.startswith("/"):
-            reject(("path",), f"expected a path such as /backup-storage, but got {self.path!r}")
-        return self
-
-    def __str__(self) -> str:
-        what = next(iter(self.body), None) if self.body else None
-        return f"{self.method} {self.path}" + (f" {what}" if what else "")
-
-
 class Step(ScenarioModel):
     """One thing that happens, or is expected, and when."""
 
@@ -207,6 +193,14 @@ class Step(ScenarioModel):
     start: StartStep | None = None
     restart_node: RestartNodeStep | None = None
     call: CallStep | None = None
+    add_image: AddImageStep | None = None
+    delete_image: DeleteImageStep | None = None
+    recover_image: RecoverImageStep | None = None
+    expunge_image: ExpungeImageStep | None = None
+    export_image: ExportImageStep | None = None
+    delete_export: DeleteExportStep | None = None
+    sync_image: SyncImageStep | None = None
+    reclaim: ReclaimStep | None = None
     query: str | None = Field(None, description="a GET of the API, only to have its answer in the report")
     settings: dict[str, Any] | None = Field(None, description="options of the global configuration by name")
     wait: Seconds | None = Field(None, description="nothing happens for so long")
@@ -255,5 +249,12 @@ class Step(ScenarioModel):
         return content if self.kind == "note" else f"{self.kind.replace('_', ' ')} {content}"
 
 
+STEPS: Mapping[str, type[Any]] = {
+    name: kind
+    for name, field in Step.model_fields.items()
+    for kind in get_args(field.annotation)
+    if isinstance(kind, type) and issubclass(kind, BaseModel)
+}
+"""The models of the steps that have one, by their keys."""
 STEP_KINDS = tuple(name for name in Step.model_fields if name not in ("at", "after", "every", "until", "title"))
 """The keys of a step that say what it is."""

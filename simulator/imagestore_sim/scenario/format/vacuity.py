@@ -13,18 +13,21 @@ from functools import cache
 import orjson
 
 from imagestore_sim.lab_api.example_metrics import example_families
-from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays, Unchanged
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep
+from imagestore_sim.scenario.format.expectations import OF_IMAGES, Condition, Eventually, Never, Stays, Unchanged
 from imagestore_sim.scenario.format.matchers import CAPACITIES
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import Problems, unknown
-from imagestore_sim.scenario.format.steps import CallStep, Step
-from imagestore_sim.scenario.format.vacuous_api import problems_of_call, problems_of_query
+from imagestore_sim.scenario.format.steps import Step
+from imagestore_sim.scenario.format.vacuous_api import problems_of_call, problems_of_error, problems_of_query
 from imagestore_sim.scenario.format.vacuous_matchers import (
     ALWAYS,
+    IMAGE_STATUSES,
     NEVER,
     NUMBERS,
     STATUSES,
     WORDS,
+    WORDS_OF_IMAGES,
     only_match,
     problems_of_numbers,
     problems_of_texts,
@@ -36,6 +39,7 @@ EVENT_FIELDS: Mapping[str, Sequence[str]] = {
     "status_changed": ("oldStatus", "newStatus"),
     "disconnected": ("reason",),
     "probe_failed": ("reason",),
+    "image_status_changed": ("oldStatus", "newStatus"),
 }
 FREE = ("name", "hostname", "url", "username", "description")
 """Fields that hold texts of the scenario's records or calls."""
@@ -85,6 +89,8 @@ def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
     ):
         if seconds is not None and seconds <= 0:
             yield (name,), "expected a time above 0; use `expect` for one moment"
+    if isinstance(content, ApiStep):
+        yield from problems_of_error(content)
     if isinstance(content, CallStep):
         yield from problems_of_call(content)
 
@@ -97,7 +103,7 @@ def _of_condition(condition: Condition, texts: Mapping[str, str]) -> Problems:
     for name in NUMBERS:
         if (matcher := getattr(condition, name)) is not None:
             yield from problems_of_numbers(matcher, name, relative=name in CAPACITIES)
-    for name, words in WORDS.items():
+    for name, words in (WORDS_OF_IMAGES if _is_about_images(condition) else WORDS).items():
         if name != "while" and (matcher := getattr(condition, name)) is not None:
             yield from problems_of_words(matcher, words, name)
     for name in FREE:
@@ -109,18 +115,28 @@ def _of_condition(condition: Condition, texts: Mapping[str, str]) -> Problems:
         yield from problems_of_query(condition)
 
 
+def _is_about_images(condition: Condition) -> bool:
+    return condition.subject == "image" or condition.event in OF_IMAGES
+
+
 def _of_combination(condition: Condition) -> Problems:
     """Yield keys that are possible alone, but not together."""
-    if condition.exists is False and (said := [name for name, _ in condition.storage_matchers()]):
-        yield ("exists",), f"{NEVER}: a storage that is not there has no {said[0]}"
+    about_images = _is_about_images(condition)
+    of_record = {name for name, _ in condition.image_matchers()} - {"copies", "onDisk"}
+    said = sorted(of_record) if about_images else [name for name, _ in condition.storage_matchers()]
+    if condition.exists is False and said:
+        what = "an image" if about_images else "a storage"
+        yield ("exists",), f"{NEVER}: {what} that is not there has no {said[0]}"
     if condition.event is not None:
+        subjects = ("image", "storage") if about_images else ("storage",)
         fields = EVENT_FIELDS.get(condition.event, ())
-        for name in ("reason", "oldStatus", "newStatus"):
-            if getattr(condition, name) is not None and name not in fields:
-                known = f"expected {', '.join(('storage', 'count', *fields))}"
+        for name in ("image", "reason", "oldStatus", "newStatus"):
+            if getattr(condition, name) is not None and name not in (*subjects, *fields):
+                known = f"expected {', '.join((*subjects, 'count', *fields))}"
                 yield (name,), f"{NEVER}: an event {condition.event} has no {name}; {known}"
     old, new = condition.oldStatus, condition.newStatus
-    if old is not None and new is not None and (one := only_match(old, STATUSES)) and one == only_match(new, STATUSES):
+    words = IMAGE_STATUSES if about_images else STATUSES
+    if old is not None and new is not None and (one := only_match(old, words)) and one == only_match(new, words):
         yield ("newStatus",), f"{NEVER}: a change of status leads to another one"
 
 

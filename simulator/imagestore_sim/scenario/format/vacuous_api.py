@@ -11,11 +11,12 @@ from imagestore_sim.query import Inventory
 from imagestore_sim.query.inventories import Kind
 from imagestore_sim.rest.errors import DESCRIPTIONS, PlainError
 from imagestore_sim.rest.routing import Router
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher
 from imagestore_sim.scenario.format.schema import Problems, unknown
-from imagestore_sim.scenario.format.steps import CallStep
 from imagestore_sim.scenario.format.vacuous_matchers import (
+    IMAGE_STATUSES,
     NEVER,
     STATES,
     STATUSES,
@@ -33,6 +34,8 @@ WORDS_OF_INVENTORIES: Mapping[tuple[str, str], Sequence[str]] = {
     ("sftpbackupstorage", "status"): STATUSES,
     ("sftpbackupstorage", "state"): STATES,
     ("zone", "state"): STATES,
+    ("image", "status"): IMAGE_STATUSES,
+    ("image", "state"): STATES,
 }
 """The words that the fields of inventories may hold, by inventory and field."""
 
@@ -105,12 +108,16 @@ def _of_field(inventory: Inventory, name: str, matcher: Matcher) -> Iterator[str
         yield f"{NEVER}: {name} is a text, and texts are compared with = and != only"
 
 
-def problems_of_call(call: CallStep) -> Problems:
-    """Yield error codes that do not exist, and calls that no API answers."""
-    for one in call.error.any_of if call.error is not None else ():
+def problems_of_error(step: ApiStep) -> Problems:
+    """Yield an error code that does not exist."""
+    for one in step.error.any_of if step.error is not None else ():
         if one.operand not in DESCRIPTIONS:
             yield ("error",), unknown(one.operand, sorted(DESCRIPTIONS))
             return
+
+
+def problems_of_call(call: CallStep) -> Problems:
+    """Yield calls that no API answers."""
     if call.says is not None:
         return  # it may be the very answer to a call that means no API
     path = call.path.partition("?")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, SFTP_TYPE, SIMULATOR_TYPE, State, Status
+from imagestore_sim.images.rows import DELETED, DOWNLOADING, READY
 from imagestore_sim.reasons import Reason
 from imagestore_sim.scenario.format.matchers import Matcher
 from imagestore_sim.scenario.format.schema import Problems, unknown
@@ -13,6 +14,7 @@ from imagestore_sim.units import parse_amount
 MOST = 2**63 - 1
 STATUSES, STATES, REASONS = tuple(Status), tuple(State), tuple(Reason)
 TYPES = (IMAGE_STORE_TYPE, SFTP_TYPE, SIMULATOR_TYPE)
+IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
 WORDS: Mapping[str, Sequence[str]] = {
     "status": STATUSES,
     "oldStatus": STATUSES,
@@ -23,11 +25,22 @@ WORDS: Mapping[str, Sequence[str]] = {
     "reason": REASONS,
 }
 """The words that the fields of storages and events may hold."""
+WORDS_OF_IMAGES: Mapping[str, Sequence[str]] = {
+    "status": IMAGE_STATUSES,
+    "oldStatus": IMAGE_STATUSES,
+    "newStatus": IMAGE_STATUSES,
+    "state": STATES,
+}
+"""The words that the fields of images and of their events may hold."""
 NUMBERS: Mapping[str, tuple[float, float]] = {
     "count": (0, MOST),
     "sshPort": (1, 65535),
     "totalCapacity": (0, MOST),
     "availableCapacity": (0, MOST),
+    "size": (0, MOST),
+    "actualSize": (0, MOST),
+    "copies": (0, MOST),
+    "onDisk": (0, MOST),
     "value": (0, float("inf")),
 }
 """The least and the greatest number that a field may hold."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import Problems
 from imagestore_sim.scenario.format.steps import Step
@@ -47,7 +48,7 @@ TAKE_TIME: Sequence[Callable[[Step], bool]] = (
     lambda step: bool(step.after or step.wait),
     lambda step: step.eventually is not None or step.stays is not None or step.restart_node is not None,
     lambda step: step.never is not None and step.never.during is not None,
-    lambda step: step.call is not None or step.until is not None,
+    lambda step: isinstance(step.content, ApiStep) or step.until is not None,
 )
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.faults import Host
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import (
-    CallStep,
+    STEPS,
     FaultStep,
     HealStep,
     RestartNodeStep,
@@ -112,27 +111,26 @@ async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
     return DONE
 
 
-@ACTIONS.handles("call")
-async def call_api(context: PlayContext, step: CallStep) -> Outcome:
-    """Call the API, and compare its answer with the error and the text that the step expects."""
-    if step.known_as is not None:
+@ACTIONS.handles(*(name for name, step in STEPS.items() if issubclass(step, ApiStep)))
+async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
+    """Call the API, and compare each answer with the error and the text that the step expects."""
+    if isinstance(step, CallStep) and step.known_as is not None:
         context.world.storages[step.known_as] = stable_uuid("made", step.known_as)
-    path = context.observer.with_uuids(step.path)
-    answer = await context.observer.request(step.method, path, _body(context, step))
-    await context.observer.refresh()
-    return _judge(step, answer)
+    for name in step.makes():
+        context.world.images[name] = stable_uuid("image", name)
+    outcome: Outcome = (Verdict.FAILED, "there was nothing to call it for")
+    for call in step.calls(context.observer.uuids):
+        answer = await context.observer.request(call.method, call.path, call.body, account=step.account)
+        await context.observer.refresh()
+        if call.makes is not None and answer.status == 200:
+            context.world.images[call.makes] = answer.body["inventory"]["uuid"]
+        outcome = _judge(step, answer)
+        if outcome[0] is not Verdict.HELD:
+            break
+    return outcome
 
 
-def _body(context: PlayContext, step: CallStep) -> Any:
-    if step.body is None:
-        return None
-    body: dict[str, Any] = orjson.loads(context.observer.with_uuids(orjson.dumps(step.body).decode()))
-    if step.known_as is not None and isinstance(params := body.get("params"), dict):
-        params.setdefault("resourceUuid", context.world.storages[step.known_as])
-    return body
-
-
-def _judge(step: CallStep, answer: Answer) -> Outcome:
+def _judge(step: ApiStep, answer: Answer) -> Outcome:
     code = error_code(answer)
     seen = f"{answer.status} {code}".strip() if code else f"{answer.status}"
     if answer.status != 200:
@@ -147,7 +145,7 @@ def _judge(step: CallStep, answer: Answer) -> Outcome:
 @ACTIONS.handles("query")
 async def query_api(context: PlayContext, path: str) -> Outcome:
     """Send a GET, whose answer is in the report; fail if its status is not 200."""
-    answer = await context.observer.request("GET", context.observer.with_uuids(path))
+    answer = await context.observer.request("GET", context.observer.uuids.replace_in(path))
     return (Verdict.HELD if answer.status == 200 else Verdict.FAILED), f"{answer.status} {answer.text[:300]}"
 
 

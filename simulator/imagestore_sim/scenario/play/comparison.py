@@ -9,11 +9,14 @@ from typing import Any
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.reasons import Reason
+from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import StopStep
 from imagestore_sim.scenario.play.results import Lane, Result, Verdict
 from imagestore_sim.units import size_text
+
+MIB = 2**20
 
 
 def differences(scenario: Scenario, simulated: Result, containers: Result) -> list[str]:
@@ -32,7 +35,9 @@ def differences(scenario: Scenario, simulated: Result, containers: Result) -> li
         ours, others = reasons(simulated, lane, stopped=stopped), reasons(containers, other, stopped=stopped)
         found += _differing(lane.name, "reasons", ours, others)
         slowly = _fills_slowly(scenario, lane.host)
-        found += _differing(lane.name, "capacities", capacities(lane, slowly), capacities(other, slowly))
+        images = any(isinstance(step.content, ApiStep) and step.content.makes() for step in scenario.timeline)
+        seen = [capacities(one, slowly=slowly or images, images=images) for one in (lane, other)]
+        found += _differing(lane.name, "capacities", *seen)
     found += [f"{name}: only on containers" for name in lanes.keys() - {lane.name for lane in simulated.lanes}]
     return found
 
@@ -95,9 +100,14 @@ def _reason(entry: Mapping[str, Any]) -> str:
     return str(content["reason"]["reason"]) if entry["path"] == DISCONNECTED else ""
 
 
-def capacities(lane: Lane, slowly: bool) -> list[str]:
-    """Return available and total capacities in their order; of a disk that fills `slowly`, the first and the last."""
-    seen = [(total, available) for _, total, available in lane.capacities]
+def capacities(lane: Lane, *, slowly: bool, images: bool) -> list[str]:
+    """Return available and total capacities in their order; of a disk that fills `slowly`, the first and the last.
+
+    Where `images` are written, available ones are rounded to MiB: folders and small files take what the file system
+    makes of them.
+    """
+    unit = MIB if images else 1
+    seen = [(total, round(available / unit) * unit) for _, total, available in lane.capacities]
     chosen = seen[:1] + seen[-1:] if slowly else seen
     return [f"{available} of {size_text(total)}" for (total, available), _ in groupby(chosen)]
 

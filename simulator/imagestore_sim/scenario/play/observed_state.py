@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
+from imagestore_sim.scenario.format.api_steps import Uuids
 from imagestore_sim.scenario.format.expectations import EVENTS, Condition
 from imagestore_sim.scenario.format.matchers import CAPACITIES, Matcher, parse_matcher
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.units import size_text
 
+OF_STORAGES = "/backup-storage/"
+"""Of the paths of events about storages."""
 AT_LEAST_ONE = parse_matcher("> 0")
 Inventory = dict[str, Any]
 
@@ -34,8 +37,8 @@ def field_text(name: str, value: object) -> str:
 class ObservedState:
     """The storages as the last answer and the events since then show them, and all events."""
 
-    def __init__(self, uuids: Mapping[str, str]) -> None:
-        """`uuids` holds the uuids of storages by their names in the scenario; calls of the scenario add to it."""
+    def __init__(self, uuids: Uuids) -> None:
+        """`uuids` holds those of storages and images by their names; steps of the scenario add to it."""
         self._uuids = uuids
         self._storages: dict[str, Inventory] = {}
         self.events: list[Event] = []
@@ -51,6 +54,11 @@ class ObservedState:
     def apply(self, event: Event) -> None:
         """Take over what an event says of its storage."""
         self.events.append(event)
+        if event.path.startswith(OF_STORAGES):
+            self._apply_to_storage(event)
+        self._notify()
+
+    def _apply_to_storage(self, event: Event) -> None:
         storage = self._storages.setdefault(event.resource_uuid, {})
         if event.path == DELETED:
             del self._storages[event.resource_uuid]
@@ -58,7 +66,6 @@ class ObservedState:
             storage["status"] = event.content["newStatus"]
         elif event.path == CAPACITY_CHANGED:
             storage.update({name: event.content[name] for name in CAPACITIES})
-        self._notify()
 
     def _notify(self) -> None:
         for listener in list(self._listeners):
@@ -78,7 +85,8 @@ class ObservedState:
 
     def storages(self, patterns: Sequence[str]) -> dict[str, Inventory | None]:
         """Return the storages whose names match, None for one without a record."""
-        return {name: self._storages.get(self._uuids[name]) for name in matching(patterns, self._uuids)}
+        uuids = self._uuids.storages
+        return {name: self._storages.get(uuids[name]) for name in matching(patterns, uuids)}
 
     def evaluate(self, condition: Condition, since: int) -> Evaluation:
         """Evaluate a condition about storages, or about the events after the first `since`."""
@@ -100,15 +108,25 @@ class ObservedState:
 
     def _evaluate_events(self, condition: Condition, since: int) -> Evaluation:
         path = EVENTS[str(condition.event)]
-        uuids = {self._uuids[name] for name in matching(condition.storage or ("*",), self._uuids)}
+        storages = set(self._uuids.of_storages(condition.storage or ("*",)))
+        images = set(self._uuids.of_images(condition.image or ("*",)))
         found = [
             one
             for one in self.events[since:]
-            if one.path == path and one.resource_uuid in uuids and _event_meets(condition, one.content)
+            if one.path == path and _concerns(one, storages, images) and _event_meets(condition, one.content)
         ]
         met = (condition.count or AT_LEAST_ONE).matches(len(found), {})
         text = f"{len(found)} such event{'' if len(found) == 1 else 's'}"
         return Evaluation(met, met, f"{text}, the last one: {_event_text(found[-1])}" if found else text)
+
+
+def _concerns(event: Event, storages: Set[str], images: Set[str]) -> bool:
+    """Return whether an event is about one of these storages; an event of an image also about one of these images."""
+    if event.path.startswith(OF_STORAGES):
+        return event.resource_uuid in storages
+    named = event.content.get("backupStorageUuids", [event.content.get("backupStorageUuid")])
+    about = storages if named == [None] else storages & set(named)  # type: ignore[call-overload]
+    return event.resource_uuid in images and bool(about)
 
 
 def _event_text(event: Event) -> str:
@@ -116,11 +134,11 @@ def _event_text(event: Event) -> str:
     reason = content.get("reason")
     if isinstance(reason, Mapping):
         return str(reason.get("details", ""))
-    if event.path == STATUS_CHANGED:
+    if "newStatus" in content:
         return f"{content['oldStatus']} to {content['newStatus']}"
     if event.path == CAPACITY_CHANGED:
         return f"{size_text(int(str(content['availableCapacity'])))} available"
-    return str(content.get("message") or content.get("name", ""))
+    return str(content.get("message") or content.get("details") or content.get("name", ""))
 
 
 def _meets(condition: Condition, storage: Inventory | None) -> bool:

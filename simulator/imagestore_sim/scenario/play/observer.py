@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from imagestore_sim.backup_storage import image_events
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
+from imagestore_sim.scenario.format.api_steps import ADMIN, Uuids
 from imagestore_sim.scenario.format.expectations import ASKED, Condition
-from imagestore_sim.scenario.format.reader import REFERENCE
 from imagestore_sim.scenario.play.answers import error_code, evaluate_metric, evaluate_query
 from imagestore_sim.scenario.play.event_log import EventLog
+from imagestore_sim.scenario.play.image_answers import evaluate_images
 from imagestore_sim.scenario.play.observed_state import Evaluation, Inventory, ObservedState
 from imagestore_sim.scenario.play.results import Lane, Request, Result
 from imagestore_sim.scenario.play.story_time import StoryTime
@@ -23,7 +25,8 @@ class Observer:
 
     def __init__(self, world: World, time: StoryTime, log: EventLog, result: Result) -> None:
         """Expect `result` to hold a lane for each storage of the scenario."""
-        self.state = ObservedState(world.storages)
+        self.uuids = Uuids(world.storages, world.zones, world.images)
+        self.state = ObservedState(self.uuids)
         self._world = world
         self._time = time
         self._log = log
@@ -43,11 +46,11 @@ class Observer:
 
     # Asking
 
-    async def request(self, method: str, path: str, body: Any = None) -> Answer:
+    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
         """Call the API as the world does, and write down the call. Raise one of NO_ANSWER."""
         began = self._time.now
         try:
-            answer = await self._world.request(method, path, body)
+            answer = await self._world.request(method, path, body, account=account)
         except NO_ANSWER as error:
             self._write_down(Request(began, method, path, 0, str(error) or type(error).__name__))
             raise
@@ -83,20 +86,16 @@ class Observer:
         return await self.ask(condition) if condition.subject in ASKED else self.state.evaluate(condition, since)
 
     async def ask(self, condition: Condition) -> Evaluation:
-        """Evaluate a condition about the answer to a query, or about a metric."""
+        """Evaluate a condition about images, about the answer to a query, or about a metric."""
         try:
             if condition.metric is not None:
                 return evaluate_metric(condition, await self._world.page("/metrics"))
-            return evaluate_query(condition, await self.request("GET", self.with_uuids(condition.query or "")))
+            if condition.image is not None:
+                return await evaluate_images(condition, self._world)
+            query = self.uuids.replace_in(condition.query or "")
+            return evaluate_query(condition, await self.request("GET", query))
         except NO_ANSWER as error:
             return Evaluation(False, False, f"no answer: {error}")
-
-    def with_uuids(self, text: str) -> str:
-        """Return `text` with each `$NAME` replaced by the uuid of that storage or zone."""
-        return REFERENCE.sub(lambda match: self._uuid_of(match[1]), text)
-
-    def _uuid_of(self, name: str) -> str:
-        return self._world.storages.get(name) or self._world.zones[name]
 
     # Listening
 
@@ -107,6 +106,8 @@ class Observer:
         self._log.add("event", **event.to_json())
         lane = self._lanes.get(event.resource_uuid)
         content = event.content
+        if event.path == image_events.ADDED and content["name"] in self.uuids.images:
+            self.uuids.images[str(content["name"])] = event.resource_uuid  # of a copy, the node chooses it
         if lane is not None and event.path == STATUS_CHANGED:
             lane.add(self._time.now, str(content["newStatus"]), None)
         elif lane is not None and event.path == DELETED:

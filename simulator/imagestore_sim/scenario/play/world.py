@@ -15,6 +15,7 @@ import aiohttp
 from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults import Host
+from imagestore_sim.scenario.format.api_steps import ADMIN
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.testing.client import Answer, CallFailed
 
@@ -39,6 +40,8 @@ class World(AbstractAsyncContextManager["World"], Protocol):
     """The uuids of storages, by their names in the scenario. Calls of the scenario add to them."""
     zones: dict[str, str]
     """The uuids of zones, by their names in the scenario."""
+    images: dict[str, str]
+    """The uuids of images, by their names in the scenario. Steps that make images add to them."""
     folder: Path
     """The folder of its files: a path that differs from run to run."""
 
@@ -47,16 +50,19 @@ class World(AbstractAsyncContextManager["World"], Protocol):
         """The hosts, by their names in the scenario."""
 
     def concerns(self, uuid: str) -> bool:
-        """Return whether the storage `uuid` belongs to the scenario, and was not on the node before."""
+        """Return whether the storage or image `uuid` belongs to the scenario, and was not on the node before."""
 
     async def settle(self) -> None:
         """Wait until the work that is under way is done and its events have been reported."""
 
-    async def request(self, method: str, path: str, body: Any = None) -> Answer:
+    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
         """Call the API (`path` is below /zstack/v1), follow the job to its end, and return the last answer.
 
         Raise one of NO_ANSWER when the node does not answer.
         """
+
+    async def file_size(self, host: str, path: str) -> int:
+        """Return the bytes of a file on the disk of a host; 0 if it is missing. Raise WorldProblem."""
 
     async def page(self, path: str) -> str:
         """Return a page outside of ZStack's API, such as /metrics. Raises as `request` does."""

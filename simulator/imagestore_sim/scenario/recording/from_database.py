@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,14 @@ import orjson
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from imagestore_sim.backup_storage import image_events
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, KEPT_EVENTS, STATUS_CHANGED
 from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.database import DatabaseError
-from imagestore_sim.database.models import BackupStorage, GlobalConfig, ImageStoreBackupStorage
+from imagestore_sim.database.models import BackupStorage, GlobalConfig, Image, ImageStoreBackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
+from imagestore_sim.database.models import ImageBackupStorageRef as Ref
 from imagestore_sim.database.read_only import open_read_only
 from imagestore_sim.scenario.recording.recording import Event, Recording
 
@@ -34,10 +37,11 @@ async def read_database(location: str, since: float | None, until: float | None)
         began = since if since is not None else min((one["time"] for one in events), default=0.0)
         ended = until if until is not None else max((one["time"] for one in events), default=began)
         storages = [_before_events(one, events) for one in await _storages(connection, events)]
+        images = await _images(connection, events)
         interval = int(await _option(connection, PING_INTERVAL.name) or PING_INTERVAL.default)
         mode = await _option(connection, PING_MODE.name) or PING_MODE.default
     kept = [one for one in events if one["time"] <= ended]
-    return Recording(location, began, ended, interval, storages, kept, mode)
+    return Recording(location, began, ended, interval, storages, kept, mode, images)
 
 
 async def _option(connection: AsyncConnection, name: str) -> str | None:
@@ -82,6 +86,29 @@ async def _storages(connection: AsyncConnection, events: Sequence[Event]) -> lis
             storages.append({**content, "uuid": event["resourceUuid"]})
     added = {event["resourceUuid"] for event in events if event["path"] == ADDED}
     return [one for one in storages if one["uuid"] not in added and one["totalCapacity"]]
+
+
+async def _images(connection: AsyncConnection, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return the images that were there before the events: those of now and those removed, less those added."""
+    columns = (Image.uuid, Image.name, Image.status, Image.size, Image.actualSize, Image.format, Image.mediaType)
+    rows = (await connection.execute(select(*columns).order_by(Image.uuid))).mappings()
+    found: dict[str, dict[str, Any]] = {row["uuid"]: dict(row) for row in rows}
+    refs: dict[str, set[str]] = defaultdict(set)
+    for ref in await connection.execute(select(Ref.imageUuid, Ref.backupStorageUuid)):
+        refs[ref.imageUuid].add(ref.backupStorageUuid)
+    for event in reversed(events):
+        uuid, content = event["resourceUuid"], event["content"]
+        if event["path"] == image_events.REMOVED:
+            found.setdefault(uuid, {"uuid": uuid, **{one.key: content[one.key] for one in columns[1:]}})
+            refs[uuid] |= set(content["backupStorageUuids"])
+        elif event["path"] == image_events.STATUS_CHANGED and uuid in found:
+            found[uuid]["status"] = content["oldStatus"]
+        elif event["path"] == image_events.ADDED:
+            found.pop(uuid, None)
+    return [
+        {**image, "backupStorageRefs": [{"backupStorageUuid": one} for one in sorted(refs[uuid])]}
+        for uuid, image in sorted(found.items())
+    ]
 
 
 def _before_events(storage: Storage, events: Sequence[Event]) -> Storage:

@@ -30,8 +30,9 @@ async def follow_node(
             interval = int(await _option(client, PING_INTERVAL.name) or "")
         except ValueError:
             raise ValueError("does not answer as a management node does: it has no ping.interval") from None
+        images = await client.query("/images")
         mode = await _option(client, PING_MODE.name) or PING_MODE.default
-        recording = Recording(url, await _time_of(client), 0.0, interval, storages, ping_mode=mode)
+        recording = Recording(url, await _time_of(client), 0.0, interval, storages, ping_mode=mode, images=images)
         events: list[Event] = []
         reading = asyncio.ensure_future(_read_into(events, stream))
         await until_done_or_set(reading, stop)

@@ -28,3 +28,5 @@ class Recording:
     events: Sequence[Event] = ()
     ping_mode: str = PING_MODE.default
     """What pings asked of hosts."""
+    images: Sequence[Mapping[str, Any]] = ()
+    """Inventories of the images, as they were when the time began."""

@@ -7,17 +7,20 @@ begins one ping before, and a reconnect is made when one was made. Times may dif
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from imagestore_sim.backup_storage.events import ADDED
 from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL, PING_MODE
+from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.faults import FAULTS
 from imagestore_sim.faults.base import Layer
+from imagestore_sim.images.rows import DOWNLOADING
 from imagestore_sim.probe import PingMode
+from imagestore_sim.scenario.recording.image_story import ImageStory
 from imagestore_sim.scenario.recording.recording import Recording
 from imagestore_sim.scenario.recording.storage_story import StorageStory, reason_of
 
@@ -25,7 +28,9 @@ from imagestore_sim.scenario.recording.storage_story import StorageStory, reason
 def scenario_text(recording: Recording) -> str:
     """Return a recording as the text of a scenario file."""
     stories = _stories(recording)
-    steps = sorted((step for story in stories for step in story.steps()), key=lambda step: step[0])
+    images = _image_stories(recording, stories)
+    told = [*(step for story in stories for step in story.steps()), *(step for one in images for step in one.steps())]
+    steps = sorted(told, key=lambda step: step[0])
     hosts: dict[str, dict[str, Any]] = {}
     for story in stories:
         hosts.setdefault(story.host, story.host_spec())
@@ -35,6 +40,7 @@ def scenario_text(recording: Recording) -> str:
         "description": "Recorded: faults begin one ping before they were noticed, reconnects are made when one was.",
         "hosts": hosts or {"nobody": {}},
         "storages": [story.record() for story in stories if not story.added],
+        **({"imageSources": [image.source() for image in images]} if images else {}),
         "settings": _settings(recording),
         "timeline": [{"at": f"{at:.3f}s", **step} for at, step in steps] or [{"at": "0s", "note": "nothing happened"}],
         "ends": f"{ends:.0f}s",
@@ -68,8 +74,33 @@ def _stories(recording: Recording) -> list[StorageStory]:
     for number, storage in enumerate((*first, *added)):
         name = _name(str(storage["name"]), {one.name for one in stories})
         known = storage["hostname"] in {one.host for one in stories}
-        stories.append(StorageStory(recording, storage, name, added=number >= len(first), host_is_known=known))
+        before = sum(
+            image["actualSize"]
+            for image in _images_before(recording)
+            if any(ref["backupStorageUuid"] == storage["uuid"] for ref in image["backupStorageRefs"])
+        )
+        story = StorageStory(recording, storage, name, number >= len(first), known, before)
+        stories.append(story)
     return stories
+
+
+def _images_before(recording: Recording) -> list[Mapping[str, Any]]:
+    """Return the images that were whole when the recording began, and to which something happened."""
+    touched = {one["resourceUuid"] for one in recording.events}
+    touched |= {one["content"].get("copyOf") for one in recording.events if one["path"] == IMAGE_ADDED}
+    return [one for one in recording.images if one["uuid"] in touched and one["status"] != DOWNLOADING]
+
+
+def _image_stories(recording: Recording, storages: Sequence[StorageStory]) -> list[ImageStory]:
+    """Return a story for each image that was there and changed, then for each that was added."""
+    taken = {story.name for story in storages}
+    uuids = {str(story.storage["uuid"]): story.name for story in storages}
+    there = {str(one["uuid"]): one for one in _images_before(recording)}
+    added = {str(one["resourceUuid"]): one["content"] for one in recording.events if one["path"] == IMAGE_ADDED}
+    names: dict[str, str] = {}
+    for uuid, image in {**there, **added}.items():
+        names[uuid] = _name(str(image["name"]), {*taken, *names.values()})
+    return [ImageStory(recording, uuid, name, uuids, names, there.get(uuid)) for uuid, name in names.items()]
 
 
 def _name(text: str, taken: Collection[str]) -> str:

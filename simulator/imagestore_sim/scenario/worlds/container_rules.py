@@ -12,7 +12,7 @@ from imagestore_sim.probe.capacity import PingMode
 from imagestore_sim.scenario.format.model import HostRecord, Scenario
 from imagestore_sim.scenario.format.schema import Problems, expand_range, matching
 from imagestore_sim.scenario.format.steps import FaultStep, StopStep
-from imagestore_sim.scenario.worlds.container_specs import container_spec, has_memory_disk
+from imagestore_sim.scenario.worlds.container_specs import adds_images, container_spec, has_memory_disk
 from imagestore_sim.units import size_text
 
 MOST_HOSTS = 200
@@ -50,6 +50,8 @@ def _broken_by_host(scenario: Scenario, names: list[str], host: HostRecord) -> I
     """Yield the field and the reason of what is wrong with the disk of hosts that are written as one."""
     if has_memory_disk(host):
         yield from _broken_by_memory_disk(host)
+        if adds_images(scenario):
+            yield "inodes", "a disk with `inodes` is in memory, where the sparse files of images take no space"
     elif host.size < SMALLEST_XFS:
         yield (
             "size",

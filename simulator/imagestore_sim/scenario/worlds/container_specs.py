@@ -9,6 +9,7 @@ from operator import or_
 from imagestore_sim.containers.faults import Requirements, requirements_of
 from imagestore_sim.containers.launch import NewHost
 from imagestore_sim.containers.spec import HostSpec
+from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.model import HostRecord, Scenario
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import FaultStep
@@ -31,7 +32,13 @@ def new_host(scenario: Scenario, name: str, host: HostRecord) -> NewHost:
         sftp=host.sftp,
         statvfs=host.statvfs,
         requirements=_requirements(scenario, name, spec),
+        images=adds_images(scenario),
     )
+
+
+def adds_images(scenario: Scenario) -> bool:
+    """Return whether images are added in a scenario."""
+    return any(isinstance(step.content, ApiStep) and step.content.makes() for step in scenario.timeline)
 
 
 def _requirements(scenario: Scenario, name: str, spec: HostSpec) -> Requirements:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import socket
 import sys
 from collections.abc import Coroutine
@@ -39,6 +40,14 @@ class ContainersWorld(LocalNodeWorld):
         if (address := self._addresses.get(hostname.lower())) is None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return address, port
+
+    @override
+    async def file_size(self, host: str, path: str) -> int:
+        try:
+            found = await self.hosts[host].run(f"stat --format %s -- {shlex.quote(path)} 2>/dev/null || echo 0")
+        except EngineProblem as problem:
+            raise WorldProblem(str(problem)) from problem
+        return int(found)
 
     @override
     async def _start_hosts(self) -> None:

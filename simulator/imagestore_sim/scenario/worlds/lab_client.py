@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,18 @@ class LabClient(Closeable):
         except LabRefused as refused:
             if refused.status != 404:
                 raise
+
+    async def image_sources(self) -> list[Json]:
+        """Return what the images weigh that are added."""
+        return list(_member(await self._call("GET", "/image-sources"), "sources"))
+
+    async def add_image_sources(self, sources: Sequence[Json]) -> None:
+        """Put sources of images before the others."""
+        await self._call("POST", "/image-sources", {"sources": list(sources)})
+
+    async def replace_image_sources(self, sources: Sequence[Json]) -> None:
+        """Replace all sources of images."""
+        await self._call("PUT", "/image-sources", {"sources": list(sources)})
 
     async def time(self) -> LabTime:
         """Return what the clock shows."""

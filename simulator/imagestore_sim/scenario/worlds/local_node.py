@@ -12,8 +12,10 @@ from typing import Any, Self
 
 from imagestore_sim.backup_storage.events import Subscription
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
+from imagestore_sim.bootstrap.records import AccountRecord, ImageSourceRecord
 from imagestore_sim.clock import Clock
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.scenario.format.api_steps import ADMIN
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.play.world import OnEvent
@@ -39,8 +41,10 @@ class LocalNodeWorld(ABC):
         """The uuids of zones, by their names in the scenario."""
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
         """The uuids of storages, by their names in the scenario; calls add to them."""
+        self.images: dict[str, str] = {}
+        """The uuids of images, by their names in the scenario; steps add to them."""
         self._node: ManagementNode | None = None
-        self._client: NodeClient | None = None
+        self._clients: dict[str, NodeClient] = {}
         self._on_event = on_event
         self._tasks = Tasks()
         self._listening = ExitStack()
@@ -51,6 +55,10 @@ class LocalNodeWorld(ABC):
     @abstractmethod
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """Return the address and port where the node reaches a host. Raise socket.gaierror or OSError."""
+
+    @abstractmethod
+    async def file_size(self, host: str, path: str) -> int:
+        """Return the bytes of a file on the disk of a host; 0 if it is missing."""
 
     @abstractmethod
     async def _start_hosts(self) -> None:
@@ -102,9 +110,8 @@ class LocalNodeWorld(ABC):
 
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        while self._clients:
+            await self._clients.popitem()[1].close()
         if self._node is not None:
             await self._node.stop()
         self._listening.close()
@@ -121,19 +128,19 @@ class LocalNodeWorld(ABC):
 
     # What a client does
 
-    async def request(self, method: str, path: str, body: Any = None) -> Answer:
+    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
         """Call the API as NodeClient does."""
-        return await self._opened_client().request(method, path, body)
+        return await self._client_of(account).request(method, path, body)
 
     async def page(self, path: str) -> str:
         """Return a page as NodeClient does."""
-        return await self._opened_client().page(path)
+        return await self._client_of(ADMIN).page(path)
 
-    def _opened_client(self) -> NodeClient:
+    def _client_of(self, account: str) -> NodeClient:
         assert self._node is not None, "the world has not been entered"
-        if self._client is None:  # while the node is down, its calls are refused
-            self._client = NodeClient(self._node.url, self.clock)
-        return self._client
+        if account not in self._clients:  # while the node is down, its calls are refused
+            self._clients[account] = NodeClient(self._node.url, self.clock, account)
+        return self._clients[account]
 
 
 def _bootstrap(scenario: Scenario, zone_uuids: Mapping[str, str], storage_uuids: Mapping[str, str]) -> Bootstrap:
@@ -156,7 +163,21 @@ def _bootstrap(scenario: Scenario, zone_uuids: Mapping[str, str], storage_uuids:
     configuration: dict[str, dict[str, str]] = {}
     for name, value in scenario.settings.items():
         configuration.setdefault(OPTIONS[name].category, {})[name] = option_text(name, value)
-    return Bootstrap(zones=zones, backupStorages=storages, globalConfig=configuration)
+    sources = (one.source() for one in scenario.imageSources)
+    return Bootstrap(
+        zones=zones,
+        backupStorages=storages,
+        imageSources=tuple(
+            ImageSourceRecord(url=one.url, size=one.size, actualSize=one.actual_size, format=one.format,
+                              rate=one.rate, error=one.error)
+            for one in sources
+        ),
+        accounts=tuple(
+            AccountRecord(name=name, password="password", quotas=one.quotas)  # noqa: S106 - of a simulated account
+            for name, one in scenario.accounts.items()
+        ),
+        globalConfig=configuration,
+    )  # fmt: skip
 
 
 async def _forward(events: Subscription, on_event: OnEvent) -> None:

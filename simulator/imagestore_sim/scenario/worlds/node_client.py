@@ -30,10 +30,12 @@ class NodeClient:
         self._account = account
         self._password = password
         self._client = Client(url, timeout=LONGEST_JOB, clock=clock, poll_seconds=POLL_SECONDS, lab_token=lab_token)
+        self._closed = False
         self._logged_in = clock.monotonic() - LOGIN_LASTS
 
     async def close(self) -> None:
-        """Close the connections, but not the session."""
+        """Close the connections, but not the session. Calls that are under way end without an answer."""
+        self._closed = True
         await self._client.close()
 
     async def log_out(self) -> None:
@@ -48,8 +50,13 @@ class NodeClient:
         client = await self._logged_in_client()
         path, _, question = path.partition("?")
         query = parse_qsl(question.replace("+", "%2B"), keep_blank_values=True)
-        answer = await client.request(method, path, body, query=query)
-        return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
+        try:
+            answer = await client.request(method, path, body, query=query)
+            return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
+        except RuntimeError as error:  # aiohttp's, of a session that was closed meanwhile
+            if self._closed:
+                raise ConnectionAbortedError("the node was stopped meanwhile") from error
+            raise
 
     async def page(self, path: str) -> str:
         """Return a page outside of ZStack's API, such as /metrics. Raises as `request` does."""

@@ -17,6 +17,7 @@ from typing import Any, Self
 import aiohttp
 
 from imagestore_sim.bootstrap import stable_uuid
+from imagestore_sim.scenario.format.api_steps import ADMIN
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.event_stream import follow_events
@@ -24,7 +25,14 @@ from imagestore_sim.scenario.worlds.lab_client import LabClient
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock, LabTimeFollower
 from imagestore_sim.scenario.worlds.node_client import NodeClient
 from imagestore_sim.scenario.worlds.remote_host import RemoteHost
-from imagestore_sim.scenario.worlds.remote_lab_rules import IMAGE_STORES, REMOVABLE, check_calls, check_hosts
+from imagestore_sim.scenario.worlds.remote_lab_rules import (
+    IMAGE_STORES,
+    IMAGES,
+    NO_FILES,
+    REMOVABLE,
+    check_calls,
+    check_hosts,
+)
 from imagestore_sim.scenario.worlds.remote_lab_setup import RemoteLabSetup
 from imagestore_sim.tasks import Tasks, until_done_or_set
 from imagestore_sim.testing.client import Answer, CallFailed, Client, plain_reason
@@ -72,6 +80,7 @@ class RemoteLab:
         self.hosts: dict[str, RemoteHost] = {}
         self.zones: dict[str, str] = {}
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
+        self.images: dict[str, str] = {}
         self._scenario = scenario
         self._clock = clock
         self._url = url
@@ -143,7 +152,8 @@ class RemoteLab:
         check_calls(self._scenario, self.storages, present)
         await setup.keep_settings()
         self.hosts = await setup.prepare_hosts(hosts, self._clock)
-        self.zones = await setup.prepare_zones()
+        self.zones |= await setup.prepare_zones()
+        await setup.prepare_image_sources()
         await self._listen()
         await setup.prepare_storages(self.storages, self.zones, present)
         await setup.change_settings()
@@ -161,15 +171,15 @@ class RemoteLab:
         await until_done_or_set(self._tasks.begin(self._until_lost(following), "events of a lab"), listening)
 
     def concerns(self, uuid: str) -> bool:
-        """Return whether the storage is the scenario's, or was made by one of its calls."""
-        return uuid in self._made or uuid in self.storages.values()
+        """Return whether the storage or image is the scenario's, or was made by one of its calls."""
+        return uuid in self._made or uuid in self.storages.values() or uuid in self.images.values()
 
     async def settle(self) -> None:
         """Wait a moment: events are reported by another process."""
         await asyncio.sleep(SETTLE_SECONDS)  # real: see above
 
-    async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """Call the API as NodeClient does; what the call makes is deleted in the end."""
+    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
+        """Call the API as NodeClient does, as the account of this world; what the call makes is deleted in the end."""
         clients = self._entered()
         answer = await clients.of_scenario.request(method, path, body)
         inventory = answer.body.get("inventory") if method == "POST" and answer.status == 200 else None
@@ -177,7 +187,19 @@ class RemoteLab:
             self._made.add(inventory["uuid"])
             resource = "/backup-storage" if path == IMAGE_STORES else path
             self._undo.push_async_callback(clients.of_setup.call, "DELETE", f"{resource}/{inventory['uuid']}")
+            if path == IMAGES:
+                self._undo.push_async_callback(self._remove_image, clients.of_setup, inventory["uuid"])
         return answer
+
+    async def _remove_image(self, client: Client, uuid: str) -> None:
+        """Remove an image with its bits, so that the DELETE that follows finds none."""
+        await client.call("DELETE", f"{IMAGES}/{uuid}")
+        if await client.query(IMAGES, f"uuid={uuid}"):
+            await client.call("PUT", f"{IMAGES}/{uuid}/actions", {"expungeImage": {}})
+
+    async def file_size(self, host: str, path: str) -> int:
+        """Raise WorldProblem: a lab does not show the files of its hosts."""
+        raise WorldProblem(NO_FILES)
 
     async def page(self, path: str) -> str:
         """Return a page as NodeClient does."""

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from imagestore_sim.scenario.format.api_steps import REFERENCE, CallStep
+from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario
-from imagestore_sim.scenario.format.reader import REFERENCE
 from imagestore_sim.scenario.format.schema import Problems
-from imagestore_sim.scenario.format.steps import CallStep
 from imagestore_sim.scenario.play.world import WorldProblem
 
 IMAGE_STORES = "/backup-storage/image-store"
-REMOVABLE = (IMAGE_STORES, "/zones", "/images")
+IMAGES = "/images"
+REMOVABLE = (IMAGE_STORES, "/zones", IMAGES)
 """Where a POST of a scenario makes something that can be deleted when the scenario ends."""
+
+NO_FILES = "a lab that is running (--node) does not show the files of its hosts"
 
 
 def broken_rules(scenario: Scenario) -> Problems:
     """Yield what a scenario does to its node that cannot be done to one that is running: the place, and why."""
     for name in sorted(scenario.node.model_fields_set):
         yield ("node", name), "says how a node is started, and with --node it is running already"
+    if scenario.accounts:
+        yield ("accounts",), "a node that is running (--node) keeps its accounts"
     for number, step in enumerate(scenario.timeline):
+        if isinstance(step.content, Condition) and step.content.onDisk is not None:
+            yield ("timeline", number, step.kind, "onDisk"), NO_FILES
         if step.restart_node is not None:
             yield ("timeline", number, "restart_node"), "a node that is running (--node) is not restarted"
         content = step.content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from typing import Any
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
@@ -110,6 +111,12 @@ class RemoteLabSetup:
                 there[name] = (await self._client.call("POST", "/zones", body))["inventory"]["uuid"]
                 self._undo.push_async_callback(self._client.call, "DELETE", f"/zones/{there[name]}")
         return {name: there[name] for name in self._scenario.zones}
+
+    async def prepare_image_sources(self) -> None:
+        """Put the image sources of the scenario before those that are there."""
+        if self._scenario.imageSources:
+            self._undo.push_async_callback(self._lab.replace_image_sources, await self._lab.image_sources())
+            await self._lab.add_image_sources([asdict(one.source()) for one in self._scenario.imageSources])
 
     def adopt_storages(self, inventories: Sequence[Inventory]) -> dict[str, str]:
         """Return the uuids of the lab's storages that are in the place of the scenario's, by the scenario's names.

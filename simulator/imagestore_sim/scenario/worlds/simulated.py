@@ -45,6 +45,11 @@ class SimulatedWorld(LocalNodeWorld):
         """Return the address and port where a host listens. Raise socket.gaierror or OSError."""
         return await self.network.resolve(hostname, port)
 
+    async def file_size(self, host: str, path: str) -> int:
+        """Return the bytes of a file on the disk of a host; 0 if it is missing."""
+        disk = self.hosts[host].disk
+        return disk.stat(path).size if disk.is_file(path) else 0
+
     async def _start_hosts(self) -> None:
         for name, spec in self.scenario.all_hosts().items():
             host = make_host(name, spec, self.clock, self.seed)

@@ -1,0 +1,235 @@
+"""The steps of a timeline that call ZStack's API: any call, and one class for each thing that is done with images.
+
+A new one is a class that yields its calls, and a key of `Step`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from imagestore_sim.scenario.format.matchers import AnyMatcher
+from imagestore_sim.scenario.format.schema import Names, ScenarioModel, matching, reject
+
+ADMIN = "admin"
+IMAGE_STORE = "/backup-storage/image-store"
+REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
+"""`$gold` stands for the uuid of the storage, the zone or the image of that name."""
+
+
+One = Annotated[Names, Field(min_length=1, max_length=1)]
+"""One name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call of ZStack's API: method, path below /zstack/v1, and body; `makes` names the image that it makes."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    makes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uuids:
+    """The uuids of a scenario's storages, zones and images, by their names."""
+
+    storages: Mapping[str, str]
+    zones: Mapping[str, str]
+    images: dict[str, str]
+
+    def of_storages(self, patterns: Sequence[str]) -> list[str]:
+        """Return the uuids of the storages whose names match."""
+        return [self.storages[name] for name in matching(patterns, self.storages)]
+
+    def of_images(self, patterns: Sequence[str]) -> list[str]:
+        """Return the uuids of the images whose names match."""
+        return [self.images[name] for name in matching(patterns, self.images)]
+
+    def replace_in(self, text: str) -> str:
+        """Return `text` with each `$NAME` replaced by its uuid."""
+        known = {**self.images, **self.zones, **self.storages}
+        return REFERENCE.sub(lambda match: known[match[1]], text)
+
+
+class ApiStep(ScenarioModel):
+    """A step that calls ZStack's API, and what its answer has to be."""
+
+    account: str = Field(ADMIN, description="whose call it is: admin, or one of `accounts`")
+    error: AnyMatcher | None = Field(None, description="the code of the error that is expected, such as SYS.1002")
+    says: str | None = Field(None, description="what has to stand in the answer's text")
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield the calls that it makes, one after the other."""
+        raise NotImplementedError
+
+    def makes(self) -> Sequence[str]:
+        """Return the names of the images that it makes."""
+        return ()
+
+
+class CallStep(ApiStep):
+    """A call of ZStack's API, as a client makes it; its job is followed to the end.
+
+    `$NAME` in the path or the body is the uuid of a storage, a zone or an image of that name.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str = Field(description="below /zstack/v1, such as /backup-storage/$gold/actions")
+    body: dict[str, Any] | None = None
+    known_as: str | None = Field(None, alias="as", description="a name for what the call makes, for later steps")
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        if not self.path.startswith("/"):
+            reject(("path",), f"expected a path such as /backup-storage, but got {self.path!r}")
+        return self
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield the call."""
+        body = None if self.body is None else orjson.loads(uuids.replace_in(orjson.dumps(self.body).decode()))
+        if self.known_as is not None and body is not None and isinstance(params := body.get("params"), dict):
+            params.setdefault("resourceUuid", uuids.storages[self.known_as])
+        yield ApiCall(self.method, uuids.replace_in(self.path), body)
+
+    def __str__(self) -> str:
+        what = next(iter(self.body), None) if self.body else None
+        return f"{self.method} {self.path}" + (f" {what}" if what else "")
+
+
+class ImageStep(ApiStep):
+    """Something happens to images: on some of their storages, or on all."""
+
+    action: ClassVar[str]
+    """The key in the body of the call."""
+
+    image: Names
+    storage: Names | None = Field(None, description="on which storages; all if unset")
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield an action for each."""
+        on = {} if self.storage is None else {"backupStorageUuids": uuids.of_storages(self.storage)}
+        for uuid in uuids.of_images(self.image):
+            yield ApiCall("PUT", f"/images/{uuid}/actions", {self.action: on})
+
+    def __str__(self) -> str:
+        where = "" if self.storage is None else f" on {', '.join(self.storage)}"
+        return f"{', '.join(self.image)}{where}" + ("" if self.account == ADMIN else f" as {self.account}")
+
+
+class AddImageStep(ImageStep):
+    """Images are added to storages, one after the other; their bits come from the `imageSources` of the scenario."""
+
+    url: str | None = Field(None, description="where they come from; http://images/NAME if unset")
+    format: str = "qcow2"
+    mediaType: str | None = None
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield an AddImage for each."""
+        for name in self.image:
+            params = {
+                "name": name,
+                "url": self.url_of(name),
+                "format": self.format,
+                "mediaType": self.mediaType,
+                "backupStorageUuids": uuids.of_storages(self.storage or ("*",)),
+                "resourceUuid": uuids.images[name],
+            }
+            given = {key: value for key, value in params.items() if value is not None}
+            yield ApiCall("POST", "/images", {"params": given}, makes=name)
+
+    def url_of(self, name: str) -> str:
+        """Return where an image comes from."""
+        return self.url or f"http://images/{name}"
+
+    def makes(self) -> Sequence[str]:
+        """Return the names of the images."""
+        return self.image
+
+
+class DeleteImageStep(ImageStep):
+    """Images are deleted; their bits stay until they are expunged."""
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield a DeleteImage for each."""
+        storages = [] if self.storage is None else uuids.of_storages(self.storage)
+        question = "&".join(f"backupStorageUuids={uuid}" for uuid in storages)
+        for uuid in uuids.of_images(self.image):
+            yield ApiCall("DELETE", f"/images/{uuid}" + (f"?{question}" if question else ""))
+
+
+class RecoverImageStep(ImageStep):
+    """Deleted images are taken back."""
+
+    action = "recoverImage"
+
+
+class ExpungeImageStep(ImageStep):
+    """Deleted images are removed, with their bits."""
+
+    action = "expungeImage"
+
+
+class ExportImageStep(ImageStep):
+    """Images are exported from storages."""
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield an ExportImageFromBackupStorage for each image on each storage."""
+        for storage in uuids.of_storages(self.storage or ("*",)):
+            for uuid in uuids.of_images(self.image):
+                body = {"exportImageFromBackupStorage": {"imageUuid": uuid}}
+                yield ApiCall("PUT", f"/backup-storage/{storage}/actions", body)
+
+
+class DeleteExportStep(ImageStep):
+    """Exports of images are deleted."""
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield a DeleteExportedImageFromBackupStorage for each image on each storage."""
+        for storage in uuids.of_storages(self.storage or ("*",)):
+            for uuid in uuids.of_images(self.image):
+                yield ApiCall("DELETE", f"/backup-storage/{storage}/exported-images/{uuid}")
+
+
+class ReclaimStep(ApiStep):
+    """Storages give back what nothing needs any more."""
+
+    storage: Names
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield a ReclaimSpaceFromImageStore for each."""
+        for storage in uuids.of_storages(self.storage):
+            yield ApiCall("PUT", f"{IMAGE_STORE}/{storage}/actions", {"reclaimSpaceFromImageStore": {}})
+
+    def __str__(self) -> str:
+        return ", ".join(self.storage)
+
+
+class SyncImageStep(ApiStep):
+    """An image is copied from one ImageStore to another, at the rate of the source that matches its install path."""
+
+    image: One
+    source: One = Field(alias="from", description="the storage that it comes from")
+    to: One = Field(description="the storage that it goes to")
+    known_as: str = Field(alias="as", description="a name for the copy, for later steps")
+
+    def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
+        """Yield a SyncImageFromImageStoreBackupStorage."""
+        [source], [destination] = uuids.of_storages(self.source), uuids.of_storages(self.to)
+        storages = {"srcBackupStorageUuid": source, "dstBackupStorageUuid": destination}
+        body = {"syncImageFromImageStoreBackupStorage": {**storages, "name": self.known_as}}
+        for uuid in uuids.of_images(self.image):
+            yield ApiCall("PUT", f"/images/{uuid}/actions", body, makes=self.known_as)
+
+    def makes(self) -> Sequence[str]:
+        """Return the name of the copy."""
+        return (self.known_as,)
+
+    def __str__(self) -> str:
+        return f"{self.image[0]} from {self.source[0]} to {self.to[0]}"
