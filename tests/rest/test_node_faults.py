@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -120,22 +121,20 @@ async def test_a_call_whose_answer_is_lost_before_it_does_not_happen(imagestore_
     assert (row["status"], row["job"]) == (0, None)
 
 
-@pytest.mark.parametrize("end", ["heal", "leave", "time"])
-async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(
-    imagestore_client: Client, imagestore_lab: Lab, end: str
-) -> None:
-    lasts = {"for": "300ms"} if end == "time" else {}
-    fault = await set_fault(imagestore_client, "answer_lost", how="silence", count=1, **lasts)
-    socket = await Socket.open(imagestore_client)
-    socket.send("GET", STORAGES)
-    assert await socket.is_silent()
-    if end == "heal":
-        await heal(imagestore_client, fault)
-    elif end == "leave":
-        socket.writer.write_eof()
-    assert await socket.rest() == b""
-    socket.close()
-    assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
+async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(imagestore_client: Client) -> None:
+    for end in ("heal", "leave", "time"):
+        lasts = {"for": "300ms"} if end == "time" else {}
+        fault = await set_fault(imagestore_client, "answer_lost", how="silence", count=1, **lasts)
+        socket = await Socket.open(imagestore_client)
+        socket.send("GET", STORAGES)
+        assert await socket.is_silent()
+        if end == "heal":
+            await heal(imagestore_client, fault)
+        elif end == "leave":
+            socket.writer.write_eof()
+        assert await socket.rest() == b""
+        socket.close()
+        assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
 
 
 async def test_a_node_stops_at_once_though_a_fault_holds_its_clients(
@@ -206,21 +205,20 @@ async def test_healing_sends_what_a_slow_body_and_a_delay_hold_back(imagestore_c
 
 
 @pytest.mark.imagestore_lab(hosts=0, clock="virtual")
-@pytest.mark.parametrize("kind", ["latency", "slow_body"])
-async def test_delays_pass_on_the_clock(imagestore_client: Client, imagestore_lab: Lab, kind: str) -> None:
-    parameters = {"delay": "21s"} if kind == "latency" else {"over": "21s"}
-    await set_fault(imagestore_client, kind, **parameters)
-    began = imagestore_lab.clock.monotonic()
-    assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
-    assert 20.9 < imagestore_lab.clock.monotonic() - began < 22
+async def test_delays_pass_on_the_clock(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    for kind, parameter in (("latency", "delay"), ("slow_body", "over")):
+        fault = await set_fault(imagestore_client, kind, **{parameter: "21s"})
+        began = imagestore_lab.clock.monotonic()
+        assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
+        assert 20.9 < imagestore_lab.clock.monotonic() - began < 22
+        await heal(imagestore_client, fault)
 
 
 @pytest.mark.imagestore_lab(hosts=0, clock="virtual")
-@pytest.mark.parametrize("distribution", ["uniform", "normal", "lognormal"])
 async def test_delays_vary_by_the_seed_and_are_the_same_after_a_reset(
-    imagestore_client: Client, imagestore_lab: Lab, distribution: str
+    imagestore_client: Client, imagestore_lab: Lab
 ) -> None:
-    async def delays() -> list[float]:
+    async def delays(distribution: str) -> list[float]:
         found = []
         await set_fault(imagestore_client, "latency", delay="10s", jitter="3s", distribution=distribution)
         for _ in range(5):
@@ -230,10 +228,11 @@ async def test_delays_vary_by_the_seed_and_are_the_same_after_a_reset(
         await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/reset")
         return found
 
-    first = await delays()
-    assert len(set(first)) > 1
-    assert all(0 <= one <= 41 for one in first)
-    assert await delays() == first
+    for distribution in ("uniform", "normal", "lognormal"):
+        first = await delays(distribution)
+        assert len(set(first)) > 1
+        assert all(0 <= one <= 41 for one in first)
+        assert await delays(distribution) == first
 
 
 async def test_new_connections_are_not_accepted_until_the_fault_heals(imagestore_client: Client) -> None:
@@ -259,47 +258,48 @@ async def test_new_connections_are_not_accepted_until_the_fault_heals(imagestore
         socket.close()
 
 
-@pytest.mark.parametrize(
-    ("parameters", "status", "content", "body"),
-    [
-        (
-            {"kind": "status", "preset": "haproxy_503"},
-            503,
-            "text/html",
-            "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n"
-            "</body></html>\n",
-        ),
-        ({"kind": "status", "preset": "nginx_502"}, 502, "text/html", "<head><title>502 Bad Gateway</title></head>"),
-        ({"kind": "status", "code": 429, "body": "slow down"}, 429, "text/plain; charset=utf-8", "slow down"),
-        (
-            {"kind": "api_error", "code": "SYS.1006", "details": "no"},
-            503,
-            "application/json; charset=utf-8",
-            '{"error":{"code":"SYS.1006","description":"An operation failed","details":"no","cost":"1ms"}}',
-        ),
-        (
-            {"kind": "api_error", "code": "MY.1", "description": "d", "details": "no", "point": "after"},
-            503,
-            "application/json; charset=utf-8",
-            '{"error":{"code":"MY.1","description":"d","details":"no","cost":"1ms"}}',
-        ),
-        ({"kind": "malformed", "how": "empty"}, 200, "application/json; charset=utf-8", ""),
-        ({"kind": "malformed", "how": "text"}, 200, "application/json; charset=utf-8", "the answer of a program"),
-        ({"kind": "malformed", "how": "cut"}, 200, "application/json; charset=utf-8", '{"inventories":[{"uuid":'),
-        ({"kind": "missing_field", "field": "inventories.*.uuid"}, 200, "application/json; charset=utf-8", '[{"name"'),
-        ({"kind": "missing_field", "field": "inventories.*.no"}, 200, "application/json; charset=utf-8", '[{"uuid"'),
-    ],
+JSON = "application/json; charset=utf-8"
+ANSWERS: tuple[tuple[dict[str, Any], int, str, str], ...] = (
+    (
+        {"kind": "status", "preset": "haproxy_503"},
+        503,
+        "text/html",
+        "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n"
+        "</body></html>\n",
+    ),
+    ({"kind": "status", "preset": "nginx_502"}, 502, "text/html", "<head><title>502 Bad Gateway</title></head>"),
+    ({"kind": "status", "code": 429, "body": "slow down"}, 429, "text/plain; charset=utf-8", "slow down"),
+    (
+        {"kind": "api_error", "code": "SYS.1006", "details": "no"},
+        503,
+        JSON,
+        '{"error":{"code":"SYS.1006","description":"An operation failed","details":"no","cost":"1ms"}}',
+    ),
+    (
+        {"kind": "api_error", "code": "MY.1", "description": "d", "details": "no", "point": "after"},
+        503,
+        JSON,
+        '{"error":{"code":"MY.1","description":"d","details":"no","cost":"1ms"}}',
+    ),
+    ({"kind": "malformed", "how": "empty"}, 200, JSON, ""),
+    ({"kind": "malformed", "how": "text"}, 200, JSON, "the answer of a program"),
+    ({"kind": "malformed", "how": "cut"}, 200, JSON, '{"inventories":[{"uuid":'),
+    ({"kind": "missing_field", "field": "inventories.*.uuid"}, 200, JSON, '[{"name"'),
+    ({"kind": "missing_field", "field": "inventories.*.no"}, 200, JSON, '[{"uuid"'),
 )
-async def test_an_answer_is_another_than_the_node_s(
-    imagestore_client: Client, parameters: dict[str, object], status: int, content: str, body: str
-) -> None:
-    fault = await set_fault(imagestore_client, **{**parameters, "when": {"api": "QueryZone"}})  # type: ignore[arg-type]
-    found = await ask(imagestore_client, "/zstack/v1/zones")
-    assert (found[0], found[1]["content-type"], found[1]["x-lab-fault"]) == (status, content, fault)
-    text = found[2].decode()
-    assert text == body if body == "" or text.startswith("<html><body>") else body in text
-    [row] = await requests(imagestore_client, "/zstack/v1/zones")
-    assert (row["status"], row["faults"]) == (status, [fault])
+"""A fault of queries of zones; the status and the Content-Type of the answer, and what is in its body."""
+
+
+async def test_an_answer_is_another_than_the_node_s(imagestore_client: Client) -> None:
+    for parameters, status, content, body in ANSWERS:
+        fault = await set_fault(imagestore_client, **parameters, when={"api": "QueryZone"})
+        found = await ask(imagestore_client, "/zstack/v1/zones")
+        assert (found[0], found[1]["content-type"], found[1]["x-lab-fault"]) == (status, content, fault)
+        text = found[2].decode()
+        assert text == body if body == "" or text.startswith("<html><body>") else body in text
+        *_, row = await requests(imagestore_client, "/zstack/v1/zones")
+        assert (row["status"], row["faults"]) == (status, [fault])
+        await heal(imagestore_client, fault)
 
 
 async def test_an_answer_that_is_not_utf_8_is_the_bytes_of_one(imagestore_client: Client) -> None:
@@ -328,20 +328,19 @@ async def test_the_legacy_api_answers_an_error_in_its_own_form(imagestore_client
     assert (reply["success"], reply["error"]["code"], reply["error"]["details"]) == (False, "SYS.1006", "no")
 
 
-@pytest.mark.parametrize(
-    ("parameters", "netloc", "path"),
-    [({}, "192.0.2.1:8080", None), ({"host": "vip"}, "vip", None), ({"path": "/x"}, "192.0.2.1:8080", "/x")],
-)
-async def test_an_asynchronous_call_names_a_wrong_address_to_poll(
-    imagestore_client: Client, parameters: dict[str, object], netloc: str, path: str | None
-) -> None:
-    await set_fault(imagestore_client, "wrong_location", when={"first": 1}, **parameters)
-    assert (await imagestore_client.request("GET", "/zones")).headers.get("X-Lab-Fault") is None
-    answer = await imagestore_client.request("POST", "/zones", {"params": {"name": "z"}})
-    location = urlsplit(answer.body["location"])
-    assert (location.netloc, answer.headers["X-Lab-Fault"]) == (netloc, "wrong_location-1")
-    *_, row = await requests(imagestore_client, "/zstack/v1/zones")
-    assert location.path == (path or f"/zstack/v1/api-jobs/{row['job']}")
+async def test_an_asynchronous_call_names_a_wrong_address_to_poll(imagestore_client: Client) -> None:
+    for parameters, netloc, path in (
+        ({}, "192.0.2.1:8080", None),
+        ({"host": "vip"}, "vip", None),
+        ({"path": "/x"}, "192.0.2.1:8080", "/x"),
+    ):
+        fault = await set_fault(imagestore_client, "wrong_location", when={"first": 1}, **parameters)
+        assert (await imagestore_client.request("GET", "/zones")).headers.get("X-Lab-Fault") is None
+        answer = await imagestore_client.request("POST", "/zones", {"params": {"name": "z"}})
+        location = urlsplit(answer.body["location"])
+        assert (location.netloc, answer.headers["X-Lab-Fault"]) == (netloc, fault)
+        *_, row = await requests(imagestore_client, "/zstack/v1/zones")
+        assert location.path == (path or f"/zstack/v1/api-jobs/{row['job']}")
 
 
 @pytest.mark.parametrize(
