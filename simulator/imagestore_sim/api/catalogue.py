@@ -39,10 +39,14 @@ class CataloguedApi(TypedDict, total=False):
 
 
 class Catalogue(TypedDict):
-    """All APIs; what told which fact; and the actions of the SDK that call another action's API, with that action."""
+    """All APIs; what told which fact; and the actions of the SDK that call another action's API, with that action.
+
+    `supported` lists the messages of ZStack's open half, in its order.
+    """
 
     sources: Mapping[str, str]
     aliases: Mapping[str, str]
+    supported: list[str]
     apis: list[CataloguedApi]
 
 

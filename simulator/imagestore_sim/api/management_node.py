@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from datetime import UTC, datetime, timedelta
 
+from imagestore_sim.api.catalogue import catalogue
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.query import MANAGEMENT_NODE
@@ -85,7 +86,9 @@ class APIGetSupportAPIsMsg(
 
 @handlers.handles
 async def get_support_apis(services: Services, message: APIGetSupportAPIsMsg, call: Call) -> Reply:
-    """Return the names of all messages, sorted."""
+    """Return the names of all messages, sorted; on a strict node those of ZStack's open half, in its order."""
+    if not services.leniency.paid_apis:
+        return Reply({"supportApis": catalogue()["supported"]})
     from imagestore_sim.api import handlers_of
 
     return Reply({"supportApis": sorted(one.api.name for one in handlers_of(services.version).by_message)})
