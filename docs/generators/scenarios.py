@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import read_scenario
-from imagestore_sim.scenario.format.steps import FaultStep
+from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep
 from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.scenario.report.thumbnail import thumbnail
 
@@ -26,7 +26,9 @@ def library() -> list[tuple[Path, Scenario]]:
 def faults(scenario: Scenario) -> list[str]:
     """Return the kinds of faults that a scenario applies, in their order."""
     return list(
-        dict.fromkeys(one.content.fault.kind for one in scenario.timeline if isinstance(one.content, FaultStep))
+        dict.fromkeys(
+            one.content.fault.kind for one in scenario.timeline if isinstance(one.content, FaultStep | NodeFaultStep)
+        )
     )
 
 

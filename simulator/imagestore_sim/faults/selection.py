@@ -91,6 +91,10 @@ class When(BaseModel):
             raise ValueError(f"has {' and '.join(given)}; at most one of {', '.join(CHOICES)} is possible")
         return self
 
+    def __str__(self) -> str:
+        given = self.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+        return " ".join(f"{name} {value}" for name, value in given.items())
+
     def may_match(self, subject: Subject) -> bool:
         """Return whether a request matches the globs of its API, method and path."""
         return (

@@ -27,6 +27,8 @@ from imagestore_sim.rest.responses import closing, error_response, text_response
 from imagestore_sim.web_server import ANSWER_SECONDS, Connection
 
 HEADER = "X-Lab-Fault"
+PAST_FAULTS = "none"
+"""In that header of a request: it meets no fault, so that a test can see how things are."""
 NO_STATUS = 0
 """The status of a request in the journal that got no answer."""
 UUID = re.compile("[0-9a-f]{32}")

@@ -17,7 +17,7 @@ from imagestore_sim.images.sources import RATE
 from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import Place, Problems
-from imagestore_sim.scenario.format.steps import FaultStep, Step, StopStep
+from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep, Step, StopStep
 from imagestore_sim.units import duration_text, parse_seconds
 
 QUICK, DENIED, SLOW = 2.0, 5.0, 16.0
@@ -63,7 +63,7 @@ def _faster_step(step: Step, speed: float) -> Step:
     changes = {name: getattr(step, name) / speed for name in STEP_TIMES if getattr(step, name) is not None}
     if step.settings is not None:
         changes["settings"] = _faster_settings(step.settings, speed)
-    elif isinstance(content, FaultStep):
+    elif isinstance(content, FaultStep | NodeFaultStep):
         changes[step.kind] = content.model_copy(update={"fault": _faster_model(content.fault, speed)})
     elif not isinstance(content, str | float):
         changes[step.kind] = _faster_model(content, speed)

@@ -83,14 +83,16 @@ class Client(Closeable):
         clock: Clock | None = None,
         poll_seconds: float = POLL_SECONDS,
         lab_token: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        """`headers` are sent with each request."""
         self.url = url
         self._lab_headers = bearer(lab_token)
         self.session_uuid: str | None = None
         self._clock = clock or RealClock()
         self._timeout = timeout
         self._poll_seconds = poll_seconds
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), headers=headers)
 
     async def close(self) -> None:
         """Close the connections. The session of the node stays open."""

@@ -13,10 +13,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import orjson
 from pydantic import Field, model_validator
 
-from imagestore_sim.scenario.format.matchers import AnyMatcher
+from imagestore_sim.scenario.format.matchers import AnyMatcher, SizeMatcher
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, matching, reject
+from imagestore_sim.units import Seconds
 
 ADMIN = "admin"
+CLIENT = "client"
 IMAGE_STORE = "/backup-storage/image-store"
 REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
 """`$gold` stands for the uuid of the storage, the zone or the image of that name."""
@@ -101,6 +103,28 @@ class CallStep(ApiStep):
     def __str__(self) -> str:
         what = next(iter(self.body), None) if self.body else None
         return f"{self.method} {self.path}" + (f" {what}" if what else "")
+
+
+class ClientStep(CallStep):
+    """A call of a client under test: it waits only so long, may try again, and polls its job.
+
+    It meets the faults of the management plane. It logs in at its first step, and each of its requests has a connection
+    of its own. Without `status` and `error`, it has to end with 200.
+    """
+
+    who: str = Field(CLIENT, description="its name, and its User-Agent: steps of one client share its session")
+    timeout: Seconds = Field(20.0, gt=0, description="how long it waits for an answer: ZStack's Go SDK waits 20s")
+    retries: int = Field(0, ge=0, le=100, description="how often it sends the call again without an answer of ZStack")
+    pause: Seconds = Field(1.0, description="how long it waits before that")
+    poll: Seconds = Field(2.0, gt=0, description="how long it waits before each poll of a job: the Go SDK waits 2s")
+    gives_up: Seconds = Field(600.0, description="how long it polls a job")
+    logs_in_again: bool = Field(False, description="whether it does when its session has expired, and calls again")
+    status: SizeMatcher | None = Field(None, description="the status of the last answer; 0 if there is none")
+    sent: SizeMatcher | None = Field(None, description="how often it has sent the call")
+    seconds: SizeMatcher | None = Field(None, description="how long all took, in seconds")
+
+    def __str__(self) -> str:
+        return super().__str__() + ("" if self.who == CLIENT else f" by {self.who}")
 
 
 class ImageStep(ApiStep):

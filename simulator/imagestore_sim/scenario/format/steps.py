@@ -6,7 +6,7 @@ What an action does is in `play.actions`, how an expectation is decided in `play
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,15 +16,17 @@ from pydantic import (
     InstanceOf,
     TypeAdapter,
     ValidationError,
+    WrapValidator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from imagestore_sim.faults import FAULTS, Fault
+from imagestore_sim.faults import FAULTS, NODE_FAULTS, AnyFault, Fault, NodeFault
 from imagestore_sim.scenario.format.api_steps import (
     AddImageStep,
     CallStep,
+    ClientStep,
     DeleteExportStep,
     DeleteImageStep,
     ExportImageStep,
@@ -38,6 +40,9 @@ from imagestore_sim.scenario.format.options import check_settings
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject, unknown
 from imagestore_sim.units import Seconds, duration_text, size_text
 from imagestore_sim.validation_errors import first_problem
+
+F = TypeVar("F", bound=AnyFault)
+EVERY_KIND = "all"
 
 
 class FaultStep(BaseModel):
@@ -66,22 +71,68 @@ class FaultStep(BaseModel):
         host = rest.pop("host", None)
         if host is None:
             reject((), "expected a host that the fault is on: host is missing")
-        return {"host": host, "fault": _read_fault(kind, rest)}
+        return {"host": host, "fault": _read_fault(FAULTS[kind], rest, "host")}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         host = TypeAdapter(Names).json_schema()
         kinds = [cls.fixed_kind] if cls.fixed_kind else sorted(FAULTS)
-        variants = [_schema_of(kind, host, with_kind=cls.fixed_kind is None) for kind in kinds]
+        with_kind = cls.fixed_kind is None
+        keys = {kind: {"host": host, **({"kind": {"const": kind}} if with_kind else {})} for kind in kinds}
+        variants = [_schema_of(FAULTS[kind], keys[kind]) for kind in kinds]
         return (
             variants[0] if cls.fixed_kind else {"oneOf": variants, "description": " ".join((cls.__doc__ or "").split())}
         )
 
     def __str__(self) -> str:
-        given = {name: _shown(getattr(self.fault, name)) for name in sorted(self.fault.model_fields_set - {"lasts"})}
-        shown = [*([] if self.fixed_kind else [self.fault.kind]), *(f"{name} {value}" for name, value in given.items())]
-        lasts = self.fault.lasts
-        return f"{' '.join(shown)} on {', '.join(self.host)}" + (f" for {duration_text(lasts)}" if lasts else "")
+        shown = [*([] if self.fixed_kind else [self.fault.kind]), *_given(self.fault)]
+        return f"{' '.join(shown)} on {', '.join(self.host)}{_lasting(self.fault)}"
+
+
+class NodeFaultStep(BaseModel):
+    """A fault of the management plane: its kind, and the parameters that this kind declares (docs/node-faults.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fault: InstanceOf[NodeFault]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        rest = dict(value)
+        kind = str(rest.pop("node"))
+        if kind not in NODE_FAULTS:
+            reject(("node",), unknown(kind, sorted(NODE_FAULTS)))
+        return {"fault": _read_fault(NODE_FAULTS[kind], rest, "node")}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        variants = [_schema_of(NODE_FAULTS[kind], {"node": {"const": kind}}) for kind in sorted(NODE_FAULTS)]
+        return {"oneOf": variants, "description": " ".join((cls.__doc__ or "").split())}
+
+    def __str__(self) -> str:
+        return " ".join([self.fault.kind, *_given(self.fault)]) + _lasting(self.fault)
+
+
+def _fault_step(value: Any, _: Any) -> FaultStep | NodeFaultStep:
+    if isinstance(value, FaultStep | NodeFaultStep):
+        return value
+    of_node = isinstance(value, Mapping) and "node" in value
+    return NodeFaultStep.model_validate(value) if of_node else FaultStep.model_validate(value)
+
+
+AnyFaultStep = Annotated[FaultStep | NodeFaultStep, WrapValidator(_fault_step)]
+"""A fault on hosts, or, with the key `node`, on the management node."""
+
+
+def _given(fault: AnyFault) -> list[str]:
+    """Return the parameters that were given, for people."""
+    names = sorted(fault.model_fields_set - {"lasts"})
+    return [f"{name} {_shown(getattr(fault, name))}" for name in names]
+
+
+def _lasting(fault: AnyFault) -> str:
+    return f" for {duration_text(fault.lasts)}" if fault.lasts else ""
 
 
 def _shown(value: object) -> str:
@@ -97,24 +148,25 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _read_fault(kind: str, parameters: Mapping[str, Any]) -> Fault:
-    """Return the fault. Raise a ValidationError at the parameter that is wrong."""
+def _read_fault(kind: type[F], parameters: Mapping[str, Any], key: str) -> F:
+    """Return the fault; `key` stands beside its parameters. Raise a ValidationError at the parameter that is wrong."""
     try:
-        return FAULTS[kind].model_validate(dict(parameters))
+        return kind.model_validate(dict(parameters))
     except ValidationError as error:
         problem = first_problem(error)
         name = str(problem.place[0]) if problem.place else ""
         if problem.kind == "missing":
-            reject((), f"expected {name} for a {kind}: it is missing")
-        known = ["host", *(parameter for parameter, _, _ in FAULTS[kind].parameters())]
+            reject((), f"expected {name} for a {kind.kind}: it is missing")
+        known = [key, *(parameter for parameter, _, _ in kind.parameters())]
         reject(problem.place, unknown(name, known) if problem.kind == "extra_forbidden" else problem.text)
 
 
-def _schema_of(kind: str, host: JsonSchemaValue, *, with_kind: bool) -> JsonSchemaValue:
-    schema = FAULTS[kind].model_json_schema(by_alias=True)
-    schema["properties"] = {"host": host, **({"kind": {"const": kind}} if with_kind else {}), **schema["properties"]}
-    schema["required"] = ["host", *(["kind"] if with_kind else []), *schema.get("required", [])]
-    schema["description"] = FAULTS[kind].description()
+def _schema_of(kind: type[AnyFault], keys: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
+    """Return the schema of a step: the required keys beside the parameters, and these."""
+    schema = kind.model_json_schema(by_alias=True)
+    schema["properties"] = {**keys, **schema["properties"]}
+    schema["required"] = [*keys, *schema.get("required", [])]
+    schema["description"] = kind.description()
     return schema
 
 
@@ -131,18 +183,25 @@ class ResizeStep(FaultStep):
 
 
 class HealStep(ScenarioModel):
-    """Faults are healed: all that are on hosts, or those of one kind."""
+    """Faults are healed: all that are on hosts, or those of one kind; with `node`, those of the management plane."""
 
     host: Names = ("*",)
     kind: str | None = Field(None, description="which kind of fault; all if unset")
+    node: str | None = Field(None, description="which kind of fault of the management plane, or `all`, and no other")
 
     @model_validator(mode="after")
     def _knows_its_kind(self) -> Self:
         if self.kind is not None and self.kind not in FAULTS:
             reject(("kind",), unknown(self.kind, sorted(FAULTS)))
+        if self.node is not None and self.node != EVERY_KIND and self.node not in NODE_FAULTS:
+            reject(("node",), unknown(self.node, [EVERY_KIND, *sorted(NODE_FAULTS)]))
+        if self.node is not None and self.model_fields_set & {"host", "kind"}:
+            reject(("node",), "expected node alone: faults of hosts are healed by another step")
         return self
 
     def __str__(self) -> str:
+        if self.node is not None:
+            return f"{'all faults' if self.node == EVERY_KIND else self.node} of the node"
         return f"{self.kind or 'all faults'} on {', '.join(self.host)}"
 
 
@@ -185,7 +244,7 @@ class Step(ScenarioModel):
     until: Seconds | None = Field(None, description="when the repetition ends, since the beginning")
     title: str | None = Field(None, description="what the report calls it")
 
-    fault: FaultStep | None = None
+    fault: AnyFaultStep | None = None
     heal: HealStep | None = None
     fill: FillStep | None = None
     resize: ResizeStep | None = None
@@ -193,6 +252,7 @@ class Step(ScenarioModel):
     start: StartStep | None = None
     restart_node: RestartNodeStep | None = None
     call: CallStep | None = None
+    client: ClientStep | None = None
     add_image: AddImageStep | None = None
     delete_image: DeleteImageStep | None = None
     recover_image: RecoverImageStep | None = None

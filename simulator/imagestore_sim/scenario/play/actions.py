@@ -9,13 +9,15 @@ from typing import Any
 
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.faults import Host
-from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import (
+    EVERY_KIND,
     STEPS,
     FaultStep,
     HealStep,
+    NodeFaultStep,
     RestartNodeStep,
     StartStep,
     StopStep,
@@ -41,8 +43,12 @@ def _hosts(context: PlayContext, patterns: tuple[str, ...]) -> list[Host]:
 
 
 @ACTIONS.handles("fault", "fill", "resize")
-async def apply_fault(context: PlayContext, step: FaultStep) -> Outcome:
-    """Put a fault on each host, one after the other."""
+async def apply_fault(context: PlayContext, step: FaultStep | NodeFaultStep) -> Outcome:
+    """Put a fault on each host, one after the other, or on the node."""
+    if isinstance(step, NodeFaultStep):
+        identity = await context.world.apply_to_node(step.fault)
+        context.windows.open_node_fault(identity, str(step), step.fault)
+        return DONE
     text = str(step).replace(f" on {', '.join(step.host)}", "")
     label = text if step.fixed_kind is None else f"{step.fault.kind} {text}"
     for host in _hosts(context, step.host):
@@ -54,6 +60,8 @@ async def apply_fault(context: PlayContext, step: FaultStep) -> Outcome:
 @ACTIONS.handles("heal")
 async def heal_faults(context: PlayContext, step: HealStep) -> Outcome:
     """Heal the faults of the kind, the latest first; fail if there is none."""
+    if step.node is not None:
+        return await _heal_node(context, step.node)
     healed = 0
     for host in _hosts(context, step.host):
         for applied in reversed(list(host.faults)):
@@ -62,6 +70,14 @@ async def heal_faults(context: PlayContext, step: HealStep) -> Outcome:
                 healed += 1
     context.windows.close_healed()
     return DONE if healed else (Verdict.FAILED, "there was no such fault to heal")
+
+
+async def _heal_node(context: PlayContext, kind: str) -> Outcome:
+    chosen = [one for one, fault in context.windows.node_faults() if kind in (EVERY_KIND, fault.kind)]
+    for identity in chosen:
+        await context.world.heal_node(identity)
+        context.windows.close_node_fault(identity)
+    return DONE if chosen else (Verdict.FAILED, "there was no such fault to heal")
 
 
 @ACTIONS.handles("stop")
@@ -111,7 +127,7 @@ async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
     return DONE
 
 
-@ACTIONS.handles(*(name for name, step in STEPS.items() if issubclass(step, ApiStep)))
+@ACTIONS.handles(*(name for name, step in STEPS.items() if issubclass(step, ApiStep) and step is not ClientStep))
 async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
     """Call the API, and compare each answer with the error and the text that the step expects."""
     if isinstance(step, CallStep) and step.known_as is not None:
@@ -140,6 +156,30 @@ def _judge(step: ApiStep, answer: Answer) -> Outcome:
         as_expected = False
         seen = f"{answer.status}: {answer.text[:300]}"
     return (Verdict.HELD if as_expected else Verdict.FAILED), seen
+
+
+@ACTIONS.handles("client")
+async def call_as_client(context: PlayContext, step: ClientStep) -> Outcome:
+    """Let a client under test make a call, and compare what it got in the end with what the step expects."""
+    if step.known_as is not None:
+        context.world.storages[step.known_as] = stable_uuid("made", step.known_as)
+    [call] = step.calls(context.observer.uuids)
+    got = await context.clients.carry_out(step, call, context.world.node_for)
+    await context.observer.refresh()
+    expected = {
+        "sent": step.sent is None or step.sent.matches(got.sent, {}),
+        "seconds": step.seconds is None or step.seconds.matches(got.seconds, {}),
+        "says": step.says is None or step.says in got.text,
+        "error": step.error is None or (bool(got.code) and step.error.matches(got.code, {})),
+        "status": step.error is not None if step.status is None else step.status.matches(got.status, {}),
+    }
+    if step.status is None and step.error is None:
+        expected["status"] = got.status == 200
+    times = "once" if got.sent == 1 else f"{got.sent} times"
+    seen = f"{got.status} {got.code}".strip() + f", sent {times} in {got.seconds:g} s"
+    if got.status != 200 or not all(expected.values()):
+        seen += f": {got.text[:300]}"
+    return (Verdict.HELD if all(expected.values()) else Verdict.FAILED), seen
 
 
 @ACTIONS.handles("query")

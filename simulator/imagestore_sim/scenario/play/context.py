@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.scenario.play.clients import ClientsUnderTest
 from imagestore_sim.scenario.play.condition_waiter import ConditionWaiter
 from imagestore_sim.scenario.play.event_log import EventLog
 from imagestore_sim.scenario.play.fault_windows import FaultWindows
@@ -27,6 +28,7 @@ class PlayContext:
     observer: Observer
     waiter: ConditionWaiter
     windows: FaultWindows
+    clients: ClientsUnderTest
     tasks: Tasks
     """What runs beside the timeline; it is cancelled when the story ends."""
 
@@ -35,7 +37,8 @@ class PlayContext:
         """Return the parts of a run in `world`, which write into `result`; its lanes have to be there already."""
         time = StoryTime(clock)
         log = EventLog(result.log, lambda: time.now, world.folder)
-        observer = Observer(world, time, log, result)
+        windows = FaultWindows(result.windows, time)
+        observer = Observer(world, time, log, result, windows.close_node_fault)
         return cls(
             world=world,
             clock=clock,
@@ -43,6 +46,7 @@ class PlayContext:
             log=log,
             observer=observer,
             waiter=ConditionWaiter(observer.state, clock, observer.ask),
-            windows=FaultWindows(result.windows, time),
+            windows=windows,
+            clients=ClientsUnderTest(clock, time, observer.note_client),
             tasks=Tasks(),
         )

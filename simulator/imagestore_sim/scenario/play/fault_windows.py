@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagestore_sim.faults import AppliedFault, Effect
+from imagestore_sim.faults import AppliedFault, Effect, NodeFault
 from imagestore_sim.scenario.play.results import Window
 from imagestore_sim.scenario.play.story_time import StoryTime
 
@@ -18,6 +18,7 @@ class FaultWindows:
         self._time = time
         self._of_faults: list[tuple[AppliedFault, Window]] = []
         self._of_stops: dict[str, Window] = {}
+        self._of_node: dict[str, tuple[NodeFault, Window]] = {}
 
     def open(self, host: str, text: str) -> Window:
         """Open a window that begins now."""
@@ -44,6 +45,20 @@ class FaultWindows:
         """Close the window of a host that was started, if it had been shut down."""
         if (window := self._of_stops.pop(host, None)) is not None:
             window.ended = self._time.now
+
+    def open_node_fault(self, identity: str, text: str, fault: NodeFault) -> None:
+        """Open the window of a fault of the management plane."""
+        self._of_node[identity] = fault, self.open(NODE, text)
+
+    def close_node_fault(self, identity: str) -> None:
+        """Close the window of a fault of the management plane that is healed, if it was set by the scenario."""
+        _, window = self._of_node.pop(identity, (None, None))
+        if window is not None:
+            window.ended = self._time.now
+
+    def node_faults(self) -> list[tuple[str, NodeFault]]:
+        """Return the faults of the management plane that are set, by id, the latest first."""
+        return [(identity, fault) for identity, (fault, _) in reversed(self._of_node.items())]
 
     def close_healed(self) -> None:
         """Close the windows of the faults that are healed: now, or when they healed by themselves."""

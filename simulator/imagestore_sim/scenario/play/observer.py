@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from imagestore_sim.backup_storage import image_events
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
+from imagestore_sim.rest.node_faults import FAULT_HEALED
 from imagestore_sim.scenario.format.api_steps import ADMIN, Uuids
 from imagestore_sim.scenario.format.expectations import ASKED, Condition
 from imagestore_sim.scenario.play.answers import error_code, evaluate_metric, evaluate_query
@@ -23,14 +25,20 @@ STORAGES = "/backup-storage"
 class Observer:
     """Fills the lanes, the requests and the log of a result, and the observed state that expectations look at."""
 
-    def __init__(self, world: World, time: StoryTime, log: EventLog, result: Result) -> None:
-        """Expect `result` to hold a lane for each storage of the scenario."""
+    def __init__(
+        self, world: World, time: StoryTime, log: EventLog, result: Result, on_healed: Callable[[str], None]
+    ) -> None:
+        """Expect `result` to hold a lane for each storage of the scenario.
+
+        `on_healed` is called with the id of each fault of the management plane that is healed.
+        """
         self.uuids = Uuids(world.storages, world.zones, world.images)
         self.state = ObservedState(self.uuids)
         self._world = world
         self._time = time
         self._log = log
         self._result = result
+        self._on_healed = on_healed
         self._lanes = {lane.uuid: lane for lane in result.lanes}
         self._closed = False
 
@@ -56,6 +64,13 @@ class Observer:
             raise
         self._write_down(Request(began, method, path, answer.status, error_code(answer)))
         return answer
+
+    def note_client(self, who: str, request: Request) -> None:
+        """Write down a request of a client under test."""
+        self._result.requests.append(request)
+        self._log.add(
+            "client", who=who, method=request.method, path=request.path, status=request.status, error=request.error
+        )
 
     def _write_down(self, request: Request) -> None:
         self._result.requests.append(request)
@@ -104,6 +119,8 @@ class Observer:
         if self._closed:
             return
         self._log.add("event", **event.to_json())
+        if event.path == FAULT_HEALED:
+            self._on_healed(event.resource_uuid)
         lane = self._lanes.get(event.resource_uuid)
         content = event.content
         if event.path == image_events.ADDED and content["name"] in self.uuids.images:

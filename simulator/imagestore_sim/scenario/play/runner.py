@@ -71,6 +71,7 @@ class _Runner:
                 self._end_invariants(watches)
             finally:
                 await self._tasks.close()
+                await self._context.clients.close()
                 self._context.observer.close()
                 self._context.windows.close_all()
 

@@ -14,8 +14,8 @@ import aiohttp
 
 from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.clock import Clock
-from imagestore_sim.faults import Host
-from imagestore_sim.scenario.format.api_steps import ADMIN
+from imagestore_sim.faults import Host, NodeFault
+from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.testing.client import Answer, CallFailed
 
@@ -63,6 +63,18 @@ class World(AbstractAsyncContextManager["World"], Protocol):
 
     async def file_size(self, host: str, path: str) -> int:
         """Return the bytes of a file on the disk of a host; 0 if it is missing. Raise WorldProblem."""
+
+    async def node_for(self, call: ApiCall) -> str:
+        """Return the URL of the node for a call of a client under test; what that makes is removed in the end.
+
+        Raise one of NO_ANSWER.
+        """
+
+    async def apply_to_node(self, fault: NodeFault) -> str:
+        """Set a fault of the management plane, and return its id. Raise FaultProblem, or one of NO_ANSWER."""
+
+    async def heal_node(self, fault: str) -> None:
+        """Heal a fault of the management plane by its id, unless that has happened. Raise one of NO_ANSWER."""
 
     async def page(self, path: str) -> str:
         """Return a page outside of ZStack's API, such as /metrics. Raises as `request` does."""

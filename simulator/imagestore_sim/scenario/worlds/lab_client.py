@@ -95,6 +95,18 @@ class LabClient(Closeable):
         """Replace all sources of images."""
         await self._call("PUT", "/image-sources", {"sources": list(sources)})
 
+    async def break_node(self, fault: Json) -> str:
+        """Set a fault of the management plane; return its id."""
+        return str(_member(await self._call("POST", "/node/faults", fault), "id"))
+
+    async def heal_node(self, fault: str) -> None:
+        """Heal a fault of the management plane, unless it has healed by itself."""
+        try:
+            await self._call("DELETE", f"/node/faults/{fault}")
+        except LabRefused as refused:
+            if refused.status != 404:
+                raise
+
     async def time(self) -> LabTime:
         """Return what the clock shows."""
         return _time(await self._call("GET", "/clock"))

@@ -14,8 +14,9 @@ from imagestore_sim.backup_storage.events import Subscription
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from imagestore_sim.bootstrap.records import AccountRecord, ImageSourceRecord
 from imagestore_sim.clock import Clock
+from imagestore_sim.faults import NodeFault
 from imagestore_sim.node.management_node import ManagementNode
-from imagestore_sim.scenario.format.api_steps import ADMIN
+from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.play.world import OnEvent
@@ -132,14 +133,32 @@ class LocalNodeWorld(ABC):
         """Call the API as NodeClient does."""
         return await self._client_of(account).request(method, path, body)
 
+    async def node_for(self, call: ApiCall) -> str:
+        """Return the URL of the node, which changes with a restart."""
+        return self._running_node().url
+
+    async def apply_to_node(self, fault: NodeFault) -> str:
+        """Set a fault of the management plane, and return its id. Raise FaultProblem."""
+        return (await self._running_node().foundation.node_faults.apply(fault)).id
+
+    async def heal_node(self, fault: str) -> None:
+        """Heal a fault of the management plane by its id, unless that has happened."""
+        faults = self._running_node().foundation.node_faults
+        if (applied := faults.find(fault)) is not None:
+            await faults.heal(applied)
+
+    def _running_node(self) -> ManagementNode:
+        assert self._node is not None, "the world has not been entered"
+        return self._node
+
     async def page(self, path: str) -> str:
         """Return a page as NodeClient does."""
         return await self._client_of(ADMIN).page(path)
 
     def _client_of(self, account: str) -> NodeClient:
-        assert self._node is not None, "the world has not been entered"
+        node = self._running_node()
         if account not in self._clients:  # while the node is down, its calls are refused
-            self._clients[account] = NodeClient(self._node.url, self.clock, account)
+            self._clients[account] = NodeClient(node.url, self.clock, account)
         return self._clients[account]
 
 

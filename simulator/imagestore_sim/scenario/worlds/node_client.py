@@ -6,8 +6,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
+from imagestore_sim.scenario.play.answers import error_code
 from imagestore_sim.testing.client import Answer, Client
 
+EXPIRED = "ID.1001"
 LONGEST_JOB = 6 * 3600.0
 POLL_SECONDS = 0.5
 LOGIN_LASTS = 3600.0
@@ -15,7 +18,7 @@ LOGIN_LASTS = 3600.0
 
 
 class NodeClient:
-    """A client of the node at `url`, in the time of `clock`."""
+    """A client of the node at `url`, in the time of `clock`. It meets no fault of the management plane."""
 
     def __init__(
         self,
@@ -29,7 +32,14 @@ class NodeClient:
         self._clock = clock
         self._account = account
         self._password = password
-        self._client = Client(url, timeout=LONGEST_JOB, clock=clock, poll_seconds=POLL_SECONDS, lab_token=lab_token)
+        self._client = Client(
+            url,
+            timeout=LONGEST_JOB,
+            clock=clock,
+            poll_seconds=POLL_SECONDS,
+            lab_token=lab_token,
+            headers={HEADER: PAST_FAULTS},
+        )
         self._closed = False
         self._logged_in = clock.monotonic() - LOGIN_LASTS
 
@@ -52,6 +62,9 @@ class NodeClient:
         query = parse_qsl(question.replace("+", "%2B"), keep_blank_values=True)
         try:
             answer = await client.request(method, path, body, query=query)
+            if error_code(answer) == EXPIRED:  # a fault has ended its session
+                await self._log_in()
+                answer = await client.request(method, path, body, query=query)
             return await client.follow(str(answer.body["location"])) if answer.status == 202 else answer
         except RuntimeError as error:  # aiohttp's, of a session that was closed meanwhile
             if self._closed:
@@ -64,8 +77,10 @@ class NodeClient:
         return (await client.request("GET", f"{self.url}{path}")).text
 
     async def _logged_in_client(self) -> Client:
-        now = self._clock.monotonic()
-        if now - self._logged_in >= LOGIN_LASTS:
-            await self._client.log_in(self._account, self._password)
-            self._logged_in = now
+        if self._clock.monotonic() - self._logged_in >= LOGIN_LASTS:
+            await self._log_in()
         return self._client
+
+    async def _log_in(self) -> None:
+        self._logged_in = self._clock.monotonic()
+        await self._client.log_in(self._account, self._password)

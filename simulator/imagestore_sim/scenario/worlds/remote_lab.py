@@ -7,7 +7,7 @@ already, at the same host and url, is taken for the scenario's, and stays.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import Any, Self
 import aiohttp
 
 from imagestore_sim.bootstrap import stable_uuid
-from imagestore_sim.scenario.format.api_steps import ADMIN
+from imagestore_sim.faults import FaultProblem, NodeFault
+from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
+from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.event_stream import follow_events
-from imagestore_sim.scenario.worlds.lab_client import LabClient
+from imagestore_sim.scenario.worlds.lab_client import LabClient, LabRefused
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock, LabTimeFollower
 from imagestore_sim.scenario.worlds.node_client import NodeClient
 from imagestore_sim.scenario.worlds.remote_host import RemoteHost
@@ -56,10 +58,11 @@ async def check_lab(url: str, account: str, password: str, lab_token: str | None
 
 @dataclass(frozen=True, slots=True)
 class _Clients:
-    """The clients of the node, once the lab has been prepared."""
+    """The clients of the node and of the lab's API, once the lab has been prepared."""
 
     of_scenario: NodeClient
     of_setup: Client
+    of_lab: LabClient
 
 
 class RemoteLab:
@@ -89,6 +92,9 @@ class RemoteLab:
         self._lab_token = lab_token
         self._on_event = on_event
         self._made: set[str] = set()
+        self._node_faults: set[str] = set()
+        self._called: set[tuple[str, str]] = set()
+        """What clients under test have been asked to make: path and name."""
         self._undo = AsyncExitStack()
         self._tasks = Tasks()
         self._playing: asyncio.Task[Any] | None = None
@@ -138,7 +144,7 @@ class RemoteLab:
         """Make the lab what the scenario needs. Each change has its undoing pushed on the stack, undone last first."""
         undo = self._undo
         lab = await undo.enter_async_context(LabClient(self._url, self._lab_token))
-        client = await undo.enter_async_context(Client(self._url, timeout=LONGEST_SETUP))
+        client = await undo.enter_async_context(Client(self._url, timeout=LONGEST_SETUP, headers={HEADER: PAST_FAULTS}))
         hosts = await lab.hosts()
         time = LabTimeFollower(self._url, lab, self._clock)
         await time.begin(undo)
@@ -160,7 +166,7 @@ class RemoteLab:
         node = NodeClient(self._url, self._clock, self._account, self._password, self._lab_token)
         undo.push_async_callback(node.close)
         undo.push_async_callback(node.log_out)
-        self._clients = _Clients(node, client)
+        self._clients = _Clients(node, client, lab)
         await time.refresh()
         self._tasks.begin(self._until_lost(time.follow()), "time of a lab")
 
@@ -172,7 +178,8 @@ class RemoteLab:
 
     def concerns(self, uuid: str) -> bool:
         """Return whether the storage or image is the scenario's, or was made by one of its calls."""
-        return uuid in self._made or uuid in self.storages.values() or uuid in self.images.values()
+        known = (self._made, self._node_faults, self.storages.values(), self.images.values())
+        return any(uuid in one for one in known)
 
     async def settle(self) -> None:
         """Wait a moment: events are reported by another process."""
@@ -196,6 +203,40 @@ class RemoteLab:
         await client.call("DELETE", f"{IMAGES}/{uuid}")
         if await client.query(IMAGES, f"uuid={uuid}"):
             await client.call("PUT", f"{IMAGES}/{uuid}/actions", {"expungeImage": {}})
+
+    async def node_for(self, call: ApiCall) -> str:
+        """Return the URL of the lab. What the call makes is removed in the end, by its name, unless it was there."""
+        name = (call.body or {}).get("params", {}).get("name") if call.method == "POST" else None
+        if call.path in REMOVABLE and isinstance(name, str) and (call.path, name) not in self._called:
+            self._called.add((call.path, name))
+            client = self._entered().of_setup
+            resource = "/backup-storage" if call.path == IMAGE_STORES else call.path
+            present = {one["uuid"] for one in await client.query(resource, f"name={name}")}
+            self._undo.push_async_callback(self._remove_named, client, resource, name, present)
+        return self._url
+
+    async def _remove_named(self, client: Client, resource: str, name: str, but: Collection[str]) -> None:
+        for one in await client.query(resource, f"name={name}"):
+            if one["uuid"] in but:
+                continue
+            if resource == IMAGES:
+                await self._remove_image(client, one["uuid"])
+            await client.call("DELETE", f"{resource}/{one['uuid']}")
+
+    async def apply_to_node(self, fault: NodeFault) -> str:
+        """Set a fault of the management plane, which is healed in the end, and return its id. Raise FaultProblem."""
+        lab = self._entered().of_lab
+        try:
+            identity = await lab.break_node({"kind": fault.kind, **fault.values()})
+        except LabRefused as refused:
+            raise FaultProblem(str(refused)) from None
+        self._node_faults.add(identity)
+        self._undo.push_async_callback(lab.heal_node, identity)
+        return identity
+
+    async def heal_node(self, fault: str) -> None:
+        """Heal a fault of the management plane by its id, unless that has happened."""
+        await self._entered().of_lab.heal_node(fault)
 
     async def file_size(self, host: str, path: str) -> int:
         """Raise WorldProblem: a lab does not show the files of its hosts."""
