@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from imagestore_sim import open_files
 from imagestore_sim.backup_storage.records import Status, Storage
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
+from imagestore_sim.faults import read_node_fault
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
@@ -20,6 +23,7 @@ from imagestore_sim.images.bits import Place
 from imagestore_sim.lab_api import LabHosts, RequestLog
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.rest.node_faults import AppliedNodeFault
 from imagestore_sim.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -132,6 +136,19 @@ class Lab(Startable):
             await self.network.add(self._new_host(name))
         self._ssh_config = await self.network.write_ssh_config(folder)
         await self._node.start(self._bootstrap(), before_connecting=self._make_folders, before_reset=self._reset_hosts)
+
+    @asynccontextmanager
+    async def fault(self, kind: str, **parameters: Any) -> AsyncIterator[AppliedNodeFault]:
+        """Let the management plane fail during the block; yield the fault, whose `hits` and `id` can be read.
+
+        `when` is a mapping, and `lasts` how long it lasts at most, as `for` elsewhere. Raise FaultProblem.
+        """
+        faults = self.node.foundation.node_faults
+        applied = await faults.apply(read_node_fault(kind, parameters))
+        try:
+            yield applied
+        finally:
+            await faults.heal(applied)
 
     async def stop(self) -> None:
         """Stop the node and the hosts, and delete the temporary folder. May be called again."""

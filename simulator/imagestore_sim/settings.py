@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     )
     known_hosts: Path | None = Field(None, description="file of host keys; beside the database if unset")
     ssh_config: Path | None = Field(None, description="OpenSSH configuration for the hosts")
+    fault: tuple[str, ...] = Field((), description="faults of the management plane to begin with, each as a line")
     write_images: bool = Field(True, description="write images as files to hosts; off by default for serve")
     image_lengths: bool = Field(False, description="ask the web server of an http(s) image how long its file is")
     read_only_hosts: bool = Field(False, description="never create anything on a host")

@@ -11,7 +11,7 @@ import pytest
 
 import imagestore_sim
 from imagestore_sim.faults import NODE_FAULTS, FaultProblem, Layer, Meets, NodeFault, Subject, When, node_fault
-from imagestore_sim.faults.registry import read_node_fault
+from imagestore_sim.faults.registry import parse_node_fault, read_node_fault
 from imagestore_sim.faults.selection import Selector
 
 PACKAGE = Path(imagestore_sim.__file__).parent
@@ -144,3 +144,24 @@ def test_a_probability_takes_the_same_requests_in_each_run() -> None:
     first = taken()
     assert taken() == first
     assert 40 <= sum(first) <= 80
+
+
+def test_a_line_gives_a_fault_with_its_parameters_and_requests() -> None:
+    fault = parse_node_fault("answer_lost how=silence api='Add*' first=1 for=1m")
+    assert fault.values() == {"how": "silence", "when": {"api": "Add*", "first": 1}, "for": 60}
+    assert parse_node_fault("no_accept").values() == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("", "there is no fault ''; there are answer_lost"),
+        ("latency 5s", "fault latency: expected NAME=VALUE, got '5s'"),
+        ("latency delay='5s", '"latency delay=\'5s": no closing quotation'),
+        ("latency delay=soon", "fault latency: delay: 'soon' is no duration"),
+        ("latency nth=x", "fault latency: when.nth: .*integer"),
+    ],
+)
+def test_a_line_that_gives_none_says_why(line: str, complaint: str) -> None:
+    with pytest.raises(FaultProblem, match=f"^{complaint}"):
+        parse_node_fault(line)

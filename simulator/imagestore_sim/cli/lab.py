@@ -47,6 +47,7 @@ def lab(
     ] = None,
     ping_mode: options.PingMode = None,
     image_lengths: options.ImageLengths = None,
+    fault: options.Fault = None,
     strict: options.Strict = None,
     zstack: options.ZStack = None,
     seed: options.Seed = None,

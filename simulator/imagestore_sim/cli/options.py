@@ -80,6 +80,14 @@ PingMode = Annotated[
     str | None,
     setting("ping_mode", "What a ping asks of a host: capacity, ssh, tcp or agent (sets ping.mode).", "capacity"),
 ]
+Fault = Annotated[
+    list[str] | None,
+    setting(
+        "fault",
+        "Set a fault of the management plane at the start: 'answer_lost api=Add* first=1'; may be repeated.",
+        "none",
+    ),
+]
 Strict = Annotated[
     bool | None, setting("strict", "Refuse what ZStack refuses, even if some clients rely on leniency.", "off")
 ]

@@ -6,6 +6,7 @@ Scenarios, the lab's API, the recorder and the documents know no kind by name: t
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
 from imagestore_sim.faults.node_fault import NodeFault
-from imagestore_sim.faults.selection import Meets
+from imagestore_sim.faults.selection import Meets, When
 from imagestore_sim.reasons import Reason
 from imagestore_sim.validation_errors import one_line
 
@@ -90,6 +91,27 @@ def read_fault(kind: str, parameters: Mapping[str, object]) -> Fault:
 def read_node_fault(kind: str, parameters: Mapping[str, object]) -> NodeFault:
     """Return the fault of the management plane of a kind, with these parameters. Raise FaultProblem."""
     return _read(NODE_FAULTS, kind, parameters)
+
+
+def parse_node_fault(text: str) -> NodeFault:
+    """Return the fault of the management plane in a line such as `answer_lost api=Add* first=1 for=1m`.
+
+    After the kind come its parameters and the members of `when`, as NAME=VALUE; quotes are as in a shell. Raise
+    FaultProblem.
+    """
+    try:
+        kind, *given = shlex.split(text) or [""]
+    except ValueError as error:
+        raise FaultProblem(f"{text!r}: {str(error).lower()}") from None
+    members = {field.alias or name for name, field in When.model_fields.items()}
+    parameters: dict[str, object] = {}
+    when: dict[str, object] = {}
+    for one in given:
+        name, separator, value = one.partition("=")
+        if not separator:
+            raise FaultProblem(f"fault {kind}: expected NAME=VALUE, got {one!r}")
+        (when if name in members else parameters)[name] = value
+    return read_node_fault(kind, parameters | ({"when": when} if when else {}))
 
 
 def _read(kinds: Mapping[str, type[A]], kind: str, parameters: Mapping[str, object]) -> A:

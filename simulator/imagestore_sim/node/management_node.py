@@ -10,6 +10,7 @@ from imagestore_sim.backup_storage.host_usage import Release, keep_host
 from imagestore_sim.bootstrap import Bootstrap, read_bootstrap
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
+from imagestore_sim.faults import parse_node_fault
 from imagestore_sim.lab_api import LabHosts
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.fault_actions import FaultActions
@@ -41,6 +42,7 @@ class ManagementNode:
         that cannot be used.
         """
         try:
+            self._first_faults = [parse_node_fault(line) for line in settings.fault]
             self.foundation = Foundation.lay(settings, clock or RealClock(), resolve, release)
         except ValueError as error:
             raise StartError(str(error)) from None
@@ -114,6 +116,8 @@ class ManagementNode:
             )
             self._exits.push_async_callback(self._changes.close)
             self.foundation.node_faults.actions = FaultActions(parts, self._changes, self.http)
+            for fault in self._first_faults:
+                await self.foundation.node_faults.apply(fault)
             self.http.serve_rest(parts)
             self._gate.done("bootstrap")
             await before_connecting()

@@ -11,7 +11,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -149,9 +149,10 @@ class LabThread:
             return work(*arguments, **options)
         if not inspect.iscoroutinefunction(work) or not _has_loop():
             return self.stand_in(self.wait(work, *arguments, **options))
-        return self._awaited(self.submit(work, *arguments, _waits=jumps_during(work), **options))
+        return self.awaited(self.submit(work, *arguments, _waits=jumps_during(work), **options))
 
-    async def _awaited(self, future: Future[Any]) -> Any:
+    async def awaited(self, future: Future[Any]) -> Any:
+        """Wait on the test's event loop for what runs on the lab's thread, and return a stand-in of its result."""
         __tracebackhide__ = True
         try:
             return self.stand_in(await asyncio.wrap_future(future))
@@ -164,12 +165,34 @@ class LabThread:
             return _ClockStandIn(self, value)
         if isinstance(value, AbstractContextManager) and type(value).__module__ == "contextlib":
             return self._entered(value)
+        if isinstance(value, AbstractAsyncContextManager) and type(value).__module__ == "contextlib":
+            return _Block(self, value)
         return StandIn(self, value) if _is_alive(cast(type, type(value))) else value
 
     @contextmanager
     def _entered(self, block: AbstractContextManager[Any]) -> Iterator[Any]:
         yield self.stand_in(self.wait(block.__enter__))
         self.wait(block.__exit__, None, None, None)
+
+
+class _Block:
+    """Stands in for an asynchronous block of the lab: `with` in a test that blocks, `async with` on an event loop."""
+
+    def __init__(self, thread: LabThread, block: AbstractAsyncContextManager[Any]) -> None:
+        self._thread = thread
+        self._block = block
+
+    def __enter__(self) -> Any:
+        return self._thread.stand_in(self._thread.wait(self._block.__aenter__))
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.wait(self._block.__aexit__, None, None, None)
+
+    async def __aenter__(self) -> Any:
+        return await self._thread.awaited(self._thread.submit(self._block.__aenter__))
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._thread.awaited(self._thread.submit(self._block.__aexit__, None, None, None))
 
 
 def _has_loop() -> bool:
