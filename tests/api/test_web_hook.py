@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import ClientSession
 
 from hook_receiver import Receiver, open_receiver
 from imagestore_sim.api.url_validator import is_url
@@ -209,3 +210,27 @@ async def test_an_unreachable_receiver_delays_nothing(
     await settled(imagestore_lab)
     await imagestore_hosts["imagestore-1"].start()
     await imagestore_lab.wait_for("imagestore-1", "Connected", within=180)
+
+
+async def test_a_hook_gets_the_end_of_an_upload_with_the_image_or_the_error(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver
+) -> None:
+    storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
+    await create(imagestore_client, receiver.url, "/image/track/*")
+    uuids: list[str] = []
+    for name in ("sent", "lost"):
+        params = {"name": name, "url": "upload://a.qcow2", "format": "qcow2", "backupStorageUuids": [storage.uuid]}
+        image = (await imagestore_client.call("POST", "/images", {"params": params}))["inventory"]
+        uuids.append(image["uuid"])
+        if name == "sent":
+            headers = {"X-IMAGE-UUID": image["uuid"], "X-IMAGE-SIZE": "1000"}
+            url = image["backupStorageRefs"][0]["installPath"]
+            async with ClientSession() as http, http.put(url, data=bytes(1000), headers=headers) as answer:
+                assert answer.status == 200
+    await imagestore_lab.clock.sleep(24 * 3600)
+    await settled(imagestore_lab)
+    sent, lost = [body["content"] for body in receiver.bodies]
+    assert [body["path"] for body in receiver.bodies] == ["/image/track/result"] * 2
+    assert (sent["uuid"], sent["success"], sent["inventory"]["actualSize"]) == (uuids[0], True, 1000)
+    assert (lost["uuid"], lost["success"], "inventory" in lost) == (uuids[1], False, False)
+    assert (lost["error"]["code"], lost["error"]["description"]) == ("SYS.1006", "An operation failed")

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 LIBRARY, SOURCE = ROOT / "scenarios", ROOT / "simulator"
 COMMAND = (sys.executable, "-m", "imagestore_sim", "replay", "--hosts", "compose")
 STORIES = (
+    "image-quota-reached",
     "path-trouble",
     "shell-taken-away",
     "host-key-changed",
@@ -68,7 +69,7 @@ def _play_on_both(name: str) -> list[str]:
     return differences(scenario, simulated, replay_on_containers(file, speed=speed))
 
 
-async def test_ten_stories_have_the_same_results_on_containers_as_on_simulated_hosts(lab_folder: Path) -> None:
+async def test_short_stories_have_the_same_results_on_containers_as_on_simulated_hosts(lab_folder: Path) -> None:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, prepare_containers)
     with ProcessPoolExecutor(JOBS, mp_context=get_context("spawn")) as pool:
