@@ -29,7 +29,7 @@ pytestmark = pytest.mark.soak
 RUNS = int(os.environ.get("SOAK_RUNS", "4"))
 FIRST = int(os.environ.get("SOAK_SEED", "0"))
 KILLS = int(os.environ.get("SOAK_KILLS", "25"))
-MOST_CHANGES, LONGEST = 6, 5.0
+MOST_CHANGES, LONGEST = 5, 12.0
 """After how many changes a node is killed at most, and after how many seconds: a busy machine may make none."""
 HOSTS = {"a" * 32: "127.0.0.1", "b" * 32: "localhost"}
 """The hostnames of the storages, by uuid."""
@@ -85,7 +85,7 @@ async def _change_and_kill(
     node = await nodes.start(*ARGUMENTS)
     async with Client(node.url) as client:
         await _check(client, hosts, promised)
-        changes = [asyncio.create_task(_change(client, chance, promised)) for _ in range(6)]
+        changes = [asyncio.create_task(_change(client, chance, promised)) for _ in range(3)]
         await _wait(chance, promised)
         node.kill()
         promised.counts["kills"] += 1
