@@ -67,13 +67,14 @@ async def test_an_upload_that_nobody_makes_is_given_up_with_its_long_job(
     assert (await client.query(f"/longjobs/{job}"))[0]["state"] == "Failed"
 
 
-async def test_a_cancelled_upload_is_cleaned(imagestore_client: Client) -> None:
+async def test_a_cancelled_upload_waits_to_be_cleaned(imagestore_lab: Lab, imagestore_client: Client) -> None:
     client = imagestore_client
     data = {"name": "i", "url": "upload://i", "format": "qcow2", "backupStorageUuids": [await storage(client)]}
     params = {"jobName": "APIAddImageMsg", "jobData": json.dumps(data)}
     job = (await client.call("POST", "/longjobs", {"params": params}))["inventory"]["uuid"]
     for action, state in (("cancelLongJob", "Canceling"), ("cleanLongJob", "Canceled")):
         await client.call("PUT", f"/longjobs/{job}/actions", {action: {}})
+        await imagestore_lab.clock.sleep(10)
         assert (await client.query(f"/longjobs/{job}"))[0]["state"] == state
     assert await client.query("/images") == []
 

@@ -91,10 +91,20 @@ class LongJobRunner:
         """Cancel the tasks of all jobs that run. The next start ends those jobs."""
         await self._tasks.close()
 
-    async def upload_ended(self, image_uuid: str, error: ErrorCode | None, changes: dict[str, object]) -> None:
-        """End the job that adds an image, in the caller's transaction; `changes` are those of its inventory."""
+    async def upload_ended(
+        self,
+        image_uuid: str,
+        error: ErrorCode | None,
+        changes: dict[str, object],
+        *,
+        states: tuple[str, ...] = (RUNNING, SUSPENDED, CANCELING),
+    ) -> None:
+        """End the job that adds an image, in the caller's transaction; `changes` are those of its inventory.
+
+        Leave it in other states: one that is cancelled on a simulator storage waits to be cleaned (call 12253).
+        """
         async with self._database.transaction() as connection:
-            waits = (LongJob.targetResourceUuid == image_uuid, LongJob.state.in_((RUNNING, SUSPENDED, CANCELING)))
+            waits = (LongJob.targetResourceUuid == image_uuid, LongJob.state.in_(states))
             job = (await connection.execute(select(LongJob.__table__).where(*waits))).first()
             if job is None:
                 return

@@ -71,8 +71,13 @@ class UploadInterrupted(UploadEnded):
 class UploadJobs(Protocol):
     """The long jobs that wait for uploads."""
 
-    async def upload_ended(self, image_uuid: str, error: ErrorCode | None, changes: dict[str, object]) -> None:
-        """End the job that adds an image, in the caller's transaction; `changes` are those of its inventory."""
+    async def upload_ended(
+        self, image_uuid: str, error: ErrorCode | None, changes: dict[str, object], *, states: tuple[str, ...] = ...
+    ) -> None:
+        """End the job that adds an image, in the caller's transaction; `changes` are those of its inventory.
+
+        Leave it in other states than `states`, by default those of a job that has not ended.
+        """
 
     async def upload_suspended(self, image_uuid: str, error: ErrorCode) -> bool:
         """Suspend the job that adds an image; return False if none runs."""
@@ -405,7 +410,8 @@ class Uploads:
         """Delete an image that a simulator storage waits for."""
         async with self._database.atomic():
             if await self._images.drop_upload(image_uuid, EXPIRED):
-                await self._jobs.upload_ended(image_uuid, ErrorCode("SYS.1006", EXPIRED), {})
+                error = ErrorCode("SYS.1006", EXPIRED)
+                await self._jobs.upload_ended(image_uuid, error, {}, states=("Running",))
 
     def _forget(self, upload: Upload, why: str | None) -> None:
         self._uploads.pop((upload.image_uuid, upload.storage.uuid), None)
