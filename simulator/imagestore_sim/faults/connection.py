@@ -142,18 +142,18 @@ class Latency(NodeFault):
         if self.point is Point.AFTER:
             await exchange.wait(self._seconds(exchange.random))
 
-    def _seconds(self, random: Random) -> float:
+    def _seconds(self, chance: Random) -> float:
         """Return a delay: at least 0, and at most ten times `jitter` more than `delay`."""
         if not self.jitter:
             return self.delay
         match self.distribution:
             case Distribution.UNIFORM:
-                drawn = random.uniform(self.delay - self.jitter, self.delay + self.jitter)
+                drawn = chance.uniform(self.delay - self.jitter, self.delay + self.jitter)
             case Distribution.NORMAL:
-                drawn = random.gauss(self.delay, self.jitter)
+                drawn = chance.gauss(self.delay, self.jitter)
             case Distribution.LOGNORMAL:
                 median = max(self.delay, 0.001)
-                drawn = random.lognormvariate(math.log(median), math.log1p(self.jitter / median))
+                drawn = chance.lognormvariate(math.log(median), math.log1p(self.jitter / median))
         return min(max(0.0, drawn), self.delay + 10 * self.jitter)
 
 
