@@ -16,7 +16,7 @@ from imagestore_sim.faults import FAULTS, FaultProblem, read_fault
 from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.applied_faults import SimulatedFault
-from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe import Capacity, Method, ProbeFailure, Prober, Reason, Target
 
 GIB = 2**30
 PASSWORD = "secret"
@@ -380,11 +380,12 @@ async def test_an_sftp_session_that_was_hung_when_it_began_is_served_once_that_i
 async def test_no_fault_leaves_a_task_a_socket_or_a_file_descriptor_behind(kind: str) -> None:
     tasks, descriptors = asyncio.all_tasks(), os.listdir("/proc/self/fd")
     host = SimulatedHost("h")
-    host.disk.make_directory("/zs")
+    for path in ("/zs", "/zs/registry", "/zs/export"):
+        host.disk.make_directory(path)
     await host.start()
     prober = Prober(RealClock(), connect_timeout=0.05, command_timeout=0.05, busy_pauses=())
     target = Target(*host.address, "root", "/zs", PASSWORD)
-    await prober.probe(target, layout=Layout.CREATE)
+    await prober.probe(target)
     required = [name for name, default, _ in FAULTS[kind].parameters() if default == "required"]
     values = {"path": "/zs", "size": "1M"}
     for lasts in (None, "1h"):
