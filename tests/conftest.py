@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from imagestore_sim.images import transfer
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
@@ -102,6 +103,12 @@ async def shared_client(shared_lab: LabThread) -> AsyncIterator[Client]:
         before = rows_of(Path(shared_lab.lab.settings.database))
         yield client
         assert rows_of(Path(shared_lab.lab.settings.database)) == before, "the test has changed what others share"
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the files of images grow in four steps, for tests that do not look at each: a step is SFTP on every host."""
+    monkeypatch.setattr(transfer, "STEPS", 4)
 
 
 # These tests run on the lab's own event loop, where they reach its inner parts; tests/testing/ tries the plugin's

@@ -18,7 +18,10 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from lifecycle_events import storage
 
-pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.imagestore_lab(hosts=2, ping_interval=3600, clock="virtual"),
+]
 GIB = 2**30
 BLOCK = 4096
 REGISTRY = "/Cloud_bs/registry"
@@ -257,6 +260,7 @@ async def test_replaced_records_leave_no_bits_but_their_own(
     assert [one.url for one in records.imageSources] == ["http://images/*"]
 
 
+@pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
 async def test_a_snapshot_brings_images_back_with_bits_status_and_source(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:
@@ -283,6 +287,7 @@ async def test_a_snapshot_brings_images_back_with_bits_status_and_source(
     assert [one.url for one in imagestore_lab.node.foundation.image_sources.all()] == ["http://images/*"]
 
 
+@pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
 async def test_images_of_the_start_are_on_the_disks_of_their_hosts(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:

@@ -16,7 +16,10 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from lifecycle_events import storage
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
+]
 GIB = 2**30
 BLOCK = 4096
 HOST = "imagestore-1"

@@ -15,7 +15,10 @@ from imagestore_sim.testing import CallFailed, Client
 from lifecycle_events import drain
 from metrics_page import scrape
 
-pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual"),
+]
 GIB = 2**30
 DONE = {"outcome": "done"}
 

@@ -10,7 +10,10 @@ from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual", image_lengths=True)
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual", image_lengths=True),
+]
 LENGTH = 12_345
 
 

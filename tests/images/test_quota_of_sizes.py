@@ -12,7 +12,10 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from other_accounts import client_of, new_account
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
+]
 GIB = 2**30
 
 

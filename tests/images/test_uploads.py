@@ -18,7 +18,10 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 from lifecycle_events import storage
 
-pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual"),
+]
 BLOCK = 4096
 REGISTRY = "/Cloud_bs/registry"
 BITS = bytes(range(256)) * 4096

@@ -13,6 +13,7 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from sshd import OpenSshServer
 
+pytestmark = pytest.mark.usefixtures("few_steps")
 STORAGE, SIZE = "b" * 32, 2**30
 
 
