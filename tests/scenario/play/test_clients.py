@@ -69,6 +69,18 @@ def test_a_client_gives_up_on_a_job_that_never_ends(tmp_path: Path) -> None:
     assert [one.verdict for one in result.steps] == [Verdict.HELD] * 3
 
 
+def test_a_client_that_does_not_try_again_sends_each_call_once(tmp_path: Path) -> None:
+    result = play(
+        tmp_path,
+        "client: {method: GET, path: /zones}",
+        "fault: {node: answer_lost, when: {method: GET, first: 1}}",
+        "client: {method: GET, path: /zones, status: 0, says: broke the connection off, sent: 1}",
+        "fault: {node: answer_lost, how: close, when: {method: GET, first: 1}}",
+        "client: {method: GET, path: /zones, retries: 1, sent: 2}",
+    )
+    assert [one.verdict for one in result.steps] == [Verdict.HELD] * 5
+
+
 def test_clients_have_sessions_of_their_own_and_may_log_in_again(tmp_path: Path) -> None:
     result = play(
         tmp_path,

@@ -88,10 +88,12 @@ class _Client:
         self._time = time
         self._note = note
         self._session = ""
-        # A connection for each request: aiohttp would send some requests again when a kept one is cut.
-        connector = aiohttp.TCPConnector(force_close=True)
-        timeout = aiohttp.ClientTimeout(total=None)
-        self._http = aiohttp.ClientSession(connector=connector, timeout=timeout, headers={"User-Agent": who})
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),
+            timeout=aiohttp.ClientTimeout(total=None),
+            headers={"User-Agent": who},
+            middlewares=[_send_once],
+        )
 
     async def close(self) -> None:
         await self._http.close()
@@ -150,8 +152,10 @@ class _Client:
             answer = await self._clock.wait_for(self._answer(method, url, body), step.timeout)
             status, error = answer.status, error_code(answer)
             if status in (200, 202) and not answer.body and answer.text.strip() != "{}":
-                error = "its body is no JSON object"
-                raise NoAnswer(error)
+                raise NoAnswer("its body is no JSON object")
+        except NoAnswer as problem:
+            error = str(problem)
+            raise
         except TimeoutError:
             error = f"no answer within {duration_text(step.timeout)}"
             raise NoAnswer(error) from None
@@ -166,6 +170,14 @@ class _Client:
         headers = {"Authorization": f"OAuth {self._session}"} if self._session else {}
         async with self._http.request(method, url, json=body, headers=headers) as response:
             return Answer(response.status, response.headers, await response.text(errors="replace"))
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Raise NoAnswer for a connection that is lost: aiohttp itself would send a GET, PUT or DELETE once more."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise NoAnswer(plain_reason(error)) from error
 
 
 def _is_worth_another(outcome: Outcome) -> bool:
