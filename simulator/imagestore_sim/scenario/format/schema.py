@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -31,6 +32,22 @@ def unknown(what: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(what, names, 1)
     meant = f" (did you mean {near[0]}?)" if near else ""
     return f"{what} is not known here; expected {', '.join(names)}{meant}"
+
+
+def without_references(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return a schema with the parts in its `$defs` put where it refers to them, so that it can be part of another."""
+    parts = schema.get("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        beside = {name: resolved(one) for name, one in value.items() if name not in ("$ref", "$defs")}
+        return resolved(parts[value["$ref"].rpartition("/")[2]]) | beside if "$ref" in value else beside
+
+    found: JsonSchemaValue = resolved(schema)
+    return found
 
 
 class ScenarioModel(BaseModel):

@@ -37,7 +37,7 @@ from imagestore_sim.scenario.format.api_steps import (
 )
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays
 from imagestore_sim.scenario.format.options import check_settings
-from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject, unknown
+from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject, unknown, without_references
 from imagestore_sim.units import Seconds, duration_text, size_text
 from imagestore_sim.validation_errors import first_problem
 
@@ -163,7 +163,7 @@ def _read_fault(kind: type[F], parameters: Mapping[str, Any], key: str) -> F:
 
 def _schema_of(kind: type[AnyFault], keys: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
     """Return the schema of a step: the required keys beside the parameters, and these."""
-    schema = kind.model_json_schema(by_alias=True)
+    schema = without_references(kind.model_json_schema(by_alias=True))
     schema["properties"] = {**keys, **schema["properties"]}
     schema["required"] = [*keys, *schema.get("required", [])]
     schema["description"] = kind.description()
