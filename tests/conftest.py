@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from imagestore_sim.clock import Clock
 from imagestore_sim.images import transfer
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
@@ -19,6 +20,7 @@ from imagestore_sim.testing import Client
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
+from kept_lab import KeptLab
 from kept_node import KeptNode, rows_of
 from recorded_probes import probes
 from sshd import OpenSshServer, find_sshd
@@ -125,23 +127,68 @@ def pytest_asyncio_loop_factories(
     if chosen.get("clock") != "virtual":
         plain = item.get_closest_marker("plain_loop") is not None
         return {"asyncio": asyncio.new_event_loop if plain else new_event_loop}
-    return {"virtual": partial(VirtualEventLoop, seed=chosen.get("seed", 0))}
+    return {"virtual": _virtual(chosen.get("seed", 0))}
+
+
+@cache
+def _virtual(seed: int) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return one function for each seed: tests share an event loop if theirs is made by the same."""
+    return partial(VirtualEventLoop, seed=seed)
 
 
 @pytest_asyncio.fixture
 async def imagestore_lab(imagestore_settings: Settings) -> AsyncIterator[Lab]:
     """Return a running lab on the test's own event loop."""
-    loop = asyncio.get_running_loop()
-    clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
-    async with Lab(imagestore_settings, clock=clock) as lab:
+    async with Lab(imagestore_settings, clock=_virtual_clock()) as lab:
         yield lab
+
+
+def _virtual_clock() -> Clock | None:
+    """Return the clock of the running event loop; None if it runs in real time."""
+    loop = asyncio.get_running_loop()
+    return loop.clock if isinstance(loop, VirtualEventLoop) else None
 
 
 @pytest_asyncio.fixture
 async def imagestore_client(imagestore_lab: Lab) -> AsyncIterator[Client]:
     """Return a client that has logged in as admin."""
-    token = imagestore_lab.settings.lab_token
-    lab_token = None if token is None else token.get_secret_value()
-    async with Client(imagestore_lab.url, clock=imagestore_lab.clock, lab_token=lab_token) as client:
+    async with _new_client(imagestore_lab) as client:
+        await client.log_in()
+        yield client
+
+
+def _new_client(lab: Lab) -> Client:
+    token = lab.settings.lab_token
+    return Client(lab.url, clock=lab.clock, lab_token=None if token is None else token.get_secret_value())
+
+
+# A module whose tests share a lab, which is reset after each: it has the marker `asyncio(loop_scope="module")`, and
+# fixtures `imagestore_lab` and `imagestore_client` of its own, which return these two.
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_lab() -> AsyncIterator[KeptLab]:
+    """Return what keeps the lab of a module."""
+    kept = KeptLab(_virtual_clock())
+    yield kept
+    await kept.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def reset_lab(
+    kept_lab: KeptLab, imagestore_settings: Settings, request: pytest.FixtureRequest
+) -> AsyncIterator[Lab]:
+    """Return a lab as it is at its start. After a test with the marker `spoils` the next one gets another."""
+    yield await kept_lab.lab(imagestore_settings)
+    if request.node.get_closest_marker("spoils"):
+        await kept_lab.stop()
+    else:
+        await kept_lab.reset()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def reset_client(reset_lab: Lab) -> AsyncIterator[Client]:
+    """Return a client of that lab, which has logged in as admin."""
+    async with _new_client(reset_lab) as client:
         await client.log_in()
         yield client

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds
+from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds, parse_signed_seconds
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,10 @@ def test_durations_are_read_as_people_write_them(text: object, seconds: float) -
 def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
     assert parse_bytes(text) == size
     assert parse_amount(text).of(1) == size
+
+
+def test_every_parameter_reads_a_duration_of_either_sign() -> None:
+    values: dict[Any, float] = {"-20m": -1200, "90s": 90, -5: -5, 0: 0, "-1.5h": -5400}
+    assert {text: parse_signed_seconds(text) for text in values} == values
+    with pytest.raises(ValueError, match="no duration"):
+        parse_signed_seconds("--1s")

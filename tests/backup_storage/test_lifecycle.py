@@ -13,13 +13,27 @@ from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Target
-from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.virtual_clock import virtual_clock
 from lifecycle_events import UUID, disconnections, drain, moves, new, storage
 from recorded_probes import Outcome, Probes
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
+]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def test_an_added_storage_goes_from_connecting_to_connected(imagestore_lab: Lab) -> None:
@@ -241,13 +255,12 @@ async def test_a_failed_reconnect_has_a_disconnection_event_only_if_it_was_conne
     assert len(disconnections(seen)) == events_expected
 
 
-async def test_a_node_that_starts_reconnects_even_what_is_connected(
-    imagestore_lab: Lab, imagestore_settings: Settings
-) -> None:
+@pytest.mark.spoils
+async def test_a_node_that_starts_reconnects_even_what_is_connected(imagestore_lab: Lab) -> None:
     log = imagestore_lab.node.parts.store.event_log
     number = max(one.id for one in await log.since(0, 1000))
     await imagestore_lab.stop()
-    async with Lab(imagestore_settings, clock=virtual_clock()) as again:
+    async with Lab(imagestore_lab.settings, clock=virtual_clock()) as again:
         assert moves(await again.node.parts.store.event_log.since(number, 1000)) == [
             ("Connected", "Connecting"),
             ("Connecting", "Connected"),
@@ -333,10 +346,12 @@ async def test_an_update_moves_nothing_until_the_next_connect(
     assert (await storage(imagestore_lab)).status == "Connected"
 
 
-async def test_an_update_to_another_host_is_followed_by_the_next_ping(imagestore_lab: Lab, probes: Probes) -> None:
+async def test_an_update_to_another_host_is_followed_by_the_next_ping(
+    imagestore_lab: Lab, probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = await storage(imagestore_lab)
     await imagestore_lab.node.storages.lifecycle.update(one.uuid, {}, {"hostname": "h-2"})
-    imagestore_lab.network._any_host = None
+    monkeypatch.setattr(imagestore_lab.network, "_any_host", None)
     await imagestore_lab.wait_for(one.uuid, "Disconnected", within=120)
     assert [host for _, host, _ in probes.asked] == ["h-2"]
 

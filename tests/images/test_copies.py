@@ -18,6 +18,7 @@ from imagestore_sim.testing import CallFailed, Client
 from lifecycle_events import storage
 
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.usefixtures("few_steps"),
     pytest.mark.imagestore_lab(hosts=2, ping_interval=3600, clock="virtual"),
 ]
@@ -27,7 +28,19 @@ REGISTRY = "/Cloud_bs/registry"
 SYNC = "syncImageFromImageStoreBackupStorage"
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def image(imagestore_lab: Lab, imagestore_client: Client) -> str:
     """Return an image of 4 GiB on the first ImageStore, whose copies take four seconds."""
     imagestore_lab.node.foundation.image_sources.add([ImageSource("*", 40 * GIB, 4 * GIB, rate=GIB)])
@@ -196,6 +209,7 @@ async def test_a_long_job_that_is_cancelled_leaves_nothing_and_can_run_again(
     assert folders(imagestore_hosts, 2) == [image]
 
 
+@pytest.mark.spoils
 async def test_a_node_that_was_killed_leaves_no_half_copied_image(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: str
 ) -> None:

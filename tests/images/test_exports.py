@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+import pytest_asyncio
 
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import HostNetwork
@@ -17,6 +18,7 @@ from imagestore_sim.testing import CallFailed, Client
 from lifecycle_events import storage
 
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.usefixtures("few_steps"),
     pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
 ]
@@ -24,6 +26,18 @@ GIB = 2**30
 BLOCK = 4096
 HOST = "imagestore-1"
 EXPORT = "/Cloud_bs/export"
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 class Store:
@@ -75,7 +89,7 @@ class Store:
         await self.reclaim()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def store(imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client) -> Store:
     imagestore_lab.node.foundation.image_sources.add([ImageSource("http://*", 40 * GIB, 4 * GIB)])
     [uuid] = [one.uuid for one in await imagestore_lab.node.storages.records.tracked()]
@@ -173,6 +187,7 @@ async def test_an_image_that_is_expunged_during_its_export_leaves_nothing(store:
     assert store.exports == []
 
 
+@pytest.mark.spoils
 async def test_a_node_that_was_killed_during_an_export_leaves_none(store: Store) -> None:
     parts = store.lab.node.parts
     body = {"exportImageFromBackupStorage": {"imageUuid": store.image}}

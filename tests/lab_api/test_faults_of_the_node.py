@@ -210,7 +210,7 @@ async def test_an_answer_of_the_cache_is_met_as_others_are(imagestore_client: Cl
         await imagestore_client.query("/zones")
     hits = imagestore_lab.node.parts.response_cache.hits
     await set_fault(imagestore_client, **TEAPOT, when={"api": "QueryAccount"})
-    await imagestore_client.query("/zones")  # anew, after the event of the fault
+    await imagestore_client.query("/zones")  # read from the database again, after the event of the fault
     before = hits.total()
     await imagestore_client.query("/zones")
     assert hits.total() == before + 1  # a request that no fault meets

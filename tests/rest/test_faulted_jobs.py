@@ -8,13 +8,28 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Answer, CallFailed, Client
 from node_faults import heal, requests, set_fault, shown
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=3600, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=3600, clock="virtual"),
+]
 ZONE = {"params": {"name": "z"}}
 ADDED = {"params": {"name": "s", "hostname": "s", "username": "root", "password": "password", "url": "/Cloud_bs"}}
 CALLS = [
     pytest.param("/zones", ZONE, "/zones", id="a job of one transaction"),
     pytest.param("/backup-storage/image-store", ADDED, "/backup-storage", id="a job that waits for a host"),
 ]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def begin(client: Client, path: str, body: object) -> str:

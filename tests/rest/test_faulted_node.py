@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,9 +16,24 @@ from imagestore_sim.rest.authentication import sign
 from imagestore_sim.testing import Answer, CallFailed, Client
 from node_faults import heal, requests, set_fault
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=3600, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=3600, clock="virtual"),
+]
 KEY = {"accessKeyId": "a-key", "accessKeySecret": "its-secret", "account": "admin"}
 ZONE_DATE = "%b %d, %Y %I:%M:%S %p"
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def test_a_session_expires_between_two_pages(imagestore_client: Client) -> None:
@@ -167,12 +181,3 @@ async def test_a_start_takes_back_what_was_half_done_and_resets_other_connection
         await reader.read()
     writer.close()
     assert await imagestore_client.query("/backup-storage", "name=s") == []
-
-
-def test_every_parameter_reads_a_duration_of_either_sign() -> None:
-    from imagestore_sim.units import parse_signed_seconds
-
-    values: dict[Any, float] = {"-20m": -1200, "90s": 90, -5: -5, 0: 0, "-1.5h": -5400}
-    assert {text: parse_signed_seconds(text) for text in values} == values
-    with pytest.raises(ValueError, match="no duration"):
-        parse_signed_seconds("--1s")
