@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -301,6 +303,21 @@ async def test_dd_fills_a_disk_with_zeros(machine: Machine) -> None:
     status, _, complaint = await machine.run("dd if=/dev/zero of=/tmp/f bs=1G count=1")
     assert (status, machine.disk.available) == (1, 0)
     assert complaint.startswith("dd: error writing '/tmp/f': No space left on device\n")
+
+
+async def test_ls_lists_directories_within_directories_as_gnu_does(machine: Machine, tmp_path: Path) -> None:
+    names = ("b/c/one", "b/two", "b/.hidden", "three")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        machine.disk.furnish([posixpath.dirname(f"/tmp/{name}")])
+        machine.disk.write_file(f"/tmp/{name}", b"")
+    for arguments in ("-R", "-R b", "-R b/ b/c", "-AR b", "-dR b", "b b/c", "three"):
+        there = await _on_this_machine(f"env --chdir={tmp_path} ls {arguments}")
+        _, here, _ = await machine.run(f"cd /tmp; ls {arguments}")
+        assert here == there, arguments
+    status, long, _ = await machine.run("cd /tmp; ls -l three")
+    assert (status, long.startswith("-rw"), long.endswith(" three\n")) == (0, True, True)
 
 
 async def test_whoami_hostname_and_uname_know_the_account_and_the_host(machine: Machine) -> None:

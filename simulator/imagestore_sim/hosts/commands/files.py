@@ -7,6 +7,7 @@ import posixpath
 import re
 import stat
 import time
+from collections.abc import Container
 from dataclasses import replace
 
 from imagestore_sim.hosts.commands.declare import Usage, each, options_of, program, reason
@@ -78,23 +79,38 @@ async def _chmod(call: Call) -> int:
 
 @program("ls", trouble=2)
 async def _ls(call: Call) -> int:
-    options, paths = options_of(call, "1aAdl")
-    status = 0
-    for number, path in enumerate(paths or ["."]):
-        where = call.path(path)
+    options, paths = options_of(call, "1aAdlR")
+    recursive = "R" in options and "d" not in options
+    status, separator = 0, ""
+    waiting = paths or ["."]
+    titled = recursive or len(waiting) > 1
+    while waiting:
+        path, *waiting = waiting
         try:
-            directory = call.disk.stat(where).directory and "d" not in options
-            names = call.disk.listdir(where) if directory else [path]
+            directory, entries = _listed(call, path, options)
         except OSError as error:
             what = "cannot open directory" if error.errno == errno.EACCES else "cannot access"
             status = call.fail(f"{what} '{path}': {reason(error)}", 2)
             continue
-        if directory and len(paths) > 1:
-            call.say(f"{chr(10) if number else ''}{path}:")
-        names = [name for name in names if not directory or not name.startswith(".") or options.keys() & {"a", "A"}]
-        for name in names:
-            call.say(_long(name, call.disk.stat(posixpath.join(where, name))) if "l" in options else name)
+        if directory and titled:
+            call.say(f"{separator}{path}:")
+        separator = "\n"
+        for name, entry in entries.items():
+            call.say(_long(name, entry) if "l" in options else name)
+        if directory and recursive:
+            waiting = [posixpath.join(path, name) for name, entry in entries.items() if entry.directory] + waiting
     return status
+
+
+def _listed(call: Call, path: str, options: Container[str]) -> tuple[bool, dict[str, Entry]]:
+    """Return whether `ls` lists what a directory holds, and the entries to list by name. Raise OSError."""
+    where = call.path(path)
+    itself = call.disk.stat(where)
+    if not itself.directory or "d" in options:
+        return False, {path: itself}
+    hidden = "a" in options or "A" in options
+    names = [name for name in call.disk.listdir(where) if hidden or not name.startswith(".")]
+    return True, {name: call.disk.stat(posixpath.join(where, name)) for name in names}
 
 
 def _long(name: str, entry: Entry) -> str:
