@@ -83,7 +83,8 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
     settings = Settings(port=0, ping_interval=1, hosts=2, database=str(tmp_path / "lab.db"))
     async with Lab(settings) as lab:
         recording = asyncio.create_task(run("record", lab.url, "--out", "outage.yaml", "--for", "9s", cwd=tmp_path))
-        await asyncio.sleep(4)
+        await lab.requests.wait(api="GetCurrentTime", within=30)  # the last that it asks before it records
+        await asyncio.sleep(2)
         host = lab.network["imagestore-1"]
         await host.stop()
         await lab.wait_for("imagestore-1", "Disconnected", within=4)
