@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from client_programs import faulty_node, go_program, mcp_environment
 from imagestore_sim.clock import Clock
 from imagestore_sim.images import transfer
 from imagestore_sim.lab import Lab
@@ -25,7 +26,7 @@ from kept_node import KeptNode, rows_of
 from recorded_probes import probes
 from sshd import OpenSshServer, find_sshd
 
-__all__ = ["probes"]
+__all__ = ["faulty_node", "go_program", "mcp_environment", "probes"]
 
 StartSshd = Callable[..., OpenSshServer]
 

@@ -3,6 +3,8 @@
 //
 //	go run . HOST PORT account NAME PASSWORD
 //	go run . HOST PORT access-key ID SECRET
+//
+// With `calls` as a last argument, it makes the calls that it reads from the standard input (calls.go) instead.
 package main
 
 import (
@@ -24,8 +26,9 @@ const (
 )
 
 func main() {
-	if len(os.Args) != 6 {
-		fail("usage", errors.New("HOST PORT account|access-key NAME SECRET"))
+	asked := len(os.Args) == 7 && os.Args[6] == "calls"
+	if len(os.Args) != 6 && !asked {
+		fail("usage", errors.New("HOST PORT account|access-key NAME SECRET [calls]"))
 	}
 	port, err := strconv.Atoi(os.Args[2])
 	check("port", err)
@@ -39,6 +42,10 @@ func main() {
 	node := client.NewZSClient(config)
 	if byAccount {
 		logIn(node)
+	}
+	if asked {
+		answerCalls(node)
+		return
 	}
 	version(node)
 	zone := zones(node)
