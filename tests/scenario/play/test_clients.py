@@ -81,6 +81,21 @@ def test_a_client_that_does_not_try_again_sends_each_call_once(tmp_path: Path) -
     assert [one.verdict for one in result.steps] == [Verdict.HELD] * 5
 
 
+def test_a_client_that_reads_when_its_session_expires_logs_in_by_its_own_clock(tmp_path: Path) -> None:
+    result = play(
+        tmp_path,
+        "client: {method: GET, path: /zones, reads_expiry: true}",
+        "client: {method: GET, path: /zones, reads_expiry: true}",
+        "fault: {node: clock_skew, by: -3h}",
+        "client: {method: GET, path: /zones, who: another, reads_expiry: true}",
+        "client: {method: GET, path: /zones, who: another, reads_expiry: true}",
+        "heal: {node: all}",
+    )
+    assert [one.verdict for one in result.steps] == [Verdict.HELD] * 6
+    logins = [one["who"] for one in result.log if one["kind"] == "client" and one["path"] == "/accounts/login"]
+    assert logins == ["client", "another", "another"]
+
+
 def test_clients_have_sessions_of_their_own_and_may_log_in_again(tmp_path: Path) -> None:
     result = play(
         tmp_path,

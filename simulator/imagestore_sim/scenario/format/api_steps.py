@@ -119,6 +119,7 @@ class ClientStep(CallStep):
     poll: Seconds = Field(2.0, gt=0, description="how long it waits before each poll of a job: the Go SDK waits 2s")
     gives_up: Seconds = Field(600.0, description="how long it polls a job")
     logs_in_again: bool = Field(False, description="whether it does when its session has expired, and calls again")
+    reads_expiry: bool = Field(False, description="whether it logs in again once its session has expired by its clock")
     status: SizeMatcher | None = Field(None, description="the status of the last answer; 0 if there is none")
     sent: SizeMatcher | None = Field(None, description="how often it has sent the call")
     seconds: SizeMatcher | None = Field(None, description="how long all took, in seconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,8 @@ GATEWAY_STATUSES = (502, 503, 504)
 POLL = "/api-jobs"
 LOGIN = "/accounts/login"
 NO_ANSWER_STATUS = 0
+DATE_FORMAT = "%b %d, %Y %I:%M:%S %p"
+"""Of dates in answers, such as `Nov 14, 2017 8:20:57 PM`; in UTC, as a node of a scenario writes them."""
 NodeFor = Callable[[ApiCall], Awaitable[str]]
 """Returns the URL of the node for a call."""
 NoteRequest = Callable[[str, Request], None]
@@ -88,6 +91,7 @@ class _Client:
         self._time = time
         self._note = note
         self._session = ""
+        self._expired_date = ""
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -105,7 +109,7 @@ class _Client:
         may_log_in_again = step.logs_in_again
         while True:
             try:
-                if not self._session:
+                if not self._session or (step.reads_expiry and self._has_expired()):
                     await self._log_in(step, await node_for(call))
                 sent += 1
                 answer = await self._follow(step, await self._ask(step, await node_for(call), call), node_for, call)
@@ -128,7 +132,12 @@ class _Client:
         session = answer.body.get("inventory")
         if answer.status != 200 or not isinstance(session, dict):
             raise NoAnswer(f"the login failed: {answer.status} {answer.text[:200]}")
-        self._session = str(session["uuid"])
+        self._session, self._expired_date = str(session["uuid"]), str(session["expiredDate"])
+
+    def _has_expired(self) -> bool:
+        """Return whether the session has ended by the client's clock and the date that the login has answered."""
+        expired = datetime.strptime(self._expired_date, DATE_FORMAT).replace(tzinfo=UTC)
+        return expired.timestamp() <= self._clock.time()
 
     async def _ask(self, step: ClientStep, url: str, call: ApiCall) -> Answer:
         return await self._send(step, call.method, f"{url}{PREFIX}{call.path}", call.path, call.body)
