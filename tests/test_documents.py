@@ -29,6 +29,7 @@ OF_OTHER_PROGRAMS = {
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
     "--check",  # docs/generate.py
     "--cacert", "--connect-to", "--data-binary", "--data-urlencode",  # curl
+    "--count", "--image-storage",  # Go CLI
 }  # fmt: skip
 """Options that the documents name and other programs have."""
 
