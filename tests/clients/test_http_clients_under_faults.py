@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import urllib.request
+import uuid
 from pathlib import Path
 
 import aiohttp
@@ -37,27 +38,48 @@ async def count_zones(node: Client, name: str) -> int:
     return len(await node.query("/zones", f"name={name}"))
 
 
-@pytest.mark.parametrize(
-    ("before", "statuses", "output"),
-    [((), [0], "Recv failure: Connection reset by peer"), (("/backup-storage",), [0, 202], "api-jobs")],
-    ids=["a new connection", "a connection that was used before"],
-)
-async def test_curl_posts_again_over_a_connection_that_was_used_before(
-    faulty_node: Client, tmp_path: Path, before: tuple[str, ...], statuses: list[int], output: str
-) -> None:
+async def post_with_curl(node: Client, folder: Path, name: str, *before: str, header: str = "Accept: */*") -> str:
+    """Create a zone whose first answer is lost, after queries for the paths `before` in the same command.
+
+    Return what curl prints. Skip the test without curl.
+    """
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    name, journal, api = f"curl-{len(before)}", await Journal.begin(faulty_node), f"{faulty_node.url}/zstack/v1"
-    options = ["--silent", "--show-error"] + [
-        part for pair in headers(faulty_node).items() for part in ("-H", f"{pair[0]}: {pair[1]}")
-    ]
-    first = [part for path in before for part in (*options, f"{api}{path}", "--next")]
-    async with failing(faulty_node, "answer_lost", when={"api": CREATE, "first": 1}):
-        post = [*options, "--data", zone(name).decode(), f"{api}/zones"]
-        _, printed = await execute("curl", *first, *post, cwd=tmp_path, seconds=CURL_SECONDS)
-    assert output in printed
-    assert await journal.statuses(CREATE) == statuses
-    assert await count_zones(faulty_node, name) == len(statuses)
+    api = f"{node.url}/zstack/v1"
+    lines = [f"{key}: {value}" for key, value in headers(node).items()]
+    options = ["--silent", "--show-error", *(part for line in lines for part in ("--header", line))]
+    queries = [part for path in before for part in (*options, f"{api}{path}", "--next")]
+    post = [*options, "--header", header, "--data", zone(name).decode(), f"{api}/zones"]
+    async with failing(node, "answer_lost", when={"api": CREATE, "first": 1}):
+        _, printed = await execute("curl", *queries, *post, cwd=folder, seconds=CURL_SECONDS)
+    return printed
+
+
+async def test_curl_posts_once_over_a_new_connection(faulty_node: Client, tmp_path: Path) -> None:
+    journal = await Journal.begin(faulty_node)
+    assert "Connection reset by peer" in await post_with_curl(faulty_node, tmp_path, "curl-new")
+    assert await journal.statuses(CREATE) == [0]
+    assert await count_zones(faulty_node, "curl-new") == 1
+
+
+async def test_curl_posts_again_over_a_connection_used_before(faulty_node: Client, tmp_path: Path) -> None:
+    journal = await Journal.begin(faulty_node)
+    assert "api-jobs" in await post_with_curl(faulty_node, tmp_path, "curl-used", "/backup-storage")
+    assert await journal.statuses(CREATE) == [0, 202]
+    assert await count_zones(faulty_node, "curl-used") == 2
+
+
+async def test_a_job_uuid_keeps_a_post_of_curl_from_being_carried_out_twice(
+    faulty_node: Client, tmp_path: Path
+) -> None:
+    journal, job = await Journal.begin(faulty_node), uuid.uuid4().hex
+    header = f"X-Job-UUID: {job}"
+    printed = await post_with_curl(faulty_node, tmp_path, "curl-job", "/backup-storage", header=header)
+    assert f"Duplicate job uuid[{job}]" in printed
+    assert await journal.statuses(CREATE) == [0, 400]
+    created = await faulty_node.call("GET", f"/api-jobs/{job}")
+    assert created["inventory"]["name"] == "curl-job"
+    assert await count_zones(faulty_node, "curl-job") == 1
 
 
 async def test_aiohttp_gets_again_even_over_a_new_connection_and_posts_once(faulty_node: Client) -> None:
