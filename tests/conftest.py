@@ -88,7 +88,7 @@ async def fixed(kept_node: KeptNode) -> AsyncIterator[Client]:
     """
     async with kept_node.client() as client:
         yield client
-    kept_node.drop_if_changed()
+    kept_node.reset_if_changed()
 
 
 @pytest.fixture(scope="module")

@@ -212,6 +212,7 @@ async def test_an_unreachable_receiver_delays_nothing(
     await imagestore_lab.wait_for("imagestore-1", "Connected", within=180)
 
 
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=3600, clock="virtual")
 async def test_a_hook_gets_the_end_of_an_upload_with_the_image_or_the_error(
     imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver
 ) -> None:
@@ -227,7 +228,7 @@ async def test_a_hook_gets_the_end_of_an_upload_with_the_image_or_the_error(
             url = image["backupStorageRefs"][0]["installPath"]
             async with ClientSession() as http, http.put(url, data=bytes(1000), headers=headers) as answer:
                 assert answer.status == 200
-    await imagestore_lab.clock.sleep(24 * 3600)
+    await imagestore_lab.clock.sleep(2 * 3600)
     await settled(imagestore_lab)
     sent, lost = [body["content"] for body in receiver.bodies]
     assert [body["path"] for body in receiver.bodies] == ["/image/track/result"] * 2

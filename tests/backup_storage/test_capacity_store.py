@@ -15,12 +15,26 @@ from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
-from imagestore_sim.virtual_clock import START
 from lifecycle_events import drain, new, storage
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
+]
 TIB = 2**40
 GIB = 2**30
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 @pytest.mark.parametrize("by", ["ping", "reconnect"])
@@ -162,11 +176,9 @@ async def test_a_capacity_from_a_file_is_in_the_history_before_its_first_change(
         name="fixed", hostname="nowhere-1", url="/zs", status="Connected", tracked=False, createDate=made,
         totalCapacity=1000 * GIB, availableCapacity=100 * GIB,
     )  # fmt: skip
-    node = imagestore_lab.node
+    node, began = imagestore_lab.node, int(imagestore_lab.clock.time())
     await node.changes.replace(Bootstrap(backupStorages=(fixed,)))
-    [curve] = await read_capacity_series(
-        node.parts.store.database, SampleTimes(int(START), int(START) + 10, 10), lambda *_: True
-    )
+    [curve] = await read_capacity_series(node.parts.store.database, SampleTimes(began, began + 10, 10), lambda *_: True)
     uuid, taken = curve.uuid, (int(imagestore_lab.clock.time()) + 60)
     await imagestore_lab.clock.sleep(taken - imagestore_lab.clock.time())
     await node.storages.capacities.reserve(uuid, GIB)

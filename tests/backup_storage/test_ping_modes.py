@@ -14,8 +14,17 @@ from imagestore_sim.node.from_settings import with_ping_options
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached
 from lifecycle_events import disconnections, drain, moves, storage
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=10, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=10, clock="virtual"),
+]
 INTERVAL = 10
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
 
 
 async def set_mode(lab: Lab, mode: str) -> None:

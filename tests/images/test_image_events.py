@@ -16,11 +16,24 @@ from lifecycle_events import drain
 from metrics_page import scrape
 
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.usefixtures("few_steps"),
     pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual"),
 ]
 GIB = 2**30
 DONE = {"outcome": "done"}
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from imagestore_sim.testing import Client
 from lifecycle_events import storage
 
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.usefixtures("few_steps"),
     pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual"),
 ]
@@ -29,6 +30,18 @@ MD5 = hashlib.md5(BITS, usedforsecurity=False).hexdigest()
 Inventory = dict[str, Any]
 
 
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
+
+
 async def stores(lab: Lab) -> list[str]:
     return [one.uuid for one in await lab.node.storages.records.tracked()]
 
@@ -37,7 +50,7 @@ def wanted(storages: list[str]) -> dict[str, object]:
     return {"name": "up", "url": "upload://up.qcow2", "format": "qcow2", "backupStorageUuids": storages}
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def image(imagestore_lab: Lab, imagestore_client: Client) -> Inventory:
     """Return an image that waits for its upload to the first ImageStore."""
     body = {"params": wanted((await stores(imagestore_lab))[:1])}

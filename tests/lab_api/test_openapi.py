@@ -28,6 +28,7 @@ def calls(document: dict[str, Any]) -> set[tuple[str, str]]:
     return {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
 
 
+@pytest.mark.thorough
 async def test_the_document_is_valid(imagestore_client: Client) -> None:
     described = await document(imagestore_client)
     OpenAPIV31SpecValidator(described).validate()

@@ -147,6 +147,7 @@ async def test_no_common_algorithm_is_always_reported_as_such(
     await prober.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.sshd
 async def test_an_old_key_exchange_causes_no_warning_of_a_library(start_sshd: StartSshd) -> None:
     sshd = start_sshd("KexAlgorithms diffie-hellman-group14-sha256")

@@ -12,10 +12,25 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 from node_faults import heal, set_fault, shown
 
-pytestmark = pytest.mark.imagestore_lab(hosts=0, ping_interval=3600, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=0, ping_interval=3600, clock="virtual"),
+]
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def receiver(imagestore_lab: Lab) -> AsyncIterator[Receiver]:
     async with open_receiver(imagestore_lab) as receiver:
         yield receiver

@@ -97,6 +97,10 @@ class CapacityStore:
         rows = await self._database.read(latest.limit(limit))
         return [CapacityReading(total, available, time / 1000) for total, available, time in reversed(rows)]
 
+    def restart(self) -> None:
+        """Forget which storages have a history: the records were replaced, and some may have none."""
+        self._written.clear()
+
     async def _current(self, connection: AsyncConnection, uuid: str) -> CapacityReading:
         row = (await connection.execute(_CAPACITY_OF, {"uuid": uuid})).one_or_none()
         if row is None:

@@ -125,6 +125,7 @@ class RecordChanges:
             garbage.collect_later()
         await parts.storages.tracker.restart()
         parts.storages.status.last_probes.clear()
+        parts.storages.capacities.restart()
         await lifecycle.hosts.release_all(hostnames)
         await parts.sessions.recall()
         await parts.services.web_hooks.read()

@@ -237,6 +237,7 @@ async def _add(client: Client, name: str, storages: list[str]) -> str:
     return str((await client.call("POST", "/images", {"params": params}))["inventory"]["uuid"])
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_images_that_were_there_before_are_added_in_the_beginning(tmp_path: Path) -> None:
     database = tmp_path / "node.db"
     followed = run_virtually(_images(database))

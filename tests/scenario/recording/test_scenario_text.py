@@ -66,7 +66,7 @@ ends: 9m
 """
 
 
-@pytest.mark.parametrize("mode", ["agent", "capacity"])
+@pytest.mark.parametrize("mode", [pytest.param("agent", marks=pytest.mark.thorough), "capacity"])
 def test_what_pings_of_an_agent_met_replays_whatever_the_option_was_then(mode: str) -> None:
     scenario = parse_scenario(AGENTS)
     first = play_virtually(scenario)
@@ -163,6 +163,7 @@ timeline:
 """
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_images_that_came_and_went_come_and_go_in_the_replay() -> None:
     scenario = parse_scenario(IMAGES)
     first = play_virtually(scenario)
