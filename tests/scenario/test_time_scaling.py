@@ -46,6 +46,15 @@ def test_every_time_and_the_interval_of_pings_is_shortened_and_nothing_else() ->
     assert sped_up(story("{wait: 1h}", settings=""), 60).settings == {"ping.interval": "1s"}
 
 
+def test_a_fault_that_heals_by_itself_while_clients_under_test_wait_is_not_shortened() -> None:
+    fault = "{at: 2m, fault: {node: no_accept, for: 1m}}"
+    scenario = story(f"{fault} | {{client: {{method: GET, path: /zones}}}}")
+    assert fastest(scenario) == 1
+    [complaint, *_] = complaints(scenario, 5)
+    assert complaint.startswith("timeline.0.fault.for: --speed 5 shortens the fault, and not what clients under test")
+    assert fastest(story(fault)) > 1
+
+
 BESIDE_A_PING = "for a probe beside a ping each 10s, and on real hosts it may take"
 
 

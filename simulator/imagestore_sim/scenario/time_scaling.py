@@ -14,7 +14,7 @@ from imagestore_sim.faults import Fault, ProbeAnswer
 from imagestore_sim.images.expunge import INTERVAL as EXPUNGE_INTERVAL
 from imagestore_sim.images.expunge import PERIOD as EXPUNGE_PERIOD
 from imagestore_sim.images.sources import RATE
-from imagestore_sim.scenario.format.api_steps import ApiStep
+from imagestore_sim.scenario.format.api_steps import ApiStep, ClientStep
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.schema import Place, Problems
 from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep, Step, StopStep
@@ -83,6 +83,8 @@ def too_fast(scenario: Scenario, speed: float) -> Problems:
     """Yield every time of a scenario that cannot be divided by `speed`: its place in the file, and why."""
     if speed == 1.0:
         return
+    for place in _ends_while_clients_wait(scenario):
+        yield place, f"--speed {speed:g} shortens the fault, and not what clients under test wait; at most --speed 1"
     intervals = dict(_intervals(scenario))
     for place, interval in intervals.items():
         faster = interval / speed
@@ -109,6 +111,8 @@ def _try(scenario: Scenario) -> str:
 
 def fastest(scenario: Scenario) -> float:
     """Return the highest speed that keeps the meaning of a scenario; at least 1."""
+    if any(_ends_while_clients_wait(scenario)):
+        return 1.0
     intervals = [interval for _, interval in _intervals(scenario)]
     slowest, probe = max(intervals), _longest_probe(scenario)
     rooms = [seconds - slowest if seconds > slowest else seconds for _, seconds in _waits(scenario)]
@@ -116,6 +120,18 @@ def fastest(scenario: Scenario) -> float:
     speeds = (slowest / seconds for seconds in range(1, int(slowest) + 1))
     possible = (one for one in speeds if one <= most and all((each / one).is_integer() for each in intervals))
     return max((1.0, *possible))
+
+
+def _ends_while_clients_wait(scenario: Scenario) -> Iterator[Place]:
+    """Yield the time of every fault that meets clients under test and heals by itself.
+
+    Their time-outs are those of real clients, and so are not shortened.
+    """
+    if not any(isinstance(step.content, ClientStep) for step in scenario.timeline):
+        return
+    for number, step in enumerate(scenario.timeline):
+        if isinstance(step.content, NodeFaultStep) and step.content.fault.lasts is not None:
+            yield ("timeline", number, step.kind, "for")
 
 
 def _intervals(scenario: Scenario) -> Iterator[tuple[Place, float]]:
