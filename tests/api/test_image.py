@@ -325,6 +325,7 @@ async def test_the_images_on_an_image_store_are_listed(fixed: Client) -> None:
         await fixed.call("PUT", f"/backup-storage/{B4}/image-store", body)
 
 
+@pytest.mark.thorough
 async def test_many_images_are_listed_with_all_their_refs(fixed: Client) -> None:
     for number in range(70):
         await fixed.call("POST", "/images", add(name=f"n{number:02}", backupStorageUuids=[B1, B4]))

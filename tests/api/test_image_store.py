@@ -10,6 +10,7 @@ from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.rest.validation import VALIDATOR
 from imagestore_sim.testing import CallFailed, Client
 
+pytestmark = pytest.mark.imagestore_lab(hosts=1)
 STORAGES = "/backup-storage/image-store"
 SEED_FIELDS = [
     "hostname",
@@ -158,6 +159,7 @@ async def test_an_update_changes_the_record_and_nothing_else(imagestore_client: 
 TAKEN = "org.hibernate.exception.ConstraintViolationException: could not execute statement"
 
 
+@pytest.mark.imagestore_lab(hosts=2)
 async def test_an_update_to_a_hostname_in_use_is_an_internal_error(imagestore_client: Client) -> None:
     [storage] = await imagestore_client.query(STORAGES, "name=imagestore-1")
     body = {"updateImageStoreBackupStorage": {"name": "gold", "hostname": "imagestore-2"}}

@@ -39,7 +39,7 @@ async def lab_pings(interval: int, seed: int) -> list[float]:
 # The first tick, and those that follow
 
 
-@pytest.mark.parametrize(("interval", "most"), [(1, 1), (20, 20), (60, 29)])
+@pytest.mark.parametrize(("interval", "most"), [(1, 1), pytest.param(20, 20, marks=pytest.mark.thorough), (60, 29)])
 async def test_the_first_tick_comes_after_the_interval_and_a_jitter_that_the_seed_gives(
     interval: int, most: int
 ) -> None:
