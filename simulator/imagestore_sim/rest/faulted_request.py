@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -344,7 +345,8 @@ class FaultedRequest:
         transport = self._connection.transport
         if transport is not None:
             transport.write(data[:size])
-            await asyncio.sleep(FLIGHT_SECONDS)  # real: bytes travel in real time
+            # Real, since bytes travel in real time; and in a thread, for which a virtual clock waits.
+            await asyncio.to_thread(time.sleep, FLIGHT_SECONDS)
 
     async def _send_slowly(self, response: web.Response) -> web.StreamResponse:
         body = _body(response)
