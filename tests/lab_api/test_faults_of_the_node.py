@@ -154,6 +154,25 @@ async def test_as_many_as_allowed_can_be_set_at_once(imagestore_client: Client, 
     assert imagestore_lab.node.foundation.node_faults.is_empty
 
 
+async def test_no_more_than_allowed_are_set_by_calls_at_once(imagestore_client: Client) -> None:
+    body = {"kind": "latency", "when": {"path": "nowhere"}}
+    path = f"{imagestore_client.url}/lab/v1/node/faults"
+    answers = await asyncio.gather(*(imagestore_client.request("POST", path, body) for _ in range(MOST_FAULTS + 10)))
+    statuses = [answer.status for answer in answers]
+    assert (statuses.count(201), statuses.count(409)) == (MOST_FAULTS, 10)
+
+
+async def test_secrets_in_the_path_of_a_fault_are_masked(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    secret = "d" * 32
+    when = {"path": f"/v1/accounts/sessions/{secret}"}
+    fault = await set_fault(imagestore_client, kind="latency", delay="0s", when=when)
+    assert fault["parameters"]["when"] == {"path": "/v1/accounts/sessions/***"}
+    await imagestore_client.request("GET", f"/accounts/sessions/{secret}")
+    listed = await lab_api(imagestore_client, "GET", "/node/faults")
+    assert listed["faults"][0]["hits"] == 1
+    assert secret not in f"{listed} {await events(imagestore_lab)}"
+
+
 async def test_a_mistake_names_the_field(imagestore_client: Client) -> None:
     for body, error in (
         ({}, "kind: is required"),

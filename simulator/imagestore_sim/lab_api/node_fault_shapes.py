@@ -81,7 +81,7 @@ def node_fault_shape(applied: AppliedNodeFault, clock: Clock) -> NodeFaultShape:
     return NodeFaultShape(
         id=applied.id,
         kind=applied.fault.kind,
-        parameters=applied.fault.values(),
+        parameters=dict(applied.parameters()),
         matches=applied.selector.matches,
         hits=applied.hits,
         left=applied.left,

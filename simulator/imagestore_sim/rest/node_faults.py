@@ -21,6 +21,7 @@ from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.faults import FaultProblem, Meets, NodeFault
 from imagestore_sim.faults.node_fault import EVENTS, Undo
 from imagestore_sim.faults.selection import Selector, Subject, names_of
+from imagestore_sim.masking import masked_path
 from imagestore_sim.rest.past_reads import PastReads
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.web_server import Connection
@@ -123,6 +124,13 @@ class AppliedNodeFault:
             return subject.connection > self.connections_before and self.selector.takes(subject)
         return needed in subject.roles and self.selector.takes(subject)
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the parameters that are not as by default, with sessions and secrets in the path of `when` masked."""
+        values = self.fault.values()
+        if self.fault.when.path is not None:
+            values["when"] = {**values["when"], "path": masked_path(self.fault.when.path)}
+        return values
+
     @property
     def left(self) -> int | None:
         """Return how many requests it can still meet; None: it has no end."""
@@ -141,6 +149,8 @@ class NodeFaults:
         self.tasks = Tasks()
         """Those of the faults."""
         self._numbers = itertools.count(1)
+        self._being_set = 0
+        """Faults whose event is not stored yet."""
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
         self.apis: Collection[str] = ()
@@ -177,12 +187,22 @@ class NodeFaults:
 
         Raise TooManyFaults, and FaultProblem when it is not possible on this node.
         """
-        if len(self._applied) >= MOST_FAULTS:
+        if len(self._applied) + self._being_set >= MOST_FAULTS:
             raise TooManyFaults(f"{MOST_FAULTS} faults are set already, which is the most at once")
         self._check_api(fault)
-        applied = AppliedNodeFault(fault, next(self._numbers), self._clock.monotonic(), self._seed)
-        applied.undo = await fault.begin(_Node(self, applied))
-        await self._record(FAULT_SET, applied, {"parameters": fault.values()})
+        numbers = self._numbers
+        applied = AppliedNodeFault(fault, next(numbers), self._clock.monotonic(), self._seed)
+        self._being_set += 1
+        try:
+            applied.undo = await fault.begin(_Node(self, applied))
+            await self._record(FAULT_SET, applied, {"parameters": applied.parameters()})
+            if numbers is not self._numbers:
+                raise FaultProblem(f"fault {fault.kind}: all faults were forgotten while it was being set")
+        except BaseException:
+            _undo(applied)
+            raise
+        finally:
+            self._being_set -= 1
         self._applied[applied.id] = applied
         if applied.expires_at is not None:
             heals = self._heal_in_time(applied, applied.expires_at)
