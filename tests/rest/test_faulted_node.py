@@ -95,6 +95,18 @@ async def test_a_signature_is_judged_by_a_clock_that_is_wrong(
     assert (await signed(imagestore_lab, imagestore_client)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("by", "date"), [("26h", "Mon, 01 Jan 0001 00:00:00 GMT"), ("-26h", "Fri, 31 Dec 9999 23:59:59 GMT")]
+)
+async def test_the_first_and_the_last_date_are_refused_by_a_clock_that_is_wrong(
+    imagestore_client: Client, by: str, date: str
+) -> None:
+    await set_fault(imagestore_client, "clock_skew", by=by)
+    headers = {"Authorization": "ZStack a-key:none", "Date": date}
+    answer = await imagestore_client.request("GET", "/zones", headers=headers)
+    assert (answer.status, answer.text) == (403, "requestTimeTooSkewed")
+
+
 async def test_the_dates_of_a_session_are_those_of_a_clock_that_is_wrong(
     imagestore_client: Client, imagestore_lab: Lab
 ) -> None:

@@ -159,6 +159,30 @@ async def test_a_connection_is_reset_in_the_middle_of_the_answer(imagestore_clie
     socket.close()
 
 
+async def test_the_answer_to_a_head_is_reset_like_any_other(imagestore_client: Client) -> None:
+    await set_fault(imagestore_client, "reset", size=0)
+    socket = await Socket.open(imagestore_client)
+    socket.send("HEAD", STORAGES)
+    with pytest.raises(ConnectionResetError):
+        await socket.rest()
+    socket.close()
+
+
+@pytest.mark.parametrize("code", [204, 304])
+async def test_an_answer_that_cannot_have_a_body_leaves_the_connection_usable(
+    imagestore_client: Client, code: int
+) -> None:
+    first = {"api": "QueryBackupStorage", "first": 1}
+    await set_fault(imagestore_client, "status", code=code, body="hello", when=first)
+    await set_fault(imagestore_client, "slow_body", over="10ms", when=first)
+    socket = await Socket.open(imagestore_client)
+    socket.send("GET", STORAGES)
+    assert (await socket.head())[0] == code
+    socket.send("GET", STORAGES)
+    assert (await socket.answer())[0] == 200
+    socket.close()
+
+
 async def test_a_body_ends_before_the_length_that_its_head_promises(imagestore_client: Client) -> None:
     await set_fault(imagestore_client, "truncated", keep="50%")
     socket = await Socket.open(imagestore_client)
@@ -326,6 +350,13 @@ async def test_the_legacy_api_answers_an_error_in_its_own_form(imagestore_client
     assert (answer.status, answer.headers["X-Lab-Fault"], answer.body["state"]) == (200, "api_error-1", "Done")
     [reply] = json.loads(answer.body["result"]).values()
     assert (reply["success"], reply["error"]["code"], reply["error"]["details"]) == (False, "SYS.1006", "no")
+
+
+async def test_an_address_that_is_no_url_is_left_as_it_is_by_the_next_fault(imagestore_client: Client) -> None:
+    for host in ("[", "192.0.2.2"):
+        await set_fault(imagestore_client, "wrong_location", host=host)
+    begun = await imagestore_client.request("POST", "/zones", {"params": {"name": "z"}})
+    assert (begun.status, begun.body["location"].split("/")[2]) == (202, "[")
 
 
 async def test_an_asynchronous_call_names_a_wrong_address_to_poll(imagestore_client: Client) -> None:

@@ -180,9 +180,14 @@ class WrongLocation(NodeFault):
     async def after(self, exchange: Exchange) -> None:
         content = _json(exchange.answer.body)
         if isinstance(content, dict) and isinstance(location := content.get("location"), str):
+            exchange.answer.body = orjson.dumps({**content, "location": self._wrong(location)})
+
+    def _wrong(self, location: str) -> str:
+        try:
             right = urlsplit(location)
-            wrong = right._replace(netloc=self.host or right.netloc, path=self.path or right.path)
-            exchange.answer.body = orjson.dumps({**content, "location": wrong.geturl()})
+        except ValueError:  # the host that the client named, or an earlier fault, cannot be in a URL
+            return location
+        return right._replace(netloc=self.host or right.netloc, path=self.path or right.path).geturl()
 
 
 @node_fault(

@@ -88,15 +88,16 @@ class Authentication:
     def refuses(self, date: str, skew: float) -> bool:
         """Return whether the date of a request is wrong for a clock that is `skew` seconds ahead."""
         moment = read_date(date)
-        return moment is not None and self._is_skewed(moment - timedelta(seconds=skew))
+        return moment is not None and self._is_skewed(moment, timedelta(seconds=skew))
 
-    def _is_skewed(self, moment: datetime) -> bool:
+    def _is_skewed(self, moment: datetime, skew: timedelta = timedelta()) -> bool:
+        """Return whether a moment is too far from a clock that is `skew` ahead; any moment has a distance."""
         ahead = moment - self._clock.local()
         west, east = timedelta(), timedelta()
         if self._leniency.any_time_zone:
             ahead = moment - datetime.fromtimestamp(self._clock.time(), UTC).replace(tzinfo=None)
             west, east = WESTERNMOST, EASTERNMOST
-        return not west - ALLOWED_SKEW <= ahead <= east + ALLOWED_SKEW
+        return not west - ALLOWED_SKEW <= ahead - skew <= east + ALLOWED_SKEW
 
 
 def sign(secret: str, method: str, date: str, path: str) -> str:

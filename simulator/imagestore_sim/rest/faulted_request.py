@@ -30,6 +30,8 @@ from imagestore_sim.web_server import ANSWER_SECONDS, Connection
 HEADER = "X-Lab-Fault"
 PAST_FAULTS = "none"
 """In that header of a request: it meets no fault, so that a test can see how things are."""
+WITHOUT_BODY = (204, 304)
+"""Statuses whose answers end with their head: the bytes of a body would be read as the next answer."""
 NO_STATUS = 0
 """The status of a request in the journal that got no answer."""
 UUID = re.compile("[0-9a-f]{32}")
@@ -149,12 +151,13 @@ class FaultedRequest:
             await self._end(*self._lost)
         if response is None:
             raise ConnectionResetError("the request was lost")
-        if self._request.method == "HEAD":
-            return response
+        head_only = self._request.method == "HEAD"
         if sending.reset_after is not None:
-            await self._send_part(_head(response) + _body(response), sending.reset_after)
+            await self._send_part(_head(response) + (b"" if head_only else _body(response)), sending.reset_after)
             self._connection.reset()
             raise ConnectionResetError("the answer was cut by a reset")
+        if head_only:
+            return response
         if sending.close_after is not None:
             head = _head(response)
             await self._send_part(head + _body(response), len(head) + sending.close_after)
@@ -330,7 +333,8 @@ class FaultedRequest:
     def _response(self) -> web.Response:
         answer = self.answer
         headers = {**answer.headers, HEADER: ", ".join(self.ids)}
-        return closing(web.Response(status=answer.status, body=answer.body, headers=headers))
+        body = b"" if answer.status in WITHOUT_BODY else answer.body
+        return closing(web.Response(status=answer.status, body=body, headers=headers))
 
     async def _end(self, how: Loss, applied: AppliedNodeFault) -> None:
         if how is Loss.RESET:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -40,6 +40,7 @@ from imagestore_sim.rest.routing import Router
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
+Answer = TypeVar("Answer")
 BODY_LIMIT = 2 * 1024 * 1024
 """The most bytes that the body of a request may have; a servlet container has the same limit."""
 ObserveRequest = Callable[[str, int, float], None]
@@ -101,7 +102,7 @@ class RestServer(Generic[S]):
         if request.method in ("POST", "PUT"):
             client_address.set(address_of(request))
         if self._faults.is_empty or request.headers.get(HEADER) == PAST_FAULTS:
-            response = await self._respond(request, context)
+            response = await self._respond(request, self._answer(request, context))
             self._note(request, context, response, began)
             return response
         faulted = context.faults = FaultedRequest(self._faults, request, context)
@@ -115,13 +116,13 @@ class RestServer(Generic[S]):
         """Return the response that the faults let a request have, None if it gets none."""
         response = None
         try:
-            response = await self._respond(request, context)
+            response = await self._respond(request, self._answer(request, context))
         except Settled:
             if context.api != POLLS:
                 context.job = None  # it has not begun
         finally:
             await faulted.carried_out()
-        return await faulted.finish(response)
+        return await self._respond(request, faulted.finish(response))
 
     def _note(
         self,
@@ -152,10 +153,10 @@ class RestServer(Generic[S]):
             faults=faults,
         )
 
-    async def _respond(self, request: web.BaseRequest, context: RequestContext) -> web.Response:
-        """Turn every failure of a request into its response."""
+    async def _respond(self, request: web.BaseRequest, answer: Awaitable[Answer]) -> web.Response | Answer:
+        """Wait for the answer to a request, and turn every failure into its response."""
         try:
-            return await self._answer(request, context)
+            return await answer
         except PlainError as error:
             return text_response(error.status, error.text)
         except ContainerError as error:
