@@ -86,6 +86,8 @@ class _Node:
         self.node = ManagementNode(Settings(port=0, database=str(self._database), bootstrap=bootstrap))
         self.session_uuid: str | None = None
         self._first: Rows = {}
+        self._watch: sqlite3.Connection | None = None
+        self._version = 0
 
     async def start(self) -> None:
         await self.node.start()
@@ -99,13 +101,31 @@ class _Node:
     async def _begin(self) -> None:
         async with Client(self.node.url) as client:
             self.session_uuid = await client.log_in()
+        if self._watch is None:
+            self._watch = sqlite3.connect(self._database, check_same_thread=False)
+        self._version = self._data_version()
         self._first = rows_of(self._database)
 
     async def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         await self.node.stop()
 
     def has_changed(self) -> bool:
-        return any(self.node.foundation.node_faults) or rows_of(self._database) != self._first
+        return any(self.node.foundation.node_faults) or self._has_other_rows()
+
+    def _has_other_rows(self) -> bool:
+        """Return whether a row has changed; read them all only if the database was written to."""
+        version = self._data_version()
+        if version == self._version:
+            return False
+        self._version = version
+        return rows_of(self._database) != self._first
+
+    def _data_version(self) -> int:
+        """Return the number that SQLite changes when another connection commits."""
+        assert self._watch is not None, "the node has started"
+        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
 
 def rows_of(database: Path) -> Rows:

@@ -81,7 +81,15 @@ async def test_a_ping_that_takes_longer_than_the_interval_skips_ticks_and_piles_
 
 
 @pytest.mark.imagestore_lab(hosts=7, ping_interval=10, clock="virtual")
-@pytest.mark.parametrize(("degree", "most"), [("0", 1), ("1", 1), ("3", 3), ("50", 7)])
+@pytest.mark.parametrize(
+    ("degree", "most"),
+    [
+        ("0", 1),
+        pytest.param("1", 1, marks=pytest.mark.thorough),
+        ("3", 3),
+        pytest.param("50", 7, marks=pytest.mark.thorough),
+    ],
+)
 async def test_no_more_than_the_degree_of_parallelism_are_pinged_at_once(
     imagestore_lab: Lab, probes: Probes, degree: str, most: int
 ) -> None:

@@ -105,6 +105,7 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
     assert (nobody.status, "127.0.0.1:1" in nobody.errors) == (2, True)
 
 
+@pytest.mark.thorough
 def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
     printed = json.loads(run_here("replay", "--schema").output)
     assert printed == json.loads(schema_text())

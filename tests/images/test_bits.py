@@ -126,7 +126,9 @@ async def test_an_image_that_is_deleted_and_expunged_gives_its_space_back(
     ("break_it", "why"),
     [
         (lambda host: host.apply(read_fault("fill", {"to": "100%"})), "No space left on device"),
-        (lambda host: host.apply(read_fault("read_only", {})), "Read-only file system"),
+        pytest.param(
+            lambda host: host.apply(read_fault("read_only", {})), "Read-only file system", marks=pytest.mark.thorough
+        ),
         (lambda host: host.stop(), "unreachable: imagestore-1:22: no connection"),
     ],
 )

@@ -143,8 +143,16 @@ async def test_an_export_tells_how_far_it_is_and_gives_way_to_another_format(sto
 @pytest.mark.parametrize(
     ("break_it", "text"),
     [
-        (lambda host: host.apply(read_fault("fill", {"to": "100%"})), "/Cloud_bs: No space left on device"),
-        (lambda host: host.apply(read_fault("read_only", {})), "/Cloud_bs: Read-only file system"),
+        pytest.param(
+            lambda host: host.apply(read_fault("fill", {"to": "100%"})),
+            "/Cloud_bs: No space left on device",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            lambda host: host.apply(read_fault("read_only", {})),
+            "/Cloud_bs: Read-only file system",
+            marks=pytest.mark.thorough,
+        ),
         (lambda host: host.stop(), "unreachable: imagestore-1:22: no connection"),
     ],
     ids=["full", "read-only", "lost"],

@@ -85,6 +85,7 @@ def test_every_kind_of_fault_of_the_management_plane_is_in_a_story() -> None:
     assert {one.fault.kind for one in steps if isinstance(one, NodeFaultStep)} == shown
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("story", ["a-third-of-answers-lost", "bodies-that-cannot-be-read", "restart-before-the-poll"])
 def test_a_story_of_the_management_plane_gives_the_same_log_each_time(tmp_path: Path, story: str) -> None:
     for run in range(3):

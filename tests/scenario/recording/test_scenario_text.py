@@ -66,7 +66,8 @@ ends: 9m
 """
 
 
-@pytest.mark.parametrize("mode", [pytest.param("agent", marks=pytest.mark.thorough), "capacity"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("mode", ["agent", "capacity"])
 def test_what_pings_of_an_agent_met_replays_whatever_the_option_was_then(mode: str) -> None:
     scenario = parse_scenario(AGENTS)
     first = play_virtually(scenario)
