@@ -18,6 +18,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing import Client
+from imagestore_sim.testing.client import POLL_SECONDS
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
@@ -160,7 +161,10 @@ async def imagestore_client(imagestore_lab: Lab) -> AsyncIterator[Client]:
 
 def _new_client(lab: Lab) -> Client:
     token = lab.settings.lab_token
-    return Client(lab.url, clock=lab.clock, lab_token=None if token is None else token.get_secret_value())
+    lab_token = None if token is None else token.get_secret_value()
+    # In virtual time a pause costs nothing, and each poll costs what a call does.
+    pause = 0.4 if isinstance(asyncio.get_running_loop(), VirtualEventLoop) else POLL_SECONDS
+    return Client(lab.url, clock=lab.clock, lab_token=lab_token, poll_seconds=pause)
 
 
 # A module whose tests share a lab, which is reset after each: it has the marker `asyncio(loop_scope="module")`, and
