@@ -222,6 +222,19 @@ async def test_a_port_in_use_is_reported_and_nothing_is_left_behind(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("answer_lost api=Nope* first=1", "fault answer_lost: when.api: no API is called 'Nope*'"),
+        ("latency delay=-1s", "fault latency: delay: '-1s' is no duration"),
+    ],
+)
+async def test_a_fault_that_is_not_possible_is_one_line(fault: str, text: str) -> None:
+    finished = await run("lab", "--hosts", "0", "--port", "0", "--fault", fault)
+    assert (finished.status, finished.output, finished.errors.count("\n")) == (2, "", 1)
+    assert finished.errors.startswith(f"imagestore-sim: {text}")
+
+
 async def test_faults_on_containers_need_an_engine(tmp_path: Path) -> None:
     pytest.importorskip("aiodocker", reason="needs the extra `compose`")
     finished = await run("chaos", "--port", "0", DOCKER_HOST=f"unix://{tmp_path}/no.sock")

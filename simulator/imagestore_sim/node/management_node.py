@@ -116,8 +116,7 @@ class ManagementNode:
             )
             self._exits.push_async_callback(self._changes.close)
             self.foundation.node_faults.actions = FaultActions(parts, self._changes, self.http)
-            for fault in self._first_faults:
-                await self.foundation.node_faults.apply(fault)
+            await self._set_first_faults()
             self.http.serve_rest(parts)
             self._gate.done("bootstrap")
             await before_connecting()
@@ -143,6 +142,14 @@ class ManagementNode:
         self.http.serve_store(parts)
         self._gate.done("database")
         return parts
+
+    async def _set_first_faults(self) -> None:
+        """Set the faults of the settings. Raise StartError for one that no API matches, and for too many."""
+        try:
+            for fault in self._first_faults:
+                await self.foundation.node_faults.apply(fault)
+        except ValueError as error:
+            raise StartError(str(error)) from None
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection. May be called again."""
