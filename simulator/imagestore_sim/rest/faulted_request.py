@@ -350,7 +350,7 @@ class FaultedRequest:
         if transport is not None:
             transport.write(data[:size])
             # Real, since bytes travel in real time; and in a thread, for which a virtual clock waits.
-            await asyncio.to_thread(time.sleep, FLIGHT_SECONDS)
+            await asyncio.to_thread(time.sleep, FLIGHT_SECONDS)  # real: the bytes are in the kernel
 
     async def _send_slowly(self, response: web.Response) -> web.StreamResponse:
         body = _body(response)
