@@ -160,3 +160,17 @@ def test_a_mistake_in_a_step_is_told_with_its_place(tmp_path: Path, step: str, c
     file.write_text(f"{HEAD}  - {step}\n")
     with pytest.raises(ScenarioError, match=complaint):
         read_scenario(file)
+
+
+def test_a_client_waits_for_the_post_of_its_job_and_counts_what_arrives(tmp_path: Path) -> None:
+    result = play(
+        tmp_path,
+        "fault: {node: hook_duplicated, when: {first: 1}}",
+        "client: {method: POST, path: /zones, body: {params: {name: a}}, hook: true, sent: 1}",
+        "wait: 1s",
+        "client: {method: POST, path: /zones, body: {params: {}}, hook: true, error: SYS.1007, posts: 3}",
+        "fault: {node: hook_lost, when: {first: 1}}",
+        "client: {method: POST, path: /zones, body: {params: {name: b}}, hook: true, gives_up: 1m, status: 0}",
+    )
+    assert [one.verdict for one in result.steps] == [Verdict.HELD] * 6
+    assert result.steps[-1].seen == "0, sent once in 60 s: no post has come within 1m"

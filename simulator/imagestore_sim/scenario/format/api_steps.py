@@ -106,7 +106,7 @@ class CallStep(ApiStep):
 
 
 class ClientStep(CallStep):
-    """A call of a client under test: it waits only so long, may try again, and polls its job.
+    """A call of a client under test: it waits only so long, may try again, and follows its job.
 
     It meets the faults of the management plane. It logs in at its first step, and each of its requests has a connection
     of its own. Without `status` and `error`, it has to end with 200.
@@ -117,12 +117,14 @@ class ClientStep(CallStep):
     retries: int = Field(0, ge=0, le=100, description="how often it sends the call again without an answer of ZStack")
     pause: Seconds = Field(1.0, description="how long it waits before that")
     poll: Seconds = Field(2.0, gt=0, description="how long it waits before each poll of a job: the Go SDK waits 2s")
-    gives_up: Seconds = Field(600.0, description="how long it polls a job")
+    gives_up: Seconds = Field(600.0, description="how long it follows a job")
     logs_in_again: bool = Field(False, description="whether it does when its session has expired, and calls again")
     reads_expiry: bool = Field(False, description="whether it logs in again once its session has expired by its clock")
+    hook: bool = Field(False, description="whether it waits for the post of the job's web hook, and does not poll")
     status: SizeMatcher | None = Field(None, description="the status of the last answer; 0 if there is none")
     sent: SizeMatcher | None = Field(None, description="how often it has sent the call")
     seconds: SizeMatcher | None = Field(None, description="how long all took, in seconds")
+    posts: SizeMatcher | None = Field(None, description="how many posts of web hooks have arrived at it so far")
 
     def __str__(self) -> str:
         return super().__str__() + ("" if self.who == CLIENT else f" by {self.who}")

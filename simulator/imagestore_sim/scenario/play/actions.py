@@ -167,6 +167,7 @@ async def call_as_client(context: PlayContext, step: ClientStep) -> Outcome:
     got = await context.clients.carry_out(step, call, context.world.node_for)
     await context.observer.refresh()
     expected = {
+        "posts": step.posts is None or step.posts.matches(got.posts, {}),
         "sent": step.sent is None or step.sent.matches(got.sent, {}),
         "seconds": step.seconds is None or step.seconds.matches(got.seconds, {}),
         "says": step.says is None or step.says in got.text,
@@ -177,6 +178,8 @@ async def call_as_client(context: PlayContext, step: ClientStep) -> Outcome:
         expected["status"] = got.status == 200
     times = "once" if got.sent == 1 else f"{got.sent} times"
     seen = f"{got.status} {got.code}".strip() + f", sent {times} in {got.seconds:g} s"
+    if step.posts is not None:
+        seen += f", posts {got.posts}"
     if got.status != 200 or not all(expected.values()):
         seen += f": {got.text[:300]}"
     return (Verdict.HELD if all(expected.values()) else Verdict.FAILED), seen

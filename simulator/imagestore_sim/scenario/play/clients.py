@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.plain_reasons import plain_reason
 from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall, ClientStep
 from imagestore_sim.scenario.play.answers import error_code
+from imagestore_sim.scenario.play.posts import Posts
 from imagestore_sim.scenario.play.results import Request
 from imagestore_sim.scenario.play.story_time import StoryTime
 from imagestore_sim.testing.client import PREFIX, Answer
@@ -23,6 +24,7 @@ EXPIRED = "ID.1001"
 GATEWAY_STATUSES = (502, 503, 504)
 """With a body that is no error of ZStack, they come from a proxy: the call may have happened or not."""
 POLL = "/api-jobs"
+POST = "/web-hook"
 LOGIN = "/accounts/login"
 NO_ANSWER_STATUS = 0
 DATE_FORMAT = "%b %d, %Y %I:%M:%S %p"
@@ -45,6 +47,8 @@ class Outcome:
     problem: str
     sent: int
     seconds: float
+    posts: int
+    """How many posts of web hooks have arrived at the client so far."""
 
     @property
     def status(self) -> int:
@@ -92,6 +96,7 @@ class _Client:
         self._note = note
         self._session = ""
         self._expired_date = ""
+        self._posts = Posts(self._note_post)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -100,6 +105,7 @@ class _Client:
         )
 
     async def close(self) -> None:
+        await self._posts.close()
         await self._http.close()
 
     async def carry_out(self, step: ClientStep, call: ApiCall, node_for: NodeFor) -> Outcome:
@@ -112,11 +118,11 @@ class _Client:
                 if not self._session or (step.reads_expiry and self._has_expired()):
                     await self._log_in(step, await node_for(call))
                 sent += 1
-                answer = await self._follow(step, await self._ask(step, await node_for(call), call), node_for, call)
+                answer = await self._follow(step, await self._ask(step, await node_for(call), call))
                 problem = ""
             except NoAnswer as error:
                 answer, problem = None, str(error)
-            outcome = Outcome(answer, problem, sent, round(self._clock.monotonic() - began, 3))
+            outcome = Outcome(answer, problem, sent, round(self._clock.monotonic() - began, 3), self._posts.count)
             if outcome.code == EXPIRED and may_log_in_again:
                 self._session, may_log_in_again = "", False
             elif left and _is_worth_another(outcome):
@@ -140,12 +146,26 @@ class _Client:
         return expired.timestamp() <= self._clock.time()
 
     async def _ask(self, step: ClientStep, url: str, call: ApiCall) -> Answer:
-        return await self._send(step, call.method, f"{url}{PREFIX}{call.path}", call.path, call.body)
+        headers = {"X-Web-Hook": await self._posts.url()} if step.hook else {}
+        return await self._send(step, call.method, f"{url}{PREFIX}{call.path}", call.path, call.body, headers)
 
-    async def _follow(self, step: ClientStep, answer: Answer, node_for: NodeFor, call: ApiCall) -> Answer:
-        """Poll a job at the address that an answer names, until it has ended or the client gives up."""
+    async def _follow(self, step: ClientStep, answer: Answer) -> Answer:
+        """Follow the job that an answer names, until it has ended or the client gives up."""
         if answer.status != 202:
             return answer
+        return await (self._wait_for_post(step, answer) if step.hook else self._poll(step, answer))
+
+    async def _wait_for_post(self, step: ClientStep, answer: Answer) -> Answer:
+        job = str(answer.body.get("location")).rpartition("/")[2]
+        try:
+            return await self._clock.wait_for(self._posts.result_of(job), step.gives_up)
+        except TimeoutError:
+            raise NoAnswer(f"no post has come within {duration_text(step.gives_up)}") from None
+
+    def _note_post(self, result: Answer) -> None:
+        self._note(self._who, Request(self._time.now, "POST", POST, result.status, error_code(result)))
+
+    async def _poll(self, step: ClientStep, answer: Answer) -> Answer:
         location, until = str(answer.body.get("location")), self._clock.monotonic() + step.gives_up
         while answer.status == 202:
             if self._clock.monotonic() >= until:
@@ -154,11 +174,19 @@ class _Client:
             answer = await self._send(step, "GET", location, POLL, None)
         return answer
 
-    async def _send(self, step: ClientStep, method: str, url: str, shown: str, body: Any) -> Answer:
+    async def _send(
+        self,
+        step: ClientStep,
+        method: str,
+        url: str,
+        shown: str,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Send one request, and return its answer. Raise NoAnswer if there is none, or none that is JSON."""
         began, status, error = self._time.now, NO_ANSWER_STATUS, ""
         try:
-            answer = await self._clock.wait_for(self._answer(method, url, body), step.timeout)
+            answer = await self._clock.wait_for(self._answer(method, url, body, headers or {}), step.timeout)
             status, error = answer.status, error_code(answer)
             if status in (200, 202) and not answer.body and answer.text.strip() != "{}":
                 raise NoAnswer("its body is no JSON object")
@@ -175,9 +203,9 @@ class _Client:
             self._note(self._who, Request(began, method, shown, status, error))
         return answer
 
-    async def _answer(self, method: str, url: str, body: Any) -> Answer:
-        headers = {"Authorization": f"OAuth {self._session}"} if self._session else {}
-        async with self._http.request(method, url, json=body, headers=headers) as response:
+    async def _answer(self, method: str, url: str, body: Any, headers: Mapping[str, str]) -> Answer:
+        session = {"Authorization": f"OAuth {self._session}"} if self._session else {}
+        async with self._http.request(method, url, json=body, headers={**session, **headers}) as response:
             return Answer(response.status, response.headers, await response.text(errors="replace"))
 
 

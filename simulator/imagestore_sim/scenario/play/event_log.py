@@ -9,6 +9,9 @@ from typing import Any
 
 import orjson
 
+from imagestore_sim.scenario.play.posts import LOOPBACK, PATH
+
+_RECEIVER = re.compile(rf"http://{re.escape(LOOPBACK)}:\d+(?={PATH})")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
@@ -31,11 +34,11 @@ class EventLog:
     def stable(self, text: str) -> str:
         """Return `text` without what differs from run to run.
 
-        The world's folder is removed, and the fingerprints of host keys, which each run generates, are numbered in the
-        order in which they come.
+        The world's folder is removed, and so is the port where a client under test gets posts. The fingerprints of host
+        keys, which each run generates, are numbered in the order in which they come.
         """
 
         def numbered(match: re.Match[str]) -> str:
             return f"SHA256:key-{self._keys.setdefault(match[0], len(self._keys) + 1)}"
 
-        return _FINGERPRINT.sub(numbered, text.replace(f"{self._folder}/", ""))
+        return _FINGERPRINT.sub(numbered, _RECEIVER.sub("http://client", text.replace(f"{self._folder}/", "")))
