@@ -61,10 +61,11 @@ async def test_a_host_has_the_capabilities_that_sshd_needs_and_no_more(lab: Comp
     assert status["NoNewPrivs"] == "1"
 
 
-async def test_a_host_runs_openssh_and_no_program_of_this_project(lab: ComposeLab) -> None:
+async def test_a_host_runs_openssh_its_agent_and_not_this_project(lab: ComposeLab) -> None:
     running = await lab.execute("imagestore-1", "sh", "-c", "cat /proc/[0-9]*/comm | sort -u")
-    assert set(running.split()) <= {"sshd", "sftp-server", "sh", "cat", "sort", "answers", "awk", "sleep"}
-    assert "no python" in await lab.execute("imagestore-1", "sh", "-c", "command -v python3 || echo no python")
+    assert set(running.split()) <= {"sshd", "sftp-server", "zstore", "sh", "cat", "sort", "answers", "awk", "sleep"}
+    find = "command -v imagestore-sim || python3 -c 'import imagestore_sim' 2>&1 || echo not here"
+    assert "not here" in await lab.execute("imagestore-1", "sh", "-c", find)
     assert set((await lab.execute("imagestore-1", "ls", "/zs/1")).split()) == {"registry", "export"}
     assert (await lab.execute("imagestore-1", "stat", "-c", "%U", "/zs/1/registry")).strip() == "store-1"
 
