@@ -28,7 +28,6 @@ pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 LIBRARY, SOURCE = ROOT / "scenarios", ROOT / "simulator"
 COMMAND = (sys.executable, "-m", "imagestore_sim", "replay", "--hosts", "compose")
 STORIES = (
-    "image-quota-reached",
     "path-trouble",
     "shell-taken-away",
     "host-key-changed",
@@ -161,7 +160,7 @@ async def test_a_run_removes_the_leftovers_of_a_killed_one_but_nothing_of_one_th
             projects = await _projects(killed)
             killed.kill()
             await killed.communicate()
-        assert len(await _made_by(killed)) == 4, "two containers, a network and a volume"
+        assert len(await _made_by(killed)) == 5, "two containers, a network, and volumes for the disk and the authority"
         assert len(_loops(projects)) == 1
         assert len(list(folders[0].iterdir())) == 2, "the scenario, and the temporary folder"
         third = await run(*COMMAND, str(LIBRARY / "wrong-address-typed.yaml"), "--speed", "5", seconds=REPLAY_SECONDS,
