@@ -72,7 +72,7 @@ class Exchange(Protocol):
         """Return how the answer goes out, to change at any time."""
 
     def slow_down(self, seconds: float, pieces: int) -> None:
-        """Let the body take so much longer, in at least so many pieces, for as long as the fault that acts lasts."""
+        """Let the body take `seconds` longer, in at least `pieces`, for as long as the fault that acts lasts."""
 
     def replace(self, answer: Answer) -> None:
         """Answer this; before the call, it is not carried out then. The first fault that replaces the answer wins."""
@@ -90,7 +90,7 @@ class Exchange(Protocol):
         """Return whether the request is an asynchronous call."""
 
     def hold_job(self, point: Point, seconds: float | None) -> None:
-        """Let the job of the call wait before its work, or after it: so many seconds of the clock.
+        """Let the job of the call wait before its work, or after it, for `seconds` of the clock.
 
         It waits no longer than the fault that acts lasts; without `seconds`, so long.
         """
@@ -108,7 +108,7 @@ class Exchange(Protocol):
         """End the session of the caller, or all. Raise StoreUnavailable."""
 
     def refuses_signature(self, skew: float) -> bool:
-        """Return whether the request is signed, and its date is wrong for a clock that is so many seconds ahead."""
+        """Return whether the request is signed, and its date is wrong for a clock that is `skew` seconds ahead."""
 
     def now(self) -> datetime:
         """Return the time of the node's clock, in UTC."""

@@ -78,7 +78,7 @@ class When(BaseModel):
         None, description="the status of a backup storage that the parameters of the request name by uuid"
     )
     nth: int | None = Field(None, ge=1, description="only this one of those that match, counted from 1")
-    first: int | None = Field(None, ge=1, description="only the first so many of those that match")
+    first: int | None = Field(None, ge=1, description="only that many of those that match, the first ones")
     every: int | None = Field(None, ge=1, description="each that is a multiple of this: 5 is the 5th, the 10th, ...")
     probability: float | None = Field(
         None, ge=0, le=1, description="each with this probability, drawn from the seed of the node"
