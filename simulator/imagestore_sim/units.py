@@ -16,6 +16,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 MOST_BYTES = 2**63 - 1
 MOST_SECONDS = 100 * 365.25 * 86400
 _UNITS = "KMGTPE"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DURATION_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
@@ -117,6 +118,18 @@ def parse_moment(text: str) -> float:
         known = "2026-03-01 12:00:00, 2026-03-01T12:00:00+01:00, or how long ago: 2h"
         raise ValueError(f"{text!r} is no moment, such as {known}") from None
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def write_date(moment: datetime) -> str:
+    """Return a date as `Nov 14, 2017 10:20:57 PM`: English, only minutes and seconds padded, without a zone."""
+    half = "AM" if moment.hour < 12 else "PM"
+    month = _MONTHS[moment.month - 1]
+    return f"{month} {moment.day}, {moment.year} {moment.hour % 12 or 12}:{moment.minute:02}:{moment.second:02} {half}"
+
+
+def read_date(text: str) -> datetime:
+    """Return the moment, without a zone, of a date as `write_date` writes it. Raise ValueError."""
+    return datetime.strptime(text, "%b %d, %Y %I:%M:%S %p")  # noqa: DTZ007 - it has no zone
 
 
 def duration_text(seconds: float) -> str:

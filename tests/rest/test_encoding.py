@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from imagestore_sim.rest.encoding import list_schema, to_json, to_plain_json, write_date, write_stored_date
+from imagestore_sim.rest.encoding import list_schema, to_json, to_plain_json, write_stored_date
+from imagestore_sim.units import write_date
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorag
 from imagestore_sim.images.bits import FoundImage
 from imagestore_sim.images.errors import BitsFailed
 from imagestore_sim.query import IMAGE_STORE_BACKUP_STORAGE
-from imagestore_sim.rest.encoding import list_schema, without_nulls, write_date
+from imagestore_sim.rest.encoding import list_schema, without_nulls
 from imagestore_sim.rest.errors import operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
+from imagestore_sim.units import write_date
 
 PACKAGE = "org.zstack.storage.backup.imagestore"
 HEADER = "org.zstack.header.storage.backup"

@@ -51,11 +51,11 @@ from imagestore_sim.images.images import Images
 from imagestore_sim.images.trash import Trash
 from imagestore_sim.images.uploads import Uploads
 from imagestore_sim.query import Inventory, QueryEngine
-from imagestore_sim.rest.encoding import write_date
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.rest.versions import DEFAULT, ZStackVersion
+from imagestore_sim.units import write_date
 
 RESOURCES = {
     "AccessKeyVO": (AccessKey.uuid,),

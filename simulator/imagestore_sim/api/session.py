@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Annotated
 
 from imagestore_sim.api.services import Services
-from imagestore_sim.rest.encoding import write_date
 from imagestore_sim.rest.errors import invalid_argument, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
 from imagestore_sim.rest.sessions import LoggedIn
+from imagestore_sim.units import write_date
 
 PACKAGE = "org.zstack.header.identity"
 LOGIN_PACKAGE = f"{PACKAGE}.login"

@@ -7,10 +7,11 @@ from typing import Annotated
 from imagestore_sim.api.backup_storage import PACKAGE, Existing
 from imagestore_sim.api.services import Services
 from imagestore_sim.images.trash import Cleaned
-from imagestore_sim.rest.encoding import list_schema, write_date
+from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import invalid_argument, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
+from imagestore_sim.units import write_date
 
 TRASH_PACKAGE = "org.zstack.header.core.trash"
 IMAGE, MIGRATED = "ImageVO", "MigrateImage"

@@ -44,7 +44,7 @@ class Connector:
         Raise ConnectFailed, leaving the row unchanged; NoSuchStorage.
         """
         async with self._turn(uuid):
-            storage = await self._load(uuid)
+            storage = await self._records.load_existing(uuid)
             await self._status.set_connected(storage, await self._probe(storage, _layout(storage, new=True)))
 
     async def reconnect(self, uuid: str) -> None:
@@ -54,9 +54,9 @@ class Connector:
         stays as it is.
         """
         # Read before the queue: the event of a disconnection depends on the status when the reconnect was requested.
-        was_connected = (await self._load(uuid)).status is Status.CONNECTED
+        was_connected = (await self._records.load_existing(uuid)).status is Status.CONNECTED
         async with self._turn(uuid):
-            storage = await self._load(uuid)
+            storage = await self._records.load_existing(uuid)
             if not storage.tracked:
                 return
             await self._status.set_connecting(storage)
@@ -80,7 +80,7 @@ class Connector:
 
         Raise ConnectFailed, NoSuchStorage.
         """
-        storage = await self._load(uuid)
+        storage = await self._records.load_existing(uuid)
         if storage.tracked:
             await self._status.set_connected(storage, await self._probe(storage, _layout(storage, new=False)))
 
@@ -96,12 +96,6 @@ class Connector:
         if isinstance(found, Capacity):
             return found
         raise ConnectFailed(storage.where, found, storage.connect_error, storage.target.url)
-
-    async def _load(self, uuid: str) -> Storage:
-        storage = await self._records.load(uuid)
-        if storage is None:
-            raise NoSuchStorage(uuid)
-        return storage
 
     @asynccontextmanager
     async def _turn(self, uuid: str) -> AsyncIterator[None]:

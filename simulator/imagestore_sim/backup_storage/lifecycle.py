@@ -172,9 +172,7 @@ class Lifecycle:
 
         Status and connection do not follow at once; see the next ping and connect (domain 3.4).
         """
-        storage = await self._records.load(uuid)
-        if storage is None:
-            raise NoSuchStorage(uuid)
+        storage = await self._records.load_existing(uuid)
         if storage.type not in HOSTS:
             host = {}
         if isinstance(hostname := host.get("hostname"), str):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR
+from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, NoSuchStorage
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
@@ -148,6 +148,12 @@ class StorageRecords:
         """Return a storage; None if it does not exist."""
         rows = await self._database.fetch_few(self._by_uuid, (uuid,))
         return self._storage(*rows[0]) if rows else None
+
+    async def load_existing(self, uuid: str) -> Storage:
+        """Return a storage. Raise NoSuchStorage if it does not exist."""
+        if (found := await self.load(uuid)) is None:
+            raise NoSuchStorage(uuid)
+        return found
 
     async def tracked(self) -> list[Storage]:
         """Return every storage that is to be pinged, by uuid."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
 import orjson
@@ -15,13 +15,12 @@ from imagestore_sim.faults.exchange import Exchange
 from imagestore_sim.faults.node_fault import NodeFault
 from imagestore_sim.faults.registry import node_fault
 from imagestore_sim.faults.selection import Meets
-from imagestore_sim.units import SignedSeconds
+from imagestore_sim.units import SignedSeconds, read_date, write_date
 
 PAST_TOLERANCE = 1200.0
 """Seconds: ZStack takes a signature whose date is up to 15 minutes from its own clock."""
 TOO_SKEWED = "requestTimeTooSkewed"
 SESSION_DATES = ("createDate", "expiredDate")
-DATE = "%b %d, %Y %I:%M:%S %p"
 
 
 @node_fault(
@@ -99,11 +98,5 @@ def _with_session_dates(body: bytes, skew: timedelta) -> bytes:
         return body
     for name in SESSION_DATES:
         if isinstance(date := session.get(name), str):
-            session[name] = _moved(date, skew)
+            session[name] = write_date(read_date(date) + skew)
     return orjson.dumps(content)
-
-
-def _moved(date: str, skew: timedelta) -> str:
-    """Return a date as ZStack writes it, moved: `Nov 14, 2017 8:20:57 PM`, only minutes and seconds padded."""
-    moment = datetime.strptime(date, DATE) + skew  # noqa: DTZ007 - it has no zone
-    return f"{moment:%b} {moment.day}, {moment:%Y} {moment.hour % 12 or 12}:{moment:%M:%S %p}"

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.errors import NoSuchStorage, OperationFailed
+from imagestore_sim.backup_storage.errors import OperationFailed
 from imagestore_sim.backup_storage.image_events import ImageEvents, Origin
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
@@ -75,7 +75,8 @@ class ImageCopies:
         `job` marks the copy until the result of that job has been stored: see `images.added_by`. Raise OperationFailed,
         NoSuchStorage or TransferFailed; then nothing is left of the copy.
         """
-        source, destination = await self._load(wanted.source), await self._load(wanted.destination)
+        source = await self._records.load_existing(wanted.source)
+        destination = await self._records.load_existing(wanted.destination)
         copy = new_uuid()
         async with self._database.atomic(), self._database.transaction() as connection:
             image = await _copied(connection, wanted)
@@ -89,11 +90,6 @@ class ImageCopies:
         if comes:
             await self._bring(copy, image, source, destination, job)
         return copy
-
-    async def _load(self, uuid: str) -> Storage:
-        if (found := await self._records.load(uuid)) is None:
-            raise NoSuchStorage(uuid)
-        return found
 
     async def _bring(
         self, copy: str, image: Row[*tuple[Any, ...]], source: Storage, destination: Storage, job: str

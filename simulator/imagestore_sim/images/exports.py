@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Row
 
-from imagestore_sim.backup_storage.errors import NoSuchStorage, NotEnoughSpace, OperationFailed
+from imagestore_sim.backup_storage.errors import NotEnoughSpace, OperationFailed
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
@@ -88,7 +88,7 @@ class Exports:
                 if (copy := await ready_copy(connection, image_uuid, storage_uuid)) is None:
                     raise _not_there(image_uuid, storage_uuid)
             if copy.exportUrl is not None:
-                await self._delete(copy, await self._load(storage_uuid))
+                await self._delete(copy, await self._records.load_existing(storage_uuid))
 
     def _turn(self, image_uuid: str, storage_uuid: str) -> asyncio.Lock:
         return self._turns.setdefault((image_uuid, storage_uuid), asyncio.Lock())
@@ -106,12 +106,7 @@ class Exports:
             )
         if host is None or copy is None:
             raise _not_there(image_uuid, storage_uuid)
-        return copy, host.hostname, await self._load(storage_uuid)
-
-    async def _load(self, uuid: str) -> Storage:
-        if (found := await self._records.load(uuid)) is None:
-            raise NoSuchStorage(uuid)
-        return found
+        return copy, host.hostname, await self._records.load_existing(storage_uuid)
 
     def _file(self, storage: Storage, copy: Copy, url: str | None) -> str | None:
         """Return the path of the file of an export; None for an export that is a record alone."""

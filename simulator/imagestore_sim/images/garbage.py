@@ -288,14 +288,13 @@ class Garbage:
         """
         which = true() if path is None else ImageGarbage.installPath == path
         async with self._turns[storage_uuid]:
-            if (storage := await self._records.load(storage_uuid)) is None:
-                raise NoSuchStorage(storage_uuid)
+            storage = await self._records.load_existing(storage_uuid)
             if storage.status is not Status.CONNECTED:
                 raise BitsFailed(f"image store[uuid:{storage_uuid}] is in status {storage.status}")
             return sum([await self._remove(storage, row) for row in await self._left(storage_uuid, which)])
 
     async def _left(self, storage_uuid: str, which: ColumnElement[bool]) -> Sequence[Left]:
-        """Return the bits that are left on a storage; whoever writes at a path removes what is there."""
+        """Return the bits that are left on a storage. A write at a path removes what is there."""
         columns = select(ImageGarbage.id, ImageGarbage.imageUuid, ImageGarbage.installPath)
         there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
         rows = await self._database.read(there)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage
+from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.images.bits import Bits, Place, place_of
@@ -136,7 +136,7 @@ class Transfers:
         for step in range(1, STEPS + 1):
             await self._clock.sleep(weight.actual_size / weight.rate / STEPS)
             await self._check_source(image)
-            await self._load(storage)
+            await self._records.load_existing(storage.uuid)
             size = weight.actual_size * step // STEPS
             await self.bits.grow(place, size)
             promise.written = size
@@ -145,14 +145,9 @@ class Transfers:
         """Look whether the bits that are copied are still there. Raise BitsFailed, NoSuchStorage."""
         if image.source is None:
             return
-        place = place_of((await self._load(image.source)).target, image.original or image.path)
+        place = place_of((await self._records.load_existing(image.source.uuid)).target, image.original or image.path)
         assert place is not None, "the install path of an image that is copied names a file"
         await self.bits.check(place, image.weight.actual_size)
-
-    async def _load(self, storage: Storage) -> Storage:
-        if (found := await self._records.load(storage.uuid)) is None:
-            raise NoSuchStorage(storage.uuid)
-        return found
 
 
 def _metadata(image_uuid: str, weight: ImageWeight) -> Mapping[str, object]:

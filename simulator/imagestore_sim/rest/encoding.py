@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import orjson
 
+from imagestore_sim.units import write_date
+
 HTML_SAFE = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -15,7 +17,6 @@ HTML_SAFE = (
     (b"=", b"\\u003d"),
     (b"'", b"\\u0027"),
 )
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def to_json(body: object) -> bytes:
@@ -35,13 +36,6 @@ def to_plain_json(body: object) -> bytes:
 def without_nulls(members: Mapping[str, object]) -> dict[str, object]:
     """Return an object's members without those that are None: ZStack never writes a null."""
     return {name: value for name, value in members.items() if value is not None}
-
-
-def write_date(moment: datetime) -> str:
-    """Return a date as `Nov 14, 2017 10:20:57 PM`: English, only minutes and seconds padded, without a zone."""
-    half = "AM" if moment.hour < 12 else "PM"
-    month = MONTHS[moment.month - 1]
-    return f"{month} {moment.day}, {moment.year} {moment.hour % 12 or 12}:{moment.minute:02}:{moment.second:02} {half}"
 
 
 @lru_cache(maxsize=65536)

@@ -61,8 +61,7 @@ async def course_of(faults: NodeFaults, delivery: Delivery) -> Course | None:
         return None
     content = {"method": "POST", "path": masked_path(delivery.url), "api": delivery.subject, "post": delivery.about}
     post = FaultedPost(faults)
-    for applied, hit in [(applied, applied.hits) for applied in met]:
-        await faults.record_hit(applied, hit, content)
+    await faults.record_hits(met, content)
     for applied in met:
         post.meet(applied)
     return post.course

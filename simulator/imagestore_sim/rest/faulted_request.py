@@ -105,8 +105,7 @@ class FaultedRequest:
         for applied in self._met:
             applied.users += 1
             self._reading.callback(self._faults.release, applied)
-        for applied, hit in [(applied, applied.hits) for applied in self._met]:
-            await self._faults.record_hit(applied, hit, self._event(self._subject))
+        await self._faults.record_hits(self._met, self._event(self._subject))
         for applied in self._met:
             if self._lost is None:
                 self._acting = applied
@@ -192,7 +191,7 @@ class FaultedRequest:
         return self._sending
 
     def slow_down(self, seconds: float, pieces: int) -> None:
-        """Let the body take so much longer, in at least so many pieces."""
+        """Let the body take `seconds` longer, in at least `pieces`."""
         self._slow.append((self._current, seconds, pieces))
 
     def replace(self, answer: Answer) -> None:

@@ -138,7 +138,10 @@ class Jobs:
 
     async def _fail(self, job: _RunningJob, error: Exception) -> JobResult | None:
         """Store an error as the job's result: none of its changes is left, or its handler has undone them."""
-        result = _failure(job, error)
+        return await self._stored(job, _failure(job, error))
+
+    async def _stored(self, job: _RunningJob, result: JobResult) -> JobResult | None:
+        """Store a result as soon as the store takes it, and return it; None for a job that was aborted."""
         try:
             await self._finish_surely(job, result)
         except JobAborted:
@@ -158,13 +161,9 @@ class Jobs:
             return None
         except Exception as error:
             result = _failure(job, error)
-        try:
-            if faulted.lost is None:
-                await self._finish_surely(job, result)
-                return result
-            await self._surely(partial(self.store.drop, job.uuid))
-        except JobAborted:
-            pass
+        if faulted.lost is None:
+            return await self._stored(job, result)
+        await self._surely(partial(self.store.drop, job.uuid))
         return None
 
     async def _changes_of(self, job: _RunningJob, work: Work) -> Reply:

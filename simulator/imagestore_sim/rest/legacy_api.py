@@ -18,7 +18,7 @@ from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest import gson
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.dispatch import Dispatcher
-from imagestore_sim.rest.encoding import to_plain_json, write_date
+from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from imagestore_sim.rest.identity import Claim, NoClaim
 from imagestore_sim.rest.job_store import JobResult, JobState, StoredJob
@@ -28,6 +28,7 @@ from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import CONTEXT
 from imagestore_sim.tasks import by_size
+from imagestore_sim.units import write_date
 
 S = TypeVar("S")
 PATH = "/api"

@@ -11,7 +11,7 @@ import difflib
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
@@ -224,11 +224,12 @@ class NodeFaults:
         if not applied.active and not applied.users:
             _undo(applied)
 
-    async def record_hit(self, applied: AppliedNodeFault, hit: int, content: Mapping[str, object]) -> None:
-        """Record that a fault has met a request; `hit` is the number of that, `content` says which request."""
-        await self._record(FAULT_HIT, applied, {"hit": hit, **content})
-        if hit == applied.fault.most_hits:
-            await self._record(FAULT_HEALED, applied, _summary(applied))
+    async def record_hits(self, met: Sequence[AppliedNodeFault], content: Mapping[str, object]) -> None:
+        """Record that these faults have just met a request; `content` says which."""
+        for applied, hit in [(applied, applied.hits) for applied in met]:  # others may be met meanwhile
+            await self._record(FAULT_HIT, applied, {"hit": hit, **content})
+            if hit == applied.fault.most_hits:
+                await self._record(FAULT_HEALED, applied, _summary(applied))
 
     async def heal(self, applied: AppliedNodeFault, by: Healed = Healed.HAND) -> None:
         """Heal a fault, unless that has happened: no request meets it any more, and those that it holds go on."""

@@ -44,6 +44,11 @@ def bearer(lab_token: str | None) -> dict[str, str]:
     return {} if lab_token is None else {"Authorization": f"Bearer {lab_token}"}
 
 
+def login_of(account: str, password: str) -> Json:
+    """Return the body of a login, which carries the SHA-512 of the password."""
+    return {"logInByAccount": {"accountName": account, "password": hashlib.sha512(password.encode()).hexdigest()}}
+
+
 class CallFailed(Exception):
     """A call was answered with an error; `error` is ZStack's error object, empty for plain text."""
 
@@ -100,8 +105,7 @@ class Client(Closeable):
 
     async def log_in(self, account: str = "admin", password: str = "password") -> str:  # noqa: S107 - ZStack's own
         """Log in, and return the session's uuid, which later calls carry. Raise CallFailed."""
-        body = {"logInByAccount": {"accountName": account, "password": hashlib.sha512(password.encode()).hexdigest()}}
-        answer = await self._call("PUT", "/accounts/login", body)
+        answer = await self._call("PUT", "/accounts/login", login_of(account, password))
         inventory = answer.body.get("inventory")
         if not isinstance(inventory, dict) or not isinstance(inventory.get("uuid"), str):
             raise CallFailed(answer)

@@ -8,6 +8,9 @@ from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.play.observed_state import Evaluation
 from imagestore_sim.testing.client import Answer
 
+EXPIRED = "ID.1001"
+"""The code of the error for a session that has ended."""
+
 
 def error_code(answer: Answer) -> str:
     """Return the code of the error that an answer holds, such as SYS.1002, or ''."""

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import aiohttp
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.plain_reasons import plain_reason
-from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall, ClientStep
-from imagestore_sim.scenario.play.answers import error_code
+from imagestore_sim.scenario.format.api_steps import ApiCall, ClientStep
+from imagestore_sim.scenario.play.answers import EXPIRED, error_code
 from imagestore_sim.scenario.play.posts import Posts
 from imagestore_sim.scenario.play.results import Request
 from imagestore_sim.scenario.play.story_time import StoryTime
-from imagestore_sim.testing.client import PREFIX, Answer
-from imagestore_sim.units import duration_text
+from imagestore_sim.testing.client import PREFIX, Answer, login_of
+from imagestore_sim.units import duration_text, read_date
 
-EXPIRED = "ID.1001"
 GATEWAY_STATUSES = (502, 503, 504)
 """With a body that is no error of ZStack, they come from a proxy: the call may have happened or not."""
 POLL = "/api-jobs"
 POST = "/web-hook"
 LOGIN = "/accounts/login"
 NO_ANSWER_STATUS = 0
-DATE_FORMAT = "%b %d, %Y %I:%M:%S %p"
-"""Of dates in answers, such as `Nov 14, 2017 8:20:57 PM`; in UTC, as a node of a scenario writes them."""
 NodeFor = Callable[[ApiCall], Awaitable[str]]
 """Returns the URL of the node for a call."""
 NoteRequest = Callable[[str, Request], None]
@@ -132,8 +128,7 @@ class _Client:
             await self._clock.sleep(step.pause)
 
     async def _log_in(self, step: ClientStep, url: str) -> None:
-        password = hashlib.sha512(b"password").hexdigest()  # of every account of a scenario
-        body = {"logInByAccount": {"accountName": step.account or ADMIN, "password": password}}
+        body = login_of(step.account, "password")  # of every account of a scenario
         answer = await self._send(step, "PUT", f"{url}{PREFIX}{LOGIN}", LOGIN, body)
         session = answer.body.get("inventory")
         if answer.status != 200 or not isinstance(session, dict):
@@ -141,8 +136,8 @@ class _Client:
         self._session, self._expired_date = str(session["uuid"]), str(session["expiredDate"])
 
     def _has_expired(self) -> bool:
-        """Return whether the session has ended by the client's clock and the date that the login has answered."""
-        expired = datetime.strptime(self._expired_date, DATE_FORMAT).replace(tzinfo=UTC)
+        """Return whether the session has ended by the client's clock and the date, in UTC, that the login answered."""
+        expired = read_date(self._expired_date).replace(tzinfo=UTC)
         return expired.timestamp() <= self._clock.time()
 
     async def _ask(self, step: ClientStep, url: str, call: ApiCall) -> Answer:

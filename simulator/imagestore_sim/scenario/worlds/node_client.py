@@ -7,10 +7,9 @@ from urllib.parse import parse_qsl
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
-from imagestore_sim.scenario.play.answers import error_code
+from imagestore_sim.scenario.play.answers import EXPIRED, error_code
 from imagestore_sim.testing.client import Answer, Client
 
-EXPIRED = "ID.1001"
 LONGEST_JOB = 6 * 3600.0
 POLL_SECONDS = 0.5
 LOGIN_LASTS = 3600.0
