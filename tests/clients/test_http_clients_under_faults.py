@@ -77,8 +77,8 @@ async def test_a_job_uuid_keeps_a_post_of_curl_from_being_carried_out_twice(
     printed = await post_with_curl(faulty_node, tmp_path, "curl-job", "/backup-storage", header=header)
     assert f"Duplicate job uuid[{job}]" in printed
     assert await journal.statuses(CREATE) == [0, 400]
-    created = await faulty_node.call("GET", f"/api-jobs/{job}")
-    assert created["inventory"]["name"] == "curl-job"
+    created = await faulty_node.follow(f"/api-jobs/{job}")
+    assert created.body["inventory"]["name"] == "curl-job"
     assert await count_zones(faulty_node, "curl-job") == 1
 
 
