@@ -29,11 +29,18 @@ def date(hours: float = 0, zone: str = "UTC") -> str:
 
 
 async def signed(
-    raw_client: RawClient, target: str, *, method: str = "GET", when: str = "", path: str = "", body: object = None
+    raw_client: RawClient,
+    target: str,
+    *,
+    method: str = "GET",
+    when: str = "",
+    path: str = "",
+    body: object = None,
+    date_header: str = "Date",
 ) -> Response:
     when = when or date()
     signature = sign(SECRET, method, when, path or target.partition("?")[0].removeprefix("/zstack"))
-    headers = {"Date": when, "Authorization": f"ZStack {KEY}:{signature}"}
+    headers = {date_header: when, "Authorization": f"ZStack {KEY}:{signature}"}
     return await raw_client.send(method, target, body, anonymous=True, **headers)
 
 
@@ -140,6 +147,17 @@ async def test_a_key_of_a_normal_account_has_the_rights_of_the_account(raw_clien
     header = f"ZStack of-a-normal-account:{sign('another-secret', 'POST', when, '/v1/zones')}"
     answer = await raw_client.call("POST", ZONES, {"params": {"name": "z"}}, Authorization=header, Date=when)
     assert answer.error["code"] == "ID.1002", ACCOUNT
+
+
+async def test_a_page_that_may_not_set_the_header_date_signs_with_another(raw_client: RawClient) -> None:
+    assert (await signed(raw_client, ZONES, date_header="X-Date")).status == 200
+    assert (await signed(raw_client, ZONES, date_header="X-Date", when=date(15))).text == "requestTimeTooSkewed"
+
+
+async def test_a_strict_node_reads_no_other_header_than_date(tmp_path: Path) -> None:
+    async with open_raw_client(tmp_path, strict=True) as strict:
+        answer = await signed(strict, ZONES, date_header="X-Date")
+        assert (answer.status, answer.text) == (400, "'Date' must be incuded in request header")
 
 
 async def test_a_strict_node_compares_the_date_with_its_own_wall_clock(tmp_path: Path) -> None:

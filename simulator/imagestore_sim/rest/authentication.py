@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from imagestore_sim.rest.leniency import Leniency
 
 SESSION_SCHEME = "OAuth"
 KEY_SCHEME = "ZStack"
+DATE_HEADER, DATE_HEADER_OF_PAGES = "Date", "X-Date"
 ALLOWED_SKEW = timedelta(minutes=15)
 WESTERNMOST, EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
 DATE = re.compile(r"([a-z]{3}), (\d{2}) ([a-z]{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) \S+", re.IGNORECASE | re.ASCII)
@@ -46,6 +48,11 @@ class Authentication:
         self._vault = vault
         self._clock = clock
         self._leniency = leniency
+
+    def date_of(self, headers: Mapping[str, str]) -> str | None:
+        """Return the date that a request is signed with, or None if it carries none."""
+        date = headers.get(DATE_HEADER)
+        return headers.get(DATE_HEADER_OF_PAGES) if date is None and self._leniency.date_of_pages else date
 
     async def claim(self, authorization: str | None, signed: Signed) -> Claim:
         """Return the claim of a header. Raise PlainError 400 or 403 (wire-protocol 2.2)."""

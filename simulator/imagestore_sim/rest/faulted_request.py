@@ -16,7 +16,7 @@ from imagestore_sim.faults import Meets
 from imagestore_sim.faults.exchange import Answer, Loss, Point, Sending
 from imagestore_sim.faults.selection import Subject
 from imagestore_sim.masking import masked_path
-from imagestore_sim.rest.authentication import KEY_SCHEME
+from imagestore_sim.rest.authentication import DATE_HEADER, DATE_HEADER_OF_PAGES, KEY_SCHEME
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import DESCRIPTIONS, ApiError, ErrorCode
 from imagestore_sim.rest.faulted_job import FaultedJob
@@ -240,7 +240,8 @@ class FaultedRequest:
         """Return whether the request is signed, and its date is wrong for a clock that is `skew` seconds ahead."""
         headers = self._request.headers
         is_signed = headers.get("Authorization", "").strip().startswith(KEY_SCHEME)
-        return is_signed and "Date" in headers and self._actions.refuses_date(headers["Date"], skew)
+        date = headers.get(DATE_HEADER, headers.get(DATE_HEADER_OF_PAGES))
+        return is_signed and date is not None and self._actions.refuses_date(date, skew)
 
     def now(self) -> datetime:
         """Return the time of the node's clock, in UTC."""

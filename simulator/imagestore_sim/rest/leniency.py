@@ -21,6 +21,9 @@ class Leniency:
     any_time_zone: bool = True
     """The Date of a signed request may be the wall clock time of any time zone, not only of the node's: the Go and the
     Java SDK write that of their own machine."""
+    date_of_pages: bool = True
+    """A signed request without a Date may carry it as `X-Date`: no web page may set the header Date, so the explorer
+    signs with this one."""
     raw_query: bool = True
     """A query string may hold characters that must be percent-encoded, as in `q=totalCapacity>5`: curl, and scripts
     that call it, send them unencoded."""

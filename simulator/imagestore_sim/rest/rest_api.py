@@ -116,7 +116,7 @@ class RestApi(Generic[S]):
         return await self._async_calls.start(request, message, values, claim, job, milliseconds, context.faulted_job)
 
     async def _claim(self, request: web.BaseRequest, target: Target) -> Claim:
-        signed = Signed(request.method, request.headers.get("Date"), (target.sent, target.shown))
+        signed = Signed(request.method, self._authentication.date_of(request.headers), (target.sent, target.shown))
         return await self._authentication.claim(request.headers.get("Authorization"), signed)
 
     async def _answer_now(
