@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from yaml import load
 
 from example_scenario import EXAMPLE
-from imagestore_sim.cli.replay import schema_text
+from imagestore_sim.cli.replay import Options, schema_text
 from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.format.reader import _Loader
 from imagestore_sim.scenario.play.results import Verdict
@@ -36,7 +36,19 @@ def test_verdicts_are_printed_and_decide_the_exit_status(tmp_path: Path) -> None
     assert failed.status == 1
     assert "failed step 5 at 8m: eventually gold: availableCapacity 1 TiB, within 1s" in failed.output
     assert "seen: gold: availableCapacity 0 B" in failed.output
-    assert "1 held, 1 failed in" in failed.output
+    assert "1 failed, 1 held in" in failed.output
+    assert "to run it again: imagestore-sim replay bad.yaml --seed 0" in failed.output
+
+
+def test_the_command_to_run_it_again_says_how_it_was_played_and_no_secret() -> None:
+    assert Options().command(["a b.yaml"], 7) == "imagestore-sim replay 'a b.yaml' --seed 7"
+    assert Options(clock="real", speed=2.5).command(["a"], 0) == (
+        "imagestore-sim replay a --clock real --speed 2.5 --seed 0"
+    )
+    on_containers = Options(clock="real", hosts="compose", jobs=3)
+    assert on_containers.command(["a", "b"], None) == "imagestore-sim replay a b --hosts compose"
+    on_lab = Options(node="http://me:secret-1@lab:8080", account="me", password="secret-2", lab_token="secret-3")
+    assert on_lab.command(["a"], 5) == "imagestore-sim replay a --node 'http://***@lab:8080' --account me"
 
 
 def test_unusable_input_starts_nothing(tmp_path: Path) -> None:

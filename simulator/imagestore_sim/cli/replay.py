@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ import typer
 from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, UNUSABLE_INPUT, InputError, print_error
 from imagestore_sim.cli.rules import Default, IgnoreVariables, OneOf, Refuse, apply_rules
+from imagestore_sim.masking import without_userinfo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,6 +74,20 @@ class Options:
     def on_containers(self) -> bool:
         """Whether the scenario's own hosts are containers."""
         return self.hosts == "compose"
+
+    def command(self, files: Sequence[str], seed: int | None) -> str:
+        """Return the command that plays files as these options say, without a password or a token."""
+        chosen: dict[str, object] = {}
+        if self.node is not None:
+            chosen |= {"--node": without_userinfo(self.node)}
+            chosen |= {"--account": self.account} if self.account != "admin" else {}
+        else:
+            chosen |= {"--hosts": self.hosts} if self.on_containers else {}
+            chosen |= {"--clock": self.clock} if self.clock == "real" and not self.on_containers else {}
+            chosen |= {"--speed": f"{self.speed:g}"} if self.speed != 1.0 else {}
+            chosen |= {"--seed": seed} if seed is not None else {}
+        options = [str(word) for pair in chosen.items() for word in pair]
+        return shlex.join(["imagestore-sim", "replay", *files, *options])
 
 
 def replay(
@@ -155,7 +171,7 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
     from rich.console import Console
 
     from imagestore_sim.cli.replay_batch import find_files, find_problems
-    from imagestore_sim.cli.replay_output import print_summary
+    from imagestore_sim.cli.replay_output import print_failures, print_report_path, print_summary
     from imagestore_sim.cli.running import start_collecting_garbage
     from imagestore_sim.scenario.format.reader import ScenarioError
     from imagestore_sim.scenario.play.results import Verdict
@@ -177,15 +193,29 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
     results, interrupted = _play(files, chosen, console)
     results.sort(key=lambda result: files.index(Path(result.file)))
     if chosen.report is not None:
-        from imagestore_sim.cli.replay_output import print_report_path
-        from imagestore_sim.scenario.report.writer import write_reports
-
-        print_report_path(console, write_reports(chosen.report, results))
+        print_report_path(console, _write_report(chosen.report, results, paths, chosen))
+    print_failures(console, results, _again(chosen))
     seconds = time.monotonic() - began  # real: how long the user waited
     print_summary(console, results, len(files), seconds)
     if interrupted:
         return INTERRUPTED
     return SUCCESS if all(result.verdict is Verdict.HELD for result in results) else FAILURE
+
+
+def _again(chosen: Options) -> Callable[[Result], str]:
+    """Return what tells the command that plays the scenario of a result again."""
+    return lambda result: chosen.command([result.file], result.seed)
+
+
+def _write_report(folder: Path, results: Sequence[Result], paths: Sequence[Path], chosen: Options) -> Path:
+    from datetime import UTC, datetime
+
+    from imagestore_sim.scenario.report.page import Making
+    from imagestore_sim.scenario.report.writer import write_reports
+
+    written = datetime.now(UTC)  # real: when a person ran it
+    command = chosen.command([str(path) for path in paths], chosen.seed)
+    return write_reports(folder, results, Making(written, command, _again(chosen)))
 
 
 def _prepare_report(folder: Path | None) -> None:

@@ -14,6 +14,7 @@ from imagestore_sim.masking import on_one_line
 from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.units import duration_text
 
+ORDER = (Verdict.FAILED, Verdict.UNKNOWN, Verdict.HELD)
 COLOURS = {Verdict.HELD: "green", Verdict.FAILED: "red", Verdict.UNKNOWN: "yellow"}
 
 
@@ -60,10 +61,27 @@ def print_report_path(console: Console, page: Path) -> None:
     console.print(f"report: {escape(str(page))}")
 
 
+def print_failures(console: Console, results: Sequence[Result], again: Callable[[Result], str]) -> None:
+    """Print what did not hold, the failed ones first, with the command that plays each again."""
+    wrong = [one for verdict in ORDER[:-1] for one in results if one.verdict is verdict and not one.interrupted]
+    for result in wrong:
+        if len(results) > 1:
+            console.print(f"[{COLOURS[result.verdict]}]{result.verdict:7}[/] {escape(result.file)}: {_reason(result)}")
+        console.print(f"        to run it again: {escape(again(result))}")
+
+
+def _reason(result: Result) -> str:
+    if result.problem or not result.wrong:
+        return _plain(result.problem)
+    first, *more = sorted(result.wrong, key=lambda one: ORDER.index(one.verdict))
+    rest = f" (and {len(more)} more)" if more else ""
+    return f"{_name(first.kind, first.number)}: {_plain(first.text)}{rest}"
+
+
 def print_summary(console: Console, results: Sequence[Result], count: int, seconds: float) -> None:
     """Print how many of `count` scenarios had which verdict, and the `seconds` that they took."""
     verdicts = Counter(result.verdict for result in results)
-    parts = [f"{verdicts[one]} {one}" for one in Verdict if verdicts[one] or one is Verdict.HELD]
+    parts = [f"{verdicts[one]} {one}" for one in ORDER if verdicts[one] or one is Verdict.HELD]
     if count > len(results):
         parts.append(f"{count - len(results)} not played")
     console.print(f"{', '.join(parts)} in {seconds:.1f}s")

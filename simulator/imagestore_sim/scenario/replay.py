@@ -82,5 +82,5 @@ async def play_on_lab(
         return RemoteLab(url, account, password, scenario, clock, on_event, lab_token)
 
     result = await play(scenario, lambda: clock, world, file=file, seed=scenario.seed)
-    result.clock = f"the one of {url}"
+    result.clock = "lab's"
     return result

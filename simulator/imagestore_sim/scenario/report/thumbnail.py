@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from imagestore_sim.scenario.play.results import Lane, Result, Window
@@ -10,10 +11,27 @@ from imagestore_sim.scenario.play.results import Lane, Result, Window
 COLUMNS = 120
 """Columns of the drawing; what is shorter than one still fills one."""
 SCALE = 2
-PITCH, HIGHEST = 14.0, 56.0
-STATUSES = ("Connected", "Connecting", "Disconnected")
-"""Of several statuses in a column, the last one in this order is drawn."""
 WRONG = "window"
+PITCH, HIGHEST = 14.0, 56.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How a kind of line is drawn, in shares of the pitch, so that it can be told from others without its colour."""
+
+    middle: float
+    width: float
+    dashes: str = ""
+
+
+STATUSES = {
+    "Connected": Stroke(0.5, 0.5),
+    "Connecting": Stroke(0.5, 0.5, "2 1"),
+    "Disconnected": Stroke(0.675, 0.15),
+}
+"""Of several statuses in a column, the last one in this order is drawn: a thin line at the foot is Disconnected."""
+ORDER = tuple(STATUSES)
+WINDOW = Stroke(0.5, 1.0)
 STYLE = (
     "path{fill:none}.connected{stroke:#3fa56f}.connecting{stroke:#e0a72e}.disconnected{stroke:#d65252}"
     ".window{stroke:#7a4fd0;stroke-opacity:.3}"
@@ -38,21 +56,25 @@ def thumbnail(result: Result, *, alone: bool = False) -> str:
 
 def _paths(result: Result, pitch: float) -> Iterator[str]:
     length = max(result.length, 0.001)
-    yield _path(WRONG, [_wrong(result.windows, lane.host, length) for lane in result.lanes], pitch, pitch)
+    yield _path(WRONG, [_wrong(result.windows, lane.host, length) for lane in result.lanes], pitch, WINDOW)
     statuses = [_columns(lane, length) for lane in result.lanes]
-    for status in STATUSES:
-        yield _path(status, statuses, pitch, pitch / 2)
+    for status, stroke in STATUSES.items():
+        yield _path(status, statuses, pitch, stroke)
 
 
-def _path(kind: str, lanes: Sequence[Sequence[str]], pitch: float, width: float) -> str:
+def _path(kind: str, lanes: Sequence[Sequence[str]], pitch: float, stroke: Stroke) -> str:
     """Return one path for all columns of a kind; '' if there are none."""
     lines = [
-        f"M{begin * SCALE} {(number + 0.5) * pitch:.4g}h{(end - begin) * SCALE}"
+        f"M{begin * SCALE} {(number + stroke.middle) * pitch:.4g}h{(end - begin) * SCALE}"
         for number, lane in enumerate(lanes)
         for found, (begin, end) in _runs(lane)
         if found == kind
     ]
-    return f'<path class="{kind.lower()}" stroke-width="{width:.3g}" d="{"".join(lines)}"/>' if lines else ""
+    if not lines:
+        return ""
+    dashes = f' stroke-dasharray="{stroke.dashes}"' if stroke.dashes else ""
+    width = f"{stroke.width * pitch:.3g}"
+    return f'<path class="{kind.lower()}" stroke-width="{width}"{dashes} d="{"".join(lines)}"/>'
 
 
 def _column(seconds: float, length: float) -> int:
@@ -64,7 +86,7 @@ def _columns(lane: Lane, length: float) -> list[str]:
     seen = [""] * COLUMNS
     for (began, status), (ended, _) in pairwise([*lane.statuses, (length, "")]):
         for column in range(_column(began, length), _column(ended, length) + 1):
-            if status and (not seen[column] or STATUSES.index(status) > STATUSES.index(seen[column])):
+            if status and (not seen[column] or ORDER.index(status) > ORDER.index(seen[column])):
                 seen[column] = status
     return seen
 
