@@ -155,19 +155,29 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
-def _schema(kinds: list[str], *examples: str) -> WithJsonSchema:
-    schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0], "examples": list(examples)}
-    return WithJsonSchema(schema)
+def _schema(kinds: list[str], *examples: str, unit: str | None = None, **bounds: int) -> WithJsonSchema:
+    """Return what a schema says of a value; `unit` is that of a bare number, and what forms read as well."""
+    schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0], "examples": list(examples), **bounds}
+    return WithJsonSchema(schema if unit is None else {**schema, "x-unit": unit})
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), _schema(["string", "number"], "90s", "2m30s")]
-SignedSeconds = Annotated[float, BeforeValidator(parse_signed_seconds), _schema(["string", "number"], "20m", "-20m")]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), _schema(["string", "integer"], "1 TiB", "512M")]
+SECONDS, BYTES = "seconds", "bytes"
+
+
+Seconds = Annotated[
+    float, BeforeValidator(parse_seconds), _schema(["string", "number"], "90s", "2m30s", unit=SECONDS, minimum=0)
+]
+SignedSeconds = Annotated[
+    float, BeforeValidator(parse_signed_seconds), _schema(["string", "number"], "20m", "-20m", unit=SECONDS)
+]
+Bytes = Annotated[
+    int, BeforeValidator(parse_bytes), _schema(["string", "integer"], "1 TiB", "512M", unit=BYTES, minimum=0)
+]
 BytesOrShare = Annotated[
     Amount,
     PlainValidator(parse_amount),
     PlainSerializer(lambda amount: amount.text, return_type=str),
-    _schema(["string", "integer"], "55%", "300 GiB"),
+    _schema(["string", "integer"], "55%", "300 GiB", unit="bytes or %", minimum=0),
 ]
 Path = Annotated[str, BeforeValidator(parse_path), _schema(["string"], "/Cloud_bs")]
 Count = Annotated[int, Field(ge=0)]

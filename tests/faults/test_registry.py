@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imagestore_sim.faults import FAULTS, FaultProblem, read_fault
+from imagestore_sim.faults import FAULTS, NODE_FAULTS, Fault, FaultProblem, NodeFault, read_fault
+from imagestore_sim.lab_api.host_shapes import kind_shape, schema_of
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 
@@ -48,3 +49,31 @@ def test_a_fault_is_read_from_what_it_writes_of_itself() -> None:
     fault = read_fault("fill", {"to": "55%", "over": "2m30s", "for": "1h"})
     assert fault.values() == {"to": "55%", "over": 150.0, "for": 3600.0}
     assert read_fault(fault.kind, fault.values()) == fault
+
+
+@pytest.mark.parametrize(
+    "kind", [*FAULTS.values(), *NODE_FAULTS.values()], ids=lambda kind: f"{kind.layer} {kind.kind}"
+)
+def test_the_schema_of_a_kind_has_all_that_a_form_needs(kind: type[Fault] | type[NodeFault]) -> None:
+    schema = schema_of(kind)
+    assert schema["description"] == kind.description()
+    for name, parameter in {
+        **schema["properties"],
+        **schema["properties"].get("when", {}).get("properties", {}),
+    }.items():
+        variants = parameter.get("anyOf", [parameter])
+        assert parameter["description"], name
+        assert "default" in parameter or name in schema["required"], name
+        assert all("type" in one for one in variants), name
+        for one in variants:
+            chosen = "enum" in one or one["type"] in ("boolean", "object", "null")
+            assert chosen or "examples" in one or "examples" in parameter, name
+            measured = isinstance(one["type"], list)
+            assert not measured or one["x-unit"] in ("seconds", "bytes", "bytes/s", "bytes or %"), name
+
+
+@pytest.mark.parametrize("kind", FAULTS.values(), ids=lambda kind: kind.kind)
+def test_the_example_of_a_kind_of_a_host_is_a_fault(kind: type[Fault]) -> None:
+    example = kind_shape(kind, None).example
+    parameters = {name: value for name, value in example.items() if name != "kind"}
+    assert read_fault(str(example["kind"]), parameters).lasts == 60

@@ -55,13 +55,15 @@ async def test_answers_fit_the_document(imagestore_client: Client) -> None:
         "POST", f"{imagestore_client.url}/lab/v1/hosts/imagestore-1/faults", {"kind": "fill", "for": "1h"}
     )
     await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/node/faults", {"kind": "no_accept"})
+    [storage] = await imagestore_client.query("/backup-storage")
     checked = set()
     for path, operations in described["paths"].items():
         answered = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         reference = answered.get("application/json", {}).get("schema", {}).get("$ref")
         if reference is None:
             continue
-        url = f"{imagestore_client.url}{path.replace('{name}', 'imagestore-1').replace('{id}', 'no_accept-1')}"
+        named = path.replace("{name}", "imagestore-1").replace("{id}", "no_accept-1").replace("{uuid}", storage["uuid"])
+        url = f"{imagestore_client.url}{named}"
         answer = await imagestore_client.request("GET", url)
         assert answer.status == 200, answer.text
         schema = {"$ref": reference, "components": described["components"]}

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage, NotEnoughSpace
@@ -90,10 +90,19 @@ class CapacityStore:
             events = await self.write(connection, uuid, now.total, min(now.total, now.available + size))
         self._events.publish(*events)
 
-    async def history(self, uuid: str, limit: int = KEPT_CAPACITIES) -> list[CapacityReading]:
-        """Return the latest `limit` changes of a storage, oldest first."""
+    async def history(
+        self, uuid: str, limit: int = KEPT_CAPACITIES, *, since: float | None = None
+    ) -> list[CapacityReading]:
+        """Return the latest `limit` changes of a storage, oldest first: all, or those that tell of a time.
+
+        These are the changes from `since` on (epoch seconds), and the last one before that.
+        """
         columns = select(CapacityHistory.totalCapacity, CapacityHistory.availableCapacity, CapacityHistory.time)
-        latest = columns.where(CapacityHistory.backupStorageUuid == uuid).order_by(CapacityHistory.id.desc())
+        of_storage = CapacityHistory.backupStorageUuid == uuid
+        latest = columns.where(of_storage).order_by(CapacityHistory.id.desc())
+        if since is not None:
+            before = select(func.max(CapacityHistory.time)).where(of_storage, CapacityHistory.time <= since * 1000)
+            latest = latest.where(CapacityHistory.time >= func.coalesce(before.scalar_subquery(), 0))
         rows = await self._database.read(latest.limit(limit))
         return [CapacityReading(total, available, time / 1000) for total, available, time in reversed(rows)]
 

@@ -32,7 +32,7 @@ class Pinger:
         tries = 1 if storage.type == SFTP_TYPE else max(1, self._configuration.get(global_config.PING_MAX_FAILURE))
         while True:
             try:
-                found = await self._ask(storage)
+                found = await self.ask(storage)
             except Exception as error:
                 logger.exception("the ping of %s went wrong", storage.where)
                 return ConnectBroken(storage.where, error)
@@ -40,7 +40,7 @@ class Pinger:
                 await self._status.set_capacity(storage, found)
                 return None
             if isinstance(found, Reached):
-                self._status.remember_reached(storage, found)
+                self._status.remember(storage, found)
                 return None
             tries -= 1
             if tries:
@@ -49,7 +49,8 @@ class Pinger:
                 return ConnectFailed(storage.where, found, storage.connect_error)
             await self._clock.sleep(self._configuration.get(global_config.PING_SLEEP_AFTER_FAILURE))
 
-    async def _ask(self, storage: Storage) -> Outcome:
+    async def ask(self, storage: Storage) -> Outcome:
+        """Ask a storage's host once what `ping.mode` says; write nothing."""
         mode = global_config.ping_mode_of(self._configuration, storage)
         if mode is PingMode.CAPACITY:
             return await self._prober.probe(storage.target)

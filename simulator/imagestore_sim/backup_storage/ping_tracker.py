@@ -13,7 +13,7 @@ from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.backup_storage.ping import Pinger
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
-from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.backup_storage.status import LastProbe, StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import StoreUnavailable
@@ -56,7 +56,8 @@ class PingTracker:
         self._supervisor = supervisor or Supervisor(clock.sleep)
         self._tasks = Tasks()
         self._tracked: set[str] = set()
-        self._being_pinged: set[str] = set()
+        self._being_pinged: dict[str, asyncio.Task[None]] = {}
+        self._prober = prober
         self._pinger = Pinger(status, prober, configuration, clock)
         self._auto_reconnect = AutoReconnect(connector, status, configuration, clock, self._tasks, self._tracked)
         self._due = 0.0
@@ -79,6 +80,7 @@ class PingTracker:
     async def restart(self) -> None:
         """Cancel every ping and every reconnect, forget every storage, and tick from now on."""
         await self._tasks.close()
+        self._being_pinged.clear()  # of pings that were cancelled before they had begun
         self._tracked.clear()
         self._auto_reconnect.clear()
         self._failed_connects.clear()
@@ -95,6 +97,30 @@ class PingTracker:
         self._tracked.discard(uuid)
         self._failed_connects.pop(uuid, None)
         self._auto_reconnect.cancel(uuid)
+
+    async def ping_now(self, uuid: str) -> asyncio.Task[None] | None:
+        """Begin a ping of a storage, with all that it causes, unless one is under way; return the ping.
+
+        Return None for a storage that is not tracked. Raise NoSuchStorage.
+        """
+        storage = await self._records.load_existing(uuid)
+        if not storage.tracked or uuid not in self._tracked:
+            return None
+        return self._being_pinged.get(uuid) or self._begin_ping(storage)
+
+    async def probe_now(self, uuid: str, *, fresh: bool = False) -> LastProbe | None:
+        """Ask a storage's host as a ping does, and leave its record as it is; `fresh` logs in anew for the capacity.
+
+        Return what was found, None for a storage without a host. Raise NoSuchStorage.
+        """
+        storage = await self._records.load_existing(uuid)
+        if not storage.hostname:
+            return None
+        with correlated(new_uuid("probe")), probing_for(Purpose.PING):
+            found = await (self._prober.probe(storage.target, fresh=True) if fresh else self._pinger.ask(storage))
+        await self._records.load_existing(uuid)  # it may have been deleted meanwhile
+        self._status.remember(storage, found)
+        return self._status.last_probes[uuid]
 
     async def reconnect(self, uuid: str) -> None:
         """Connect a storage, and track it from now on. Raise ConnectFailed, NoSuchStorage."""
@@ -132,8 +158,12 @@ class PingTracker:
         """Begin a ping of every storage that is not being pinged still, those that answer quickly first."""
         for storage in sorted(await self._records.tracked(), key=self._was_slow):
             if storage.uuid in self._tracked and storage.uuid not in self._being_pinged:
-                self._being_pinged.add(storage.uuid)
-                self._tasks.begin(self._ping_in_turn(storage, self._slots), f"ping {storage.uuid}")
+                self._begin_ping(storage)
+
+    def _begin_ping(self, storage: Storage) -> asyncio.Task[None]:
+        ping = self._tasks.begin(self._ping_in_turn(storage, self._slots), f"ping {storage.uuid}")
+        self._being_pinged[storage.uuid] = ping
+        return ping
 
     def _was_slow(self, storage: Storage) -> bool:
         """Return whether the last probe of a storage ran into a time limit."""
@@ -150,7 +180,7 @@ class PingTracker:
         except StoreUnavailable as error:
             logger.debug("what the ping of %s found is lost: %s", storage.uuid, error)  # the next ping finds it again
         finally:
-            self._being_pinged.discard(storage.uuid)
+            self._being_pinged.pop(storage.uuid, None)
 
     async def _ping(self, storage: Storage) -> None:
         failure = await self._pinger.ping(storage)

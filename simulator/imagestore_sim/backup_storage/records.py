@@ -155,6 +155,11 @@ class StorageRecords:
             raise NoSuchStorage(uuid)
         return found
 
+    async def created_at(self, uuid: str) -> float | None:
+        """Return when a storage was created (epoch seconds), by its record; None if it does not exist."""
+        rows = await self._database.read(select(BackupStorage.createDate).where(BackupStorage.uuid == uuid))
+        return (rows[0][0] - self._clock.local(0.0)).total_seconds() if rows else None
+
     async def tracked(self) -> list[Storage]:
         """Return every storage that is to be pinged, by uuid."""
         tracked = STORAGES.where(BackupStorage.tracked.is_(True))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, select
@@ -23,15 +23,52 @@ Outcome = Capacity | Reached | ProbeFailure
 PathAndContent = tuple[str, Mapping[str, object]]
 """Path and content of an event that is still to be recorded."""
 
+KEPT_PROBES = 16
+"""Probes of a storage that are remembered, whatever came of them; those that failed are events as well."""
 _STATUS_OF = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
 
 
 @dataclass(frozen=True, slots=True)
 class LastProbe:
-    """The outcome of the latest probe of a storage, and its time (epoch seconds)."""
+    """The outcome of a probe of a storage, and its time (epoch seconds)."""
 
     time: float
     outcome: Outcome
+
+
+class RecentProbes(Mapping[str, LastProbe]):
+    """The latest probe of each storage, by its uuid, and `of` those before it. They are in memory alone."""
+
+    def __init__(self) -> None:
+        self._by_storage: dict[str, deque[LastProbe]] = {}
+
+    def __getitem__(self, uuid: str) -> LastProbe:
+        return self._by_storage[uuid][-1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_storage)
+
+    def __len__(self) -> int:
+        return len(self._by_storage)
+
+    def add(self, uuid: str, probe: LastProbe) -> None:
+        """Remember a probe of a storage."""
+        kept = self._by_storage.get(uuid)
+        if kept is None:
+            kept = self._by_storage[uuid] = deque(maxlen=KEPT_PROBES)
+        kept.append(probe)
+
+    def of(self, uuid: str) -> list[LastProbe]:
+        """Return the latest KEPT_PROBES of a storage, the oldest first."""
+        return list(self._by_storage.get(uuid, ()))
+
+    def forget(self, uuid: str) -> None:
+        """Forget those of a storage."""
+        self._by_storage.pop(uuid, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._by_storage.clear()
 
 
 class StatusStore:
@@ -40,7 +77,7 @@ class StatusStore:
     def __init__(
         self, database: Database, records: StorageRecords, capacities: CapacityStore, events: Events, clock: Clock
     ) -> None:
-        self.last_probes: dict[str, LastProbe] = {}
+        self.last_probes = RecentProbes()
         self.failed_connects: Counter[str] = Counter()
         """By uuid, how often a storage has gone from Connecting to Disconnected since it was last Connected."""
         self._clock = clock
@@ -98,9 +135,9 @@ class StatusStore:
                     events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
             self._events.publish(*events)
 
-    def remember_reached(self, storage: Storage, reached: Reached) -> None:
-        """Remember that a host has answered a ping that measures no capacity."""
-        self._remember(storage, reached)
+    def remember(self, storage: Storage, outcome: Outcome) -> None:
+        """Remember what a probe has found that changes neither status nor capacity."""
+        self._remember(storage, outcome)
 
     async def record_failed_try(self, storage: Storage, failure: ProbeFailure) -> None:
         """Record the event of a failed try of a ping that will be repeated."""
@@ -115,11 +152,11 @@ class StatusStore:
 
     def forget(self, uuid: str) -> None:
         """Forget the last probe and the failures of a deleted storage."""
-        self.last_probes.pop(uuid, None)
+        self.last_probes.forget(uuid)
         self.failed_connects.pop(uuid, None)
 
     def _remember(self, storage: Storage, outcome: Outcome) -> None:
-        self.last_probes[storage.uuid] = LastProbe(self._clock.time(), outcome)
+        self.last_probes.add(storage.uuid, LastProbe(self._clock.time(), outcome))
 
     def _failure_event(self, storage: Storage, failure: ProbeFailure) -> PathAndContent:
         self._remember(storage, failure)

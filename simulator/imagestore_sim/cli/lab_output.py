@@ -81,7 +81,7 @@ def _plain(value: object) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def storage_table(storages: list[Storage], probes: dict[str, LastProbe], now: float, rows: int) -> Table:
+def storage_table(storages: list[Storage], probes: Mapping[str, LastProbe], now: float, rows: int) -> Table:
     """Return a table of at most `rows` storages; its caption counts the rest. `now` is in epoch seconds."""
     table = Table(box=SIMPLE_HEAD, expand=False, caption=_caption(storages, rows), caption_justify="left")
     for heading in ("name", "host", "status", "used", "available", "last probe"):

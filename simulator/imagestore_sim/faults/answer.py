@@ -76,7 +76,7 @@ class Status(NodeFault):
 
     preset: Proxy | None = Field(None, description="the page of a proxy, in place of `code` and `body`")
     code: int = Field(503, ge=200, le=599, description="the HTTP status")
-    body: str = Field("", max_length=65536, description="the body, a plain text")
+    body: str = Field("", max_length=65536, description="the body, a plain text", examples=["no healthy upstream"])
     point: Point = POINT
 
     @override
@@ -174,7 +174,12 @@ class WrongLocation(NodeFault):
     host: str | None = Field(
         "192.0.2.1:8080", max_length=300, description="HOST or HOST:PORT in place of the right one"
     )
-    path: str | None = Field(None, max_length=2000, description="the path in place of the right one, if set")
+    path: str | None = Field(
+        None,
+        max_length=2000,
+        description="the path in place of the right one, if set",
+        examples=["/zstack/v1/api-jobs/0"],
+    )
 
     @override
     async def after(self, exchange: Exchange) -> None:
@@ -200,7 +205,8 @@ class MissingField(NodeFault):
     """A member is missing from the JSON of the answer; an answer without it is sent as it is."""
 
     field: Annotated[str, Field(min_length=1, max_length=256)] = Field(
-        description="its path: names with dots between them, `*` for each element of a list: `inventories.*.uuid`"
+        description="its path: names with dots between them, `*` for each element of a list: `inventories.*.uuid`",
+        examples=["inventories.*.url", "inventory.uuid"],
     )
 
     @override
@@ -222,7 +228,12 @@ class StaleReads(NodeFault):
     Until that time has passed since the fault was set, they are answered as when it was set.
     """
 
-    by: Seconds = Field(5.0, le=3600, description="how far the answers lag behind; up to a fifth more")
+    by: Seconds = Field(
+        5.0,
+        le=3600,
+        description="how far the answers lag behind; up to a fifth more",
+        json_schema_extra={"maximum": 3600},
+    )
 
     @override
     async def begin(self, node: FaultyNode) -> Undo | None:

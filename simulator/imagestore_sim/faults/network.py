@@ -179,7 +179,7 @@ class Latency(Fault):
 class Rate(Fault):
     """The line is slow in each direction. Of several such faults the slowest counts."""
 
-    rate: Bytes = Field(1024, ge=1, description="bytes a second")
+    rate: Bytes = Field(1024, ge=1, description="bytes a second", json_schema_extra={"minimum": 1, "x-unit": "bytes/s"})
 
     @override
     def change(self, now: Behaviour) -> None:
@@ -241,7 +241,7 @@ class Stale(Fault):
 class Cut(Fault):
     """Connections that are open are reset once, as by a stateful firewall that restarts; new ones are served."""
 
-    count: Count | None = Field(None, description="how many connections, the oldest first; all if unset")
+    count: Count | None = Field(None, description="how many connections, the oldest first; all if unset", examples=[1])
 
     @override
     def begin(self, target: FaultTarget) -> Undo | None:

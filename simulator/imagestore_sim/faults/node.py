@@ -68,7 +68,7 @@ class Restart(NodeFault):
     then; sessions live on, and all storages are connected again. Connections below `/lab/v1` stay.
     """
 
-    count: int | None = Field(1, ge=1, description="how many requests it meets before it heals by itself")
+    count: int | None = Field(1, ge=1, description="how many requests it meets before it heals by itself", examples=[1])
     point: Point = Field(
         Point.BEFORE, description="`before`: the call is not carried out; `after`: it is, and its job has begun"
     )

@@ -39,7 +39,9 @@ class NodeFault(AnyFault):
     """Parameters that show a typical use."""
 
     when: When = Field(ALWAYS, description="which requests it meets")
-    count: int | None = Field(None, ge=1, description="how many requests it meets before it heals by itself")
+    count: int | None = Field(
+        None, ge=1, description="how many requests it meets before it heals by itself", examples=[3]
+    )
 
     async def begin(self, node: FaultyNode) -> Undo | None:
         """Do to the node what the fault needs while it is set; return what undoes it.
@@ -68,6 +70,10 @@ class FailingFault(NodeFault):
 
     code: str = Field("SYS.1000", min_length=1, max_length=64, description="ZStack's code of the error")
     summary: str | None = Field(
-        None, alias="description", max_length=4096, description="ZStack's summary of the error; if unset, the code's"
+        None,
+        alias="description",
+        max_length=4096,
+        description="ZStack's summary of the error; if unset, the code's",
+        examples=["An internal error happened in system"],
     )
     details: str = Field("a fault of the lab", max_length=4096, description="what went wrong")

@@ -68,20 +68,36 @@ class When(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     api: Glob | None = Field(
-        None, description="the class of the message, or that without `API` and `Msg`: `Add*`; `api-jobs` for polls"
+        None,
+        description="the class of the message, or that without `API` and `Msg`: `Add*`; `api-jobs` for polls",
+        examples=["Query*", "AddImageStoreBackupStorage", "api-jobs"],
     )
-    path: Glob | None = Field(None, description="the path, with or without its query string and `/zstack`")
-    method: Glob | None = Field(None, description="the HTTP method")
-    account: Glob | None = Field(None, description="uuid or name of the account that makes the call")
-    client: Glob | None = Field(None, description="the address that the request came from, or its `User-Agent`")
+    path: Glob | None = Field(
+        None,
+        description="the path, with or without its query string and `/zstack`",
+        examples=["/v1/backup-storage*"],
+    )
+    method: Glob | None = Field(None, description="the HTTP method", examples=["GET", "POST", "PUT", "DELETE"])
+    account: Glob | None = Field(
+        None, description="uuid or name of the account that makes the call", examples=["admin"]
+    )
+    client: Glob | None = Field(
+        None, description="the address that the request came from, or its `User-Agent`", examples=["*okhttp*"]
+    )
     storage_status: Glob | None = Field(
-        None, description="the status of a backup storage that the parameters of the request name by uuid"
+        None,
+        description="the status of a backup storage that the parameters of the request name by uuid",
+        examples=["Connected", "Connecting", "Disconnected"],
     )
-    nth: int | None = Field(None, ge=1, description="only this one of those that match, counted from 1")
-    first: int | None = Field(None, ge=1, description="only that many of those that match, the first ones")
-    every: int | None = Field(None, ge=1, description="each that is a multiple of this: 5 is the 5th, the 10th, ...")
+    nth: int | None = Field(None, ge=1, description="only this one of those that match, counted from 1", examples=[2])
+    first: int | None = Field(
+        None, ge=1, description="only that many of those that match, the first ones", examples=[1]
+    )
+    every: int | None = Field(
+        None, ge=1, description="each that is a multiple of this: 5 is the 5th, the 10th, ...", examples=[5]
+    )
     probability: float | None = Field(
-        None, ge=0, le=1, description="each with this probability, drawn from the seed of the node"
+        None, ge=0, le=1, description="each with this probability, drawn from the seed of the node", examples=[0.3]
     )
 
     @model_validator(mode="after")

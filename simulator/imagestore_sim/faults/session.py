@@ -144,7 +144,7 @@ class HungCommand(Fault):
     """Commands begin and never end. SFTP still works, but with a login shell that hangs no new SFTP session begins."""
 
     commands: tuple[CommandName, ...] = Field(
-        (), description="their names; with none the login shell itself hangs, and so all commands"
+        (), description="their names; with none the login shell itself hangs, and so all commands", examples=[["df"]]
     )
 
     @override

@@ -2,6 +2,7 @@
 
 from imagestore_sim.faults import FAULTS, Fault, FaultProblem, read_fault
 from imagestore_sim.hosts.accounts import Credentials
+from imagestore_sim.hosts.applied_faults import PastFault
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.host import SimulatedHost
@@ -13,6 +14,7 @@ __all__ = [
     "Fault",
     "FaultProblem",
     "HostNetwork",
+    "PastFault",
     "SimulatedHost",
     "VirtualDisk",
     "default_host",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagestore_sim.faults.base import Fault, FaultProblem
@@ -16,6 +18,19 @@ from imagestore_sim.tasks import Tasks
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
 
+KEPT_PAST = 100
+"""Faults of a host that are over and remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastFault:
+    """A fault that was on a simulated host, from `applied_at` to `healed_at` (epoch seconds)."""
+
+    fault: Fault
+    number: int
+    applied_at: float
+    healed_at: float
+
 
 class SimulatedFault:
     """A fault on a simulated host (`faults.target.AppliedFault`)."""
@@ -26,6 +41,8 @@ class SimulatedFault:
         """No other fault on its host has this number, or had it."""
         self.since = since
         """When it was applied, in seconds of the clock's monotonic time."""
+        self.applied_at = on_host.now()
+        """The same in epoch seconds."""
         self._on_host = on_host
         self._undo = undo
 
@@ -55,6 +72,8 @@ class HostFaults:
         self._host = host
         self._target = SimulatedTarget(host)
         self._applied: list[SimulatedFault] = []
+        self.past: deque[PastFault] = deque(maxlen=KEPT_PAST)
+        """The latest that are over, in the order in which they were healed."""
         self._numbers = itertools.count(1)
         self._timers = Tasks()
         self._waiting: dict[asyncio.Future[None], None] = {}
@@ -69,6 +88,10 @@ class HostFaults:
 
     def __contains__(self, applied: object) -> bool:
         return applied in self._applied
+
+    def now(self) -> float:
+        """Return the time of the host's clock, in epoch seconds."""
+        return self._host.clock.time()
 
     async def apply(self, fault: Fault) -> SimulatedFault:
         """Put a fault on the host, beside those that are on it; it heals by itself after its `for`.
@@ -120,6 +143,7 @@ class HostFaults:
 
     def _remove(self, applied: SimulatedFault) -> None:
         self._applied.remove(applied)
+        self.past.append(PastFault(applied.fault, applied.number, applied.applied_at, self.now()))
 
     async def _settle(self) -> None:
         """Compute the behaviour from the faults, and wake all who wait for a change of it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import asyncssh
 
@@ -23,7 +25,17 @@ from imagestore_sim.hosts.sshd import Sshd
 from imagestore_sim.tasks import Tasks
 
 INIT, SSHD = "/usr/lib/systemd/systemd", "/usr/sbin/sshd -D"
+KEPT_STOPS = 100
+"""Times that a host was shut down which it remembers."""
 FOLDERS = ("/etc", "/home", "/root", "/tmp", "/var")  # noqa: S108 - of virtual disks
+
+
+@dataclass(slots=True)
+class Stop:
+    """A host was shut down at `since` and started at `until` (epoch seconds); None: it is not running."""
+
+    since: float
+    until: float | None = None
 
 
 class SimulatedHost(Startable):
@@ -66,6 +78,8 @@ class SimulatedHost(Startable):
         self.faults = HostFaults(self)
         self.logins = 0
         """Successful logins so far."""
+        self.stops: deque[Stop] = deque(maxlen=KEPT_STOPS)
+        """The latest times that it was shut down, the oldest first."""
         self.after_start: Callable[[], Awaitable[None]] | None = None
         """Called each time that it has begun to listen."""
         self.links: dict[Link, None] = {}
@@ -140,6 +154,8 @@ class SimulatedHost(Startable):
         if self.listening:
             return
         await self._listener.open(host, port, self.behaviour.port)
+        if self.stops and self.stops[-1].until is None:
+            self.stops[-1].until = self.clock.time()
         self.agent.begin()
         self.faults.resume()
         if self.after_start is not None:
@@ -157,6 +173,8 @@ class SimulatedHost(Startable):
 
         Its faults stay on it, and are there when it is started again.
         """
+        if self.listening:
+            self.stops.append(Stop(self.clock.time()))
         self._listener.close()
         self.agent.end()
         await self.faults.pause()
@@ -175,5 +193,6 @@ class SimulatedHost(Startable):
         self.port, self.disk, self.credentials = other.port, other.disk, other.credentials
         self.sftp, self.statvfs, self._commands = other.sftp, other.statvfs, other._commands
         self.random, self.logins = other.random, 0
+        self.stops.clear()
         self.sshd = Sshd(self)
         await self.start()

@@ -11,6 +11,8 @@ from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.request_log import RequestLog
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
+from imagestore_sim.lab_api.storage_history import StorageHistory
+from imagestore_sim.lab_api.storages import StoragesRoutes
 
 __all__ = [
     "ClockRoutes",
@@ -28,4 +30,6 @@ __all__ = [
     "RequestLog",
     "RequestsRoutes",
     "SimulatedHostsRoutes",
+    "StorageHistory",
+    "StoragesRoutes",
 ]

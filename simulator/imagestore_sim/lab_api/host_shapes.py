@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 
 from imagestore_sim.faults import FAULTS, AnyFault, AppliedFault, Fault, HostState
 from imagestore_sim.faults.target import AgentState
+from imagestore_sim.hosts import PastFault
 from imagestore_sim.lab_api.routes import Shape
 
 
@@ -116,6 +117,7 @@ class KindShape(Shape):
     heals: str
     parameters: list[ParameterShape]
     json_schema: dict[str, JsonValue] = Field(alias="schema", description="the JSON Schema of its parameters")
+    example: dict[str, JsonValue] = Field(description="a body for `POST /lab/v1/hosts/{name}/faults`")
     form: FormShape | None = Field(description="how hosts in containers have it; null: the hosts are simulated")
 
 
@@ -161,7 +163,7 @@ def _fault_shape(applied: AppliedFault, now: float) -> FaultShape:
     return FaultShape(id=fault_id(applied), kind=fault.kind, parameters=fault.values(), seconds_left=left)
 
 
-def fault_id(applied: AppliedFault) -> str:
+def fault_id(applied: AppliedFault | PastFault) -> str:
     """Return the id of a fault on its host, which heals it."""
     return f"{applied.fault.kind}-{applied.number}"
 
@@ -175,8 +177,16 @@ def kind_shape(kind: type[Fault], form: FormShape | None) -> KindShape:
         heals=kind.heals,
         parameters=parameter_shapes(kind),
         json_schema=schema_of(kind),
+        example=_example_of(kind),
         form=form,
     )
+
+
+def _example_of(kind: type[Fault]) -> dict[str, Any]:
+    """Return a body that applies a kind for a minute, with examples of the parameters that it requires."""
+    schema = schema_of(kind)
+    required = {name: schema["properties"][name]["examples"][0] for name in schema.get("required", ())}
+    return {"kind": kind.kind, **required, "for": "1m"}
 
 
 def parameter_shapes(kind: type[AnyFault]) -> list[ParameterShape]:
@@ -188,10 +198,23 @@ def parameter_shapes(kind: type[AnyFault]) -> list[ParameterShape]:
 
 
 def schema_of(kind: type[AnyFault]) -> dict[str, Any]:
-    """Return the JSON Schema of the parameters of a kind."""
+    """Return the JSON Schema of the parameters of a kind, which holds what a form needs of each.
+
+    That is its type or choices, bounds, default, description, examples, and the unit of a bare number (`x-unit`).
+    """
     schema = kind.model_json_schema(by_alias=True)
     whole = _with_definitions(schema, schema.pop("$defs", {}))
+    for parameter in whole["properties"].values():
+        if parameter.get("default") not in (None, "") and not _is_choice(parameter):
+            parameter.setdefault("examples", [parameter["default"]])
     return {**whole, "title": kind.kind, "description": kind.description()}
+
+
+def _is_choice(schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema lists its values itself."""
+    return (
+        "enum" in schema or schema.get("type") in ("boolean", "object") or any(map(_is_choice, schema.get("anyOf", ())))
+    )
 
 
 def _with_definitions(schema: Any, definitions: Mapping[str, Any]) -> Any:

@@ -22,6 +22,8 @@ from imagestore_sim.lab_api import (
     RecordsRoutes,
     RequestsRoutes,
     SimulatedHostsRoutes,
+    StorageHistory,
+    StoragesRoutes,
 )
 from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.lab_api.routes import Route
@@ -144,9 +146,13 @@ class HttpServer:
         yield from HostsRoutes(self._hosts, self._foundation.node_faults).routes()
         yield from NodeFaultsRoutes(self._foundation.node_faults).routes()
         yield from SimulatedHostsRoutes(self._hosts).routes()
+        yield from StoragesRoutes(self._history, self._hosts).routes()
         yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
         yield from ClockRoutes(clock).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
+
+    def _history(self) -> StorageHistory | None:
+        return None if self._parts is None or self._rest is None else self._parts.history
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._rest is None:

@@ -10,7 +10,7 @@ from functools import partial
 from imagestore_sim.api import NodeRecord, Services
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
-from imagestore_sim.lab_api import EventStream, MetricsPage
+from imagestore_sim.lab_api import EventStream, MetricsPage, StorageHistory
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import ping_options
 from imagestore_sim.node.images import ImageParts, wire_images
@@ -44,6 +44,7 @@ class Parts:
     services: Services
     rest: RestServer[Services]
     event_stream: EventStream
+    history: StorageHistory
     metrics_page: MetricsPage
 
     async def load(self, records: Bootstrap, settings: Settings) -> None:
@@ -115,5 +116,13 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
         services=services,
         rest=wire_rest_server(foundation, store, services, jobs, job_hooks, response_cache),
         event_stream=EventStream(foundation.events, store.event_log),
+        history=StorageHistory(
+            records=storages.records,
+            status=storages.status,
+            capacities=storages.capacities,
+            tracker=storages.tracker,
+            log=store.event_log,
+            clock=clock,
+        ),
         metrics_page=MetricsPage(foundation.metrics, database, response_cache),
     )

@@ -1,0 +1,130 @@
+"""Backup storages as the lab sees them: `/lab/v1/probes` and `/lab/v1/storages/{uuid}`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiohttp import web
+
+from imagestore_sim.backup_storage.errors import NoSuchStorage
+from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, with_body, with_query
+from imagestore_sim.lab_api.simulated_hosts import LabHosts
+from imagestore_sim.lab_api.storage_history import StorageHistory
+from imagestore_sim.lab_api.storage_shapes import (
+    HistoryQuery,
+    HistoryShape,
+    PingShape,
+    ProbeNow,
+    ProbeShape,
+    ProbesQuery,
+    ProbesShape,
+    probe_of_storage,
+    probe_shape,
+)
+
+PATIENCE_SECONDS = 60.0
+"""How long a call waits for a host, in real time: with the clock paused, no probe runs into its time-out."""
+STARTING = {503: "the node is starting"}
+NO_STORAGE = {404: "there is no such backup storage"}
+LATE = {409: "it cannot be asked as it is, or it has not answered within a minute: is the clock paused?"}
+T = TypeVar("T")
+
+
+class StoragesRoutes:
+    """Serves `/lab/v1/probes` and `/lab/v1/storages/{uuid}`."""
+
+    def __init__(self, history: Callable[[], StorageHistory | None], hosts: LabHosts | None) -> None:
+        """`history` returns None while the node starts."""
+        self._history_or_none = history
+        self._hosts = hosts
+
+    def routes(self) -> list[Route]:
+        """Return the declarations of its calls."""
+        one = "/lab/v1/storages/{uuid}"
+        problems = {400: "a field cannot be used"} | NO_STORAGE | STARTING
+        return [
+            Route(
+                "GET",
+                "/lab/v1/probes",
+                "The latest probe of each backup storage, with its phases",
+                with_query(ProbesQuery, self.probes),
+                ProbesShape,
+                problems={400: "a field cannot be used"} | STARTING,
+            ),
+            Route(
+                "GET",
+                f"{one}/history",
+                "What a backup storage has been through: statuses, capacities, probes, faults of its host",
+                with_query(HistoryQuery, self.history),
+                HistoryShape,
+                problems=problems,
+            ),
+            Route(
+                "POST",
+                f"{one}/probe",
+                "Probe the host of a backup storage now; its status and capacity stay as they are",
+                with_body(ProbeNow, self.probe),
+                ProbeShape,
+                problems=problems | LATE,
+            ),
+            Route(
+                "POST",
+                f"{one}/ping",
+                "Ping a backup storage now, with all that a ping causes",
+                Handler(self.ping),
+                PingShape,
+                problems=NO_STORAGE | STARTING | LATE,
+            ),
+        ]
+
+    async def probes(self, request: web.Request, asked: ProbesQuery) -> Answer:
+        """Return the latest probe of each storage."""
+        history = self._history()
+        probes = history.status.last_probes.items()
+        found = [probe_of_storage(uuid, one) for uuid, one in sorted(probes) if one.time >= asked.since]
+        return ProbesShape(at=history.clock.time(), probes=found)
+
+    async def history(self, request: web.Request, asked: HistoryQuery) -> Answer:
+        """Return what a storage has been through."""
+        return await _finding(self._history().of(request.match_info["uuid"], asked, self._hosts))
+
+    async def probe(self, request: web.Request, how: ProbeNow) -> Answer:
+        """Probe a storage's host. A failure is an answer, not a refusal."""
+        tracker = self._history().tracker
+        try:
+            asking = tracker.probe_now(request.match_info["uuid"], fresh=how.fresh)
+            found = await _finding(asyncio.wait_for(asking, PATIENCE_SECONDS))  # real: see PATIENCE_SECONDS
+        except TimeoutError:
+            raise Refused(409, LATE[409]) from None
+        if found is None:
+            raise Refused(409, "the backup storage has no host")
+        return probe_shape(found)
+
+    async def ping(self, request: web.Request) -> Answer:
+        """Ping a storage, or wait for the ping that is under way."""
+        history, uuid = self._history(), request.match_info["uuid"]
+        ping = await _finding(history.tracker.ping_now(uuid))
+        if ping is None:
+            raise Refused(409, "the backup storage is not tracked: it is never pinged")
+        await asyncio.wait([ping], timeout=PATIENCE_SECONDS)  # real: see PATIENCE_SECONDS
+        if not ping.done():
+            raise Refused(409, LATE[409])
+        last = history.status.last_probes.get(uuid)
+        status = await _finding(history.status.current(uuid))
+        return PingShape(status=status, last_probe=None if last is None else probe_shape(last))
+
+    def _history(self) -> StorageHistory:
+        history = self._history_or_none()
+        if history is None:
+            raise Refused(503, "the management node is starting")
+        return history
+
+
+async def _finding(work: Awaitable[T]) -> T:
+    """Return the result of `work`. Raise Refused (404) for a storage that does not exist."""
+    try:
+        return await work
+    except NoSuchStorage as error:
+        raise Refused(404, str(error)) from None
