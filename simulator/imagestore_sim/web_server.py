@@ -249,6 +249,11 @@ class Connection(RequestHandler):
         return response
 
 
+def connection_of(request: web.BaseRequest) -> Connection | None:
+    """Return the connection of a request, None if the client has gone."""
+    return request.protocol if isinstance(request.protocol, Connection) else None
+
+
 def _finish(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)

@@ -22,6 +22,7 @@ from imagestore_sim.rest.messages import Message, Reply
 from imagestore_sim.rest.origins import address_of
 from imagestore_sim.rest.request_target import CONTEXT, VERSION
 from imagestore_sim.rest.responses import json_response
+from imagestore_sim.web_server import connection_of
 
 S = TypeVar("S")
 JOB_UUID_LENGTH = 32
@@ -41,7 +42,8 @@ class AsyncCalls(Generic[S]):
         """Answer a poll. Raise PlainError 404 for an unknown job, and 405 for a method other than GET."""
         if request.method != "GET":
             raise PlainError(405, "only GET method is allowed for querying job status")
-        return json_response(*await self._jobs.poll(job_uuid, with_schema=wants_schema(request)))
+        polled = await self._jobs.poll(job_uuid, connection_of(request), with_schema=wants_schema(request))
+        return json_response(*polled)
 
     async def job_uuid(self, request: web.BaseRequest) -> str:
         """Return the uuid that `X-Job-UUID` chooses for the job, or a new one.

@@ -14,10 +14,12 @@ from imagestore_sim.faults.exchange import Point
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError, internal_error
 from imagestore_sim.rest.faulted_job import FaultedJob
-from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore
+from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore, StoredJob
 from imagestore_sim.rest.messages import Reply
+from imagestore_sim.rest.running_jobs import RunningJobs
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
+from imagestore_sim.web_server import Connection
 
 logger = logging.getLogger(__name__)
 POLLS = "api-jobs"
@@ -63,6 +65,7 @@ class Jobs:
         self._observe = observe
         self._supervisor = supervisor or Supervisor(clock.sleep)
         self.store = JobStore(database, vault, clock)
+        self.running = RunningJobs()
         self._tasks = Tasks()
 
     async def open(self) -> None:
@@ -110,7 +113,7 @@ class Jobs:
 
     async def _run(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
         began = self._clock.monotonic()
-        with correlated(job.uuid):
+        with self.running.running(job.uuid), correlated(job.uuid):
             result = await self._result_of(job, work)
         if result is None:
             return
@@ -192,9 +195,16 @@ class Jobs:
             except StoreUnavailable:
                 await self._database.health.until_next_try()
 
-    async def poll(self, uuid: str, *, with_schema: bool) -> tuple[int, bytes]:
-        """Return the status and body that a poll answers: 202 with `{}`, 200, or 503. Raise PlainError 404."""
+    async def find_for_poll(self, uuid: str, connection: Connection | None) -> StoredJob | None:
+        """Return the job of that uuid, None if it is unknown or purged. Wait a moment for the end of one that runs."""
         job = await self.store.find(uuid)
+        if job is not None and job.state == JobState.PROCESSING and await self.running.wait_for_end(uuid, connection):
+            return await self.store.find(uuid)
+        return job
+
+    async def poll(self, uuid: str, connection: Connection | None = None, *, with_schema: bool) -> tuple[int, bytes]:
+        """Return the status and body that a poll answers: 202 with `{}`, 200, or 503. Raise PlainError 404."""
+        job = await self.find_for_poll(uuid, connection)
         if job is None:
             raise PlainError(404, "the job has been expired")
         if job.state == JobState.PROCESSING:

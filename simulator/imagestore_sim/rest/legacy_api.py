@@ -70,7 +70,7 @@ class LegacyApi(Generic[S]):
             context.job = path.removeprefix(RESULT)
             if context.faults is not None:
                 await context.faults.reached()
-            return await self._result(path.removeprefix(RESULT))
+            return await self._result(path.removeprefix(RESULT), context)
         return None
 
     async def _call(self, body: bytes, context: RequestContext) -> bytes:
@@ -145,8 +145,8 @@ class LegacyApi(Generic[S]):
         began = await self._jobs.start(job, message.__name__, work, waits=message.waits, faulted=context.faulted_job)
         return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
 
-    async def _result(self, job_uuid: str) -> bytes:
-        job = await self._jobs.store.find(job_uuid)
+    async def _result(self, job_uuid: str, context: RequestContext) -> bytes:
+        job = await self._jobs.find_for_poll(job_uuid, context.connection)
         message = None if job is None else self._by_name.get(job.message)
         if job is None or message is None:
             raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")

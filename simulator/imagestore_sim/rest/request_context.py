@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imagestore_sim.rest.faulted_job import FaultedJob
     from imagestore_sim.rest.faulted_request import FaultedRequest
+    from imagestore_sim.web_server import Connection
 
 
 @dataclass(slots=True)
 class RequestContext:
     """Notes about one request, each filled in as soon as it is known."""
 
+    connection: Connection | None
+    """The connection that the request came on; None if the client has gone."""
     api: str = ""
     """The class name of the message, or `api-jobs` for a poll; empty if the request reached no API."""
     began: float | None = None

@@ -37,6 +37,7 @@ from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.responses import container_response, error_code, error_response, json_response, text_response
 from imagestore_sim.rest.rest_api import RestApi
 from imagestore_sim.rest.routing import Router
+from imagestore_sim.web_server import connection_of
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -97,7 +98,7 @@ class RestServer(Generic[S]):
 
         Raise ConnectionError if the client is gone, or a fault has ended its connection.
         """
-        context = RequestContext()
+        context = RequestContext(connection_of(request))
         began = self._clock.monotonic()
         if request.method in ("POST", "PUT"):
             client_address.set(address_of(request))

@@ -1,0 +1,60 @@
+"""The jobs that run in this process, and polls that wait a moment for their ends.
+
+Most jobs end within milliseconds, and clients wait for seconds between two polls (the Go SDK two, clients 1.4). A poll
+that comes a little too early would cost them that time. ZStack answers it 202 at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from imagestore_sim.virtual_clock import VirtualEventLoop
+from imagestore_sim.web_server import Connection
+
+LONGEST_SECONDS = 0.1
+"""Real seconds that a poll waits at most."""
+MOST_POLLS = 256
+"""Polls that wait at one time; one more is answered at once."""
+
+
+class RunningJobs:
+    """Knows which jobs run."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, asyncio.Future[None]] = {}
+        self.polls = 0
+        """How many polls wait."""
+
+    @contextmanager
+    def running(self, uuid: str) -> Iterator[None]:
+        """Count a job as running during the block."""
+        end = self._ends[uuid] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            if self._ends.get(uuid) is end:
+                del self._ends[uuid]
+            end.set_result(None)
+
+    async def wait_for_end(self, uuid: str, connection: Connection | None) -> bool:
+        """Return whether the job ends within LONGEST_SECONDS; stop waiting once the client of `connection` leaves.
+
+        In virtual time, return at once: while a poll waits, time would jump to the end of any job.
+        """
+        end = self._ends.get(uuid)
+        if end is None or self.polls >= MOST_POLLS or isinstance(asyncio.get_running_loop(), VirtualEventLoop):
+            return False
+        with self._waiting():
+            left = [] if connection is None else [connection.left()]
+            await asyncio.wait([end, *left], timeout=LONGEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return end.done()
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self.polls += 1
+        try:
+            yield
+        finally:
+            self.polls -= 1
