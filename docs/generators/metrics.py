@@ -16,7 +16,8 @@ those of the node's clock: in virtual time they are virtual too. `make docs` wri
 
 Every request to an API is counted once: in `{PREFIX}_kept_answers_total` if it was answered from the cache, else in
 `{PREFIX}_request_duration_seconds`. `api` is the class of the API's message, `{POLLS}` for polls of jobs, and
-`{NO_API}` for a request that led to no API. The legacy API answers every request with status 200.
+`{NO_API}` for a request that led to no API. The legacy API answers every request with status 200. A poll may wait
+[up to 100 ms](reference/wire-protocol.md#33-polling) for the end of its job, which counts.
 
 ZStack's own monitoring shows the capacity of storages over time, from what the node has stored: `GET
 /v1/zwatch/metrics` with namespace `ZStack/BackupStorage`; see [fidelity.md](fidelity.md).

@@ -1,6 +1,6 @@
 """The jobs that run in this process, and polls that wait a moment for their ends.
 
-Most jobs end within milliseconds, and clients wait for seconds between two polls (the Go SDK two, clients 1.4). A poll
+Most jobs end within milliseconds, and clients wait for seconds between two polls (the Go SDK two, clients 2.5). A poll
 that comes a little too early would cost them that time. ZStack answers it 202 at once.
 """
 
