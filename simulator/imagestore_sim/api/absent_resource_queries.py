@@ -42,7 +42,6 @@ def _messages() -> Iterator[type[QueryMessage]]:
             method="GET",
             path=path,
             optional_paths=tuple(others),
-            reply=("inventories", "total"),
             for_everyone=True,
             source=SOURCE,
             deviation=NONE,

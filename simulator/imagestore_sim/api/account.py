@@ -28,7 +28,6 @@ class APIQueryAccountMsg(
     path="/accounts",
     optional_paths=("/accounts/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query accounts. Every account sees all of them."""
 
@@ -41,7 +40,9 @@ async def query_account(services: Services, message: APIQueryAccountMsg, call: C
     return await answer(services, message, call)
 
 
-class APICreateAccountMsg(CreateMessage, method="POST", path="/accounts", package=PACKAGE, reply=("inventory",)):
+class APICreateAccountMsg(
+    CreateMessage, method="POST", path="/accounts", package=PACKAGE, reply={"inventory": ACCOUNT}
+):
     """Create an account, with the default quotas. `password` is the SHA-512 in hex that a login sends."""
 
     name: Name
@@ -71,7 +72,7 @@ class APIUpdateAccountMsg(
     method="PUT",
     path="/accounts/{uuid}",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": ACCOUNT},
     for_everyone=True,
 ):
     """Change the name, the description or the password of an account. Sessions outlive a new password."""

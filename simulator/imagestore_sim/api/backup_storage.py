@@ -33,9 +33,7 @@ handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="BackupStorageVO")]
 
 
-class APIQueryBackupStorageMsg(
-    QueryMessage, method="GET", path=PATH, optional_paths=(ONE,), package=PACKAGE, reply=("inventories",)
-):
+class APIQueryBackupStorageMsg(QueryMessage, method="GET", path=PATH, optional_paths=(ONE,), package=PACKAGE):
     """Query backup storages; each row is an inventory of its own type."""
 
     inventory = BACKUP_STORAGE
@@ -75,7 +73,12 @@ async def delete_backup_storage(services: Services, message: APIDeleteBackupStor
 
 
 class APIChangeBackupStorageStateMsg(
-    AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 1.5, 2.2"
+    AsyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    reply={"inventory": BACKUP_STORAGE},
+    source="domain 1.5, 2.2",
 ):
     """Enable or disable a backup storage."""
 
@@ -90,7 +93,9 @@ async def change_backup_storage_state(services: Services, message: APIChangeBack
     return await services.inventory(BACKUP_STORAGE, message.uuid)
 
 
-class APIUpdateBackupStorageMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+class APIUpdateBackupStorageMsg(
+    AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply={"inventory": BACKUP_STORAGE}
+):
     """Change the name or description of a backup storage."""
 
     uuid: Existing
@@ -110,7 +115,7 @@ class APIReconnectBackupStorageMsg(
     method="PUT",
     path=ACTIONS,
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": BACKUP_STORAGE},
     source="domain 2.2, 3.3, 3.4",
     deviation="an SSH probe of the url replaces the agent",
 ):
@@ -133,7 +138,7 @@ class APIGetBackupStorageCapacityMsg(
     method="GET",
     path="/backup-storage/capacities",
     package=PACKAGE,
-    reply=("totalCapacity", "availableCapacity"),
+    reply={"totalCapacity": int, "availableCapacity": int},
     with_success=True,
     source="domain 5",
 ):
@@ -170,7 +175,7 @@ class APIGetBackupStorageTypesMsg(
     method="GET",
     path="/backup-storage/types",
     package=PACKAGE,
-    reply=("types=backupStorageTypes",),
+    reply={"types=backupStorageTypes": list[str]},
     deviation="lists the types that are emulated; a strict node lists those of ZStack's open half",
 ):
     """List the types of backup storages."""

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import StrEnum
 
-from imagestore_sim.api import all_handlers, not_emulated
+from imagestore_sim.api import absent_resource_deletions, all_handlers, not_emulated
 from imagestore_sim.query import Inventory
 from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.parameters import Api
+
+
+class State(StrEnum):
+    """How closely an API follows ZStack."""
+
+    SAME = "same"
+    DEVIATES = "deviates"
+    EMPTY = "empty"
+    """A query of resources that a lab has none of, or the deletion of one."""
+    NOT_EMULATED = "not emulated"
+
 
 HEAD = """\
 # Fidelity
@@ -19,8 +31,8 @@ paths and sources. An API is
 
 - **same**: it does what ZStack does, as far as a client can see;
 - **deviates**: it does what ZStack does, except for what the note says;
-- **empty**: a query of resources that a lab has none of, such as hosts and virtual machines; it answers 200 and an
-  empty list;
+- **empty**: a query of resources that a lab has none of, such as hosts and virtual machines: it answers 200 and an
+  empty list; or a deletion of one, which has nothing to do;
 - **not emulated**: it answers every call that has a valid session with `SYS.1014` and the details
   `not emulated: <API class>, see docs/fidelity.md`. Its parameters are not read.
 
@@ -64,8 +76,9 @@ COLUMNS = ("API", "Request", "State", "Note", "Source")
 EMPTY = """
 ## Empty
 
-Queries of resources that a lab has none of. Those of ZStack's open half check the names of fields and the syntax of
-conditions, as ZStack does (observed 4); for those of the paid editions, whose fields are not public, any name will do.
+Queries and deletions of resources that a lab has none of. Queries of ZStack's open half check the names of fields and
+the syntax of conditions, as ZStack does (observed 4); for those of the paid editions, whose fields are not public, any
+name will do.
 
 | Package | APIs |
 |---|---|"""
@@ -78,24 +91,27 @@ LEFT_OUT = """
 
 def page() -> str:
     """Return the first half of the page, as Markdown."""
-    kinds: dict[str, list[Api]] = {"works": [], "empty": [], "refused": []}
+    kinds: dict[State, list[Api]] = {state: [] for state in State}
     for message, handler in all_handlers().by_message.items():
-        kinds[_kind(message, handler)].append(message.api)
-    works, empty, refused = (kinds[kind] for kind in ("works", "empty", "refused"))
+        kinds[state_of(message, handler)].append(message.api)
+    works, empty, refused = [*kinds[State.SAME], *kinds[State.DEVIATES]], kinds[State.EMPTY], kinds[State.NOT_EMULATED]
     counts = (
-        f"Of {len(works) + len(empty) + len(refused)} APIs, {len(works)} work, {len(empty)} are queries that are always"
-        f" empty, and {len(refused)} are not emulated."
+        f"Of {len(works) + len(empty) + len(refused)} APIs, {len(works)} work, {len(empty)} are about resources that a"
+        f" lab has none of, and {len(refused)} are not emulated."
     )
     table = _table(sorted(works, key=_by_request))
     return "\n".join([HEAD, counts, "", *table, EMPTY, *_by_package(empty), LEFT_OUT, *_by_package(refused), ""])
 
 
-def _kind(message: type[Message], handler: object) -> str:
+def state_of(message: type[Message], handler: object) -> State:
+    """Return how closely an API follows ZStack, with this handler."""
     if handler is not_emulated.refuse:
-        return "refused"
+        return State.NOT_EMULATED
     inventory = getattr(message, "inventory", None)
-    is_absent = isinstance(inventory, Inventory) and inventory.is_absent
-    return "empty" if handler is not_emulated.answer_none or is_absent else "works"
+    nothing_there = (not_emulated.answer_none, absent_resource_deletions.delete_nothing)
+    if handler in nothing_there or (isinstance(inventory, Inventory) and inventory.is_absent):
+        return State.EMPTY
+    return State.DEVIATES if message.api.deviation else State.SAME
 
 
 def _by_request(api: Api) -> tuple[str, str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NotRequired, TypedDict
+
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services
 from imagestore_sim.database.global_config_rules import NullPointer
@@ -18,9 +20,18 @@ OURS = (
 handlers = Handlers[Services]()
 
 
-class APIQueryGlobalConfigMsg(
-    QueryMessage, method="GET", path=PATH, package=PACKAGE, reply=("inventories",), deviation=OURS
-):
+class Options(TypedDict):
+    """What values an option takes: listed ones, or a number between bounds."""
+
+    validValue: NotRequired[list[str]]
+    """The values."""
+    numberGreaterThanOrEqual: NotRequired[int]
+    """The least number."""
+    numberLessThanOrEqual: NotRequired[int]
+    """The greatest number."""
+
+
+class APIQueryGlobalConfigMsg(QueryMessage, method="GET", path=PATH, package=PACKAGE, deviation=OURS):
     """Query the options."""
 
     inventory = GLOBAL_CONFIG
@@ -33,7 +44,13 @@ async def query_global_config(services: Services, message: APIQueryGlobalConfigM
 
 
 class APIGetGlobalConfigOptionsMsg(
-    SyncMessage, method="GET", path=ONE, package=PACKAGE, reply=("options",), for_everyone=True, source="observed 15"
+    SyncMessage,
+    method="GET",
+    path=ONE,
+    package=PACKAGE,
+    reply={"options": Options},
+    for_everyone=True,
+    source="observed 15",
 ):
     """Get the valid values of an option, or the bounds of its number."""
 
@@ -49,7 +66,12 @@ async def get_global_config_options(services: Services, message: APIGetGlobalCon
 
 
 class APIUpdateGlobalConfigMsg(
-    AsyncMessage, method="PUT", path=f"{ONE}/actions", package=PACKAGE, reply=("inventory",), deviation=OURS
+    AsyncMessage,
+    method="PUT",
+    path=f"{ONE}/actions",
+    package=PACKAGE,
+    reply={"inventory": GLOBAL_CONFIG},
+    deviation=OURS,
 ):
     """Set an option."""
 

@@ -55,7 +55,6 @@ class APIQueryImageMsg(
     path="/images",
     optional_paths=("/images/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
     source="domain 1.3, 2.2; clients 5",
 ):
     """Query images, each with its storages."""
@@ -74,7 +73,7 @@ class APIAddImageMsg(
     method="POST",
     path="/images",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     timeout_seconds=ADD_SECONDS,
     source="domain 4",
     for_everyone=True,
@@ -177,7 +176,7 @@ class APISyncImageFromImageStoreBackupStorageMsg(
     method="PUT",
     path="/images/{uuid}/actions",
     package=IMAGE_STORE_PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     timeout_seconds=ADD_SECONDS,
     source="domain 2.2, 8.2",
     deviation="ZStack's own is closed: its checks are known by their texts; the bits come by SFTP as those of AddImage,"
@@ -205,7 +204,7 @@ class APIRecoveryImageFromImageStoreBackupStorageMsg(
     method="PUT",
     path="/backup-storage/{uuid}/actions",
     package=IMAGE_STORE_PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     timeout_seconds=ADD_SECONDS,
     source="domain 2.2, 8.2",
     deviation="as SyncImageFromImageStoreBackupStorage",
@@ -238,7 +237,7 @@ class APIBackupStorageMigrateImageMsg(
     method="PUT",
     path="/backup-storage/images/{imageUuid}/actions",
     package=MIGRATION_PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     source="domain 2.2; ZStack's message catalogue",
 ):
     """Move an image to another backup storage. ZStack can do that only between Ceph storages."""
@@ -272,7 +271,7 @@ class APIGetBackupStorageCandidatesForImageMigrationMsg(
     method="GET",
     path="/backup-storage/{srcBackupStorageUuid}/migration-candidates",
     package=MIGRATION_PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": [BACKUP_STORAGE]},
     source="domain 2.2; ZStack's message catalogue",
 ):
     """List the storages to which the images of a backup storage can be moved: none, except for Ceph storages."""
@@ -297,7 +296,7 @@ class APIGetCandidateBackupStorageForCreatingImageMsg(
         "/images/volume-snapshots/{volumeSnapshotUuid}/candidate-backup-storage",
     ),
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": [BACKUP_STORAGE]},
     for_everyone=True,
     deviation="volumes are not emulated: any uuid stands for a volume that is in every zone",
 ):

@@ -25,7 +25,7 @@ class APIUpdateImageMsg(
     method="PUT",
     path="/images/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
 ):
     """Change the description of an image, in any status. An empty name is one, too."""

@@ -19,7 +19,7 @@ class APIExportImageFromBackupStorageMsg(
     method="PUT",
     path="/backup-storage/{backupStorageUuid}/actions",
     package=PACKAGE,
-    reply=("imageUrl", "exportMd5Sum"),
+    reply={"imageUrl": str, "exportMd5Sum": str},
     with_success=True,
     timeout_seconds=EXPORT_SECONDS,
     for_everyone=True,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from imagestore_sim.api.image import ARCHITECTURES, PACKAGE, PLATFORMS
 from imagestore_sim.api.services import Services
+from imagestore_sim.query import IMAGE
 from imagestore_sim.rest.errors import not_found
 from imagestore_sim.rest.messages import Call, CreateMessage, Handlers, Reply
 from imagestore_sim.rest.parameters import Rule
@@ -29,7 +30,7 @@ class APICreateRootVolumeTemplateFromRootVolumeMsg(
     method="POST",
     path="/images/root-volume-templates/from/volumes/{rootVolumeUuid}",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source=SOURCE,
     deviation=NONE,
@@ -59,7 +60,7 @@ class APICreateRootVolumeTemplateFromVolumeSnapshotMsg(
     method="POST",
     path="/images/root-volume-templates/from/volume-snapshots/{snapshotUuid}",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source=SOURCE,
     deviation=NONE,
@@ -89,7 +90,7 @@ class APICreateDataVolumeTemplateFromVolumeMsg(
     method="POST",
     path="/images/data-volume-templates/from/volumes/{volumeUuid}",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source=SOURCE,
     deviation=NONE,
@@ -115,7 +116,7 @@ class APICreateDataVolumeTemplateFromVolumeSnapshotMsg(
     method="POST",
     path="/images/data-volume-templates/from/volume-snapshots/{snapshotUuid}",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source=SOURCE,
     deviation=NONE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from sqlalchemy import Row, select
 
@@ -25,12 +25,27 @@ MADE_UP = "no bits are read: sizes stay as they are recorded, and a hash is made
 handlers = Handlers[Services]()
 
 
+class UploadJob(TypedDict):
+    """An upload that runs."""
+
+    longJobUuid: str
+    """The uuid of the long job that waits for it."""
+    longJobState: str
+    """The state of that job."""
+    imageUuid: str
+    """The uuid of the image."""
+    imageUploadUrl: str
+    """The address to send the bytes to."""
+    offset: int
+    """How many bytes have come."""
+
+
 class APIChangeImageStateMsg(
     AsyncMessage,
     method="PUT",
     path="/images/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source="domain 4; observed 12",
 ):
@@ -96,7 +111,7 @@ class APIGetImageQgaMsg(
     method="GET",
     path="/images/{uuid}/qga",
     package=PACKAGE,
-    reply=("uuid", "enable"),
+    reply={"uuid": str, "enable": bool},
     for_everyone=True,
     paid=True,
     source="ZStack's public Java SDK",
@@ -118,7 +133,7 @@ class APISyncImageSizeMsg(
     method="PUT",
     path="/images/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source="recorded calls 10869, 11198",
     deviation=MADE_UP,
@@ -140,7 +155,7 @@ class APICalculateImageHashMsg(
     method="PUT",
     path="/images/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source="recorded calls 10870 to 10873, 11199",
     deviation=MADE_UP,
@@ -168,7 +183,7 @@ class APIRecoverImageMsg(
     method="PUT",
     path="/images/{imageUuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE},
     for_everyone=True,
     source="domain 4; observed 13",
 ):
@@ -197,7 +212,7 @@ class APIGetUploadImageJobDetailsMsg(
     method="GET",
     path="/images/upload-job/details/{imageId}",
     package=PACKAGE,
-    reply=("existingJobDetails",),
+    reply={"existingJobDetails": list[UploadJob]},
     with_success=True,
     for_everyone=True,
     source="domain 8.6; recorded calls 10918 to 10921",

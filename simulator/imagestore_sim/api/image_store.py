@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, NotRequired, TypeAlias, TypedDict
 
 from sqlalchemy import Row, select
 
@@ -32,12 +32,38 @@ Existing = Annotated[str, Rule(resource="ImageStoreBackupStorageVO")]
 ImageRow: TypeAlias = Row[*tuple[Any, ...]]
 
 
+class GarbageResult(TypedDict):
+    """What a reclaim has freed."""
+
+    freedSpaceInBytes: int
+    """How many bytes."""
+
+
+class ImageOnStorage(TypedDict):
+    """An image that an ImageStore holds."""
+
+    id: str
+    """The uuid of the image; for one without a record, the name of its file."""
+    created: NotRequired[str]
+    """When it was added."""
+    arch: NotRequired[str]
+    """The processor architecture that it is for."""
+    desc: NotRequired[str]
+    """The description of the image."""
+    size: NotRequired[int]
+    """How many bytes it takes up."""
+    virtualsize: NotRequired[int]
+    """How many bytes its disk has."""
+    name: NotRequired[str]
+    """The name of the image; for one without a record, the name of its folder."""
+
+
 class APIAddImageStoreBackupStorageMsg(
     AddMessage,
     method="POST",
     path=PATH,
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE_STORE_BACKUP_STORAGE},
     source="domain 2.1, 3.1, 3.2",
     deviation="an SSH probe of the url replaces the agent, and creates the folders of the url; importImages finds none",
 ):
@@ -69,7 +95,7 @@ class APIAddDisasterImageStoreBackupStorageMsg(
     path=f"{PATH}/disaster",
     package=PACKAGE,
     response_class="APIAddImageStoreBackupStorageEvent",
-    reply=("inventory",),
+    reply={"inventory": IMAGE_STORE_BACKUP_STORAGE},
     source="domain 2.1",
     deviation="attachPoint and endPoint are ignored; otherwise as AddImageStoreBackupStorage",
 ):
@@ -109,7 +135,6 @@ class APIQueryImageStoreBackupStorageMsg(
     path=PATH,
     optional_paths=(f"{PATH}/{{uuid}}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query ImageStores."""
 
@@ -128,7 +153,7 @@ class APIUpdateImageStoreBackupStorageMsg(
     path=ACTIONS,
     package=PACKAGE,
     response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
-    reply=("inventory",),
+    reply={"inventory": IMAGE_STORE_BACKUP_STORAGE},
     source="domain 2.1, 3.4",
 ):
     """Change an ImageStore's record, but not its url. Nothing is reconnected."""
@@ -153,7 +178,7 @@ class APIReconnectImageStoreBackupStorageMsg(
     method="PUT",
     path=ACTIONS,
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": IMAGE_STORE_BACKUP_STORAGE},
     source="domain 2.1, 3.3, 3.4",
     deviation="as ReconnectBackupStorage; how ZStack's closed source changes the status is not known",
 ):
@@ -178,7 +203,7 @@ class APIReclaimSpaceFromImageStoreMsg(
     method="PUT",
     path=ACTIONS,
     package=PACKAGE,
-    reply=("gcResult",),
+    reply={"gcResult": GarbageResult},
     source="domain 2.1, 8.5",
     deviation="expunging gives bytes back at once; this frees what is left because a host did not let it go",
 ):
@@ -227,7 +252,7 @@ class APIGetImagesFromImageStoreBackupStorageMsg(
     method="PUT",
     path="/backup-storage/{uuid}/image-store",
     package=PACKAGE,
-    reply=("infos",),
+    reply={"infos": list[ImageOnStorage]},
     deviation="the host is asked by SFTP, for 2,000 images at most; where images have no bits, those with a record are"
     " listed",
     source="domain 2.1, 8.3",

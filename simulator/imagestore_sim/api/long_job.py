@@ -61,7 +61,6 @@ class APIQueryLongJobMsg(
     path="/longjobs",
     optional_paths=("/longjobs/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query long jobs. An account sees its own."""
 
@@ -79,7 +78,7 @@ class APISubmitLongJobMsg(
     method="POST",
     path="/longjobs",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": LONG_JOB},
     for_everyone=True,
     deviation=NOT_HERE,
 ):
@@ -147,7 +146,7 @@ class APIResumeLongJobMsg(
     method="PUT",
     path="/longjobs/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": LONG_JOB},
     for_everyone=True,
     deviation="only a job whose upload stood still is ever Suspended",
 ):
@@ -172,7 +171,7 @@ class APIRerunLongJobMsg(
     method="PUT",
     path="/longjobs/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": LONG_JOB},
     for_everyone=True,
 ):
     """Run a long job again that has ended."""
@@ -199,7 +198,7 @@ class APIUpdateLongJobMsg(
     method="PUT",
     path="/longjobs/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": LONG_JOB},
     for_everyone=True,
 ):
     """Change the name or the description of a long job."""

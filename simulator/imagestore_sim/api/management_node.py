@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 
 from imagestore_sim.api.catalogue import catalogue
 from imagestore_sim.api.queries import QueryMessage, answer
@@ -17,13 +18,22 @@ ACTIONS = "/management-nodes/actions"
 handlers = Handlers[Services]()
 
 
+class CurrentTime(TypedDict):
+    """A time."""
+
+    MillionSeconds: int
+    """Milliseconds since the epoch; the spelling is ZStack's."""
+    Seconds: int
+    """Seconds since the epoch."""
+
+
 class APIGetVersionMsg(
     SyncMessage,
     method="PUT",
     path=ACTIONS,
     package=PACKAGE,
     authenticated=False,
-    reply=("version",),
+    reply={"version": str},
     with_success=True,
 ):
     """Get the version of ZStack that is emulated."""
@@ -41,7 +51,7 @@ class APIGetCurrentTimeMsg(
     path=ACTIONS,
     package=PACKAGE,
     authenticated=False,
-    reply=("currentTime",),
+    reply={"currentTime": CurrentTime},
     with_success=True,
 ):
     """Get the node's time."""
@@ -60,7 +70,7 @@ class APIGetManagementNodeArchMsg(
     path=ACTIONS,
     package=PACKAGE,
     authenticated=False,
-    reply=("architecture",),
+    reply={"architecture": str},
     with_success=True,
 ):
     """Get the node's processor architecture."""
@@ -78,7 +88,7 @@ class APIGetSupportAPIsMsg(
     path=ACTIONS,
     package=PACKAGE,
     authenticated=False,
-    reply=("supportApis",),
+    reply={"supportApis": list[str]},
     with_success=True,
 ):
     """List the APIs."""
@@ -100,7 +110,7 @@ class APIGetManagementNodeOSMsg(
     path="/management/actions",
     package=PACKAGE,
     authenticated=False,
-    reply=("name", "version"),
+    reply={"name": str, "version": str},
     with_success=True,
 ):
     """Get the node's operating system. Its path differs from the others in ZStack, too."""
@@ -141,7 +151,7 @@ class APIGetPlatformTimeZoneMsg(
     path="/management-nodes/platform-timezone",
     package=PACKAGE,
     for_everyone=True,
-    reply=("timezone", "offset"),
+    reply={"timezone": str, "offset": str},
     with_success=True,
 ):
     """Get the time zone of the node's dates."""
@@ -162,7 +172,6 @@ class APIQueryManagementNodeMsg(
     path="/management-nodes",
     optional_paths=("/management-nodes/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
     for_everyone=False,
 ):
     """Query management nodes: this one."""
@@ -184,7 +193,7 @@ class APIIsOpensourceVersionMsg(
     path="/meta-data/opensource",
     package="org.zstack.header",
     authenticated=False,
-    reply=("opensource",),
+    reply={"opensource": bool},
     with_success=True,
 ):
     """Ask whether this is the open source edition."""

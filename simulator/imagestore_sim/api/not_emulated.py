@@ -69,7 +69,6 @@ def _message(api: CataloguedApi, paths: tuple[str, ...]) -> type[Message]:
         method=api.get("method") or ("GET" if sync else "POST"),
         path=path,
         optional_paths=tuple(others),
-        reply=("inventories", "total") if empty else (),
         response_class=api.get("response", ""),
         paid=not api.get("open", False),
         authenticated=api.get("session", True),

@@ -32,7 +32,6 @@ class APIQueryPolicyMsg(
     path="/accounts/policies",
     optional_paths=("/accounts/policies/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
     deviation="the schema does not name the classes of statements; DEFAULT-READ has one action, *:read",
 ):
     """Query policies. An account sees its own."""
@@ -51,7 +50,7 @@ class APICreatePolicyMsg(
     method="POST",
     path="/accounts/policies",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": POLICY},
     for_everyone=True,
     deviation="actions are not checked; in ZStack those of accounts other than admin cannot name APIs for admins",
 ):
@@ -106,7 +105,6 @@ class APIQueryRoleMsg(
     path="/identities/roles",
     optional_paths=("/identities/roles/{uuid}",),
     package=ROLE_PACKAGE,
-    reply=("inventories",),
     deviation="ZStack's own 17 roles are not there, and policies of roles are not listed",
 ):
     """Query roles. An account sees its own."""
@@ -125,7 +123,7 @@ class APICreateRoleMsg(
     method="POST",
     path="/identities/roles",
     package=ROLE_PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": ROLE},
     for_everyone=True,
     deviation=f"{NO_MEANING}; policies cannot be attached",
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -27,6 +27,11 @@ class QueryMessage(SyncMessage):
     inventory: ClassVar[Inventory]
 
     query: Query
+
+    def __init_subclass__(cls, **declared: Any) -> None:
+        """Declare the reply of a query of the class's inventory; one without an inventory lists unknown objects."""
+        rows = [cls.inventory] if hasattr(cls, "inventory") else list[dict[str, object]]
+        super().__init_subclass__(**{"reply": {"inventories": rows, "total": int}, **declared})
 
     @classmethod
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from imagestore_sim.api.account import PACKAGE
 from imagestore_sim.api.queries import QueryMessage, answer
@@ -19,7 +19,18 @@ handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="AccountVO")]
 
 
-class APIQueryQuotaMsg(QueryMessage, method="GET", path="/accounts/quotas", package=PACKAGE, reply=("inventories",)):
+class Usage(TypedDict):
+    """A quota of an account, and how much of it the account has."""
+
+    name: str
+    """The name of the quota."""
+    total: int
+    """The limit; bytes for a quota of sizes."""
+    used: int
+    """How much the account has; bytes for a quota of sizes."""
+
+
+class APIQueryQuotaMsg(QueryMessage, method="GET", path="/accounts/quotas", package=PACKAGE):
     """Query quotas. An account sees its own; admin has none."""
 
     inventory = QUOTA
@@ -32,7 +43,7 @@ async def query_quota(services: Services, message: APIQueryQuotaMsg, call: Call)
 
 
 class APIUpdateQuotaMsg(
-    AsyncMessage, method="PUT", path="/accounts/quotas/actions", package=PACKAGE, reply=("inventory",)
+    AsyncMessage, method="PUT", path="/accounts/quotas/actions", package=PACKAGE, reply={"inventory": QUOTA}
 ):
     """Set a quota of an account, to no less than what the account has."""
 
@@ -68,7 +79,7 @@ class APIGetAccountQuotaUsageMsg(
     method="GET",
     path="/accounts/quota/{uuid}/usages",
     package=PACKAGE,
-    reply=("usages",),
+    reply={"usages": list[Usage]},
     for_everyone=True,
     deviation="only images are counted: of all else, a lab has none",
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from sqlalchemy import or_, select
 
@@ -28,7 +28,31 @@ handlers = Handlers[Services]()
 Resource = Annotated[str, Rule(resource="ResourceVO")]
 
 
-class APIQueryResourceConfigMsg(QueryMessage, method="GET", path=PATH, package=PACKAGE, reply=("inventories",)):
+class BindableConfig(TypedDict):
+    """An option that may have values of its own for resources."""
+
+    name: str
+    """The name of the option, below its category."""
+    category: str
+    """The category of the option."""
+    description: str
+    """What the option is for."""
+    bindResourceTypes: list[str]
+    """The types of resources that may have a value."""
+
+
+class ConfigOfResource(TypedDict):
+    """The value of an option for a resource."""
+
+    name: str
+    """The name of the option."""
+    value: str
+    """The value that holds for the resource."""
+    effectiveConfigs: list[dict[str, object]]
+    """The rows that the value comes from; none where it is the global one."""
+
+
+class APIQueryResourceConfigMsg(QueryMessage, method="GET", path=PATH, package=PACKAGE):
     """Query values of resources. An account sees those of its own resources."""
 
     inventory = RESOURCE_CONFIG
@@ -46,7 +70,7 @@ class APIGetResourceBindableConfigMsg(
     path=f"{PATH}/bindable",
     optional_paths=(f"{PATH}/bindable/{{category}}",),
     package=PACKAGE,
-    reply=("bindableConfigs",),
+    reply={"bindableConfigs": list[BindableConfig]},
     for_everyone=True,
     deviation="the options of ZStack's open half only",
 ):
@@ -76,7 +100,7 @@ class APIGetResourceConfigMsg(
     method="GET",
     path=f"{PATH}/{{resourceUuid}}/{{category}}/{{name}}",
     package=PACKAGE,
-    reply=("value", "effectiveConfigs"),
+    reply={"value": str, "effectiveConfigs": [RESOURCE_CONFIG]},
     for_everyone=True,
 ):
     """Get the value of an option for a resource."""
@@ -105,7 +129,7 @@ class APIGetResourceConfigsMsg(
     method="GET",
     path=f"{PATH}/{{resourceUuid}}/{{category}}",
     package=PACKAGE,
-    reply=("configs",),
+    reply={"configs": list[ConfigOfResource]},
     for_everyone=True,
 ):
     """Get the values of several options of a category for a resource."""
@@ -135,7 +159,7 @@ class APIUpdateResourceConfigMsg(
     method="PUT",
     path=f"{PATH}/{{category}}/{{name}}/{{resourceUuid}}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": RESOURCE_CONFIG},
     for_everyone=True,
     deviation=FEW,
 ):
@@ -171,7 +195,7 @@ class APIUpdateResourceConfigsMsg(
     method="POST",
     path=f"{PATH}/{{resourceUuid}}/resource-configs/actions",
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": list[ConfigOfResource]},
     for_everyone=True,
     deviation=FEW,
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import orjson
 from sqlalchemy import select
@@ -43,12 +43,49 @@ Resources = Annotated[list[str], Rule(nonempty=True, resource="ResourceVO")]
 Accounts = Annotated[list[str] | None, Rule(resource="AccountVO")]
 
 
+class ResourceReference(TypedDict):
+    """Which account owns a resource."""
+
+    id: int
+    """Always 0."""
+    accountUuid: str
+    """The uuid of the account."""
+    ownerAccountUuid: str
+    """The uuid of the account, again."""
+    resourceUuid: str
+    """The uuid of the resource."""
+    resourceType: str
+    """The type of the resource."""
+    concreteResourceType: str
+    """The Java class of the resource."""
+    permission: int
+    """What the account may do: 2, everything."""
+    isShared: bool
+    """Whether others see the resource."""
+    createDate: str
+    """When the resource was created."""
+    lastOpDate: str
+    """When its owner changed."""
+
+
+class ResourceName(TypedDict):
+    """The name and the type of a resource."""
+
+    uuid: str
+    """The uuid of the resource."""
+    resourceName: str
+    """Its name."""
+    resourceType: str
+    """Its type."""
+    concreteResourceType: str
+    """Its Java class."""
+
+
 class APIQuerySharedResourceMsg(
     QueryMessage,
     method="GET",
     path="/accounts/resources",
     package=PACKAGE,
-    reply=("inventories",),
     for_everyone=False,
     deviation=ONLY_IMAGES,
 ):
@@ -119,7 +156,7 @@ class APIChangeResourceOwnerMsg(
     method="POST",
     path="/account/{accountUuid}/resources",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": ResourceReference},
     deviation="only images belong to accounts; the id of the reference is always 0",
 ):
     """Give a resource to another account."""
@@ -188,7 +225,7 @@ class APIGetResourceAccountMsg(
     method="GET",
     path="/resources/accounts",
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": {"": ACCOUNT}},
     for_everyone=True,
 ):
     """Get the accounts that own resources; admin owns what belongs to nobody, even what does not exist."""
@@ -210,7 +247,7 @@ class APIGetResourceNamesMsg(
     method="GET",
     path="/resources/names",
     package="org.zstack.header.vo",
-    reply=("inventories",),
+    reply={"inventories": list[ResourceName]},
     for_everyone=True,
 ):
     """Get names and types of resources, also of those that the caller does not see."""
@@ -238,7 +275,7 @@ class APICheckResourcePermissionMsg(
     method="GET",
     path="/accounts/resource/api-permissions",
     package=PACKAGE,
-    reply=("apis",),
+    reply={"apis": list[str]},
     deviation="not emulated; accounts other than admin are refused as in ZStack",
 ):
     """List which calls the caller may make for a type of resource."""

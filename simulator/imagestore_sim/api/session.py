@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from imagestore_sim.api.services import Services
 from imagestore_sim.rest.errors import invalid_argument, operation_failed
@@ -20,6 +20,23 @@ LONGEST_RENEWAL = 31_536_000
 handlers = Handlers[Services]()
 
 
+class Session(TypedDict):
+    """A session."""
+
+    uuid: str
+    """What later calls carry as `Authorization: OAuth <uuid>`. Secret."""
+    accountUuid: str
+    """The uuid of the account that has logged in."""
+    userUuid: str
+    """The uuid of the user that has logged in; of the account where no user has."""
+    expiredDate: str
+    """When the session ends, unless a call extends it."""
+    createDate: str
+    """When it began."""
+    noSessionEvaluation: bool
+    """Always false."""
+
+
 class APILogInByAccountMsg(
     SyncMessage,
     method="PUT",
@@ -27,7 +44,7 @@ class APILogInByAccountMsg(
     package=PACKAGE,
     authenticated=False,
     response_class="APILogInReply",
-    reply=("inventory",),
+    reply={"inventory": Session},
 ):
     """Log in as an account. `password` is its SHA-512 in hex."""
 
@@ -56,7 +73,7 @@ class APILogInByUserMsg(
     package=PACKAGE,
     authenticated=False,
     response_class="APILogInReply",
-    reply=("inventory",),
+    reply={"inventory": Session},
 ):
     """Log in as a user of an account, given by its uuid or its name."""
 
@@ -86,7 +103,7 @@ async def log_in_by_user(services: Services, message: APILogInByUserMsg, call: C
 
 
 class APILogInMsg(
-    SyncMessage, method="PUT", path="/login", package=LOGIN_PACKAGE, authenticated=False, reply=("inventory",)
+    SyncMessage, method="PUT", path="/login", package=LOGIN_PACKAGE, authenticated=False, reply={"inventory": Session}
 ):
     """Log in by a login type; only `account` is emulated."""
 
@@ -112,7 +129,7 @@ class APIGetLoginProceduresMsg(
     path="/login/procedures",
     package=LOGIN_PACKAGE,
     authenticated=False,
-    reply=("procedures",),
+    reply={"procedures": list[str]},
 ):
     """List what a login needs besides the password."""
 
@@ -133,7 +150,7 @@ class APIRenewSessionMsg(
     path="/accounts/sessions/{sessionUuid}/renew",
     package=PACKAGE,
     for_everyone=True,
-    reply=("inventory",),
+    reply={"inventory": Session},
 ):
     """Extend a session, by `duration` seconds from now, until its next call."""
 
@@ -173,7 +190,7 @@ class APIValidateSessionMsg(
     path="/accounts/sessions/{sessionUuid}/valid",
     package=PACKAGE,
     authenticated=False,
-    reply=("valid",),
+    reply={"valid": bool},
 ):
     """Ask whether a session is valid, without extending it."""
 
@@ -187,7 +204,12 @@ async def validate_session(services: Services, message: APIValidateSessionMsg, c
 
 
 class APIGetSupportedIdentityModelsMsg(
-    SyncMessage, method="GET", path="/identity-models", package=PACKAGE, authenticated=False, reply=("configs",)
+    SyncMessage,
+    method="GET",
+    path="/identity-models",
+    package=PACKAGE,
+    authenticated=False,
+    reply={"configs": list[str]},
 ):
     """List the identity models."""
 

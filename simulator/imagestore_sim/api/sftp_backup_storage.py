@@ -30,7 +30,7 @@ class APIAddSftpBackupStorageMsg(
     method="POST",
     path=PATH,
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": SFTP_BACKUP_STORAGE},
     source="domain 2.3, 3.1, 3.2",
     deviation="an SSH probe of the url replaces the agent; importImages finds none",
 ):
@@ -73,7 +73,6 @@ class APIQuerySftpBackupStorageMsg(
     path=PATH,
     optional_paths=(f"{PATH}/{{uuid}}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query Sftp storages."""
 
@@ -97,7 +96,7 @@ class APIUpdateSftpBackupStorageMsg(
     path=ACTIONS,
     package=PACKAGE,
     response_class=f"{HEADER}.APIUpdateBackupStorageEvent",
-    reply=("inventory",),
+    reply={"inventory": BACKUP_STORAGE},
 ):
     """Change an Sftp storage's record, but not its url; nothing is reconnected (domain 3.4).
 
@@ -120,7 +119,12 @@ async def update_sftp(services: Services, message: APIUpdateSftpBackupStorageMsg
 
 
 class APIReconnectSftpBackupStorageMsg(
-    AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",), source="domain 2.3, 3.4"
+    AsyncMessage,
+    method="PUT",
+    path=ACTIONS,
+    package=PACKAGE,
+    reply={"inventory": SFTP_BACKUP_STORAGE},
+    source="domain 2.3, 3.4",
 ):
     """Reconnect an Sftp storage at once, without queueing behind other connects."""
 

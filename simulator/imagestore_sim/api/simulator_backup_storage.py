@@ -26,7 +26,7 @@ class APIAddSimulatorBackupStorageMsg(
     path="/backup-storage/simulators",
     package=PACKAGE,
     response_class=f"{HEADER}.APIAddBackupStorageEvent",
-    reply=("inventory",),
+    reply={"inventory": BACKUP_STORAGE},
     deviation="it is Connected from the start, without an event",
 ):
     """Add a storage that is always Connected, with the given capacity in bytes."""

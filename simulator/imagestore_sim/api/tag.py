@@ -23,7 +23,6 @@ class APIQuerySystemTagMsg(
     path="/system-tags",
     optional_paths=("/system-tags/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query system tags."""
 
@@ -42,7 +41,6 @@ class APIQueryUserTagMsg(
     path="/user-tags",
     optional_paths=("/user-tags/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query user tags."""
 
@@ -60,7 +58,7 @@ class APICreateSystemTagMsg(
     method="POST",
     path="/system-tags",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": SYSTEM_TAG},
     for_everyone=True,
     deviation=OURS,
 ):
@@ -83,7 +81,7 @@ class APICreateSystemTagsMsg(
     method="POST",
     path="/system-tags/{resourceUuid}/tags",
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": [SYSTEM_TAG]},
     for_everyone=True,
     deviation=f"{OURS}; a tag that the resource has already is left out, where ZStack lists a null",
 ):
@@ -110,7 +108,7 @@ class APICreateUserTagMsg(
     method="POST",
     path="/user-tags",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": USER_TAG},
     for_everyone=True,
     deviation=OURS,
 ):
@@ -133,7 +131,7 @@ class APIUpdateSystemTagMsg(
     method="PUT",
     path="/system-tags/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": SYSTEM_TAG},
     for_everyone=True,
 ):
     """Change the text of a system tag."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired, TypedDict
 
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.resource_types import type_of
@@ -22,13 +22,23 @@ Resources = Annotated[list[str], Rule(nonempty=True, resource="ResourceVO")]
 handlers = Handlers[Services]()
 
 
+class TagResult(TypedDict):
+    """The tag of one resource, or why it has none."""
+
+    inventory: NotRequired[dict[str, object]]
+    """The tag, a UserTagInventory."""
+    error: NotRequired[dict[str, object]]
+    """The error."""
+    success: bool
+    """Whether the resource has the tag now."""
+
+
 class APIQueryTagMsg(
     QueryMessage,
     method="GET",
     path="/tags",
     optional_paths=("/tags/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
     paid=True,
 ):
     """Query patterns of tags. An account sees its own."""
@@ -47,7 +57,7 @@ class APICreateTagMsg(
     method="POST",
     path="/tags",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": TAG_PATTERN},
     for_everyone=True,
     paid=True,
     deviation=CLOSED,
@@ -82,7 +92,7 @@ class APIUpdateTagMsg(
     method="PUT",
     path="/tags/{uuid}/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": TAG_PATTERN},
     for_everyone=True,
     paid=True,
     deviation=f"{CLOSED}; tags that exist keep their text",
@@ -115,7 +125,7 @@ class APIAttachTagToResourcesMsg(
     method="POST",
     path="/tags/{tagUuid}/resources",
     package=PACKAGE,
-    reply=("results",),
+    reply={"results": list[TagResult]},
     for_everyone=True,
     paid=True,
     deviation=f"{CLOSED}; a resource can have any number of tags",

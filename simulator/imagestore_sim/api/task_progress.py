@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypedDict
 
 from sqlalchemy import select
 
@@ -27,12 +28,27 @@ TASKS: Mapping[Kind, type[Message]] = MappingProxyType(
 handlers = Handlers[Services]()
 
 
+class TaskProgress(TypedDict):
+    """How far a call is."""
+
+    taskUuid: str
+    """The uuid of the call's job."""
+    taskName: str
+    """The Java class of the call's message."""
+    type: str
+    """Always `Progress`."""
+    content: str
+    """Percent, as text."""
+    time: int
+    """When this was so, in milliseconds since the epoch."""
+
+
 class APIGetTaskProgressMsg(
     SyncMessage,
     method="GET",
     path="/task-progresses/{apiId}",
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": list[TaskProgress]},
     for_everyone=True,
     source="observed 14; ZStack's public Java SDK",
     deviation="only images that come to ImageStores, and exports, report progress, and only while they come",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired, TypedDict
 
 from imagestore_sim.api.backup_storage import PACKAGE, Existing
 from imagestore_sim.api.services import Services
@@ -22,12 +22,63 @@ FILLED = (
 handlers = Handlers[Services]()
 
 
+class TrashItem(TypedDict):
+    """Bits that a migrated image has left on a storage."""
+
+    trashId: int
+    """The number of the item."""
+    resourceUuid: str
+    """The uuid of the image."""
+    storageUuid: str
+    """The uuid of the storage."""
+    storageType: str
+    """Always `BackupStorageVO`."""
+    resourceType: str
+    """Always `ImageVO`."""
+    installPath: str
+    """Where the bits are."""
+    isFolder: bool
+    """Always false."""
+    size: int
+    """Bytes."""
+    trashType: str
+    """Always `MigrateImage`."""
+    createDate: str
+    """When the image left the storage."""
+
+
+class TrashSummary(TypedDict):
+    """What cleaning up has done, in all."""
+
+    resourceUuids: list[str]
+    """The uuids of the images whose bits are gone."""
+    details: list[str]
+    """Why other bits were kept."""
+    size: int
+    """Bytes."""
+
+
+class TrashResult(TypedDict):
+    """What became of one item."""
+
+    resourceUuid: NotRequired[str]
+    """The uuid of the image."""
+    success: bool
+    """Whether the bits are gone."""
+    error: NotRequired[dict[str, object]]
+    """Why they were kept."""
+    trashId: int
+    """The number of the item."""
+    size: int
+    """Bytes."""
+
+
 class APIGetTrashOnBackupStorageMsg(
     SyncMessage,
     method="GET",
     path="/backup-storage/trash",
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": list[TrashItem]},
     deviation=FILLED,
 ):
     """List the trash of a backup storage."""
@@ -69,7 +120,7 @@ class APICleanUpTrashOnBackupStorageMsg(
     method="PUT",
     path="/backup-storage/{uuid}/trash/actions",
     package=PACKAGE,
-    reply=("result", "results"),
+    reply={"result": TrashSummary, "results": list[TrashResult]},
     with_success=True,
     batch=True,
     deviation=f"{FILLED}; the id of another storage's item counts as missing",

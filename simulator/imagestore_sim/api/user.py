@@ -37,7 +37,6 @@ class APIQueryUserMsg(
     path="/accounts/users",
     optional_paths=("/accounts/users/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query users. An account sees its own."""
 
@@ -51,7 +50,7 @@ async def query_user(services: Services, message: APIQueryUserMsg, call: Call) -
 
 
 class APICreateUserMsg(
-    CreateMessage, method="POST", path="/accounts/users", package=PACKAGE, reply=("inventory",), for_everyone=True
+    CreateMessage, method="POST", path="/accounts/users", package=PACKAGE, reply={"inventory": USER}, for_everyone=True
 ):
     """Create a user of the caller's account. `password` is the SHA-512 in hex that a login sends."""
 
@@ -79,7 +78,12 @@ async def create_user(services: Services, message: APICreateUserMsg, call: Call)
 
 
 class APIUpdateUserMsg(
-    AsyncMessage, method="PUT", path="/accounts/users/actions", package=PACKAGE, reply=("inventory",), for_everyone=True
+    AsyncMessage,
+    method="PUT",
+    path="/accounts/users/actions",
+    package=PACKAGE,
+    reply={"inventory": USER},
+    for_everyone=True,
 ):
     """Change the name, the description or the password of a user."""
 
@@ -132,7 +136,6 @@ class APIQueryUserGroupMsg(
     path="/accounts/groups",
     optional_paths=("/accounts/groups/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query groups of users. An account sees its own."""
 
@@ -150,7 +153,7 @@ class APICreateUserGroupMsg(
     method="POST",
     path="/accounts/groups",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": USER_GROUP},
     for_everyone=True,
 ):
     """Create a group in the caller's account."""
@@ -197,7 +200,7 @@ class APIUpdateUserGroupMsg(
     method="PUT",
     path="/accounts/groups/actions",
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": USER_GROUP},
     for_everyone=True,
 ):
     """Change the name or the description of a group."""

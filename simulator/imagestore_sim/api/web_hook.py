@@ -25,7 +25,7 @@ class APICreateWebhookMsg(
     method="POST",
     path=PATH,
     package=PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": WEB_HOOK},
     deviation="an operation does not fail if a receiver refuses its event; hooks also get the lab's own events",
 ):
     """Create a web hook. For type CanonicalEvent, `opaque` is the path of the events, or a glob of paths."""
@@ -64,7 +64,6 @@ class APIQueryWebhookMsg(
     path=PATH,
     optional_paths=(ONE,),
     package=PACKAGE,
-    reply=("inventories",),
     for_everyone=False,
 ):
     """Query web hooks."""
@@ -78,7 +77,7 @@ async def query_web_hook(services: Services, message: APIQueryWebhookMsg, call: 
     return await answer(services, message, call)
 
 
-class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE, reply=("inventory",)):
+class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE, reply={"inventory": WEB_HOOK}):
     """Change a web hook."""
 
     uuid: Annotated[str, Rule(resource="WebhookVO")]

@@ -39,7 +39,7 @@ handlers = Handlers[Services]()
 Existing = Annotated[str, Rule(resource="ZoneVO")]
 
 
-class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACKAGE, reply=("inventory",)):
+class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACKAGE, reply={"inventory": ZONE}):
     """Create a zone."""
 
     name: Annotated[str, Rule(max_length=255, valid_regex=NAME_REGEX)]
@@ -70,7 +70,6 @@ class APIQueryZoneMsg(
     path="/zones",
     optional_paths=("/zones/{uuid}",),
     package=PACKAGE,
-    reply=("inventories",),
 ):
     """Query zones."""
 
@@ -88,7 +87,7 @@ class APIGetZoneMsg(
     method="GET",
     path="/zones/{uuid}/info",
     package=PACKAGE,
-    reply=("inventories",),
+    reply={"inventories": [ZONE]},
     source="observed 19",
     deviation="the error shows the message with its uuid only: ZStack's shows the caller's session, too",
 ):
@@ -105,7 +104,7 @@ async def get_zone(services: Services, message: APIGetZoneMsg, call: Call) -> Re
     raise ApiError(ErrorCode("SYS.1008", f"No service deals with message: {name} {shown}"))
 
 
-class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply={"inventory": ZONE}):
     """Change the name or description of a zone, or make it the default."""
 
     name: Annotated[str | None, Rule(max_length=255, valid_regex=NAME_REGEX)] = None
@@ -121,7 +120,7 @@ async def update_zone(services: Services, message: APIUpdateZoneMsg, call: Call)
     return await services.inventory(ZONE, message.uuid)
 
 
-class APIChangeZoneStateMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply=("inventory",)):
+class APIChangeZoneStateMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE, reply={"inventory": ZONE}):
     """Enable or disable a zone."""
 
     uuid: Existing
@@ -160,7 +159,7 @@ class APIAttachBackupStorageToZoneMsg(
     method="POST",
     path=ATTACHMENT,
     package=BACKUP_STORAGE_PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": BACKUP_STORAGE},
     source="domain 2.2, 4",
 ):
     """Attach a backup storage to a zone."""
@@ -181,7 +180,7 @@ class APIDetachBackupStorageFromZoneMsg(
     method="DELETE",
     path=ATTACHMENT,
     package=BACKUP_STORAGE_PACKAGE,
-    reply=("inventory",),
+    reply={"inventory": BACKUP_STORAGE},
     source="domain 2.2, 4",
 ):
     """Detach a backup storage from a zone."""

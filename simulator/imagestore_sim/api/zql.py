@@ -23,7 +23,7 @@ class APIZQLQueryMsg(
     path="/zql",
     package="org.zstack.query",
     for_everyone=True,
-    reply=("results",),
+    reply={"results": list[dict[str, object]]},
     deviation="joined inventories, values from another API and search are not emulated; of `zwatch{…}`, which belongs"
     " to the paid editions, only capacities of backup storages are",
 ):

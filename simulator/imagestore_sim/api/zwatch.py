@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.capacity import CapacityReading
@@ -69,12 +69,38 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+class DataPoint(TypedDict):
+    """The value of a metric at a time."""
+
+    value: float
+    """The value; bytes or percent, as the metric's name says."""
+    time: int
+    """Seconds since the epoch."""
+    labels: dict[str, str]
+    """What it is the value of."""
+
+
+class MetricDescription(TypedDict):
+    """A metric."""
+
+    namespace: str
+    """The namespace of the metric."""
+    name: str
+    """Its name."""
+    description: str
+    """Its name, again."""
+    driver: str
+    """What ZStack stores it in."""
+    labelNames: list[str]
+    """The labels of its points."""
+
+
 class APIGetMetricDataMsg(
     SyncMessage,
     method="GET",
     path="/zwatch/metrics",
     package=PACKAGE,
-    reply=("data",),
+    reply={"data": list[DataPoint]},
     for_everyone=True,
     deviation="capacities of backup storages only, recorded at each change; functions and valueConditions are not "
     "emulated; a pattern of a label may have only literal text, alternatives and `.*`",
@@ -214,7 +240,7 @@ class APIGetAllMetricMetadataMsg(
     method="GET",
     path="/zwatch/metrics/meta-data",
     package=PACKAGE,
-    reply=("metrics",),
+    reply={"metrics": list[MetricDescription]},
     for_everyone=True,
     deviation="lists only the metrics that are emulated",
 ):

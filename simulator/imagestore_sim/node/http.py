@@ -29,8 +29,10 @@ from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.lab_api.routes import Route
 from imagestore_sim.node.errors import StartError, cannot_listen
 from imagestore_sim.node.foundation import Foundation
+from imagestore_sim.node.from_settings import leniency, zstack_version
 from imagestore_sim.node.image_uploads import receive_image
 from imagestore_sim.node.parts import Parts
+from imagestore_sim.openapi.served import ServedDocument
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
 from imagestore_sim.web_server import Connection, Handle, Runner, http_url
@@ -84,6 +86,8 @@ class HttpServer:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
+        settings = foundation.settings
+        application.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
         application.add_routes(lab_api_routes(list(self._lab_routes()), foundation.guard))
         for method in ("POST", "PUT"):
             application.router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)

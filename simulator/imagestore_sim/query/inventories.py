@@ -38,7 +38,8 @@ class Field:
     """A field of an inventory, and the column of the same name behind it.
 
     A Java `primitive` is in every row, even if a query names other fields (query-semantics 7). `indexed` text has
-    indexes over its folded form. A field that is only `shown` cannot be queried.
+    indexes over its folded form. A field that is only `shown` cannot be queried. `text` says what it is where its name
+    does not, and in which unit.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Field:
     primitive: bool = False
     indexed: bool = False
     shown: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ COMMON = (
     Field("name", indexed=True),
     Field("url"),
     Field("description"),
-    Field("totalCapacity", Kind.NUMBER),
-    Field("availableCapacity", Kind.NUMBER),
+    Field("totalCapacity", Kind.NUMBER, text="Bytes."),
+    Field("availableCapacity", Kind.NUMBER, text="Bytes that are free, as the last probe or connect has seen."),
     Field("type"),
     Field("state"),
     Field("status"),
@@ -238,8 +240,8 @@ IMAGE = Inventory(
         Field("description"),
         Field("state"),
         Field("status"),
-        Field("size", Kind.NUMBER),
-        Field("actualSize", Kind.NUMBER),
+        Field("size", Kind.NUMBER, text="Bytes of the disk that the image holds."),
+        Field("actualSize", Kind.NUMBER, text="Bytes that the image takes up."),
         Field("md5Sum"),
         Field("url"),
         Field("mediaType"),
@@ -353,7 +355,7 @@ LONG_JOB = Inventory(
         Field("targetResourceUuid"),
         Field("managementNodeUuid"),
         *DATES,
-        Field("executeTime", Kind.NUMBER),
+        Field("executeTime", Kind.NUMBER, text="Seconds from the start to the end of the job."),
     ),
     owner="accountUuid",
 )
@@ -473,7 +475,7 @@ ACCESS_KEY = Inventory(
         Field("description"),
         Field("accountUuid", Kind.UUID),
         Field("userUuid", Kind.UUID),
-        Field("AccessKeyID"),
+        Field("AccessKeyID", text="What requests that are signed with the key name it by."),
         Field("state"),
         *DATES,
     ),

@@ -1,7 +1,7 @@
 """How an API is declared: a message class with its paths, its parameters with their rules, and its reply's members.
 
     class APIChangeBackupStorageStateMsg(
-        AsyncMessage, path="/backup-storage/{uuid}/actions", method="PUT", package=PACKAGE, reply=("inventory",)
+        AsyncMessage, path="/backup-storage/{uuid}/actions", method="PUT", package=PACKAGE, reply={"inventory": ZONE}
     ):
         uuid: Annotated[str, Rule(resource="BackupStorageVO")]
         stateEvent: Annotated[str, Rule(valid_values=("enable", "disable"))]
@@ -12,12 +12,16 @@ The class has ZStack's name, from which the action's key in a body follows (wire
 default is required. `binding` reads the fields from a request, `validation` checks them, and only then is an instance
 made: a handler never gets an invalid message.
 
-`reply` lists the members of the answer. One that ZStack's class has under another name is declared with both, as
-`"types=backupStorageTypes"`: the legacy API uses the second name. Only admin may call an API, unless it is a query,
+`reply` has the members of the answer, each with what it is: an inventory, `[INVENTORY]` for a list, `{"": INVENTORY}`
+for a map, or the type of any other value. A member that ZStack's class has under another name is declared with both,
+as `"types=backupStorageTypes"`: the legacy API uses the second name. Only admin may call an API, unless it is a query,
 needs no session, or is declared `for_everyone` (wire-protocol 7.3). `source` cites where the facts come from, by
 default what the module's docstring cites; `deviation` is the note on the fidelity page. `with_success` adds a member
 `success` to the answer, `batch` has a web hook report how much of the call succeeded, and `response_class` names the
 Java class of the reply or event where that does not follow from the message's name.
+
+What an API does is the docstring of its class, what a parameter means a docstring below its field: the OpenAPI document
+and the explorer show them.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from types import UnionType, new_class
+from types import MappingProxyType, UnionType, new_class
 from typing import (
     Annotated,
     Any,
@@ -59,6 +63,7 @@ from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.parameters import DEFAULT_TIMEOUT_SECONDS, Api, HttpMethod, Kind, Parameter, Rule
 
 DELETE_MODES = ("Permissive", "Enforcing")
+NO_REPLY: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -87,7 +92,7 @@ class Message:
         path: str = "",
         optional_paths: tuple[str, ...] = (),
         package: str = "",
-        reply: tuple[str, ...] = (),
+        reply: Mapping[str, object] = NO_REPLY,
         with_success: bool = False,
         authenticated: bool = True,
         for_everyone: bool | None = None,
@@ -118,7 +123,7 @@ class Message:
             authenticated=authenticated,
             admin_only=authenticated and not (cls.always_with_schema if for_everyone is None else for_everyone),
             batch=batch,
-            reply=tuple(one.partition("=")[0] for one in reply),
+            reply={name.partition("=")[0]: kind for name, kind in reply.items()},
             reply_fields=dict(one.split("=") for one in reply if "=" in one),
             with_success=with_success,
             timeout_seconds=timeout_seconds,

@@ -64,8 +64,9 @@ class Parameter:
 class Api:
     """What a message class declares; one object a class.
 
-    `source` cites where its facts come from, `deviation` says how it differs from ZStack. `reply` lists the members of
-    the answer's body; `reply_fields` maps those that have another name in ZStack's class to that name.
+    `source` cites where its facts come from, `deviation` says how it differs from ZStack. `reply` has the members of
+    the answer's body, each with its type, which `rest` does not look at; `reply_fields` maps those that have another
+    name in ZStack's class to that name.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Api:
     authenticated: bool
     admin_only: bool
     batch: bool
-    reply: tuple[str, ...]
+    reply: Mapping[str, object]
     reply_fields: Mapping[str, str]
     with_success: bool
     """Whether the answer has a member `success`."""
