@@ -53,9 +53,20 @@ def _joined(path: str, operations: Sequence[Operation]) -> Json:
         "parameters": _parameters(alike),
         "requestBody": {"required": True, "content": {JSON: _one_of([one["requestBody"] for one in alike])}},
         "responses": _responses(alike),
+        **_callbacks(alike),
         "x-zstack-actions": [{**one["x-zstack"], "operationId": one["operationId"]} for one in alike],
         **({"security": []} if "security" in first else {}),
     }
+
+
+def _callbacks(alike: Sequence[Json]) -> Json:
+    """Return the callbacks of all: one for each API with a job."""
+    found = {
+        f"{one['operationId'][0].lower()}{one['operationId'][1:]}Ended": callback
+        for one in alike
+        for callback in one.get("callbacks", {}).values()
+    }
+    return {"callbacks": found} if found else {}
 
 
 def _lower(text: str) -> str:

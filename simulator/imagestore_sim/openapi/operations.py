@@ -84,6 +84,8 @@ class Describer:
             described["requestBody"] = self._body(message, path, example)
         if not api.authenticated:
             described["security"] = []
+        if not api.sync:
+            described["callbacks"] = {"jobEnded": _posted_result(message, self._answer(message))}
         return described
 
     def _description(self, message: type[Message]) -> str:
@@ -194,6 +196,21 @@ def inventory_of(message: type[Message]) -> Inventory | None:
 def tag_of(message: type[Message]) -> str:
     """Return the group of an API: its module, which is named for a resource."""
     return message.__module__.rpartition(".")[2].replace("_", "-")
+
+
+def _posted_result(message: type[Message], result: Json) -> Json:
+    """Return the callback that posts the result of a job to the address in X-Web-Hook."""
+    failed = {"$ref": "#/components/schemas/ErrorAnswer"}
+    post: Json = {
+        "operationId": f"{operation_id(message)}Ended",
+        "summary": "The job has ended",
+        "description": "Posted to the URL in X-Web-Hook; X-Job-UUID names the job, X-Job-Success is `true` or `false`.",
+        "tags": [tag_of(message)],
+        "security": [],
+        "requestBody": {"required": True, "content": {JSON: {"schema": {"anyOf": [result, failed]}}}},
+        "responses": {"200": {"description": "The result has come. Anything else has it sent again."}},
+    }
+    return {"{$request.header.X-Web-Hook}": {"post": post}}
 
 
 def _response(text: str, schema: Json, shown: Json) -> Json:
