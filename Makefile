@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios lint package docs parity clean
+.PHONY: help install lab test test-browser test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios lint package docs parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -20,19 +20,22 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 # Bytecode is kept even where the environment says not to: every process that a test starts would compile the package again.
-test test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios: export PYTHONDONTWRITEBYTECODE =
+test test-browser test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios: export PYTHONDONTWRITEBYTECODE =
 
 lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts on port 8080
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not compose and not clients and not scenarios and not soak and not processes and not thorough' --numprocesses auto --dist worksteal
+	$(BIN)/pytest -m 'not browser and not compose and not clients and not scenarios and not soak and not processes and not thorough' --numprocesses auto --dist worksteal
 
 test-thorough: $(INSTALLED) ## run floods, fuzz, oracles and recorded answers
 	$(BIN)/pytest -m 'thorough and not scenarios and not soak and not processes' --numprocesses auto --dist worksteal
 
 test-processes: $(INSTALLED) ## run the tests that start the command: starts that fail, kills, every command of the README
 	$(BIN)/pytest -m 'processes and not clients and not scenarios' --numprocesses auto --dist worksteal
+
+test-browser: $(INSTALLED) ## open the pages in Chromium, check their scripts; screenshots in build/screenshots (needs Chromium, and Node)
+	$(BIN)/pytest -m browser
 
 test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute, SOAK_RUNS=40 a thousand kills
 	$(BIN)/pytest tests/soak -m soak -s

@@ -49,6 +49,11 @@ class Guard:
         """Whether calls of the lab's API must carry a token."""
         return self._token is not None
 
+    @property
+    def may_change(self) -> bool:
+        """Whether calls of the lab's API may change something."""
+        return self._lab_api
+
     def knows(self, authority: str) -> bool:
         """Return whether HOST or HOST:PORT is this node."""
         return self._hosts.has(authority)

@@ -9,9 +9,11 @@ import orjson
 from aiohttp import web
 
 from imagestore_sim.api import Services
+from imagestore_sim.console import pages
 from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import (
+    AboutRoutes,
     ClockRoutes,
     EventsRoutes,
     HostsRoutes,
@@ -21,6 +23,7 @@ from imagestore_sim.lab_api import (
     RecordKeeper,
     RecordsRoutes,
     RequestsRoutes,
+    SessionsRoutes,
     SimulatedHostsRoutes,
     StorageHistory,
     StoragesRoutes,
@@ -88,6 +91,7 @@ class HttpServer:
         application.router.add_get("/metrics", self._show_metrics)
         settings = foundation.settings
         application.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
+        application.add_routes(pages())
         application.add_routes(lab_api_routes(list(self._lab_routes()), foundation.guard))
         for method in ("POST", "PUT"):
             application.router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
@@ -144,7 +148,20 @@ class HttpServer:
         return self._foundation.guard.before(handle)
 
     def _lab_routes(self) -> Iterator[Route]:
-        clock = self._foundation.clock
+        base = self._foundation
+        clock, settings = base.clock, base.settings
+        yield from AboutRoutes(
+            base.guard,
+            clock,
+            zstack=settings.zstack,
+            strict=settings.strict,
+            seed=settings.seed,
+            has_hosts=self._hosts is not None,
+            ready=lambda: self._gate.is_open,
+        ).routes()
+        yield from SessionsRoutes(
+            lambda: None if self._rest is None or self._parts is None else self._parts.sessions
+        ).routes()
         yield from EventsRoutes(self._stream_events).routes()
         yield from RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
         yield from HostsRoutes(self._hosts, self._foundation.node_faults).routes()

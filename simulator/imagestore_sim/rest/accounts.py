@@ -52,6 +52,11 @@ class Accounts:
             raise ApiError(ErrorCode("ID.1000", "wrong account or username or password", explanation=WRONG_USER))
         return Identity(rows[0].accountUuid, rows[0].uuid)
 
+    async def find(self, name: str) -> Identity | None:
+        """Return the account of that name, None if there is none."""
+        rows = await self._database.read(select(Account.uuid).where(_is_named(Account.name, name)))
+        return Identity(rows[0].uuid, rows[0].uuid) if rows else None
+
     async def has_default_password(self) -> bool:
         """Return whether admin still logs in with the password of a fresh node."""
         rows = await self._database.read(select(Account.password).where(Account.name == ADMIN_NAME))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
-from imagestore_sim.ids import new_uuid
+from imagestore_sim.ids import Purpose, new_uuid
 from imagestore_sim.rest.accounts import LOGIN_STEP, Accounts
 from imagestore_sim.rest.errors import ApiError, ErrorCode, not_found
 from imagestore_sim.rest.identity import Claim, Identity, NoClaim
@@ -86,17 +86,25 @@ class Sessions:
             await self._accounts.identify_user(name, password, account_uuid=account_uuid, account_name=account_name)
         )
 
+    async def begin_for_account(self, name: str) -> LoggedIn | None:
+        """Begin a session of an account without its password; None without such an account. Raise ApiError ID.1006.
+
+        The uuids of the sessions that clients log in for stay the same where they are drawn from a seed.
+        """
+        identity = await self._accounts.find(name)
+        return None if identity is None else await self._begin(identity, purpose="lab session")
+
     async def has_default_password(self) -> bool:
         """Return whether admin still logs in with the password of a fresh node."""
         return await self._accounts.has_default_password()
 
-    async def _begin(self, identity: Identity, location: str | None = None) -> LoggedIn:
+    async def _begin(self, identity: Identity, location: str | None = None, purpose: Purpose = "session") -> LoggedIn:
         await self.purge()
         now = int(self._clock.time())
         if self._store.count_of(identity) >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text, location=location))
-        uuid = new_uuid("session")
+        uuid = new_uuid(purpose)
         expires = now + self._configuration.get(SESSION_TIMEOUT)
         session = StoredSession(self._vault.fingerprint(uuid), identity, now, expires)
         await self._store.add(session)

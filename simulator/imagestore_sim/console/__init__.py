@@ -1,0 +1,5 @@
+"""The pages of a node: the console at `/`, and the API explorer at `/docs`."""
+
+from imagestore_sim.console.pages import pages
+
+__all__ = ["pages"]

@@ -1,0 +1,55 @@
+// A line above the view that says what the page may not do, and how to allow it.
+
+import { h, replace } from '../lib/dom.js';
+import { askLogin, askToken } from '../lib/login.js';
+import { currentLogin, onLogin } from '../lib/session.js';
+import { onChange, state } from '../lib/state.js';
+
+/** Return the line; it is empty when nothing is to be said. */
+export function mountNotice() {
+  const line = h('div', { id: 'notice', role: 'status' });
+  let text = '';
+  const show = () => {
+    const next = what();
+    if (next === text) return;
+    text = next;
+    replace(line, ...parts(next));
+  };
+  onChange((change) => change.node && show());
+  onLogin(show);
+  return line;
+}
+
+/** @returns {'' | 'stopped' | 'token' | 'refused' | 'login' | 'read-only'} */
+function what() {
+  if (state.refused?.status === 401) return 'token';
+  if (state.refused !== null) return 'refused';
+  if (state.about === null) return '';
+  if (state.readiness === null) return 'stopped';
+  if (currentLogin() === null && !state.about.mayChange) return 'login';
+  return state.about.mayChange ? '' : 'read-only';
+}
+
+/** @param {ReturnType<typeof what>} reason @returns {import('../lib/dom.js').Child[]} */
+function parts(reason) {
+  switch (reason) {
+    case 'token':
+      return ['The lab’s API of this node needs its token. ', h('button', { class: 'small', onclick: askToken }, 'Enter the token …')];
+    case 'refused':
+      return [state.refused?.text ?? ''];
+    case 'stopped':
+      return ['The node does not answer. This page goes on when it does.'];
+    case 'login':
+      return [
+        'Log in to see the storages of this node. ',
+        h('button', { class: 'small', onclick: askLogin }, 'Log in …'),
+        ' Faults, clock and reset need a node that was started with ',
+        h('code', null, '--lab-api'),
+        '.',
+      ];
+    case 'read-only':
+      return ['This page only shows: to change the clock or faults, start the node with ', h('code', null, '--lab-api'), '.'];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,11 @@
+// The views of the console, in the order of the navigation. Each is loaded when it is first shown.
+
+/** @typedef {import('../lib/types.js').View} View */
+
+/** The views of the main area, by the first part of their URLs. @type {View[]} */
+export const VIEWS = [
+  { path: 'storages', title: 'Fleet', sign: '▦', load: () => import('./fleet.js') },
+];
+
+/** The views of the drawer: they open beside a view when the URL goes on, as in `/#/storages/UUID`. @type {View[]} */
+export const DRAWERS = [];

@@ -1,0 +1,58 @@
+// Copying, and showing what the page does as a curl command.
+
+import { curlOf } from './curl.js';
+import { openDialog } from './dialog.js';
+import { h } from './dom.js';
+import { state } from './state.js';
+
+/** @typedef {import('./types.js').Call} Call */
+
+const SHOWN_MS = 1500;
+
+/** Put a text on the clipboard. @param {string} text */
+export async function copy(text) {
+  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(text);
+  const area = h('textarea', { value: text, class: 'outside' }); // the clipboard is for localhost and https alone
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+}
+
+/**
+ * Return a button that copies a text, and says so.
+ * @param {() => string} text
+ * @param {string} [label]
+ */
+export function copyButton(text, label = 'Copy') {
+  const button = h('button', { class: 'small', onclick: act }, label);
+  async function act() {
+    await copy(text());
+    button.textContent = 'Copied';
+    setTimeout(() => (button.textContent = label), SHOWN_MS);
+  }
+  return button;
+}
+
+/** Show calls as curl commands in a dialog. @param {Call[]} calls */
+export function showCurl(calls) {
+  const text = curlText(calls);
+  openDialog('The same with curl', [h('pre', { class: 'code', tabindex: '0' }, text), copyButton(() => text)], { wide: true });
+}
+
+/** Return calls as the lines of a script for a shell. @param {Call[]} calls */
+export function curlText(calls) {
+  const tokenNeeded = state.about?.tokenNeeded ?? false;
+  const lines = calls.map((call) => curlOf(call, tokenNeeded));
+  if (calls.some((call) => call.api === 'zstack')) {
+    const begin = curlOf({ method: 'POST', path: '/lab/v1/sessions', api: 'lab', body: { account: 'admin' } }, tokenNeeded);
+    lines.unshift(`SESSION=$(${begin} | sed 's/.*"sessionUuid":"\\([0-9a-f]*\\)".*/\\1/')`);
+  }
+  return lines.join('\n');
+}
+
+/** Return a button that shows calls as curl. @param {() => Call | Call[]} calls */
+export function curlButton(calls) {
+  const act = () => showCurl([calls()].flat());
+  return h('button', { class: 'small plain', onclick: act, title: 'Show as a curl command' }, 'curl');
+}

@@ -1,0 +1,12 @@
+// ZStack's API takes the SHA-512 of a password, in hex.
+
+import { Problem } from './http.js';
+
+/** Return the SHA-512 of a text in hex. Throw Problem where the browser offers none. @param {string} text */
+export async function sha512(text) {
+  if (globalThis.crypto?.subtle === undefined) {
+    throw new Problem(0, 'browsers hash a password only on localhost or over https; log in as admin, or open the page there');
+  }
+  const digest = await crypto.subtle.digest('SHA-512', new TextEncoder().encode(text));
+  return [...new Uint8Array(digest)].map((one) => one.toString(16).padStart(2, '0')).join('');
+}

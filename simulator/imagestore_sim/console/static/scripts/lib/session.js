@@ -1,0 +1,93 @@
+// Who the page is: a session of ZStack's API, and the token of the lab's API. Both live as long as the tab.
+
+import { sha512 } from './digest.js';
+import { Problem, send } from './http.js';
+import { Listeners } from './listeners.js';
+
+/**
+ * @typedef {object} Login
+ * @property {'account' | 'admin'} kind  with a password, or without one by the lab's API
+ * @property {string} name  of the account
+ * @property {string} uuid  of the session
+ */
+
+const LOGIN = 'imagestore-sim login';
+const TOKEN = 'imagestore-sim token';
+
+/** @type {Listeners<Login | null>} */
+const listeners = new Listeners();
+/** @type {Login | null} */
+let login = stored(LOGIN);
+/** @type {string} */
+let token = stored(TOKEN) ?? '';
+
+/** Return who is logged in, null if no one is. */
+export function currentLogin() {
+  return login;
+}
+
+/** Hear of each login and its end; return what ends it. @param {(login: Login | null) => void} listener */
+export function onLogin(listener) {
+  return listeners.add(listener);
+}
+
+/** Log in with a password. Throw Problem. @param {string} name @param {string} password */
+export async function logInByAccount(name, password) {
+  const parameters = { accountName: name, password: await sha512(password) };
+  const body = { logInByAccount: parameters };
+  const answer = await send({ method: 'PUT', path: '/zstack/v1/accounts/login', api: 'node', body });
+  setLogin({ kind: 'account', name, uuid: answer.inventory.uuid });
+}
+
+/** Log in without a password, as the lab's API allows it. Throw Problem. @param {string} [account] */
+export async function logInAsAdmin(account = 'admin') {
+  const call = { method: 'POST', path: '/lab/v1/sessions', api: /** @type {const} */ ('lab'), body: { account } };
+  const answer = await send(call, { headers: labHeaders() });
+  setLogin({ kind: 'admin', name: account, uuid: answer.sessionUuid });
+}
+
+/** End the session. */
+export async function logOut() {
+  const ended = login;
+  setLogin(null);
+  if (ended === null) return;
+  const call = { method: 'DELETE', path: `/zstack/v1/accounts/sessions/${ended.uuid}`, api: /** @type {const} */ ('node') };
+  await send(call).catch((problem) => {
+    if (!(problem instanceof Problem)) throw problem;
+  });
+}
+
+/** Forget a session that has ended. */
+export function forgetLogin() {
+  setLogin(null);
+}
+
+/** Return the headers for ZStack's API. @returns {Record<string, string>} */
+export function zstackHeaders() {
+  return login === null ? {} : { Authorization: `OAuth ${login.uuid}` };
+}
+
+/** Return the headers for the lab's API. @returns {Record<string, string>} */
+export function labHeaders() {
+  return token === '' ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/** Keep the token of the lab's API for this tab. @param {string} text */
+export function setToken(text) {
+  token = text;
+  sessionStorage.setItem(TOKEN, JSON.stringify(text));
+}
+
+/** @param {Login | null} next */
+function setLogin(next) {
+  login = next;
+  if (next === null) sessionStorage.removeItem(LOGIN);
+  else sessionStorage.setItem(LOGIN, JSON.stringify(next));
+  listeners.tell(next);
+}
+
+/** @param {string} key */
+function stored(key) {
+  const text = sessionStorage.getItem(key);
+  return text === null ? null : JSON.parse(text);
+}

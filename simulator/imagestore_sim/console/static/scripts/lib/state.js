@@ -1,0 +1,235 @@
+// What the node is now: its storages, hosts, clock and faults. Queries fill it, events keep it, polls refresh the rest.
+
+import { lab, zstack } from './api.js';
+import { onEvents, startEvents } from './events.js';
+import { onCall, Problem } from './http.js';
+import { Listeners } from './listeners.js';
+import { currentLogin, onLogin } from './session.js';
+
+/** @typedef {import('./types.js').BackupStorage} BackupStorage */
+/** @typedef {import('./types.js').Host} Host */
+/** @typedef {import('./types.js').About} About */
+/** @typedef {import('./types.js').Clock} Clock */
+/** @typedef {import('./types.js').LabEvent} LabEvent */
+
+/**
+ * @typedef {object} Probe  the latest that is known of a probe of a storage
+ * @property {number} time  seconds since the epoch
+ * @property {string | null} reason  why it failed; null: it did not
+ * @property {string} message
+ * @property {Record<string, number>} phases  milliseconds, by name
+ */
+
+/**
+ * @typedef {object} Change  what has changed; listeners look at what they show
+ * @property {boolean} all  anything may be another: storages were read again
+ * @property {Set<string>} storages  uuids of those that changed, came or went
+ * @property {boolean} membership  whether storages came or went
+ * @property {boolean} hosts
+ * @property {boolean} node  about, clock, readiness or faults of the management plane
+ */
+
+const PAGE = 2000;
+const HOSTS_MS = 2000;
+const NODE_MS = 2000;
+const LOAD_SHARE = 20; // a poll that takes a while is repeated after that many times as long
+
+/** @type {Listeners<Change>} */
+const listeners = new Listeners();
+
+export const state = {
+  /** @type {Map<string, BackupStorage>} */
+  storages: new Map(),
+  /** @type {Map<string, Probe>} by the uuid of a storage */
+  probes: new Map(),
+  /** @type {Map<string, Host>} */
+  hosts: new Map(),
+  /** @type {any[]} faults that are set on the management plane */
+  nodeFaults: [],
+  /** @type {About | null} */
+  about: null,
+  /** @type {Clock | null} */
+  clock: null,
+  /** The machine's time, in ms, at which the clock was asked. */
+  clockAsked: 0,
+  /** @type {{ready: boolean, waitingFor: string[], problems: string[]} | null} null: it does not answer */
+  readiness: null,
+  /** @type {Problem | null} why the lab's API cannot be read, such as a token that is missing */
+  refused: null,
+  /** @type {Problem | null} why storages cannot be read */
+  storagesProblem: null,
+  storagesLoaded: false,
+};
+
+/** Hear of changes; return what ends it. @param {(change: Change) => void} listener */
+export function onChange(listener) {
+  return listeners.add(listener);
+}
+
+/** Return the time of the lab's clock now, in seconds since the epoch. */
+export function labTime() {
+  if (state.clock === null) return Date.now() / 1000;
+  const passed = state.clock.paused ? 0 : ((performance.now() - state.clockAsked) / 1000) * (state.clock.speed ?? 0);
+  return state.clock.time + passed;
+}
+
+/** Read what the node is, and follow it from now on. A second call begins again, as with another token. */
+export async function startState() {
+  await refreshNode();
+  if (state.refused === null) startEvents();
+  await Promise.all([refreshStorages(), refreshHosts()]);
+}
+
+/** Read all storages. */
+export async function refreshStorages() {
+  if (currentLogin() === null) return;
+  try {
+    const found = await allStorages();
+    state.storages = new Map(found.map((one) => [one.uuid, one]));
+    state.storagesProblem = null;
+    state.storagesLoaded = true;
+  } catch (error) {
+    state.storagesProblem = asProblem(error);
+  }
+  tell({ all: true, membership: true });
+}
+
+/** Read all hosts; an action does it after each change of one. */
+export async function refreshHosts() {
+  if (!state.about?.hasHosts || state.refused !== null) return;
+  try {
+    const answer = await lab('GET', '/hosts');
+    state.hosts = new Map(answer.hosts.map((/** @type {Host} */ host) => [host.name, host]));
+  } catch (error) {
+    asProblem(error);
+    return;
+  }
+  tell({ hosts: true });
+}
+
+/** Read what the node is and allows, its clock, and the faults of the management plane. */
+export async function refreshNode() {
+  try {
+    state.about = await lab('GET', '/about');
+    state.refused = null;
+    const adjustable = state.about?.clockAdjustable ?? false;
+    const [clock, faults, readiness] = await Promise.all([
+      adjustable ? lab('GET', '/clock') : null,
+      lab('GET', '/node/faults'),
+      readReadiness(),
+    ]);
+    state.nodeFaults = faults.faults;
+    state.readiness = readiness;
+    setClock(clock);
+  } catch (error) {
+    const problem = asProblem(error);
+    if (problem.status === 0) state.readiness = null;
+    else state.refused = problem;
+    tell({ node: true });
+  }
+}
+
+/** Take the state of the clock from an answer of `/lab/v1/clock`. @param {Clock | null} clock */
+export function setClock(clock) {
+  state.clock = clock;
+  state.clockAsked = performance.now();
+  tell({ node: true });
+}
+
+async function readReadiness() {
+  const response = await fetch('/readyz', { cache: 'no-store' });
+  return await response.json();
+}
+
+/** @returns {Promise<BackupStorage[]>} */
+async function allStorages() {
+  /** @type {BackupStorage[]} */
+  const found = [];
+  for (;;) {
+    const query = { limit: PAGE, start: found.length, sort: '+uuid' };
+    const { inventories } = await zstack('GET', '/backup-storage', { query });
+    found.push(...inventories);
+    if (inventories.length < PAGE) return found;
+  }
+}
+
+/** Read some storages, and forget those that are gone. @param {Set<string>} uuids */
+async function refreshSome(uuids) {
+  if (currentLogin() === null) return;
+  const list = [...uuids];
+  const query = { q: `uuid?=${list.join(',')}` };
+  try {
+    const { inventories } = await zstack('GET', '/backup-storage', { query });
+    for (const uuid of list) state.storages.delete(uuid);
+    for (const one of inventories) state.storages.set(one.uuid, one);
+  } catch (error) {
+    state.storagesProblem = asProblem(error);
+  }
+  tell({ storages: uuids, membership: true });
+}
+
+/** @param {import('./events.js').Batch} batch */
+function takeEvents({ events, afresh, reset }) {
+  if (afresh) {
+    if (reset) state.probes.clear();
+    void refreshStorages();
+    void refreshHosts();
+    void refreshNode();
+  }
+  const changed = new Set(/** @type {string[]} */ ([]));
+  const unknown = new Set(/** @type {string[]} */ ([]));
+  for (const event of events) {
+    if (!event.path.startsWith('/backup-storage/')) continue;
+    if (event.path.endsWith('/added') || event.path.endsWith('/deleted')) unknown.add(event.resourceUuid);
+    else if (takeEvent(event)) changed.add(event.resourceUuid);
+  }
+  if (unknown.size > 0 && !afresh) void (unknown.size > 200 ? refreshStorages() : refreshSome(unknown));
+  if (changed.size > 0) tell({ storages: changed });
+}
+
+/** Change a storage as an event says; return whether it is known. @param {LabEvent} event */
+function takeEvent({ path, resourceUuid, content, time }) {
+  const storage = state.storages.get(resourceUuid);
+  if (path === '/backup-storage/probe/failure') {
+    state.probes.set(resourceUuid, { time, reason: content.reason, message: content.message, phases: content.phases });
+  }
+  if (storage === undefined) return false;
+  if (path === '/backup-storage/status/change') storage.status = content.newStatus;
+  else if (path === '/backup-storage/capacity/change') {
+    storage.totalCapacity = content.totalCapacity;
+    storage.availableCapacity = content.availableCapacity;
+  }
+  return true;
+}
+
+/** @param {Partial<Change>} change */
+function tell(change) {
+  listeners.tell({ all: false, storages: new Set(), membership: false, hosts: false, node: false, ...change });
+}
+
+/** Return a failed call; anything else is a mistake of this program. @param {unknown} error */
+function asProblem(error) {
+  if (error instanceof Problem) return error;
+  if (error instanceof TypeError) return new Problem(0, 'the node does not answer; has it stopped?');
+  throw error;
+}
+
+/** Repeat a poll while the page is seen. @param {() => Promise<void>} poll @param {number} pause */
+function repeat(poll, pause) {
+  const next = async () => {
+    const begun = performance.now();
+    if (!document.hidden) await poll();
+    setTimeout(next, Math.max(pause, LOAD_SHARE * (performance.now() - begun)));
+  };
+  setTimeout(next, pause);
+}
+
+onEvents(takeEvents);
+onLogin((login) => login !== null && void refreshStorages());
+onCall(({ method, path }) => {
+  if (method === 'GET' || !path.startsWith('/lab/v1/')) return;
+  if (path.startsWith('/lab/v1/hosts') || path.startsWith('/lab/v1/heal')) void refreshHosts();
+  if (path.startsWith('/lab/v1/node') || path.startsWith('/lab/v1/heal') || path.startsWith('/lab/v1/clock')) void refreshNode();
+});
+repeat(refreshHosts, HOSTS_MS);
+repeat(refreshNode, NODE_MS);

@@ -1,0 +1,76 @@
+"""The pages as they are served: headers, compression, and what a node answers beside them."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from imagestore_sim.testing import Client
+
+PAGES = ("/", "/docs", "/console/styles/tokens.css", "/console/scripts/lib/dom.js", "/console/icon.svg")
+STATIC = Path(str(resources.files("imagestore_sim.console"))) / "static"
+FILES = [file for file in sorted(STATIC.rglob("*")) if file.is_file()]
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
+ELSEWHERE = re.compile(
+    r"https?://(?!www\.w3\.org/2000/svg)|import\(['\"]https?:|url\(['\"]?(?!data:)[a-z]+:", re.IGNORECASE
+)
+
+
+async def test_the_pages_are_strict_and_can_be_kept(shared_client: Client) -> None:
+    for path in PAGES:
+        answer = await shared_client.request("GET", f"{shared_client.url}{path}")
+        assert answer.status == 200, path
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"]) == ("nosniff", "no-cache")
+        known = {"If-None-Match": answer.headers["ETag"]}
+        again = await shared_client.request("GET", f"{shared_client.url}{path}", headers=known)
+        assert (again.status, again.text, again.headers["ETag"]) == (304, "", answer.headers["ETag"])
+        head = await shared_client.request("HEAD", f"{shared_client.url}{path}")
+        assert (head.status, head.text) == (200, "")
+
+
+async def test_a_page_is_compressed_for_those_who_take_it(shared_client: Client) -> None:
+    url = f"{shared_client.url}/console/scripts/lib/state.js"
+    plain = (STATIC / "scripts" / "lib" / "state.js").read_bytes()
+    async with aiohttp.ClientSession(auto_decompress=False) as http:
+        for asked, coded in (("gzip", True), ("br, GZip;q=0.5", True), ("gzip;q=0", False), ("br", False), ("", False)):
+            async with http.get(url, headers={"Accept-Encoding": asked}) as response:
+                content = await response.read()
+                assert (response.headers.get("Content-Encoding") == "gzip") is coded, asked
+                assert len(content) < len(plain) / 2 if coded else content == plain
+
+
+async def test_no_path_leads_to_another_file(shared_client: Client) -> None:
+    for path in (
+        "/console/nosuch.js",
+        "/console/../pages.py",
+        "/console/%2e%2e/pages.py",
+        "/console//etc/passwd",
+        "/console/",
+    ):
+        answer = await shared_client.request("GET", f"{shared_client.url}{path}")
+        assert answer.status == 404, path
+        assert "import" not in answer.text
+
+
+async def test_only_a_get_is_a_page(shared_client: Client) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        answer = await shared_client.request(method, f"{shared_client.url}/", {})
+        assert answer.status in (404, 405), method
+
+
+@pytest.mark.parametrize(
+    "file", [one for one in FILES if one.suffix in (".html", ".css", ".js")], ids=lambda one: one.name
+)
+def test_a_file_has_nothing_inline_and_names_no_other_server(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert ELSEWHERE.findall(text) == []
+    assert "innerHTML" not in text
+    if file.suffix == ".html":
+        assert INLINE.findall(text) == []
