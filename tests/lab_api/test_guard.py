@@ -20,7 +20,8 @@ from imagestore_sim.testing import Client
 TOKEN = "correct-horse"
 LOGIN = "/zstack/v1/accounts/login?accountName=admin&password=" + "0" * 128
 EVERY_PATH = (
-    "/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics", "/zstack/v1/zones", "/v1/zones", "/zstack/api",
+    "/", "/docs", "/console/icon.svg",
+    "/openapi.json", "/healthz", "/readyz", "/metrics", "/zstack/v1/zones", "/v1/zones", "/zstack/api",
     "/zstack/api/result/1", "/lab/v1/hosts", "/lab/v1/events", "/lab/v1/openapi.json", "/nosuch", "/%6cab/v1/hosts",
 )  # fmt: skip
 METHODS = ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -29,6 +30,7 @@ JSON = "application/json"
 EVIL = "http://evil.example"
 CHANGES = (
     ("POST", "/lab/v1/snapshot"), ("PUT", "/lab/v1/snapshot"), ("POST", "/lab/v1/reset"), ("POST", "/lab/v1/heal"),
+    ("POST", "/lab/v1/sessions"),
     ("POST", "/lab/v1/node/faults"), ("DELETE", "/lab/v1/node/faults"),
     ("DELETE", "/lab/v1/requests"), ("PUT", "/lab/v1/clock"), ("POST", "/lab/v1/clock/step"), ("POST", "/lab/v1/hosts"),
     ("PATCH", "/lab/v1/hosts/imagestore-1"), ("DELETE", "/lab/v1/hosts/imagestore-1"),
@@ -36,11 +38,12 @@ CHANGES = (
 )  # fmt: skip
 PRIVATE = (("GET", "/lab/v1/snapshot"), ("GET", "/lab/v1/requests"), ("GET", "/lab/v1/requests/wait"))
 HARMLESS = (
-    "/lab/v1/node/faults",
+    "/lab/v1/node/faults", "/lab/v1/about",
     "/lab/v1/hosts", "/lab/v1/faults", "/lab/v1/requests/count", "/lab/v1/openapi.json", "/lab/v1/hosts/imagestore-1"
 )  # fmt: skip
 PAGES = (
-    ("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/docs"), ("POST", "/%6cab/v1/reset"),
+    ("GET", "/"), ("GET", "/docs"), ("GET", "/console/index.html"),
+    ("GET", "/openapi.json"), ("POST", "/docs"), ("POST", "/%6cab/v1/reset"),
     ("GET", "/%6cab/v1/hosts"), ("GET", "/lab/v1/events"), ("GET", "/nosuch"),
 )  # fmt: skip
 

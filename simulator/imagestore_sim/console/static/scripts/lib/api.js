@@ -1,7 +1,7 @@
 // The two APIs of the node. A call that fails throws Problem; a job is followed to its end.
 
 import { exchange, onCall, Problem, send } from './http.js';
-import { currentLogin, forgetLogin, labHeaders, logInAsAdmin, zstackHeaders } from './session.js';
+import { currentLogin, forgetLogin, headersFor, labHeaders, logInAsAdmin } from './session.js';
 
 export { onCall, Problem };
 
@@ -61,7 +61,7 @@ export function zstackCall(method, path, { query, body } = {}) {
 
 /** Send a call of ZStack's API, and follow its job. @param {Call} call @param {ZStackOptions} options */
 async function followed(call, options) {
-  const { response, body, text } = await exchange(call, { headers: zstackHeaders(), signal: options.signal });
+  const { response, body, text } = await exchange(call, { headers: await headersFor(call.method, call.path), signal: options.signal });
   if (response.status === 202 && typeof body?.location === 'string') return await jobResult(body.location, options);
   if (response.ok) return body;
   throw new Problem(response.status, zstackReason(response.status, body, text), body);
@@ -75,7 +75,7 @@ async function jobResult(location, { signal, onJob }) {
   for (let polls = 1; ; polls += 1) {
     onJob?.({ uuid, polls });
     const call = { method: 'GET', path, api: /** @type {const} */ ('zstack') };
-    const { response, body, text } = await exchange(call, { headers: zstackHeaders(), signal });
+    const { response, body, text } = await exchange(call, { headers: await headersFor('GET', path), signal });
     if (!response.ok) throw new Problem(response.status, zstackReason(response.status, body, text), body);
     if (response.status !== 202) return body;
     await new Promise((resolve) => setTimeout(resolve, pause));

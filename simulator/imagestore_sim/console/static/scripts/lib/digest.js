@@ -2,11 +2,15 @@
 
 import { Problem } from './http.js';
 
+/** Throw Problem where the browser offers no cryptography. */
+export function requireCryptography() {
+  if (globalThis.crypto?.subtle !== undefined) return;
+  throw new Problem(0, 'browsers sign and hash only on localhost or over https; log in as admin, or open the page there');
+}
+
 /** Return the SHA-512 of a text in hex. Throw Problem where the browser offers none. @param {string} text */
 export async function sha512(text) {
-  if (globalThis.crypto?.subtle === undefined) {
-    throw new Problem(0, 'browsers hash a password only on localhost or over https; log in as admin, or open the page there');
-  }
+  requireCryptography();
   const digest = await crypto.subtle.digest('SHA-512', new TextEncoder().encode(text));
   return [...new Uint8Array(digest)].map((one) => one.toString(16).padStart(2, '0')).join('');
 }

@@ -2,10 +2,12 @@
 
 import { Problem } from './api.js';
 import { openDialog } from './dialog.js';
-import { h, newId } from './dom.js';
+import { h, newId, svg } from './dom.js';
 import { menuButton } from './menu.js';
-import { currentLogin, logInAsAdmin, logInByAccount, logOut, onLogin, setToken } from './session.js';
+import { currentLogin, logInAsAdmin, logInByAccount, logInByKey, logOut, onLogin, setToken } from './session.js';
 import { startState, state } from './state.js';
+
+const PERSON = 'M8 8a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zm-6.5 7a6.5 6 0 0 1 13 0z';
 
 /** Return a button that shows who is logged in, with a menu to change that. */
 export function loginMenu() {
@@ -16,7 +18,7 @@ export function loginMenu() {
   };
   onLogin(show);
   show();
-  return menuButton([h('span', { 'aria-hidden': 'true' }, '👤\uFE0E'), name], items, { class: 'plain' });
+  return menuButton([svg('svg', { viewBox: '0 0 16 16', class: 'icon', 'aria-hidden': 'true' }, svg('path', { fill: 'currentColor', d: PERSON })), name], items, { class: 'plain' });
 }
 
 /** @returns {import('./menu.js').Item[]} */
@@ -26,6 +28,7 @@ function items() {
   return [
     refused === undefined ? asAdmin : { ...asAdmin, disabled: refused, label: `${asAdmin.label} (${refused.toLowerCase()})` },
     { label: 'Log in by account …', action: askLogin },
+    { label: 'Use an access key …', action: askKey },
     ...(currentLogin() === null ? [] : [{ label: 'Log out', action: () => void logOut() }]),
   ];
 }
@@ -47,6 +50,13 @@ export function askLogin() {
   form('Log in by account', [name.row, password.row], 'Log in', async () => {
     await logInByAccount(name.input.value, password.input.value);
   });
+}
+
+/** Ask for an access key, and sign with it. */
+function askKey() {
+  const id = field('Access key ID', { autocomplete: 'off' });
+  const secret = field('Secret', { type: 'password', autocomplete: 'off' });
+  form('Use an access key', [id.row, secret.row], 'Use it', async () => logInByKey(id.input.value.trim(), secret.input.value));
 }
 
 /** Ask for the token of the lab's API, and begin again with it. */

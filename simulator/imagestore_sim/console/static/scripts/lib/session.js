@@ -1,14 +1,16 @@
-// Who the page is: a session of ZStack's API, and the token of the lab's API. Both live as long as the tab.
+// Who the page is: a session of ZStack's API or an access key, and the token of the lab's API.
+// Session and token live as long as the tab, the secret of an access key as long as the page.
 
-import { sha512 } from './digest.js';
+import { signedHeaders } from './access-key.js';
+import { requireCryptography, sha512 } from './digest.js';
 import { Problem, send } from './http.js';
 import { Listeners } from './listeners.js';
 
 /**
  * @typedef {object} Login
- * @property {'account' | 'admin'} kind  with a password, or without one by the lab's API
- * @property {string} name  of the account
- * @property {string} uuid  of the session
+ * @property {'account' | 'admin' | 'key'} kind  with a password, without one by the lab's API, or by an access key
+ * @property {string} name  of the account; the id of an access key
+ * @property {string} uuid  of the session; empty with an access key
  */
 
 const LOGIN = 'imagestore-sim login';
@@ -20,6 +22,8 @@ const listeners = new Listeners();
 let login = stored(LOGIN);
 /** @type {string} */
 let token = stored(TOKEN) ?? '';
+let secret = '';
+let now = () => new Date();
 
 /** Return who is logged in, null if no one is. */
 export function currentLogin() {
@@ -46,11 +50,19 @@ export async function logInAsAdmin(account = 'admin') {
   setLogin({ kind: 'admin', name: account, uuid: answer.sessionUuid });
 }
 
+/** Sign each call with an access key from now on. @param {string} accessKeyId @param {string} accessKeySecret */
+export function logInByKey(accessKeyId, accessKeySecret) {
+  requireCryptography();
+  secret = accessKeySecret;
+  setLogin({ kind: 'key', name: accessKeyId, uuid: '' });
+}
+
 /** End the session. */
 export async function logOut() {
   const ended = login;
   setLogin(null);
-  if (ended === null) return;
+  secret = '';
+  if (ended === null || ended.kind === 'key') return;
   const call = { method: 'DELETE', path: `/zstack/v1/accounts/sessions/${ended.uuid}`, api: /** @type {const} */ ('node') };
   await send(call).catch((problem) => {
     if (!(problem instanceof Problem)) throw problem;
@@ -62,9 +74,22 @@ export function forgetLogin() {
   setLogin(null);
 }
 
-/** Return the headers for ZStack's API. @returns {Record<string, string>} */
-export function zstackHeaders() {
-  return login === null ? {} : { Authorization: `OAuth ${login.uuid}` };
+/**
+ * Return the headers that say to ZStack's API who calls. `path` begins with `/zstack/v1`, with or without a query string.
+ * @param {string} method
+ * @param {string} path
+ * @returns {Promise<Record<string, string>>}
+ */
+export async function headersFor(method, path) {
+  if (login === null) return {};
+  if (login.kind !== 'key') return { Authorization: `OAuth ${login.uuid}` };
+  const signed = path.replace(/^\/zstack/, '').replace(/\?.*/, '');
+  return signedHeaders({ accessKeyId: login.name, secret }, method, signed, now());
+}
+
+/** Take the date of signed calls from the lab's clock. @param {() => Date} clock */
+export function useClock(clock) {
+  now = clock;
 }
 
 /** Return the headers for the lab's API. @returns {Record<string, string>} */
@@ -82,7 +107,7 @@ export function setToken(text) {
 function setLogin(next) {
   login = next;
   if (next === null) sessionStorage.removeItem(LOGIN);
-  else sessionStorage.setItem(LOGIN, JSON.stringify(next));
+  else if (next.kind !== 'key') sessionStorage.setItem(LOGIN, JSON.stringify(next));
   listeners.tell(next);
 }
 

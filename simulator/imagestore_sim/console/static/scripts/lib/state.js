@@ -4,7 +4,7 @@ import { lab, zstack } from './api.js';
 import { onEvents, startEvents } from './events.js';
 import { onCall, Problem } from './http.js';
 import { Listeners } from './listeners.js';
-import { currentLogin, onLogin } from './session.js';
+import { currentLogin, onLogin, useClock } from './session.js';
 
 /** @typedef {import('./types.js').BackupStorage} BackupStorage */
 /** @typedef {import('./types.js').Host} Host */
@@ -224,6 +224,7 @@ function repeat(poll, pause) {
   setTimeout(next, pause);
 }
 
+useClock(() => new Date(labTime() * 1000));
 onEvents(takeEvents);
 onLogin((login) => login !== null && void refreshStorages());
 onCall(({ method, path }) => {
