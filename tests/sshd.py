@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -180,3 +180,7 @@ def _descendants(root: int) -> list[int]:
     for pid in found:
         found += children.get(pid, [])
     return found
+
+
+StartSshd = Callable[..., OpenSshServer]
+"""Starts a server; takes the arguments of OpenSshServer after the directory."""

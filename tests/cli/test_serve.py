@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from conftest import StartSshd
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
 from processes import running
-from sshd import OpenSshServer
+from sshd import OpenSshServer, StartSshd
 
 pytestmark = [pytest.mark.sshd, pytest.mark.processes]
 INTERVAL_SECONDS = 1

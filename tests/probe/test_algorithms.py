@@ -13,12 +13,12 @@ from asyncssh.packet import SSHPacket
 from ssh_stubs import PASSWORD, SshStub, ssh_stub, tcp_server
 from statvfs_servers import StatvfsServer
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, host_key_algorithms
 from imagestore_sim.probe.host_keys import HostKeys
 from processes import run
+from sshd import StartSshd
 
 Challenge = tuple[str, str, str, Sequence[tuple[str, bool]]]
 READ_BY_OLD_SERVERS = 20

@@ -13,10 +13,9 @@ import asyncssh
 import pytest
 from ssh_stubs import PASSWORD, saying, ssh_stub, tcp_server
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
-from sshd import OpenSshServer
+from sshd import OpenSshServer, StartSshd
 
 
 def target(port: int, hostname: str = "127.0.0.1", username: str = "root", password: str | None = PASSWORD) -> Target:

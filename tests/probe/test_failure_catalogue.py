@@ -12,12 +12,12 @@ import pytest
 from failure_catalogue import ELSEWHERE, MIB, ROWS, Row
 from real_causes import Real, mounted
 
-from conftest import StartSshd
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.faults import FAULTS, Layer, Noticed
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
 from imagestore_sim.virtual_clock import VirtualEventLoop
+from sshd import StartSshd
 
 PASSWORD = "password"
 TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"

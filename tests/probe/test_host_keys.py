@@ -9,11 +9,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
+from sshd import StartSshd
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ import pytest
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
 from statvfs_servers import SLACK, StatvfsServer
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
-from sshd import OpenSshServer
+from sshd import OpenSshServer, StartSshd
 
 WARM = ["command"]
 NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]

@@ -14,7 +14,6 @@ from unittest import mock
 
 import pytest
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import FaultProblem, read_fault
 from imagestore_sim.host_names import is_host_name, is_user_name
@@ -25,6 +24,7 @@ from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.proxy_command import ProxyCommandTransport
 from imagestore_sim.testing import Client
 from imagestore_sim.units import parse_path
+from sshd import StartSshd
 
 USERS = (
     "root", "DOMAIN\\user", "a b", "a -b", "-x", "x;y", "x'y", 'x"y', "x`y", "x&y", "x|y", "x(y", "x)y", "x{y", "x}y",

@@ -11,12 +11,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
-from sshd import OpenSshServer
+from sshd import OpenSshServer, StartSshd
 
 NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
 

@@ -20,11 +20,11 @@ import pytest
 from mad_hosts import PASSWORD
 from watch import LONGEST_CALLBACK, Held, callbacks_timed
 
-from conftest import StartSshd
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Layout, Prober, Reason, Target
 from imagestore_sim.probe.classification import UNCLASSIFIED
 from processes import child
+from sshd import StartSshd
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**32)))
