@@ -61,6 +61,7 @@ GENERATED: Mapping[str, Generated] = {
     "metrics": Generated("metrics.md", "generators.metrics:page"),
     "node-faults": Generated("node-faults.md", "generators.node_faults:page"),
     "scenarios": Generated("scenarios.md", "generators.scenarios:page"),
+    "schemas": Generated("schemas", "generators.schemas:schemas"),
     "picture": Generated("lab.svg", "generators.lab_picture:picture", quick=False),
     "same-results": Generated("same-results.md", "generators.same_results:page", quick=False),
     "stories": Generated("stories", "generators.scenarios:pictures", quick=False),

@@ -25,7 +25,7 @@ async def test_the_version_is_shown() -> None:
     assert (await run("--version")).output == f"imagestore-sim {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
+@pytest.mark.parametrize("command", [command.__name__.replace("_", "-") for command in COMMANDS])
 async def test_every_command_has_help(command: str) -> None:
     finished = await run(command, "--help")
     assert finished.status == 0

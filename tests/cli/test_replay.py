@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from yaml import load
 
 from example_scenario import EXAMPLE
-from imagestore_sim.cli.replay import Options, schema_text
+from imagestore_sim.cli.replay import Options
 from imagestore_sim.lab import Lab
-from imagestore_sim.scenario.format.reader import _Loader
 from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.settings import Settings
@@ -115,14 +111,3 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
     assert len({total for _, total, _ in first.capacities}) == 2
     nobody = await run("record", "http://127.0.0.1:1", "--out", "outage.yaml", cwd=tmp_path)
     assert (nobody.status, "127.0.0.1:1" in nobody.errors) == (2, True)
-
-
-@pytest.mark.thorough
-def test_the_schema_is_one_and_the_library_is_valid_by_it() -> None:
-    printed = json.loads(run_here("replay", "--schema").output)
-    assert printed == json.loads(schema_text())
-    Draft202012Validator.check_schema(printed)
-    validator = Draft202012Validator(printed)
-    for file in sorted(LIBRARY.glob("*.yaml")):
-        found = [f"{one.json_path}: {one.message}" for one in validator.iter_errors(load(file.read_text(), _Loader))]
-        assert not found, (file, found[:1])

@@ -15,7 +15,20 @@ import typer
 from typer.core import TyperGroup
 
 from imagestore_sim import __version__
-from imagestore_sim.cli import chaos, compare, host, lab, load, probe, ready, record, replay, serve
+from imagestore_sim.cli import (
+    chaos,
+    compare,
+    compose_file,
+    host,
+    lab,
+    load,
+    probe,
+    ready,
+    record,
+    replay,
+    schema,
+    serve,
+)
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
 
 COMMANDS: tuple[Callable[..., int], ...] = (
@@ -29,6 +42,8 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     replay.replay,
     record.record,
     compare.compare,
+    schema.schema,
+    compose_file.compose_file,
 )
 """Every command, in the order of --help: a function that takes options and returns the exit status."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]

@@ -93,7 +93,10 @@ class Options:
 def replay(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE|FOLDER...", help="Scenario files, or folders of them.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE|FOLDER|STORY...", help="Scenario files, folders of them, or names of stories (--list)."
+        ),
     ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Processes to play in.", envvar="IMAGESTORE_SIM_JOBS")
@@ -136,31 +139,25 @@ def replay(
     account: options.Account = "admin",
     password: options.Password = "password",  # noqa: S107 - ZStack's own
     lab_token: options.LabToken = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenario files and exit.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the stories that come with this program, and exit.")
+    ] = False,
 ) -> int:
     """Replay failure scenarios.
 
     Exit with status 0 if all expectations held, 1 if some did not, 2 for unusable input, 3 if interrupted.
     """
-    if schema:
-        typer.echo(schema_text())
+    if list_:
+        from imagestore_sim.cli.replay_output import print_stories
+
+        print_stories()
         return SUCCESS
     values = apply_rules(context, RULES)
     paths = values.pop("files")
-    del values["schema"]
+    del values["list_"]
     if values["node"] is not None:
         values["node"] = values["node"].rstrip("/")
     return run_replay(paths, Options(**values))
-
-
-def schema_text() -> str:
-    """Return the JSON Schema of scenario files, for editors."""
-    import orjson
-
-    from imagestore_sim.scenario.format.model import Scenario
-
-    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
-    return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
 
 
 def run_replay(paths: Sequence[Path], chosen: Options) -> int:
@@ -204,7 +201,9 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
 
 def _again(chosen: Options) -> Callable[[Result], str]:
     """Return what tells the command that plays the scenario of a result again."""
-    return lambda result: chosen.command([result.file], result.seed)
+    from imagestore_sim.scenario import library
+
+    return lambda result: chosen.command([library.name_of(Path(result.file)) or result.file], result.seed)
 
 
 def _write_report(folder: Path, results: Sequence[Result], paths: Sequence[Path], chosen: Options) -> Path:

@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 
 from imagestore_sim.cli.replay import Options
+from imagestore_sim.scenario import library
 from imagestore_sim.scenario.format.reader import ScenarioError, no_rules, read_scenario
 from imagestore_sim.scenario.play.results import Result
 from imagestore_sim.scenario.play.world import WorldProblem
@@ -23,11 +24,16 @@ ENDINGS = (".yaml", ".yml")
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files at `paths`; those of a folder are sorted by name. Raise ScenarioError for an empty folder."""
+    """Return the files at `paths`, which may be names of stories; those of a folder are sorted by name.
+
+    Raise ScenarioError for an empty folder, and a name that is neither a file nor a story.
+    """
     files: list[Path] = []
     for path in paths:
         found = [path]
-        if path.is_dir():
+        if not path.exists() and len(path.parts) == 1 and path.suffix not in ENDINGS:
+            found = [library.file_of(path.name)]
+        elif path.is_dir():
             found = sorted(one for one in path.rglob("*") if one.suffix in ENDINGS and one.is_file())
             if not found:
                 raise ScenarioError(f"{path}: there is no scenario (*.yaml) in this folder")

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
 from imagestore_sim.masking import on_one_line
+from imagestore_sim.scenario.library import read_library
 from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.units import duration_text
 
@@ -59,6 +61,15 @@ def _name(kind: str, number: int) -> str:
 def print_report_path(console: Console, page: Path) -> None:
     """Print where the report is."""
     console.print(f"report: {escape(str(page))}")
+
+
+def print_stories() -> None:
+    """Print the name, the title and the faults of each story of the library."""
+    stories = read_library()
+    width = max((len(one.name) for one in stories), default=0)
+    for one in stories:
+        faults = f" ({', '.join(one.faults)})" if one.faults else ""
+        typer.echo(f"{one.name:{width}}  {one.scenario.title}{faults}")
 
 
 def print_failures(console: Console, results: Sequence[Result], again: Callable[[Result], str]) -> None:

@@ -1,0 +1,41 @@
+"""`imagestore-sim compose-file`: the Compose file of the lab in containers, usable from any folder."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import typer
+
+from imagestore_sim.cli.exits import SUCCESS, InputError
+from imagestore_sim.shipped import PACKAGE, shipped
+
+FILE = "docker-compose.yml"
+NODE_CONTEXT = "    context: .\n"
+PACKAGE_CONTEXT = "context: simulator/imagestore_sim/"
+
+
+def compose_file() -> int:
+    """Print the Compose file of the lab in containers: `imagestore-sim compose-file > docker-compose.yml`.
+
+    Its images are built from this installation, and its variables are read from a file `.env` beside it.
+    """
+    try:
+        text = shipped(FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"this installation is incomplete: {error.filename}: {error.strerror}") from None
+    typer.echo(with_places(text), nl=False)
+    return SUCCESS
+
+
+def with_places(text: str) -> str:
+    """Return the Compose file with every place in this installation spelled out."""
+    node = f"    context: {_quoted(str(shipped('')))}\n    additional_contexts: {{package: {_quoted(str(PACKAGE))}}}\n"
+    text = text.replace(NODE_CONTEXT, node)
+    text = re.sub(rf"{PACKAGE_CONTEXT}([\w/]+)", lambda found: f"context: {_quoted(str(PACKAGE / found[1]))}", text)
+    return re.sub(r"- \./(docker/\S+)", lambda found: f"- {_quoted(str(shipped('')) + '/' + found[1])}", text)
+
+
+def _quoted(text: str) -> str:
+    """Return a text quoted for YAML; Compose would read a `$` as the begin of a variable."""
+    return json.dumps(text.replace("$", "$$"))

@@ -1,0 +1,73 @@
+"""The library of stories that comes with the package."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
+from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep
+from imagestore_sim.shipped import shipped
+
+SUFFIX = ".yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A story of the library."""
+
+    name: str
+    scenario: Scenario
+
+    @property
+    def file(self) -> Path:
+        """The file that it is in."""
+        return folder() / f"{self.name}{SUFFIX}"
+
+    @property
+    def picture(self) -> Path:
+        """The file of its picture, an SVG image."""
+        return shipped("docs/stories") / f"{self.name}.svg"
+
+    @property
+    def faults(self) -> list[str]:
+        """The kinds of faults that it applies, in their order."""
+        contents = (step.content for step in self.scenario.timeline)
+        return list(dict.fromkeys(one.fault.kind for one in contents if isinstance(one, FaultStep | NodeFaultStep)))
+
+
+def folder() -> Path:
+    """Return the folder of the library."""
+    return shipped("scenarios")
+
+
+def names() -> list[str]:
+    """Return the names of all stories, in their order."""
+    return sorted(file.stem for file in folder().glob(f"*{SUFFIX}"))
+
+
+def read_library() -> list[Story]:
+    """Return every story, in the order of their names. Raise ScenarioError."""
+    return [read_story(name) for name in names()]
+
+
+def read_story(name: str) -> Story:
+    """Return the story of that name. Raise ScenarioError."""
+    return Story(name, read_scenario(file_of(name)))
+
+
+def file_of(name: str) -> Path:
+    """Return the file of the story of that name. Raise ScenarioError if there is none."""
+    known = names()
+    if name in known:
+        return folder() / f"{name}{SUFFIX}"
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    raise ScenarioError(f"{name}: there is no such file, and no story of that name{meant}; replay --list has them all")
+
+
+def name_of(file: Path) -> str | None:
+    """Return the name of the story that a file of the library holds; None for other files."""
+    return file.stem if file.suffix == SUFFIX and file.parent == folder() else None
