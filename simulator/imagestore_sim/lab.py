@@ -20,7 +20,7 @@ from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.images.bits import Place
-from imagestore_sim.lab_api import LabHosts, RequestLog
+from imagestore_sim.lab_api import LabHosts, RequestLog, StoryWriter
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.node_faults import AppliedNodeFault
@@ -68,7 +68,11 @@ class Lab(Startable):
     With a database that is kept, the storages of earlier runs come back.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, story_writer: StoryWriter | None = None
+    ) -> None:
+        """`story_writer` writes what was done by hand as a scenario (`scenario.recording.by_hand`)."""
+        self._story_writer = story_writer
         self.settings = settings
         self.clock = clock or RealClock()
         self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
@@ -131,6 +135,7 @@ class Lab(Startable):
             resolve=self.network.resolve,
             hosts=LabHosts(self.network, self._new_host),
             release=self.network.release,
+            story_writer=self._story_writer,
         )
         for name in host_names(settings.hosts):
             await self.network.add(self._new_host(name))

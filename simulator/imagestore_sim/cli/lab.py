@@ -77,11 +77,12 @@ async def run_lab(settings: Settings) -> int:
     from imagestore_sim.cli.lab_output import follow
     from imagestore_sim.cli.running import announce, started, until_stopped
     from imagestore_sim.lab import Lab
+    from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
 
     logs.configure(settings.log_level, settings.log_format)
     open_files.raise_limit()
     async with until_stopped() as stopped:
-        lab = Lab(settings)
+        lab = Lab(settings, story_writer=ScenarioWriter())
         async with started(lab.start, lab.stop, stopped):
             if not stopped.is_set():
                 announce(lab.url, await lab.node.openings())

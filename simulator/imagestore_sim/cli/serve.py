@@ -61,11 +61,12 @@ async def run_node(settings: Settings) -> int:
     from imagestore_sim import logs, open_files
     from imagestore_sim.cli.running import announce, started, until_stopped
     from imagestore_sim.node.management_node import ManagementNode
+    from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
 
     logs.configure(settings.log_level, settings.log_format)
     open_files.raise_limit()
     async with until_stopped() as stopped:
-        node = ManagementNode(settings)
+        node = ManagementNode(settings, story_writer=ScenarioWriter())
         async with started(node.start, node.stop, stopped):
             if not stopped.is_set():
                 announce(node.url, await node.openings())

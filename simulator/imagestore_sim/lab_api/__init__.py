@@ -1,6 +1,7 @@
 """The lab's own API, `/lab/v1`: for tests and people, not for ZStack's clients."""
 
 from imagestore_sim.lab_api.about import AboutRoutes
+from imagestore_sim.lab_api.call_history import CallHistory
 from imagestore_sim.lab_api.clock import ClockRoutes
 from imagestore_sim.lab_api.events import EventsRoutes, EventStream
 from imagestore_sim.lab_api.guard import Guard
@@ -11,13 +12,17 @@ from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.request_log import RequestLog
 from imagestore_sim.lab_api.requests import RequestsRoutes
+from imagestore_sim.lab_api.scenario import ScenarioRoutes
 from imagestore_sim.lab_api.sessions import SessionsRoutes
 from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
 from imagestore_sim.lab_api.storage_history import StorageHistory
 from imagestore_sim.lab_api.storages import StoragesRoutes
+from imagestore_sim.lab_api.story import StoryWriter
+from imagestore_sim.lab_api.timeline import TimelineRoutes
 
 __all__ = [
     "AboutRoutes",
+    "CallHistory",
     "ClockRoutes",
     "EventStream",
     "EventsRoutes",
@@ -32,8 +37,11 @@ __all__ = [
     "RecordsRoutes",
     "RequestLog",
     "RequestsRoutes",
+    "ScenarioRoutes",
     "SessionsRoutes",
     "SimulatedHostsRoutes",
     "StorageHistory",
     "StoragesRoutes",
+    "StoryWriter",
+    "TimelineRoutes",
 ]

@@ -9,7 +9,7 @@ from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release
 from imagestore_sim.clock import Clock
 from imagestore_sim.images.sources import ImageSources
-from imagestore_sim.lab_api import Guard, Metrics
+from imagestore_sim.lab_api import CallHistory, Guard, Metrics
 from imagestore_sim.node.from_settings import new_guard, new_prober
 from imagestore_sim.probe import Prober, Resolve
 from imagestore_sim.rest.journal import Journal
@@ -35,6 +35,8 @@ class Foundation:
     supervisor: Supervisor
     watchdog: Watchdog
     journal: Journal
+    calls: CallHistory
+    """The calls of the journal that a story is made of."""
     node_faults: NodeFaults
 
     @classmethod
@@ -54,5 +56,6 @@ class Foundation:
             supervisor=supervisor,
             watchdog=Watchdog(metrics.loop, supervisor.report_stalls),
             journal=Journal(),
+            calls=CallHistory(),
             node_faults=NodeFaults(clock, settings.seed),
         )

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from imagestore_sim.api import Services
 from imagestore_sim.console import pages
+from imagestore_sim.database import Database
 from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import (
@@ -23,10 +24,13 @@ from imagestore_sim.lab_api import (
     RecordKeeper,
     RecordsRoutes,
     RequestsRoutes,
+    ScenarioRoutes,
     SessionsRoutes,
     SimulatedHostsRoutes,
     StorageHistory,
     StoragesRoutes,
+    StoryWriter,
+    TimelineRoutes,
 )
 from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.lab_api.routes import Route
@@ -73,16 +77,19 @@ class HttpServer:
         hosts: LabHosts | None,
         records: Callable[[], RecordKeeper | None],
         problems: Callable[[], Awaitable[list[str]]],
+        story_writer: StoryWriter | None = None,
     ) -> None:
         """Build the application. `records` returns what changes all records, None before the bootstrap is loaded.
 
-        `problems` returns a line for each thing that is wrong with a node that has started.
+        `problems` returns a line for each thing that is wrong with a node that has started. Without `story_writer`,
+        no scenario can be written.
         """
         self._foundation = foundation
         self._gate = gate
         self._hosts = hosts
         self._records = records
         self._problems = problems
+        self._story_writer = story_writer
         self._parts: Parts | None = None
         self._rest: RestServer[Services] | None = None
         application = web.Application(client_max_size=BODY_LIMIT)
@@ -171,6 +178,12 @@ class HttpServer:
         yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
         yield from ClockRoutes(clock).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
+        yield from TimelineRoutes(self._database, self._hosts, self._foundation.journal, clock).routes()
+        calls, settings = self._foundation.calls, self._foundation.settings
+        yield from ScenarioRoutes(self._story_writer, self._hosts, calls, settings, clock).routes()
+
+    def _database(self) -> Database | None:
+        return None if self._parts is None else self._parts.store.database
 
     def _history(self) -> StorageHistory | None:
         return None if self._parts is None or self._rest is None else self._parts.history

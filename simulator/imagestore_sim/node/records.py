@@ -142,6 +142,7 @@ class RecordChanges:
         self._foundation.events.restart()
         await self._foundation.prober.restart()
         self._foundation.journal.restart()
+        self._foundation.calls.clear()
         await self._foundation.node_faults.restart()
         self._foundation.metrics.restart()
         self._parts.response_cache.hits.clear()

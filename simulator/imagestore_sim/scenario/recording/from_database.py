@@ -64,11 +64,18 @@ async def _check_kept(connection: AsyncConnection, location: str, since: float) 
 
 
 async def _events_since(connection: AsyncConnection, since: float) -> list[Event]:
-    columns = select(StoredEvent.time, StoredEvent.path, StoredEvent.resourceUuid, StoredEvent.content)
+    columns = select(StoredEvent.time, StoredEvent.path, StoredEvent.resourceUuid, StoredEvent.content,
+                     StoredEvent.correlation)  # fmt: skip
     rows = await connection.execute(columns.where(StoredEvent.time >= since * 1000).order_by(StoredEvent.id))
     return [
-        {"time": time / 1000, "path": path, "resourceUuid": uuid, "content": orjson.loads(content)}
-        for time, path, uuid, content in rows
+        {
+            "time": time / 1000,
+            "path": path,
+            "resourceUuid": uuid,
+            "correlation": cause,
+            "content": orjson.loads(content),
+        }
+        for time, path, uuid, content, cause in rows
     ]
 
 

@@ -27,8 +27,8 @@ from imagestore_sim.scenario.recording.storage_story import StorageStory, reason
 
 def scenario_text(recording: Recording) -> str:
     """Return a recording as the text of a scenario file."""
-    stories = _stories(recording)
-    images = _image_stories(recording, stories)
+    stories = storage_stories(recording)
+    images = image_stories(recording, stories)
     told = [*(step for story in stories for step in story.steps()), *(step for one in images for step in one.steps())]
     steps = sorted(told, key=lambda step: step[0])
     hosts: dict[str, dict[str, Any]] = {}
@@ -61,7 +61,7 @@ def _met_agents(recording: Recording) -> bool:
     return any(reason_of(event) in of_agents for event in recording.events)
 
 
-def _stories(recording: Recording) -> list[StorageStory]:
+def storage_stories(recording: Recording) -> list[StorageStory]:
     """Return a story for each storage that was there when the recording began, then for each that was added."""
     added = [
         one["content"] | {"uuid": one["resourceUuid"]}
@@ -72,11 +72,11 @@ def _stories(recording: Recording) -> list[StorageStory]:
     first = [one for one in recording.storages if one["uuid"] not in later]
     stories: list[StorageStory] = []
     for number, storage in enumerate((*first, *added)):
-        name = _name(str(storage["name"]), {one.name for one in stories})
+        name = scenario_name(str(storage["name"]), {one.name for one in stories})
         known = storage["hostname"] in {one.host for one in stories}
         before = sum(
             image["actualSize"]
-            for image in _images_before(recording)
+            for image in images_before(recording)
             if any(ref["backupStorageUuid"] == storage["uuid"] for ref in image["backupStorageRefs"])
         )
         story = StorageStory(recording, storage, name, number >= len(first), known, before)
@@ -84,26 +84,26 @@ def _stories(recording: Recording) -> list[StorageStory]:
     return stories
 
 
-def _images_before(recording: Recording) -> list[Mapping[str, Any]]:
+def images_before(recording: Recording) -> list[Mapping[str, Any]]:
     """Return the images that were whole when the recording began, and to which something happened."""
     touched = {one["resourceUuid"] for one in recording.events}
     touched |= {one["content"].get("copyOf") for one in recording.events if one["path"] == IMAGE_ADDED}
     return [one for one in recording.images if one["uuid"] in touched and one["status"] != DOWNLOADING]
 
 
-def _image_stories(recording: Recording, storages: Sequence[StorageStory]) -> list[ImageStory]:
+def image_stories(recording: Recording, storages: Sequence[StorageStory]) -> list[ImageStory]:
     """Return a story for each image that was there and changed, then for each that was added."""
     taken = {story.name for story in storages}
     uuids = {str(story.storage["uuid"]): story.name for story in storages}
-    there = {str(one["uuid"]): one for one in _images_before(recording)}
+    there = {str(one["uuid"]): one for one in images_before(recording)}
     added = {str(one["resourceUuid"]): one["content"] for one in recording.events if one["path"] == IMAGE_ADDED}
     names: dict[str, str] = {}
     for uuid, image in {**there, **added}.items():
-        names[uuid] = _name(str(image["name"]), {*taken, *names.values()})
+        names[uuid] = scenario_name(str(image["name"]), {*taken, *names.values()})
     return [ImageStory(recording, uuid, name, uuids, names, there.get(uuid)) for uuid, name in names.items()]
 
 
-def _name(text: str, taken: Collection[str]) -> str:
+def scenario_name(text: str, taken: Collection[str]) -> str:
     """Return a name for a storage that a step can refer to, unlike those that are taken."""
     name = plain = re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-") or "storage"
     number = 2
