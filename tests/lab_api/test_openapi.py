@@ -63,6 +63,7 @@ async def test_answers_fit_the_document(imagestore_client: Client) -> None:
         if reference is None:
             continue
         named = path.replace("{name}", "imagestore-1").replace("{id}", "no_accept-1").replace("{uuid}", storage["uuid"])
+        named = named.replace("{number}", "1")
         url = f"{imagestore_client.url}{named}"
         answer = await imagestore_client.request("GET", url)
         assert answer.status == 200, answer.text

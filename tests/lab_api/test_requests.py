@@ -12,6 +12,7 @@ import pytest
 from imagestore_sim.lab import Lab
 from imagestore_sim.rest.journal import MOST_BODY_BYTES, UNREADABLE, Body, Journal
 from imagestore_sim.testing import Answer, Client
+from imagestore_sim.testing.client import CallFailed
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 STORAGES = "/backup-storage"
@@ -180,3 +181,56 @@ async def test_a_thousand_waiting_clients_cost_a_request_little(imagestore_clien
     await session.close()
     assert each < 0.01
     assert imagestore_lab.node.foundation.journal.watchers == 0
+
+
+async def test_requests_are_followed_one_answer_after_the_other(imagestore_client: Client) -> None:
+    await imagestore_client.query("/zones")
+    first = (await ask(imagestore_client, "/next", api="QueryZone")).body
+    assert [one["api"] for one in first["requests"]] == ["APIQueryZoneMsg"]
+    last = str(first["last"])
+    nothing = (await ask(imagestore_client, "/next", since=last, within="0.05s")).body
+    assert (nothing["requests"], nothing["last"]) == ([], first["last"])
+    waiting = asyncio.ensure_future(ask(imagestore_client, "/next", since=last, within="10s", method="GET"))
+    await asyncio.sleep(0.05)
+    await imagestore_client.query("/images")
+    assert [one["api"] for one in (await waiting).body["requests"]] == ["APIQueryImageMsg"]
+    for _ in range(3):
+        await imagestore_client.query("/zones")
+    latest = (await ask(imagestore_client, "/next", since=last, limit="2")).body
+    assert (len(latest["requests"]), latest["leftOff"]) == (2, 2)
+    after_a_reset = (await ask(imagestore_client, "/next", since="100000", within="1s")).body
+    assert after_a_reset["requests"]
+
+
+async def test_a_request_comes_with_its_job_its_events_and_its_probes(imagestore_client: Client) -> None:
+    storage = await imagestore_client.add_image_store("gold", password="hunter2")
+    [added] = await found(imagestore_client, api="AddImageStore*")
+    shown = (await ask(imagestore_client, f"/{added['number']}")).body
+    assert shown["request"] == {**added, "time": pytest.approx(added["time"], abs=0.01)}
+    assert (shown["job"]["uuid"], shown["job"]["state"], shown["job"]["error"]) == (added["job"], "Done", None)
+    paths = [one["path"] for one in shown["events"]]
+    assert "/backup-storage/status/change" in paths
+    assert "/backup-storage/added" in paths
+    assert {one["resourceUuid"] for one in shown["events"]} == {storage["uuid"]}
+    assert [(one["storageUuid"], one["succeeded"]) for one in shown["probes"]] == [(storage["uuid"], True)]
+    assert shown["probes"][0]["phases"]["auth"] > 0
+    assert {one["api"] for one in shown["related"]} == {"api-jobs"}
+    assert "hunter2" not in str(shown)
+
+
+async def test_a_request_that_failed_comes_with_the_error_of_its_job(imagestore_client: Client) -> None:
+    with pytest.raises(CallFailed):
+        await imagestore_client.add_image_store("no host")
+    [added] = await found(imagestore_client, api="AddImageStore*")
+    job = (await ask(imagestore_client, f"/{added['number']}")).body["job"]
+    assert (job["state"], job["error"]) == ("Failed", "SYS.1007")
+    assert job["details"]
+
+
+async def test_a_request_without_a_job_has_nothing_beside_it(imagestore_client: Client) -> None:
+    await imagestore_client.query("/zones")
+    [asked] = await found(imagestore_client, api="QueryZone")
+    shown = (await ask(imagestore_client, f"/{asked['number']}")).body
+    assert (shown["job"], shown["events"], shown["probes"], shown["related"]) == (None, [], [], [])
+    for number in ("9999", "zero"):
+        assert (await ask(imagestore_client, f"/{number}")).status == 404

@@ -14,6 +14,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFail
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
+from imagestore_sim.correlation import correlation
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.database.statement_cache import sql_of
@@ -30,10 +31,11 @@ _STATUS_OF = select(BackupStorage.status).where(BackupStorage.uuid == bindparam(
 
 @dataclass(frozen=True, slots=True)
 class LastProbe:
-    """The outcome of a probe of a storage, and its time (epoch seconds)."""
+    """The outcome of a probe of a storage, its time (epoch seconds), and the job, ping or reconnect that it was for."""
 
     time: float
     outcome: Outcome
+    correlation: str | None = None
 
 
 class RecentProbes(Mapping[str, LastProbe]):
@@ -156,7 +158,7 @@ class StatusStore:
         self.failed_connects.pop(uuid, None)
 
     def _remember(self, storage: Storage, outcome: Outcome) -> None:
-        self.last_probes.add(storage.uuid, LastProbe(self._clock.time(), outcome))
+        self.last_probes.add(storage.uuid, LastProbe(self._clock.time(), outcome, correlation()))
 
     def _failure_event(self, storage: Storage, failure: ProbeFailure) -> PathAndContent:
         self._remember(storage, failure)

@@ -10,6 +10,7 @@ from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
+from imagestore_sim.lab_api.request_detail import RequestDetailRoutes
 from imagestore_sim.lab_api.request_log import RequestLog
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.scenario import ScenarioRoutes
@@ -35,6 +36,7 @@ __all__ = [
     "NodeFaultsRoutes",
     "RecordKeeper",
     "RecordsRoutes",
+    "RequestDetailRoutes",
     "RequestLog",
     "RequestsRoutes",
     "ScenarioRoutes",

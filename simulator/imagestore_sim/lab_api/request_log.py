@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,10 +238,7 @@ class RequestLog:
 
     async def wait_for(self, matcher: RequestMatcher, count: int, within: float) -> list[RequestShape]:
         """Return the requests that match as soon as there are enough. Raise WaitedInVain, TooManyWait, TooMuchWork."""
-        if self._journal.watchers >= MOST_WAITING:
-            raise TooManyWait(f"{MOST_WAITING} clients wait for requests already")
-        if matcher.since > self.last:  # from before a reset, after which numbers begin with 1 again
-            matcher = matcher.model_copy(update={"since": 0})
+        matcher = self._admitted(matcher)
         found: list[Entry] = []
         try:
             async with asyncio.timeout(within):  # real: the client waits in real time
@@ -250,6 +248,20 @@ class RequestLog:
             near = await self.closest_in_thread(matcher, 1)
             raise WaitedInVain(first, matcher, self.shapes(found), near) from None
         return self.shapes(found)
+
+    async def next_of(self, matcher: RequestMatcher, within: float) -> list[Entry]:
+        """Return the rows that match as soon as there is one; none after `within` real seconds. Raise TooManyWait."""
+        found: list[Entry] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):  # real: the client waits in real time
+                await self._collect(self._admitted(matcher), 1, found)
+        return found
+
+    def _admitted(self, matcher: RequestMatcher) -> RequestMatcher:
+        """Return a matcher whose `since` is no number from before a reset. Raise TooManyWait."""
+        if self._journal.watchers >= MOST_WAITING:
+            raise TooManyWait(f"{MOST_WAITING} clients wait for requests already")
+        return matcher.model_copy(update={"since": 0}) if matcher.since > self.last else matcher
 
     async def _collect(self, matcher: RequestMatcher, count: int, found: list[Entry]) -> None:
         """Add rows that match, old ones and then new ones, until there are enough."""

@@ -58,6 +58,23 @@ class WaitQuery(RequestsQuery):
     within: Seconds = Field(5.0, le=LONGEST_WAIT, description="by the machine's clock")
 
 
+class NextQuery(RequestsQuery):
+    """Which requests to follow, how long to wait for one, and how many to return."""
+
+    client: Glob | None = Field(None, description="a glob: the address that it came from, or its `User-Agent`")
+    within: Seconds = Field(20.0, le=LONGEST_WAIT, description="by the machine's clock")
+    limit: int = Field(200, ge=1, le=MOST_REQUESTS, description="how many to return at most: the latest")
+
+
+class NextShape(Shape):
+    """The requests that have come since, the oldest first; none after the time is up."""
+
+    requests: list[RequestShape]
+    left_off: int = Field(description="older ones that match too, and are more than `limit`")
+    dropped: int = Field(description="older requests that the journal has dropped: they may match as well")
+    last: int = Field(description="the number of the latest request, for `since`")
+
+
 class WaitBody(RequestMatcher):
     """Which requests to wait for, how many, and how long."""
 
@@ -151,11 +168,13 @@ class RequestsRoutes:
         late = {408: "too few came in time", 503: "too many wait already"}
         found, counted = "The requests to the REST API that match", "How many requests match"
         waited = "The requests that match, as soon as there are enough"
+        followed = "The next requests that match, as soon as there is one; none after a time"
         by_query = with_query(RequestsQuery, self.find_by_query), with_query(RequestsQuery, self.count_by_query)
         return [
             _route("GET", "", found, by_query[0], RequestsShape),
             _route("GET", "/count", counted, by_query[1], CountShape, private=False),
             _route("GET", "/wait", waited, with_query(WaitQuery, self.wait), RequestsShape, late),
+            _route("GET", "/next", followed, with_query(NextQuery, self.next), NextShape, {503: late[503]}),
             _route("POST", "/find", found, with_body(RequestMatcher, self.find), RequestsShape),
             _route("POST", "/count", counted, with_body(RequestMatcher, self.count), CountShape),
             _route("POST", "/wait", waited, with_body(WaitBody, self.wait), RequestsShape, late),
@@ -212,6 +231,20 @@ class RequestsRoutes:
             few = TooFew(error=error.summary, requests=error.found, near_misses=error.near, last=self._log.last)
             raise Refused(408, error.summary, few) from None
         return RequestsShape(requests=found, undecided=0, dropped=self._log.dropped(matcher), last=self._log.last)
+
+    async def next(self, request: web.Request, given: NextQuery) -> Answer:
+        """Return the requests that match, once there is one, or none. A client calls it again with `last`."""
+        matcher = given.matcher()
+        try:
+            found = await _bounded(self._log.next_of(matcher, given.within))
+        except TooManyWait as error:
+            raise Refused(503, str(error)) from None
+        return NextShape(
+            requests=self._log.shapes(found[-given.limit :]),
+            left_off=max(0, len(found) - given.limit),
+            dropped=self._log.dropped(matcher),
+            last=self._log.last,
+        )
 
     async def near_misses(self, request: web.Request, given: NearMissesBody) -> Answer:
         """Return the requests that come closest."""

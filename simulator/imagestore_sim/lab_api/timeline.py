@@ -63,7 +63,7 @@ class StatusSpan(Shape):
     status: str | None
 
 
-class CapacityPoint(Shape):
+class LaneCapacity(Shape):
     """A capacity that was measured, in bytes."""
 
     time: float
@@ -90,7 +90,7 @@ class LaneShape(Shape):
     hostname: str
     exists: bool = Field(description="whether it has a record now")
     statuses: list[StatusSpan]
-    capacities: list[CapacityPoint]
+    capacities: list[LaneCapacity]
     left_off: int = Field(description="changes and measurements that are not returned: the oldest")
 
 
@@ -371,17 +371,17 @@ def _statuses(storage: Mapping[str, object], events: Sequence[StoredEvent], bega
     return spans or [StatusSpan(time=began, status=str(storage["status"]))]
 
 
-def _capacities(storage: Mapping[str, object], events: Sequence[StoredEvent], began: float) -> list[CapacityPoint]:
-    points: list[CapacityPoint] = []
+def _capacities(storage: Mapping[str, object], events: Sequence[StoredEvent], began: float) -> list[LaneCapacity]:
+    points: list[LaneCapacity] = []
     for event in events:
         if event.path == CAPACITY_CHANGED:
             content = orjson.loads(event.content)
             if not points and content["oldTotalCapacity"]:
-                points.append(CapacityPoint(time=began, total=content["oldTotalCapacity"],
+                points.append(LaneCapacity(time=began, total=content["oldTotalCapacity"],
                                             available=content["oldAvailableCapacity"]))  # fmt: skip
-            points.append(CapacityPoint(time=event.time / 1000, total=content["totalCapacity"],
+            points.append(LaneCapacity(time=event.time / 1000, total=content["totalCapacity"],
                                         available=content["availableCapacity"]))  # fmt: skip
     total, available = storage.get("totalCapacity"), storage.get("availableCapacity")
     if not points and isinstance(total, int) and isinstance(available, int) and total:
-        points.append(CapacityPoint(time=began, total=total, available=available))
+        points.append(LaneCapacity(time=began, total=total, available=available))
     return points

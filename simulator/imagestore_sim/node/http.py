@@ -23,6 +23,7 @@ from imagestore_sim.lab_api import (
     NodeFaultsRoutes,
     RecordKeeper,
     RecordsRoutes,
+    RequestDetailRoutes,
     RequestsRoutes,
     ScenarioRoutes,
     SessionsRoutes,
@@ -178,9 +179,9 @@ class HttpServer:
         yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
         yield from ClockRoutes(clock).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
+        yield from RequestDetailRoutes(base.journal, clock, self._database, self._history).routes()
         yield from TimelineRoutes(self._database, self._hosts, self._foundation.journal, clock).routes()
-        calls, settings = self._foundation.calls, self._foundation.settings
-        yield from ScenarioRoutes(self._story_writer, self._hosts, calls, settings, clock).routes()
+        yield from ScenarioRoutes(self._story_writer, self._hosts, base.calls, settings, clock).routes()
 
     def _database(self) -> Database | None:
         return None if self._parts is None else self._parts.store.database

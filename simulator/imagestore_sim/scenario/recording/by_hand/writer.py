@@ -51,43 +51,41 @@ MOST_TEXT = 20_000
 """Bytes of what a check has printed that are kept."""
 
 
-class ScenarioWriter:
-    """Writes stories of a lab (`lab_api.story.StoryWriter`)."""
+async def write_story(story: Story) -> WrittenStory:
+    """Return the scenario of a story. Raise StoryProblem."""
+    jobs = [one.entry.job for one in story.calls if one.entry.job is not None]
+    try:
+        began = story.began if story.began is not None else await _first(story)
+        if began >= story.ended:
+            raise StoryProblem("the story would end before it begins")
+        records = await read_records(story.database, began, story.ended, jobs)
+    except DatabaseError as error:
+        raise StoryProblem(str(error)) from None
+    if not story.is_simulated:
+        return await asyncio.to_thread(_write_recording, story, records.recording)
+    return await asyncio.to_thread(_write, story, began, records)
 
-    async def write(self, story: Story) -> WrittenStory:
-        """Return the scenario of a story. Raise StoryProblem."""
-        jobs = [one.entry.job for one in story.calls if one.entry.job is not None]
+
+async def check_story(text: str) -> StoryCheck:
+    """Play a scenario in a process of its own. Raise StoryProblem when that takes too long."""
+    began = time.monotonic()  # real: how long the user waits
+    with tempfile.TemporaryDirectory(prefix="imagestore-sim-") as folder:
+        file = Path(folder) / "story.yaml"
+        await asyncio.to_thread(file.write_text, text, encoding="utf-8")
+        command = (sys.executable, "-m", "imagestore_sim", "replay", str(file))
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
         try:
-            began = story.began if story.began is not None else await _first(story)
-            if began >= story.ended:
-                raise StoryProblem("the story would end before it begins")
-            records = await read_records(story.database, began, story.ended, jobs)
-        except DatabaseError as error:
-            raise StoryProblem(str(error)) from None
-        if not story.is_simulated:
-            return await asyncio.to_thread(_write_recording, story, records.recording)
-        return await asyncio.to_thread(_write, story, began, records)
-
-    async def check(self, text: str) -> StoryCheck:
-        """Play a scenario in a process of its own. Raise StoryProblem when that takes too long."""
-        began = time.monotonic()  # real: how long the user waits
-        with tempfile.TemporaryDirectory(prefix="imagestore-sim-") as folder:
-            file = Path(folder) / "story.yaml"
-            await asyncio.to_thread(file.write_text, text, encoding="utf-8")
-            command = (sys.executable, "-m", "imagestore_sim", "replay", str(file))
-            pipe = asyncio.subprocess.PIPE
-            process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
-            try:
-                async with asyncio.timeout(LONGEST_CHECK):  # real: the user waits
-                    output, _ = await process.communicate()
-            except TimeoutError:
-                raise StoryProblem(f"the scenario was still being played after {LONGEST_CHECK:g} s") from None
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        shown = output[:MOST_TEXT].decode(errors="replace").replace(f"{folder}/", "")
-        return StoryCheck(process.returncode == 0, round(time.monotonic() - began, 1), shown)  # real: see above
+            async with asyncio.timeout(LONGEST_CHECK):  # real: the user waits
+                output, _ = await process.communicate()
+        except TimeoutError:
+            raise StoryProblem(f"the scenario was still being played after {LONGEST_CHECK:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    shown = output[:MOST_TEXT].decode(errors="replace").replace(f"{folder}/", "")
+    return StoryCheck(process.returncode == 0, round(time.monotonic() - began, 1), shown)  # real: see above
 
 
 async def _first(story: Story) -> float:
