@@ -62,6 +62,9 @@ GENERATED: Mapping[str, Generated] = {
     "node-faults": Generated("node-faults.md", "generators.node_faults:page"),
     "scenarios": Generated("scenarios.md", "generators.scenarios:page"),
     "schemas": Generated("schemas", "generators.schemas:schemas"),
+    "api-examples": Generated(
+        "../simulator/imagestore_sim/openapi/examples.json", "generators.api_examples:texts", quick=False
+    ),
     "picture": Generated("lab.svg", "generators.lab_picture:picture", quick=False),
     "same-results": Generated("same-results.md", "generators.same_results:page", quick=False),
     "stories": Generated("stories", "generators.scenarios:pictures", quick=False),
