@@ -45,7 +45,7 @@ IMAGE, SECOND_IMAGE, ACCOUNT, USER, GROUP, POLICY = (_uuid(kind) for kind in ("c
 ROLE, KEY, PATTERN, HOOK, LONG_JOB, OTHER_LONG_JOB = (_uuid(kind) for kind in ("d5", "d6", "e1", "e2", "e3", "e4"))
 LOGIN = {"accountName": "admin", "password": PASSWORD}
 STATEMENT = {"name": "read", "effect": "Allow", "actions": ["*:read"]}
-URL = "http://images.example/debian.qcow2?size=10M"
+URL = "http://images.example/debian.qcow2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ STEPS: Sequence[Step] = (
             "jobData": orjson.dumps(
                 {
                     "name": "debian-12",
-                    "url": "http://images.example/debian-12.qcow2?size=4G",
+                    "url": "http://images.example/debian-12.qcow2",
                     "format": "qcow2",
                     "backupStorageUuids": [STORAGE],
                     "resourceUuid": SECOND_IMAGE,
@@ -519,7 +519,7 @@ def _split(message: type[Message], values: dict[str, Any]) -> tuple[dict[str, An
     """Return what goes into the query string, and the body."""
     if message.api.method in ("GET", "DELETE"):
         return values, None
-    tags = {name: values.pop(name) for name in ("systemTags", "userTags") if name in values}
+    tags: dict[str, Any] = {name: values.pop(name) for name in ("systemTags", "userTags") if name in values}
     return {}, {message.api.body_key: values, **tags}
 
 

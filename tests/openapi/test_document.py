@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from generate import GENERATED
 from imagestore_sim.api import handlers_of
 from imagestore_sim.api.fidelity import State, state_of
 from imagestore_sim.openapi.document import document
+from imagestore_sim.openapi.examples import Example, examples
 from imagestore_sim.query.conditions import OPERATOR_TOKENS
 from imagestore_sim.rest.leniency import STRICT
 from imagestore_sim.rest.messages import Message
@@ -27,6 +30,11 @@ def whole(one_an_api: bool = False) -> Json:
     return document(one_an_api=one_an_api)
 
 
+def schemas() -> Json:
+    found: Json = whole(True)["components"]["schemas"]
+    return found
+
+
 def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
     for path, by_method in described["paths"].items():
         for method, operation in by_method.items():
@@ -39,12 +47,19 @@ def emulated() -> set[type[Message]]:
     return {message for message, handler in by_message.items() if state_of(message, handler) in working}
 
 
+def by_name(message: type[Message]) -> str:
+    return message.__name__
+
+
 def apis_of(described: Json) -> list[str]:
     facts = [
         operation.get("x-zstack-actions", [operation["x-zstack"]] if "x-zstack" in operation else [])
         for *_, operation in operations(described)
     ]
     return [one["api"] for several in facts for one in several]
+
+
+EMULATED: list[type[Message]] = sorted(emulated(), key=by_name)
 
 
 @pytest.mark.parametrize("one_an_api", [False, True])
@@ -106,6 +121,68 @@ def test_a_strict_node_and_an_old_version_have_fewer_apis() -> None:
     old = document(version=VERSIONS["3.10"])
     assert old["x-zstack"]["version"] == "3.10.0"
     assert set(apis_of(old)) < set(apis_of(whole()))
+
+
+def test_every_parameter_and_every_member_of_a_body_has_a_text() -> None:
+    silent = []
+    for path, method, operation in operations(whole(True)):
+        silent += [
+            (method, path, one["name"])
+            for one in operation["parameters"]
+            if "$ref" not in one and not one.get("description")
+        ]
+    for name in {f"{message.__name__}" for message in emulated()} & whole(True)["components"]["schemas"].keys():
+        members = whole(True)["components"]["schemas"][name]["properties"]
+        silent += [("body", name, member) for member, schema in members.items() if not schema.get("description")]
+    assert silent == []
+
+
+def test_every_api_has_an_example_that_was_answered() -> None:
+    answered = {name for name, known in examples().items() if known.succeeded or known.failed}
+    assert answered == {message.__name__ for message in emulated()}
+
+
+@pytest.mark.parametrize("message", EMULATED, ids=by_name)
+def test_examples_fit_the_schemas(message: type[Message]) -> None:
+    for example in examples()[message.__name__].succeeded:
+        operation = operation_of(message, example)
+        if example.body is not None:
+            validate(operation["requestBody"]["content"]["application/json"]["schema"], example.body)
+        validate(operation["responses"][str(example.status)]["content"]["application/json"]["schema"], example.answer)
+        if example.result is not None:
+            validate(operation["x-zstack"]["result"], example.result)
+    for example in examples()[message.__name__].failed:
+        failed = example.answer if example.result is None else example.result
+        if example.status in (202, 503):
+            validate({"$ref": "#/components/schemas/ErrorAnswer"}, failed)
+
+
+def operation_of(message: type[Message], example: Example) -> Json:
+    """Return the operation of an API on the path of an example."""
+    for path, _, operation in operations(whole(True)):
+        has_its_variables = set(re.findall(r"{(\w+)}", path)) == example.variables.keys()
+        if has_its_variables and operation["x-zstack"]["api"] == message.__name__:
+            return operation
+    raise LookupError(f"{message.__name__} has no path with {', '.join(example.variables)}")
+
+
+def validate(schema: Json, value: object) -> None:
+    """Fail the test if a value does not fit a schema of the document; inventories may have no member that it lacks."""
+    jsonschema_rs.validator_for({**schema, "components": closed()}).validate(value)
+
+
+@cache
+def closed() -> Json:
+    """Return the components, with no other members in objects than those that are described."""
+    strict = {
+        name: {"additionalProperties": False, **one} if "properties" in one else one for name, one in schemas().items()
+    }
+    return {"schemas": strict}
+
+
+@pytest.mark.thorough
+def test_a_lab_still_answers_the_examples_as_they_are() -> None:
+    assert GENERATED["api-examples"].stale() == [], "run `make docs PAGES=api-examples`"
 
 
 def test_the_document_stays_readable() -> None:

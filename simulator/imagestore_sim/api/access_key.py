@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired, TypedDict
 
 from sqlalchemy import select
 
@@ -24,12 +24,35 @@ Uuid = Annotated[str, Rule(max_length=32)]
 Existing = Annotated[str, Rule(resource="AccessKeyVO")]
 
 
+class KeyWithSecret(TypedDict):
+    """An access key that has just been created."""
+
+    uuid: str
+    """The uuid of the key."""
+    description: NotRequired[str]
+    """A text for people."""
+    accountUuid: str
+    """The uuid of the account that signed requests act for."""
+    userUuid: str
+    """The uuid of the user, or of the account itself."""
+    AccessKeyID: str
+    """What requests that are signed with the key name it by."""
+    AccessKeySecret: str
+    """The secret that signs requests. No other answer shows it."""
+    state: str
+    """Enabled or Disabled."""
+    createDate: str
+    """When it was created."""
+    lastOpDate: str
+    """When it changed."""
+
+
 class APICreateAccessKeyMsg(
     CreateMessage,
     method="POST",
     path="/accesskeys",
     package=PACKAGE,
-    reply={"inventory": ACCESS_KEY},
+    reply={"inventory": KeyWithSecret},
     for_everyone=True,
     paid=True,
     deviation=CLOSED,
@@ -37,10 +60,15 @@ class APICreateAccessKeyMsg(
     """Create an access key of an account or of one of its users. Only this answer shows the secret."""
 
     accountUuid: Uuid
+    """The uuid of the account that signed requests act for."""
     userUuid: Uuid
+    """The uuid of one of its users, or of the account itself."""
     description: Description = None
+    """A text for people."""
     AccessKeyID: Annotated[str | None, Rule(min_length=SHORTEST, max_length=LONGEST_ID)] = None
+    """The name of the key in signed requests; drawn at random by default."""
     AccessKeySecret: Annotated[str | None, Rule(min_length=SHORTEST, max_length=LONGEST_SECRET)] = None
+    """The secret that signs requests; drawn at random by default."""
 
 
 @handlers.checks
@@ -108,6 +136,7 @@ class APIChangeAccessKeyStateMsg(
 
     uuid: Existing
     stateEvent: Annotated[str, Rule(valid_values=tuple(STATE_AFTER))]
+    """`enable` or `disable`."""
 
 
 @handlers.handles

@@ -46,9 +46,13 @@ class APICreateAccountMsg(
     """Create an account, with the default quotas. `password` is the SHA-512 in hex that a login sends."""
 
     name: Name
+    """The name, which no other account may have."""
     password: Name
+    """The SHA-512 of the password, in hex."""
     type: Annotated[str | None, Rule(valid_values=(ADMIN, NORMAL))] = None
+    """`Normal` by default. Only the account `admin` itself may do everything."""
     description: Description = None
+    """A text for people."""
 
 
 @handlers.checks
@@ -79,9 +83,13 @@ class APIUpdateAccountMsg(
 
     uuid: Annotated[str, Rule(resource="AccountVO")]
     password: OptionalName = None
+    """The SHA-512 of the new password, in hex."""
     name: OptionalName = None
+    """The new name, which no other account may have."""
     description: Description = None
+    """A text for people."""
     oldPassword: OptionalName = None
+    """The SHA-512 of the old password, in hex; not checked if absent."""
 
 
 @handlers.checks

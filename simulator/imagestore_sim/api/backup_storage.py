@@ -56,6 +56,7 @@ class APIDeleteBackupStorageMsg(
     """Delete a backup storage. Succeed if it does not exist (domain 4)."""
 
     uuid: str
+    """The uuid of the storage."""
 
 
 @handlers.checks
@@ -84,6 +85,7 @@ class APIChangeBackupStorageStateMsg(
 
     uuid: Existing
     stateEvent: Annotated[str, Rule(valid_values=tuple(StateEvent))]
+    """`enable` or `disable`."""
 
 
 @handlers.handles
@@ -100,7 +102,9 @@ class APIUpdateBackupStorageMsg(
 
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
 
 
 @handlers.handles
@@ -147,6 +151,7 @@ class APIGetBackupStorageCapacityMsg(
     zoneUuids: Annotated[list[str] | None, Rule(resource="ZoneVO")] = None
     backupStorageUuids: Annotated[list[str] | None, Rule(resource="BackupStorageVO")] = None
     all: bool = False
+    """Whether to sum those of all storages."""
 
 
 @handlers.handles

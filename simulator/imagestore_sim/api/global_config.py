@@ -55,7 +55,9 @@ class APIGetGlobalConfigOptionsMsg(
     """Get the valid values of an option, or the bounds of its number."""
 
     category: str
+    """The category of the option, such as `backupStorage`."""
     name: str
+    """The name of the option, such as `ping.interval`."""
 
 
 @handlers.handles
@@ -76,8 +78,11 @@ class APIUpdateGlobalConfigMsg(
     """Set an option."""
 
     category: str
+    """The category of the option, such as `backupStorage`."""
     name: str
+    """The name of the option, such as `ping.interval`."""
     value: str | None = None
+    """The new value, as a text."""
 
 
 @handlers.handles

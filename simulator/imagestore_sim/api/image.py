@@ -87,17 +87,28 @@ class APIAddImageMsg(
     waits = True
     tagged_as = "ImageVO"
     name: Annotated[str, Rule(max_length=255)]
+    """The name; several images may have it."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     url: Annotated[str, Rule(max_length=1024)]
+    """Where the bits come from. `/lab/v1/image-sources` says how many come, and how fast."""
     mediaType: Annotated[str | None, Rule(valid_values=MEDIA_TYPES)] = None
+    """What is in it; `RootVolumeTemplate` by default, `ISO` for the format `iso`."""
     guestOsType: Annotated[str | None, Rule(max_length=255)] = None
+    """The operating system in it, as a text for people."""
     architecture: Annotated[str | None, Rule(valid_values=ARCHITECTURES, max_length=32)] = None
+    """The processor that it is for."""
     system: bool = False
+    """Whether it is one that ZStack itself uses."""
     format: str | None = None
+    """`raw`, `qcow2`, `iso`, `vmdk` or `simulator`; needed unless the media type is `ISO`."""
     platform: Annotated[str | None, Rule(valid_values=PLATFORMS)] = None
+    """The kind of operating system in it."""
     backupStorageUuids: Annotated[list[str], Rule(nonempty=True, resource="BackupStorageVO")]
     type: str | None = None
+    """`zstack`, which is the default."""
     virtio: bool = True
+    """Whether its machines have virtio drivers."""
 
 
 @handlers.checks
@@ -162,7 +173,9 @@ class CopyMessage(AsyncMessage):
     srcBackupStorageUuid: ImageStore
     dstBackupStorageUuid: ImageStore
     name: Annotated[str, Rule(max_length=255, empty_string=False)]
+    """The name of the copy."""
     description: Annotated[str | None, Rule(max_length=1024)] = None
+    """A text for people about the copy."""
 
     @property
     def copy(self) -> Copy:
@@ -303,7 +316,9 @@ class APIGetCandidateBackupStorageForCreatingImageMsg(
     """List the backup storages that can hold an image made from a volume or a snapshot."""
 
     volumeUuid: str | None = None
+    """The uuid of a volume; this or that of a snapshot is needed."""
     volumeSnapshotUuid: str | None = None
+    """The uuid of a snapshot of a volume."""
 
 
 @handlers.handles

@@ -32,16 +32,25 @@ class APIUpdateImageMsg(
 
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     guestOsType: Annotated[str | None, Rule(max_length=255)] = None
+    """The operating system in it, as a text for people."""
     mediaType: Annotated[
         str | None, Rule(valid_values=("RootVolumeTemplate", "DataVolumeTemplate", "ISO"), max_length=255)
     ] = None
+    """What is in it."""
     format: Annotated[str | None, Rule(valid_values=("raw", "qcow2", "iso"), max_length=255)] = None
+    """The format of its disk. Nothing is converted."""
     system: bool | None = None
+    """Whether it is one that ZStack itself uses."""
     platform: Annotated[str | None, Rule(valid_values=PLATFORMS, max_length=255)] = None
+    """The kind of operating system in it."""
     architecture: Annotated[str | None, Rule(valid_values=ARCHITECTURES, max_length=32)] = None
+    """The processor that it is for."""
     virtio: bool | None = None
+    """Whether its machines have virtio drivers."""
 
 
 @handlers.handles

@@ -33,6 +33,7 @@ class APIExportImageFromBackupStorageMsg(
     backupStorageUuid: Storage
     imageUuid: Existing
     exportFormat: Annotated[str | None, Rule(valid_values=("raw", "qcow2"))] = None
+    """The format of the file; that of the image by default."""
 
 
 @handlers.handles

@@ -38,13 +38,19 @@ class APICreateRootVolumeTemplateFromRootVolumeMsg(
     """Make an image of the root volume of a virtual machine."""
 
     name: Name
+    """The name of the image."""
     description: Description = None
+    """A text for people."""
     guestOsType: GuestOs = None
+    """The operating system in it, as a text for people."""
     backupStorageUuids: Storages = None
     rootVolumeUuid: Annotated[str, Rule(resource="VolumeVO")]
     platform: Platform = None
+    """The kind of operating system in it."""
     system: bool = False
+    """Whether it is one that ZStack itself uses."""
     architecture: Architecture = None
+    """The processor that it is for."""
 
 
 @handlers.handles
@@ -69,12 +75,18 @@ class APICreateRootVolumeTemplateFromVolumeSnapshotMsg(
 
     snapshotUuid: Annotated[str, Rule(resource="VolumeSnapshotVO")]
     name: Name
+    """The name of the image."""
     description: Description = None
+    """A text for people."""
     guestOsType: GuestOs = None
+    """The operating system in it, as a text for people."""
     backupStorageUuids: Annotated[list[str], Rule(resource="BackupStorageVO", nonempty=True)]
     platform: Platform = None
+    """The kind of operating system in it."""
     system: bool = False
+    """Whether it is one that ZStack itself uses."""
     architecture: Architecture = None
+    """The processor that it is for."""
 
 
 @handlers.handles
@@ -98,7 +110,9 @@ class APICreateDataVolumeTemplateFromVolumeMsg(
     """Make an image of a data volume."""
 
     name: Name
+    """The name of the image."""
     description: Description = None
+    """A text for people."""
     volumeUuid: Annotated[str, Rule(resource="VolumeVO")]
     backupStorageUuids: Storages = None
 
@@ -125,7 +139,9 @@ class APICreateDataVolumeTemplateFromVolumeSnapshotMsg(
 
     snapshotUuid: Annotated[str, Rule(resource="VolumeSnapshotVO")]
     name: Name
+    """The name of the image."""
     description: Description = None
+    """A text for people."""
     backupStorageUuids: Annotated[list[str], Rule(resource="BackupStorageVO", nonempty=True)]
 
 

@@ -53,6 +53,7 @@ class APIChangeImageStateMsg(
 
     uuid: Existing
     stateEvent: Annotated[str, Rule(valid_values=("enable", "disable"))]
+    """`enable` or `disable`."""
 
 
 @handlers.handles
@@ -74,6 +75,7 @@ class APISetImageBootModeMsg(
 
     uuid: Existing
     bootMode: Annotated[str, Rule(valid_values=BOOT_MODES)]
+    """`Legacy`, `UEFI` or `UEFI_WITH_CSM`."""
 
 
 @handlers.handles
@@ -97,6 +99,7 @@ class APISetImageQgaMsg(
 
     uuid: Existing
     enable: bool
+    """Whether the guest agent is on."""
 
 
 @handlers.handles
@@ -165,6 +168,7 @@ class APICalculateImageHashMsg(
     uuid: Existing
     backupStorageUuid: Annotated[str, Rule(resource="BackupStorageVO")]
     algorithm: str = "md5"
+    """The hash function."""
 
 
 @handlers.handles
@@ -191,6 +195,7 @@ class APIRecoverImageMsg(
 
     imageUuid: Existing
     backupStorageUuids: list[str] | None = None
+    """The uuids of the storages; all by default."""
 
 
 @handlers.checks
@@ -220,6 +225,7 @@ class APIGetUploadImageJobDetailsMsg(
     """Return the uploads that run for an image: those of long jobs with the system tag `uploadImage::{imageId}`."""
 
     imageId: str
+    """The id in the tag `uploadImage::{imageId}` of the long job, which the client has chosen."""
 
 
 @handlers.handles

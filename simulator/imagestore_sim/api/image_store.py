@@ -72,9 +72,13 @@ class APIAddImageStoreBackupStorageMsg(
     waits = True
 
     hostname: Annotated[str, Rule(max_length=255, empty_string=False)]
+    """The name or address of the host, which no other storage of the type may have."""
     username: Annotated[str, Rule(max_length=255)]
+    """The user of the SSH login."""
     password: Annotated[str, Rule(max_length=255)]
+    """The password of the SSH login."""
     sshPort: Annotated[int, Rule(number_range=PORTS, zero_is_unset=True)] = 22
+    """The port of the SSH server."""
 
 
 @handlers.checks
@@ -104,7 +108,9 @@ class APIAddDisasterImageStoreBackupStorageMsg(
     waits = True
 
     attachPoint: str | None = None
+    """Ignored."""
     endPoint: str | None = None
+    """Ignored."""
 
 
 @handlers.checks
@@ -160,11 +166,17 @@ class APIUpdateImageStoreBackupStorageMsg(
 
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     hostname: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name or address of the host."""
     username: Annotated[str | None, Rule(max_length=255)] = None
+    """The new user of the SSH login."""
     password: Annotated[str | None, Rule(max_length=255)] = None
+    """The new password of the SSH login."""
     sshPort: Annotated[int | None, Rule(number_range=PORTS, zero_is_unset=True)] = None
+    """The new port of the SSH server."""
 
 
 @handlers.handles
@@ -236,6 +248,7 @@ class APISetImageStoreBackupStorageQuotaMsg(
 
     uuids: Annotated[list[str] | None, Rule(resource="ImageStoreBackupStorageVO")] = None
     maxCapacity: Annotated[int, Rule(long=True)]
+    """Bytes."""
 
 
 @handlers.handles

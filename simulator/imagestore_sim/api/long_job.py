@@ -85,9 +85,13 @@ class APISubmitLongJobMsg(
     """Start an API as a long job: `jobData` is its message as JSON."""
 
     name: Name = None
+    """The name; that of the API by default."""
     description: Description = None
+    """A text for people."""
     jobName: str
+    """The message of the API, such as `APIAddImageMsg`; only APIs of images can be long jobs."""
     jobData: str
+    """The parameters of that API, as a JSON object in a text."""
     targetResourceUuid: Annotated[str | None, Rule(resource="ResourceVO")] = None
 
 
@@ -205,7 +209,9 @@ class APIUpdateLongJobMsg(
 
     uuid: Existing
     name: Name = None
+    """The new name."""
     description: Description = None
+    """A text for people."""
 
 
 @handlers.handles

@@ -132,6 +132,7 @@ class APIIsReadyToGoMsg(
     """Ask whether a node serves all APIs: the given one, or this one."""
 
     managementNodeId: str | None = None
+    """The uuid of the node; by default the node that is asked."""
 
 
 @handlers.handles

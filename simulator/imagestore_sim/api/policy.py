@@ -57,8 +57,12 @@ class APICreatePolicyMsg(
     """Create a policy of the caller's account."""
 
     name: Name
+    """The name."""
     description: Description = None
+    """A text for people."""
     statements: Annotated[list[Statement], Rule(nonempty=True)]
+    """Each an object with `effect`, `Allow` or `Deny`, and `actions`, such as `["*:read"]`; `name`, `principals` and
+    `resources` are optional."""
 
 
 @handlers.checks
@@ -130,9 +134,14 @@ class APICreateRoleMsg(
     """Create a role of the caller's account."""
 
     name: Name
+    """The name."""
     description: Description = None
+    """A text for people."""
     statements: list[Statement] | None = None
+    """Each an object with `effect`, `Allow` or `Deny`, and `actions`, such as `["*:read"]`; `name`, `principals` and
+    `resources` are optional."""
     identity: Annotated[str | None, Rule(max_length=255, empty_string=False)] = None
+    """Kept, and without an effect."""
 
 
 @handlers.handles
@@ -191,7 +200,9 @@ class APIDetachRoleFromAccountMsg(
     """Take a role from an account."""
 
     roleUuid: str
+    """The uuid of the role."""
     accountUuid: str
+    """The uuid of the account."""
 
 
 @handlers.handles

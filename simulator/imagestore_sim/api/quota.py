@@ -49,7 +49,9 @@ class APIUpdateQuotaMsg(
 
     identityUuid: Existing
     name: str
+    """The name of the quota, such as `image.num`."""
     value: Annotated[int, Rule(long=True, number_range=(0, LARGEST))]
+    """The new limit; bytes for a quota of sizes."""
 
 
 @handlers.checks

@@ -77,6 +77,7 @@ class APIGetResourceBindableConfigMsg(
     """List the options that may have values of their own for resources, with the types of these."""
 
     category: str | None = None
+    """The category whose options to list; all by default."""
 
 
 @handlers.handles
@@ -106,7 +107,9 @@ class APIGetResourceConfigMsg(
     """Get the value of an option for a resource."""
 
     category: str
+    """The category of the option, such as `backupStorage`."""
     name: str
+    """The name of the option, such as `reservedCapacity`."""
     resourceUuid: Resource
 
 
@@ -135,7 +138,9 @@ class APIGetResourceConfigsMsg(
     """Get the values of several options of a category for a resource."""
 
     category: str
+    """The category of the option, such as `backupStorage`."""
     names: Annotated[list[str], Rule(nonempty=True)]
+    """The names of the options."""
     resourceUuid: Resource
 
 
@@ -166,9 +171,12 @@ class APIUpdateResourceConfigMsg(
     """Give a resource a value of its own."""
 
     category: str
+    """The category of the option, such as `backupStorage`."""
     name: str
+    """The name of the option, such as `reservedCapacity`."""
     resourceUuid: Resource
     value: str
+    """The new value, as a text."""
 
 
 @handlers.checks
@@ -203,6 +211,7 @@ class APIUpdateResourceConfigsMsg(
 
     resourceUuid: Resource
     resourceConfigs: Annotated[list[dict[str, object]], Rule(nonempty=True)]
+    """Each an object with `category`, `name` and `value`."""
 
 
 @handlers.checks
@@ -235,7 +244,9 @@ class APIDeleteResourceConfigMsg(
     """Let a resource have the global value again."""
 
     category: str
+    """The category of the option, such as `backupStorage`."""
     name: str
+    """The name of the option, such as `reservedCapacity`."""
     resourceUuid: Annotated[str, Rule(resource="ResourceVO", missing_is_done=True)]
 
 

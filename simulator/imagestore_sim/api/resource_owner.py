@@ -106,6 +106,7 @@ class APIShareResourceMsg(AsyncMessage, method="PUT", path=SHARING, package=PACK
     resourceUuids: Resources
     accountUuids: Accounts = None
     toPublic: bool = False
+    """Whether to share with every account."""
 
 
 @handlers.checks
@@ -132,8 +133,10 @@ class APIRevokeResourceSharingMsg(AsyncMessage, method="PUT", path=SHARING, pack
 
     resourceUuids: Resources
     toPublic: bool = False
+    """Whether to end the share with every account."""
     accountUuids: Accounts = None
     all: bool = False
+    """Whether to end every share."""
 
 
 @handlers.checks
@@ -231,6 +234,7 @@ class APIGetResourceAccountMsg(
     """Get the accounts that own resources; admin owns what belongs to nobody, even what does not exist."""
 
     resourceUuids: Annotated[list[str], Rule(nonempty=True)]
+    """The uuids of the resources."""
 
 
 @handlers.handles
@@ -253,6 +257,7 @@ class APIGetResourceNamesMsg(
     """Get names and types of resources, also of those that the caller does not see."""
 
     uuids: Annotated[list[str], Rule(nonempty=True)]
+    """The uuids of the resources."""
 
 
 @handlers.handles

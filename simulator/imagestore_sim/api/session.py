@@ -51,11 +51,17 @@ class APILogInByAccountMsg(
     begins_session = True
 
     accountName: str
+    """The name of the account."""
     password: str
+    """The SHA-512 of the password, in hex."""
     accountType: str | None = None
+    """`account`; every other type fails."""
     captchaUuid: str | None = None
+    """Ignored: no login needs a captcha."""
     verifyCode: str | None = None
+    """Ignored: no login needs a captcha."""
     clientInfo: dict[str, str] | None = None
+    """Ignored."""
 
 
 @handlers.handles
@@ -80,10 +86,15 @@ class APILogInByUserMsg(
     begins_session = True
 
     accountUuid: str | None = None
+    """The uuid of the account; needed unless its name is given."""
     accountName: str | None = None
+    """The name of the account."""
     userName: str
+    """The name of the user."""
     password: str
+    """The SHA-512 of the password, in hex."""
     clientInfo: dict[str, str] | None = None
+    """Ignored."""
 
 
 @handlers.checks
@@ -108,12 +119,19 @@ class APILogInMsg(
     """Log in by a login type; only `account` is emulated."""
 
     username: str
+    """The name of the account."""
     password: str
+    """The SHA-512 of the password, in hex."""
     loginType: str
+    """`account`; every other type fails."""
     captchaUuid: str | None = None
+    """Ignored: no login needs a captcha."""
     verifyCode: str | None = None
+    """Ignored: no login needs a captcha."""
     clientInfo: dict[str, str] | None = None
+    """Ignored."""
     properties: dict[str, str] | None = None
+    """Ignored."""
 
 
 @handlers.handles
@@ -134,7 +152,9 @@ class APIGetLoginProceduresMsg(
     """List what a login needs besides the password."""
 
     username: str
+    """The name of the account. It is not looked up."""
     loginType: str
+    """`account`; every other type fails."""
 
 
 @handlers.handles
@@ -156,6 +176,7 @@ class APIRenewSessionMsg(
 
     sessionUuid: Annotated[str, Rule(resource="SessionVO")]
     duration: Annotated[int | None, Rule(long=True, number_range=(60, LONGEST_RENEWAL))] = None
+    """Seconds; by default as long as a new session lasts."""
 
 
 @handlers.handles
@@ -175,6 +196,7 @@ class APILogOutMsg(
     """End a session, if it exists."""
 
     sessionUuid: str
+    """The uuid of the session."""
 
 
 @handlers.handles
@@ -195,6 +217,7 @@ class APIValidateSessionMsg(
     """Ask whether a session is valid, without extending it."""
 
     sessionUuid: str
+    """The uuid of the session."""
 
 
 @handlers.handles

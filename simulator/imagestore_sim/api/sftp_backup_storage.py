@@ -39,9 +39,13 @@ class APIAddSftpBackupStorageMsg(
     waits = True
 
     hostname: Annotated[str, Rule(max_length=255, empty_string=False)]
+    """The name or address of the host, which no other storage of the type may have."""
     username: Annotated[str, Rule(max_length=255)]
+    """The user of the SSH login."""
     password: Annotated[str, Rule(max_length=255)]
+    """The password of the SSH login."""
     sshPort: Annotated[int, Rule(number_range=PORTS, zero_is_unset=True)] = 22
+    """The port of the SSH server."""
 
 
 @handlers.checks
@@ -105,11 +109,17 @@ class APIUpdateSftpBackupStorageMsg(
 
     uuid: Annotated[str, Rule(resource="BackupStorageVO")]
     name: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     hostname: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name or address of the host."""
     username: Annotated[str | None, Rule(max_length=255)] = None
+    """The new user of the SSH login."""
     password: Annotated[str | None, Rule(max_length=255)] = None
+    """The new password of the SSH login."""
     sshPort: Annotated[int | None, Rule(number_range=PORTS, zero_is_unset=True)] = None
+    """The new port of the SSH server."""
 
 
 @handlers.handles

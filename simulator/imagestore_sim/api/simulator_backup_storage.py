@@ -32,7 +32,9 @@ class APIAddSimulatorBackupStorageMsg(
     """Add a storage that is always Connected, with the given capacity in bytes."""
 
     totalCapacity: Bytes = 0
+    """Bytes."""
     availableCapacity: Bytes = 0
+    """Bytes."""
 
 
 @handlers.handles

@@ -23,10 +23,15 @@ class AddMessage(CreateMessage):
     """The base of the messages that add a backup storage."""
 
     url: Annotated[str, Rule(max_length=2048, empty_string=False)]
+    """The path on the host that holds the images, such as `/Cloud_bs`."""
     name: Annotated[str, Rule(max_length=255)]
+    """The name; several storages may have it."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     type: str | None = None
+    """The type of the storage, which the API decides."""
     importImages: bool = False
+    """Whether to add the images that the host has; it never finds one."""
 
 
 async def add_and_connect(services: Services, new: NewStorage, inventory: Inventory, call: Call) -> Reply:

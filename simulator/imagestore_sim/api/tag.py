@@ -65,8 +65,10 @@ class APICreateSystemTagMsg(
     """Create a system tag of a resource."""
 
     resourceType: str
+    """The type of the resource, such as `BackupStorageVO`."""
     resourceUuid: Resource
     tag: str
+    """The text of the tag, in a form that ZStack knows."""
 
 
 @handlers.handles
@@ -88,8 +90,10 @@ class APICreateSystemTagsMsg(
     """Create system tags of a resource."""
 
     resourceType: str
+    """The type of the resource, such as `BackupStorageVO`."""
     resourceUuid: Resource
     tags: Annotated[list[str], Rule(nonempty=True)]
+    """The texts of the tags, in forms that ZStack knows."""
 
 
 @handlers.handles
@@ -115,8 +119,10 @@ class APICreateUserTagMsg(
     """Create a user tag of a resource."""
 
     resourceType: str
+    """The type of the resource, such as `BackupStorageVO`."""
     resourceUuid: Resource
     tag: str
+    """The text of the tag."""
 
 
 @handlers.handles
@@ -138,6 +144,7 @@ class APIUpdateSystemTagMsg(
 
     uuid: Annotated[str, Rule(resource="SystemTagVO")]
     tag: str
+    """The new text, in the form that the tag has."""
 
 
 @handlers.handles
@@ -151,6 +158,7 @@ class APIDeleteTagMsg(DeleteMessage, method="DELETE", path="/tags/{uuid}", packa
     """Delete a system tag, a user tag, or a pattern with the tags made of it. Succeed if it does not exist."""
 
     uuid: str
+    """The uuid of the tag or of the pattern."""
 
 
 @handlers.checks

@@ -65,10 +65,15 @@ class APICreateTagMsg(
     """Create a pattern: a text, or one with tokens such as `env::{name}`."""
 
     name: Annotated[str, Rule(max_length=LONGEST)]
+    """The name."""
     value: Annotated[str, Rule(max_length=LONGEST)]
+    """A text; for type `withToken` with names in braces, such as `env::{name}`."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     color: str | None = None
+    """Six hex digits after a `#`, such as `#186EAE`."""
     type: Annotated[str, Rule(valid_values=(SIMPLE, WITH_TOKEN))] = SIMPLE
+    """`simple`, or `withToken` for a text with names in braces."""
 
 
 @handlers.checks
@@ -101,9 +106,13 @@ class APIUpdateTagMsg(
 
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=LONGEST)] = None
+    """The new name."""
     value: Annotated[str | None, Rule(max_length=LONGEST)] = None
+    """The new text."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     color: str | None = None
+    """The new color: six hex digits after a `#`."""
 
 
 @handlers.checks
@@ -135,6 +144,7 @@ class APIAttachTagToResourcesMsg(
     tagUuid: Existing
     resourceUuids: Resources
     tokens: dict[str, str] | None = None
+    """A value for each name in braces of the pattern."""
 
 
 @handlers.checks

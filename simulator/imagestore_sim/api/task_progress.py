@@ -56,7 +56,9 @@ class APIGetTaskProgressMsg(
     """Return how far a call is, in percent, while it runs."""
 
     apiId: str | None = None
+    """The uuid of the call's job."""
     all: bool = False
+    """Ignored: there is one entry at most."""
 
 
 @handlers.handles

@@ -85,8 +85,11 @@ class APIGetTrashOnBackupStorageMsg(
 
     uuid: Existing
     resourceUuid: str | None = None
+    """The uuid of an image, to list what it has left alone."""
     resourceType: str | None = None
+    """`ImageVO`; needed beside `resourceUuid`."""
     trashType: Annotated[str | None, Rule(valid_values=(MIGRATED,))] = None
+    """`MigrateImage`: the only type that there is."""
 
 
 @handlers.handles
@@ -131,6 +134,7 @@ class APICleanUpTrashOnBackupStorageMsg(
 
     uuid: Existing
     trashId: Annotated[int | None, Rule(long=True)] = None
+    """The number of the item; all items by default."""
 
 
 @handlers.handles

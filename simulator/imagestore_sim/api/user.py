@@ -55,8 +55,11 @@ class APICreateUserMsg(
     """Create a user of the caller's account. `password` is the SHA-512 in hex that a login sends."""
 
     name: Name
+    """The name, which no other user of the account may have."""
     password: Name
+    """The SHA-512 of the password, in hex."""
     description: Description = None
+    """A text for people."""
 
 
 @handlers.checks
@@ -89,9 +92,13 @@ class APIUpdateUserMsg(
 
     uuid: Annotated[str | None, Rule(resource="UserVO")] = None
     password: OptionalName = None
+    """The SHA-512 of the new password, in hex."""
     name: OptionalName = None
+    """The new name."""
     description: Description = None
+    """A text for people."""
     oldPassword: OptionalName = None
+    """The SHA-512 of the old password, in hex; not checked if absent."""
 
 
 @handlers.checks
@@ -159,7 +166,9 @@ class APICreateUserGroupMsg(
     """Create a group in the caller's account."""
 
     name: Name
+    """The name, which no other group of the account may have."""
     description: Description = None
+    """A text for people."""
 
 
 @handlers.checks
@@ -207,7 +216,9 @@ class APIUpdateUserGroupMsg(
 
     uuid: ExistingGroup
     name: OptionalName = None
+    """The new name."""
     description: Description = None
+    """A text for people."""
 
 
 @handlers.handles

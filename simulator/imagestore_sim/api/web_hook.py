@@ -31,10 +31,15 @@ class APICreateWebhookMsg(
     """Create a web hook. For type CanonicalEvent, `opaque` is the path of the events, or a glob of paths."""
 
     name: Annotated[str, Rule(max_length=255)]
+    """The name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     url: Annotated[str, Rule(max_length=2048)]
+    """The address to post events to."""
     type: Annotated[str, Rule(max_length=255)]
+    """`CanonicalEvent` for events; any other type gets none."""
     opaque: str | None = None
+    """For type `CanonicalEvent`: the path of the events, or a glob of paths."""
 
 
 @handlers.checks_first
@@ -82,10 +87,15 @@ class APIUpdateWebhookMsg(AsyncMessage, method="PUT", path=ONE, package=PACKAGE,
 
     uuid: Annotated[str, Rule(resource="WebhookVO")]
     name: Annotated[str | None, Rule(max_length=255)] = None
+    """The new name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     url: Annotated[str | None, Rule(max_length=2048)] = None
+    """The address to post events to."""
     type: Annotated[str | None, Rule(max_length=255)] = None
+    """`CanonicalEvent` for events; any other type gets none."""
     opaque: str | None = None
+    """For type `CanonicalEvent`: the path of the events, or a glob of paths."""
 
 
 @handlers.checks

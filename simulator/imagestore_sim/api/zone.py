@@ -43,9 +43,13 @@ class APICreateZoneMsg(CreateMessage, method="POST", path="/zones", package=PACK
     """Create a zone."""
 
     name: Annotated[str, Rule(max_length=255, valid_regex=NAME_REGEX)]
+    """The name; several zones may have it."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     type: str | None = None
+    """`zstack`, which is the default."""
     isDefault: bool = False
+    """Whether it becomes the default zone, in place of the one that is."""
 
 
 @handlers.handles
@@ -94,6 +98,7 @@ class APIGetZoneMsg(
     """Get a zone. ZStack declares this API, but no service of it handles the message."""
 
     uuid: str
+    """The uuid of the zone."""
 
 
 @handlers.handles
@@ -108,9 +113,12 @@ class APIUpdateZoneMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PACKAGE
     """Change the name or description of a zone, or make it the default."""
 
     name: Annotated[str | None, Rule(max_length=255, valid_regex=NAME_REGEX)] = None
+    """The new name."""
     description: Annotated[str | None, Rule(max_length=2048)] = None
+    """A text for people."""
     uuid: Existing
     isDefault: bool | None = None
+    """Whether it becomes the default zone, in place of the one that is."""
 
 
 @handlers.handles
@@ -125,6 +133,7 @@ class APIChangeZoneStateMsg(AsyncMessage, method="PUT", path=ACTIONS, package=PA
 
     uuid: Existing
     stateEvent: Annotated[str, Rule(valid_values=tuple(StateEvent))]
+    """`enable` or `disable`."""
 
 
 @handlers.handles

@@ -30,6 +30,7 @@ class APIZQLQueryMsg(
     """Run the queries in a text."""
 
     zql: str | None = None
+    """The queries, such as `query zone where name='zone-1'`; semicolons separate them."""
 
     @classmethod
     def bind(cls, method: str, pairs: Pairs, body: Body, variables: Mapping[str, str]) -> Values:

@@ -111,14 +111,23 @@ class APIGetMetricDataMsg(
     """
 
     namespace: str
+    """`ZStack/BackupStorage`."""
     metricName: str
+    """The name of the metric, such as `AvailableCapacityInBytes`."""
     startTime: Annotated[int | None, Rule(long=True, number_range=(0, LONG_MAX))] = None
+    """Seconds since the epoch; a minute before the end by default."""
     endTime: Annotated[int | None, Rule(long=True, number_range=(0, LONG_MAX))] = None
+    """Seconds since the epoch; now by default."""
     offsetAheadOfCurrentTime: Annotated[int | None, Rule(long=True, number_range=(0, LONG_MAX))] = None
+    """Seconds up to now, in place of start and end."""
     period: Annotated[int | None, Rule(number_range=(0, INT_MAX))] = None
+    """Seconds between points; by default so that there are 360 at most."""
     labels: list[str] | None = None
+    """Conditions, such as `BackupStorageUuid=b1…` or `BackupStorageType=~Image.*`."""
     valueConditions: list[str] | None = None
+    """Not emulated."""
     functions: list[str] | None = None
+    """Not emulated."""
 
 
 @handlers.handles
@@ -247,7 +256,9 @@ class APIGetAllMetricMetadataMsg(
     """List the metrics."""
 
     namespace: str | None = None
+    """The namespace of the metrics; every one by default."""
     name: str | None = None
+    """The name of a metric; all by default."""
 
 
 @handlers.handles

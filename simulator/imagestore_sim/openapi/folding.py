@@ -13,9 +13,11 @@ from imagestore_sim.openapi.schemas import Json
 def unfolded(operations: Iterable[Operation]) -> Json:
     """Return the paths with one operation an API: a fragment distinguishes those that share a path."""
     paths: dict[str, Json] = {}
+    named: dict[str, str] = {}
     for operation in operations:
         path = f"{PREFIX}{operation.path}"
-        shown = f"{path}#{operation.key}" if operation.method == "put" else path
+        is_shared = operation.method == "put" or named.setdefault(_shape(path), path) != path
+        shown = f"{path}#{operation.message.api.action}" if is_shared else path
         paths.setdefault(shown, {})[operation.method] = operation.described
     return paths
 
@@ -24,13 +26,18 @@ def folded(operations: Iterable[Operation]) -> Json:
     """Return the paths as they are served: APIs that share one are one operation, whose body is one of theirs."""
     shapes: dict[str, dict[str, list[Operation]]] = {}
     for operation in operations:
-        by_method = shapes.setdefault(re.sub(r"\{\w+\}", "{}", operation.path), {})
+        by_method = shapes.setdefault(_shape(operation.path), {})
         by_method.setdefault(operation.method, []).append(operation)
     paths: dict[str, Json] = {}
     for by_method in shapes.values():
         named = next(iter(by_method.values()))[0].path
         paths[f"{PREFIX}{named}"] = {method: _joined(named, found) for method, found in by_method.items()}
     return paths
+
+
+def _shape(path: str) -> str:
+    """Return a path without the names of its variables."""
+    return re.sub(r"\{\w+\}", "{}", path)
 
 
 def _joined(path: str, operations: Sequence[Operation]) -> Json:

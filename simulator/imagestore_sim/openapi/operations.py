@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -178,9 +178,8 @@ class Describer:
         if not api.sync:
             facts["timeoutSeconds"] = api.timeout_seconds
             facts["result"] = self._answer(message)
-            results = [one.result for one in known.succeeded if one.result is not None]
-            if results and not self._unfolded:
-                facts["resultExample"] = results[0]
+            if not self._unfolded:
+                facts |= _results("resultExample", known.succeeded) | _results("failureExample", known.failed)
         inventory = inventory_of(message)
         if inventory is not None:
             facts["query"] = describe(inventory)
@@ -198,6 +197,11 @@ def tag_of(message: type[Message]) -> str:
     return message.__module__.rpartition(".")[2].replace("_", "-")
 
 
+def _results(name: str, found: Iterable[Example]) -> Json:
+    """Return the result of the first job in examples, under a name."""
+    return next(({name: one.result} for one in found if one.result is not None), {})
+
+
 def _posted_result(message: type[Message], result: Json) -> Json:
     """Return the callback that posts the result of a job to the address in X-Web-Hook."""
     failed = {"$ref": "#/components/schemas/ErrorAnswer"}
@@ -208,7 +212,10 @@ def _posted_result(message: type[Message], result: Json) -> Json:
         "tags": [tag_of(message)],
         "security": [],
         "requestBody": {"required": True, "content": {JSON: {"schema": {"anyOf": [result, failed]}}}},
-        "responses": {"200": {"description": "The result has come. Anything else has it sent again."}},
+        "responses": {
+            "200": {"description": "The result has come."},
+            "4XX": {"description": "It has not: it is sent again, up to 15 times."},
+        },
     }
     return {"{$request.header.X-Web-Hook}": {"post": post}}
 

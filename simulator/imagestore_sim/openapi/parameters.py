@@ -22,6 +22,8 @@ SCHEMAS: dict[Kind, Json] = {
     Kind.OBJECTS: {"type": "array", "items": {"type": "object"}},
 }
 SECRETS = ("password", "oldPassword", "AccessKeySecret")
+OF_ONE: Json = {"type": "string", "description": "The uuid of the one to show."}
+"""The variable of a path on which a query shows one row."""
 VARIABLE = re.compile(r"\{(\w+)\}")
 TAG_TEXTS = {
     "systemTags": "System tags that the resource gets, which have a meaning to ZStack.",
@@ -46,7 +48,7 @@ class MessageParameters:
         """Yield the parameters in a path."""
         by_name = {one.name: one for one in self._message.api.parameters}
         for name in variables_of(path):
-            schema = self.schema(by_name[name]) if name in by_name else {"type": "string"}
+            schema = self.schema(by_name[name]) if name in by_name else OF_ONE
             found: Json = {"name": name, "in": "path", "required": True, **_split(schema)}
             if example is not None and name in example:
                 found["example"] = example[name]

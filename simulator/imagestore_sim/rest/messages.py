@@ -193,6 +193,7 @@ class CreateMessage(AsyncMessage):
     """The type of the resource, where a system tag of another type is refused."""
 
     resourceUuid: str | None = None
+    """The uuid that the new resource gets: 32 hex digits of a version 1 to 5. Drawn at random by default."""
     tagUuids: Annotated[list[str] | None, Rule(resource="TagPatternVO")] = None
 
 
@@ -200,6 +201,7 @@ class DeleteMessage(AsyncMessage):
     """A call that deletes a resource. Its `deleteMode` has no rule (wire-protocol 5.1)."""
 
     deleteMode: str = "Permissive"
+    """`Permissive`, or `Enforcing`, which ignores vetoes."""
 
     def check_delete_mode(self, leniency: Leniency = LENIENT) -> None:
         """Raise ApiError SYS.1000 for an unknown mode, as ZStack's handlers do when they read it."""
