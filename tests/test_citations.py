@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from rows import rows
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -120,7 +120,7 @@ def test_the_pages_are_cited() -> None:
     assert cited == set(SECTIONS) == {"clients", "domain", "observed", "query-semantics", "wire-protocol"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "expected"),
     [
         ("(domain 2.1, 3.6)", ["domain 2.1", "domain 3.6"]),
@@ -138,7 +138,7 @@ def test_a_citation_is_read(text: str, expected: list[str]) -> None:
     assert [f"{page} {number}" for _, (page, number) in citations(text)] == expected
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "wrong"),
     [
         ("(domain 3.5)", []),
@@ -160,7 +160,7 @@ def test_a_docstring_that_begins_with_a_section_cites_the_module_s_page() -> Non
     assert unresolved(text, is_test=True) == [(3, "wire-protocol 99.1")]
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.relative_to(ROOT).as_posix())
+@rows("page", DOCUMENTS, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_leads_to_a_file_and_to_its_heading(page: Path) -> None:
     assert broken_links(page) == []
 

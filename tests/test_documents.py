@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.main import get_command
 
 from imagestore_sim.cli.app import app
 from imagestore_sim.scenario.format.steps import STEP_KINDS
+from rows import rows
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "simulator" / "imagestore_sim"
@@ -48,7 +48,7 @@ def options(command: Any) -> Iterator[str]:
         yield from options(one)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@rows("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_document_names_is_there(page: Path) -> None:
     files = named(r"\b((?:simulator|tests|docs|scenarios|docker|benchmarks)/[\w./-]*\w/?)", page)
     assert {file for file in files if not (ROOT / file).exists()} == set()
@@ -123,7 +123,7 @@ def command_lines() -> list[str]:
     return sorted({one[1] for one in found if one is not None})
 
 
-@pytest.mark.parametrize("line", command_lines())
+@rows("line", command_lines())
 def test_every_command_line_that_a_document_names_is_read(line: str) -> None:
     """Its options and arguments are understood; what it does is not done."""
     name, *arguments = shlex.split(line)

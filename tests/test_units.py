@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from imagestore_sim.units import parse_amount, parse_bytes, parse_seconds, parse_signed_seconds
+from rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "seconds"),
     [("90s", 90), ("2m30s", 150), ("1.5h", 5400), ("250ms", 0.25), ("1d", 86400), (7, 7), ("0s", 0)],
 )
@@ -17,7 +18,7 @@ def test_durations_are_read_as_people_write_them(text: object, seconds: float) -
     assert parse_seconds(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "size"),
     [
         ("1 TiB", 2**40),

@@ -23,6 +23,7 @@ from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.probe import Capacity, Prober, Target
 from imagestore_sim.virtual_clock import START, VirtualClock, VirtualEventLoop, run_virtually, virtual_clock
+from rows import rows
 from sshd import OpenSshServer
 
 T = TypeVar("T")
@@ -362,7 +363,7 @@ def test_it_may_be_slowed_down_to_a_speed() -> None:
     assert elapsed == 3610
 
 
-@pytest.mark.parametrize("speed", [0, -1, float("nan")])
+@rows("speed", [0, -1, float("nan")])
 def test_no_clock_goes_backwards_or_stops_by_its_speed(speed: float) -> None:
     for clock in (VirtualClock(), RealClock()):
         with pytest.raises(ValueError, match="speed"):

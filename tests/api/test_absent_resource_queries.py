@@ -14,6 +14,7 @@ from imagestore_sim.query.inventories import EMULATED, INVENTORIES, Inventory
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOWHERE = "0123456789abcdef0123456789abcdef"
@@ -42,7 +43,7 @@ async def test_each_path_answers_an_empty_list(client: Client) -> None:
         assert await client.call("GET", path, query=[("count", "true")]) == {"total": 0, "schema": {}}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "query", "answer"),
     [
         ("/volumes", [("replyWithCount", "true"), ("limit", "0")], {**EMPTY, "total": 0}),
@@ -61,7 +62,7 @@ async def test_a_query_is_read_like_any_other(
 CLOUD = "org.zstack.header.exception.CloudRuntimeException: "
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "query", "details"),
     [
         (
@@ -123,7 +124,7 @@ async def test_every_query_api_has_a_handler() -> None:
     assert known >= {one["message"].rpartition(".")[2] for one in declarations()["queries"]}
 
 
-@pytest.mark.parametrize("one", EMULATED, ids=lambda one: one.name)
+@rows("one", EMULATED, ids=lambda one: one.name)
 async def test_emulated_apis_have_the_names_that_zstack_declares(one: Inventory) -> None:
     declared = declarations()["inventories"].get(one.name)
     if declared is None:
@@ -138,8 +139,8 @@ async def test_emulated_apis_have_the_names_that_zstack_declares(one: Inventory)
     assert steps == declared.get("expansions", {})
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "PUT"])
-@pytest.mark.parametrize(
+@rows("method", ["GET", "DELETE", "POST", "PUT"])
+@rows(
     "path",
     [
         f"/primary-storage/{NOWHERE}?deleteMode=bad",

@@ -21,6 +21,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.parameters import Api, Kind
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANN, BOB = "d1000000000040008000000000000001", "d2000000000040008000000000000002"
@@ -225,7 +226,7 @@ async def test_the_apis_that_are_not_only_for_admin() -> None:
     assert not {"APIQueryZoneMsg", "APIQueryImageMsg", "APIGetGlobalConfigOptionsMsg", "APIZQLQueryMsg"} & queries
 
 
-@pytest.mark.parametrize("api", [api for api in CHANGES if api.name not in OF_ONES_OWN], ids=lambda api: api.name)
+@rows("api", [api for api in CHANGES if api.name not in OF_ONES_OWN], ids=lambda api: api.name)
 async def test_an_account_cannot_change_resources_of_others(clients: dict[str, Client], api: Api) -> None:
     method, path, body = request(api)
     with pytest.raises(CallFailed) as failed:
@@ -257,7 +258,7 @@ async def test_an_account_cannot_change_resources_of_others(clients: dict[str, C
     assert (failed.value.code, failed.value.error["details"]) == expected
 
 
-@pytest.mark.parametrize("api", [api for api in CHANGES if api.admin_only], ids=lambda api: api.name)
+@rows("api", [api for api in CHANGES if api.admin_only], ids=lambda api: api.name)
 async def test_the_owner_of_an_image_is_not_admin(clients: dict[str, Client], api: Api) -> None:
     method, path, body = request(api)
     with pytest.raises(CallFailed) as failed:
@@ -265,7 +266,7 @@ async def test_the_owner_of_an_image_is_not_admin(clients: dict[str, Client], ap
     assert failed.value.error["details"] == ADMIN_ONLY.format(api.java_class)
 
 
-@pytest.mark.parametrize("api", [api for api in APIS if api.sync and api.authenticated], ids=lambda api: api.name)
+@rows("api", [api for api in APIS if api.sync and api.authenticated], ids=lambda api: api.name)
 async def test_an_answer_shows_nothing_of_others(clients: dict[str, Client], api: Api) -> None:
     """Call every API that changes nothing as an account that owns nothing."""
     method, path, body = request(api)
@@ -299,7 +300,7 @@ async def test_arguments_are_checked_before_rights(clients: dict[str, Client]) -
     assert await clients["bob"].call("DELETE", f"/tags/{UNKNOWN}") == {}
 
 
-@pytest.mark.parametrize("name", ["bob", "ann", "admin"])
+@rows("name", ["bob", "ann", "admin"])
 async def test_images_of_others_are_hidden(clients: dict[str, Client], name: str) -> None:
     client, hidden = clients[name], {"bob": {I1, ANNS}, "ann": {I1}, "admin": set()}[name]
     seen = {image["uuid"] for image in await client.query("/images")}

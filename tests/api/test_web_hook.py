@@ -14,6 +14,7 @@ from imagestore_sim.api.url_validator import is_url
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
 Json = dict[str, Any]
@@ -135,7 +136,7 @@ URLS = [
 ]
 
 
-@pytest.mark.parametrize(("url", "strict", "lenient"), URLS)
+@rows(("url", "strict", "lenient"), URLS)
 def test_a_url_is_valid_if_zstack_accepts_it_or_names_a_test_network(url: str, strict: bool, lenient: bool) -> None:
     assert is_url(url, any_host=False) is strict
     assert is_url(url, any_host=True) is lenient

@@ -12,6 +12,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
+from rows import rows
 
 Z1, Z2 = "a1000000000000000000000000000001", "a2000000000000000000000000000002"
 DATA = Path(__file__).parent.parent / "query" / "records.yaml"
@@ -34,7 +35,7 @@ async def ask(client: Client, zql: str) -> list[Json]:
     return results
 
 
-@pytest.mark.parametrize(
+@rows(
     ("zql", "names"),
     [
         ("query backupstorage", ["imagestore-1", "ImageStore_2", "backup%3", "sftp-1"]),
@@ -95,7 +96,7 @@ async def test_several_queries_are_answered_in_order(client: Client) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("zql", "result"),
     [
         ("sum backupstorage.totalCapacity by state", {"inventories": [["Disabled", 3000], ["Enabled", 7000]]}),
@@ -148,7 +149,7 @@ WRAPPED = (
 )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("zql", "details"),
     [
         ("", "begin 0, end -1, length 0"),
@@ -217,7 +218,7 @@ async def test_a_text_that_is_no_query_is_an_internal_error(client: Client, zql:
     assert caught.value.error["details"].startswith(WRAPPED + details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("zql", "code", "details"),
     [
         ("query zone where state=Enabled", "SYS.1006", "fieldList is empty, cannot get columnName"),

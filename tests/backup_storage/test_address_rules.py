@@ -6,30 +6,27 @@ import pytest
 
 from imagestore_sim.backup_storage.address_rules import check_hostname, check_url
 from imagestore_sim.backup_storage.errors import InvalidRequest
+from rows import rows
 
 
-@pytest.mark.parametrize(
-    "hostname", ["10.0.0.1", "10.0.0.999", "imagestore-1", "a", "A.Example.COM", "1host", "x" * 63, "a.b-c.d"]
-)
+@rows("hostname", ["10.0.0.1", "10.0.0.999", "imagestore-1", "a", "A.Example.COM", "1host", "x" * 63, "a.b-c.d"])
 def test_an_ipv4_address_or_a_name_of_plain_labels_passes(hostname: str) -> None:
     check_hostname(hostname)
 
 
-@pytest.mark.parametrize(
-    "hostname", ["", "lab_imagestore_1", "::1", "fe80::1", "-a", "a-", "a..b", "a b", "x" * 64, ".a", "a.", "镜像"]
-)
+@rows("hostname", ["", "lab_imagestore_1", "::1", "fe80::1", "-a", "a-", "a..b", "a b", "x" * 64, ".a", "a.", "镜像"])
 def test_any_other_hostname_is_refused(hostname: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_hostname(hostname)
     assert str(caught.value) == f"hostname[{hostname}] is neither an IPv4 address nor a valid hostname"
 
 
-@pytest.mark.parametrize("url", ["/", "/zs", "/Cloud_bs", "/with space/镜像"])
+@rows("url", ["/", "/zs", "/Cloud_bs", "/with space/镜像"])
 def test_an_absolute_path_passes(url: str) -> None:
     check_url(url)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "text"),
     [
         ("", "file path needed"),
@@ -47,7 +44,7 @@ def test_any_other_url_is_refused_in_zstack_s_order(url: str, text: str) -> None
     assert str(caught.value) == text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "text"),
     [
         ("/dev", "the url contains an invalid folder[/dev or /proc or /sys]"),

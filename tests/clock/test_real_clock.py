@@ -13,11 +13,12 @@ import pytest
 
 import imagestore_sim
 from imagestore_sim.clock import RealClock
+from rows import rows
 
 NOVEMBER = 1510698057.9  # 2017-11-14 22:20:57 UTC
 
 
-@pytest.mark.parametrize(
+@rows(
     ("clock", "seconds", "local"),
     [
         (RealClock(), NOVEMBER, "2017-11-14 22:20:57"),

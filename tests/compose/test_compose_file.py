@@ -16,6 +16,7 @@ import yaml
 from compose.compose_lab import FILE, HOSTS, ROOT, find_compose, succeed
 from imagestore_sim.containers.faults import IMPLEMENTATIONS, ON_MEMORY_DISKS
 from imagestore_sim.containers.labels import HOST
+from rows import rows
 
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
 DOCKERFILES = [
@@ -126,7 +127,7 @@ def test_every_variable_is_explained_with_its_default() -> None:
     assert all(found.values()), "a variable without a default"
 
 
-@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda file: file.parent.name)
+@rows("dockerfile", DOCKERFILES, ids=lambda file: file.parent.name)
 def test_images_begin_with_a_known_base_and_name_no_registry(dockerfile: Path) -> None:
     text = dockerfile.read_text()
     stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))

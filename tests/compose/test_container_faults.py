@@ -25,6 +25,7 @@ from imagestore_sim.probe import Capacity, HostKeyPolicy, Layout, Method, PingMo
 from imagestore_sim.scenario.replay_on_containers import read_for_containers
 from imagestore_sim.scenario.worlds.containers import ContainersWorld
 from imagestore_sim.scenario.worlds.simulated import make_host
+from rows import rows
 
 GIB = 2**30
 TIB = 2**40
@@ -197,7 +198,7 @@ def test_every_kind_that_containers_cannot_have_has_a_row() -> None:
     assert {kind for kind, one in IMPLEMENTATIONS.items() if not one.apply} <= {kind for kind, _, _ in REFUSED}
 
 
-@pytest.mark.parametrize(("kind", "parameters", "why"), REFUSED)
+@rows(("kind", "parameters", "why"), REFUSED)
 def test_what_no_container_can_have_is_refused_by_name(kind: str, parameters: dict[str, object], why: str) -> None:
     with pytest.raises(Refused, match=f"^fault {kind}: not on containers: {why}"):
         requirements_of(read_fault(kind, parameters), HostSpec(size=TIB, mount="/data"))

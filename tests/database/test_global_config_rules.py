@@ -13,6 +13,7 @@ from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import ConfigOption, GlobalConfiguration, InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
 from imagestore_sim.database.zstack_global_config import boolean, integer, size, zstack_options
+from rows import rows
 
 INTERVAL = integer("backupStorage", "ping.interval")
 RETRY = boolean("backupStorage", "connection.autoReconnectOnError")
@@ -115,7 +116,7 @@ async def test_a_refused_value_is_an_error_and_changes_nothing(
     assert (await values_in(database))["ping.interval"] == "60"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("option", "value", "meaning"),
     [
         (INTERVAL, "+7", 7),
@@ -139,7 +140,7 @@ def test_a_value_means_what_it_says(option: ConfigOption[object], value: str, me
     assert option.read(option, value) == meaning
 
 
-@pytest.mark.parametrize(
+@rows(
     ("option", "value"),
     [
         *((INTERVAL, value) for value in ("", " ", "1.0", "1e3", "0x10", " 5", "5\n", "1_000")),
@@ -163,7 +164,7 @@ CANNOT = "cannot be converted to that type, null"
 NOT_A_SIZE = "is not a size string; a size string consists of a number ending with suffix B/K/M/G/T or without suffix"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("category", "name", "value", "text"),
     [
         ("backupStorage", "ping.interval", "0", "Global config[category: backupStorage, name: ping.interval] should not less than 1, but got 0"),
@@ -206,7 +207,7 @@ def test_each_rule_has_zstacks_words(category: str, name: str, value: str, text:
     assert text in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("category", "name", "limits"),
     [
         ("image", "deletionPolicy", {"validValue": ["Direct", "Delay", "Never"]}),

@@ -14,6 +14,7 @@ from ordinary_user import open_folder, ordinary_user
 
 from imagestore_sim.database import Database, DatabaseError
 from imagestore_sim.database.location import file_of, url_of
+from rows import rows
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ async def test_a_symbolic_link_and_its_file_are_one_database(tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == {"node.db", "node.db.lock"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("location", "complaint"),
     [
         ("", ": a database in memory is not offered, give the path of a file"),

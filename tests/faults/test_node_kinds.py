@@ -13,6 +13,7 @@ import imagestore_sim
 from imagestore_sim.faults import NODE_FAULTS, FaultProblem, Layer, Meets, NodeFault, Subject, When, node_fault
 from imagestore_sim.faults.registry import parse_node_fault, read_node_fault
 from imagestore_sim.faults.selection import Selector
+from rows import rows
 
 PACKAGE = Path(imagestore_sim.__file__).parent
 DECLARATION: dict[str, Any] = {"heals": "It works again.", "meets": Meets.REQUEST, "example": {}}
@@ -27,13 +28,13 @@ ADD = Subject(
 )
 
 
-@pytest.mark.parametrize("trait", DECLARATION)
+@rows("trait", DECLARATION)
 def test_a_declaration_that_leaves_a_trait_out_is_an_error(trait: str) -> None:
     with pytest.raises(TypeError, match=trait):
         node_fault(Layer.ANSWER, **{name: value for name, value in DECLARATION.items() if name != trait})
 
 
-@pytest.mark.parametrize("kind", NODE_FAULTS.values(), ids=lambda kind: kind.kind)
+@rows("kind", NODE_FAULTS.values(), ids=lambda kind: kind.kind)
 def test_a_kind_is_declared_with_all_that_others_read(kind: type[NodeFault]) -> None:
     assert kind.description().endswith(".")
     assert kind.heals.endswith(".")
@@ -62,7 +63,7 @@ def test_no_module_outside_of_the_faults_names_a_kind() -> None:
     assert named == {}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("parameters", "complaint"),
     [
         ({"point": "between"}, "fault answer_lost: point: Input should be 'before' or 'after'"),
@@ -86,7 +87,7 @@ def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are() -> None
         read_node_fault("fill", {})
 
 
-@pytest.mark.parametrize(
+@rows(
     ("when", "expected"),
     [
         ({}, True),
@@ -115,7 +116,7 @@ def test_a_request_has_to_match_every_glob(when: dict[str, object], expected: bo
     assert When.model_validate(when).matches(ADD) is expected
 
 
-@pytest.mark.parametrize(
+@rows(
     ("choice", "taken"),
     [
         ({}, [1, 2, 3, 4, 5, 6]),
@@ -154,7 +155,7 @@ def test_a_line_gives_a_fault_with_its_parameters_and_requests() -> None:
     assert parse_node_fault("no_accept").values() == {}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("line", "complaint"),
     [
         ("", "there is no fault ''; there are answer_lost"),

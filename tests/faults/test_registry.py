@@ -9,11 +9,12 @@ import pytest
 
 from imagestore_sim.faults import FAULTS, NODE_FAULTS, Fault, FaultProblem, NodeFault, read_fault
 from imagestore_sim.lab_api.host_shapes import kind_shape, schema_of
+from rows import rows
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@rows("kind", FAULTS)
 def test_a_kind_says_what_it_does_how_it_heals_and_what_its_parameters_mean(kind: str) -> None:
     fault = FAULTS[kind]
     assert re.fullmatch("[a-z]+(_[a-z]+)*", kind)
@@ -23,7 +24,7 @@ def test_a_kind_says_what_it_does_how_it_heals_and_what_its_parameters_mean(kind
     assert fault.model_json_schema()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("kind", "parameters", "complaint"),
     [
         ("fil", {}, r"there is no fault 'fil'; there are account_locked, .*zero_capacity"),

@@ -13,6 +13,7 @@ import imagestore_sim
 from imagestore_sim.containers.faults import IMPLEMENTATIONS
 from imagestore_sim.faults import FAULTS, Effect, Fault, Layer, Noticed, ProbeAnswer, fault, read_fault, stand_ins
 from imagestore_sim.reasons import Reason
+from rows import rows
 
 PACKAGE = Path(imagestore_sim.__file__).parent
 NEAREST = {Reason.DNS, Reason.HOST_KEY_CHANGED, Reason.ERROR}
@@ -26,7 +27,7 @@ DECLARATION: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("trait", DECLARATION)
+@rows("trait", DECLARATION)
 def test_a_declaration_that_leaves_a_trait_out_is_an_error(trait: str) -> None:
     with pytest.raises(TypeError, match=trait):
         fault(Layer.DISK, **{name: value for name, value in DECLARATION.items() if name != trait})
@@ -37,7 +38,7 @@ def test_every_kind_has_means_on_containers_or_a_reason_why_none_can_have_it() -
     assert all(one.means for one in IMPLEMENTATIONS.values())
 
 
-@pytest.mark.parametrize("reason", Reason)
+@rows("reason", Reason)
 def test_every_reason_has_kinds_that_stand_for_it_in_a_recording(reason: Reason) -> None:
     kinds = list(stand_ins(reason))
     assert kinds
@@ -47,7 +48,7 @@ def test_every_reason_has_kinds_that_stand_for_it_in_a_recording(reason: Reason)
         assert read_fault(kind.kind, where | dict(kind.traits.stands_with)).kind == kind.kind
 
 
-@pytest.mark.parametrize("kind", FAULTS.values(), ids=lambda kind: kind.kind)
+@rows("kind", FAULTS.values(), ids=lambda kind: kind.kind)
 def test_a_kind_does_something_to_a_simulated_host(kind: type[Fault]) -> None:
     assert kind.change is not Fault.change or kind.begin is not Fault.begin
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from imagestore_sim.hosts import VirtualDisk
+from rows import rows
 
 BLOCK = 4096
 Act = Callable[[], object]
@@ -33,7 +34,7 @@ def test_space_reserved_for_root_is_free_but_not_available() -> None:
     assert (volume.blocks, volume.used, volume.free, volume.available) == (100, 60, 40, 30)
 
 
-@pytest.mark.parametrize(("used", "reserved"), [(100, 0), (95, 10), (120, 0)])
+@rows(("used", "reserved"), [(100, 0), (95, 10), (120, 0)])
 def test_available_space_never_falls_below_zero(used: int, reserved: int) -> None:
     disk = VirtualDisk(100 * BLOCK, used * BLOCK, reserved=reserved * BLOCK)
     assert disk.available == 0
@@ -68,7 +69,7 @@ def test_use_cannot_be_set_below_what_the_files_take() -> None:
     assert disk.used == BLOCK
 
 
-@pytest.mark.parametrize(
+@rows(
     ("make", "name"),
     [
         (lambda: VirtualDisk(-1), "size"),
@@ -125,7 +126,7 @@ def test_dots_and_slashes_in_a_path_mean_what_they_do_on_linux() -> None:
     assert disk.listdir("/zs/../../") == ["zs"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "expected"),
     [
         ("/file", errno.EEXIST),
@@ -144,7 +145,7 @@ def test_a_directory_that_cannot_be_made_raises_the_error_of_linux(path: str, ex
     assert number(caught) == expected
 
 
-@pytest.mark.parametrize(("path", "expected"), [("/file", errno.EEXIST), ("/file/below", errno.ENOTDIR)])
+@rows(("path", "expected"), [("/file", errno.EEXIST), ("/file/below", errno.ENOTDIR)])
 def test_a_file_among_the_parents_raises_the_error_of_linux(path: str, expected: int) -> None:
     disk = VirtualDisk()
     disk.write_file("/file", b"")

@@ -16,6 +16,7 @@ from imagestore_sim.lab_api.json_path import MOST_STEPS
 from imagestore_sim.lab_api.request_matcher import RequestMatcher
 from imagestore_sim.rest.journal import MOST_HEADERS, NOT_READ, Journal
 from imagestore_sim.testing import Answer, Client
+from rows import rows
 
 STORAGES = "/zstack/v1/backup-storage/image-store"
 ADD: dict[str, Any] = {
@@ -48,7 +49,7 @@ def numbers(log: RequestLog, **matcher: Any) -> list[int]:
     return [one.number for one in log.find(**matcher)]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("matcher", "found"),
     [
         ({}, [1, 2]),
@@ -110,7 +111,7 @@ def test_only_requests_after_a_time_are_found() -> None:
     assert numbers(log, after=(first.time + second.time) / 2) == [2]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("matcher", "error"),
     [
         ({"until": 1}, "until: is unknown; there are method, path, api, "),

@@ -18,6 +18,7 @@ from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, 
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, host_key_algorithms
 from imagestore_sim.probe.host_keys import HostKeys
 from processes import run
+from rows import rows
 from sshd import StartSshd
 
 Challenge = tuple[str, str, str, Sequence[tuple[str, bool]]]
@@ -68,7 +69,7 @@ async def test_every_line_of_algorithms_in_ssh_config_counts(tmp_path: Path) -> 
     assert keys == [*HOST_KEYS.default, "ssh-dss"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("line", "chosen"),
     [
         ("aes256-ctr,aes128-ctr", ["aes256-ctr", "aes128-ctr"]),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from imagestore_sim.probe.capacity import Inodes, Space
+from rows import rows
 
 
 def test_space_is_blocks_times_their_size() -> None:
     assert Space.of_blocks(4096, 1000, 300, Inodes(50, 40), True) == Space(4096000, 1228800, Inodes(50, 40), True)
 
 
-@pytest.mark.parametrize("available", [-5, 2**64 - 5])
+@rows("available", [-5, 2**64 - 5])
 def test_a_file_system_fuller_than_full_has_nothing_available(available: int) -> None:
     assert Space.of_blocks(512, 1000, available).available == 0
 

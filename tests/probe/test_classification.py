@@ -13,6 +13,7 @@ from imagestore_sim.probe import Reason, Target
 from imagestore_sim.probe.classification import classify
 from imagestore_sim.probe.failures import NotMounted, Unsupported, excerpt
 from imagestore_sim.probe.phases import Phase
+from rows import rows
 
 TARGET = Target("imagestore-1", 22, "root", "/zs/1", "secret")
 
@@ -78,36 +79,36 @@ IN_SESSION: list[tuple[Exception, Reason]] = [
 ]
 
 
-@pytest.mark.parametrize(("phase", "error", "reason"), AT_LOGIN)
+@rows(("phase", "error", "reason"), AT_LOGIN)
 def test_a_failure_to_log_in_is_classified(phase: Phase, error: Exception, reason: Reason) -> None:
     assert classify(error, TARGET, phase)[0] is reason
 
 
-@pytest.mark.parametrize(("greeting", "error", "reason"), BEFORE_THE_BANNER)
+@rows(("greeting", "error", "reason"), BEFORE_THE_BANNER)
 def test_text_in_place_of_a_banner_is_classified(greeting: str, error: Exception, reason: Reason) -> None:
     assert classify(error, TARGET, "kex", greeting)[0] is reason
 
 
-@pytest.mark.parametrize(("error", "reason"), IN_SESSION)
-@pytest.mark.parametrize("phase", ["channel", "command"])
+@rows(("error", "reason"), IN_SESSION)
+@rows("phase", ["channel", "command"])
 def test_a_failure_after_the_login_is_classified(phase: Phase, error: Exception, reason: Reason) -> None:
     assert classify(error, TARGET, phase)[0] is reason
 
 
-@pytest.mark.parametrize("phase", ["resolve", "tcp", "kex", "auth", "channel", "command"])
+@rows("phase", ["resolve", "tcp", "kex", "auth", "channel", "command"])
 def test_a_timeout_without_words_has_a_message(phase: Phase) -> None:
     _, message = classify(TimeoutError(), TARGET, phase)
     assert len(message) > len("imagestore-1:22: ") + 10
 
 
-@pytest.mark.parametrize("phase", ["resolve", "tcp", "kex", "auth", "channel", "command"])
-@pytest.mark.parametrize("error", [TypeError("a bug"), AttributeError("a bug"), KeyError("a bug")])
+@rows("phase", ["resolve", "tcp", "kex", "auth", "channel", "command"])
+@rows("error", [TypeError("a bug"), AttributeError("a bug"), KeyError("a bug")])
 def test_a_mistake_of_our_own_is_raised(phase: Phase, error: Exception) -> None:
     with pytest.raises(type(error)):
         classify(error, TARGET, phase)
 
 
-@pytest.mark.parametrize("what_is_ambiguous", [asyncssh.ConnectionLost("lost"), ConnectionResetError()])
+@rows("what_is_ambiguous", [asyncssh.ConnectionLost("lost"), ConnectionResetError()])
 def test_an_ambiguous_failure_says_so(what_is_ambiguous: Exception) -> None:
     _, message = classify(what_is_ambiguous, TARGET, "kex", "")
     assert "MaxStartups" in message
@@ -120,7 +121,7 @@ def test_no_message_holds_the_password() -> None:
     assert "secret" not in repr(TARGET)
 
 
-@pytest.mark.parametrize("reason", Reason)
+@rows("reason", Reason)
 def test_every_reason_has_advice_of_one_sentence(reason: Reason) -> None:
     assert reason.advice.endswith(".")
     assert ". " not in reason.advice

@@ -8,12 +8,13 @@ from imagestore_sim.probe.capacity import Space
 from imagestore_sim.probe.df import parse
 from imagestore_sim.probe.failures import Failed
 from imagestore_sim.reasons import Reason
+from rows import rows
 
 HEADER = "Filesystem     1024-blocks      Used Available Capacity Mounted on\n"
 SPACE = Space(1000 * 1024, 300 * 1024)
 
 
-@pytest.mark.parametrize(
+@rows(
     "output",
     [
         pytest.param(HEADER + "/dev/sda1 1000 600 300 67% /\n", id="GNU"),
@@ -68,7 +69,7 @@ def test_less_than_nothing_available_is_nothing() -> None:
     assert parse(HEADER + "/dev/ada0 1000 1080 -80 108% /\n") == Space(1000 * 1024, 0)
 
 
-@pytest.mark.parametrize(
+@rows(
     "output",
     [
         pytest.param("", id="nothing"),

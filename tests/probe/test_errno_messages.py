@@ -17,6 +17,7 @@ from imagestore_sim.probe.failures import Failed, LoginEvidence
 from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.sftp import StatvfsReply
 from imagestore_sim.probe.target import Target
+from rows import rows
 
 SAID = [
     ("df: /zs: Stale file handle\n", Reason.STALE_MOUNT),
@@ -37,7 +38,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("said", "reason"), SAID)
+@rows(("said", "reason"), SAID)
 def test_the_words_of_an_error_are_its_reason(said: str, reason: Reason) -> None:
     found = find_errno_message(said)
     assert found is not None
@@ -48,7 +49,7 @@ def test_words_in_another_language_are_no_error_that_is_known() -> None:
     assert find_errno_message("df: /zs: \u6ca1\u6709\u90a3\u4e2a\u6587\u4ef6\u6216\u76ee\u5f55") is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("size", "blocks", "available", "expected"),
     [
         (4096, 100, 50, (409600, 204800)),
@@ -64,7 +65,7 @@ def test_numbers_are_bounded(size: int, blocks: int, available: int, expected: t
     assert (space.total, space.available) == expected
 
 
-@pytest.mark.parametrize("digits", [20, 40, 41, 5000])
+@rows("digits", [20, 40, 41, 5000])
 def test_absurd_numbers_in_an_answer_are_a_capacity_or_none(digits: int) -> None:
     number = "9" * digits
     for parse, said in ((df.parse, f"fs {number} 0 {number} 0% /zs\n"), (stat.parse, f"4096 {number} {number} 1 1\n")):

@@ -17,6 +17,7 @@ from imagestore_sim.faults import FAULTS, Layer, Noticed
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
 from imagestore_sim.virtual_clock import VirtualEventLoop
+from rows import rows
 from sshd import StartSshd
 
 PASSWORD = "password"
@@ -126,13 +127,13 @@ def test_every_fault_is_in_a_row() -> None:
     assert set(FAULTS) - over_ssh <= named
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@rows("row", ROWS, ids=lambda row: row.name)
 def test_reasons_of_a_row_are_those_that_its_faults_declare(row: Row) -> None:
     declared = {one for fault in row.faults for one in fault.traits.causes}
     assert {row.connect, row.ping} - {None} <= declared
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.connect and len(row.faults) == 1], ids=lambda row: row.name)
+@rows("row", [row for row in ROWS if row.connect and len(row.faults) == 1], ids=lambda row: row.name)
 def test_a_ping_meets_what_a_kind_declares_to_be_noticed_at_once(row: Row) -> None:
     (fault,) = row.faults
     if fault.values().get("cut") is False or fault.kind == "unreachable":

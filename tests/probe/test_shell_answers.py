@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagestore_sim.probe.shell import Answer, parse, script
+from rows import rows
 
 DF = '$t df -kP -- "$1"'
 LOGIN_SHELLS = [shell for shell in ("sh", "bash", "zsh", "tcsh", "fish") if shutil.which(shell)]
@@ -92,7 +93,7 @@ def test_a_command_that_hangs_is_ended_on_the_host(tmp_path: Path, programs: Pat
     assert run(tmp_path, path=programs, seconds=1).status == 124
 
 
-@pytest.mark.parametrize(
+@rows(
     ("said", "answer"),
     [
         ("__BEGIN__\nout\n__END__ rc=0 directory=0\n", Answer("out\n", 0, True)),

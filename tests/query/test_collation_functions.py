@@ -5,15 +5,14 @@ from __future__ import annotations
 import sqlite3
 import time
 
-import pytest
-
 from imagestore_sim.query.collation import fold, fold_padded, matches, register_functions
 from imagestore_sim.query.comparisons import RULES
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.inventories import Kind
+from rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("one", "other"),
     [
         ("abc", "ABC"),
@@ -39,7 +38,7 @@ def test_these_are_equal(one: str, other: str) -> None:
     assert fold_padded(one) == fold_padded(other)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("one", "other"),
     [
         ("ß", "ss"),
@@ -67,7 +66,7 @@ def test_these_are_not_equal(one: str, other: str) -> None:
     assert fold_padded(one) != fold_padded(other)
 
 
-@pytest.mark.parametrize(
+@rows(
     "ordered",
     [
         [" a", "-a", "0a", "9a", "aa", "AB", "ac", "_a", "{a", "中"],
@@ -87,7 +86,7 @@ def test_folding_keeps_the_number_of_characters() -> None:
         assert len(fold(text)) == len(text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "pattern", "expected"),
     [
         ("abc", "abc", True),
@@ -132,7 +131,7 @@ def test_folding_keeps_the_number_of_characters() -> None:
         ("(x", "(x", True),
     ],
 )
-@pytest.mark.parametrize("implementation", ["python", "sqlite"])
+@rows("implementation", ["python", "sqlite"])
 def test_a_pattern_covers_the_whole_text(implementation: str, text: str, pattern: str, expected: bool) -> None:
     _, values = RULES[Kind.TEXT].read(Operator.LIKE, [pattern])
     if implementation == "python":

@@ -15,9 +15,10 @@ from imagestore_sim.query.conditions import (
     parse_sort,
 )
 from imagestore_sim.query.errors import QueryParameterError
+from rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "name", "operator", "value"),
     [
         ("name=x", "name", "=", "x"),
@@ -38,7 +39,7 @@ def test_each_of_the_twelve_operators_is_found(text: str, name: str, operator: s
     assert parse_condition(text) == Condition(name, Operator(operator), value)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "name", "operator", "value"),
     [
         # An operator that comes earlier in the list wins wherever it stands
@@ -78,7 +79,7 @@ def test_the_first_operator_of_the_list_splits_the_text(text: str, name: str, op
     assert parse_condition(text) == Condition(name, Operator(operator), value)
 
 
-@pytest.mark.parametrize("text", ["", "name", "name IS NULL", "name is  null", "name NOT NULL", "name like x", "a ~ b"])
+@rows("text", ["", "name", "name IS NULL", "name is  null", "name NOT NULL", "name like x", "a ~ b"])
 def test_a_text_without_an_operator_is_refused(text: str) -> None:
     with pytest.raises(QueryParameterError) as refused:
         parse_condition(text)
@@ -88,7 +89,7 @@ def test_a_text_without_an_operator_is_refused(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "operator"),
     [
         ("=x", "="),
@@ -108,7 +109,7 @@ def test_a_text_without_a_name_or_without_a_value_is_refused(text: str, operator
     assert str(refused.value) == expected
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pairs", "expected"),
     [
         ([], Query()),
@@ -152,20 +153,20 @@ def test_parameters_make_a_query(pairs: list[tuple[str, str]], expected: Query) 
     assert parse_query(pairs) == expected
 
 
-@pytest.mark.parametrize("name", ["limit", "start"])
-@pytest.mark.parametrize("value", ["", " ", "abc", "1.5", "1e3", "2147483648", "-2147483649", "9" * 5000, "+", "-"])
+@rows("name", ["limit", "start"])
+@rows("value", ["", " ", "abc", "1.5", "1e3", "2147483648", "-2147483649", "9" * 5000, "+", "-"])
 def test_a_number_beyond_a_java_integer_is_refused(name: str, value: str) -> None:
     with pytest.raises(QueryParameterError, match=rf"Invalid query parameter\. '{name}' must be an integer"):
         parse_query([(name, value)])
 
 
-@pytest.mark.parametrize("value", [",", ",,,", " , "])
+@rows("value", [",", ",,,", " , "])
 def test_fields_of_only_commas_are_refused(value: str) -> None:
     with pytest.raises(QueryParameterError, match=r"Invalid query parameter\. 'fields' contains zero field"):
         parse_query([("fields", value)])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pairs", "complaint"),
     [
         ([("limit", "x"), ("start", "x")], "'limit'"),
@@ -182,7 +183,7 @@ def test_the_first_invalid_parameter_in_the_order_of_the_url_is_reported(
         parse_query(pairs)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "expected"),
     [
         ("name", Sort("name")),

@@ -13,6 +13,7 @@ from imagestore_sim.query import QueryError
 from imagestore_sim.query.language.parser import Tree, parse
 from imagestore_sim.query.language.statements import Chain, Comparison, Literal, statements
 from imagestore_sim.query.language.tokens import DISPLAY_NAMES, STRING
+from rows import rows
 
 
 def message(text: str) -> str:
@@ -21,7 +22,7 @@ def message(text: str) -> str:
     return str(refused.value.message)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "expected"),
     [
         ("query", "error mismatched input '<EOF>' expecting ID at line 1:5, quer"),
@@ -148,7 +149,7 @@ def test_a_mistake_has_the_error_text_of_antlr(text: str, expected: str) -> None
     assert message(text) == expected
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "expected"),
     [
         ("query zone where name='a", "offset 22, count 3, length 24"),
@@ -171,9 +172,7 @@ def test_and_and_or_are_right_associative() -> None:
     assert isinstance(where.first, Comparison)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [("'it''s'", "'it''s'"), ("'a\\'", "'a\\'"), ("'order by x'", "'order by x'"), ("''", "''")]
-)
+@rows(("value", "text"), [("'it''s'", "'it''s'"), ("'a\\'", "'a\\'"), ("'order by x'", "'order by x'"), ("''", "''")])
 def test_a_string_is_one_token(value: str, text: str) -> None:
     (statement,) = statements(f"query zone where name={value}")
     assert statement.where == (Comparison(("name",), "=", Literal(STRING, text)),)

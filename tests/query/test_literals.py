@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from imagestore_sim.query.literals import ZERO_DATE, read_boolean, read_date, read_number
+from rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "number"),
     [
         ("1000", 1000),
@@ -54,7 +55,7 @@ def test_a_number_is_what_the_text_begins_with(text: str, number: float) -> None
     assert read_number(text) == number
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "date"),
     [
         ("2017-11-14 22:20:57", "2017-11-14 22:20:57"),
@@ -117,7 +118,7 @@ def test_a_date_is_read_in_each_form_of_mariadb(text: str, date: str) -> None:
     assert read_date(text) == date
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "boolean"),
     [
         ("true", 1),
@@ -135,7 +136,7 @@ def test_a_boolean_is_a_keyword_or_a_number(text: str, boolean: int | None) -> N
     assert read_boolean(text) == boolean
 
 
-@pytest.mark.parametrize("text", ["", "yes", "maybe", "1x", "true false", "tr%"])
+@rows("text", ["", "yes", "maybe", "1x", "true false", "tr%"])
 def test_any_other_word_is_not_a_boolean(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}$"):
         read_boolean(text)

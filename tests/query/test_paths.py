@@ -6,11 +6,12 @@ import pytest
 
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE, IMAGE_STORE_BACKUP_STORAGE, ZONE, Inventory, QueryError
 from imagestore_sim.query.paths import MOST_STEPS, has_field, resolve
+from rows import rows
 
 RUNTIME = "org.zstack.header.exception.CloudRuntimeException: "
 
 
-@pytest.mark.parametrize(
+@rows(
     ("inventory", "name", "steps", "end"),
     [
         (BACKUP_STORAGE, "name", [], "BackupStorageInventory.name"),
@@ -42,14 +43,12 @@ def test_a_path_has_these_steps(inventory: Inventory, name: str, steps: list[str
     assert f"{path.inventory.name}.{path.name}" == end
 
 
-@pytest.mark.parametrize(
-    "name", ["volumeSnapshot.name", "volumeSnapshotRef.installPath", "zone.cluster.name", "zone.host.managementIp"]
-)
+@rows("name", ["volumeSnapshot.name", "volumeSnapshotRef.installPath", "zone.cluster.name", "zone.host.managementIp"])
 def test_what_is_not_emulated_has_no_rows(name: str) -> None:
     assert resolve(BACKUP_STORAGE, name).inventory is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("inventory", "name", "java_class", "field"),
     [
         (BACKUP_STORAGE, "hostname", "org.zstack.header.storage.backup.BackupStorageInventory", "hostname"),
@@ -75,7 +74,7 @@ def test_the_error_of_an_unknown_field_names_the_class(
     assert refused.value.details == f"{RUNTIME}inventory class[class {java_class}] not having field[{field}]"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "rest", "owner", "step"),
     [
         ("foo.name", "", "storage.backup.BackupStorage", "foo"),
@@ -105,11 +104,11 @@ def test_a_path_of_too_many_steps_is_refused() -> None:
         resolve(BACKUP_STORAGE, "zone.backupStorage." * (MOST_STEPS // 4 + 1) + "name")
 
 
-@pytest.mark.parametrize("name", ["uuid", "attachedZoneUuids", "__userTag__", "__systemTag__", "__tagUuid__"])
+@rows("name", ["uuid", "attachedZoneUuids", "__userTag__", "__systemTag__", "__tagUuid__"])
 def test_a_storage_has_these_fields(name: str) -> None:
     assert has_field(BACKUP_STORAGE, name)
 
 
-@pytest.mark.parametrize("name", ["UUID", "password", "resourceName", "zone", "zoneRef", "__usertag__", ""])
+@rows("name", ["UUID", "password", "resourceName", "zone", "zoneRef", "__usertag__", ""])
 def test_a_storage_has_no_such_fields(name: str) -> None:
     assert not has_field(BACKUP_STORAGE, name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from imagestore_sim.query.sorting import Arithmetic, Expression, Name, Order, SortSyntaxError, names_of, parse_order
+from rows import rows
 
 A, B, C = Name("a"), Name("b"), Name("c")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "orders"),
     [
         ("a", [(A, True)]),
@@ -35,7 +36,7 @@ def test_the_last_expression_has_the_direction_of_the_sign() -> None:
     assert [one.descending for one in parse_order("a desc,b", descending=False)] == [True, False]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "message", "position"),
     [
         ("", "mismatched input 'asc' expecting {'(', ID}", 1),
@@ -50,7 +51,7 @@ def test_a_mistake_has_the_error_text_of_the_parser(text: str, message: str, pos
     assert (refused.value.message, refused.value.position) == (message, position)
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         *("a,", ",a", "a asc", "a ASC,b", "a;b", "a#", "a'", "1", "a+1", "a-1", "(a", "a)", "()", "a..b", "f(a)"),

@@ -11,6 +11,7 @@ import pytest_asyncio
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
+from rows import rows
 
 BS, IS, ZONES = "/backup-storage", "/backup-storage/image-store", "/zones"
 UUIDS = {
@@ -52,7 +53,7 @@ def pairs(text: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (one.partition("=") for one in text.split(" & "))] if text else []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "query", "expected"),
     [
         (BS, "", ALL),
@@ -240,7 +241,7 @@ async def test_a_query_finds_exactly_these(client: Client, path: str, query: str
     assert sorted(NAMES[row["uuid"]] for row in answer.body["inventories"]) == expected.split()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "query", "expected"),
     [
         (IS, "sort=+name", "B3 B1 B2"),
@@ -270,7 +271,7 @@ async def test_a_query_finds_these_in_this_order(client: Client, path: str, quer
     assert [NAMES[row["uuid"]] for row in answer.body["inventories"]] == expected.split()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "total"),
     [
         ("count=true", 4),
@@ -325,7 +326,7 @@ async def test_fields_may_repeat_and_end_in_commas(client: Client) -> None:
         assert answer.body["inventories"] == [{"uuid": UUIDS["B1"]}]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "text"),
     [
         (
@@ -364,7 +365,7 @@ async def test_a_parameter_that_cannot_be_read_is_a_400_in_plain_text(client: Cl
     assert (answer.status, answer.text) == (400, f"Invalid query parameter. {text}")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "query", "details"),
     [
         (BS, "q=hostname=10.0.0.2", f"{RUNTIME}inventory class[class {GENERIC}] not having field[hostname]"),
@@ -431,7 +432,7 @@ async def test_a_query_that_fails_is_an_internal_error(client: Client, path: str
     assert error["details"].startswith(details), error["details"]
 
 
-@pytest.mark.parametrize("name", ["abc", "abc:", ":"])
+@rows("name", ["abc", "abc:", ":"])
 async def test_a_filter_name_without_a_type_is_an_invalid_argument(client: Client, name: str) -> None:
     answer = await client.request("GET", BS, query=[("filterName", name)])
     assert (answer.status, answer.body["error"]["code"]) == (503, "SYS.1007")

@@ -8,12 +8,13 @@ from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Que
 from imagestore_sim.query.conditions import Condition, Operator, parse_query
 from imagestore_sim.query.names import is_name
 from imagestore_sim.query.prepared_query import prepare_query
+from rows import rows
 
 PARSE_ERROR = "org.antlr.v4.runtime.misc.ParseCancellationException: error"
 OUT_OF_BOUNDS = "java.lang.StringIndexOutOfBoundsException: offset"
 
 
-@pytest.mark.parametrize(
+@rows(
     "name",
     [
         "name",
@@ -36,18 +37,18 @@ def test_these_are_names(name: str) -> None:
     assert is_name(name)
 
 
-@pytest.mark.parametrize("name", ["", ".", "a.", ".a", "a..b", "a b", "a-b", "é", "1", "a.1", "a\n", "a'b", "a,b"])
+@rows("name", ["", ".", "a.", ".a", "a..b", "a b", "a-b", "é", "1", "a.1", "a\n", "a'b", "a,b"])
 def test_these_are_not_names(name: str) -> None:
     assert not is_name(name)
 
 
-@pytest.mark.parametrize("word", ["limit", "offset", "count", "by", "api", "output", "on", "left", "in", "where"])
+@rows("word", ["limit", "offset", "count", "by", "api", "output", "on", "left", "in", "where"])
 def test_a_keyword_is_neither_a_name_nor_part_of_one(word: str) -> None:
     assert not is_name(word)
     assert not is_name(f"zone.{word}")
 
 
-@pytest.mark.parametrize(
+@rows(
     "query",
     [
         Query(),
@@ -64,7 +65,7 @@ def test_these_queries_are_valid(query: Query) -> None:
     assert prepare_query(BACKUP_STORAGE, query).deferred_error is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "expected"),
     [
         ([("sort", "name,uuid")], "no viable alternative at input 'name,' at line 1:43, er by name,uuid asc "),
@@ -91,8 +92,8 @@ def test_lines_are_counted() -> None:
         prepare_query(BACKUP_STORAGE, parse_query(pairs))
 
 
-@pytest.mark.parametrize("value", ["'", "a'", "'a", "''", "it''s", "a'b'c", r"\'", "x'#", "' or 1=1"])
-@pytest.mark.parametrize("operator", ["=", "!=", "~=", "?=", "!?=", ">"])
+@rows("value", ["'", "a'", "'a", "''", "it''s", "a'b'c", r"\'", "x'#", "' or 1=1"])
+@rows("operator", ["=", "!=", "~=", "?=", "!?=", ">"])
 def test_no_value_may_hold_an_apostrophe(operator: str, value: str) -> None:
     with pytest.raises(QueryError) as refused:
         prepare_query(BACKUP_STORAGE, parse_query([("q", f"name{operator}{value}")]))

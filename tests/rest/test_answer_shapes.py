@@ -10,6 +10,7 @@ import pytest_asyncio
 from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_raw_client
 
 from imagestore_sim.rest.errors import DESCRIPTIONS, ErrorCode
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -51,7 +52,7 @@ async def test_the_keys_of_an_answer(
     assert set((await raw_client.call(method, target, body)).json) == keys
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body", "schema"),
     [
         pytest.param("GET", f"{V1}/backup-storage", None, {"inventories[0]": IMAGE_STORE}, id="4.2 a row's own class"),
@@ -139,7 +140,7 @@ async def test_errors_of_jobs_are_escaped_and_those_of_synchronous_calls_are_not
     assert "unsupported login type <'=&>" in (await raw_client.send("PUT", f"{V1}/login", login)).text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body", "error"),
     [
         pytest.param("POST", ZONES, {"params": {}}, [
@@ -204,7 +205,7 @@ async def test_long_details_are_cut(raw_client: RawClient) -> None:
     assert details.endswith("xxx...")
 
 
-@pytest.mark.parametrize("code", sorted(DESCRIPTIONS))
+@rows("code", sorted(DESCRIPTIONS))
 async def test_every_code_has_zstack_s_description(code: str) -> None:
     """Source: wire-protocol 7.3."""
     assert ErrorCode(code, "d").to_json()["description"] == DESCRIPTIONS[code] != ""

@@ -11,6 +11,7 @@ import pytest_asyncio
 from raw_client import ACCOUNT, STORAGES, ZONE, ZONES, RawClient, Response, open_raw_client
 
 from imagestore_sim.rest.authentication import read_date, sign
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 KEY, SECRET = "vvSZpmj4cnB53qUDmm6E", "8heumeFTvIeZxkTGfEYvVi9qVVPd9ffQNDALSPPb"
@@ -57,7 +58,7 @@ async def test_the_published_date_is_taken_at_its_time(tmp_path: Path) -> None:
         assert (answer.status, answer.json["inventories"][0]["uuid"]) == (200, ZONE)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("hours", "zone"),
     [
         (0, "UTC"), (0, "GMT"), (0, "Etc/UTC"), (0, "Z"), (8, "CST"), (8, "PRC"), (8, "Asia/Shanghai"), (8, "GMT+8"),
@@ -69,12 +70,12 @@ async def test_a_date_of_any_time_zone_is_accepted(raw_client: RawClient, hours:
     assert (await signed(raw_client, ZONES, when=date(hours, zone))).status == 200
 
 
-@pytest.mark.parametrize("change", [str.upper, str.lower])
+@rows("change", [str.upper, str.lower])
 async def test_the_case_of_a_date_does_not_matter(raw_client: RawClient, change: Callable[[str], str]) -> None:
     assert (await signed(raw_client, ZONES, when=change(date()))).status == 200
 
 
-@pytest.mark.parametrize(
+@rows(
     ("target", "path"),
     [
         pytest.param("/v1/zones", "/v1/zones", id="without the context"),
@@ -97,7 +98,7 @@ async def test_a_signed_command_is_carried_out_and_polled_with_any_header(raw_cl
         assert ended.json["inventory"]["name"] == "signed"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("authorization", "when", "status", "text"),
     [
         pytest.param(f"ZStack {KEY}:x", None, 400, "'Date' must be incuded in request header", id="1.5 no Date"),
@@ -170,7 +171,7 @@ async def test_a_strict_node_compares_the_date_with_its_own_wall_clock(tmp_path:
             assert (answer.status, answer.text) == (403, "requestTimeTooSkewed")
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         "Thu, 06 Aug 2021 17:58:34 PRC",  # it was a Friday

@@ -10,6 +10,7 @@ from imagestore_sim.rest.binding import bind_body, bind_fields, bind_path, bind_
 from imagestore_sim.rest.errors import ApiError, PlainError
 from imagestore_sim.rest.messages import AsyncMessage
 from imagestore_sim.rest.parameters import Rule
+from rows import rows
 
 
 class APIBindEverythingMsg(AsyncMessage, method="POST", path="/everything/{uuid}", package="org.example"):
@@ -28,7 +29,7 @@ API = APIBindEverythingMsg.api
 EXPECTED = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at {}"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "bound"),
     [
         ({"port": 22}, {"port": 22}),
@@ -51,7 +52,7 @@ def test_values_of_a_body_are_converted_as_gson_would(given: dict[str, object], 
     assert bind_body(API, {"params": given}, "params") == bound
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "status", "text"),
     [
         ({"timeout": "abc"}, 500, 'java.lang.NumberFormatException: For input string: "abc"'),
@@ -96,7 +97,7 @@ def test_a_value_of_the_wrong_type_is_refused_at_once(given: dict[str, object], 
     assert (caught.value.status, caught.value.text) == (status, text)
 
 
-@pytest.mark.parametrize("body", [None, {}, {"params": None}, {"params": {}}, {"other": 1}])
+@rows("body", [None, {}, {"params": None}, {"params": {}}, {"other": 1}])
 def test_absent_parameters_leave_the_defaults(body: dict[str, object] | None) -> None:
     assert bind_body(API, body, "params") == {}
 
@@ -114,7 +115,7 @@ def test_top_level_tags_are_bound_separately() -> None:
         bind_tags({"systemTags": "x"})
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pairs", "bound"),
     [
         ([("text", "a b")], {"text": "a b"}),
@@ -134,7 +135,7 @@ def test_values_of_a_query_string_are_converted(pairs: list[tuple[str, str]], bo
     assert bind_query_string(API, pairs) == bound
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pairs", "status", "text"),
     [
         (
@@ -162,7 +163,7 @@ def test_values_of_the_path_replace_those_of_the_body() -> None:
     assert bind_path(API, {"uuid": "from-path"}, {"uuid": "from-body"}) == {"uuid": "from-path"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "bound"),
     [({"port": "22"}, {"port": 22}), ({"flag": "yes"}, {"flag": False}), ({"flag": "True"}, {"flag": True})],
 )
@@ -170,7 +171,7 @@ def test_only_gson_checks_the_fields_of_a_whole_message(given: dict[str, object]
     assert bind_fields(API, given) == bound
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "text"),
     [
         ({"port": "abc"}, 'java.lang.NumberFormatException: For input string: "abc"'),
@@ -183,7 +184,7 @@ def test_a_value_that_gson_cannot_convert_is_refused_with_its_message(given: dic
     assert (caught.value.status, caught.value.text) == (500, text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "body", "milliseconds"),
     [
         ("POST", {"params": {"timeout": 5}}, 5),
@@ -205,7 +206,7 @@ def test_the_parameters_may_give_a_timeout(
     assert APIBindEverythingMsg.timeout_in(method, body) == milliseconds
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tag", "java_class"),
     [
         (1, "java.lang.Long"),

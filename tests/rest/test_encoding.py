@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
-
 from imagestore_sim.rest.encoding import list_schema, to_json, to_plain_json, write_stored_date
 from imagestore_sim.units import write_date
+from rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("moment", "text"),
     [
         (datetime(2017, 11, 14, 22, 20, 57), "Nov 14, 2017 10:20:57 PM"),
@@ -25,7 +24,7 @@ def test_a_date_is_written_in_english_with_only_minutes_and_seconds_padded(momen
     assert write_stored_date(moment.isoformat(sep=" ")) == text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "escaped"),
     [
         ("a<b>c", b'"a\\u003cb\\u003ec"'),

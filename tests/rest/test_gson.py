@@ -6,6 +6,7 @@ import pytest
 
 from imagestore_sim.rest.binding import parse_body
 from imagestore_sim.rest.errors import PlainError
+from rows import rows
 
 NOT_AN_OBJECT = "java.lang.IllegalStateException: Expected BEGIN_OBJECT but was {} at line 1 column {} path $"
 MALFORMED = "com.google.gson.stream.MalformedJsonException: {} at line 1 column {} path {}"
@@ -14,12 +15,12 @@ NOT_LENIENT += " at line {} column {} path $"
 END = "java.io.EOFException: End of input at line {} column {} path {}"
 
 
-@pytest.mark.parametrize("raw", ["", "  \n", "null", " null ", "NULL", "// nothing", "/* nothing */ # at all"])
+@rows("raw", ["", "  \n", "null", " null ", "NULL", "// nothing", "/* nothing */ # at all"])
 def test_an_absent_body_is_none(raw: str) -> None:
     assert parse_body(raw.encode()) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("raw", "body"),
     [
         ("{}", {}),
@@ -48,7 +49,7 @@ def test_every_text_that_gson_reads_is_read(raw: str, body: object) -> None:
     assert parse_body(raw.encode()) == body
 
 
-@pytest.mark.parametrize(
+@rows(
     ("raw", "text"),
     [
         ("abc", NOT_AN_OBJECT.format("STRING", 1)),

@@ -18,6 +18,7 @@ from raw_client import ZONES, RawClient, ShiftedClock, open_raw_client, sha512
 from imagestore_sim import web_server
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
@@ -85,7 +86,7 @@ async def test_a_body_that_waits_for_100_continue_is_asked_for(raw_client: RawCl
         assert (await client.rest()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "path", "body"),
     [
         ("POST", "/zstack/api", b'{"org.zstack.header.zone.APIQueryZoneMsg": {}}'),
@@ -114,17 +115,15 @@ async def test_100_continue_is_not_sent_for_a_body_that_is_not_read(raw_client: 
             assert b"100 Continue" not in answer
 
 
-@pytest.mark.parametrize("path", PATHS)
+@rows("path", PATHS)
 async def test_another_expectation_cannot_be_met(raw_client: RawClient, path: str) -> None:
     async with connected(raw_client) as client:
         client.writer.write(client.head("PUT", path, "Content-Length: 2", "Expect: a-miracle") + b"{}")
         assert (await client.rest()).startswith(b"HTTP/1.1 417 ")
 
 
-@pytest.mark.parametrize("host", ["", "localhost:1", "[::1]:8080"], ids=["its own", "another name", "IPv6"])
-@pytest.mark.parametrize(
-    "target", ["/zstack/v1/zones?count=true", "/v1/zones", "/healthz", "/lab/v1/clock?x=/", "/lab/v1/openapi.json"]
-)
+@rows("host", ["", "localhost:1", "[::1]:8080"], ids=["its own", "another name", "IPv6"])
+@rows("target", ["/zstack/v1/zones?count=true", "/v1/zones", "/healthz", "/lab/v1/clock?x=/", "/lab/v1/openapi.json"])
 async def test_a_target_may_be_a_url(raw_client: RawClient, target: str, host: str) -> None:
     plain = await raw_client.send("GET", target)
     answer = await raw_client.send("GET", f"http://{host or raw_client.address}{target}")
@@ -138,12 +137,12 @@ async def test_the_host_in_the_target_is_the_one_that_counts(raw_client: RawClie
     await raw_client.follow(answer)
 
 
-@pytest.mark.parametrize("target", ["ftp://mn/v1/zones", "http:///v1/zones", "zstack/v1/zones", "http://", "?q=x"])
+@rows("target", ["ftp://mn/v1/zones", "http:///v1/zones", "zstack/v1/zones", "http://", "?q=x"])
 async def test_an_invalid_target_is_refused(raw_client: RawClient, target: str) -> None:
     assert (await raw_client.send("GET", target)).status == 400
 
 
-@pytest.mark.parametrize("path", [ZONES, "/healthz", "/lab/v1/clock"])
+@rows("path", [ZONES, "/healthz", "/lab/v1/clock"])
 async def test_a_client_that_has_closed_its_side_still_gets_its_answers(raw_client: RawClient, path: str) -> None:
     async with connected(raw_client) as client:
         client.writer.write(client.head("GET", path) * 3)
@@ -160,11 +159,11 @@ async def test_a_client_that_has_closed_its_side_gets_the_answer_to_a_slow_call(
         assert (await client.rest()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
+@rows("path", PATHS)
+@rows(
     "lines", [["Content-Length: 100"], ["Transfer-Encoding: chunked"], ["Content-Length: 9", "Content-Encoding: gzip"]]
 )
-@pytest.mark.parametrize("how", ["closed", "half-closed", "reset"])
+@rows("how", ["closed", "half-closed", "reset"])
 async def test_a_client_that_disconnects_within_its_body_leaves_nothing_behind(
     raw_client: RawClient, path: str, lines: list[str], how: str
 ) -> None:
@@ -202,8 +201,8 @@ async def test_a_client_that_closes_after_its_answer_is_not_taken_for_half_close
         assert (await client.rest()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-@pytest.mark.parametrize("path", PATHS[:-1])
-@pytest.mark.parametrize(
+@rows("path", PATHS[:-1])
+@rows(
     ("coding", "body", "status"),
     [
         ("gzip", b"this is no gzip", 400),
@@ -227,10 +226,8 @@ async def test_a_body_in_a_content_coding(
     assert first == status if status is not None else first < 600
 
 
-@pytest.mark.parametrize(
-    "path", [ZONES, LOGIN, "/zstack/api", "/lab/v1/requests", "/lab/v1/hosts/%ff", "/%ff", "/v1/zones/\xff"]
-)
-@pytest.mark.parametrize(
+@rows("path", [ZONES, LOGIN, "/zstack/api", "/lab/v1/requests", "/lab/v1/hosts/%ff", "/%ff", "/v1/zones/\xff"])
+@rows(
     "header",
     ["Authorization: ZStack k\xe9y:c2ln", "Authorization: OAuth \xe9", "Authorization: \xff", "Date: \xe9",
      "X-Web-Hook: h\xe9", "X-Job-UUID: " + "\xe9" * 32, "X-Job-UUID: " + "/" * 32,
@@ -259,7 +256,7 @@ async def test_an_access_key_with_non_ascii_letters_does_not_exist(raw_client: R
     assert (answer.status, answer.text) == (403, "access key id[k\u00c3\u00a9y] does not exist")
 
 
-@pytest.mark.parametrize(
+@rows(
     "raw",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

@@ -19,6 +19,7 @@ from imagestore_sim.database.health import Side
 from imagestore_sim.rest.job_store import JobResult
 from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.messages import AsyncMessage, Reply
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -47,7 +48,7 @@ async def test_the_location_is_below_the_context_whichever_path_was_called(raw_c
     assert "/zstack/v1/api-jobs/" in answer.json["location"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body"),
     [
         pytest.param("POST", ZONES, {"params": {}}, id="3.1 an invalid POST"),
@@ -191,7 +192,7 @@ async def test_validation_only_breaks_a_synchronous_call(raw_client: RawClient) 
     assert (answer.status, answer.text) == (500, text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "status", "text"),
     [
         pytest.param({"X_Job_UUID": "short"}, 400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped",
@@ -203,7 +204,7 @@ async def test_validation_only_breaks_a_synchronous_call(raw_client: RawClient) 
         pytest.param({"X_API_Timeout": ""}, 500, 'For input string: ""', id="5.5 an empty number"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body"),
     [("POST", ZONES, NEW_ZONE), ("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}})],
     ids=["asynchronous", "synchronous"],
@@ -221,7 +222,7 @@ async def test_a_query_ignores_special_headers(raw_client: RawClient) -> None:
     assert (await raw_client.send("GET", f"{ZONES}?systemTags=a&systemTags=b")).status == 200
 
 
-@pytest.mark.parametrize("job", ["Z" * 32, "0123456789abcdef0123456789abcdef", "-" * 32])
+@rows("job", ["Z" * 32, "0123456789abcdef0123456789abcdef", "-" * 32])
 async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(raw_client: RawClient, job: str) -> None:
     """It counts for every method but GET, even if the call never becomes a job (wire-protocol 5.5)."""
     accepted = await raw_client.send("POST", ZONES, NEW_ZONE, x_job_uuid=job)

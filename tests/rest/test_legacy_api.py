@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 from raw_client import STORAGE, UNKNOWN, ZONE, ZONES, RawClient, Response, open_raw_client, sha512
 
+from rows import rows
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 API = "/zstack/api/"
 LOGIN = "org.zstack.header.identity.APILogInByAccountMsg"
@@ -53,8 +55,8 @@ async def result(raw_client: RawClient, name: str, fields: Mapping[str, object])
     return (await done(raw_client, await send_message(raw_client, name, fields)))[1]
 
 
-@pytest.mark.parametrize("path", ["/zstack/api", "/zstack/api/"])
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@rows("path", ["/zstack/api", "/zstack/api/"])
+@rows("method", ["POST", "PUT"])
 async def test_a_synchronous_message_is_done_at_once(raw_client: RawClient, path: str, method: str) -> None:
     """The answer has its members in order, and its result one key (wire-protocol 8)."""
     answer = await send_message(raw_client, QUERY_ZONE, {"conditions": []}, path=path, method=method)
@@ -105,7 +107,7 @@ async def test_logging_in_and_out(raw_client: RawClient) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "details"),
     [
         ({}, f"session of message[{QUERY_ZONE}] is null"),
@@ -123,7 +125,7 @@ async def test_a_message_without_a_session_is_refused(raw_client: RawClient, fie
     assert (value["error"]["code"], value["error"]["details"]) == ("ID.1001", details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("message", "fields", "name"),
     [
         pytest.param(LOGIN, {"accountName": "admin", "password": "x"}, "org.zstack.header.identity.APILogInReply",
@@ -146,14 +148,14 @@ async def test_an_asynchronous_failure_is_in_the_result(raw_client: RawClient) -
     assert (list(value), value["success"], value["error"]["code"]) == (["success", "error"], False, "SYS.1007")
 
 
-@pytest.mark.parametrize("name", ["org.zstack.header.apimediator.APIIsReadyToGoMsg"])
+@rows("name", ["org.zstack.header.apimediator.APIIsReadyToGoMsg"])
 async def test_readiness_needs_no_session(raw_client: RawClient, name: str) -> None:
     """Source: wire-protocol 8."""
     answer = await raw_client.send("POST", "/zstack/api", {name: {}}, anonymous=True)
     assert await done(raw_client, answer) == (f"{name.removesuffix('Msg')}Reply", {"success": True})
 
 
-@pytest.mark.parametrize(
+@rows(
     ("conditions", "count"),
     [
         pytest.param([], 1, id="none"),
@@ -177,9 +179,7 @@ async def test_readiness_needs_no_session(raw_client: RawClient, name: str) -> N
         ),
     ],
 )
-@pytest.mark.parametrize(
-    "name", [f"{STORAGES}.APIQueryBackupStorageMsg", f"{IMAGE_STORES}.APIQueryImageStoreBackupStorageMsg"]
-)
+@rows("name", [f"{STORAGES}.APIQueryBackupStorageMsg", f"{IMAGE_STORES}.APIQueryImageStoreBackupStorageMsg"])
 async def test_the_conditions_of_a_query(raw_client: RawClient, name: str, conditions: list[Json], count: int) -> None:
     if "QueryBackupStorage" in name and any(one["name"] == "sshPort" for one in conditions):
         conditions = [*conditions[:-1], {"name": "name", "op": "=", "value": "x"}]
@@ -203,7 +203,7 @@ async def test_the_other_parameters_of_a_query(raw_client: RawClient) -> None:
     assert counted == {"total": 3, "success": True}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("condition", "details"),
     [
         ({"name": "name", "op": "~=", "value": "a"}, "unknown QueryOp type[~=]"),
@@ -219,7 +219,7 @@ async def test_an_invalid_condition_is_refused(raw_client: RawClient, condition:
     assert (value["success"], value["error"]["code"], value["error"]["details"]) == (False, "SYS.1007", details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "fields", "path"),
     [
         (f"{STORAGES}.APIUpdateBackupStorageMsg", {"uuid": STORAGE, "description": "x"}, "inventory"),
@@ -257,7 +257,7 @@ async def test_an_add_with_strings_fails_at_the_host_alone(raw_client: RawClient
     assert value["error"]["cause"]["code"] == "BS.1500"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "text"),
     [
         pytest.param(b'{"org.zstack.NoSuchMsg": {}}', "Unable to deserialize class org.zstack.NoSuchMsg", id="a class"),
@@ -282,7 +282,7 @@ async def test_a_message_that_cannot_be_decoded_is_answered_with_a_text(
     assert (answer.status, answer.text) == (200, text)
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"null", b"{}", b'{"%s": null}' % QUERY_ZONE.encode()])
+@rows("body", [b"", b" ", b"null", b"{}", b'{"%s": null}' % QUERY_ZONE.encode()])
 async def test_a_body_on_which_zstack_fails_is_answered_with_a_page(raw_client: RawClient, body: bytes) -> None:
     answer = await raw_client.send("POST", API, body, anonymous=True)
     assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
@@ -295,9 +295,7 @@ async def test_an_unknown_result_is_answered_with_a_page(raw_client: RawClient) 
     assert "No api result[uuid:nosuch] found" in answer.text
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", API), ("DELETE", API), ("POST", f"{API}result/x"), ("DELETE", f"{API}result/x")]
-)
+@rows(("method", "path"), [("GET", API), ("DELETE", API), ("POST", f"{API}result/x"), ("DELETE", f"{API}result/x")])
 async def test_other_methods_are_refused(raw_client: RawClient, method: str, path: str) -> None:
     assert (await raw_client.send(method, path, anonymous=True)).status == 405
 

@@ -11,6 +11,7 @@ from raw_client import RawClient, open_raw_client
 
 from imagestore_sim.masking import masked_json, masked_path, masked_text
 from imagestore_sim.rest.journal import NOT_READ, UNREADABLE
+from rows import rows
 
 H = "hush"
 BODIES = (
@@ -111,7 +112,7 @@ async def test_a_body_that_cannot_be_read_is_not_kept_and_a_note_replaces_it(tmp
     assert [one["body"] for one in posted.json["requests"]] == list(rows.values())
 
 
-@pytest.mark.parametrize(
+@rows(
     "target",
     [
         "/zstack/v1/backup-storage?q=name%3Dgold&sortBy=name", "/v1/zones", "/v1/zones?q=url=http://host:8080/a@b",

@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_raw_client, sha512
 
+from rows import rows
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
 LOGIN = f"{V1}/accounts/login"
@@ -51,7 +53,7 @@ def too_long(field: str, limit: int, actual: int) -> str:
     return f"field[{field}] of message[{VALIDATOR}] exceeds max length of string. {limits}"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("changes", "code", "details"),
     [
         pytest.param({"url": None}, "SYS.1007", mandatory("url"), id="5.2 required"),
@@ -118,7 +120,7 @@ async def test_the_first_broken_rule_in_java_s_order_is_reported(raw_client: Raw
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@rows(
     ("action", "details"),
     [
         pytest.param({"changeBackupStorageState": {}}, mandatory("stateEvent"), id="5.2 required"),
@@ -140,7 +142,7 @@ async def test_a_valid_value_is_trimmed_first(raw_client: RawClient) -> None:
     assert (await raw_client.call("PUT", f"{ONE}/actions", body)).status == 200
 
 
-@pytest.mark.parametrize("name", ["a/b", "a@b", "a!"])
+@rows("name", ["a/b", "a@b", "a!"])
 async def test_a_value_must_match_the_regular_expression(raw_client: RawClient, name: str) -> None:
     """Source: wire-protocol 5.2."""
     details = (await raw_client.call("POST", ZONES, {"params": {"name": name}})).error["details"]
@@ -148,7 +150,7 @@ async def test_a_value_must_match_the_regular_expression(raw_client: RawClient, 
     assert details.endswith(f", but {name} found")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("target", "status", "details"),
     [
         pytest.param(f"{ZONES}/{UNKNOWN}", 200, "", id="5.2 a deletion of what is not there succeeds"),
@@ -166,14 +168,14 @@ async def test_deleting_a_missing_resource_succeeds(
     assert answer.text == "{}" if status == 200 else answer.error["details"] == details
 
 
-@pytest.mark.parametrize("query", ["", "?deleteMode=", "?deleteMode=Permissive", "?deleteMode=Enforcing", "?x=1"])
+@rows("query", ["", "?deleteMode=", "?deleteMode=Permissive", "?deleteMode=Enforcing", "?x=1"])
 async def test_every_delete_mode_is_accepted(raw_client: RawClient, query: str) -> None:
     """Source: wire-protocol 5.1."""
     zone = await raw_client.make_zone()
     assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}{query}")).text == "{}"
 
 
-@pytest.mark.parametrize("mode", ["permissive", "Force", "x"])
+@rows("mode", ["permissive", "Force", "x"])
 async def test_an_unknown_delete_mode_is_refused(raw_client: RawClient, mode: str) -> None:
     """Source: wire-protocol 5.1."""
     error = (await raw_client.call("DELETE", f"{ZONES}/{ZONE}?deleteMode={mode}")).error
@@ -181,7 +183,7 @@ async def test_an_unknown_delete_mode_is_refused(raw_client: RawClient, mode: st
     assert (error["code"], error["details"]) == ("SYS.1000", f"No enum constant {enum}.{mode}")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("changes", "status", "text"),
     [
         pytest.param({"sshPort": "abc"}, 400, "[sshPort] field is excepted an int or long, but was [abc].",
@@ -211,7 +213,7 @@ async def test_a_value_of_the_wrong_type_is_refused_at_once(
     assert (answer.status, answer.text) == (status, text)
 
 
-@pytest.mark.parametrize("value", ["yes", 1])
+@rows("value", ["yes", 1])
 async def test_a_value_that_is_not_a_boolean_is_refused_at_once(raw_client: RawClient, value: object) -> None:
     """This holds for a field that the API's own class declares; Gson checks inherited ones (wire-protocol 5.3)."""
     answer = await raw_client.send("POST", f"{V1}/zones", {"params": {"name": "z", "isDefault": value}})
@@ -219,7 +221,7 @@ async def test_a_value_that_is_not_a_boolean_is_refused_at_once(raw_client: RawC
     assert (answer.status, answer.text) == (400, text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "text"),
     [
         pytest.param({"params": []}, "java.util.ArrayList cannot be cast to java.util.Map", id="a list"),
@@ -235,8 +237,8 @@ async def test_a_value_that_java_cannot_cast_is_refused(raw_client: RawClient, b
     assert (answer.status, answer.text) == (500, text)
 
 
-@pytest.mark.parametrize("port", ["1", 1.0, "1.0", 1, "1e0"])
-@pytest.mark.parametrize("flag", ["true", "FALSE", True, None])
+@rows("port", ["1", 1.0, "1.0", 1, "1e0"])
+@rows("flag", ["true", "FALSE", True, None])
 async def test_values_are_converted_to_the_type_of_their_field(
     raw_client: RawClient, port: object, flag: object
 ) -> None:
@@ -253,7 +255,7 @@ async def test_numbers_and_booleans_are_accepted_as_strings(raw_client: RawClien
         assert ended.json["inventory"]["description"] == stored
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "status", "text"),
     [
         pytest.param("accountName=admin&accountName=b", 400, "Invalid query parameter[accountName], only one value is"

@@ -7,6 +7,7 @@ import pytest
 from imagestore_sim.rest.errors import ContainerError, PlainError
 from imagestore_sim.rest.leniency import LENIENT, STRICT
 from imagestore_sim.rest.request_target import Place, Redirect, read_target
+from rows import rows
 
 
 def lead(path: str) -> object:
@@ -20,7 +21,7 @@ def lead(path: str) -> object:
     return target.shown if target.place is not Place.NOWHERE else None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "leads_to"),
     [
         ("/zstack/v1/zones", "/v1/zones"),
@@ -72,7 +73,7 @@ def test_a_lenient_node_serves_the_version_without_the_context() -> None:
     assert read_target("/v1/zones/..", "", LENIENT).place is Place.NOWHERE
 
 
-@pytest.mark.parametrize("query", ["q=a>b", "q=[x]", "q=é"])
+@rows("query", ["q=a>b", "q=[x]", "q=é"])
 def test_only_a_lenient_node_accepts_a_raw_query(query: str) -> None:
     assert read_target("/zstack/v1/zones", query, LENIENT).place is Place.REST
     with pytest.raises(ContainerError):

@@ -15,6 +15,7 @@ from imagestore_sim.database.models import ADMIN_UUID
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -47,7 +48,7 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield raw_client
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "body", "account", "user"),
     [
         pytest.param("/accounts/login", {"logInByAccount": ADMIN}, ADMIN_UUID, ADMIN_UUID, id="2.4 by account"),
@@ -95,7 +96,7 @@ async def test_a_login_has_a_schema_on_request(raw_client: RawClient) -> None:
     assert answer.json["schema"] == {"inventory": "org.zstack.header.identity.SessionInventory"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "body", "code", "details"),
     [
         pytest.param("/accounts/login", {"logInByAccount": ADMIN | {"password": "x"}}, "ID.1000",
@@ -151,7 +152,7 @@ async def test_a_wrong_password_is_explained(raw_client: RawClient) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("header", "status", "text"),
     [
         pytest.param(None, 400, "missing header 'Authorization'", id="1.5 none"),
@@ -170,7 +171,7 @@ async def test_the_authorization_header(raw_client: RawClient, header: str | Non
     assert not text or answer.text == text
 
 
-@pytest.mark.parametrize("session", ["", "nosuch", "null", UNKNOWN])
+@rows("session", ["", "nosuch", "null", UNKNOWN])
 async def test_a_bad_session_fails_a_synchronous_call_at_once(raw_client: RawClient, session: str) -> None:
     """Every member, in order (wire-protocol 2.3, 1.5)."""
     answer = await raw_client.send("GET", ZONES, Authorization=f"OAuth {session}")
@@ -184,7 +185,7 @@ async def test_a_bad_session_fails_an_asynchronous_call_through_its_job(raw_clie
     assert (accepted.status, ended.status, ended.error) == (202, 503, EXPIRED)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "path", "body"),
     [
         ("PUT", "/accounts/login", {"logInByAccount": ADMIN}),
@@ -208,9 +209,7 @@ async def test_these_apis_need_no_session(raw_client: RawClient, method: str, pa
     assert (await raw_client.send(method, f"{V1}{path}", body, anonymous=True)).status == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/management-nodes", "/management-nodes/platform-timezone", "/zones", "/backup-storage"]
-)
+@rows("path", ["/management-nodes", "/management-nodes/platform-timezone", "/zones", "/backup-storage"])
 async def test_all_other_apis_need_a_session(raw_client: RawClient, path: str) -> None:
     """Source: wire-protocol 2.1."""
     assert (await raw_client.send("GET", f"{V1}{path}", anonymous=True)).text == "missing header 'Authorization'"
@@ -290,7 +289,7 @@ class TestASession:
             await raw_client.log_in()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("session", "duration", "code", "details"),
     [
         pytest.param(UNKNOWN, None, "SYS.1003",
@@ -326,7 +325,7 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(raw_client: RawC
     assert (await raw_client.send("GET", ZONES, Authorization=f"OAuth {session}")).error == EXPIRED
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body", "java_class"),
     [
         ("POST", STORAGES, {"params": {"name": "n", "hostname": "h", "username": "u", "password": "p", "url": "/z"}},
@@ -345,7 +344,7 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(raw_client: RawC
          {"updateGlobalConfig": {"value": "5"}}, "org.zstack.core.config.APIUpdateGlobalConfigMsg"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("user", [False, True], ids=["account", "user"])
+@rows("user", [False, True], ids=["account", "user"])
 async def test_these_apis_are_for_admin_only(
     raw_client: RawClient, method: str, target: str, body: object, java_class: str, user: bool
 ) -> None:
@@ -360,7 +359,7 @@ async def test_these_apis_are_for_admin_only(
     assert (answer.error["code"], answer.error["details"]) == ("ID.1002", text)
 
 
-@pytest.mark.parametrize("path", ["/zones", "/backup-storage", "/management-nodes/platform-timezone"])
+@rows("path", ["/zones", "/backup-storage", "/management-nodes/platform-timezone"])
 async def test_every_account_may_query(raw_client: RawClient, path: str) -> None:
     """Source: wire-protocol 7.3."""
     session = (await raw_client.log_in("test", "secret"))["uuid"]
@@ -377,7 +376,7 @@ async def test_the_other_answers_about_logging_in(raw_client: RawClient) -> None
     assert (await raw_client.send("GET", f"{V1}/identity-models", anonymous=True)).json == {"configs": ["IAM", "IAM2"]}
 
 
-@pytest.mark.parametrize("name", ["ADMIN", "Admin", "ádmin", "admin  "])
+@rows("name", ["ADMIN", "Admin", "ádmin", "admin  "])
 async def test_names_are_compared_as_zstack_s_database_does(raw_client: RawClient, name: str) -> None:
     """Case, accents and trailing blanks do not count, nor do trailing blanks of a password (observed 8)."""
     body = {"logInByAccount": {"accountName": name, "password": f"{sha512('password')} "}}
@@ -385,7 +384,7 @@ async def test_names_are_compared_as_zstack_s_database_does(raw_client: RawClien
     assert answer.status == 200, answer.text
 
 
-@pytest.mark.parametrize(("kind", "status"), [("account", 200), (None, 200), ("SystemAdmin", 503), ("Normal", 503)])
+@rows(("kind", "status"), [("account", 200), (None, 200), ("SystemAdmin", 503), ("Normal", 503)])
 async def test_accounts_of_plug_ins_do_not_exist(raw_client: RawClient, kind: str | None, status: int) -> None:
     body = {"logInByAccount": {"accountName": "admin", "password": sha512("password"), "accountType": kind}}
     assert (await raw_client.send("PUT", f"{V1}/accounts/login", body, anonymous=True)).status == status

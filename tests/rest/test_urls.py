@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 from raw_client import STORAGE, STORAGES, UNKNOWN, ZONE, ZONES, RawClient, open_raw_client, sha512
 
+from rows import rows
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
 ACTIONS = f"{STORAGES}/{STORAGE}/actions"
@@ -27,7 +29,7 @@ async def strict_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         yield raw_client
 
 
-@pytest.mark.parametrize(
+@rows(
     "target",
     [
         pytest.param(ZONES, id="1.1 with the context"),
@@ -47,7 +49,7 @@ async def test_every_form_of_the_path_reaches_the_zones(raw_client: RawClient, t
     assert (answer.status, answer.json["inventories"][0]["uuid"]) == (200, ZONE)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("target", "shown"),
     [
         pytest.param("/zstack/v1/foo", "/v1/foo", id="1.5 unknown path"),
@@ -60,7 +62,7 @@ async def test_every_form_of_the_path_reaches_the_zones(raw_client: RawClient, t
         pytest.param("/zstack/v1", "/v1", id="1.2 the version alone"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@rows("method", ["GET", "POST", "PUT", "DELETE"])
 async def test_a_path_of_no_api_is_refused(raw_client: RawClient, method: str, target: str, shown: str) -> None:
     answer = await raw_client.send(method, target, b"{bad json", anonymous=True)
     assert (answer.status, answer.text) == (404, f"no api mapping to {shown}")
@@ -80,7 +82,7 @@ async def test_path_variables_replace_values_of_the_body(raw_client: RawClient) 
     assert answer.json["inventory"]["uuid"] == STORAGE
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body", "status", "text"),
     [
         pytest.param(
@@ -137,7 +139,7 @@ async def test_requests_that_reach_no_api_get_a_plain_text(
     assert (answer.status, answer.text) == (status, text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "body"),
     [
         pytest.param(
@@ -176,9 +178,7 @@ async def test_the_first_known_action_is_chosen(raw_client: RawClient) -> None:
     assert (await raw_client.call("PUT", ACTIONS, body)).json["inventory"]["description"] == "first"
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"  ", b"null", b"{}", b'{"params":{}}', b'{"params":null}', b"[]", b"{params:{}}"]
-)
+@rows("raw", [b"", b"  ", b"null", b"{}", b'{"params":{}}', b'{"params":null}', b"[]", b"{params:{}}"])
 async def test_an_absent_parameter_object_means_defaults(raw_client: RawClient, raw: bytes) -> None:
     """It is no HTTP error; validation then reports the missing fields (wire-protocol 1.3)."""
     answer = await raw_client.call("POST", ZONES, raw)
@@ -194,7 +194,7 @@ async def test_an_attachment_accepts_any_form_of_an_empty_body(raw_client: RawCl
     assert attached.json["inventory"]["attachedZoneUuids"][-1] == zone
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "status", "text"),
     [
         pytest.param("GET", "/zstack/v1/zones/a%2Fb", 400, "encoded slash", id="1.7 %2F in the path"),
@@ -220,7 +220,7 @@ async def test_options_lists_the_methods(raw_client: RawClient) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "status", "answers"),
     [
         pytest.param("GET", ZONES, 200, 2, id="1.6 200 stays open"),
@@ -275,8 +275,8 @@ async def test_the_character_set_of_a_body(
             assert answer.json["inventory"]["description"] == expected
 
 
-@pytest.mark.parametrize("method", ["FOO", "get", "PATCH", "TRACE", "PROPFIND"])
-@pytest.mark.parametrize("target", [ZONES, LOGIN, "/zstack/v1/foo", f"{ZONES}?q=name='a'"])
+@rows("method", ["FOO", "get", "PATCH", "TRACE", "PROPFIND"])
+@rows("target", [ZONES, LOGIN, "/zstack/v1/foo", f"{ZONES}?q=name='a'"])
 async def test_an_unknown_method_gets_a_page(raw_client: RawClient, method: str, target: str) -> None:
     answer = await raw_client.send(method, target)
     assert (answer.status, answer.headers["content-type"]) == (405, "text/html; charset=utf-8")
@@ -314,7 +314,7 @@ async def test_a_strict_node_does_not_serve_paid_apis_or_other_contexts(
     assert (await raw_client.send("GET", target)).status in (200, 503)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "target", "api"),
     [
         ("GET", "/zstack/v1/externalbackup/zbox/x/details", "APIGetZBoxBackupDetailsMsg"),
@@ -331,7 +331,7 @@ async def test_each_method_of_a_path_is_an_api_of_its_own(
     assert answer.error["details"] == f"not emulated: {api}, see docs/fidelity.md"
 
 
-@pytest.mark.parametrize("path", ["database-backups", "externalbackup/zbox", "volume-backups/x"])
+@rows("path", ["database-backups", "externalbackup/zbox", "volume-backups/x"])
 async def test_a_query_beside_other_apis_is_not_taken_for_one_of_them(raw_client: RawClient, path: str) -> None:
     assert (await raw_client.send("GET", f"/zstack/v1/{path}")).json == {"inventories": [], "schema": {}}
 

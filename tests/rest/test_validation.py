@@ -14,6 +14,7 @@ from imagestore_sim.rest.leniency import LENIENT, STRICT
 from imagestore_sim.rest.messages import CreateMessage
 from imagestore_sim.rest.parameters import Rule
 from imagestore_sim.rest.validation import VALIDATOR, check_resource_uuid, in_java_order, validate
+from rows import rows
 
 KNOWN = "b1000000000040008000000000000001"
 
@@ -48,7 +49,7 @@ async def check(**values: object) -> dict[str, object]:
     return given
 
 
-@pytest.mark.parametrize(
+@rows(
     ("values", "code", "details"),
     [
         ({"required": None}, "SYS.1007", f"field[required] of message[{VALIDATOR}] is mandatory, can not be null"),
@@ -95,7 +96,7 @@ async def test_a_broken_rule_is_reported_with_zstack_s_text(values: dict[str, ob
     assert (caught.value.error.code, caught.value.error.details) == (code, details)
 
 
-@pytest.mark.parametrize("uuid", ["B1000000000040008000000000000001", "b1000000000000000000000000000001", "short"])
+@rows("uuid", ["B1000000000040008000000000000001", "b1000000000000000000000000000001", "short"])
 async def test_a_resource_uuid_must_be_a_lower_case_uuid_of_a_known_version(uuid: str) -> None:
     with pytest.raises(ApiError, match=rf"resourceUuid\[{uuid}\] is not a valid uuid"):
         check_resource_uuid({"resourceUuid": uuid}, LENIENT)

@@ -10,6 +10,7 @@ import pytest
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Lane, Result, StepResult, Verdict
+from rows import rows
 
 pytest.importorskip("aiodocker", reason="needs the extra `compose`")
 from imagestore_sim.scenario.play.comparison import differences
@@ -39,7 +40,7 @@ def result(statuses: str, *available: int, reasons: str = "") -> Result:
     return Result("f", "t", steps=[replace(NOTE)], lanes=[lane(statuses, *available)], log=log)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("simulated", "containers", "found"),
     [
         (result("CDXC", 5, 7), result("CDXDXDCX-", 5, 7), "statuses"),

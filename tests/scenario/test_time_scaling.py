@@ -11,6 +11,7 @@ from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
 from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.scenario.time_scaling import fastest, sped_up, too_fast
+from rows import rows
 
 LIBRARY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 
@@ -58,7 +59,7 @@ def test_a_fault_that_heals_by_itself_while_clients_under_test_wait_is_not_short
 BESIDE_A_PING = "for a probe beside a ping each 10s, and on real hosts it may take"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("timeline", "speed", "complaint"),
     [
         ("{wait: 1h}", 20, "settings.ping.interval: --speed 20 makes 10s 0.5 s"),

@@ -8,6 +8,7 @@ import pytest
 
 from example_scenario import EXAMPLE
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario, read_scenario
+from rows import rows
 
 
 def test_a_scenario_reads_as_it_is_written() -> None:
@@ -22,7 +23,7 @@ def test_a_scenario_reads_as_it_is_written() -> None:
     assert [step.at for step in scenario.timeline] == [0, 60, 420, 480, None]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("was", "instead", "complaint"),
     [
         ("fill:", "fil:", "line 11, column 5: timeline.2.fil: fil is not known here; expected at, after"),

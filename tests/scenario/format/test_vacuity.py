@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario, read_scenario
+from rows import rows
 
 LIBRARY = Path(__file__).parents[3] / "scenarios"
 STORY = """\
@@ -31,7 +32,7 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("condition", "place", "complaint"),
     [
         # words
@@ -109,7 +110,7 @@ def test_what_cannot_be_both_is_refused_in_every_kind_of_expectation(
         assert complaint in text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "complaint"),
     [
         (step("eventually: {storage: gold, status: Connected, within: 0s}"), "eventually.within: expected a time above 0"),
@@ -146,7 +147,7 @@ def test_what_says_nothing_together_is_refused(text: str, complaint: str) -> Non
     assert said.startswith("s.yaml, line ")
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         step("expect: {storage: gold, status: ['!= Connecting']}"),
@@ -173,7 +174,7 @@ def test_the_library_can_be_true_and_false() -> None:
         read_scenario(file)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("condition", "complaint"),
     [
         ("image: debian, status: Connected", "Connected is not known here; expected Downloading, Ready, Deleted"),
@@ -198,7 +199,7 @@ def test_an_expectation_of_images_that_checks_nothing_is_refused(condition: str,
     assert complaint in refusal(text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("content", "complaint"),
     [
         ("add_image: {image: gold}", "add_image: gold is the name of a storage or a zone already"),

@@ -27,6 +27,7 @@ from imagestore_sim.testing import Client
 from imagestore_sim.units import parse_moment
 from imagestore_sim.virtual_clock import START, run_virtually, virtual_clock
 from processes import run, run_here
+from rows import rows
 
 TIB = 2**40
 
@@ -169,7 +170,7 @@ async def test_events_that_are_no_longer_stored_are_an_error(outage: Outage, mon
         await read_database(str(outage.database), START - 60, None)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "moment"),
     [
         ("2026-03-01 12:00:00", 1772366400.0),
