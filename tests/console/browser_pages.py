@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -20,6 +23,15 @@ WIDTHS = {360: 740, 1024: 768, 1920: 1080}
 LOOKS: list[Look] = [(width, theme) for width in WIDTHS for theme in ("light", "dark")]
 WAIT_MS = 10_000
 OpenPage = Callable[..., Page]
+
+
+def lab_call(url: str, method: str, path: str, body: object = None) -> Any:
+    """Call the lab's API of a node, and return the JSON of the answer. A body that is a text is YAML."""
+    data = None if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(f"{url}/lab/v1{path}", data, headers, method=method)
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.loads(answer.read())
 
 
 def find_browser() -> str | None:
@@ -62,7 +74,8 @@ def watched_pages(browser: Browser, test: str) -> Iterator[OpenPage]:
             if wrong and not page.is_closed():
                 picture(page, f"failure-{test}-{number}")
             page.context.close()
-    assert wrong == []
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
 
 
 def _watch(page: Page, node: str, expected: tuple[int, ...], wrong: list[str]) -> None:

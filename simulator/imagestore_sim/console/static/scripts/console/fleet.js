@@ -1,35 +1,157 @@
-// The fleet: every backup storage in a table.
+// The fleet: every backup storage in a table, filtered in ZStack's own syntax.
 
-import { h, replace } from '../lib/dom.js';
-import { bytes } from '../lib/format.js';
-import { link } from '../lib/router.js';
-import { onChange, state } from '../lib/state.js';
-import { statusSign } from '../lib/status.js';
+import { zstack, zstackCall } from '../lib/api.js';
+import { curlButton } from '../lib/copy.js';
+import { h, replace, setText } from '../lib/dom.js';
+import { count } from '../lib/format.js';
+import { Problem } from '../lib/http.js';
+import { go, route, setQuery } from '../lib/router.js';
+import { followProbes, onChange, state } from '../lib/state.js';
+import { useStyles } from '../lib/styles.js';
+import { emptyFleet } from './fleet-empty.js';
+import { fleetFilter } from './fleet-filter.js';
+import { fleetTable, sorted } from './fleet-table.js';
 
+/** @typedef {import('../lib/types.js').BackupStorage} BackupStorage */
 /** @typedef {import('../lib/types.js').MountedView} MountedView */
+/** @typedef {import('../lib/types.js').Route} Route */
+
+const AGAIN_MS = 1000; // between two orders of what changes all the time
+const SHARE = 20; // a query that takes a while is repeated after that many times as long
+const STEADY = new Set(['name', 'uuid', 'createDate', 'type']); // fields that no event changes
 
 /** @param {HTMLElement} parent @returns {MountedView} */
 export function mount(parent) {
-  const body = h('tbody');
-  const head = h('tr', null, ['Name', 'Status', 'Host', 'Available'].map((title) => h('th', { scope: 'col' }, title)));
+  void useStyles('fleet');
+  parent.classList.add('fleet');
+  const shown = h('span', { class: 'soft', role: 'status' });
+  const url = h('code');
+  const curl = curlButton(call);
+  const request = h('div', { class: 'row request', hidden: true }, url, curl);
+  const problem = h('p', { class: 'problem', role: 'alert', hidden: true });
+  const filter = fleetFilter((conditions) => setQuery({ q: conditions }));
+  const table = fleetTable({ onOpen: open, onSort: (sort) => setQuery({ sort }) });
+  const empty = h('div', { class: 'body', hidden: true });
   parent.append(
-    h('div', { class: 'head' }, h('h1', null, 'Fleet')),
-    h('div', { class: 'body' }, h('table', null, h('thead', null, head), body)),
+    h('div', { class: 'head' }, h('h1', null, 'Fleet'), shown, filter.element),
+    h('div', { class: 'about' }, request, problem),
+    table.element,
+    empty,
   );
-  const show = () => replace(body, ...[...state.storages.values()].map(row));
-  const end = onChange((change) => (change.all || change.membership || change.storages.size > 0) && show());
-  show();
-  return { unmount: end };
+
+  /** @type {string[] | null} the uuids that match, in ZStack's order; null without conditions */
+  let matching = null;
+  let conditions = /** @type {string[]} */ ([]);
+  let sort = '';
+  let wait = 0;
+  let asked = 0;
+  let dirty = false;
+
+  /** The query that the table shows. */
+  function call() {
+    return zstackCall('GET', '/backup-storage', { query: { q: conditions, sort: sort === '' ? undefined : sort } });
+  }
+
+  /** @param {Route} now */
+  function update(now) {
+    const next = now.query.getAll('q');
+    const nextSort = now.query.get('sort') ?? '';
+    filter.show(next);
+    if (String(next) === String(conditions) && nextSort === sort && asked > 0) return;
+    conditions = next;
+    sort = nextSort;
+    table.showSort(sort);
+    const all = conditions.length === 0 && sort === '';
+    request.hidden = all;
+    setText(url, `GET ${decodeURIComponent(call().path)}`);
+    void read();
+  }
+
+  /** Ask which storages match, and show them. */
+  async function read() {
+    asked += 1;
+    const number = asked;
+    const begun = performance.now();
+    try {
+      const found = conditions.length === 0 ? null : await query();
+      if (number !== asked) return;
+      matching = found;
+      problem.hidden = true;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (number !== asked) return;
+      matching = [];
+      setText(problem, error.text);
+      problem.hidden = false;
+    }
+    show();
+    wait = Math.max(AGAIN_MS, SHARE * (performance.now() - begun));
+  }
+
+  async function query() {
+    const asking = { q: conditions, sort: sort === '' ? undefined : sort, fields: 'uuid' };
+    const { inventories } = await zstack('GET', '/backup-storage', { query: asking });
+    return inventories.map((/** @type {{uuid: string}} */ one) => one.uuid);
+  }
+
+  function show() {
+    const list = matching === null ? sorted([...state.storages.values()], sort) : known(matching);
+    const total = state.storages.size;
+    setText(shown, list.length === total ? count(total) : `${count(list.length)} of ${count(total)}`);
+    const nothing = total === 0 && (state.storagesLoaded || state.storagesProblem !== null);
+    table.element.hidden = nothing;
+    if (empty.hidden === nothing) {
+      empty.hidden = !nothing;
+      replace(empty, nothing && emptyFleet());
+    }
+    table.show(list);
+  }
+
+  /** Order again, soon but not all the time. */
+  function later() {
+    if (dirty) return;
+    dirty = true;
+    setTimeout(() => {
+      dirty = false;
+      if (!ended) void read();
+    }, wait);
+  }
+
+  const ends = [
+    onChange((change) => {
+      if (change.all || change.membership) void read();
+      else if (change.storages.size > 0 && (matching !== null || !STEADY.has(sort.replace(/^[-+]/, '') || 'name'))) later();
+      if (change.storages.size > 0) table.refresh(change.storages);
+      if (change.probes.size > 0) table.refresh(change.probes);
+      if (change.hosts) table.refresh(null);
+    }),
+    followProbes(),
+  ];
+  let ended = false;
+  update(route());
+  return {
+    update,
+    unmount() {
+      ended = true;
+      for (const end of ends) end();
+      table.unmount();
+      parent.classList.remove('fleet');
+    },
+  };
 }
 
-/** @param {import('../lib/types.js').BackupStorage} storage */
-function row(storage) {
-  return h(
-    'tr',
-    null,
-    h('td', null, h('a', { href: link(['storages', storage.uuid]) }, storage.name)),
-    h('td', null, statusSign(storage.status)),
-    h('td', null, storage.hostname),
-    h('td', null, `${bytes(storage.availableCapacity)} of ${bytes(storage.totalCapacity)}`),
-  );
+/** @param {string[]} uuids @returns {BackupStorage[]} */
+function known(uuids) {
+  const found = [];
+  for (const uuid of uuids) {
+    const storage = state.storages.get(uuid);
+    if (storage !== undefined) found.push(storage);
+  }
+  return found;
+}
+
+/** Open the details of a storage, and leave the filter. @param {BackupStorage} storage */
+function open(storage) {
+  const { query } = route();
+  go(['storages', storage.uuid], { q: query.getAll('q'), sort: query.get('sort') });
 }

@@ -1,8 +1,8 @@
 // The console: shows the view that the URL names, and a drawer beside it.
 
+import { logInByItself } from '../lib/by-itself.js';
 import { h } from '../lib/dom.js';
 import { go, onRoute, route } from '../lib/router.js';
-import { currentLogin, logInAsAdmin } from '../lib/session.js';
 import { onChange, startState, state } from '../lib/state.js';
 import { mountBar } from './bar.js';
 import { mountDrawer } from './drawer.js';
@@ -25,9 +25,15 @@ function offered() {
   return VIEWS.filter((view) => about === null || view.when === undefined || view.when(about));
 }
 
+let drawn = '';
+
 function showNavigation() {
   const { parts } = route();
-  const links = offered().map((view) =>
+  const views = offered();
+  const key = [parts[0], ...views.map((view) => view.path)].join(' ');
+  if (key === drawn) return; // what has the focus is not replaced
+  drawn = key;
+  const links = views.map((view) =>
     h(
       'a',
       { href: `#/${view.path}`, 'aria-current': view.path === parts[0] ? 'page' : null },
@@ -60,15 +66,12 @@ async function showView() {
   }
 }
 
-async function start() {
-  await startState();
-  if (state.about?.mayChange && currentLogin() === null && state.refused === null) await logInAsAdmin().catch(() => {});
-}
-
+logInByItself();
 const notice = mountNotice();
+main.replaceChildren(notice);
 mountBar(/** @type {HTMLElement} */ (document.getElementById('bar')));
 mountDrawer(/** @type {HTMLElement} */ (document.getElementById('drawer')));
 onRoute(() => void showView());
 onChange((change) => change.node && showNavigation());
 void showView();
-void start();
+void startState();

@@ -1,8 +1,9 @@
 // A line above the view that says what the page may not do, and how to allow it.
 
 import { h, replace } from '../lib/dom.js';
+import { isLoggingIn } from '../lib/by-itself.js';
 import { askLogin, askToken } from '../lib/login.js';
-import { currentLogin, onLogin } from '../lib/session.js';
+import { currentLogin, logInAsAdmin, onLogin } from '../lib/session.js';
 import { onChange, state } from '../lib/state.js';
 
 /** Return the line; it is empty when nothing is to be said. */
@@ -20,13 +21,13 @@ export function mountNotice() {
   return line;
 }
 
-/** @returns {'' | 'stopped' | 'token' | 'refused' | 'login' | 'read-only'} */
+/** @returns {'' | 'stopped' | 'token' | 'refused' | 'login' | 'logged-out' | 'read-only'} */
 function what() {
   if (state.refused?.status === 401) return 'token';
   if (state.refused !== null) return 'refused';
   if (state.about === null) return '';
   if (state.readiness === null) return 'stopped';
-  if (currentLogin() === null && !state.about.mayChange) return 'login';
+  if (currentLogin() === null && state.about.ready && !isLoggingIn()) return state.about.mayChange ? 'logged-out' : 'login';
   return state.about.mayChange ? '' : 'read-only';
 }
 
@@ -39,6 +40,8 @@ function parts(reason) {
       return [state.refused?.text ?? ''];
     case 'stopped':
       return ['The node does not answer. This page goes on when it does.'];
+    case 'logged-out':
+      return ['Log in to see the storages of this node. ', h('button', { class: 'small', onclick: () => void logInAsAdmin() }, 'Log in as admin')];
     case 'login':
       return [
         'Log in to see the storages of this node. ',

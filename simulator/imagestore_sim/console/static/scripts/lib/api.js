@@ -1,7 +1,7 @@
 // The two APIs of the node. A call that fails throws Problem; a job is followed to its end.
 
 import { exchange, onCall, Problem, send } from './http.js';
-import { currentLogin, forgetLogin, headersFor, labHeaders, logInAsAdmin } from './session.js';
+import { currentLogin, forgetLogin, headersFor, labHeaders, renewLogin } from './session.js';
 
 export { onCall, Problem };
 
@@ -91,7 +91,7 @@ async function retried(problem, method, path, options) {
     forgetLogin();
     throw problem;
   }
-  await logInAsAdmin(login.name);
+  await renewLogin();
   return await followed(zstackCall(method, path, options), options);
 }
 

@@ -45,10 +45,23 @@ export function curlText(calls) {
   const tokenNeeded = state.about?.tokenNeeded ?? false;
   const lines = calls.map((call) => curlOf(call, tokenNeeded));
   if (calls.some((call) => call.api === 'zstack')) {
-    const begin = curlOf({ method: 'POST', path: '/lab/v1/sessions', api: 'lab', body: { account: 'admin' } }, tokenNeeded);
-    lines.unshift(`SESSION=$(${begin} | sed 's/.*"sessionUuid":"\\([0-9a-f]*\\)".*/\\1/')`);
+    lines.unshift(state.about?.mayChange === false ? logIn() : begin(tokenNeeded));
   }
   return lines.join('\n');
+}
+
+/** Return what begins a session without a password. @param {boolean} tokenNeeded */
+function begin(tokenNeeded) {
+  const call = curlOf({ method: 'POST', path: '/lab/v1/sessions', api: 'lab', body: { account: 'admin' } }, tokenNeeded);
+  return `SESSION=$(${call} | sed 's/.*"sessionUuid":"\\([0-9a-f]*\\)".*/\\1/')`;
+}
+
+/** Return what begins a session with a password: ZStack takes its SHA-512. */
+function logIn() {
+  const hash = '$(printf %s "$PASSWORD" | sha512sum | cut -d" " -f1)';
+  const body = `'{"logInByAccount":{"accountName":"admin","password":"'${hash}'"}}'`;
+  const url = `${location.origin}/zstack/v1/accounts/login`;
+  return `SESSION=$(curl -s -X PUT ${url} -H 'Content-Type: application/json' -d ${body} | grep -o '"uuid":"[0-9a-f]*' | head -1 | cut -d'"' -f4)`;
 }
 
 /** Return a button that shows calls as curl. @param {() => Call | Call[]} calls */

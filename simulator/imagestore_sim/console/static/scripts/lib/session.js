@@ -23,6 +23,8 @@ let login = stored(LOGIN);
 /** @type {string} */
 let token = stored(TOKEN) ?? '';
 let secret = '';
+/** @type {Promise<void> | null} */
+let renewing = null;
 let now = () => new Date();
 
 /** Return who is logged in, null if no one is. */
@@ -57,6 +59,17 @@ export function logInByKey(accessKeyId, accessKeySecret) {
   setLogin({ kind: 'key', name: accessKeyId, uuid: '' });
 }
 
+/** Begin another session after a reset, which ends all of them, if that needs no password. */
+export async function renewLogin() {
+  if (login?.kind !== 'admin') return;
+  renewing ??= logInAsAdmin(login.name);
+  try {
+    await renewing;
+  } finally {
+    renewing = null;
+  }
+}
+
 /** End the session. */
 export async function logOut() {
   const ended = login;
@@ -81,6 +94,7 @@ export function forgetLogin() {
  * @returns {Promise<Record<string, string>>}
  */
 export async function headersFor(method, path) {
+  await renewing?.catch(() => {}); // who began it hears of a failure
   if (login === null) return {};
   if (login.kind !== 'key') return { Authorization: `OAuth ${login.uuid}` };
   const signed = path.replace(/^\/zstack/, '').replace(/\?.*/, '');

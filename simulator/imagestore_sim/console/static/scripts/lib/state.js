@@ -4,7 +4,7 @@ import { lab, zstack } from './api.js';
 import { onEvents, startEvents } from './events.js';
 import { onCall, Problem } from './http.js';
 import { Listeners } from './listeners.js';
-import { currentLogin, onLogin, useClock } from './session.js';
+import { currentLogin, onLogin, renewLogin, useClock } from './session.js';
 
 /** @typedef {import('./types.js').BackupStorage} BackupStorage */
 /** @typedef {import('./types.js').Host} Host */
@@ -15,8 +15,10 @@ import { currentLogin, onLogin, useClock } from './session.js';
 /**
  * @typedef {object} Probe  the latest that is known of a probe of a storage
  * @property {number} time  seconds since the epoch
- * @property {string | null} reason  why it failed; null: it did not
- * @property {string} message
+ * @property {boolean} succeeded
+ * @property {string | null} reason  why it failed, in one word; null: it did not
+ * @property {string | null} message
+ * @property {string | null} method  how the capacity was measured
  * @property {Record<string, number>} phases  milliseconds, by name
  */
 
@@ -26,14 +28,22 @@ import { currentLogin, onLogin, useClock } from './session.js';
  * @property {Set<string>} storages  uuids of those that changed, came or went
  * @property {boolean} membership  whether storages came or went
  * @property {boolean} hosts
+ * @property {Set<string>} probes  uuids of storages that were probed
  * @property {boolean} node  about, clock, readiness or faults of the management plane
  */
 
 const PAGE = 2000;
 const HOSTS_MS = 2000;
 const NODE_MS = 2000;
+const STORAGES_MS = 15_000; // what no event tells, such as another name
+const PROBES_MS = 1000;
+const MOST_AT_ONCE = 200;
 const LOAD_SHARE = 20; // a poll that takes a while is repeated after that many times as long
 
+let probedUntil = 0;
+/** @type {Promise<void> | null} */
+let reading = null;
+let again = false;
 /** @type {Listeners<Change>} */
 const listeners = new Listeners();
 
@@ -80,9 +90,22 @@ export async function startState() {
   await Promise.all([refreshStorages(), refreshHosts()]);
 }
 
-/** Read all storages. */
+/** Read all storages. While they are read, one more call reads them once more. */
 export async function refreshStorages() {
   if (currentLogin() === null) return;
+  if (reading !== null) {
+    again = true;
+    return reading;
+  }
+  reading = readStorages();
+  await reading;
+  reading = null;
+  if (!again) return;
+  again = false;
+  await refreshStorages();
+}
+
+async function readStorages() {
   try {
     const found = await allStorages();
     state.storages = new Map(found.map((one) => [one.uuid, one]));
@@ -105,6 +128,33 @@ export async function refreshHosts() {
     return;
   }
   tell({ hosts: true });
+}
+
+/** Follow the latest probe of every storage while someone looks; return what ends it. */
+export function followProbes() {
+  let ended = false;
+  const next = async () => {
+    if (ended) return;
+    const begun = performance.now();
+    if (!document.hidden && state.about !== null && state.refused === null) await refreshProbes();
+    setTimeout(next, Math.max(PROBES_MS, LOAD_SHARE * (performance.now() - begun)));
+  };
+  void next();
+  return () => {
+    ended = true;
+  };
+}
+
+async function refreshProbes() {
+  try {
+    const { at, probes } = await lab('GET', `/probes${probedUntil > 0 ? `?since=${probedUntil}` : ''}`);
+    probedUntil = at;
+    if (probes.length === 0) return;
+    for (const { storageUuid, ...probe } of probes) state.probes.set(storageUuid, probe);
+    tell({ probes: new Set(probes.map((/** @type {any} */ one) => one.storageUuid)) });
+  } catch (error) {
+    asProblem(error);
+  }
 }
 
 /** Read what the node is and allows, its clock, and the faults of the management plane. */
@@ -168,30 +218,51 @@ async function refreshSome(uuids) {
   tell({ storages: uuids, membership: true });
 }
 
+/** Read everything again, as after a reset. */
+export async function refreshAll() {
+  await renewLogin().catch(asProblem);
+  await Promise.all([refreshStorages(), refreshHosts(), refreshNode()]);
+}
+
+function forgetProbes() {
+  state.probes.clear();
+  probedUntil = 0;
+}
+
 /** @param {import('./events.js').Batch} batch */
 function takeEvents({ events, afresh, reset }) {
   if (afresh) {
-    if (reset) state.probes.clear();
-    void refreshStorages();
-    void refreshHosts();
-    void refreshNode();
+    if (reset) forgetProbes();
+    void refreshAll();
   }
+  const probed = new Set(/** @type {string[]} */ ([]));
   const changed = new Set(/** @type {string[]} */ ([]));
   const unknown = new Set(/** @type {string[]} */ ([]));
+  let replaced = false; // by a snapshot: no event tells which came and went
   for (const event of events) {
     if (!event.path.startsWith('/backup-storage/')) continue;
     if (event.path.endsWith('/added') || event.path.endsWith('/deleted')) unknown.add(event.resourceUuid);
     else if (takeEvent(event)) changed.add(event.resourceUuid);
+    else if (state.storagesLoaded && !unknown.has(event.resourceUuid)) replaced = true;
+    if (event.path.endsWith('/probe/failure')) probed.add(event.resourceUuid);
   }
-  if (unknown.size > 0 && !afresh) void (unknown.size > 200 ? refreshStorages() : refreshSome(unknown));
-  if (changed.size > 0) tell({ storages: changed });
+  if (!afresh && (replaced || unknown.size > MOST_AT_ONCE)) void refreshStorages();
+  else if (!afresh && unknown.size > 0) void refreshSome(unknown);
+  if (changed.size > 0 || probed.size > 0) tell({ storages: changed, probes: probed });
 }
 
 /** Change a storage as an event says; return whether it is known. @param {LabEvent} event */
 function takeEvent({ path, resourceUuid, content, time }) {
   const storage = state.storages.get(resourceUuid);
   if (path === '/backup-storage/probe/failure') {
-    state.probes.set(resourceUuid, { time, reason: content.reason, message: content.message, phases: content.phases });
+    state.probes.set(resourceUuid, {
+      time,
+      succeeded: false,
+      reason: content.reason,
+      message: content.message,
+      method: null,
+      phases: content.phases ?? {},
+    });
   }
   if (storage === undefined) return false;
   if (path === '/backup-storage/status/change') storage.status = content.newStatus;
@@ -204,7 +275,7 @@ function takeEvent({ path, resourceUuid, content, time }) {
 
 /** @param {Partial<Change>} change */
 function tell(change) {
-  listeners.tell({ all: false, storages: new Set(), membership: false, hosts: false, node: false, ...change });
+  listeners.tell({ all: false, storages: new Set(), probes: new Set(), membership: false, hosts: false, node: false, ...change });
 }
 
 /** Return a failed call; anything else is a mistake of this program. @param {unknown} error */
@@ -228,9 +299,12 @@ useClock(() => new Date(labTime() * 1000));
 onEvents(takeEvents);
 onLogin((login) => login !== null && void refreshStorages());
 onCall(({ method, path }) => {
-  if (method === 'GET' || !path.startsWith('/lab/v1/')) return;
+  if (method === 'GET') return;
+  if (path.startsWith('/zstack/v1/backup-storage') && state.storages.size <= MOST_AT_ONCE) void refreshStorages();
+  if (/^\/lab\/v1\/(reset|snapshot)/.test(path)) void refreshAll();
   if (path.startsWith('/lab/v1/hosts') || path.startsWith('/lab/v1/heal')) void refreshHosts();
   if (path.startsWith('/lab/v1/node') || path.startsWith('/lab/v1/heal') || path.startsWith('/lab/v1/clock')) void refreshNode();
 });
 repeat(refreshHosts, HOSTS_MS);
 repeat(refreshNode, NODE_MS);
+repeat(refreshStorages, STORAGES_MS);
