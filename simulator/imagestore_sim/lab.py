@@ -20,7 +20,7 @@ from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.images.bits import Place
-from imagestore_sim.lab_api import LabHosts, RequestLog, StoryWriter
+from imagestore_sim.lab_api import LabHosts, OpenStories, RequestLog, StoryWriter
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.node_faults import AppliedNodeFault
@@ -69,9 +69,17 @@ class Lab(Startable):
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, story_writer: StoryWriter | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        story_writer: StoryWriter | None = None,
+        stories: OpenStories | None = None,
     ) -> None:
-        """`story_writer` writes what was done by hand as a scenario (`scenario.recording.by_hand`)."""
+        """`story_writer` writes what was done by hand as a scenario (`scenario.recording.by_hand`).
+
+        `/lab/v1` offers `stories`, which are to be played on this lab.
+        """
         self._story_writer = story_writer
         self.settings = settings
         self.clock = clock or RealClock()
@@ -80,6 +88,7 @@ class Lab(Startable):
         self.network = HostNetwork(any_host=on_the_spot if settings.any_host else None)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._node: ManagementNode | None = None
+        self._stories = stories
         self._ssh_config: Path | None = None
 
     @property
@@ -136,6 +145,7 @@ class Lab(Startable):
             hosts=LabHosts(self.network, self._new_host),
             release=self.network.release,
             story_writer=self._story_writer,
+            stories=self._stories,
         )
         for name in host_names(settings.hosts):
             await self.network.add(self._new_host(name))

@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
+def token_of(settings: Settings) -> str | None:
+    """Return the token of `/lab/v1` in the clear, None without one."""
+    return None if settings.lab_token is None else settings.lab_token.get_secret_value()
+
+
 def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -> Settings:
     """Return the settings of a command: `given` options over the file that `config` names, over `defaults`.
 

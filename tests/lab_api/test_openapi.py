@@ -60,7 +60,7 @@ async def test_answers_fit_the_document(imagestore_client: Client) -> None:
     for path, operations in described["paths"].items():
         answered = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         reference = answered.get("application/json", {}).get("schema", {}).get("$ref")
-        if reference is None:
+        if reference is None or path.startswith("/lab/v1/stories"):  # these need the library: test_stories.py
             continue
         named = path.replace("{name}", "imagestore-1").replace("{id}", "no_accept-1").replace("{uuid}", storage["uuid"])
         named = named.replace("{number}", "1")

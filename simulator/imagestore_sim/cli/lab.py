@@ -76,15 +76,18 @@ async def run_lab(settings: Settings) -> int:
     from imagestore_sim import logs, open_files
     from imagestore_sim.cli.lab_output import follow
     from imagestore_sim.cli.running import announce, started, until_stopped
+    from imagestore_sim.cli.stories import StoriesOnDemand
     from imagestore_sim.lab import Lab
     from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
+    from imagestore_sim.settings import token_of
 
     logs.configure(settings.log_level, settings.log_format)
     open_files.raise_limit()
     async with until_stopped() as stopped:
-        lab = Lab(settings, story_writer=ScenarioWriter())
-        async with started(lab.start, lab.stop, stopped):
+        stories = StoriesOnDemand(lambda: running.url, token_of(settings), has_hosts=True)
+        running = Lab(settings, story_writer=ScenarioWriter(), stories=stories.open)
+        async with started(running.start, running.stop, stopped), stories:
             if not stopped.is_set():
-                announce(lab.url, await lab.node.openings())
-                await follow(lab, Console(), stopped)
+                announce(running.url, await running.node.openings())
+                await follow(running, Console(), stopped)
     return SUCCESS

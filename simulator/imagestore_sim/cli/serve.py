@@ -60,14 +60,17 @@ async def run_node(settings: Settings) -> int:
     """Run a management node until a signal stops it."""
     from imagestore_sim import logs, open_files
     from imagestore_sim.cli.running import announce, started, until_stopped
+    from imagestore_sim.cli.stories import StoriesOnDemand
     from imagestore_sim.node.management_node import ManagementNode
     from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
+    from imagestore_sim.settings import token_of
 
     logs.configure(settings.log_level, settings.log_format)
     open_files.raise_limit()
     async with until_stopped() as stopped:
-        node = ManagementNode(settings, story_writer=ScenarioWriter())
-        async with started(node.start, node.stop, stopped):
+        stories = StoriesOnDemand(lambda: node.url, token_of(settings), has_hosts=False)
+        node = ManagementNode(settings, story_writer=ScenarioWriter(), stories=stories.open)
+        async with started(node.start, node.stop, stopped), stories:
             if not stopped.is_set():
                 announce(node.url, await node.openings())
                 await stopped.wait()

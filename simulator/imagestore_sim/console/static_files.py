@@ -10,6 +10,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Self
 
+from imagestore_sim.shipped import shipped
+
 MEDIA = {
     ".css": "text/css",
     ".html": "text/html",
@@ -38,9 +40,13 @@ class StaticFile:
 
 
 def read_files() -> Mapping[str, StaticFile]:
-    """Return every file of the pages by its path below `static`, such as `scripts/lib/dom.js`."""
+    """Return every file of the pages by its path, such as `scripts/lib/dom.js`.
+
+    The paths are those below `static`; `stories/NAME.svg` are the pictures of the stories.
+    """
     root = resources.files("imagestore_sim.console") / "static"
-    return dict(_files(root, ""))
+    pictures = shipped("docs/stories")
+    return dict([*_files(root, ""), *(_files(pictures, "stories/") if pictures.is_dir() else ())])
 
 
 def _files(folder: Traversable, prefix: str) -> list[tuple[str, StaticFile]]:

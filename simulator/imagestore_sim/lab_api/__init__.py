@@ -18,6 +18,7 @@ from imagestore_sim.lab_api.sessions import SessionsRoutes
 from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
 from imagestore_sim.lab_api.storage_history import StorageHistory
 from imagestore_sim.lab_api.storages import StoragesRoutes
+from imagestore_sim.lab_api.stories import OpenStories, StoriesRoutes
 from imagestore_sim.lab_api.story import StoryWriter
 from imagestore_sim.lab_api.timeline import TimelineRoutes
 
@@ -34,6 +35,7 @@ __all__ = [
     "Metrics",
     "MetricsPage",
     "NodeFaultsRoutes",
+    "OpenStories",
     "RecordKeeper",
     "RecordsRoutes",
     "RequestDetailRoutes",
@@ -44,6 +46,7 @@ __all__ = [
     "SimulatedHostsRoutes",
     "StorageHistory",
     "StoragesRoutes",
+    "StoriesRoutes",
     "StoryWriter",
     "TimelineRoutes",
 ]

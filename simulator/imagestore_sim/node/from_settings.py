@@ -20,7 +20,7 @@ from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
 from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
 from imagestore_sim.rest.versions import VERSIONS, ZStackVersion
-from imagestore_sim.settings import Settings
+from imagestore_sim.settings import Settings, token_of
 
 
 def new_guard(settings: Settings) -> Guard:
@@ -28,8 +28,7 @@ def new_guard(settings: Settings) -> Guard:
     names = list(settings.allowed_host)
     with contextlib.suppress(ValueError):  # an address, which needs no permission
         names.append(check_allowed(settings.host))
-    token = None if settings.lab_token is None else settings.lab_token.get_secret_value()
-    return Guard(names, token=token, lab_api=settings.lab_api)
+    return Guard(names, token=token_of(settings), lab_api=settings.lab_api)
 
 
 def new_prober(

@@ -21,6 +21,7 @@ from imagestore_sim.lab_api import (
     ImageSourcesRoutes,
     LabHosts,
     NodeFaultsRoutes,
+    OpenStories,
     RecordKeeper,
     RecordsRoutes,
     RequestDetailRoutes,
@@ -30,6 +31,7 @@ from imagestore_sim.lab_api import (
     SimulatedHostsRoutes,
     StorageHistory,
     StoragesRoutes,
+    StoriesRoutes,
     StoryWriter,
     TimelineRoutes,
 )
@@ -79,6 +81,7 @@ class HttpServer:
         records: Callable[[], RecordKeeper | None],
         problems: Callable[[], Awaitable[list[str]]],
         story_writer: StoryWriter | None = None,
+        stories: OpenStories | None = None,
     ) -> None:
         """Build the application. `records` returns what changes all records, None before the bootstrap is loaded.
 
@@ -91,6 +94,7 @@ class HttpServer:
         self._records = records
         self._problems = problems
         self._story_writer = story_writer
+        self._stories = stories
         self._parts: Parts | None = None
         self._rest: RestServer[Services] | None = None
         application = web.Application(client_max_size=BODY_LIMIT)
@@ -178,6 +182,7 @@ class HttpServer:
         yield from StoragesRoutes(self._history, self._hosts).routes()
         yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
         yield from ClockRoutes(clock).routes()
+        yield from StoriesRoutes(self._stories).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
         yield from RequestDetailRoutes(base.journal, clock, self._database, self._history).routes()
         yield from TimelineRoutes(self._database, self._hosts, self._foundation.journal, clock).routes()

@@ -11,7 +11,7 @@ from imagestore_sim.bootstrap import Bootstrap, read_bootstrap
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
 from imagestore_sim.faults import parse_node_fault
-from imagestore_sim.lab_api import CallHistory, LabHosts, StoryWriter
+from imagestore_sim.lab_api import CallHistory, LabHosts, OpenStories, StoryWriter
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.fault_actions import FaultActions
 from imagestore_sim.node.foundation import Foundation
@@ -36,11 +36,13 @@ class ManagementNode:
         hosts: LabHosts | None = None,
         release: Release = keep_host,
         story_writer: StoryWriter | None = None,
+        stories: OpenStories | None = None,
     ) -> None:
-        """`resolve` finds the address of a host name; the default is DNS. `/lab/v1` controls `hosts`.
+        """`resolve` finds the address of a host name; the default is DNS.
 
-        `release` is called with the host names that no record uses any more. Raise StartError for a setting
-        that cannot be used. `story_writer` writes what was done by hand as a scenario.
+        `/lab/v1` controls `hosts`, and offers `stories`. `release` is called with the host names that no record uses
+        any more. `story_writer` writes what was done by hand as a scenario. Raise StartError for a setting that cannot
+        be used.
         """
         try:
             self._first_faults = [parse_node_fault(line) for line in settings.fault]
@@ -48,7 +50,9 @@ class ManagementNode:
         except ValueError as error:
             raise StartError(str(error)) from None
         self._gate = StartGate()
-        self.http = HttpServer(self.foundation, self._gate, hosts, lambda: self._changes, self.problems, story_writer)
+        self.http = HttpServer(
+            self.foundation, self._gate, hosts, lambda: self._changes, self.problems, story_writer, stories
+        )
         self._parts: Parts | None = None
         self._changes: RecordChanges | None = None
         self._exits = AsyncExitStack()

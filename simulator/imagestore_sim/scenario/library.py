@@ -37,6 +37,16 @@ class Story:
         contents = (step.content for step in self.scenario.timeline)
         return list(dict.fromkeys(one.fault.kind for one in contents if isinstance(one, FaultStep | NodeFaultStep)))
 
+    @property
+    def lasts(self) -> float:
+        """Seconds that it takes at least: until its last step, or its end."""
+        if self.scenario.ends is not None:
+            return self.scenario.ends
+        moment = 0.0
+        for step in self.scenario.timeline:
+            moment = max(moment + (step.after or 0.0), step.at or 0.0, step.until or 0.0)
+        return moment
+
 
 def folder() -> Path:
     """Return the folder of the library."""

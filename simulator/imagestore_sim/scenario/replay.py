@@ -12,7 +12,7 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.play.results import Result
-from imagestore_sim.scenario.play.runner import play
+from imagestore_sim.scenario.play.runner import Watch, no_watch, play
 from imagestore_sim.scenario.play.world import OnEvent, World
 from imagestore_sim.scenario.worlds import remote_lab_rules
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
@@ -74,6 +74,7 @@ async def play_on_lab(
     account: str = "admin",
     password: str = "password",  # noqa: S107 - ZStack's own
     lab_token: str | None = None,
+    watch: Watch = no_watch,
 ) -> Result:
     """Play a scenario on the lab that runs at `url`, by its clock. Return what was seen so far when cancelled."""
     clock = FollowingClock()
@@ -81,6 +82,6 @@ async def play_on_lab(
     def world(scenario: Scenario, _: Clock, seed: int, on_event: OnEvent) -> World:
         return RemoteLab(url, account, password, scenario, clock, on_event, lab_token)
 
-    result = await play(scenario, lambda: clock, world, file=file, seed=scenario.seed)
+    result = await play(scenario, lambda: clock, world, file=file, seed=scenario.seed, watch=watch)
     result.clock = "lab's"
     return result

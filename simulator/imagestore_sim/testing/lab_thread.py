@@ -20,7 +20,7 @@ from typing import Any, Self, cast
 from imagestore_sim.clock import TimerClock
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import StoryWriter
-from imagestore_sim.settings import Settings
+from imagestore_sim.settings import Settings, token_of
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing.client import Client
 from imagestore_sim.virtual_clock import VirtualEventLoop, jumps_during
@@ -84,9 +84,7 @@ class LabThread:
 
     async def _new_client(self) -> Client:
         lab = self._running.result().lab
-        token = lab.settings.lab_token
-        lab_token = None if token is None else token.get_secret_value()
-        client = Client(lab.url, clock=lab.clock, lab_token=lab_token)
+        client = Client(lab.url, clock=lab.clock, lab_token=token_of(lab.settings))
         self._clients.append(client)
         await client.log_in()
         return client

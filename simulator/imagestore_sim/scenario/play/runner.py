@@ -23,8 +23,22 @@ PROBLEMS = (FaultProblem, ValueError, StartError, WorldProblem, *NO_ANSWER)
 """What makes a step fail, or the whole scenario where it is raised by the world itself."""
 
 
+Watch = Callable[[Result, Callable[[], float]], None]
+"""Is called when a scenario begins, with its result, which fills from then on, and what tells the seconds so far."""
+
+
+def no_watch(result: Result, now: Callable[[], float]) -> None:
+    """Watch nothing."""
+
+
 async def play(
-    scenario: Scenario, new_clock: Callable[[], Clock], new_world: WorldFactory, *, file: str = "", seed: int = 0
+    scenario: Scenario,
+    new_clock: Callable[[], Clock],
+    new_world: WorldFactory,
+    *,
+    file: str = "",
+    seed: int = 0,
+    watch: Watch = no_watch,
 ) -> Result:
     """Play a scenario to its end. Return what was seen so far when cancelled."""
     clock = new_clock()
@@ -32,6 +46,7 @@ async def play(
     result = Result(file, scenario.title, scenario.description, seed, kind)
     began = time.monotonic()  # real: how long it took to play
     runner = _Runner(scenario, clock, result, seed, new_world)
+    watch(result, lambda: runner.now)
     try:
         await runner.run()
     except asyncio.CancelledError:
@@ -55,6 +70,11 @@ class _Runner:
         self._context = PlayContext.of(self._world, clock, result)
         self._time = self._context.time
         self._tasks = self._context.tasks
+
+    @property
+    def now(self) -> float:
+        """Seconds since the story's beginning."""
+        return self._time.now
 
     async def run(self) -> None:
         """Enter the world, and play until the last verdict. Raise one of PROBLEMS when the world is lost."""

@@ -123,6 +123,23 @@ class LabClient(Closeable):
         """Resume the clock."""
         await self._call("PUT", "/clock", {"paused": False})
 
+    async def records(self) -> str:
+        """Return all records, as a bootstrap file."""
+        return (await self._exchange("GET", "/snapshot")).decode()
+
+    async def replace_records(self, records: str) -> None:
+        """Replace all records by those of a bootstrap file; return when each storage has been tried."""
+        await self._exchange("PUT", "/snapshot?wait=true", records.encode())
+
+    async def _exchange(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        async with self._http.request(method, f"{self._url}/lab/v1{path}", data=body) as response:
+            content = await response.read()
+            if not response.ok:
+                raise LabRefused(
+                    response.status, f"{method} /lab/v1{path} answers {response.status}: {content[:500]!r}"
+                )
+            return content
+
     async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
         async with self._http.request(method, f"{self._url}/lab/v1{path}", json=body) as response:
             no_lab = LabRefused(response.status, f"is no lab: {method} /lab/v1{path} answers {response.status}")

@@ -22,7 +22,7 @@ NO_FILES = "a lab that is running (--node) does not show the files of its hosts"
 def broken_rules(scenario: Scenario) -> Problems:
     """Yield what a scenario does to its node that cannot be done to one that is running: the place, and why."""
     for name in sorted(scenario.node.model_fields_set):
-        yield ("node", name), "says how a node is started, and with --node it is running already"
+        yield ("node", name), "says how a node is started, and this one is running already"
     if scenario.accounts:
         yield ("accounts",), "a node that is running (--node) keeps its accounts"
     for number, step in enumerate(scenario.timeline):
