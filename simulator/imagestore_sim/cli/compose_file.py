@@ -8,7 +8,6 @@ import re
 import typer
 
 from imagestore_sim.cli.exits import SUCCESS, InputError
-from imagestore_sim.shipped import PACKAGE, shipped
 
 FILE = "docker-compose.yml"
 NODE_CONTEXT = "    context: .\n"
@@ -20,6 +19,8 @@ def compose_file() -> int:
 
     Its images are built from this installation, and its variables are read from a file `.env` beside it.
     """
+    from imagestore_sim.shipped import shipped
+
     try:
         text = shipped(FILE).read_text(encoding="utf-8")
     except OSError as error:
@@ -30,6 +31,8 @@ def compose_file() -> int:
 
 def with_places(text: str) -> str:
     """Return the Compose file with every place in this installation spelled out."""
+    from imagestore_sim.shipped import PACKAGE, shipped
+
     node = f"    context: {_quoted(str(shipped('')))}\n    additional_contexts: {{package: {_quoted(str(PACKAGE))}}}\n"
     text = text.replace(NODE_CONTEXT, node)
     text = re.sub(rf"{PACKAGE_CONTEXT}([\w/]+)", lambda found: f"context: {_quoted(str(PACKAGE / found[1]))}", text)

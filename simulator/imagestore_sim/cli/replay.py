@@ -14,7 +14,6 @@ import typer
 from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, UNUSABLE_INPUT, InputError, print_error
 from imagestore_sim.cli.rules import Default, IgnoreVariables, OneOf, Refuse, apply_rules
-from imagestore_sim.masking import without_userinfo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,6 +76,8 @@ class Options:
 
     def command(self, files: Sequence[str], seed: int | None) -> str:
         """Return the command that plays files as these options say, without a password or a token."""
+        from imagestore_sim.masking import without_userinfo
+
         chosen: dict[str, object] = {}
         if self.node is not None:
             chosen |= {"--node": without_userinfo(self.node)}

@@ -19,7 +19,7 @@ from typing import Any, Self, cast
 
 from imagestore_sim.clock import TimerClock
 from imagestore_sim.lab import Lab
-from imagestore_sim.lab_api import StoryWriter
+from imagestore_sim.lab_api import OpenStories, StoryWriter
 from imagestore_sim.settings import Settings, token_of
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing.client import Client
@@ -42,13 +42,21 @@ class _Running:
 class LabThread:
     """Runs a lab during a `with` block."""
 
-    def __init__(self, settings: Settings, *, virtual: bool = False, story_writer: StoryWriter | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        virtual: bool = False,
+        story_writer: StoryWriter | None = None,
+        stories: OpenStories | None = None,
+    ) -> None:
         """Prepare a lab. `virtual` time jumps while a test waits for the lab, and else flows as the machine's.
 
-        `story_writer` writes what was done by hand as a scenario.
+        `story_writer` writes what was done by hand as a scenario; `stories` are offered to be played.
         """
         self._settings = settings
         self._story_writer = story_writer
+        self._stories = stories
         self._virtual = virtual
         self._thread = threading.Thread(target=self._run, name="imagestore-sim lab", daemon=True)
         self._running: Future[_Running] = Future()
@@ -107,7 +115,7 @@ class LabThread:
         async def main() -> None:
             loop = asyncio.get_running_loop()
             clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
-            lab = Lab(self._settings, clock=clock, story_writer=self._story_writer)
+            lab = Lab(self._settings, clock=clock, story_writer=self._story_writer, stories=self._stories)
             ended = asyncio.Event()
             self._running.set_result(_Running(loop, lab, ended))
             await ended.wait()
@@ -308,12 +316,17 @@ class _ClockStandIn(StandIn):
 
 @contextmanager
 def running_lab(
-    *, clock: str = "real", story_writer: StoryWriter | None = None, **settings: Any
+    *,
+    clock: str = "real",
+    story_writer: StoryWriter | None = None,
+    stories: OpenStories | None = None,
+    **settings: Any,
 ) -> Iterator[LabThread]:
     """Run a lab with some settings, for fixtures of any scope.
 
     `with running_lab(hosts=1) as running:` makes it `running.lab`.
     """
     chosen = Settings(**{"port": 0, "ping_interval": 1, **settings})
-    with LabThread(chosen, virtual=clock == "virtual", story_writer=story_writer) as thread:
+    virtual = clock == "virtual"
+    with LabThread(chosen, virtual=virtual, story_writer=story_writer, stories=stories) as thread:
         yield thread
