@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 
 STORAGES = "/backup-storage"
 UNKNOWN = "0123456789ab4def8123456789abcdef"
-pytestmark = pytest.mark.imagestore_lab(hosts=1)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def one(client: Client, name: str = "imagestore-1") -> dict[str, object]:
@@ -35,6 +48,7 @@ async def test_every_change_of_state_is_legal(
     assert (answer["inventory"]["state"], answer["inventory"]["status"]) == (after, "Connected")
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_an_unknown_state_event_is_an_invalid_argument(shared_client: Client) -> None:
     path = f"{STORAGES}/{(await one(shared_client))['uuid']}/actions"
     with pytest.raises(CallFailed) as caught:
@@ -65,10 +79,12 @@ async def test_a_deleted_storage_is_gone_and_its_hostname_free(imagestore_client
     assert (await imagestore_client.add_image_store("imagestore-1"))["status"] == "Connected"
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_deleting_a_missing_storage_succeeds(shared_client: Client) -> None:
     assert await shared_client.call("DELETE", f"{STORAGES}/{UNKNOWN}") == {}
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_an_unknown_delete_mode_is_an_internal_error(shared_client: Client) -> None:
     storage = await one(shared_client)
     with pytest.raises(CallFailed) as caught:
@@ -77,6 +93,7 @@ async def test_an_unknown_delete_mode_is_an_internal_error(shared_client: Client
     assert caught.value.error["details"] == f"No enum constant {enum}.permissive"
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_query_by_uuid_answers_a_list_that_may_be_empty(shared_client: Client) -> None:
     storage = await one(shared_client)
     for path in (STORAGES, f"{STORAGES}/image-store"):
@@ -85,6 +102,7 @@ async def test_a_query_by_uuid_answers_a_list_that_may_be_empty(shared_client: C
         assert (nothing.status, nothing.body) == (200, {"inventories": [], "schema": {}})
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_query_s_schema_names_each_row_s_own_class(shared_client: Client) -> None:
     answer = await shared_client.request("GET", f"{STORAGES}?limit=1&replyWithCount=true")
     own = "org.zstack.storage.backup.imagestore.ImageStoreBackupStorageInventory"
@@ -92,11 +110,13 @@ async def test_a_query_s_schema_names_each_row_s_own_class(shared_client: Client
     assert answer.body["total"] == 3
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_count_answers_no_inventories(shared_client: Client) -> None:
     answer = await shared_client.request("GET", f"{STORAGES}?count=true")
     assert answer.body == {"total": 3, "schema": {}}
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_conditions_sort_and_fields_go_together(shared_client: Client) -> None:
     found = await shared_client.query(
         f"{STORAGES}/image-store",
@@ -110,6 +130,7 @@ async def test_conditions_sort_and_fields_go_together(shared_client: Client) -> 
     assert found == [{"name": "imagestore-3", "sshPort": 22}, {"name": "imagestore-2", "sshPort": 22}]
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_an_unknown_field_is_an_internal_error_that_names_it(shared_client: Client) -> None:
     with pytest.raises(CallFailed) as caught:
         await shared_client.query(STORAGES, "foo=1")
@@ -117,6 +138,7 @@ async def test_an_unknown_field_is_an_internal_error_that_names_it(shared_client
     assert caught.value.error["details"].endswith("BackupStorageInventory] not having field[foo]")
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_password_can_be_neither_selected_nor_queried(shared_client: Client) -> None:
     for parameters in ({"fields": "password"}, {"sort": "password"}):
         with pytest.raises(CallFailed):

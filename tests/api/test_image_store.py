@@ -7,10 +7,25 @@ import asyncio
 import pytest
 
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
+from imagestore_sim.lab import Lab
 from imagestore_sim.rest.validation import VALIDATOR
 from imagestore_sim.testing import CallFailed, Client
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
+
+
 STORAGES = "/backup-storage/image-store"
 SEED_FIELDS = [
     "hostname",
@@ -31,6 +46,7 @@ SEED_FIELDS = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_the_seed_s_own_request_answers_three_connected_storages(shared_client: Client) -> None:
     answer = await shared_client.request("GET", STORAGES)
     assert list(answer.body) == ["inventories", "schema"]
@@ -76,6 +92,7 @@ async def test_a_chosen_uuid_is_used_and_cannot_be_used_twice(imagestore_client:
     assert len(await imagestore_client.query(STORAGES, "name~=h-%")) == 1
 
 
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize(
     ("values", "code", "details"),
     [

@@ -14,7 +14,19 @@ from imagestore_sim.testing.lab_thread import LabThread
 
 PATH = "/backup-storage/sftp"
 FOLDERS = "the url contains an invalid folder[/dev or /proc or /sys]"
-pytestmark = pytest.mark.imagestore_lab(hosts=1)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def add(client: Client, hostname: object = "h-1", **values: object) -> dict[str, object]:
@@ -53,6 +65,7 @@ async def test_an_add_creates_the_url_and_nothing_in_it(
     assert disk.is_directory("/a/b")
 
 
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.usefixtures("sftp_1")
 @pytest.mark.parametrize(
     ("values", "code", "details"),

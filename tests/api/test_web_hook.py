@@ -16,11 +16,28 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from rows import rows
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
+]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
+
+
 Json = dict[str, Any]
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def receiver(imagestore_lab: Lab) -> AsyncIterator[Receiver]:
     async with open_receiver(imagestore_lab) as receiver:
         yield receiver
@@ -137,7 +154,9 @@ URLS = [
 
 
 @rows(("url", "strict", "lenient"), URLS)
-def test_a_url_is_valid_if_zstack_accepts_it_or_names_a_test_network(url: str, strict: bool, lenient: bool) -> None:
+async def test_a_url_is_valid_if_zstack_accepts_it_or_names_a_test_network(
+    url: str, strict: bool, lenient: bool
+) -> None:
     assert is_url(url, any_host=False) is strict
     assert is_url(url, any_host=True) is lenient
 

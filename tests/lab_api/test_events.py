@@ -25,7 +25,24 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import events as stream
 from imagestore_sim.testing import Client
 
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual"),
+]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
+
+
 Json = dict[str, Any]
 
 
@@ -147,6 +164,7 @@ async def test_an_invalid_last_event_id_is_refused(imagestore_lab: Lab, given: s
         assert (await response.json())["error"].startswith("Last-Event-ID must be the number of an event")
 
 
+@pytest.mark.spoils
 async def test_streams_end_when_the_node_stops(imagestore_lab: Lab) -> None:
     loop = asyncio.get_running_loop()
     async with listening(imagestore_lab) as reader:

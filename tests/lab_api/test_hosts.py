@@ -14,7 +14,19 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Answer, Client
 
 TIB = 2**40
-pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=1)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1, ping_interval=1)]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def ask(client: Client, method: str, path: str, body: object = None) -> Answer:
@@ -139,6 +151,7 @@ async def test_a_fault_heals_by_itself(imagestore_client: Client) -> None:
     await asyncio.wait_for(healed(), 5)  # real: see above
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_the_kinds_of_fault_are_those_of_the_registry(shared_client: Client) -> None:
     kinds = {one["kind"]: one for one in (await ask(shared_client, "GET", "/faults")).body["faults"]}
     assert kinds.keys() == FAULTS.keys()
@@ -148,6 +161,7 @@ async def test_the_kinds_of_fault_are_those_of_the_registry(shared_client: Clien
     assert (fill["layer"], fill["heals"]) == ("disk", FAULTS["fill"].heals)
 
 
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "error"),
     [
@@ -174,18 +188,21 @@ async def test_invalid_input_is_refused(
     assert answer.body["error"].startswith(error), answer.text
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_body_that_is_not_json_is_refused(shared_client: Client) -> None:
     answer = await shared_client.request("POST", f"{shared_client.url}/lab/v1/hosts", data=b"{")
     assert answer.status == 400
     assert answer.body["error"].startswith("the body is not JSON: ")
 
 
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize("path", ["/hosts", "/hosts/imagestore-1"])
 async def test_a_node_by_itself_has_no_hosts(fixed: Client, path: str) -> None:
     answer = await ask(fixed, "GET", path)
     assert (answer.status, answer.body) == (404, {"error": "this node has no simulated hosts"})
 
 
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=1, seed=1)  # a lab that starts with it: the agent's first instance
 async def test_the_agent_of_a_host_is_shown_with_all_that_a_client_needs(imagestore_client: Client) -> None:
     shown = await ask(imagestore_client, "GET", "/hosts/imagestore-1/agent")
     assert shown.status == 200, shown.text

@@ -16,7 +16,19 @@ from imagestore_sim.testing.client import CallFailed
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 STORAGES = "/backup-storage"
-pytestmark = pytest.mark.imagestore_lab(hosts=0)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=0)]
+
+
+@pytest.fixture
+def imagestore_lab(reset_lab: Lab) -> Lab:
+    """Return the lab that these tests share, as it is at its start."""
+    return reset_lab
+
+
+@pytest.fixture
+def imagestore_client(reset_client: Client) -> Client:
+    """Return a client of that lab."""
+    return reset_client
 
 
 async def ask(client: Client, below: str = "", **query: str) -> Answer:
@@ -130,7 +142,7 @@ def row(path: str, body: Body = None, ended: float = 0.0) -> dict[str, Any]:
             "body": body}  # fmt: skip
 
 
-def test_only_the_latest_requests_are_kept_and_the_others_counted() -> None:
+async def test_only_the_latest_requests_are_kept_and_the_others_counted() -> None:
     journal = Journal(most=2)
     for number in range(5):
         journal.add(**row(f"/{number}", ended=float(number)))
@@ -147,7 +159,7 @@ def test_only_the_latest_requests_are_kept_and_the_others_counted() -> None:
     assert (journal.dropped_since(0), journal.last) == (0, 0)
 
 
-def test_rows_together_hold_no_more_bytes_than_allowed() -> None:
+async def test_rows_together_hold_no_more_bytes_than_allowed() -> None:
     journal = Journal(most_bytes=100_000)
     for number in range(40):
         journal.add(**row(f"/{number}", {"text": "é" * 32_000}))
