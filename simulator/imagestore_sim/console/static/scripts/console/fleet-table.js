@@ -13,10 +13,11 @@ const BEYOND = 6; // rows above and below what is seen
  * @typedef {object} TableOptions
  * @property {(storage: BackupStorage) => void} onOpen
  * @property {(sort: string) => void} onSort
+ * @property {(storage: BackupStorage) => string} hrefOf
  */
 
 /** @param {TableOptions} options */
-export function fleetTable({ onOpen, onSort }) {
+export function fleetTable({ onOpen, onSort, hrefOf }) {
   const prefix = newId('row');
   const headers = ROW_CELLS.map((cell) => header(cell, onSort));
   const top = h('div', { class: 'fleet-row fleet-header', role: 'row', 'aria-rowindex': '1' }, headers.map((one) => one.element));
@@ -86,7 +87,7 @@ export function fleetTable({ onOpen, onSort }) {
   /** @param {number} wanted */
   function makeRows(wanted) {
     if (rows.length >= wanted) return;
-    const more = Array.from({ length: wanted - rows.length }, (_, number) => fleetRow(`${prefix}-${rows.length + number}`, ROW));
+    const more = Array.from({ length: wanted - rows.length }, (_, number) => fleetRow(`${prefix}-${rows.length + number}`, ROW, hrefOf));
     body.append(...more.map((row) => row.element));
     rows = [...rows, ...more];
     for (const row of rows) row.forget();

@@ -5,7 +5,8 @@ import { curlButton } from '../lib/copy.js';
 import { h, replace, setText } from '../lib/dom.js';
 import { count } from '../lib/format.js';
 import { Problem } from '../lib/http.js';
-import { go, route, setQuery } from '../lib/router.js';
+import { go, link, route, setQuery } from '../lib/router.js';
+import { currentLogin } from '../lib/session.js';
 import { followProbes, onChange, state } from '../lib/state.js';
 import { useStyles } from '../lib/styles.js';
 import { emptyFleet } from './fleet-empty.js';
@@ -30,7 +31,11 @@ export function mount(parent) {
   const request = h('div', { class: 'row request', hidden: true }, url, curl);
   const problem = h('p', { class: 'problem', role: 'alert', hidden: true });
   const filter = fleetFilter((conditions) => setQuery({ q: conditions }));
-  const table = fleetTable({ onOpen: open, onSort: (sort) => setQuery({ sort }) });
+  const table = fleetTable({
+    hrefOf: (storage) => link(['storages', storage.uuid], kept),
+    onOpen: (storage) => go(['storages', storage.uuid], kept),
+    onSort: (order) => setQuery({ sort: order }),
+  });
   const empty = h('div', { class: 'body', hidden: true });
   parent.append(
     h('div', { class: 'head' }, h('h1', null, 'Fleet'), shown, filter.element),
@@ -42,6 +47,8 @@ export function mount(parent) {
   /** @type {string[] | null} the uuids that match, in ZStack's order; null without conditions */
   let matching = null;
   let conditions = /** @type {string[]} */ ([]);
+  /** @type {import('../lib/router.js').Query} what stays in the URL when details open */
+  let kept = {};
   let sort = '';
   let wait = 0;
   let asked = 0;
@@ -60,6 +67,8 @@ export function mount(parent) {
     if (String(next) === String(conditions) && nextSort === sort && asked > 0) return;
     conditions = next;
     sort = nextSort;
+    kept = { q: conditions, sort };
+    table.refresh(null);
     table.showSort(sort);
     const all = conditions.length === 0 && sort === '';
     request.hidden = all;
@@ -69,6 +78,7 @@ export function mount(parent) {
 
   /** Ask which storages match, and show them. */
   async function read() {
+    if (conditions.length > 0 && currentLogin() === null) return; // a login reads everything
     asked += 1;
     const number = asked;
     const begun = performance.now();
@@ -148,10 +158,4 @@ function known(uuids) {
     if (storage !== undefined) found.push(storage);
   }
   return found;
-}
-
-/** Open the details of a storage, and leave the filter. @param {BackupStorage} storage */
-function open(storage) {
-  const { query } = route();
-  go(['storages', storage.uuid], { q: query.getAll('q'), sort: query.get('sort') });
 }

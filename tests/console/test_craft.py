@@ -1,0 +1,88 @@
+"""What holds for every view: its size, its speed, its accessibility, and no request to another machine."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Page, expect
+
+from console.browser_pages import Look, OpenPage, picture
+from imagestore_sim.testing.lab_thread import LabThread, running_lab
+
+STATIC = Path(__file__).parents[2] / "simulator" / "imagestore_sim" / "console" / "static"
+VIEWS = re.findall(r"path: '([\w-]+)', title", (STATIC / "scripts" / "console" / "views.js").read_text("utf-8"))
+CONSOLE = ("index.html", "icon.svg", "styles", "scripts/theme.js", "scripts/lib", "scripts/console")
+MOST_BYTES = 150 * 1024
+SERIOUS = ("serious", "critical")
+
+
+def serious(page: Page) -> list[str]:
+    """Return a line for each thing that axe-core finds serious or worse."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['help']}: {[node['html'][:150] for node in one['nodes'][:3]]}"
+        for one in found
+        if one["impact"] in SERIOUS
+    ]
+
+
+def test_the_console_is_small() -> None:
+    files = [file for name in CONSOLE for file in [STATIC / name, *(STATIC / name).rglob("*")] if file.is_file()]
+    sizes = {file.relative_to(STATIC): len(gzip.compress(file.read_bytes(), 9)) for file in files}
+    largest = sorted(sizes.items(), key=lambda one: -one[1])[:8]
+    assert sum(sizes.values()) <= MOST_BYTES, largest
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("view", dict.fromkeys(VIEWS))
+def test_a_view_is_accessible(browser_lab: LabThread, open_page: OpenPage, look: Look, view: str) -> None:
+    width, theme = look
+    page = open_page(f"{browser_lab.lab.url}/#/{view}", width=width, theme=theme)
+    expect(page.locator("#main h1")).to_be_visible()
+    page.wait_for_timeout(300)
+    picture(page, f"view-{view}-{width}-{theme}")
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 2560])
+def test_the_page_fits_the_narrowest_and_the_widest_screen(
+    browser_lab: LabThread, open_page: OpenPage, width: int
+) -> None:
+    page = open_page(browser_lab.lab.url, width=width)
+    expect(page.get_by_text("imagestore-2", exact=True).first).to_be_visible()
+    picture(page, f"console-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+@pytest.mark.browser
+def test_the_theme_is_chosen_and_kept(browser_lab: LabThread, open_page: OpenPage) -> None:
+    page = open_page(browser_lab.lab.url)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Theme: auto").click()
+    page.get_by_role("button", name="Theme: light").click()
+    assert page.evaluate(ground) != light
+    page.reload()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    assert page.evaluate(ground) != light
+
+
+@pytest.mark.browser
+def test_a_lab_of_a_thousand_is_painted_at_once(open_page: OpenPage) -> None:
+    with running_lab(hosts=1000, ping_interval=60) as large:
+        page = open_page(large.lab.url)
+        expect(page.get_by_role("grid", name="Backup storages")).to_be_visible()
+        expect(page.get_by_text("1,000", exact=True).first).to_be_visible()
+        page.reload()  # the first time, the process reads and compresses the files
+        expect(page.get_by_text("1,000", exact=True).first).to_be_visible()
+        paints = "performance.getEntriesByType('paint').map(one => [one.name, Math.round(one.startTime)])"
+        painted = dict(page.evaluate(paints))
+        print(f"painted after {painted} ms")
+        picture(page, "console-thousand")
+        assert painted["first-contentful-paint"] < 500
