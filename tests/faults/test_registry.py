@@ -52,9 +52,7 @@ def test_a_fault_is_read_from_what_it_writes_of_itself() -> None:
     assert read_fault(fault.kind, fault.values()) == fault
 
 
-@pytest.mark.parametrize(
-    "kind", [*FAULTS.values(), *NODE_FAULTS.values()], ids=lambda kind: f"{kind.layer} {kind.kind}"
-)
+@rows("kind", [*FAULTS.values(), *NODE_FAULTS.values()], ids=lambda kind: f"{kind.layer} {kind.kind}")
 def test_the_schema_of_a_kind_has_all_that_a_form_needs(kind: type[Fault] | type[NodeFault]) -> None:
     schema = schema_of(kind)
     assert schema["description"] == kind.description()
@@ -73,7 +71,7 @@ def test_the_schema_of_a_kind_has_all_that_a_form_needs(kind: type[Fault] | type
             assert not measured or one["x-unit"] in ("seconds", "bytes", "bytes/s", "bytes or %"), name
 
 
-@pytest.mark.parametrize("kind", FAULTS.values(), ids=lambda kind: kind.kind)
+@rows("kind", FAULTS.values(), ids=lambda kind: kind.kind)
 def test_the_example_of_a_kind_of_a_host_is_a_fault(kind: type[Fault]) -> None:
     example = kind_shape(kind, None).example
     parameters = {name: value for name, value in example.items() if name != "kind"}

@@ -13,7 +13,7 @@ import asyncssh
 from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.in_flight import closed, moved, opened
+from imagestore_sim.in_flight import moved
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -45,7 +45,6 @@ class Link(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._ssh: asyncssh.SSHServerConnection | None = None
         self._buffer = bytearray(TURN_BYTES)
-        self._watched: int | None = None
         self._unread = False
         """Whether the client leaves too many answers unread."""
         self._in = Direction(host, self._arrive)
@@ -134,7 +133,6 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         moved()
         self._transport = cast(asyncio.Transport, transport)
-        self._watched = opened(transport)
         self._transport.set_write_buffer_limits(UNREAD_BYTES)
         host = self._host
         host.links[self] = None
@@ -183,7 +181,6 @@ class Link(asyncio.BufferedProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         moved()
-        closed(self._watched)
         self._in.close()
         self._out.close()
         self._host.links.pop(self, None)

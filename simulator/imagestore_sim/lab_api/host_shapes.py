@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, JsonValue
@@ -197,8 +198,9 @@ def parameter_shapes(kind: type[AnyFault]) -> list[ParameterShape]:
     ]
 
 
+@cache
 def schema_of(kind: type[AnyFault]) -> dict[str, Any]:
-    """Return the JSON Schema of the parameters of a kind, which holds what a form needs of each.
+    """Return the JSON Schema of the parameters of a kind, which holds what a form needs of each; do not change it.
 
     That is its type or choices, bounds, default, description, examples, and the unit of a bare number (`x-unit`).
     """

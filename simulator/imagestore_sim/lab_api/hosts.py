@@ -23,6 +23,7 @@ from imagestore_sim.lab_api.host_shapes import (
     fault_id,
     host_shape,
     kind_shape,
+    schema_of,
 )
 from imagestore_sim.lab_api.node_fault_shapes import KindsShape, node_kind_shape
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, with_body
@@ -210,6 +211,9 @@ class HostsRoutes:
 
     async def kinds(self, request: web.Request) -> Answer:
         """Return the registry of faults: of hosts, and of the management plane where there is one."""
+        for kind in (*FAULTS.values(), *NODE_FAULTS.values()):
+            schema_of(kind)  # kept; the first time all together would block the event loop for half a second
+            await asyncio.sleep(0)
         node = [] if self._node_faults is None else [node_kind_shape(NODE_FAULTS[name]) for name in sorted(NODE_FAULTS)]
         if self._hosts is None and node:
             return KindsShape(faults=[], node_faults=node)

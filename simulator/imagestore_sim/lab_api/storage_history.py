@@ -32,6 +32,8 @@ MOST_SPELLS = 1000
 MOST_FAILURES = 200
 """Failed probes in one history that are only stored as events."""
 DEFAULT_SECONDS = 3600.0
+LONGEST_ADD = 60.0
+"""Seconds between the creation of a storage and its first change of status, which comes once its host has answered."""
 W = TypeVar("W", StatusSpell, FaultWindow, StopWindow)
 
 
@@ -55,7 +57,7 @@ class StorageHistory:
         since = max(0.0, until - DEFAULT_SECONDS) if asked.since is None else asked.since
         changes = await self.log.of(uuid, STATUS_CHANGED, MOST_SPELLS)
         begin = await self._beginning(storage, changes, now)
-        known_from = changes[0].time if len(changes) == MOST_SPELLS else begin
+        cut = len(changes) == MOST_SPELLS and since < changes[0].time
         since = max(since, begin)
         host = _host_of(storage, hosts)
         return HistoryShape(
@@ -68,19 +70,24 @@ class StorageHistory:
             at=now,
             since=since,
             until=until,
-            statuses=_within(since, until, _spells(storage, changes, known_from)),
+            statuses=_within(since, until, _spells(storage, changes, begin)),
             capacities=_thinned(await self._capacities(storage, since, until), asked.points),
             probes=[one for one in await self._probes(uuid) if since <= one.time <= until],
             faults=None if host is None else _within(since, until, _faults(host, now)),
             stops=[] if host is None else _within(since, until, _stops(host)),
-            complete=known_from <= since,
+            complete=not cut,
         )
 
     async def _beginning(self, storage: Storage, changes: Sequence[Event], now: float) -> float:
-        """Return when the history of a storage begins: its creation, or what is known of it before that."""
-        created = await self.records.created_at(storage.uuid)
-        known = [min(now, created) if created is not None else now, *(one.time for one in changes[:1])]
-        return min(known)
+        """Return when the history of a storage begins: its creation, or its first change if its events began later.
+
+        A reset deletes all events, and its records may be older. A record may say any date of its creation.
+        """
+        created = min(now, await self.records.created_at(storage.uuid) or now)
+        if not changes:
+            return created
+        first = changes[0].time
+        return min(created, first) if created > first - LONGEST_ADD else first
 
     async def _capacities(self, storage: Storage, since: float, until: float) -> list[CapacityPoint]:
         """Return the capacity at `since`, and its changes until `until`."""

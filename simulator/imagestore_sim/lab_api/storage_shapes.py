@@ -109,7 +109,7 @@ class HistoryShape(Shape):
     status: str
     tracked: bool = Field(description="whether it is pinged; one that is not stands as its record says")
     at: float = Field(description="now")
-    since: float = Field(description="where the history begins: what was asked for, or the creation of the storage")
+    since: float = Field(description="where the history begins: what was asked for, or what is known first")
     until: float
     statuses: list[StatusSpell] = Field(description="one after the other, without gaps")
     capacities: list[CapacityPoint] = Field(
