@@ -12,7 +12,7 @@ def serious_violations(page: Page) -> list[str]:
     """Return what is wrong with a page for those who use a keyboard or a screen reader: the rule, and where."""
     found = Axe().run(page).response["violations"]
     return [
-        f"{one['id']}: {one['help']}: {', '.join(str(node['target']) for node in one['nodes'])}"
+        f"{one['id']}: {one['help']}: {[node['html'][:150] for node in one['nodes'][:3]]}"
         for one in found
         if one["impact"] in SERIOUS
     ]

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from console.accessibility import serious_violations
 from console.browser_pages import Look, OpenPage, picture
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
@@ -17,17 +17,6 @@ STATIC = Path(__file__).parents[2] / "simulator" / "imagestore_sim" / "console" 
 VIEWS = re.findall(r"path: '([\w-]+)', title", (STATIC / "scripts" / "console" / "views.js").read_text("utf-8"))
 CONSOLE = ("index.html", "icon.svg", "styles", "scripts/theme.js", "scripts/lib", "scripts/console")
 MOST_BYTES = 150 * 1024
-SERIOUS = ("serious", "critical")
-
-
-def serious(page: Page) -> list[str]:
-    """Return a line for each thing that axe-core finds serious or worse."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['help']}: {[node['html'][:150] for node in one['nodes'][:3]]}"
-        for one in found
-        if one["impact"] in SERIOUS
-    ]
 
 
 def test_the_console_is_small() -> None:
@@ -45,7 +34,7 @@ def test_a_view_is_accessible(browser_lab: LabThread, open_page: OpenPage, look:
     expect(page.locator("#main h1")).to_be_visible()
     page.wait_for_timeout(300)
     picture(page, f"view-{view}-{width}-{theme}")
-    assert serious(page) == []
+    assert serious_violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
 
 
