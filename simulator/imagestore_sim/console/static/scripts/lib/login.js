@@ -53,7 +53,7 @@ export function askLogin() {
 }
 
 /** Ask for an access key, and sign with it. */
-function askKey() {
+export function askKey() {
   const id = field('Access key ID', { autocomplete: 'off' });
   const secret = field('Secret', { type: 'password', autocomplete: 'off' });
   form('Use an access key', [id.row, secret.row], 'Use it', async () => logInByKey(id.input.value.trim(), secret.input.value));

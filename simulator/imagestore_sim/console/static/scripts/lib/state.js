@@ -46,6 +46,7 @@ let reading = null;
 let again = false;
 /** @type {Listeners<Change>} */
 const listeners = new Listeners();
+let following = false;
 
 export const state = {
   /** @type {Map<string, BackupStorage>} */
@@ -85,6 +86,7 @@ export function labTime() {
 
 /** Read what the node is, and follow it from now on. A second call begins again, as with another token. */
 export async function startState() {
+  follow();
   await refreshNode();
   if (state.refused === null) startEvents();
   await Promise.all([refreshStorages(), refreshHosts()]);
@@ -296,15 +298,21 @@ function repeat(poll, pause) {
 }
 
 useClock(() => new Date(labTime() * 1000));
-onEvents(takeEvents);
-onLogin((login) => login !== null && void refreshStorages());
-onCall(({ method, path }) => {
-  if (method === 'GET') return;
-  if (path.startsWith('/zstack/v1/backup-storage') && state.storages.size <= MOST_AT_ONCE) void refreshStorages();
-  if (/^\/lab\/v1\/(reset|snapshot)/.test(path)) void refreshAll();
-  if (path.startsWith('/lab/v1/hosts') || path.startsWith('/lab/v1/heal')) void refreshHosts();
-  if (path.startsWith('/lab/v1/node') || path.startsWith('/lab/v1/heal') || path.startsWith('/lab/v1/clock')) void refreshNode();
-});
-repeat(refreshHosts, HOSTS_MS);
-repeat(refreshNode, NODE_MS);
-repeat(refreshStorages, STORAGES_MS);
+
+/** Hear of events and calls, and poll the rest. A page that never calls `startState` sends nothing by itself. */
+function follow() {
+  if (following) return;
+  following = true;
+  onEvents(takeEvents);
+  onLogin((login) => login !== null && void refreshStorages());
+  onCall(({ method, path }) => {
+    if (method === 'GET') return;
+    if (path.startsWith('/zstack/v1/backup-storage') && state.storages.size <= MOST_AT_ONCE) void refreshStorages();
+    if (/^\/lab\/v1\/(reset|snapshot)/.test(path)) void refreshAll();
+    if (path.startsWith('/lab/v1/hosts') || path.startsWith('/lab/v1/heal')) void refreshHosts();
+    if (path.startsWith('/lab/v1/node') || path.startsWith('/lab/v1/heal') || path.startsWith('/lab/v1/clock')) void refreshNode();
+  });
+  repeat(refreshHosts, HOSTS_MS);
+  repeat(refreshNode, NODE_MS);
+  repeat(refreshStorages, STORAGES_MS);
+}
