@@ -21,7 +21,7 @@ from imagestore_sim.testing import Client
 
 T = TypeVar("T")
 Rows = Mapping[str, list[tuple[object, ...]]]
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 LOOKED_AT = {
     table.name: [column.name for column in table.columns if column is not Session.__table__.c.expiredDate]
     for table in Model.metadata.sorted_tables

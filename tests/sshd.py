@@ -16,7 +16,7 @@ from typing import Self
 
 import asyncssh
 
-_BOUND = 10.0  # seconds to start or stop
+_BOUND = 60.0  # seconds to start or stop
 _CONFIGURATION = """\
 Port {port}
 ListenAddress 127.0.0.1

@@ -138,7 +138,7 @@ def test_a_thread_may_need_the_loop_to_go_on() -> None:
             return "result"
 
         def ask() -> str:
-            return asyncio.run_coroutine_threadsafe(result(), loop).result(timeout=3)
+            return asyncio.run_coroutine_threadsafe(result(), loop).result(timeout=60)
 
         return await asyncio.to_thread(ask), virtual_clock().monotonic()
 
@@ -240,7 +240,7 @@ def test_time_flows_while_a_real_host_is_probed(sshd: OpenSshServer) -> None:
         return elapsed, clock.monotonic()
 
     elapsed, end = run(main())
-    assert 0 < elapsed < 2
+    assert 0 < elapsed < 30
     assert end == 60
 
 

@@ -29,7 +29,7 @@ async def act(client: Client, job: str, action: str, **values: object) -> Json:
 
 
 async def ended(client: Client, uuid: str) -> Json:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             [job] = await client.query(f"/longjobs/{uuid}")
             if job["state"] not in ("Running", "Canceling"):

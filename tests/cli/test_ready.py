@@ -90,7 +90,7 @@ async def test_another_server_is_reported_in_bounded_time(answer: bytes | None, 
     async with answering(answer) as url:
         began = time.monotonic()
         finished = await ask("ready", url, "--wait", "0.2")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
     assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} {complaint}\n")
 
 

@@ -76,7 +76,7 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> N
         *COMMAND, "replay", "long.yaml", "--clock", "real", "--report", "out", cwd=tmp_path,
         env=os.environ | {"TMPDIR": str(temporary)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     ) as process:  # fmt: skip
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not list(temporary.glob("imagestore-sim-*/node.db")):  # its node is there: it plays
                 await asyncio.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -28,7 +28,7 @@ async def test_no_name_is_markup_or_a_line_of_its_own(
     assert "[/red] [link=file:///x]\\x1b[2J\\nready http://evil.example" in shown.getvalue()
     stopped = asyncio.Event()
     following = asyncio.create_task(follow(imagestore_lab, Console(file=io.StringIO()), stopped))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         printed = ""
         while EVIL.splitlines()[1] not in printed:
             await asyncio.sleep(0.01)

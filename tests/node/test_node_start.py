@@ -14,6 +14,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.node.errors import StartError
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
+from leftovers import no_more_tasks_than
 
 
 def new_node(folder: Path, **options: object) -> ManagementNode:
@@ -58,7 +59,7 @@ async def test_a_start_that_fails_listens_no_more_and_leaves_no_task(tmp_path: P
     with socket.socket() as client:
         address = urlsplit(node.url)
         assert client.connect_ex((address.hostname or "", address.port or 0)) != 0
-    assert asyncio.all_tasks() == tasks
+    assert await no_more_tasks_than(tasks), asyncio.all_tasks()
 
 
 async def test_changes_of_records_follow_each_other(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ async def new_host_key(real: Real) -> AsyncIterator[None]:
 @asynccontextmanager
 async def startups_taken(real: Real) -> AsyncIterator[None]:
     real.sshd.reload("MaxStartups 1:100:1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", real.sshd.port)
         while not (await reader.readline()).startswith(b"SSH-"):  # until sshd has done with the check of its reload
             writer.close()

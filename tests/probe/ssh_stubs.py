@@ -38,13 +38,13 @@ class SshStub:
 
     async def until_logging_in(self) -> None:
         """Wait until somebody is."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not self.logging_in:
                 await asyncio.sleep(0.005)
 
     async def until_left(self) -> None:
         """Wait until no connection is open."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.connections:
                 await asyncio.sleep(0.005)
 

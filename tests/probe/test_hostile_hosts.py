@@ -110,7 +110,7 @@ async def beside_a_healthy_host(hostile: Callable[[Prober], Awaitable[None]]) ->
         probing = asyncio.ensure_future(hostile(prober))
         try:
             while not probing.done():
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(8):
                     assert isinstance(await prober.probe(target, fresh=True), Capacity)
                 await asyncio.sleep(0.05)
             await probing

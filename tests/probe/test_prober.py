@@ -17,6 +17,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+from leftovers import no_more_descriptors_than, no_more_tasks_than
 from sshd import OpenSshServer, StartSshd
 
 WARM = ["command"]
@@ -56,8 +57,8 @@ async def stub(volume: type[SlowServer]) -> AsyncIterator[SshStub]:
 
 @pytest.fixture
 async def prober() -> AsyncIterator[Prober]:
-    """Provide a prober with short timeouts."""
-    prober = Prober(RealClock(), command_timeout=0.3)
+    """Provide a prober that waits for as long as a busy machine may take."""
+    prober = Prober(RealClock(), connect_timeout=60, command_timeout=60)
     yield prober
     await prober.close()
 
@@ -146,27 +147,29 @@ async def test_hosts_are_probed_at_the_same_time(stub: SshStub, volume: type[Slo
     assert volume.most_under_way == 5
 
 
-async def test_waiting_for_a_turn_costs_a_probe_no_time(
-    prober: Prober, stub: SshStub, volume: type[SlowServer]
-) -> None:
-    volume.seconds = 0.15
+async def test_waiting_for_a_turn_costs_a_probe_no_time(stub: SshStub, volume: type[SlowServer]) -> None:
+    volume.seconds = 0.4
+    prober = Prober(RealClock(), command_timeout=1.5)
     results = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(4)))
+    await prober.close()
     assert all(isinstance(result, Capacity) for result in results)
 
 
 async def test_a_question_that_is_never_answered_is_hung_and_its_connection_cut(
-    prober: Prober, stub: SshStub, volume: type[SlowServer]
+    stub: SshStub, volume: type[SlowServer]
 ) -> None:
     volume.seconds = 60
+    prober = Prober(RealClock(), connect_timeout=60, command_timeout=1.0)
     first, second = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(2)))
     await stub.until_left()
     assert isinstance(first, ProbeFailure)
     assert isinstance(second, ProbeFailure)
     assert (first.reason, second.reason) == (Reason.HUNG, Reason.HUNG)
-    assert first.phases["command"] == pytest.approx(300, abs=150)
+    assert 990 < first.phases["command"] < 10_000
     assert stub.logins == 2
     volume.seconds = 0
     await capacity(prober, stub.target())
+    await prober.close()
 
 
 @pytest.mark.parametrize("seconds_a_login", [0, 60])
@@ -175,7 +178,7 @@ async def test_a_cancelled_probe_leaves_nothing_behind(
 ) -> None:
     volume.seconds, stub.seconds_a_login = 60, seconds_a_login
     probe = asyncio.create_task(prober.probe(stub.target()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (volume.under_way or (seconds_a_login and stub.logging_in)):
             await asyncio.sleep(0.005)
     probe.cancel()
@@ -198,7 +201,7 @@ async def test_a_connection_lost_under_a_probe_is_replaced_within_it(stub: SshSt
     await capacity(prober, stub.target())
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not volume.under_way:
             await asyncio.sleep(0.005)
     volume.seconds = 0
@@ -215,7 +218,7 @@ async def test_a_connection_lost_under_its_first_probe_is_reset(
 ) -> None:
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not volume.under_way:
             await asyncio.sleep(0.005)
     for connection in set(stub.connections):
@@ -238,7 +241,7 @@ async def test_a_host_forgotten_under_a_probe_keeps_no_connection_after_it(
     await capacity(prober, stub.target())
     volume.seconds = 0.1
     probe = asyncio.create_task(prober.probe(stub.target()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not volume.under_way:
             await asyncio.sleep(0.005)
     await prober.forget("127.0.0.1")
@@ -253,8 +256,7 @@ async def test_closing_leaves_no_task_and_no_socket(stub: SshStub) -> None:
     await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
     await prober.close()
     await stub.until_left()
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() <= tasks
+    assert await no_more_tasks_than(tasks), asyncio.all_tasks()
 
 
 @pytest.mark.sshd
@@ -266,15 +268,15 @@ async def test_closing_leaves_no_file_descriptor(sshd: OpenSshServer, tmp_path: 
     for fresh in (False, True, False):
         await capacity(prober, storage(sshd, tmp_path), fresh=fresh)
     await prober.close()
-    assert asyncio.all_tasks() == tasks
-    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+    assert await no_more_tasks_than(tasks), asyncio.all_tasks()
+    assert await no_more_descriptors_than(descriptors)
 
 
 async def test_closing_ends_a_probe_that_is_outstanding(stub: SshStub, volume: type[SlowServer]) -> None:
     prober = Prober(RealClock())
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not volume.under_way:
             await asyncio.sleep(0.005)
     await prober.close()
@@ -288,7 +290,7 @@ async def test_closing_ends_a_login_once_it_is_through(stub: SshStub) -> None:
     prober = Prober(RealClock())
     stub.seconds_a_login = 0.1
     probe = asyncio.create_task(prober.probe(stub.target()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not stub.logging_in:
             await asyncio.sleep(0.005)
     await prober.close()
@@ -388,7 +390,7 @@ async def test_a_forced_command_that_hangs_is_cut(start_sshd: StartSshd, tmp_pat
     prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=0.2)
     result = await failure(prober, storage(sshd, tmp_path))
     assert result.reason is Reason.HUNG
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while b"sleep" in b"".join(name_of(pid) for pid in sshd.connections()):
             await asyncio.sleep(0.01)
     await prober.close()
@@ -406,7 +408,7 @@ def name_of(pid: int) -> bytes:
 async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
     sshd: OpenSshServer, tmp_path: Path
 ) -> None:
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=2.0, command_timeout=0.3)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=2.0, command_timeout=1.0)
     await capacity(prober, storage(sshd, tmp_path))
     with sshd.frozen():
         assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.TIMEOUT
@@ -461,13 +463,13 @@ async def test_a_forced_command_that_answers_nothing_is_no_capacity(
 
 
 async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(host: SimulatedHost) -> None:
-    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=0.6)
+    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=2.0)
     target = Target(*host.address, "root", "/", "password")
     await capacity(prober, target)
     await asyncio.sleep(0.2)
     assert list((await capacity(prober, target)).phases) == WARM
     await host.faults.apply(read_fault("stale", {}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while host.links:
             await asyncio.sleep(0.01)
     assert list((await capacity(prober, target)).phases) == NEW
@@ -475,7 +477,7 @@ async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_
 
 
 async def test_a_stale_connection_that_only_hangs_is_replaced_within_the_probe(host: SimulatedHost) -> None:
-    prober = Prober(RealClock(), connect_timeout=0.2, command_timeout=0.1)
+    prober = Prober(RealClock(), connect_timeout=2.0, command_timeout=1.0)
     target = Target(*host.address, "root", "/", "password")
     await capacity(prober, target)
     await host.faults.apply(read_fault("stale", {}))

@@ -113,7 +113,7 @@ async def test_a_proxy_command_gets_a_name_as_one_word_or_is_not_run(start_sshd:
         await _probe(config, Target("behind", 22, user, str(tmp_path)))
     given = [json.loads(line)[:2] for line in calls.read_text().splitlines()]
     assert given == [["-l", "x$y"], ["-l", "a@b"], ["-l", "%r"]]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while _children() - before:
             await asyncio.sleep(0.01)
 
@@ -210,7 +210,7 @@ async def test_data_for_a_proxy_command_that_has_ended_is_dropped() -> None:
     command.write(b"SSH-2.0-x\r\n")
     command.pause_reading()
     command.resume_reading()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while process.get_returncode() is None:
             await asyncio.sleep(0.01)
     command.close()

@@ -23,7 +23,7 @@ from rows import rows
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
 CREDENTIALS = f'{{"logInByAccount":{{"accountName":"admin","password":"{sha512("password")}"}}}}'.encode()
-SECONDS = 10.0
+SECONDS = 60.0
 PATHS = (LOGIN, "/zstack/api", "/lab/v1/clock", "/lab/v1/snapshot", "/nowhere")
 FORMS = {"Content-Type": "application/json"}
 
