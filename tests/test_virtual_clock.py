@@ -17,12 +17,12 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from imagestore_sim.clock import RealClock
+from imagestore_sim.clock import START, RealClock
 from imagestore_sim.database import Database
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.probe import Capacity, Prober, Target
-from imagestore_sim.virtual_clock import START, VirtualClock, VirtualEventLoop, run_virtually, virtual_clock
+from imagestore_sim.virtual_clock import VirtualClock, VirtualEventLoop, run_virtually, virtual_clock
 from rows import rows
 from sshd import OpenSshServer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -25,6 +26,8 @@ from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.node_faults import AppliedNodeFault
 from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import new_event_loop
+from imagestore_sim.virtual_clock import VirtualClock, VirtualEventLoop
 
 logger = logging.getLogger(__name__)
 ZONE_NAME = "zone-1"
@@ -33,6 +36,21 @@ FOLDERS = ("registry", "export")
 FILES_OF_A_NODE = 32
 FILES_OF_A_HOST = 3
 """The listening socket, and both ends of the connection that a probe keeps."""
+
+
+def lab_loop(settings: Settings) -> asyncio.AbstractEventLoop:
+    """Return an event loop for a lab: in virtual time that stands still at first, if its clock is to."""
+    if settings.stopped_at is None:
+        return new_event_loop()
+    clock = VirtualClock(settings.stopped_at)
+    clock.stop_at_start()
+    return VirtualEventLoop(clock, settings.seed)
+
+
+def clock_of_loop() -> VirtualClock | None:
+    """Return the clock of the running event loop; None if that runs in real time."""
+    loop = asyncio.get_running_loop()
+    return loop.clock if isinstance(loop, VirtualEventLoop) else None
 
 
 def host_names(count: int) -> list[str]:
@@ -121,6 +139,8 @@ class Lab(Startable):
         Raise StartError, DatabaseError, BootstrapError; what had started by then is stopped.
         """
         _check_files(self.settings.hosts)
+        if self.settings.stopped_at is not None and not isinstance(self.clock, VirtualClock):
+            raise StartError("clock: a lab whose clock stands still needs the event loop that `lab_loop` returns")
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
         except OSError as error:

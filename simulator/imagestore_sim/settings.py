@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +17,26 @@ import yaml
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from imagestore_sim.clock import LATEST, START
 from imagestore_sim.host_names import check_allowed
+from imagestore_sim.units import parse_time
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """The syntax of a bearer token (RFC 6750)."""
+REAL, PAUSED = "real", "paused"
 SECRET_SETTINGS = ("lab_token",)
 """Settings whose values no error message repeats."""
+
+
+def stopped_time(text: str) -> float:
+    """Return the epoch seconds of the time at which a clock begins. Raise ValueError."""
+    try:
+        moment = parse_time(text)
+    except ValueError as error:
+        raise ValueError(f"expected {REAL}, {PAUSED} or a time; {error}") from None
+    if not 0 <= moment < LATEST:
+        raise ValueError("expected a time from the year 1970 to the year 9000")
+    return moment
 
 
 def is_token(text: str) -> bool:
@@ -71,6 +86,9 @@ class Settings(BaseSettings):
         "5.2", description="version of ZStack to answer as; quoted in YAML"
     )
     seed: int = Field(0, description="seed of everything random")
+    clock: str = Field(
+        "real", description="the machine's time, or a clock that stands still: paused, or the time at which it begins"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level to log")
     log_format: Literal["text", "json"] = Field("text", description="format of log lines")
 
@@ -82,6 +100,20 @@ class Settings(BaseSettings):
         if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
             return value
         return tuple(check_allowed(name) for text in texts for name in text.replace(",", " ").split())
+
+    @field_validator("clock", mode="before")
+    @classmethod
+    def _check_clock(cls, value: object) -> object:
+        """Refuse what is neither a word nor a time; YAML reads a time as such."""
+        text = value.isoformat() if isinstance(value, datetime) else value
+        if isinstance(text, str) and text not in (REAL, PAUSED):
+            stopped_time(text)
+        return text
+
+    @property
+    def stopped_at(self) -> float | None:
+        """When the clock of a lab begins and stands still, in epoch seconds; None: it is the machine's."""
+        return None if self.clock == REAL else START if self.clock == PAUSED else stopped_time(self.clock)
 
     @field_validator("lab_token")
     @classmethod

@@ -12,6 +12,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar, TypeVarTuple
 
+from imagestore_sim.in_flight import under_way
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -94,7 +96,8 @@ async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thre
         with _collection.held_off():
             return function(*arguments)
 
-    return await asyncio.get_running_loop().run_in_executor(thread, work)
+    with under_way():
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
 async def until_done_or_set(task: asyncio.Future[Any], event: asyncio.Event) -> None:

@@ -106,6 +106,17 @@ def parse_path(value: object) -> str:
     return posixpath.normpath(value).replace("//", "/")
 
 
+def parse_time(text: str) -> float:
+    """Return the epoch seconds of an ISO 8601 time with an offset. Raise ValueError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"{text[:100]!r} is no time with an offset, such as 2024-01-01T08:00:00Z")
+    return moment.timestamp()
+
+
 def parse_moment(text: str) -> float:
     """Return the epoch seconds of a date and time, in UTC without an offset, or of a time ago. Raise ValueError."""
     try:

@@ -26,15 +26,13 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 from typing_extensions import override
 
-from imagestore_sim.clock import NEVER, SLOWEST, Timer, TimerClock, check_step, wake
+from imagestore_sim.clock import NEVER, SLOWEST, START, Timer, TimerClock, check_step, wake
 from imagestore_sim.in_flight.undelivered import UndeliveredBytes
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 P = ParamSpec("P")
 R = TypeVar("R")
-START = 1_704_067_200.0
-"""2024-01-01 00:00:00 UTC, in seconds since the epoch: every run begins at the same time."""
 SQLITE_THREADS = ("aiosqlite.core", "sqlalchemy.dialects.sqlite.aiosqlite")
 """The modules that make a future for each call in a thread of aiosqlite."""
 MOST_TURNS = 1000
@@ -72,6 +70,10 @@ class VirtualClock(TimerClock):
         """The time that it does not pass while it is paused."""
         self._paused = False
         self._speed = NEVER
+        self._first_state = (False, NEVER)
+        """Whether it is paused, and its speed, after `restart`."""
+        self._steps = 0
+        """How many steps are under way."""
         self._outside = 0
         """How many tasks wait for something outside this process."""
         self._settling: list[asyncio.Future[None]] = []
@@ -149,26 +151,44 @@ class VirtualClock(TimerClock):
         self._speed = speed
 
     def restart(self) -> None:
-        """Jump again, not paused. The time itself does not go back."""
-        self.resume()
-        self.set_speed(NEVER)
+        """Go on as it began: jumping, or stopped. The time itself does not go back."""
+        paused, speed = self._first_state
+        self.set_speed(speed)
+        self.pause() if paused else self.resume()
 
-    async def step(self, seconds: float) -> None:
+    def stop_at_start(self) -> None:
+        """Stand still from the start, and run at the machine's speed if it is resumed."""
+        self._first_state = (True, 1.0)
+        self.restart()
+
+    @property
+    def jumps(self) -> bool:
+        """Whether it moves on by itself to whatever is due next."""
+        return not self._paused and self._rate == NEVER
+
+    async def step(self, seconds: float) -> bool:
         """Let `seconds` pass, and finish all that falls due on the way. A paused clock stays paused.
 
-        Raise ValueError for a step beyond LATEST.
+        Return whether nothing was under way any more. Raise ValueError for a step beyond LATEST.
         """
         check_step(self.time(), seconds)
         if self._paused:
             self._limit = max(self._limit, self._now + seconds)
-        await self.sleep(seconds)
-        await self.settle()
+        self._steps += 1
+        try:
+            await self.sleep(seconds)
+            return await self.settle()
+        finally:
+            self._steps -= 1
+            if self._paused and not self._steps:
+                self._limit = self._now  # a step that was cancelled ends here
 
-    async def settle(self) -> None:
-        """Wait until nothing is left to do at this moment."""
+    async def settle(self) -> bool:
+        """Wait until nothing is left to do at this moment; return whether nothing is under way outside either."""
         future = asyncio.get_running_loop().create_future()
         self._settling.append(future)
         await future
+        return not self._outside
 
     # For the event loop, when nothing is left to do
 
@@ -217,6 +237,8 @@ class VirtualClock(TimerClock):
     @property
     def _rate(self) -> float:
         """Seconds that pass in a real second: NEVER if time jumps, 0 if it stands still for a test at work."""
+        if self._steps:
+            return 1.0 if self._outside else NEVER
         if self._is_driven and not self._drivers:
             return min(self._speed, 1.0) if time.monotonic() >= self._driver_left + DRIVER_SECONDS else 0.0
         return min(self._speed, 1.0) if self._outside else self._speed

@@ -51,6 +51,7 @@ def lab(
     strict: options.Strict = None,
     zstack: options.ZStack = None,
     seed: options.Seed = None,
+    clock: options.LabClock = None,
     config: options.Config = None,
     log_level: Annotated[
         str | None, options.setting("log_level", "Least level to log: debug, info, warning or error.", "warning")
@@ -62,11 +63,12 @@ def lab(
     Print `ready URL` once every storage is connected.
     """
     from imagestore_sim.cli.running import run
+    from imagestore_sim.lab import lab_loop
 
     settings = options.read_options(context, log_level="warning")
     if settings.ping_interval is None and not settings.strict:
         settings = settings.model_copy(update={"ping_interval": PING_SECONDS})
-    return run(lambda: run_lab(settings))
+    return run(lambda: run_lab(settings), new_loop=lambda: lab_loop(settings))
 
 
 async def run_lab(settings: Settings) -> int:
@@ -77,7 +79,7 @@ async def run_lab(settings: Settings) -> int:
     from imagestore_sim.cli.lab_output import follow
     from imagestore_sim.cli.running import announce, started, until_stopped
     from imagestore_sim.cli.stories import StoriesOnDemand
-    from imagestore_sim.lab import Lab
+    from imagestore_sim.lab import Lab, clock_of_loop
     from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
     from imagestore_sim.settings import token_of
 
@@ -85,7 +87,7 @@ async def run_lab(settings: Settings) -> int:
     open_files.raise_limit()
     async with until_stopped() as stopped:
         stories = StoriesOnDemand(lambda: running.url, token_of(settings), has_hosts=True)
-        running = Lab(settings, story_writer=ScenarioWriter(), stories=stories.open)
+        running = Lab(settings, clock=clock_of_loop(), story_writer=ScenarioWriter(), stories=stories.open)
         async with started(running.start, running.stop, stopped), stories:
             if not stopped.is_set():
                 announce(running.url, await running.node.openings())

@@ -93,6 +93,15 @@ Strict = Annotated[
 ]
 ZStack = Annotated[str | None, setting("zstack", "Version of ZStack to answer as: 3.10, 4.8, 5.2 or 5.4.", "5.2")]
 Seed = Annotated[int | None, setting("seed", "Seed of everything random.", "0, with random uuids")]
+LabClock = Annotated[
+    str | None,
+    setting(
+        "clock",
+        "The machine's time (real), or a clock that stands still until clients move it: paused at 2024-01-01T00:00:00Z,"
+        " or a time to begin with.",
+        "real",
+    ),
+]
 Config = Annotated[Path | None, setting("config", "YAML file of settings; options and variables override it.")]
 LogLevel = Annotated[str | None, setting("log_level", "Least level to log: debug, info, warning or error.", "info")]
 LogFormat = Annotated[str | None, setting("log_format", "Format of log lines: text or json.", "text")]

@@ -20,8 +20,10 @@ STOP_SECONDS = 2.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(work: Callable[[], Awaitable[int]]) -> int:
-    """Run `work` on an event loop and return its exit status. Raise InputError."""
+def run(
+    work: Callable[[], Awaitable[int]], *, new_loop: Callable[[], asyncio.AbstractEventLoop] = new_event_loop
+) -> int:
+    """Run `work` on a new event loop and return its exit status. Raise InputError."""
     from imagestore_sim.bootstrap import BootstrapError
     from imagestore_sim.database import DatabaseError
     from imagestore_sim.node.errors import StartError
@@ -35,7 +37,7 @@ def run(work: Callable[[], Awaitable[int]]) -> int:
             f"{open_files.limit()} open files are allowed, which is too few; raise the limit with ulimit -n"
         )
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(main())
     except (BootstrapError, DatabaseError, StartError) as error:
         raise InputError(str(error)) from None

@@ -9,9 +9,11 @@ from imagestore_sim.clock.base import (
     LATEST,
     NEVER,
     SLOWEST,
+    START,
     AdjustableClock,
     Clock,
     check_step,
+    is_adjustable,
 )
 from imagestore_sim.clock.real import RealClock
 from imagestore_sim.clock.timers import Timer, TimerClock, wake
@@ -21,11 +23,13 @@ __all__ = [
     "LATEST",
     "NEVER",
     "SLOWEST",
+    "START",
     "AdjustableClock",
     "Clock",
     "RealClock",
     "Timer",
     "TimerClock",
     "check_step",
+    "is_adjustable",
     "wake",
 ]

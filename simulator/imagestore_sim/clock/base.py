@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 
 T = TypeVar("T")
 
@@ -13,6 +13,8 @@ NEVER = float("inf")
 """A deadline that no time reaches, and the speed of a clock that jumps."""
 SLOWEST, FASTEST = 0.001, 10_000.0
 """Bounds of the speed of a clock that cannot jump."""
+START = 1_704_067_200.0
+"""2024-01-01 00:00:00 UTC, in seconds since the epoch: when virtual time begins."""
 LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 """Seconds since the epoch. Dates end with the year 9999, and no time that is added to now may come near that."""
 
@@ -68,5 +70,19 @@ class AdjustableClock(Clock, Protocol):
     def restart(self) -> None:
         """Run at its first speed, not paused. The time itself does not go back."""
 
-    async def step(self, seconds: float) -> None:
-        """Let `seconds` pass at once, with all that falls due on the way. A paused clock stays paused."""
+    async def step(self, seconds: float) -> bool:
+        """Let `seconds` pass at once, with all that falls due on the way. A paused clock stays paused.
+
+        Return whether nothing was under way any more in real time at each due time.
+        """
+
+    async def settle(self) -> bool:
+        """Wait until nothing is left to do at this moment; return False if something is still under way."""
+
+
+_ADJUSTABLE = ("paused", "speed", "pause", "resume", "set_speed", "restart", "step", "settle")
+
+
+def is_adjustable(clock: Clock) -> TypeGuard[AdjustableClock]:
+    """Return whether a clock can be paused, stepped and sped up."""
+    return all(hasattr(clock, name) for name in _ADJUSTABLE)

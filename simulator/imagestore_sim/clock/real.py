@@ -86,14 +86,18 @@ class RealClock(TimerClock):
         """Run at the machine's speed, not paused. The time itself does not go back."""
         self._change(speed=1.0, paused=False)
 
-    async def step(self, seconds: float) -> None:
+    async def step(self, seconds: float) -> bool:
         """Let `seconds` pass. What falls due on the way is done, in its order, before time moves on.
 
-        Steps wait for each other. Work that needs more time than the step has is still running at its end. Raise
-        ValueError for a step beyond LATEST.
+        Steps wait for each other. Work that needs more time than the step has is still running at its end. Return
+        whether nothing was under way any more in real time at each due time. Raise ValueError for a step beyond LATEST.
         """
         check_step(self.time(), seconds)
-        await self._stepper.step(seconds)
+        return await self._stepper.step(seconds)
+
+    async def settle(self) -> bool:
+        """Wait until nothing is under way in real time; return False if that takes too long."""
+        return await self._stepper.settle()
 
     @override
     def call_at_timeout(self, seconds: float, callback: Callable[[], object]) -> Timer:

@@ -17,7 +17,7 @@ from imagestore_sim.hosts.agent_certificates import VALID, Authority, Certificat
 from imagestore_sim.hosts.installation import LOG, installed_files
 from imagestore_sim.hosts.link import Direction
 from imagestore_sim.hosts.listener import LOOPBACK, Listener
-from imagestore_sim.in_flight import moved
+from imagestore_sim.in_flight import closed, moved, opened
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -216,6 +216,7 @@ class AgentLink(asyncio.Protocol):
         self._in = Direction(host, self._arrive)
         self._out = Direction(host, self._leave)
         self._transport: asyncio.Transport
+        self._watched: int | None = None
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         self._request = b""
@@ -267,6 +268,7 @@ class AgentLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         moved()
         self._transport = cast(asyncio.Transport, transport)
+        self._watched = opened(transport)
         agent = self._host.agent
         agent.links[self] = None
         if not agent.is_running:
@@ -281,6 +283,7 @@ class AgentLink(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         moved()
+        closed(self._watched)
         self._in.close()
         self._out.close()
         self._host.agent.links.pop(self, None)

@@ -13,7 +13,7 @@ import asyncssh
 from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
-from imagestore_sim.in_flight import moved
+from imagestore_sim.in_flight import closed, moved, opened
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -45,6 +45,7 @@ class Link(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._ssh: asyncssh.SSHServerConnection | None = None
         self._buffer = bytearray(TURN_BYTES)
+        self._watched: int | None = None
         self._unread = False
         """Whether the client leaves too many answers unread."""
         self._in = Direction(host, self._arrive)
@@ -133,6 +134,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         moved()
         self._transport = cast(asyncio.Transport, transport)
+        self._watched = opened(transport)
         self._transport.set_write_buffer_limits(UNREAD_BYTES)
         host = self._host
         host.links[self] = None
@@ -181,6 +183,7 @@ class Link(asyncio.BufferedProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         moved()
+        closed(self._watched)
         self._in.close()
         self._out.close()
         self._host.links.pop(self, None)

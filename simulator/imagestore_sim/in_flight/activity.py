@@ -2,6 +2,9 @@
 
 A clock that is stepped or sped up waits until there is none. Otherwise what takes the machine a millisecond would seem
 to take the minutes that the clock moves on meanwhile. Each event loop has an Activity of its own.
+
+Silence is counted in turns of the event loop, in each of which every ready callback runs and every socket is polled. A
+busy machine can make a turn last long, but cannot skip one.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from imagestore_sim.in_flight.undelivered import UndeliveredBytes
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 LONGEST = 10.0
 """Real seconds that `quiet` waits at most."""
-PAUSE = 0.001
-"""Real seconds of a pause in which sockets can become ready."""
+UNDELIVERED_SECONDS = 0.2
+"""Real seconds to wait for bytes between sockets of this process; then the receiver is taken not to read them."""
 
 
 class Activity:
@@ -31,24 +36,30 @@ class Activity:
         """Grows whenever bytes have moved or a call has returned."""
         self.calls = 0
         """Calls that have not returned yet."""
+        self.sockets = UndeliveredBytes()
+        """The connections between hosts and probes of this process."""
 
-    async def quiet(self, seconds: float, turns: int) -> None:
-        """Wait until nothing has moved for `seconds` real seconds and `turns` turns of the event loop.
+    async def quiet(self, turns: int) -> bool:
+        """Wait until nothing has moved for that many turns of the event loop, and no byte is under way.
 
-        Both are needed: a busy machine lets seconds pass without running the loop, but cannot skip its turns, in each
-        of which every ready callback runs and every socket is polled. Return after LONGEST seconds in any case.
+        Return False after LONGEST real seconds in which that did not happen.
         """
-        begun = since = time.monotonic()  # real: see above
+        begun = time.monotonic()  # real: see above
         seen, quiet_turns = self.moves, 0
+        undelivered_since: float | None = None
         while time.monotonic() - begun < LONGEST:  # real: see above
-            await asyncio.sleep(0 if quiet_turns % 4 else PAUSE)  # real: see above
-            now = time.monotonic()  # real: see above
-            if self.calls or self.moves != seen:
-                seen, since, quiet_turns = self.moves, now, 0
-                continue
+            await asyncio.sleep(0)  # real: one turn
             quiet_turns += 1
-            if quiet_turns >= turns and now - since >= seconds:
-                return
+            if self.calls or self.moves != seen:
+                seen, quiet_turns = self.moves, 0
+            elif quiet_turns >= turns:
+                if not self.sockets.any():
+                    return True
+                quiet_turns = 0
+                undelivered_since = undelivered_since or time.monotonic()  # real: the kernel delivers
+                if time.monotonic() - undelivered_since > UNDELIVERED_SECONDS:  # real: see above
+                    self.sockets.give_up()
+        return False
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Activity] = WeakKeyDictionary()
@@ -66,6 +77,22 @@ def activity() -> Activity:
 def moved() -> None:
     """Note that something has moved: bytes were sent or received, a request arrived."""
     activity().moves += 1
+
+
+def opened(transport: asyncio.BaseTransport) -> int | None:
+    """Watch the bytes on a connection; return the number to give to `closed`, None for one that has no socket."""
+    tcp_socket = transport.get_extra_info("socket")
+    if tcp_socket is None:
+        return None
+    descriptor: int = tcp_socket.fileno()
+    activity().sockets.add(descriptor)
+    return descriptor
+
+
+def closed(descriptor: int | None) -> None:
+    """Stop watching a connection."""
+    if descriptor is not None:
+        activity().sockets.forget(descriptor)
 
 
 @contextmanager

@@ -15,8 +15,8 @@ TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "lin
 ESTABLISHED = 1
 SIZE = 216
 """Bytes of struct tcp_info that are read; a kernel that gives fewer does not count the bytes sent."""
-# Offsets in the kernel's struct tcp_info: bytes received, bytes sent, bytes sent again.
-RECEIVED, SENT, SENT_AGAIN = 128, 200, 208
+# Offsets in the kernel's struct tcp_info: bytes received, bytes sent, bytes sent again, bytes that wait to be sent.
+RECEIVED, SENT, SENT_AGAIN, NOT_SENT = 128, 200, 208, 144
 
 
 @dataclass(slots=True)
@@ -50,6 +50,13 @@ class UndeliveredBytes:
     def discard(self, descriptor: int) -> None:
         """Stop watching a socket: it was closed, or the loop waits for nothing from it just now."""
         self._ends.pop(descriptor, None)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching a socket that was closed. Once its peer is forgotten too, nothing is kept of the connection."""
+        end = self._ends.pop(descriptor, None)
+        if end is not None and self._by_addresses.get((end.there, end.here)) not in self._ends:
+            self._by_addresses.pop((end.here, end.there), None)
+            self._by_addresses.pop((end.there, end.here), None)
 
     def any(self) -> bool:
         """Return whether a watched socket is still to receive bytes, or the close of its peer."""
@@ -100,7 +107,10 @@ def _end(descriptor: int) -> _End | None:
 
 
 def _traffic(descriptor: int) -> tuple[int, int, int]:
-    """Return the TCP state of a socket and the bytes that it has received and sent; zeros if they are unknown."""
+    """Return the TCP state of a socket, the bytes that it has received, and those that it was given to send.
+
+    Zeros if they are unknown.
+    """
     assert TCP_INFO is not None
     borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # of any family
     try:
@@ -112,4 +122,5 @@ def _traffic(descriptor: int) -> tuple[int, int, int]:
     if len(info) < SIZE:  # an older kernel
         return 0, 0, 0
     received, sent, again = (struct.unpack_from("=Q", info, at)[0] for at in (RECEIVED, SENT, SENT_AGAIN))
-    return info[0], received, sent - again
+    (not_sent,) = struct.unpack_from("=I", info, NOT_SENT)
+    return info[0], received, sent - again + not_sent

@@ -7,6 +7,7 @@ from imagestore_sim.lab_api.events import EventsRoutes, EventStream
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
 from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
+from imagestore_sim.lab_api.lab_time import LabTime
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
@@ -32,6 +33,7 @@ __all__ = [
     "HostsRoutes",
     "ImageSourcesRoutes",
     "LabHosts",
+    "LabTime",
     "Metrics",
     "MetricsPage",
     "NodeFaultsRoutes",

@@ -8,8 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim import __version__
-from imagestore_sim.clock import Clock
-from imagestore_sim.lab_api.clock import is_adjustable
+from imagestore_sim.clock import Clock, is_adjustable
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.routes import Answer, Handler, Route, Shape
 

@@ -16,6 +16,8 @@ from imagestore_sim.rest.origins import authorities, is_foreign, is_unasked, is_
 
 API_PATHS = ("/zstack/", "/v1/")
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/probe")
+TOKEN_HEADER = "X-Lab-Token"  # noqa: S105 - the name of a header
+"""Carries the lab's token in place of Authorization, which holds the session in calls of ZStack's API."""
 HOOK_HEADER = "X-Job-Success"
 """A header of every post to an X-Web-Hook. A client chooses that address, and could choose this node's own."""
 SCHEME = "bearer "
@@ -65,7 +67,7 @@ class Guard:
             try:
                 self.check(request)
             except NotAdmitted as refusal:
-                return _response(request, refusal)
+                return response_to(request, refusal)
             return await handle(request)
 
         return guarded
@@ -91,7 +93,8 @@ class Guard:
         if HOOK_HEADER in request.headers:
             raise NotAdmitted(403, "a web hook of ZStack's API may not use the lab's API")
         if self._token is not None and not self._has_token(request, self._token):
-            raise NotAdmitted(401, "the lab's API needs its token (--lab-token) as `Authorization: Bearer TOKEN`")
+            text = f"`Authorization: Bearer TOKEN` or `{TOKEN_HEADER}: TOKEN`"
+            raise NotAdmitted(401, f"the lab's API needs its token (--lab-token) as {text}")
         if changes and not self._lab_api:
             raise NotAdmitted(403, "this node does not offer the lab's API; start it with --lab-api for that")
 
@@ -109,12 +112,15 @@ class Guard:
                 )
 
     def _has_token(self, request: web.BaseRequest, token: str) -> bool:
+        if (alone := request.headers.getall(TOKEN_HEADER, None)) is not None:
+            shown = alone[0].strip() if len(alone) == 1 else ""
+            return hmac.compare_digest(shown.encode(errors="surrogateescape"), token.encode())
         given = [one.strip() for one in request.headers.getall("Authorization", ())]
         shown = given[0][len(SCHEME) :].strip() if len(given) == 1 and given[0].lower().startswith(SCHEME) else ""
         return hmac.compare_digest(shown.encode(errors="surrogateescape"), token.encode())
 
 
-def _response(request: web.BaseRequest, refusal: NotAdmitted) -> web.Response:
+def response_to(request: web.BaseRequest, refusal: NotAdmitted) -> web.Response:
     """Return the refusal as JSON; as plain text on ZStack's paths (wire-protocol 2.2)."""
     if request.raw_path.startswith(API_PATHS):
         response = web.Response(text=str(refusal), status=refusal.status)

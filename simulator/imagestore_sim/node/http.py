@@ -20,6 +20,7 @@ from imagestore_sim.lab_api import (
     HostsRoutes,
     ImageSourcesRoutes,
     LabHosts,
+    LabTime,
     NodeFaultsRoutes,
     OpenStories,
     RecordKeeper,
@@ -95,6 +96,7 @@ class HttpServer:
         self._problems = problems
         self._story_writer = story_writer
         self._stories = stories
+        self._lab_time = LabTime(foundation.clock)
         self._parts: Parts | None = None
         self._rest: RestServer[Services] | None = None
         application = web.Application(client_max_size=BODY_LIMIT)
@@ -157,7 +159,8 @@ class HttpServer:
                 return await self._rest.answer(request)
             return await route(request)
 
-        return self._foundation.guard.before(handle)
+        guard = self._foundation.guard
+        return guard.before(self._lab_time.before(guard, lambda: self._gate.is_open, handle))
 
     def _lab_routes(self) -> Iterator[Route]:
         base = self._foundation
@@ -181,7 +184,7 @@ class HttpServer:
         yield from SimulatedHostsRoutes(self._hosts).routes()
         yield from StoragesRoutes(self._history, self._hosts).routes()
         yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
-        yield from ClockRoutes(clock).routes()
+        yield from ClockRoutes(self._lab_time).routes()
         yield from StoriesRoutes(self._stories).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
         yield from RequestDetailRoutes(base.journal, clock, self._database, self._history).routes()

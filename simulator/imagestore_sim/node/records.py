@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 
 from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.clock import is_adjustable
 from imagestore_sim.ids import seed_uuids
-from imagestore_sim.lab_api.clock import is_adjustable
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import requested_seed, with_ping_options
 from imagestore_sim.node.parts import Parts

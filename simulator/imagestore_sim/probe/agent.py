@@ -9,6 +9,7 @@ from functools import cache
 from cryptography import x509
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.in_flight import closed, opened
 from imagestore_sim.probe.failures import Failed, excerpt
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Resolve
@@ -51,6 +52,7 @@ class AgentClient:
         address = await self._resolve(target.hostname, self._port)
         phases.begin("tcp")
         reader, writer = await asyncio.open_connection(*address)
+        watched = opened(writer.transport)
         try:
             phases.begin("kex")
             await writer.start_tls(_context(), server_hostname=target.hostname)
@@ -61,6 +63,7 @@ class AgentClient:
             )
             return _read_answer(await _head(reader))
         finally:
+            closed(watched)
             writer.transport.abort()
 
     def _check_certificate(self, tls: ssl.SSLObject) -> None:

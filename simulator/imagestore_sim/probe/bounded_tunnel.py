@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 import asyncssh
 from typing_extensions import override
 
+from imagestore_sim.in_flight import closed, moved, opened
 from imagestore_sim.probe.failures import LoginEvidence
 from imagestore_sim.probe.key_exchange import find_mismatch, watch_key_exchanges
 from imagestore_sim.probe.phases import Phases
@@ -62,6 +63,7 @@ class BoundedTunnel(asyncio.Protocol):
         self._greeting = b""
         self._in_login = True
         self._transport: Readable | None = None
+        self._watched: int | None = None
         self._make_ssh: Callable[[], asyncssh.SSHClientConnection] | None = None
         self._ssh: asyncssh.SSHClientConnection | None = None
         self._queue = SlicedQueue(round_robin, self._hand_on, partial(self._pause, reading=True))
@@ -135,6 +137,8 @@ class BoundedTunnel(asyncio.Protocol):
         self._phases.begin("kex")
         assert self._make_ssh is not None
         self._transport = transport
+        if self.through is None and not self.command:
+            self._watched = opened(transport)
         self._ssh = self._make_ssh()
         watch_key_exchanges(self._ssh, self._allow_key_exchange)
         self._ssh.connection_made(transport)
@@ -144,6 +148,7 @@ class BoundedTunnel(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes, _datatype: int | None = None) -> None:
+        moved()
         if len(self._greeting) < _GREETING_BYTES:
             self._greeting += data[:_GREETING_BYTES]
         if self._in_login and _QUICKACK is not None and self._transport is not None:
@@ -169,6 +174,7 @@ class BoundedTunnel(asyncio.Protocol):
         ssh = self._ssh
         assert ssh is not None
         self._transport = None
+        closed(self._watched)
         self._queue.end(lambda: ssh.connection_lost(exc))
 
     # Limits

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import asyncssh
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.in_flight import under_way
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.connection import ConnectionChain
@@ -106,7 +107,8 @@ class Login:
             host = literal_address(target.hostname) or target.hostname
             return Route(self._options, host, target.port, self._has_key)
         try:
-            return await asyncio.to_thread(self._ssh_config.route_to, target)
+            with under_way():
+                return await asyncio.to_thread(self._ssh_config.route_to, target)
         except (OSError, ValueError) as error:
             raise Failed(Reason.AUTH_FAILED, f"the SSH configuration cannot be used ({error})") from error
 

@@ -65,7 +65,7 @@ class Jobs:
         self._observe = observe
         self._supervisor = supervisor or Supervisor(clock.sleep)
         self.store = JobStore(database, vault, clock)
-        self.running = RunningJobs()
+        self.running = RunningJobs(clock)
         self._tasks = Tasks()
 
     async def open(self) -> None:

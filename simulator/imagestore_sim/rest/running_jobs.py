@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from imagestore_sim.virtual_clock import VirtualEventLoop
+from imagestore_sim.clock import Clock, is_adjustable
+from imagestore_sim.virtual_clock import VirtualClock
 from imagestore_sim.web_server import Connection
 
 LONGEST_SECONDS = 0.1
@@ -22,7 +24,8 @@ MOST_POLLS = 256
 class RunningJobs:
     """Knows which jobs run."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._ends: dict[str, asyncio.Future[None]] = {}
         self.polls = 0
         """How many polls wait."""
@@ -41,15 +44,28 @@ class RunningJobs:
     async def wait_for_end(self, uuid: str, connection: Connection | None) -> bool:
         """Return whether the job ends within LONGEST_SECONDS; stop waiting once the client of `connection` leaves.
 
-        In virtual time, return at once: while a poll waits, time would jump to the end of any job.
+        If the clock stands still, wait no longer than until nothing is left to do. If it jumps, return at once: while
+        a poll waits, time would jump to the end of any job.
         """
         end = self._ends.get(uuid)
-        if end is None or self.polls >= MOST_POLLS or isinstance(asyncio.get_running_loop(), VirtualEventLoop):
+        if end is None or self.polls >= MOST_POLLS or (isinstance(self._clock, VirtualClock) and self._clock.jumps):
             return False
-        with self._waiting():
-            left = [] if connection is None else [connection.left()]
-            await asyncio.wait([end, *left], timeout=LONGEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        with self._waiting(), self._when_settled() as settled:
+            ends = [end, *settled] if connection is None else [end, *settled, connection.left()]
+            await asyncio.wait(ends, timeout=LONGEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         return end.done()
+
+    @contextmanager
+    def _when_settled(self) -> Iterator[list[asyncio.Future[Any]]]:
+        """Yield a task that ends once nothing is left to do; none while time passes."""
+        tasks: list[asyncio.Future[Any]] = []
+        if is_adjustable(self._clock) and self._clock.paused:
+            tasks.append(asyncio.ensure_future(self._clock.settle()))
+        try:
+            yield tasks
+        finally:
+            for task in tasks:
+                task.cancel()
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

@@ -18,10 +18,9 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from imagestore_sim.clock import TimerClock
-from imagestore_sim.lab import Lab
+from imagestore_sim.lab import Lab, clock_of_loop, lab_loop
 from imagestore_sim.lab_api import OpenStories, StoryWriter
 from imagestore_sim.settings import Settings, token_of
-from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.testing.client import Client
 from imagestore_sim.virtual_clock import VirtualEventLoop, jumps_during
 
@@ -99,7 +98,7 @@ class LabThread:
 
     async def _start(self) -> None:
         running = self._running.result()
-        if isinstance(running.loop, VirtualEventLoop):
+        if self._virtual and isinstance(running.loop, VirtualEventLoop):
             running.loop.clock.drive()
         await running.lab.start()
 
@@ -110,12 +109,11 @@ class LabThread:
 
     def _run(self) -> None:
         def new_loop() -> asyncio.AbstractEventLoop:
-            return VirtualEventLoop(seed=self._settings.seed) if self._virtual else new_event_loop()
+            return VirtualEventLoop(seed=self._settings.seed) if self._virtual else lab_loop(self._settings)
 
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            clock = loop.clock if isinstance(loop, VirtualEventLoop) else None
-            lab = Lab(self._settings, clock=clock, story_writer=self._story_writer, stories=self._stories)
+            lab = Lab(self._settings, clock=clock_of_loop(), story_writer=self._story_writer, stories=self._stories)
             ended = asyncio.Event()
             self._running.set_result(_Running(loop, lab, ended))
             await ended.wait()
@@ -322,11 +320,11 @@ def running_lab(
     stories: OpenStories | None = None,
     **settings: Any,
 ) -> Iterator[LabThread]:
-    """Run a lab with some settings, for fixtures of any scope.
+    """Run a lab with some settings, for fixtures of any scope. `clock` is `virtual`, or the setting of that name.
 
     `with running_lab(hosts=1) as running:` makes it `running.lab`.
     """
-    chosen = Settings(**{"port": 0, "ping_interval": 1, **settings})
     virtual = clock == "virtual"
-    with LabThread(chosen, virtual=virtual, story_writer=story_writer, stories=stories) as thread:
+    given = {"port": 0, "ping_interval": 1, "clock": "real" if virtual else clock, **settings}
+    with LabThread(Settings(**given), virtual=virtual, story_writer=story_writer, stories=stories) as thread:
         yield thread

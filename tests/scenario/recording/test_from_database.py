@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from imagestore_sim.clock import START
 from imagestore_sim.database import DatabaseError
 from imagestore_sim.faults import read_fault
 from imagestore_sim.images.sources import ImageSource
@@ -25,7 +26,7 @@ from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.units import parse_moment
-from imagestore_sim.virtual_clock import START, run_virtually, virtual_clock
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 from processes import run, run_here
 from rows import rows
 

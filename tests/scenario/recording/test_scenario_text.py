@@ -12,6 +12,7 @@ import pytest
 
 from imagestore_sim.backup_storage.events import STATUS_CHANGED
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
+from imagestore_sim.clock import START
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import parse_scenario, read_scenario
@@ -23,7 +24,6 @@ from imagestore_sim.scenario.recording.storage_story import reason_of
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
-from imagestore_sim.virtual_clock import START
 from sshd import OpenSshServer
 
 LIBRARY = Path(__file__).parents[3] / "scenarios"

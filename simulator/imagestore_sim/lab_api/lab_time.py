@@ -1,0 +1,142 @@
+"""The lab's time, moved by clients: `X-Lab-Time` on a request makes the clock catch up before the request is served."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from imagestore_sim.clock import AdjustableClock, Clock, is_adjustable
+from imagestore_sim.lab_api.guard import Guard, HandleRequest, NotAdmitted, response_to
+from imagestore_sim.units import parse_time
+from imagestore_sim.web_server import Connection, connection_of
+
+TIME_HEADER = "X-Lab-Time"
+SETTLED_HEADER = "X-Lab-Settled"
+LONGEST_STEP = 31 * 86400.0
+"""Seconds by which one request moves a clock at most."""
+MOST_WAITING = 1000
+"""Requests that wait for their turn to move the clock."""
+SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,20})?", re.ASCII)
+NOT_ADJUSTABLE = "the clock of this node cannot be changed"
+
+
+class LabTime:
+    """Moves a node's clock for its clients, one step after the other, in the order in which they come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._one_step = asyncio.Lock()
+        self._waiting = 0
+        self.settled = True
+        """Whether the last step left nothing under way at any due time."""
+
+    @property
+    def clock(self) -> AdjustableClock:
+        """The clock. Raise NotAdmitted if it cannot be changed."""
+        if not is_adjustable(self._clock):
+            raise NotAdmitted(404, NOT_ADJUSTABLE)
+        return self._clock
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the lab began."""
+        return self._clock.monotonic() - self._began
+
+    def elapsed_at(self, time: float) -> float:
+        """Return the seconds since the lab began at a time in epoch seconds."""
+        return self.elapsed + time - self._clock.time()
+
+    async def step(self, seconds: float, connection: Connection | None) -> None:
+        """Let `seconds` pass, after the steps before. Raise ValueError, NotAdmitted, and what `catch_up` raises."""
+        async with self._turn():
+            await _unless_left(self._step(seconds), connection)
+
+    async def catch_up(self, elapsed: float, connection: Connection | None) -> None:
+        """Let time pass until `elapsed` seconds since the lab began, then wait until nothing is under way.
+
+        A time in the past moves nothing. If the client of `connection` leaves, stop where the clock is, and raise
+        ConnectionResetError. Raise ValueError for a time that is too far ahead, NotAdmitted for too many requests.
+        """
+        async with self._turn():
+            ahead = elapsed - self.elapsed
+            if ahead > LONGEST_STEP:
+                text = f"it is {ahead:.0f} s ahead of the lab's clock, which one request moves by"
+                raise ValueError(f"{text} {LONGEST_STEP:.0f} s at most")
+            await _unless_left(self._step(ahead), connection)
+
+    async def _step(self, seconds: float) -> None:
+        if seconds > 0:
+            self.settled = await self.clock.step(seconds)
+        elif self.clock.paused:
+            self.settled = await self.clock.settle()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= MOST_WAITING:
+            raise NotAdmitted(503, f"{MOST_WAITING} requests wait to move the lab's clock already")
+        self._waiting += 1
+        try:
+            async with self._one_step:
+                yield
+        finally:
+            self._waiting -= 1
+
+    # The header
+
+    def before(self, guard: Guard, is_ready: Callable[[], bool], handle: HandleRequest) -> HandleRequest:
+        """Return `handle` with the catching up before it, for a request that has the header to a node that is ready.
+
+        Whoever may not change the lab over `/lab/v1` is refused.
+        """
+
+        async def on_time(request: web.BaseRequest) -> web.StreamResponse:
+            given = request.headers.get(TIME_HEADER)
+            if given is None or not is_ready():
+                return await handle(request)
+            try:
+                guard.check_lab(request, changes=True)
+                await self._catch_up_to(given.strip(), request)
+            except NotAdmitted as refusal:
+                return response_to(request, refusal)
+            headers = {TIME_HEADER: f"{self.elapsed:.6f}", SETTLED_HEADER: str(self.settled).lower()}
+            response = await handle(request)
+            if not response.prepared:
+                response.headers.update(headers)
+            return response
+
+        return on_time
+
+    async def _catch_up_to(self, text: str, request: web.BaseRequest) -> None:
+        try:
+            elapsed = float(text) if SECONDS.fullmatch(text) else self.elapsed_at(_absolute(text))
+            await self.catch_up(elapsed, connection_of(request))
+        except ValueError as error:
+            raise NotAdmitted(400, f"{TIME_HEADER}: {error}") from None
+
+
+def _absolute(text: str) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise ValueError(f"expected seconds since the lab began, or a time; {error}") from None
+
+
+async def _unless_left(work: Coroutine[object, object, None], connection: Connection | None) -> None:
+    """Wait for `work`; cancel it and raise ConnectionResetError once the client of `connection` leaves."""
+    if connection is None:
+        return await work
+    task, left = asyncio.ensure_future(work), connection.left()
+    try:
+        await asyncio.wait([task, left], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ConnectionResetError("the client has left")
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    return task.result()
