@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from console.browser_pages import LOOKS, OpenPage, find_browser, watched_pages
+from imagestore_sim.cli.stories import StoriesOnDemand
 from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
@@ -44,8 +45,10 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
 @pytest.fixture(scope="module")
 def browser_lab() -> Iterator[LabThread]:
     """Return a lab with three hosts that the tests of a module share; its pings come each second."""
-    with running_lab(hosts=3, story_writer=ScenarioWriter()) as running:
+    stories = StoriesOnDemand(lambda: running.lab.url, None, has_hosts=True)
+    with running_lab(hosts=3, story_writer=ScenarioWriter(), stories=stories.open) as running:
         yield running
+        running.wait(stories.close)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ export const VIEWS = [
   { path: 'timeline', title: 'Timeline', sign: '≡', load: () => import('./timeline.js') },
   { path: 'requests', title: 'Requests', sign: '⇄', load: () => import('./requests.js') },
   { path: 'node-faults', title: 'Node faults', sign: '⚡\uFE0E', load: () => import('./node-faults.js') },
+  { path: 'stories', title: 'Stories', sign: '▤', load: () => import('./stories.js') },
+  { path: 'snapshots', title: 'Snapshots', sign: '◫', load: () => import('./snapshots.js') },
 ];
 
 /** The views of the drawer: they open beside a view when the URL goes on, as in `/#/storages/UUID`. @type {View[]} */
