@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from console.accessibility import serious_violations
 from console.browser_pages import Look, OpenPage, lab_call, picture
-from console.test_stories import expect_accessible, expect_no_sideways_scroll
+from console.test_stories import expect_no_sideways_scroll
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
 pytestmark = pytest.mark.browser
@@ -23,7 +24,7 @@ def test_a_snapshot_is_taken_and_loaded(fresh_lab: LabThread, open_page: OpenPag
     card = page.locator(".snapshot-list li")
     expect(card).to_contain_text("3 backup storages")
     expect_no_sideways_scroll(page)
-    expect_accessible(page)
+    assert serious_violations(page) == []
     picture(page, f"snapshots-{width}-{theme}")
     lab_call(fresh_lab.lab.url, "PUT", "/snapshot?wait=true", OTHER)
     card.get_by_role("button", name="Load …").click()
@@ -50,7 +51,7 @@ def test_two_snapshots_are_compared_without_their_secrets(fresh_lab: LabThread, 
     expect(dialog.get_by_role("row", name="imagestore-2")).to_contain_text("Connected → Disconnected")
     assert "sealed" not in dialog.inner_text()
     assert "password" not in dialog.inner_text()
-    expect_accessible(page)
+    assert serious_violations(page) == []
     picture(page, "snapshots-compared")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
+from console.accessibility import serious_violations
 from console.browser_pages import Look, OpenPage, lab_call, picture
 from console.served_node import served_node
 from imagestore_sim.testing.lab_thread import LabThread
@@ -23,11 +23,6 @@ def expect_library(page: Page) -> None:
     expect(page.locator(".head [role=status]")).to_contain_text("of 68", timeout=PLAY_MS)
 
 
-def expect_accessible(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
-
-
 def expect_no_sideways_scroll(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
 
@@ -41,7 +36,7 @@ def test_the_library_is_shown_with_pictures(browser_lab: LabThread, open_page: O
     expect(first).to_be_visible()
     page.wait_for_function("document.querySelector('.story-card img').naturalWidth > 0")
     expect_no_sideways_scroll(page)
-    expect_accessible(page)
+    assert serious_violations(page) == []
     picture(page, f"stories-{width}-{theme}")
 
 
@@ -69,7 +64,7 @@ def test_a_story_is_played_with_verdicts_as_they_happen(fresh_lab: LabThread, op
     page = open_page(f"{fresh_lab.lab.url}/#/stories/{SHORT}", width=width, theme=theme, expected=(503,))
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PLAY_MS)
     expect(page.get_by_text("put aside in memory")).to_be_visible()
-    expect_accessible(page)
+    assert serious_violations(page) == []
     page.get_by_role("button", name="Play on this lab").click()
     expect(page.locator(".story-steps .chip", has_text="held").first).to_be_visible(timeout=PLAY_MS)
     expect(page.get_by_label("What happens").get_by_text("ended")).to_be_visible(timeout=PLAY_MS)
@@ -77,7 +72,7 @@ def test_a_story_is_played_with_verdicts_as_they_happen(fresh_lab: LabThread, op
     expect(page.get_by_role("link", name="Report")).to_be_visible()
     expect(page.get_by_role("button", name="Play on this lab")).to_be_enabled()
     expect_no_sideways_scroll(page)
-    expect_accessible(page)
+    assert serious_violations(page) == []
     page.get_by_role("heading", name="What happens").scroll_into_view_if_needed()
     picture(page, f"story-played-{width}-{theme}")
     page.goto(f"{fresh_lab.lab.url}/#/storages")
