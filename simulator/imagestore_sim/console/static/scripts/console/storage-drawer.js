@@ -50,7 +50,7 @@ export function mount(parent, context) {
   const ranges = h('div', { class: 'row ranges', role: 'group', 'aria-label': 'Time that is seen' });
   const elsewhere = h('p', { class: 'row soft' }, linksOf(uuid));
   const lanes = part('History', { end: ranges });
-  const words = h('details', null, h('summary', null, 'In words'), h('div'));
+  const words = h('details', null, h('summary', null, 'In words'), h('div', { class: 'words', tabindex: '0', role: 'group', 'aria-label': 'History in words' }));
   lanes.body.append(picture.element, words, elsewhere);
   const faults = part('Faults', { end: curlButton(() => labCall('GET', `/hosts/${history?.hostname ?? ''}`)) });
   const probes = part('Last probe');

@@ -27,6 +27,7 @@ const CHART = { top: 68, height: 88 };
 const AXIS = 18;
 const BAR = 18;
 const MOST_ROWS = 6;
+const LETTER = 6.2;
 const SHORTEST = 2;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 7 * 86400];
 
@@ -64,13 +65,13 @@ export function lanesPicture(zoomed) {
   function draw(history, span) {
     if (from !== null) return; // what is being chosen stands still
     const width = Math.max(220, holder.clientWidth);
-    const rows = faultRows(history, span);
+    const x = scale(span, width);
+    const rows = faultRows(history, span, x);
     const height = CHART.top + CHART.height + AXIS + rows.length * BAR + 4;
     drawn = { history, span, width };
     set(picture, { viewBox: `0 0 ${width} ${height}`, width, height, 'aria-label': summary(history, span) });
     set(cursor, { y2: height });
     set(chosen, { height });
-    const x = scale(span, width);
     replace(picture, windows(rows, x, height), axis(span, x, width), lane(history, span, x), chart(history, span, x, width), bars(rows, x, width), probes(history, x), chosen, cursor);
     if (over === null) rest();
     else point(over);
@@ -245,19 +246,19 @@ function probes(history, x) {
 
 /** @typedef {{label: string, since: number, until: number | null, stop: boolean}} Window */
 
-/** Return the faults and stops of the host in rows, in which none overlaps another. @param {History} history @param {Span} span @returns {Window[][]} */
-function faultRows(history, span) {
+/** Return the faults and stops of the host in rows, in which none overlaps another. @param {History} history @param {Span} span @param {(at: number) => number} x @returns {Window[][]} */
+function faultRows(history, span, x) {
   /** @type {Window[]} */
   const all = [
     ...(history.faults ?? []).map((one) => ({ label: one.kind, since: one.since, until: one.until, stop: false })),
     ...history.stops.map((one) => ({ label: 'host stopped', since: one.since, until: one.until, stop: true })),
   ].filter((one) => one.since <= span.until && (one.until ?? span.until) >= span.since);
   all.sort((a, b) => a.since - b.since);
-  const gap = (span.until - span.since) / 100;
+  const end = (/** @type {Window | undefined} */ one) => (one === undefined ? 0 : Math.max(x(one.until ?? Infinity), x(one.since) + LETTER * (one.label.length + 3)));
   /** @type {Window[][]} */
   const rows = [];
   for (const one of all) {
-    const free = rows.find((row) => (row.at(-1)?.until ?? Infinity) + gap < one.since);
+    const free = rows.find((row) => end(row.at(-1)) + LETTER < x(one.since));
     if (free !== undefined) free.push(one);
     else if (rows.length < MOST_ROWS) rows.push([one]);
     else rows[MOST_ROWS - 1]?.push(one);

@@ -43,10 +43,10 @@ export function phasesBar(phases) {
   const whole = known.reduce((sum, name) => sum + (phases[name] ?? 0), 0);
   if (known.length === 0) return h('p', { class: 'soft' }, 'No phase was begun.');
   const parts = known.map((name) =>
-    h('span', { class: `phase ${name}`, style: { 'flex-grow': String(Math.max(phases[name] ?? 0, whole / 200)) }, title: `${name}: ${milliseconds(phases[name] ?? 0)}` }),
+    h('span', { class: `probe-phase ${name}`, style: { 'flex-grow': String(Math.max(phases[name] ?? 0, whole / 200)) }, title: `${name}: ${milliseconds(phases[name] ?? 0)}` }),
   );
   const legend = known.map((name) => h('li', null, h('span', { class: `key ${name}`, 'aria-hidden': 'true' }), `${name} ${milliseconds(phases[name] ?? 0)}`));
-  return h('div', null, h('div', { class: 'phases', 'aria-hidden': 'true' }, parts), h('ul', { class: 'legend', 'aria-label': 'Phases' }, legend, h('li', { class: 'soft' }, `${milliseconds(whole)} in all`)));
+  return h('div', null, h('div', { class: 'probe-phases', 'aria-hidden': 'true' }, parts), h('ul', { class: 'legend', 'aria-label': 'Phases' }, legend, h('li', { class: 'soft' }, `${milliseconds(whole)} in all`)));
 }
 
 /** @param {Probe[]} probes */
