@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from console.accessibility import serious_violations
 from console.browser_pages import Look, OpenPage, lab_call, picture
+from console.served_node import served_node
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
 pytestmark = pytest.mark.browser
@@ -151,6 +154,31 @@ def test_a_storage_is_disabled_and_deleted_and_the_page_says_that_it_is_gone(
     expect(other).not_to_contain_text("is gone")
     expect(status_in(other)).to_have_text("● Connected")
     assert uuid == uuid_of(fresh_lab)
+
+
+def test_a_snapshot_without_the_storage_takes_it_from_the_page(fresh_lab: LabThread, open_page: OpenPage) -> None:
+    _, drawer = open_drawer(fresh_lab, open_page, expected=(404, 503))
+    with urllib.request.urlopen(f"{fresh_lab.lab.url}/lab/v1/snapshot", timeout=30) as answer:
+        snapshot = answer.read().decode()
+    lab_call(fresh_lab.lab.url, "PUT", "/snapshot", '{"zones": [{"name": "only"}]}')
+    expect(drawer).to_contain_text(f"{NAME} is gone: it was deleted, or the records of the node were replaced.")
+    lab_call(fresh_lab.lab.url, "PUT", "/snapshot?wait=true", snapshot)
+    expect(drawer).not_to_contain_text("is gone")
+    expect(status_in(drawer)).to_have_text("● Connected")
+
+
+def test_a_storage_on_a_real_host_is_asked_but_not_broken(open_page: OpenPage, tmp_path: Path) -> None:
+    (tmp_path / "records.yaml").write_text(
+        "backupStorages: [{uuid: b1000000000000000000000000000001, name: real, hostname: 127.0.0.1, sshPort: 1,"
+        " username: root, password: secret, url: /zs}]"
+    )
+    with served_node(tmp_path, "--lab-api", "--bootstrap", "records.yaml") as url:
+        page = open_page(f"{url}/#/storages/b1000000000000000000000000000001")
+        drawer = page.locator("#drawer")
+        expect(drawer).to_contain_text("Its host is not one of this lab")
+        drawer.get_by_role("button", name="Ping now").click()
+        expect(page.locator(".toast", has_text="Pinged: Disconnected, refused")).to_be_visible()
+        assert "secret" not in page.content()
 
 
 def test_an_unknown_uuid_is_said_to_be_unknown(browser_lab: LabThread, open_page: OpenPage) -> None:

@@ -71,7 +71,10 @@ export function mount(parent, context) {
     onLogin(readAll),
   ];
   readAll();
-  const reading = setInterval(() => document.hidden || gone || void rereadRecord(), RECORD_MS);
+  const reading = setInterval(() => {
+    // A fault of the management plane counts requests: those of the page by itself would use up its hits.
+    if (!document.hidden && !gone && state.nodeFaults.length === 0) void rereadRecord();
+  }, RECORD_MS);
   showRanges();
 
   /** @returns {import('./storage-actions.js').Subject} */
