@@ -88,9 +88,9 @@ async def test_a_locked_store_is_reported_and_works_again_afterwards(
             assert (status, len(problems)) == (503, 1)
             await lab.network["imagestore-1"].stop()
             await asyncio.sleep(2.5)  # pings fail, and cannot be written
-        await lab.wait_for("imagestore-1", "Disconnected", within=10)
+        await lab.wait_for("imagestore-1", "Disconnected", within=60)
         await lab.network["imagestore-1"].start()
-        await lab.wait_for("imagestore-1", "Connected", within=10)
+        await lab.wait_for("imagestore-1", "Connected", within=60)
         await client.call("POST", "/zones", {"params": {"name": "after"}})
         assert (await _readyz(lab.url))[0] == 200
 
@@ -175,7 +175,7 @@ async def test_a_connect_that_fails_in_any_way_leaves_disconnected_and_is_retrie
                 )
             assert (await client.query(STORAGES))[0]["status"] == "Disconnected"
         monkeypatch.setattr(lab.node.foundation.prober, "probe", probe)
-        await lab.wait_for("imagestore-1", "Connected", within=10)
+        await lab.wait_for("imagestore-1", "Connected", within=60)
 
 
 @pytest.mark.parametrize("size", ["8388608 TiB", 2**63, "9 EiB"])

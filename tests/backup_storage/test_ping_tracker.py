@@ -373,6 +373,6 @@ async def test_nothing_is_pinged_or_reconnected_any_more_once_the_node_has_stopp
 async def test_it_is_the_same_in_real_time(imagestore_lab: Lab, imagestore_hosts: HostNetwork) -> None:
     host = imagestore_hosts["imagestore-1"]
     await host.stop()
-    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=3)
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=60)
     await host.start()
-    await imagestore_lab.wait_for("imagestore-1", "Connected", within=5)
+    await imagestore_lab.wait_for("imagestore-1", "Connected", within=60)

@@ -41,7 +41,7 @@ async def test_no_line_shows_how_python_writes_a_value(
         await change()
         body: dict[str, object] = {"reconnectBackupStorage": {}}
         await imagestore_client.request("PUT", f"/backup-storage/{uuid}/actions", body)
-        await imagestore_lab.wait_for(uuid, "Connected" if host.listening else "Disconnected", within=10)
+        await imagestore_lab.wait_for(uuid, "Connected" if host.listening else "Disconnected", within=60)
     host.disk.resize(host.disk.size * 2)
     await imagestore_lab.node.storages.lifecycle.reconnect_all()
     await asyncio.sleep(0.2)

@@ -95,10 +95,10 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
         await asyncio.sleep(2)
         host = lab.network["imagestore-1"]
         await host.stop()
-        await lab.wait_for("imagestore-1", "Disconnected", within=4)
+        await lab.wait_for("imagestore-1", "Disconnected", within=60)
         host.disk.resize(host.disk.size * 2)
         await host.start()
-        await lab.wait_for("imagestore-1", "Connected", within=6)
+        await lab.wait_for("imagestore-1", "Connected", within=60)
         finished = await recording
     assert finished.status == 0, finished
     assert "outage.yaml: " in finished.output

@@ -41,7 +41,7 @@ STORIES = (
 )
 """Short scenarios, the longest first."""
 JOBS = 10
-REFUSAL_SECONDS = 10.0
+REFUSAL_SECONDS = 60.0
 REPLAY_SECONDS = 240.0
 ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 OWN = "label=imagestore-sim.owner"

@@ -101,7 +101,7 @@ async def test_a_reset_restores_the_first_records_and_connects_them(
     same = [{name: one[name] for name in one if name not in dates} for one in before]
     assert [{name: one[name] for name in one if name not in dates} for one in after] == same
     await imagestore_hosts["imagestore-1"].stop()
-    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=4)
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=60)
 
 
 @pytest.mark.imagestore_lab(hosts=1)

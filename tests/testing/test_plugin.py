@@ -31,7 +31,7 @@ def test_calls_return_when_they_are_done(imagestore_lab, imagestore_hosts, image
     host = imagestore_hosts["imagestore-1"]
     host.stop()
     assert not host.listening
-    assert imagestore_lab.wait_for("imagestore-1", "Disconnected", within=10).name == "imagestore-1"
+    assert imagestore_lab.wait_for("imagestore-1", "Disconnected", within=60).name == "imagestore-1"
     assert [one["name"] for one in imagestore_client.query("/backup-storage", "status=Connected")] == ["imagestore-2"]
     with pytest.raises(TimeoutError, match="imagestore-2 is Connected"):
         imagestore_lab.wait_for("imagestore-2", "Disconnected", within=0.05)
@@ -61,7 +61,7 @@ def test_requests_are_found_and_asserted(imagestore_lab, imagestore_client):
     imagestore_client.query("/zones", "name=z")
     assert [one.status for one in imagestore_lab.requests.find(path="*/zones", since=begin)] == [200]
     assert imagestore_lab.requests.count({"api": "QueryZone"}) == 1
-    assert imagestore_lab.requests.wait(api="QueryZone", within=1)[0].headers["accept"] == "*/*"
+    assert imagestore_lab.requests.wait(api="QueryZone", within=60)[0].headers["accept"] == "*/*"
     imagestore_lab.requests.assert_received(query={"q": "name=z"}, times=1)
     imagestore_lab.requests.assert_not_received(error="*")
     imagestore_lab.requests.assert_sequence([{"path": "*/login"}, {"path": "*/zones"}], strict=True)
@@ -69,7 +69,7 @@ def test_requests_are_found_and_asserted(imagestore_lab, imagestore_client):
         imagestore_lab.requests.assert_received(query={"q": "name=y"})
 
 async def test_an_asynchronous_test_waits_for_requests(imagestore_lab, imagestore_client):
-    waiting = asyncio.create_task(imagestore_lab.requests.wait(api="QueryZone", count=2, within=10))
+    waiting = asyncio.create_task(imagestore_lab.requests.wait(api="QueryZone", count=2, within=60))
     for _ in range(2):
         await imagestore_client.query("/zones")
     assert len(await waiting) == 2
