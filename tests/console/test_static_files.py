@@ -74,3 +74,14 @@ def test_a_file_has_nothing_inline_and_names_no_other_server(file: Path) -> None
     assert "innerHTML" not in text
     if file.suffix == ".html":
         assert INLINE.findall(text) == []
+
+
+def test_what_a_file_loads_is_there() -> None:
+    missing = []
+    for file in FILES:
+        text = file.read_text("utf-8")
+        named = [STATIC / one for one in re.findall(r'(?:href|src)="/console/([^"]+)"', text)]
+        named += [file.parent / one for one in re.findall(r"""(?:from|import\(|import) ?['"](\.[^'"]+)""", text)]
+        named += [STATIC / "styles" / f"{one}.css" for one in re.findall(r"useStyles\('([\w-]+)'\)", text)]
+        missing += [(str(file.relative_to(STATIC)), str(one)) for one in named if not one.is_file()]
+    assert missing == []

@@ -63,7 +63,10 @@ function counts() {
     /** @type {Record<string, number>} */
     const found = {};
     for (const { status } of state.storages.values()) found[status] = (found[status] ?? 0) + 1;
-    for (const { status, number } of byStatus) setText(number, count(found[status] ?? 0));
+    for (const { status, number, element } of byStatus) {
+      setText(number, count(found[status] ?? 0));
+      element.classList.toggle('none', found[status] === undefined);
+    }
     setText(rest, summary());
   };
   onChange(() => {

@@ -3,7 +3,7 @@
 import { perform } from '../lib/action.js';
 import { lab } from '../lib/api.js';
 import { h, set, setText } from '../lib/dom.js';
-import { dateTime, duration } from '../lib/format.js';
+import { dateTime, dayTime, duration } from '../lib/format.js';
 import { menuButton } from '../lib/menu.js';
 import { labTime, onChange, setClock, state } from '../lib/state.js';
 
@@ -21,7 +21,7 @@ export function mountClock(parent) {
   parent.append(time, controls);
 
   const showTime = () => {
-    if (state.clock !== null && !document.hidden) setText(time, dateTime(labTime()));
+    if (state.clock !== null && !document.hidden) setText(time, dayTime(labTime()));
   };
   const show = () => {
     parent.hidden = state.clock === null;
@@ -31,11 +31,16 @@ export function mountClock(parent) {
     setText(pause, paused ? '▶' : '❚❚');
     set(pause, { 'aria-label': paused ? 'Let the clock run' : 'Pause the clock', title: paused ? 'Run' : 'Pause', 'aria-pressed': String(paused) });
     showSpeeds(speed, now);
-    set(time, { class: ['mono', paused && 'paused'], title: paused ? 'Paused' : now === null ? 'It jumps to what is due' : `${now} times the machine’s time` });
+    set(time, { class: ['mono', paused && 'paused'], title: `${dateTime(labTime())}: ${paceOf(paused, now)}` });
     showTime();
   };
   onChange((change) => change.node && show());
   setInterval(showTime, SHOW_MS);
+}
+
+/** @param {boolean} paused @param {number | null} speed */
+function paceOf(paused, speed) {
+  return paused ? 'paused' : speed === null ? 'it jumps to what is due' : `${speed} times the machine’s time`;
 }
 
 /** @param {HTMLSelectElement} select @param {number | null} now */

@@ -7,7 +7,7 @@ import { count } from '../lib/format.js';
 import { Problem } from '../lib/http.js';
 import { go, link, route, setQuery } from '../lib/router.js';
 import { currentLogin } from '../lib/session.js';
-import { followProbes, onChange, state } from '../lib/state.js';
+import { followProbes, mayAsk, onChange, state } from '../lib/state.js';
 import { useStyles } from '../lib/styles.js';
 import { emptyFleet } from './fleet-empty.js';
 import { fleetFilter } from './fleet-filter.js';
@@ -36,10 +36,12 @@ export function mount(parent) {
     onOpen: (storage) => go(['storages', storage.uuid], kept),
     onSort: (order) => setQuery({ sort: order }),
   });
+  const clear = h('button', { class: 'small', onclick: () => setQuery({ q: null }) }, 'Show all');
+  const nothing = h('div', { class: 'fleet-nothing row', hidden: true }, 'No storage matches these conditions.', clear);
   const empty = h('div', { class: 'body', hidden: true });
   parent.append(
     h('div', { class: 'head' }, h('h1', null, 'Fleet'), shown, filter.element),
-    h('div', { class: 'about' }, request, problem),
+    h('div', { class: 'about' }, request, problem, nothing),
     table.element,
     empty,
   );
@@ -108,11 +110,12 @@ export function mount(parent) {
     const list = matching === null ? sorted([...state.storages.values()], sort) : known(matching);
     const total = state.storages.size;
     setText(shown, list.length === total ? count(total) : `${count(list.length)} of ${count(total)}`);
-    const nothing = total === 0 && (state.storagesLoaded || state.storagesProblem !== null);
-    table.element.hidden = nothing;
-    if (empty.hidden === nothing) {
-      empty.hidden = !nothing;
-      replace(empty, nothing && emptyFleet());
+    const none = total === 0 && (state.storagesLoaded || state.storagesProblem !== null);
+    nothing.hidden = none || list.length > 0 || conditions.length === 0 || !problem.hidden;
+    table.element.hidden = none;
+    if (empty.hidden === none) {
+      empty.hidden = !none;
+      replace(empty, none && emptyFleet());
     }
     table.show(list);
   }
@@ -123,7 +126,7 @@ export function mount(parent) {
     dirty = true;
     setTimeout(() => {
       dirty = false;
-      if (!ended) void read();
+      if (!ended && mayAsk()) void read();
     }, wait);
   }
 

@@ -6,6 +6,8 @@ import { toast } from './toast.js';
 
 /** @typedef {import('./types.js').Call} Call */
 
+const SHOW_MS = 300;
+
 /**
  * Do something by calls of `lab` and `zstack`; say `done` when it is done, or why not. Return what `work` returns, null
  * if it failed. The message has a button that shows the calls as curl.
@@ -18,6 +20,7 @@ export async function perform(done, work) {
   /** @type {Call[]} */
   const made = [];
   const stop = onCall((call) => call.method !== 'GET' && made.push(call));
+  const rest = working();
   try {
     const result = await work();
     toast('good', typeof done === 'string' ? done : done(result), made.length > 0 && curlButton(() => made));
@@ -28,5 +31,19 @@ export async function perform(done, work) {
     return null;
   } finally {
     stop();
+    rest();
   }
+}
+
+let works = 0;
+
+/** Show that something is being done, if it takes a while; return what ends that. */
+function working() {
+  works += 1;
+  const timer = setTimeout(() => document.documentElement.classList.add('working'), SHOW_MS);
+  return () => {
+    works -= 1;
+    clearTimeout(timer);
+    if (works === 0) document.documentElement.classList.remove('working');
+  };
 }

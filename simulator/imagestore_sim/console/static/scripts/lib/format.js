@@ -2,6 +2,7 @@
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 const DATE = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
+const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const COUNT = new Intl.NumberFormat('en');
 
@@ -47,6 +48,11 @@ export function time(seconds) {
 /** Return day and time of a moment. @param {number} seconds  since the epoch */
 export function dateTime(seconds) {
   return `${DATE.format(seconds * 1000)} ${time(seconds)}`;
+}
+
+/** Return day and time of a moment, without the year. @param {number} seconds  since the epoch */
+export function dayTime(seconds) {
+  return `${DAY.format(seconds * 1000)} ${time(seconds)}`;
 }
 
 /** Return how long ago, or until, a moment is: `12 s ago`, `in 3m 5s`. @param {number} seconds @param {number} now */

@@ -5,6 +5,9 @@ import { Listeners } from './listeners.js';
 /** @typedef {import('./types.js').Call} Call */
 /** @typedef {Call & {status: number, seconds: number, text: string}} MadeCall */
 
+/** In the journal of requests, this header tells the calls of the pages from those of other clients. */
+const PAGE = 'imagestore-sim';
+
 /** A call that failed: its HTTP status (0 without an answer), and why, as the node says it. */
 export class Problem extends Error {
   /** @param {number} status @param {string} text @param {unknown} [body]  the answer as it is */
@@ -63,7 +66,8 @@ async function fetched(call, headers, signal) {
   const type = typeof body === 'string' ? 'application/yaml' : 'application/json';
   const content = body === undefined || body === null ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
   // A POST without a body needs the type as well: the guard takes one without for a form of another page.
-  const typed = method === 'GET' || method === 'HEAD' ? headers : { 'Content-Type': type, ...headers };
+  const marked = { 'X-Requested-With': PAGE, ...headers };
+  const typed = method === 'GET' || method === 'HEAD' ? marked : { 'Content-Type': type, ...marked };
   try {
     return await fetch(path, { method, headers: typed, body: content, signal, cache: 'no-store', redirect: 'manual' });
   } catch (error) {

@@ -92,6 +92,11 @@ export async function startState() {
   await Promise.all([refreshStorages(), refreshHosts()]);
 }
 
+/** Return whether the page may query ZStack's API by itself: a fault of the management plane is for other clients. */
+export function mayAsk() {
+  return state.nodeFaults.length === 0;
+}
+
 /** Read all storages. While they are read, one more call reads them once more. */
 export async function refreshStorages() {
   if (currentLogin() === null) return;
@@ -314,5 +319,7 @@ function follow() {
   });
   repeat(refreshHosts, HOSTS_MS);
   repeat(refreshNode, NODE_MS);
-  repeat(refreshStorages, STORAGES_MS);
+  repeat(async () => {
+    if (mayAsk()) await refreshStorages();
+  }, STORAGES_MS);
 }
