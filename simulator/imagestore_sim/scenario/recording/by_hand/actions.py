@@ -9,9 +9,12 @@ from typing import Any
 from imagestore_sim.hosts.windows import HostWindow
 from imagestore_sim.masking import MASK, is_secret_name
 from imagestore_sim.rest.node_faults import FAULT_HEALED, FAULT_SET, Healed
+from imagestore_sim.scenario.format.steps import STEPS, FaultStep
 from imagestore_sim.scenario.recording.recording import Event
 
-OWN_STEPS = ("fill", "resize")
+OWN_STEPS = frozenset(
+    step.fixed_kind for step in STEPS.values() if issubclass(step, FaultStep) and step.fixed_kind is not None
+)
 """Kinds of fault that have a step of their own."""
 TOGETHER = 0.1
 """Seconds between two steps that were taken with one click: they are written as one where they can be."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from imagestore_sim.backup_storage import image_events
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, STATUS_CHANGED
+from imagestore_sim.faults import Effect
 from imagestore_sim.hosts.windows import HostWindow
-from imagestore_sim.scenario.recording.by_hand.actions import OWN_STEPS
 from imagestore_sim.scenario.recording.recording import Event
 from imagestore_sim.scenario.recording.storage_story import StorageStory
 from imagestore_sim.units import duration_text
@@ -123,7 +123,7 @@ def _lasts(window: HostWindow, at: float) -> bool:
 
 
 def _is_of_disk(window: HostWindow) -> bool:
-    return window.fault is not None and window.fault.kind in OWN_STEPS
+    return window.fault is not None and window.fault.traits.effect is Effect.NEW_STATE
 
 
 def _takes_time(window: HostWindow) -> bool:
