@@ -133,3 +133,13 @@ def test_a_request_that_met_a_fault_names_it(open_page: OpenPage, fresh_lab: Lab
     expect(met).to_contain_text("fault")
     met.click()
     expect(page.get_by_role("complementary", name="Details")).to_contain_text("api_error-1")
+
+
+def test_the_queries_of_the_page_itself_are_shown_on_demand(open_page: OpenPage, fresh_lab: LabThread) -> None:
+    page = open_page(f"{fresh_lab.lab.url}/#/requests")
+    call(page, "GET", "/zstack/v1/nosuch")
+    expect(row(page, "nosuch")).to_have_count(1)
+    expect(row(page, "QueryBackupStorage")).to_have_count(0)
+    page.get_by_role("button", name="Own queries").click()
+    expect(row(page, "QueryBackupStorage").first).to_be_visible()
+    expect(page).to_have_url(re.compile("own=1"))

@@ -37,6 +37,8 @@ MOST_WINDOWS = 1000
 MOST_EVENTS = 20_000
 """Stored events that one answer is made of; the latest are read."""
 DEFAULT_SECONDS = 600.0
+OF_PAGE = ("x-requested-with", "imagestore-sim")
+"""The header that the pages send."""
 OF_LANES = (ADDED, DELETED, STATUS_CHANGED, CAPACITY_CHANGED)
 
 
@@ -106,6 +108,7 @@ class TickShape(Shape):
     milliseconds: float
     job: str | None
     faults: int = Field(description="how many faults it met")
+    of_page: bool = Field(description="whether a page of this node asked it by itself or by a click")
 
 
 class TimelineShape(Shape):
@@ -213,6 +216,7 @@ def _tick(entry: Entry, epoch: float) -> TickShape:
         milliseconds=round(entry.seconds * 1000, 3),
         job=entry.job,
         faults=len(entry.faults),
+        of_page=OF_PAGE in entry.headers,
     )
 
 

@@ -45,6 +45,7 @@ export function mount(parent) {
   const isWide = matchMedia('(min-width: 761px)').matches;
   const more = h('details', { open: isWide || FILTERS.some((name) => query().has(name)) }, h('summary', null, 'More filters'), h('div', { class: 'row' }, inputs));
   const live = h('button', { class: 'small', 'aria-pressed': 'true', onclick: toggle }, 'Live');
+  const own = h('button', { class: 'small', 'aria-pressed': String(query().has('own')), title: 'Also the queries and polls with which this page stays up to date', onclick: () => setQuery({ own: query().has('own') ? null : '1' }, { replace: true }) }, 'Own queries');
   const forget = h('button', { class: 'small danger', onclick: clear }, 'Forget all…');
   const summary = h('span', { class: 'soft', role: 'status' });
   const problem = h('p', { class: 'problem', role: 'alert', hidden: true });
@@ -58,7 +59,7 @@ export function mount(parent) {
   );
   const empty = h('div', { class: 'empty', hidden: true });
   parent.append(
-    h('div', { class: 'head' }, h('h1', null, 'Requests'), live, summary, h('span', { class: 'grow' }), forget),
+    h('div', { class: 'head' }, h('h1', null, 'Requests'), live, own, summary, h('span', { class: 'grow' }), forget),
     h('div', { class: 'head filters' }, text, status, method, more),
     h('div', { class: 'body' }, problem, h('div', { class: 'table-holder', tabindex: '0', role: 'group', 'aria-label': 'Table of requests' }, table), empty),
   );
@@ -123,7 +124,9 @@ export function mount(parent) {
 
   function draw() {
     const wanted = text.value.trim().toLowerCase();
-    const shown = wanted === '' ? rows : rows.filter((one) => textOf(one).includes(wanted));
+    const withOwn = query().has('own') || query().has('job');
+    own.setAttribute('aria-pressed', String(query().has('own')));
+    const shown = rows.filter((one) => (withOwn || !isQuiet(one)) && (wanted === '' || textOf(one).includes(wanted)));
     const known = new Map([...body.rows].map((row) => [row.dataset['number'], row]));
     replace(body, shown.map((one) => known.get(String(one.number)) ?? rowOf(one)));
     mark();
@@ -219,6 +222,11 @@ export function mount(parent) {
       running?.abort();
     },
   };
+}
+
+/** Return whether a request is one that this page makes to stay up to date. @param {ShownRequest} one */
+function isQuiet(one) {
+  return one.headers['x-requested-with'] === 'imagestore-sim' && one.method === 'GET' && one.status < 400 && one.faults.length === 0;
 }
 
 /** @param {ShownRequest} one */

@@ -10,7 +10,7 @@ import { place } from './timeline-scale.js';
 /** @typedef {{time: number, total: number, available: number}} LaneCapacity */
 /** @typedef {{id: string, kind: string, host: string | null, parameters: Record<string, unknown>, from: number, to: number | null}} FaultSpan */
 /** @typedef {{uuid: string, name: string, hostname: string, exists: boolean, statuses: StatusSpan[], capacities: LaneCapacity[], leftOff: number}} Lane */
-/** @typedef {{number: number, time: number, method: string, api: string, path: string, status: number, milliseconds: number, job: string | null, faults: number}} Tick */
+/** @typedef {{number: number, time: number, method: string, api: string, path: string, status: number, milliseconds: number, job: string | null, faults: number, ofPage: boolean}} Tick */
 
 export const LANE_HEIGHT = 34;
 export const TICK_HEIGHT = 30;
@@ -152,13 +152,18 @@ export function drawNodeFaults(faults, range, width, now) {
   });
 }
 
+/** Return whether a request is one that this page makes to stay up to date. @param {Tick} tick */
+export function isQuiet(tick) {
+  return tick.ofPage && tick.method === 'GET' && tick.status === 200 && tick.faults === 0;
+}
+
 /** Return requests as ticks, those of one place together: higher and crossed where one failed. @param {Tick[]} ticks @param {Range} range @param {number} width */
 export function drawTicks(ticks, range, width) {
   /** @type {Map<number, Tick[]>} */
   const columns = new Map();
   for (const tick of ticks) {
     const x = place(range, width, tick.time);
-    if (x < 0 || x > width) continue;
+    if (x < 0 || x > width || isQuiet(tick)) continue;
     const column = Math.floor(x / COLUMN);
     const there = columns.get(column);
     if (there === undefined) columns.set(column, [tick]);

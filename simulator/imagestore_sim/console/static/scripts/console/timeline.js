@@ -9,7 +9,7 @@ import { labTime, onChange, state } from '../lib/state.js';
 import { SIGNS } from '../lib/status.js';
 import { useStyles } from '../lib/styles.js';
 import { openSaveStory } from './save-story.js';
-import { drawLane, drawNodeFaults, drawTicks, LANE_HEIGHT, laneText, patterns, TICK_HEIGHT } from './timeline-lane.js';
+import { drawLane, drawNodeFaults, drawTicks, isQuiet, LANE_HEIGHT, laneText, patterns, TICK_HEIGHT } from './timeline-lane.js';
 import { marks, markText, moment, moved, place, SHORTEST, zoomed } from './timeline-scale.js';
 
 /** @typedef {import('./timeline-scale.js').Range} Range */
@@ -216,7 +216,7 @@ export function mount(parent, context) {
     const ofNode = answer.faults.filter((one) => one.host === null);
     /** @type {HTMLElement} */ (nodeFaults.closest('.node-lane')).hidden = ofNode.length === 0;
     resize(nodeFaults, drawNodeFaults(ofNode, range, width, now), `Faults of the management plane: ${ofNode.map((one) => one.kind).join(', ') || 'none'}`);
-    const inRange = answer.requests.filter((one) => one.time >= range.from && one.time <= range.to);
+    const inRange = answer.requests.filter((one) => one.time >= range.from && one.time <= range.to && !isQuiet(one));
     const failed = inRange.filter((one) => one.status >= 400 || one.status === 0).length;
     resize(ticks, drawTicks(answer.requests, range, width), `${plural(inRange.length, 'request')}, ${count(failed)} failed`);
     drawLanes(answer, range, now);
