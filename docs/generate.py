@@ -65,6 +65,9 @@ GENERATED: Mapping[str, Generated] = {
     "api-examples": Generated(
         "../simulator/imagestore_sim/openapi/examples.json", "generators.api_examples:texts", quick=False
     ),
+    "lab-examples": Generated(
+        "../simulator/imagestore_sim/lab_api/examples.json", "generators.lab_examples:texts", quick=False
+    ),
     "picture": Generated("lab.svg", "generators.lab_picture:picture", quick=False),
     "same-results": Generated("same-results.md", "generators.same_results:page", quick=False),
     "stories": Generated("stories", "generators.scenarios:pictures", quick=False),

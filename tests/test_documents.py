@@ -30,6 +30,7 @@ OF_OTHER_PROGRAMS = {
     "--check",  # docs/generate.py
     "--cacert", "--connect-to", "--data-binary", "--data-urlencode",  # curl
     "--count", "--image-storage",  # Go CLI
+    "--path",  # openapi-python-client
 }  # fmt: skip
 """Options that the documents name and other programs have."""
 

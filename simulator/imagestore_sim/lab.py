@@ -22,6 +22,7 @@ from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.images.bits import Place
 from imagestore_sim.lab_api import LabHosts, OpenStories, RequestLog, StoryWriter
+from imagestore_sim.lab_api.openapi import document
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.node_faults import AppliedNodeFault
@@ -154,11 +155,12 @@ class Lab(Startable):
             await self.stop()
             raise
 
-    async def _start_in(self, folder: Path) -> None:
-        settings = self.settings
-        if "database" not in settings.model_fields_set:
-            settings = settings.model_copy(update={"database": str(folder / "lab.db")})
-        self._node = ManagementNode(
+    def describe_lab_api(self) -> dict[str, Any]:
+        """Return the OpenAPI document of `/lab/v1`, which a lab need not run for. Call it on an event loop."""
+        return document(list(self._new_node(self.settings).http.lab_routes()))
+
+    def _new_node(self, settings: Settings) -> ManagementNode:
+        return ManagementNode(
             settings,
             clock=self.clock,
             resolve=self.network.resolve,
@@ -167,6 +169,12 @@ class Lab(Startable):
             story_writer=self._story_writer,
             stories=self._stories,
         )
+
+    async def _start_in(self, folder: Path) -> None:
+        settings = self.settings
+        if "database" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"database": str(folder / "lab.db")})
+        self._node = self._new_node(settings)
         for name in host_names(settings.hosts):
             await self.network.add(self._new_host(name))
         self._ssh_config = await self.network.write_ssh_config(folder)

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from generate import GENERATED
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.lab import Lab
+from imagestore_sim.lab_api.examples import examples
 from imagestore_sim.testing import Client
 
 PAGE = Path(__file__).parents[2] / "docs" / "lab-api.md"
@@ -28,7 +31,6 @@ def calls(document: dict[str, Any]) -> set[tuple[str, str]]:
     return {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
 
 
-@pytest.mark.thorough
 async def test_the_document_is_valid(imagestore_client: Client) -> None:
     described = await document(imagestore_client)
     OpenAPIV31SpecValidator(described).validate()
@@ -42,6 +44,33 @@ async def test_every_route_is_in_it_and_nothing_else(imagestore_client: Client, 
     routes = {(route.method, route.resource.canonical) for route in router.routes() if route.resource}
     served = {(method, path) for method, path in routes if path.startswith("/lab/v1/") and method not in ("*", "HEAD")}
     assert calls(await document(imagestore_client)) == served
+
+
+async def test_every_call_has_a_description_and_an_example(imagestore_client: Client) -> None:
+    described = await document(imagestore_client)
+    every = {one["operationId"]: one for operations in described["paths"].values() for one in operations.values()}
+    assert all(one["description"] for one in every.values())
+    parameters = [parameter for one in every.values() for parameter in one["parameters"]]
+    assert all(parameter["description"] for parameter in parameters)
+    assert every.keys() - examples().keys() == {"getOpenapiJson"}, "a line in docs/generators/lab_examples.py"
+
+
+async def test_examples_fit_the_schemas(imagestore_client: Client) -> None:
+    described = await document(imagestore_client)
+    components = {"components": described["components"]}
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            answered = next(iter(operation["responses"].values()))
+            for content in (operation.get("requestBody", {}), answered):
+                for media in content.get("content", {}).values():
+                    schema = jsonschema_rs.validator_for(media["schema"] | components)
+                    for example in media.get("examples", {}).values():
+                        schema.validate(example["value"])
+
+
+@pytest.mark.thorough
+def test_a_lab_still_answers_the_examples_as_they_are() -> None:
+    assert GENERATED["lab-examples"].stale() == [], "run `make docs PAGES=lab-examples`"
 
 
 async def test_every_call_is_in_the_manual(imagestore_client: Client) -> None:

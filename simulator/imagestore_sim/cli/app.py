@@ -22,6 +22,7 @@ from imagestore_sim.cli import (
     host,
     lab,
     load,
+    openapi,
     probe,
     ready,
     record,
@@ -42,6 +43,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     replay.replay,
     record.record,
     compare.compare,
+    openapi.openapi,
     schema.schema,
     compose_file.compose_file,
 )

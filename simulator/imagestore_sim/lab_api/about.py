@@ -59,5 +59,5 @@ class AboutRoutes:
         return [Route("GET", "/lab/v1/about", "What this node is, and what it allows", Handler(self.show), AboutShape)]
 
     async def show(self, request: web.Request) -> Answer:
-        """Return what the node is now."""
+        """Return the versions of the node, and which calls it allows to whom."""
         return self._about.model_copy(update={"ready": self._ready()})

@@ -133,16 +133,16 @@ class HostsRoutes:
         ]
 
     async def show_all(self, request: web.Request) -> Answer:
-        """Return all hosts."""
+        """Return every host with its disk, its logins and the faults that are on it."""
         hosts = await _refusing(self._present().all())
         return HostsShape(hosts=await asyncio.gather(*(_show(host) for host in hosts)))
 
     async def show(self, request: web.Request) -> Answer:
-        """Return one host."""
+        """Return a host with its disk, its logins and the faults that are on it."""
         return await _show(await self._host(request))
 
     async def agent(self, request: web.Request) -> Answer:
-        """Return the agent of a host, which listens from then on."""
+        """Return the address and the certificate of a host's agent, which listens from then on."""
         name = request.match_info["name"]
         try:
             return agent_shape(await _refusing(self._present().agent(name)), AGENT_PORT)
@@ -150,7 +150,7 @@ class HostsRoutes:
             raise Refused(404, f"there is no host {name}") from None
 
     async def start(self, request: web.Request) -> Answer:
-        """Start a host."""
+        """Let a host listen at its address again, and return it. One that runs stays as it is."""
         host = await self._host_to_change(request)
         try:
             await host.start()
@@ -159,13 +159,13 @@ class HostsRoutes:
         return await _show(host)
 
     async def stop(self, request: web.Request) -> Answer:
-        """Stop a host."""
+        """Shut a host down, so that nothing answers at its address, and return it."""
         host = await self._host_to_change(request)
         await _refusing(host.stop())
         return await _show(host)
 
     async def read_and_apply(self, request: web.Request, body: FaultToApply) -> Answer:
-        """Apply the fault that a body describes."""
+        """Apply the fault that a body describes, until it is healed or its time is over; return its id."""
         await self._host(request)
         try:
             fault = read_fault(body.kind, body.model_extra or {})
@@ -174,12 +174,12 @@ class HostsRoutes:
         return await self.apply(request, fault)
 
     async def apply(self, request: web.Request, fault: Fault) -> Answer:
-        """Apply a fault."""
+        """Apply this to the host's disk, until it is healed or its time is over; return the id of the fault."""
         host = await self._host_to_change(request)
         return FaultId(id=fault_id(await _refusing(host.apply(fault))))
 
     async def heal(self, request: web.Request) -> Answer:
-        """Heal a host of one fault."""
+        """Heal a host of one fault, and return the host."""
         host, identity = await self._host(request), request.match_info["id"]
         for applied in host.faults:
             if fault_id(applied) == identity:
@@ -188,18 +188,18 @@ class HostsRoutes:
         raise Refused(404, f"there is no fault {identity} on {host.name}")
 
     async def heal_all(self, request: web.Request) -> Answer:
-        """Heal a host of every fault, the latest first."""
+        """Heal a host of every fault, the latest first, and return the host."""
         return await self.heal_host(request, WhatToHeal())
 
     async def heal_host(self, request: web.Request, what: WhatToHeal) -> Answer:
-        """Heal a host of all faults, or those of a kind."""
+        """Heal a host of all faults, or of those of a kind, and return the host."""
         _check_kind(what, FAULTS)
         host = await self._host(request)
         await _heal(host, what)
         return await _show(host)
 
     async def heal_hosts(self, request: web.Request, what: WhatToHeal) -> Answer:
-        """Heal all hosts and the management plane of all faults, or those of a kind."""
+        """Heal all hosts and the management plane of all faults, or of those of a kind; return the hosts."""
         _check_kind(what, FAULTS if self._node_faults is None else FAULTS | NODE_FAULTS)
         if self._node_faults is not None:
             await self._node_faults.heal_all(what.kind)
@@ -210,7 +210,7 @@ class HostsRoutes:
         return await self.show_all(request)
 
     async def kinds(self, request: web.Request) -> Answer:
-        """Return the registry of faults: of hosts, and of the management plane where there is one."""
+        """Return every kind of fault with its parameters and JSON Schemas: of hosts, and of the management plane."""
         for kind in (*FAULTS.values(), *NODE_FAULTS.values()):
             schema_of(kind)  # kept; the first time all together would block the event loop for half a second
             await asyncio.sleep(0)

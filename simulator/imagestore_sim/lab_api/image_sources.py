@@ -7,6 +7,8 @@ POST /lab/v1/image-sources     puts sources before the others, in place of those
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from aiohttp import web
 from pydantic import Field
 
@@ -25,7 +27,7 @@ class ImageSourceShape(Shape):
     size: Bytes | None = Field(None, description="bytes of the virtual disk")
     actual_size: Bytes | None = Field(None, description="bytes of the file")
     format: str | None = Field(None, max_length=32, description="what the file turns out to be")
-    rate: Bytes | None = Field(None, gt=0, description="bytes per second")
+    rate: Annotated[Bytes, Field(gt=0)] | None = Field(None, description="bytes per second")
     error: str | None = Field(None, max_length=1024, description="a download fails with this text")
 
 
@@ -53,16 +55,16 @@ class ImageSourcesRoutes:
         ]
 
     async def show(self, request: web.Request) -> Answer:
-        """Return all sources."""
+        """Return all sources; of those that match the url of an image, the first counts."""
         return ImageSourcesShape(sources=tuple(_shape(one) for one in self._sources.all()))
 
     async def put(self, request: web.Request, body: ImageSourcesShape) -> Answer:
-        """Replace all sources."""
+        """Replace all sources, and return them."""
         self._sources.replace(_source(one) for one in body.sources)
         return await self.show(request)
 
     async def post(self, request: web.Request, body: ImageSourcesShape) -> Answer:
-        """Add sources."""
+        """Put sources before the others, in place of those with the same glob, and return all."""
         self._sources.add(_source(one) for one in body.sources)
         return await self.show(request)
 

@@ -58,11 +58,11 @@ class NodeFaultsRoutes:
         )
 
     async def show(self, request: web.Request) -> Answer:
-        """Return one fault."""
+        """Return a fault that is set or was healed lately, with the requests that it has met."""
         return self._show(self._find(request))
 
     async def set(self, request: web.Request, body: NodeFaultToSet) -> Answer:
-        """Set the fault that a body describes. Raise Refused."""
+        """Set the fault that a body describes, and return it with its id. Raise Refused."""
         try:
             applied = await self._faults.apply(read_node_fault(body.kind, body.model_extra or {}))
         except FaultProblem as problem:
@@ -78,7 +78,7 @@ class NodeFaultsRoutes:
         return self._show(applied)
 
     async def heal_all(self, request: web.Request) -> Answer:
-        """Heal every fault, the latest first."""
+        """Heal every fault, the latest first, and return what was healed."""
         await self._faults.heal_all()
         return await self.show_all(request)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -14,12 +15,48 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from imagestore_sim import __version__
+from imagestore_sim.lab_api.examples import Example, examples
 from imagestore_sim.lab_api.guard import Guard
-from imagestore_sim.lab_api.routes import JSON, Answer, Handler, Problem, Refused, Route
+from imagestore_sim.lab_api.routes import JSON, Answer, Handler, Problem, Refused, Route, Work
 
 PATH = "/lab/v1/openapi.json"
 TITLE = "imagestore-sim: the lab"
 DESCRIPTION = "Simulated hosts, the clock, the records, the journal of requests and the stream of events of a lab."
+TAGS = {
+    "about": "What the node is.",
+    "sessions": "Sessions of ZStack's API.",
+    "events": "What happens.",
+    "snapshot": "All records.",
+    "reset": "Back to the start.",
+    "hosts": "Simulated hosts and their faults.",
+    "heal": "Healing everything.",
+    "faults": "The kinds of fault.",
+    "node": "Faults of the management plane.",
+    "probes": "The latest probes.",
+    "storages": "Backup storages, beyond what ZStack's API shows.",
+    "image-sources": "What images weigh.",
+    "clock": "The lab's clock.",
+    "requests": "The journal of requests to ZStack's API.",
+    "timeline": "Pictures of a time.",
+    "scenario": "Stories from what was done.",
+    "stories": "The library of stories.",
+    "openapi": "This document.",
+}
+VARIABLES = {
+    "name": "The name.",
+    "id": "The id of the fault.",
+    "uuid": "The uuid of the backup storage.",
+    "number": "The number of the request.",
+}
+ANYWHERE = {
+    "400": "The request cannot be read.",
+    "401": "The token of the lab is missing or wrong.",
+    "403": "The node does not offer the lab's API, or a web page of another origin asks.",
+}
+"""When a call may be refused that does not say so itself, by status."""
+TOKEN = {"type": "http", "scheme": "bearer", "description": "The token of `--lab-token`, where the lab has one."}
+RAISES = re.compile(r"\bRaise [^.]*\.")
+"""The sentence of a docstring that names exceptions."""
 REFERENCE = "#/components/schemas/{model}"
 Json = dict[str, Any]
 
@@ -32,14 +69,17 @@ def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DES
 
     @cache
     def text() -> bytes:
-        return orjson.dumps(document(every, description))
+        return orjson.dumps(document(routes, description))
 
     async def show(request: web.Request) -> Answer:
         return web.Response(body=text(), content_type=JSON)
 
-    every = [*routes, Route("GET", PATH, "This document", Handler(show), None)]
-    served = (*every, Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))
+    served = (*routes, _own_route(show), Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))
     return [route.to_aiohttp(guard) for route in served]
+
+
+def _own_route(show: Work) -> Route:
+    return Route("GET", PATH, "This document", Handler(show), None)
 
 
 async def _refuse(request: web.Request) -> Answer:
@@ -47,15 +87,29 @@ async def _refuse(request: web.Request) -> Answer:
 
 
 def document(routes: Sequence[Route], description: str = DESCRIPTION) -> Json:
-    """Return the OpenAPI document of the routes."""
+    """Return the OpenAPI document of the routes, and of itself."""
+    every = [*routes, _own_route(_refuse)]
     paths: dict[str, Json] = {}
-    for route in routes:
+    for route in every:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "description": description, "version": __version__},
+        "info": {
+            "title": TITLE,
+            "description": description,
+            "version": __version__,
+            "contact": {"name": "imagestore-sim", "url": "https://github.com/imagestore-sim/imagestore-sim"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "The node that serves this document."}],
+        "security": [{}, {"labToken": []}],
+        "tags": [{"name": tag, "description": TAGS.get(tag, tag)} for tag in dict.fromkeys(map(_tag, every))],
         "paths": paths,
-        "components": {"schemas": _schemas(routes)},
+        "components": {
+            "schemas": _schemas(every),
+            "responses": {f"Problem{status}": _response(text, JSON, Problem) for status, text in ANYWHERE.items()},
+            "securitySchemes": {"labToken": TOKEN},
+        },
     }
 
 
@@ -74,29 +128,55 @@ def _schemas(routes: Sequence[Route]) -> Json:
 
 
 def _operation(route: Route) -> Json:
+    example = examples().get(operation_id(route.method, route.path))
+    answer = _response(_phrase(route.status), route.answer_media, route.answer, example)
     operation: Json = {
-        "operationId": _operation_id(route),
+        "operationId": operation_id(route.method, route.path),
         "summary": route.summary,
-        "tags": [route.path.split("/")[3].removesuffix(".json")],
-        "parameters": [*_path_parameters(route.path), *_query_parameters(route.handler.query)],
-        "responses": {str(route.status): _response(HTTPStatus(route.status).phrase, route.answer_media, route.answer)},
+        "description": _description(route),
+        "tags": [_tag(route)],
+        "parameters": [*_path_parameters(route.path, example), *_query_parameters(route.handler.query, example)],
+        "responses": {str(route.status): answer},
     }
     if route.handler.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(JSON, route.handler.body)}
     elif route.body_media != JSON:
         operation["requestBody"] = {"required": True, "content": _content(route.body_media, None)}
+    if example is not None and "requestBody" in operation:
+        _show(operation["requestBody"]["content"], example.body)
     for status, when in route.problems.items():
         operation["responses"][str(status)] = _response(when, JSON, route.problem_shapes.get(status, Problem))
+    for refused in ANYWHERE:
+        operation["responses"].setdefault(refused, {"$ref": f"#/components/responses/Problem{refused}"})
     return operation
 
 
-def _operation_id(route: Route) -> str:
-    words = re.findall("[a-z]+", route.path.removeprefix("/lab/v1"))
-    return route.method.lower() + "".join(word.capitalize() for word in words)
+def _tag(route: Route) -> str:
+    return route.path.split("/")[3].removesuffix(".json")
 
 
-def _response(text: str, media: str, shape: type[BaseModel] | None) -> Json:
-    return {"description": text, "content": _content(media, shape)}
+def _phrase(status: int) -> str:
+    return f"{HTTPStatus(status).phrase}."
+
+
+def _description(route: Route) -> str:
+    """Return what a call does: the docstring of what answers it, without the exceptions that it names."""
+    paragraphs = inspect.cleandoc(route.handler.work.__doc__ or "").split("\n\n")
+    texts = (RAISES.sub("", " ".join(paragraph.split())).strip() for paragraph in paragraphs)
+    return "\n\n".join(text for text in texts if text) or f"{route.summary}."
+
+
+def operation_id(method: str, path: str) -> str:
+    """Return the name of a call: its method and the words of its path, as in `postHostsNameFaults`."""
+    words = re.findall("[a-z]+", path.removeprefix("/lab/v1"))
+    return method.lower() + "".join(word.capitalize() for word in words)
+
+
+def _response(text: str, media: str, shape: type[BaseModel] | None, example: Example | None = None) -> Json:
+    content = _content(media, shape)
+    if example is not None:
+        _show(content, example.answer)
+    return {"description": text, "content": content}
 
 
 def _content(media: str, shape: type[BaseModel] | None) -> Json:
@@ -105,16 +185,25 @@ def _content(media: str, shape: type[BaseModel] | None) -> Json:
     return {media: {"schema": {"type": "object" if media == JSON else "string"}}}
 
 
-def _path_parameters(path: str) -> Iterator[Json]:
+def _show(content: Json, value: object) -> None:
+    """Add an example to the content of a body or an answer."""
+    for one in content.values():
+        one["examples"] = {"answered": {"value": value}}
+
+
+def _path_parameters(path: str, example: Example | None) -> Iterator[Json]:
     for name in re.findall(r"\{(\w+)\}", path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        shown = {} if example is None else {"example": example.variables[name]}
+        text = VARIABLES.get(name, name)
+        yield {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}, **shown}
 
 
-def _query_parameters(shape: type[BaseModel] | None) -> Iterator[Json]:
+def _query_parameters(shape: type[BaseModel] | None, example: Example | None) -> Iterator[Json]:
     if shape is None:
         return
     schema = shape.model_json_schema(by_alias=True)
     for name, value in schema["properties"].items():
         text = value.pop("description", "")
         required = name in schema.get("required", ())
-        yield {"name": name, "in": "query", "description": text, "required": required, "schema": value}
+        shown = {"example": example.query[name]} if example is not None and name in example.query else {}
+        yield {"name": name, "in": "query", "description": text, "required": required, "schema": value, **shown}

@@ -117,13 +117,13 @@ class RecordsRoutes:
         ]
 
     async def take(self, request: web.Request) -> Answer:
-        """Return all records as YAML."""
+        """Return all records as YAML, which --bootstrap and PUT take; passwords are sealed."""
         records = await self._keeper().snapshot()
         text = await asyncio.get_running_loop().run_in_executor(_thread, write_snapshot, records)
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
     async def put(self, request: web.Request) -> Answer:
-        """Replace all records by those of the body. Raise Refused."""
+        """Replace all records by those of the body, once it is valid as a whole. Raise Refused."""
         records = await _read(request)
         keeper = self._keeper()
         with _refusing():
@@ -131,7 +131,7 @@ class RecordsRoutes:
         return Replaced()
 
     async def post(self, request: web.Request) -> Answer:
-        """Add the records of the body. Raise Refused."""
+        """Add the records of the body; one that exists already stays as it is. Raise Refused."""
         records = await _read(request)
         keeper = self._keeper()
         with _refusing():

@@ -81,7 +81,7 @@ class RequestDetailRoutes:
         return [Route("GET", PATH, summary, Handler(self.show), RequestDetail, problems=problems, private=True)]
 
     async def show(self, request: web.Request) -> Answer:
-        """Return one request with all that belongs to it. Raise Refused."""
+        """Return one request with its job, and the events and probes that it caused. Raise Refused."""
         entry = self._find(request.match_info["number"])
         database, history = self._database(), self._history()
         if database is None or history is None:

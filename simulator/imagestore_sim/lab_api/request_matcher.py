@@ -39,8 +39,16 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Globs = Annotated[list[Glob], BeforeValidator(_listed), Field(min_length=1, max_length=16)]
-JsonPaths = Annotated[list[JsonPath], BeforeValidator(_listed), Field(min_length=1, max_length=8)]
+ONE_OR_SEVERAL = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Globs = Annotated[
+    list[Glob], BeforeValidator(_listed), Field(min_length=1, max_length=16), WithJsonSchema(ONE_OR_SEVERAL)
+]
+JsonPaths = Annotated[
+    list[JsonPath],
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=8),
+    WithJsonSchema(ONE_OR_SEVERAL),
+]
 Status = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),

@@ -247,7 +247,7 @@ class RequestsRoutes:
         )
 
     async def near_misses(self, request: web.Request, given: NearMissesBody) -> Answer:
-        """Return the requests that come closest."""
+        """Return the requests that come closest to what was expected, each with its differences."""
         near = await _bounded(self._log.closest_in_thread(given.expected, given.most))
         lines = [line for one in near for line in one.lines()]
         return NearMissesShape(
@@ -258,7 +258,7 @@ class RequestsRoutes:
         )
 
     async def sequence(self, request: web.Request, given: SequenceBody) -> Answer:
-        """Return how far the stored requests follow a sequence."""
+        """Return how far the stored requests follow the expected ones, in their order, and which is missing."""
         rows = self._log.in_scope(given.among)
         bytes_read = cost(rows, [given.among, *given.expected])
         follow = self._log.follow
@@ -267,7 +267,7 @@ class RequestsRoutes:
         )
 
     async def clear(self, request: web.Request) -> Answer:
-        """Forget all requests."""
+        """Forget all requests. The numbers of later ones go on."""
         self._log.clear()
         return Done()
 

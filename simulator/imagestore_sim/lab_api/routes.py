@@ -68,16 +68,30 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """Answers a request. `body` and `query` are the shapes that it takes, for the OpenAPI document."""
+    """Answers a request. `body` and `query` are the shapes that it takes, for the OpenAPI document.
+
+    The document shows the docstring of `work` as the description of the call.
+    """
 
     work: Work
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
 
 
+def _documented_by(work: Callable[..., object]) -> Callable[[Work], Work]:
+    """Return a decorator that gives a function the docstring of another, which the OpenAPI document shows."""
+
+    def decorate(read: Work) -> Work:
+        read.__doc__ = work.__doc__
+        return read
+
+    return decorate
+
+
 def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Answer]]) -> Handler:
     """Return a handler that calls `work` with the JSON body, read and checked."""
 
+    @_documented_by(work)
     async def read(request: web.Request) -> Answer:
         raw = await request.read()
         return await work(request, await by_size(len(raw), _from_json, shape, raw))
@@ -88,6 +102,7 @@ def with_body(shape: type[M], work: Callable[[web.Request, M], Awaitable[Answer]
 def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Answer]]) -> Handler:
     """Return a handler that calls `work` with the query string, read and checked."""
 
+    @_documented_by(work)
     async def read(request: web.Request) -> Answer:
         return await work(request, _read(shape, dict(request.query)))
 

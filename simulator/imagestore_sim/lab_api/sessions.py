@@ -61,7 +61,7 @@ class SessionsRoutes:
         ]
 
     async def begin(self, request: web.Request, asked: SessionToBegin) -> Answer:
-        """Begin a session. Raise Refused."""
+        """Begin a session of an account, and return its uuid, as after a login. Raise Refused."""
         sessions = self._sessions()
         if sessions is None:
             raise Refused(503, "the management node is starting")

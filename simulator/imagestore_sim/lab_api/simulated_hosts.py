@@ -142,7 +142,7 @@ class SimulatedHostsRoutes:
         ]
 
     async def add(self, request: web.Request, new: HostToAdd) -> Answer:
-        """Add a host, and start it."""
+        """Add a host, start it, and return it. A backup storage can be added on it at once."""
         lab = self._lab()
         host = lab.new_host(new.name, new.port)
         host.sftp, host.statvfs = new.sftp, new.statvfs
@@ -164,7 +164,7 @@ class SimulatedHostsRoutes:
         return host_shape(await host.state())
 
     async def change(self, request: web.Request, change: HostChange) -> Answer:
-        """Make all the changes of a host, or none."""
+        """Make all the changes of a host, or none, and return the host. Members that are absent stay as they are."""
         host = self._host(request)
         self._lab().network.keep(host.name)
         before = host.credentials
@@ -177,7 +177,7 @@ class SimulatedHostsRoutes:
         return host_shape(await host.state())
 
     async def remove(self, request: web.Request) -> Answer:
-        """Stop a host and forget it."""
+        """Stop a host and forget it; records of it stay, and lose their storage at the next ping."""
         await self._lab().network.remove(self._host(request).name)
         return Done()
 

@@ -80,14 +80,14 @@ class StoragesRoutes:
         ]
 
     async def probes(self, request: web.Request, asked: ProbesQuery) -> Answer:
-        """Return the latest probe of each storage."""
+        """Return the latest probe of each storage, with the milliseconds of its phases."""
         history = self._history()
         probes = history.status.last_probes.items()
         found = [probe_of_storage(uuid, one) for uuid, one in sorted(probes) if one.time >= asked.since]
         return ProbesShape(at=history.clock.time(), probes=found)
 
     async def history(self, request: web.Request, asked: HistoryQuery) -> Answer:
-        """Return what a storage has been through."""
+        """Return the statuses, capacities and probes of a storage, and the faults of its host, over a time."""
         return await _finding(self._history().of(request.match_info["uuid"], asked, self._hosts))
 
     async def probe(self, request: web.Request, how: ProbeNow) -> Answer:

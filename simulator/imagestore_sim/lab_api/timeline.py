@@ -154,7 +154,7 @@ class TimelineRoutes:
         ]
 
     async def show(self, request: web.Request, wanted: TimelineQuery) -> Answer:
-        """Return a page of lanes, and all that belongs to them. Raise Refused."""
+        """Return a lane for each storage, with its statuses and capacities; faults, and requests. Raise Refused."""
         database = self._database()
         if database is None:
             raise Refused(503, "the management node is starting")

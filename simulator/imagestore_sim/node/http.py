@@ -106,7 +106,7 @@ class HttpServer:
         settings = foundation.settings
         application.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
         application.add_routes(pages())
-        application.add_routes(lab_api_routes(list(self._lab_routes()), foundation.guard))
+        application.add_routes(lab_api_routes(list(self.lab_routes()), foundation.guard))
         for method in ("POST", "PUT"):
             application.router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
         application.on_shutdown.append(self._end_streams)
@@ -162,7 +162,8 @@ class HttpServer:
         guard = self._foundation.guard
         return guard.before(self._lab_time.before(guard, lambda: self._gate.is_open, handle))
 
-    def _lab_routes(self) -> Iterator[Route]:
+    def lab_routes(self) -> Iterator[Route]:
+        """Yield the declarations of the calls of the lab's API. They can be described before the start."""
         base = self._foundation
         clock, settings = base.clock, base.settings
         yield from AboutRoutes(
@@ -207,6 +208,11 @@ class HttpServer:
         return self._starting() if self._parts is None else await receive_image(self._parts.services.uploads, request)
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
+        """Send each event once, as a server-sent event, until one side ends the stream.
+
+        `Last-Event-ID`, or `lastEventId`, is the number of the last event that a client has seen: the stream begins
+        with the stored ones after it.
+        """
         return self._starting() if self._parts is None else await self._parts.event_stream.answer(request)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
