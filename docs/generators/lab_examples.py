@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import aiohttp
 import orjson
 
+from imagestore_sim.cli.stories import StoriesOnDemand
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api.openapi import operation_id
 from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
@@ -26,7 +27,7 @@ MOST_MEMBERS = 25
 LONGEST_TEXT = 1500
 """Characters of a text that an example shows; the whole lines in them, if it has several."""
 PEM = "-----BEGIN CERTIFICATE-----\nMIIBaTCC...\n-----END CERTIFICATE-----\n"
-STEADY: Mapping[str, Any] = {"certificateSha256": "D8:F9:43:D7:...", "authority": PEM}
+STEADY: Mapping[str, Any] = {"certificateSha256": "D8:F9:43:D7:...", "authority": PEM, "picture": "<svg ...></svg>"}
 """Members that differ in each run, with what an example shows in their place."""
 STEADY_TEXTS = (
     (re.compile(r"(?<=127\.0\.0\.1:)\d+"), "40022"),
@@ -41,12 +42,14 @@ backupStorages:
 """
 HOST_1 = {"name": "imagestore-1"}
 STORED = {"uuid": "$storage"}
+STORY = {"name": "one-lost-ping"}
+PLAY = {**STORY, "id": "$id"}
 MATCHER = {"api": "QueryImageStore*", "status": 200}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call of a route. With `shown` false it only prepares another."""
+    """A call of a route."""
 
     method: str
     path: str
@@ -57,7 +60,8 @@ class Step:
     """JSON, or a text as it is."""
     save: str = ""
     """A member of the answer which later variables use as `$name`."""
-    shown: bool = True
+    seconds: float = 0
+    """How long to wait before the call."""
 
 
 STEPS: Sequence[Step] = (
@@ -112,6 +116,12 @@ STEPS: Sequence[Step] = (
     Step("GET", "/timeline"),
     Step("POST", "/scenario", body={"title": "What was done by hand"}),
     Step("DELETE", "/requests"),
+    Step("GET", "/stories"),
+    Step("GET", "/stories/{name}", STORY),
+    Step("POST", "/stories/{name}/plays", STORY, body={}, save="id"),
+    Step("GET", "/stories/{name}/plays/{id}", PLAY),
+    Step("GET", "/stories/{name}/plays/{id}/report", PLAY, seconds=900),
+    Step("DELETE", "/stories/{name}/plays/{id}", PLAY),
     Step("GET", "/events", query={"lastEventId": 0}),
     Step("GET", "/snapshot"),
     Step("POST", "/snapshot", body=RECORDS),
@@ -127,14 +137,17 @@ def texts() -> str:
 
 async def _answered() -> dict[str, Any]:
     clock = virtual_clock()
+    stories = StoriesOnDemand(lambda: lab.url, None, has_hosts=True)
     async with (
-        Lab(Settings(port=0, hosts=2), clock=clock, story_writer=ScenarioWriter()) as lab,
+        stories,
+        Lab(Settings(port=0, hosts=2), clock=clock, story_writer=ScenarioWriter(), stories=stories.open) as lab,
         Client(lab.url, clock=clock, headers={"Host": HOST}) as client,
     ):
         await client.log_in()
         names = {"storage": (await client.query("/backup-storage/image-store"))[0]["uuid"]}
         found: dict[str, Any] = {}
         for step in STEPS:
+            await clock.sleep(step.seconds)
             await _take(step, client, names, found)
     return dict(sorted(found.items()))
 
@@ -156,14 +169,13 @@ async def _take(step: Step, client: Client, names: dict[str, str], found: dict[s
     content = _content(text)
     if step.save:
         names[step.save] = content[step.save]
-    if step.shown:
-        found[operation_id(step.method, f"/lab/v1{step.path}")] = {
-            "variables": variables,
-            "query": dict(step.query),
-            "body": step.body,
-            "status": status,
-            "answer": _cut(content),
-        }
+    found[operation_id(step.method, f"/lab/v1{step.path}")] = {
+        "variables": variables,
+        "query": dict(step.query),
+        "body": step.body,
+        "status": status,
+        "answer": _cut(content),
+    }
 
 
 async def _first_events(url: str) -> str:
