@@ -11,6 +11,7 @@ from fixed_data import I1
 from imagestore_sim.rest.authentication import sign
 from imagestore_sim.testing import CallFailed, Client
 from other_accounts import ADD, ADMIN, OTHER_PASSWORD, PASSWORD, client_of, new_account
+from rows import rows
 
 
 async def test_an_account_is_created_changed_and_deleted(fixed: Client) -> None:
@@ -37,7 +38,7 @@ async def test_an_account_is_created_changed_and_deleted(fixed: Client) -> None:
     assert await fixed.query("/accounts/quotas") == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("method", "path", "body", "details"),
     [
         ("POST", "/accounts", {"params": {"name": "ADMIN ", "password": "x"}}, "unable to create an account"),

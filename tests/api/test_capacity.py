@@ -6,11 +6,12 @@ import pytest
 
 from fixed_data import B1, B2, B3, B4, UNKNOWN, Z1, Z2
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 CAPACITIES = "/backup-storage/capacities"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "total", "available"),
     [
         ([("backupStorageUuids", B1)], 1000, 100),
@@ -36,7 +37,7 @@ async def test_capacities_add_up(fixed: Client, query: list[tuple[str, str]], to
     assert await fixed.call("GET", CAPACITIES, query=query) == expected
 
 
-@pytest.mark.parametrize("query", [[], [("all", "false")], [("all", "yes")]])
+@rows("query", [[], [("all", "false")], [("all", "yes")]])
 async def test_a_call_without_a_storage_is_an_invalid_argument(fixed: Client, query: list[tuple[str, str]]) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("GET", CAPACITIES, query=query)
@@ -45,7 +46,7 @@ async def test_a_call_without_a_storage_is_an_invalid_argument(fixed: Client, qu
     assert caught.value.error["details"] == text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "details"),
     [
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 PATH = "/global-configurations"
 OURS = "category=backupStorage"
@@ -72,7 +73,7 @@ async def test_a_valid_value_takes_effect_at_once(fixed: Client, name: str, valu
     assert found["value"] == text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value", "complaint"),
     [
         ("ping.interval", "0", "should not less than 1, but got 0"),
@@ -91,7 +92,7 @@ async def test_a_number_below_its_least_value_is_an_invalid_argument(
     assert (caught.value.code, caught.value.error["details"]) == ("SYS.1007", details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value", "details"),
     [
         (
@@ -141,7 +142,7 @@ async def test_the_valid_values_of_an_option_can_be_queried(fixed: Client) -> No
     assert caught.value.error["details"] == "Unable to find GlobalConfig[category: image, name: foo]"
 
 
-@pytest.mark.parametrize("value", [None, {}])
+@rows("value", [None, {}])
 async def test_no_value_is_an_internal_error_without_a_text(fixed: Client, value: object) -> None:
     body = {"updateGlobalConfig": {"value": None} if value is None else {}}
     with pytest.raises(CallFailed) as caught:

@@ -6,6 +6,7 @@ import pytest
 
 from fixed_data import B1, B2, B3, B4, I1, I2, I3, UNKNOWN
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 REF = "org.zstack.header.image.ImageBackupStorageRefInventory"
 IMAGE = "org.zstack.header.image.ImageInventory"
@@ -40,7 +41,7 @@ async def test_an_image_names_its_storages(fixed: Client) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("conditions", "found"),
     [
         (("name=both",), [I1]),
@@ -98,7 +99,7 @@ async def test_adding_an_image_may_take_three_days(fixed: Client) -> None:
     assert (await fixed.request("POST", "/images", add())).body["apiTimeout"] == 259_200_000
 
 
-@pytest.mark.parametrize(
+@rows(
     ("values", "code", "details"),
     [
         ({"name": None}, "SYS.1007", "field[name] of message["),
@@ -208,7 +209,7 @@ async def test_an_export_has_a_url_and_can_be_deleted(fixed: Client) -> None:
     assert not image["backupStorageRefs"][0].keys() & {"exportUrl", "exportMd5Sum"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("storage", "values", "code", "details"),
     [
         (UNKNOWN, {"imageUuid": I1}, "SYS.1003", "invalid field[backupStorageUuid], resource[uuid:"),
@@ -249,7 +250,7 @@ async def test_an_image_is_copied_to_another_image_store(fixed: Client, path: st
     assert caught.value.error["details"] == details
 
 
-@pytest.mark.parametrize(
+@rows(
     ("values", "code", "details"),
     [
         ({"srcBackupStorageUuid": B2, "dstBackupStorageUuid": B1}, "SYS.1006", f"source backup storage[{B2}] doesn't"),
@@ -266,7 +267,7 @@ async def test_an_invalid_copy_is_refused(fixed: Client, values: dict[str, objec
     assert caught.value.error["details"].startswith(details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("image", "source", "destination", "details"),
     [
         (I1, B1, B1, "Source BS and Destination BS cannot be the same."),
@@ -291,7 +292,7 @@ async def test_there_are_no_migration_candidates(fixed: Client) -> None:
         await fixed.call("GET", f"/backup-storage/{UNKNOWN}/migration-candidates")
 
 
-@pytest.mark.parametrize(
+@rows(
     "path",
     [
         f"/images/candidate-backup-storage?volumeUuid={UNKNOWN}",

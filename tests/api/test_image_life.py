@@ -9,6 +9,7 @@ import pytest
 from fixed_data import B1, B4, I1, I2, I3, UNKNOWN
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
+from rows import rows
 
 
 async def act(client: Client, image: str, action: str, **values: object) -> Json:
@@ -42,7 +43,7 @@ async def test_a_hash_is_stored(fixed: Client) -> None:
     assert image["md5Sum"] == hashlib.sha256(I1.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("image", "action", "values", "code", "details"),
     [
         (I3, "syncImageSize", {}, "SYS.1006", f"the image[uuid:{I3}, name:nowhere] is not on any backup storage"),

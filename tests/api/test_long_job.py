@@ -13,6 +13,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
+from rows import rows
 
 IMAGE = {"name": "new", "url": "http://u:secret@x/new.qcow2", "format": "qcow2", "backupStorageUuids": [B1]}
 
@@ -60,7 +61,7 @@ async def test_a_long_job_that_fails_has_the_error_as_its_result(fixed: Client) 
     assert len(await fixed.query("/images", "name=new")) == 1
 
 
-@pytest.mark.parametrize(
+@rows(
     ("data", "name", "code", "details"),
     [
         (IMAGE, "foo", "SYS.1007", "foo is not an API"),

@@ -6,6 +6,7 @@ import pytest
 
 from fixed_data import UNKNOWN, Z2
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 PATH = "/backup-storage/simulators"
 OUT_OF_RANGE = "org.hibernate.exception.DataException: could not execute statement"
@@ -38,7 +39,7 @@ async def test_many_may_share_name_and_url_and_all_have_nothing_by_default(fixed
         assert (storage["totalCapacity"], storage["availableCapacity"]) == (0, 0)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("values", "code", "details"),
     [
         ({"name": None}, "SYS.1007", "field[name] of message["),

@@ -6,6 +6,7 @@ import pytest
 
 from fixed_data import B1, B2, I2, UNKNOWN, Z1
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 NETWORK = "backupStorage::data::network::cidr::"
 
@@ -53,8 +54,8 @@ async def test_an_existing_system_tag_is_ignored(fixed: Client) -> None:
     assert len(await fixed.query("/system-tags", "tag=allowbackup")) == 1
 
 
-@pytest.mark.parametrize("path", ["/system-tags", "/user-tags"])
-@pytest.mark.parametrize(
+@rows("path", ["/system-tags", "/user-tags"])
+@rows(
     ("body", "code", "details"),
     [
         (tag("remote", UNKNOWN), "SYS.1003", f"invalid field[resourceUuid], resource[uuid:{UNKNOWN}, type:ResourceVO]"),
@@ -71,7 +72,7 @@ async def test_a_tag_needs_a_resource_that_can_have_one(
     assert caught.value.error["details"].startswith(details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "details"),
     [
         (tag("nonsense"), "no system tag matches[nonsense] for resourceType[BackupStorageVO]"),
@@ -134,7 +135,7 @@ async def test_tags_go_with_their_storage(fixed: Client) -> None:
     assert await fixed.query("/system-tags") == []
 
 
-@pytest.mark.parametrize("again", ["gold", "GOLD", "Gold", "göld", "gold  "])
+@rows("again", ["gold", "GOLD", "Gold", "göld", "gold  "])
 async def test_a_user_tag_that_differs_only_by_case_or_accents_exists_already(fixed: Client, again: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("POST", "/user-tags", tag(again))

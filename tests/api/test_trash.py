@@ -12,6 +12,7 @@ from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.client import Json
+from rows import rows
 
 TRASH = "/backup-storage/trash"
 GIB = 2**30
@@ -35,12 +36,12 @@ async def clean(client: Client, storage: str, trash_id: int | None = None) -> Js
     return await client.call("PUT", f"/backup-storage/{storage}/trash/actions", {"cleanUpTrashOnBackupStorage": values})
 
 
-@pytest.mark.parametrize("more", [[], [("trashType", "MigrateImage")], [("resourceUuid", I1), ("resourceType", "x")]])
+@rows("more", [[], [("trashType", "MigrateImage")], [("resourceUuid", I1), ("resourceType", "x")]])
 async def test_there_is_no_trash(fixed: Client, more: list[tuple[str, str]]) -> None:
     assert await fixed.call("GET", TRASH, query=[("uuid", B1), *more]) == {"inventories": []}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "code", "details"),
     [
         ([], "SYS.1007", "field[uuid] of message["),
@@ -59,7 +60,7 @@ async def test_half_of_a_resource_is_refused(
     assert caught.value.error["details"].startswith(details)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("trash_id", "results"),
     [(None, []), (7, [{"success": True, "trashId": 7, "size": 0}])],
 )

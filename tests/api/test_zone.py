@@ -7,6 +7,7 @@ import pytest
 from fixed_data import B1, UNKNOWN, Z1, Z2
 from imagestore_sim.api.zone import CREATE_ZONE
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 ACTIONS = f"/zones/{Z2}/actions"
 
@@ -21,8 +22,8 @@ async def test_zones_are_created_queried_and_deleted(fixed: Client) -> None:
     assert await fixed.query(f"/zones/{zone['uuid']}") == []
 
 
-@pytest.mark.parametrize("name", ["no/slash", "semi;colon", "Ünïcode", "x" * 256])
-@pytest.mark.parametrize(
+@rows("name", ["no/slash", "semi;colon", "Ünïcode", "x" * 256])
+@rows(
     ("method", "path", "key"), [("POST", "/zones", "params"), ("PUT", ACTIONS, "updateZone")], ids=["create", "update"]
 )
 async def test_the_name_of_a_zone_follows_its_rule(fixed: Client, name: str, method: str, path: str, key: str) -> None:
@@ -65,7 +66,7 @@ async def test_every_change_of_a_zone_s_state_is_legal(fixed: Client, zone: str,
     assert answer["inventory"]["state"] == {"enable": "Enabled", "disable": "Disabled"}[event]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "body", "code"),
     [
         (ACTIONS, {"changeZoneState": {"stateEvent": "Enabled"}}, "SYS.1007"),
@@ -82,7 +83,7 @@ async def test_an_invalid_call_for_a_zone_is_refused(
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("zone", [Z1, UNKNOWN, "x"])
+@rows("zone", [Z1, UNKNOWN, "x"])
 async def test_no_service_handles_the_info_of_a_zone(fixed: Client, zone: str) -> None:
     with pytest.raises(CallFailed) as caught:
         await fixed.call("GET", f"/zones/{zone}/info")
@@ -142,7 +143,7 @@ async def test_an_unknown_delete_mode_is_an_internal_error(fixed: Client) -> Non
     assert len(await fixed.query("/zones")) == 2
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tags", "details"),
     [
         ({"systemTags": [1]}, "java.lang.Long cannot be cast to java.lang.String"),

@@ -12,6 +12,7 @@ from imagestore_sim.backup_storage.events import CAPACITY_CHANGED
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 PATH = "/zwatch/metrics"
 NAMESPACE = "ZStack/BackupStorage"
@@ -32,7 +33,7 @@ def values(data: list[Json]) -> list[float]:
     return [point["value"] for point in data]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("metric", "expected"),
     [
         ("AvailableCapacityInBytes", [100.0, 200.0, 400.0, 800.0]),
@@ -64,7 +65,7 @@ async def test_points_have_the_labels_of_their_storage_and_totals_have_none(fixe
     assert list(total) == ["value", "time", "labels"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("labels", "expected"),
     [
         ([f"BackupStorageUuid={B2}"], [200.0]),
@@ -138,7 +139,7 @@ async def test_the_default_time_is_the_last_minute(fixed: Client) -> None:
     assert [point["time"] for point in at] == [1000, 1300, 1600]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "code", "details"),
     [
         ([("metricName", "UsedCapacityInBytes")], "SYS.1007", "field[namespace]"),
