@@ -70,12 +70,12 @@ def test_the_wheel_prints_the_schemas(call: Callable[..., str], name: str) -> No
 
 def test_the_compose_file_of_the_wheel_names_what_was_installed(call: Callable[..., str]) -> None:
     text = call("compose-file")
-    places = [
-        place for place in re.findall(r'(?:context: |package: |- )"(/[^":]+)', text) if not place.startswith("/zs")
-    ]
+    places = [place for place in re.findall(r'(?:context: |- )"(/[^":]+)', text) if not place.startswith("/zs")]
     assert len(places) > 5
     assert str(ROOT) not in text
     assert [place for place in places if not Path(place).exists()] == []
+    [node] = {place for place in places if Path(place).name == "imagestore_sim"}
+    assert (Path(node) / re.findall(r"dockerfile: (shipped_files/\S+)", text)[0]).is_file()
 
 
 def test_the_sdist_has_every_file_under_version_control(built: Built) -> None:

@@ -14,4 +14,9 @@ CHECKOUT = PACKAGE.parent.parent
 
 def shipped(path: str) -> Path:
     """Return the file or folder of the project at `path`, which may not be there in an incomplete installation."""
-    return (INSTALLED if INSTALLED.is_dir() else CHECKOUT) / path
+    return (INSTALLED if is_installed() else CHECKOUT) / path
+
+
+def is_installed() -> bool:
+    """Return whether this is an installation, rather than a checkout."""
+    return INSTALLED.is_dir()

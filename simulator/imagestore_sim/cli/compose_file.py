@@ -10,8 +10,9 @@ import typer
 from imagestore_sim.cli.exits import SUCCESS, InputError
 
 FILE = "docker-compose.yml"
-NODE_CONTEXT = "    context: .\n"
-PACKAGE_CONTEXT = "context: simulator/imagestore_sim/"
+NODE_BUILD = "    context: .\n    dockerfile: docker/mn/Dockerfile\n"
+HOST_CONTEXT = r"context: simulator/imagestore_sim/([\w/]+)"
+MOUNTED = r"- \./(docker/\S+)"
 
 
 def compose_file() -> int:
@@ -33,10 +34,23 @@ def with_places(text: str) -> str:
     """Return the Compose file with every place in this installation spelled out."""
     from imagestore_sim.shipped import PACKAGE, shipped
 
-    node = f"    context: {_quoted(str(shipped('')))}\n    additional_contexts: {{package: {_quoted(str(PACKAGE))}}}\n"
-    text = text.replace(NODE_CONTEXT, node)
-    text = re.sub(rf"{PACKAGE_CONTEXT}([\w/]+)", lambda found: f"context: {_quoted(str(PACKAGE / found[1]))}", text)
-    return re.sub(r"- \./(docker/\S+)", lambda found: f"- {_quoted(str(shipped('')) + '/' + found[1])}", text)
+    text = text.replace(NODE_BUILD, _node_build())
+    text = re.sub(HOST_CONTEXT, lambda found: f"context: {_quoted(str(PACKAGE / found[1]))}", text)
+    return re.sub(MOUNTED, lambda found: f"- {_quoted(str(shipped('')) + '/' + found[1])}", text)
+
+
+def _node_build() -> str:
+    """Return how the image of the node is built: from a checkout, or from the package of an installation."""
+    from imagestore_sim.shipped import CHECKOUT, INSTALLED, PACKAGE, is_installed
+
+    if not is_installed():
+        return NODE_BUILD.replace("context: .", f"context: {_quoted(str(CHECKOUT))}")
+    files = INSTALLED.name
+    return (
+        f"    context: {_quoted(str(PACKAGE))}\n"
+        f"    dockerfile: {files}/docker/mn/Dockerfile\n"
+        f"    args: {{PROJECT: {files}, PACKAGE: .}}\n"
+    )
 
 
 def _quoted(text: str) -> str:
