@@ -71,7 +71,7 @@ class StorageHistory:
             since=since,
             until=until,
             statuses=_within(since, until, _spells(storage, changes, begin)),
-            capacities=_thinned(await self._capacities(storage, since, until), asked.points),
+            capacities=await self._capacities(storage, since, until, asked.points),
             probes=[one for one in await self._probes(uuid) if since <= one.time <= until],
             faults=None if host is None else _within(since, until, _faults(host, now)),
             stops=[] if host is None else _within(since, until, _stops(host)),
@@ -89,15 +89,14 @@ class StorageHistory:
         first = changes[0].time
         return min(created, first) if created > first - LONGEST_ADD else first
 
-    async def _capacities(self, storage: Storage, since: float, until: float) -> list[CapacityPoint]:
-        """Return the capacity at `since`, and its changes until `until`."""
+    async def _capacities(self, storage: Storage, since: float, until: float, most: int) -> list[CapacityPoint]:
+        """Return the capacity at `since`, and its changes until `until`: at most `most` points."""
         changes = await self.capacities.history(storage.uuid, since=since)
         if not changes and storage.total:
             changes = [CapacityReading(storage.total, storage.available, since)]
         return [
             CapacityPoint(time=max(since, one.time), total=one.total, available=one.available)
-            for one in changes
-            if one.time <= until
+            for one in _thinned([one for one in changes if one.time <= until], most)
         ]
 
     async def _probes(self, uuid: str) -> list[ProbeShape]:
@@ -166,12 +165,12 @@ def _within(since: float, until: float, windows: Iterable[W]) -> list[W]:
     return [one for one in windows if one.since <= until and (one.until is None or one.until >= since)]
 
 
-def _thinned(points: list[CapacityPoint], most: int) -> list[CapacityPoint]:
-    """Return at most `most` points: the first, the last, and the extremes of each stretch of time between them."""
-    if len(points) <= most:
-        return points
-    first, *middle, last = points
-    stretches: dict[int, list[CapacityPoint]] = {}
+def _thinned(readings: list[CapacityReading], most: int) -> list[CapacityReading]:
+    """Return at most `most` readings: the first, the last, and the extremes of each stretch of time between them."""
+    if len(readings) <= most:
+        return readings
+    first, *middle, last = readings
+    stretches: dict[int, list[CapacityReading]] = {}
     for one in middle:
         part = (one.time - first.time) / max(last.time - first.time, 0.001)
         stretches.setdefault(int(part * (most // 2 - 1)), []).append(one)
