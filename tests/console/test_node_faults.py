@@ -49,6 +49,9 @@ def test_a_fault_is_chosen_set_met_and_healed(fresh_lab: LabThread, open_page: O
     expect(row.get_by_role("link", name="Requests that met status-1")).to_have_attribute(
         "href", "#/requests?fault=status-1"
     )
+    row.get_by_role("link", name="Requests that met status-1").click()
+    expect(page.locator("#main")).to_contain_text("/v1/zones")
+    page.go_back()
     page.get_by_role("button", name="Heal status-1").click()
     expect(page.locator(".toast", has_text="status-1 is healed after 1 hit")).to_be_visible()
     healed = page.get_by_role("region", name="Healed").get_by_role("row", name=re.compile("status"))

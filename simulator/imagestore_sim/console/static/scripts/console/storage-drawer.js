@@ -6,7 +6,7 @@ import { h, replace, setText } from '../lib/dom.js';
 import { duration, time } from '../lib/format.js';
 import { link, route, setQuery } from '../lib/router.js';
 import { onLogin } from '../lib/session.js';
-import { labTime, onChange, refreshHosts, state } from '../lib/state.js';
+import { labTime, mayAsk, onChange, refreshHosts, state } from '../lib/state.js';
 import { statusSign } from '../lib/status.js';
 import { useStyles } from '../lib/styles.js';
 import { breakIt, kindsKnown } from './break-it.js';
@@ -72,8 +72,7 @@ export function mount(parent, context) {
   ];
   readAll();
   const reading = setInterval(() => {
-    // A fault of the management plane counts requests: those of the page by itself would use up its hits.
-    if (!document.hidden && !gone && state.nodeFaults.length === 0) void rereadRecord();
+    if (!document.hidden && !gone && mayAsk()) void rereadRecord();
   }, RECORD_MS);
   showRanges();
 
