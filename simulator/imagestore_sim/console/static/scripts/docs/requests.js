@@ -54,7 +54,7 @@ export function requestOf(operation, inputs, values, { secrets }) {
     query: given.filter(({ place }) => place === 'query').flatMap((input) => pairsOf(input, read(input))),
     headers: given.filter(({ place }) => place === 'header').map(({ name, key }) => [name, String(values[key])]),
     body: bodyOf(operation, given, read),
-    text: operation.bodyMedia === 'application/json' ? '' : String(values[BODY_KEY] ?? ''),
+    text: ['', 'application/json'].includes(operation.bodyMedia) ? '' : String(values[BODY_KEY] ?? ''),
   };
 }
 

@@ -24,22 +24,35 @@ function parts(request, target) {
     key === null ? '' : `-H "Authorization: ${key.scheme} $${key.variable}"`,
     type === '' ? '' : `-H ${quoted(`Content-Type: ${type}`)}`,
     ...request.headers.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
-    ...request.query.map(([name, value]) => `--data-urlencode ${pair(name, value)}`),
+    ...(hasData(request) ? [] : request.query.map(([name, value]) => `--data-urlencode ${pair(name, value)}`)),
     body(request),
   ];
   return given.filter((part) => part !== '');
 }
 
 /** @param {Request} request */
-function flags({ method, query, operation }) {
+function flags(request) {
+  const { method, query, operation } = request;
   const streams = Object.values(operation.responses).some(({ content }) => content?.['text/event-stream']);
-  return `-sS${streams ? 'N' : ''}${query.length > 0 ? 'G' : ''} -X ${method}`;
+  return `-sS${streams ? 'N' : ''}${query.length > 0 && !hasData(request) ? 'G' : ''} -X ${method}`;
+}
+
+/** Return whether a request has a body: then curl's option for data in the URL is not free. @param {Request} request */
+function hasData({ body: given, text }) {
+  return given !== undefined || text !== '';
 }
 
 /** @param {Request} request @param {Target} target */
-function address({ path }, { origin }) {
-  const text = path.map((part) => (part instanceof Secret ? `'"${expansion(part)}"'` : escaped(part))).join('');
+function address(request, { origin }) {
+  const parts = hasData(request) ? [...request.path, ...request.query.flatMap(inUrl)] : request.path;
+  const text = parts.map((part) => (part instanceof Secret ? `'"${expansion(part)}"'` : escaped(part))).join('');
   return `'${escaped(origin)}${text}'`;
+}
+
+/** @param {[string, string | Secret]} pair @param {number} index @returns {(string | Secret)[]} */
+function inUrl([name, value], index) {
+  const shown = value instanceof Secret ? value : encodeURIComponent(value);
+  return [`${index === 0 ? '?' : '&'}${encodeURIComponent(name)}=`, shown];
 }
 
 /** @param {string} name @param {string | Secret} value */
