@@ -20,7 +20,8 @@ Theme = Literal["light", "dark"]
 Look = tuple[int, Theme]
 WIDTHS = {360: 740, 1024: 768, 1920: 1080}
 """Widths of a phone, a tablet and a large screen, each with the height of its window."""
-LOOKS: list[Look] = [(width, theme) for width in WIDTHS for theme in ("light", "dark")]
+THEMES: tuple[Theme, ...] = ("light", "dark")
+LOOKS: list[Look] = [(width, theme) for width in WIDTHS for theme in THEMES]
 WAIT_MS = 10_000
 OpenPage = Callable[..., Page]
 

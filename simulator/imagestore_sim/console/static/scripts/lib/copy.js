@@ -25,7 +25,7 @@ export async function copy(text) {
  * @param {string} [label]
  */
 export function copyButton(text, label = 'Copy') {
-  const button = h('button', { class: 'small', onclick: act }, label);
+  const button = h('button', { class: 'small', type: 'button', onclick: act }, label);
   async function act() {
     await copy(text());
     button.textContent = 'Copied';
@@ -67,5 +67,5 @@ function logIn() {
 /** Return a button that shows calls as curl. @param {() => Call | Call[]} calls */
 export function curlButton(calls) {
   const act = () => showCurl([calls()].flat());
-  return h('button', { class: 'small plain', onclick: act, title: 'Show as a curl command' }, 'curl');
+  return h('button', { class: 'small plain', type: 'button', onclick: act, title: 'Show as a curl command' }, 'curl');
 }

@@ -24,7 +24,7 @@ export function menuButton(label, items, options = {}) {
   const list = h('div', { class: 'menu', id, role: 'menu', hidden: true, onkeydown: key });
   const button = h(
     'button',
-    { class: options.class ?? '', 'aria-haspopup': 'menu', 'aria-expanded': 'false', 'aria-controls': id, onclick: toggle, 'aria-label': options.name },
+    { class: options.class ?? '', type: 'button', 'aria-haspopup': 'menu', 'aria-expanded': 'false', 'aria-controls': id, onclick: toggle, 'aria-label': options.name },
     label,
   );
   const whole = h('div', { class: 'menu-holder', onfocusout: left }, button, list);

@@ -38,6 +38,7 @@ const NODE_MS = 2000;
 const STORAGES_MS = 15_000; // what no event tells, such as another name
 const PROBES_MS = 1000;
 const MOST_AT_ONCE = 200;
+const REFUSALS = [401, 403, 421]; // statuses that stay until something else is done
 const LOAD_SHARE = 20; // a poll that takes a while is repeated after that many times as long
 
 let probedUntil = 0;
@@ -104,9 +105,10 @@ export async function refreshStorages() {
     again = true;
     return reading;
   }
-  reading = readStorages();
+  reading = readStorages().finally(() => {
+    reading = null;
+  });
   await reading;
-  reading = null;
   if (!again) return;
   again = false;
   await refreshStorages();
@@ -114,8 +116,9 @@ export async function refreshStorages() {
 
 async function readStorages() {
   try {
-    const found = await allStorages();
-    state.storages = new Map(found.map((one) => [one.uuid, one]));
+    const { result, late } = await duringEvents(allStorages);
+    state.storages = new Map(result.map((one) => [one.uuid, one]));
+    late.forEach(takeEvent);
     state.storagesProblem = null;
     state.storagesLoaded = true;
   } catch (error) {
@@ -210,15 +213,35 @@ async function allStorages() {
   }
 }
 
+/**
+ * Return the result of a read, and the events that came while it ran: what was read may be from before them.
+ * @template T
+ * @param {() => Promise<T>} read
+ */
+async function duringEvents(read) {
+  /** @type {LabEvent[]} */
+  const late = [];
+  const end = onEvents(({ events, reset }) => {
+    if (reset) late.length = 0;
+    late.push(...events);
+  });
+  try {
+    return { result: await read(), late };
+  } finally {
+    end();
+  }
+}
+
 /** Read some storages, and forget those that are gone. @param {Set<string>} uuids */
 async function refreshSome(uuids) {
   if (currentLogin() === null) return;
   const list = [...uuids];
   const query = { q: `uuid?=${list.join(',')}` };
   try {
-    const { inventories } = await zstack('GET', '/backup-storage', { query });
+    const { result, late } = await duringEvents(() => zstack('GET', '/backup-storage', { query }));
     for (const uuid of list) state.storages.delete(uuid);
-    for (const one of inventories) state.storages.set(one.uuid, one);
+    for (const one of result.inventories) state.storages.set(one.uuid, one);
+    late.forEach(takeEvent);
   } catch (error) {
     state.storagesProblem = asProblem(error);
   }
@@ -318,7 +341,9 @@ function follow() {
     if (path.startsWith('/lab/v1/node') || path.startsWith('/lab/v1/heal') || path.startsWith('/lab/v1/clock')) void refreshNode();
   });
   repeat(refreshHosts, HOSTS_MS);
-  repeat(refreshNode, NODE_MS);
+  repeat(async () => {
+    if (state.refused === null || !REFUSALS.includes(state.refused.status)) await refreshNode();
+  }, NODE_MS);
   repeat(async () => {
     if (mayAsk()) await refreshStorages();
   }, STORAGES_MS);
