@@ -49,7 +49,7 @@ function mountLibrary(holder) {
     h('div', { class: 'head' }, h('h1', null, 'Stories'), search, breaks, h('label', { class: 'row' }, here, 'playable here'), counted),
     h('div', { class: 'body' }, banner, cards),
   );
-  replace(cards, h('li', { class: 'empty soft', role: 'status' }, 'The library is being read …'));
+  replace(cards, h('li', { class: 'empty soft' }, h('span', { role: 'status' }, 'The library is being read …')));
   void read();
 
   function typed() {
