@@ -10,6 +10,7 @@ from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.rest.validation import VALIDATOR
 from imagestore_sim.testing import CallFailed, Client
+from rows import rows
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
 
@@ -93,7 +94,7 @@ async def test_a_chosen_uuid_is_used_and_cannot_be_used_twice(imagestore_client:
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@pytest.mark.parametrize(
+@rows(
     ("values", "code", "details"),
     [
         ({"sshPort": 70000}, "SYS.1007", "field[sshPort] must be in range of [1, 65535]"),

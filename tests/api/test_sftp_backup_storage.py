@@ -11,6 +11,7 @@ from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.lab_thread import LabThread
+from rows import rows
 
 PATH = "/backup-storage/sftp"
 FOLDERS = "the url contains an invalid folder[/dev or /proc or /sys]"
@@ -67,7 +68,7 @@ async def test_an_add_creates_the_url_and_nothing_in_it(
 
 @pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.usefixtures("sftp_1")
-@pytest.mark.parametrize(
+@rows(
     ("values", "code", "details"),
     [
         ({"hostname": "lab_1"}, "SYS.1007", "hostname[lab_1] is neither an IPv4 address nor a valid hostname"),

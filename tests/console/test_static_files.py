@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from imagestore_sim.testing import Client
+from rows import rows
 
 PAGES = ("/", "/docs", "/console/styles/tokens.css", "/console/scripts/lib/dom.js", "/console/icon.svg")
 STATIC = Path(str(resources.files("imagestore_sim.console"))) / "static"
@@ -65,9 +65,7 @@ async def test_only_a_get_is_a_page(shared_client: Client) -> None:
         assert answer.status in (404, 405), method
 
 
-@pytest.mark.parametrize(
-    "file", [one for one in FILES if one.suffix in (".html", ".css", ".js")], ids=lambda one: one.name
-)
+@rows("file", [one for one in FILES if one.suffix in (".html", ".css", ".js")], ids=lambda one: one.name)
 def test_a_file_has_nothing_inline_and_names_no_other_server(file: Path) -> None:
     text = file.read_text("utf-8")
     assert ELSEWHERE.findall(text) == []

@@ -12,6 +12,7 @@ from imagestore_sim.faults import FAULTS
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Answer, Client
+from rows import rows
 
 TIB = 2**40
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1, ping_interval=1)]
@@ -162,7 +163,7 @@ async def test_the_kinds_of_fault_are_those_of_the_registry(shared_client: Clien
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@pytest.mark.parametrize(
+@rows(
     ("method", "path", "body", "status", "error"),
     [
         ("GET", "/hosts/nobody", None, 404, "there is no host nobody"),

@@ -21,6 +21,7 @@ from imagestore_sim.rest.leniency import STRICT
 from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.versions import DEFAULT, VERSIONS
 from imagestore_sim.testing import Client
+from rows import rows
 
 Json = dict[str, Any]
 
@@ -142,7 +143,7 @@ def test_every_api_has_an_example_that_was_answered() -> None:
     assert answered == {message.__name__ for message in emulated()}
 
 
-@pytest.mark.parametrize("message", EMULATED, ids=by_name)
+@rows("message", EMULATED, ids=by_name)
 def test_examples_fit_the_schemas(message: type[Message]) -> None:
     for example in examples()[message.__name__].succeeded:
         operation = operation_of(message, example)
