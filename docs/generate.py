@@ -61,6 +61,10 @@ GENERATED: Mapping[str, Generated] = {
     "metrics": Generated("metrics.md", "generators.metrics:page"),
     "node-faults": Generated("node-faults.md", "generators.node_faults:page"),
     "scenarios": Generated("scenarios.md", "generators.scenarios:page"),
+    "newest-tables": Generated(
+        "../simulator/imagestore_sim/database/migrations/newest.sql",
+        "imagestore_sim.database.migrations:migrated_tables",
+    ),
     "schemas": Generated("schemas", "generators.schemas:schemas"),
     "api-examples": Generated(
         "../simulator/imagestore_sim/openapi/examples.json", "generators.api_examples:texts", quick=False

@@ -102,7 +102,8 @@ def test_the_script_for_an_empty_file_makes_what_the_migrations_make(file: Path,
     with engine.begin() as connection:
         upgrade(connection)
     with closing(sqlite3.connect(file)) as connection:
-        assert "\n".join(connection.iterdump()) == newest_tables()
+        made = "".join(f"{line}\n" for line in connection.iterdump())
+    assert made == newest_tables(), "write the script again: make docs PAGES=newest-tables"
 
 
 async def test_a_database_says_its_version(file: Path) -> None:

@@ -24,7 +24,7 @@ MOST_MEMBERS = 100
 class Record(BaseModel):
     """Base class of records: frozen, and without unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import gc
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -101,25 +102,12 @@ def _is_of_the_machine(error: OSError) -> bool:
     return no_folder or error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EFBIG, errno.EROFS)
 
 
-app = typer.Typer(
-    cls=Commands,
-    name="imagestore-sim",
-    help="An emulator of ZStack's management node for ImageStore backup storages.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in COMMANDS:
-    app.command()(command)
-
-
 def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(f"imagestore-sim {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_show_version)
@@ -128,9 +116,33 @@ def root(
     """Emulate ZStack's management node for ImageStore backup storages. Each command has its own --help."""
 
 
+def new_app(commands: Iterable[Callable[..., int]]) -> typer.Typer:
+    """Return the application with some commands.
+
+    Its pages of help are plain text: Rich alone would take as long as all else.
+    """
+    made = typer.Typer(
+        cls=Commands,
+        name="imagestore-sim",
+        help="An emulator of ZStack's management node for ImageStore backup storages.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(root)
+    for command in commands:
+        made.command()(command)
+    return made
+
+
+app = new_app(COMMANDS)
+
+
 def main() -> None:
     """Run the console script."""
     gc.disable()  # looking for garbage among thousands of new modules and classes took a quarter of the start
     # A user of this program cannot mend an old cipher of a host by a line of Python.
     warnings.filterwarnings("ignore", module=r"asyncssh\b")
-    app()
+    named = [one for one in COMMANDS if one.__name__.replace("_", "-") in sys.argv[1:2]]
+    new_app(named or COMMANDS)()  # reading the options of one command is faster than reading those of all

@@ -10,6 +10,9 @@ from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import SUCCESS
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from imagestore_sim.lab import Lab
     from imagestore_sim.settings import Settings
 
 PING_SECONDS = 5
@@ -73,10 +76,7 @@ def lab(
 
 async def run_lab(settings: Settings) -> int:
     """Run a lab until a signal stops it."""
-    from rich.console import Console
-
     from imagestore_sim import logs, open_files
-    from imagestore_sim.cli.lab_output import follow
     from imagestore_sim.cli.running import announce, started, until_stopped
     from imagestore_sim.cli.stories import StoriesOnDemand
     from imagestore_sim.lab import Lab, clock_of_loop
@@ -91,5 +91,14 @@ async def run_lab(settings: Settings) -> int:
         async with started(running.start, running.stop, stopped), stories:
             if not stopped.is_set():
                 announce(running.url, await running.node.openings())
-                await follow(running, Console(), stopped)
+                await _follow(running, stopped)
     return SUCCESS
+
+
+async def _follow(running: Lab, stopped: asyncio.Event) -> None:
+    """Show a lab until `stopped` is set. What that needs is imported once the lab is ready."""
+    from rich.console import Console
+
+    from imagestore_sim.cli.lab_output import follow
+
+    await follow(running, Console(), stopped)

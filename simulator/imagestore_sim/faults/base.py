@@ -83,7 +83,9 @@ class Traits:
 class AnyFault(BaseModel):
     """What faults of hosts and of the management plane share. The fields of a kind are its parameters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
     kind: ClassVar[str]
     """Its name: that of the class, in snake case."""

@@ -27,7 +27,12 @@ class Shape(BaseModel):
     """A JSON object of a request or an answer, or the parameters of a query string. Names are camelCase outside."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # at its first use: a start needs few of them
     )
 
     @model_validator(mode="before")
