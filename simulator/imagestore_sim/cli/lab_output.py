@@ -48,10 +48,11 @@ def ssh_command(lab: Lab) -> str:
 
 async def _show_table(lab: Lab, console: Console) -> None:
     console.print(Text.assemble(("log in as ", "dim"), "admin / password", ("; Ctrl-C stops", "dim")))
+    console.print(Text.assemble(("in a browser: ", "dim"), lab.url), soft_wrap=True)
     console.print(Text.assemble(("on a host: ", "dim"), ssh_command(lab)), soft_wrap=True)
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            rows = max(1, console.height - 8)
+            rows = max(1, console.height - 9)
             with suppress(StoreUnavailable):  # the log has it, and the next round tries again
                 storages = await lab.node.storages.records.tracked()
                 probes = lab.node.storages.status.last_probes
