@@ -39,7 +39,7 @@ const STORAGES_MS = 15_000; // what no event tells, such as another name
 const PROBES_MS = 1000;
 const MOST_AT_ONCE = 200;
 const REFUSALS = [401, 403, 421]; // statuses that stay until something else is done
-const LOAD_SHARE = 20; // a poll that takes a while is repeated after that many times as long
+const LOAD_SHARE = 40; // a poll that takes a while is repeated after that many times as long
 
 let probedUntil = 0;
 /** @type {Promise<void> | null} */
