@@ -57,7 +57,8 @@ def lab(
     clock: options.LabClock = None,
     config: options.Config = None,
     log_level: Annotated[
-        str | None, options.setting("log_level", "Least level to log: debug, info, warning or error.", "warning")
+        str | None,
+        options.setting("log_level", "Least level to log: debug, info, warning or error.", "warning", few=True),
     ] = None,
     log_format: options.LogFormat = None,
 ) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imagestore_sim.cli.completion import values_of_setting
 from imagestore_sim.cli.exits import InputError
 from imagestore_sim.cli.rules import is_from_environment
 
@@ -14,14 +15,21 @@ if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
 
 
-def setting(name: str, text: str, default: str | None = None, *, flag: str | None = None) -> typer.models.OptionInfo:
+def setting(
+    name: str, text: str, default: str | None = None, *, flag: str | None = None, few: bool = False
+) -> typer.models.OptionInfo:
     """Return the option that sets the field `name` of Settings, with the variable IMAGESTORE_SIM_NAME.
 
-    `default` is what --help shows: the option itself has none, so that a file of settings can give the value.
+    `default` is what --help shows: the option itself has none, so that a file of settings can give the value. A shell
+    offers the values of a field that has only a `few`.
     """
     declaration = flag or "--" + name.replace("_", "-")
     option: typer.models.OptionInfo = typer.Option(
-        declaration, help=text, show_default=default or False, envvar=f"IMAGESTORE_SIM_{name.upper()}"
+        declaration,
+        help=text,
+        show_default=default or False,
+        envvar=f"IMAGESTORE_SIM_{name.upper()}",
+        autocompletion=values_of_setting(name) if few else None,
     )
     return option
 
@@ -58,7 +66,8 @@ LabToken = Annotated[
 Bootstrap = Annotated[Path | None, setting("bootstrap", "YAML file of records to start with.")]
 Identity = Annotated[Path | None, setting("identity_file", "Private key to try before a record's password.")]
 HostKeys = Annotated[
-    str | None, setting("host_keys", "Host keys to trust: ignore (any), tofu (the first seen) or strict.", "ignore")
+    str | None,
+    setting("host_keys", "Host keys to trust: ignore (any), tofu (the first seen) or strict.", "ignore", few=True),
 ]
 KnownHosts = Annotated[
     Path | None, setting("known_hosts", "File of host keys for tofu and strict.", "beside the database")
@@ -73,12 +82,15 @@ ImageLengths = Annotated[
 ]
 ReadOnly = Annotated[bool | None, setting("read_only_hosts", "Never create anything on a host.", "off")]
 Connection = Annotated[
-    str | None, setting("probe_connection", "SSH connections of probes: warm (keep one per host) or fresh.", "warm")
+    str | None,
+    setting("probe_connection", "SSH connections of probes: warm (keep one per host) or fresh.", "warm", few=True),
 ]
 Interval = Annotated[int | None, setting("ping_interval", "Seconds between pings (sets ping.interval).")]
 PingMode = Annotated[
     str | None,
-    setting("ping_mode", "What a ping asks of a host: capacity, ssh, tcp or agent (sets ping.mode).", "capacity"),
+    setting(
+        "ping_mode", "What a ping asks of a host: capacity, ssh, tcp or agent (sets ping.mode).", "capacity", few=True
+    ),
 ]
 Fault = Annotated[
     list[str] | None,
@@ -91,7 +103,9 @@ Fault = Annotated[
 Strict = Annotated[
     bool | None, setting("strict", "Refuse what ZStack refuses, even if some clients rely on leniency.", "off")
 ]
-ZStack = Annotated[str | None, setting("zstack", "Version of ZStack to answer as: 3.10, 4.8, 5.2 or 5.4.", "5.2")]
+ZStack = Annotated[
+    str | None, setting("zstack", "Version of ZStack to answer as: 3.10, 4.8, 5.2 or 5.4.", "5.2", few=True)
+]
 Seed = Annotated[int | None, setting("seed", "Seed of everything random.", "0, with random uuids")]
 LabClock = Annotated[
     str | None,
@@ -103,8 +117,10 @@ LabClock = Annotated[
     ),
 ]
 Config = Annotated[Path | None, setting("config", "YAML file of settings; options and variables override it.")]
-LogLevel = Annotated[str | None, setting("log_level", "Least level to log: debug, info, warning or error.", "info")]
-LogFormat = Annotated[str | None, setting("log_format", "Format of log lines: text or json.", "text")]
+LogLevel = Annotated[
+    str | None, setting("log_level", "Least level to log: debug, info, warning or error.", "info", few=True)
+]
+LogFormat = Annotated[str | None, setting("log_format", "Format of log lines: text or json.", "text", few=True)]
 NODE_URL = "http://127.0.0.1:8080"
 NodeUrl = Annotated[str, typer.Argument(help="URL of the node.")]
 Account = Annotated[str, typer.Option(help="Account to log in as.", envvar="IMAGESTORE_SIM_ACCOUNT")]

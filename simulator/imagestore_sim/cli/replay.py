@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imagestore_sim.cli import options
+from imagestore_sim.cli.completion import stories_and_files, words
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, UNUSABLE_INPUT, InputError, print_error
 from imagestore_sim.cli.rules import Default, IgnoreVariables, OneOf, Refuse, apply_rules
 
@@ -96,7 +97,9 @@ def replay(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE|FOLDER|STORY...", help="Scenario files, folders of them, or names of stories (--list)."
+            metavar="FILE|FOLDER|STORY...",
+            help="Scenario files, folders of them, or names of stories (--list).",
+            autocompletion=stories_and_files,
         ),
     ] = None,
     jobs: Annotated[
@@ -106,6 +109,7 @@ def replay(
         str,
         typer.Option(
             help="Hosts to play on: embedded (simulated) or compose (Docker containers).",
+            autocompletion=words("embedded", "compose"),
             envvar="IMAGESTORE_SIM_REPLAY_HOSTS",
         ),
     ] = "embedded",
@@ -115,6 +119,7 @@ def replay(
     clock: Annotated[
         str | None,
         typer.Option(
+            autocompletion=words("virtual", "real"),
             help="Clock to play by: virtual (never waits) or real. Default: virtual; real with --hosts compose.",
             envvar="IMAGESTORE_SIM_CLOCK",
         ),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imagestore_sim.cli.completion import words
 from imagestore_sim.cli.exits import SUCCESS, InputError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -18,7 +19,11 @@ Schema = dict[str, Any]
 def schema(
     name: Annotated[
         str,
-        typer.Argument(metavar="scenario|bootstrap|config", help="The files that the schema is for."),
+        typer.Argument(
+            metavar="scenario|bootstrap|config",
+            help="The files that the schema is for.",
+            autocompletion=words("scenario", "bootstrap", "config"),
+        ),
     ],
 ) -> int:
     """Print the JSON Schema of a kind of file, by which an editor completes and checks it.
