@@ -134,7 +134,7 @@ async def test_a_disk_that_is_not_mounted_leaves_the_numbers_of_the_disk_below(h
 
 
 async def test_a_fault_heals_by_itself_after_its_for(host: SimulatedHost, prober: Prober) -> None:
-    fault = await apply(host, "refuse", **{"for": "200ms"})
+    fault = await apply(host, "refuse", **{"for": "1s"})
     assert await outcome(prober, host) is Reason.REFUSED
     async with asyncio.timeout(60):
         while fault.active:

@@ -14,7 +14,7 @@ import pytest
 from ssh_stubs import PASSWORD, saying, ssh_stub, tcp_server
 
 from imagestore_sim.clock import RealClock
-from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target, login_slots
 from sshd import OpenSshServer, StartSshd
 
 
@@ -154,7 +154,10 @@ async def test_a_login_that_takes_too_long_is_a_timeout() -> None:
     assert "authenticating" in result.message
 
 
-async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_costs_no_time() -> None:
+async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_costs_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(login_slots, "PATIENCE_SECONDS", 60)  # no login leaves its place
     async with ssh_stub(process=saying("")) as stub:
         stub.seconds_a_login = 0.4
         prober = Prober(RealClock(), resolve=stub.resolve, connect_timeout=1.6, max_logins=2)
@@ -165,7 +168,8 @@ async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_cos
     assert stub.most_logging_in == 2
 
 
-async def test_waiting_for_a_turn_to_ask_for_the_address_costs_no_time_either() -> None:
+async def test_waiting_for_a_turn_to_ask_for_the_address_costs_no_time_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_slots, "PATIENCE_SECONDS", 60)  # no login leaves its place
     async with ssh_stub(process=saying("")) as stub:
         stub.seconds_a_login = 1.2
         prober = Prober(RealClock(), resolve=stub.resolve, connect_timeout=2.3, max_logins=1)

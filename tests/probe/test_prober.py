@@ -16,7 +16,7 @@ from statvfs_servers import SLACK, StatvfsServer
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
-from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target, login_slots
 from leftovers import no_more_descriptors_than, no_more_tasks_than
 from sshd import OpenSshServer, StartSshd
 
@@ -492,7 +492,10 @@ async def test_an_sshd_that_is_busy_for_a_moment_is_tried_again(host: SimulatedH
     await prober.close()
 
 
-async def test_one_address_gets_few_logins_at_once_whatever_its_names(stub: SshStub) -> None:
+async def test_one_address_gets_few_logins_at_once_whatever_its_names(
+    stub: SshStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_slots, "PATIENCE_SECONDS", 60)  # no login leaves its place
     prober = Prober(RealClock(), resolve=stub.resolve)
     stub.seconds_a_login = 0.05
     found = await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(20)))

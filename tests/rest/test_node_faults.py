@@ -123,7 +123,7 @@ async def test_a_call_whose_answer_is_lost_before_it_does_not_happen(imagestore_
 
 async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(imagestore_client: Client) -> None:
     for end in ("heal", "leave", "time"):
-        lasts = {"for": "300ms"} if end == "time" else {}
+        lasts = {"for": "2s"} if end == "time" else {}
         fault = await set_fault(imagestore_client, "answer_lost", how="silence", count=1, **lasts)
         socket = await Socket.open(imagestore_client)
         socket.send("GET", STORAGES)
