@@ -20,7 +20,7 @@ export function go(request, target) {
     call(request, target),
     synchronous ? '' : FOLLOW,
     usesHash(request) ? HASH : '',
-    CHECK,
+    SHOW,
   ];
   return parts.filter((part) => part !== '').join('\n');
 }
@@ -49,17 +49,15 @@ function imports(request) {
 /** @param {Request} request */
 function main(request) {
   const lines = [];
-  let address = ['server', ...joined(request.path).map((part) => literal(part))].join(' + ');
+  let address = ['server', ...joined(request.path).map((part) => literal(part))].join('+');
   if (request.query.length > 0) {
     lines.push('query := url.Values{}');
     lines.push(...request.query.map(([name, value]) => `query.Add(${text(name)}, ${literal(value)})`));
-    address += ` + "?" + query.Encode()`;
+    address += '+"?"+query.Encode()';
   }
   const data = dataOf(request, lines);
-  lines.push(`answer := call("${request.method}", ${address}, ${data})`);
-  lines.push(...(request.operation.synchronous ? [] : ['answer = follow(answer)']));
-  lines.push('defer answer.Body.Close()', 'fmt.Println(answer.Status)');
-  lines.push('_, err := io.Copy(os.Stdout, answer.Body)', 'check(err)');
+  const made = `call("${request.method}", ${address}, ${data})`;
+  lines.push(request.operation.synchronous ? `show(${made})` : `show(follow(${made}))`);
   return `func main() {\n${lines.map((line) => `\t${line}\n`).join('')}}\n`;
 }
 
@@ -121,7 +119,14 @@ func hashed(password string) string {
 }
 `;
 
-const CHECK = `func check(err error) {
+const SHOW = `func show(answer *http.Response) {
+	defer answer.Body.Close()
+	fmt.Println(answer.Status)
+	_, err := io.Copy(os.Stdout, answer.Body)
+	check(err)
+}
+
+func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -142,7 +142,7 @@ function pairFields(query, operation) {
 function queryFields({ operation, path, query }) {
   const all = (/** @type {string} */ name) =>
     query.filter(([other]) => other === name).map(([, value]) => String(value));
-  const one = operation.path.endsWith('}') ? [`uuid=${String(path.at(-1))}`] : [];
+  const one = operation.path.endsWith('}') ? [`uuid=${decodeURIComponent(String(path.at(-1)))}`] : [];
   const conditions = [...one, ...all('q')];
   const fields = /** @type {[string, string][]} */ ([]);
   if (conditions.length > 0) fields.push(['conditions', literal(conditions)]);

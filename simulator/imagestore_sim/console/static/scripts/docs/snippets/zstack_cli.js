@@ -87,7 +87,7 @@ function word(text) {
 
 /** @param {Request} request @returns {string[]} */
 function queryArguments({ operation, path, query }) {
-  const uuid = operation.path.endsWith('}') ? [`uuid=${String(path.at(-1))}`] : [];
+  const uuid = operation.path.endsWith('}') ? [word(`uuid=${decodeURIComponent(String(path.at(-1)))}`)] : [];
   return [...uuid, ...query.flatMap(([name, value]) => queryArgument(name, String(value)))];
 }
 
