@@ -23,7 +23,8 @@ export function countdown(until) {
 
 /** @param {number} until */
 function left(until) {
-  return `${duration(Math.max(0, Math.round(until - labTime())))} left`;
+  const seconds = Math.round(until - labTime());
+  return seconds > 0 ? `${duration(seconds)} left` : 'heals now';
 }
 
 function tick() {
