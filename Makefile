@@ -46,7 +46,7 @@ test-scenarios: $(INSTALLED) ## run what takes minutes: the library three times 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
 	$(BIN)/imagestore-sim replay scenarios -j 2 --report report
 
-test-clients: $(INSTALLED) ## run real clients of ZStack against a lab (needs Go, and a package index)
+test-clients: $(INSTALLED) ## run real clients of ZStack and tools of OpenAPI against a lab (needs Go, Node, and package indexes)
 	$(BIN)/pytest tests/clients tests/test_readme.py -m clients
 
 test-compose: $(INSTALLED) ## run the tests of the lab in containers (needs Docker and Compose)
