@@ -1,4 +1,6 @@
-"""The calls of clients that a story is made of: those that changed something, or met a fault. They outlive the journal.
+"""The calls of clients that a story is made of: those that changed something, and all while the node has faults.
+
+They outlive the journal.
 
 Queries and polls fill the journal within seconds where a client polls; what was done by hand is to be found afterwards.
 """
@@ -6,8 +8,9 @@ Queries and polls fill the journal within seconds where a client polls; what was
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from imagestore_sim.rest.jobs import POLLS
 from imagestore_sim.rest.journal import Entry
 
 MOST_CALLS = 2000
@@ -22,7 +25,9 @@ SESSIONS = ("APILogIn", "APILogOut", "APIRenewSession")
 class CallHistory:
     """The latest calls that belong to a story; the journal calls `add` with each row that `concerns` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_faults: Callable[[], bool] = lambda: False) -> None:
+        """`has_faults` returns whether faults of the management plane are set, which count all requests."""
+        self._has_faults = has_faults
         self._calls: deque[Entry] = deque()
         self._bytes = 0
         self.forgotten: float | None = None
@@ -31,10 +36,9 @@ class CallHistory:
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._calls))
 
-    @staticmethod
-    def concerns(entry: Entry) -> bool:
+    def concerns(self, entry: Entry) -> bool:
         """Return whether a row of the journal belongs to a story."""
-        if entry.faults:
+        if entry.faults or (self._has_faults() and entry.api != POLLS and not entry.api.startswith(SESSIONS)):
             return True
         return entry.method in ("POST", "PUT", "DELETE") and not entry.api.startswith((*READS, *SESSIONS))
 

@@ -44,6 +44,7 @@ class Foundation:
         """Return the foundation of a new node. Raise ValueError for a host name or a file that cannot be used."""
         metrics = Metrics()
         supervisor = Supervisor(clock.sleep, metrics.loop)
+        node_faults = NodeFaults(clock, settings.seed)
         return cls(
             settings=settings,
             clock=clock,
@@ -56,6 +57,6 @@ class Foundation:
             supervisor=supervisor,
             watchdog=Watchdog(metrics.loop, supervisor.report_stalls),
             journal=Journal(),
-            calls=CallHistory(),
-            node_faults=NodeFaults(clock, settings.seed),
+            calls=CallHistory(lambda: not node_faults.is_empty),
+            node_faults=node_faults,
         )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import aiohttp
 import pytest
 
+from imagestore_sim.faults import NODE_FAULTS, NodeFault
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api.call_history import MOST_CALLS, CallHistory
 from imagestore_sim.rest.journal import Journal
@@ -217,6 +222,95 @@ def test_faults_of_the_management_plane_are_met_by_clients_again(tmp_path: Path)
     assert [step.content.path for step in scenario.timeline if step.client is not None] == [
         "/zones?limit=1", "/backup-storage/$imagestore-1/actions", "/backup-storage/$imagestore-2/actions",
     ]  # fmt: skip
+    assert result.wrong == []
+
+
+async def meet(hands: Hands, kind: type[NodeFault]) -> dict[str, Any]:
+    """Set a fault of the management plane, make calls of each sort as a program does, heal it."""
+    uuid, clock = await hands.uuid("imagestore-1"), hands.running.clock
+    await hands.lab("POST", "/node/faults", {"kind": kind.kind, **kind.example})
+    disable = {"changeBackupStorageState": {"stateEvent": "disable"}}
+    action = f"/backup-storage/{uuid}/actions"
+    for method, path, body in (
+        ("GET", "/zones", None),
+        ("PUT", action, disable),
+        ("GET", "/backup-storage?start=1", None),
+        ("PUT", action, {"reconnectBackupStorage": {}}),
+    ):
+        await hands.wait(1)
+        with suppress(TimeoutError, OSError, ValueError, aiohttp.ClientError):  # that is what the fault is for
+            answer = await clock.wait_for(hands.client.request(method, path, body), 15)
+            for _ in range(5):
+                if answer.status != 202:
+                    break
+                await hands.wait(1)
+                poll = answer.body["location"].partition("/zstack/v1")[2]
+                answer = await clock.wait_for(hands.client.request("GET", poll), 15)
+    await hands.wait(1)
+    await hands.lab("POST", "/heal", {})
+    await hands.wait(5)
+    return await hands.save()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", sorted(NODE_FAULTS))
+def test_each_fault_of_the_management_plane_makes_a_story_that_holds(kind: str, tmp_path: Path) -> None:
+    scenario, _ = replayed(saved(tmp_path, partial(meet, kind=NODE_FAULTS[kind]), hosts=2))
+    assert "fault" in kinds(scenario)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_done_makes_a_story_that_holds(seed: int, tmp_path: Path) -> None:
+    replayed(saved(tmp_path, partial(do_anything, random=Random(seed))))
+
+
+async def do_anything(hands: Hands, random: Random) -> dict[str, Any]:
+    """Do a dozen things that are drawn at random, and look at nothing that comes of them."""
+    kinds_of_fault = ["refuse", "blackhole", "latency", "half_open", "unreachable", "no_sftp", "slow_login", "not_ssh"]
+    names = ["imagestore-1", "imagestore-2", "imagestore-3"]
+    uuids = [await hands.uuid(name) for name in names]
+    for number in range(12):
+        await hands.wait(random.choice([1, 3, 7, 13, 25, 120]) + random.random())
+        host, uuid = f"/hosts/{random.choice(names)}", random.choice(uuids)
+        image = {"name": f"i {number}", "url": f"http://x/{number}", "format": "qcow2", "backupStorageUuids": [uuid]}
+        method, path, body = random.choice([
+            ("POST", f"{host}/faults", {"kind": random.choice(kinds_of_fault)}),
+            ("POST", f"{host}/faults", {"kind": "refuse", "for": "20s"}),
+            ("POST", f"{host}/heal", {}),
+            ("POST", "/heal", {}),
+            ("POST", f"{host}/stop", {}),
+            ("POST", f"{host}/start", {}),
+            ("POST", f"{host}/fill", {"to": random.choice(["90%", "50%"])}),
+            ("POST", f"{host}/resize", {"size": "10 TiB"}),
+            ("POST", "/images", {"params": image}),
+            ("PUT", f"/backup-storage/{uuid}/actions", {"reconnectBackupStorage": {}}),
+        ])  # fmt: skip
+        of_zstack = path.startswith(("/images", "/backup-storage"))
+        with suppress(CallFailed):
+            await (hands.zstack if of_zstack else hands.lab)(method, path, body)
+    await hands.wait(random.choice([1, 20]))
+    return await hands.save()
+
+
+async def test_time_that_was_stepped_is_time_of_the_story(tmp_path: Path) -> None:
+    settings = Settings(port=0, hosts=1, ping_interval=60, database=str(tmp_path / "lab.db"))
+    async with Lab(settings, story_writer=ScenarioWriter()) as lab, Client(lab.url) as client:
+
+        async def call(path: str, body: object) -> dict[str, Any]:
+            answer = await client.request("POST", f"{client.url}/lab/v1{path}", body)
+            assert answer.status < 300, answer.text
+            return dict(answer.body)
+
+        await call("/hosts/imagestore-1/faults", {"kind": "refuse"})
+        await call("/clock/step", {"seconds": "5m"})
+        await call("/heal", {})
+        await call("/clock/step", {"seconds": "1h"})
+        story = await call("/scenario", {})
+    assert story["to"] - story["from"] > 3600
+    scenario, result = await asyncio.to_thread(replayed, story)
+    assert kinds(scenario) == ["fault", "eventually", "heal", "eventually"]
+    assert scenario.timeline[2].at == pytest.approx(300, abs=5)
     assert result.wrong == []
 
 

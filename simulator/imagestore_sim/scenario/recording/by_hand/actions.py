@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imagestore_sim.faults import NODE_FAULTS, Meets
 from imagestore_sim.hosts.windows import HostWindow
 from imagestore_sim.masking import MASK, is_secret_name
 from imagestore_sim.rest.node_faults import FAULT_HEALED, FAULT_SET, Healed
@@ -88,6 +89,20 @@ def node_actions(events: Sequence[Event], left_out: list[str]) -> Iterator[Actio
             kind = kinds.pop(identity)
             if content["healedBy"] != Healed.COUNT and kind not in kinds.values():
                 yield Action(event["time"], {"heal": {"node": kind}})
+
+
+def node_windows(events: Sequence[Event]) -> list[tuple[float, float | None]]:
+    """Return from when to when faults of the management plane were set that count requests; None: they are still.
+
+    Those of new connections are left out: clients in a scenario make one for each request.
+    """
+    ends = {str(one["resourceUuid"]): one["time"] for one in events if one["path"] == FAULT_HEALED}
+    counting = [
+        one
+        for one in events
+        if one["path"] == FAULT_SET and NODE_FAULTS[one["content"]["kind"]].meets is not Meets.NEW_CONNECTION
+    ]
+    return [(one["time"], ends.get(str(one["resourceUuid"]))) for one in counting]
 
 
 def merged(actions: Sequence[Action]) -> list[Action]:

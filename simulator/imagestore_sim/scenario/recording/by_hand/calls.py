@@ -12,8 +12,10 @@ import orjson
 
 from imagestore_sim.backup_storage.image_events import ADDED, REMOVED, STATUS_CHANGED
 from imagestore_sim.database.models import ADMIN_UUID
+from imagestore_sim.faults import NODE_FAULTS, Layer
 from imagestore_sim.lab_api.story import Call
 from imagestore_sim.masking import MASK, is_secret_name
+from imagestore_sim.rest.faulted_request import NO_STATUS
 from imagestore_sim.rest.jobs import POLLS
 from imagestore_sim.rest.journal import Entry
 from imagestore_sim.scenario.format.api_steps import CLIENT
@@ -28,7 +30,11 @@ UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 WORD = re.compile(r"\$[A-Za-z0-9]")
 ADDS = "APIAddImageStoreBackupStorageMsg"
 LONGEST_WHO = 60
-OK, ACCEPTED = 200, 202
+OK, ACCEPTED, FAILED = 200, 202, 503
+OF_ANSWERS = (Layer.CONNECTION, Layer.ANSWER)
+"""The layers of faults that may spoil an answer on its way: the journal has the status that was sent."""
+OF_SESSIONS = "ID."
+"""How the codes of errors begin that are about a session: a scenario's own is valid."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,8 @@ class CallSteps:
     """The names of storages, images and zones in the scenario, by uuid."""
     added: Mapping[str, str]
     """The uuids of storages that were added, by the job that did."""
+    faults: Sequence[tuple[float, float | None]]
+    """When faults of the management plane were set, which count all requests of clients: from when to when."""
     left_out: list[str]
     accounts: set[str] = field(default_factory=set)
     """The names of accounts beside admin that make calls."""
@@ -59,7 +67,7 @@ class CallSteps:
                 continue
             if self._is_told_by_images(entry):
                 continue
-            step = self._step(entry, polls.get(entry.job or ""))
+            step = self._step(call, polls.get(entry.job or ""))
             if step is not None:
                 yield Action(call.time, step, is_call=True)
 
@@ -76,8 +84,9 @@ class CallSteps:
         changed = [one for one in self.records.recording.events if one.get("correlation") == entry.job]
         return any(one["path"] in paths for one in changed) and "Image" in entry.api.replace("ImageStore", "")
 
-    def _step(self, entry: Entry, poll: Entry | None) -> dict[str, Any] | None:
+    def _step(self, call: Call, poll: Entry | None) -> dict[str, Any] | None:
         """Return the step of a call, None for one that cannot be told; say why in `left_out`."""
+        entry = call.entry
         shown = f"{entry.method} {entry.path.partition('?')[0]}" + (f" ({entry.api})" if entry.api else "")
         prefix = next((one for one in PREFIXES if entry.path.startswith(one)), None)
         if prefix is None:
@@ -87,9 +96,12 @@ class CallSteps:
             self.left_out.append(f"{shown}: its body was not kept")
             return None
         end = self.records.jobs.get(entry.job or "", JobEnd(False))
-        outcome = self._outcome_of_client(entry, poll, end) if entry.faults or poll else self._outcome(entry, end)
+        is_client = bool(entry.faults or poll) or self._is_counted(call.time)
+        outcome = self._outcome_of_client(entry, poll, end) if is_client else self._outcome(entry, end)
         if outcome is None:
-            self.left_out.append(f"{shown}: it was refused with {entry.status}, without one of ZStack's errors")
+            self.left_out.append(
+                f"{shown}: it failed for its session, or without one of ZStack's errors ({entry.status})"
+            )
             return None
         made = {ADDS: self.added.get(entry.job or "")}.get(entry.api)
         path, body = unquote(entry.path[len(prefix) - 1 :]), self._body(entry, end, made)
@@ -107,7 +119,11 @@ class CallSteps:
             step["body"] = body
         if made is not None:
             step["as"] = self.names[made]
-        return self._as_step(entry, step | outcome, is_client=bool(entry.faults or poll))
+        return self._as_step(entry, step | outcome, is_client=is_client)
+
+    def _is_counted(self, at: float) -> bool:
+        """Return whether a fault of the management plane was set, which counts this request, too."""
+        return any(began <= at and (ended is None or at < ended) for began, ended in self.faults)
 
     def _as_step(self, entry: Entry, step: dict[str, Any], *, is_client: bool) -> dict[str, Any]:
         account = self._account(entry)
@@ -131,20 +147,24 @@ class CallSteps:
 
     def _outcome(self, entry: Entry, end: JobEnd) -> dict[str, Any] | None:
         """Return what is expected of a call; None if a scenario cannot expect it."""
-        if entry.status == ACCEPTED:
-            return {"error": end.error} if end.error else {}
-        if entry.status == OK:
-            return {}
-        return {"error": entry.error} if entry.error else None
+        error = end.error if entry.status == ACCEPTED else entry.error
+        if error is None:
+            return {} if entry.status in (OK, ACCEPTED) else None
+        return None if error.startswith(OF_SESSIONS) else {"error": error}
 
     def _outcome_of_client(self, entry: Entry, poll: Entry | None, end: JobEnd) -> dict[str, Any]:
         """Return what is expected of a call that met a fault, or whose polls did."""
-        if entry.status != ACCEPTED:
-            return {"status": entry.status, **({"error": entry.error} if entry.error else {})}
-        natural = OK if end.error is None else 503
-        if poll is not None:
-            return {"status": natural if poll.status in (natural, ACCEPTED) else [poll.status, natural]}
-        return {"error": end.error} if end.error else {"status": natural}
+        if entry.error is not None:
+            return {"status": entry.status, "error": entry.error}
+        natural = entry.status
+        if entry.status == ACCEPTED:
+            natural = OK if end.error is None else FAILED
+        statuses = [natural, *([] if poll is None or poll.status == ACCEPTED else [poll.status])]
+        met = {*entry.faults, *(() if poll is None else poll.faults)}
+        if any(NODE_FAULTS[one.rpartition("-")[0]].layer in OF_ANSWERS for one in met):
+            statuses.append(NO_STATUS)  # it may have come in a form that no client can read
+        found = list(dict.fromkeys(statuses))
+        return {"status": found[0] if len(found) == 1 else found}
 
     # What it says
 

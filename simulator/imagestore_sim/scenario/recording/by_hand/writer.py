@@ -24,7 +24,7 @@ from imagestore_sim.database import DatabaseError
 from imagestore_sim.lab_api.story import HostFacts, Story, StoryCheck, StoryProblem, WrittenStory
 from imagestore_sim.scenario.format.options import option_text
 from imagestore_sim.scenario.format.reader import ScenarioError, parse_scenario
-from imagestore_sim.scenario.recording.by_hand.actions import Action, host_actions, merged, node_actions
+from imagestore_sim.scenario.recording.by_hand.actions import Action, host_actions, merged, node_actions, node_windows
 from imagestore_sim.scenario.recording.by_hand.calls import CallSteps
 from imagestore_sim.scenario.recording.by_hand.expected import Expected
 from imagestore_sim.scenario.recording.by_hand.records import StoryRecords, first_fault, read_records
@@ -164,7 +164,7 @@ class _Told:
         added = {
             str(one.get("correlation")): str(one["resourceUuid"]) for one in recording.events if one["path"] == ADDED
         }
-        self._steps = CallSteps(records, names | self._zones, added, left_out)
+        self._steps = CallSteps(records, names | self._zones, added, node_windows(recording.events), left_out)
 
     def _chosen(self, stories: Sequence[StorageStory]) -> list[StorageStory]:
         """Return the storages that take part: of a big fleet, those to which something happened."""

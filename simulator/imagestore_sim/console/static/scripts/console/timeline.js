@@ -180,6 +180,7 @@ export function mount(parent, context) {
     if (options.changed) query.set('changed', 'true');
     const found = await lab('GET', `/timeline?${query}`);
     if (ended) return;
+    if (answer === null && fixed === null && found.first !== null) span = fitting(found.now - found.first);
     [answer, start] = [found, first];
     draw();
   }
@@ -412,6 +413,11 @@ export function mount(parent, context) {
       for (const end of ends) end();
     },
   };
+}
+
+/** Return how much time to show of a lab that has run for so long. @param {number} seconds */
+function fitting(seconds) {
+  return Math.min(FIRST_SPAN, SPANS.map(([one]) => Number(one)).find((one) => one >= seconds) ?? FIRST_SPAN);
 }
 
 /** @param {string} text @param {boolean} pressed @param {() => void} act */
