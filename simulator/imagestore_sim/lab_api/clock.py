@@ -31,7 +31,7 @@ class ClockShape(Shape):
 
     time: float = Field(description="seconds since the epoch")
     elapsed: float = Field(description="seconds since the lab began, which never go back")
-    paused: bool
+    paused: bool = Field(description="whether it stands still")
     speed: float | None = Field(description="seconds that pass in one of the machine's; null: it jumps to what is due")
     settled: bool = Field(description="whether the last step left nothing under way at any due time")
 
@@ -39,7 +39,7 @@ class ClockShape(Shape):
 class ClockChange(Shape):
     """What to change; absent fields stay as they are. A time that is set is one to catch up with."""
 
-    paused: bool | None = None
+    paused: bool | None = Field(None, description="whether it stands still")
     speed: float | None = Field(None, gt=0, allow_inf_nan=False, description=f"{SLOWEST:g} to {FASTEST:g}")
     time: EpochTime | None = Field(
         None, allow_inf_nan=False, description="a later time: seconds since the epoch, or ISO 8601 with an offset"

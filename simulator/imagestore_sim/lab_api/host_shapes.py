@@ -20,8 +20,8 @@ from imagestore_sim.lab_api.routes import Shape
 class FaultShape(Shape):
     """A fault that is on a host."""
 
-    id: str
-    kind: str
+    id: str = Field(description="names it in paths: its kind and a number")
+    kind: str = Field(description="the kind of fault")
     parameters: dict[str, JsonValue] = Field(description="those that differ from their defaults")
     seconds_left: float | None = Field(description="until it heals by itself, by the lab's clock; null: it does not")
 
@@ -29,28 +29,28 @@ class FaultShape(Shape):
 class HostShape(Shape):
     """A host. Its disk is in bytes, as df would show it, faults included."""
 
-    name: str
+    name: str = Field(description="the name that records and probes use")
     port: int = Field(description="the port that storages know it by")
     listening: bool = Field(description="whether it runs")
     address: str = Field(description="where it really listens, or did last")
     size: int | None = Field(description="null, here and below: the disk does not answer now")
-    used: int | None
+    used: int | None = Field(description="bytes of the disk that are taken")
     reserved: int | None = Field(description="kept for root, so not available")
-    available: int | None
-    inodes: int | None
-    free_inodes: int | None
-    read_only: bool | None
+    available: int | None = Field(description="bytes that an ordinary user can take")
+    inodes: int | None = Field(description="how many files the disk can hold")
+    free_inodes: int | None = Field(description="how many more it can hold")
+    read_only: bool | None = Field(description="whether the disk refuses writes")
     logins: int | None = Field(description="successful logins so far; null: a container, which does not count them")
     connections: int | None = Field(description="connections that are open")
     username: str | None = Field(description="the only account that may log in; null: any may")
     agent_running: bool | None = Field(description="whether its agent runs; null: it cannot be asked now")
-    faults: list[FaultShape]
+    faults: list[FaultShape] = Field(description="the faults that are on it, the first first")
 
 
 class AgentShape(Shape):
     """The agent of a host, and what a client needs to speak to it over TLS."""
 
-    running: bool
+    running: bool = Field(description="whether it answers")
     port: int = Field(description="the port that clients know it by")
     address: str = Field(description="where it really listens, or does when it runs")
     instance: str | None = Field(description="the name of its run, which each start changes; null: it does not run")
@@ -62,7 +62,7 @@ class AgentShape(Shape):
 class HostsShape(Shape):
     """All hosts."""
 
-    hosts: list[HostShape]
+    hosts: list[HostShape] = Field(description="every host, by name")
 
 
 class FormShape(Shape):
@@ -98,25 +98,25 @@ class WhatToHeal(Shape):
 class FaultId(Shape):
     """The id that heals a fault."""
 
-    id: str
+    id: str = Field(description="names the fault in paths")
 
 
 class ParameterShape(Shape):
     """A parameter of a kind of fault."""
 
-    name: str
-    default: str
-    description: str
+    name: str = Field(description="the name of the parameter")
+    default: str = Field(description="what holds without it, as a text")
+    description: str = Field(description="what it means, with its unit")
 
 
 class KindShape(Shape):
     """A kind of fault."""
 
-    kind: str
-    layer: str
-    description: str
-    heals: str
-    parameters: list[ParameterShape]
+    kind: str = Field(description="the name of the kind")
+    layer: str = Field(description="what it breaks")
+    description: str = Field(description="what happens")
+    heals: str = Field(description="what heals it, beside a call")
+    parameters: list[ParameterShape] = Field(description="what can be chosen")
     json_schema: dict[str, JsonValue] = Field(alias="schema", description="the JSON Schema of its parameters")
     example: dict[str, JsonValue] = Field(description="a body for `POST /lab/v1/hosts/{name}/faults`")
     form: FormShape | None = Field(description="how hosts in containers have it; null: the hosts are simulated")

@@ -36,8 +36,8 @@ class NodeFaultToSet(Shape):
 class NodeFaultShape(Shape):
     """A fault of the management plane that is set, or was."""
 
-    id: str
-    kind: str
+    id: str = Field(description="names it in paths: its kind and a number")
+    kind: str = Field(description="the kind of fault")
     parameters: dict[str, JsonValue] = Field(description="those that differ from their defaults")
     matches: int = Field(description="requests that matched `when`, but for its choice among them")
     hits: int = Field(description="requests that it has met")
@@ -50,19 +50,19 @@ class NodeFaultShape(Shape):
 class NodeFaultsShape(Shape):
     """The faults of the management plane, the oldest first: the order in which they act."""
 
-    faults: list[NodeFaultShape]
+    faults: list[NodeFaultShape] = Field(description="those that are set, and the latest that were healed")
     healed: list[NodeFaultShape] = Field(description="the latest that were healed, the oldest first")
 
 
 class NodeKindShape(Shape):
     """A kind of fault of the management plane."""
 
-    kind: str
-    layer: str
-    description: str
-    heals: str
+    kind: str = Field(description="the name of the kind")
+    layer: str = Field(description="what it breaks")
+    description: str = Field(description="what happens")
+    heals: str = Field(description="what heals it, beside a call")
     meets: str = Field(description="what a request has to be, for the kind to count it")
-    parameters: list[ParameterShape]
+    parameters: list[ParameterShape] = Field(description="what can be chosen")
     json_schema: dict[str, JsonValue] = Field(alias="schema", description="the JSON Schema of its parameters")
     example: dict[str, JsonValue] = Field(description="a body for `POST /lab/v1/node/faults`")
 

@@ -57,13 +57,13 @@ class Waiting(Shape):
 class Replaced(Shape):
     """The records are stored."""
 
-    replaced: bool = True
+    replaced: bool = Field(True, description="always true")
 
 
 class Added(Shape):
     """The records are stored."""
 
-    added: bool = True
+    added: bool = Field(True, description="always true")
 
 
 class RecordsRoutes:

@@ -29,7 +29,7 @@ MOST_RELATED = 100
 class JobShape(Shape):
     """The job that a request started or polled."""
 
-    uuid: str
+    uuid: str = Field(description="the uuid of the job")
     message: str = Field(description="the class of the message that started it")
     state: str = Field(description="Processing, Done or Failed")
     began: int = Field(description="seconds since the epoch")
@@ -41,11 +41,11 @@ class JobShape(Shape):
 class EventOfRequest(Shape):
     """An event that a request has caused."""
 
-    id: int
-    time: float
-    path: str
-    resource_uuid: str
-    content: dict[str, JsonValue]
+    id: int = Field(description="the number of the event")
+    time: float = Field(description="seconds since the epoch")
+    path: str = Field(description="what happened")
+    resource_uuid: str = Field(description="the uuid of the resource")
+    content: dict[str, JsonValue] = Field(description="more about it")
 
 
 class RequestDetail(Shape):
@@ -53,7 +53,7 @@ class RequestDetail(Shape):
 
     request: RequestShape
     job: JobShape | None = Field(description="null: it has none, or it is no longer stored")
-    events: list[EventOfRequest]
+    events: list[EventOfRequest] = Field(description="what it caused, the first first")
     probes: list[ProbeOfStorage] = Field(description="those that are remembered: the latest 16 of a storage")
     related: list[RequestShape] = Field(description="the other requests of the journal that started or polled the job")
 

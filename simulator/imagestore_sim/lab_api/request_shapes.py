@@ -19,7 +19,7 @@ class RequestShape(Shape):
 
     number: int = Field(description="counts all requests, from 1 on")
     time: float = Field(description="when it was answered: seconds since the epoch, by the lab's clock")
-    method: str
+    method: str = Field(description="the HTTP method")
     path: str = Field(description="as it was sent, with its query string")
     api: str = Field(description="the class of its message, `api-jobs` for a poll; empty if it reached no API")
     client: str = Field(description="the address that it came from")
@@ -29,7 +29,7 @@ class RequestShape(Shape):
     job: str | None = Field(description="the uuid of the job that it started or polled")
     status: int = Field(description="the HTTP status of the answer; 0 if faults let it have none")
     error: str | None = Field(description="the code of the error in the answer, such as SYS.1006")
-    milliseconds: float
+    milliseconds: float = Field(description="how long the answer took")
     faults: list[str] = Field(description="the ids of the faults that it met")
 
     def text(self) -> str:
@@ -57,7 +57,7 @@ class NearMissShape(Shape):
     """A request that does not match, and why."""
 
     request: RequestShape
-    differences: list[DifferenceShape]
+    differences: list[DifferenceShape] = Field(description="in what it differs, the weightiest first")
 
     def lines(self) -> list[str]:
         """Return it in indented lines for people."""

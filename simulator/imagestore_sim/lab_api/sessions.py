@@ -29,8 +29,8 @@ class SessionToBegin(Shape):
 class SessionShape(Shape):
     """A session. Clients send it as `Authorization: OAuth` and the uuid."""
 
-    session_uuid: str
-    account_uuid: str
+    session_uuid: str = Field(description="what later calls carry as `Authorization: OAuth <uuid>`")
+    account_uuid: str = Field(description="the uuid of the account")
     expired_date: int = Field(description="when it ends unless it is used, in seconds since the epoch")
 
 

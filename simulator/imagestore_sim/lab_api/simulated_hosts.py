@@ -90,11 +90,11 @@ class HostToAdd(Shape):
     reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
     inodes: int | None = Field(None, ge=0, description="0: not counted, as on btrfs")
     mount: Path | None = Field(None, description="where the disk is mounted, beside a root's of 50 GiB; / if unset")
-    read_only: bool = False
+    read_only: bool = Field(False, description="whether the disk refuses writes")
     username: UserName | None = Field(
         None, description="the only account that may log in; without it and a password any may"
     )
-    password: str | None = None
+    password: str | None = Field(None, description="the password of the SSH login; any one without it")
     sftp: bool = Field(True, description="whether its sshd has SFTP")
     statvfs: bool = Field(True, description="whether its SFTP has statvfs@openssh.com")
 
@@ -102,11 +102,11 @@ class HostToAdd(Shape):
 class HostChange(Shape):
     """Changes of a host. What is left out stays."""
 
-    size: Bytes | None = None
+    size: Bytes | None = Field(None, description="the size of the disk")
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
     reserved: BytesOrShare | None = Field(None, description="kept for root: a size, or a share of all")
-    read_only: bool | None = None
-    username: UserName | None = None
+    read_only: bool | None = Field(None, description="whether the disk refuses writes")
+    username: UserName | None = Field(None, description="the user of the SSH login")
     password: str | None = Field(None, description="checked at the next login; open connections stay")
 
 

@@ -13,7 +13,7 @@ class ProbeShape(Shape):
     """A probe of the host of a backup storage."""
 
     time: float = Field(description="when it ended: seconds since the epoch, by the lab's clock")
-    succeeded: bool
+    succeeded: bool = Field(description="whether the host gave its capacity")
     mode: str | None = Field(
         description="what the host was asked: `capacity`, `ssh`, `tcp` or `agent`; null: it failed"
     )
@@ -33,14 +33,14 @@ class ProbeShape(Shape):
 class ProbeOfStorage(ProbeShape):
     """The latest probe of a backup storage."""
 
-    storage_uuid: str
+    storage_uuid: str = Field(description="the uuid of the storage")
 
 
 class ProbesShape(Shape):
     """The latest probe of each backup storage that has been probed, by uuid."""
 
     at: float = Field(description="now: seconds since the epoch, by the lab's clock")
-    probes: list[ProbeOfStorage]
+    probes: list[ProbeOfStorage] = Field(description="the latest of each storage")
 
 
 class ProbesQuery(Shape):
@@ -67,7 +67,7 @@ class PingShape(Shape):
 class StatusSpell(Shape):
     """A time for which a storage had one status."""
 
-    status: str
+    status: str = Field(description="Connecting, Connected or Disconnected")
     since: float = Field(description="seconds since the epoch, here and below")
     until: float | None = Field(description="null: it has it still")
     correlation: str | None = Field(description="the uuid of the job, ping or reconnect that brought it; null: none")
@@ -76,18 +76,18 @@ class StatusSpell(Shape):
 class CapacityPoint(Shape):
     """A capacity that a storage had from a time on, in bytes."""
 
-    time: float
-    total: int
-    available: int
+    time: float = Field(description="seconds since the epoch")
+    total: int = Field(description="bytes")
+    available: int = Field(description="bytes")
 
 
 class FaultWindow(Shape):
     """A time for which a fault was on the host."""
 
-    id: str
-    kind: str
+    id: str = Field(description="names the fault in paths")
+    kind: str = Field(description="the kind of fault")
     parameters: dict[str, JsonValue] = Field(description="those that differ from their defaults")
-    since: float
+    since: float = Field(description="seconds since the epoch")
     until: float | None = Field(description="when it was healed; null: it is on the host still")
     heals_at: float | None = Field(description="when it heals by itself; null: it does not, or is healed")
 
@@ -95,22 +95,22 @@ class FaultWindow(Shape):
 class StopWindow(Shape):
     """A time for which the host was shut down by hand."""
 
-    since: float
+    since: float = Field(description="seconds since the epoch")
     until: float | None = Field(description="null: it does not run")
 
 
 class HistoryShape(Shape):
     """What a backup storage has been through. All times are seconds since the epoch, by the lab's clock."""
 
-    storage_uuid: str
-    name: str
-    type: str
+    storage_uuid: str = Field(description="the uuid of the storage")
+    name: str = Field(description="its name")
+    type: str = Field(description="its type")
     hostname: str = Field(description="empty for a type without a host")
-    status: str
+    status: str = Field(description="its status now")
     tracked: bool = Field(description="whether it is pinged; one that is not stands as its record says")
     at: float = Field(description="now")
     since: float = Field(description="where the history begins: what was asked for, or what is known first")
-    until: float
+    until: float = Field(description="seconds since the epoch")
     statuses: list[StatusSpell] = Field(description="one after the other, without gaps")
     capacities: list[CapacityPoint] = Field(
         description="each holds until the next; of more than `points`, the highest and lowest of each stretch of time"

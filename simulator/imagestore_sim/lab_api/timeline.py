@@ -61,16 +61,16 @@ class TimelineQuery(Shape):
 class StatusSpan(Shape):
     """A status from a time on; null: the storage is not there from then on."""
 
-    time: float
+    time: float = Field(description="seconds since the epoch")
     status: str | None
 
 
 class LaneCapacity(Shape):
     """A capacity that was measured, in bytes."""
 
-    time: float
-    total: int
-    available: int
+    time: float = Field(description="seconds since the epoch")
+    total: int = Field(description="bytes")
+    available: int = Field(description="bytes")
 
 
 class FaultSpan(Shape):
@@ -87,26 +87,26 @@ class FaultSpan(Shape):
 class LaneShape(Shape):
     """A storage over the time: what it was at `from`, and each change since."""
 
-    uuid: str
-    name: str
-    hostname: str
+    uuid: str = Field(description="the uuid of the storage")
+    name: str = Field(description="its name")
+    hostname: str = Field(description="its host")
     exists: bool = Field(description="whether it has a record now")
-    statuses: list[StatusSpan]
-    capacities: list[LaneCapacity]
+    statuses: list[StatusSpan] = Field(description="each with the time from which on it holds")
+    capacities: list[LaneCapacity] = Field(description="each with the time from which on it holds")
     left_off: int = Field(description="changes and measurements that are not returned: the oldest")
 
 
 class TickShape(Shape):
     """A request that was answered."""
 
-    number: int
-    time: float
-    method: str
-    api: str
+    number: int = Field(description="the number of the request")
+    time: float = Field(description="seconds since the epoch")
+    method: str = Field(description="the HTTP method")
+    api: str = Field(description="the message of the API; empty if it reached none")
     path: str = Field(description="without its query string")
-    status: int
-    milliseconds: float
-    job: str | None
+    status: int = Field(description="the HTTP status")
+    milliseconds: float = Field(description="how long the answer took")
+    job: str | None = Field(description="the uuid of its job; null without one")
     faults: int = Field(description="how many faults it met")
     of_page: bool = Field(description="whether a page of this node asked it by itself or by a click")
 
@@ -116,12 +116,12 @@ class TimelineShape(Shape):
 
     began: float = Field(alias="from")
     ended: float = Field(alias="to")
-    now: float
+    now: float = Field(description="seconds since the epoch, by the clock of the lab")
     first: float | None = Field(description="when the first event happened that is stored; null: there is none")
-    lanes: list[LaneShape]
-    lanes_in_all: int
+    lanes: list[LaneShape] = Field(description="a page of storages")
+    lanes_in_all: int = Field(description="how many there are")
     faults: list[FaultSpan] = Field(description="those of the management plane, and those of the hosts of the lanes")
-    faults_left_off: int
+    faults_left_off: int = Field(description="how many faults did not fit")
     requests: list[TickShape] = Field(description="those that are in the journal still, the oldest first")
     requests_dropped: bool = Field(description="whether there were more, which the journal has dropped")
     events_left_off: bool = Field(description="whether there were more events than one answer is made of")
