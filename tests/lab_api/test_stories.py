@@ -8,19 +8,40 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from imagestore_sim.cli.stories import StoriesOnDemand
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.scenario import library
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 
-SHORT = "address-behind-a-vip"
-"""A story of a few seconds, which adds a storage of its own."""
+SHORT = "short"
+STORY = """\
+title: A host is refused for a moment
+hosts: {imagestore-1: , other: }
+storages: [{name: gold, hostname: other}]
+settings: {ping.interval: 2s}
+timeline:
+  - fault: {host: other, kind: refuse}
+  - eventually: {storage: gold, status: Disconnected, within: 5m}
+  - heal: {host: other}
+  - eventually: {storage: gold, status: Connected, within: 5m}
+"""
+
+
+@pytest.fixture
+def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library have a story of seconds, which holds on a busy machine as well, and a long one."""
+    monkeypatch.setattr(library, "shipped", lambda path: tmp_path)
+    (tmp_path / f"{SHORT}.yaml").write_text(STORY)
+    (tmp_path / "long.yaml").write_text(STORY.replace("timeline:", "timeline:\n  - wait: 1h"))
 
 
 @asynccontextmanager
 async def lab_with_stories(**options: Any) -> AsyncIterator[tuple[Lab, Client]]:
-    stories = StoriesOnDemand(lambda: lab.url, None, has_hosts=True)
+    stories = StoriesOnDemand(lambda: lab.url, None, has_hosts=True, any_host=True)
     lab = Lab(Settings(port=0, hosts=1, ping_interval=1, **options), stories=stories.open)
     async with lab, stories, Client(lab.url) as client:
         await client.log_in()
@@ -40,14 +61,15 @@ async def ended(client: Client, path: str) -> Any:
     return play
 
 
+@pytest.mark.usefixtures("short")
 async def test_a_story_is_played_on_the_lab_which_is_as_before_afterwards() -> None:
     async with lab_with_stories() as (lab, client):
         storages = await client.query("/backup-storage")
         status, begun = await call(client, "POST", f"/{SHORT}/plays", {})
         assert (status, begun["state"], begun["verdict"]) == (202, "preparing", None)
-        assert (await call(client, "POST", "/disk-fills-up/plays", {}))[0] == 409
-        status, library = await call(client, "GET", "")
-        assert (library["playing"], library["play"], library["obstacle"]) == (SHORT, begun["id"], None)
+        assert (await call(client, "POST", "/long/plays", {}))[0] == 409
+        status, shown = await call(client, "GET", "")
+        assert (shown["playing"], shown["play"], shown["obstacle"]) == (SHORT, begun["id"], None)
         play = await ended(client, f"/{SHORT}/plays/{begun['id']}")
         assert (play["verdict"], play["problem"]) == ("held", "")
         assert {one["state"] for one in play["steps"]} == {"done"}
@@ -66,10 +88,11 @@ async def test_a_story_is_played_on_the_lab_which_is_as_before_afterwards() -> N
         assert (await call(client, "GET", f"/{SHORT}"))[1]["plays"] == [begun["id"]]
 
 
+@pytest.mark.usefixtures("short")
 async def test_a_play_that_is_stopped_leaves_the_lab_as_it_was() -> None:
     async with lab_with_stories() as (_, client):
-        _, begun = await call(client, "POST", "/disk-fills-up/plays", {"stepped": False})
-        path = f"/disk-fills-up/plays/{begun['id']}"
+        _, begun = await call(client, "POST", "/long/plays", {"stepped": False})
+        path = f"/long/plays/{begun['id']}"
         async with asyncio.timeout(30):
             while (await call(client, "GET", path))[1]["elapsed"] == 0:
                 await asyncio.sleep(0.02)
@@ -85,11 +108,11 @@ async def test_a_play_that_is_stopped_leaves_the_lab_as_it_was() -> None:
 
 async def test_what_cannot_be_played_says_why() -> None:
     async with lab_with_stories() as (_, client):
-        _, library = await call(client, "GET", "")
-        stories = {one["name"]: one for one in library["stories"]}
+        stories = {one["name"]: one for one in (await call(client, "GET", ""))[1]["stories"]}
         assert len(stories) > 60
-        assert stories[SHORT]["obstacle"] is None
+        assert stories["disk-fills-up"]["obstacle"] is None
         assert "restart_node" in stories["node-restarted-in-the-outage"]["obstacle"]
+        assert "--no-any-host" in stories["wrong-address-typed"]["obstacle"]
         status, refused = await call(client, "POST", "/node-restarted-in-the-outage/plays", {})
         assert (status, refused["error"]) == (409, stories["node-restarted-in-the-outage"]["obstacle"])
         _, story = await call(client, "GET", "/disk-fills-up")
@@ -101,7 +124,7 @@ async def test_what_cannot_be_played_says_why() -> None:
             "text": "fill over 5m to 100% on imagestore-1",
             "expects": False,
         }
-        for method, path in (("GET", "/nowhere"), ("POST", "/nowhere/plays"), ("GET", f"/{SHORT}/plays/7")):
+        for method, path in (("GET", "/nowhere"), ("POST", "/nowhere/plays"), ("GET", "/disk-fills-up/plays/7")):
             assert (await call(client, method, path, {} if method == "POST" else None))[0] == 404
 
 
@@ -111,8 +134,8 @@ async def test_a_node_without_simulated_hosts_says_so(tmp_path: Path) -> None:
     await node.start()
     try:
         async with stories, Client(node.url) as client:
-            _, library = await call(client, "GET", "")
-            assert "imagestore-sim lab" in library["obstacle"]
-            assert (await call(client, "POST", f"/{SHORT}/plays", {}))[0] == 409
+            _, shown = await call(client, "GET", "")
+            assert "imagestore-sim lab" in shown["obstacle"]
+            assert (await call(client, "POST", "/disk-fills-up/plays", {}))[0] == 409
     finally:
         await node.stop()

@@ -87,7 +87,7 @@ async def run_lab(settings: Settings) -> int:
     logs.configure(settings.log_level, settings.log_format)
     open_files.raise_limit()
     async with until_stopped() as stopped:
-        stories = StoriesOnDemand(lambda: running.url, token_of(settings), has_hosts=True)
+        stories = StoriesOnDemand(lambda: running.url, token_of(settings), has_hosts=True, any_host=settings.any_host)
         running = Lab(settings, clock=clock_of_loop(), story_writer=ScenarioWriter(), stories=stories.open)
         async with started(running.start, running.stop, stopped), stories:
             if not stopped.is_set():

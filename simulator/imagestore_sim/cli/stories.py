@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 class StoriesOnDemand(Closeable):
     """Opens the library, once."""
 
-    def __init__(self, url: Callable[[], str], lab_token: str | None, *, has_hosts: bool) -> None:
-        """`url` returns that of the node, once it has started."""
+    def __init__(
+        self, url: Callable[[], str], lab_token: str | None, *, has_hosts: bool, any_host: bool = False
+    ) -> None:
+        """`url` returns that of the node, once it has started; `any_host`: it makes a host for any name."""
         self._url = url
         self._lab_token = lab_token
         self._has_hosts = has_hosts
+        self._any_host = any_host
         self._opened: StoriesOnLab | None = None
         self._opening = asyncio.Lock()
 
@@ -30,7 +33,7 @@ class StoriesOnDemand(Closeable):
         async with self._opening:
             if self._opened is None:
                 kind = await asyncio.to_thread(_import)
-                self._opened = kind(self._url, self._lab_token, has_hosts=self._has_hosts)
+                self._opened = kind(self._url, self._lab_token, has_hosts=self._has_hosts, any_host=self._any_host)
             return self._opened
 
     @override

@@ -6,12 +6,15 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
 from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep
 from imagestore_sim.shipped import shipped
 
 SUFFIX = ".yaml"
+DNS = "dns"
+"""The reason of a probe that has failed at the name of its host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Story:
         """The kinds of faults that it applies, in their order."""
         contents = (step.content for step in self.scenario.timeline)
         return list(dict.fromkeys(one.fault.kind for one in contents if isinstance(one, FaultStep | NodeFaultStep)))
+
+    @property
+    def needs_unknown_names(self) -> bool:
+        """Whether it expects a probe to fail because nobody knows the name of the host."""
+        contents = (step.content for step in self.scenario.timeline)
+        return any(isinstance(one, Condition) and str(one.reason) == DNS for one in contents)
 
     @property
     def lasts(self) -> float:

@@ -43,6 +43,10 @@ MOST_PLAYS = 20
 LONGEST_CLOSE = 1.5
 """Real seconds that a lab which stops waits for a play to restore it."""
 NO_HOSTS = "this node probes hosts of other machines; imagestore-sim lab has simulated ones, which stories break"
+ANY_HOST = (
+    "it expects that a host name is unknown (reason dns), and this lab makes a host for any name; imagestore-sim lab"
+    " --no-any-host does not"
+)
 NO_RECORDS = "zones: []\n"
 """A bootstrap file without records."""
 _thread = OneThread("stories")
@@ -84,11 +88,17 @@ class _Play:
 class StoriesOnLab(Closeable):
     """The library, and the plays on a lab, which it reaches as any client does: over its API and `/lab/v1`."""
 
-    def __init__(self, url: Callable[[], str], lab_token: str | None, *, has_hosts: bool) -> None:
-        """`url` returns that of the lab, once it has started; without hosts nothing is played."""
+    def __init__(
+        self, url: Callable[[], str], lab_token: str | None, *, has_hosts: bool, any_host: bool = False
+    ) -> None:
+        """`url` returns that of the lab, once it has started; without hosts nothing is played.
+
+        `any_host`: the lab makes a host for any name, so that none is unknown.
+        """
         self._url = url
         self._lab_token = lab_token
         self._has_hosts = has_hosts
+        self._any_host = any_host
         self._library: dict[str, Story] = {}
         self._plays: deque[_Play] = deque(maxlen=MOST_PLAYS)
         self._count = 0
@@ -233,7 +243,7 @@ class StoriesOnLab(Closeable):
             return NO_HOSTS
         for place, text in broken_rules(story.scenario):
             return f"{'.'.join(str(one + 1) if isinstance(one, int) else one for one in place)}: {text}"
-        return None
+        return ANY_HOST if self._any_host and story.needs_unknown_names else None
 
     def _shape(self, story: Story) -> StoryShape:
         return StoryShape(
