@@ -18,6 +18,7 @@ from imagestore_sim import __version__
 from imagestore_sim.lab_api.examples import Example, examples
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.routes import JSON, Answer, Handler, Problem, Refused, Route, Work
+from imagestore_sim.tasks import LARGE, by_size
 
 PATH = "/lab/v1/openapi.json"
 TITLE = "imagestore-sim: the lab"
@@ -64,7 +65,8 @@ Json = dict[str, Any]
 def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DESCRIPTION) -> list[web.RouteDef]:
     """Return for aiohttp's router: the routes, their OpenAPI document, and a 404 for all other paths below `/lab/v1`.
 
-    The document is made at its first request: few need it, and it takes a third of the time that a node takes to start.
+    The document is made at its first request, in a thread: few need it, and it takes a third of the time that a node
+    takes to start.
     """
 
     @cache
@@ -72,7 +74,7 @@ def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DES
         return orjson.dumps(document(routes, description))
 
     async def show(request: web.Request) -> Answer:
-        return web.Response(body=text(), content_type=JSON)
+        return web.Response(body=await by_size(LARGE, text), content_type=JSON)
 
     served = (*routes, _own_route(show), Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))
     return [route.to_aiohttp(guard) for route in served]
