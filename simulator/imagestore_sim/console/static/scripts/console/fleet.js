@@ -18,6 +18,8 @@ import { fleetTable, sorted } from './fleet-table.js';
 /** @typedef {import('../lib/types.js').Route} Route */
 
 const AGAIN_MS = 1000; // between two orders of what changes all the time
+const PAGE = 10_000;
+const UNASKED = 1000; // storages that ZStack answers without a limit
 const SHARE = 20; // a query that takes a while is repeated after that many times as long
 const STEADY = new Set(['name', 'uuid', 'createDate', 'type']); // fields that no event changes
 
@@ -28,7 +30,8 @@ export function mount(parent) {
   const shown = h('span', { class: 'soft', role: 'status' });
   const url = h('code');
   const curl = curlButton(call);
-  const request = h('div', { class: 'row request', hidden: true }, url, curl);
+  const more = h('span', { class: 'soft', hidden: true }, 'without a limit, ZStack answers the first 1,000');
+  const request = h('div', { class: 'row request', hidden: true }, url, curl, more);
   const problem = h('p', { class: 'problem', role: 'alert', hidden: true });
   const filter = fleetFilter((conditions) => setQuery({ q: conditions }));
   const table = fleetTable({
@@ -46,7 +49,7 @@ export function mount(parent) {
     empty,
   );
 
-  /** @type {string[] | null} the uuids that match, in ZStack's order; null without conditions */
+  /** @type {string[] | null} the uuids that match, in ZStack's order, by name without another; null without conditions */
   let matching = null;
   let conditions = /** @type {string[]} */ ([]);
   /** @type {import('../lib/router.js').Query} what stays in the URL when details open */
@@ -101,14 +104,20 @@ export function mount(parent) {
   }
 
   async function query() {
-    const asking = { q: conditions, sort: sort === '' ? undefined : sort, fields: 'uuid' };
-    const { inventories } = await zstack('GET', '/backup-storage', { query: asking });
-    return inventories.map((/** @type {{uuid: string}} */ one) => one.uuid);
+    const found = /** @type {string[]} */ ([]);
+    for (;;) {
+      const page = { limit: PAGE, start: found.length, fields: 'uuid' };
+      const asking = { q: conditions, sort: sort === '' ? '+name' : sort, ...page };
+      const { inventories } = await zstack('GET', '/backup-storage', { query: asking });
+      for (const { uuid } of inventories) found.push(uuid);
+      if (inventories.length < PAGE) return found;
+    }
   }
 
   function show() {
     const list = matching === null ? sorted([...state.storages.values()], sort) : known(matching);
     const total = state.storages.size;
+    more.hidden = list.length <= UNASKED;
     setText(shown, list.length === total ? count(total) : `${count(list.length)} of ${count(total)}`);
     const none = total === 0 && (state.storagesLoaded || state.storagesProblem !== null);
     nothing.hidden = none || list.length > 0 || conditions.length === 0 || !problem.hidden;
