@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import re
 from collections.abc import Iterator, Sequence
@@ -70,11 +71,15 @@ def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DES
     """
 
     @cache
-    def text() -> bytes:
-        return orjson.dumps(document(routes, description))
+    def texts() -> tuple[bytes, bytes]:
+        plain = orjson.dumps(document(routes, description))
+        return plain, gzip.compress(plain, mtime=0)
 
     async def show(request: web.Request) -> Answer:
-        return web.Response(body=await by_size(LARGE, text), content_type=JSON)
+        plain, compressed = await by_size(LARGE, texts)
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return web.Response(body=plain, content_type=JSON)
+        return web.Response(body=compressed, headers={"Content-Encoding": "gzip"}, content_type=JSON)
 
     served = (*routes, _own_route(show), Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))
     return [route.to_aiohttp(guard) for route in served]

@@ -6,6 +6,9 @@ import { exampleOf } from './examples.js';
 /** @typedef {import('./operations.js').Input} Input */
 /** @typedef {import('./requests.js').Values} Values */
 
+/** What the server draws, and takes only once. */
+const NEVER = new Set(['resourceUuid', 'X-Job-UUID']);
+
 /**
  * Return the values that are given already, and for the required inputs without one those of the example.
  * @param {Operation} operation
@@ -16,7 +19,8 @@ import { exampleOf } from './examples.js';
 export function exampleValues(operation, inputs, values) {
   const filled = { ...values };
   for (const input of inputs) {
-    if ((filled[input.key] ?? '').length > 0 || input.secret !== '' || input.schema.const !== undefined) continue;
+    const isGiven = (filled[input.key] ?? '').length > 0 || input.schema.const !== undefined;
+    if (isGiven || input.secret !== '' || NEVER.has(input.name)) continue;
     const known = inExample(operation, input);
     if (known !== undefined) filled[input.key] = asText(known);
     else if (input.required && input.place !== 'path')
