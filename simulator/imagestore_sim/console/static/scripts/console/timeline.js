@@ -24,6 +24,7 @@ const ASK_MS = 400;
 const LIVE_MS = 1000;
 const BEYOND = 4; // lanes above and below those in view that are asked for, too
 const ZOOM = 1.6;
+const MARK_WIDTH = 56;
 const KEYS = 'Arrow keys move, + and − zoom, Home goes to the beginning, End to now. [ and ] mark a part of the time, Escape forgets it. S saves a scenario.';
 
 /** @param {HTMLElement} parent @param {import('../lib/types.js').ViewContext} context @returns {import('../lib/types.js').MountedView} */
@@ -245,7 +246,7 @@ export function mount(parent, context) {
     const { times, step } = marks(range, width);
     const lines = times.map((one) => {
       const x = place(range, width, one);
-      return svg('g', null, svg('line', { x1: x, x2: x, y1: 18, y2: 26 }), svg('text', { x: x + 3, y: 14 }, markText(one, step)));
+      return svg('g', null, svg('line', { x1: x, x2: x, y1: 18, y2: 26 }), x + MARK_WIDTH < width && svg('text', { x: x + 3, y: 14 }, markText(one, step)));
     });
     const marked = part === null ? null : marking(part, range, 26);
     replace(axis, marked, lines);
