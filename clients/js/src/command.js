@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { LabError } from './errors.js';
+import { within } from './real-time.js';
+
+const READY_WITHIN = 30_000; // milliseconds
+const STOPPED_WITHIN = 8_000;
+const LINES_KEPT = 20;
+const KEEPER = fileURLToPath(new URL('keeper.js', import.meta.url));
+
+/** A running `imagestore-sim lab`. It ends with the test process, however that ends. */
+export class LabCommand {
+  #child;
+
+  /**
+   * @param {import('node:child_process').ChildProcessWithoutNullStreams} child
+   * @param {string} url
+   */
+  constructor(child, url) {
+    this.#child = child;
+    this.url = url;
+  }
+
+  /**
+   * Start the command, and wait for its line `ready URL`. Throw LabError.
+   * @param {string[]} args
+   * @param {string} [token] which is not for the list of processes
+   * @returns {Promise<LabCommand>}
+   */
+  static async start(args, token) {
+    const command = process.env.IMAGESTORE_SIM_COMMAND || 'imagestore-sim';
+    // A group of its own: Ctrl-C in a terminal reaches the tests, and the end of the tests reaches the lab.
+    const env = { ...process.env, ...(token && { IMAGESTORE_SIM_LAB_TOKEN: token }) };
+    const child = spawn(process.execPath, [KEEPER, command, 'lab', '--port', '0', ...args], { detached: true, env });
+    /** @type {string[]} */
+    const errors = [];
+    createInterface(child.stderr).on('line', (line) => {
+      errors.push(line);
+      if (errors.length > LINES_KEPT) errors.shift();
+    });
+    try {
+      const url = await within(ready(child), READY_WITHIN, () => new LabError(`not ready within ${READY_WITHIN / 1_000} s`));
+      for (const one of [child, child.stdin, child.stdout, child.stderr]) /** @type {any} */ (one).unref();
+      return new LabCommand(child, url);
+    } catch (error) {
+      child.stdin.end();
+      throw new LabError(explained(command, /** @type {Error} */ (error).message, errors));
+    }
+  }
+
+  /** Stop it, and wait for its end. @returns {Promise<void>} */
+  async stop() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.ref();
+    const ended = once(this.#child, 'exit');
+    this.#child.stdin.end();
+    await within(ended, STOPPED_WITHIN, () => new LabError('the lab did not stop'));
+  }
+}
+
+/** @param {import('node:child_process').ChildProcessWithoutNullStreams} child @returns {Promise<string>} its URL */
+function ready(child) {
+  return new Promise((resolve, reject) => {
+    createInterface(child.stdout).on('line', (line) => line.startsWith('ready ') && resolve(line.slice(6).trim()));
+    child.on('close', (code) => reject(new LabError(`ended with status ${code}`)));
+    child.on('error', reject);
+  });
+}
+
+/**
+ * @param {string} command
+ * @param {string} what
+ * @param {string[]} lines of standard error
+ */
+function explained(command, what, lines) {
+  const missing = lines.some((line) => line.includes('ENOENT'));
+  if (!missing) return [`${command} lab: ${what}`, ...lines].join('\n');
+  return (
+    `${command} is not there: install it (pip install imagestore-sim), or name it by IMAGESTORE_SIM_COMMAND, ` +
+    `or a running lab by IMAGESTORE_LAB_URL`
+  );
+}

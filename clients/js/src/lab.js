@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto';
+import process from 'node:process';
+import { CarriedTime } from './carried-time.js';
+import { Clock } from './clock.js';
+import { LabCommand } from './command.js';
+import { Connection } from './connection.js';
+import { LabError } from './errors.js';
+import { NodeFault } from './faults.js';
+import { Host } from './host.js';
+import { realNow, realSleep } from './real-time.js';
+import { assertRequested, find } from './requests.js';
+import { milliseconds } from './units.js';
+
+/** @typedef {import('./requests.js').Matcher} Matcher */
+/** @typedef {import('./requests.js').RecordedRequest} RecordedRequest */
+/** @typedef {import('./requests.js').Times} Times */
+/** @typedef {import('./units.js').Duration} Duration */
+/**
+ * @typedef {object} LabOptions
+ * @property {number} [hosts] simulated hosts, imagestore-1 and so on; 3
+ * @property {number} [seed] all that is random follows from it
+ * @property {'real' | 'paused' | string} [clock] `paused`, or an ISO time: stands still there until the test moves it
+ * @property {number} [pingInterval] seconds between pings; 5, as `lab` has it. 300 makes many hours faster
+ * @property {string} [zstack] the version of ZStack to answer as: `'4.8'`
+ * @property {string} [token] that the lab asks for on /lab/v1
+ * @property {string[]} [args] further options of `imagestore-sim lab`
+ */
+
+const POLL = 5; // milliseconds
+const STEP = 5; // seconds; pings and their time-outs take longer
+
+/** A management node with simulated ImageStore hosts. */
+export class Lab {
+  #command;
+  #connection;
+  #paused;
+
+  /**
+   * Use `Lab.start` or `Lab.connect`.
+   * @param {Connection} connection
+   * @param {LabCommand | null} command
+   * @param {boolean} paused whether a reset leaves its clock paused
+   */
+  constructor(connection, command, paused) {
+    this.#connection = connection;
+    this.#command = command;
+    this.#paused = paused;
+    /** The base of all paths. */
+    this.url = connection.url;
+    /** The account to log in with: the password as a person types it, and as a client sends it. */
+    this.credentials = { accountName: 'admin', password: 'password', sha512: sha512('password') };
+    this.clock = new Clock(connection);
+  }
+
+  /**
+   * Start `imagestore-sim lab` on a free port, or with IMAGESTORE_LAB_URL reset the lab at that URL, and return it once
+   * every storage is connected. Throw LabError.
+   * @param {LabOptions} [options]
+   * @returns {Promise<Lab>}
+   */
+  static async start(options = {}) {
+    const url = process.env.IMAGESTORE_LAB_URL;
+    if (url) return Lab.connect(url, options);
+    const command = await LabCommand.start(argumentsOf(options), options.token);
+    return new Lab(new Connection(command.url, options.token), command, isPaused(options));
+  }
+
+  /**
+   * Reset the lab at a URL, and return it. `stop` leaves it running. Throw LabError.
+   * @param {string} url
+   * @param {LabOptions} [options] `hosts` has to be what the lab has; of the others `token` and a paused clock count
+   * @returns {Promise<Lab>}
+   */
+  static async connect(url, options = {}) {
+    const lab = new Lab(new Connection(url, options.token), null, isPaused(options));
+    await lab.reset();
+    const { length } = await lab.hosts();
+    if (options.hosts !== undefined && options.hosts !== length) {
+      throw new LabError(`the lab at ${url} has ${length} hosts, and the test wants ${options.hosts}`);
+    }
+    return lab;
+  }
+
+  /** Stop the lab, if it was started here. @returns {Promise<void>} */
+  async stop() {
+    this.#connection.close();
+    await this.#command?.stop();
+  }
+
+  /** @returns {Promise<void>} */
+  [Symbol.asyncDispose]() {
+    return this.stop();
+  }
+
+  /**
+   * Log in as clients do, and return the uuid of the session. Throw LabError.
+   * @returns {Promise<string>}
+   */
+  async logIn() {
+    const { accountName, sha512: password } = this.credentials;
+    const body = { logInByAccount: { accountName, password } };
+    return (await this.#connection.call('PUT', '/zstack/v1/accounts/login', body)).inventory.uuid;
+  }
+
+  /** @returns {Promise<Host[]>} */
+  async hosts() {
+    const { hosts } = await this.#connection.lab('GET', '/hosts');
+    return hosts.map((/** @type {{name: string}} */ { name }) => this.host(name));
+  }
+
+  /**
+   * @param {string} name such as imagestore-1
+   * @returns {Host}
+   */
+  host(name) {
+    return new Host(this.#connection, name);
+  }
+
+  /**
+   * Let the management node fail its clients, such as `breakNode('answer_lost', {}, {api: 'Add*', first: 1})`.
+   * @param {string} kind
+   * @param {Record<string, unknown>} [parameters] also `count` and `for`
+   * @param {Record<string, unknown>} [when] the requests that meet it; all of them if left out
+   * @returns {Promise<NodeFault>}
+   */
+  async breakNode(kind, parameters = {}, when) {
+    const fault = await this.#connection.lab('POST', '/node/faults', { kind, ...parameters, ...(when && { when }) });
+    return new NodeFault(this.#connection, fault.id);
+  }
+
+  /** End all faults, of hosts and of the management node. @returns {Promise<void>} */
+  async heal() {
+    await this.#connection.lab('POST', '/heal', {});
+  }
+
+  /**
+   * Return once the storage of that name has that status. A paused clock is stepped until then, by 5 s at a time.
+   * Throw LabError after `duration`.
+   * @param {string} storageName
+   * @param {'Connected' | 'Connecting' | 'Disconnected'} status
+   * @param {Duration} [duration] of the machine's time; on a paused clock of the lab's
+   * @returns {Promise<void>}
+   */
+  async waitForStatus(storageName, status, duration = '30s') {
+    const { paused } = await this.clock.now();
+    const begin = realNow();
+    const longest = milliseconds(duration);
+    for (let passed = 0; ; passed = paused ? passed + STEP * 1_000 : realNow() - begin) {
+      const seen = await this.#statusOf(storageName);
+      if (seen === status) return;
+      if (passed >= longest) throw new LabError(`${storageName} is ${seen}, and was not ${status} within ${duration}`);
+      await (paused ? this.clock.step(STEP) : realSleep(POLL));
+    }
+  }
+
+  /** @returns {Promise<string>} all records, as a bootstrap file (YAML) */
+  snapshot() {
+    return this.#connection.lab('GET', '/snapshot');
+  }
+
+  /**
+   * Replace all records by those of a snapshot or a bootstrap file.
+   * @param {string} text
+   * @returns {Promise<void>}
+   */
+  async load(text) {
+    await this.#connection.lab('PUT', '/snapshot?wait=true', text);
+  }
+
+  /** Make everything what it was at the start. Sessions end; time does not go back. @returns {Promise<void>} */
+  async reset() {
+    await this.#connection.lab('POST', '/reset?wait=true');
+    if (this.#paused) await this.clock.pause();
+  }
+
+  /**
+   * @param {Matcher} [matcher]
+   * @returns {Promise<RecordedRequest[]>} the requests to ZStack's API that match, the oldest first
+   */
+  requests(matcher = {}) {
+    return find(this.#connection, matcher);
+  }
+
+  /**
+   * Throw an AssertionError, which names the requests that come closest, unless requests came as often as expected.
+   * @param {Matcher} matcher
+   * @param {Times} [times] at least once by default
+   * @returns {Promise<void>}
+   */
+  assertRequested(matcher, times = {}) {
+    return assertRequested(this.#connection, matcher, times);
+  }
+
+  /**
+   * Pause the lab's clock, and let it follow the time of the test from now on. Call it once fake timers are in place.
+   * @param {() => number} [now] milliseconds of the test's time; by default those of `Date`
+   * @returns {Promise<CarriedTime>}
+   */
+  async carryTime(now = () => Date.now()) {
+    const { elapsed } = await this.clock.pause();
+    return new CarriedTime(this.url, elapsed, now, this.#connection.tokenHeaders);
+  }
+
+  /** @param {string} name @returns {Promise<string>} */
+  async #statusOf(name) {
+    const { lanes } = await this.#connection.lab('GET', `/timeline?limit=200&name=${encodeURIComponent(name)}`);
+    /** @type {{name: string, exists: boolean, statuses: {status: string | null}[]}[]} */
+    const there = lanes.filter((/** @type {any} */ lane) => lane.name === name && lane.exists);
+    return there[0]?.statuses.at(-1)?.status ?? 'not there';
+  }
+}
+
+/** @param {string} text */
+const sha512 = (text) => createHash('sha512').update(text).digest('hex');
+
+/** @param {LabOptions} options */
+const isPaused = ({ clock = 'real' }) => clock !== 'real';
+
+/** @param {LabOptions} options @returns {string[]} */
+function argumentsOf({ hosts, seed, clock, pingInterval, zstack, args = [] }) {
+  const given = { hosts, seed, clock, 'ping-interval': pingInterval, zstack };
+  const named = Object.entries(given).filter(([, value]) => value !== undefined);
+  return [...named.flatMap(([name, value]) => [`--${name}`, String(value)]), ...args];
+}

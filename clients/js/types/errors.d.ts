@@ -1,0 +1,9 @@
+/** What the lab refused, or could not do. Its message is one sentence for people. */
+export class LabError extends Error {
+    /**
+     * @param {string} message
+     * @param {number} [status] the HTTP status of the lab's answer, if there was one
+     */
+    constructor(message: string, status?: number);
+    status: number | undefined;
+}

@@ -1,0 +1,12 @@
+export { CarriedTime } from "./carried-time.js";
+export { Clock } from "./clock.js";
+export { LabError } from "./errors.js";
+export { Host } from "./host.js";
+export { Lab } from "./lab.js";
+export type LabOptions = import("./lab.js").LabOptions;
+export type Matcher = import("./requests.js").Matcher;
+export type RecordedRequest = import("./requests.js").RecordedRequest;
+export type Times = import("./requests.js").Times;
+export type Duration = import("./units.js").Duration;
+export type Size = import("./units.js").Size;
+export { HostFault, NodeFault } from "./faults.js";

@@ -1,0 +1,12 @@
+/**
+ * Return what `work` comes to. Throw `late()` after `delay` milliseconds.
+ * @template T
+ * @param {Promise<T>} work
+ * @param {number} delay
+ * @param {() => Error} late
+ * @returns {Promise<T>}
+ */
+export function within<T>(work: Promise<T>, delay: number, late: () => Error): Promise<T>;
+export function realNow(): number;
+export function realSleep(delay: number): Promise<void>;
+export function realTurn(): Promise<void>;
