@@ -24,15 +24,19 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").glob("*.md")),
+    *sorted((ROOT / "clients").glob("*/README.md")),
 ]
 OF_OTHER_PROGRAMS = {
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
     "--check",  # docs/generate.py
     "--cacert", "--connect-to", "--data-binary", "--data-urlencode",  # curl
     "--count", "--image-storage",  # Go CLI
+    "--save-dev",  # npm
     "--path",  # openapi-python-client
 }  # fmt: skip
 """Options that the documents name and other programs have."""
+OF_KITS = {"IMAGESTORE_SIM_COMMAND"}
+"""Variables that the kits in `clients/` read."""
 
 
 def named(pattern: str, *pages: Path) -> set[str]:
@@ -87,7 +91,7 @@ def test_every_option_that_a_document_names_is_one() -> None:
 
 
 def test_every_variable_that_a_document_names_is_one() -> None:
-    known = {parameter.envvar for command in COMMANDS.commands.values() for parameter in command.params}
+    known = {parameter.envvar for command in COMMANDS.commands.values() for parameter in command.params} | OF_KITS
     assert len(named(r"(IMAGESTORE_SIM_[A-Z_]*[A-Z])")) > 5
     assert named(r"(IMAGESTORE_SIM_[A-Z_]*[A-Z])") - known == set()
 
