@@ -79,7 +79,7 @@ function explained(command, what, lines) {
   const missing = lines.some((line) => line.includes('ENOENT'));
   if (!missing) return [`${command} lab: ${what}`, ...lines].join('\n');
   return (
-    `${command} is not there: install it (pip install imagestore-sim), or name it by IMAGESTORE_SIM_COMMAND, ` +
+    `${command} is not there: install it (pip install, with the folder of its repository), name it by IMAGESTORE_SIM_COMMAND, ` +
     `or a running lab by IMAGESTORE_LAB_URL`
   );
 }

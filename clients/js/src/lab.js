@@ -27,7 +27,7 @@ import { milliseconds } from './units.js';
  */
 
 const POLL = 5; // milliseconds
-const STEP = 5; // seconds; pings and their time-outs take longer
+const STEP = 10; // seconds; a ping that fails takes longer
 
 /** A management node with simulated ImageStore hosts. */
 export class Lab {
@@ -134,7 +134,7 @@ export class Lab {
   }
 
   /**
-   * Return once the storage of that name has that status. A paused clock is stepped until then, by 5 s at a time.
+   * Return once the storage of that name has that status. A paused clock is stepped until then, by 10 s at a time.
    * Throw LabError after `duration`.
    * @param {string} storageName
    * @param {'Connected' | 'Connecting' | 'Disconnected'} status

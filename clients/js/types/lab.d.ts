@@ -55,7 +55,7 @@ export class Lab {
     /** End all faults, of hosts and of the management node. @returns {Promise<void>} */
     heal(): Promise<void>;
     /**
-     * Return once the storage of that name has that status. A paused clock is stepped until then, by 5 s at a time.
+     * Return once the storage of that name has that status. A paused clock is stepped until then, by 10 s at a time.
      * Throw LabError after `duration`.
      * @param {string} storageName
      * @param {'Connected' | 'Connecting' | 'Disconnected'} status
