@@ -21,6 +21,7 @@ PRINTS = {
     "watch_events": r"(/\S+ \{.*\}\n){3}",
     "lab_in_process": r"storages: \['imagestore-1', 'imagestore-2'\]\nstopped: Disconnected\n",
     "night_in_a_second": r"virtual hours: 8\.\d\nreal seconds: \d+\.\d\n",
+    "outage_with_unittest": r"",
     "probe_a_host": r"bytes: \d+ available: \d+ by \w+\n",
     "test_a_client": r"(?s).*\b1 passed\b.*",
     "test_what_was_sent": r"(?s).*\b1 passed\b.*",
@@ -49,7 +50,9 @@ async def test_an_example_about_a_running_lab_prints_its_answer(name: str, lab: 
     await printed(name, lab, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["lab_in_process", "night_in_a_second", "test_a_client", "test_what_was_sent"])
+@pytest.mark.parametrize(
+    "name", ["lab_in_process", "night_in_a_second", "outage_with_unittest", "test_a_client", "test_what_was_sent"]
+)
 async def test_an_example_that_needs_nothing_prints_its_answer(name: str, tmp_path: Path) -> None:
     await printed(name, cwd=tmp_path)
 

@@ -24,7 +24,12 @@ async def test_it(imagestore_lab, imagestore_client):
 TYPED = """
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
+from imagestore_sim import testing
 from imagestore_sim.testing import CallFailed, Client
+
+def hits() -> int:
+    with testing.Lab(hosts=1) as lab:
+        return lab.break_node("answer_lost").hits
 
 async def names(lab: Lab, hosts: HostNetwork) -> list[str]:
     async with Client(lab.url) as client:

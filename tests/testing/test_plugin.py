@@ -96,8 +96,22 @@ def test_a_lab_of_a_module_is_there(shared, imagestore_lab):
 
 def test_and_is_there_for_the_next(shared):
     assert get(shared.url + "/readyz")["ready"]
+
+@pytest.fixture(scope="session")
+def imagestore_shared_options():
+    return {"hosts": 1, "clock": "paused"}
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_lab_that_all_tests_share_is_as_new_for_each(imagestore_shared_lab, number):
+    assert imagestore_shared_lab.host("imagestore-1").listening
+    assert imagestore_shared_lab.requests.count() == 0
+    assert get(imagestore_shared_lab.url + "/readyz")["ready"]
+    imagestore_shared_lab.host("imagestore-1").stop()
+
+async def test_it_blocks_in_an_asynchronous_test(imagestore_shared_lab):
+    assert imagestore_shared_lab.wait_for_status("imagestore-1", "Connected").name == "imagestore-1"
 """
-COUNT = 10
+COUNT = 13
 
 
 def pytest_in(folder: Path, *options: str) -> tuple[int, str]:

@@ -34,6 +34,7 @@ class LabTime:
         self._waiting = 0
         self.settled = True
         """Whether the last step left nothing under way at any due time."""
+        self._followed: Callable[[], float] | None = None
 
     @property
     def clock(self) -> AdjustableClock:
@@ -86,6 +87,20 @@ class LabTime:
         finally:
             self._waiting -= 1
 
+    # A clock of the test that runs the lab in its own process
+
+    def follow(self, seconds: Callable[[], float] | None) -> None:
+        """Catch up with `seconds`, the lab's time since it began, before each request; with None no longer.
+
+        It is for the program that runs the lab: a request that has the header goes by that.
+        """
+        self._followed = seconds
+
+    async def catch_up_with_followed(self) -> None:
+        """Catch up with the clock that is followed, if one is. Raise what `catch_up` raises."""
+        if self._followed is not None:
+            await self.catch_up(self._followed(), None)
+
     # The header
 
     def before(self, guard: Guard, is_ready: Callable[[], bool], handle: HandleRequest) -> HandleRequest:
@@ -96,8 +111,10 @@ class LabTime:
 
         async def on_time(request: web.BaseRequest) -> web.StreamResponse:
             given = request.headers.get(TIME_HEADER)
-            if given is None or not is_ready():
+            if not is_ready():
                 return await handle(request)
+            if given is None:
+                return await self._after_followed(request, handle)
             try:
                 guard.check_lab(request, changes=True)
                 await self._catch_up_to(given.strip(), request)
@@ -110,6 +127,13 @@ class LabTime:
             return response
 
         return on_time
+
+    async def _after_followed(self, request: web.BaseRequest, handle: HandleRequest) -> web.StreamResponse:
+        try:
+            await self.catch_up_with_followed()
+        except ValueError as error:
+            return response_to(request, NotAdmitted(400, f"the clock that the lab follows: {error}"))
+        return await handle(request)
 
     async def _catch_up_to(self, text: str, request: web.BaseRequest) -> None:
         try:

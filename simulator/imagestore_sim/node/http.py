@@ -162,6 +162,11 @@ class HttpServer:
         guard = self._foundation.guard
         return guard.before(self._lab_time.before(guard, lambda: self._gate.is_open, handle))
 
+    @property
+    def lab_time(self) -> LabTime:
+        """What moves the node's clock for its clients."""
+        return self._lab_time
+
     def lab_routes(self) -> Iterator[Route]:
         """Yield the declarations of the calls of the lab's API. They can be described before the start."""
         base = self._foundation

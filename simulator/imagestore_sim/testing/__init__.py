@@ -1,7 +1,24 @@
-"""The testing kit for ZStack clients: a small client, and the pytest plugin in `plugin`."""
+"""The testing kit for ZStack clients: a lab for blocking tests, a small client, and the pytest plugin in `plugin`.
+
+A name is imported when it is first used: the package alone costs a test run nothing.
+"""
 
 from __future__ import annotations
 
-from imagestore_sim.testing.client import Answer, CallFailed, Client
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["Answer", "CallFailed", "Client"]
+if TYPE_CHECKING:
+    from imagestore_sim.testing.blocking_lab import BrokenHost, BrokenNode, Lab, LabClock, LabHost
+    from imagestore_sim.testing.client import Answer, CallFailed, Client
+
+_MODULES = dict.fromkeys(("BrokenHost", "BrokenNode", "Lab", "LabClock", "LabHost"), "blocking_lab") | dict.fromkeys(
+    ("Answer", "CallFailed", "Client"), "client"
+)
+__all__ = ["Answer", "BrokenHost", "BrokenNode", "CallFailed", "Client", "Lab", "LabClock", "LabHost"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -85,6 +85,11 @@ class LabThread:
         """A stand-in for the lab."""
         return cast(Lab, self.stand_in(self._running.result().lab))
 
+    @property
+    def inner(self) -> Lab:
+        """The lab itself, whose calls belong on its own thread."""
+        return self._running.result().lab
+
     def client(self) -> Client:
         """Return a stand-in for a client that has logged in as admin. It is closed at the end of the block."""
         return cast(Client, self.stand_in(self.wait(self._new_client)))

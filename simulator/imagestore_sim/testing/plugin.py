@@ -13,6 +13,8 @@ elsewhere they return when they are done. A marker overrides the default setting
 `@pytest.mark.imagestore_lab(hosts=5, ping_interval=1)`. With `clock="virtual"` the lab runs in virtual time,
 `imagestore_lab.clock`, and no timer is waited for.
 
+`imagestore_shared_lab` is one lab for all tests, reset before each: a `testing.Lab`, whose calls block.
+
 The plugin runs an `async` test that uses one of the fixtures, unless another plugin (pytest-asyncio, anyio) runs it.
 """
 
@@ -30,6 +32,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from imagestore_sim import testing
     from imagestore_sim.hosts import HostNetwork
     from imagestore_sim.lab import Lab
     from imagestore_sim.settings import Settings
@@ -38,7 +41,14 @@ if TYPE_CHECKING:
 
 MARKER = "imagestore_lab"
 FIXTURES = frozenset(
-    ("imagestore_settings", "imagestore_lab", "imagestore_hosts", "imagestore_client", "imagestore_lab_factory")
+    (
+        "imagestore_settings",
+        "imagestore_lab",
+        "imagestore_hosts",
+        "imagestore_client",
+        "imagestore_lab_factory",
+        "imagestore_shared_lab",
+    )
 )
 OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted")
 """Markers of plugins that run asynchronous tests."""
@@ -154,3 +164,24 @@ def imagestore_lab_factory() -> Iterator[Callable[..., Lab]]:
             return labs.enter_context(LabThread(settings, virtual=chosen.get("clock") == "virtual")).lab
 
         yield cast("Callable[..., Lab]", start)
+
+
+@pytest.fixture(scope="session")
+def imagestore_shared_options() -> dict[str, Any]:
+    """Return the options of the lab that all tests share, such as `{"hosts": 1, "clock": "paused"}`: override it."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _imagestore_shared(imagestore_shared_options: dict[str, Any]) -> Iterator[testing.Lab]:
+    from imagestore_sim.testing.blocking_lab import Lab
+
+    with Lab(**imagestore_shared_options) as lab:
+        yield lab
+
+
+@pytest.fixture
+def imagestore_shared_lab(_imagestore_shared: testing.Lab) -> testing.Lab:
+    """Return the lab that all tests share, as it was at its start; with xdist each worker has one."""
+    _imagestore_shared.reset()
+    return _imagestore_shared

@@ -1,0 +1,175 @@
+"""`with Lab() as lab:` for unittest and scripts: its words block, and are those of the kits of other languages."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from imagestore_sim.faults import FaultProblem
+from imagestore_sim.testing import Lab
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Lab]:
+    with Lab(hosts=2, clock="paused", ping_interval=60) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(whole: Lab) -> Lab:
+    whole.reset()
+    return whole
+
+
+def get(url: str, session: str = "", **headers: str) -> Any:
+    given = {"Authorization": f"OAuth {session}"} if session else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=given | headers), timeout=20) as answer:
+        return json.load(answer)
+
+
+def statuses(lab: Lab, session: str) -> dict[str, str]:
+    found = get(f"{lab.url}/zstack/v1/backup-storage?fields=name,status", session)["inventories"]
+    return {one["name"]: one["status"] for one in found}
+
+
+def test_the_package_alone_imports_nothing_heavy() -> None:
+    program = "import sys, imagestore_sim.testing; print([m for m in sys.modules if m in ('aiohttp', 'asyncssh')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_host_that_is_stopped_is_noticed_while_the_clock_stands_still(lab: Lab) -> None:
+    session = lab.log_in()
+    lab.host("imagestore-1").stop()
+    assert lab.wait_for_status("imagestore-1", "Disconnected", within="2m").name == "imagestore-1"
+    assert statuses(lab, session) == {"imagestore-1": "Disconnected", "imagestore-2": "Connected"}
+    assert not lab.hosts["imagestore-1"].listening
+    lab.host("imagestore-1").start()
+    lab.wait_for_status("imagestore-1", "Connected", within="2m")
+    now = lab.clock.now
+    with pytest.raises(TimeoutError, match=r"imagestore-2 is Connected, and was not Disconnected within 0\.5 s"):
+        lab.wait_for_status("imagestore-2", "Disconnected", within=0.5)
+    assert lab.clock.now == pytest.approx(now + 0.5)
+
+
+def test_a_host_breaks_and_heals(lab: Lab) -> None:
+    host = lab.host("imagestore-2")
+    fault = host.break_("refuse")
+    assert (fault.kind, fault.active) == ("refuse", True)
+    lab.wait_for_status("imagestore-2", "Disconnected", within="2m")
+    fault.heal()
+    lab.wait_for_status("imagestore-2", "Connected", within="2m")
+    host.resize("1T", used="90%")
+    lab.clock.step("2m")
+    found = get(f"{lab.url}/zstack/v1/backup-storage?q=name=imagestore-2", lab.log_in())["inventories"]
+    assert found[0]["totalCapacity"] == 2**40
+    host.heal()
+    lab.clock.step("2m")
+    assert get(f"{lab.url}/lab/v1/hosts/imagestore-2")["faults"] == []
+    with pytest.raises(FaultProblem, match="delai: is unknown"):
+        host.break_("latency", delai="1s")
+    with pytest.raises(KeyError):
+        lab.host("nosuch")
+
+
+def test_the_management_node_breaks_and_heals(lab: Lab) -> None:
+    session = lab.log_in()
+    lost = lab.break_node("answer_lost", when={"api": "QueryBackupStorage"})
+    with pytest.raises((OSError, http.client.HTTPException)):
+        statuses(lab, session)
+    assert (lost.kind, lost.hits) == ("answer_lost", 1)
+    lost.heal()
+    assert statuses(lab, session)["imagestore-1"] == "Connected"
+    lab.break_node("api_error", code="SYS.1003")
+    lab.heal()
+    assert statuses(lab, session)["imagestore-1"] == "Connected"
+
+
+def test_requests_are_asserted(lab: Lab) -> None:
+    session = lab.log_in()
+    begin = lab.requests.last
+    statuses(lab, session)
+    matcher = {"api": "QueryBackupStorage", "since": begin}
+    assert [one.status for one in lab.assert_requested(matcher, times=1)] == [200]
+    lab.assert_requested(matcher)
+    lab.assert_requested({"api": "QueryZone"}, never=True)
+    with pytest.raises(AssertionError, match="expected 2 requests at least"):
+        lab.assert_requested(matcher, at_least=2)
+    with pytest.raises(AssertionError, match="the closest"):
+        lab.assert_requested({"path": "*/zones"})
+
+
+def test_records_are_kept_and_put_back(lab: Lab) -> None:
+    kept = lab.snapshot()
+    session = lab.log_in()
+    [uuid] = [
+        one["uuid"] for one in get(f"{lab.url}/zstack/v1/backup-storage?q=name=imagestore-1", session)["inventories"]
+    ]
+    url = f"{lab.url}/zstack/v1/backup-storage/{uuid}"
+    request = urllib.request.Request(url, headers={"Authorization": f"OAuth {session}"}, method="DELETE")
+    urllib.request.urlopen(request, timeout=20).close()
+    lab.clock.step(1)
+    assert list(statuses(lab, session)) == ["imagestore-2"]
+    lab.load(kept)
+    assert statuses(lab, lab.log_in()) == {"imagestore-1": "Connected", "imagestore-2": "Connected"}
+
+
+def test_the_clock_is_stepped_set_and_run(lab: Lab) -> None:
+    clock = lab.clock
+    now = clock.now
+    assert clock.paused
+    assert clock.step(timedelta(minutes=1))
+    assert clock.set(datetime.fromtimestamp(now + 90, UTC))
+    assert (clock.now, clock.elapsed) == (pytest.approx(now + 90), get(f"{lab.url}/lab/v1/clock")["elapsed"])
+    with pytest.raises(ValueError, match="90 s before the lab's time"):
+        clock.set(now)
+    clock.set_speed(1000)
+    clock.resume()
+    time.sleep(0.05)
+    clock.pause()
+    assert clock.now > now + 100
+
+
+def test_the_lab_follows_a_clock_of_the_test(lab: Lab) -> None:
+    time_machine = pytest.importorskip("time_machine")
+    session, began = lab.log_in(), lab.clock.elapsed
+    lab.clock.resume()
+    with time_machine.travel(datetime(2030, 1, 1, tzinfo=UTC), tick=False) as traveller, lab.clock.following():
+        begin = lab.clock.elapsed
+        lab.host("imagestore-1").stop()
+        traveller.shift(3600)
+        assert statuses(lab, session)["imagestore-1"] == "Disconnected"
+        assert lab.clock.elapsed - begin == pytest.approx(3600)
+        traveller.shift(2 * 3600 + 1)
+        with pytest.raises(urllib.error.HTTPError):
+            statuses(lab, session)  # a session lasts for two hours
+        traveller.shift(32 * 86400)
+        with pytest.raises(urllib.error.HTTPError, match="HTTP Error 400"):
+            statuses(lab, session)
+    assert not lab.clock.paused
+    assert lab.clock.elapsed > began + 3 * 3600
+
+
+def test_a_lab_starts_again_and_says_when_it_does_not_run() -> None:
+    lab = Lab(hosts=1, clock="virtual", seed=5, ping_interval=60)
+    with pytest.raises(RuntimeError, match="does not run"):
+        print(lab.url)
+    sessions = []
+    for _ in range(2):
+        with lab:
+            sessions.append(lab.log_in())
+            with pytest.raises(RuntimeError, match="runs already"):
+                lab.start()
+    lab.stop()
+    assert sessions[0] == sessions[1]
+    assert (lab.credentials.account_name, lab.credentials.sha512[:8]) == ("admin", "b109f3bb")
