@@ -22,7 +22,7 @@ def storages(url, session):
 class MyClient(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.lab = cls.enterClassContext(Lab(hosts=1, clock="paused", ping_interval=60))
+        cls.lab = cls.enterClassContext(Lab(hosts=1, clock="paused"))
 
     def setUp(self):
         self.session = self.lab.log_in()

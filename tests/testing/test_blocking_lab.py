@@ -21,7 +21,7 @@ from imagestore_sim.testing import Lab
 
 @pytest.fixture(scope="module")
 def whole() -> Iterator[Lab]:
-    with Lab(hosts=2, clock="paused", ping_interval=60) as lab:
+    with Lab(hosts=2, clock="paused") as lab:
         yield lab
 
 
@@ -130,7 +130,8 @@ def test_the_clock_is_stepped_set_and_run(lab: Lab) -> None:
     assert clock.paused
     assert clock.step(timedelta(minutes=1))
     assert clock.set(datetime.fromtimestamp(now + 90, UTC))
-    assert (clock.now, clock.elapsed) == (pytest.approx(now + 90), get(f"{lab.url}/lab/v1/clock")["elapsed"])
+    assert clock.now == pytest.approx(now + 90)
+    assert clock.elapsed == get(f"{lab.url}/lab/v1/clock")["elapsed"]
     with pytest.raises(ValueError, match="90 s before the lab's time"):
         clock.set(now)
     clock.set_speed(1000)
@@ -161,7 +162,7 @@ def test_the_lab_follows_a_clock_of_the_test(lab: Lab) -> None:
 
 
 def test_a_lab_starts_again_and_says_when_it_does_not_run() -> None:
-    lab = Lab(hosts=1, clock="virtual", seed=5, ping_interval=60)
+    lab = Lab(hosts=1, clock="virtual", seed=5)
     with pytest.raises(RuntimeError, match="does not run"):
         print(lab.url)
     sessions = []

@@ -238,11 +238,11 @@ class Lab:
         """`clock` is `real`, `paused`, a time at which it stands, or `virtual`: time jumps while the lab is waited for.
 
         `settings` are the options of `imagestore-sim lab` (`hosts=3, seed=1, zstack="5.3.0"`). By default each start
-        takes a free port, and hosts are pinged each second. Raise ValidationError.
+        takes a free port, and in real time hosts are pinged each second. Raise ValidationError.
         """
         self._virtual = clock == "virtual"
-        given = {"port": 0, "ping_interval": 1, "clock": "real" if self._virtual else clock, **settings}
-        self._settings = Settings(**given)
+        often = {"ping_interval": 1} if clock == "real" else {}
+        self._settings = Settings(**{"port": 0, "clock": "real" if self._virtual else clock, **often, **settings})
         self._thread: LabThread | None = None
         self.clock = LabClock(self)
 
