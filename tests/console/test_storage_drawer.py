@@ -68,6 +68,16 @@ def test_a_host_is_broken_pinged_and_healed(fresh_lab: LabThread, open_page: Ope
     expect(drawer.get_by_role("row", name=re.compile("refuse"))).to_be_visible()
 
 
+def test_escape_closes_the_drawer_after_a_click_on_a_button_that_was_disabled_meanwhile(
+    fresh_lab: LabThread, open_page: OpenPage
+) -> None:
+    page, drawer = open_drawer(fresh_lab, open_page, "?kind=refuse")
+    drawer.get_by_role("button", name=f"Break {NAME}").click()
+    expect(status_in(drawer)).to_have_text("✕ Disconnected")
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+
+
 def test_every_action_shows_the_same_with_curl(fresh_lab: LabThread, open_page: OpenPage) -> None:
     page, drawer = open_drawer(fresh_lab, open_page, "?kind=blackhole")
     drawer.locator("form").get_by_role("button", name="curl").click()

@@ -141,10 +141,17 @@ async def test_a_secret_of_a_fault_is_not_shown(imagestore_client: Client, image
 
 @pytest.mark.parametrize(
     ("query", "problem"),
-    [({"from_": 5, "to": 5}, "from: expected a time before `to`"), ({"limit": 1000}, "limit: ")],
+    [
+        ({"from_": 5, "to": 5}, "from: expected a time before `to`"),
+        ({"limit": 1000}, "limit: "),
+        ({"from_": 0, "to": 1e308}, "to: "),
+        ({"from_": float("nan")}, "from: "),
+        ({"to": float("inf")}, "to: "),
+        ({"start": 10**30}, "start: "),
+    ],
 )
 async def test_a_time_or_a_page_that_cannot_be_is_refused(
-    query: dict[str, int], problem: str, imagestore_client: Client
+    query: dict[str, float], problem: str, imagestore_client: Client
 ) -> None:
     asked = [(name.removesuffix("_"), str(value)) for name, value in query.items()]
     answer = await imagestore_client.request("GET", f"{imagestore_client.url}/lab/v1/timeline", query=asked)

@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue
 from sqlalchemy import Select, func, or_, select
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, STATUS_CHANGED
-from imagestore_sim.clock import Clock
+from imagestore_sim.clock import LATEST, Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorage, SftpBackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
@@ -36,6 +36,8 @@ MOST_WINDOWS = 1000
 """Faults of an answer; the latest are kept."""
 MOST_EVENTS = 20_000
 """Stored events that one answer is made of; the latest are read."""
+MOST_PASSED = 10**9
+"""Lanes that may be passed over: no table has more."""
 DEFAULT_SECONDS = 600.0
 OF_PAGE = ("x-requested-with", "imagestore-sim")
 """The header that the pages send."""
@@ -49,10 +51,11 @@ class TimelineQuery(Shape):
         None,
         alias="from",
         ge=0,
+        le=LATEST,
         description="seconds since the epoch, by the lab's clock; ten minutes before `to` if unset",
     )
-    ended: float | None = Field(None, alias="to", ge=0, description="seconds since the epoch; now if unset")
-    start: int = Field(0, ge=0, description="how many lanes to pass over")
+    ended: float | None = Field(None, alias="to", ge=0, le=LATEST, description="seconds since the epoch; now if unset")
+    start: int = Field(0, ge=0, le=MOST_PASSED, description="how many lanes to pass over")
     limit: int = Field(50, ge=0, le=MOST_LANES, description="how many lanes to return at most")
     name: str | None = Field(None, max_length=255, description="only storages whose name or hostname contains this")
     changed: bool = Field(False, description="only storages to which something happened in this time")

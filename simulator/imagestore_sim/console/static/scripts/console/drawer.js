@@ -14,8 +14,8 @@ export function mountDrawer(drawer) {
   /** @type {Element | null} */
   let opener = null;
 
-  drawer.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !event.defaultPrevented) close();
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && !event.defaultPrevented && isMeant(event.target)) close();
   });
   onRoute(() => void show());
   void show();
@@ -23,6 +23,12 @@ export function mountDrawer(drawer) {
   function close() {
     const { parts, query } = route();
     go(parts.slice(0, 1), Object.fromEntries(query));
+  }
+
+  /** A button that is disabled loses the focus to the page. @param {EventTarget | null} target */
+  function isMeant(target) {
+    const ofPage = target === document.body && document.querySelector('dialog[open]') === null;
+    return !drawer.hidden && (ofPage || drawer.contains(/** @type {Node | null} */ (target)));
   }
 
   function clear() {
