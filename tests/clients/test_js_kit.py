@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -12,11 +13,13 @@ import pytest
 import pytest_asyncio
 
 from commands import execute
+from compose.compose_lab import what_is_missing
 
 pytestmark = [pytest.mark.clients, pytest.mark.asyncio(loop_scope="module")]
-KIT = Path(__file__).parents[2] / "clients" / "js"
+ROOT = Path(__file__).parents[2]
+KIT = ROOT / "clients" / "js"
 COMMAND = str(Path(sys.executable).with_name("imagestore-sim"))
-TOOLS = ("typescript@5.9.3", "vitest@3.2.4", "@types/node@20.19.0")
+TOOLS = ("typescript@5.9.3", "vitest@3.2.4", "@types/node@20.19.0", "testcontainers@11.9.0")
 QUIET = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund")
 NO_REGISTRY = ("ENOTFOUND", "ECONNREFUSED", "EAI_AGAIN", "ETIMEDOUT", "E404", "network")
 STRICT = ("--strict", "--checkJs", "--noEmit", "--module", "nodenext", "--target", "es2022", "--types", "node")
@@ -24,9 +27,9 @@ SECONDS = 240.0
 OLDEST_NODE = 20
 
 
-async def run(*command: str, cwd: Path) -> str:
+async def run(*command: str, cwd: Path, **more: str) -> str:
     """Run a program with the installed `imagestore-sim`; return what it prints."""
-    environment = {"IMAGESTORE_SIM_COMMAND": COMMAND, "IMAGESTORE_LAB_URL": ""}
+    environment = {"IMAGESTORE_SIM_COMMAND": COMMAND, "IMAGESTORE_LAB_URL": "", **more}
     status, output = await execute(*command, cwd=cwd, seconds=SECONDS, **environment)
     assert status == 0, output
     return output
@@ -75,6 +78,20 @@ async def test_the_example_passes_under_vitest(project: Path) -> None:
     assert "3 passed" in output, output
 
 
+async def test_the_example_passes_with_testcontainers(project: Path) -> None:
+    """Its reaper (Ryuk), which comes from a registry of images, is left out: the example stops what it starts."""
+    if (missing := what_is_missing()) is not None:
+        pytest.skip(missing)
+    image = f"imagestore-sim-js-kit:{os.getpid()}"
+    await run("docker", "build", "--quiet", "--tag", image, "--file", "docker/mn/Dockerfile", ".", cwd=ROOT)
+    try:
+        example = ("node", "--test", "--test-reporter=tap", "examples/testcontainers/lab.test.js")
+        output = await run(*example, cwd=project, LAB_IMAGE=image, TESTCONTAINERS_RYUK_DISABLED="true")
+    finally:
+        await run("docker", "image", "rm", image, cwd=ROOT)
+    assert "# pass 1" in output, output
+
+
 async def test_the_shipped_types_are_those_of_the_sources(project: Path) -> None:
     """`npm run types` writes them."""
     shutil.copytree(KIT / "src", project / "kit" / "src")
@@ -87,7 +104,12 @@ async def test_the_shipped_types_are_those_of_the_sources(project: Path) -> None
 
 async def test_the_types_serve_strict_typescript(project: Path) -> None:
     (project / "use.ts").write_text(_typescript())
-    files = ("use.ts", "examples/watcher.test.js", "examples/vitest/watcher.test.js")
+    files = (
+        "use.ts",
+        "examples/watcher.test.js",
+        "examples/vitest/watcher.test.js",
+        "examples/testcontainers/lab.test.js",
+    )
     await run("npm", "exec", "--", "tsc", *STRICT, "--skipLibCheck", *files, cwd=project)
 
 
