@@ -1,0 +1,3 @@
+module github.com/imagestore-sim/imagestore-sim/clients/go
+
+go 1.25
