@@ -100,7 +100,8 @@ func (lab *Lab) LogIn() string {
 // WaitForStatus returns once the backup storage of that name has the status, such as "Connected". It fails the test if
 // that takes longer than within, in the lab's time.
 //
-// A clock that runs is waited for. One that stands still is stepped by seconds; in a bubble, the test sleeps instead.
+// A clock that runs is waited for. One that stands still is stepped by five seconds; in a bubble, the test sleeps
+// instead.
 func (lab *Lab) WaitForStatus(storage, status string, within time.Duration) {
 	lab.t.Helper()
 	begin := lab.Clock().state()
@@ -110,23 +111,24 @@ func (lab *Lab) WaitForStatus(storage, status string, within time.Duration) {
 			return
 		}
 		now := lab.Clock().state()
-		if now.Elapsed-begin.Elapsed >= within.Seconds() {
+		left := within - time.Duration((now.Elapsed-begin.Elapsed)*float64(time.Second))
+		if left < time.Millisecond {
 			if !found {
 				current = "not there"
 			}
 			lab.t.Fatalf("imagestorelab: %s is %s, not %s, after %s", storage, current, status, within)
 		}
-		lab.letTimePass(now)
+		lab.letTimePass(now, min(left, 5*time.Second))
 	}
 }
 
-func (lab *Lab) letTimePass(now clockState) {
+func (lab *Lab) letTimePass(now clockState, most time.Duration) {
 	lab.t.Helper()
 	switch {
 	case lab.carrier != nil:
-		time.Sleep(time.Second)
+		time.Sleep(most)
 	case now.Paused:
-		lab.Clock().Step(time.Second)
+		lab.Clock().Step(most)
 	default:
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -107,11 +107,10 @@ func (kept *recorder) Errorf(format string, arguments ...any) {
 }
 
 func TestTheTimeOfABubbleIsCarried(t *testing.T) {
-	lab := paused(t)
 	for name, options := range map[string][]imagestorelab.TimeOption{
 		"absolute": {imagestorelab.Absolute()}, "relative": nil,
 	} {
-		t.Run(name, func(t *testing.T) { sleepsEightHours(t, lab, options) })
+		t.Run(name, func(t *testing.T) { sleepsEightHours(t, paused(t), options) })
 	}
 }
 
