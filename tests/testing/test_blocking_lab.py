@@ -62,6 +62,16 @@ def test_a_host_that_is_stopped_is_noticed_while_the_clock_stands_still(lab: Lab
     assert lab.clock.now == pytest.approx(now + 0.5)
 
 
+def test_a_lab_in_real_time_that_is_paused_waits_no_longer_than_it_says() -> None:
+    with Lab(hosts=1) as lab:
+        lab.clock.pause()
+        with pytest.raises(TimeoutError, match=r"imagestore-1 is Connected, and was not Disconnected within 5 s"):
+            lab.wait_for_status("imagestore-1", "Disconnected", within=5)
+        lab.host("imagestore-1").stop()
+        lab.wait_for_status("imagestore-1", "Disconnected", within=60)
+        assert lab.clock.paused
+
+
 def test_a_host_breaks_and_heals(lab: Lab) -> None:
     host = lab.host("imagestore-2")
     fault = host.break_("refuse")

@@ -405,7 +405,10 @@ class Lab:
         stepping = asyncio.ensure_future(self.inner.node.http.lab_time.step(within, None))
         try:
             await asyncio.wait({waiting, stepping}, return_when=asyncio.FIRST_COMPLETED)
+            if stepping.done():
+                stepping.result()
             return await waiting
         finally:
             stepping.cancel()
-            await asyncio.wait({stepping})
+            waiting.cancel()
+            await asyncio.wait({stepping, waiting})
