@@ -69,6 +69,16 @@ def test_several_are_healed_at_once(fresh_lab: LabThread, open_page: OpenPage) -
     assert call(fresh_lab, "GET", "/node/faults")["faults"] == []
 
 
+def test_counts_that_cannot_be_read_are_not_shown_as_zero(fresh_lab: LabThread, open_page: OpenPage) -> None:
+    call(fresh_lab, "POST", "/node/faults", {"kind": "api_error", "when": {"api": "Query*"}})
+    page = open_page(fresh_lab.lab.url, width=1280, expected=(404, 503))
+    expect(page.get_by_text("3 hosts, 1 fault")).to_be_visible()
+    numbers = page.get_by_role("group", name="Storages by status").locator("b")
+    expect(numbers).to_have_text(["?", "?", "?"])
+    page.get_by_role("button", name="Heal all", exact=True).first.click()
+    expect(numbers).to_have_text(["3", "0", "0"])
+
+
 def test_what_the_server_refuses_is_said_beside_its_field(fresh_lab: LabThread, open_page: OpenPage) -> None:
     page = open_view(fresh_lab, open_page, "api_error", expected=(400,))
     api = page.get_by_label("api", exact=True)

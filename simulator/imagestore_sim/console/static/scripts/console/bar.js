@@ -64,7 +64,7 @@ function counts() {
     const found = {};
     for (const { status } of state.storages.values()) found[status] = (found[status] ?? 0) + 1;
     for (const { status, number, element } of byStatus) {
-      setText(number, count(found[status] ?? 0));
+      setText(number, state.storagesLoaded ? count(found[status] ?? 0) : '?');
       element.classList.toggle('none', found[status] === undefined);
     }
     setText(rest, summary());

@@ -115,7 +115,7 @@ export function mount(parent, context) {
   /** @param {History | null} found @param {import('../lib/api.js').Problem | null} problem */
   function took(found, problem) {
     if (found === null) return lost(problem?.status ?? 0, problem?.text ?? '');
-    if (gone) replace(message);
+    if (message.childElementCount > 0) replace(message);
     gone = false;
     history = found;
     content.classList.remove('gone');

@@ -167,7 +167,7 @@ async function refreshProbes() {
   }
 }
 
-/** Read what the node is and allows, its clock, and the faults of the management plane. */
+/** Read what the node is and allows, its clock, and its faults; storages too, if only a fault kept them from us. */
 export async function refreshNode() {
   try {
     state.about = await lab('GET', '/about');
@@ -181,6 +181,7 @@ export async function refreshNode() {
     state.nodeFaults = faults.faults;
     state.readiness = readiness;
     setClock(clock);
+    if (state.storagesProblem !== null && state.nodeFaults.length === 0) void refreshStorages();
   } catch (error) {
     const problem = asProblem(error);
     if (problem.status === 0) state.readiness = null;
