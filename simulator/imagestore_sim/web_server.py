@@ -34,6 +34,8 @@ ANSWER_SECONDS = 60.0
 """Real seconds that it may take to send a body, and to read the answer."""
 NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing such a socket resets its connection."""
+MOST_UNACCEPTED = 1024
+"""Connections that may wait to be accepted. The kernel makes clients beyond them try again after a second and more."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE)
 LONE_BYTE = re.compile("[\udc80-\udcff]")
@@ -296,7 +298,7 @@ class Runner(web.AppRunner):
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for address in dict.fromkeys(one[4] for one in found):
             name = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
-            await web.TCPSite(self, name, port).start()
+            await web.TCPSite(self, name, port, backlog=MOST_UNACCEPTED).start()
             port = self.addresses[-1][1]
         return port
 

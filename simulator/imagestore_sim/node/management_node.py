@@ -58,7 +58,8 @@ class ManagementNode:
         self._exits = AsyncExitStack()
         self._exits.push_async_callback(self.foundation.prober.close)
         calls = self.foundation.calls
-        self._exits.enter_context(self.foundation.journal.watching(CallHistory, calls.concerns, calls.add))
+        journal = self.foundation.journal
+        self._exits.enter_context(journal.watching(CallHistory, calls.concerns, calls.add, lasting=True))
         self.url = ""
 
     @property

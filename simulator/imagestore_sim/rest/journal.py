@@ -88,6 +88,8 @@ class Journal:
         """When that one was answered, in the clock's monotonic seconds."""
         self.last = 0
         """The number of the latest request."""
+        self.watchers = 0
+        """Clients that wait for a row."""
 
     def add(
         self,
@@ -143,22 +145,20 @@ class Journal:
             return 0
         return max(0, self._dropped - max(number, self._forgotten))
 
-    @property
-    def watchers(self) -> int:
-        """Return the number of listeners."""
-        return sum(len(listeners) for _, listeners in self._watched.values())
-
     @contextmanager
-    def watching(self, key: Hashable, matches: Matches, listener: Listener) -> Iterator[None]:
+    def watching(self, key: Hashable, matches: Matches, listener: Listener, *, lasting: bool = False) -> Iterator[None]:
         """Call `listener` with each new row that matches, while the block runs.
 
-        Listeners with the same key must have the same condition: it is evaluated once a row for all of them.
+        Listeners with the same key must have the same condition: it is evaluated once a row for all of them. One that
+        is `lasting` is the node's own, and does not count as a watcher.
         """
         _, listeners = self._watched.setdefault(key, (matches, []))
         listeners.append(listener)
+        self.watchers += not lasting
         try:
             yield
         finally:
+            self.watchers -= not lasting
             listeners.remove(listener)
             if not listeners:
                 del self._watched[key]
