@@ -194,8 +194,8 @@ class LabClock:
         return self._lab.run(lambda: self._set(epoch))
 
     @contextmanager
-    def following(self, now: Callable[[], float] = time.time) -> Iterator[None]:
-        """Follow a clock that the test moves during the block, such as `time.time` under `time_machine.travel`.
+    def following(self, now: Callable[[], float] = time.time) -> Iterator[None]:  # real: the test's, which it may fake
+        """Follow a clock that the test moves during the block, such as the machine's under `time_machine.travel`.
 
         The lab's clock stands still but for that: before each request, and each call of the lab, it catches up with
         the seconds by which `now` has moved since the block began.
