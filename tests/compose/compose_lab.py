@@ -45,16 +45,19 @@ class ProgramFailed(AssertionError):
 
 
 async def run(*command: str, seconds: float = COMMAND_SECONDS, given: str = "", **environment: str) -> Finished:
-    """Run a program with `given` as its standard input. Kill it after `seconds`, and raise TimeoutError."""
+    """Run a program with `given` as its standard input. Kill it after `seconds`, and raise TimeoutError.
+
+    A program that is given nothing may end before a write to it.
+    """
     async with child(
         *command,
         cwd=ROOT,
         env=_environment() | environment,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     ) as process:
-        output, errors = await asyncio.wait_for(process.communicate(given.encode()), seconds)
+        output, errors = await asyncio.wait_for(process.communicate(given.encode() or None), seconds)
     assert process.returncode is not None
     return Finished(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
 

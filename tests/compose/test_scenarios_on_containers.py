@@ -186,7 +186,7 @@ async def test_a_scenario_that_containers_cannot_play_is_refused_before_any_is_s
         return finished.errors
 
     shrunk = await refused("disk-shrunk.yaml")
-    assert "disk-shrunk.yaml, line 12, column 5: timeline.2.resize: " in shrunk
+    assert "disk-shrunk.yaml, line 13, column 5: timeline.2.resize: " in shrunk
     assert "fault resize: not on containers" in shrunk
     (tmp_path / "inodes.yaml").write_text(
         "title: Files\nhosts:\n  h: {size: 1 TiB, used: 50%, inodes: 10}\ntimeline:\n  - stop: {host: h, for: 1m}\n"

@@ -41,7 +41,7 @@ def test_every_story_holds_and_the_library_is_quick(tmp_path: Path, capsys: pyte
     began = time.monotonic()
     status = run_replay([LIBRARY], Options(jobs=2, report=tmp_path))
     assert status == 0, capsys.readouterr().out
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 180
     assert len(list((tmp_path / "events").iterdir())) == len(FILES)
 
 
