@@ -7,7 +7,8 @@ from imagestore_sim.rest.errors import DESCRIPTIONS
 from imagestore_sim.rest.parameters import Api
 
 RESPONSES = "#/components/responses/"
-PLAIN_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+TEXT_OR_PAGE = {"text/plain": {"schema": {"type": "string"}}, "text/html": {"schema": {"type": "string"}}}
+"""ZStack's own refusals are plain text, those of its servlet container pages, such as of `%2F` in a path."""
 TEXTS: dict[str, str] = {
     "400": "The request cannot be read: a header, a parameter or the body is not as it must be.",
     "403": "The access key is not valid, or the request comes from a page of another origin.",
@@ -61,7 +62,7 @@ def add_errors(schemas: Schemas) -> None:
 
 def error_responses() -> Json:
     """Return the responses that many operations have alike, by the name of their component."""
-    return {f"Error{status}": {"description": text, "content": PLAIN_TEXT} for status, text in TEXTS.items()}
+    return {f"Error{status}": {"description": text, "content": TEXT_OR_PAGE} for status, text in TEXTS.items()}
 
 
 def errors_of(api: Api, examples: Json) -> Json:
