@@ -41,8 +41,9 @@ def test_two_snapshots_are_compared_without_their_secrets(fresh_lab: LabThread, 
     expect(page.locator(".snapshot-list li")).to_have_count(1)
     lab_call(fresh_lab.lab.url, "POST", "/snapshot?wait=true", OTHER)
     lab_call(fresh_lab.lab.url, "POST", "/hosts/imagestore-2/stop", {})
-    page.wait_for_timeout(2500)  # a ping or two
+    page.wait_for_timeout(5000)  # some pings
     take.click()
+    expect(page.locator(".snapshot-list li")).to_have_count(2)
     for box in page.get_by_role("checkbox").all():
         box.check()
     page.get_by_role("button", name="Compare two").click()
