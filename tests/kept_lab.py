@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from imagestore_sim.clock import Clock
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
 
 
 class KeptLab:
@@ -40,3 +45,17 @@ class KeptLab:
         lab, self._lab = self._lab, None
         if lab is not None:
             await lab.stop()
+
+
+def reset_fixtures() -> tuple[Any, Any]:
+    """Return `imagestore_lab` and `imagestore_client` for a module whose tests share a lab that is reset after each."""
+
+    @pytest.fixture
+    def imagestore_lab(reset_lab: Lab) -> Lab:
+        return reset_lab
+
+    @pytest.fixture
+    def imagestore_client(reset_client: Client) -> Client:
+        return reset_client
+
+    return imagestore_lab, imagestore_client

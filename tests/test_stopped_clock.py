@@ -138,7 +138,7 @@ async def stepped(settings: Settings, seconds: float) -> str:
 
 
 def digests(runs: int, seconds: float, settings: Settings) -> set[str]:
-    """Return the digests of so many runs, each on an event loop of its own."""
+    """Return the digests of `runs` runs, each on an event loop of its own."""
     found = set()
     for _ in range(runs):
         with asyncio.Runner(loop_factory=lambda: lab_loop(settings)) as runner:

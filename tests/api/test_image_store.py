@@ -7,24 +7,15 @@ import asyncio
 import pytest
 
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
-from imagestore_sim.lab import Lab
 from imagestore_sim.rest.validation import VALIDATOR
 from imagestore_sim.testing import CallFailed, Client
+from kept_lab import reset_fixtures
 from rows import rows
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 STORAGES = "/backup-storage/image-store"

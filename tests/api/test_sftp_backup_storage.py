@@ -11,6 +11,7 @@ from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from imagestore_sim.testing.lab_thread import LabThread
+from kept_lab import reset_fixtures
 from rows import rows
 
 PATH = "/backup-storage/sftp"
@@ -18,16 +19,7 @@ FOLDERS = "the url contains an invalid folder[/dev or /proc or /sys]"
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def add(client: Client, hostname: object = "h-1", **values: object) -> dict[str, object]:

@@ -14,6 +14,7 @@ from imagestore_sim.api.url_validator import is_url
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
+from kept_lab import reset_fixtures
 from rows import rows
 
 pytestmark = [
@@ -22,16 +23,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 Json = dict[str, Any]

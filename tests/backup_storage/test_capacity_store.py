@@ -15,6 +15,7 @@ from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 from lifecycle_events import drain, new, storage
 
 pytestmark = [
@@ -25,16 +26,7 @@ TIB = 2**40
 GIB = 2**30
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 @pytest.mark.parametrize("by", ["ping", "reconnect"])

@@ -15,6 +15,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Target
 from imagestore_sim.testing import Client
 from imagestore_sim.virtual_clock import virtual_clock
+from kept_lab import reset_fixtures
 from lifecycle_events import UUID, disconnections, drain, moves, new, storage
 from recorded_probes import Outcome, Probes
 
@@ -24,16 +25,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def test_an_added_storage_goes_from_connecting_to_connected(imagestore_lab: Lab) -> None:

@@ -12,6 +12,7 @@ from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
+from kept_lab import reset_fixtures
 from lifecycle_events import drain
 from metrics_page import scrape
 
@@ -24,16 +25,7 @@ GIB = 2**30
 DONE = {"outcome": "done"}
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 @pytest.fixture(autouse=True)

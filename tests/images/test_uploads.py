@@ -16,6 +16,7 @@ from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 from lifecycle_events import storage
 
 pytestmark = [
@@ -30,16 +31,7 @@ MD5 = hashlib.md5(BITS, usedforsecurity=False).hexdigest()
 Inventory = dict[str, Any]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def stores(lab: Lab) -> list[str]:

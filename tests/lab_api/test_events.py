@@ -24,6 +24,7 @@ from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import events as stream
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -31,16 +32,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 Json = dict[str, Any]

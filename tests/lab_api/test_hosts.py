@@ -12,22 +12,14 @@ from imagestore_sim.faults import FAULTS
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Answer, Client
+from kept_lab import reset_fixtures
 from rows import rows
 
 TIB = 2**40
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1, ping_interval=1)]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def ask(client: Client, method: str, path: str, body: object = None) -> Answer:

@@ -13,22 +13,14 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.rest.journal import MOST_BODY_BYTES, UNREADABLE, Body, Journal
 from imagestore_sim.testing import Answer, Client
 from imagestore_sim.testing.client import CallFailed
+from kept_lab import reset_fixtures
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 STORAGES = "/backup-storage"
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=0)]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def ask(client: Client, below: str = "", **query: str) -> Answer:

@@ -10,6 +10,7 @@ from imagestore_sim.faults import read_fault
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import storage_history, storages
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 
 TIB = 2**40
 pytestmark = [
@@ -19,16 +20,7 @@ pytestmark = [
 Json = dict[str, Any]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def ask(client: Client, method: str, path: str, body: object = None, status: int = 200) -> Json:

@@ -6,6 +6,7 @@ import pytest
 
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Answer, CallFailed, Client
+from kept_lab import reset_fixtures
 from node_faults import heal, requests, set_fault, shown
 
 pytestmark = [
@@ -20,16 +21,7 @@ CALLS = [
 ]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def begin(client: Client, path: str, body: object) -> str:

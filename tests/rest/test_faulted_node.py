@@ -14,6 +14,7 @@ from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.lab import Lab
 from imagestore_sim.rest.authentication import sign
 from imagestore_sim.testing import Answer, CallFailed, Client
+from kept_lab import reset_fixtures
 from node_faults import heal, requests, set_fault
 
 pytestmark = [
@@ -24,16 +25,7 @@ KEY = {"accessKeyId": "a-key", "accessKeySecret": "its-secret", "account": "admi
 ZONE_DATE = "%b %d, %Y %I:%M:%S %p"
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def test_a_session_expires_between_two_pages(imagestore_client: Client) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from hook_receiver import Receiver, open_receiver
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 from node_faults import heal, set_fault, shown
 
 pytestmark = [
@@ -18,16 +19,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def imagestore_lab(reset_lab: Lab) -> Lab:
-    """Return the lab that these tests share, as it is at its start."""
-    return reset_lab
-
-
-@pytest.fixture
-def imagestore_client(reset_client: Client) -> Client:
-    """Return a client of that lab."""
-    return reset_client
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -49,7 +49,7 @@ async def job(raw_client: RawClient) -> AsyncIterator[Job]:
 
 
 async def waiting(raw_client: RawClient, count: int) -> None:
-    """Return as soon as so many polls wait."""
+    """Return as soon as `count` polls wait."""
     async with asyncio.timeout(60):
         while raw_client.node.parts.jobs.running.polls != count:
             await asyncio.sleep(0.001)

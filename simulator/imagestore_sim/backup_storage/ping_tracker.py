@@ -109,7 +109,7 @@ class PingTracker:
         return self._being_pinged.get(uuid) or self._begin_ping(storage)
 
     async def probe_now(self, uuid: str, *, fresh: bool = False) -> LastProbe | None:
-        """Ask a storage's host as a ping does, and leave its record as it is; `fresh` logs in anew for the capacity.
+        """Probe the host of a storage as a ping does, and keep its record; `fresh` logs in afresh for the capacity.
 
         Return what was found, None for a storage without a host. Raise NoSuchStorage.
         """

@@ -106,7 +106,7 @@ class LabTime:
     def before(self, guard: Guard, is_ready: Callable[[], bool], handle: HandleRequest) -> HandleRequest:
         """Return `handle` with the catching up before it, for a request that has the header to a node that is ready.
 
-        Whoever may not change the lab over `/lab/v1` is refused.
+        Refuse a client that may not change the lab over `/lab/v1`.
         """
 
         async def on_time(request: web.BaseRequest) -> web.StreamResponse:

@@ -23,6 +23,7 @@ from imagestore_sim.faults import AnyFault
 from imagestore_sim.hosts.windows import HostWindow, host_windows
 from imagestore_sim.lab_api.routes import Answer, Refused, Route, Shape, with_query
 from imagestore_sim.lab_api.simulated_hosts import LabHosts
+from imagestore_sim.lab_api.storage_shapes import CapacityPoint
 from imagestore_sim.masking import is_secret_name
 from imagestore_sim.rest.journal import Entry, Journal
 from imagestore_sim.rest.node_faults import FAULT_HEALED, FAULT_SET
@@ -68,14 +69,6 @@ class StatusSpan(Shape):
     status: str | None
 
 
-class LaneCapacity(Shape):
-    """A capacity that was measured, in bytes."""
-
-    time: float = Field(description="seconds since the epoch")
-    total: int = Field(description="bytes")
-    available: int = Field(description="bytes")
-
-
 class FaultSpan(Shape):
     """A fault from a time to another."""
 
@@ -95,7 +88,7 @@ class LaneShape(Shape):
     hostname: str = Field(description="its host")
     exists: bool = Field(description="whether it has a record now")
     statuses: list[StatusSpan] = Field(description="each with the time from which on it holds")
-    capacities: list[LaneCapacity] = Field(description="each with the time from which on it holds")
+    capacities: list[CapacityPoint] = Field(description="each with the time from which on it holds")
     left_off: int = Field(description="changes and measurements that are not returned: the oldest")
 
 
@@ -378,17 +371,17 @@ def _statuses(storage: Mapping[str, object], events: Sequence[StoredEvent], bega
     return spans or [StatusSpan(time=began, status=str(storage["status"]))]
 
 
-def _capacities(storage: Mapping[str, object], events: Sequence[StoredEvent], began: float) -> list[LaneCapacity]:
-    points: list[LaneCapacity] = []
+def _capacities(storage: Mapping[str, object], events: Sequence[StoredEvent], began: float) -> list[CapacityPoint]:
+    points: list[CapacityPoint] = []
     for event in events:
         if event.path == CAPACITY_CHANGED:
             content = orjson.loads(event.content)
             if not points and content["oldTotalCapacity"]:
-                points.append(LaneCapacity(time=began, total=content["oldTotalCapacity"],
+                points.append(CapacityPoint(time=began, total=content["oldTotalCapacity"],
                                             available=content["oldAvailableCapacity"]))  # fmt: skip
-            points.append(LaneCapacity(time=event.time / 1000, total=content["totalCapacity"],
+            points.append(CapacityPoint(time=event.time / 1000, total=content["totalCapacity"],
                                         available=content["availableCapacity"]))  # fmt: skip
     total, available = storage.get("totalCapacity"), storage.get("availableCapacity")
     if not points and isinstance(total, int) and isinstance(available, int) and total:
-        points.append(LaneCapacity(time=began, total=total, available=available))
+        points.append(CapacityPoint(time=began, total=total, available=available))
     return points

@@ -14,7 +14,7 @@ from imagestore_sim.scenario.play.results import Lane, Result, StepResult, Verdi
 from imagestore_sim.units import duration_text, size_text
 
 HEIGHTS = ((3, 84), (8, 48), (1000, 24))
-"""Pixels of a curve, for up to so many lanes."""
+"""A number of lanes, and the pixels of a curve in a report that has that number or fewer."""
 SHORTEST = 0.25
 """Of what takes no time."""
 MOST_TICKS = 8

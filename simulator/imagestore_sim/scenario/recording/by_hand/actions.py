@@ -59,7 +59,7 @@ def _end(window: HostWindow, at: float) -> Action:
 
 
 def _goes_on(window: HostWindow, others: Sequence[HostWindow]) -> bool:
-    """Return whether a fault of that kind is on the host still: a step heals all of a kind, so the last one is told."""
+    """Return whether another fault of that kind remains on the host. A step heals all of a kind: write the last one."""
     if window.fault is None:
         return False
     assert window.ended is not None
