@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 
 import asyncssh
@@ -15,6 +17,7 @@ from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.agent import LONGEST_LOG, PORT
 from imagestore_sim.hosts.installation import CERTIFICATE, KEY, LOG, PROGRAMS, SERVICE, SERVICE_SCRIPT
+from imagestore_sim.hosts.listener import LOOPBACK
 from imagestore_sim.hosts.shell import Shell, Streams, Text
 from imagestore_sim.probe import PingMode, ProbeFailure, Prober, Reached, Target
 from imagestore_sim.statvfs import BLOCK
@@ -121,6 +124,32 @@ async def test_the_service_stops_and_starts_what_a_ping_asks(host: SimulatedHost
     finally:
         await prober.close()
     assert found == ["agent_down", "agent_restarted", "agent_restarted"]
+
+
+async def test_a_server_that_speaks_before_the_client_is_no_agent_each_time() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def greet() -> None:
+            for _ in range(100):
+                connection, _peer = server.accept()
+                with connection:
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                    connection.recv(65536)
+
+        async def resolve(_name: str, _port: int) -> tuple[str, int]:
+            address: tuple[str, int] = server.getsockname()
+            return address
+
+        prober = Prober(RealClock(), resolve=resolve)
+        target = Target("imagestore-1", 22, "root", "/")
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        outcomes = [await prober.reach(target, PingMode.AGENT, fresh=True) for _ in range(100)]
+        await prober.close()
+        await asyncio.to_thread(greeting.join, 10)
+    reasons = [outcome.reason.value if isinstance(outcome, ProbeFailure) else None for outcome in outcomes]
+    print({(getattr(o, "message", o), repr(o)) for o in outcomes})
+    assert reasons == ["agent_down"] * 100
 
 
 async def test_a_stopped_service_is_shown_as_such_until_it_or_the_host_is_started(host: SimulatedHost) -> None:

@@ -10,6 +10,7 @@ busy machine can make a turn last long, but cannot skip one.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -82,9 +83,12 @@ def moved() -> None:
 def opened(transport: asyncio.BaseTransport) -> int | None:
     """Watch the bytes on a connection; return the number to give to `closed`, None for one that has no socket."""
     tcp_socket = transport.get_extra_info("socket")
-    if tcp_socket is None:
-        return None
-    descriptor: int = tcp_socket.fileno()
+    return None if tcp_socket is None else opened_socket(tcp_socket)
+
+
+def opened_socket(connected: socket.socket) -> int:
+    """Watch the bytes on a connected socket; return the number to give to `closed`."""
+    descriptor = connected.fileno()
     activity().sockets.add(descriptor)
     return descriptor
 

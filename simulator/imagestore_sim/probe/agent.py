@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from functools import cache
 
 from cryptography import x509
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.in_flight import closed, opened
+from imagestore_sim.in_flight import closed, opened_socket
 from imagestore_sim.probe.failures import Failed, excerpt
 from imagestore_sim.probe.phases import Phases
-from imagestore_sim.probe.resolving import Resolve
+from imagestore_sim.probe.resolving import Address, Resolve
 from imagestore_sim.probe.safe_names import check_names
 from imagestore_sim.probe.target import Target
 from imagestore_sim.reasons import Reason
@@ -51,11 +52,18 @@ class AgentClient:
         phases.begin("resolve")
         address = await self._resolve(target.hostname, self._port)
         phases.begin("tcp")
-        reader, writer = await asyncio.open_connection(*address)
-        watched = opened(writer.transport)
+        connection = await _connected(address)
+        watched = opened_socket(connection)
         try:
             phases.begin("kex")
-            await writer.start_tls(_context(), server_hostname=target.hostname)
+            return await self._ask_over(connection, target, phases)
+        finally:
+            closed(watched)
+
+    async def _ask_over(self, connection: socket.socket, target: Target, phases: Phases) -> str | None:
+        # TLS reads the first byte: a server that speaks before its client, as sshd does, fails the handshake each time.
+        reader, writer = await asyncio.open_connection(sock=connection, ssl=_context(), server_hostname=target.hostname)
+        try:
             phases.begin("command")
             self._check_certificate(writer.get_extra_info("ssl_object"))
             writer.write(
@@ -63,7 +71,6 @@ class AgentClient:
             )
             return _read_answer(await _head(reader))
         finally:
-            closed(watched)
             writer.transport.abort()
 
     def _check_certificate(self, tls: ssl.SSLObject) -> None:
@@ -73,6 +80,19 @@ class AgentClient:
         end = x509.load_der_x509_certificate(shown).not_valid_after_utc
         if end.timestamp() <= self._clock.time():
             raise Failed(Reason.CERTIFICATE_EXPIRED, f"the certificate of the agent has expired on {end:%Y-%m-%d}")
+
+
+async def _connected(address: Address) -> socket.socket:
+    """Return a socket that is connected to a numeric address. Raise OSError."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @cache
@@ -118,5 +138,6 @@ def _explained(error: Exception, phases: Phases) -> Exception:
         case TimeoutError() if phases.current in ("kex", "command"):
             return Failed(Reason.TIMEOUT, "the connection was accepted, but the agent did not answer in time")
         case ConnectionError() if phases.current in ("kex", "command"):
-            return Failed(Reason.RESET, f"the connection to the agent was lost ({excerpt(error.strerror or error)})")
+            why = excerpt(error.strerror or error) or "its side ended it"
+            return Failed(Reason.RESET, f"the connection to the agent was lost ({why})")
     return error
