@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/pytest $(PYTEST_OPTIONS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab test test-browser test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios lint package docs parity clean
@@ -26,31 +27,31 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(BIN)/pytest -m 'not browser and not compose and not clients and not scenarios and not soak and not processes and not thorough' --numprocesses auto --dist worksteal
+	$(PYTEST) -m 'not browser and not compose and not clients and not scenarios and not soak and not processes and not thorough' --numprocesses auto --dist worksteal
 
 test-thorough: $(INSTALLED) ## run floods, fuzz, oracles and recorded answers
-	$(BIN)/pytest -m 'thorough and not scenarios and not soak and not processes' --numprocesses auto --dist worksteal
+	$(PYTEST) -m 'thorough and not scenarios and not soak and not processes' --numprocesses auto --dist worksteal
 
 test-processes: $(INSTALLED) ## run the tests that start the command: starts that fail, kills, every command of the README
-	$(BIN)/pytest -m 'processes and not clients and not scenarios' --numprocesses auto --dist worksteal
+	$(PYTEST) -m 'processes and not clients and not scenarios' --numprocesses auto --dist worksteal
 
 test-browser: $(INSTALLED) ## open the pages in Chromium, check their scripts; screenshots in build/screenshots (needs Chromium, and Node)
-	$(BIN)/pytest -m browser
+	$(PYTEST) -m browser
 
 test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute, SOAK_RUNS=40 a thousand kills
-	$(BIN)/pytest tests/soak -m soak -s
+	$(PYTEST) tests/soak -m soak -s
 
 test-scenarios: $(INSTALLED) ## run what takes minutes: the library three times over, a week of a hundred hosts, every recorded answer
-	$(BIN)/pytest -m scenarios
+	$(PYTEST) -m scenarios
 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
 	$(BIN)/imagestore-sim replay scenarios -j 2 --report report
 
 test-clients: $(INSTALLED) ## run real clients of ZStack and tools of OpenAPI against a lab (needs Go, Node, and package indexes)
-	$(BIN)/pytest tests/clients tests/test_readme.py -m clients
+	$(PYTEST) tests/clients tests/test_readme.py -m clients
 
 test-compose: $(INSTALLED) ## run the tests of the lab in containers (needs Docker and Compose)
-	$(BIN)/pytest tests/compose
+	$(PYTEST) tests/compose
 
 lint: $(INSTALLED) ## check style, types and the layers of imports
 	$(BIN)/ruff check .
