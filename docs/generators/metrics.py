@@ -19,6 +19,10 @@ Every request to an API is counted once: in `{PREFIX}_kept_answers_total` if it 
 `{NO_API}` for a request that led to no API. The legacy API answers every request with status 200. A poll may wait
 [up to 100 ms](reference/wire-protocol.md#33-polling) for the end of its job, which counts.
 
+A series with `uuid` and `name` belongs to one storage, and ends with it. What a probe has found is in memory: after a
+start it is missing until the first probe has ended. A storage without a host, or with `tracked: false` in its bootstrap
+file, is never probed. `process_*` are measured on Linux alone.
+
 ZStack's own monitoring shows the capacity of storages over time, from what the node has stored: `GET
 /v1/zwatch/metrics` with namespace `ZStack/BackupStorage`; see [fidelity.md](fidelity.md).
 

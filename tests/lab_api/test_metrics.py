@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import platform
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from fixed_data import B1, B4, DATA
 from generators.metrics import page
+from imagestore_sim import __version__
+from imagestore_sim.backup_storage.status import RecentProbes
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
+from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
-from metrics_page import scrape
+from metrics_page import Scrape, scrape
+from node_faults import set_fault, shown
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 STORAGES = "/backup-storage/image-store"
@@ -71,6 +79,73 @@ async def test_probes_are_counted_by_outcome_with_the_time_of_their_phases(
         assert after.value("backup_storages", status="Disconnected", state="Enabled") == 1
         assert (after.value("tracker_lag_seconds_count") or 0) >= 1
         assert after.value("tracker_lag_seconds_sum") == 0
+
+
+async def test_each_storage_shows_what_its_probes_have_found(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork
+) -> None:
+    async with Client(imagestore_lab.url, clock=imagestore_lab.clock) as client:
+        [storage] = await imagestore_lab.node.storages.records.tracked()
+        labels = {"uuid": storage.uuid, "name": "imagestore-1", "type": "ImageStoreBackupStorage"}
+        good = await scrape(client)
+        connected_at = good.value("backup_storage_last_success_timestamp_seconds", **labels)
+        assert connected_at == imagestore_lab.clock.time()
+        assert good.value("backup_storage_up", **labels) == 1
+        assert good.value("backup_storage_status", status="Connected", **labels) == 1
+        assert good.value("backup_storage_probe_duration_seconds", **labels) is not None
+        assert (good.value("backup_storage_inodes", **labels) or 0) > 0
+        assert (good.value("backup_storage_inodes_available", **labels) or 0) > 0
+        assert good.value("backup_storage_read_only", **labels) == 0
+        assert "backup_storage_probe_failing{" not in good.text
+
+        await imagestore_hosts["imagestore-1"].stop()
+        await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=200)
+        lost = await scrape(client)
+        assert lost.value("backup_storage_up", **labels) == 0
+        assert lost.value("backup_storage_status", status="Disconnected", **labels) == 1
+        assert lost.value("backup_storage_status", status="Connected", **labels) == 0
+        assert lost.value("backup_storage_probe_failing", reason="unreachable", **labels) == 1
+        assert lost.value("backup_storage_last_success_timestamp_seconds", **labels) == connected_at
+        assert lost.value("backup_storage_inodes", **labels) == good.value("backup_storage_inodes", **labels)
+
+        await client.log_in()
+        await client.call("DELETE", f"/backup-storage/{storage.uuid}")
+        assert storage.uuid not in (await scrape(client)).text
+
+
+def test_a_name_of_a_storage_is_read_back_whatever_is_in_it() -> None:
+    names = ["back\\slash", 'quote"', "two\nlines", "}{=,", "镜像仓库"]
+    stored = [StoredStorage(str(number), name, "", "Connected", "Enabled", 1, 1) for number, name in enumerate(names)]
+    found = Scrape(text_of([show(one, None, RecentProbes()) for one in stored]))
+    for number, name in enumerate(names):
+        assert found.value("backup_storage_total_bytes", uuid=str(number), name=name, type="") == 1
+
+
+async def test_faults_of_the_management_plane_are_counted_by_kind(fixed: Client) -> None:
+    identity = await set_fault(fixed, "status", code=503, when={"api": "APIQueryZoneMsg", "first": 1})
+    before = await scrape(fixed)
+    assert before.value("node_faults", kind="status") == 1
+    assert before.value("node_faults", kind="answer_lost") == 0
+    assert before.value("node_fault_hits_total", kind="status") == 0
+    await fixed.request("GET", "/zones")
+    after = await scrape(fixed)
+    assert (await shown(fixed, identity))["hits"] == after.value("node_fault_hits_total", kind="status") == 1
+    assert after.value("node_faults", kind="status") == 0
+
+
+async def test_the_build_and_the_process_are_shown(fixed: Client) -> None:
+    found = await scrape(fixed)
+    assert found.value("build_info", version=__version__, python=platform.python_version()) == 1
+    assert "process_resident_memory_bytes " in found.text or sys.platform != "linux"
+
+
+async def test_a_client_that_takes_gzip_gets_a_compressed_page(fixed: Client) -> None:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        async with session.get(f"{fixed.url}/metrics", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert b"imagestore_sim_build_info" in gzip.decompress(await answer.read())
+        async with session.get(f"{fixed.url}/metrics", headers={"Accept-Encoding": "identity"}) as answer:
+            assert b"imagestore_sim_build_info" in await answer.read()
 
 
 async def test_requests_are_counted_by_api_and_status_and_cache_hits_apart(fixed: Client) -> None:

@@ -43,6 +43,8 @@ class RecentProbes(Mapping[str, LastProbe]):
 
     def __init__(self) -> None:
         self._by_storage: dict[str, deque[LastProbe]] = {}
+        self._answered: dict[str, LastProbe] = {}
+        self._measured: dict[str, Capacity] = {}
 
     def __getitem__(self, uuid: str) -> LastProbe:
         return self._by_storage[uuid][-1]
@@ -59,6 +61,18 @@ class RecentProbes(Mapping[str, LastProbe]):
         if kept is None:
             kept = self._by_storage[uuid] = deque(maxlen=KEPT_PROBES)
         kept.append(probe)
+        if not isinstance(probe.outcome, ProbeFailure):
+            self._answered[uuid] = probe
+        if isinstance(probe.outcome, Capacity):
+            self._measured[uuid] = probe.outcome
+
+    def answered(self, uuid: str) -> LastProbe | None:
+        """Return the latest probe that the host of a storage answered, None if none was."""
+        return self._answered.get(uuid)
+
+    def measured(self, uuid: str) -> Capacity | None:
+        """Return the latest capacity that a probe of a storage has found, None if none has."""
+        return self._measured.get(uuid)
 
     def of(self, uuid: str) -> list[LastProbe]:
         """Return the latest KEPT_PROBES of a storage, the oldest first."""
@@ -66,11 +80,13 @@ class RecentProbes(Mapping[str, LastProbe]):
 
     def forget(self, uuid: str) -> None:
         """Forget those of a storage."""
-        self._by_storage.pop(uuid, None)
+        for kept in (self._by_storage, self._answered, self._measured):
+            kept.pop(uuid, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self._by_storage.clear()
+        for kept in (self._by_storage, self._answered, self._measured):
+            kept.clear()
 
 
 class StatusStore:

@@ -5,31 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from imagestore_sim.backup_storage.records import State, Status
+from imagestore_sim.backup_storage.status import LastProbe, RecentProbes
 from imagestore_sim.lab_api.metrics import (
     Families,
     Metrics,
-    StoredImages,
-    StoredStorage,
     of_cache_hits,
     of_commits,
     of_images,
     of_jobs,
-    of_storages,
+    of_node_faults,
+    of_statuses,
     of_store_failures,
 )
-from imagestore_sim.probe import Capacity, Method
+from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
+from imagestore_sim.probe import Capacity, Inodes, Method, ProbeFailure, Reason
 from imagestore_sim.rest.job_store import JobState
+
+MEASURED = Capacity(0, 0, Inodes(1, 1), False, Method.STATVFS, {})
 
 
 def example_families() -> Iterator[Metric]:
     """Yield every family of metrics, with at least one sample, so that all names and labels are there."""
     metrics = Metrics()
-    metrics.probed(Capacity(0, 0, None, None, Method.STATVFS, {}))
+    metrics.probed(MEASURED)
     metrics.job_ended("", JobState.DONE, 0)
     metrics.answered("", 200, 0)
-    storages = of_storages([StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0)])
-    images = of_images({}, [StoredImages("", "", "", 0)], 0)
-    stored = [*storages, *images, of_jobs({}), of_cache_hits([("", 1)]), of_commits(0), of_store_failures(0)]
-    return Families(metrics.registry, stored).collect()
+    stored = [
+        of_statuses([]),
+        *of_images({}, 0),
+        of_jobs({}),
+        of_cache_hits([("", 1)]),
+        of_commits(0),
+        of_store_failures(0),
+        *of_node_faults({}, {}),
+    ]
+    yield from Families(metrics.registry, stored).collect()
+    yield from _of_storages()
+
+
+def _of_storages() -> Iterator[Metric]:
+    """Yield the series of storages that were measured once, and do not answer any more for one reason each."""
+    shown = []
+    for reason in Reason:
+        probes = RecentProbes()
+        probes.add("", LastProbe(0, MEASURED))
+        probes.add("", LastProbe(0, ProbeFailure(reason, "", {})))
+        shown.append(show(StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0), 0, probes))
+    yield from text_string_to_metric_families(text_of(shown))

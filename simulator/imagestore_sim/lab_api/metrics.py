@@ -7,12 +7,14 @@ read at each request.
 from __future__ import annotations
 
 import asyncio
+import gzip
+import platform
+from collections import Counter as Count
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
@@ -20,12 +22,16 @@ from sqlalchemy import func, select
 
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.records import State, Status
+from imagestore_sim.backup_storage.status import RecentProbes
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
+from imagestore_sim.faults import NODE_FAULTS
 from imagestore_sim.images.rows import DELETED, DOWNLOADING, READY
+from imagestore_sim.lab_api.storage_series import ShownStorage, StoredStorage, show, text_of
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
 from imagestore_sim.rest.job_store import JobState
+from imagestore_sim.rest.node_faults import NodeFaults
 from imagestore_sim.rest.response_cache import ResponseCache
 
 PREFIX = "imagestore_sim"
@@ -38,27 +44,6 @@ IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
 LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "web hooks")
 
 
-class StoredStorage(NamedTuple):
-    """What the metrics show of a stored storage; sizes in bytes."""
-
-    uuid: str
-    name: str
-    type: str
-    status: str
-    state: str
-    total: int
-    available: int
-
-
-class StoredImages(NamedTuple):
-    """What the metrics show of the images on a storage; `size` is bytes."""
-
-    uuid: str
-    name: str
-    type: str
-    size: int
-
-
 class Metrics:
     """Counts things as they happen."""
 
@@ -69,7 +54,10 @@ class Metrics:
         """Start all counters at zero."""
         self.registry = CollectorRegistry()
         registry = self.registry
-        Info(PREFIX, "The version that runs.", registry=registry).info({"version": __version__})
+        ProcessCollector(registry=registry)
+        Info(f"{PREFIX}_build", "The version that runs, and that of Python.", registry=registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
         self._probes = Counter(
             f"{PREFIX}_probes",
             "Probes that succeeded, by the method that read a capacity, or else by the mode of the ping.",
@@ -170,31 +158,50 @@ class Metrics:
 class MetricsPage:
     """Answers `/metrics`: the counters, and figures from the store."""
 
-    def __init__(self, metrics: Metrics, database: Database, answers: ResponseCache) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        database: Database,
+        answers: ResponseCache,
+        probes: RecentProbes,
+        node_faults: NodeFaults,
+    ) -> None:
         self._metrics = metrics
         self._database = database
         self._answers = answers
+        self._probes = probes
+        self._node_faults = node_faults
+        self._one_at_a_time = asyncio.Lock()
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Return the metrics in Prometheus' text format."""
-        return web.Response(body=await self._text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        """Return the metrics in Prometheus' text format, compressed for a client that takes gzip."""
+        compressed = "gzip" in request.headers.get("Accept-Encoding", "")
+        headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Vary": "Accept-Encoding"}
+        async with self._one_at_a_time:
+            body = await self._body(compressed)
+        return web.Response(body=body, headers={**headers, "Content-Encoding": "gzip"} if compressed else headers)
 
-    async def _text(self) -> bytes:
+    async def _body(self, compressed: bool) -> bytes:
+        storages: list[ShownStorage] = []
+        stored: list[Metric] = []
         try:
-            stored = await self._stored()
+            storages = await self._storages()
+            stored = [of_statuses(one.stored for one in storages), *await self._of_images(), await self._of_jobs()]
         except StoreUnavailable:
-            stored = []  # the counters are shown without it
+            pass  # the counters are shown without it
         others = [
             *stored,
             of_cache_hits(self._answers.hits.items()),
             of_commits(self._database.revision),
             of_store_failures(self._database.health.failures),
+            *of_node_faults(Count(one.fault.kind for one in self._node_faults), self._node_faults.hits),
         ]
         # In a thread: the text for ten thousand storages would block the loop.
-        return await asyncio.to_thread(generate_latest, Families(self._metrics.registry, others))
+        return await asyncio.to_thread(_text, Families(self._metrics.registry, others), storages, compressed)
 
-    async def _stored(self) -> list[Metric]:
-        storages = await self._database.read(
+    async def _storages(self) -> list[ShownStorage]:
+        """Return all storages. Raise StoreUnavailable."""
+        rows = await self._database.read(
             select(
                 BackupStorage.uuid,
                 BackupStorage.name,
@@ -205,28 +212,32 @@ class MetricsPage:
                 BackupStorage.availableCapacity,
             ).order_by(BackupStorage.uuid)
         )
+        sizes = await self._image_sizes()
+        return [show(StoredStorage(*row), sizes.get(row[0]), self._probes) for row in rows]
+
+    async def _image_sizes(self) -> Mapping[str, int]:
+        """Return the bytes of the images on each storage that has some, by its uuid."""
+        ref = ImageBackupStorageRef
+        sizes = (
+            select(ref.backupStorageUuid, func.sum(Image.actualSize))
+            .join(Image, Image.uuid == ref.imageUuid)
+            .group_by(ref.backupStorageUuid)
+        )
+        return {uuid: int(size) for uuid, size in await self._database.read(sizes)}
+
+    async def _of_jobs(self) -> Metric:
         jobs = await self._database.read(select(Job.state, func.count()).group_by(Job.state))
-        counts = {state: int(count) for state, count in jobs}
-        return [
-            *of_storages(StoredStorage(*row) for row in storages),
-            *await self._of_images(),
-            of_jobs(counts),
-        ]
+        return of_jobs({state: int(count) for state, count in jobs})
 
     async def _of_images(self) -> list[Metric]:
         statuses = await self._database.read(select(Image.status, func.count()).group_by(Image.status))
-        ref, storage = ImageBackupStorageRef, BackupStorage
-        on_storages = (
-            select(storage.uuid, storage.name, storage.type, func.sum(Image.actualSize))
-            .join(ref, ref.backupStorageUuid == storage.uuid)
-            .join(Image, Image.uuid == ref.imageUuid)
-            .group_by(storage.uuid, storage.name, storage.type)
-            .order_by(storage.uuid)
-        )
-        rows = await self._database.read(on_storages)
         left = await self._database.read(select(func.count()).select_from(ImageGarbage))
-        counts = {status: int(count) for status, count in statuses}
-        return of_images(counts, (StoredImages(*row[:3], int(row[3])) for row in rows), int(left[0][0]))
+        return of_images({status: int(count) for status, count in statuses}, int(left[0][0]))
+
+
+def _text(families: Families, storages: Sequence[ShownStorage], compressed: bool) -> bytes:
+    text = generate_latest(families) + text_of(storages).encode()
+    return gzip.compress(text, compresslevel=1, mtime=0) if compressed else text
 
 
 class Families(Collector):
@@ -243,42 +254,42 @@ class Families(Collector):
             yield family
 
 
-def of_storages(rows: Iterable[StoredStorage]) -> list[Metric]:
-    """Return the number of storages by status and state, and the capacity of each."""
+def of_statuses(storages: Iterable[StoredStorage]) -> Metric:
+    """Return the number of storages by status and state."""
     counted = dict.fromkeys(product(Status, State), 0)
-    labels = ["uuid", "name", "type"]
-    total = GaugeMetricFamily(f"{PREFIX}_backup_storage_total_bytes", "The capacity of each storage.", labels=labels)
-    available = GaugeMetricFamily(
-        f"{PREFIX}_backup_storage_available_bytes", "Its available capacity, as last measured.", labels=labels
-    )
-    for one in rows:
+    for one in storages:
         counted[Status(one.status), State(one.state)] += 1
-        total.add_metric([one.uuid, one.name, one.type], one.total)
-        available.add_metric([one.uuid, one.name, one.type], one.available)
-    storages = GaugeMetricFamily(
+    found = GaugeMetricFamily(
         f"{PREFIX}_backup_storages", "Backup storages, by status and state.", labels=["status", "state"]
     )
     for pair, count in counted.items():
-        storages.add_metric(pair, count)
-    return [storages, total, available]
+        found.add_metric(pair, count)
+    return found
 
 
-def of_images(counts: Mapping[str, int], rows: Iterable[StoredImages], left: int) -> list[Metric]:
-    """Return the number of images by status, their bytes on each storage, and how many have bits `left` to remove."""
+def of_images(counts: Mapping[str, int], left: int) -> list[Metric]:
+    """Return the number of images by status, and how many have bits `left` to remove."""
     images = GaugeMetricFamily(f"{PREFIX}_images", "Images, by status.", labels=["status"])
     for status in IMAGE_STATUSES:
         images.add_metric([status], counts.get(status, 0))
-    sizes = GaugeMetricFamily(
-        f"{PREFIX}_backup_storage_image_bytes",
-        "Bytes of the images on each storage, deleted ones too, by their records.",
-        labels=["uuid", "name", "type"],
-    )
-    for one in rows:
-        sizes.add_metric([one.uuid, one.name, one.type], one.size)
     waiting = GaugeMetricFamily(
         f"{PREFIX}_image_bits_to_remove", "Copies of images without a record whose bits are still on a host.", left
     )
-    return [images, sizes, waiting]
+    return [images, waiting]
+
+
+def of_node_faults(active: Mapping[str, int], hits: Mapping[str, int]) -> list[Metric]:
+    """Return the number of faults of the management plane that are set, and of requests that met one, by kind."""
+    set_now = GaugeMetricFamily(
+        f"{PREFIX}_node_faults", "Faults of the management plane that are set, by kind.", labels=["kind"]
+    )
+    met = CounterMetricFamily(
+        f"{PREFIX}_node_fault_hits", "Requests that met a fault of the management plane, by its kind.", labels=["kind"]
+    )
+    for kind in sorted(NODE_FAULTS):
+        set_now.add_metric([kind], active.get(kind, 0))
+        met.add_metric([kind], hits.get(kind, 0))
+    return [set_now, met]
 
 
 def of_jobs(counts: Mapping[str, int]) -> Metric:

@@ -124,5 +124,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
             log=store.event_log,
             clock=clock,
         ),
-        metrics_page=MetricsPage(foundation.metrics, database, response_cache),
+        metrics_page=MetricsPage(
+            foundation.metrics, database, response_cache, storages.status.last_probes, foundation.node_faults
+        ),
     )

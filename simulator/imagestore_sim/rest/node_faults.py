@@ -10,7 +10,7 @@ import asyncio
 import difflib
 import itertools
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from random import Random
@@ -146,6 +146,8 @@ class NodeFaults:
         self._seed = seed
         self._applied: dict[str, AppliedNodeFault] = {}
         self._healed: deque[AppliedNodeFault] = deque(maxlen=KEPT_HEALED)
+        self.hits: Counter[str] = Counter()
+        """Requests that faults have touched, by the kind of the fault."""
         self.tasks = Tasks()
         """Those of the faults."""
         self._numbers = itertools.count(1)
@@ -214,6 +216,7 @@ class NodeFaults:
         met = [applied for applied in self if applied.meets(subject)]
         for applied in met:
             applied.hits += 1
+            self.hits[applied.fault.kind] += 1
             if applied.left == 0:
                 self._remove(applied, Healed.COUNT)
         return met
@@ -261,6 +264,7 @@ class NodeFaults:
         """Forget all faults, and number from 1 again. Requests that they hold go on. Nothing is recorded."""
         await self.close()
         self._healed.clear()
+        self.hits.clear()
         self._numbers = itertools.count(1)
 
     async def close(self) -> None:

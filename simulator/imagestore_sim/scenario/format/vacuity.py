@@ -189,6 +189,8 @@ def _of_metric(condition: Condition) -> Problems:
     for label, matcher in (condition.labels or {}).items():
         if label not in labels:
             yield ("labels",), unknown(label, sorted(labels)) if labels else f"{name} has no labels"
-        elif label in CLOSED_LABELS or (label == "status" and name.endswith(("_backup_storages", "_images"))):
+        elif label in CLOSED_LABELS or (
+            label == "status" and name.endswith(("_backup_storages", "_backup_storage_status", "_images"))
+        ):
             for _, text in problems_of_words(matcher, sorted(labels[label]), label):
                 yield ("labels", label), text
