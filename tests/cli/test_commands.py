@@ -250,7 +250,8 @@ def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str)
     for parameter in group.commands[command].params:
         assert parameter.name in Settings.model_fields.keys() | own
         if parameter.name in Settings.model_fields and parameter.param_type_name == "option":
-            assert parameter.envvar == f"IMAGESTORE_SIM_{parameter.name.upper()}"
+            name = "SSH_PORT" if (command, parameter.name) == ("host", "port") else parameter.name.upper()
+            assert parameter.envvar == f"IMAGESTORE_SIM_{name}"
 
 
 @pytest.mark.parametrize(

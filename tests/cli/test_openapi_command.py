@@ -6,23 +6,24 @@ import json
 
 import pytest
 
-from imagestore_sim.cli.exits import InputError
-from imagestore_sim.cli.openapi import openapi
+from processes import run_here
 
 
 @pytest.mark.parametrize(
     ("options", "path"),
     [
-        ({}, "/zstack/v1/zones/{uuid}/actions"),
-        ({"unfolded": True}, "/zstack/v1/zones/{uuid}/actions#updateZone"),
-        ({"lab": True}, "/lab/v1/hosts"),
+        ((), "/zstack/v1/zones/{uuid}/actions"),
+        (("--unfolded",), "/zstack/v1/zones/{uuid}/actions#updateZone"),
+        (("--lab",), "/lab/v1/hosts"),
     ],
 )
-def test_it_prints_a_document(options: dict[str, bool], path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert openapi(**options) == 0
-    assert path in json.loads(capsys.readouterr().out)["paths"]
+def test_it_prints_a_document(options: tuple[str, ...], path: str) -> None:
+    finished = run_here("openapi", *options)
+    assert (finished.status, finished.errors) == (0, "")
+    assert path in json.loads(finished.output)["paths"]
 
 
 def test_the_lab_s_api_has_nothing_to_unfold() -> None:
-    with pytest.raises(InputError, match="--unfolded: the lab's API has one operation a path"):
-        openapi(unfolded=True, lab=True)
+    finished = run_here("openapi", "--lab", "--unfolded")
+    assert (finished.status, finished.output) == (2, "")
+    assert "--unfolded: the lab's API has one operation a path" in finished.errors

@@ -67,7 +67,7 @@ def test_a_moment_that_cannot_be_read_names_its_option(tmp_path: Path) -> None:
 def test_a_variable_for_other_runs_is_ignored_and_an_option_is_not(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     arguments = ("replay", "empty", "--node", NODE)
-    environment = {"IMAGESTORE_SIM_REPLAY_HOSTS": "docker", "IMAGESTORE_SIM_CLOCK": "wall"}
+    environment = {"IMAGESTORE_SIM_REPLAY_HOSTS": "docker", "IMAGESTORE_SIM_REPLAY_CLOCK": "wall"}
     ignored = run_here(*arguments, cwd=tmp_path, **environment)
     assert "there is no scenario" in ignored.errors
     refused = run_here(*arguments, "--clock", "wall", cwd=tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,70 +13,66 @@ from unittest import mock
 import pytest
 import typer
 
+from imagestore_sim.cli import openapi, running, schema
 from imagestore_sim.cli import replay as replaying
-from imagestore_sim.cli import running
-from imagestore_sim.cli.app import app
+from imagestore_sim.cli.app import COMMANDS, app, new_app
 from processes import run_here
 
 pytestmark = pytest.mark.processes
 
 SCENARIO = Path(__file__).parent.parent.parent / "scenarios" / "one-lost-ping.yaml"
+PREFIX = "IMAGESTORE_SIM_"
 VALUES = {
-    "ACCOUNT": "somebody",
-    "ACCOUNT_PASSWORD": "secret",
-    "ANY_HOST": "false",
-    "BOOTSTRAP": "records.yaml",
-    "CLOCK": "real",
-    "CONFIG": "settings.yaml",
-    "DATABASE": "lab.db",
-    "FOR": "10m",
-    "HOST": "0.0.0.0",
-    "HOSTS": "7",
-    "HOST_KEYS": "tofu",
-    "IDENTITY_FILE": "id",
-    "JOBS": "2",
-    "KEEP": "false",
-    "KNOWN_HOSTS": "known_hosts",
-    "LOG_FORMAT": "json",
-    "LOG_LEVEL": "debug",
-    "NODE": "http://127.0.0.1:1",
-    "OUT": "out.yaml",
-    "PASSWORD": "host-password",
-    "PING_INTERVAL": "9",
-    "PING_MODE": "ssh",
-    "PORT": "8089",
-    "PROBE_CONNECTION": "fresh",
-    "PROJECT": "lab",
-    "READ_ONLY_HOSTS": "true",
-    "RECORD_DATABASE": "old.db",
-    "REPLAY_HOSTS": "compose",
-    "REPLAY_SEED": "5",
-    "REPORT": "report",
-    "SEED": "4",
-    "SINCE": "2h",
-    "SIZE": "1000000",
-    "SPEED": "3",
-    "SSH_CONFIG": "config",
-    "STRICT": "true",
-    "UNTIL": "1h",
-    "USED": "10",
-    "USERNAME": "someone",
-    "WAIT": "3",
-    "ZSTACK": "4.8",
+    "ACCESS_KEY": ("key",),
+    "ACCESS_SECRET": ("secret",),
+    "ACCOUNT": ("somebody",),
+    "ACCOUNT_PASSWORD": ("secret",),
+    "ALLOWED_HOST": ("lab.example,*.svc.cluster.local",),
+    "BOOTSTRAP": ("records.yaml",),
+    "CLOCK": ("real", "paused", "2030-01-01T00:00:00Z"),
+    "COMPARE_OUT": ("answers",),
+    "CONFIG": ("settings.yaml",),
+    "DATABASE": ("lab.db", "/var/lib/lab/node.db"),
+    "FAULT": ("answer_lost api=Add* first=1",),
+    "FOR": ("10m",),
+    "GROUP": ("zone",),
+    "HOST": ("0.0.0.0", "::"),
+    "HOSTS": ("0", "5", "200"),
+    "IDENTITY_FILE": ("id",),
+    "KNOWN_HOSTS": ("known_hosts",),
+    "LAB_TOKEN": ("token",),
+    "NODE": ("http://127.0.0.1:1",),
+    "OUT": ("out.yaml",),
+    "PASSWORD": ("host-password",),
+    "PROJECT": ("lab",),
+    "RECORD_DATABASE": ("old.db",),
+    "REPORT": ("report",),
+    "SEED": ("0", "4"),
+    "SINCE": ("2h", "2026-01-01 00:00:00"),
+    "SSH_CONFIG": ("config",),
+    "UNTIL": ("1h",),
+    "USERNAME": ("someone",),
 }
-"""A value that the command takes which the variable is meant for; one that is not here gets one of its type."""
-BY_TYPE = {bool: "true", int: "1", float: "1"}
-COMMANDS = {
-    "lab": (),
-    "serve": (),
-    "host": (),
-    "chaos": (),
-    "probe": ("h", "--url", "/"),
-    "ready": (),
-    "load": ("more.yaml",),
-    "replay": ("good.yaml",),
-    "record": ("http://127.0.0.1:1", "--out", "x.yaml"),
+"""Values of the options that take neither a number, nor a switch, nor one of a few words."""
+BY_TYPE: dict[Any, tuple[str, ...]] = {bool: ("true", "false"), int: ("1", "9"), float: ("1", "3.5")}
+TOGETHER = {"ACCESS_KEY": "ACCESS_SECRET"}
+"""Variables of which the first one alone has `compare` ask for the second."""
+RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "lab": ((),),
+    "serve": ((),),
+    "host": ((),),
+    "chaos": ((),),
+    "probe": (("h", "--url", "/"), ("h", "--agent")),
+    "ready": ((), ("http://127.0.0.1:8080",)),
+    "load": (("more.yaml",),),
+    "replay": (("good.yaml",), ("good.yaml", "--hosts", "compose"), ("good.yaml", "--node", "http://127.0.0.1:1")),
+    "record": (("http://127.0.0.1:1", "--out", "x.yaml"), ("--database", "old.db", "--out", "x.yaml")),
+    "compare": (("http://127.0.0.1:1", "--password", "password"),),
+    "openapi": ((), ("--lab",), ("--unfolded",)),
+    "schema": (("scenario",),),
+    "compose-file": ((),),
 }
+"""The ways to use each command, with what it cannot do without."""
 
 
 def options() -> Iterator[tuple[str, typer.core.TyperOption]]:
@@ -98,38 +97,91 @@ def kind(option: typer.core.TyperOption) -> Any:
     return option.type_descriptor.annotation
 
 
-def values() -> dict[str, str]:
-    """Return a good value for each variable that there is."""
-    named = {f"IMAGESTORE_SIM_{name}": value for name, value in VALUES.items()}
-    return {str(one.envvar): named.get(str(one.envvar), BY_TYPE.get(kind(one), "localhost")) for _, one in options()}
+def words_of(option: typer.core.TyperOption) -> tuple[str, ...]:
+    """Return the words that a shell offers for an option's value."""
+    return tuple(str(one.value) for one in option.shell_complete(mock.Mock(), ""))
+
+
+def values() -> dict[str, tuple[str, ...]]:
+    """Return good values of each variable that there is: every one that a command takes which reads it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for _, option in options():
+        variable = str(option.envvar)
+        own = VALUES.get(variable.removeprefix(PREFIX), ()) or words_of(option) or BY_TYPE.get(kind(option), ())
+        assert own, f"{variable}: expected values for it in VALUES"
+        found[variable] = tuple(dict.fromkeys((*found.get(variable, ()), *own)))
+    return found
+
+
+class OneCommand:
+    """A command of the console script, which does its work no more, and can be called again and again."""
+
+    def __init__(self, name: str) -> None:
+        function = next(one for one in COMMANDS if one.__name__.replace("_", "-") == name)
+        self._group = typer.main.get_command(new_app([function]))
+        self._name = name
+
+    def __call__(self, arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[int, str]:
+        """Return the exit status, and the text of an error."""
+        errors = io.StringIO()
+        with (
+            mock.patch.dict(os.environ, environment),
+            mock.patch.object(running, "run", return_value=0),
+            mock.patch.object(replaying, "run_replay", return_value=0),
+            mock.patch.object(schema, "schema_text", return_value=""),
+            mock.patch.object(openapi, "_of_the_lab", return_value={}),
+            mock.patch.object(openapi, "_of_zstack", return_value={}),
+            mock.patch("imagestore_sim.cli.ready.wait_until_ready", return_value=None),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(errors),
+            pytest.raises(SystemExit) as ended,
+        ):
+            self._group.main([self._name, *arguments], prog_name="imagestore-sim")
+        return int(ended.value.code or 0), errors.getvalue()
 
 
 def test_every_variable_of_the_table_is_one() -> None:
-    assert {f"IMAGESTORE_SIM_{name}" for name in VALUES} <= set(values())
+    assert {f"{PREFIX}{name}" for name in VALUES} <= set(values())
+
+
+def test_every_command_is_tried() -> None:
+    assert RUNS.keys() == {one.__name__.replace("_", "-") for one in COMMANDS}
 
 
 def test_one_variable_has_one_meaning() -> None:
-    kinds: dict[str, set[tuple[str, object]]] = {}
+    meanings: dict[str, set[tuple[object, ...]]] = {}
     for _, option in options():
-        kinds.setdefault(str(option.envvar), set()).add((str(option.name), kind(option)))
-    assert {name: found for name, found in kinds.items() if len(found) > 1} == {}
+        meanings.setdefault(str(option.envvar), set()).add((option.name, kind(option), words_of(option)))
+    assert {name: found for name, found in meanings.items() if len(found) > 1} == {}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_ignores_every_variable_that_is_meant_for_another(name: str, folder: Path) -> None:
+def test_the_address_of_a_service_with_our_name_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes gives it to every container of a namespace that has a service `imagestore-sim`."""
+    monkeypatch.setenv("IMAGESTORE_SIM_PORT", "tcp://10.96.0.7:8080")
+    for name in ("lab", "serve", "host", "chaos"):
+        assert OneCommand(name)((), {}) == (0, "")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_no_value_of_a_variable_that_one_command_takes_breaks_another(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Try each variable alone, since two may hide each other, and all of other commands, since two may collide."""
+    monkeypatch.chdir(folder)
     own = {str(option.envvar) for command, option in options() if command == name}
     everything = values()
-    foreign = {one: value for one, value in everything.items() if one not in own}
-    # Each by itself, since two may hide each other; all, since two may collide.
-    tries = [{one: value} for one, value in everything.items() if not (name == "replay" and one in own)]
-    for environment in (*tries, foreign):
-        with (
-            mock.patch.object(running, "run", return_value=0),
-            mock.patch.object(replaying, "run_replay", return_value=0),
-            mock.patch("imagestore_sim.cli.ready.wait_until_ready", return_value=None),
-        ):
-            finished = run_here(name, *COMMANDS[name], cwd=folder, **environment)
-        assert finished.status == 0, (environment, finished.errors)
+    tries = [{variable: value} for variable, of_it in everything.items() for value in of_it]
+    for one in tries:
+        one.update({PREFIX + second: "x" for first, second in TOGETHER.items() if PREFIX + first in one})
+    tries += [{variable: of_it[-1] for variable, of_it in everything.items() if variable not in own}]
+    command = OneCommand(name)
+    broken = {}
+    for arguments in RUNS[name]:
+        for environment in tries:
+            status, errors = command(arguments, environment)
+            if status != 0:
+                broken[(*arguments, *(f"{one}={value}" for one, value in environment.items()))] = errors
+    assert broken == {}
 
 
 @pytest.mark.parametrize(

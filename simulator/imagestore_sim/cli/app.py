@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +50,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     compose_file.compose_file,
 )
 """Every command, in the order of --help: a function that takes options and returns the exit status."""
+PORT_VARIABLE = "IMAGESTORE_SIM_PORT"
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of options raises; its module depends on the version of Typer."""
 
@@ -66,6 +68,7 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run the command that the arguments name. With `standalone_mode`, exit the process with its status."""
+        _forget_port_of_a_service()
         try:
             status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except Exception as error:
@@ -75,6 +78,15 @@ class Commands(TyperGroup):
         if standalone_mode:
             raise SystemExit(status if isinstance(status, int) else SUCCESS)
         return status
+
+
+def _forget_port_of_a_service() -> None:
+    """Remove IMAGESTORE_SIM_PORT where it is a URL.
+
+    Kubernetes, and Docker for its links, set it to `tcp://ADDRESS:PORT` beside a service called `imagestore-sim`.
+    """
+    if os.environ.get(PORT_VARIABLE, "").startswith(("tcp://", "udp://")):
+        del os.environ[PORT_VARIABLE]
 
 
 def _status_of(error: Exception) -> int | None:

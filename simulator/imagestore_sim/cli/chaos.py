@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def chaos(
     context: typer.Context,
     host: options.Host = None,
-    port: Annotated[int | None, options.setting("port", "Port to listen on; 0 picks a free one.", "8081")] = None,
+    port: Annotated[
+        int | None,
+        options.setting("port", "Port to listen on; 0 picks a free one.", "8081", variable="CHAOS_PORT"),
+    ] = None,
     allowed_host: options.AllowedHost = None,
     lab_token: options.LabToken = None,
     project: Annotated[

@@ -11,12 +11,15 @@ import typer
 
 from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError
-from imagestore_sim.cli.rules import Needs, apply_rules
+from imagestore_sim.cli.rules import IgnoreVariables, Needs, apply_rules
 
 if TYPE_CHECKING:
     from imagestore_sim.parity.comparing import Comparison
 
-RULES = (Needs("access_secret", "access_key"),)
+RULES = (
+    IgnoreVariables(("access_secret",), when=lambda given: given.access_key is None),
+    Needs("access_secret", "access_key"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def compare(
     Nothing is changed unless --write is given. Exit with status 0 if nothing differs, 1 if something does, 2 for
     unusable input.
     """
-    apply_rules(context, RULES)
+    access_secret = apply_rules(context, RULES)["access_secret"]
     key = None
     if access_key is not None:
         key = (access_key, access_secret or _ask("Secret of the access key"))

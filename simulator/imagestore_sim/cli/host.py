@@ -22,7 +22,10 @@ def host(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Host name that its shell shows.")] = "imagestore-1",
     host: options.Host = None,
-    port: Annotated[int | None, options.setting("port", "Port of its SSH server; 0 picks a free one.", "2222")] = None,
+    port: Annotated[
+        int | None,
+        options.setting("port", "Port of its SSH server; 0 picks a free one.", "2222", variable="SSH_PORT"),
+    ] = None,
     agent_port: Annotated[
         int,
         typer.Option(

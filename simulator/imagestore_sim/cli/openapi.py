@@ -6,10 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
-from imagestore_sim.cli.exits import SUCCESS, InputError
+from imagestore_sim.cli.exits import SUCCESS
+from imagestore_sim.cli.rules import IgnoreVariables, Refuse, apply_rules
+
+RULES = (
+    IgnoreVariables(("unfolded",), when=lambda given: given.lab),
+    IgnoreVariables(("lab",), when=lambda given: given.unfolded),
+    Refuse(
+        lambda given: given.lab and given.unfolded,
+        "--unfolded: the lab's API has one operation a path; leave out --lab or --unfolded",
+    ),
+)
 
 
 def openapi(
+    context: typer.Context,
     unfolded: Annotated[
         bool,
         typer.Option(
@@ -27,11 +38,10 @@ def openapi(
 
     A node serves the same at /openapi.json and /lab/v1/openapi.json.
     """
+    chosen = apply_rules(context, RULES)
     import orjson
 
-    if lab and unfolded:
-        raise InputError("--unfolded: the lab's API has one operation a path; leave out --lab or --unfolded")
-    made = _of_the_lab() if lab else _of_zstack(unfolded=unfolded)
+    made = _of_the_lab() if chosen["lab"] else _of_zstack(unfolded=chosen["unfolded"])
     typer.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2).decode())
     return SUCCESS
 

@@ -16,19 +16,26 @@ if TYPE_CHECKING:
 
 
 def setting(
-    name: str, text: str, default: str | None = None, *, flag: str | None = None, few: bool = False
+    name: str,
+    text: str,
+    default: str | None = None,
+    *,
+    flag: str | None = None,
+    few: bool = False,
+    variable: str | None = None,
 ) -> typer.models.OptionInfo:
     """Return the option that sets the field `name` of Settings, with the variable IMAGESTORE_SIM_NAME.
 
     `default` is what --help shows: the option itself has none, so that a file of settings can give the value. A shell
-    offers the values of a field that has only a `few`.
+    offers the values of a field that has only a `few`. `variable` replaces NAME where another command means something
+    else by that one: all commands read the same environment.
     """
     declaration = flag or "--" + name.replace("_", "-")
     option: typer.models.OptionInfo = typer.Option(
         declaration,
         help=text,
         show_default=default or False,
-        envvar=f"IMAGESTORE_SIM_{name.upper()}",
+        envvar=f"IMAGESTORE_SIM_{variable or name.upper()}",
         autocompletion=values_of_setting(name) if few else None,
     )
     return option
@@ -157,4 +164,7 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
 def _source(context: typer.Context, name: str) -> str:
     """Return what a user has to change: the option, and the variable where that has given the value."""
     option = f"--{name.replace('_', '-')}"
-    return f"{option} (IMAGESTORE_SIM_{name.upper()})" if is_from_environment(context, name) else option
+    if not is_from_environment(context, name):
+        return option
+    variable = next(str(one.envvar) for one in context.command.params if one.name == name)
+    return f"{option} ({variable})"

@@ -26,9 +26,12 @@ RULES = (
     # The lab at --node has all of these itself.
     IgnoreVariables(("hosts", "clock", "speed", "seed", "jobs"), when=lambda given: given.node is not None),
     OneOf("hosts", ("embedded", "compose")),
+    IgnoreVariables(("clock",), when=lambda given: given.hosts == "compose"),
+    IgnoreVariables(("keep",), when=lambda given: given.hosts != "compose"),
     Refuse(lambda given: given.keep and given.hosts != "compose", "--keep: expected together with --hosts compose"),
     Default("clock", lambda given: "real" if given.hosts == "compose" else "virtual"),
     OneOf("clock", ("virtual", "real")),
+    IgnoreVariables(("speed",), when=lambda given: given.clock == "virtual"),
     Refuse(
         lambda given: given.clock == "virtual" and given.hosts == "compose",
         "--clock: containers live in real time; expected real with --hosts compose",
@@ -121,7 +124,7 @@ def replay(
         typer.Option(
             autocompletion=words("virtual", "real"),
             help="Clock to play by: virtual (never waits) or real. Default: virtual; real with --hosts compose.",
-            envvar="IMAGESTORE_SIM_CLOCK",
+            envvar="IMAGESTORE_SIM_REPLAY_CLOCK",
         ),
     ] = None,
     speed: Annotated[
