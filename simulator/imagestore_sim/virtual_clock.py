@@ -3,7 +3,7 @@
 Nothing is left to do when no callback is ready, no socket can be read or written, no byte is under way between two
 sockets of this process, and no thread works for the event loop (its executor's, aiosqlite's). The loop handles results
 of threads and sockets in an order that does not depend on how fast they are: each run does the same things in the same
-order.
+order. With an Order, that is drawn where it could be another one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import asyncio
 import heapq
 import random
 import selectors
+import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ from typing_extensions import override
 
 from imagestore_sim.clock import NEVER, SLOWEST, START, Timer, TimerClock, check_step, wake
 from imagestore_sim.in_flight.undelivered import UndeliveredBytes
+from imagestore_sim.orders import Draw, Order
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -250,9 +253,11 @@ class VirtualClock(TimerClock):
         return self._timers[0] if self._timers and self._timers[0].deadline <= self._limit else None
 
 
-def run_virtually(main: Coroutine[Any, Any, T], *, start: float = START, seed: int = 0) -> T:
+def run_virtually(
+    main: Coroutine[Any, Any, T], *, start: float = START, seed: int = 0, order: Order | None = None
+) -> T:
     """Run `main` in virtual time, and return its result. The clock is `virtual_clock()`."""
-    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(VirtualClock(start), seed)) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(VirtualClock(start), seed, order)) as runner:
         return runner.run(main)
 
 
@@ -273,8 +278,13 @@ class _NumberedFuture(asyncio.Future[Any]):
 class VirtualEventLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps when nothing is left to do."""
 
-    def __init__(self, clock: VirtualClock | None = None, seed: int = 0) -> None:
+    _ready: deque[asyncio.Handle]  # asyncio's: the callbacks of the next turn
+    _ssock: socket.socket  # asyncio's: what threads write to, to wake the loop
+
+    def __init__(self, clock: VirtualClock | None = None, seed: int = 0, order: Order | None = None) -> None:
+        """`order` draws what runs first where that is open; without one, the order is always the same."""
         self.clock = clock or VirtualClock()
+        self.order = order
         self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - runs are to be the same, nothing is secret
         self._threaded: dict[asyncio.Future[Any], float | None] = {}
@@ -310,7 +320,10 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _watch(self, future: asyncio.Future[Any], until: float | None) -> None:
         self._threaded[future] = until
-        future.add_done_callback(self._threaded.pop)
+        future.add_done_callback(self._unwatch)
+
+    def _unwatch(self, future: asyncio.Future[Any]) -> None:
+        self._threaded.pop(future, None)
 
     @override
     def call_soon_threadsafe(
@@ -327,6 +340,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         return handle
 
     @property
+    def own_socket(self) -> int:
+        """The socket by which threads wake the loop."""
+        return self._ssock.fileno()
+
+    @property
     def waits_for_threads(self) -> bool:
         """Whether a thread works for this loop."""
         return bool(self._threaded)
@@ -339,9 +357,40 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         arrived: list[asyncio.Handle] = []
         while (handle := self._next_arrival(self._patience(arrived))) is not None:
             arrived.append(handle)
-        for handle in sorted(arrived, key=_number):
+        arrived.sort(key=_number)
+        if self.order is not None and arrived:
+            self._bring(arrived, self.order)
+            return True
+        for handle in arrived:
             self.call_soon(_run, handle)
         return bool(arrived)
+
+    def _bring(self, arrived: list[asyncio.Handle], order: Order) -> None:
+        """Schedule the results of threads as `order` draws it: one of them first, and some of them later."""
+        if len(arrived) > 1:
+            arrived.insert(0, arrived.pop(order.first(Draw.THREADS, len(arrived))))
+        for handle in arrived:
+            future = _future(handle)
+            seconds = order.delay() if future in self._threaded else 0.0
+            if seconds and future is not None:
+                self._unwatch(future)  # time may pass now
+                self.clock.call_at(self.clock.monotonic() + seconds, partial(self.call_soon, _run, handle))
+            else:
+                self.call_soon(_run, handle)
+
+    def arrange_tasks(self, order: Order) -> None:
+        """Let the task that `order` draws be the first that goes on in the next turn; those before it go on last.
+
+        A task that waits a little longer is always in order. Callbacks keep their places: libraries rely on them.
+        """
+        if len(self._ready) < 2:
+            return
+        tasks = [handle for handle in self._ready if _is_step(handle)]
+        if len(tasks) > 1 and (first := order.first(Draw.TASKS, len(tasks))):
+            later = tasks[:first]
+            kept = [handle for handle in self._ready if handle not in later]
+            self._ready.clear()
+            self._ready.extend([*kept, *later])
 
     def _patience(self, arrived: list[asyncio.Handle]) -> float | None:
         """Return how many seconds to wait for a thread that has not arrived; None: until it has."""
@@ -365,6 +414,11 @@ def _is_independent(function: Callable[..., object]) -> bool:
     return getattr(function, "__module__", "").partition(".")[0] in INDEPENDENT
 
 
+def _is_step(handle: asyncio.Handle) -> bool:
+    """Return whether a handle lets a task go on."""
+    return isinstance(getattr(getattr(handle, "_callback", None), "__self__", None), asyncio.Task)
+
+
 def _nothing() -> None:
     pass
 
@@ -374,7 +428,7 @@ def _run(handle: asyncio.Handle) -> None:
         handle._run()
 
 
-def _future(handle: asyncio.Handle) -> object:
+def _future(handle: asyncio.Handle) -> _NumberedFuture | None:
     """Return the future that a handle completes: asyncio and aiosqlite both pass it as the first argument."""
     arguments = handle._args
     return arguments[0] if arguments and isinstance(arguments[0], _NumberedFuture) else None
@@ -382,7 +436,7 @@ def _future(handle: asyncio.Handle) -> object:
 
 def _number(handle: asyncio.Handle) -> int:
     future = _future(handle)
-    return future.number if isinstance(future, _NumberedFuture) else 0
+    return 0 if future is None else future.number
 
 
 class _Selector(selectors.DefaultSelector):
@@ -398,6 +452,8 @@ class _Selector(selectors.DefaultSelector):
         self._order: dict[int, int] = {}
         """By file descriptor: the order of registration, in which ready sockets are handled."""
         self._registered = 0
+        self._held: dict[int, float] = {}
+        """By file descriptor: until when the message that has arrived is still under way, as an Order has drawn."""
         self._undelivered = UndeliveredBytes()
 
     @override
@@ -418,11 +474,18 @@ class _Selector(selectors.DefaultSelector):
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         self._order.pop(key.fd, None)
+        self._held.pop(key.fd, None)
         self._undelivered.discard(key.fd)
         return key
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        events = self._look(timeout)
+        if self._loop.order is not None:
+            self._loop.arrange_tasks(self._loop.order)
+        return events
+
+    def _look(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0 and self._turns < MOST_TURNS:
             self._turns += 1
             return []
@@ -438,7 +501,36 @@ class _Selector(selectors.DefaultSelector):
         """Return the sockets that are ready, in the order of their registration."""
         ready = super().select(timeout)
         ready.sort(key=lambda one: self._order[one[0].fd])
+        if self._loop.order is not None and ready:
+            return self._arrange(ready, self._loop.order)
         return ready
+
+    def _arrange(
+        self, ready: list[tuple[selectors.SelectorKey, int]], order: Order
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return the sockets that are ready as `order` draws it: without those whose messages are still under way.
+
+        The loop's own socket has no part in the draws: whether it is ready depends on how fast threads are.
+        """
+        own = [one for one in ready if one[0].fd == self._loop.own_socket]
+        arrived = [one for one in ready if one not in own and self._has_arrived(one[0].fd, one[1], order)]
+        if len(arrived) > 1:
+            arrived.insert(0, arrived.pop(order.first(Draw.SOCKETS, len(arrived))))
+        return own + arrived
+
+    def _has_arrived(self, descriptor: int, mask: int, order: Order) -> bool:
+        clock = self._loop.clock
+        if (until := self._held.get(descriptor)) is not None:
+            if clock.monotonic() < until:
+                return False
+            del self._held[descriptor]
+            return True
+        if mask != selectors.EVENT_READ:
+            return True
+        if seconds := order.delay():
+            self._held[descriptor] = until = clock.monotonic() + seconds
+            clock.call_at(until, _nothing)  # time does not jump past it
+        return not seconds
 
     def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for threads, sockets or the next timer, whichever the clock allows.

@@ -41,7 +41,8 @@ def replay_file(file: Path, *, clock: str = "virtual", seed: int | None = None, 
 
 def play_virtually(scenario: Scenario, *, file: str = "", seed: int = 0) -> Result:
     """Play a scenario on simulated hosts and the virtual clock, on an event loop of its own."""
-    return run_virtually(play_simulated(scenario, virtual_clock, file=file, seed=seed), seed=seed)
+    order = None if scenario.order is None else scenario.order.order()
+    return run_virtually(play_simulated(scenario, virtual_clock, file=file, seed=seed), seed=seed, order=order)
 
 
 async def play_simulated(

@@ -24,3 +24,8 @@ def test_images_are_not_written_to_a_disk_in_memory() -> None:
 
 def test_images_are_written_to_a_disk_with_blocks() -> None:
     parse_scenario(STORY.replace(", inodes: 1000", ""), "s.yaml", broken_rules)
+
+
+def test_an_order_is_for_virtual_time() -> None:
+    with pytest.raises(ScenarioError, match="line 2, column 1: order: containers are in real time"):
+        parse_scenario("title: t\norder: {seed: 3}\nhosts: {h-1: }\ntimeline: [note: x]\n", "s.yaml", broken_rules)

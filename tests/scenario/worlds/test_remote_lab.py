@@ -254,6 +254,10 @@ async def test_a_host_that_is_broken_already_is_refused(imagestore_client: Clien
             "line 3, column 1: accounts: a node that is running (--node) keeps its accounts",
         ),
         (
+            "order: {seed: 3}\ntimeline: [note: x]",
+            "line 3, column 1: order: a node that is running (--node) is in real time",
+        ),
+        (
             "timeline:\n  - add_image: {image: i}\n  - expect: {image: i, onDisk: 0}",
             "line 5, column 24: timeline.2.expect.onDisk: a lab that is running (--node) does not show the files",
         ),

@@ -11,6 +11,7 @@ from imagestore_sim.identity.quotas import NAMES as QUOTAS
 from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.scenario.format.expectations import Invariant
 from imagestore_sim.scenario.format.options import check_settings
+from imagestore_sim.scenario.format.order import OrderRecord
 from imagestore_sim.scenario.format.schema import ScenarioModel, expand_range, reject, unknown
 from imagestore_sim.scenario.format.steps import Step
 from imagestore_sim.statvfs import INODES
@@ -108,6 +109,7 @@ class Scenario(ScenarioModel):
     title: str = Field(min_length=1, description="what happens, in a line")
     description: str = Field("", description="why it matters in the field")
     seed: int = Field(0, description="of everything that is left to chance")
+    order: OrderRecord | None = Field(None, description="what runs first in virtual time, where it is not as usual")
     hosts: dict[str, HostRecord] = Field(min_length=1, description="by name; imagestore-{1..3} stands for three")
     zones: tuple[str, ...] = Field((ZONE,), description="names of zones")
     storages: tuple[StorageRecord, ...] | None = Field(None, description="one on each host, by its name, if unset")

@@ -1,0 +1,121 @@
+"""A seed draws one order of what is ready; the same seed gives it again, and a draw can be pinned."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from imagestore_sim.orders import Draw, SeededOrder
+from imagestore_sim.scenario.format.order import OrderRecord
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+from rows import rows
+
+T = TypeVar("T")
+NAMES = "abcdefgh"
+PLAIN = list(NAMES)
+SEEDS = range(1, 31)
+
+
+async def tasks() -> list[str]:
+    """Return the order in which eight tasks that become ready at one moment go on."""
+    gone: list[str] = []
+    start = asyncio.Event()
+
+    async def go(name: str) -> None:
+        await start.wait()
+        gone.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name in NAMES:
+            group.create_task(go(name))
+        await virtual_clock().sleep(1)
+        start.set()
+    return gone
+
+
+async def threads() -> list[str]:
+    """Return the order in which eight calls in threads return."""
+    gone: list[str] = []
+
+    async def call(name: str) -> None:
+        await asyncio.to_thread(_nothing)
+        gone.append(name)
+
+    await asyncio.gather(*map(call, NAMES))
+    return gone
+
+
+async def sockets() -> list[str]:
+    """Return the order in which eight messages that are sent at one moment are received."""
+    gone: list[str] = []
+    ends = [socket.socketpair() for _ in NAMES]
+
+    async def receive(name: str, end: socket.socket) -> None:
+        await asyncio.get_running_loop().sock_recv(end, 1)
+        gone.append(name)
+
+    for end, _ in ends:
+        end.setblocking(False)
+    waiting = [asyncio.ensure_future(receive(name, ends[number][0])) for number, name in enumerate(NAMES)]
+    await virtual_clock().sleep(1)
+    for _, other in ends:
+        other.send(b"x")
+    await asyncio.gather(*waiting)
+    for pair in ends:
+        for end in pair:
+            end.close()
+    return gone
+
+
+def _nothing() -> None:
+    pass
+
+
+def ordered(work: Coroutine[Any, Any, T], seed: int | None, **pinned: dict[int, float]) -> T:
+    return run_virtually(work, order=SeededOrder(seed, pinned))
+
+
+@rows("work", [tasks, threads, sockets])
+def test_seeds_draw_different_orders_and_each_seed_the_same_again(
+    work: Callable[[], Coroutine[Any, Any, list[str]]],
+) -> None:
+    assert run_virtually(work()) == ordered(work(), None) == PLAIN
+    drawn = {seed: ordered(work(), seed) for seed in SEEDS}
+    assert all(sorted(one) == PLAIN for one in drawn.values())
+    assert len({"".join(one) for one in drawn.values()}) > 3
+    assert all(ordered(work(), seed) == one for seed, one in drawn.items())
+
+
+def test_a_pinned_draw_changes_the_plain_order_in_one_place() -> None:
+    assert ordered(sockets(), None, sockets={1: 3}) == ["d", "a", "b", "c", "e", "f", "g", "h"]
+    assert ordered(sockets(), None, sockets={1: 99}) == ["h", "a", "b", "c", "d", "e", "f", "g"]
+
+
+def test_what_a_seed_has_drawn_is_the_same_order_when_it_is_pinned_without_the_seed() -> None:
+    for work in (tasks, threads, sockets):
+        for seed in SEEDS:
+            order = SeededOrder(seed)
+            gone = run_virtually(work(), order=order)
+            pinned = SeededOrder(None, order.drawn)
+            assert run_virtually(work(), order=pinned) == gone
+            assert pinned.drawn == order.drawn
+
+
+def test_a_delay_lets_virtual_time_pass_while_a_message_is_under_way() -> None:
+    async def timed() -> tuple[list[str], float]:
+        return await sockets(), virtual_clock().monotonic()
+
+    assert ordered(timed(), None, delays={2: 0.25}) == (["a", "c", "d", "e", "f", "g", "h", "b"], 1.25)
+
+
+def test_a_delay_lets_virtual_time_pass_while_a_thread_works() -> None:
+    async def timed() -> tuple[list[str], float]:
+        return await threads(), virtual_clock().monotonic()
+
+    assert ordered(timed(), None, delays={1: 0.25}) == (["b", "c", "d", "e", "f", "g", "h", "a"], 0.25)
+
+
+def test_each_kind_of_draw_can_be_told_in_a_story() -> None:
+    assert {name for name in OrderRecord.model_fields if name != "seed"} == set(Draw)
