@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import typer
-from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from imagestore_sim.cli.app import app
+from imagestore_sim.cli.help_page import Example, rows_of, split_help, summary, usage_of
 
 HEAD = """\
 # Commands
@@ -17,15 +16,46 @@ HEAD = """\
 Every command of `imagestore-sim`, with its options, as `--help` shows them; `make docs` writes this page. An option can
 also be given as the environment variable beside it. Exit status 0: done; 1: the answer is no (`probe`, `ready`,
 `replay`, `compare`); 2: invalid input, with one line on stderr.
-
 """
 
 
 def page() -> str:
     """Return the page."""
-    command = get_command(app)
-    context = typer.Context(command, info_name="imagestore-sim")
-    text = html.unescape(get_docs_for_click(obj=command, ctx=context, name="imagestore-sim"))
-    text = text.partition("\n")[2].lstrip("\n")  # its heading is this page's
-    text = re.sub(r"; default: \((.*?)\)\]$", r"; default: \1]", text, flags=re.MULTILINE)
-    return HEAD + re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+    program: Any = get_command(app)
+    paragraphs = [
+        HEAD.rstrip("\n"),
+        *_list_of(program),
+        *(one for name in program.commands for one in _section(program, name)),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _list_of(program: Any) -> Iterator[str]:
+    """Yield what the program itself says."""
+    said, examples = split_help(program.help)
+    yield said
+    yield _table(
+        ("command", "what it does"), [(f"`{name}`", summary(one.help)) for name, one in program.commands.items()]
+    )
+    yield _examples(examples)
+
+
+def _section(program: Any, name: str) -> Iterator[str]:
+    command = program.commands[name]
+    said, examples = split_help(command.help)
+    yield f"## `imagestore-sim {name}`"
+    yield said
+    yield f"```text\nimagestore-sim {name} {usage_of(command)}\n```"
+    for group, rows in rows_of(command, variables=True).items():
+        yield f"**{group}**"
+        yield "\n".join(f"* `{names}`: {text}" for names, text in rows)
+    yield _examples(examples)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _examples(examples: Sequence[Example]) -> str:
+    return "```sh\n" + "\n".join(f"# {does}\n{command}" for does, command in examples) + "\n```"

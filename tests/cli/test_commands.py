@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from imagestore_sim import __version__
-from imagestore_sim.cli.app import COMMANDS, app
+from imagestore_sim.cli.app import app
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from processes import Finished, Running, run, run_here, running
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.processes
 
 async def test_the_version_is_shown() -> None:
     assert (await run("--version")).output == f"imagestore-sim {__version__}\n"
-
-
-@pytest.mark.parametrize("command", [command.__name__.replace("_", "-") for command in COMMANDS])
-async def test_every_command_has_help(command: str) -> None:
-    finished = await run(command, "--help")
-    assert finished.status == 0
-    assert f"Usage: python -m imagestore_sim {command}" in finished.output
 
 
 async def test_the_lab_is_ready_with_connected_storages_and_stops_within_two_seconds(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from imagestore_sim import __version__
 from imagestore_sim.cli import (
@@ -33,6 +32,7 @@ from imagestore_sim.cli import (
     serve,
 )
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
+from imagestore_sim.cli.help_page import HelpfulCommand, HelpfulGroup
 
 COMMANDS: tuple[Callable[..., int], ...] = (
     lab.lab,
@@ -55,7 +55,7 @@ UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of options raises; its module depends on the version of Typer."""
 
 
-class Commands(TyperGroup):
+class Commands(HelpfulGroup):
     """Runs a command, and prints invalid options and input on one line."""
 
     def main(
@@ -125,7 +125,16 @@ def root(
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Emulate ZStack's management node for ImageStore backup storages. Each command has its own --help."""
+    """Emulate ZStack's management node for ImageStore backup storages. Each command has its own --help.
+
+    Examples:
+        a management node with three simulated hosts, on http://127.0.0.1:8080
+        imagestore-sim lab
+        a story of a failure, in virtual time
+        imagestore-sim replay disk-fills-up
+        completion for your shell
+        imagestore-sim --install-completion
+    """
 
 
 def new_app(commands: Iterable[Callable[..., int]]) -> typer.Typer:
@@ -136,7 +145,6 @@ def new_app(commands: Iterable[Callable[..., int]]) -> typer.Typer:
     made = typer.Typer(
         cls=Commands,
         name="imagestore-sim",
-        help="An emulator of ZStack's management node for ImageStore backup storages.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -144,7 +152,7 @@ def new_app(commands: Iterable[Callable[..., int]]) -> typer.Typer:
     )
     made.callback()(root)
     for command in commands:
-        made.command()(command)
+        made.command(cls=HelpfulCommand)(command)
     return made
 
 

@@ -18,15 +18,24 @@ def chaos(
     host: options.Host = None,
     port: Annotated[
         int | None,
-        options.setting("port", "Port to listen on; 0 picks a free one.", "8081", variable="CHAOS_PORT"),
+        options.setting(
+            "port",
+            "Port to listen on; 0 picks a free one.",
+            "8081",
+            group=options.LISTENING,
+            value="PORT",
+            variable="CHAOS_PORT",
+        ),
     ] = None,
     allowed_host: options.AllowedHost = None,
     lab_token: options.LabToken = None,
     project: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="Project name of the lab in Compose; by default that of the container which this runs in.",
             envvar="IMAGESTORE_SIM_PROJECT",
+            rich_help_panel="Containers",
         ),
     ] = None,
     log_level: options.LogLevel = None,
@@ -35,6 +44,12 @@ def chaos(
     """Break the hosts of a lab in containers by hand, over /lab/v1; heal them on exit.
 
     Print `ready URL` once the hosts are found. This needs Docker's socket, and the extra `compose`.
+
+    Examples:
+        the hosts of the Compose project `lab`
+        imagestore-sim chaos --project lab
+        list them, with the faults that each of them has
+        curl http://127.0.0.1:8081/lab/v1/hosts
     """
     from imagestore_sim.cli.running import run
 

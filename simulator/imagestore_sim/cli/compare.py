@@ -16,6 +16,7 @@ from imagestore_sim.cli.rules import IgnoreVariables, Needs, apply_rules
 if TYPE_CHECKING:
     from imagestore_sim.parity.comparing import Comparison
 
+COMPARING = "Comparing"
 RULES = (
     IgnoreVariables(("access_secret",), when=lambda given: given.access_key is None),
     Needs("access_secret", "access_key"),
@@ -40,11 +41,16 @@ class Options:
 
 def compare(
     context: typer.Context,
-    url: Annotated[str, typer.Argument(help="URL of the node, such as http://192.168.0.10:8080.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="URL of the node, such as http://192.168.0.10:8080.")],
     account: options.Account = "admin",
     password: Annotated[
         str | None,
-        typer.Option(help="Password of the account; prompt for it if unset.", envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD"),
+        typer.Option(
+            metavar="PASSWORD",
+            help="Password of the account; prompt for it if unset.",
+            envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD",
+            rich_help_panel=options.LOG_IN,
+        ),
     ] = None,
     access_key: Annotated[
         str | None,
@@ -52,11 +58,17 @@ def compare(
             metavar="ID",
             help="Sign calls with an access key instead of logging in.",
             envvar="IMAGESTORE_SIM_ACCESS_KEY",
+            rich_help_panel=options.LOG_IN,
         ),
     ] = None,
     access_secret: Annotated[
         str | None,
-        typer.Option(help="Secret of the access key; prompt for it if unset.", envvar="IMAGESTORE_SIM_ACCESS_SECRET"),
+        typer.Option(
+            metavar="SECRET",
+            help="Secret of the access key; prompt for it if unset.",
+            envvar="IMAGESTORE_SIM_ACCESS_SECRET",
+            rich_help_panel=options.LOG_IN,
+        ),
     ] = None,
     write: Annotated[
         bool,
@@ -64,25 +76,44 @@ def compare(
             "--write",
             help="Also send calls that change something; delete what they create.",
             envvar="IMAGESTORE_SIM_COMPARE_WRITE",
+            rich_help_panel=COMPARING,
         ),
     ] = False,
     group: Annotated[
         list[str] | None,
-        typer.Option(help="Send only the calls of this group; may be repeated.", envvar="IMAGESTORE_SIM_GROUP"),
+        typer.Option(
+            metavar="NAME",
+            help="Send only the calls of this group; may be repeated.",
+            envvar="IMAGESTORE_SIM_GROUP",
+            rich_help_panel=COMPARING,
+        ),
     ] = None,
-    show: Annotated[int, typer.Option(min=0, help="Differences to print.", envvar="IMAGESTORE_SIM_SHOW")] = 20,
+    show: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Differences to print.", envvar="IMAGESTORE_SIM_SHOW", rich_help_panel=COMPARING
+        ),
+    ] = 20,
     out: Annotated[
         Path | None,
         typer.Option(
             help="File for the node's answers, in the corpus's format, with addresses and names masked.",
+            metavar="FILE",
             envvar="IMAGESTORE_SIM_COMPARE_OUT",
+            rich_help_panel=COMPARING,
         ),
     ] = None,
 ) -> int:
-    """Show what the node at URL, mostly a real ZStack, answers differently from this emulator.
+    """Show what a ZStack answers differently from this emulator.
 
     Nothing is changed unless --write is given. Exit with status 0 if nothing differs, 1 if something does, 2 for
     unusable input.
+
+    Examples:
+        calls that only read; the password is asked for
+        imagestore-sim compare http://192.168.0.10:8080
+        also those that change something, and keep the answers
+        imagestore-sim compare http://192.168.0.10:8080 --write --out answers.json
     """
     access_secret = apply_rules(context, RULES)["access_secret"]
     key = None

@@ -16,9 +16,13 @@ MOUNTED = r"- \./(docker/\S+)"
 
 
 def compose_file() -> int:
-    """Print the Compose file of the lab in containers: `imagestore-sim compose-file > docker-compose.yml`.
+    """Print the Compose file of the lab in containers.
 
     Its images are built from this installation, and its variables are read from a file `.env` beside it.
+
+    Examples:
+        write it, then start three hosts and a node
+        imagestore-sim compose-file > docker-compose.yml && docker compose up -d
     """
     from imagestore_sim.shipped import shipped
 

@@ -15,35 +15,77 @@ if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
 
 T = TypeVar("T")
+DISK = "Account and disk"
 RULES = (Refuse(lambda given: given.used > given.size, "--used {used} is more than --size {size}"),)
 
 
 def host(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Host name that its shell shows.")] = "imagestore-1",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Host name that its shell shows.")] = "imagestore-1",
     host: options.Host = None,
     port: Annotated[
         int | None,
-        options.setting("port", "Port of its SSH server; 0 picks a free one.", "2222", variable="SSH_PORT"),
+        options.setting(
+            "port",
+            "Port of its SSH server; 0 picks a free one.",
+            "2222",
+            group=options.LISTENING,
+            value="PORT",
+            variable="SSH_PORT",
+        ),
     ] = None,
     agent_port: Annotated[
         int,
         typer.Option(
-            min=0, max=65535, help="Port of its agent; 0 picks a free one.", envvar="IMAGESTORE_SIM_AGENT_PORT"
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port of its agent; 0 picks a free one.",
+            envvar="IMAGESTORE_SIM_AGENT_PORT",
+            rich_help_panel=options.LISTENING,
         ),
     ] = 0,
-    username: Annotated[str, typer.Option(help="User who may log in.", envvar="IMAGESTORE_SIM_USERNAME")] = "root",
+    username: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="User who may log in.", envvar="IMAGESTORE_SIM_USERNAME", rich_help_panel=DISK
+        ),
+    ] = "root",
     password: Annotated[
-        str, typer.Option(help="Password of the user.", envvar="IMAGESTORE_SIM_PASSWORD", show_envvar=True)
+        str,
+        typer.Option(
+            metavar="PASSWORD", help="Password of the user.", envvar="IMAGESTORE_SIM_PASSWORD", rich_help_panel=DISK
+        ),
     ] = "password",  # noqa: S107 - what everyone expects of a test host
-    size: Annotated[int, typer.Option(min=1, help="Size of its disk, in bytes.", envvar="IMAGESTORE_SIM_SIZE")] = 2**40,
-    used: Annotated[int, typer.Option(min=0, help="Bytes in use on its disk.", envvar="IMAGESTORE_SIM_USED")] = 0,
+    size: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="BYTES",
+            help="Size of its disk.",
+            show_default="1099511627776, 1 TiB",
+            envvar="IMAGESTORE_SIM_SIZE",
+            rich_help_panel=DISK,
+        ),
+    ] = 2**40,
+    used: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="BYTES", help="Bytes in use on its disk.", envvar="IMAGESTORE_SIM_USED", rich_help_panel=DISK
+        ),
+    ] = 0,
     log_level: options.LogLevel = None,
     log_format: options.LogFormat = None,
 ) -> int:
     """Run one simulated ImageStore host on an SSH port of its own. Print `ready ssh://HOST:PORT`.
 
     The next line is `agent https://HOST:PORT`. Nodes ask for agents on port 8000; --agent-port 8000 takes that.
+
+    Examples:
+        a host with a disk of one terabyte, almost full
+        imagestore-sim host --size 1000000000000 --used 990000000000
+        a host of another name and password, on a free port
+        imagestore-sim host store-7 --port 0 --password secret
     """
     apply_rules(context, RULES)
     settings = options.read_options(context, port=2222)

@@ -21,13 +21,16 @@ PING_SECONDS = 5
 
 def lab(
     context: typer.Context,
-    hosts: Annotated[int | None, options.setting("hosts", "Simulated hosts to start with.", "3")] = None,
+    hosts: Annotated[
+        int | None, options.setting("hosts", "Simulated hosts to start with.", "3", group=options.PROBES, value="N")
+    ] = None,
     any_host: Annotated[
         bool | None,
         options.setting(
             "any_host",
             "Create a simulated host for any other host name that a client adds.",
             "on",
+            group=options.PROBES,
             flag="--any-host/--no-any-host",
         ),
     ] = None,
@@ -36,17 +39,29 @@ def lab(
     allowed_host: options.AllowedHost = None,
     lab_api: Annotated[
         bool | None,
-        options.setting("lab_api", "Let /lab/v1 change things.", "on", flag="--lab-api/--no-lab-api"),
+        options.setting(
+            "lab_api", "Let /lab/v1 change things.", "on", group=options.LISTENING, flag="--lab-api/--no-lab-api"
+        ),
     ] = None,
     lab_token: options.LabToken = None,
     database: Annotated[
-        str | None, options.setting("database", "File to keep the records in.", "a temporary one")
+        str | None,
+        options.setting(
+            "database", "File to keep the records in.", "a temporary one", group=options.RECORDS, value="FILE"
+        ),
     ] = None,
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
     probe_connection: options.Connection = None,
     ping_interval: Annotated[
-        int | None, options.setting("ping_interval", "Seconds between pings.", "5; with --strict ZStack's 60")
+        int | None,
+        options.setting(
+            "ping_interval",
+            "Seconds between pings.",
+            "5; with --strict ZStack's 60",
+            group=options.PROBES,
+            value="SECONDS",
+        ),
     ] = None,
     ping_mode: options.PingMode = None,
     image_lengths: options.ImageLengths = None,
@@ -58,13 +73,30 @@ def lab(
     config: options.Config = None,
     log_level: Annotated[
         str | None,
-        options.setting("log_level", "Least level to log: debug, info, warning or error.", "warning", few=True),
+        options.setting(
+            "log_level",
+            "Least level to log: debug, info, warning or error.",
+            "warning",
+            group=options.LOGS,
+            value="LEVEL",
+            few=True,
+        ),
     ] = None,
     log_format: options.LogFormat = None,
 ) -> int:
     """Run a management node with simulated ImageStore hosts: no Docker, no root, nothing left behind.
 
     Print `ready URL` once every storage is connected.
+
+    Examples:
+        three hosts and their storages on http://127.0.0.1:8080
+        imagestore-sim lab
+        many hosts, pinged each second, on a free port
+        imagestore-sim lab --hosts 200 --ping-interval 1 --port 0
+        the same uuids and times in each run; clients move the clock
+        imagestore-sim lab --seed 7 --clock paused
+        lose the answer to the first call that adds something
+        imagestore-sim lab --fault 'answer_lost api=Add* first=1'
     """
     from imagestore_sim.cli.running import run
     from imagestore_sim.lab import lab_loop

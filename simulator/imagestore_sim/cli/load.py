@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 
 def load(
-    file: Annotated[Path, typer.Argument(help="YAML file of records, as for --bootstrap.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of records, as for --bootstrap.")],
     url: options.NodeUrl = options.NODE_URL,
-    lab_token: options.LabToken = None,
+    lab_token: options.OfLabToken = None,
 ) -> int:
     """Add the records of a bootstrap file to a running node; skip those that it has already.
 
     Return once each new storage has been tried.
+
+    Examples:
+        add records to the node on this machine
+        imagestore-sim load more.yaml
+        and to one elsewhere
+        imagestore-sim load more.yaml http://192.168.0.10:8080 --lab-token TOKEN
     """
     from imagestore_sim.cli.running import run
 

@@ -37,6 +37,12 @@ def openapi(
     """Print the OpenAPI document of ZStack's API as it is emulated, or of the lab's API. No node has to run.
 
     A node serves the same at /openapi.json and /lab/v1/openapi.json.
+
+    Examples:
+        for a generator of clients
+        imagestore-sim openapi > zstack.json
+        the same for the lab's own API
+        imagestore-sim openapi --lab > lab.json
     """
     chosen = apply_rules(context, RULES)
     import orjson

@@ -29,13 +29,19 @@ RULES = (
     Refuse(lambda given: given.url is not None and given.agent, "--url: is not used with --agent"),
 )
 SSH_PORT, AGENT_PORT = 22, 8000
+ASKING = "What to ask"
 
 
 def probe(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
     url: Annotated[
-        str | None, typer.Option(help="Absolute path whose capacity to measure.", show_default="required")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Absolute path whose capacity to measure; required without --agent.",
+            rich_help_panel=ASKING,
+        ),
     ] = None,
     password: Annotated[
         str | None,
@@ -43,6 +49,8 @@ def probe(
             prompt=True,
             prompt_required=False,
             hide_input=True,
+            metavar="[PASSWORD]",
+            rich_help_panel=options.PROBES,
             help="Password to log in with; prompt for it if --password has no value.",
             envvar="IMAGESTORE_SIM_PASSWORD",
         ),
@@ -51,20 +59,38 @@ def probe(
     host_keys: options.HostKeys = None,
     known_hosts: Annotated[
         Path | None,
-        options.setting("known_hosts", "File of host keys for tofu and strict.", "imagestore-sim.db.known_hosts"),
+        options.setting(
+            "known_hosts",
+            "File of host keys for tofu and strict.",
+            "imagestore-sim.db.known_hosts",
+            group=options.PROBES,
+            value="FILE",
+        ),
     ] = None,
     ssh_config: options.SshConfig = None,
     agent: Annotated[
         bool,
         typer.Option(
-            "--agent", help="Ask the agent of the host in place of SSH; PORT is the agent's, 8000 by default."
+            "--agent",
+            help="Ask the agent of the host in place of SSH; PORT is the agent's, 8000 by default.",
+            rich_help_panel=ASKING,
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.", rich_help_panel=ASKING)
+    ] = False,
 ) -> int:
     """Probe one host by hand. Print its capacity, or why the probe failed and what to do. Exit with status 0 or 1.
 
     With --agent, print whether the host's agent answers, as a ping with `ping.mode` agent asks it.
+
+    Examples:
+        the capacity of /zs/1 on a host; the password is asked for
+        imagestore-sim probe root@10.0.0.1 --url /zs/1 --password
+        the same for programs, with a key, on another port
+        imagestore-sim probe root@10.0.0.1:2222 --url /zs/1 --identity-file key --json
+        whether the agent of the host answers
+        imagestore-sim probe 10.0.0.1 --agent
     """
     apply_rules(context, RULES)
     from imagestore_sim.cli.running import run

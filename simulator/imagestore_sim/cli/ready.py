@@ -29,10 +29,16 @@ MISDIRECTED = 421
 def ready(
     url: options.NodeUrl = options.NODE_URL,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait until it is ready.", envvar="IMAGESTORE_SIM_WAIT")
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="Time to wait until it is ready.", envvar="IMAGESTORE_SIM_WAIT"),
     ] = 0,
 ) -> int:
-    """Check whether the node at URL is ready: it has tried to connect every storage. Exit with status 0 or 1."""
+    """Check whether the node at URL is ready: it has tried to connect every storage. Exit with status 0 or 1.
+
+    Examples:
+        wait for up to a minute, in a script
+        imagestore-sim ready http://127.0.0.1:8080 --wait 60
+    """
     problem = wait_until_ready(url, wait)
     if problem is not None:
         print_error(problem)

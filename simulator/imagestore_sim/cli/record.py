@@ -15,7 +15,7 @@ from imagestore_sim.cli.rules import IgnoreVariables, Parsed, Refuse, apply_rule
 if TYPE_CHECKING:
     from imagestore_sim.scenario.recording.recording import Recording
 
-MOMENT = "YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h."
+RECORDING = "Recording"
 
 
 def _seconds(text: str) -> float:
@@ -72,29 +72,62 @@ class Options:
 
 def record(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="File to write.", envvar="IMAGESTORE_SIM_OUT")],
-    url: Annotated[str | None, typer.Argument(help="URL of the node.")] = None,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="File to write.", envvar="IMAGESTORE_SIM_OUT", rich_help_panel=RECORDING),
+    ],
+    url: Annotated[str | None, typer.Argument(metavar="URL", help="URL of the node.")] = None,
     lasts: Annotated[
-        str | None, typer.Option("--for", help="Time to record, such as 10m.", envvar="IMAGESTORE_SIM_FOR")
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="TIME",
+            help="Time to record, such as 10m.",
+            envvar="IMAGESTORE_SIM_FOR",
+            rich_help_panel=RECORDING,
+        ),
     ] = None,
     account: options.Account = "admin",
     password: options.Password = "password",  # noqa: S107 - ZStack's own
-    lab_token: options.LabToken = None,
+    lab_token: options.OfLabToken = None,
     database: Annotated[
         str | None,
         typer.Option(
             help="Read a node's database, a file or a URL, in place of a running node.",
+            metavar="FILE|URL",
+            rich_help_panel=RECORDING,
             envvar="IMAGESTORE_SIM_RECORD_DATABASE",
         ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help=f"{MOMENT} The first event if unset.", envvar="IMAGESTORE_SIM_SINCE")
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="Begin here, not at the first event.",
+            envvar="IMAGESTORE_SIM_SINCE",
+            rich_help_panel=RECORDING,
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help=f"{MOMENT} The last event if unset.", envvar="IMAGESTORE_SIM_UNTIL")
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="End here, not at the last event.",
+            envvar="IMAGESTORE_SIM_UNTIL",
+            rich_help_panel=RECORDING,
+        ),
     ] = None,
 ) -> int:
-    """Record what happens on a running node until Ctrl-C, or what its database holds, as a scenario."""
+    """Record what happens on a running node until Ctrl-C, or what its database holds, as a scenario.
+
+    WHEN is YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h.
+
+    Examples:
+        what happens in the next ten minutes
+        imagestore-sim record http://127.0.0.1:8080 --for 10m --out outage.yaml
+        the last two hours of a node that has stopped
+        imagestore-sim record --database node.db --since 2h --out outage.yaml
+    """
     chosen = Options(**apply_rules(context, RULES))
     from imagestore_sim.cli.running import run
 

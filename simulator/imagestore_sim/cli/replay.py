@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from imagestore_sim.scenario.play.results import Result
 
+PLAYING = "Playing"
 RULES = (
     IgnoreVariables(("node",), when=lambda given: given.hosts == "compose"),
     # The lab at --node has all of these itself.
@@ -106,22 +107,38 @@ def replay(
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Processes to play in.", envvar="IMAGESTORE_SIM_JOBS")
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            metavar="N",
+            rich_help_panel=PLAYING,
+            help="Processes to play in.",
+            envvar="IMAGESTORE_SIM_JOBS",
+        ),
     ] = 1,
     hosts: Annotated[
         str,
         typer.Option(
+            metavar="KIND",
+            rich_help_panel=PLAYING,
             help="Hosts to play on: embedded (simulated) or compose (Docker containers).",
             autocompletion=words("embedded", "compose"),
             envvar="IMAGESTORE_SIM_REPLAY_HOSTS",
         ),
     ] = "embedded",
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the containers in place.", envvar="IMAGESTORE_SIM_KEEP")
+        bool,
+        typer.Option(
+            "--keep", help="Leave the containers in place.", envvar="IMAGESTORE_SIM_KEEP", rich_help_panel=PLAYING
+        ),
     ] = False,
     clock: Annotated[
         str | None,
         typer.Option(
+            metavar="CLOCK",
+            rich_help_panel=PLAYING,
             autocompletion=words("virtual", "real"),
             help="Clock to play by: virtual (never waits) or real. Default: virtual; real with --hosts compose.",
             envvar="IMAGESTORE_SIM_REPLAY_CLOCK",
@@ -131,30 +148,59 @@ def replay(
         float,
         typer.Option(
             help="Speed of the real clock as a factor; on containers, divide waits and pings by it.",
+            metavar="FACTOR",
             envvar="IMAGESTORE_SIM_SPEED",
+            rich_help_panel=PLAYING,
         ),
     ] = 1.0,
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder for a page, JUnit XML, and every event.", envvar="IMAGESTORE_SIM_REPORT"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for a page, JUnit XML, and every event.",
+            envvar="IMAGESTORE_SIM_REPORT",
+            rich_help_panel=PLAYING,
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed in place of the scenarios' own.", envvar="IMAGESTORE_SIM_REPLAY_SEED")
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Seed in place of the scenarios' own.",
+            envvar="IMAGESTORE_SIM_REPLAY_SEED",
+            rich_help_panel=PLAYING,
+        ),
     ] = None,
     node: Annotated[
         str | None,
-        typer.Option(help="Play on the running lab at this URL, by its clock.", envvar="IMAGESTORE_SIM_NODE"),
+        typer.Option(
+            metavar="URL",
+            help="Play on the running lab at this URL, by its clock.",
+            envvar="IMAGESTORE_SIM_NODE",
+            rich_help_panel=options.LOG_IN,
+        ),
     ] = None,
     account: options.Account = "admin",
     password: options.Password = "password",  # noqa: S107 - ZStack's own
-    lab_token: options.LabToken = None,
+    lab_token: options.OfLabToken = None,
     list_: Annotated[
-        bool, typer.Option("--list", help="List the stories that come with this program, and exit.")
+        bool,
+        typer.Option("--list", help="List the stories that come with this program, and exit.", rich_help_panel=PLAYING),
     ] = False,
 ) -> int:
     """Replay failure scenarios.
 
     Exit with status 0 if all expectations held, 1 if some did not, 2 for unusable input, 3 if interrupted.
+
+    Examples:
+        a story of the library; --list names them
+        imagestore-sim replay disk-fills-up
+        every scenario of a folder, two at a time, with a report
+        imagestore-sim replay scenarios/ -j 2 --report report
+        on a lab that runs, for clients that are connected to it
+        imagestore-sim replay outage.yaml --node http://127.0.0.1:8080
+        on Docker containers in place of simulated hosts
+        imagestore-sim replay outage.yaml --hosts compose
     """
     if list_:
         from imagestore_sim.cli.replay_output import print_stories

@@ -29,6 +29,10 @@ def schema(
     """Print the JSON Schema of a kind of file, by which an editor completes and checks it.
 
     A line `# yaml-language-server: $schema=FILE` at the top of a file tells an editor where the schema is.
+
+    Examples:
+        for scenarios, those files that `replay` plays
+        imagestore-sim schema scenario > scenario.json
     """
     if name not in SCHEMAS:
         raise InputError(f"{name}: there is no such schema; expected one of {', '.join(SCHEMAS)}")

@@ -20,11 +20,20 @@ def serve(
     allowed_host: options.AllowedHost = None,
     lab_api: Annotated[
         bool | None,
-        options.setting("lab_api", "Let /lab/v1 change things.", "off", flag="--lab-api/--no-lab-api"),
+        options.setting(
+            "lab_api", "Let /lab/v1 change things.", "off", group=options.LISTENING, flag="--lab-api/--no-lab-api"
+        ),
     ] = None,
     lab_token: options.LabToken = None,
     database: Annotated[
-        str | None, options.setting("database", "File, or SQLAlchemy URL, to keep the records in.", "imagestore-sim.db")
+        str | None,
+        options.setting(
+            "database",
+            "File, or SQLAlchemy URL, to keep the records in.",
+            "imagestore-sim.db",
+            group=options.RECORDS,
+            value="FILE|URL",
+        ),
     ] = None,
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
@@ -49,6 +58,14 @@ def serve(
     Print `ready URL` once it has tried every storage. On a host, create the storage's folder with `registry` and
     `export` in it where they are missing, with --write-images the files of images and exports, and nothing else;
     --read-only-hosts forbids even that.
+
+    Examples:
+        records of your own hosts, kept in a file
+        imagestore-sim serve --database node.db --bootstrap records.yaml
+        log in by a key, through the jump hosts of your SSH configuration
+        imagestore-sim serve --identity-file id_ed25519 --ssh-config config
+        trust the first key that a host shows, and create nothing on any host
+        imagestore-sim serve --host-keys tofu --read-only-hosts
     """
     from imagestore_sim.cli.running import run
 
