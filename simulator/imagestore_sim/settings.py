@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         "warm", description="keep one connection per host, or log in each time"
     )
     probe_keep_alive: float = Field(30.0, gt=0, description="seconds after which an idle connection is checked")
+    probe_modules: Path | None = Field(None, description="YAML file of what /probe may log in to, and how")
     ping_interval: int | None = Field(
         None, ge=1, description="seconds between pings, in place of the global configuration's"
     )

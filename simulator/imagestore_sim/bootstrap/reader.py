@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from imagestore_sim.bootstrap.record_rules import Place, violations
 from imagestore_sim.bootstrap.records import Bootstrap
 from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class BootstrapError(Exception):
@@ -56,10 +59,7 @@ _FileLoader.add_constructor("!env", _from_environment)
 
 def read_bootstrap(file: Path) -> Bootstrap:
     """Return the records of a file. Raise BootstrapError."""
-    try:
-        return _parse(file.read_bytes(), str(file), _FileLoader)
-    except OSError as error:
-        raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
+    return _checked(*_load(_bytes_of(file), str(file), _FileLoader, Bootstrap), str(file))
 
 
 def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
@@ -67,10 +67,23 @@ def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
 
     It cannot read the environment of this machine.
     """
-    return _parse(raw, file, _Loader)
+    return _checked(*_load(raw, file, _Loader, Bootstrap), file)
 
 
-def _parse(raw: bytes, file: str, loader: type[_Loader]) -> Bootstrap:
+def read_file(file: Path, model: type[M]) -> M:
+    """Return what another file than one of records holds, read in the same way. Raise BootstrapError."""
+    return _load(_bytes_of(file), str(file), _FileLoader, model)[1]
+
+
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple[yaml.Node | None, M]:
+    """Return the nodes of a text, and what it holds. Raise BootstrapError."""
     try:
         text = raw.decode("utf-8")
         tree, content = read_yaml(text, loader)
@@ -84,10 +97,14 @@ def _parse(raw: bytes, file: str, loader: type[_Loader]) -> Bootstrap:
     except yaml.YAMLError as error:
         raise BootstrapError(f"{file}: not valid YAML: {error}") from None
     try:
-        bootstrap = Bootstrap.model_validate({} if content is None else content)
+        return tree, model.model_validate({} if content is None else content)
     except ValidationError as error:
         problem = first_problem(error)
         raise BootstrapError(_message(file, tree, problem.place, problem.text)) from None
+
+
+def _checked(tree: yaml.Node | None, bootstrap: Bootstrap, file: str) -> Bootstrap:
+    """Return records that follow the rules which no schema has. Raise BootstrapError."""
     for place, text in violations(bootstrap):
         raise BootstrapError(_message(file, tree, place, text))
     return bootstrap

@@ -53,6 +53,7 @@ def lab(
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
     probe_connection: options.Connection = None,
+    probe_modules: options.ProbeModules = None,
     ping_interval: Annotated[
         int | None,
         options.setting(

@@ -157,6 +157,10 @@ Interval = Annotated[
     int | None,
     setting("ping_interval", "Seconds between pings (sets ping.interval).", group=PROBES, value="SECONDS"),
 ]
+ProbeModules = Annotated[
+    Path | None,
+    setting("probe_modules", "YAML file of the hosts that /probe may log in to, and how.", group=PROBES, value="FILE"),
+]
 PingMode = Annotated[
     str | None,
     setting(

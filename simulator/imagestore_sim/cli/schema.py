@@ -20,9 +20,9 @@ def schema(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="scenario|bootstrap|config",
+            metavar="scenario|bootstrap|config|probe-modules",
             help="The files that the schema is for.",
-            autocompletion=words("scenario", "bootstrap", "config"),
+            autocompletion=words("scenario", "bootstrap", "config", "probe-modules"),
         ),
     ],
 ) -> int:
@@ -86,6 +86,13 @@ def _of_settings() -> Schema:
     return made
 
 
+def _of_probe_modules() -> Schema:
+    from imagestore_sim.lab_api.probe_modules import ProbeModules
+
+    made: Schema = _as_written(ProbeModules.model_json_schema())
+    return made
+
+
 def _as_written(part: Any) -> Any:
     """Return a part of a schema for YAML as people write it: text may look like a number, and dates have no zone."""
     if isinstance(part, list):
@@ -105,4 +112,5 @@ SCHEMAS: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "scenario": ("A failure scenario of imagestore-sim", _of_scenarios),
     "bootstrap": ("The records that imagestore-sim begins with", _of_bootstrap_files),
     "config": ("The settings of imagestore-sim", _of_settings),
+    "probe-modules": ("The modules of /probe of imagestore-sim", _of_probe_modules),
 }

@@ -44,6 +44,7 @@ def serve(
     write_images: options.WriteImages = None,
     image_lengths: options.ImageLengths = None,
     probe_connection: options.Connection = None,
+    probe_modules: options.ProbeModules = None,
     ping_interval: options.Interval = None,
     ping_mode: options.PingMode = None,
     strict: options.Strict = None,

@@ -10,6 +10,7 @@ from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.lab_time import LabTime
 from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
+from imagestore_sim.lab_api.probe_page import ProbePage
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.request_detail import RequestDetailRoutes
 from imagestore_sim.lab_api.request_log import RequestLog
@@ -38,6 +39,7 @@ __all__ = [
     "MetricsPage",
     "NodeFaultsRoutes",
     "OpenStories",
+    "ProbePage",
     "RecordKeeper",
     "RecordsRoutes",
     "RequestDetailRoutes",

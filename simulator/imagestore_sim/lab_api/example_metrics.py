@@ -24,7 +24,8 @@ from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
 from imagestore_sim.probe import Capacity, Inodes, Method, ProbeFailure, Reason
 from imagestore_sim.rest.job_store import JobState
 
-MEASURED = Capacity(0, 0, Inodes(1, 1), False, Method.STATVFS, {})
+MEASURED = Capacity(0, 0, Inodes(1, 1), False, Method.STATVFS, {"tcp": 0})
+FAILED = ProbeFailure(Reason.TIMEOUT, "", {"tcp": 0})
 
 
 def example_families() -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from imagestore_sim.host_names import AllowedHosts
 from imagestore_sim.rest.origins import authorities, is_foreign, is_unasked, is_visit
 
 API_PATHS = ("/zstack/", "/v1/")
-OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/probe")
+OPEN_PATHS = ("/healthz", "/readyz", "/metrics")
 TOKEN_HEADER = "X-Lab-Token"  # noqa: S105 - the name of a header
 """Carries the lab's token in place of Authorization, which holds the session in calls of ZStack's API."""
 HOOK_HEADER = "X-Job-Success"

@@ -9,8 +9,8 @@ from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release
 from imagestore_sim.clock import Clock
 from imagestore_sim.images.sources import ImageSources
-from imagestore_sim.lab_api import CallHistory, Guard, Metrics
-from imagestore_sim.node.from_settings import new_guard, new_prober
+from imagestore_sim.lab_api import CallHistory, Guard, Metrics, ProbePage
+from imagestore_sim.node.from_settings import new_guard, new_probe_page, new_prober
 from imagestore_sim.probe import Prober, Resolve
 from imagestore_sim.rest.journal import Journal
 from imagestore_sim.rest.node_faults import NodeFaults
@@ -27,6 +27,7 @@ class Foundation:
     clock: Clock
     guard: Guard
     prober: Prober
+    probe_page: ProbePage
     release: Release
     """Called with the host names that no record uses any more."""
     events: Events
@@ -41,7 +42,10 @@ class Foundation:
 
     @classmethod
     def lay(cls, settings: Settings, clock: Clock, resolve: Resolve | None, release: Release) -> Self:
-        """Return the foundation of a new node. Raise ValueError for a host name or a file that cannot be used."""
+        """Return the foundation of a new node. Raise ValueError for a host name or a file that cannot be used.
+
+        Raise BootstrapError for a file of modules that cannot be used.
+        """
         metrics = Metrics()
         supervisor = Supervisor(clock.sleep, metrics.loop)
         node_faults = NodeFaults(clock, settings.seed)
@@ -50,6 +54,7 @@ class Foundation:
             clock=clock,
             guard=new_guard(settings),
             prober=new_prober(settings, clock, resolve, metrics.probed),
+            probe_page=new_probe_page(settings, clock, resolve),
             release=release,
             events=Events(clock),
             image_sources=ImageSources(settings.seed),

@@ -15,7 +15,8 @@ from imagestore_sim.database.location import file_of
 from imagestore_sim.database.schema import OptionRow
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import check_allowed
-from imagestore_sim.lab_api import Guard
+from imagestore_sim.lab_api import Guard, ProbePage
+from imagestore_sim.lab_api.probe_modules import ProbeModule, read_modules
 from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
 from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
@@ -57,6 +58,25 @@ def new_prober(
         observe=observe,
         agent_port=agent_port,
     )
+
+
+def new_probe_page(settings: Settings, clock: Clock, resolve: Resolve | None = None) -> ProbePage:
+    """Return what answers `/probe`: nothing may be probed without a file of modules.
+
+    Raise BootstrapError for that file, ValueError for another one that cannot be used.
+    """
+    modules = {} if settings.probe_modules is None else read_modules(settings.probe_modules).modules
+
+    def prober_of(module: ProbeModule) -> Prober:
+        return new_prober(
+            settings.model_copy(
+                update={"probe_connection": "fresh", "identity_file": module.identityFile, "read_only_hosts": True}
+            ),
+            clock,
+            resolve,
+        )
+
+    return ProbePage(modules, prober_of)
 
 
 def _beside(database: str) -> Path:

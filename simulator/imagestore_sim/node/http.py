@@ -103,6 +103,7 @@ class HttpServer:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._show_metrics)
+        application.router.add_get("/probe", foundation.probe_page.answer, allow_head=False)
         settings = foundation.settings
         application.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
         application.add_routes(pages())

@@ -42,7 +42,7 @@ class ManagementNode:
 
         `/lab/v1` controls `hosts`, and offers `stories`. `release` is called with the host names that no record uses
         any more. `story_writer` writes what was done by hand as a scenario. Raise StartError for a setting that cannot
-        be used.
+        be used, BootstrapError for a file of modules of `/probe`.
         """
         try:
             self._first_faults = [parse_node_fault(line) for line in settings.fault]
@@ -57,6 +57,7 @@ class ManagementNode:
         self._changes: RecordChanges | None = None
         self._exits = AsyncExitStack()
         self._exits.push_async_callback(self.foundation.prober.close)
+        self._exits.push_async_callback(self.foundation.probe_page.close)
         calls = self.foundation.calls
         journal = self.foundation.journal
         self._exits.enter_context(journal.watching(CallHistory, calls.concerns, calls.add, lasting=True))

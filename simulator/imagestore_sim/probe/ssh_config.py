@@ -20,6 +20,8 @@ from imagestore_sim.probe.target import Target
 
 logger = logging.getLogger(__name__)
 DEFAULT_PORT = 22
+MOST_ROUTES = 20_000
+"""Routes that are kept; then they are read again."""
 _DEEPEST = 16  # levels of Include, as in OpenSSH
 
 # asyncssh ignores lines that it does not know. OpenSSH has two names for this one.
@@ -120,6 +122,8 @@ class SshConfig:
     def route_to(self, target: Target) -> Route:
         """Return the route to a host. It reads files, so call it in a thread. Raise ValueError, OSError."""
         if target not in self._known:
+            if len(self._known) >= MOST_ROUTES:
+                self._known.clear()
             self._known[target] = self._read(target)
         return self._known[target]
 
