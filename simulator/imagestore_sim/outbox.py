@@ -135,9 +135,15 @@ class Outbox:
         self._find_course = find_course
         self._tasks = Tasks()
         self._http: aiohttp.ClientSession | None = None
+        self._cut_off = False
         self._receivers: dict[str, _Receiver] = {}
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._slow_slots = asyncio.Semaphore(MOST_SLOW_AT_ONCE)
+
+    def cut_off(self) -> None:
+        """Post nothing more, and let what is under way go no further, as a kill -9 would."""
+        self._cut_off = True
+        self._tasks.cancel()
 
     async def close(self) -> None:
         """Cancel every delivery."""
@@ -148,6 +154,8 @@ class Outbox:
 
     def post(self, delivery: Delivery) -> None:
         """Start a delivery in the background, or drop it if too many wait."""
+        if self._cut_off:
+            return
         receiver = self._receivers.setdefault(delivery.url, _Receiver())
         if receiver.waiting >= MOST_WAITING_FOR_ONE or len(self._tasks) >= MOST_WAITING:
             logger.warning(

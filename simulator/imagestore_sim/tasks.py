@@ -130,11 +130,15 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)
 
+    def cancel(self) -> None:
+        """Cancel all tasks, and do not wait for them."""
+        for task in list(self._tasks):
+            task.cancel()
+
     async def close(self) -> None:
         """Cancel all tasks, and wait until they have ended."""
         while tasks := list(self._tasks):  # a task may begin another while it is cancelled
-            for task in tasks:
-                task.cancel()
+            self.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -282,7 +282,13 @@ class Runner(web.AppRunner):
         make = _factory(self.app._client_max_size)
         return _Server(handle, request_factory=make, loop=plain._loop, **plain._kwargs)
 
-    def reset_connections(self, below: tuple[str, ...], but: Connection) -> None:
+    def cut_off(self) -> None:
+        """Reset every connection, those that are accepted from now on too, as a kill -9 would."""
+        if isinstance(self.server, _Server):
+            self.server.is_cut_off = True
+        self.reset_connections(("",))
+
+    def reset_connections(self, below: tuple[str, ...], but: Connection | None = None) -> None:
         """Reset the connections whose latest request was for a path that begins like this, but for one."""
         for connection in self.server.connections if self.server is not None else ():
             if (
@@ -305,6 +311,15 @@ class Runner(web.AppRunner):
 
 class _Server(web.Server):
     """Makes a Connection for each client."""
+
+    is_cut_off = False
+    """Whether each connection is reset as soon as it is made."""
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Note a connection, or reset it."""
+        super().connection_made(handler, transport)
+        if self.is_cut_off and isinstance(handler, Connection):
+            handler.reset()
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)

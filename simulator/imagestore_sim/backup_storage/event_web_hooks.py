@@ -77,6 +77,10 @@ class EventWebHooks:
         events = self._subscription.enter_context(self._events.subscribe())
         self._supervisor.keep(self._tasks, "web hooks", events.get, self._post)
 
+    def cut_off(self) -> None:
+        """Post nothing more, as a kill -9 would."""
+        self._outbox.cut_off()
+
     async def close(self) -> None:
         """Discard what has not been posted yet."""
         await self._tasks.close()

@@ -135,6 +135,15 @@ class Database:
         """Call `callback` after the commit of the current task's `atomic` block. Return False outside of one."""
         return self._units.defer(callback)
 
+    @contextmanager
+    def watching_commits(self, watcher: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, call `watcher` right after each commit, before whatever waits for it goes on."""
+        self._writer.watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._writer.watchers.remove(watcher)
+
     # Reading
 
     @counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,8 @@ class Writer:
     def __init__(self, connections: Connections, file: OpenFile, health: Health) -> None:
         self.revision = 0
         """Number of committed transactions."""
+        self.watchers: list[Callable[[], None]] = []
+        """Called right after each commit, before whatever waits for it goes on."""
         self.lock = asyncio.Lock()
         """Held by the task whose transaction runs."""
         self._connections = connections
@@ -101,6 +103,8 @@ class Writer:
             raise self._health.failed(Side.WRITE, describe(error)) from error
         self.revision += 1
         self._health.worked(Side.WRITE)
+        for watcher in list(self.watchers):
+            watcher()
 
     async def _roll_back(self, writer: StoreConnection) -> None:
         """Undo what was written; drop a connection that cannot, since closing it undoes that, too."""

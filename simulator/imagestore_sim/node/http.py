@@ -142,6 +142,11 @@ class HttpServer:
         if self._runner is not None:
             self._runner.reset_connections(CONNECTION_PATHS, but)
 
+    def cut_off(self) -> None:
+        """Reset every connection, as a kill -9 would."""
+        if self._runner is not None:
+            self._runner.cut_off()
+
     async def close(self) -> None:
         """Stop listening, and close every connection. May be called again."""
         if self._runner is not None:

@@ -160,6 +160,16 @@ class ManagementNode:
         except ValueError as error:
             raise StartError(str(error)) from None
 
+    def cut_off(self) -> None:
+        """Let nothing out any more, at once, as a kill -9 would: no answer, post, probe or change of files.
+
+        What still runs inside has no effect but on its database. Call `stop` after it.
+        """
+        self.http.cut_off()
+        self.foundation.prober.cut_off()
+        if self._parts is not None:
+            self._parts.cut_off()
+
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection. May be called again."""
         await self.foundation.node_faults.close()

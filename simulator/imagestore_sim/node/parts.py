@@ -78,6 +78,11 @@ class Parts:
         await self.storages.lifecycle.restart()
         await self.images.garbage.open()
 
+    def cut_off(self) -> None:
+        """Post nothing more, as a kill -9 would."""
+        self.job_hooks.cut_off()
+        self.services.web_hooks.cut_off()
+
     async def close(self) -> None:
         """Cancel what runs in the background. The store stays open."""
         async with AsyncExitStack() as stack:  # the last one pushed closes first: jobs and pings end before the hooks

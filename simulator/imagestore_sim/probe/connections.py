@@ -98,6 +98,12 @@ class Connections:
         if connection is not None:
             connection.abort()
 
+    def cut_off(self) -> None:
+        """Close every connection without a word to the host, as a kill -9 would."""
+        self._closed = True
+        for hostname in list(self._kept):
+            self.abort(hostname)
+
     async def close(self) -> None:
         """Close every connection; a login that is under way is closed when it completes."""
         self._closed = True

@@ -196,6 +196,11 @@ class Prober:
         self._host_keys.restart()
         self._random.seed(self._seed)
 
+    def cut_off(self) -> None:
+        """Close every connection without a word to the host, and probe no more, as a kill -9 would."""
+        self._closed = True
+        self._connections.cut_off()
+
     async def close(self) -> None:
         """Close every connection; a probe that still runs fails with Reason.RESET."""
         self._closed = True

@@ -28,6 +28,10 @@ class JobWebHooks:
     def __init__(self, clock: Clock, find_course: FindCourse | None = None) -> None:
         self._outbox = Outbox(clock, RETRIES, find_course)
 
+    def cut_off(self) -> None:
+        """Post nothing more, as a kill -9 would."""
+        self._outbox.cut_off()
+
     async def close(self) -> None:
         """Drop the results that are not delivered yet."""
         await self._outbox.close()

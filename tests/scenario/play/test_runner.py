@@ -177,6 +177,37 @@ def test_the_node_and_a_host_can_be_restarted() -> None:
     assert [(one.host, one.ended is not None) for one in result.windows] == [("imagestore-1", True), ("node", True)]
 
 
+def test_a_kill_between_a_commit_and_its_answer_keeps_what_was_written_and_tells_nobody() -> None:
+    """After the login, the first commit is the job of the Add, and the last one its result."""
+    for commits, stored in ((2, 0), (6, 1)):
+        result = run(
+            f"""
+  - {{at: 1m, kill_node: {{commits: {commits}, down: 5s}}}}
+  - at: 1m
+    client:
+      method: POST
+      path: /backup-storage/image-store
+      body: {{params: {{name: silver, hostname: imagestore-2, username: root, password: password, url: /Cloud_bs}}}}
+      as: silver
+      gives_up: 10s
+      status: 0
+  - {{at: 2m, note: it is up again}}
+  - expect: {{query: "/backup-storage?q=name=silver", count: {stored}}}
+  - expect: {{storage: gold, status: Connected}}
+""",
+            head=HEAD.replace("hosts: {", "hosts: {imagestore-2: {size: 2 TiB}, "),
+        )
+        assert result.verdict is Verdict.HELD, result.wrong
+        assert [(one.text, one.ended - one.began) for one in result.windows if one.ended] == [
+            ("management node killed", 5.0)
+        ]
+
+
+def test_a_kill_does_not_wait_longer_for_a_commit_than_it_may() -> None:
+    result = run("  - {at: 1m, kill_node: {commits: 1000, within: 20s, down: 5s}}\n  - note: it is up")
+    assert (result.verdict, result.length) == (Verdict.HELD, 85.0)
+
+
 async def test_it_plays_on_the_real_clock_and_an_interrupt_keeps_what_was_seen() -> None:
     scenario = parse_scenario(
         HEAD + "timeline:\n  - expect: {storage: gold, status: Connected}\n  - wait: 4321s\n  - note: never\n"

@@ -233,6 +233,21 @@ class RestartNodeStep(ScenarioModel):
         return f"down for {duration_text(self.down)}"
 
 
+class KillNodeStep(ScenarioModel):
+    """The management node is killed (kill -9), and started again over the same database.
+
+    With `commits`, that comes between a commit and its answer: what is written is kept, and nobody is told.
+    """
+
+    commits: int = Field(0, ge=0, le=1000, description="right after which commit from now on; 0: at once")
+    within: Seconds = Field(60.0, description="when it is killed if there are not so many commits")
+    down: Seconds = Field(0.0, description="how long it is down")
+
+    def __str__(self) -> str:
+        when = f"after commit {self.commits}, " if self.commits else ""
+        return f"{when}down for {duration_text(self.down)}"
+
+
 class Step(ScenarioModel):
     """One thing that happens, or is expected, and when."""
 
@@ -251,6 +266,7 @@ class Step(ScenarioModel):
     stop: StopStep | None = None
     start: StartStep | None = None
     restart_node: RestartNodeStep | None = None
+    kill_node: KillNodeStep | None = None
     call: CallStep | None = None
     client: ClientStep | None = None
     add_image: AddImageStep | None = None

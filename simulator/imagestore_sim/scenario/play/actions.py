@@ -17,6 +17,7 @@ from imagestore_sim.scenario.format.steps import (
     STEPS,
     FaultStep,
     HealStep,
+    KillNodeStep,
     NodeFaultStep,
     RestartNodeStep,
     StartStep,
@@ -25,7 +26,7 @@ from imagestore_sim.scenario.format.steps import (
 from imagestore_sim.scenario.play.answers import error_code
 from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.fault_windows import NODE
-from imagestore_sim.scenario.play.results import Outcome, Verdict
+from imagestore_sim.scenario.play.results import Outcome, Verdict, Window
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import RestartableWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
@@ -115,16 +116,34 @@ async def _start(context: PlayContext, host: Host) -> None:
 @ACTIONS.handles("restart_node")
 async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
     """Stop the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
-    world = context.world
-    if not isinstance(world, RestartableWorld):
-        raise WorldProblem("a node that is running is not stopped")
+    world = _restartable(context)
     window = context.windows.open(NODE, "management node down")
     await world.stop_node()
-    await context.clock.sleep(step.down)
+    await _start_node_after(context, world, step.down, window)
+    return DONE
+
+
+@ACTIONS.handles("kill_node")
+async def kill_node(context: PlayContext, step: KillNodeStep) -> Outcome:
+    """Kill the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
+    world = _restartable(context)
+    await world.kill_node(step.commits, step.within)
+    window = context.windows.open(NODE, "management node killed")
+    await _start_node_after(context, world, step.down, window)
+    return DONE
+
+
+def _restartable(context: PlayContext) -> RestartableWorld:
+    if not isinstance(context.world, RestartableWorld):
+        raise WorldProblem("a node that is running is not stopped")
+    return context.world
+
+
+async def _start_node_after(context: PlayContext, world: RestartableWorld, seconds: float, window: Window) -> None:
+    await context.clock.sleep(seconds)
     await world.start_node()
     window.ended = context.time.now
     await context.observer.refresh()
-    return DONE
 
 
 @ACTIONS.handles(*(name for name, step in STEPS.items() if issubclass(step, ApiStep) and step is not ClientStep))

@@ -90,6 +90,9 @@ class RestartableWorld(World, Protocol):
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
 
+    async def kill_node(self, commits: int, within: float) -> None:
+        """Kill the node at once, or right after the commit with that number from now on; after `within` in any case."""
+
 
 WorldFactory = Callable[[Scenario, Clock, int, OnEvent], World]
 """Makes the world of a scenario, from its clock, its seed, and the listener to its events."""

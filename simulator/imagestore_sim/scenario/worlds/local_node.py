@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,6 +54,8 @@ class LocalNodeWorld(ABC):
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
         self.folder = Path(self._folder.name)
         """Where its database is."""
+        self._lives = 0
+        """How often the node has been killed."""
 
     @abstractmethod
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
@@ -99,7 +103,7 @@ class LocalNodeWorld(ABC):
         """Start the node and listen to its events; return once every storage has been tried."""
         settings = Settings(
             port=0,
-            database=str(self.folder / "node.db"),
+            database=str(self._database),
             seed=self.seed,
             log_level="error",
             **self.scenario.node.model_dump(),
@@ -108,6 +112,47 @@ class LocalNodeWorld(ABC):
         listener = self._listening.enter_context(node.events.subscribe())
         self._tasks.begin(_forward(listener, self._on_event), "events of a scenario")
         await node.start(_bootstrap(self.scenario, self.zones, self.storages))
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / (f"node-{self._lives + 1}.db" if self._lives else "node.db")
+
+    async def kill_node(self, commits: int, within: float) -> None:
+        """Kill the node at once, or right after the commit with that number from now on; after `within` in any case.
+
+        The node that is started next gets the database as it is in that moment: what the killed one still does has no
+        effect.
+        """
+        node = self._running_node()
+        dead = asyncio.Event()
+        left = commits
+
+        def kill() -> None:
+            node.cut_off()
+            self._listening.close()
+            self._keep_database()
+            dead.set()
+
+        def count() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                kill()
+
+        if commits:
+            with node.parts.store.database.watching_commits(count), suppress(TimeoutError):
+                await self.clock.wait_for(dead.wait(), within)
+        if not dead.is_set():
+            kill()
+        await self.stop_node()
+
+    def _keep_database(self) -> None:
+        """Copy the database for the next start, on the event loop: nothing may be written meanwhile."""
+        old = self._database
+        self._lives += 1
+        for end in ("", "-wal", ".key"):
+            if (file := old.with_name(old.name + end)).exists():
+                shutil.copy2(file, self._database.with_name(self._database.name + end))
 
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
@@ -131,7 +176,7 @@ class LocalNodeWorld(ABC):
 
     async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
         """Call the API as NodeClient does."""
-        return await self._client_of(account).request(method, path, body)
+        return await (await self._client_of(account)).request(method, path, body)
 
     async def node_for(self, call: ApiCall) -> str:
         """Return the URL of the node, which changes with a restart."""
@@ -153,12 +198,15 @@ class LocalNodeWorld(ABC):
 
     async def page(self, path: str) -> str:
         """Return a page as NodeClient does."""
-        return await self._client_of(ADMIN).page(path)
+        return await (await self._client_of(ADMIN)).page(path)
 
-    def _client_of(self, account: str) -> NodeClient:
-        node = self._running_node()
-        if account not in self._clients:  # while the node is down, its calls are refused
-            self._clients[account] = NodeClient(node.url, self.clock, account)
+    async def _client_of(self, account: str) -> NodeClient:
+        url = self._running_node().url
+        client = self._clients.get(account)
+        if client is None or client.url != url:  # while the node is down, its calls are refused
+            self._clients[account] = NodeClient(url, self.clock, account)
+            if client is not None:  # made while the node was down
+                await client.close()
         return self._clients[account]
 
 

@@ -32,6 +32,8 @@ def broken_rules(scenario: Scenario) -> Problems:
             yield ("timeline", number, step.kind, "onDisk"), NO_FILES
         if step.restart_node is not None:
             yield ("timeline", number, "restart_node"), "a node that is running (--node) is not restarted"
+        if step.kill_node is not None:
+            yield ("timeline", number, "kill_node"), "a node that is running (--node) is not killed"
         content = step.content
         if isinstance(content, CallStep) and content.method == "POST" and not content.path.startswith(REMOVABLE):
             text = f"what this makes on a running node (--node) could not be removed again; {', '.join(REMOVABLE)} can"
