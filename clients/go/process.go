@@ -25,11 +25,12 @@ const (
 // five seconds. It outlives the signals that a terminal sends to all of its processes.
 const supervise = `trap : INT TERM HUP
 "$@" </dev/null & lab=$!
+exec >/dev/null 2>&1
 read -r line
-kill -TERM $lab 2>/dev/null
-(sleep 5; kill -KILL $lab) >/dev/null 2>&1 & killer=$!
+kill -TERM $lab
+(sleep 5; kill -KILL $lab) & killer=$!
 wait $lab
-kill $killer 2>/dev/null`
+kill $killer`
 
 type settings struct {
 	arguments []string

@@ -9,20 +9,25 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from imagestore_sim.bootstrap import BootstrapError
 from imagestore_sim.faults import FaultProblem
-from imagestore_sim.testing import Lab
+from imagestore_sim.testing import Lab, LabError
 
 
-@pytest.fixture(scope="module")
-def whole() -> Iterator[Lab]:
-    with Lab(hosts=2, clock="paused") as lab:
-        yield lab
+@pytest.fixture(scope="module", params=["in this process", "over HTTP"])
+def whole(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with Lab(hosts=2, clock="paused", lab_token="secret", ping_interval=60) as lab:
+        if request.param == "in this process":
+            yield lab
+        else:
+            with Lab(url=lab.url, hosts=2, clock="paused", lab_token="secret") as elsewhere:
+                yield elsewhere
 
 
 @pytest.fixture
@@ -31,14 +36,14 @@ def lab(whole: Lab) -> Lab:
     return whole
 
 
-def get(url: str, session: str = "", **headers: str) -> Any:
-    given = {"Authorization": f"OAuth {session}"} if session else {}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=given | headers), timeout=20) as answer:
+def get(url: str, session: str = "", headers: Mapping[str, str] | None = None) -> Any:
+    given = {"X-Lab-Token": "secret"} | ({"Authorization": f"OAuth {session}"} if session else {}) | dict(headers or {})
+    with urllib.request.urlopen(urllib.request.Request(url, headers=given), timeout=20) as answer:
         return json.load(answer)
 
 
 def statuses(lab: Lab, session: str) -> dict[str, str]:
-    found = get(f"{lab.url}/zstack/v1/backup-storage?fields=name,status", session)["inventories"]
+    found = get(f"{lab.url}/zstack/v1/backup-storage?fields=name,status", session, lab.clock.headers())["inventories"]
     return {one["name"]: one["status"] for one in found}
 
 
@@ -78,6 +83,8 @@ def test_a_host_breaks_and_heals(lab: Lab) -> None:
     assert (fault.kind, fault.active) == ("refuse", True)
     lab.wait_for_status("imagestore-2", "Disconnected", within="2m")
     fault.heal()
+    fault.heal()
+    assert not fault.active
     lab.wait_for_status("imagestore-2", "Connected", within="2m")
     host.resize("1T", used="90%")
     lab.clock.step("2m")
@@ -99,7 +106,10 @@ def test_the_management_node_breaks_and_heals(lab: Lab) -> None:
         statuses(lab, session)
     assert (lost.kind, lost.hits) == ("answer_lost", 1)
     lost.heal()
+    lost.heal()
     assert statuses(lab, session)["imagestore-1"] == "Connected"
+    with pytest.raises(FaultProblem, match="nosuch"):
+        lab.break_node("nosuch")
     lab.break_node("api_error", code="SYS.1003")
     lab.heal()
     assert statuses(lab, session)["imagestore-1"] == "Connected"
@@ -117,6 +127,22 @@ def test_requests_are_asserted(lab: Lab) -> None:
         lab.assert_requested(matcher, at_least=2)
     with pytest.raises(AssertionError, match="the closest"):
         lab.assert_requested({"path": "*/zones"})
+    with pytest.raises(AssertionError, match="expected no request"):
+        lab.assert_requested(matcher, never=True)
+    with pytest.raises(AssertionError, match="expected 3 requests"):
+        lab.assert_requested(matcher, times=3)
+    requests = lab.requests
+    assert [one.path for one in requests.wait(matcher, within=20)] == [one.path for one in requests.find(matcher)]
+    with pytest.raises(TimeoutError, match=r"1 of 2 requests came within 0\.05 s"):
+        requests.wait(matcher, count=2, within=0.05)
+    requests.assert_sequence([{"path": "*/login"}, {"api": "QueryBackupStorage"}])
+    with pytest.raises(AssertionError, match="request 2 of 2 of the sequence is missing"):
+        requests.assert_sequence([{"path": "*/login"}, {"method": "DELETE"}])
+    assert requests.near_misses(path="*/zones", most=1)[0].differences
+    with pytest.raises(ValueError, match="paths: is unknown"):
+        requests.count(paths="/zones")
+    requests.clear()
+    assert requests.count() == 0
 
 
 def test_records_are_kept_and_put_back(lab: Lab) -> None:
@@ -130,6 +156,8 @@ def test_records_are_kept_and_put_back(lab: Lab) -> None:
     urllib.request.urlopen(request, timeout=20).close()
     lab.clock.step(1)
     assert list(statuses(lab, session)) == ["imagestore-2"]
+    with pytest.raises(BootstrapError, match="backupStorage"):
+        lab.load("backupStorage: []")
     lab.load(kept)
     assert statuses(lab, lab.log_in()) == {"imagestore-1": "Connected", "imagestore-2": "Connected"}
 
@@ -142,6 +170,7 @@ def test_the_clock_is_stepped_set_and_run(lab: Lab) -> None:
     assert clock.set(datetime.fromtimestamp(now + 90, UTC))
     assert clock.now == pytest.approx(now + 90)
     assert clock.elapsed == get(f"{lab.url}/lab/v1/clock")["elapsed"]
+    assert clock.headers() == {}
     with pytest.raises(ValueError, match="90 s before the lab's time"):
         clock.set(now)
     clock.set_speed(1000)
@@ -184,3 +213,18 @@ def test_a_lab_starts_again_and_says_when_it_does_not_run() -> None:
     lab.stop()
     assert sessions[0] == sessions[1]
     assert (lab.credentials.account_name, lab.credentials.sha512[:8]) == ("admin", "b109f3bb")
+
+
+def test_a_lab_elsewhere_has_to_be_as_the_test_wants_it() -> None:
+    with Lab(hosts=1, clock="paused") as lab:
+        with pytest.raises(LabError, match="has 1 hosts, and the test wants 2"):
+            Lab(url=lab.url, hosts=2).start()
+        with pytest.raises(LabError, match="clock='virtual' needs a lab in the process of the tests"):
+            Lab(url=lab.url, clock="virtual").start()
+        lab.log_in()
+        url = lab.url
+        with Lab(url=f"{url}/") as other:
+            assert (other.url, other.requests.last) == (url, 0)
+        assert lab.host("imagestore-1").listening
+    with pytest.raises(LabError, match=f"POST {url}/lab/v1/reset"):
+        Lab(url=url).start()

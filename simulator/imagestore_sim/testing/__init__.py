@@ -9,13 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagestore_sim.testing.blocking_lab import BrokenHost, BrokenNode, Lab, LabClock, LabHost
+    from imagestore_sim.testing.blocking_lab import Lab
     from imagestore_sim.testing.client import Answer, CallFailed, Client
+    from imagestore_sim.testing.words import BrokenHost, BrokenNode, LabClock, LabError, LabHost
 
-_MODULES = dict.fromkeys(("BrokenHost", "BrokenNode", "Lab", "LabClock", "LabHost"), "blocking_lab") | dict.fromkeys(
-    ("Answer", "CallFailed", "Client"), "client"
+_MODULES = (
+    {"Lab": "blocking_lab"}
+    | dict.fromkeys(("Answer", "CallFailed", "Client"), "client")
+    | dict.fromkeys(("BrokenHost", "BrokenNode", "LabClock", "LabError", "LabHost"), "words")
 )
-__all__ = ["Answer", "BrokenHost", "BrokenNode", "CallFailed", "Client", "Lab", "LabClock", "LabHost"]
+__all__ = ["Answer", "BrokenHost", "BrokenNode", "CallFailed", "Client", "Lab", "LabClock", "LabError", "LabHost"]
 
 
 def __getattr__(name: str) -> object:

@@ -13,7 +13,8 @@ elsewhere they return when they are done. A marker overrides the default setting
 `@pytest.mark.imagestore_lab(hosts=5, ping_interval=1)`. With `clock="virtual"` the lab runs in virtual time,
 `imagestore_lab.clock`, and no timer is waited for.
 
-`imagestore_shared_lab` is one lab for all tests, reset before each: a `testing.Lab`, whose calls block.
+`imagestore_shared_lab` is one lab for all tests, reset before each: a `testing.Lab`, whose calls block. It may run in
+another process, or be there already.
 
 The plugin runs an `async` test that uses one of the fixtures, unless another plugin (pytest-asyncio, anyio) runs it.
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
@@ -53,6 +55,7 @@ FIXTURES = frozenset(
 OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted")
 """Markers of plugins that run asynchronous tests."""
 CLOCKS = ("real", "virtual")
+WORKERS_VARIABLE = "PYTEST_XDIST_WORKER_COUNT"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -174,8 +177,10 @@ def imagestore_shared_options() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def _imagestore_shared(imagestore_shared_options: dict[str, Any]) -> Iterator[testing.Lab]:
-    from imagestore_sim.testing.blocking_lab import Lab
+    from imagestore_sim.testing.blocking_lab import URL_VARIABLE, Lab
 
+    if os.environ.get(URL_VARIABLE) and int(os.environ.get(WORKERS_VARIABLE, "1")) > 1:
+        raise _refusal(f"{URL_VARIABLE} names one lab, which the workers of xdist would reset for each other: use -n 1")
     with Lab(**imagestore_shared_options) as lab:
         yield lab
 

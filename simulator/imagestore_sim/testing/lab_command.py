@@ -1,0 +1,148 @@
+"""A lab in a process of its own: the command `imagestore-sim lab`, or a container of its image."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from secrets import token_hex
+
+from imagestore_sim.settings import Settings, token_of
+from imagestore_sim.testing.words import LabError
+
+READY_SECONDS = 30.0
+CONTAINER_READY_SECONDS = 120.0
+"""An engine may have to fetch the image."""
+STOP_SECONDS = 10.0
+LINES_KEPT = 20
+PORT = 8080
+TOKEN_VARIABLE = "IMAGESTORE_SIM_LAB_TOKEN"  # noqa: S105 - the name of a variable
+OF_THE_KIT = frozenset(("host", "port", "lab_token"))
+READY = "ready "
+SUPERVISE = """trap : INT TERM HUP
+"$@" </dev/null & lab=$!
+exec >/dev/null 2>&1
+read -r line
+kill -TERM $lab
+(sleep 5; kill -KILL $lab) & killer=$!
+wait $lab
+kill $killer
+"""
+"""A shell that runs a lab until its own input ends, which it does however the tests end. It outlives their signals."""
+
+
+class LabCommand:
+    """A running lab. It ends with this process, however that ends."""
+
+    def __init__(self, command: Sequence[str], settings: Settings, ready_within: float) -> None:
+        """Start `command`, which runs a lab, and wait for its line `ready URL`. Raise LabError."""
+        program = shutil.which(command[0])
+        if program is None:
+            raise LabError(f"{command[0]} is not there: install it, or name a lab that runs by IMAGESTORE_LAB_URL")
+        token = token_of(settings)
+        self._process = subprocess.Popen(  # noqa: S603 - the tests name the command
+            ["/bin/sh", "-c", SUPERVISE, "sh", program, *command[1:]],
+            env=os.environ | ({} if token is None else {TOKEN_VARIABLE: token}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.Queue[str | None] = queue.Queue(1)
+        self._errors: deque[str] = deque(maxlen=LINES_KEPT)
+        self._readers = [threading.Thread(target=one, daemon=True) for one in (self._read_output, self._read_errors)]
+        for reader in self._readers:
+            reader.start()
+        self.url = self._ready(command, ready_within)
+
+    def stop(self) -> None:
+        """Stop the lab, and wait for its end. May be called again."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for reader in self._readers:
+            reader.join(STOP_SECONDS)
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def _ready(self, command: Sequence[str], within: float) -> str:
+        try:
+            line = self._lines.get(timeout=within)
+            what = "ended before it was ready"
+        except queue.Empty:
+            line, what = None, f"was not ready within {within:g} s"
+        if line is not None:
+            return line.removeprefix(READY).strip()
+        self.stop()
+        raise LabError("\n".join([f"{' '.join(command[:2])}: the lab {what}", *self._errors]))
+
+    def _read_output(self) -> None:
+        """Pass on the line that says the lab is ready, then read on, so that it never blocks."""
+        assert self._process.stdout is not None
+        found = False
+        for line in self._process.stdout:
+            if not found and line.startswith(READY):
+                found = True
+                self._lines.put(line)
+        if not found:
+            self._lines.put(None)
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        self._errors.extend(line.rstrip() for line in self._process.stderr)
+
+
+def run_program(program: str, settings: Settings) -> LabCommand:
+    """Start `PROGRAM lab` with the settings. Raise LabError."""
+    return LabCommand([program, "lab", "--port", "0", *options_of(settings)], settings, READY_SECONDS)
+
+
+def run_image(image: str, settings: Settings) -> LabCommand:
+    """Start a container of the image by the command line of Docker, on a free port of 127.0.0.1. Raise LabError."""
+    name = f"imagestore-lab-{token_hex(6)}"
+    docker = ["docker", "run", "--rm", "--name", name, "--publish", f"127.0.0.1::{PORT}", "--env", TOKEN_VARIABLE]
+    inside = ["lab", "--host", "0.0.0.0", "--port", str(PORT), *options_of(settings)]  # noqa: S104 - in a container
+    command = LabCommand([*docker, image, *inside], settings, CONTAINER_READY_SECONDS)
+    try:
+        command.url = f"http://{_published(name)}"
+    except LabError:
+        command.stop()
+        raise
+    return command
+
+
+def _published(name: str) -> str:
+    """Return the address at which a container's port is reached."""
+    command = [shutil.which("docker") or "docker", "port", name, f"{PORT}/tcp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise LabError(f"docker port {name}: {done.stderr.strip()}")
+    return done.stdout.split()[0]
+
+
+def options_of(settings: Settings) -> list[str]:
+    """Return settings as options of `imagestore-sim lab`: those that were given, but for what the kit sets itself."""
+    given: Mapping[str, object] = {name: getattr(settings, name) for name in settings.model_fields_set - OF_THE_KIT}
+    options: list[str] = []
+    for name in sorted(given):
+        options += _option(name, given[name], Settings.model_fields[name].default)
+    return options
+
+
+def _option(name: str, value: object, default: object) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    if value == default:
+        return []
+    if isinstance(value, bool):
+        return [option] if value else [f"--no-{option[2:]}"]
+    values = value if isinstance(value, tuple) else (value,)
+    return [text for one in values for text in (option, str(one))]

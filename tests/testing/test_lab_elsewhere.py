@@ -1,0 +1,148 @@
+"""The Python kit with a lab in another process: a command, a container, or one that runs already."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from compose.compose_lab import what_is_missing
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Lab, LabError
+from imagestore_sim.testing.lab_command import options_of
+
+ROOT = Path(__file__).parents[2]
+COMMAND = str(Path(sys.executable).with_name("imagestore-sim"))
+SECONDS = 300
+GONE_SECONDS = 60.0
+
+TESTS = """
+import pytest
+
+@pytest.fixture(scope="session")
+def imagestore_shared_options():
+    return {"hosts": 1, "clock": "paused"}
+
+@pytest.mark.parametrize("number", range(4))
+def test_each_begins_afresh(imagestore_shared_lab, number):
+    lab = imagestore_shared_lab
+    assert lab.requests.last == 0 and lab.clock.paused
+    assert lab.host("imagestore-1").listening
+    lab.log_in()
+    lab.host("imagestore-1").stop()
+    assert lab.wait_for_status("imagestore-1", "Disconnected", within="2m").status == "Disconnected"
+"""
+DYING = """
+import sys, time
+from imagestore_sim.testing import Lab
+print(Lab(hosts=0, command=sys.argv[1]).start().url, flush=True)
+time.sleep(300)
+"""
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=20):
+            return True
+    except urllib.error.URLError:
+        return False
+
+
+def pytest_in(folder: Path, *options: str, **environment: str) -> tuple[int, str]:
+    (folder / "test_mine.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_settings_become_options() -> None:
+    settings = Settings(
+        hosts=5, port=0, clock="paused", strict=True, any_host=False, seed=0, fault=("status code=502",), lab_token="a"
+    )
+    assert options_of(settings) == [
+        "--no-any-host", "--clock", "paused", "--fault", "status code=502", "--hosts", "5", "--strict",
+    ]  # fmt: skip
+
+
+@pytest.mark.processes
+def test_a_lab_runs_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGESTORE_SIM_COMMAND", COMMAND)
+    lab = Lab(hosts=1, clock="2030-01-01T00:00:00Z", ping_interval=60, lab_token="secret")
+    with lab:
+        url = lab.url
+        assert list(lab.hosts) == ["imagestore-1"]
+        assert lab.clock.paused
+        lab.clock.step("8h")
+        lab.reset()
+        assert lab.clock.paused
+        assert lab.clock.now == pytest.approx(1_893_456_000 + 8 * 3600, abs=60)
+    assert not answers(url)
+    lab.stop()
+
+
+@pytest.mark.processes
+def test_a_command_that_does_not_start_says_why() -> None:
+    with pytest.raises(LabError, match="/nowhere/imagestore-sim is not there: install it"):
+        Lab(command="/nowhere/imagestore-sim").start()
+    with pytest.raises(LabError, match=r"imagestore-sim lab: the lab ended before it was ready\n.*/nowhere"):
+        Lab(command=COMMAND, database="/nowhere/lab.db").start()
+
+
+@pytest.mark.processes
+def test_no_lab_is_left_of_tests_that_are_killed() -> None:
+    process = subprocess.Popen([sys.executable, "-c", DYING, COMMAND], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process, process.stdout:
+        url = process.stdout.readline().strip()
+        assert answers(url)
+        process.send_signal(signal.SIGKILL)
+    end = time.monotonic() + GONE_SECONDS
+    while answers(url):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.processes
+def test_the_plugin_resets_a_lab_that_runs_already(tmp_path: Path) -> None:
+    with Lab(hosts=1) as lab:
+        status, output = pytest_in(tmp_path, IMAGESTORE_LAB_URL=lab.url)
+        assert (status, "4 passed" in output) == (0, True), output
+        status, output = pytest_in(tmp_path, "-n", "2", IMAGESTORE_LAB_URL=lab.url)
+        assert (status, "names one lab, which the workers of xdist would reset" in output) == (1, True), output
+        assert answers(lab.url)
+
+
+@pytest.mark.processes
+def test_each_worker_of_xdist_has_a_process_of_its_own(tmp_path: Path) -> None:
+    status, output = pytest_in(tmp_path, "-n", "2", IMAGESTORE_SIM_COMMAND=COMMAND)
+    assert (status, "4 passed" in output) == (0, True), output
+
+
+@pytest.mark.compose
+def test_a_lab_runs_in_a_container() -> None:
+    if (missing := what_is_missing()) is not None:
+        pytest.skip(missing)
+    image = f"imagestore-sim-python-kit:{os.getpid()}"
+    build = ["docker", "build", "--quiet", "--tag", image, "--file", "docker/mn/Dockerfile", "."]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=SECONDS)
+    try:
+        with Lab(image=image, hosts=1, clock="paused", lab_token="secret") as lab:
+            lab.host("imagestore-1").stop()
+            lab.wait_for_status("imagestore-1", "Disconnected", within="2m")
+            url = lab.url
+        assert not answers(url)
+        with pytest.raises(LabError, match="docker run: the lab ended before it was ready"):
+            Lab(image=image, database="/nowhere/lab.db").start()
+        left = subprocess.run(["docker", "ps", "-aq", "--filter", f"ancestor={image}"], capture_output=True, check=True)
+        assert left.stdout == b""
+    finally:
+        subprocess.run(["docker", "image", "rm", image], check=True, capture_output=True, timeout=SECONDS)
