@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.lifecycle import StateEvent
+from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
-from imagestore_sim.probe import Capacity, ProbeFailure, Reason, Target
+from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import virtual_clock
 from lifecycle_events import disconnections, drain, gaps, moves, new, storage
@@ -104,6 +107,23 @@ async def test_no_more_than_the_degree_of_parallelism_are_pinged_at_once(
 
 
 # The interval
+
+
+async def test_a_storage_whose_first_connect_is_slow_is_not_pinged_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(Settings(port=0, hosts=2, ping_interval=1), clock=virtual_clock())
+    probe = Prober.probe
+
+    async def slow_connect(
+        self: Prober, target: Target, *, layout: Layout = Layout.ANY, fresh: bool = False
+    ) -> Outcome:
+        await lab.clock.sleep(20 if fresh else 0)
+        return await probe(self, target, layout=layout, fresh=fresh)
+
+    monkeypatch.setattr(Prober, "probe", slow_connect)
+    async with lab:
+        await lab.clock.sleep(60)
+        seen = await lab.node.parts.store.event_log.since(0, 100)
+    assert moves(seen) == [("Connecting", "Connected")] * 2
 
 
 async def test_a_changed_interval_restarts_the_timer(imagestore_lab: Lab, probes: Probes) -> None:
@@ -306,6 +326,34 @@ async def test_a_ping_that_fails_while_a_connect_is_under_way_counts_as_a_failed
     # It was Connecting when the ping failed, so there is no event of a disconnection.
     assert disconnections(seen) == []
     assert failed[one.uuid] == 0  # cleared by the connect, which succeeded after all
+
+
+async def test_a_connect_that_ends_while_a_ping_reads_the_status_is_followed_by_no_other(
+    imagestore_lab: Lab, probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, parts, clock = await storage(imagestore_lab), imagestore_lab.node.storages, imagestore_lab.clock
+    found, read = parts.status.last_probes[one.uuid].outcome, parts.status.current
+    assert isinstance(found, Capacity)
+
+    async def slow_connect(target: Target, fresh: bool) -> Outcome | None:
+        await clock.sleep(10 if fresh else 0)
+        return found if fresh else None
+
+    async def slow_read(uuid: str) -> Status:
+        status = await read(uuid)
+        await clock.sleep(20)  # the store of a busy machine
+        return status
+
+    probes.answer = slow_connect
+    with imagestore_lab.node.events.subscribe() as events, monkeypatch.context() as slowly:
+        slowly.setattr(parts.status, "current", slow_read)
+        connect = asyncio.ensure_future(parts.lifecycle.reconnect(one.uuid))
+        await clock.sleep(5)
+        ping = await parts.tracker.ping_now(one.uuid)
+        assert ping is not None
+        await asyncio.gather(connect, ping)
+        await clock.sleep(600)
+        assert moves(drain(events)) == [("Connected", "Connecting"), ("Connecting", "Connected")]
 
 
 async def test_each_failed_connect_counts_once_until_one_succeeds(

@@ -42,12 +42,15 @@ class AutoReconnect:
         self._tracked = tracked
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    def follow_ping(self, uuid: str, status: Status) -> None:
-        """Start or cancel the reconnects of a storage that has `status` after a ping."""
+    def follow_ping(self, uuid: str, status: Status, *, was_connecting: bool = False) -> None:
+        """Start or cancel the reconnects of a storage that has `status` after a ping.
+
+        `was_connecting` says whether a connect ran or waited just before the status was read.
+        """
         if self._has_given_up(uuid):
             if not self._connector.is_connecting(uuid):  # a connect that runs must be able to set its final status
                 self.cancel(uuid)
-        elif self._is_lost(uuid, status) and uuid not in self._running:
+        elif self._is_lost(uuid, status, was_connecting) and uuid not in self._running:
             self._running[uuid] = self._tasks.begin(self._reconnect_until_connected(uuid), f"reconnect {uuid}")
 
     def cancel(self, uuid: str) -> None:
@@ -66,9 +69,12 @@ class AutoReconnect:
         gave_up = 0 < attempts <= self._failed_connects[uuid]
         return gave_up or not self._configuration.get(global_config.AUTO_RECONNECT)
 
-    def _is_lost(self, uuid: str, status: Status) -> bool:
-        """Return whether only a reconnect helps: also after a connect that was cut off before it set its status."""
-        cut_off = status is Status.CONNECTING and not self._connector.is_connecting(uuid)
+    def _is_lost(self, uuid: str, status: Status, was_connecting: bool) -> bool:
+        """Return whether only a reconnect helps: also after a connect that was cut off before it set its status.
+
+        One that has ended while the status was read was not cut off: it has set the next status by now.
+        """
+        cut_off = status is Status.CONNECTING and not was_connecting and not self._connector.is_connecting(uuid)
         return status is Status.DISCONNECTED or cut_off
 
     async def _reconnect_until_connected(self, uuid: str) -> None:

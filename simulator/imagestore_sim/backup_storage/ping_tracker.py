@@ -157,8 +157,12 @@ class PingTracker:
     async def _tick(self, _: None) -> None:
         """Begin a ping of every storage that is not being pinged still, those that answer quickly first."""
         for storage in sorted(await self._records.tracked(), key=self._was_slow):
-            if storage.uuid in self._tracked and storage.uuid not in self._being_pinged:
+            if storage.uuid in self._tracked and storage.uuid not in self._being_pinged and not self._is_new(storage):
                 self._begin_ping(storage)
+
+    def _is_new(self, storage: Storage) -> bool:
+        """Return whether a storage is being connected for the first time: its folders may still be missing."""
+        return not storage.total and self._connector.is_connecting(storage.uuid)
 
     def _begin_ping(self, storage: Storage) -> asyncio.Task[None]:
         ping = self._tasks.begin(self._ping_in_turn(storage, self._slots), f"ping {storage.uuid}")
@@ -191,4 +195,6 @@ class PingTracker:
             await self._pinger.disconnect(storage, failure)
             self._auto_reconnect.follow_ping(storage.uuid, Status.DISCONNECTED)
         else:
-            self._auto_reconnect.follow_ping(storage.uuid, await self._status.current(storage.uuid))
+            connecting = self._connector.is_connecting(storage.uuid)
+            status = await self._status.current(storage.uuid)
+            self._auto_reconnect.follow_ping(storage.uuid, status, was_connecting=connecting)
