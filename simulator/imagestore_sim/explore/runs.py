@@ -19,7 +19,7 @@ Json = Any
 
 @dataclass(slots=True)
 class Call:
-    """A request to ZStack's API, from the story or a client, and its answer. Times in seconds of the story."""
+    """A request to ZStack's API, as the node got it, and its answer. Times in seconds of the story."""
 
     began: float
     method: str
@@ -27,14 +27,13 @@ class Call:
     """Below /zstack/v1, with its query string."""
     body: Json = None
     ended: float | None = None
-    """When its answer was there; None if it never was."""
+    """When its answer was there; None if the node gave none, or a fault has lost it."""
     status: int = 0
     """Of the answer; 0 if there was none. 202: the job is `job`."""
     answer: Json = None
     """The JSON of the answer."""
     job: str | None = None
     """The uuid of the job that it began, or that it polls."""
-    account: str = "admin"
 
     @property
     def is_poll(self) -> bool:
@@ -44,11 +43,10 @@ class Call:
 
 @dataclass(slots=True)
 class Post:
-    """What the node has posted to a web hook."""
+    """An event that the node has posted to a web hook."""
 
     at: float
     path: str
-    """`/events`, or `/jobs` for results of jobs."""
     headers: Mapping[str, str]
     body: Json
 
@@ -73,7 +71,7 @@ class Job:
     uuid: str
     api: str
     state: str
-    result: Json
+    """Processing, Done or Failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class Disk:
     total: int
     available: int
     files: Mapping[str, int]
-    """Sizes by path, below the urls of storages."""
+    """Sizes of all that is on it, by path below its mount point."""
 
 
 @dataclass(slots=True)
@@ -117,8 +115,14 @@ class Played:
     """When the node was started, in seconds of the story; the first before it began."""
     kills: list[float] = field(default_factory=list)
     """When the node was killed."""
+    ended: float = 0.0
+    """When it was looked at, in seconds of the story."""
+    storages: dict[str, str] = field(default_factory=dict)
+    """The uuids of storages, by their names in the story."""
+    images: dict[str, str] = field(default_factory=dict)
+    """The uuids of images, by their names in the story."""
     answers: dict[str, Json] = field(default_factory=dict)
-    """By path: the answers in the end, before the node is stopped (`playing.QUESTIONS`)."""
+    """By path: the answers in the end, before the node is stopped (`world.QUESTIONS`, and the storages in pages)."""
     jobs: list[Job] = field(default_factory=list)
     stored_events: list[Event] = field(default_factory=list)
     """The event log as the store has it in the end."""

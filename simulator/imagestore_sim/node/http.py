@@ -99,6 +99,9 @@ class HttpServer:
         self._lab_time = LabTime(foundation.clock)
         self._parts: Parts | None = None
         self._rest: RestServer[Services] | None = None
+        self.around_rest: Callable[[Handle], Handle] = _unchanged
+        """Wraps what answers ZStack's API, from the moment that it is served."""
+        self._answer_rest: Handle | None = None
         application = web.Application(client_max_size=BODY_LIMIT)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
@@ -136,6 +139,7 @@ class HttpServer:
     def serve_rest(self, parts: Parts) -> None:
         """Answer ZStack's API from now on."""
         self._rest = parts.rest
+        self._answer_rest = self.around_rest(parts.rest.answer)
 
     def reset_connections(self, but: Connection) -> None:
         """Reset the connections that carry ZStack's API, but for one."""
@@ -161,8 +165,8 @@ class HttpServer:
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             moved()
-            if self._rest is not None and request.raw_path.startswith(API_PATHS):
-                return await self._rest.answer(request)
+            if self._answer_rest is not None and request.raw_path.startswith(API_PATHS):
+                return await self._answer_rest(request)
             return await route(request)
 
         guard = self._foundation.guard
@@ -244,6 +248,10 @@ class HttpServer:
         ready = self._gate.is_open and not problems
         body = {"ready": ready, "waitingFor": self._gate.waiting_for, "problems": problems}
         return _json(200 if ready else 503, body)
+
+
+def _unchanged(handle: Handle) -> Handle:
+    return handle
 
 
 def _json(status: int, body: object) -> web.Response:

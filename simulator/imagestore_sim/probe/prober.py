@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 Observe = Callable[[Capacity | Reached | ProbeFailure], None]
 """Called with the result of each probe."""
+Watch = Callable[[str, Purpose], AbstractContextManager[None]]
+"""Is entered while a probe, or a change of files, has the host of that name for itself."""
 Use = Callable[[Connection, Phases], Awaitable[R | ProbeFailure]]
 """What is done over a connection that is logged in."""
 
@@ -105,6 +107,8 @@ class Prober:
         # Hosts that the system's resolver finds live in real time. A resolver of the lab's own finds simulated hosts,
         # which live by its clock.
         self._outside = clock.outside if resolve is None else nullcontext
+        self.watch: Watch = _watch_nothing
+        """Watches who works on which host."""
         self._closed = False
 
     async def probe(
@@ -168,7 +172,7 @@ class Prober:
         host.probes += 1
         try:
             async with host.turn:
-                with self._outside():
+                with self._outside(), self.watch(target.hostname, current_purpose()):
                     host.forgotten = False
                     found = await work(host)
                     if host.forgotten or not self._warm:
@@ -321,3 +325,7 @@ class Prober:
         phases.end()
         connection.served()
         return found
+
+
+def _watch_nothing(hostname: str, purpose: Purpose) -> AbstractContextManager[None]:
+    return nullcontext()

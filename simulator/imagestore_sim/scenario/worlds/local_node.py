@@ -108,7 +108,7 @@ class LocalNodeWorld(ABC):
             log_level="error",
             **self.scenario.node.model_dump(),
         )
-        node = self._node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
+        node = self._node = self._new_node(settings)
         listener = self._listening.enter_context(node.events.subscribe())
         self._tasks.begin(_forward(listener, self._on_event), "events of a scenario")
         await node.start(_bootstrap(self.scenario, self.zones, self.storages))
@@ -153,6 +153,9 @@ class LocalNodeWorld(ABC):
         for end in ("", "-wal", ".key"):
             if (file := old.with_name(old.name + end)).exists():
                 shutil.copy2(file, self._database.with_name(self._database.name + end))
+
+    def _new_node(self, settings: Settings) -> ManagementNode:
+        return ManagementNode(settings, clock=self.clock, resolve=self.resolve)
 
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""

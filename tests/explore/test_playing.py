@@ -1,0 +1,62 @@
+"""A run shows all that happened: calls, posts, probes, the end; and it is the same when it is played again."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagestore_sim.explore.playing import play
+from imagestore_sim.explore.runs import Played
+from imagestore_sim.scenario.format.reader import parse_scenario
+from imagestore_sim.scenario.play.results import Verdict
+
+STORY = """
+title: two hosts, one goes down; a kill; an image
+hosts: {"imagestore-{1..2}": }
+settings: {ping.interval: 10s}
+imageSources: [{url: "*", size: 2 GiB, actualSize: 1 GiB, rate: 1 GiB}]
+timeline:
+  - {at: 1s, stop: {host: imagestore-1, for: 1m}}
+  - add_image: {image: debian, storage: imagestore-2}
+  - {at: 90s, kill_node: {down: 5s}}
+  - {at: 3m, note: all is well}
+"""
+
+
+def played(order: str = "") -> Played:
+    return play(parse_scenario(STORY + order, "s.yaml"))
+
+
+@pytest.fixture(scope="module")
+def run() -> Played:
+    return played()
+
+
+def test_a_run_shows_what_happened_and_what_there_is_in_the_end(run: Played) -> None:
+    assert (run.result.verdict, run.result.problem) == (Verdict.HELD, "")
+    assert [one.id for one in run.events] == [one.id for one in run.stored_events] != []
+    assert {one.body["path"] for one in run.posts} >= {"/backup-storage/status/change", "/image/added"}
+    [add] = [call for call in run.calls if call.method == "POST" and call.path == "/images"]
+    assert add.status == 202
+    assert add.job in {job.uuid for job in run.jobs if job.state == "Done"}
+    assert any(call.job == add.job and call.status == 200 for call in run.calls if call.is_poll)
+    assert {turn.purpose for turn in run.turns} == {"ping", "reconnect", "command"}
+    assert all(turn.ended is not None and turn.ended >= turn.began for turn in run.turns)
+    assert (len(run.starts), run.kills) == (2, [90.0])
+    storages = run.answers["/backup-storage/image-store"]["inventories"]
+    assert {one["name"]: one["status"] for one in storages} == dict.fromkeys(run.storages, "Connected")
+    for one in storages:
+        disk = run.disks[one["hostname"]]
+        assert (one["totalCapacity"], one["availableCapacity"]) == (disk.total, disk.available)
+    assert 2**30 in run.disks["imagestore-2"].files.values()
+    assert (run.ended, run.errors) == (180.0, [])
+
+
+def test_a_run_leaves_nothing_behind(run: Played) -> None:
+    assert run.left.grown(type(run.left)()) == {}
+    assert run.at_last.grown(run.at_first) == {}
+
+
+def test_a_run_in_an_order_of_its_own_is_the_same_when_it_is_played_again() -> None:
+    first, again = played("order: {seed: 5}"), played("order: {seed: 5}")
+    assert first.log_text == again.log_text
+    assert first.drawn == again.drawn != {}
