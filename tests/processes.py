@@ -47,14 +47,16 @@ async def run_program(*command: str, cwd: Path | None = None, **environment: str
     return Finished(process.returncode, output.decode(), errors.decode())
 
 
-def run_here(*arguments: str, cwd: Path | None = None, **environment: str) -> Finished:
+def run_here(*arguments: str, cwd: Path | None = None, typed: str | None = None, **environment: str) -> Finished:
     """Run a command that ends soon in this process, which saves a second, and return what it prints.
+
+    It reads `typed` from standard input.
 
     On another thread than the main one, only a command that handles no signals can run. Logging stays as it is.
     """
     runner = CliRunner(env=PLAIN | environment)
     with contextlib.chdir(cwd or Path.cwd()), mock.patch.object(logs, "configure"):
-        result = runner.invoke(app, arguments, prog_name="python -m imagestore_sim", catch_exceptions=False)
+        result = runner.invoke(app, arguments, typed, prog_name="python -m imagestore_sim", catch_exceptions=False)
     return Finished(result.exit_code, result.stdout, result.stderr)
 
 

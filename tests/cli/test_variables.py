@@ -44,6 +44,7 @@ VALUES = {
     "NODE": ("http://127.0.0.1:1",),
     "OUT": ("out.yaml",),
     "PASSWORD": ("host-password",),
+    "PROBE_MODULES": ("modules.yaml",),
     "PROJECT": ("lab",),
     "RECORD_DATABASE": ("old.db",),
     "REPORT": ("report",),

@@ -1,45 +1,49 @@
-"""`imagestore-sim probe`: one SSH probe by hand."""
+"""`imagestore-sim probe`: SSH probes by hand, of one host or of many."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from imagestore_sim.cli import options
-from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError
-from imagestore_sim.cli.rules import Refuse, apply_rules
+from imagestore_sim.cli.rules import Parsed, Refuse, apply_rules
 
-if TYPE_CHECKING:
-    from imagestore_sim.probe import Target
-    from imagestore_sim.settings import Settings
+LEAST_SECONDS = 1.0
+ASKING, MANY = "What to ask", "Many hosts"
 
-TARGET = re.compile(
-    r"(?:(?P<user>[^@]+)@)?"
-    r"(?:(?:\[(?P<address>[^\[\]@]+:[^\[\]@]+)\]|(?P<host>[^:@\[\]]+))(?::(?P<port>[0-9]{1,9}))?"
-    r"|(?P<bare>[^@\[\]:]*:[^@\[\]:]*:[^@\[\]]*))"
-)
-"""[USER@]HOST[:PORT]; an IPv6 address in brackets, or bare without a port."""
+
+def _seconds(text: str) -> float:
+    from imagestore_sim.units import parse_seconds
+
+    seconds = parse_seconds(text)
+    if seconds < LEAST_SECONDS:
+        raise ValueError(f"{text} is too often: expected a second at least")
+    return seconds
 
 
 RULES = (
-    Refuse(lambda given: given.url is None and not given.agent, "Missing option '--url'"),
     Refuse(lambda given: given.url is not None and given.agent, "--url: is not used with --agent"),
+    Parsed("watch", _seconds),
 )
-SSH_PORT, AGENT_PORT = 22, 8000
-ASKING = "What to ask"
 
 
 def probe(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="[USER@]HOST[:PORT]", help="Where to log in.")],
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[USER@]HOST[:PORT]...",
+            help="Where to log in; `-` reads lines from standard input, each a target, and its PATH if not --url.",
+            show_default=False,
+        ),
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(
             metavar="PATH",
-            help="Absolute path whose capacity to measure; required without --agent.",
+            help="Absolute path whose capacity to measure; not used with --agent.",
             rich_help_panel=ASKING,
         ),
     ] = None,
@@ -76,11 +80,32 @@ def probe(
             rich_help_panel=ASKING,
         ),
     ] = False,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Probe the storages of a bootstrap file, each with its own user, password and path.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    parallel: Annotated[
+        int, typer.Option(min=1, max=500, metavar="N", help="Probes at once.", rich_help_panel=MANY)
+    ] = 20,
+    watch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION", help="Probe again and again, each 10s or 1m, until Ctrl-C.", rich_help_panel=MANY
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: bytes, and milliseconds.", rich_help_panel=ASKING)
+        bool,
+        typer.Option("--json", help="Print JSON, a line for each probe: bytes, milliseconds.", rich_help_panel=ASKING),
     ] = False,
 ) -> int:
-    """Probe one host by hand. Print its capacity, or why the probe failed and what to do. Exit with status 0 or 1.
+    """Probe hosts by hand. Print their capacity, or why a probe failed and what to do.
+
+    Several hosts are shown as a table in the order given, with --json as lines in the order of their answers. The exit
+    status is 0 if every probe succeeded and 1 if one failed; with --watch that of the last complete round, or 3.
 
     With --agent, print whether the host's agent answers, as a ping with `ping.mode` agent asks it.
 
@@ -89,53 +114,19 @@ def probe(
         imagestore-sim probe root@10.0.0.1 --url /zs/1 --password
         the same for programs, with a key, on another port
         imagestore-sim probe root@10.0.0.1:2222 --url /zs/1 --identity-file key --json
+        all storages of a bootstrap file, each half a minute
+        imagestore-sim probe --inventory records.yaml --watch 30s
+        the hosts in a file, with a key
+        imagestore-sim probe - --url /zs/1 --identity-file key < hosts.txt
         whether the agent of the host answers
         imagestore-sim probe 10.0.0.1 --agent
     """
-    apply_rules(context, RULES)
+    given = apply_rules(context, RULES)
+    from imagestore_sim.cli.probe_rounds import How, run_probes
+    from imagestore_sim.cli.probe_targets import Given, read_targets
     from imagestore_sim.cli.running import run
 
     settings = options.read_options(context)
-    asked = parse_target(target, url or "/", password, default_port=AGENT_PORT if agent else SSH_PORT)
-    return run(lambda: run_probe(settings, asked, agent=agent, as_json=as_json))
-
-
-async def run_probe(settings: Settings, target: Target, *, agent: bool, as_json: bool) -> int:
-    """Probe a target or its agent, print the outcome, and return the exit status. Raise InputError."""
-    from rich.console import Console
-
-    from imagestore_sim.cli.probe_output import print_json, print_outcome
-    from imagestore_sim.clock import RealClock
-    from imagestore_sim.node.from_settings import new_prober
-    from imagestore_sim.probe import PingMode, ProbeFailure
-
-    try:
-        prober = new_prober(settings, RealClock(), agent_port=target.port)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    try:
-        outcome = await (prober.reach(target, PingMode.AGENT) if agent else prober.probe(target))
-    finally:
-        await prober.close()
-    if as_json:
-        print_json(outcome)
-    else:
-        print_outcome(outcome, Console())
-    return FAILURE if isinstance(outcome, ProbeFailure) else SUCCESS
-
-
-def parse_target(text: str, url: str, password: str | None, *, default_port: int = SSH_PORT) -> Target:
-    """Return the target of a probe from `[USER@]HOST[:PORT]`; user root by default. Raise InputError."""
-    from imagestore_sim.probe import Target
-    from imagestore_sim.probe.resolving import literal_address
-
-    match = TARGET.fullmatch(text)
-    host = "" if match is None else match["host"] or match["address"] or match["bare"]
-    if match is None or (":" in host and literal_address(host) is None):
-        raise InputError(f"{text} is not [user@]host[:port]; an IPv6 address is in brackets where a port follows it")
-    port = int(match["port"] or default_port)
-    if not 1 <= port <= 65535:
-        raise InputError(f"{text}: {port} is no port, it must be between 1 and 65535")
-    if not url.startswith("/"):
-        raise InputError(f"--url: {url} is not an absolute path")
-    return Target(host, port, match["user"] or "root", url, password)
+    asked = read_targets(targets or [], inventory, Given(url, password, agent))
+    how = How(parallel, given["watch"], agent=agent, as_json=as_json)
+    return run(lambda: run_probes(settings, asked, how))

@@ -1,24 +1,42 @@
-"""The outcome of one probe, as text for people or as JSON."""
+"""The outcomes of probes: one as a text or many as a table for people, or as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
+from imagestore_sim.cli.probe_targets import Asked
+from imagestore_sim.clock import Clock
 from imagestore_sim.masking import on_one_line
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached
 from imagestore_sim.units import size_text
 
 Outcome = Capacity | Reached | ProbeFailure
+Outcomes = Sequence[tuple[Asked, Outcome]]
+ROWS_AROUND = 7
+"""Rows of a terminal that the table's head and caption take."""
+WIDE = 1000
+"""Columns of a table where there is no terminal: nothing is cut."""
 
 
-def print_json(outcome: Outcome) -> None:
-    """Print the outcome as one JSON object: sizes in bytes, phases in milliseconds."""
-    print(orjson.dumps(_to_json(outcome)).decode())
+def print_json(outcome: Outcome, asked: Asked | None = None, time: float | None = None) -> None:
+    """Print the outcome on one line as a JSON object: sizes in bytes, phases in milliseconds.
+
+    The object begins with the time (epoch seconds) and what was asked, if these are given.
+    """
+    head: dict[str, Any] = {} if time is None else {"time": round(time, 3)}
+    if asked is not None:
+        target = asked.target
+        head |= {"name": asked.name, "host": target.hostname, "port": target.port, "url": target.url}
+    print(orjson.dumps(head | _to_json(outcome)).decode(), flush=True)
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:
@@ -61,3 +79,80 @@ def _lines(outcome: Outcome) -> Iterator[Text]:
     if outcome.read_only:
         yield Text("read-only", style="yellow")
     yield Text(f"method     {outcome.method:>20}")
+
+
+def print_table(outcomes: Outcomes, console: Console, when: str = "") -> None:
+    """Print a table of outcomes; `when` stands below it."""
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table_of(outcomes, when=when), highlight=False)
+
+
+@contextmanager
+def watching(console: Console, clock: Clock) -> Iterator[Callable[[Outcomes], None]]:
+    """Yield what shows a round: a table that each round replaces on a terminal, one below the other elsewhere."""
+    if not console.is_terminal:
+        yield lambda outcomes: print_table(outcomes, console, f", {clock.local()} UTC")
+        return
+
+    def show(outcomes: Outcomes) -> None:
+        rows = max(2, console.height - ROWS_AROUND)
+        live.update(table_of(outcomes, rows, f", {clock.local()} UTC; Ctrl-C stops"), refresh=True)
+
+    with Live(console=console, auto_refresh=False) as live:
+        yield show
+
+
+def table_of(outcomes: Outcomes, rows: int | None = None, when: str = "") -> Group:
+    """Return a table of outcomes, and below it `when` and why probes failed.
+
+    `rows` bounds both together; if there are more outcomes, failures come first.
+    """
+    shown = outcomes if rows is None or len(outcomes) <= rows else sorted(outcomes, key=_has_succeeded)[:rows]
+    table = Table(box=SIMPLE_HEAD, expand=False, caption=_caption(outcomes, len(shown)) + when, caption_justify="left")
+    for heading in ("target", "outcome"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("available", "of", "free", "inodes", "ms"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for asked, outcome in shown:
+        table.add_row(Text(on_one_line(asked.name)), *_cells(outcome))
+    failed = [(asked, outcome) for asked, outcome in shown if isinstance(outcome, ProbeFailure)]
+    most = len(failed) if rows is None else max(0, rows - len(shown))
+    return Group(table, *(_why(asked, failure) for asked, failure in failed[:most]))
+
+
+def _has_succeeded(row: tuple[Asked, Outcome]) -> bool:
+    return not isinstance(row[1], ProbeFailure)
+
+
+def _caption(outcomes: Outcomes, shown: int) -> str:
+    hidden = f", {len(outcomes) - shown} more not shown" if len(outcomes) > shown else ""
+    return f"{sum(map(_has_succeeded, outcomes))} of {len(outcomes)} answered{hidden}"
+
+
+def _why(asked: Asked, failure: ProbeFailure) -> Text:
+    line = f"{on_one_line(asked.name)}: {on_one_line(failure.message)}; what to do: {failure.advice}"
+    return Text(line, overflow="fold")
+
+
+def _cells(outcome: Outcome) -> Iterator[Text]:
+    """Yield the cells of an outcome after that of its target."""
+    if isinstance(outcome, ProbeFailure):
+        yield Text(outcome.reason, style="bold red")
+        yield from (Text() for _ in range(4))
+    elif isinstance(outcome, Reached):
+        yield Text("answers", style="green")
+        yield from (Text() for _ in range(4))
+    else:
+        yield Text("read-only", style="yellow") if outcome.read_only else Text("ok", style="green")
+        yield Text(size_text(outcome.available))
+        yield Text(size_text(outcome.total))
+        yield _share(outcome.available, outcome.total)
+        yield Text() if outcome.inodes is None else _share(outcome.inodes.available, outcome.inodes.total)
+    yield Text(f"{sum(outcome.phases.values()):.1f}")
+
+
+def _share(part: int, whole: int) -> Text:
+    """Return how much is free, in red where it is less than a tenth."""
+    share = part / whole if whole else 0.0
+    return Text(f"{share:.0%}", style="red" if share < 0.1 else "")

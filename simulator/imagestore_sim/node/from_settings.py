@@ -19,6 +19,7 @@ from imagestore_sim.lab_api import Guard, ProbePage
 from imagestore_sim.lab_api.probe_modules import ProbeModule, read_modules
 from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
 from imagestore_sim.probe.agent import PORT as AGENT_PORT
+from imagestore_sim.probe.prober import MOST_LOGINS
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
 from imagestore_sim.rest.versions import VERSIONS, ZStackVersion
 from imagestore_sim.settings import Settings, token_of
@@ -39,8 +40,11 @@ def new_prober(
     observe: Observe = lambda _: None,
     *,
     agent_port: int = AGENT_PORT,
+    max_logins: int = MOST_LOGINS,
 ) -> Prober:
     """Return a prober. `resolve` finds the address of a host name; the default is DNS.
+
+    `max_logins` are under way at once for each purpose.
 
     Raise ValueError for a key, known-hosts or SSH configuration file that cannot be used.
     """
@@ -57,6 +61,7 @@ def new_prober(
         seed=settings.seed,
         observe=observe,
         agent_port=agent_port,
+        max_logins=max_logins,
     )
 
 

@@ -49,6 +49,7 @@ _UNUSABLE = (
 )  # fmt: skip
 # Failures that cost a login much time or work: the host queues behind others at its next login.
 _SUSPICIOUS = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS, Reason.UNREACHABLE, Reason.FLOOD)
+MOST_LOGINS = 20
 _resolve_by_system = SystemResolver()
 
 
@@ -65,7 +66,7 @@ class Prober:
         read_only_hosts: bool = False,
         connect_timeout: float = 5.0,
         command_timeout: float = 10.0,
-        max_logins: int = 20,
+        max_logins: int = MOST_LOGINS,
         keep_alive: float = 30.0,
         busy_pauses: Sequence[float] = (0.1, 0.3, 0.6),
         host_keys: HostKeyPolicy = HostKeyPolicy.IGNORE,
