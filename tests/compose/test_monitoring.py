@@ -19,13 +19,17 @@ import yaml
 
 from compose.compose_lab import ROOT, STORAGES, free_port, succeed
 from imagestore_sim.lab import Lab
+from imagestore_sim.lab_api.example_metrics import FAILED, MEASURED
+from imagestore_sim.lab_api.probe_page import series_of
 from imagestore_sim.testing import Client
+from node_faults import heal, set_fault
 from processes import child
 
 FOLDER = ROOT / "docker/monitoring"
-CONFIGURATION, ALERTS = FOLDER / "prometheus.yml", FOLDER / "alerts.yml"
+CONFIGURATION, ALERTS, TESTS = FOLDER / "prometheus.yml", FOLDER / "alerts.yml", FOLDER / "alerts.test.yml"
 DASHBOARD = FOLDER / "dashboards/imagestore-sim.json"
-METRIC = re.compile(r"\b(?:imagestore_sim_\w+|up|ALERTS)\b")
+METRIC = re.compile(r"\b(?:(?:imagestore_sim|process|probe)_\w+|up|ALERTS)\b")
+VARIABLES = re.compile(r"\$(?:instance|storage)\b")
 READY_SECONDS = 20.0
 
 needs_prometheus = pytest.mark.skipif(
@@ -35,10 +39,15 @@ pytestmark = pytest.mark.compose
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Yield the title of each panel of the dashboard with each of its expressions."""
+    """Yield the title of each panel of the dashboard with each of its expressions, for all nodes and storages."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel["targets"]:
-            yield panel["title"], target["expr"]
+            yield panel["title"], VARIABLES.sub(".*", target["expr"])
+
+
+def rules() -> list[Any]:
+    """Return the alerts."""
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 
 @needs_prometheus
@@ -48,56 +57,34 @@ async def test_promtool_accepts_the_configuration_and_the_alerts(tmp_path: Path)
 
 
 @needs_prometheus
-@pytest.mark.parametrize(
-    ("alert", "series", "labels", "summary"),
-    [
-        ("ManagementNodeDown", {'up{job="imagestore-sim"}': "0x60"}, {"job": "imagestore-sim", "severity": "critical"},
-         "The management node does not answer."),
-        ("BackupStorageDisconnected", {'imagestore_sim_backup_storages{status="Disconnected",state="Enabled"}': "2x60"},
-         {"severity": "critical"}, "2 backup storages are Disconnected."),
-        ("BackupStorageNearlyFull",
-         {'imagestore_sim_backup_storage_available_bytes{name="gold"}': "50x60",
-          'imagestore_sim_backup_storage_total_bytes{name="gold"}': "1000x60"},
-         {"name": "gold", "severity": "warning"}, "gold has 5% left."),
-        ("BackupStorageFillsUp", {'imagestore_sim_backup_storage_available_bytes{name="gold"}': "500-1x180"},
-         None, "gold is full within the hour at this rate."),
-        ("PingsAreLate",
-         {'imagestore_sim_tracker_lag_seconds_bucket{le="1.0"}': "0x180",
-          'imagestore_sim_tracker_lag_seconds_bucket{le="5.0"}': "0+1x180",
-          'imagestore_sim_tracker_lag_seconds_bucket{le="+Inf"}': "0+1x180"},
-         {"severity": "warning"}, "The ticks of the ping tracker begin 4.96s late."),
-    ],
-)  # fmt: skip
-async def test_an_alert_fires_when_it_should(
-    tmp_path: Path, alert: str, series: dict[str, str], labels: dict[str, str] | None, summary: str
-) -> None:
-    expected = {
-        "exp_labels": labels or {"name": "gold", "severity": "warning"},
-        "exp_annotations": {"summary": summary},
-    }
-    test = {
-        "interval": "5s",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "alert_rule_test": [
-            {"eval_time": "0s", "alertname": alert, "exp_alerts": []},
-            {"eval_time": "5m", "alertname": alert, "exp_alerts": [expected]},
-        ],
-    }
-    file = tmp_path / "test.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "evaluation_interval": "5s", "tests": [test]}))
-    await succeed("promtool", "test", "rules", str(file))
+async def test_every_alert_fires_when_it_should_and_names_what_it_is_about() -> None:
+    await succeed("promtool", "test", "rules", str(TESTS))
+    cases = [case for test in yaml.safe_load(TESTS.read_text())["tests"] for case in test["alert_rule_test"]]
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == {rule["alert"] for rule in rules()}
 
 
 async def test_the_dashboard_and_the_alerts_use_metrics_that_exist(imagestore_client: Client) -> None:
     page = (await imagestore_client.request("GET", f"{imagestore_client.url}/metrics")).text
     there = set(re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE)) | {"up", "ALERTS"}
-    rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
-    asked = [*expressions(), *((rule["alert"], rule["expr"]) for rule in rules)]
-    assert len(asked) > 20
+    there |= {family.name for found in (MEASURED, FAILED) for family in series_of(found, 0)}
+    texts = [f"{rule['expr']} {rule['annotations']['summary']}" for rule in rules()]
+    asked = [*expressions(), *zip((rule["alert"] for rule in rules()), texts, strict=True)]
+    assert len(asked) > 30
     for title, expression in asked:
         metrics = {re.sub(r"_(bucket|count|sum)$", "", name) for name in METRIC.findall(expression)}
         assert metrics, f"{title} uses no metric"
         assert metrics <= there, title
+
+
+def test_each_panel_follows_the_variables_of_the_dashboard() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert [one["name"] for one in dashboard["templating"]["list"]] == ["datasource", "instance", "storage"]
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            metrics = len(METRIC.findall(target["expr"]))
+            assert target["expr"].count('instance=~"$instance"') == metrics, panel["title"]
+            of_storages = target["expr"].count("imagestore_sim_backup_storage_")
+            assert target["expr"].count('name=~"$storage"') == of_storages, panel["title"]
 
 
 @needs_prometheus
@@ -105,12 +92,18 @@ async def test_prometheus_answers_every_panel_from_a_lab(
     imagestore_client: Client, imagestore_lab: Lab, tmp_path: Path
 ) -> None:
     await imagestore_lab.network["imagestore-1"].stop()
+    fault = await set_fault(imagestore_client, "latency", delay="10ms")
     async with _prometheus(tmp_path, imagestore_lab.url.removeprefix("http://")) as url:
         asking = asyncio.create_task(_use(imagestore_client))
         try:
-            for title, expression in expressions():
+            of_faults = [one for one in expressions() if "node_fault" in one[1]]
+            for title, expression in of_faults:
                 await _until(url, expression, title)
-            await _until(url, 'ALERTS{alertname="BackupStorageDisconnected"}', "alerts")
+            await heal(imagestore_client, fault)  # while one is set, no answer is kept
+            for title, expression in expressions():
+                if (title, expression) not in of_faults:
+                    await _until(url, expression, title)
+            await _until(url, 'ALERTS{alertname="BackupStorageDisconnected",name="imagestore-1"}', "alerts")
         finally:
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
