@@ -47,7 +47,7 @@ test-scenarios: $(INSTALLED) ## run what takes minutes: the library three times 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
 	$(BIN)/imagestore-sim replay scenarios -j 2 --report report
 
-test-clients: $(INSTALLED) ## run real clients of ZStack and tools of OpenAPI against a lab (needs Go, Node, and package indexes)
+test-clients: $(INSTALLED) ## run real clients of ZStack and tools of OpenAPI against a lab (needs Go, Java, Node, and package indexes)
 	$(PYTEST) tests/clients tests/guides tests/test_readme.py -m clients
 
 test-compose: $(INSTALLED) ## run the tests of the lab in containers (needs Docker and Compose)

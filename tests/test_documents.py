@@ -33,6 +33,7 @@ OF_OTHER_PROGRAMS = {
     "--count", "--image-storage",  # Go CLI
     "--save-dev",  # npm
     "--path",  # openapi-python-client
+    "--file",  # Maven
 }  # fmt: skip
 """Options that the documents name and other programs have."""
 OF_KITS = {"IMAGESTORE_SIM_COMMAND"}
