@@ -8,14 +8,13 @@ gives it; a storage with `tracked: false` stays as written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from sqlalchemy import insert, select, union_all, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
 from imagestore_sim.bootstrap.reader import BootstrapError
@@ -40,6 +39,7 @@ from imagestore_sim.bootstrap.records import (
     stable_uuid,
     uuid_of,
 )
+from imagestore_sim.bootstrap.row_batch import RowBatch, unique
 from imagestore_sim.bootstrap.snapshot import clear_records
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, DatabaseError, Vault
@@ -99,14 +99,16 @@ def _names(bootstrap: Bootstrap) -> set[str]:
     return {account.name for account in bootstrap.accounts}
 
 
-@contextmanager
-def _unique(section: str, name: str) -> Iterator[None]:
-    """Raise BootstrapError for a record whose uuid or name another record has, in the file or in the database."""
-    try:
-        yield
-    except IntegrityError:  # its text may hold values, so it is not passed on
-        text = "it, or something in it, has the uuid or the name of another record that is there"
-        raise BootstrapError(f"{section}: {name}: {text}") from None
+async def _values(connection: AsyncConnection, *columns: InstrumentedAttribute[str]) -> set[str]:
+    """Return all values of columns that the store holds."""
+    return set(await connection.scalars(union_all(*(select(column) for column in columns))))
+
+
+def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str:
+    """Return the uuid of an account that an image names. Raise BootstrapError."""
+    if name not in accounts:
+        raise BootstrapError(f"images: {record.name}: no account has the name {name}")
+    return accounts[name]
 
 
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
@@ -155,32 +157,24 @@ class BootstrapLoader:
                 await clear_records(connection, [account.name for account in accounts])
             quotas = self._default_quotas(bootstrap, replace=replace)
             for account in accounts:
-                with _unique("accounts", account.name):
+                with unique("accounts", account.name):
                     uuid = await self._add_account(connection, account, replace=replace)
                     await self._add_quotas(connection, uuid, {**quotas, **account.quotas}, account)
             for pattern in bootstrap.tags:
-                with _unique("tags", pattern.name):
+                with unique("tags", pattern.name):
                     await self._add_pattern(connection, pattern)
             for config in bootstrap.resourceConfigs:
-                with _unique("resourceConfigs", config.name):
+                with unique("resourceConfigs", config.name):
                     await self._add_resource_config(connection, config)
-            for zone in bootstrap.zones:
-                with _unique("zones", zone.name):
-                    await self._add_zone(connection, zone)
-            for storage in bootstrap.backupStorages:
-                with _unique("backupStorages", storage.name):
-                    await self._add_storage(connection, storage)
-            for image in bootstrap.images:
-                with _unique("images", image.name):
-                    await self._add_image(connection, image)
+            await self._add_zones(connection, bootstrap.zones)
+            await self._add_storages(connection, bootstrap.backupStorages)
+            await self._add_images(connection, bootstrap.images)
             for item in bootstrap.trash:
                 await self._add_trash(connection, item)
             for key in bootstrap.accessKeys:
-                with _unique("accessKeys", key.accessKeyId):
+                with unique("accessKeys", key.accessKeyId):
                     await self._add_access_key(connection, key)
-            for hook in bootstrap.webHooks:
-                with _unique("webHooks", hook.name):
-                    await self._add_web_hook(connection, hook)
+            await self._add_web_hooks(connection, bootstrap.webHooks)
             change = self._sources.replace if replace else self._sources.add
             sources = [
                 ImageSource(one.url, one.size, one.actualSize, one.format, one.rate, one.error)
@@ -313,53 +307,61 @@ class BootstrapLoader:
         values |= {"accountUuid": ADMIN_UUID, "description": option.description, **self._dates(record)}
         await connection.execute(insert(ResourceConfig), {"uuid": record.uuid or new_uuid(), **values})
 
-    async def _add_zone(self, connection: AsyncConnection, record: ZoneRecord) -> None:
-        zone = uuid_of("zone", record)
-        if await connection.scalar(select(Zone.uuid).where(Zone.uuid == zone)):
-            return
-        values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-        await connection.execute(insert(Zone), {"uuid": zone, **values, **self._dates(record)})
-        await self._add_tags(connection, zone, "ZoneVO", record)
+    async def _add_zones(self, connection: AsyncConnection, records: Sequence[ZoneRecord]) -> None:
+        rows = RowBatch("zones")
+        there = await _values(connection, Zone.uuid)
+        for record in records:
+            zone = uuid_of("zone", record)
+            if zone not in there:
+                there.add(zone)
+                values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
+                rows.add(Zone, record.name, {"uuid": zone, **values, **self._dates(record)})
+                await self._add_tags(connection, rows, zone, "ZoneVO", record)
+        await rows.insert(connection)
 
-    async def _add_storage(self, connection: AsyncConnection, record: BackupStorageRecord) -> None:
-        storage = uuid_of("backup-storage", record)
-        if await self._is_there(connection, storage, record.hostname):
-            return
+    async def _add_storages(self, connection: AsyncConnection, records: Sequence[BackupStorageRecord]) -> None:
+        rows = RowBatch("backupStorages")
+        there = await _values(connection, BackupStorage.uuid)
+        hostnames = await _values(connection, *(model.hostname for model in HOSTS.values()))
+        for record in records:
+            storage = uuid_of("backup-storage", record)
+            if storage not in there and record.hostname not in hostnames:
+                there.add(storage)
+                self._add_storage(rows, storage, record)
+                await self._add_tags(connection, rows, storage, "BackupStorageVO", record)
+        await rows.insert(connection)
+
+    def _add_storage(self, rows: RowBatch, storage: str, record: BackupStorageRecord) -> None:
         tracked = record.tracked and record.type in HOSTS
-        common = {"uuid", "name", "description", "url", "type", "state", "tracked"}
-        measured = {"status": Status.CONNECTING, "totalCapacity": 0, "availableCapacity": 0}
+        values: dict[str, object] = {
+            name: getattr(record, name) for name in ("name", "description", "url", "type", "state")
+        }
+        values |= {"status": Status.CONNECTING, "totalCapacity": 0, "availableCapacity": 0, "tracked": tracked}
         if not tracked:
-            measured = record.model_dump(include=set(measured))
-        values = record.model_dump(include=common - {"uuid"}) | measured | {"tracked": tracked}
-        await connection.execute(insert(BackupStorage), {"uuid": storage, **values, **self._dates(record)})
+            values |= {name: getattr(record, name) for name in ("status", "totalCapacity", "availableCapacity")}
+        dates = self._dates(record)
+        rows.add(BackupStorage, record.name, {"uuid": storage, **values, **dates})
         if record.type in HOSTS:
-            host = record.model_dump(include={"hostname", "username", "sshPort"})
+            host = {name: getattr(record, name) for name in ("hostname", "username", "sshPort")}
             password = self._vault.encrypt(self._open(record.password))
-            await connection.execute(insert(HOSTS[record.type]), {"uuid": storage, "password": password, **host})
-        zones = [{"backupStorageUuid": storage, "zoneUuid": zone} for zone in record.attachedZoneUuids]
-        if zones:
-            await connection.execute(insert(BackupStorageZoneRef), [ref | self._dates(record) for ref in zones])
-        await self._add_tags(connection, storage, "BackupStorageVO", record)
-
-    async def _is_there(self, connection: AsyncConnection, uuid_: str, hostname: str | None) -> bool:
-        questions = [select(BackupStorage.uuid).where(BackupStorage.uuid == uuid_)]
-        questions += [select(model.uuid).where(model.hostname == hostname) for model in HOSTS.values()]
-        return await connection.scalar(union_all(*questions).limit(1)) is not None
+            rows.add(HOSTS[record.type], record.name, {"uuid": storage, "password": password, **host})
+        for zone in record.attachedZoneUuids:
+            rows.add(BackupStorageZoneRef, record.name, {"backupStorageUuid": storage, "zoneUuid": zone, **dates})
 
     async def _add_tags(
         self,
         connection: AsyncConnection,
+        rows: RowBatch,
         resource: str,
         resource_type: str,
         record: ZoneRecord | BackupStorageRecord | ImageRecord | WebHookRecord,
     ) -> None:
         tagged = {"resourceUuid": resource, "resourceType": resource_type}
         for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
-            whole = [TagRecord(tag=tag) if isinstance(tag, str) else tag for tag in tags]
-            for tag in whole:
-                await self._add_pattern_of(connection, tag)
-            if whole:
-                await connection.execute(insert(model), [self._tag(model, tag) | tagged for tag in whole])
+            for tag in tags:
+                whole = TagRecord(tag=tag) if isinstance(tag, str) else tag
+                await self._add_pattern_of(connection, whole)
+                rows.add(model, record.name, self._tag(model, whole) | tagged)
 
     async def _add_pattern_of(self, connection: AsyncConnection, tag: TagRecord) -> None:
         """Insert the pattern that a tag names, with its text, unless it is there."""
@@ -374,34 +376,47 @@ class BootstrapLoader:
             own = {"type": "System", "inherent": record.inherent}
         return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **self._dates(record)}
 
-    async def _add_web_hook(self, connection: AsyncConnection, record: WebHookRecord) -> None:
-        hook = uuid_of("web-hook", record)
-        if await connection.scalar(select(WebHook.uuid).where(WebHook.uuid == hook)):
-            return
-        values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-        await connection.execute(insert(WebHook), {"uuid": hook, **values, **self._dates(record)})
-        await self._add_tags(connection, hook, "WebhookVO", record)
+    async def _add_web_hooks(self, connection: AsyncConnection, records: Sequence[WebHookRecord]) -> None:
+        rows = RowBatch("webHooks")
+        there = await _values(connection, WebHook.uuid)
+        for record in records:
+            hook = uuid_of("web-hook", record)
+            if hook not in there:
+                there.add(hook)
+                values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
+                rows.add(WebHook, record.name, {"uuid": hook, **values, **self._dates(record)})
+                await self._add_tags(connection, rows, hook, "WebhookVO", record)
+        await rows.insert(connection)
 
-    async def _add_image(self, connection: AsyncConnection, record: ImageRecord) -> None:
-        image = uuid_of("image", record)
-        if await connection.scalar(select(Image.uuid).where(Image.uuid == image)):
-            return
-        account = await self._account(connection, record, record.account)
+    async def _add_images(self, connection: AsyncConnection, records: Sequence[ImageRecord]) -> None:
+        rows = RowBatch("images")
+        there = await _values(connection, Image.uuid)
+        accounts = dict((await connection.execute(select(Account.name, Account.uuid))).all())
+        for record in records:
+            image = uuid_of("image", record)
+            if image not in there:
+                there.add(image)
+                self._add_image(rows, image, record, accounts)
+                await self._add_tags(connection, rows, image, "ImageVO", record)
+        await rows.insert(connection)
+
+    def _add_image(self, rows: RowBatch, image: str, record: ImageRecord, accounts: Mapping[str, str]) -> None:
         apart = {"uuid", "account", "sharedWith", "toPublic", "backupStorageRefs", *_WRITTEN_APART}
-        values = record.model_dump(exclude=apart) | {"accountUuid": account}
-        await connection.execute(insert(Image), {"uuid": image, **values, **self._dates(record)})
-        refs = [
-            {
-                "imageUuid": image,
-                **ref.model_dump(exclude=_WRITTEN_APART),
-                **self._dates(ref if ref.createDate else record),
-            }
-            for ref in record.backupStorageRefs
-        ]
-        if refs:
-            await connection.execute(insert(ImageBackupStorageRef), refs)
-        await self._add_tags(connection, image, "ImageVO", record)
-        await self._add_shares(connection, image, record)
+        values = record.model_dump(exclude=apart) | {"accountUuid": _account(accounts, record, record.account)}
+        rows.add(Image, record.name, {"uuid": image, **values, **self._dates(record)})
+        for ref in record.backupStorageRefs:
+            dates = self._dates(ref if ref.createDate else record)
+            row = {"imageUuid": image, **ref.model_dump(exclude=_WRITTEN_APART), **dates}
+            rows.add(ImageBackupStorageRef, record.name, row)
+        self._add_shares(rows, image, record, accounts)
+
+    def _add_shares(self, rows: RowBatch, image: str, record: ImageRecord, accounts: Mapping[str, str]) -> None:
+        """Share an image, as admin does it: nobody else shares (observed 10)."""
+        receivers: list[str | None] = [_account(accounts, record, name) for name in record.sharedWith]
+        for receiver in (*receivers, *((None,) if record.toPublic else ())):
+            shared = {"resourceUuid": image, "resourceType": "ImageVO", "ownerAccountUuid": ADMIN_UUID}
+            to = {"receiverAccountUuid": receiver, "toPublic": receiver is None}
+            rows.add(SharedResource, record.name, {**shared, **to, **self._dates(record)})
 
     async def _add_trash(self, connection: AsyncConnection, record: TrashRecord) -> None:
         """Insert an item of the trash, unless the storage has one with this path. Raise BootstrapError."""
@@ -412,20 +427,6 @@ class BootstrapLoader:
             raise BootstrapError(f"trash: {record.installPath}: no backup storage has the uuid {record.storageUuid}")
         values = record.model_dump() | {"createDate": record.createDate or self._now}
         await connection.execute(insert(Recycle), values)
-
-    async def _add_shares(self, connection: AsyncConnection, image: str, record: ImageRecord) -> None:
-        """Share an image, as admin does it: nobody else shares (observed 10)."""
-        receivers: list[str | None] = [await self._account(connection, record, name) for name in record.sharedWith]
-        for receiver in (*receivers, *((None,) if record.toPublic else ())):
-            shared = {"resourceUuid": image, "resourceType": "ImageVO", "ownerAccountUuid": ADMIN_UUID}
-            to = {"receiverAccountUuid": receiver, "toPublic": receiver is None}
-            await connection.execute(insert(SharedResource), {**shared, **to, **self._dates(record)})
-
-    async def _account(self, connection: AsyncConnection, record: ImageRecord, name: str) -> str:
-        account = await connection.scalar(select(Account.uuid).where(Account.name == name))
-        if account is None:
-            raise BootstrapError(f"images: {record.name}: no account has the name {name}")
-        return account
 
     async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
         if await connection.scalar(select(AccessKey.uuid).where(AccessKey.AccessKeyID == record.accessKeyId)):

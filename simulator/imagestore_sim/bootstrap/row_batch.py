@@ -1,0 +1,55 @@
+"""Inserts the rows of many records at once, and still names the record that another one stands in the way of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.bootstrap.reader import BootstrapError
+from imagestore_sim.database.models import Model
+
+MOST_ROWS = 500
+"""Rows in one call of the store, during which the event loop binds their values and answers nobody."""
+Row = Mapping[str, object]
+
+
+@contextmanager
+def unique(section: str, name: str) -> Iterator[None]:
+    """Raise BootstrapError for a record whose uuid or name another record has, in the file or in the database."""
+    try:
+        yield
+    except IntegrityError:  # its text may hold values, so it is not passed on
+        text = "it, or something in it, has the uuid or the name of another record that is there"
+        raise BootstrapError(f"{section}: {name}: {text}") from None
+
+
+class RowBatch:
+    """Rows of the records of one section of a bootstrap file, to be inserted table by table."""
+
+    def __init__(self, section: str) -> None:
+        self._section = section
+        self._rows: defaultdict[type[Model], list[tuple[str, Row]]] = defaultdict(list)
+
+    def add(self, model: type[Model], record: str, row: Row) -> None:
+        """Add a row of the record of a name. All rows of a table have the same columns."""
+        self._rows[model].append((record, row))
+
+    async def insert(self, connection: AsyncConnection) -> None:
+        """Insert all rows, tables in the order of their first row. Raise BootstrapError for one that is refused."""
+        for model, rows in self._rows.items():
+            for first in range(0, len(rows), MOST_ROWS):
+                await self._insert(connection, model, rows[first : first + MOST_ROWS])
+
+    async def _insert(self, connection: AsyncConnection, model: type[Model], rows: Sequence[tuple[str, Row]]) -> None:
+        try:
+            async with connection.begin_nested():
+                await connection.execute(insert(model), [row for _record, row in rows])
+        except IntegrityError:  # the store does not say which row it was
+            for record, row in rows:
+                with unique(self._section, record):
+                    await connection.execute(insert(model), row)
