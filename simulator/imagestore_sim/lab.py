@@ -178,7 +178,8 @@ class Lab(Startable):
         for name in host_names(settings.hosts):
             await self.network.add(self._new_host(name))
         self._ssh_config = await self.network.write_ssh_config(folder)
-        await self._node.start(self._bootstrap(), before_connecting=self._make_folders, before_reset=self._reset_hosts)
+        bootstrap = await asyncio.to_thread(self._bootstrap)
+        await self._node.start(bootstrap, before_connecting=self._make_folders, before_reset=self._reset_hosts)
 
     @asynccontextmanager
     async def fault(self, kind: str, **parameters: Any) -> AsyncIterator[AppliedNodeFault]:

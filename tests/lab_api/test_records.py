@@ -145,6 +145,9 @@ async def test_the_secrets_of_another_node_cannot_be_opened_and_nothing_changes(
 
 
 ONE = "1" * 32
+TAGS = [f"{int(ONE, 16) + 250 - number:032x}" for number in range(251)]
+MANY = ", ".join(f"{{name: i{n}, userTags: [{{uuid: {tag}, tag: secret}}]}}" for n, tag in enumerate(TAGS))
+"""Images of which the last has a tag of the uuid ONE."""
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghi")
@@ -261,6 +264,8 @@ async def test_bad_records_are_refused_and_nothing_is_added(imagestore_client: C
          f"accessKeys: [{{uuid: {ONE}, accessKeyId: b, accessKeySecret: secret}}]", "accessKeys: b: "),
         (f"zones: [{{name: a, userTags: [{{uuid: {ONE}, tag: secret}}]}}]",
          f"images: [{{name: i, userTags: [{{uuid: {ONE}, tag: secret}}]}}]", "images: i: "),
+        (f"zones: [{{name: a, userTags: [{{uuid: {ONE}, tag: secret}}]}}]",
+         f"images: [{MANY}]", "images: i250: "),
     ],
 )  # fmt: skip
 async def test_records_that_collide_with_existing_ones_are_refused_without_sql_or_values(

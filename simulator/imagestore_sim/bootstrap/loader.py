@@ -308,7 +308,7 @@ class BootstrapLoader:
         await connection.execute(insert(ResourceConfig), {"uuid": record.uuid or new_uuid(), **values})
 
     async def _add_zones(self, connection: AsyncConnection, records: Sequence[ZoneRecord]) -> None:
-        rows = RowBatch("zones")
+        rows = RowBatch(connection, "zones")
         there = await _values(connection, Zone.uuid)
         for record in records:
             zone = uuid_of("zone", record)
@@ -317,10 +317,11 @@ class BootstrapLoader:
                 values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
                 rows.add(Zone, record.name, {"uuid": zone, **values, **self._dates(record)})
                 await self._add_tags(connection, rows, zone, "ZoneVO", record)
-        await rows.insert(connection)
+                await rows.end_record()
+        await rows.insert()
 
     async def _add_storages(self, connection: AsyncConnection, records: Sequence[BackupStorageRecord]) -> None:
-        rows = RowBatch("backupStorages")
+        rows = RowBatch(connection, "backupStorages")
         there = await _values(connection, BackupStorage.uuid)
         hostnames = await _values(connection, *(model.hostname for model in HOSTS.values()))
         for record in records:
@@ -329,7 +330,8 @@ class BootstrapLoader:
                 there.add(storage)
                 self._add_storage(rows, storage, record)
                 await self._add_tags(connection, rows, storage, "BackupStorageVO", record)
-        await rows.insert(connection)
+                await rows.end_record()
+        await rows.insert()
 
     def _add_storage(self, rows: RowBatch, storage: str, record: BackupStorageRecord) -> None:
         tracked = record.tracked and record.type in HOSTS
@@ -377,7 +379,7 @@ class BootstrapLoader:
         return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **self._dates(record)}
 
     async def _add_web_hooks(self, connection: AsyncConnection, records: Sequence[WebHookRecord]) -> None:
-        rows = RowBatch("webHooks")
+        rows = RowBatch(connection, "webHooks")
         there = await _values(connection, WebHook.uuid)
         for record in records:
             hook = uuid_of("web-hook", record)
@@ -386,10 +388,11 @@ class BootstrapLoader:
                 values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
                 rows.add(WebHook, record.name, {"uuid": hook, **values, **self._dates(record)})
                 await self._add_tags(connection, rows, hook, "WebhookVO", record)
-        await rows.insert(connection)
+                await rows.end_record()
+        await rows.insert()
 
     async def _add_images(self, connection: AsyncConnection, records: Sequence[ImageRecord]) -> None:
-        rows = RowBatch("images")
+        rows = RowBatch(connection, "images")
         there = await _values(connection, Image.uuid)
         accounts = dict((await connection.execute(select(Account.name, Account.uuid))).all())
         for record in records:
@@ -398,7 +401,8 @@ class BootstrapLoader:
                 there.add(image)
                 self._add_image(rows, image, record, accounts)
                 await self._add_tags(connection, rows, image, "ImageVO", record)
-        await rows.insert(connection)
+                await rows.end_record()
+        await rows.insert()
 
     def _add_image(self, rows: RowBatch, image: str, record: ImageRecord, accounts: Mapping[str, str]) -> None:
         apart = {"uuid", "account", "sharedWith", "toPublic", "backupStorageRefs", *_WRITTEN_APART}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 from imagestore_sim.bootstrap.record_rules import Place, violations
 from imagestore_sim.bootstrap.records import Bootstrap
 from imagestore_sim.validation_errors import first_problem
-from imagestore_sim.yaml_text import BoundedLoader, read_yaml
+from imagestore_sim.yaml_text import BoundedLoader, read_large_yaml
 
 M = TypeVar("M", bound=BaseModel)
+Tree = Callable[[], yaml.Node | None]
+"""Composes the nodes of a text."""
 
 
 class BootstrapError(Exception):
@@ -82,11 +85,11 @@ def _bytes_of(file: Path) -> bytes:
         raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple[yaml.Node | None, M]:
-    """Return the nodes of a text, and what it holds. Raise BootstrapError."""
+def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple[Tree, M]:
+    """Return what composes the nodes of a text, and what it holds. Raise BootstrapError."""
     try:
         text = raw.decode("utf-8")
-        tree, content = read_yaml(text, loader)
+        tree, content = read_large_yaml(text, loader)
     except UnicodeDecodeError:
         raise BootstrapError(f"{file}: is not UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
@@ -100,13 +103,13 @@ def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple
         return tree, model.model_validate({} if content is None else content)
     except ValidationError as error:
         problem = first_problem(error)
-        raise BootstrapError(_message(file, tree, problem.place, problem.text)) from None
+        raise BootstrapError(_message(file, tree(), problem.place, problem.text)) from None
 
 
-def _checked(tree: yaml.Node | None, bootstrap: Bootstrap, file: str) -> Bootstrap:
+def _checked(tree: Tree, bootstrap: Bootstrap, file: str) -> Bootstrap:
     """Return records that follow the rules which no schema has. Raise BootstrapError."""
     for place, text in violations(bootstrap):
-        raise BootstrapError(_message(file, tree, place, text))
+        raise BootstrapError(_message(file, tree(), place, text))
     return bootstrap
 
 

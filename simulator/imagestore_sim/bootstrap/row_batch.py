@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.bootstrap.reader import BootstrapError
 from imagestore_sim.database.models import Model
 
-MOST_ROWS = 500
-"""Rows in one call of the store, during which the event loop binds their values and answers nobody."""
+MOST_RECORDS = 200
+"""Records whose rows are made and bound in one go, during which the event loop answers nobody."""
 Row = Mapping[str, object]
 
 
@@ -31,19 +31,27 @@ def unique(section: str, name: str) -> Iterator[None]:
 class RowBatch:
     """Rows of the records of one section of a bootstrap file, to be inserted table by table."""
 
-    def __init__(self, section: str) -> None:
+    def __init__(self, connection: AsyncConnection, section: str) -> None:
+        self._connection = connection
         self._section = section
+        self._records = 0
         self._rows: defaultdict[type[Model], list[tuple[str, Row]]] = defaultdict(list)
 
     def add(self, model: type[Model], record: str, row: Row) -> None:
         """Add a row of the record of a name. All rows of a table have the same columns."""
         self._rows[model].append((record, row))
 
-    async def insert(self, connection: AsyncConnection) -> None:
+    async def end_record(self) -> None:
+        """Insert what there is after each MOST_RECORDS records. Raise BootstrapError as `insert` does."""
+        self._records += 1
+        if self._records % MOST_RECORDS == 0:
+            await self.insert()
+
+    async def insert(self) -> None:
         """Insert all rows, tables in the order of their first row. Raise BootstrapError for one that is refused."""
         for model, rows in self._rows.items():
-            for first in range(0, len(rows), MOST_ROWS):
-                await self._insert(connection, model, rows[first : first + MOST_ROWS])
+            await self._insert(self._connection, model, rows)
+        self._rows.clear()
 
     async def _insert(self, connection: AsyncConnection, model: type[Model], rows: Sequence[tuple[str, Row]]) -> None:
         try:

@@ -1,0 +1,83 @@
+"""A large text of YAML has one meaning, whether its nodes are composed or its events are read alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagestore_sim.bootstrap.reader import _FileLoader
+from imagestore_sim.scenario.format.reader import _Loader
+from imagestore_sim.yaml_text import MOST_LEVELS, BoundedLoader, read_large_yaml, read_yaml
+
+LOADERS = [_FileLoader, _Loader]
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
+VALUES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(SCALARS, inner)), max_leaves=20)
+TEXTS = [
+    "",
+    "---\n",
+    "# a comment alone\n",
+    "a: b\n---\na: c\n",
+    "a: &anchor {b: c}\nd: *anchor\n",
+    "a: &a\n  b: *a\n",
+    "base: &base {a: b}\nderived:\n  <<: *base\n",
+    "<<: {a: b}\n",
+    "a: !env HOME\n",
+    "a: !!str 1\nb: !!int '1'\nc: ! 1\n",
+    "{a: 1, a: 2}\n",
+    "? [a, b]\n: c\n",
+    "? {a: b}\n: c\n",
+    "[1, 1.0, 0x10, 1e5, ~, null, true, True, yes, 2024-01-01, =, .inf, -0]\n",
+    "'1': \"true\"\n1: 2\ntrue: 3\nnull: 4\n",
+    "text: |\n  one\n  two\nfolded: >-\n  three\n  four\n",
+    "a:\n\t- b\n",
+    "a: [b\n",
+    "a: b: c\n",
+    "[" * (MOST_LEVELS - 1) + "]" * (MOST_LEVELS - 1),
+    "[" * MOST_LEVELS + "]" * MOST_LEVELS,
+    "[" * (MOST_LEVELS + 1) + "]" * (MOST_LEVELS + 1),
+    "- " * (MOST_LEVELS + 1) + "a\n",
+]
+
+
+def outcome(text: str, loader: type[BoundedLoader], *, large: bool) -> Any:
+    """Return the value of a text with its type and the lines of its nodes, or the text of the error."""
+    try:
+        if large:
+            compose, value = read_large_yaml(text, loader)
+            return repr(value), lines(compose())
+        tree, value = read_yaml(text, loader)
+        return repr(value), lines(tree)
+    except yaml.YAMLError as error:
+        return str(error)
+
+
+def lines(node: yaml.Node | None) -> list[int]:
+    """Return the lines on which the nodes below a node begin."""
+    if node is None or isinstance(node, yaml.ScalarNode):
+        return [] if node is None else [node.start_mark.line]
+    below = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
+    return [node.start_mark.line, *(line for one in below if one is not node for line in lines(one))]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_text_has_the_same_value_or_error_when_it_is_read_as_a_large_one(loader: type[BoundedLoader]) -> None:
+    for text in TEXTS:
+        if "&a\n" not in text:  # its tree has no end
+            assert outcome(text, loader, large=True) == outcome(text, loader, large=False), text
+
+
+@given(VALUES, st.booleans())
+def test_what_is_dumped_is_read_the_same_way_as_a_large_text(value: object, in_flow: bool) -> None:
+    text = yaml.safe_dump(value, default_flow_style=in_flow, allow_unicode=True)
+    for loader in LOADERS:
+        assert outcome(text, loader, large=True) == outcome(text, loader, large=False)
+
+
+@pytest.mark.thorough
+def test_a_large_text_is_bounded_in_values() -> None:
+    text = "[" + "a," * 500_000 + "]"
+    assert "more than 500000 values" in outcome(text, _FileLoader, large=True)
