@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from commands import execute
+from compose.compose_lab import ROOT, what_is_missing
 from imagestore_sim.testing import Client
 from processes import running
 
 HERE = Path(__file__).parent / "clients"
 PACKAGES = HERE / "assistant" / "requirements.txt"
 BUILD_SECONDS = INSTALL_SECONDS = 300.0
+BUILD_IMAGE_SECONDS = 600.0
+
+
+@pytest.fixture(scope="session")
+def image_of_a_lab() -> Iterator[str | None]:
+    """Build the image of the node once, and return its name; None without a Docker that works."""
+    if what_is_missing() is not None:
+        yield None
+        return
+    name = f"imagestore-sim-kits:{os.getpid()}"
+    build = ["docker", "build", "--quiet", "--tag", name, "--file", "docker/mn/Dockerfile", "."]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_IMAGE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    try:
+        yield name
+    finally:
+        subprocess.run(["docker", "image", "rm", name], capture_output=True, timeout=BUILD_SECONDS, check=True)
+
+
+@pytest.fixture
+def lab_image(image_of_a_lab: str | None) -> str:
+    """Return the name of an image of the node. Skip without a Docker that works."""
+    if image_of_a_lab is None:
+        pytest.skip(what_is_missing() or "no image")
+    return image_of_a_lab
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from client_programs import faulty_node, go_program, mcp_environment
+from client_programs import faulty_node, go_program, image_of_a_lab, lab_image, mcp_environment
 from imagestore_sim.clock import Clock
 from imagestore_sim.images import transfer
 from imagestore_sim.lab import Lab
@@ -29,7 +29,7 @@ from kept_node import KeptNode, rows_of
 from recorded_probes import probes
 from sshd import OpenSshServer, StartSshd, find_sshd
 
-__all__ = ["faulty_node", "go_program", "mcp_environment", "probes"]
+__all__ = ["faulty_node", "go_program", "image_of_a_lab", "lab_image", "mcp_environment", "probes"]
 
 
 @pytest.fixture

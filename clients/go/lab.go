@@ -49,20 +49,30 @@ type Lab struct {
 // If IMAGESTORE_LAB_URL is set, that lab is used: it is reset first, keeps running, and no option changes it.
 func Start(t testing.TB, options ...Option) *Lab {
 	t.Helper()
-	transport := &http.Transport{}
-	lab := &Lab{t: t, transport: transport}
-	t.Cleanup(transport.CloseIdleConnections)
 	if running := os.Getenv(URLVariable); running != "" {
-		lab.URL, lab.token = strings.TrimRight(running, "/"), os.Getenv(TokenVariable)
-		lab.Reset()
-		return lab
+		return Connect(t, running)
 	}
 	address, err := launch(t, settingsOf(options))
 	if err != nil {
 		t.Fatalf("imagestorelab: %v", err)
 	}
-	lab.URL = address
+	return at(t, address)
+}
+
+// Connect resets the lab that runs at an address, such as that of a container, and returns it. It keeps running after
+// the test. IMAGESTORE_LAB_TOKEN is its token, if it has one.
+func Connect(t testing.TB, address string) *Lab {
+	t.Helper()
+	lab := at(t, address)
+	lab.token = os.Getenv(TokenVariable)
+	lab.Reset()
 	return lab
+}
+
+func at(t testing.TB, address string) *Lab {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &Lab{URL: strings.TrimRight(address, "/"), t: t, transport: transport}
 }
 
 // Transport returns the way to the lab for an http.Client. That of a lab from [Lab.In] carries the time of the bubble.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +107,12 @@ func (kept *recorder) Errorf(format string, arguments ...any) {
 	kept.text = fmt.Sprintf(format, arguments...)
 }
 
+// Fatalf ends the goroutine, as that of a test does.
+func (kept *recorder) Fatalf(format string, arguments ...any) {
+	kept.Errorf(format, arguments...)
+	runtime.Goexit()
+}
+
 func TestTheTimeOfABubbleIsCarried(t *testing.T) {
 	for name, options := range map[string][]imagestorelab.TimeOption{
 		"absolute": {imagestorelab.Absolute()}, "relative": nil,
@@ -138,6 +145,44 @@ func TestARunningLabIsResetAndUsed(t *testing.T) {
 		t.Errorf("the lab is at %s", lab.URL)
 	}
 	lab.AssertRequested(nil, imagestorelab.Never())
+}
+
+// imageVariable names the environment variable with the image to test with.
+const imageVariable = "LAB_IMAGE"
+
+func TestALabRunsInAContainer(t *testing.T) {
+	image := os.Getenv(imageVariable)
+	if image == "" {
+		t.Skip("needs an image, named by " + imageVariable)
+	}
+	var address string
+	t.Run("while the test lasts", func(t *testing.T) {
+		lab := imagestorelab.Start(t, imagestorelab.WithImage(image), imagestorelab.WithHosts(1), imagestorelab.WithClock("paused"))
+		address = lab.URL
+		lab.Host("imagestore-1").Stop()
+		lab.WaitForStatus("imagestore-1", "Disconnected", 2*time.Minute)
+	})
+	if answers(address) {
+		t.Error("the container still answers")
+	}
+}
+
+func TestALabThatDoesNotStartSaysWhy(t *testing.T) {
+	for text, option := range map[string]imagestorelab.Option{
+		"there is no folder /nowhere": imagestorelab.WithArguments("--database", "/nowhere/lab.db"),
+		"pip install imagestore-sim":  imagestorelab.WithCommand("/nowhere/imagestore-sim"),
+	} {
+		failed := &recorder{TB: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			imagestorelab.Start(failed, option)
+		}()
+		<-done
+		if !strings.Contains(failed.text, text) {
+			t.Errorf("%q does not say %q", failed.text, text)
+		}
+	}
 }
 
 // TestNothingIsLeftOfAProcessThatIsKilled runs itself again, and kills that process.

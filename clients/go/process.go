@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
@@ -17,8 +18,11 @@ const CommandVariable = "IMAGESTORE_SIM_COMMAND"
 
 const (
 	readyWithin = 30 * time.Second
-	keptOutput  = 4096
-	install     = "install it with `pip install imagestore-sim`, or set " + CommandVariable + " or " + URLVariable
+	// An engine may have to fetch the image.
+	containerReadyWithin = 2 * time.Minute
+	keptOutput           = 4096
+	port                 = "8080"
+	install              = "install it with `pip install imagestore-sim`, or set " + CommandVariable + " or " + URLVariable
 )
 
 // supervise runs a lab until its own input ends, which it does however this process dies, then stops the lab within
@@ -35,6 +39,7 @@ kill $killer`
 type settings struct {
 	arguments []string
 	command   string
+	image     string
 }
 
 // Option changes how Start starts a lab.
@@ -69,6 +74,11 @@ func WithCommand(command string) Option {
 	return func(chosen *settings) { chosen.command = command }
 }
 
+// WithImage runs a container of that image by the command line of Docker, instead of a command.
+func WithImage(image string) Option {
+	return func(chosen *settings) { chosen.image = image }
+}
+
 func settingsOf(options []Option) settings {
 	chosen := settings{command: os.Getenv(CommandVariable)}
 	for _, option := range options {
@@ -82,12 +92,30 @@ func settingsOf(options []Option) settings {
 
 // launch starts a lab, and returns its address once it is ready.
 func launch(t testing.TB, chosen settings) (string, error) {
-	program, err := exec.LookPath(chosen.command)
+	if chosen.image == "" {
+		return run(t, append([]string{chosen.command, "lab", "--port", "0"}, chosen.arguments...), readyWithin)
+	}
+	name := fmt.Sprintf("imagestore-lab-%08x", rand.Uint32())
+	docker := []string{"docker", "run", "--rm", "--name", name, "--publish", "127.0.0.1::" + port, chosen.image,
+		"lab", "--host", "0.0.0.0", "--port", port}
+	if _, err := run(t, append(docker, chosen.arguments...), containerReadyWithin); err != nil {
+		return "", err
+	}
+	published, err := exec.Command("docker", "port", name, port+"/tcp").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("docker port %s: %w: %s", name, err, published)
+	}
+	address, _, _ := strings.Cut(string(published), "\n")
+	return "http://" + address, nil
+}
+
+// run starts a command that runs a lab, and returns the address that it prints once it is ready.
+func run(t testing.TB, line []string, within time.Duration) (string, error) {
+	program, err := exec.LookPath(line[0])
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, install)
 	}
-	arguments := append([]string{"-c", supervise, "sh", program, "lab", "--port", "0"}, chosen.arguments...)
-	command := exec.Command("/bin/sh", arguments...)
+	command := exec.Command("/bin/sh", append([]string{"-c", supervise, "sh", program}, line[1:]...)...)
 	errors := &tail{}
 	command.Stderr = errors
 	output, outputErr := command.StdoutPipe()
@@ -113,9 +141,9 @@ func launch(t testing.TB, chosen settings) (string, error) {
 	case <-ended:
 		stop()
 		return "", fmt.Errorf("the lab ended before it was ready: %s", errors)
-	case <-time.After(readyWithin):
+	case <-time.After(within):
 		stop()
-		return "", fmt.Errorf("the lab was not ready within %s: %s", readyWithin, errors)
+		return "", fmt.Errorf("the lab was not ready within %s: %s", within, errors)
 	}
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -13,11 +12,9 @@ import pytest
 import pytest_asyncio
 
 from commands import execute
-from compose.compose_lab import what_is_missing
 
 pytestmark = [pytest.mark.clients, pytest.mark.asyncio(loop_scope="module")]
-ROOT = Path(__file__).parents[2]
-KIT = ROOT / "clients" / "js"
+KIT = Path(__file__).parents[2] / "clients" / "js"
 COMMAND = str(Path(sys.executable).with_name("imagestore-sim"))
 TOOLS = ("typescript@5.9.3", "vitest@3.2.4", "@types/node@20.19.0", "testcontainers@11.9.0")
 QUIET = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund")
@@ -64,8 +61,9 @@ async def test_the_package_holds_sources_types_and_what_it_is(project: Path) -> 
     assert "dependencies" not in about
 
 
-async def test_the_kit_passes_its_own_tests(project: Path) -> None:
-    assert "# fail 0" in await run("node", "--test", "--test-reporter=tap", "tests/lab.test.js", cwd=KIT)
+async def test_the_kit_passes_its_own_tests(project: Path, image_of_a_lab: str | None) -> None:
+    own = ("node", "--test", "--test-reporter=tap", "tests/lab.test.js")
+    assert "# fail 0" in await run(*own, cwd=KIT, LAB_IMAGE=image_of_a_lab or "")
 
 
 async def test_the_example_passes_under_the_test_runner_of_node(project: Path) -> None:
@@ -78,17 +76,10 @@ async def test_the_example_passes_under_vitest(project: Path) -> None:
     assert "3 passed" in output, output
 
 
-async def test_the_example_passes_with_testcontainers(project: Path) -> None:
+async def test_the_example_passes_with_testcontainers(project: Path, lab_image: str) -> None:
     """Its reaper (Ryuk), which comes from a registry of images, is left out: the example stops what it starts."""
-    if (missing := what_is_missing()) is not None:
-        pytest.skip(missing)
-    image = f"imagestore-sim-js-kit:{os.getpid()}"
-    await run("docker", "build", "--quiet", "--tag", image, "--file", "docker/mn/Dockerfile", ".", cwd=ROOT)
-    try:
-        example = ("node", "--test", "--test-reporter=tap", "examples/testcontainers/lab.test.js")
-        output = await run(*example, cwd=project, LAB_IMAGE=image, TESTCONTAINERS_RYUK_DISABLED="true")
-    finally:
-        await run("docker", "image", "rm", image, cwd=ROOT)
+    example = ("node", "--test", "--test-reporter=tap", "examples/testcontainers/lab.test.js")
+    output = await run(*example, cwd=project, LAB_IMAGE=lab_image, TESTCONTAINERS_RYUK_DISABLED="true")
     assert "# pass 1" in output, output
 
 

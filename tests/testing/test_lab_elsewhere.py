@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from compose.compose_lab import what_is_missing
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Lab, LabError
 from imagestore_sim.testing.lab_command import options_of
 
-ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("imagestore-sim"))
 SECONDS = 300
 GONE_SECONDS = 60.0
@@ -125,24 +123,3 @@ def test_the_plugin_resets_a_lab_that_runs_already(tmp_path: Path) -> None:
 def test_each_worker_of_xdist_has_a_process_of_its_own(tmp_path: Path) -> None:
     status, output = pytest_in(tmp_path, "-n", "2", IMAGESTORE_SIM_COMMAND=COMMAND)
     assert (status, "4 passed" in output) == (0, True), output
-
-
-@pytest.mark.compose
-def test_a_lab_runs_in_a_container() -> None:
-    if (missing := what_is_missing()) is not None:
-        pytest.skip(missing)
-    image = f"imagestore-sim-python-kit:{os.getpid()}"
-    build = ["docker", "build", "--quiet", "--tag", image, "--file", "docker/mn/Dockerfile", "."]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=SECONDS)
-    try:
-        with Lab(image=image, hosts=1, clock="paused", lab_token="secret") as lab:
-            lab.host("imagestore-1").stop()
-            lab.wait_for_status("imagestore-1", "Disconnected", within="2m")
-            url = lab.url
-        assert not answers(url)
-        with pytest.raises(LabError, match="docker run: the lab ended before it was ready"):
-            Lab(image=image, database="/nowhere/lab.db").start()
-        left = subprocess.run(["docker", "ps", "-aq", "--filter", f"ancestor={image}"], capture_output=True, check=True)
-        assert left.stdout == b""
-    finally:
-        subprocess.run(["docker", "image", "rm", image], check=True, capture_output=True, timeout=SECONDS)

@@ -23,6 +23,7 @@ import { milliseconds } from './units.js';
  * @property {number} [pingInterval] seconds between pings; 5, as `lab` has it. 300 makes many hours faster
  * @property {string} [zstack] the version of ZStack to answer as: `'4.8'`
  * @property {string} [token] that the lab asks for on /lab/v1
+ * @property {string} [image] run a container of it, by the command line of Docker
  * @property {string[]} [args] further options of `imagestore-sim lab`
  */
 
@@ -53,16 +54,18 @@ export class Lab {
   }
 
   /**
-   * Start `imagestore-sim lab` on a free port, or with IMAGESTORE_LAB_URL reset the lab at that URL, and return it once
-   * every storage is connected. Throw LabError.
+   * Start `imagestore-sim lab` or a container of an image on a free port, or with IMAGESTORE_LAB_URL reset the lab at
+   * that URL, and return it once every storage is connected. Throw LabError.
    * @param {LabOptions} [options]
    * @returns {Promise<Lab>}
    */
   static async start(options = {}) {
     const url = process.env.IMAGESTORE_LAB_URL;
-    if (url) return Lab.connect(url, options);
-    const command = await LabCommand.start(argumentsOf(options), options.token);
-    return new Lab(new Connection(command.url, options.token), command, isPaused(options));
+    if (url) return Lab.connect(url, { ...options, token: options.token ?? process.env.IMAGESTORE_LAB_TOKEN });
+    const { image, token } = options;
+    const args = argumentsOf(options);
+    const command = await (image ? LabCommand.startImage(image, args, token) : LabCommand.start(args, token));
+    return new Lab(new Connection(command.url, token), command, isPaused(options));
   }
 
   /**

@@ -116,6 +116,15 @@ test('a running lab is used, reset, and left', async () => {
   }
 });
 
+test('a lab in a container', { skip: !process.env.LAB_IMAGE && 'LAB_IMAGE names no image' }, async () => {
+  const options = { image: process.env.LAB_IMAGE, hosts: 1, clock: 'paused', token: TOKEN };
+  const contained = await Lab.start(options);
+  await contained.host('imagestore-1').stop();
+  await contained.waitForStatus('imagestore-1', 'Disconnected', '2m');
+  await contained.stop();
+  assert.equal(await isDown(contained.url), true);
+});
+
 test('a command that is not there, or does not start, says so', async () => {
   await assert.rejects(Lab.start({ zstack: '0.1' }), /ended with status 2[^]*0\.1/);
   const command = process.env.IMAGESTORE_SIM_COMMAND;

@@ -8,6 +8,14 @@ export class LabCommand {
      */
     static start(args: string[], token?: string): Promise<LabCommand>;
     /**
+     * Start a container by the command line of Docker, on a free port of 127.0.0.1. Throw LabError.
+     * @param {string} image
+     * @param {string[]} args
+     * @param {string} [token]
+     * @returns {Promise<LabCommand>}
+     */
+    static startImage(image: string, args: string[], token?: string): Promise<LabCommand>;
+    /**
      * @param {import('node:child_process').ChildProcessWithoutNullStreams} child
      * @param {string} url
      */

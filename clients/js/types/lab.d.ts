@@ -1,8 +1,8 @@
 /** A management node with simulated ImageStore hosts. */
 export class Lab {
     /**
-     * Start `imagestore-sim lab` on a free port, or with IMAGESTORE_LAB_URL reset the lab at that URL, and return it once
-     * every storage is connected. Throw LabError.
+     * Start `imagestore-sim lab` or a container of an image on a free port, or with IMAGESTORE_LAB_URL reset the lab at
+     * that URL, and return it once every storage is connected. Throw LabError.
      * @param {LabOptions} [options]
      * @returns {Promise<Lab>}
      */
@@ -124,6 +124,10 @@ export type LabOptions = {
      * that the lab asks for on /lab/v1
      */
     token?: string | undefined;
+    /**
+     * run a container of it, by the command line of Docker
+     */
+    image?: string | undefined;
     /**
      * further options of `imagestore-sim lab`
      */

@@ -11,14 +11,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imagestore_sim.testing.blocking_lab import Lab
     from imagestore_sim.testing.client import Answer, CallFailed, Client
+    from imagestore_sim.testing.lab_container import LabContainer
     from imagestore_sim.testing.words import BrokenHost, BrokenNode, LabClock, LabError, LabHost
 
 _MODULES = (
-    {"Lab": "blocking_lab"}
+    {"Lab": "blocking_lab", "LabContainer": "lab_container"}
     | dict.fromkeys(("Answer", "CallFailed", "Client"), "client")
     | dict.fromkeys(("BrokenHost", "BrokenNode", "LabClock", "LabError", "LabHost"), "words")
 )
-__all__ = ["Answer", "BrokenHost", "BrokenNode", "CallFailed", "Client", "Lab", "LabClock", "LabError", "LabHost"]
+__all__ = [
+    "Answer",
+    "BrokenHost",
+    "BrokenNode",
+    "CallFailed",
+    "Client",
+    "Lab",
+    "LabClock",
+    "LabContainer",
+    "LabError",
+    "LabHost",
+]
 
 
 def __getattr__(name: str) -> object:

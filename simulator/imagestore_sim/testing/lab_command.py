@@ -20,6 +20,7 @@ CONTAINER_READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
 LINES_KEPT = 20
 PORT = 8080
+INSIDE = ("lab", "--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104 - in a container
 TOKEN_VARIABLE = "IMAGESTORE_SIM_LAB_TOKEN"  # noqa: S105 - the name of a variable
 OF_THE_KIT = frozenset(("host", "port", "lab_token"))
 READY = "ready "
@@ -110,8 +111,7 @@ def run_image(image: str, settings: Settings) -> LabCommand:
     """Start a container of the image by the command line of Docker, on a free port of 127.0.0.1. Raise LabError."""
     name = f"imagestore-lab-{token_hex(6)}"
     docker = ["docker", "run", "--rm", "--name", name, "--publish", f"127.0.0.1::{PORT}", "--env", TOKEN_VARIABLE]
-    inside = ["lab", "--host", "0.0.0.0", "--port", str(PORT), *options_of(settings)]  # noqa: S104 - in a container
-    command = LabCommand([*docker, image, *inside], settings, CONTAINER_READY_SECONDS)
+    command = LabCommand([*docker, image, *INSIDE, *options_of(settings)], settings, CONTAINER_READY_SECONDS)
     try:
         command.url = f"http://{_published(name)}"
     except LabError:
