@@ -224,11 +224,11 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
 
     from imagestore_sim.cli.replay_batch import find_files, find_problems
     from imagestore_sim.cli.replay_output import print_failures, print_report_path, print_summary
-    from imagestore_sim.cli.running import start_collecting_garbage
+    from imagestore_sim.cli.running import prepare
     from imagestore_sim.scenario.format.reader import ScenarioError
     from imagestore_sim.scenario.play.results import Verdict
 
-    start_collecting_garbage()
+    prepare()
     console = Console(highlight=False, soft_wrap=True)
     try:
         files = find_files(paths)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -18,6 +20,7 @@ from imagestore_sim.tasks import new_event_loop, until_done_or_set
 
 STOP_SECONDS = 2.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MEMORY_DISK = "/dev/shm"  # noqa: S108 - nothing is written there under a name that another user can guess
 
 
 def run(
@@ -31,7 +34,7 @@ def run(
     async def main() -> int:
         return await work()
 
-    start_collecting_garbage()
+    prepare()
     if open_files.left() < open_files.RESERVED:
         raise InputError(
             f"{open_files.limit()} open files are allowed, which is too few; raise the limit with ulimit -n"
@@ -41,6 +44,20 @@ def run(
             return runner.run(main())
     except (BootstrapError, DatabaseError, StartError) as error:
         raise InputError(str(error)) from None
+
+
+def prepare() -> None:
+    """Prepare the process for a command that does more than print."""
+    start_collecting_garbage()
+    find_temporary_folder()
+
+
+def find_temporary_folder() -> None:
+    """Keep temporary files in memory where the file system is read-only, as that of a container can be."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        os.environ["TMPDIR"] = MEMORY_DISK  # for child processes, too
 
 
 def start_collecting_garbage() -> None:
