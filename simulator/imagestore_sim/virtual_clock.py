@@ -385,12 +385,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         """
         if len(self._ready) < 2:
             return
-        tasks = [handle for handle in self._ready if _is_step(handle)]
-        if len(tasks) > 1 and (first := order.first(Draw.TASKS, len(tasks))):
-            later = tasks[:first]
-            kept = [handle for handle in self._ready if handle not in later]
-            self._ready.clear()
-            self._ready.extend([*kept, *later])
+        tasks = [handle for handle in tuple(self._ready) if _is_step(handle)]  # a thread may append to it
+        if len(tasks) > 1:
+            for handle in tasks[: order.first(Draw.TASKS, len(tasks))]:
+                self._ready.remove(handle)
+                self._ready.append(handle)
 
     def _patience(self, arrived: list[asyncio.Handle]) -> float | None:
         """Return how many seconds to wait for a thread that has not arrived; None: until it has."""
