@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -50,22 +49,28 @@ async def threads() -> list[str]:
 async def sockets() -> list[str]:
     """Return the order in which eight messages that are sent at one moment are received."""
     gone: list[str] = []
-    ends = [socket.socketpair() for _ in NAMES]
+    connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    server = await asyncio.start_server(lambda *ends: connected.put_nowait(ends), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
 
-    async def receive(name: str, end: socket.socket) -> None:
-        await asyncio.get_running_loop().sock_recv(end, 1)
+    async def receive(name: str, reader: asyncio.StreamReader) -> None:
+        await reader.readexactly(1)
         gone.append(name)
 
-    for end, _ in ends:
-        end.setblocking(False)
-    waiting = [asyncio.ensure_future(receive(name, ends[number][0])) for number, name in enumerate(NAMES)]
+    senders, receivers, waiting = [], [], []
+    for name in NAMES:
+        senders.append((await asyncio.open_connection("127.0.0.1", port))[1])
+        reader, writer = await connected.get()
+        receivers.append(writer)
+        waiting.append(asyncio.ensure_future(receive(name, reader)))
     await virtual_clock().sleep(1)
-    for _, other in ends:
-        other.send(b"x")
+    for sender in senders:
+        sender.write(b"x")
     await asyncio.gather(*waiting)
-    for pair in ends:
-        for end in pair:
-            end.close()
+    server.close()
+    for one in (*senders, *receivers):
+        one.close()
+        await one.wait_closed()
     return gone
 
 

@@ -12,7 +12,6 @@ import asyncio
 import heapq
 import random
 import selectors
-import socket
 import sys
 import threading
 import time
@@ -279,7 +278,6 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps when nothing is left to do."""
 
     _ready: deque[asyncio.Handle]  # asyncio's: the callbacks of the next turn
-    _ssock: socket.socket  # asyncio's: what threads write to, to wake the loop
 
     def __init__(self, clock: VirtualClock | None = None, seed: int = 0, order: Order | None = None) -> None:
         """`order` draws what runs first where that is open; without one, the order is always the same."""
@@ -338,11 +336,6 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._arrivals.put(handle)
         super().call_soon_threadsafe(_nothing)  # ends a poll of sockets that is waiting
         return handle
-
-    @property
-    def own_socket(self) -> int:
-        """The socket by which threads wake the loop."""
-        return self._ssock.fileno()
 
     @property
     def waits_for_threads(self) -> bool:
@@ -509,13 +502,14 @@ class _Selector(selectors.DefaultSelector):
     ) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the sockets that are ready as `order` draws it: without those whose messages are still under way.
 
-        The loop's own socket has no part in the draws: whether it is ready depends on how fast threads are.
+        Only connections within this process have a part in the draws. When another one is ready, the loop's own socket
+        among them, depends on how fast threads and other processes are.
         """
-        own = [one for one in ready if one[0].fd == self._loop.own_socket]
-        arrived = [one for one in ready if one not in own and self._has_arrived(one[0].fd, one[1], order)]
+        outside = [one for one in ready if not self._undelivered.has_both_ends(one[0].fd)]
+        arrived = [one for one in ready if one not in outside and self._has_arrived(one[0].fd, one[1], order)]
         if len(arrived) > 1:
             arrived.insert(0, arrived.pop(order.first(Draw.SOCKETS, len(arrived))))
-        return own + arrived
+        return outside + arrived
 
     def _has_arrived(self, descriptor: int, mask: int, order: Order) -> bool:
         clock = self._loop.clock

@@ -85,6 +85,12 @@ class ExploredWorld(SimulatedWorld):
         return node
 
     @override
+    async def run_program(self, command: str, within: float) -> tuple[int | None, str]:
+        status, output = await super().run_program(command, within)
+        self._played.exit_status, self._played.output = status, output
+        return status, output
+
+    @override
     async def stop_node(self) -> None:
         await super().stop_node()
         self._errors.is_deaf = False

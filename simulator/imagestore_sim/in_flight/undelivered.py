@@ -58,6 +58,11 @@ class UndeliveredBytes:
             self._by_addresses.pop((end.here, end.there), None)
             self._by_addresses.pop((end.there, end.here), None)
 
+    def has_both_ends(self, descriptor: int) -> bool:
+        """Return whether both ends of a connection are in this process."""
+        end = self._ends.get(descriptor)
+        return end is not None and end.met
+
     def any(self) -> bool:
         """Return whether a watched socket is still to receive bytes, or the close of its peer."""
         return any(not end.given_up and self._awaits(descriptor, end) for descriptor, end in self._ends.items())

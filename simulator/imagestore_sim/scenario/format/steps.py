@@ -248,6 +248,20 @@ class KillNodeStep(ScenarioModel):
         return f"{when}down for {duration_text(self.down)}"
 
 
+class ProgramStep(ScenarioModel):
+    """A program of yours runs against the management node, whose URL it finds in IMAGESTORE_LAB_URL.
+
+    It has to end with status 0. Time stands still for it but for what its requests carry as X-Lab-Time; one that sends
+    no such header has the machine's time.
+    """
+
+    command: str = Field(min_length=1, description="for the shell")
+    within: Seconds = Field(60.0, gt=0, description="how long it may take, of the machine's time; then it is killed")
+
+    def __str__(self) -> str:
+        return self.command
+
+
 class Step(ScenarioModel):
     """One thing that happens, or is expected, and when."""
 
@@ -267,6 +281,7 @@ class Step(ScenarioModel):
     start: StartStep | None = None
     restart_node: RestartNodeStep | None = None
     kill_node: KillNodeStep | None = None
+    program: ProgramStep | None = None
     call: CallStep | None = None
     client: ClientStep | None = None
     add_image: AddImageStep | None = None

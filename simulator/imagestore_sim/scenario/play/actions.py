@@ -19,6 +19,7 @@ from imagestore_sim.scenario.format.steps import (
     HealStep,
     KillNodeStep,
     NodeFaultStep,
+    ProgramStep,
     RestartNodeStep,
     StartStep,
     StopStep,
@@ -28,8 +29,9 @@ from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.fault_windows import NODE
 from imagestore_sim.scenario.play.results import Outcome, Verdict, Window
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
-from imagestore_sim.scenario.play.world import RestartableWorld, WorldProblem
+from imagestore_sim.scenario.play.world import ProgramWorld, RestartableWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
+from imagestore_sim.units import duration_text
 
 ACTIONS = StepHandlers()
 DONE: Outcome = (Verdict.HELD, "")
@@ -131,6 +133,17 @@ async def kill_node(context: PlayContext, step: KillNodeStep) -> Outcome:
     window = context.windows.open(NODE, "management node killed")
     await _start_node_after(context, world, step.down, window)
     return DONE
+
+
+@ACTIONS.handles("program")
+async def run_program(context: PlayContext, step: ProgramStep) -> Outcome:
+    """Run a program; fail if its exit status is not 0. Raise WorldProblem where none can be run."""
+    if not isinstance(context.world, ProgramWorld):
+        raise WorldProblem("a program needs a node of its own")
+    status, output = await context.world.run_program(step.command, step.within)
+    await context.observer.refresh()
+    ending = f"killed after {duration_text(step.within)} of the machine" if status is None else f"exit status {status}"
+    return (Verdict.HELD if status == 0 else Verdict.FAILED), f"{ending}: {output}" if output else ending
 
 
 def _restartable(context: PlayContext) -> RestartableWorld:

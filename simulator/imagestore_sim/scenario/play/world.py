@@ -94,5 +94,16 @@ class RestartableWorld(World, Protocol):
         """Kill the node at once, or right after the commit with that number from now on; after `within` in any case."""
 
 
+@runtime_checkable
+class ProgramWorld(World, Protocol):
+    """A world whose node a program can be run against."""
+
+    async def run_program(self, command: str, within: float) -> tuple[int | None, str]:
+        """Run a shell command to its end; return its exit status and the end of what it wrote.
+
+        The status is None if it was killed after `within` real seconds.
+        """
+
+
 WorldFactory = Callable[[Scenario, Clock, int, OnEvent], World]
 """Makes the world of a scenario, from its clock, its seed, and the listener to its events."""

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from imagestore_sim.backup_storage.events import Subscription
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
@@ -18,11 +19,13 @@ from imagestore_sim.bootstrap.records import AccountRecord, ImageSourceRecord
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults import NodeFault
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.rest.journal import Entry
 from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.play.world import OnEvent
 from imagestore_sim.scenario.worlds.node_client import NodeClient
+from imagestore_sim.scenario.worlds.programs import URL_VARIABLE, ProgramTime, run_command
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.testing.client import Answer
@@ -56,6 +59,9 @@ class LocalNodeWorld(ABC):
         """Where its database is."""
         self._lives = 0
         """How often the node has been killed."""
+        self._port = 0
+        """Where the node listens; 0 before its first start."""
+        self._program_time = ProgramTime(clock)
 
     @abstractmethod
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
@@ -102,7 +108,7 @@ class LocalNodeWorld(ABC):
     async def start_node(self) -> None:
         """Start the node and listen to its events; return once every storage has been tried."""
         settings = Settings(
-            port=0,
+            port=self._port,
             database=str(self._database),
             seed=self.seed,
             log_level="error",
@@ -112,6 +118,11 @@ class LocalNodeWorld(ABC):
         listener = self._listening.enter_context(node.events.subscribe())
         self._tasks.begin(_forward(listener, self._on_event), "events of a scenario")
         await node.start(_bootstrap(self.scenario, self.zones, self.storages))
+        if any(
+            step.program is not None for step in self.scenario.timeline
+        ):  # which knows the address that it began with
+            self._port = urlsplit(node.url).port or 0
+        self._program_time.node_is(up=True)
 
     @property
     def _database(self) -> Path:
@@ -155,10 +166,23 @@ class LocalNodeWorld(ABC):
                 shutil.copy2(file, self._database.with_name(self._database.name + end))
 
     def _new_node(self, settings: Settings) -> ManagementNode:
-        return ManagementNode(settings, clock=self.clock, resolve=self.resolve)
+        node = ManagementNode(settings, clock=self.clock, resolve=self.resolve)
+        self._listening.enter_context(
+            node.foundation.journal.watching(ProgramTime, _is_any, self._program_time.see, lasting=True)
+        )
+        return node
+
+    async def run_program(self, command: str, within: float) -> tuple[int | None, str]:
+        """Run a shell command against the node; return its exit status and the end of its output."""
+        self._program_time.begin()
+        try:
+            return await run_command(command, within, {URL_VARIABLE: self._running_node().url})
+        finally:
+            self._program_time.end()
 
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
+        self._program_time.node_is(up=False)
         while self._clients:
             await self._clients.popitem()[1].close()
         if self._node is not None:
@@ -248,6 +272,10 @@ def _bootstrap(scenario: Scenario, zone_uuids: Mapping[str, str], storage_uuids:
         ),
         globalConfig=configuration,
     )  # fmt: skip
+
+
+def _is_any(entry: Entry) -> bool:
+    return True
 
 
 async def _forward(events: Subscription, on_event: OnEvent) -> None:

@@ -32,6 +32,8 @@ def broken_rules(scenario: Scenario) -> Problems:
             yield ("timeline", number, step.kind, "onDisk"), NO_FILES
         if step.restart_node is not None:
             yield ("timeline", number, "restart_node"), "a node that is running (--node) is not restarted"
+        if step.program is not None:
+            yield ("timeline", number, "program"), "a program runs against a node of its own, not against --node"
         if step.kill_node is not None:
             yield ("timeline", number, "kill_node"), "a node that is running (--node) is not killed"
         content = step.content
