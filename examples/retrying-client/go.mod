@@ -1,0 +1,3 @@
+module example.com/retrying-client
+
+go 1.25
