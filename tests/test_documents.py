@@ -34,6 +34,7 @@ OF_OTHER_PROGRAMS = {
     "--save-dev",  # npm
     "--path",  # openapi-python-client
     "--file",  # Maven
+    "--home-dir", "--now", "--shell", "--system",  # useradd, systemctl
 }  # fmt: skip
 """Options that the documents name and other programs have."""
 OF_KITS = {"IMAGESTORE_SIM_COMMAND"}

@@ -24,7 +24,8 @@ Every request to an API is counted once: in `{PREFIX}_kept_answers_total` if it 
 
 A series with `uuid` and `name` belongs to one storage, and ends with it. What a probe has found is in memory: after a
 start it is missing until the first probe has ended. A storage without a host, or with `tracked: false` in its bootstrap
-file, is never probed. `process_*` are measured on Linux alone.
+file, is never probed. `process_*` are measured on Linux alone. [Watch real hosts](guides/watch-real-hosts.md) has the
+configuration of Prometheus, with alerts and a dashboard.
 
 ZStack's own monitoring shows the capacity of storages over time, from what the node has stored: `GET
 /v1/zwatch/metrics` with namespace `ZStack/BackupStorage`; see [fidelity.md](fidelity.md).
