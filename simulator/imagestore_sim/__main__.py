@@ -1,5 +1,30 @@
-"""`python -m imagestore_sim` is `imagestore-sim`."""
+"""`imagestore-sim`, and `python -m imagestore_sim`: what has to be so before anything else is imported."""
 
-from imagestore_sim.cli.app import main
+import os
+import signal
 
-main()
+
+def main() -> None:
+    """Run the program.
+
+    Until a command handles Ctrl-C, that ends the process at once: an import that it interrupts would print a traceback.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _open_standard_files()
+    from imagestore_sim.cli.app import main as run
+
+    run()
+
+
+def _open_standard_files() -> None:
+    """Open /dev/null in place of a closed standard file, whose number a socket would get otherwise."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+if __name__ == "__main__":
+    main()

@@ -71,13 +71,13 @@ def _storage(number: int, name: str, zone: str) -> BackupStorageRecord:
     )
 
 
-def _check_files(hosts: int) -> None:
-    """Raise StartError if `hosts` hosts need more open files than the process may have."""
+def check_files(hosts: int, otherwise: str = "give --hosts fewer") -> None:
+    """Raise StartError, with what to do, if `hosts` hosts need more open files than the process may have."""
     needed, allowed = FILES_OF_A_NODE + FILES_OF_A_HOST * hosts, open_files.limit()
     if needed > allowed:
         raise StartError(
             f"{hosts} hosts need about {needed} open files, and {allowed} are allowed; raise the limit with ulimit -n,"
-            " or give --hosts fewer"
+            f" or {otherwise}"
         )
 
 
@@ -139,7 +139,7 @@ class Lab(Startable):
 
         Raise StartError, DatabaseError, BootstrapError; what had started by then is stopped.
         """
-        _check_files(self.settings.hosts)
+        check_files(self.settings.hosts)
         if self.settings.stopped_at is not None and not isinstance(self.clock, VirtualClock):
             raise StartError("clock: a lab whose clock stands still needs the event loop that `lab_loop` returns")
         try:

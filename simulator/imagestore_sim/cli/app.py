@@ -102,7 +102,7 @@ def _status_of(error: Exception) -> int | None:
             print_error("aborted")
             return FAILURE
         case OSError() if _is_of_the_machine(error):
-            print_error(f"cannot start: {error.strerror}")
+            print_error(f"cannot go on: {error.filename or 'output or a file'}: {error.strerror}")
         case _:
             return None
     return UNUSABLE_INPUT

@@ -45,11 +45,18 @@ def openapi(
         imagestore-sim openapi --lab > lab.json
     """
     chosen = apply_rules(context, RULES)
+    if chosen["lab"]:
+        from imagestore_sim.cli.running import run
+
+        return run(_print_that_of_the_lab)
+    _print(_of_zstack(unfolded=chosen["unfolded"]))
+    return SUCCESS
+
+
+def _print(document: dict[str, Any]) -> None:
     import orjson
 
-    made = _of_the_lab() if chosen["lab"] else _of_zstack(unfolded=chosen["unfolded"])
-    typer.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2).decode())
-    return SUCCESS
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
 
 
 def _of_zstack(*, unfolded: bool) -> dict[str, Any]:
@@ -58,13 +65,9 @@ def _of_zstack(*, unfolded: bool) -> dict[str, Any]:
     return document(one_an_api=unfolded)
 
 
-def _of_the_lab() -> dict[str, Any]:
-    import asyncio
-
+async def _print_that_of_the_lab() -> int:
     from imagestore_sim.lab import Lab
     from imagestore_sim.settings import Settings
 
-    async def describe() -> dict[str, Any]:
-        return Lab(Settings()).describe_lab_api()
-
-    return asyncio.run(describe())
+    _print(Lab(Settings()).describe_lab_api())
+    return SUCCESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,11 +139,20 @@ async def run_record(chosen: Options) -> int:
     """Record, and write the scenario. Raise InputError."""
     import asyncio
 
-    if not await asyncio.to_thread(chosen.out.parent.is_dir):
-        raise InputError(f"--out {chosen.out}: there is no such folder")
+    await asyncio.to_thread(_check_place, chosen.out)
     recording = await (_follow(chosen, chosen.url) if chosen.url is not None else _read(chosen))
     await _write(recording, chosen.out)
     return SUCCESS
+
+
+def _check_place(out: Path) -> None:
+    """Raise InputError if the file cannot be written, before hours have been recorded for it."""
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: there is no such folder")
+    if out.is_dir():
+        raise InputError(f"--out {out}: is a folder")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise InputError(f"--out {out}: there is no permission to write it")
 
 
 async def _follow(chosen: Options, url: str) -> Recording:

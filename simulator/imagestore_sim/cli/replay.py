@@ -222,12 +222,14 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
 
     from rich.console import Console
 
+    from imagestore_sim import open_files
     from imagestore_sim.cli.replay_batch import find_files, find_problems
     from imagestore_sim.cli.replay_output import print_failures, print_report_path, print_summary
-    from imagestore_sim.cli.running import prepare
+    from imagestore_sim.cli.running import interruptible, prepare
     from imagestore_sim.scenario.format.reader import ScenarioError
     from imagestore_sim.scenario.play.results import Verdict
 
+    open_files.raise_limit()
     prepare()
     console = Console(highlight=False, soft_wrap=True)
     try:
@@ -242,7 +244,8 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
     if chosen.on_containers:  # SIGTERM, too, has to remove the containers
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()  # real: how long the user waited
-    results, interrupted = _play(files, chosen, console)
+    with interruptible():
+        results, interrupted = _play(files, chosen, console)
     results.sort(key=lambda result: files.index(Path(result.file)))
     if chosen.report is not None:
         print_report_path(console, _write_report(chosen.report, results, paths, chosen))
@@ -287,9 +290,16 @@ def _prepare_report(folder: Path | None) -> None:
 
 
 def _play(files: Sequence[Path], chosen: Options, console: Console) -> tuple[list[Result], bool]:
-    """Play scenarios, printing each result. Return the results, and whether Ctrl-C ended it early."""
+    """Play scenarios, printing each result. Return the results, and whether Ctrl-C ended it early.
+
+    Raise InputError where this machine does not let a scenario begin.
+    """
+    from concurrent.futures.process import BrokenProcessPool
+
     from imagestore_sim.cli.replay_batch import play_all
     from imagestore_sim.cli.replay_output import print_result, progress
+    from imagestore_sim.database import DatabaseError
+    from imagestore_sim.node.errors import StartError
 
     results: list[Result] = []
     try:
@@ -302,4 +312,8 @@ def _play(files: Sequence[Path], chosen: Options, console: Console) -> tuple[lis
                     return results, True
     except KeyboardInterrupt:
         return results, True
+    except (DatabaseError, StartError) as error:
+        raise InputError(str(error)) from None
+    except BrokenProcessPool:
+        raise InputError("a process that played a scenario was killed; play fewer at once, with a smaller -j") from None
     return results, False

@@ -7,11 +7,14 @@ import itertools
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 from imagestore_sim.cli.replay import Options
+from imagestore_sim.lab import check_files
+from imagestore_sim.node.errors import StartError
 from imagestore_sim.scenario import library
 from imagestore_sim.scenario.format.reader import ScenarioError, no_rules, read_scenario
 from imagestore_sim.scenario.play.results import Result
@@ -48,9 +51,13 @@ def find_problems(files: Sequence[Path], options: Options) -> Iterator[str]:
         return
     for file in files:
         try:
-            read_scenario(file, no_rules if options.node is None else remote_lab_rules.broken_rules)
+            scenario = read_scenario(file, no_rules if options.node is None else remote_lab_rules.broken_rules)
+            if options.node is None:
+                check_files(len(scenario.all_hosts()), "play a scenario with fewer hosts")
         except ScenarioError as error:
             yield str(error)
+        except StartError as error:
+            yield f"{file}: {error}"
     if options.node is not None:
         try:
             asyncio.run(check_lab(options.node, options.account, options.password, options.lab_token))
@@ -90,14 +97,19 @@ def play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     workers = min(options.jobs, len(files))
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+
+    def begin(some: Iterable[Path]) -> set[Future[Result]]:
+        with _interrupts_held_back():
+            return {pool.submit(_play_in_worker, file, options) for file in some}
+
     waiting = iter(files)
     # A worker gets one file at a time, so that Ctrl-C leaves it none to continue with.
-    running = {pool.submit(_play_in_worker, file, options) for file in itertools.islice(waiting, workers)}
+    running = begin(itertools.islice(waiting, workers))
     done: set[Future[Result]] = set()
     try:
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(_play_in_worker, file, options) for file in itertools.islice(waiting, len(done))}
+            running |= begin(itertools.islice(waiting, len(done)))
             while done:
                 yield done.pop().result()
     except (KeyboardInterrupt, GeneratorExit):
@@ -125,9 +137,20 @@ def _play_one(file: Path, options: Options) -> Result:
     return replay_file(file, clock=options.clock, seed=options.seed, speed=options.speed)
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold back Ctrl-C, also in processes that begin in this block: until they ignore it, it would print tracebacks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ignore_interrupts() -> None:
     """Ignore Ctrl-C, which the terminal sends to every process: the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _play_in_worker(file: Path, options: Options) -> Result:

@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from imagestore_sim import open_files
 from imagestore_sim.cli.exits import InputError
@@ -35,21 +35,39 @@ def run(
         return await work()
 
     prepare()
-    if open_files.left() < open_files.RESERVED:
-        raise InputError(
-            f"{open_files.limit()} open files are allowed, which is too few; raise the limit with ulimit -n"
-        )
     try:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
+        with interruptible(), asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(main())
     except (BootstrapError, DatabaseError, StartError) as error:
         raise InputError(str(error)) from None
 
 
+def check_open_files() -> None:
+    """Raise InputError if the process may hardly open a file more."""
+    if open_files.left() < open_files.RESERVED:
+        raise InputError(
+            f"{open_files.limit()} open files are allowed, which is too few; raise the limit with ulimit -n"
+        )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt in a block, or cancel its task, where it would end the process at once."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def prepare() -> None:
-    """Prepare the process for a command that does more than print."""
+    """Prepare the process for a command that does more than print. Raise InputError."""
     start_collecting_garbage()
     find_temporary_folder()
+    check_open_files()
 
 
 def find_temporary_folder() -> None:

@@ -39,7 +39,11 @@ async def open_read_only(location: str) -> AsyncIterator[AsyncConnection]:
 
 
 def _read_only_url(file: Path) -> URL:
-    if not file.is_file():
+    try:
+        found = file.is_file()
+    except OSError as error:
+        raise DatabaseError(f"{file}: cannot be read: {error.strerror}") from None
+    if not found:
         raise DatabaseError(f"{file}: there is no such file")
     if version_of(file, VERSIONS) is None:
         raise DatabaseError(f"{file}: has no tables, so nothing is stored in it")
