@@ -10,6 +10,8 @@ NO_TLS = "what is sent can be read on the way, sessions and passwords too: there
 DEFAULT_PASSWORD = "admin logs in with the documented default password; set another one in --bootstrap (accounts)"  # noqa: S105
 LAB_API = "/lab/v1 lets everybody replace records and passwords, break hosts and move the clock; close it with"
 
+PROBES = "/probe lets everybody have the hosts probed that the file of --probe-modules names"
+
 
 def is_exposed(addresses: Iterable[Any]) -> bool:
     """Return whether a socket is bound to an address beyond loopback. An address is a tuple of host, port and more."""

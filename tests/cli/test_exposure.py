@@ -29,7 +29,12 @@ async def test_a_node_alone_changes_nothing_over_the_lab_api_unless_asked_for(tm
 
 async def test_an_address_beyond_loopback_is_warned_of_and_a_token_closes_the_lab_api(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text("zones: [{name: more}]")
-    chosen = {"IMAGESTORE_SIM_LAB_API": "true", "IMAGESTORE_SIM_ALLOWED_HOST": "one.example, *.two.example"}
+    (tmp_path / "modules.yaml").write_text("modules: {default: {targets: [h], url: /zs}}")
+    chosen = {
+        "IMAGESTORE_SIM_PROBE_MODULES": "modules.yaml",
+        "IMAGESTORE_SIM_LAB_API": "true",
+        "IMAGESTORE_SIM_ALLOWED_HOST": "one.example, *.two.example",
+    }
     arguments = ("serve", "--port", "0", "--host", "0.0.0.0", "--log-level", "debug")
     async with running(*arguments, cwd=tmp_path, **chosen, IMAGESTORE_SIM_LAB_TOKEN=TOKEN) as node:
         url = node.url.replace("0.0.0.0", "127.0.0.1")
@@ -44,7 +49,7 @@ async def test_an_address_beyond_loopback_is_warned_of_and_a_token_closes_the_la
             ).status == status
         errors = node.process.stderr
         assert errors is not None
-        text = (await asyncio.wait_for(errors.readuntil(b"--bootstrap"), 10)).decode()
+        text = (await asyncio.wait_for(errors.readuntil(b"--probe-modules"), 10)).decode()
         assert "WARNING: http://0.0.0.0:" in text
         assert "there is no TLS" in text
         assert "documented default password" in text

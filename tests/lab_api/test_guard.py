@@ -22,7 +22,8 @@ TOKEN = "correct-horse"
 LOGIN = "/zstack/v1/accounts/login?accountName=admin&password=" + "0" * 128
 EVERY_PATH = (
     "/", "/docs", "/console/icon.svg",
-    "/openapi.json", "/healthz", "/readyz", "/metrics", "/zstack/v1/zones", "/v1/zones", "/zstack/api",
+    "/openapi.json", "/healthz", "/readyz", "/metrics", "/probe?target=h",
+    "/zstack/v1/zones", "/v1/zones", "/zstack/api",
     "/zstack/api/result/1", "/lab/v1/hosts", "/lab/v1/events", "/lab/v1/openapi.json", "/nosuch", "/%6cab/v1/hosts",
 )  # fmt: skip
 METHODS = ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")

@@ -17,6 +17,7 @@ from fixed_data import B1, B4, DATA
 from generators.metrics import page
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.status import RecentProbes
+from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
@@ -133,13 +134,23 @@ async def test_faults_of_the_management_plane_are_counted_by_kind(fixed: Client)
     assert after.value("node_faults", kind="status") == 0
 
 
-async def test_the_build_and_the_process_are_shown(fixed: Client) -> None:
+async def test_counters_are_shown_while_the_store_cannot_be_read(
+    fixed: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "read", fail)
+        found = await scrape(fixed)
+    assert found.value("database_failures_total") is not None
+    assert "imagestore_sim_backup_storages{" not in found.text
+
+
+async def test_the_build_and_the_process_are_shown_and_compressed_for_a_client_that_takes_gzip(fixed: Client) -> None:
     found = await scrape(fixed)
     assert found.value("build_info", version=__version__, python=platform.python_version()) == 1
     assert "process_resident_memory_bytes " in found.text or sys.platform != "linux"
-
-
-async def test_a_client_that_takes_gzip_gets_a_compressed_page(fixed: Client) -> None:
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         async with session.get(f"{fixed.url}/metrics", headers={"Accept-Encoding": "gzip"}) as answer:
             assert answer.headers["Content-Encoding"] == "gzip"

@@ -12,6 +12,7 @@ import platform
 from collections import Counter as Count
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
@@ -27,7 +28,7 @@ from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
 from imagestore_sim.faults import NODE_FAULTS
 from imagestore_sim.images.rows import DELETED, DOWNLOADING, READY
-from imagestore_sim.lab_api.storage_series import ShownStorage, StoredStorage, show, text_of
+from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
 from imagestore_sim.rest.job_store import JobState
@@ -42,6 +43,16 @@ LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)
 NO_API = "none"
 IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
 LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "web hooks")
+
+_STORAGES = select(
+    BackupStorage.uuid,
+    BackupStorage.name,
+    BackupStorage.type,
+    BackupStorage.status,
+    BackupStorage.state,
+    BackupStorage.totalCapacity,
+    BackupStorage.availableCapacity,
+).order_by(BackupStorage.uuid)
 
 
 class Metrics:
@@ -182,11 +193,12 @@ class MetricsPage:
         return web.Response(body=body, headers={**headers, "Content-Encoding": "gzip"} if compressed else headers)
 
     async def _body(self, compressed: bool) -> bytes:
-        storages: list[ShownStorage] = []
+        rows: Sequence[Sequence[Any]] | None = None
+        sizes: Mapping[str, int] = {}
         stored: list[Metric] = []
         try:
-            storages = await self._storages()
-            stored = [of_statuses(one.stored for one in storages), *await self._of_images(), await self._of_jobs()]
+            rows, sizes = await self._database.read(_STORAGES), await self._image_sizes()
+            stored = [*await self._of_images(), await self._of_jobs()]
         except StoreUnavailable:
             pass  # the counters are shown without it
         others = [
@@ -196,24 +208,20 @@ class MetricsPage:
             of_store_failures(self._database.health.failures),
             *of_node_faults(Count(one.fault.kind for one in self._node_faults), self._node_faults.hits),
         ]
-        # In a thread: the text for ten thousand storages would block the loop.
-        return await asyncio.to_thread(_text, Families(self._metrics.registry, others), storages, compressed)
+        # In a thread: ten thousand storages would block the loop.
+        return await asyncio.to_thread(self._write, rows, sizes, others, compressed)
 
-    async def _storages(self) -> list[ShownStorage]:
-        """Return all storages. Raise StoreUnavailable."""
-        rows = await self._database.read(
-            select(
-                BackupStorage.uuid,
-                BackupStorage.name,
-                BackupStorage.type,
-                BackupStorage.status,
-                BackupStorage.state,
-                BackupStorage.totalCapacity,
-                BackupStorage.availableCapacity,
-            ).order_by(BackupStorage.uuid)
-        )
-        sizes = await self._image_sizes()
-        return [show(StoredStorage(*row), sizes.get(row[0]), self._probes) for row in rows]
+    def _write(
+        self, rows: Sequence[Sequence[Any]] | None, sizes: Mapping[str, int], others: Sequence[Metric], compressed: bool
+    ) -> bytes:
+        """Return the text, for storages with these rows of _STORAGES and the bytes of their images.
+
+        `rows` is None if they cannot be read: then nothing is said of storages.
+        """
+        storages = [show(StoredStorage(*row), sizes.get(row[0]), self._probes) for row in rows or ()]
+        counted = [] if rows is None else [of_statuses(one.stored for one in storages)]
+        text = generate_latest(Families(self._metrics.registry, [*counted, *others])) + text_of(storages).encode()
+        return gzip.compress(text, compresslevel=1, mtime=0) if compressed else text
 
     async def _image_sizes(self) -> Mapping[str, int]:
         """Return the bytes of the images on each storage that has some, by its uuid."""
@@ -233,11 +241,6 @@ class MetricsPage:
         statuses = await self._database.read(select(Image.status, func.count()).group_by(Image.status))
         left = await self._database.read(select(func.count()).select_from(ImageGarbage))
         return of_images({status: int(count) for status, count in statuses}, int(left[0][0]))
-
-
-def _text(families: Families, storages: Sequence[ShownStorage], compressed: bool) -> bytes:
-    text = generate_latest(families) + text_of(storages).encode()
-    return gzip.compress(text, compresslevel=1, mtime=0) if compressed else text
 
 
 class Families(Collector):

@@ -9,7 +9,7 @@ from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release, keep_host
 from imagestore_sim.bootstrap import Bootstrap, read_bootstrap
 from imagestore_sim.clock import Clock, RealClock
-from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, is_exposed
+from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, PROBES, is_exposed
 from imagestore_sim.faults import parse_node_fault
 from imagestore_sim.lab_api import CallHistory, LabHosts, OpenStories, StoryWriter
 from imagestore_sim.node.errors import StartError, cannot_start
@@ -186,6 +186,8 @@ class ManagementNode:
             found.append(DEFAULT_PASSWORD)
         if settings.lab_api and settings.lab_token is None:
             found.append(f"{LAB_API} --lab-token or --no-lab-api")
+        if settings.probe_modules is not None:
+            found.append(PROBES)
         return found
 
 
