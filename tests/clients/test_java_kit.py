@@ -10,10 +10,12 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from xml.etree import ElementTree
 
 import pytest
 
+from code_blocks import code_blocks
 from compose.compose_lab import what_is_missing
 
 pytestmark = pytest.mark.clients
@@ -178,6 +180,12 @@ def image() -> Iterator[str]:
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=SECONDS)
     yield name
     subprocess.run(("docker", "image", "rm", name), check=True, capture_output=True, timeout=60)
+
+
+def test_the_guide_to_testcontainers_shows_the_example() -> None:
+    [block] = code_blocks((ROOT / "docs" / "guides" / "testcontainers.md").read_text(), "java")
+    example = (KIT / "example" / "src" / "test" / "java" / "example" / "ContainerTest.java").read_text()
+    assert indent(block, "    ") in example
 
 
 def test_the_example_passes_with_testcontainers(tested: Path, image: str) -> None:

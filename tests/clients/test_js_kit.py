@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from code_blocks import code_blocks
 from commands import execute
 
 pytestmark = [pytest.mark.clients, pytest.mark.asyncio(loop_scope="module")]
+DOCS = Path(__file__).parents[2] / "docs"
 KIT = Path(__file__).parents[2] / "clients" / "js"
 COMMAND = str(Path(sys.executable).with_name("imagestore-sim"))
 TOOLS = ("typescript@5.9.3", "vitest@3.2.4", "@types/node@20.19.0", "testcontainers@11.9.0")
@@ -81,6 +83,18 @@ async def test_the_example_passes_with_testcontainers(project: Path, lab_image: 
     example = ("node", "--test", "--test-reporter=tap", "examples/testcontainers/lab.test.js")
     output = await run(*example, cwd=project, LAB_IMAGE=lab_image, TESTCONTAINERS_RYUK_DISABLED="true")
     assert "# pass 1" in output, output
+
+
+async def test_the_code_of_the_documents_passes(project: Path, image_of_a_lab: str | None) -> None:
+    pages = {"kits": DOCS / "kits.md", "readme": KIT / "README.md", "guide": DOCS / "guides" / "testcontainers.md"}
+    for name, page in pages.items():
+        if name == "guide" and image_of_a_lab is None:
+            continue
+        [block] = code_blocks(page.read_text(), "js")
+        (project / f"{name}.test.js").write_text(block.replace("'imagestore-sim'", f"'{image_of_a_lab}'"))
+        command = ("node", "--test", "--test-reporter=tap", f"{name}.test.js")
+        output = await run(*command, cwd=project, TESTCONTAINERS_RYUK_DISABLED="true")
+        assert "# pass 1" in output, output
 
 
 async def test_the_shipped_types_are_those_of_the_sources(project: Path) -> None:

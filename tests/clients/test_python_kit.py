@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from code_blocks import code_blocks
 from imagestore_sim.testing import Lab, LabError
 
 pytestmark = pytest.mark.clients
 SECONDS = 300
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def answers(url: str) -> bool:
@@ -48,6 +53,32 @@ def test_a_lab_runs_by_testcontainers(lab_image: str, monkeypatch: pytest.Monkey
         container.lab.host("imagestore-2").stop()
         container.lab.wait_for_status("imagestore-2", "Disconnected", within="2m")
     assert left_of(lab_image) == b""
+
+
+def test_the_code_of_the_documents_passes(tmp_path: Path) -> None:
+    own_class, fake_time, options = code_blocks((DOCS / "kits.md").read_text(), "python")
+    (tmp_path / "test_class.py").write_text(own_class)
+    (tmp_path / "test_time.py").write_text(fake_time)
+    (tmp_path / "conftest.py").write_text(options)
+    assert "OK" in run("-m", "unittest", "-v", "test_class", cwd=tmp_path)
+    assert "2 passed" in run("-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path)
+
+
+def test_the_guide_to_testcontainers_passes(lab_image: str, tmp_path: Path) -> None:
+    [guide] = code_blocks((DOCS / "guides" / "testcontainers.md").read_text(), "python")
+    (tmp_path / "test_guide.py").write_text(guide.replace('"imagestore-sim"', f'"{lab_image}"'))
+    options = ("-m", "pytest", "-p", "no:cacheprovider", "test_guide.py")
+    assert "1 passed" in run(*options, cwd=tmp_path, TESTCONTAINERS_RYUK_DISABLED="true")
+
+
+def run(*arguments: str, cwd: Path, **more: str) -> str:
+    """Run Python there; return what it prints, and fail with it."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | more, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def left_of(image: str) -> bytes:
