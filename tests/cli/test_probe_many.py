@@ -58,6 +58,8 @@ def test_targets_are_read_from_standard_input_with_their_paths_and_each_once(pla
     found = {(one["name"], one["url"]) for one in map(json.loads, finished.output.splitlines())}
     assert finished.status == 0, finished.output
     assert len(finished.output.splitlines()) == 2
+    alone = run_here("probe", "-", *LOGIN, "--json", typed=places[0])
+    assert json.loads(alone.output)["name"] == places[0]
     assert found == {(places[0], URL), (f"{places[1]} /", "/")}
 
 
@@ -68,6 +70,7 @@ backupStorages:
   - {{name: first, hostname: 127.0.0.1, sshPort: {ports[0]}, url: {URL}, password: !env FIRST_PASSWORD}}
   - {{name: second, hostname: localhost, sshPort: {ports[1]}, url: {URL}}}
   - {{name: none, type: SimulatorBackupStorage, url: /nosuch}}
+  - {{name: fixed, hostname: nosuch.invalid, url: /nosuch, tracked: false}}
 """)
     finished = run_here("probe", "--inventory", "records.yaml", cwd=tmp_path, FIRST_PASSWORD="password")
     assert finished.status == 0, finished.output

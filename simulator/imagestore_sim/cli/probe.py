@@ -84,7 +84,8 @@ def probe(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Probe the storages of a bootstrap file, each with its own user, password and path.",
+            help="Probe the storages of a bootstrap file, each with its own user, password and path, but those that say"
+            " `tracked: false`.",
             rich_help_panel=MANY,
         ),
     ] = None,
@@ -123,10 +124,10 @@ def probe(
     """
     given = apply_rules(context, RULES)
     from imagestore_sim.cli.probe_rounds import How, run_probes
-    from imagestore_sim.cli.probe_targets import Given, read_targets
+    from imagestore_sim.cli.probe_targets import Given, is_one, read_targets
     from imagestore_sim.cli.running import run
 
     settings = options.read_options(context)
     asked = read_targets(targets or [], inventory, Given(url, password, agent))
-    how = How(parallel, given["watch"], agent=agent, as_json=as_json)
+    how = How(parallel, given["watch"], agent=agent, as_json=as_json, alone=is_one(targets or [], inventory))
     return run(lambda: run_probes(settings, asked, how))

@@ -33,6 +33,8 @@ class How(NamedTuple):
     watch: float | None
     agent: bool
     as_json: bool
+    alone: bool
+    """Whether one target was named on the command line: its outcome needs no name."""
 
 
 async def run_probes(settings: Settings, asked: Sequence[Asked], how: How) -> int:
@@ -40,8 +42,8 @@ async def run_probes(settings: Settings, asked: Sequence[Asked], how: How) -> in
     clock = RealClock()
     async with _open_rounds(settings, asked, clock, how.parallel, agent=how.agent) as rounds:
         if how.watch is None:
-            outcomes = await rounds.one(_print_line if how.as_json and len(asked) > 1 else _show_nothing)
-            _show_once(outcomes, as_json=how.as_json)
+            outcomes = await rounds.one(_print_line if how.as_json and not how.alone else _show_nothing)
+            _show_once(outcomes, how)
             return _status_of(outcomes)
         async with until_stopped() as stopped:
             if how.as_json:
@@ -51,14 +53,14 @@ async def run_probes(settings: Settings, asked: Sequence[Asked], how: How) -> in
                 return await rounds.watch(clock, how.watch, stopped, _show_nothing, show_round)
 
 
-def _show_once(outcomes: Outcomes, *, as_json: bool) -> None:
-    """Print the outcomes of one round; JSON of several was printed as they came."""
-    if len(outcomes) > 1 and not as_json:
-        print_table(outcomes, Console())
-    elif len(outcomes) == 1 and as_json:
+def _show_once(outcomes: Outcomes, how: How) -> None:
+    """Print the outcomes of one round; lines of JSON were printed as they came."""
+    if how.alone and how.as_json:
         print_json(outcomes[0][1])
-    elif len(outcomes) == 1:
+    elif how.alone:
         print_outcome(outcomes[0][1], Console())
+    elif not how.as_json:
+        print_table(outcomes, Console())
 
 
 def _print_line(one: Asked, outcome: Outcome, clock: Clock | None = None) -> None:

@@ -44,6 +44,11 @@ def read_targets(words: Sequence[str], inventory: Path | None, given: Given) -> 
     return list(found.values())
 
 
+def is_one(words: Sequence[str], inventory: Path | None) -> bool:
+    """Return whether the command line names one target, and nothing that may hold several."""
+    return len(words) == 1 and words[0] != STANDARD_INPUT and inventory is None
+
+
 def _all(words: Sequence[str], inventory: Path | None, given: Given) -> Iterator[Asked]:
     for word in words:
         if word == STANDARD_INPUT:
@@ -92,7 +97,7 @@ def _parse(text: str, path: str | None, given: Given) -> Asked:
 
 
 def _from_inventory(file: Path, *, agent: bool) -> Iterator[Asked]:
-    """Yield the backup storages of a bootstrap file that have a host. Raise InputError."""
+    """Yield the backup storages of a bootstrap file that a node would probe. Raise InputError."""
     from imagestore_sim.bootstrap import BootstrapError, read_bootstrap
 
     try:
@@ -100,7 +105,7 @@ def _from_inventory(file: Path, *, agent: bool) -> Iterator[Asked]:
     except BootstrapError as error:
         raise InputError(str(error)) from None
     for record in records:
-        if record.hostname is None:
+        if record.hostname is None or not record.tracked:
             continue
         if not isinstance(record.password, str):
             raise InputError(f"{file}: {record.name}: its password is encrypted for the node of the snapshot")
