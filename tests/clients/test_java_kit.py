@@ -74,8 +74,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("java")
     shutil.copytree(KIT, folder / "kit", ignore=shutil.ignore_patterns("target"))
     _write_stand_in(folder / "sdk", folder / "kit" / "example" / "src" / "main" / "java" / "example" / "zstack")
-    _write_guide(folder / "guide")
-    _write_pom(folder, modules=("kit", "kit/example", "sdk", "guide"))
+    _write_files(folder / "guide", GUIDE)
+    _write_files(folder / "first", KIT / "README.md")
+    _write_pom(folder, modules=("kit", "kit/example", "sdk", "guide", "first"))
     return folder
 
 
@@ -107,13 +108,15 @@ def _write_stand_in(folder: Path, sources: Path) -> None:
     _write_pom(folder, name="org.zstack:sdk:5.2.0", needs=LIBRARIES)
 
 
-def _write_guide(folder: Path) -> None:
-    """Write the files that the guide tells to write."""
-    files = re.findall(r"## \d\. `(\S+)`.*?\n```\w+\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert [name for name, _ in files] == ["pom.xml", "src/test/java/SdkTest.java"]
+def _write_files(folder: Path, page: Path) -> None:
+    """Write the `pom.xml` and the test that a page tells to write."""
+    files = re.findall(
+        r"`(pom\.xml|src/test/java/\w+\.java)`.*?\n```(?:xml|java)\n(.*?)```", page.read_text(), re.DOTALL
+    )
+    assert [name.rpartition(".")[2] for name, _ in files] == ["xml", "java"]
     for name, text in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text.replace(">mine<", f">{folder.name}<"))
 
 
 def passed(folder: Path) -> dict[str, int]:
@@ -142,6 +145,10 @@ def test_the_example_passes(tested: Path) -> None:
     assert passed(tested / "kit" / "example") == {"ContainerTest": 0, "StorageWatchTest": 3}
 
 
+def test_the_first_test_of_the_readme_passes(tested: Path) -> None:
+    assert passed(tested / "first") == {"MyClientTest": 1}
+
+
 def test_the_guide_for_the_sdk_passes_with_classes_like_those_of_the_sdk(tested: Path) -> None:
     assert passed(tested / "guide") == {"SdkTest": 4}
 
@@ -154,7 +161,7 @@ def test_the_guide_and_the_example_pass_with_zstacks_own_sdk(tmp_path: Path) -> 
     with zipfile.ZipFile(jar) as archive:
         archive.extractall(tmp_path / "sdk" / "src" / "main" / "resources")
     _write_pom(tmp_path / "sdk", name="org.zstack:sdk:5.2.0", needs=LIBRARIES)
-    _write_guide(tmp_path / "guide")
+    _write_files(tmp_path / "guide", GUIDE)
     for source in (tmp_path / "kit" / "example" / "src").rglob("StorageWatch*.java"):
         copied = tmp_path / "guide" / "src" / "test" / "java" / "example" / source.name
         copied.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 package io.github.imagestoresim.lab;
 
+import io.github.imagestoresim.lab.LabClock.Reading;
 import io.github.imagestoresim.lab.testcontainers.LabContainer;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -41,8 +42,8 @@ public final class Lab implements AutoCloseable {
      * @return a lab whose storages are connected
      */
     public static Lab start(LabOptions options) {
-        String running = System.getenv("IMAGESTORE_LAB_URL");
-        if (running != null && !running.isEmpty()) {
+        String running = LabOptions.variable("IMAGESTORE_LAB_URL");
+        if (running != null) {
             return connect(running, options);
         }
         return options.image == null ? ofCommand(options) : ofImage(options);
@@ -181,21 +182,20 @@ public final class Lab implements AutoCloseable {
      * @param within of the lab's time; throw LabException after that
      */
     public void waitForStatus(String storage, String status, Duration within) {
-        LabClock clock = clock();
-        Duration end = clock.elapsed().plus(within);
+        Reading now = clock().read();
+        Duration end = now.elapsed().plus(within);
         for (String seen = statusOf(storage); !seen.equals(status); seen = statusOf(storage)) {
-            Duration left = end.minus(clock.elapsed());
+            Duration left = end.minus(now.elapsed());
             if (left.toMillis() <= 0) {
                 throw new LabException(storage + " is " + seen + ", and was not " + status + " within " + within);
             }
-            letTimePass(left.compareTo(STEP) < 0 ? left : STEP);
+            now = letTimePass(now, left.compareTo(STEP) < 0 ? left : STEP);
         }
     }
 
-    private void letTimePass(Duration most) {
-        if (clock().isPaused()) {
-            clock().step(most);
-            return;
+    private Reading letTimePass(Reading now, Duration most) {
+        if (now.paused()) {
+            return clock().pass(most);
         }
         try {
             Thread.sleep(POLL);
@@ -203,6 +203,7 @@ public final class Lab implements AutoCloseable {
             Thread.currentThread().interrupt();
             throw new LabException("the wait was interrupted", 0, error);
         }
+        return clock().read();
     }
 
     /** Read the timeline, which no fault of the node meets, and the journal of requests does not list. */
@@ -304,7 +305,6 @@ public final class Lab implements AutoCloseable {
      * @return what puts its time on requests
      */
     public CarriedTime carryTime(InstantSource clock) {
-        clock().pause();
-        return new CarriedTime(connection, clock().elapsed(), clock);
+        return new CarriedTime(connection, clock().halt().elapsed(), clock);
     }
 }

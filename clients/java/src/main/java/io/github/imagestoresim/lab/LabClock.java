@@ -12,13 +12,29 @@ public final class LabClock {
         this.connection = connection;
     }
 
+    /** What the clock reads. */
+    record Reading(Instant now, Duration elapsed, boolean paused) {
+        static Reading of(Map<String, Object> answer) {
+            Duration now = duration(answer, "time");
+            return new Reading(Instant.EPOCH.plus(now), duration(answer, "elapsed"), (Boolean) answer.get("paused"));
+        }
+
+        private static Duration duration(Map<String, Object> answer, String name) {
+            return Duration.ofNanos((long) Math.rint((Double) answer.get(name) * 1e6) * 1_000);
+        }
+    }
+
+    Reading read() {
+        return Reading.of(connection.lab("GET", "/clock", null));
+    }
+
     /**
      * Return the time of the lab.
      *
      * @return to the microsecond
      */
     public Instant now() {
-        return Instant.EPOCH.plus(duration(read(), "time"));
+        return read().now();
     }
 
     /**
@@ -27,7 +43,7 @@ public final class LabClock {
      * @return to the microsecond
      */
     public Duration elapsed() {
-        return duration(read(), "elapsed");
+        return read().elapsed();
     }
 
     /**
@@ -36,12 +52,16 @@ public final class LabClock {
      * @return whether only steps move it
      */
     public boolean isPaused() {
-        return (Boolean) read().get("paused");
+        return read().paused();
     }
 
     /** Let it stand still. */
     public void pause() {
-        change("paused", true);
+        halt();
+    }
+
+    Reading halt() {
+        return change("paused", true);
     }
 
     /** Let it run. */
@@ -55,7 +75,11 @@ public final class LabClock {
      * @param duration at most 31 days
      */
     public void step(Duration duration) {
-        connection.lab("POST", "/clock/step", Map.of("seconds", duration));
+        pass(duration);
+    }
+
+    Reading pass(Duration duration) {
+        return Reading.of(connection.lab("POST", "/clock/step", Map.of("seconds", duration)));
     }
 
     /**
@@ -80,16 +104,7 @@ public final class LabClock {
         change("elapsed", elapsed);
     }
 
-    private void change(String name, Object value) {
-        connection.lab("PUT", "/clock", Map.of(name, value));
-    }
-
-    private Map<String, Object> read() {
-        return connection.lab("GET", "/clock", null);
-    }
-
-    private static Duration duration(Map<String, Object> reading, String name) {
-        double microseconds = Math.rint((Double) reading.get(name) * 1e6);
-        return Duration.ofNanos((long) microseconds * 1_000);
+    private Reading change(String name, Object value) {
+        return Reading.of(connection.lab("PUT", "/clock", Map.of(name, value)));
     }
 }

@@ -11,11 +11,17 @@ public final class LabOptions {
 
     Integer hosts;
     String clock = "real";
-    String token = System.getenv("IMAGESTORE_LAB_TOKEN");
+    String token = variable("IMAGESTORE_LAB_TOKEN");
     String image;
-    String command = System.getenv("IMAGESTORE_SIM_COMMAND");
+    String command = variable("IMAGESTORE_SIM_COMMAND");
 
     private LabOptions() {}
+
+    /** Return a variable of the environment, null if it is not set, or empty. */
+    static String variable(String name) {
+        String value = System.getenv(name);
+        return value == null || value.isEmpty() ? null : value;
+    }
 
     /**
      * Return the options of a lab as the command has them: three hosts, in real time.
