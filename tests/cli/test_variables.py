@@ -130,7 +130,6 @@ class OneCommand:
             mock.patch.object(running, "run", return_value=0),
             mock.patch.object(replaying, "run_replay", return_value=0),
             mock.patch.object(schema, "schema_text", return_value=""),
-            mock.patch.object(openapi, "_of_the_lab", return_value={}),
             mock.patch.object(openapi, "_of_zstack", return_value={}),
             mock.patch("imagestore_sim.cli.ready.wait_until_ready", return_value=None),
             contextlib.redirect_stdout(io.StringIO()),

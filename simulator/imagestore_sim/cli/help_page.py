@@ -50,7 +50,8 @@ def rows_of(command: Any, *, variables: bool = False) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {}
     for one in _arguments(command):
-        found.setdefault("Arguments", []).append((one.metavar, _with_notes(one, _defaults(one))))
+        row = (one.metavar, _with_notes(one, [*_variable(one, always=True), *_defaults(one)]))
+        found.setdefault("Arguments", []).append(row)
     for one in _options(command):
         row = (_names(one), _with_notes(one, [*_variable(one, always=variables), *_defaults(one)]))
         found.setdefault(one.rich_help_panel or OTHERS, []).append(row)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imagestore_sim.cli import options
+from imagestore_sim.cli.completion import words
 from imagestore_sim.cli.exits import SUCCESS
+from imagestore_sim.cli.rules import Refuse, apply_rules
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
     from imagestore_sim.lab import Lab
     from imagestore_sim.settings import Settings
 
+IN_BACKGROUND = "In the background"
 PING_SECONDS = 5
 """A lab shows soon what happens to its hosts; ZStack's own default is 60."""
+RULES = (Refuse(lambda given: given.shell is not None and not given.env, "--shell: expected together with --env"),)
 
 
 def lab(
@@ -84,6 +88,26 @@ def lab(
         ),
     ] = None,
     log_format: options.LogFormat = None,
+    env: Annotated[
+        bool,
+        typer.Option(
+            "--env",
+            "-E",
+            help="Print variables for your shell, by which clients find the lab; it goes on in the background, unless"
+            " one answers at --port already.",
+            rich_help_panel=IN_BACKGROUND,
+        ),
+    ] = False,
+    shell: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose words to print: those of sh (bash and zsh, too), fish or powershell.",
+            metavar="SHELL",
+            show_default="the shell that runs this",
+            autocompletion=words("sh", "bash", "zsh", "fish", "powershell"),
+            rich_help_panel=IN_BACKGROUND,
+        ),
+    ] = None,
 ) -> int:
     """Run a management node with simulated ImageStore hosts: no Docker, no root, nothing left behind.
 
@@ -98,19 +122,44 @@ def lab(
         imagestore-sim lab --seed 7 --clock paused
         lose the answer to the first call that adds something
         imagestore-sim lab --fault 'answer_lost api=Add* first=1'
+        in the background, with variables for clients; kill ends it
+        eval "$(imagestore-sim lab -E)"; kill $IMAGESTORE_LAB_PID
     """
-    from imagestore_sim.cli.running import run
-    from imagestore_sim.lab import lab_loop
-
+    apply_rules(context, RULES)
     settings = options.read_options(context, log_level="warning")
     if settings.ping_interval is None and not settings.strict:
         settings = settings.model_copy(update={"ping_interval": PING_SECONDS})
-    return run(lambda: run_lab(settings), new_loop=lambda: lab_loop(settings))
+    return _print_variables(settings, shell) if env else _run(settings)
 
 
-async def run_lab(settings: Settings) -> int:
-    """Run a lab until a signal stops it."""
+def _print_variables(settings: Settings, shell: str | None) -> int:
+    """Print the variables of the lab that runs already, or of one that goes on in the background."""
+    from imagestore_sim.cli.connection import Background, print_variables, running_lab, shell_of, variables
+    from imagestore_sim.cli.running import interruptible
+    from imagestore_sim.settings import token_of
+
+    words_of, url, process = shell_of(shell), running_lab(settings), None
+    if url is None:
+        copy = Background()
+        if copy.is_here:
+            return _run(settings, in_background=True)
+        with interruptible():
+            url, process = copy.wait_until_ready(), copy.process
+    print_variables(words_of, variables(url, token=token_of(settings), process=process))
+    return SUCCESS
+
+
+def _run(settings: Settings, *, in_background: bool = False) -> int:
+    from imagestore_sim.cli.running import run
+    from imagestore_sim.lab import lab_loop
+
+    return run(lambda: run_lab(settings, in_background=in_background), new_loop=lambda: lab_loop(settings))
+
+
+async def run_lab(settings: Settings, *, in_background: bool = False) -> int:
+    """Run a lab until a signal stops it; in the background, nothing is shown once it is ready."""
     from imagestore_sim import logs, open_files
+    from imagestore_sim.cli.connection import leave_terminal
     from imagestore_sim.cli.running import announce, started, until_stopped
     from imagestore_sim.cli.stories import StoriesOnDemand
     from imagestore_sim.lab import Lab, clock_of_loop
@@ -125,7 +174,11 @@ async def run_lab(settings: Settings) -> int:
         async with started(running.start, running.stop, stopped), stories:
             if not stopped.is_set():
                 announce(running.url, await running.node.openings())
-                await _follow(running, stopped)
+                if in_background:
+                    leave_terminal()
+                    await stopped.wait()
+                else:
+                    await _follow(running, stopped)
     return SUCCESS
 
 

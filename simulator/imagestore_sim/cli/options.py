@@ -232,7 +232,7 @@ LogFormat = Annotated[
     setting("log_format", "Format of log lines: text or json.", "text", group=LOGS, value="FORMAT", few=True),
 ]
 NODE_URL = "http://127.0.0.1:8080"
-NodeUrl = Annotated[str, typer.Argument(metavar="URL", help="URL of the node.")]
+NodeUrl = Annotated[str, typer.Argument(metavar="URL", help="URL of the node.", envvar="IMAGESTORE_LAB_URL")]
 Account = Annotated[
     str,
     typer.Option(metavar="NAME", help="Account to log in as.", envvar="IMAGESTORE_SIM_ACCOUNT", rich_help_panel=LOG_IN),

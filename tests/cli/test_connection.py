@@ -1,0 +1,130 @@
+"""`lab -E`: variables for a shell, and a lab that goes on in the background."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from code_blocks import shell
+from imagestore_sim.cli import connection
+from processes import COMMAND, run, run_here, running
+from rows import rows
+
+LAB = f"{shlex.join(COMMAND)} lab -E"
+AWKWARD = 'it\'s $HOME `x` \\ "y" #z'
+
+
+@rows(
+    ("name", "shell"),
+    [("bash", "sh"), ("zsh", "sh"), ("dash", "sh"), ("xonsh", "sh"), ("fish", "fish"), ("pwsh", "powershell")],
+)
+def test_a_shell_has_its_words(name: str, shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_running_shell", lambda: name)
+    assert connection.shell_of(None) == shell
+
+
+@rows(
+    ("shell", "line"),
+    [
+        ("sh", "export A='it'\\''s \\';"),
+        ("fish", "set -gx A 'it\\'s \\\\';"),
+        ("powershell", "$Env:A = 'it''s \\'"),
+    ],
+)
+def test_values_are_quoted_as_each_shell_wants_it(shell: str, line: str) -> None:
+    made = connection.SETTERS[shell].format(name="A", value=connection.QUOTED[shell]("it's \\"))
+    assert made == line
+
+
+@rows(
+    ("arguments", "complaint"),
+    [
+        (["--env", "--shell", "csh"], "--shell: expected sh, bash, zsh, fish or powershell, but got 'csh'"),
+        (["--shell", "sh"], "--shell: expected together with --env"),
+    ],
+)
+def test_a_shell_that_is_not_known_is_one_line(arguments: list[str], complaint: str) -> None:
+    finished = run_here("lab", *arguments)
+    assert (finished.status, finished.output, finished.errors) == (2, "", f"imagestore-sim: {complaint}\n")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", ["bash", "dash", "zsh", "fish"])
+async def test_each_shell_reads_what_is_printed_for_it(name: str, tmp_path: Path) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    words = connection.shell_of(name)
+    line = connection.SETTERS[words].format(name="FOUND", value=connection.QUOTED[words](AWKWARD))
+    show = shlex.join([sys.executable, "-c", "import os; print(os.environ['FOUND'])"])
+    (tmp_path / "script").write_text(f"{line}\n# {connection.USES[words]}\n{show}\n")
+    assert await shell(f"{name} script", cwd=tmp_path) == (0, f"{AWKWARD}\n")
+
+
+@contextmanager
+def ended_by_pid(output: Path) -> Iterator[None]:
+    """End the process whose number a script has written to a file, if it has come to that."""
+    try:
+        yield
+    finally:
+        if output.exists():
+            with suppress(ProcessLookupError):
+                os.kill(int(output.read_text()), signal.SIGTERM)
+
+
+@pytest.mark.processes
+async def test_a_lab_goes_on_in_the_background_until_it_is_killed(tmp_path: Path) -> None:
+    script = f"""
+        eval "$({LAB} --hosts 1 --port 0 --shell bash)"
+        echo $IMAGESTORE_LAB_PID > pid
+        {shlex.join(COMMAND)} ready --wait 5
+        [ $IMAGESTORE_LAB_URL = http://$ZSTACK_HOST:$ZSTACK_PORT ]
+        eval "$({LAB} --port $ZSTACK_PORT --shell bash | sed s/LAB_URL/SAME_URL/)"
+        [ $IMAGESTORE_SAME_URL = $IMAGESTORE_LAB_URL ]
+        kill $IMAGESTORE_LAB_PID
+        while kill -0 $IMAGESTORE_LAB_PID 2>/dev/null; do sleep 0.1; done
+        echo ended
+    """
+    with ended_by_pid(tmp_path / "pid"):
+        status, output = await shell(script, cwd=tmp_path, seconds=90)
+    assert status == 0, output
+    assert output.startswith("ready http://127.0.0.1:")
+    assert output.endswith("ended\n")
+
+
+@pytest.mark.processes
+async def test_the_variables_of_a_lab_that_runs_have_its_token_and_no_process(tmp_path: Path) -> None:
+    async with running("lab", "--hosts", "0", "--port", "0", "--lab-token", "secret", cwd=tmp_path) as lab:
+        port = lab.url.rpartition(":")[2]
+        refused = await run("lab", "-E", "--port", port)
+        found = await run("lab", "-E", "--port", port, "--shell", "fish", IMAGESTORE_SIM_LAB_TOKEN="secret")
+        assert await lab.stop() == 0
+    assert (refused.status, refused.output, refused.errors.count("\n")) == (2, "", 1)
+    assert refused.errors.startswith(f"imagestore-sim: {lab.url}: ")
+    assert found.status == 0, found.errors
+    assert f"set -gx IMAGESTORE_LAB_URL '{lab.url}';\n" in found.output
+    assert "set -gx IMAGESTORE_LAB_TOKEN 'secret';\n" in found.output
+    assert "IMAGESTORE_LAB_PID" not in found.output
+    assert found.output.endswith("# imagestore-sim lab -E | source\n")
+
+
+@pytest.mark.processes
+async def test_a_lab_that_cannot_start_in_the_background_prints_one_line(tmp_path: Path) -> None:
+    failed = await run("lab", "-E", "--port", "0", "--fault", "nope", cwd=tmp_path)
+    assert (failed.status, failed.output, failed.errors.count("\n")) == (2, "", 1), failed.errors
+    async with running("serve", "--port", "0", cwd=tmp_path) as node:
+        port = node.url.rpartition(":")[2]
+        refused = await run("lab", "-E", "--port", port, cwd=tmp_path)
+        assert await node.stop() == 0
+    assert (
+        refused.errors
+        == f"imagestore-sim: {node.url} is a node without simulated hosts; choose another port with --port\n"
+    )
+    assert (refused.status, refused.output) == (2, "")
