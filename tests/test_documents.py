@@ -27,13 +27,16 @@ PAGES = [
     *sorted((ROOT / "clients").glob("*/README.md")),
 ]
 OF_OTHER_PROGRAMS = {
+    "--build-arg", "--detach", "--env", "--force", "--init", "--platform", "--publish", "--push", "--read-only", "--rm",
+    "--tag",  # Docker
+    "--quiet",  # pip
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
     "--check",  # docs/generate.py
     "--cacert", "--connect-to", "--data-binary", "--data-urlencode",  # curl
     "--count", "--image-storage",  # Go CLI
     "--save-dev",  # npm
     "--path",  # openapi-python-client
-    "--file",  # Maven
+    "--file",  # Maven, Docker
     "--home-dir", "--now", "--shell", "--system",  # useradd, systemctl
 }  # fmt: skip
 """Options that the documents name and other programs have."""
