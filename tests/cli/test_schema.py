@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from code_blocks import code_blocks
 from imagestore_sim.cli.schema import SCHEMAS, schema_text
 from processes import run_here
 
@@ -79,3 +80,14 @@ def test_settings_are_valid_by_their_schema() -> None:
     assert config.is_valid({"port": 0, "allowed_host": "lab.example", "lab_api": False, "fault": ["slow seconds=1"]})
     assert not config.is_valid({"prot": 0})
     assert not config.is_valid({"port": 65536})
+
+
+def test_probe_modules_are_valid_by_their_schema() -> None:
+    modules = validator("probe-modules")
+    [documented] = code_blocks((ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"), "yaml")
+    assert [one.message for one in modules.iter_errors(yaml.load(documented, Loader))] == []
+    good = {"targets": ["store-*"], "url": "/zs", "password": 7, "timeout": 5}
+    assert modules.is_valid({"modules": {"default": good}})
+    assert not modules.is_valid({"modules": {}})
+    assert not modules.is_valid({"modules": {"default": {**good, "targets": []}}})
+    assert not modules.is_valid({"modules": {"default": {**good, "passwort": "x"}}})
