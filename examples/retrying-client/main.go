@@ -23,7 +23,7 @@ import (
 const (
 	attempts = 4
 	pause    = time.Second // between two attempts, and between two polls of a job
-	patience = 2 * time.Second
+	patience = 5 * time.Second
 	name     = "debian"
 )
 

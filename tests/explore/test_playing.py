@@ -47,6 +47,7 @@ def test_a_run_shows_what_happened_and_what_there_is_in_the_end(run: Played) -> 
     for one in storages:
         disk = run.disks[one["hostname"]]
         assert (one["totalCapacity"], one["availableCapacity"]) == (disk.total, disk.available)
+    assert run.connections == {"imagestore-1": 1, "imagestore-2": 1}
     assert 2**30 in run.disks["imagestore-2"].files.values()
     assert (run.ended, run.errors) == (180.0, [])
 

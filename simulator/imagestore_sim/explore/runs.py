@@ -128,6 +128,8 @@ class Played:
     """The event log as the store has it in the end."""
     disks: dict[str, Disk] = field(default_factory=dict)
     """By host name."""
+    connections: dict[str, int] = field(default_factory=dict)
+    """By host name: the connections to it that are open in the end."""
     at_first: Census = Census()
     """Once the node has started, and every storage has been tried."""
     at_last: Census = Census()
@@ -138,6 +140,8 @@ class Played:
     """Lines of the log at ERROR and above."""
     drawn: Picks = field(default_factory=dict)
     """The draws of its order that were not plain: `order` of the story may pin them."""
+    apis: list[str] = field(default_factory=list)
+    """The classes of the messages that clients have sent, `api-jobs` for polls; not the story's own calls."""
     exit_status: int | None = None
     """Of the client under test; None without one."""
     output: str = ""

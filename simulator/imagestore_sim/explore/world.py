@@ -18,6 +18,7 @@ from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent
+from imagestore_sim.scenario.worlds.programs import is_by_story
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
 from imagestore_sim.settings import Settings
 
@@ -107,12 +108,15 @@ class ExploredWorld(SimulatedWorld):
         played = self._played
         played.ended = self._now()
         played.at_last = census()
+        journal = self._running_node().foundation.journal
+        played.apis = sorted({one.api for one in journal.since(0) if one.api and not is_by_story(one)})
         for question in (*QUESTIONS, *self._pages()):
             played.answers[question] = await self._ask(question)
         store = self._running_node().parts.store
         played.stored_events = await store.event_log.since(0, MOST_EVENTS)
         rows = await store.database.read(select(StoredJob.uuid, StoredJob.apiMessageName, StoredJob.state))
         played.jobs = [Job(*row) for row in rows]
+        played.connections = {name: len(host.links) for name, host in self.hosts.items()}
         played.disks = {name: _disk(host.disk) for name, host in self.hosts.items()}
 
     def _pages(self) -> Iterator[str]:

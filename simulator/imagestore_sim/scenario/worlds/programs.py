@@ -54,6 +54,11 @@ def _end_of(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace").strip()[-MOST_OUTPUT:]
 
 
+def is_by_story(entry: Entry) -> bool:
+    """Return whether a request was made by the story itself, past all faults of the management plane."""
+    return dict(entry.headers).get(HEADER.lower()) == PAST_FAULTS
+
+
 class ProgramTime:
     """The time of a program: virtual time stands still until its requests move it.
 
@@ -86,8 +91,7 @@ class ProgramTime:
     def see(self, entry: Entry) -> None:
         """Look at a request that the node has got."""
         names = dict(entry.headers)
-        by_story = names.get(HEADER.lower()) == PAST_FAULTS
-        if self._running and not by_story and TIME_HEADER.lower() not in names:
+        if self._running and not is_by_story(entry) and TIME_HEADER.lower() not in names:
             self._is_real = True
             self._apply(is_up=True)
 
