@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagestore_sim.bootstrap.reader import _FileLoader
-from imagestore_sim.scenario.format.reader import _Loader
+from imagestore_sim.scenario.format.reader import Loader
 from imagestore_sim.yaml_text import MOST_LEVELS, BoundedLoader, read_large_yaml, read_yaml
 
-LOADERS = [_FileLoader, _Loader]
+LOADERS = [_FileLoader, Loader]
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
 VALUES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(SCALARS, inner)), max_leaves=20)
 TEXTS = [

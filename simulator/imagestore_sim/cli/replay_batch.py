@@ -134,7 +134,9 @@ def _play_one(file: Path, options: Options) -> Result:
         from imagestore_sim.scenario.replay_on_containers import replay_on_containers
 
         return replay_on_containers(file, seed=options.seed, speed=options.speed, keep=options.keep)
-    return replay_file(file, clock=options.clock, seed=options.seed, speed=options.speed)
+    from imagestore_sim.explore.judging import play_judged
+
+    return replay_file(file, clock=options.clock, seed=options.seed, speed=options.speed, play=play_judged)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from imagestore_sim.scenario.worlds.programs import is_by_story
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
 from imagestore_sim.settings import Settings
 
-QUESTIONS = ("/backup-storage/image-store", "/images", "/zones", "/longjobs")
+QUESTIONS = ("/backup-storage", "/backup-storage/sftp", "/backup-storage/image-store", "/images", "/zones", "/longjobs")
 """What the node is asked in the end."""
 PAGE = 2
 """Rows on a page of the storages, which are asked for in pages as well."""

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.scenario.format.model import Scenario
@@ -21,15 +21,35 @@ from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 
-def replay_file(file: Path, *, clock: str = "virtual", seed: int | None = None, speed: float = 1.0) -> Result:
+def play_virtually(scenario: Scenario, *, file: str = "", seed: int = 0) -> Result:
+    """Play a scenario on simulated hosts and the virtual clock, on an event loop of its own."""
+    order = None if scenario.order is None else scenario.order.order()
+    return run_virtually(play_simulated(scenario, virtual_clock, file=file, seed=seed), seed=seed, order=order)
+
+
+class Player(Protocol):
+    """Plays a scenario on simulated hosts and the virtual clock: `play_virtually`, or what judges more than it does."""
+
+    def __call__(self, scenario: Scenario, *, file: str, seed: int) -> Result:
+        """Play it."""
+
+
+def replay_file(
+    file: Path,
+    *,
+    clock: str = "virtual",
+    seed: int | None = None,
+    speed: float = 1.0,
+    play: Player = play_virtually,
+) -> Result:
     """Play the scenario in `file` on simulated hosts, on an event loop of its own. Raise ScenarioError.
 
-    `clock` is `virtual` or `real`; `speed` is that of the real one.
+    `clock` is `virtual`, where `play` plays it, or `real`; `speed` is that of the real one.
     """
     scenario = read_scenario(file)
     chosen = scenario.seed if seed is None else seed
     if clock == "virtual":
-        return play_virtually(scenario, file=str(file), seed=chosen)
+        return play(scenario, file=str(file), seed=chosen)
 
     def real_clock() -> RealClock:
         clock = RealClock()
@@ -37,12 +57,6 @@ def replay_file(file: Path, *, clock: str = "virtual", seed: int | None = None, 
         return clock
 
     return asyncio.run(play_simulated(scenario, real_clock, file=str(file), seed=chosen))
-
-
-def play_virtually(scenario: Scenario, *, file: str = "", seed: int = 0) -> Result:
-    """Play a scenario on simulated hosts and the virtual clock, on an event loop of its own."""
-    order = None if scenario.order is None else scenario.order.order()
-    return run_virtually(play_simulated(scenario, virtual_clock, file=file, seed=seed), seed=seed, order=order)
 
 
 async def play_simulated(

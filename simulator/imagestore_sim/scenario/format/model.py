@@ -11,6 +11,7 @@ from imagestore_sim.identity.quotas import NAMES as QUOTAS
 from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.scenario.format.expectations import Invariant
 from imagestore_sim.scenario.format.options import check_settings
+from imagestore_sim.scenario.format.oracle import OracleNames
 from imagestore_sim.scenario.format.order import OrderRecord
 from imagestore_sim.scenario.format.schema import ScenarioModel, expand_range, reject, unknown
 from imagestore_sim.scenario.format.steps import Step
@@ -119,6 +120,11 @@ class Scenario(ScenarioModel):
     settings: dict[str, Any] = Field({}, description="options of the global configuration by name: ping.interval: 10s")
     timeline: tuple[Step, ...] = Field(min_length=1)
     invariants: tuple[Invariant, ...] = ()
+    oracle: OracleNames = Field(
+        (),
+        description="invariants of every story that are decided when it has ended, or `all` (docs/explore.md); with"
+        " these, steps that act may fail",
+    )
     ends: Seconds | None = Field(None, description="when the scenario ends, in any case; after the last step if unset")
 
     @field_validator("hosts", mode="before")

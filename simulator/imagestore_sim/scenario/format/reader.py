@@ -39,18 +39,18 @@ class ScenarioError(Exception):
     """A file that is not a scenario; the text names file, line and column, and says what was expected."""
 
 
-class _Loader(BoundedLoader):
+class Loader(BoundedLoader):
     """YAML whose plain scalars are text, except null, true, false and decimal numbers."""
 
 
-_Loader.yaml_implicit_resolvers = {}
+Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"~|null|", ["~", "n", ""]),
     ("bool", r"true|false", list("tf")),
     ("int", r"[-+]?(?:0|[1-9]\d*)", list("-+0123456789")),
     ("float", r"[-+]?\d+\.\d+", list("-+0123456789")),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
 def no_rules(scenario: Scenario) -> Problems:
@@ -72,7 +72,7 @@ def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
 def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
     """Return the scenario in a text; errors call the text `name`. Raise ScenarioError."""
     try:
-        tree, content = read_yaml(text, _Loader)
+        tree, content = read_yaml(text, Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ScenarioError(f"{_location(name, mark)}: not valid YAML: {error.problem}") from None
@@ -80,8 +80,17 @@ def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -
         raise ScenarioError(f"{name}: not valid YAML: {error}") from None
     if (twice := next(_repeated_keys(tree), None)) is not None:
         raise ScenarioError(f"{_location(name, twice.start_mark)}: {twice.value} is given twice")
+    return _scenario_of({} if content is None else content, rules, name, tree)
+
+
+def scenario_of(content: object, name: str = "scenario", rules: Rules = no_rules) -> Scenario:
+    """Return the scenario in the content of a file. Raise ScenarioError, which tells no line."""
+    return _scenario_of(content, rules, name, None)
+
+
+def _scenario_of(content: object, rules: Rules, name: str, tree: yaml.Node | None) -> Scenario:
     try:
-        scenario = Scenario.model_validate({} if content is None else content)
+        scenario = Scenario.model_validate(content)
         problems = [*_broken_rules(scenario), *rules(scenario)]
         problems += [] if problems else vacuous_expectations(scenario)
     except ValidationError as error:

@@ -119,9 +119,10 @@ async def _start(context: PlayContext, host: Host) -> None:
 async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
     """Stop the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
     world = _restartable(context)
-    window = context.windows.open(NODE, "management node down")
-    await world.stop_node()
-    await _start_node_after(context, world, step.down, window)
+    async with context.node_steps:
+        window = context.windows.open(NODE, "management node down")
+        await world.stop_node()
+        await _start_node_after(context, world, step.down, window)
     return DONE
 
 
@@ -129,9 +130,10 @@ async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
 async def kill_node(context: PlayContext, step: KillNodeStep) -> Outcome:
     """Kill the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
     world = _restartable(context)
-    await world.kill_node(step.commits, step.within)
-    window = context.windows.open(NODE, "management node killed")
-    await _start_node_after(context, world, step.down, window)
+    async with context.node_steps:
+        await world.kill_node(step.commits, step.within)
+        window = context.windows.open(NODE, "management node killed")
+        await _start_node_after(context, world, step.down, window)
     return DONE
 
 

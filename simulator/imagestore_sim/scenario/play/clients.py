@@ -131,7 +131,7 @@ class _Client:
         body = login_of(step.account, "password")  # of every account of a scenario
         answer = await self._send(step, "PUT", f"{url}{PREFIX}{LOGIN}", LOGIN, body)
         session = answer.body.get("inventory")
-        if answer.status != 200 or not isinstance(session, dict):
+        if answer.status != 200 or not isinstance(session, dict) or not session.keys() >= {"uuid", "expiredDate"}:
             raise NoAnswer(f"the login failed: {answer.status} {answer.text[:200]}")
         self._session, self._expired_date = str(session["uuid"]), str(session["expiredDate"])
 

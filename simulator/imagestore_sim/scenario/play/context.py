@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Self
 
@@ -29,6 +30,8 @@ class PlayContext:
     waiter: ConditionWaiter
     windows: FaultWindows
     clients: ClientsUnderTest
+    node_steps: asyncio.Lock
+    """Held by the step that stops or kills the node, until it runs again: another one waits."""
     tasks: Tasks
     """What runs beside the timeline; it is cancelled when the story ends."""
 
@@ -48,5 +51,6 @@ class PlayContext:
             waiter=ConditionWaiter(observer.state, clock, observer.ask),
             windows=windows,
             clients=ClientsUnderTest(clock, time, observer.note_client),
+            node_steps=asyncio.Lock(),
             tasks=Tasks(),
         )

@@ -25,6 +25,8 @@ def broken_rules(scenario: Scenario) -> Problems:
     if scenario.order is not None:
         yield ("order",), "containers are in real time, which has an order of its own"
     hosts = scenario.all_hosts()
+    if scenario.oracle:
+        yield ("oracle",), "containers: they do not show all that the oracle looks at"
     if len(hosts) > MOST_HOSTS:
         yield ("hosts",), f"{len(hosts)} hosts are more than the {MOST_HOSTS} that are started as containers"
     for written, host in scenario.hosts.items():

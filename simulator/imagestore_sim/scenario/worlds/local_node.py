@@ -23,7 +23,7 @@ from imagestore_sim.rest.journal import Entry
 from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
-from imagestore_sim.scenario.play.world import OnEvent
+from imagestore_sim.scenario.play.world import OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.node_client import NodeClient
 from imagestore_sim.scenario.worlds.programs import URL_VARIABLE, ProgramTime, run_command
 from imagestore_sim.settings import Settings
@@ -50,6 +50,8 @@ class LocalNodeWorld(ABC):
         self.images: dict[str, str] = {}
         """The uuids of images, by their names in the scenario; steps add to them."""
         self._node: ManagementNode | None = None
+        self._is_up = False
+        self._has_begun = False
         self._clients: dict[str, NodeClient] = {}
         self._on_event = on_event
         self._tasks = Tasks()
@@ -117,12 +119,15 @@ class LocalNodeWorld(ABC):
         node = self._node = self._new_node(settings)
         listener = self._listening.enter_context(node.events.subscribe())
         self._tasks.begin(_forward(listener, self._on_event), "events of a scenario")
-        await node.start(_bootstrap(self.scenario, self.zones, self.storages))
+        first = _bootstrap(self.scenario, self.zones, self.storages)
+        # Later, the database holds the records, and the options as they have become; only sources are in no table.
+        await node.start(Bootstrap(imageSources=first.imageSources) if self._has_begun else first)
         if any(
             step.program is not None for step in self.scenario.timeline
         ):  # which knows the address that it began with
             self._port = urlsplit(node.url).port or 0
         self._program_time.node_is(up=True)
+        self._is_up = self._has_begun = True
 
     @property
     def _database(self) -> Path:
@@ -183,6 +188,7 @@ class LocalNodeWorld(ABC):
     async def stop_node(self) -> None:
         """Stop the node, and close the connections to it."""
         self._program_time.node_is(up=False)
+        self._is_up = False
         while self._clients:
             await self._clients.popitem()[1].close()
         if self._node is not None:
@@ -211,6 +217,8 @@ class LocalNodeWorld(ABC):
 
     async def apply_to_node(self, fault: NodeFault) -> str:
         """Set a fault of the management plane, and return its id. Raise FaultProblem."""
+        if not self._is_up:
+            raise WorldProblem("the management node is down")
         return (await self._running_node().foundation.node_faults.apply(fault)).id
 
     async def heal_node(self, fault: str) -> None:

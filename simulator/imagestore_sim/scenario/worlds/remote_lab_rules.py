@@ -25,6 +25,8 @@ def broken_rules(scenario: Scenario) -> Problems:
         yield ("node", name), "says how a node is started, and this one is running already"
     if scenario.order is not None:
         yield ("order",), "a node that is running (--node) is in real time, which has an order of its own"
+    if scenario.oracle:
+        yield ("oracle",), "a lab that is running (--node) does not show all that the oracle looks at"
     if scenario.accounts:
         yield ("accounts",), "a node that is running (--node) keeps its accounts"
     for number, step in enumerate(scenario.timeline):

@@ -1,0 +1,229 @@
+"""`imagestore-sim explore`: searches for stories that break the oracle's invariants, and shrinks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagestore_sim.cli.completion import stories_and_files
+from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from imagestore_sim.explore.findings import Finding
+    from imagestore_sim.explore.searching import Progress
+    from imagestore_sim.explore.story import Content
+
+LENGTH = "How long"
+STORIES = "Which stories"
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What a search is to do."""
+
+    seconds: float | None
+    runs: int | None
+    seed: int | None
+    base: Content | None
+    base_name: Path | None
+    jobs: int
+    out: Path
+
+
+def explore(
+    lasts: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="DURATION",
+            help="Search for this long, such as 10m, and finish what is being shrunk.",
+            envvar="IMAGESTORE_SIM_EXPLORE_FOR",
+            rich_help_panel=LENGTH,
+            show_default="until Ctrl-C",
+        ),
+    ] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            "--runs",
+            metavar="NUMBER",
+            min=1,
+            help="Play this many stories.",
+            envvar="IMAGESTORE_SIM_RUNS",
+            rich_help_panel=LENGTH,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="NUMBER",
+            min=1,
+            help="Processes to play in.",
+            envvar="IMAGESTORE_SIM_JOBS",
+            rich_help_panel=LENGTH,
+        ),
+    ] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="NUMBER",
+            min=0,
+            help="Play the story of this seed; with --runs, begin with it. Else go on after the last search.",
+            envvar="IMAGESTORE_SIM_EXPLORE_SEED",
+            rich_help_panel=STORIES,
+        ),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE|STORY",
+            help="Play variations of a scenario in place of new stories.",
+            autocompletion=stories_and_files,
+            envvar="IMAGESTORE_SIM_EXPLORE_FROM",
+            rich_help_panel=STORIES,
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder for what is found, and for the state of the search.",
+            envvar="IMAGESTORE_SIM_FOUND",
+            rich_help_panel=STORIES,
+        ),
+    ] = Path("found"),
+) -> int:
+    """Search for failing stories: draw faults, calls and orders, judge each run, shrink what fails.
+
+    Each story comes from its seed alone, and breaks an invariant of docs/explore.md or none. What fails is shrunk to
+    the fewest steps, and written as a scenario that `replay` takes. Exit with status 0 if nothing was found, 1 if
+    something was, 2 for unusable input, 3 if interrupted.
+
+    Examples:
+        search for ten minutes, in two processes
+        imagestore-sim explore --for 10m -j 2
+        the same hundred stories each time, for CI
+        imagestore-sim explore --runs 100 --seed 1
+        play what was found again
+        imagestore-sim replay found/
+    """
+    from rich.console import Console
+
+    from imagestore_sim.cli.running import start_collecting_garbage
+    from imagestore_sim.explore.searching import STATE, Progress
+
+    start_collecting_garbage()
+    chosen = _Chosen(_seconds(lasts), runs, seed, _base(from_), from_, jobs, out)
+    console = Console(highlight=False, soft_wrap=True)
+    state = out / STATE
+    resumes = seed is None and from_ is None
+    try:
+        progress = Progress.resumed(state) if resumes else Progress()
+        interrupted = _search(chosen, progress, console)
+        if resumes:
+            progress.save(state)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--out {out}: {error}") from None
+    _print_end(console, chosen, progress)
+    if interrupted:
+        return INTERRUPTED
+    return FAILURE if progress.findings else SUCCESS
+
+
+def _seconds(text: str | None) -> float | None:
+    from imagestore_sim.units import parse_seconds
+
+    try:
+        return None if text is None else parse_seconds(text)
+    except ValueError as error:
+        raise InputError(f"--for: {error}") from None
+
+
+def _base(path: Path | None) -> Content | None:
+    """Return the story that is varied. Raise InputError for one that cannot be read."""
+    if path is None:
+        return None
+    from imagestore_sim.cli.replay_batch import find_files
+    from imagestore_sim.explore.story import content_of
+    from imagestore_sim.scenario.format.reader import ScenarioError
+
+    try:
+        [file] = find_files([path])
+        return content_of(file)
+    except ValueError:
+        raise InputError(f"--from {path}: expected one scenario, but this is a folder of such") from None
+    except ScenarioError as error:
+        raise InputError(f"--from {error}") from None
+
+
+def _search(chosen: _Chosen, progress: Progress, console: Console) -> bool:
+    """Search; return whether Ctrl-C ended it."""
+    import time
+
+    from imagestore_sim.explore.searching import Search, seeds_from
+
+    count = chosen.runs if chosen.runs is not None or chosen.seed is None or chosen.seconds is not None else 1
+    seeds = seeds_from(progress.next_seed if chosen.seed is None else chosen.seed, count)
+    end = None if chosen.seconds is None else time.monotonic() + chosen.seconds  # real: how long the user waits
+    search = Search(
+        chosen.out,
+        progress,
+        base=chosen.base,
+        jobs=chosen.jobs,
+        show=_live_line(),
+        tell=lambda finding, file: _print_finding(console, finding, file),
+    )
+    try:
+        search.run(seeds, lambda: end is not None and time.monotonic() > end)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _live_line() -> Callable[[Progress], None]:
+    """Return what shows the progress on the terminal; nothing where there is none."""
+    import sys
+
+    if not sys.stderr.isatty():
+        return lambda _: None
+
+    def show(progress: Progress) -> None:
+        sys.stderr.write(f"\r\x1b[K{progress.line()}")
+        sys.stderr.flush()
+
+    return show
+
+
+def _print_finding(console: Console, finding: Finding, file: Path) -> None:
+    import sys
+
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    steps = f"{finding.steps} step{'' if finding.steps == 1 else 's'}, of {finding.before}"
+    console.print(f"found  {finding.invariant}: {finding.text}", markup=False)
+    console.print(f"       seed {finding.seed}, {steps}: {file}", markup=False)
+
+
+def _print_end(console: Console, chosen: _Chosen, progress: Progress) -> None:
+    """Print what the search has come to: the same for the same runs, whatever time they took."""
+    import sys
+
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{progress.line()}\n")
+    found = f"{len(progress.findings)} finding{'' if len(progress.findings) == 1 else 's'}"
+    console.print(f"{progress.runs} runs up to seed {progress.next_seed - 1}, {found}; met {progress.coverage}")
+    if progress.given_up:
+        console.print(f"{progress.given_up} of them were not played to their end")
+    console.print(f"logs {progress.digest[:16]}")

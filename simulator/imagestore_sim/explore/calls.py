@@ -1,0 +1,152 @@
+"""Draws calls of ZStack's API from the declarations of its messages: every call that is about storages or images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from typing import Any
+
+from imagestore_sim.api import handlers_of
+from imagestore_sim.api.fidelity import State, state_of
+from imagestore_sim.explore.values import NUMBERS, OPTIONAL
+from imagestore_sim.rest.messages import CreateMessage, Message
+from imagestore_sim.rest.parameters import Kind, Parameter
+from imagestore_sim.rest.versions import DEFAULT
+
+STORAGE, ZONE, IMAGE = "storage", "zone", "image"
+KINDS_OF: Mapping[str, str] = {
+    "BackupStorageVO": STORAGE,
+    "ImageStoreBackupStorageVO": STORAGE,
+    "ZoneVO": ZONE,
+    "ImageVO": IMAGE,
+}
+"""What the name of a resource's type stands for in a story."""
+KINDS_OF_PATHS: Mapping[str, str] = {"backup-storage": STORAGE, "images": IMAGE}
+"""What `{uuid}` stands for in a path that begins so, where no rule says it."""
+OF_STEPS = ("APIAddImageMsg",)
+"""Calls that a step of their own makes."""
+TEXTS: Mapping[str, Sequence[str]] = {
+    "username": ("root",),
+    "password": ("password",),
+    "url": ("/Cloud_bs",),
+    "name": ("gold", "silver"),
+    "description": ("first", "second"),
+}
+"""Texts of parameters that a host or a person knows, by name."""
+SHUNNED = frozenset(("resourceUuid", "tagUuids", "systemTags", "userTags", "sshPort", "importImages"))
+"""Optional parameters that are never given: the steps give the uuid of what is made, the others make calls fail."""
+MOVES = "hostname"
+"""A storage whose record moves to another host need not be Connected again: only an add names a host."""
+VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The names that a call may refer to, as far as a story has come."""
+
+    hosts: Sequence[str]
+    storages: Sequence[str]
+    zones: Sequence[str]
+    images: Sequence[str]
+
+    def of(self, kind: str) -> Sequence[str]:
+        """Return the names of a kind of resource."""
+        return {STORAGE: self.storages, ZONE: self.zones, IMAGE: self.images}[kind]
+
+
+@cache
+def drawable_calls() -> tuple[type[Message], ...]:
+    """Return the messages that begin a job about a storage or an image, and whose required parameters are known."""
+    found: list[type[Message]] = []
+    for message, handler in handlers_of(DEFAULT).by_message.items():
+        api = message.api
+        emulated = state_of(message, handler) in (State.SAME, State.DEVIATES)
+        if not (api.paths and emulated) or api.sync or message.__name__ in OF_STEPS:
+            continue
+        required = [one for one in api.parameters if one.required]
+        if _is_about_storages(message, required) and all(_is_known(message, one) for one in required):
+            found.append(message)
+    return tuple(sorted(found, key=lambda message: message.__name__))
+
+
+def draw_call(random: Random, message: type[Message], known: Known, made: str) -> dict[str, Any]:
+    """Return a `call` step: method, path, body, and `as` for what it makes, which is called `made`.
+
+    Raise ValueError if there is nothing yet that it could be about.
+    """
+    api = message.api
+    given = dict(_draw_parameters(random, message, known))
+    path = VARIABLE.sub(lambda match: str(given.pop(match[1])), api.paths[0])
+    step: dict[str, Any] = {"method": api.method, "path": path}
+    if api.method in ("POST", "PUT"):
+        step["body"] = {api.body_key: given}
+    elif given:
+        step["path"] += "?" + "&".join(f"{name}={value}" for name, value in _pairs(given))
+    if _makes_storage(message):
+        given["name"] = made
+        step["as"] = made
+    return step
+
+
+def _kind_of(message: type[Message], parameter: Parameter) -> str | None:
+    """Return what kind of resource a parameter names, None if it names none that a story has."""
+    if parameter.rule.resource is not None:
+        return KINDS_OF.get(parameter.rule.resource)
+    path = message.api.paths[0].split("/")
+    return KINDS_OF_PATHS.get(path[1]) if parameter.name == "uuid" and "{uuid}" in path else None
+
+
+def _is_about_storages(message: type[Message], required: Sequence[Parameter]) -> bool:
+    kinds = {_kind_of(message, one) for one in required}
+    return bool(kinds & {STORAGE, IMAGE}) or any(one.name == MOVES for one in required)
+
+
+def _is_known(message: type[Message], parameter: Parameter) -> bool:
+    return (
+        _kind_of(message, parameter) is not None
+        or parameter.name in (*TEXTS, MOVES)
+        or bool(parameter.rule.valid_values)
+        or parameter.kind in (Kind.BOOLEAN, Kind.INTEGER, Kind.LONG)
+    )
+
+
+def _makes_storage(message: type[Message]) -> bool:
+    return issubclass(message, CreateMessage) and any(one.name == MOVES for one in message.api.parameters)
+
+
+def _draw_parameters(random: Random, message: type[Message], known: Known) -> Iterator[tuple[str, Any]]:
+    for parameter in message.api.parameters:
+        if parameter.required or (
+            _is_known(message, parameter) and parameter.name not in (*SHUNNED, MOVES) and random.random() < OPTIONAL
+        ):
+            yield parameter.name, _draw_parameter(random, message, parameter, known)
+
+
+def _draw_parameter(random: Random, message: type[Message], parameter: Parameter, known: Known) -> Any:
+    rule = parameter.rule
+    if (kind := _kind_of(message, parameter)) is not None:
+        names = known.of(kind)
+        if not names:
+            raise ValueError(f"there is no {kind} yet")
+        one = f"${random.choice(names)}"
+        return [one] if parameter.kind is Kind.STRINGS else one
+    if parameter.name == MOVES:
+        return random.choice(known.hosts)
+    if parameter.name in TEXTS:
+        return random.choice(TEXTS[parameter.name])
+    if rule.valid_values:
+        one = random.choice(rule.valid_values)
+        return [one] if parameter.kind is Kind.STRINGS else one
+    if parameter.kind is Kind.BOOLEAN:
+        return random.random() < 0.5
+    least, most = rule.number_range or NUMBERS[:: len(NUMBERS) - 1]
+    return random.choice([one for one in (*NUMBERS, least, most) if least <= one <= most])
+
+
+def _pairs(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in given.items():
+        for one in value if isinstance(value, list) else (value,):
+            yield name, one

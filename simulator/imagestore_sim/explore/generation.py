@@ -1,0 +1,328 @@
+"""Draws stories from seeds: a swarm configuration, a timeline of what goes wrong, and then all of it healed.
+
+All comes from the declarations: of steps, faults, options and calls. A new one is drawn without a line here. Each run
+leaves much out (swarm testing, ISSTA 2012): what hides a fault in one run is missing in another.
+
+A story has three phases. *Safety*: faults, changes and calls, while the oracle's invariants hold. *Healing*: every
+fault is healed, every host runs, the options are as they were. *Liveness*: after two intervals of the pings and 30
+seconds everything is Connected, and nothing is left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Any
+
+from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
+from imagestore_sim.explore.story import Content
+from imagestore_sim.explore.values import OPTIONAL, draw_object
+from imagestore_sim.faults import FAULTS, NODE_FAULTS
+from imagestore_sim.faults.base import AnyFault
+from imagestore_sim.rest.messages import Message
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep
+from imagestore_sim.scenario.format.expectations import Condition
+from imagestore_sim.scenario.format.model import ZONE
+from imagestore_sim.scenario.format.options import option_text
+from imagestore_sim.scenario.format.steps import STEPS, FaultStep, NodeFaultStep
+from imagestore_sim.units import duration_text, parse_seconds
+
+INTERVALS = ("1s", "5s", "10s", "20s", "30s")
+"""Of pings: a run that waits for longer ones tells no more."""
+GAPS = (0.0, 0.0, 0.1, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Seconds between two steps; two at one moment are what an order is drawn for."""
+FEWEST, MOST = 3, 30
+MOST_HOSTS = 4
+ANSWERS = ("error", "says", "status", "sent", "seconds", "posts")
+"""What steps expect of answers: the oracle judges, not the step."""
+SOURCES = (
+    {"size": "1 GiB", "actualSize": "1 GiB", "rate": "512 MiB"},
+    {"size": "8 GiB", "actualSize": "8 GiB", "rate": "512 MiB"},
+    {"size": "1 MiB", "actualSize": "1 MiB"},
+)
+WITHOUT_MODEL = ("fault", "settings")
+"""Steps that are drawn by their own declarations: kinds of faults, and options."""
+OF_PEOPLE = ("program",)
+"""Steps that only people write: no declaration tells which programs there are."""
+WEIGHTS: Mapping[str, int] = {"fault": 8, "call": 5, "client": 3, "add_image": 2}
+"""How often these are drawn, when the others are drawn once: each stands for many things."""
+FEW = 0.1
+"""How probable a story is that begins without a storage."""
+TRIES = 20
+"""How often a step is drawn again that a story does not allow."""
+AFTER_HEALING = 30.0
+"""Seconds beside two intervals of the pings until everything is well again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """What a run may draw from: a part of all that there is."""
+
+    hosts: Sequence[str]
+    steps: Sequence[str]
+    faults: Sequence[str]
+    node_faults: Sequence[str]
+    calls: Sequence[type[Message]]
+    settings: Sequence[str]
+
+
+@dataclass(slots=True)
+class Names:
+    """The names of a story, as far as it has come."""
+
+    hosts: Sequence[str]
+    storages: list[str]
+    images: list[str] = field(default_factory=list)
+    made: int = 0
+
+    def new(self, what: str) -> str:
+        """Return a name that nothing has."""
+        self.made += 1
+        return f"{what}-{self.made}"
+
+    @property
+    def known(self) -> Known:
+        """The names that a call may refer to."""
+        return Known(self.hosts, self.storages, (ZONE,), self.images)
+
+
+def generate(seed: int) -> Content:
+    """Return the story of a seed: the same one each time."""
+    random = Random(f"story {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
+    swarm = draw_swarm(random)
+    content = _draw_beginning(random, swarm, seed)
+    names = Names(swarm.hosts, [one["name"] for one in content["storages"]])
+    at = 0.0
+    for _ in range(random.randint(FEWEST, MOST)):
+        at += random.choice(GAPS)
+        if (step := draw_step(random, swarm, names)) is not None:
+            content["timeline"].append({"at": duration_text(at), **step})
+    return with_healing(content)
+
+
+def with_healing(content: Content) -> Content:
+    """Return a story with the phases of healing and liveness at its end.
+
+    Whatever its steps have changed is as it was: faults are healed, hosts run, options have the values that they had.
+    """
+    timeline = content["timeline"]
+    began = max((parse_seconds(one["at"]) for one in timeline if "at" in one), default=0.0) + 1
+    changed = {name for one in timeline for name in one.get("settings", {})}
+    before = content.get("settings", {})
+    healing: list[Content] = [
+        {"at": duration_text(began), "title": "heal everything", "heal": {}},
+        {"heal": {"node": "all"}},
+        {"start": {"host": "*"}},
+        *({"settings": {name: before.get(name, _default(name))}} for name in sorted(changed)),
+    ]
+    return {**content, "timeline": [*timeline, *healing, {"title": "all is well again", "wait": quiet_time(content)}]}
+
+
+def quiet_time(content: Content) -> str:
+    """Return how long a story waits after the healing: two of its longest intervals, and AFTER_HEALING."""
+    steps = [one.get("settings", {}) for one in content["timeline"]]
+    first = {PING_INTERVAL.name: PING_INTERVAL.default, **content.get("settings", {})}
+    given = [one[PING_INTERVAL.name] for one in (first, *steps) if PING_INTERVAL.name in one]
+    return duration_text(2 * max(seconds_of_interval(one) for one in given) + AFTER_HEALING)
+
+
+def seconds_of_interval(value: object) -> float:
+    """Return the seconds in a value of `ping.interval`, as settings write it: `10s`, or 10."""
+    return float(option_text(PING_INTERVAL.name, value))
+
+
+def _default(name: str) -> Any:
+    return next(one.default for one in STORAGE_OPTIONS if one.name == name)
+
+
+# The swarm
+
+
+def _some(random: Random, everything: Sequence[Any]) -> list[Any]:
+    """Return a part of a sequence in its order: at least one, and of few or of many as it comes."""
+    share = random.choice((0.1, 0.3, 0.6))
+    chosen = [one for one in everything if random.random() < share]
+    return chosen or [random.choice(everything)]
+
+
+def draw_swarm(random: Random, hosts: Sequence[str] = ()) -> Swarm:
+    """Return a part of all that there is; without `hosts`, draw how many there are."""
+    return Swarm(
+        hosts=hosts or [f"imagestore-{number}" for number in range(1, random.randint(1, MOST_HOSTS) + 1)],
+        steps=_some(random, step_kinds()),
+        faults=_some(random, sorted(FAULTS)),
+        node_faults=_some(random, sorted(NODE_FAULTS)),
+        calls=_some(random, drawable_calls()),
+        settings=_some(random, [one.name for one in STORAGE_OPTIONS]),
+    )
+
+
+@cache
+def step_kinds() -> tuple[str, ...]:
+    """Return the keys of the steps that do something: all that have a model, but for what they expect."""
+    acting = [name for name, model in STEPS.items() if not issubclass(model, Condition)]
+    return (*(one for one in acting if one not in OF_PEOPLE), *WITHOUT_MODEL)
+
+
+_SCHEMAS: dict[type[Any], Mapping[str, Any]] = {}
+
+
+def _schema_of(model: type[Any]) -> Mapping[str, Any]:
+    """Return the schema of a step or a fault, which takes long to make."""
+    if model not in _SCHEMAS:
+        _SCHEMAS[model] = model.model_json_schema(by_alias=True)
+    return _SCHEMAS[model]
+
+
+def _draw_beginning(random: Random, swarm: Swarm, seed: int) -> Content:
+    hosts = {name: _draw_host(random) for name in swarm.hosts}
+    count = random.randint(1, len(swarm.hosts)) if random.random() > FEW else 0
+    with_storage = swarm.hosts[:count]
+    content: Content = {
+        "title": f"run {seed}",
+        "seed": seed,
+        **({} if random.random() < OPTIONAL else {"order": {"seed": seed}}),
+        "hosts": hosts,
+        "storages": [{"name": name, "hostname": name} for name in with_storage],
+        "imageSources": [{"url": "*", **random.choice(SOURCES)}],
+        "settings": {PING_INTERVAL.name: random.choice(INTERVALS)},
+        "timeline": [],
+        "oracle": "all",
+    }
+    return content
+
+
+def _draw_host(random: Random) -> Content:
+    host: Content = {"size": "1 TiB", "used": random.choice(("0%", "40%", "99%"))}
+    for name in ("sftp", "statvfs"):
+        if random.random() < OPTIONAL / 2:
+            host[name] = False
+    return host
+
+
+# The steps
+
+
+def draw_step(random: Random, swarm: Swarm, names: Names) -> Content | None:
+    """Return a step that the story allows where it has come; None if none was drawn in TRIES."""
+    for _ in range(TRIES):
+        [kind] = random.choices(swarm.steps, [WEIGHTS.get(one, 1) for one in swarm.steps])
+        try:
+            return {kind: _draw_content(random, kind, swarm, names)}
+        except ValueError:
+            continue
+    return None
+
+
+def _draw_content(random: Random, kind: str, swarm: Swarm, names: Names) -> Any:
+    if kind == "settings":
+        return dict([_draw_setting(random, random.choice(swarm.settings))])
+    if kind == "fault":
+        return _draw_fault(random, swarm, names)
+    model = STEPS[kind]
+    if issubclass(model, CallStep):
+        return _draw_call(random, model, swarm, names)
+    if issubclass(model, FaultStep):
+        return {"host": _one_or_all(random, names.hosts), **_draw_parameters(random, FAULTS[kind])}
+    schema = _schema_of(model)
+    drawn = draw_object(random, schema, schema.get("$defs", {}), without=(*_NAMES, *ANSWERS))
+    return drawn | _draw_names(random, model, schema, names)
+
+
+def _draw_fault(random: Random, swarm: Swarm, names: Names) -> Content:
+    if random.random() < 0.5:
+        kind = random.choice(swarm.node_faults)
+        drawn = _draw_parameters(random, NODE_FAULTS[kind])
+        NodeFaultStep.model_validate({"node": kind, **drawn})
+        return {"node": kind, **drawn}
+    kind = random.choice(swarm.faults)
+    return {"host": _one_or_all(random, names.hosts), "kind": kind, **_draw_parameters(random, FAULTS[kind])}
+
+
+def _draw_parameters(random: Random, kind: type[AnyFault]) -> Content:
+    schema = _schema_of(kind)
+    drawn = draw_object(random, schema, schema.get("$defs", {}))
+    kind.model_validate(drawn)
+    return drawn
+
+
+def _draw_call(random: Random, model: type[CallStep], swarm: Swarm, names: Names) -> Content:
+    made = names.new("made")
+    step = draw_call(random, random.choice(swarm.calls), names.known, made)
+    if step.get("as") == made:
+        names.storages.append(made)
+    if model is ClientStep:
+        step |= {"retries": random.choice((0, 1, 3)), "timeout": random.choice(("5s", "20s"))}
+    return step
+
+
+def _draw_setting(random: Random, name: str) -> tuple[str, Any]:
+    """Return an option with a value that it takes."""
+    option = next(one for one in STORAGE_OPTIONS if one.name == name)
+    limits: Mapping[str, Any] = option.limits() or {}
+    if name == PING_INTERVAL.name:
+        return name, random.choice(INTERVALS)
+    if choices := limits.get("validValue"):
+        return name, str(random.choice([*choices]))
+    if option.default in ("true", "false"):
+        return name, random.random() < 0.5
+    if "numberGreaterThanOrEqual" in limits:
+        return name, random.choice((1, 2, 3, 5))
+    return name, random.choice(("0", "1 GiB", "100 GiB"))
+
+
+# The names in steps
+
+_NAMES: Mapping[str, Callable[[Random, Names], Any]] = {
+    "host": lambda random, names: _one_or_all(random, names.hosts),
+    "storage": lambda random, names: _one_or_all(random, names.storages),
+    "image": lambda random, names: _one_or_all(random, names.images),
+    "from": lambda random, names: _one_of(random, names.storages),
+    "to": lambda random, names: _one_of(random, names.storages),
+    "as": lambda random, names: names.new("copy"),
+    "account": lambda random, names: "admin",
+    "kind": lambda random, names: random.choice(sorted(FAULTS)),
+    "node": lambda random, names: "all",
+}
+"""What the keys of steps stand for that no schema tells: names of the story."""
+SEPARATE = ("account", "kind", "node")
+"""Of these, what is never given: it is the default, or excludes the others."""
+
+
+def _draw_names(random: Random, model: type[Any], schema: Mapping[str, Any], names: Names) -> Content:
+    """Return the names that a step refers to, and note those that it makes."""
+    wanted = [one for one in schema["properties"] if one in _NAMES and one not in SEPARATE]
+    required = schema.get("required", ())
+    drawn: Content = {}
+    for name in wanted:
+        if name not in required and name != "host" and random.random() < OPTIONAL:
+            continue
+        if name == "image" and model.__name__ == "AddImageStep":
+            drawn[name] = names.new("image")
+        else:
+            drawn[name] = _NAMES[name](random, names)
+    if "storage" in schema["properties"] and not names.storages:
+        raise ValueError("there is no storage yet")
+    if issubclass(model, ApiStep):
+        names.images += _made(model, drawn)
+    return drawn
+
+
+def _made(model: type[ApiStep], drawn: Content) -> Iterator[str]:
+    """Yield the names of the images that a step makes."""
+    yield from model.model_validate(drawn).makes()
+
+
+def _one_of(random: Random, names: Sequence[str]) -> str:
+    if not names:
+        raise ValueError("there is none yet")
+    return random.choice(names)
+
+
+def _one_or_all(random: Random, names: Sequence[str]) -> str:
+    one = _one_of(random, names)
+    return "*" if len(names) > 1 and random.random() < 0.1 else one

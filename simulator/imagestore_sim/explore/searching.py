@@ -1,0 +1,299 @@
+"""Searches: plays story after story, each from its seed, tells each finding once, and shrinks it."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from imagestore_sim.explore.coverage import Coverage, covered
+from imagestore_sim.explore.findings import Finding, only, signature
+from imagestore_sim.explore.generation import generate
+from imagestore_sim.explore.judging import write_verdicts
+from imagestore_sim.explore.mutation import mutate
+from imagestore_sim.explore.oracle import Violation
+from imagestore_sim.explore.playing import play
+from imagestore_sim.explore.runs import Played
+from imagestore_sim.explore.shrinking import shrink
+from imagestore_sim.explore.story import Content, read
+from imagestore_sim.scenario.format.oracle import OracleName
+from imagestore_sim.scenario.format.reader import ScenarioError
+from imagestore_sim.scenario.play.results import Result
+
+STATE = ".explore.json"
+"""The file, beside the findings, from which a search resumes."""
+LONGEST_RUN = 300.0
+"""Real seconds after which a run is given up: it has shown nothing."""
+MOST_OF_ONE_RUN = 3
+"""Findings of one run that are shrunk: the others will be found again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run, as plain data that processes can pass on."""
+
+    seed: int
+    steps: int
+    violations: tuple[Violation, ...]
+    met: tuple[tuple[str, str], ...]
+    digest: str
+    """Of its log: the same each time that the seed is played."""
+    problem: str
+    """Why it was not played to its end, or ''."""
+
+
+class TooLong(Exception):
+    """A run took more than LONGEST_RUN."""
+
+
+def story_of(seed: int, base: Content | None) -> Content:
+    """Return the story of a seed: a new one, or a variation of `base`."""
+    return generate(seed) if base is None else mutate(base, seed)
+
+
+def play_seed(seed: int, base: Content | None = None) -> Outcome:
+    """Play the story of a seed, and judge it."""
+    story = story_of(seed, base)
+    try:
+        played, violations = _play(story)
+    except (TooLong, ScenarioError) as error:
+        return Outcome(seed, len(story["timeline"]), (), (), "", str(error))
+    digest = hashlib.sha256(played.log_text.encode()).hexdigest()
+    met = tuple(sorted(set(covered(played))))
+    return Outcome(seed, len(story["timeline"]), tuple(violations), met, digest, played.result.problem)
+
+
+def shrink_seed(seed: int, violation: Violation, base: Content | None = None) -> Finding:
+    """Return the finding that a run has shown, as simple as it could be made."""
+    story = only(story_of(seed, base), violation.invariant)
+    shown = signature(violation)
+
+    def fails(candidate: Content) -> bool:
+        return _shows(candidate, shown) is not None
+
+    shrunk = shrink(story, fails)
+    runs = shrunk.runs
+    played = _shows(shrunk.story, shown)
+    if played is not None and "order" in shrunk.story and played[0].drawn:
+        pins = {str(kind): dict(picks) for kind, picks in played[0].drawn.items()}
+        pinned = {**shrunk.story, "order": pins}
+        if fails(pinned):
+            again = shrink(pinned, fails)
+            shrunk, runs = again, runs + again.runs
+            played = _shows(shrunk.story, shown)
+    text = violation.text if played is None else played[1].text
+    return Finding(violation.invariant, text, shrunk.story, seed, runs, len(story["timeline"]))
+
+
+def _play(story: Content) -> tuple[Played, list[Violation]]:
+    """Play a story and judge it. Raise TooLong, and ScenarioError for a story that cannot be read."""
+    scenario = read(story)
+
+    def give_up(*_: object) -> None:
+        raise TooLong(f"it took more than {LONGEST_RUN:g} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_RUN)
+    try:
+        played = play(scenario)
+    except TooLong:
+        raise
+    except Exception as error:  # whatever it is, a story must not end so
+        return Played(scenario, Result("", scenario.title)), [_broken_off(error)]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return played, write_verdicts(played)
+
+
+def _broken_off(error: Exception) -> Violation:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"the run ended with {type(error).__name__}: {error} (in {where.name} of {Path(where.filename).name})"
+    return Violation(OracleName.NO_ERRORS, text, 0.0)
+
+
+def _shows(story: Content, shown: str) -> tuple[Played, Violation] | None:
+    """Return what a story shows if it shows the same, None if it does not."""
+    try:
+        played, violations = _play(story)
+    except (TooLong, ScenarioError):
+        return None
+    return next(((played, one) for one in violations if signature(one) == shown), None)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a search has come."""
+
+    runs: int = 0
+    given_up: int = 0
+    next_seed: int = 0
+    digest: str = ""
+    """Of the logs of all runs, in their order."""
+    coverage: Coverage = field(default_factory=Coverage)
+    told: dict[str, str] = field(default_factory=dict)
+    """The names of findings by what they show: '' while one is being shrunk, or when it is another one's."""
+    findings: list[Finding] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    """Real: for the rate of runs."""
+
+    def line(self) -> str:
+        """Return it in a line."""
+        rate = self.runs / max(0.001, time.monotonic() - self.began)
+        found = f"{len(self.told)} finding{'' if len(self.told) == 1 else 's'}"
+        return f"{self.runs} runs, {rate:.1f}/s, {self.coverage}, {found}"
+
+    def save(self, file: Path) -> None:
+        """Write what a search resumes from. Raise OSError."""
+        state = {"next": self.next_seed, "covered": list(self.coverage), "told": self.told}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
+        partial.replace(file)
+
+    @classmethod
+    def resumed(cls, file: Path) -> Progress:
+        """Return the progress of a search that goes on where one ended. Raise OSError, and ValueError."""
+        state: Any = orjson.loads(file.read_bytes()) if file.exists() else {}
+        met = Coverage((str(kind), str(which)) for kind, which in state.get("covered", ()))
+        return cls(next_seed=int(state.get("next", 0)), coverage=met, told=dict(state.get("told", {})))
+
+
+class Search:
+    """Plays seeds in their order, in some processes; findings are written into a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        *,
+        base: Content | None = None,
+        jobs: int = 1,
+        show: Callable[[Progress], None] = lambda _: None,
+        tell: Callable[[Finding, Path], None] = lambda _, __: None,
+    ) -> None:
+        """`show` is called after each run, `tell` with each finding and its file."""
+        self.progress = progress
+        self._folder = folder
+        self._base = base
+        self._jobs = jobs
+        self._show = show
+        self._tell = tell
+
+    def run(self, seeds: Iterator[int], is_over: Callable[[], bool]) -> None:
+        """Play seeds until there are no more of them, or it is over; finish what is being shrunk."""
+        workers = _Workers(self._jobs)
+        shrinking: deque[tuple[str, _Task]] = deque()
+        playing: deque[_Task] = deque()
+        try:
+            while True:
+                while len(playing) < self._jobs and not is_over() and (seed := next(seeds, None)) is not None:
+                    playing.append(workers.begin(play_seed, seed, self._base))
+                if not playing:
+                    break
+                outcome = playing.popleft().result()
+                self._note(outcome)
+                for violation in _first_of_each(outcome.violations)[:MOST_OF_ONE_RUN]:
+                    if (shown := signature(violation)) not in self.progress.told:
+                        self.progress.told[shown] = ""
+                        task = workers.begin(shrink_seed, outcome.seed, violation, self._base)
+                        shrinking.append((shown, task))
+                while shrinking and shrinking[0][1].done():
+                    self._take(*shrinking.popleft())
+            while shrinking:
+                self._take(*shrinking.popleft())
+        finally:
+            workers.close()
+
+    def _note(self, outcome: Outcome) -> None:
+        progress = self.progress
+        progress.runs += 1
+        progress.next_seed = outcome.seed + 1
+        progress.given_up += bool(outcome.problem)
+        progress.digest = hashlib.sha256(f"{progress.digest}{outcome.digest}".encode()).hexdigest()
+        progress.coverage.add(outcome.met)
+        self._show(progress)
+
+    def _take(self, shown: str, task: _Task) -> None:
+        """Write a finding, unless another one has turned out to be the same."""
+        finding = task.result()
+        if finding.name in self.progress.told.values():
+            return
+        self.progress.told[shown] = finding.name
+        self.progress.findings.append(finding)
+        self._tell(finding, finding.write(self._folder))
+
+
+def _first_of_each(violations: Sequence[Violation]) -> list[Violation]:
+    """Return the first violation of each kind."""
+    return list({signature(one): one for one in reversed(violations)}.values())[::-1]
+
+
+class _Task:
+    """Work that is done when its result is asked for, or in another process."""
+
+    def __init__(self, work: Callable[[], Any], future: Future[Any] | None = None) -> None:
+        self._work = work
+        self._future = future
+
+    def done(self) -> bool:
+        """Return whether asking for the result does not wait; work of this process is done at once."""
+        return self._future is None or self._future.done()
+
+    def result(self) -> Any:
+        """Return the result."""
+        return self._work() if self._future is None else self._future.result()
+
+
+class _Workers:
+    """Processes; with one job, this one."""
+
+    def __init__(self, jobs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker) if jobs > 1 else None
+        if self._pool is None:
+            collect_garbage_seldom()
+
+    def begin(self, work: Callable[..., Any], *arguments: Any) -> _Task:
+        """Begin work."""
+        if self._pool is None:
+            return _Task(lambda: work(*arguments))
+        return _Task(lambda: None, self._pool.submit(work, *arguments))
+
+    def close(self) -> None:
+        """End the processes, with what they are at."""
+        if self._pool is not None:
+            for worker in list(self._pool._processes.values()):
+                worker.terminate()
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """Ignore Ctrl-C, which the terminal sends to every process: the parent handles it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_garbage_seldom()
+
+
+def collect_garbage_seldom() -> None:
+    """Let the garbage collector never look at what has been imported: that takes as long as a short story."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def seeds_from(first: int, count: int | None = None) -> Iterator[int]:
+    """Return seeds, one after the other; without a count, without an end."""
+    return itertools.count(first) if count is None else iter(range(first, first + count))

@@ -1,0 +1,36 @@
+"""A story as data, before it is read: what generation draws, shrinking simplifies, and a finding's file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.reader import Loader, read_scenario, scenario_of
+
+Content = dict[str, Any]
+
+
+def read(content: Content) -> Scenario:
+    """Return the story with this content. Raise ScenarioError."""
+    return scenario_of(content, "a story")
+
+
+def key_of(content: Content) -> bytes:
+    """Return what two stories have in common that are the same; quicker than their texts."""
+    return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
+
+
+def text_of(content: Content) -> str:
+    """Return a story as the text of a file."""
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+
+
+def content_of(file: Path) -> Content:
+    """Return the story in a file, which is one that can be read. Raise ScenarioError."""
+    read_scenario(file)
+    content: Content = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe loader
+    return content

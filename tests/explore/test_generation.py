@@ -1,0 +1,100 @@
+"""Generation: stories from seeds, out of the declarations alone."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
+from imagestore_sim.explore.generation import FEWEST, MOST, generate, step_kinds
+from imagestore_sim.explore.story import Content, read, text_of
+from imagestore_sim.explore.values import draw_object
+from imagestore_sim.faults import FAULTS, NODE_FAULTS
+from imagestore_sim.faults.base import AnyFault
+from imagestore_sim.scenario.format.expectations import Condition
+from imagestore_sim.scenario.format.steps import STEPS
+
+SEEDS = range(40)
+KNOWN = Known(["imagestore-1", "imagestore-2"], ["gold"], ["zone-1"], ["debian"])
+
+
+@pytest.fixture(scope="module")
+def stories() -> list[Content]:
+    """Return some stories."""
+    return [generate(seed) for seed in SEEDS]
+
+
+def is_valid(kind: type[AnyFault], parameters: Content) -> bool:
+    """Return whether a kind of fault can have these parameters: choices of `when` exclude each other."""
+    try:
+        kind.model_validate(parameters)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_seed_gives_the_same_story_each_time(stories: list[Content]) -> None:
+    assert [text_of(generate(seed)) for seed in SEEDS[:5]] == [text_of(one) for one in stories[:5]]
+    assert len({text_of(one) for one in stories}) == len(stories)
+
+
+def test_every_story_can_be_read_and_is_judged(stories: list[Content]) -> None:
+    for story in stories:
+        assert read(story).oracle
+
+
+def test_every_kind_of_step_is_drawn_from_its_declaration(stories: list[Content]) -> None:
+    acting = {name for name, model in STEPS.items() if not issubclass(model, Condition)} - {"program"}
+    assert set(step_kinds()) == acting | {"fault", "settings"}
+    drawn = {step.kind for story in stories for step in read(story).timeline}
+    rare = {"delete_image", "recover_image", "expunge_image", "sync_image", "export_image", "delete_export", "reclaim"}
+    assert drawn >= set(step_kinds()) - rare
+    assert not drawn & {"expect", "eventually", "stays", "never", "note"}
+
+
+def test_every_kind_of_fault_can_be_drawn() -> None:
+    random = Random(1)
+    for kind in (*FAULTS.values(), *NODE_FAULTS.values()):
+        schema = kind.model_json_schema(by_alias=True)
+        assert any(is_valid(kind, draw_object(random, schema, schema.get("$defs", {}))) for _ in range(10)), kind.kind
+
+
+def test_every_call_about_storages_and_images_can_be_drawn() -> None:
+    random = Random(1)
+    names = {message.__name__ for message in drawable_calls()}
+    assert names >= {
+        "APIAddImageStoreBackupStorageMsg",
+        "APIChangeBackupStorageStateMsg",
+        "APIDeleteBackupStorageMsg",
+        "APIReconnectImageStoreBackupStorageMsg",
+        "APIUpdateBackupStorageMsg",
+    }
+    assert not names & {"APICreateAccountMsg", "APILogInByAccountMsg"}
+    for message in drawable_calls():
+        step = draw_call(random, message, KNOWN, "made")
+        assert "{" not in step["path"], message.__name__
+
+
+def test_a_call_that_is_about_nothing_yet_is_not_drawn() -> None:
+    [message] = [one for one in drawable_calls() if one.__name__ == "APIExpungeImageMsg"]
+    with pytest.raises(ValueError, match="there is no image yet"):
+        draw_call(Random(1), message, Known(["imagestore-1"], [], [], []), "made")
+
+
+def test_a_story_ends_with_everything_healed_and_time_to_get_well(stories: list[Content]) -> None:
+    for story in stories:
+        timeline = story["timeline"]
+        [healing] = [number for number, step in enumerate(timeline) if step.get("title") == "heal everything"]
+        tail = timeline[healing:]
+        assert FEWEST <= len(timeline) <= MOST + 12
+        assert {"heal": {"node": "all"}} in tail
+        assert {"start": {"host": "*"}} in tail
+        assert list(tail[-1]) == ["title", "wait"]
+        changed = {name for step in timeline[:healing] for name in step.get("settings", {})}
+        assert changed == {name for step in tail for name in step.get("settings", {})}
+
+
+def test_a_swarm_leaves_much_out(stories: list[Content]) -> None:
+    kinds = [{next(iter(set(step) - {"at", "title"})) for step in story["timeline"]} for story in stories]
+    assert min(len(one) for one in kinds) < len(step_kinds()) / 3

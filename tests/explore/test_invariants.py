@@ -1,0 +1,164 @@
+"""The oracle: what each invariant says of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
+from imagestore_sim.explore.oracle import INVARIANTS, STATEMENTS, judge
+from imagestore_sim.explore.runs import Call, Census, Disk, Job, Played, Turn
+from imagestore_sim.explore.story import read
+from imagestore_sim.scenario.format.oracle import OracleName
+from imagestore_sim.scenario.play.results import Result, StepResult, Verdict
+
+GOLD = "a" * 32
+PAGE = Path(__file__).parent.parent.parent / "docs" / "explore.md"
+STORAGE = {
+    "uuid": GOLD,
+    "name": "gold",
+    "hostname": "imagestore-1",
+    "status": "Connected",
+    "state": "Enabled",
+    "type": "ImageStoreBackupStorage",
+    "totalCapacity": 100,
+    "availableCapacity": 60,
+}
+
+
+def run(*events: Event, **shown: object) -> Played:
+    """Return a run of a story in which nothing happens, with these events and whatever else it has shown."""
+    story = read({"title": "nothing", "hosts": {"imagestore-1": {}}, "timeline": [{"wait": "3m"}], "oracle": "all"})
+    result = Result("", "nothing", length=180.0)
+    result.steps = [StepResult(1, "wait", "wait 3m", False, Verdict.HELD, 0.0, 180.0)]
+    played = Played(story, result, events=list(events), stored_events=list(events))
+    played.answers = {"/backup-storage/image-store": {"inventories": [STORAGE]}}
+    played.disks = {"imagestore-1": Disk(100, 60, {})}
+    for name, value in shown.items():
+        setattr(played, name, value)
+    return played
+
+
+def moved(number: int, old: str, new: str, correlation: str = "job") -> Event:
+    return event(number, STATUS_CHANGED, {"oldStatus": old, "newStatus": new}, correlation)
+
+
+def event(number: int, path: str, content: Mapping[str, object], correlation: str = "job") -> Event:
+    return Event(number, float(number), path, GOLD, {"backupStorageUuid": GOLD, **content}, correlation)
+
+
+def answered(
+    body: Mapping[str, object], status: int = 200, path: str = f"/backup-storage/{GOLD}/actions"
+) -> list[Call]:
+    """Return a call that began a job, and the poll that got its answer."""
+    return [
+        Call(1.0, "PUT", path, body, 1.1, 202, {"location": "http://lab/zstack/v1/api-jobs/job"}, "job"),
+        Call(2.0, "GET", "/api-jobs/job", None, 2.1, status, {}, "job"),
+    ]
+
+
+CONNECTED = moved(1, "Connecting", "Connected")
+LOST = moved(2, "Connected", "Disconnected", "ping")
+CAPACITY = event(3, CAPACITY_CHANGED, {"totalCapacity": 100, "availableCapacity": 50})
+BROKEN: Mapping[OracleName, Played] = {
+    OracleName.STATUS_MOVES: run(CONNECTED, LOST, moved(3, "Disconnected", "Connected", "ping")),
+    OracleName.PING_NEVER_CONNECTS: run(CONNECTED, turns=[Turn("imagestore-1", "ping", 0.0, 1.0)]),
+    OracleName.CAPACITY_STANDS_STILL: run(CONNECTED, LOST, CAPACITY),
+    OracleName.EVENTS_TELL_ALL: run(CONNECTED, LOST),
+    OracleName.EVENTS_ARE_STORED: run(CONNECTED, events=[CONNECTED, CONNECTED]),
+    OracleName.JOBS_END_ONCE: run(calls=[*answered({}), *answered({}, 503)[1:]]),
+    OracleName.ANSWERS_ARE_TRUE: run(calls=answered({"reconnectBackupStorage": {}})),
+    OracleName.CHANGES_SURVIVE: run(calls=answered({"updateBackupStorage": {"name": "silver"}})),
+    OracleName.ONE_PROBE_A_HOST: run(
+        turns=[Turn("imagestore-1", "ping", 0.0, 2.0), Turn("imagestore-1", "command", 1.0, 3.0)]
+    ),
+    OracleName.PINGS_ARE_BOUNDED: run(turns=[Turn(f"imagestore-{n}", "ping", 0.0, 2.0) for n in range(51)]),
+    OracleName.ONE_STORAGE_A_HOST: run(
+        answers={"/backup-storage/image-store": {"inventories": [STORAGE, {**STORAGE, "uuid": "b" * 32}]}}
+    ),
+    OracleName.PAGES_ARE_WHOLE: run(
+        answers={
+            "/backup-storage": {"inventories": [STORAGE]},
+            "/backup-storage?start=0&limit=2": {"inventories": [STORAGE, STORAGE]},
+        }
+    ),
+    OracleName.IMAGES_HAVE_BITS: run(
+        answers={
+            "/backup-storage/image-store": {"inventories": [STORAGE]},
+            "/images": {
+                "inventories": [
+                    {
+                        "name": "debian",
+                        "status": "Ready",
+                        "actualSize": 7,
+                        "backupStorageRefs": [{"backupStorageUuid": GOLD, "status": "Ready"}],
+                    }
+                ]
+            },
+        }
+    ),
+    OracleName.NO_ERRORS: run(errors=["asyncio: Task exception was never retrieved"]),
+    OracleName.ALL_CONNECTED: run(
+        answers={"/backup-storage/image-store": {"inventories": [{**STORAGE, "status": "Disconnected"}]}}
+    ),
+    OracleName.CAPACITY_IS_MEASURED: run(disks={"imagestore-1": Disk(100, 10, {})}),
+    OracleName.NO_JOB_IS_OPEN: run(jobs=[Job("job", "APIReconnectBackupStorageMsg", "Processing")]),
+    OracleName.NOTHING_IS_LEFT: run(left=Census(files=2)),
+}
+
+
+def test_a_run_in_which_all_is_well_breaks_nothing() -> None:
+    assert judge(run(CONNECTED)) == []
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_invariant_tells_how_it_was_broken(name: OracleName) -> None:
+    broken = judge(BROKEN[name], [name])
+    assert broken, name
+    assert all(one.invariant == name and one.text for one in broken)
+
+
+def test_every_invariant_is_declared_tried_and_explained() -> None:
+    assert set(INVARIANTS) == set(OracleName) == {*BROKEN, OracleName.HOOKS_ARE_EVENTS}
+    page = PAGE.read_text("utf-8")
+    assert [name for name in OracleName if f"| `{name}` | {STATEMENTS[name]} |" not in page] == []
+
+
+def test_a_connect_that_a_failed_ping_overtook_may_still_connect() -> None:
+    events = [
+        CONNECTED,
+        moved(2, "Connected", "Connecting", "reconnect"),
+        moved(3, "Connecting", "Disconnected", "ping"),
+    ]
+    assert judge(run(*events, moved(4, "Disconnected", "Connected", "reconnect")), [OracleName.STATUS_MOVES]) == []
+
+
+def test_a_storage_that_was_added_and_deleted_is_not_missed() -> None:
+    gone = run(event(1, ADDED, {"name": "gold"}), event(2, DELETED, {}), answers={})
+    assert judge(gone, [OracleName.CHANGES_SURVIVE, OracleName.EVENTS_TELL_ALL]) == []
+    lost = run(event(1, ADDED, {"name": "gold"}), answers={})
+    assert [one.text for one in judge(lost, [OracleName.CHANGES_SURVIVE])] == [
+        "gold was added, never deleted, and is not there"
+    ]
+
+
+def test_liveness_is_judged_only_after_two_intervals_of_quiet() -> None:
+    played = BROKEN[OracleName.ALL_CONNECTED]
+    played.result.length = 100.0
+    assert judge(played, [OracleName.ALL_CONNECTED]) == []
+    played.result.length = 180.0
+
+
+def test_of_two_writes_at_one_time_either_may_be_the_last() -> None:
+    def write(began: float, name: str, job: str) -> list[Call]:
+        path = f"/backup-storage/{GOLD}/actions"
+        body = {"updateBackupStorage": {"name": name}}
+        return [
+            Call(began, "PUT", path, body, began + 0.1, 202, {}, job),
+            Call(9.0, "GET", f"/api-jobs/{job}", None, 9.1, 200, {}, job),
+        ]
+
+    both = run(calls=[*write(1.0, "gold", "one"), *write(1.5, "silver", "two")])
+    assert judge(both, [OracleName.CHANGES_SURVIVE]) == []

@@ -1,0 +1,103 @@
+"""Searches: seeds in their order, each finding told once, shrunk, and written as a scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imagestore_sim.explore import oracle
+from imagestore_sim.explore.findings import Finding, signature
+from imagestore_sim.explore.judging import play_judged
+from imagestore_sim.explore.oracle import Found, Violation
+from imagestore_sim.explore.runs import Played
+from imagestore_sim.explore.searching import STATE, Progress, Search, play_seed, seeds_from
+from imagestore_sim.explore.story import Content, content_of, read
+from imagestore_sim.scenario.format.oracle import OracleName
+from imagestore_sim.scenario.play.results import Verdict
+from processes import run_here
+
+QUICK = 4
+"""A seed whose story is short."""
+BASE: Content = {
+    "title": "a host stops",
+    "hosts": {"imagestore-1": {}},
+    "timeline": [{"at": "1s", "wait": "1s"}, {"at": "3s", "stop": {"host": "imagestore-1"}}],
+    "oracle": "no-errors",
+}
+
+
+@pytest.fixture
+def stops_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the oracle take a stopped host for an error."""
+
+    def no_stops(played: Played) -> Found:
+        for step in played.story.timeline:
+            if step.stop is not None:
+                yield 1.5, "imagestore-1 was stopped"
+
+    monkeypatch.setitem(oracle.INVARIANTS, OracleName.NO_ERRORS, no_stops)
+
+
+def search(folder: Path, progress: Progress, count: int) -> list[tuple[Finding, Path]]:
+    """Play variations of BASE; return what was found, and the files."""
+    found: list[tuple[Finding, Path]] = []
+    told = lambda finding, file: found.append((finding, file))  # noqa: E731
+    Search(folder, progress, base=BASE, tell=told).run(seeds_from(progress.next_seed, count), lambda: False)
+    return found
+
+
+@pytest.mark.usefixtures("stops_are_wrong")
+def test_a_finding_is_shrunk_and_written_once(tmp_path: Path) -> None:
+    progress = Progress()
+    [(finding, file)] = search(tmp_path, progress, 3)
+    assert (finding.invariant, finding.steps) == (OracleName.NO_ERRORS, 1)
+    assert content_of(file)["timeline"] == [{"stop": {"host": "imagestore-1"}}]
+    assert file.name.startswith("no-errors-")
+    assert "imagestore-1 was stopped" in content_of(file)["title"]
+    progress.save(tmp_path / STATE)
+    resumed = Progress.resumed(tmp_path / STATE)
+    assert resumed.next_seed == 3
+    assert search(tmp_path, resumed, 2) == []
+
+
+@pytest.mark.usefixtures("stops_are_wrong")
+def test_a_finding_fails_when_it_is_replayed_until_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(_, file)] = search(tmp_path, Progress(), 3)
+    scenario = read(content_of(file))
+    broken = play_judged(scenario)
+    assert [one.text for one in broken.wrong] == ["no-errors"]
+    assert broken.wrong[0].seen == "at 1.5 s: imagestore-1 was stopped"
+    monkeypatch.undo()
+    assert play_judged(scenario).verdict is Verdict.HELD
+
+
+def test_a_seed_gives_the_same_run_each_time() -> None:
+    first, again = play_seed(QUICK), play_seed(QUICK)
+    assert (first.digest, first.violations, first.met) == (again.digest, again.violations, again.met)
+    assert first.problem == ""
+
+
+def test_violations_that_differ_in_names_and_numbers_show_the_same() -> None:
+    texts = ("imagestore-1 has 3 of 4", "imagestore-12 has 1 of 9")
+    assert len({signature(Violation(OracleName.NO_ERRORS, text, 1.0)) for text in texts}) == 1
+
+
+def test_the_command_prints_the_same_for_the_same_runs(tmp_path: Path) -> None:
+    outputs = [run_here("explore", "--seed", str(QUICK), "--out", str(tmp_path / name)) for name in "ab"]
+    assert [one.status for one in outputs] == [0, 0]
+    assert outputs[0].output == outputs[1].output
+    assert f"1 runs up to seed {QUICK}, 0 findings" in outputs[0].output
+
+
+def test_input_that_cannot_be_used_is_refused() -> None:
+    for option, value in (("--for", "soon"), ("--from", "nowhere")):
+        refused = run_here("explore", option, value)
+        assert (refused.status, option in refused.errors) == (2, True), refused
+
+
+def test_an_oracle_that_is_not_known_is_refused() -> None:
+    with pytest.raises(Exception, match=r"one-prob is not known here; expected .*did you mean one-probe-a-host"):
+        read({**BASE, "oracle": "one-prob"})
