@@ -56,9 +56,9 @@ class Machine:
             "10.0.1.1, spare-1.example.org": f"'127.0.0.1:{ports[0]}', '127.0.0.1:{ports[1]}'",
             "/zs/1": "/Cloud_bs",
             "8080": str(self.port),
-            "scrape_interval: 60s": "scrape_interval: 1s",
+            "scrape_interval: 60s": "scrape_interval: 5s",
             "scrape_interval: 15s": "scrape_interval: 1s",
-            "scrape_timeout: 15s": "scrape_timeout: 1s",
+            "scrape_timeout: 15s": "scrape_timeout: 5s",
             "/opt/imagestore-sim/bin": str(BINARIES),
             "chown -R imagestore-sim:": "true",
         }
