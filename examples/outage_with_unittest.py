@@ -22,7 +22,7 @@ def storages(url, session):
 class MyClient(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.lab = cls.enterClassContext(Lab(hosts=1, clock="paused"))
+        cls.lab = cls.enterClassContext(Lab(hosts=1, clock="paused", ping_interval=300))
 
     def setUp(self):
         self.session = self.lab.log_in()
@@ -33,10 +33,10 @@ class MyClient(unittest.TestCase):
     def test_it_sees_an_outage(self):
         host = self.lab.host("imagestore-1")
         host.stop()
-        self.lab.wait_for_status("imagestore-1", "Disconnected", within=120)
+        self.lab.wait_for_status("imagestore-1", "Disconnected", within="15m")
         self.assertEqual({"imagestore-1": "Disconnected"}, storages(self.lab.url, self.session))
         host.start()
-        self.lab.wait_for_status("imagestore-1", "Connected", within=120)
+        self.lab.wait_for_status("imagestore-1", "Connected", within="15m")
 
     def test_it_does_not_get_an_answer(self):
         lost = self.lab.break_node("answer_lost", when={"api": "QueryBackupStorage", "first": 1})

@@ -74,7 +74,7 @@ async def test_the_example_passes_under_the_test_runner_of_node(project: Path) -
 
 
 async def test_the_example_passes_under_vitest(project: Path) -> None:
-    output = await run("npm", "exec", "--", "vitest", "run", "examples/vitest", cwd=project)
+    output = await run("npm", "exec", "--", "vitest", "run", "--testTimeout=120000", "examples/vitest", cwd=project)
     assert "3 passed" in output, output
 
 

@@ -16,7 +16,7 @@ import (
 // started returns a lab whose clock stands still until a test moves it.
 func started(t *testing.T) *lab.Lab {
 	t.Helper()
-	return lab.Start(t, lab.WithClock("paused"), lab.WithHosts(1), lab.WithPingInterval(time.Minute))
+	return lab.Start(t, lab.WithClock("paused"), lab.WithHosts(1), lab.WithPingInterval(5*time.Minute))
 }
 
 // connect returns ZStack's SDK, logged in. It makes its own transport, so the time of a bubble goes by its proxy function.
@@ -52,12 +52,12 @@ func TestAnOutageIsSeen(t *testing.T) {
 	node := started(t)
 	sdk := connect(t, node)
 	node.Host("imagestore-1").Break("blackhole", nil)
-	node.WaitForStatus("imagestore-1", "Disconnected", 5*time.Minute)
+	node.WaitForStatus("imagestore-1", "Disconnected", 15*time.Minute)
 	if status := statusOf(t, sdk); status != "Disconnected" {
 		t.Errorf("the client sees %s", status)
 	}
 	node.Heal()
-	node.WaitForStatus("imagestore-1", "Connected", 5*time.Minute)
+	node.WaitForStatus("imagestore-1", "Connected", 15*time.Minute)
 }
 
 // The SDK reports an error for an add whose answer is lost, and does not send it again: the storage is there.

@@ -33,14 +33,14 @@ export class Watcher {
     }
   }
 
-  /** Ask every five minutes until `stop`, and note what is new. @param {string} name */
+  /** Ask every fifteen minutes until `stop`, and note what is new. @param {string} name */
   watch(name) {
     const poll = async () => {
       this.polls += 1;
       const now = (await this.status(name)) === 'Connected' ? 'up' : 'down';
       if (now !== this.seen.at(-1)) this.seen.push(now);
     };
-    this.timer = setInterval(poll, 5 * 60_000);
+    this.timer = setInterval(poll, 15 * 60_000);
   }
 
   stop() {
