@@ -34,7 +34,7 @@ OF_OTHER_PROGRAMS = {
     "--check",  # docs/generate.py
     "--cacert", "--connect-to", "--data-binary", "--data-urlencode",  # curl
     "--count", "--image-storage",  # Go CLI
-    "--save-dev",  # npm
+    "--save-dev", "--test",  # npm, Node
     "--path",  # openapi-python-client
     "--file",  # Maven, Docker
     "--home-dir", "--now", "--shell", "--system",  # useradd, systemctl
