@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,13 @@ def test_the_java_kit_passes_its_own_tests(tested: Path) -> None:
 
 def test_the_example_passes(tested: Path) -> None:
     assert passed(tested / "kit" / "example") == {"ContainerTest": 0, "StorageWatchTest": 3}
+
+
+def test_the_guide_to_testcontainers_has_the_test_of_the_example() -> None:
+    page = (ROOT / "docs" / "guides" / "testcontainers.md").read_text()
+    [test] = re.findall(r"```java\n(.*?)```", page, re.DOTALL)
+    example = KIT / "example" / "src" / "test" / "java" / "example" / "ContainerTest.java"
+    assert textwrap.indent(test, "    ") in example.read_text()
 
 
 def test_the_first_test_of_the_readme_passes(tested: Path) -> None:

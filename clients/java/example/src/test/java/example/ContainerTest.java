@@ -9,7 +9,7 @@ import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
-/** The lab's image by Testcontainers: {@code docker build -f docker/mn/Dockerfile -t imagestore-sim .} */
+/** The lab's image, by Testcontainers and without: {@code docker build -f docker/mn/Dockerfile -t imagestore-sim .} */
 @EnabledIfEnvironmentVariable(named = "LAB_IMAGE", matches = ".+")
 class ContainerTest {
     private static final String IMAGE = System.getenv("LAB_IMAGE");
@@ -29,8 +29,8 @@ class ContainerTest {
     }
 
     @Test
-    void anOptionNamesTheImage() {
-        try (Lab lab = Lab.start(LabOptions.options().hosts(1).image(IMAGE))) {
+    void withoutTestcontainersAnOptionNamesTheImage() {
+        try (Lab lab = Lab.start(LabOptions.options().hosts(1).token("a-token").image(IMAGE))) {
             assertTrue(lab.logIn().matches("[0-9a-f]{32}"));
         }
     }

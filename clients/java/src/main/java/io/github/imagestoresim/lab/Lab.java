@@ -1,7 +1,6 @@
 package io.github.imagestoresim.lab;
 
 import io.github.imagestoresim.lab.LabClock.Reading;
-import io.github.imagestoresim.lab.testcontainers.LabContainer;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -46,40 +45,26 @@ public final class Lab implements AutoCloseable {
         if (running != null) {
             return connect(running, options);
         }
-        return options.image == null ? ofCommand(options) : ofImage(options);
+        LabProcess process = options.image == null ? LabProcess.ofCommand(options) : LabProcess.ofImage(options);
+        return new Lab(process.url, options, process::stop);
     }
 
     /**
      * Reset a lab that runs already. {@link #stop} leaves it running.
      *
      * @param url its address
-     * @param options of which the token counts, a clock that is not real, and the number of hosts, which has to fit
+     * @param options of which the token counts, and a clock that is not real; the lab must have as many hosts
      * @return the lab
      */
     public static Lab connect(String url, LabOptions options) {
         Lab lab = new Lab(url, options, () -> {});
         lab.reset();
         int hosts = lab.hosts().size();
-        if (options.hosts != null && options.hosts != hosts) {
+        if (options.hosts > hosts) {
             throw new LabException(
                     "the lab at " + url + " has " + hosts + " hosts, and the test wants " + options.hosts);
         }
         return lab;
-    }
-
-    private static Lab ofCommand(LabOptions options) {
-        LabProcess process = LabProcess.start(options);
-        return new Lab(process.url, options, process::stop);
-    }
-
-    private static Lab ofImage(LabOptions options) {
-        try {
-            LabContainer container = new LabContainer(options.image).withOptions(options);
-            container.start();
-            return new Lab(container.url(), options, container::stop);
-        } catch (NoClassDefFoundError error) {
-            throw new LabException("an image needs org.testcontainers:testcontainers among the dependencies", 0, error);
-        }
     }
 
     /** Stop the lab, if it was started here. */

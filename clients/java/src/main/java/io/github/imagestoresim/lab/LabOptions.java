@@ -9,7 +9,7 @@ import java.util.List;
 public final class LabOptions {
     private final List<String> arguments = new ArrayList<>();
 
-    Integer hosts;
+    int hosts;
     String clock = "real";
     String token = variable("IMAGESTORE_LAB_TOKEN");
     String image;
@@ -107,7 +107,7 @@ public final class LabOptions {
     }
 
     /**
-     * Start a container by Testcontainers instead of the command.
+     * Start a container by Docker's command line, on a free port of 127.0.0.1, instead of the command.
      *
      * @param name of the image, such as "imagestore-sim"
      * @return these options

@@ -3,10 +3,12 @@ package io.github.imagestoresim.lab;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -18,9 +20,18 @@ import java.util.stream.Stream;
 /** A running {@code imagestore-sim lab}. It ends with the test process, however that ends. */
 final class LabProcess {
     private static final long READY_WITHIN = 30;
+    /** An engine may have to fetch the image. */
+    private static final long CONTAINER_READY_WITHIN = 120;
+
     private static final long STOPPED_WITHIN = 8;
     private static final int LINES_KEPT = 20;
     private static final String READY = "ready ";
+    private static final String PORT = "8080";
+    private static final String DOCKER = "docker";
+    private static final String INSTALL_DOCKER = "it starts images";
+    private static final String INSTALL = "install it (pip install, with the folder of its repository), name it by "
+            + "IMAGESTORE_SIM_COMMAND, or a running lab by IMAGESTORE_LAB_URL";
+    private static final String TOKEN = "IMAGESTORE_SIM_LAB_TOKEN";
 
     /**
      * Runs the lab until standard input ends, which it does however the test process dies; stops it within 5 seconds
@@ -43,18 +54,54 @@ final class LabProcess {
         this.url = url;
     }
 
-    /** Start the command, and wait for its line {@code ready URL}. Throw LabException. */
-    static LabProcess start(LabOptions options) {
-        String program = find(options.command == null ? "imagestore-sim" : options.command);
-        List<String> line = new ArrayList<>(List.of("/bin/sh", "-c", SUPERVISE, "sh", program, "lab", "--port", "0"));
-        line.addAll(options.asArguments());
-        ProcessBuilder builder = new ProcessBuilder(line);
+    /** Start the command. Throw LabException. */
+    static LabProcess ofCommand(LabOptions options) {
+        String command = options.command == null ? "imagestore-sim" : options.command;
+        Process process = start(List.of(command, "lab", "--port", "0"), options);
+        return new LabProcess(process, awaitReady(process, READY_WITHIN));
+    }
+
+    /** Start a container by Docker's command line, on a free port of 127.0.0.1. Throw LabException. */
+    static LabProcess ofImage(LabOptions options) {
+        String name = "imagestore-lab-" + UUID.randomUUID();
+        Process process = start(
+                List.of(
+                        DOCKER, "run", "--rm", "--name", name, "--publish", "127.0.0.1::" + PORT, "--env", TOKEN,
+                        options.image, "lab", "--host", "0.0.0.0", "--port", PORT),
+                options);
+        awaitReady(process, CONTAINER_READY_WITHIN);
+        try {
+            return new LabProcess(process, "http://" + published(name));
+        } catch (LabException error) {
+            stop(process);
+            throw error;
+        }
+    }
+
+    /** Return the address at which a container's port is reached. */
+    private static String published(String container) {
+        try {
+            Process process = new ProcessBuilder(DOCKER, "port", container, PORT + "/tcp").start();
+            String answer = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            return answer.lines()
+                    .findFirst()
+                    .orElseThrow(() -> new LabException("docker port " + container + ": no port is published"));
+        } catch (IOException error) {
+            throw new LabException("docker port " + container + ": " + error.getMessage(), 0, error);
+        }
+    }
+
+    /** Start a program with its arguments, and then those of the options. */
+    private static Process start(List<String> line, LabOptions options) {
+        List<String> command = new ArrayList<>(List.of("/bin/sh", "-c", SUPERVISE, "sh", find(line.get(0))));
+        command.addAll(line.subList(1, line.size()));
+        command.addAll(options.asArguments());
+        ProcessBuilder builder = new ProcessBuilder(command);
         if (options.token != null) {
-            builder.environment().put("IMAGESTORE_SIM_LAB_TOKEN", options.token);
+            builder.environment().put(TOKEN, options.token);
         }
         try {
-            Process process = builder.start();
-            return new LabProcess(process, awaitReady(process));
+            return builder.start();
         } catch (IOException error) {
             throw new LabException("the lab cannot be started: " + error.getMessage(), 0, error);
         }
@@ -65,7 +112,8 @@ final class LabProcess {
         stop(process);
     }
 
-    private static String awaitReady(Process process) {
+    /** Wait for the line {@code ready URL}, and return that URL. */
+    private static String awaitReady(Process process, long within) {
         Deque<String> errors = new ArrayDeque<>();
         CompletableFuture<String> ready = new CompletableFuture<>();
         Thread kept = follow(process.errorReader(), error -> keep(errors, error));
@@ -77,11 +125,11 @@ final class LabProcess {
         process.onExit().thenAccept(ended -> ready.completeExceptionally(
                 new LabException("the lab ended with status " + ended.exitValue())));
         try {
-            return ready.get(READY_WITHIN, TimeUnit.SECONDS);
+            return ready.get(within, TimeUnit.SECONDS);
         } catch (ExecutionException error) {
             throw failed(process, kept, errors, error.getCause().getMessage());
         } catch (TimeoutException error) {
-            throw failed(process, kept, errors, "the lab was not ready within " + READY_WITHIN + " s");
+            throw failed(process, kept, errors, "the lab was not ready within " + within + " s");
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
             throw failed(process, kept, errors, "the start of the lab was interrupted");
@@ -140,8 +188,7 @@ final class LabProcess {
         return places.filter(File::canExecute)
                 .map(File::getPath)
                 .findFirst()
-                .orElseThrow(() -> new LabException(program + " is not there: install it (pip install, with the folder "
-                        + "of its repository), name it by IMAGESTORE_SIM_COMMAND, or a running lab by "
-                        + "IMAGESTORE_LAB_URL"));
+                .orElseThrow(() -> new LabException(
+                        program + " is not there: " + (program.equals(DOCKER) ? INSTALL_DOCKER : INSTALL)));
     }
 }

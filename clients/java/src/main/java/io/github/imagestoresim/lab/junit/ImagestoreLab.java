@@ -63,7 +63,7 @@ public @interface ImagestoreLab {
     String zstack() default "";
 
     /**
-     * An image to start by Testcontainers.
+     * An image of which Docker's command line starts a container.
      *
      * @return empty to start the command
      */

@@ -34,7 +34,7 @@ public final class LabContainer extends GenericContainer<LabContainer> {
      */
     public LabContainer withOptions(LabOptions chosen) {
         options = chosen;
-        List<String> command = new ArrayList<>(List.of("lab"));
+        List<String> command = new ArrayList<>(List.of("lab", "--host", "0.0.0.0", "--port", String.valueOf(PORT)));
         command.addAll(chosen.asArguments());
         if (chosen.token() != null) {
             withEnv("IMAGESTORE_SIM_LAB_TOKEN", chosen.token());
