@@ -27,8 +27,8 @@ PAGES = [
     *sorted((ROOT / "clients").glob("*/README.md")),
 ]
 OF_OTHER_PROGRAMS = {
-    "--build-arg", "--detach", "--env", "--force", "--init", "--platform", "--publish", "--push", "--read-only", "--rm",
-    "--tag",  # Docker
+    "--build-arg", "--detach", "--env", "--force", "--init", "--no-healthcheck", "--platform", "--publish",
+    "--push", "--read-only", "--rm", "--tag",  # Docker
     "--quiet",  # pip
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
     "--check",  # docs/generate.py
