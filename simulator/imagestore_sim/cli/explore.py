@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from imagestore_sim.explore.findings import Finding
-    from imagestore_sim.explore.searching import Progress
-    from imagestore_sim.explore.story import Content
+    from imagestore_sim.explore.searching import Base, Progress
 
 LENGTH = "How long"
 STORIES = "Which stories"
+PROGRAM_SECONDS = 60.0
+"""Of the machine, that a program may take in one story; then it is killed, and has shown nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class _Chosen:
     seconds: float | None
     runs: int | None
     seed: int | None
-    base: Content | None
+    base: Base
     base_name: Path | None
     jobs: int
     out: Path
@@ -94,6 +95,16 @@ def explore(
             rich_help_panel=STORIES,
         ),
     ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--client",
+            metavar="COMMAND",
+            help="Run this program against a lab in each story: its exit status is a verdict, too.",
+            envvar="IMAGESTORE_SIM_EXPLORE_CLIENT",
+            rich_help_panel=STORIES,
+        ),
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -114,10 +125,10 @@ def explore(
     Examples:
         search for ten minutes, in two processes
         imagestore-sim explore --for 10m -j 2
+        let it find what breaks your own program
+        imagestore-sim explore --client ./my-test.sh --for 10m
         the same hundred stories each time, for CI
         imagestore-sim explore --runs 100 --seed 1
-        play what was found again
-        imagestore-sim replay found/
     """
     from rich.console import Console
 
@@ -125,10 +136,11 @@ def explore(
     from imagestore_sim.explore.searching import STATE, Progress
 
     start_collecting_garbage()
-    chosen = _Chosen(_seconds(lasts), runs, seed, _base(from_), from_, jobs, out)
+    base = _base(from_) if client is None else _around(client, from_)
+    chosen = _Chosen(_seconds(lasts), runs, seed, base, from_, jobs, out)
     console = Console(highlight=False, soft_wrap=True)
     state = out / STATE
-    resumes = seed is None and from_ is None
+    resumes = seed is None and base is None
     try:
         progress = Progress.resumed(state) if resumes else Progress()
         interrupted = _search(chosen, progress, console)
@@ -151,7 +163,7 @@ def _seconds(text: str | None) -> float | None:
         raise InputError(f"--for: {error}") from None
 
 
-def _base(path: Path | None) -> Content | None:
+def _base(path: Path | None) -> Base:
     """Return the story that is varied. Raise InputError for one that cannot be read."""
     if path is None:
         return None
@@ -166,6 +178,18 @@ def _base(path: Path | None) -> Content | None:
         raise InputError(f"--from {path}: expected one scenario, but this is a folder of such") from None
     except ScenarioError as error:
         raise InputError(f"--from {error}") from None
+
+
+def _around(command: str, from_: Path | None) -> Base:
+    """Return the stories around a program. Raise InputError for one that fails although nothing goes wrong."""
+    from imagestore_sim.explore.client import ProgramFails, stories_around
+
+    if from_ is not None:
+        raise InputError("--client: excludes --from: the stories are those around the program")
+    try:
+        return stories_around(command, PROGRAM_SECONDS)
+    except ProgramFails as error:
+        raise InputError(f"--client {command}: it fails although nothing goes wrong: {error}") from None
 
 
 def _search(chosen: _Chosen, progress: Progress, console: Console) -> bool:

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
-from imagestore_sim.backup_storage.global_config import PING_INTERVAL
+from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
 from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
 from imagestore_sim.explore.story import Content
 from imagestore_sim.explore.values import OPTIONAL, draw_object
@@ -94,7 +94,7 @@ def generate(seed: int) -> Content:
     """Return the story of a seed: the same one each time."""
     random = Random(f"story {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
     swarm = draw_swarm(random)
-    content = _draw_beginning(random, swarm, seed)
+    content = draw_beginning(random, swarm, seed)
     names = Names(swarm.hosts, [one["name"] for one in content["storages"]])
     at = 0.0
     for _ in range(random.randint(FEWEST, MOST)):
@@ -178,7 +178,8 @@ def _schema_of(model: type[Any]) -> Mapping[str, Any]:
     return _SCHEMAS[model]
 
 
-def _draw_beginning(random: Random, swarm: Swarm, seed: int) -> Content:
+def draw_beginning(random: Random, swarm: Swarm, seed: int) -> Content:
+    """Return what a story begins with: hosts, storages, settings, and no step."""
     hosts = {name: _draw_host(random) for name in swarm.hosts}
     count = random.randint(1, len(swarm.hosts)) if random.random() > FEW else 0
     with_storage = swarm.hosts[:count]
@@ -189,11 +190,17 @@ def _draw_beginning(random: Random, swarm: Swarm, seed: int) -> Content:
         "hosts": hosts,
         "storages": [{"name": name, "hostname": name} for name in with_storage],
         "imageSources": [{"url": "*", **random.choice(SOURCES)}],
-        "settings": {PING_INTERVAL.name: random.choice(INTERVALS)},
+        "settings": {PING_INTERVAL.name: random.choice(INTERVALS), **_draw_parallelism(seed)},
         "timeline": [],
         "oracle": "all",
     }
     return content
+
+
+def _draw_parallelism(seed: int) -> Content:
+    """Return how many pings may be under way at once, if that is few."""
+    draws = Random(f"parallelism {seed}")  # noqa: S311 - as above
+    return {PING_PARALLELISM.name: draws.choice((1, 2))} if draws.random() < OPTIONAL else {}
 
 
 def _draw_host(random: Random) -> Content:
@@ -227,7 +234,7 @@ def _draw_content(random: Random, kind: str, swarm: Swarm, names: Names) -> Any:
     if issubclass(model, CallStep):
         return _draw_call(random, model, swarm, names)
     if issubclass(model, FaultStep):
-        return {"host": _one_or_all(random, names.hosts), **_draw_parameters(random, FAULTS[kind])}
+        return {"host": _one_or_all(random, names.hosts), **draw_parameters(random, FAULTS[kind])}
     schema = _schema_of(model)
     drawn = draw_object(random, schema, schema.get("$defs", {}), without=(*_NAMES, *ANSWERS))
     return drawn | _draw_names(random, model, schema, names)
@@ -236,14 +243,15 @@ def _draw_content(random: Random, kind: str, swarm: Swarm, names: Names) -> Any:
 def _draw_fault(random: Random, swarm: Swarm, names: Names) -> Content:
     if random.random() < 0.5:
         kind = random.choice(swarm.node_faults)
-        drawn = _draw_parameters(random, NODE_FAULTS[kind])
+        drawn = draw_parameters(random, NODE_FAULTS[kind])
         NodeFaultStep.model_validate({"node": kind, **drawn})
         return {"node": kind, **drawn}
     kind = random.choice(swarm.faults)
-    return {"host": _one_or_all(random, names.hosts), "kind": kind, **_draw_parameters(random, FAULTS[kind])}
+    return {"host": _one_or_all(random, names.hosts), "kind": kind, **draw_parameters(random, FAULTS[kind])}
 
 
-def _draw_parameters(random: Random, kind: type[AnyFault]) -> Content:
+def draw_parameters(random: Random, kind: type[AnyFault]) -> Content:
+    """Return parameters of a kind of fault. Raise ValueError for those that it does not take."""
     schema = _schema_of(kind)
     drawn = draw_object(random, schema, schema.get("$defs", {}))
     kind.model_validate(drawn)

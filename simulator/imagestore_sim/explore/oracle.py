@@ -367,6 +367,13 @@ def _no_errors(played: Played) -> Found:
             yield played.result.length, line
 
 
+@holds(OracleName.PROGRAM_ENDS_WELL, "The program of a user that a story runs ends with status 0.")
+def _program_ends_well(played: Played) -> Found:
+    if played.exit_status:
+        lines = played.output.splitlines()
+        yield played.result.length, f"exit status {played.exit_status}: {lines[-1] if lines else 'it wrote nothing'}"
+
+
 # Liveness: once all is healed, and two intervals of the pings and AFTER_HEALING have passed
 
 
@@ -396,6 +403,14 @@ def _no_job_is_open(played: Played) -> Found:
         for job in played.jobs:
             if job.state == "Processing":
                 yield played.result.length, f"the job of {job.api} has not ended"
+
+
+@holds(OracleName.ONE_CONNECTION_A_HOST, "The node keeps one connection to a host at the most.")
+def _one_connection_a_host(played: Played) -> Found:
+    if _is_quiet(played):
+        for hostname, count in played.connections.items():
+            if count > 1:
+                yield played.result.length, f"{count} connections to {hostname} are open"
 
 
 @holds(OracleName.NOTHING_IS_LEFT, "Once the node has stopped, no task of it runs and no file of it is open.")

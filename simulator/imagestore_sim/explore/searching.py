@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
 from imagestore_sim.explore.findings import Finding, only, signature
 from imagestore_sim.explore.generation import generate
@@ -33,6 +34,8 @@ from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.reader import ScenarioError
 from imagestore_sim.scenario.play.results import Result
 
+Base = Content | Around | None
+"""What stories are made from: one that they vary, or a program that they are around; None: nothing."""
 STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
 LONGEST_RUN = 300.0
@@ -59,12 +62,14 @@ class TooLong(Exception):
     """A run took more than LONGEST_RUN."""
 
 
-def story_of(seed: int, base: Content | None) -> Content:
-    """Return the story of a seed: a new one, or a variation of `base`."""
+def story_of(seed: int, base: Base) -> Content:
+    """Return the story of a seed: a new one, a variation of a story, or one around a program."""
+    if isinstance(base, Around):
+        return base.story(seed)
     return generate(seed) if base is None else mutate(base, seed)
 
 
-def play_seed(seed: int, base: Content | None = None) -> Outcome:
+def play_seed(seed: int, base: Base = None) -> Outcome:
     """Play the story of a seed, and judge it."""
     story = story_of(seed, base)
     try:
@@ -76,7 +81,7 @@ def play_seed(seed: int, base: Content | None = None) -> Outcome:
     return Outcome(seed, len(story["timeline"]), tuple(violations), met, digest, played.result.problem)
 
 
-def shrink_seed(seed: int, violation: Violation, base: Content | None = None) -> Finding:
+def shrink_seed(seed: int, violation: Violation, base: Base = None) -> Finding:
     """Return the finding that a run has shown, as simple as it could be made."""
     story = only(story_of(seed, base), violation.invariant)
     shown = signature(violation)
@@ -180,7 +185,7 @@ class Search:
         folder: Path,
         progress: Progress,
         *,
-        base: Content | None = None,
+        base: Base = None,
         jobs: int = 1,
         show: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[Finding, Path], None] = lambda _, __: None,

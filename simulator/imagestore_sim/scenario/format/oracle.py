@@ -31,9 +31,11 @@ class OracleName(StrEnum):
     ONE_STORAGE_A_HOST = "one-storage-a-host"
     IMAGES_HAVE_BITS = "images-have-bits"
     NO_ERRORS = "no-errors"
+    PROGRAM_ENDS_WELL = "program-ends-well"
     ALL_CONNECTED = "all-connected"
     CAPACITY_IS_MEASURED = "capacity-is-measured"
     NO_JOB_IS_OPEN = "no-job-is-open"
+    ONE_CONNECTION_A_HOST = "one-connection-a-host"
     NOTHING_IS_LEFT = "nothing-is-left"
 
 
