@@ -89,11 +89,10 @@ class ProbePage:
         """Return what a probe found within `seconds` of the machine, and how long it took. Raise Refusal."""
         if self._running >= MOST_AT_ONCE:
             raise Refusal(503, f"{MOST_AT_ONCE} probes run or wait already, which is the most at once")
-        prober, began = self._probers[name], time.monotonic()
+        prober, began = self._probers[name], time.monotonic()  # real: a scraper waits in it, whatever the clock does
         found: Capacity | ProbeFailure
         self._running += 1
         try:
-            # The machine's time: a scraper waits in it, whatever the lab's clock does.
             async with asyncio.timeout(seconds):
                 found = await prober.probe(target)
         except TimeoutError:
@@ -101,7 +100,7 @@ class ProbePage:
         finally:
             self._running -= 1
             await prober.forget(target.hostname)
-        return found, time.monotonic() - began
+        return found, time.monotonic() - began  # real: as above
 
 
 class _Families(Collector):

@@ -29,7 +29,7 @@ SUPERVISE = """trap : INT TERM HUP
 exec >/dev/null 2>&1
 read -r line
 kill -TERM $lab
-(sleep 5; kill -KILL $lab) & killer=$!
+{ sleep 5; kill -KILL $lab; } & killer=$!
 wait $lab
 kill $killer
 """
