@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/healthz", timeout=20):
             return True
-    except urllib.error.URLError:
+    except OSError:  # refused, reset, or cut amid the answer
         return False
 
 
