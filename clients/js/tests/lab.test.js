@@ -143,7 +143,7 @@ for (const how of ['killed', 'ended']) {
     const run = promisify(execFile)(process.execPath, [program, how]);
     const { stdout } = await run.catch((killed) => killed);
     assert.match(stdout, /^http:/);
-    for (let tries = 0; tries < 200 && !(await isDown(stdout.trim())); tries += 1) {
+    for (let tries = 0; tries < 1_200 && !(await isDown(stdout.trim())); tries += 1) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     assert.equal(await isDown(stdout.trim()), true);

@@ -121,7 +121,7 @@ class LabClock(Protocol):
         """
 
     def following(self, now: Callable[[], float] = ...) -> AbstractContextManager[None]:
-        """Follow a clock that the test moves during the block: by default `time.time`, which a test may fake.
+        """Follow a clock that the test moves during the block: by default the machine's, which it may fake.
 
         The lab's clock stands still but for that. Before each call of the lab it catches up with the seconds by which
         `now` has moved since the block began. A lab in this process does so before each request of any client, too; to
