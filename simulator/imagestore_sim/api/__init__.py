@@ -102,7 +102,7 @@ def all_handlers() -> Handlers[Services]:
     handlers = Handlers[Services]()
     for module in MODULES:
         handlers.include(module.handlers)
-    declared = frozenset(message.__name__ for message in handlers.by_message)
+    declared = frozenset(handlers.names())
     handlers.include(not_emulated.handlers_but(declared))
     return handlers
 
@@ -110,4 +110,5 @@ def all_handlers() -> Handlers[Services]:
 @cache
 def handlers_of(version: ZStackVersion) -> Handlers[Services]:
     """Return the handlers of the APIs that a version of ZStack has. They are chosen once in a process."""
-    return all_handlers().but(message_name(api) for api in catalogue()["apis"] if not version.has(api.get("since")))
+    has = cache(version.has)
+    return all_handlers().but(message_name(api) for api in catalogue()["apis"] if not has(api.get("since")))

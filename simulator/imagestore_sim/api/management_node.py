@@ -101,7 +101,7 @@ async def get_support_apis(services: Services, message: APIGetSupportAPIsMsg, ca
         return Reply({"supportApis": catalogue()["supported"]})
     from imagestore_sim.api import handlers_of
 
-    return Reply({"supportApis": sorted(one.api.name for one in handlers_of(services.version).by_message)})
+    return Reply({"supportApis": sorted(handlers_of(services.version).names())})
 
 
 class APIGetManagementNodeOSMsg(

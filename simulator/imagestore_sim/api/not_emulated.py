@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 
 from imagestore_sim.api.catalogue import CataloguedApi, catalogue, java_class, message_name
 from imagestore_sim.api.queries import QueryMessage
 from imagestore_sim.api.services import Services
 from imagestore_sim.rest.errors import ApiError, ErrorCode
-from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Message, Reply, SyncMessage, declare
+from imagestore_sim.rest.messages import (
+    AsyncMessage,
+    Call,
+    Handlers,
+    LateMessage,
+    Message,
+    Reply,
+    SyncMessage,
+    declare,
+)
 
 SDK = "ZStack's public Java SDK"
 MCP = "the catalogue of zstack-mcp-server"
@@ -50,8 +59,14 @@ def handlers_but(declared: frozenset[str]) -> Handlers[Services]:
     handlers = Handlers[Services]()
     for api in apis:
         if message_name(api) not in declared:
-            handlers.register(_message(api, _paths(api, queried)), answer_none if _is_empty(api) else refuse)
+            handlers.register_late(_late(api, _paths(api, queried)))
     return handlers
+
+
+def _late(api: CataloguedApi, paths: tuple[str, ...]) -> LateMessage[Services]:
+    handler = answer_none if _is_empty(api) else refuse
+    paid = not api.get("open", False)
+    return LateMessage(java_class(api), paths, paid=paid, make=partial(_message, api, paths), handler=handler)
 
 
 def _is_empty(api: CataloguedApi) -> bool:
@@ -79,7 +94,8 @@ def _message(api: CataloguedApi, paths: tuple[str, ...]) -> type[Message]:
 
 
 def _queried_shapes(apis: Iterable[CataloguedApi]) -> frozenset[str]:
-    return frozenset(_shape(path) for api in apis if api.get("method") == "GET" for path in api.get("paths", ()))
+    paths = (path for api in apis if api.get("method") == "GET" for path in api.get("paths", ()))
+    return frozenset(_shape("\n".join(paths)).split("\n"))  # at once, since there are hundreds
 
 
 def _paths(api: CataloguedApi, queried: frozenset[str]) -> tuple[str, ...]:

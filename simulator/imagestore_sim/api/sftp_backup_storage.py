@@ -91,7 +91,7 @@ async def query_sftp(services: Services, message: APIQuerySftpBackupStorageMsg, 
     if index is not None:
         conditions[index] = replace(conditions[index], operator=Operator.EQUAL, value=SFTP_TYPE)
     query = replace(message.query, conditions=tuple(conditions))
-    return await answer(services, replace(message, query=query), call)
+    return await answer(services, message.but(query=query), call)
 
 
 class APIUpdateSftpBackupStorageMsg(

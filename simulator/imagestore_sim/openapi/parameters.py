@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
 
 from imagestore_sim.openapi.schemas import Json, Schemas
 from imagestore_sim.openapi.texts import field_texts
 from imagestore_sim.rest.binding import TAGS
-from imagestore_sim.rest.messages import Message
+from imagestore_sim.rest.messages import REQUIRED, Message
 from imagestore_sim.rest.parameters import Kind, Parameter
 
 SCHEMAS: dict[Kind, Json] = {
@@ -42,7 +41,7 @@ class MessageParameters:
     def __init__(self, message: type[Message]) -> None:
         self._message = message
         self._texts = field_texts(message)
-        self._defaults = {one.name: one.default for one in fields(message) if one.default is not MISSING}
+        self._defaults = {name: one for name, one in message.defaults.items() if one is not REQUIRED}
 
     def in_path(self, path: str, example: Json | None = None) -> Iterator[Json]:
         """Yield the parameters in a path."""

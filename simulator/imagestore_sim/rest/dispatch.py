@@ -61,7 +61,7 @@ class Dispatcher(Generic[S]):
     """Carries out messages. Their handlers get `services`."""
 
     def __init__(self, handlers: Handlers[S], services: S, sessions: Sessions, rules: Rules) -> None:
-        self._handlers = handlers.by_message
+        self._handlers = handlers
         self._checks = handlers.checks_by_message
         self._first_checks = handlers.first_checks_by_message
         self._services = services
@@ -97,7 +97,7 @@ class Dispatcher(Generic[S]):
         await validate(api, values, self._rules.missing, leniency)
         if issubclass(message, CreateMessage):
             check_resource_uuid(values, leniency)
-        checked = message(**values)  # type: ignore[arg-type]  # validate has checked their types
+        checked = message(**values)  # validate has checked their types
         if (first := self._first_checks.get(message)) is not None:
             await first(self._services, checked, Call(uuid, None))
         account_uuid = await self._authorize(api, values, claim) if api.authenticated else None
@@ -108,7 +108,7 @@ class Dispatcher(Generic[S]):
         if isinstance(checked, DeleteMessage):
             checked.check_delete_mode(leniency)
         with _marking_handler_errors():
-            reply = _checked_reply(api, await self._handlers[message](self._services, checked, call))
+            reply = _checked_reply(api, await self._handlers.handler_of(message)(self._services, checked, call))
         if isinstance(checked, CreateMessage):
             return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
         return reply

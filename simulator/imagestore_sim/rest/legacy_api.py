@@ -23,7 +23,7 @@ from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, int
 from imagestore_sim.rest.identity import Claim, NoClaim
 from imagestore_sim.rest.job_store import JobResult, JobState, StoredJob
 from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Jobs, failed
-from imagestore_sim.rest.messages import Handlers, Message, Reply
+from imagestore_sim.rest.messages import Declared, Handlers, LateMessage, Message, Reply, made
 from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import CONTEXT
@@ -42,7 +42,7 @@ HIDDEN: Mapping[str, tuple[str, ...]] = {
     "backupStorageRefs": ("id",),
 }
 """The members that ZStack marks with @APINoSee, by the member that holds them."""
-ByName = Mapping[str, type[Message]]
+ByName = Mapping[str, Declared]
 Read = Callable[[], Awaitable[bytes]]
 
 
@@ -50,7 +50,7 @@ class LegacyApi(Generic[S]):
     """Answers the legacy API."""
 
     def __init__(self, handlers: Handlers[S], dispatcher: Dispatcher[S], jobs: Jobs, clock: Clock) -> None:
-        self._by_class, self._by_name = _indexes(tuple(handlers.by_message))
+        self._by_class, self._by_name = _indexes(handlers.declared())
         self._dispatcher = dispatcher
         self._jobs = jobs
         self._clock = clock
@@ -115,7 +115,7 @@ class LegacyApi(Generic[S]):
         if not isinstance(fields, Mapping):
             text = f"Expected BEGIN_OBJECT but was {gson.token(fields)} at path $"
             raise PlainError(200, f"java.lang.IllegalStateException: {text}")
-        return message, fields
+        return made(message), fields
 
     async def _answer_now(self, message: type[Message], values: Values, claim: Claim) -> bytes:
         began = self._clock.time()
@@ -152,7 +152,7 @@ class LegacyApi(Generic[S]):
             raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")
         if job.state == JobState.PROCESSING:
             return to_plain_json({"uuid": job_uuid, "state": job.state, **self._dates(job.began)})
-        members = self._dates(job.began, job.ended) | {"result": _stored_result(message.api, job)}
+        members = self._dates(job.began, job.ended) | {"result": _stored_result(made(message).api, job)}
         return to_plain_json({"uuid": job_uuid, "state": JobState.DONE, **members})
 
     def _dates(self, began: float, finished: float | None = None) -> dict[str, object]:
@@ -163,10 +163,15 @@ class LegacyApi(Generic[S]):
 
 
 @lru_cache(maxsize=8)
-def _indexes(messages: tuple[type[Message], ...]) -> tuple[ByName, ByName]:
+def _indexes(messages: tuple[Declared, ...]) -> tuple[ByName, ByName]:
     """Return messages by their Java class, and by their name. It is done once in a process, as none changes."""
-    by_class = {message.api.java_class: message for message in messages}
-    return by_class, {message.__name__: message for message in messages}
+    by_class: dict[str, Declared] = {}
+    by_name: dict[str, Declared] = {}
+    for one in messages:
+        late = isinstance(one, LateMessage)
+        by_class[one.java_class if late else one.api.java_class] = one
+        by_name[one.name if late else one.__name__] = one
+    return by_class, by_name
 
 
 def _require(method: str, *allowed: str) -> None:

@@ -29,15 +29,16 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
 from types import MappingProxyType, UnionType, new_class
 from typing import (
     Annotated,
     Any,
     ClassVar,
     Generic,
+    Self,
     TypeVar,
     Union,
     dataclass_transform,
@@ -64,12 +65,29 @@ from imagestore_sim.rest.parameters import DEFAULT_TIMEOUT_SECONDS, Api, HttpMet
 
 DELETE_MODES = ("Permissive", "Enforcing")
 NO_REPLY: Mapping[str, object] = MappingProxyType({})
+REQUIRED = object()
+"""What stands for the default of a field that has none."""
+
+
+def _defaults_of(message: type[Message]) -> Mapping[str, object]:
+    """Return the fields of a message class with their defaults: those of its bases, and its own."""
+    own, inherited = vars(message), [vars(base).get("defaults", {}) for base in reversed(message.__mro__[1:])]
+    annotations = inspect.get_annotations(message)
+    declared = {
+        name: own.get(name, REQUIRED) for name, kind in annotations.items() if not str(kind).startswith("ClassVar")
+    }
+    if not declared and len(message.__bases__) == 1:
+        return message.defaults
+    return {name: default for fields in (*inherited, declared) for name, default in fields.items()}
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-@dataclass(frozen=True, kw_only=True)
 class Message:
-    """The base of every message, with the parameters that all have (wire-protocol 5.1)."""
+    """The base of every message, with the parameters that all have (wire-protocol 5.1).
+
+    It works as a frozen dataclass with keyword parameters does. A dataclass makes code of its own for each class, which
+    took hundreds of messages a tenth of a start.
+    """
 
     api: ClassVar[Api]
     sync: ClassVar[bool] = False
@@ -81,9 +99,24 @@ class Message:
     """Whether it is a login."""
     cacheable: ClassVar[bool] = False
     """Whether the reply depends on nothing but the request and the store, so that it may come from the cache."""
+    defaults: ClassVar[Mapping[str, object]] = {"systemTags": None, "userTags": None}
+    """The fields in their order, the inherited ones first, each with its default or REQUIRED."""
 
     systemTags: list[str] | None = None
     userTags: list[str] | None = None
+
+    def __init__(self, **values: object) -> None:
+        """Set each field to the value given, else to its default. Raise TypeError for an unknown or a missing field."""
+        fields = self.defaults | values  # type: ignore[operator]  # they are a dict
+        if len(fields) > len(self.defaults):
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(values.keys() - self.defaults.keys())}")
+        if missing := [name for name, value in fields.items() if value is REQUIRED]:
+            raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
+        self.__dict__.update(fields)
+
+    def but(self, **values: object) -> Self:
+        """Return a message with other values in some fields."""
+        return type(self)(**{**self.__dict__, **values})
 
     def __init_subclass__(
         cls,
@@ -105,10 +138,7 @@ class Message:
         **others: object,
     ) -> None:
         super().__init_subclass__(**others)
-        if inspect.get_annotations(cls) or len(cls.__bases__) > 1:
-            dataclass(frozen=True, kw_only=True)(
-                cls
-            )  # else it has its base's fields alone, and needs no code of its own
+        cls.defaults = _defaults_of(cls)
         if method is None:
             return  # a base class, not a message
         java_class = f"{package}.{cls.__name__}".lstrip(".")
@@ -131,7 +161,7 @@ class Message:
             paid=paid,
             source=source or _cited(sys.modules[cls.__module__].__doc__),
             deviation=deviation,
-            parameters=parameters_of(cls),
+            read_parameters=partial(parameters_of, cls),
         )
 
     @classmethod
@@ -238,17 +268,73 @@ class Call:
 
 S = TypeVar("S")
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 Handler = Callable[[S, M, Call], Awaitable[Reply]]
 Check = Callable[[S, M, Call], Awaitable[None]]
+
+
+class LateMessage(Generic[S]):
+    """A message whose class is made when it is first used: of most APIs no process ever gets a call."""
+
+    def __init__(
+        self,
+        java_class: str,
+        paths: tuple[str, ...],
+        *,
+        paid: bool,
+        make: Callable[[], type[Message]],
+        handler: Handler[S, Any],
+    ) -> None:
+        self.java_class = java_class
+        self.name = java_class.rpartition(".")[2]
+        self.paths = paths
+        self.paid = paid
+        self.handler = handler
+        self._make = make
+
+    @cached_property
+    def message(self) -> type[Message]:
+        """The class."""
+        return self._make()
+
+
+Declared = type[Message] | LateMessage[Any]
+"""A message: its class, or what makes it."""
+
+
+def made(message: Declared) -> type[Message]:
+    """Return the class of a message."""
+    return message.message if isinstance(message, LateMessage) else message
 
 
 class Handlers(Generic[S]):
     """The handlers of some messages. `S` is the type of the services that they get."""
 
     def __init__(self) -> None:
-        self.by_message: dict[type[Message], Handler[S, Any]] = {}
+        self._made: dict[type[Message], Handler[S, Any]] = {}
+        self._late: dict[str, LateMessage[S]] = {}
+        """By name."""
         self.checks_by_message: dict[type[Message], Check[S, Any]] = {}
         self.first_checks_by_message: dict[type[Message], Check[S, Any]] = {}
+
+    @property
+    def by_message(self) -> Mapping[type[Message], Handler[S, Any]]:
+        """Every message with its handler. It makes the class of each late message."""
+        return self._made | {one.message: one.handler for one in self._late.values()}
+
+    def handler_of(self, message: type[Message]) -> Handler[S, Any]:
+        """Return the handler of a message. Raise KeyError."""
+        found = self._made.get(message)
+        return self._late[message.__name__].handler if found is None else found
+
+    def declared(self) -> tuple[Declared, ...]:
+        """Return every message; late ones as they are."""
+        return (*self._made, *self._late.values())
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every message."""
+        yield from (message.__name__ for message in self._made)
+        yield from self._late
 
     def handles(self, handler: Handler[S, M]) -> Handler[S, M]:
         """Register the handler of the message class that annotates its second parameter."""
@@ -257,9 +343,15 @@ class Handlers(Generic[S]):
 
     def register(self, message: type[Message], handler: Handler[S, Any]) -> None:
         """Register the handler of a message. Raise TypeError for a second one."""
-        if message in self.by_message:
+        if message in self._made:
             raise TypeError(f"{message.__name__} has two handlers")
-        self.by_message[message] = handler
+        self._made[message] = handler
+
+    def register_late(self, message: LateMessage[S]) -> None:
+        """Register a late message. Raise TypeError for a second one of its name."""
+        if message.name in self._late:
+            raise TypeError(f"{message.name} has two handlers")
+        self._late[message.name] = message
 
     def checks(self, check: Check[S, M]) -> Check[S, M]:
         """Register a check of a message that goes beyond the rules of its parameters, and runs before its handler.
@@ -280,9 +372,11 @@ class Handlers(Generic[S]):
 
     def include(self, others: Handlers[S]) -> None:
         """Add the handlers of another module. Raise TypeError for a second handler of a message."""
-        for message in others.by_message.keys() & self.by_message.keys():
-            raise TypeError(f"{message.__name__} has two handlers")
-        self.by_message.update(others.by_message)
+        twice = [one.__name__ for one in others._made.keys() & self._made.keys()]
+        if twice := [*twice, *(others._late.keys() & self._late.keys())]:
+            raise TypeError(f"{', '.join(twice)} has two handlers")
+        self._made.update(others._made)
+        self._late.update(others._late)
         self.checks_by_message.update(others.checks_by_message)
         self.first_checks_by_message.update(others.first_checks_by_message)
 
@@ -290,11 +384,15 @@ class Handlers(Generic[S]):
         """Return the handlers of all messages but those of these names."""
         left_out = frozenset(names)
         handlers = Handlers[S]()
-        handlers.include(self)
-        for message in [one for one in self.by_message if one.__name__ in left_out]:
-            for kept in (handlers.by_message, handlers.checks_by_message, handlers.first_checks_by_message):
-                kept.pop(message, None)
+        handlers._made = _without(left_out, self._made)
+        handlers._late = {name: one for name, one in self._late.items() if name not in left_out}
+        handlers.checks_by_message = _without(left_out, self.checks_by_message)
+        handlers.first_checks_by_message = _without(left_out, self.first_checks_by_message)
         return handlers
+
+
+def _without(names: Container[str], kept: Mapping[type[Message], T]) -> dict[type[Message], T]:
+    return {message: one for message, one in kept.items() if message.__name__ not in names}
 
 
 def declare(base: type[M], java_class: str, members: Mapping[str, object], **declared: object) -> type[M]:
@@ -308,8 +406,8 @@ def declare(base: type[M], java_class: str, members: Mapping[str, object], **dec
 
 def _message_of(handler: Callable[..., object]) -> type[Message]:
     """Return the message class that annotates the second parameter of a handler."""
-    second = list(inspect.signature(handler).parameters)[1]
-    message: type[Message] = get_type_hints(handler)[second]
+    second = [*handler.__annotations__.values()][1]
+    message: type[Message] = handler.__globals__[second] if isinstance(second, str) else second
     return message
 
 
@@ -352,8 +450,8 @@ def _inherited_parameters(base: type[Message]) -> tuple[Parameter, ...]:
 def _parameters(message: type[Message], own_fields: tuple[str, ...]) -> tuple[Parameter, ...]:
     hints = get_type_hints(message, include_extras=True)
     own = [name for name in own_fields if name in hints]
-    declared = sorted(fields(message), key=lambda one: own.index(one.name) if one.name in own else len(own))
-    found = (_parameter(one.name, hints[one.name], one.default is MISSING, one.name in own) for one in declared)
+    names = sorted(message.defaults, key=lambda name: own.index(name) if name in own else len(own))
+    found = (_parameter(one, hints[one], message.defaults[one] is REQUIRED, one in own) for one in names)
     return tuple(parameter for parameter in found if parameter is not None)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Literal
 
 HttpMethod = Literal["GET", "POST", "PUT", "DELETE"]
@@ -60,7 +61,7 @@ class Parameter:
     own: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Api:
     """What a message class declares; one object a class.
 
@@ -90,4 +91,10 @@ class Api:
     """Whether the API belongs to ZStack's paid editions, and is not emulated."""
     source: str
     deviation: str
-    parameters: tuple[Parameter, ...]
+    read_parameters: Callable[[], tuple[Parameter, ...]]
+    """Reads the annotations of the message's class."""
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters, which are read at their first use: a process needs those of few APIs."""
+        return self.read_parameters()

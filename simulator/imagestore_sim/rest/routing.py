@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from imagestore_sim.rest.errors import ContainerError, PlainError
 from imagestore_sim.rest.leniency import LENIENT, Leniency
-from imagestore_sim.rest.messages import Message
+from imagestore_sim.rest.messages import Declared, LateMessage, Message, made
 from imagestore_sim.rest.request_target import Segments
 
 VARIABLE = "{}"
@@ -22,8 +22,13 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 class Candidate:
     """An API, on one of its paths."""
 
-    message: type[Message]
+    declared: Declared
     path: Segments
+
+    @property
+    def message(self) -> type[Message]:
+        """Its message. The class of a late one is made now."""
+        return made(self.declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,14 @@ class PathMatch:
 class Router:
     """All APIs by the shape of their paths. A literal path takes precedence over one with variables."""
 
-    def __init__(self, messages: Iterable[type[Message]], leniency: Leniency = LENIENT) -> None:
+    def __init__(self, messages: Iterable[Declared], leniency: Leniency = LENIENT) -> None:
         self._literal: dict[Segments, list[Candidate]] = defaultdict(list)
         self._variable: dict[Segments, list[Candidate]] = defaultdict(list)
         self._partly_variable: dict[re.Pattern[str], list[Candidate]] = defaultdict(list)
         for message in messages:
-            for path in message.api.paths if leniency.paid_apis or not message.api.paid else ():
-                self._add(Candidate(message, tuple(path.removeprefix("/").split("/"))))
+            api = message if isinstance(message, LateMessage) else message.api
+            for path in api.paths if leniency.paid_apis or not api.paid else ():
+                self._add(path.removeprefix("/"), message)
         self._variable_places: dict[int, dict[frozenset[int], None]] = defaultdict(dict)
         for shape in sorted(self._variable, key=lambda shape: shape.count(VARIABLE)):
             places = frozenset(index for index, segment in enumerate(shape) if segment == VARIABLE)
@@ -80,16 +86,19 @@ class Router:
 
     @classmethod
     @lru_cache(maxsize=8)
-    def of(cls, messages: tuple[type[Message], ...], leniency: Leniency = LENIENT) -> Router:
+    def of(cls, messages: tuple[Declared, ...], leniency: Leniency = LENIENT) -> Router:
         """Return the router of these APIs. It is made once in a process, since none changes."""
         return cls(messages, leniency)
 
-    def _add(self, candidate: Candidate) -> None:
-        if any("{" in segment[1:] for segment in candidate.path):
-            self._partly_variable[_pattern(candidate.path)].append(candidate)
-            return
-        shape = tuple(VARIABLE if _is_variable(one) else one for one in candidate.path)
-        (self._variable if VARIABLE in shape else self._literal)[shape].append(candidate)
+    def _add(self, path: str, message: Declared) -> None:
+        segments = tuple(path.split("/"))
+        candidate = Candidate(message, segments)
+        if "{" not in path:
+            self._literal[segments].append(candidate)
+        elif "{" in path[1:].replace("/{", ""):
+            self._partly_variable[_pattern(segments)].append(candidate)
+        else:
+            self._variable[tuple([VARIABLE if _is_variable(one) else one for one in segments])].append(candidate)
 
     def find(self, path: Segments, shown: str) -> PathMatch:
         """Return the APIs on a path below the version. Raise PlainError 404 if none matches."""

@@ -74,7 +74,7 @@ class RestServer(Generic[S]):
 
     def __init__(self, handlers: Handlers[S], dependencies: Dependencies[S]) -> None:
         self._rest_api = RestApi(
-            router=Router.of(tuple(handlers.by_message), dependencies.leniency),
+            router=Router.of(handlers.declared(), dependencies.leniency),
             authentication=dependencies.authentication,
             dispatcher=dependencies.dispatcher,
             async_calls=AsyncCalls(dependencies.dispatcher, dependencies.jobs, dependencies.web_hooks),
