@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, exists, func, select
-from sqlalchemy.orm import aliased
 
 from imagestore_sim.backup_storage.capacity import CapacityReading
 from imagestore_sim.backup_storage.errors import InvalidRequest
@@ -89,7 +88,8 @@ async def _at_start(database: Database, start: int) -> list[_AtStart]:
 
     A storage without any change has always had its present capacity, unless that is 0: then it was never measured.
     """
-    then = aliased(CapacityHistory)
+    history = CapacityHistory.__table__.alias()
+    then = history.c
     of_storage = CapacityHistory.backupStorageUuid == BackupStorage.uuid
     before_start = select(CapacityHistory.id).where(of_storage, CapacityHistory.time <= start * 1000)
     latest = before_start.order_by(CapacityHistory.time.desc(), CapacityHistory.id.desc()).limit(1)
@@ -102,7 +102,7 @@ async def _at_start(database: Database, start: int) -> list[_AtStart]:
             func.coalesce(then.availableCapacity, BackupStorage.availableCapacity),
             then.id.is_not(None),
         )
-        .outerjoin(then, then.id == latest.correlate(BackupStorage).scalar_subquery())
+        .outerjoin(history, then.id == latest.correlate(BackupStorage).scalar_subquery())
         .order_by(BackupStorage.uuid)
     )
     storages = []

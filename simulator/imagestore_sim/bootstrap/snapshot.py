@@ -170,7 +170,7 @@ class Snapshots:
 
 async def _read(connection: AsyncConnection, model: Any) -> Rows:
     found: list[Any] = []
-    async with connection.stream(select(model).order_by(*model.__mapper__.primary_key)) as result:
+    async with connection.stream(select(model).order_by(*model.__table__.primary_key)) as result:
         async for rows in result.partitions(ROWS_AT_A_TIME):
             found += rows
             await asyncio.sleep(0)  # lets other tasks run

@@ -7,10 +7,27 @@ Dates are in the node's local time without a zone, in whole seconds, as ZStack s
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from imagestore_sim.database.declaring import Model as Model
+from imagestore_sim.database.declaring import column
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Mapped
 
 _SQLITE_DATE = sqlite.DATETIME(truncate_microseconds=True)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
 LocalDateTime = DateTime().with_variant(_SQLITE_DATE, "sqlite")
@@ -31,15 +48,11 @@ def _folded_indexes(table: str, column: str) -> tuple[Index, ...]:
     return tuple(index.ddl_if(dialect="sqlite") for index in (folded, others))
 
 
-class Model(DeclarativeBase):
-    """Base class of all tables."""
-
-
 class Dated:
     """Columns for the time of creation and of the last change by an operation."""
 
-    createDate: Mapped[datetime] = mapped_column(LocalDateTime)
-    lastOpDate: Mapped[datetime] = mapped_column(LocalDateTime)
+    createDate: Mapped[datetime] = column(LocalDateTime)
+    lastOpDate: Mapped[datetime] = column(LocalDateTime)
 
 
 class BackupStorage(Dated, Model):
@@ -48,17 +61,17 @@ class BackupStorage(Dated, Model):
     __tablename__ = "BackupStorageVO"
     __table_args__ = _folded_indexes(__tablename__, "name")
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), index=True)
-    url: Mapped[str] = mapped_column(String(2048))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    totalCapacity: Mapped[int] = mapped_column(BigInteger, default=0)
-    availableCapacity: Mapped[int] = mapped_column(BigInteger, default=0)
-    type: Mapped[str] = mapped_column(String(32))
-    state: Mapped[str] = mapped_column(String(32))
-    status: Mapped[str] = mapped_column(String(32))
-    tracked: Mapped[bool] = mapped_column(Boolean, default=True, doc="False: stands as written, is never probed")
-    addedByJob: Mapped[str | None] = mapped_column(
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = column(String(255), index=True)
+    url: Mapped[str] = column(String(2048))
+    description: Mapped[str | None] = column(String(2048))
+    totalCapacity: Mapped[int] = column(BigInteger, default=0)
+    availableCapacity: Mapped[int] = column(BigInteger, default=0)
+    type: Mapped[str] = column(String(32))
+    state: Mapped[str] = column(String(32))
+    status: Mapped[str] = column(String(32))
+    tracked: Mapped[bool] = column(Boolean, default=True, doc="False: stands as written, is never probed")
+    addedByJob: Mapped[str | None] = column(
         String(UUID_LENGTH), index=True, doc="The job that is adding it; empty once that job's result is stored"
     )
 
@@ -72,13 +85,13 @@ Index(
 class SshHost:
     """How to log in to the host of a backup storage. The hostname is unique without the port."""
 
-    uuid: Mapped[str] = mapped_column(
+    uuid: Mapped[str] = column(
         String(UUID_LENGTH), ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), primary_key=True
     )
-    hostname: Mapped[str] = mapped_column(String(255), unique=True)
-    username: Mapped[str] = mapped_column(String(255))
-    password: Mapped[str] = mapped_column(Text, doc="Encrypted with the key beside the database")
-    sshPort: Mapped[int] = mapped_column(Integer, default=22)
+    hostname: Mapped[str] = column(String(255), unique=True)
+    username: Mapped[str] = column(String(255))
+    password: Mapped[str] = column(Text, doc="Encrypted with the key beside the database")
+    sshPort: Mapped[int] = column(Integer, default=22)
 
 
 class ImageStoreBackupStorage(SshHost, Model):
@@ -100,12 +113,12 @@ class Zone(Dated, Model):
 
     __tablename__ = "ZoneVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), index=True)
-    description: Mapped[str | None] = mapped_column(String(2048))
-    state: Mapped[str] = mapped_column(String(32))
-    type: Mapped[str] = mapped_column(String(255))
-    isDefault: Mapped[bool] = mapped_column(Boolean, default=False)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = column(String(255), index=True)
+    description: Mapped[str | None] = column(String(2048))
+    state: Mapped[str] = column(String(32))
+    type: Mapped[str] = column(String(255))
+    isDefault: Mapped[bool] = column(Boolean, default=False)
 
 
 class BackupStorageZoneRef(Dated, Model):
@@ -113,9 +126,9 @@ class BackupStorageZoneRef(Dated, Model):
 
     __tablename__ = "BackupStorageZoneRefVO"
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
-    zoneUuid: Mapped[str] = mapped_column(ForeignKey("ZoneVO.uuid", ondelete="CASCADE"), index=True)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    backupStorageUuid: Mapped[str] = column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    zoneUuid: Mapped[str] = column(ForeignKey("ZoneVO.uuid", ondelete="CASCADE"), index=True)
 
 
 class Image(Dated, Model):
@@ -123,27 +136,27 @@ class Image(Dated, Model):
 
     __tablename__ = "ImageVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(
         String(UUID_LENGTH), default=ADMIN_UUID, server_default=ADMIN_UUID, doc="The owner", sort_order=1
     )
-    name: Mapped[str] = mapped_column(String(255), index=True)
-    description: Mapped[str | None] = mapped_column(String(2048))
-    state: Mapped[str] = mapped_column(String(255))
-    status: Mapped[str] = mapped_column(String(255))
-    size: Mapped[int] = mapped_column(BigInteger, default=0)
-    actualSize: Mapped[int] = mapped_column(BigInteger, default=0)
-    md5Sum: Mapped[str | None] = mapped_column(String(255))
-    url: Mapped[str | None] = mapped_column(String(2048))
-    mediaType: Mapped[str] = mapped_column(String(32), default="RootVolumeTemplate")
-    guestOsType: Mapped[str | None] = mapped_column(String(255))
-    type: Mapped[str] = mapped_column(String(255), default="zstack")
-    platform: Mapped[str | None] = mapped_column(String(255))
-    architecture: Mapped[str | None] = mapped_column(String(32))
-    format: Mapped[str] = mapped_column(String(255), default="qcow2")
-    system: Mapped[bool] = mapped_column(Boolean, default=False)
-    virtio: Mapped[bool] = mapped_column(Boolean, default=False)
-    addedByJob: Mapped[str | None] = mapped_column(
+    name: Mapped[str] = column(String(255), index=True)
+    description: Mapped[str | None] = column(String(2048))
+    state: Mapped[str] = column(String(255))
+    status: Mapped[str] = column(String(255))
+    size: Mapped[int] = column(BigInteger, default=0)
+    actualSize: Mapped[int] = column(BigInteger, default=0)
+    md5Sum: Mapped[str | None] = column(String(255))
+    url: Mapped[str | None] = column(String(2048))
+    mediaType: Mapped[str] = column(String(32), default="RootVolumeTemplate")
+    guestOsType: Mapped[str | None] = column(String(255))
+    type: Mapped[str] = column(String(255), default="zstack")
+    platform: Mapped[str | None] = column(String(255))
+    architecture: Mapped[str | None] = column(String(32))
+    format: Mapped[str] = column(String(255), default="qcow2")
+    system: Mapped[bool] = column(Boolean, default=False)
+    virtio: Mapped[bool] = column(Boolean, default=False)
+    addedByJob: Mapped[str | None] = column(
         String(UUID_LENGTH),
         index=True,
         sort_order=2,
@@ -157,13 +170,13 @@ class ImageBackupStorageRef(Dated, Model):
     __tablename__ = "ImageBackupStorageRefVO"
     __table_args__ = (UniqueConstraint("imageUuid", "backupStorageUuid"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    imageUuid: Mapped[str] = mapped_column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"))
-    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
-    installPath: Mapped[str] = mapped_column(String(2048))
-    status: Mapped[str] = mapped_column(String(32))
-    exportMd5Sum: Mapped[str | None] = mapped_column(String(255))
-    exportUrl: Mapped[str | None] = mapped_column(String(2048))
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    imageUuid: Mapped[str] = column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"))
+    backupStorageUuid: Mapped[str] = column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    installPath: Mapped[str] = column(String(2048))
+    status: Mapped[str] = column(String(32))
+    exportMd5Sum: Mapped[str | None] = column(String(255))
+    exportUrl: Mapped[str | None] = column(String(2048))
 
 
 class ImageGarbage(Model):
@@ -171,10 +184,10 @@ class ImageGarbage(Model):
 
     __tablename__ = "ImageGarbageVO"
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    imageUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
-    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
-    installPath: Mapped[str] = mapped_column(String(2048))
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    imageUuid: Mapped[str] = column(String(UUID_LENGTH), index=True)
+    backupStorageUuid: Mapped[str] = column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    installPath: Mapped[str] = column(String(2048))
 
 
 class InstallPathRecycle(Model):
@@ -182,12 +195,12 @@ class InstallPathRecycle(Model):
 
     __tablename__ = "InstallPathRecycleVO"
 
-    trashId: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH))
-    storageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
-    installPath: Mapped[str] = mapped_column(String(2048))
-    size: Mapped[int] = mapped_column(BigInteger)
-    createDate: Mapped[datetime] = mapped_column(DateTime)
+    trashId: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    resourceUuid: Mapped[str] = column(String(UUID_LENGTH))
+    storageUuid: Mapped[str] = column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"), index=True)
+    installPath: Mapped[str] = column(String(2048))
+    size: Mapped[int] = column(BigInteger)
+    createDate: Mapped[datetime] = column(DateTime)
 
 
 class Account(Dated, Model):
@@ -195,11 +208,11 @@ class Account(Dated, Model):
 
     __tablename__ = "AccountVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), unique=True)
-    description: Mapped[str | None] = mapped_column(String(2048))
-    password: Mapped[str] = mapped_column(String(255))
-    type: Mapped[str] = mapped_column(String(32))
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = column(String(255), unique=True)
+    description: Mapped[str | None] = column(String(2048))
+    password: Mapped[str] = column(String(255))
+    type: Mapped[str] = column(String(32))
 
 
 class User(Dated, Model):
@@ -208,11 +221,11 @@ class User(Dated, Model):
     __tablename__ = "UserVO"
     __table_args__ = (UniqueConstraint("accountUuid", "name"),)
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    password: Mapped[str] = mapped_column(String(255))
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str | None] = column(String(2048))
+    password: Mapped[str] = column(String(255))
 
 
 class Session(Model):
@@ -223,11 +236,11 @@ class Session(Model):
 
     __tablename__ = "SessionVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    userUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
-    expiredDate: Mapped[int] = mapped_column(BigInteger)
-    createDate: Mapped[int] = mapped_column(BigInteger)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    userUuid: Mapped[str] = column(String(UUID_LENGTH), index=True)
+    expiredDate: Mapped[int] = column(BigInteger)
+    createDate: Mapped[int] = column(BigInteger)
 
 
 class AccessKey(Dated, Model):
@@ -235,13 +248,13 @@ class AccessKey(Dated, Model):
 
     __tablename__ = "AccessKeyVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    userUuid: Mapped[str] = mapped_column(String(UUID_LENGTH))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    AccessKeyID: Mapped[str] = mapped_column(String(128), unique=True)
-    AccessKeySecret: Mapped[str] = mapped_column(Text, doc="Encrypted with the key beside the database")
-    state: Mapped[str] = mapped_column(String(32), default="Enabled")
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    userUuid: Mapped[str] = column(String(UUID_LENGTH))
+    description: Mapped[str | None] = column(String(2048))
+    AccessKeyID: Mapped[str] = column(String(128), unique=True)
+    AccessKeySecret: Mapped[str] = column(Text, doc="Encrypted with the key beside the database")
+    state: Mapped[str] = column(String(32), default="Enabled")
 
 
 class UserGroup(Model):
@@ -250,12 +263,12 @@ class UserGroup(Model):
     __tablename__ = "UserGroupVO"
     __table_args__ = (UniqueConstraint("accountUuid", "name"),)
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    createDate: Mapped[datetime] = mapped_column(LocalDateTime)
-    lastOpDate: Mapped[datetime | None] = mapped_column(LocalDateTime)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str | None] = column(String(2048))
+    createDate: Mapped[datetime] = column(LocalDateTime)
+    lastOpDate: Mapped[datetime | None] = column(LocalDateTime)
 
 
 class UserGroupUserRef(Dated, Model):
@@ -264,9 +277,9 @@ class UserGroupUserRef(Dated, Model):
     __tablename__ = "UserGroupUserRefVO"
     __table_args__ = (UniqueConstraint("userUuid", "groupUuid"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    userUuid: Mapped[str] = mapped_column(ForeignKey("UserVO.uuid", ondelete="CASCADE"))
-    groupUuid: Mapped[str] = mapped_column(ForeignKey("UserGroupVO.uuid", ondelete="CASCADE"), index=True)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    userUuid: Mapped[str] = column(ForeignKey("UserVO.uuid", ondelete="CASCADE"))
+    groupUuid: Mapped[str] = column(ForeignKey("UserGroupVO.uuid", ondelete="CASCADE"), index=True)
 
 
 class UserPolicyRef(Dated, Model):
@@ -275,9 +288,9 @@ class UserPolicyRef(Dated, Model):
     __tablename__ = "UserPolicyRefVO"
     __table_args__ = (UniqueConstraint("userUuid", "policyUuid"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    userUuid: Mapped[str] = mapped_column(ForeignKey("UserVO.uuid", ondelete="CASCADE"))
-    policyUuid: Mapped[str] = mapped_column(ForeignKey("PolicyVO.uuid", ondelete="CASCADE"), index=True)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    userUuid: Mapped[str] = column(ForeignKey("UserVO.uuid", ondelete="CASCADE"))
+    policyUuid: Mapped[str] = column(ForeignKey("PolicyVO.uuid", ondelete="CASCADE"), index=True)
 
 
 class UserGroupPolicyRef(Dated, Model):
@@ -286,9 +299,9 @@ class UserGroupPolicyRef(Dated, Model):
     __tablename__ = "UserGroupPolicyRefVO"
     __table_args__ = (UniqueConstraint("groupUuid", "policyUuid"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    groupUuid: Mapped[str] = mapped_column(ForeignKey("UserGroupVO.uuid", ondelete="CASCADE"))
-    policyUuid: Mapped[str] = mapped_column(ForeignKey("PolicyVO.uuid", ondelete="CASCADE"), index=True)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    groupUuid: Mapped[str] = column(ForeignKey("UserGroupVO.uuid", ondelete="CASCADE"))
+    policyUuid: Mapped[str] = column(ForeignKey("PolicyVO.uuid", ondelete="CASCADE"), index=True)
 
 
 class Policy(Model):
@@ -296,10 +309,10 @@ class Policy(Model):
 
     __tablename__ = "PolicyVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(255))
-    statements: Mapped[str] = mapped_column(Text, doc="JSON")
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = column(String(255))
+    statements: Mapped[str] = column(Text, doc="JSON")
 
 
 class Role(Dated, Model):
@@ -307,14 +320,14 @@ class Role(Dated, Model):
 
     __tablename__ = "RoleVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    identity: Mapped[str | None] = mapped_column(String(255))
-    type: Mapped[str] = mapped_column(String(32))
-    state: Mapped[str] = mapped_column(String(32))
-    statements: Mapped[str] = mapped_column(Text, doc="JSON")
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str | None] = column(String(2048))
+    identity: Mapped[str | None] = column(String(255))
+    type: Mapped[str] = column(String(32))
+    state: Mapped[str] = column(String(32))
+    statements: Mapped[str] = column(Text, doc="JSON")
 
 
 class Quota(Dated, Model):
@@ -323,11 +336,11 @@ class Quota(Dated, Model):
     __tablename__ = "QuotaVO"
     __table_args__ = (UniqueConstraint("identityUuid", "name"),)
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    identityUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
-    identityType: Mapped[str] = mapped_column(String(255), default="AccountVO")
-    value: Mapped[int] = mapped_column(BigInteger)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = column(String(255))
+    identityUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"))
+    identityType: Mapped[str] = column(String(255), default="AccountVO")
+    value: Mapped[int] = column(BigInteger)
 
 
 class SharedResource(Dated, Model):
@@ -335,14 +348,12 @@ class SharedResource(Dated, Model):
 
     __tablename__ = "SharedResourceVO"
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    ownerAccountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    receiverAccountUuid: Mapped[str | None] = mapped_column(
-        ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True
-    )
-    toPublic: Mapped[bool] = mapped_column(Boolean, default=False)
-    resourceType: Mapped[str] = mapped_column(String(255))
-    resourceUuid: Mapped[str] = mapped_column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"), index=True)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    ownerAccountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    receiverAccountUuid: Mapped[str | None] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    toPublic: Mapped[bool] = column(Boolean, default=False)
+    resourceType: Mapped[str] = column(String(255))
+    resourceUuid: Mapped[str] = column(ForeignKey("ImageVO.uuid", ondelete="CASCADE"), index=True)
 
 
 class Job(Model):
@@ -350,12 +361,12 @@ class Job(Model):
 
     __tablename__ = "RestAPIVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    apiMessageName: Mapped[str] = mapped_column(String(255))
-    state: Mapped[str] = mapped_column(String(32), index=True)
-    result: Mapped[str | None] = mapped_column(Text)
-    createDate: Mapped[int] = mapped_column(BigInteger, index=True, doc="Epoch seconds")
-    lastOpDate: Mapped[int] = mapped_column(BigInteger, doc="Epoch seconds")
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    apiMessageName: Mapped[str] = column(String(255))
+    state: Mapped[str] = column(String(32), index=True)
+    result: Mapped[str | None] = column(Text)
+    createDate: Mapped[int] = column(BigInteger, index=True, doc="Epoch seconds")
+    lastOpDate: Mapped[int] = column(BigInteger, doc="Epoch seconds")
 
 
 class LongJob(Model):
@@ -367,20 +378,20 @@ class LongJob(Model):
 
     __tablename__ = "LongJobVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    apiId: Mapped[str] = mapped_column(String(UUID_LENGTH))
-    jobName: Mapped[str] = mapped_column(String(255))
-    jobData: Mapped[str] = mapped_column(Text)
-    jobResult: Mapped[str | None] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(32))
-    targetResourceUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH))
-    managementNodeUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH))
-    executeTime: Mapped[int | None] = mapped_column(BigInteger, doc="Seconds, from its creation to its end")
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    createDate: Mapped[datetime] = mapped_column(LocalDateTime)
-    lastOpDate: Mapped[datetime | None] = mapped_column(LocalDateTime)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str | None] = column(String(2048))
+    apiId: Mapped[str] = column(String(UUID_LENGTH))
+    jobName: Mapped[str] = column(String(255))
+    jobData: Mapped[str] = column(Text)
+    jobResult: Mapped[str | None] = column(Text)
+    state: Mapped[str] = column(String(32))
+    targetResourceUuid: Mapped[str | None] = column(String(UUID_LENGTH))
+    managementNodeUuid: Mapped[str | None] = column(String(UUID_LENGTH))
+    executeTime: Mapped[int | None] = column(BigInteger, doc="Seconds, from its creation to its end")
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    createDate: Mapped[datetime] = column(LocalDateTime)
+    lastOpDate: Mapped[datetime | None] = column(LocalDateTime)
 
 
 class ManagementNodeRecord(Model):
@@ -388,10 +399,10 @@ class ManagementNodeRecord(Model):
 
     __tablename__ = "ManagementNodeVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    hostName: Mapped[str] = mapped_column(String(255))
-    joinDate: Mapped[datetime] = mapped_column(LocalDateTime)
-    heartBeat: Mapped[datetime] = mapped_column(LocalDateTime)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    hostName: Mapped[str] = column(String(255))
+    joinDate: Mapped[datetime] = column(LocalDateTime)
+    heartBeat: Mapped[datetime] = column(LocalDateTime)
 
 
 class GlobalConfig(Model):
@@ -400,22 +411,22 @@ class GlobalConfig(Model):
     __tablename__ = "GlobalConfigVO"
     __table_args__ = (UniqueConstraint("category", "name"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    category: Mapped[str] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str] = mapped_column(String(1024))
-    defaultValue: Mapped[str] = mapped_column(Text)
-    value: Mapped[str] = mapped_column(Text)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    category: Mapped[str] = column(String(64))
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str] = column(String(1024))
+    defaultValue: Mapped[str] = column(Text)
+    value: Mapped[str] = column(Text)
 
 
 class Tag(Dated):
     """The columns of a tag on a resource of any type."""
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
-    resourceType: Mapped[str] = mapped_column(String(64))
-    tag: Mapped[str] = mapped_column(Text)
-    type: Mapped[str] = mapped_column(String(32))
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    resourceUuid: Mapped[str] = column(String(UUID_LENGTH), index=True)
+    resourceType: Mapped[str] = column(String(64))
+    tag: Mapped[str] = column(Text)
+    type: Mapped[str] = column(String(32))
 
 
 class SystemTag(Tag, Model):
@@ -423,7 +434,7 @@ class SystemTag(Tag, Model):
 
     __tablename__ = "SystemTagVO"
 
-    inherent: Mapped[bool] = mapped_column(Boolean, default=False)
+    inherent: Mapped[bool] = column(Boolean, default=False)
 
 
 class UserTag(Tag, Model):
@@ -431,7 +442,7 @@ class UserTag(Tag, Model):
 
     __tablename__ = "UserTagVO"
 
-    tagPatternUuid: Mapped[str | None] = mapped_column(String(UUID_LENGTH), index=True)
+    tagPatternUuid: Mapped[str | None] = column(String(UUID_LENGTH), index=True)
 
 
 class TagPattern(Dated, Model):
@@ -439,13 +450,13 @@ class TagPattern(Dated, Model):
 
     __tablename__ = "TagPatternVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    accountUuid: Mapped[str] = mapped_column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(128))
-    value: Mapped[str] = mapped_column(String(128))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    color: Mapped[str | None] = mapped_column(String(32))
-    type: Mapped[str] = mapped_column(String(32))
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    accountUuid: Mapped[str] = column(ForeignKey("AccountVO.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = column(String(128))
+    value: Mapped[str] = column(String(128))
+    description: Mapped[str | None] = column(String(2048))
+    color: Mapped[str | None] = column(String(32))
+    type: Mapped[str] = column(String(32))
 
 
 class ResourceConfig(Dated, Model):
@@ -454,14 +465,14 @@ class ResourceConfig(Dated, Model):
     __tablename__ = "ResourceConfigVO"
     __table_args__ = (UniqueConstraint("resourceUuid", "category", "name"),)
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH))
-    resourceType: Mapped[str] = mapped_column(String(255))
-    accountUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), doc="The owner of the resource")
-    category: Mapped[str] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str] = mapped_column(String(1024))
-    value: Mapped[str] = mapped_column(Text)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    resourceUuid: Mapped[str] = column(String(UUID_LENGTH))
+    resourceType: Mapped[str] = column(String(255))
+    accountUuid: Mapped[str] = column(String(UUID_LENGTH), doc="The owner of the resource")
+    category: Mapped[str] = column(String(64))
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str] = column(String(1024))
+    value: Mapped[str] = column(Text)
 
 
 class CapacityHistory(Model):
@@ -470,11 +481,11 @@ class CapacityHistory(Model):
     __tablename__ = "BackupStorageCapacityHistoryVO"
     __table_args__ = (Index("ix_capacity_history", "backupStorageUuid", "time"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    backupStorageUuid: Mapped[str] = mapped_column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"))
-    time: Mapped[int] = mapped_column(BigInteger)
-    totalCapacity: Mapped[int] = mapped_column(BigInteger)
-    availableCapacity: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    backupStorageUuid: Mapped[str] = column(ForeignKey("BackupStorageVO.uuid", ondelete="CASCADE"))
+    time: Mapped[int] = column(BigInteger)
+    totalCapacity: Mapped[int] = column(BigInteger)
+    availableCapacity: Mapped[int] = column(BigInteger)
 
 
 class Event(Model):
@@ -483,12 +494,12 @@ class Event(Model):
     __tablename__ = "EventVO"
     __table_args__ = (Index("ix_event_path", "path", "id"),)
 
-    id: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
-    time: Mapped[int] = mapped_column(BigInteger, index=True)
-    path: Mapped[str] = mapped_column(String(255))
-    resourceUuid: Mapped[str] = mapped_column(String(UUID_LENGTH), index=True)
-    content: Mapped[str] = mapped_column(Text)
-    correlation: Mapped[str | None] = mapped_column(String(UUID_LENGTH), doc="The request or ping that caused it")
+    id: Mapped[int] = column(SerialNumber, primary_key=True, autoincrement=True)
+    time: Mapped[int] = column(BigInteger, index=True)
+    path: Mapped[str] = column(String(255))
+    resourceUuid: Mapped[str] = column(String(UUID_LENGTH), index=True)
+    content: Mapped[str] = column(Text)
+    correlation: Mapped[str | None] = column(String(UUID_LENGTH), doc="The request or ping that caused it")
 
 
 class WebHook(Dated, Model):
@@ -496,9 +507,9 @@ class WebHook(Dated, Model):
 
     __tablename__ = "WebhookVO"
 
-    uuid: Mapped[str] = mapped_column(String(UUID_LENGTH), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    description: Mapped[str | None] = mapped_column(String(2048))
-    url: Mapped[str] = mapped_column(String(2048))
-    type: Mapped[str] = mapped_column(String(255), index=True)
-    opaque: Mapped[str | None] = mapped_column(Text)
+    uuid: Mapped[str] = column(String(UUID_LENGTH), primary_key=True)
+    name: Mapped[str] = column(String(255))
+    description: Mapped[str | None] = column(String(2048))
+    url: Mapped[str] = column(String(2048))
+    type: Mapped[str] = column(String(255), index=True)
+    opaque: Mapped[str | None] = column(Text)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.models import Account, User
 from imagestore_sim.rest.errors import WRONG_PASSWORD, WRONG_USER, ApiError, ErrorCode
 from imagestore_sim.rest.identity import Identity
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import InstrumentedAttribute
 
 ADMIN_NAME = "admin"
 DEFAULT_PASSWORD = "password"  # noqa: S105 - the password that clients expect of a fresh node

@@ -168,9 +168,10 @@ def _indexes(messages: tuple[Declared, ...]) -> tuple[ByName, ByName]:
     by_class: dict[str, Declared] = {}
     by_name: dict[str, Declared] = {}
     for one in messages:
-        late = isinstance(one, LateMessage)
-        by_class[one.java_class if late else one.api.java_class] = one
-        by_name[one.name if late else one.__name__] = one
+        if isinstance(one, LateMessage):
+            by_class[one.java_class] = by_name[one.name] = one
+        else:
+            by_class[one.api.java_class] = by_name[one.__name__] = one
     return by_class, by_name
 
 

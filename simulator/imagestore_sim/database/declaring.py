@@ -1,0 +1,82 @@
+"""How a table is declared: a class whose annotated attributes are its columns.
+
+    class Zone(Dated, Model):
+        __tablename__ = "ZoneVO"
+
+        uuid: Mapped[str] = column(String(32), primary_key=True)
+        description: Mapped[str | None] = column(String(2048))
+
+Statements take the class for its table, and `Zone.uuid` for the column. Nothing else of an object-relational mapper is
+needed here: rows become JSON without an object between. SQLAlchemy's own, which has to configure each class and each
+statement, took a tenth of a start; type checkers still see its `Mapped`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.schema import SchemaItem
+
+
+class Declared:
+    """A column that has been declared, and gets its name from the attribute."""
+
+    def __init__(self, *arguments: Any, sort_order: int = 0, **options: Any) -> None:
+        self.sort_order = sort_order
+        self._column: Column[Any] = Column(*arguments, **options)
+
+    def named(self, name: str, *, nullable: bool) -> Column[Any]:
+        """Return a new column: a class may be the base of several tables."""
+        made = self._column._copy()  # a table declared twice needs foreign keys of its own
+        made.key = made.name = name
+        made.nullable = nullable and not made.primary_key
+        return made
+
+
+def column(*arguments: Any, sort_order: int = 0, **options: Any) -> Any:
+    """Declare a column as `sqlalchemy.Column` takes it. Columns of a higher `sort_order` come later in the table.
+
+    Whether it may be NULL follows from the annotation.
+    """
+    return Declared(*arguments, sort_order=sort_order, **options)
+
+
+class TableClass(type):
+    """Makes the table of a class that has a `__tablename__`."""
+
+    __table__: Table
+    metadata: MetaData
+
+    def __init__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> None:
+        super().__init__(name, bases, members)
+        if "__tablename__" not in members:
+            return
+        columns = _columns_of(cls)
+        cls.__table__ = Table(members["__tablename__"], cls.metadata, *columns, *members.get("__table_args__", ()))
+        for one in columns:
+            setattr(cls, one.key, one)
+
+    def __clause_element__(cls) -> Table:
+        return cls.__table__
+
+
+class Model(metaclass=TableClass):
+    """The base class of all tables."""
+
+    metadata: ClassVar[MetaData] = MetaData()
+    __tablename__: ClassVar[str]
+    __table_args__: ClassVar[tuple[SchemaItem, ...]]
+    __table__: ClassVar[Table]
+
+
+def _columns_of(model: type) -> list[Column[Any]]:
+    """Return the columns of a class, its own before those of its bases."""
+    found: dict[str, tuple[Declared, bool]] = {}
+    for one in model.__mro__:
+        for name, annotation in inspect.get_annotations(one).items():
+            if isinstance(declared := vars(one).get(name), Declared):
+                found.setdefault(name, (declared, "None" in str(annotation)))
+    in_order = sorted(found.items(), key=lambda named: named[1][0].sort_order)
+    return [declared.named(name, nullable=nullable) for name, (declared, nullable) in in_order]
