@@ -205,7 +205,7 @@ class Lab(Startable):
 
     def _bootstrap(self) -> Bootstrap:
         """Return the records of the bootstrap file with the zone and the storages of the initial hosts added."""
-        given = read_bootstrap(self.settings.bootstrap) if self.settings.bootstrap else Bootstrap()
+        given = read_bootstrap(self.settings.bootstrap) if self.settings.bootstrap else Bootstrap.model_construct()
         zone = ZoneRecord(uuid=stable_uuid("zone", ZONE_NAME), name=ZONE_NAME, isDefault=not given.zones)
         taken = {one.hostname for one in given.backupStorages}
         storages = [

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagestore_sim.query import QueryError
-from imagestore_sim.query.language.parser import Tree, parse
+from imagestore_sim.query.language.parser import parse
 from imagestore_sim.query.language.statements import Chain, Comparison, Literal, statements
 from imagestore_sim.query.language.tokens import DISPLAY_NAMES, STRING
+from imagestore_sim.query.language.tree import Tree
 from rows import rows
 
 

@@ -150,8 +150,11 @@ def _print_variables(settings: Settings, shell: str | None) -> int:
 
 
 def _run(settings: Settings, *, in_background: bool = False) -> int:
-    from imagestore_sim.cli.running import run
-    from imagestore_sim.lab import lab_loop
+    from imagestore_sim.cli.quick_imports import quick_imports
+
+    with quick_imports():
+        from imagestore_sim.cli.running import run
+        from imagestore_sim.lab import lab_loop
 
     return run(lambda: run_lab(settings, in_background=in_background), new_loop=lambda: lab_loop(settings))
 

@@ -68,7 +68,11 @@ def serve(
         trust the first key that a host shows, and create nothing on any host
         imagestore-sim serve --host-keys tofu --read-only-hosts
     """
-    from imagestore_sim.cli.running import run
+    from imagestore_sim.cli.quick_imports import quick_imports
+
+    with quick_imports():
+        from imagestore_sim.cli.running import run
+        from imagestore_sim.node import management_node  # noqa: F401 - imports nearly all
 
     settings = options.read_options(context, lab_api=False, write_images=False)
     return run(lambda: run_node(settings))

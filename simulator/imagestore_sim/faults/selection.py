@@ -65,7 +65,9 @@ class When(BaseModel):
     Without a choice it meets all that match.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True
+    )
 
     api: Glob | None = Field(
         None,

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from imagestore_sim.query.errors import OPERATION_FAILED, QueryError
 from imagestore_sim.query.language.errors import syntax_error
-from imagestore_sim.query.language.parser import Tree, parse
 from imagestore_sim.query.language.tokens import DIRECTION, ID, INT, STRING, Token
+from imagestore_sim.query.language.tree import Tree
 
 INT_BITS = 32
 INT_MAX = 2 ** (INT_BITS - 1) - 1
@@ -137,6 +137,8 @@ def statements(text: str) -> tuple[Statement, ...]:
 
 
 def _read(text: str) -> tuple[Statement, ...]:
+    from imagestore_sim.query.language.parser import parse  # makes the grammar's automaton, which few processes need
+
     text = text.strip("".join(map(chr, range(ord(" ") + 1)))).removesuffix(";")
     if len(text) > LONGEST:
         raise syntax_error(text, LONGEST, f"a text of more than {LONGEST} characters")
