@@ -102,6 +102,7 @@ async def _at_start(database: Database, start: int) -> list[_AtStart]:
             func.coalesce(then.availableCapacity, BackupStorage.availableCapacity),
             then.id.is_not(None),
         )
+        .select_from(BackupStorage)
         .outerjoin(history, then.id == latest.correlate(BackupStorage).scalar_subquery())
         .order_by(BackupStorage.uuid)
     )

@@ -132,6 +132,9 @@ STORAGES = select(
 for _model in HOSTS.values():
     STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
 _BY_UUID = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
+_TRACKED = STORAGES.where(BackupStorage.tracked.is_(True)).order_by(BackupStorage.uuid)
+MOST_AT_ONCE = 50
+"""Storages that SQLite reads in less time than it takes to hand the call to a thread."""
 
 
 class StorageRecords:
@@ -143,6 +146,9 @@ class StorageRecords:
         self._clock = clock
         self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
         self._by_uuid = sql_of(_BY_UUID, database.dialect)
+        self._all_tracked = sql_of(_TRACKED, database.dialect)
+        self._are_many = True
+        """Whether more storages than MOST_AT_ONCE were tracked, as far as is known."""
 
     async def load(self, uuid: str) -> Storage | None:
         """Return a storage; None if it does not exist."""
@@ -162,8 +168,10 @@ class StorageRecords:
 
     async def tracked(self) -> list[Storage]:
         """Return every storage that is to be pinged, by uuid."""
-        tracked = STORAGES.where(BackupStorage.tracked.is_(True))
-        return [self._storage(*row) for row in await self._database.read(tracked.order_by(BackupStorage.uuid))]
+        fetch = self._database.fetch if self._are_many else self._database.fetch_few
+        rows = await fetch(self._all_tracked, ())
+        self._are_many = len(rows) > MOST_AT_ONCE
+        return [self._storage(*row) for row in rows]
 
     def _storage(
         self,

@@ -15,8 +15,9 @@ TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "lin
 ESTABLISHED = 1
 SIZE = 216
 """Bytes of struct tcp_info that are read; a kernel that gives fewer does not count the bytes sent."""
-# Offsets in the kernel's struct tcp_info: bytes received, bytes sent, bytes sent again, bytes that wait to be sent.
-RECEIVED, SENT, SENT_AGAIN, NOT_SENT = 128, 200, 208, 144
+# Of the kernel's struct tcp_info: the state; at 128 bytes received; at 144 bytes that wait to be sent; at 200 bytes
+# sent, and bytes sent again.
+_FIELDS = struct.Struct("=B127xQ8xI52xQQ")
 
 
 @dataclass(slots=True)
@@ -65,21 +66,28 @@ class UndeliveredBytes:
 
     def any(self) -> bool:
         """Return whether a watched socket is still to receive bytes, or the close of its peer."""
-        return any(not end.given_up and self._awaits(descriptor, end) for descriptor, end in self._ends.items())
+        sent: dict[int, int] = {}
+        return any(not end.given_up and self._awaits(descriptor, end, sent) for descriptor, end in self._ends.items())
 
     def give_up(self) -> None:
         """Ignore from now on the sockets that are still to receive something: they may never read it."""
         for descriptor, end in self._ends.items():
-            end.given_up = end.given_up or self._awaits(descriptor, end)
+            end.given_up = end.given_up or self._awaits(descriptor, end, {})
 
-    def _awaits(self, descriptor: int, end: _End) -> bool:
-        """Return whether this end is still to receive something."""
+    def _awaits(self, descriptor: int, end: _End, sent: dict[int, int]) -> bool:
+        """Return whether this end is still to receive something.
+
+        `sent` keeps what each socket was given to send: no callback runs between two looks of one question.
+        """
         if not end.met:
             return False
-        state, received, _ = _traffic(descriptor)
+        state, received, sent[descriptor] = _traffic(descriptor)
         other = self._other(end)
-        # A peer that is gone has sent its FIN: until that arrives, this end is still ESTABLISHED.
-        return state == ESTABLISHED if other is None else received < _traffic(other)[2]
+        if other is None:  # it is gone and has sent its FIN: until that arrives, this end is still ESTABLISHED
+            return state == ESTABLISHED
+        if other not in sent:
+            sent[other] = _traffic(other)[2]
+        return received < sent[other]
 
     def _other(self, end: _End) -> int | None:
         """Return the socket at the other end, None if it was closed.
@@ -126,6 +134,5 @@ def _traffic(descriptor: int) -> tuple[int, int, int]:
         borrowed.detach()
     if len(info) < SIZE:  # an older kernel
         return 0, 0, 0
-    received, sent, again = (struct.unpack_from("=Q", info, at)[0] for at in (RECEIVED, SENT, SENT_AGAIN))
-    (not_sent,) = struct.unpack_from("=I", info, NOT_SENT)
-    return info[0], received, sent - again + not_sent
+    state, received, not_sent, sent, again = _FIELDS.unpack(info)
+    return state, received, sent - again + not_sent
