@@ -36,6 +36,12 @@ def schemas() -> Json:
     return found
 
 
+def test_a_number_has_the_width_of_zstack_s() -> None:
+    members = schemas()["ImageStoreBackupStorageInventory"]["properties"]
+    assert members["sshPort"]["format"] == "int32"
+    assert members["totalCapacity"]["format"] == "int64"
+
+
 def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
     for path, by_method in described["paths"].items():
         for method, operation in by_method.items():

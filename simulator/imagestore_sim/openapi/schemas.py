@@ -93,7 +93,7 @@ class Schemas:
             Kind.BOOLEAN: PLAIN[bool],
             Kind.JSON: {"type": "array", "items": {"type": "object"}},
         }
-        schema = dict(schemas.get(field.kind, PLAIN[str]))
+        schema = dict(schemas.get(field.kind, PLAIN[str])) | ({"format": "int32"} if field.integer else {})
         return {**schema, "description": field.text} if field.text else schema
 
     def _of_collection(self, collection: Collection) -> Json:

@@ -38,8 +38,8 @@ class Field:
     """A field of an inventory, and the column of the same name behind it.
 
     A Java `primitive` is in every row, even if a query names other fields (query-semantics 7). `indexed` text has
-    indexes over its folded form. A field that is only `shown` cannot be queried. `text` says what it is where its name
-    does not, and in which unit.
+    indexes over its folded form. A field that is only `shown` cannot be queried. An `integer` is one of Java's, of 32
+    bits; other numbers are Longs. `text` says what it is where its name does not, and in which unit.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Field:
     primitive: bool = False
     indexed: bool = False
     shown: bool = False
+    integer: bool = False
     text: str = ""
 
 
@@ -152,7 +153,7 @@ COMMON = (
     Field("status"),
     *DATES,
 )
-SSH_HOST = (Field("hostname", indexed=True), Field("username"), Field("sshPort", Kind.NUMBER))
+SSH_HOST = (Field("hostname", indexed=True), Field("username"), Field("sshPort", Kind.NUMBER, integer=True))
 ATTACHED_ZONES = Collection("attachedZoneUuids", _table(models.BackupStorageZoneRef), "backupStorageUuid", "zoneUuid")
 STORAGE_EXPANSIONS = {
     "zoneRef": Expansion("BackupStorageZoneRefInventory", foreign="backupStorageUuid"),

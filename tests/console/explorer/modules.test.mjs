@@ -8,8 +8,9 @@ import { script } from './scripts.mjs';
 const { sign, signedHeaders } = await script('lib/access-key.js');
 const { complaintAbout, conditionText, OFFERED } = await script('docs/conditions.js');
 const { exampleOf } = await script('docs/examples.js');
+const { exampleValues } = await script('docs/example-values.js');
 const { placeText, readPlace } = await script('docs/location.js');
-const { inputsOf, listingFor, operationsOf, queryFor, testable, variants } = await script('docs/operations.js');
+const { inputsOf, listingFor, operationAt, operationsOf, queryFor, testable, variants } = await script('docs/operations.js');
 const { complaints, converted, requestOf, Secret } = await script('docs/requests.js');
 const { members, rules, typeName } = await script('docs/schemas.js');
 const { indexOf, search } = await script('docs/search.js');
@@ -128,6 +129,18 @@ test('the inputs of a command are the members of its key, less those in the path
     'path uuid', 'body password', 'body port', 'body tags', 'beside systemTags', 'header X-Job-UUID',
   ]);
   assert.deepEqual([inputs[1].secret, inputs[1].hashed, inputs[0].resource], ['PASSWORD', true, 'ZoneVO']);
+});
+
+test('an example has a password where one is needed', () => {
+  const filled = exampleValues(login, inputsOf(login), {});
+  assert.equal(filled.password, 'password');
+  assert.equal(exampleValues(login, inputsOf(login), { password: 'mine' }).password, 'mine');
+});
+
+test('an operation is found by its message and by the name that is shown', () => {
+  assert.equal(operationAt([...lab, ...zstack], 'zstack', 'QueryZone'), query);
+  assert.equal(operationAt([...lab, ...zstack], 'zstack', query.id), query);
+  assert.equal(operationAt([...lab, ...zstack], 'lab', 'QueryZone'), undefined);
 });
 
 test('a body of several kinds has the inputs of the chosen one', () => {

@@ -20,8 +20,8 @@ export function exampleValues(operation, inputs, values) {
   const filled = { ...values };
   for (const input of inputs) {
     const isGiven = (filled[input.key] ?? '').length > 0 || input.schema.const !== undefined;
-    if (isGiven || input.secret !== '' || NEVER.has(input.name)) continue;
-    const known = inExample(operation, input);
+    if (isGiven || NEVER.has(input.name)) continue;
+    const known = input.secret === '' ? inExample(operation, input) : undefined; // documents hold no secrets
     if (known !== undefined) filled[input.key] = asText(known);
     else if (input.required && input.place !== 'path')
       filled[input.key] = asText(exampleOf(input.schema, operation.schemas, input.name));

@@ -8,7 +8,7 @@ import { refreshNode, state } from '../lib/state.js';
 import { themeButton } from '../lib/theme.js';
 import { placeText, readPlace } from './location.js';
 import { navigation } from './navigation.js';
-import { operationsOf } from './operations.js';
+import { operationAt, operationsOf } from './operations.js';
 import { operationPage } from './page.js';
 import { tryIt } from './try-it.js';
 import { welcome } from './welcome.js';
@@ -65,7 +65,7 @@ async function readOperations() {
 
 function show() {
   const { api, id, values } = readPlace(location.hash);
-  const operation = operations.find((one) => one.api === api && one.id === id);
+  const operation = operationAt(operations, api, id);
   if (location.hash === shown) return;
   clearTimeout(keeping);
   shown = location.hash;
@@ -83,7 +83,7 @@ function show() {
   /** @param {import('./requests.js').Values} now @param {import('./operations.js').Input[]} inputs */
   function keep(now, inputs) {
     clearTimeout(keeping);
-    const next = placeText(api, id, now, inputs);
+    const next = placeText(api, operation?.id ?? id, now, inputs);
     keeping = setTimeout(() => {
       shown = next;
       history.replaceState(null, '', next);

@@ -118,6 +118,15 @@ export function operationsOf(api, document) {
 }
 
 /**
+ * Return the operation that a URL names, by its id or by the name that the page shows.
+ * @param {Operation[]} operations @param {ApiName} api @param {string} name
+ */
+export function operationAt(operations, api, name) {
+  const own = operations.filter((one) => one.api === api);
+  return own.find(({ id }) => id === name) ?? own.find(({ operationId }) => operationId === name);
+}
+
+/**
  * @param {ApiName} api @param {string} path @param {string} method
  * @param {RawOperation} raw @param {Schemas} schemas @param {Document} document
  * @returns {Operation}
