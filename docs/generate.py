@@ -15,6 +15,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 TESTS = DOCS.parent / "tests"
+Content = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +25,33 @@ class Generated:
     target: str
     """Below docs/."""
     source: str
-    """`module:function`; it returns the text of a file, or the texts of a folder's files by name."""
+    """`module:function`; it returns the content of a file, or the contents of a folder's files by name."""
     quick: bool = True
     """Whether it takes no more than seconds."""
 
-    def texts(self) -> Mapping[Path, str]:
+    def contents(self) -> Mapping[Path, bytes]:
         """Return what each file of the target must hold."""
         module, _, function = self.source.partition(":")
-        made: str | Mapping[str, str] = getattr(import_module(module), function)()
+        made: Content | Mapping[str, Content] = getattr(import_module(module), function)()
         target = DOCS / self.target
-        return {target: made} if isinstance(made, str) else {target / name: text for name, text in made.items()}
+        files = {target / name: one for name, one in made.items()} if isinstance(made, Mapping) else {target: made}
+        return {file: one if isinstance(one, bytes) else one.encode() for file, one in files.items()}
 
     def stale(self) -> list[Path]:
         """Return the files that differ from what they must hold, and those of a folder that are too many."""
-        texts = self.texts()
+        contents = self.contents()
         here = set(target.iterdir()) if (target := DOCS / self.target).is_dir() else set()
-        changed = [file for file, text in texts.items() if not file.exists() or file.read_text("utf-8") != text]
-        return sorted([*changed, *(here - texts.keys())])
+        changed = [file for file, content in contents.items() if not file.exists() or file.read_bytes() != content]
+        return sorted([*changed, *(here - contents.keys())])
 
     def write(self) -> None:
         """Write every file of the target, and remove those of a folder that are too many."""
-        texts = self.texts()
-        for file in set(target.iterdir()) - texts.keys() if (target := DOCS / self.target).is_dir() else ():
+        contents = self.contents()
+        for file in set(target.iterdir()) - contents.keys() if (target := DOCS / self.target).is_dir() else ():
             file.unlink()
-        for file, text in texts.items():
+        for file, content in contents.items():
             file.parent.mkdir(exist_ok=True)
-            file.write_text(text, "utf-8")
+            file.write_bytes(content)
 
 
 GENERATED: Mapping[str, Generated] = {
@@ -69,6 +71,7 @@ GENERATED: Mapping[str, Generated] = {
     "api-examples": Generated(
         "../simulator/imagestore_sim/openapi/examples.json", "generators.api_examples:texts", quick=False
     ),
+    "console-picture": Generated("console.png", "generators.console_picture:picture", quick=False),
     "lab-examples": Generated(
         "../simulator/imagestore_sim/lab_api/examples.json", "generators.lab_examples:texts", quick=False
     ),
