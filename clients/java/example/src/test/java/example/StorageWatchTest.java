@@ -16,9 +16,9 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-@ImagestoreLab(hosts = 1, seed = 1, clock = "paused", pingInterval = 120)
+@ImagestoreLab(hosts = 1, seed = 1, clock = "paused", pingInterval = 300)
 class StorageWatchTest {
-    private static final Duration WITHIN = Duration.ofMinutes(10);
+    private static final Duration WITHIN = Duration.ofMinutes(15);
 
     private TestClock clock;
     private StorageWatch watch;

@@ -11,7 +11,7 @@ import java.util.Map;
 
 /** A management node with simulated ImageStore hosts. A call that the lab refuses throws {@link LabException}. */
 public final class Lab implements AutoCloseable {
-    private static final Duration STEP = Duration.ofSeconds(5);
+    private static final Duration STEP = Duration.ofSeconds(10);
     private static final long POLL = 5;
 
     private final Connection connection;
@@ -160,7 +160,7 @@ public final class Lab implements AutoCloseable {
     }
 
     /**
-     * Return once a storage has a status. A clock that runs is waited for; one that stands still is stepped by 5 s.
+     * Return once a storage has a status. A clock that runs is waited for; one that stands still is stepped by 10 s.
      *
      * @param storage the name of the storage
      * @param status "Connected", "Connecting" or "Disconnected"

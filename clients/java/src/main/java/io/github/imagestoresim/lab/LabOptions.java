@@ -65,7 +65,7 @@ public final class LabOptions {
     }
 
     /**
-     * Ping each storage that often, instead of every five seconds. Many hours are faster with a minute.
+     * Ping each storage that often, instead of every five seconds. Many hours are faster with five minutes.
      *
      * @param interval at least a second
      * @return these options
