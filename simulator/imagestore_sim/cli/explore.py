@@ -210,7 +210,7 @@ def _search(chosen: _Chosen, progress: Progress, console: Console) -> bool:
         tell=lambda finding, file: _print_finding(console, finding, file),
     )
     try:
-        search.run(seeds, lambda: end is not None and time.monotonic() > end)
+        search.run(seeds, lambda: end is not None and time.monotonic() > end)  # real: see above
     except KeyboardInterrupt:
         return True
     return False

@@ -72,13 +72,13 @@ def drawable_calls() -> tuple[type[Message], ...]:
     return tuple(sorted(found, key=lambda message: message.__name__))
 
 
-def draw_call(random: Random, message: type[Message], known: Known, made: str) -> dict[str, Any]:
+def draw_call(draws: Random, message: type[Message], known: Known, made: str) -> dict[str, Any]:
     """Return a `call` step: method, path, body, and `as` for what it makes, which is called `made`.
 
     Raise ValueError if there is nothing yet that it could be about.
     """
     api = message.api
-    given = dict(_draw_parameters(random, message, known))
+    given = dict(_draw_parameters(draws, message, known))
     path = VARIABLE.sub(lambda match: str(given.pop(match[1])), api.paths[0])
     step: dict[str, Any] = {"method": api.method, "path": path}
     if api.method in ("POST", "PUT"):
@@ -117,33 +117,33 @@ def _makes_storage(message: type[Message]) -> bool:
     return issubclass(message, CreateMessage) and any(one.name == MOVES for one in message.api.parameters)
 
 
-def _draw_parameters(random: Random, message: type[Message], known: Known) -> Iterator[tuple[str, Any]]:
+def _draw_parameters(draws: Random, message: type[Message], known: Known) -> Iterator[tuple[str, Any]]:
     for parameter in message.api.parameters:
         if parameter.required or (
-            _is_known(message, parameter) and parameter.name not in (*SHUNNED, MOVES) and random.random() < OPTIONAL
+            _is_known(message, parameter) and parameter.name not in (*SHUNNED, MOVES) and draws.random() < OPTIONAL
         ):
-            yield parameter.name, _draw_parameter(random, message, parameter, known)
+            yield parameter.name, _draw_parameter(draws, message, parameter, known)
 
 
-def _draw_parameter(random: Random, message: type[Message], parameter: Parameter, known: Known) -> Any:
+def _draw_parameter(draws: Random, message: type[Message], parameter: Parameter, known: Known) -> Any:
     rule = parameter.rule
     if (kind := _kind_of(message, parameter)) is not None:
         names = known.of(kind)
         if not names:
             raise ValueError(f"there is no {kind} yet")
-        one = f"${random.choice(names)}"
+        one = f"${draws.choice(names)}"
         return [one] if parameter.kind is Kind.STRINGS else one
     if parameter.name == MOVES:
-        return random.choice(known.hosts)
+        return draws.choice(known.hosts)
     if parameter.name in TEXTS:
-        return random.choice(TEXTS[parameter.name])
+        return draws.choice(TEXTS[parameter.name])
     if rule.valid_values:
-        one = random.choice(rule.valid_values)
+        one = draws.choice(rule.valid_values)
         return [one] if parameter.kind is Kind.STRINGS else one
     if parameter.kind is Kind.BOOLEAN:
-        return random.random() < 0.5
+        return draws.random() < 0.5
     least, most = rule.number_range or NUMBERS[:: len(NUMBERS) - 1]
-    return random.choice([one for one in (*NUMBERS, least, most) if least <= one <= most])
+    return draws.choice([one for one in (*NUMBERS, least, most) if least <= one <= most])
 
 
 def _pairs(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -92,14 +92,14 @@ class Names:
 
 def generate(seed: int) -> Content:
     """Return the story of a seed: the same one each time."""
-    random = Random(f"story {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
-    swarm = draw_swarm(random)
-    content = draw_beginning(random, swarm, seed)
+    draws = Random(f"story {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
+    swarm = draw_swarm(draws)
+    content = draw_beginning(draws, swarm, seed)
     names = Names(swarm.hosts, [one["name"] for one in content["storages"]])
     at = 0.0
-    for _ in range(random.randint(FEWEST, MOST)):
-        at += random.choice(GAPS)
-        if (step := draw_step(random, swarm, names)) is not None:
+    for _ in range(draws.randint(FEWEST, MOST)):
+        at += draws.choice(GAPS)
+        if (step := draw_step(draws, swarm, names)) is not None:
             content["timeline"].append({"at": duration_text(at), **step})
     return with_healing(content)
 
@@ -142,22 +142,22 @@ def _default(name: str) -> Any:
 # The swarm
 
 
-def _some(random: Random, everything: Sequence[Any]) -> list[Any]:
+def _some(draws: Random, everything: Sequence[Any]) -> list[Any]:
     """Return a part of a sequence in its order: at least one, and of few or of many as it comes."""
-    share = random.choice((0.1, 0.3, 0.6))
-    chosen = [one for one in everything if random.random() < share]
-    return chosen or [random.choice(everything)]
+    share = draws.choice((0.1, 0.3, 0.6))
+    chosen = [one for one in everything if draws.random() < share]
+    return chosen or [draws.choice(everything)]
 
 
-def draw_swarm(random: Random, hosts: Sequence[str] = ()) -> Swarm:
+def draw_swarm(draws: Random, hosts: Sequence[str] = ()) -> Swarm:
     """Return a part of all that there is; without `hosts`, draw how many there are."""
     return Swarm(
-        hosts=hosts or [f"imagestore-{number}" for number in range(1, random.randint(1, MOST_HOSTS) + 1)],
-        steps=_some(random, step_kinds()),
-        faults=_some(random, sorted(FAULTS)),
-        node_faults=_some(random, sorted(NODE_FAULTS)),
-        calls=_some(random, drawable_calls()),
-        settings=_some(random, [one.name for one in STORAGE_OPTIONS]),
+        hosts=hosts or [f"imagestore-{number}" for number in range(1, draws.randint(1, MOST_HOSTS) + 1)],
+        steps=_some(draws, step_kinds()),
+        faults=_some(draws, sorted(FAULTS)),
+        node_faults=_some(draws, sorted(NODE_FAULTS)),
+        calls=_some(draws, drawable_calls()),
+        settings=_some(draws, [one.name for one in STORAGE_OPTIONS]),
     )
 
 
@@ -178,19 +178,19 @@ def _schema_of(model: type[Any]) -> Mapping[str, Any]:
     return _SCHEMAS[model]
 
 
-def draw_beginning(random: Random, swarm: Swarm, seed: int) -> Content:
+def draw_beginning(draws: Random, swarm: Swarm, seed: int) -> Content:
     """Return what a story begins with: hosts, storages, settings, and no step."""
-    hosts = {name: _draw_host(random) for name in swarm.hosts}
-    count = random.randint(1, len(swarm.hosts)) if random.random() > FEW else 0
+    hosts = {name: _draw_host(draws) for name in swarm.hosts}
+    count = draws.randint(1, len(swarm.hosts)) if draws.random() > FEW else 0
     with_storage = swarm.hosts[:count]
     content: Content = {
         "title": f"run {seed}",
         "seed": seed,
-        **({} if random.random() < OPTIONAL else {"order": {"seed": seed}}),
+        **({} if draws.random() < OPTIONAL else {"order": {"seed": seed}}),
         "hosts": hosts,
         "storages": [{"name": name, "hostname": name} for name in with_storage],
-        "imageSources": [{"url": "*", **random.choice(SOURCES)}],
-        "settings": {PING_INTERVAL.name: random.choice(INTERVALS), **_draw_parallelism(seed)},
+        "imageSources": [{"url": "*", **draws.choice(SOURCES)}],
+        "settings": {PING_INTERVAL.name: draws.choice(INTERVALS), **_draw_parallelism(seed)},
         "timeline": [],
         "oracle": "all",
     }
@@ -203,10 +203,10 @@ def _draw_parallelism(seed: int) -> Content:
     return {PING_PARALLELISM.name: draws.choice((1, 2))} if draws.random() < OPTIONAL else {}
 
 
-def _draw_host(random: Random) -> Content:
-    host: Content = {"size": "1 TiB", "used": random.choice(("0%", "40%", "99%"))}
+def _draw_host(draws: Random) -> Content:
+    host: Content = {"size": "1 TiB", "used": draws.choice(("0%", "40%", "99%"))}
     for name in ("sftp", "statvfs"):
-        if random.random() < OPTIONAL / 2:
+        if draws.random() < OPTIONAL / 2:
             host[name] = False
     return host
 
@@ -214,105 +214,105 @@ def _draw_host(random: Random) -> Content:
 # The steps
 
 
-def draw_step(random: Random, swarm: Swarm, names: Names) -> Content | None:
+def draw_step(draws: Random, swarm: Swarm, names: Names) -> Content | None:
     """Return a step that the story allows where it has come; None if none was drawn in TRIES."""
     for _ in range(TRIES):
-        [kind] = random.choices(swarm.steps, [WEIGHTS.get(one, 1) for one in swarm.steps])
+        [kind] = draws.choices(swarm.steps, [WEIGHTS.get(one, 1) for one in swarm.steps])
         try:
-            return {kind: _draw_content(random, kind, swarm, names)}
+            return {kind: _draw_content(draws, kind, swarm, names)}
         except ValueError:
             continue
     return None
 
 
-def _draw_content(random: Random, kind: str, swarm: Swarm, names: Names) -> Any:
+def _draw_content(draws: Random, kind: str, swarm: Swarm, names: Names) -> Any:
     if kind == "settings":
-        return dict([_draw_setting(random, random.choice(swarm.settings))])
+        return dict([_draw_setting(draws, draws.choice(swarm.settings))])
     if kind == "fault":
-        return _draw_fault(random, swarm, names)
+        return _draw_fault(draws, swarm, names)
     model = STEPS[kind]
     if issubclass(model, CallStep):
-        return _draw_call(random, model, swarm, names)
+        return _draw_call(draws, model, swarm, names)
     if issubclass(model, FaultStep):
-        return {"host": _one_or_all(random, names.hosts), **draw_parameters(random, FAULTS[kind])}
+        return {"host": _one_or_all(draws, names.hosts), **draw_parameters(draws, FAULTS[kind])}
     schema = _schema_of(model)
-    drawn = draw_object(random, schema, schema.get("$defs", {}), without=(*_NAMES, *ANSWERS))
-    return drawn | _draw_names(random, model, schema, names)
+    drawn = draw_object(draws, schema, schema.get("$defs", {}), without=(*_NAMES, *ANSWERS))
+    return drawn | _draw_names(draws, model, schema, names)
 
 
-def _draw_fault(random: Random, swarm: Swarm, names: Names) -> Content:
-    if random.random() < 0.5:
-        kind = random.choice(swarm.node_faults)
-        drawn = draw_parameters(random, NODE_FAULTS[kind])
+def _draw_fault(draws: Random, swarm: Swarm, names: Names) -> Content:
+    if draws.random() < 0.5:
+        kind = draws.choice(swarm.node_faults)
+        drawn = draw_parameters(draws, NODE_FAULTS[kind])
         NodeFaultStep.model_validate({"node": kind, **drawn})
         return {"node": kind, **drawn}
-    kind = random.choice(swarm.faults)
-    return {"host": _one_or_all(random, names.hosts), "kind": kind, **draw_parameters(random, FAULTS[kind])}
+    kind = draws.choice(swarm.faults)
+    return {"host": _one_or_all(draws, names.hosts), "kind": kind, **draw_parameters(draws, FAULTS[kind])}
 
 
-def draw_parameters(random: Random, kind: type[AnyFault]) -> Content:
+def draw_parameters(draws: Random, kind: type[AnyFault]) -> Content:
     """Return parameters of a kind of fault. Raise ValueError for those that it does not take."""
     schema = _schema_of(kind)
-    drawn = draw_object(random, schema, schema.get("$defs", {}))
+    drawn = draw_object(draws, schema, schema.get("$defs", {}))
     kind.model_validate(drawn)
     return drawn
 
 
-def _draw_call(random: Random, model: type[CallStep], swarm: Swarm, names: Names) -> Content:
+def _draw_call(draws: Random, model: type[CallStep], swarm: Swarm, names: Names) -> Content:
     made = names.new("made")
-    step = draw_call(random, random.choice(swarm.calls), names.known, made)
+    step = draw_call(draws, draws.choice(swarm.calls), names.known, made)
     if step.get("as") == made:
         names.storages.append(made)
     if model is ClientStep:
-        step |= {"retries": random.choice((0, 1, 3)), "timeout": random.choice(("5s", "20s"))}
+        step |= {"retries": draws.choice((0, 1, 3)), "timeout": draws.choice(("5s", "20s"))}
     return step
 
 
-def _draw_setting(random: Random, name: str) -> tuple[str, Any]:
+def _draw_setting(draws: Random, name: str) -> tuple[str, Any]:
     """Return an option with a value that it takes."""
     option = next(one for one in STORAGE_OPTIONS if one.name == name)
     limits: Mapping[str, Any] = option.limits() or {}
     if name == PING_INTERVAL.name:
-        return name, random.choice(INTERVALS)
+        return name, draws.choice(INTERVALS)
     if choices := limits.get("validValue"):
-        return name, str(random.choice([*choices]))
+        return name, str(draws.choice([*choices]))
     if option.default in ("true", "false"):
-        return name, random.random() < 0.5
+        return name, draws.random() < 0.5
     if "numberGreaterThanOrEqual" in limits:
-        return name, random.choice((1, 2, 3, 5))
-    return name, random.choice(("0", "1 GiB", "100 GiB"))
+        return name, draws.choice((1, 2, 3, 5))
+    return name, draws.choice(("0", "1 GiB", "100 GiB"))
 
 
 # The names in steps
 
 _NAMES: Mapping[str, Callable[[Random, Names], Any]] = {
-    "host": lambda random, names: _one_or_all(random, names.hosts),
-    "storage": lambda random, names: _one_or_all(random, names.storages),
-    "image": lambda random, names: _one_or_all(random, names.images),
-    "from": lambda random, names: _one_of(random, names.storages),
-    "to": lambda random, names: _one_of(random, names.storages),
-    "as": lambda random, names: names.new("copy"),
-    "account": lambda random, names: "admin",
-    "kind": lambda random, names: random.choice(sorted(FAULTS)),
-    "node": lambda random, names: "all",
+    "host": lambda draws, names: _one_or_all(draws, names.hosts),
+    "storage": lambda draws, names: _one_or_all(draws, names.storages),
+    "image": lambda draws, names: _one_or_all(draws, names.images),
+    "from": lambda draws, names: _one_of(draws, names.storages),
+    "to": lambda draws, names: _one_of(draws, names.storages),
+    "as": lambda draws, names: names.new("copy"),
+    "account": lambda draws, names: "admin",
+    "kind": lambda draws, names: draws.choice(sorted(FAULTS)),
+    "node": lambda draws, names: "all",
 }
 """What the keys of steps stand for that no schema tells: names of the story."""
 SEPARATE = ("account", "kind", "node")
 """Of these, what is never given: it is the default, or excludes the others."""
 
 
-def _draw_names(random: Random, model: type[Any], schema: Mapping[str, Any], names: Names) -> Content:
+def _draw_names(draws: Random, model: type[Any], schema: Mapping[str, Any], names: Names) -> Content:
     """Return the names that a step refers to, and note those that it makes."""
     wanted = [one for one in schema["properties"] if one in _NAMES and one not in SEPARATE]
     required = schema.get("required", ())
     drawn: Content = {}
     for name in wanted:
-        if name not in required and name != "host" and random.random() < OPTIONAL:
+        if name not in required and name != "host" and draws.random() < OPTIONAL:
             continue
         if name == "image" and model.__name__ == "AddImageStep":
             drawn[name] = names.new("image")
         else:
-            drawn[name] = _NAMES[name](random, names)
+            drawn[name] = _NAMES[name](draws, names)
     if "storage" in schema["properties"] and not names.storages:
         raise ValueError("there is no storage yet")
     if issubclass(model, ApiStep):
@@ -325,12 +325,12 @@ def _made(model: type[ApiStep], drawn: Content) -> Iterator[str]:
     yield from model.model_validate(drawn).makes()
 
 
-def _one_of(random: Random, names: Sequence[str]) -> str:
+def _one_of(draws: Random, names: Sequence[str]) -> str:
     if not names:
         raise ValueError("there is none yet")
-    return random.choice(names)
+    return draws.choice(names)
 
 
-def _one_or_all(random: Random, names: Sequence[str]) -> str:
-    one = _one_of(random, names)
-    return "*" if len(names) > 1 and random.random() < 0.1 else one
+def _one_or_all(draws: Random, names: Sequence[str]) -> str:
+    one = _one_of(draws, names)
+    return "*" if len(names) > 1 and draws.random() < 0.1 else one

@@ -18,28 +18,28 @@ def mutate(story: Content, seed: int) -> Content:
 
     What the story expects is left out: with other steps it would be otherwise. The oracle judges in its place.
     """
-    random = Random(f"variation {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
+    draws = Random(f"variation {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
     scenario = read(story)
     names = Names(list(scenario.all_hosts()), [one.name for one in scenario.all_storages()])
-    swarm = draw_swarm(random, names.hosts)
+    swarm = draw_swarm(draws, names.hosts)
     timeline = [one for one in _with_times(story["timeline"]) if _acts(one)]
-    for _ in range(random.randint(1, MOST_CHANGES)):
-        number = random.randint(0, len(timeline))
-        match random.choice(("insert", "insert", "repeat", "move", "drop")):
+    for _ in range(draws.randint(1, MOST_CHANGES)):
+        number = draws.randint(0, len(timeline))
+        match draws.choice(("insert", "insert", "repeat", "move", "drop")):
             case "insert":
-                if (step := draw_step(random, swarm, names)) is not None:
+                if (step := draw_step(draws, swarm, names)) is not None:
                     timeline.insert(number, {"at": _time_at(timeline, number), **step})
             case "repeat" if timeline:
-                timeline.insert(number, {**copy.deepcopy(random.choice(timeline)), "at": _time_at(timeline, number)})
+                timeline.insert(number, {**copy.deepcopy(draws.choice(timeline)), "at": _time_at(timeline, number)})
             case "move" if timeline:
-                step = timeline.pop(random.randrange(len(timeline)))
+                step = timeline.pop(draws.randrange(len(timeline)))
                 number = min(number, len(timeline))
                 timeline.insert(number, {**step, "at": _time_at(timeline, number)})
             case "drop" if len(timeline) > 1:
-                timeline.pop(random.randrange(len(timeline)))
+                timeline.pop(draws.randrange(len(timeline)))
     _ends(timeline)
     rest = {key: value for key, value in story.items() if key not in ("timeline", "invariants", "ends", "oracle")}
-    order = {} if random.random() < 0.3 else {"order": {"seed": seed}}
+    order = {} if draws.random() < 0.3 else {"order": {"seed": seed}}
     return with_healing({**rest, "seed": seed, **order, "timeline": timeline, "oracle": "all"})
 
 

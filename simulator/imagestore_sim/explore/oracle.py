@@ -499,17 +499,17 @@ def _ended(call: Call) -> float:
 
 def _is_unaltered(played: Played, call: Call) -> bool:
     """Return whether no fault of the management plane can have changed the answer: then it is the node's own."""
-    return not any(isinstance(step.fault, NodeFaultStep) for step in played.story.timeline)
+    return not call.meets_faults or not any(isinstance(step.fault, NodeFaultStep) for step in played.story.timeline)
 
 
 def _commands(played: Played) -> Iterator[tuple[Call, Call]]:
-    """Yield each call that began a job, and the last answer to it that is the node's own."""
+    """Yield each call that began a job, and the last answer to it that is the node's own: status 0 without one."""
     polls = _grouped([one for one in played.calls if one.is_poll and one.ended is not None], lambda one: one.job)
     for call in played.calls:
-        if call.is_poll or call.job is None or not _is_unaltered(played, call):
-            continue
-        ends = [one for one in polls.get(call.job, ()) if one.status in (200, 503)]
-        yield call, ends[0] if ends else Call(call.began, "GET", call.path)
+        if not call.is_poll and call.method != "GET":
+            ends = [one for one in polls.get(call.job, ()) if call.job and one.status in (200, 503)]
+            known = ends and _is_unaltered(played, call) and _is_unaltered(played, ends[0])
+            yield call, ends[0] if known else Call(call.began, "GET", call.path)
 
 
 def _storage_in(call: Call) -> str | None:

@@ -17,6 +17,7 @@ from imagestore_sim.context_managers import Startable
 from imagestore_sim.explore.runs import Call, Census, Json, Played, Post, Turn
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.probe.login_slots import Purpose
+from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
 from imagestore_sim.web_server import Handle
 
 LOOPBACK = "127.0.0.1"
@@ -49,10 +50,13 @@ class Recorder:
     def _around(self, answer: Handle) -> Handle:
         async def recording(request: web.BaseRequest) -> web.StreamResponse:
             call = Call(self._now(), request.method, PREFIX.sub("", request.raw_path, count=1))
+            call.meets_faults = request.headers.get(HEADER) != PAST_FAULTS
             self._played.calls.append(call)
-            response = await answer(request)
-            call.ended, call.status = self._now(), response.status
-            call.body, call.answer = _json(await request.read()), _json(_body_of(response))
+            try:
+                response = await answer(request)
+            finally:
+                call.body = _json(request._read_bytes or b"")  # what has been read: a call may end without an answer
+            call.ended, call.status, call.answer = self._now(), response.status, _json(_body_of(response))
             call.job = _job_of(call)
             return response
 

@@ -34,6 +34,8 @@ class Call:
     """The JSON of the answer."""
     job: str | None = None
     """The uuid of the job that it began, or that it polls."""
+    meets_faults: bool = False
+    """Whether faults of the management plane may have changed what became of it."""
 
     @property
     def is_poll(self) -> bool:

@@ -152,12 +152,12 @@ class Progress:
     told: dict[str, str] = field(default_factory=dict)
     """The names of findings by what they show: '' while one is being shrunk, or when it is another one's."""
     findings: list[Finding] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)  # real: how fast it is
     """Real: for the rate of runs."""
 
     def line(self) -> str:
         """Return it in a line."""
-        rate = self.runs / max(0.001, time.monotonic() - self.began)
+        rate = self.runs / max(0.001, time.monotonic() - self.began)  # real: how fast it is
         found = f"{len(self.told)} finding{'' if len(self.told) == 1 else 's'}"
         return f"{self.runs} runs, {rate:.1f}/s, {self.coverage}, {found}"
 

@@ -26,7 +26,7 @@ OPTIONAL = 0.3
 """How probable it is that a parameter is given which need not be."""
 
 
-def draw_object(random: Random, schema: Schema, parts: Schema, without: Sequence[str] = ()) -> dict[str, Any]:
+def draw_object(draws: Random, schema: Schema, parts: Schema, without: Sequence[str] = ()) -> dict[str, Any]:
     """Return an object that a schema allows; `parts` are the `$defs` that it refers to. Leave out keys `without`.
 
     Raise ValueError if a value that is required cannot be drawn.
@@ -34,56 +34,56 @@ def draw_object(random: Random, schema: Schema, parts: Schema, without: Sequence
     required = schema.get("required", ())
     drawn: dict[str, Any] = {}
     for name, value in schema["properties"].items():
-        if name in without or (name not in required and random.random() > OPTIONAL):
+        if name in without or (name not in required and draws.random() > OPTIONAL):
             continue
         try:
-            drawn[name] = draw_value(random, name, value, parts)
+            drawn[name] = draw_value(draws, name, value, parts)
         except ValueError:
             if name in required:
                 raise
     return drawn
 
 
-def draw_value(random: Random, name: str, schema: Schema, parts: Schema) -> Any:
+def draw_value(draws: Random, name: str, schema: Schema, parts: Schema) -> Any:
     """Return a value that a schema allows; `name` is that of the parameter. Raise ValueError if none is known."""
     if "$ref" in schema:
-        return draw_value(random, name, parts[schema["$ref"].rpartition("/")[2]], parts)
+        return draw_value(draws, name, parts[schema["$ref"].rpartition("/")[2]], parts)
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
-        return random.choice(schema["enum"])
+        return draws.choice(schema["enum"])
     if choices := [one for key in ("anyOf", "oneOf") for one in schema.get(key, ()) if one.get("type") != "null"]:
-        return draw_value(random, name, random.choice(choices), parts)
+        return draw_value(draws, name, draws.choice(choices), parts)
     if "x-unit" in schema:
-        return random.choice([one for one in BY_UNIT[schema["x-unit"]] if _fits(one, schema)])
+        return draws.choice([one for one in BY_UNIT[schema["x-unit"]] if _fits(one, schema)])
     if "properties" in schema:
-        return _draw_selection(random, schema, parts)
-    return _draw_plain(random, name, schema, parts)
+        return _draw_selection(draws, schema, parts)
+    return _draw_plain(draws, name, schema, parts)
 
 
-def _draw_plain(random: Random, name: str, schema: Schema, parts: Schema) -> Any:
+def _draw_plain(draws: Random, name: str, schema: Schema, parts: Schema) -> Any:
     examples = [*schema.get("examples", ()), *([schema["default"]] if schema.get("default") is not None else ())]
     match schema.get("type"):
         case "boolean":
-            return random.random() < 0.5
+            return draws.random() < 0.5
         case "integer":
             least, most = schema.get("minimum", 0), schema.get("maximum", NUMBERS[-1])
-            return random.choice([one for one in NUMBERS if least <= one <= most] or [least])
+            return draws.choice([one for one in NUMBERS if least <= one <= most] or [least])
         case "number":
-            return random.choice((0.1, 0.3, 0.5, 1.0))
+            return draws.choice((0.1, 0.3, 0.5, 1.0))
         case "string" if any(str(one).startswith("/Cloud_bs") for one in examples):
-            return random.choice(PATHS)
+            return draws.choice(PATHS)
         case "array" if not examples:
-            return [draw_value(random, name, schema["items"], parts)]
+            return [draw_value(draws, name, schema["items"], parts)]
     if not examples:
         raise ValueError(f"nothing is known of the values of {name}")
-    return random.choice(examples)
+    return draws.choice(examples)
 
 
-def _draw_selection(random: Random, schema: Schema, parts: Schema) -> dict[str, Any]:
+def _draw_selection(draws: Random, schema: Schema, parts: Schema) -> dict[str, Any]:
     """Return an object with one or two of its properties: more of them select nothing any more."""
-    names = random.sample(sorted(schema["properties"]), random.choice((1, 1, 2)))
-    return {name: draw_value(random, name, schema["properties"][name], parts) for name in names}
+    names = draws.sample(sorted(schema["properties"]), draws.choice((1, 1, 2)))
+    return {name: draw_value(draws, name, schema["properties"][name], parts) for name in names}
 
 
 def _fits(text: str, schema: Schema) -> bool:
