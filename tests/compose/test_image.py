@@ -21,7 +21,8 @@ from imagestore_sim import __version__
 pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session")]
 
 NAME = f"imagestore-image-test-{os.getpid()}"
-HEALTHY_SECONDS = 90.0
+HEALTHY_SECONDS = 180.0
+COMMAND_SECONDS = 240.0
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true")
 LABELS = ("title", "description", "url", "source", "documentation", "licenses", "version", "revision")
 
@@ -103,11 +104,12 @@ async def test_variables_set_it_up_and_every_command_works_beside_it(image: str)
         assert await status(f"{await url_of(lab, 9000)}/lab/v1/hosts") == 401
         here = ("docker", "exec", lab, "imagestore-sim")
         node = "http://127.0.0.1:9000"
-        assert await succeed(*here, "ready", node) == f"ready {node}\n"
-        assert "1 held" in await succeed(*here, "replay", "one-lost-ping")
-        recorded = await succeed(*here, "record", node, "--for", "100ms", "--out", "/dev/shm/story.yaml")
+        assert await succeed(*here, "ready", node, seconds=COMMAND_SECONDS) == f"ready {node}\n"
+        assert "1 held" in await succeed(*here, "replay", "one-lost-ping", seconds=COMMAND_SECONDS)
+        record = ("record", node, "--for", "100ms", "--out", "/dev/shm/story.yaml")
+        recorded = await succeed(*here, *record, seconds=COMMAND_SECONDS)
         assert "0 events" in recorded
-        assert "$schema" in await succeed(*here, "schema", "config")
+        assert "$schema" in await succeed(*here, "schema", "config", seconds=COMMAND_SECONDS)
 
 
 async def test_it_is_a_service_that_other_containers_know_by_name(image: str) -> None:
@@ -118,7 +120,7 @@ async def test_it_is_a_service_that_other_containers_know_by_name(image: str) ->
         joined = ("--network", network)
         async with container(image, *joined, "--network-alias", "lab", "--env", "IMAGESTORE_SIM_HOSTS=1"):
             job = ("docker", "run", "--rm", *HARDENED, *joined, image)
-            ready = await succeed(*job, "ready", "http://lab:8080", "--wait", "90", seconds=120)
+            ready = await succeed(*job, "ready", "http://lab:8080", "--wait", "180", seconds=COMMAND_SECONDS)
             assert ready == "ready http://lab:8080\n"
     finally:
         await succeed("docker", "network", "rm", network)
