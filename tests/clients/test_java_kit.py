@@ -7,9 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 from xml.etree import ElementTree
@@ -17,7 +15,6 @@ from xml.etree import ElementTree
 import pytest
 
 from code_blocks import code_blocks
-from compose.compose_lab import what_is_missing
 
 pytestmark = pytest.mark.clients
 ROOT = Path(__file__).parents[2]
@@ -146,13 +143,6 @@ def test_the_example_passes(tested: Path) -> None:
     assert passed(tested / "kit" / "example") == {"ContainerTest": 0, "StorageWatchTest": 3}
 
 
-def test_the_guide_to_testcontainers_has_the_test_of_the_example() -> None:
-    page = (ROOT / "docs" / "guides" / "testcontainers.md").read_text()
-    [test] = re.findall(r"```java\n(.*?)```", page, re.DOTALL)
-    example = KIT / "example" / "src" / "test" / "java" / "example" / "ContainerTest.java"
-    assert textwrap.indent(test, "    ") in example.read_text()
-
-
 def test_the_first_test_of_the_readme_passes(tested: Path) -> None:
     assert passed(tested / "first") == {"MyClientTest": 1}
 
@@ -185,25 +175,13 @@ def test_the_extension_works_with_junit_6(tested: Path) -> None:
     assert passed(tested / "kit")["LabExtensionTest"] == 4
 
 
-@pytest.fixture(scope="module")
-def image() -> Iterator[str]:
-    """Build the lab's image; skip without a Docker engine."""
-    if (missing := what_is_missing()) is not None:
-        pytest.skip(missing)
-    name = f"imagestore-sim-java-kit:{os.getpid()}"
-    build = ("docker", "build", "--quiet", "--tag", name, "--file", "docker/mn/Dockerfile", ".")
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=SECONDS)
-    yield name
-    subprocess.run(("docker", "image", "rm", name), check=True, capture_output=True, timeout=60)
-
-
 def test_the_guide_to_testcontainers_shows_the_example() -> None:
     [block] = code_blocks((ROOT / "docs" / "guides" / "testcontainers.md").read_text(), "java")
     example = (KIT / "example" / "src" / "test" / "java" / "example" / "ContainerTest.java").read_text()
     assert indent(block, "    ") in example
 
 
-def test_the_example_passes_with_testcontainers(tested: Path, image: str) -> None:
+def test_the_example_passes_with_testcontainers(tested: Path, lab_image: str) -> None:
     """Its reaper (Ryuk), which comes from a registry of images, is left out: the example stops what it starts."""
     only = (
         "-Dtest=ContainerTest",
@@ -212,5 +190,5 @@ def test_the_example_passes_with_testcontainers(tested: Path, image: str) -> Non
         "kit/example",
         "--also-make",
     )
-    maven("test", *only, folder=tested, LAB_IMAGE=image, TESTCONTAINERS_RYUK_DISABLED="true")
+    maven("test", *only, folder=tested, LAB_IMAGE=lab_image, TESTCONTAINERS_RYUK_DISABLED="true")
     assert passed(tested / "kit" / "example")["ContainerTest"] == 2
