@@ -1,0 +1,19 @@
+"""What `explore` has found and somebody has mended stays mended: the stories in scenarios/found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imagestore_sim.explore.judging import play_judged
+from imagestore_sim.explore.story import content_of, read
+from imagestore_sim.scenario.play.results import Verdict
+
+FOUND = Path(__file__).parent.parent.parent / "scenarios" / "found"
+
+
+@pytest.mark.parametrize("file", sorted(FOUND.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_finding_that_was_mended_stays_so(file: Path) -> None:
+    result = play_judged(read(content_of(file)), file=str(file))
+    assert result.verdict is Verdict.HELD, [(one.text, one.seen) for one in result.wrong]
