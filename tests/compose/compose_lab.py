@@ -26,9 +26,9 @@ HOSTS = ("imagestore-1", "imagestore-2", "imagestore-3")
 STORAGES = "/backup-storage/image-store"
 ALIASES = 30
 
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 240.0  # `up` waits until hosts are healthy, which neighbours on the machine slow down
 BUILD_SECONDS = 600.0
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
