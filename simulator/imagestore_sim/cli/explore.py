@@ -132,18 +132,20 @@ def explore(
     """
     from rich.console import Console
 
-    from imagestore_sim.cli.running import start_collecting_garbage
+    from imagestore_sim.cli.running import interruptible, prepare
     from imagestore_sim.explore.searching import STATE, Progress
 
-    start_collecting_garbage()
-    base = _base(from_) if client is None else _around(client, from_)
+    prepare()
+    with interruptible():
+        base = _base(from_) if client is None else _around(client, from_)
     chosen = _Chosen(_seconds(lasts), runs, seed, base, from_, jobs, out)
     console = Console(highlight=False, soft_wrap=True)
     state = out / STATE
     resumes = seed is None and base is None
     try:
         progress = Progress.resumed(state) if resumes else Progress()
-        interrupted = _search(chosen, progress, console)
+        with interruptible():
+            interrupted = _search(chosen, progress, console)
         if resumes:
             progress.save(state)
     except (OSError, ValueError) as error:

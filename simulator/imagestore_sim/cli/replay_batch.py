@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 
 from imagestore_sim.cli.replay import Options
@@ -22,6 +21,7 @@ from imagestore_sim.scenario.play.world import WorldProblem
 from imagestore_sim.scenario.replay import replay_file, replay_file_on_lab
 from imagestore_sim.scenario.worlds import remote_lab_rules
 from imagestore_sim.scenario.worlds.remote_lab import check_lab
+from imagestore_sim.tasks import ignore_interrupts, interrupts_held_back
 
 ENDINGS = (".yaml", ".yml")
 
@@ -96,10 +96,10 @@ def play_all(files: Sequence[Path], options: Options) -> Iterator[Result]:
         return
     context = multiprocessing.get_context("spawn")
     workers = min(options.jobs, len(files))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=ignore_interrupts)
 
     def begin(some: Iterable[Path]) -> set[Future[Result]]:
-        with _interrupts_held_back():
+        with interrupts_held_back():
             return {pool.submit(_play_in_worker, file, options) for file in some}
 
     waiting = iter(files)
@@ -139,25 +139,9 @@ def _play_one(file: Path, options: Options) -> Result:
     return replay_file(file, clock=options.clock, seed=options.seed, speed=options.speed, play=play_judged)
 
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Hold back Ctrl-C, also in processes that begin in this block: until they ignore it, it would print tracebacks."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _ignore_interrupts() -> None:
-    """Ignore Ctrl-C, which the terminal sends to every process: the parent handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
 def _play_in_worker(file: Path, options: Options) -> Result:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _play_one(file, options)
     finally:
-        _ignore_interrupts()
+        ignore_interrupts()

@@ -33,6 +33,7 @@ from imagestore_sim.explore.story import Content, read
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.reader import ScenarioError
 from imagestore_sim.scenario.play.results import Result
+from imagestore_sim.tasks import ignore_interrupts, interrupts_held_back
 
 Base = Content | Around | None
 """What stories are made from: one that they vary, or a program that they are around; None: nothing."""
@@ -276,7 +277,8 @@ class _Workers:
         """Begin work."""
         if self._pool is None:
             return _Task(lambda: work(*arguments))
-        return _Task(lambda: None, self._pool.submit(work, *arguments))
+        with interrupts_held_back():
+            return _Task(lambda: None, self._pool.submit(work, *arguments))
 
     def close(self) -> None:
         """End the processes, with what they are at."""
@@ -287,8 +289,7 @@ class _Workers:
 
 
 def _prepare_worker() -> None:
-    """Ignore Ctrl-C, which the terminal sends to every process: the parent handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     collect_garbage_seldom()
 
 
