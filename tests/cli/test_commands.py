@@ -141,6 +141,7 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
             ["serve", "--port", "http"],
             "Invalid value for '--port' (env var: 'IMAGESTORE_SIM_PORT'): Input should be a valid int",
         ),
+        (["lab", "--clock", "noon"], "'noon' is no time with an offset, such as 2024-01-01T08:00:00Z\n"),
         (["serve", "--port", "70000"], "--port: Input should be less than or equal to 65535, but it is 70000"),
         (
             ["serve", "--port", "0", "--ping-interval", "0"],
@@ -206,12 +207,17 @@ def test_a_bad_settings_file_is_one_line(tmp_path: Path, text: str, complaint: s
     assert complaint in finished.errors
 
 
-async def test_a_port_in_use_is_reported_and_nothing_is_left_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "option"), [(["serve"], "--port"), (["host", "--port", "0"], "--agent-port")], ids=["serve", "host"]
+)
+async def test_a_port_in_use_is_reported_and_nothing_is_left_behind(
+    tmp_path: Path, arguments: list[str], option: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        finished = await run("serve", "--port", str(port), cwd=tmp_path)
+        finished = await run(*arguments, option, str(port), cwd=tmp_path)
     assert finished.status == 2
-    assert f"port {port} on 127.0.0.1 is in use; choose another with --port" in finished.errors
+    assert f"port {port} on 127.0.0.1 is in use; choose another with {option}," in finished.errors
     assert list(tmp_path.iterdir()) == []
 
 

@@ -103,7 +103,14 @@ def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple
         return tree, model.model_validate({} if content is None else content)
     except ValidationError as error:
         problem = first_problem(error)
-        raise BootstrapError(_message(file, tree(), problem.place, problem.text)) from None
+        text = _unknown(problem.place, model) if problem.kind == "extra_forbidden" else problem.text
+        raise BootstrapError(_message(file, tree(), problem.place, text)) from None
+
+
+def _unknown(place: Place, model: type[BaseModel]) -> str:
+    """Return what to say of a key that is not known; at the top of the file, with those that are."""
+    known = f"; expected {', '.join(field.alias or name for name, field in model.model_fields.items())}"
+    return f"there is no such field{known if len(place) == 1 else ''}"
 
 
 def _checked(tree: Tree, bootstrap: Bootstrap, file: str) -> Bootstrap:

@@ -109,8 +109,8 @@ async def run_host(
     host = SimulatedHost(name, disk=disk, credentials=Credentials(username, password))
     async with until_stopped() as stopped:
         try:
-            await _listen(host.start(settings.host, settings.port), settings.host, settings.port)
-            agent = await _listen(host.agent.open(settings.host, agent_port), settings.host, agent_port)
+            await _listen(host.start(settings.host, settings.port), settings.host, settings.port, "--port")
+            agent = await _listen(host.agent.open(settings.host, agent_port), settings.host, agent_port, "--agent-port")
             where = authority(*host.address)
             if is_exposed([host.address, agent]):
                 warn_of_openings(where, [f"{username} logs in with the password that --password gives"])
@@ -121,11 +121,11 @@ async def run_host(
     return SUCCESS
 
 
-async def _listen(opening: Awaitable[T], host: str, port: int) -> T:
+async def _listen(opening: Awaitable[T], host: str, port: int, option: str) -> T:
     """Return the result of `opening`. Raise InputError where it cannot listen on a port."""
-    from imagestore_sim.web_server import authority
+    from imagestore_sim.node.errors import cannot_listen
 
     try:
         return await opening
     except OSError as error:
-        raise InputError(f"cannot listen on {authority(host, port)}: {error.strerror or error}") from None
+        raise InputError(cannot_listen(host, port, error, option)) from None

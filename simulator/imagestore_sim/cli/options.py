@@ -265,7 +265,8 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
     except ValidationError as error:
         problem = first_problem(error)
         name = str(problem.place[0]) if problem.place else ""
-        text = problem.text if name in SECRET_SETTINGS else f"{problem.text}, but it is {problem.value!r}"
+        told = name in SECRET_SETTINGS or repr(problem.value) in problem.text
+        text = problem.text if told else f"{problem.text}, but it is {problem.value!r}"
         if name in given:
             raise InputError(f"{_source(context, name)}: {text}") from None
         file = Path(str(given["config"]))

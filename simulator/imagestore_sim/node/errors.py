@@ -21,10 +21,10 @@ def cannot_start(error: OSError) -> str:
     return f"cannot start: {where}{error.strerror or error}"
 
 
-def cannot_listen(host: str, port: int, error: OSError) -> str:
-    """Return the line for an address that cannot be listened on."""
+def cannot_listen(host: str, port: int, error: OSError, option: str = "--port") -> str:
+    """Return the line for an address that cannot be listened on; `option` chooses its port."""
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use; choose another with --port, or let --port 0 pick a free one"
+        return f"port {port} on {host} is in use; choose another with {option}, or let {option} 0 pick a free one"
     if error.errno == errno.EACCES:
-        return f"port {port} on {host} may not be opened by this user; choose one above 1023 with --port"
+        return f"port {port} on {host} may not be opened by this user; choose one above 1023 with {option}"
     return f"cannot listen on {authority(host, port)}: {error.strerror or error}"

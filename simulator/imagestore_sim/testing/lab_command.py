@@ -14,7 +14,7 @@ from secrets import token_hex
 from imagestore_sim.settings import Settings, token_of
 from imagestore_sim.testing.words import LabError
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 CONTAINER_READY_SECONDS = 120.0
 """An engine may have to fetch the image."""
 STOP_SECONDS = 10.0
