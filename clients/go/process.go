@@ -17,7 +17,7 @@ import (
 const CommandVariable = "IMAGESTORE_SIM_COMMAND"
 
 const (
-	readyWithin = 30 * time.Second
+	readyWithin = 2 * time.Minute
 	// An engine may have to fetch the image.
 	containerReadyWithin = 2 * time.Minute
 	keptOutput           = 4096

@@ -19,7 +19,8 @@ MISSING = "&q=status%3DConnected"
 
 async def say(script: str, folder: Path, status: int = 0) -> str:
     """Run a block of the guide, with this checkout as the program; return what it prints."""
-    script = script.replace("pip install imagestore-sim", "true").replace("imagestore-sim ", f"{shlex.join(COMMAND)} ")
+    script = script.replace("pip install ./imagestore-sim", "true")
+    script = script.replace("imagestore-sim ", f"{shlex.join(COMMAND)} ")
     ended, said = await shell(script.replace("-E ", "-E --port 0 "), cwd=folder, seconds=120)
     assert ended == status, said
     return said

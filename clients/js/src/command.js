@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { LabError } from './errors.js';
 import { within } from './real-time.js';
 
-const READY_WITHIN = 30_000; // milliseconds
+const READY_WITHIN = 120_000; // milliseconds
 const CONTAINER_READY_WITHIN = 120_000; // an engine may have to fetch the image
 const STOPPED_WITHIN = 8_000;
 const LINES_KEPT = 20;

@@ -19,7 +19,7 @@ import java.util.stream.Stream;
 
 /** A running {@code imagestore-sim lab}. It ends with the test process, however that ends. */
 final class LabProcess {
-    private static final long READY_WITHIN = 30;
+    private static final long READY_WITHIN = 120;
     /** An engine may have to fetch the image. */
     private static final long CONTAINER_READY_WITHIN = 120;
 
