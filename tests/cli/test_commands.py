@@ -141,7 +141,7 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
             ["serve", "--port", "http"],
             "Invalid value for '--port' (env var: 'IMAGESTORE_SIM_PORT'): Input should be a valid int",
         ),
-        (["lab", "--clock", "noon"], "'noon' is no time with an offset, such as 2024-01-01T08:00:00Z\n"),
+        (["lab", "--clock", "noon"], "'noon' is no time with an offset, such as 2024-01-01T08:00:00Z"),
         (["serve", "--port", "70000"], "--port: Input should be less than or equal to 65535, but it is 70000"),
         (
             ["serve", "--port", "0", "--ping-interval", "0"],
