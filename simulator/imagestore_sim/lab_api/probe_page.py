@@ -93,7 +93,7 @@ class ProbePage:
         found: Capacity | ProbeFailure
         self._running += 1
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds):  # real: as above
                 found = await prober.probe(target)
         except TimeoutError:
             found = ProbeFailure(Reason.TIMEOUT, f"{target.hostname}: no outcome within {seconds:g} s", {})
