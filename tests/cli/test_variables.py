@@ -37,6 +37,7 @@ VALUES = {
     "EXPLORE_SEED": ("0", "4"),
     "FOUND": ("found",),
     "DATABASE": ("lab.db", "/var/lib/lab/node.db"),
+    "EXPLORE_CLIENT": ("./my-test.sh",),
     "FAULT": ("answer_lost api=Add* first=1",),
     "FOR": ("10m",),
     "GROUP": ("zone",),
