@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 import typer
 
-from imagestore_sim.cli import openapi, running, schema
+from imagestore_sim.cli import explore, openapi, running, schema
 from imagestore_sim.cli import replay as replaying
 from imagestore_sim.cli.app import COMMANDS, app, new_app
 from processes import run_here
@@ -37,7 +37,7 @@ VALUES = {
     "EXPLORE_SEED": ("0", "4"),
     "FOUND": ("found",),
     "DATABASE": ("lab.db", "/var/lib/lab/node.db"),
-    "EXPLORE_CLIENT": ("./my-test.sh",),
+    "EXPLORE_CLIENT": ("true",),
     "FAULT": ("answer_lost api=Add* first=1",),
     "FOR": ("10m",),
     "GROUP": ("zone",),
@@ -135,6 +135,7 @@ class OneCommand:
             mock.patch.dict(os.environ, environment),
             mock.patch.object(running, "run", return_value=0),
             mock.patch.object(replaying, "run_replay", return_value=0),
+            mock.patch.object(explore, "_search", return_value=False),
             mock.patch.object(schema, "schema_text", return_value=""),
             mock.patch.object(openapi, "_of_zstack", return_value={}),
             mock.patch("imagestore_sim.cli.ready.wait_until_ready", return_value=None),
