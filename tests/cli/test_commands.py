@@ -245,7 +245,7 @@ async def test_faults_on_containers_need_an_engine(tmp_path: Path) -> None:
 def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    own = {"config", "context", "name", "username", "password", "size", "used", "agent_port"}
+    own = {"config", "context", "name", "username", "password", "size", "used", "agent_port", "env", "shell"}
     for parameter in group.commands[command].params:
         assert parameter.name in Settings.model_fields.keys() | own
         if parameter.name in Settings.model_fields and parameter.param_type_name == "option":
@@ -262,7 +262,8 @@ def test_a_lab_pings_often_but_a_strict_one_as_zstack_does(
 ) -> None:
     asked: list[Settings] = []
 
-    async def run_lab(settings: Settings) -> int:
+    async def run_lab(settings: Settings, *, in_background: bool) -> int:
+        assert not in_background
         asked.append(settings)
         return 0
 

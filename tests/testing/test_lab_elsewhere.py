@@ -55,8 +55,9 @@ def answers(url: str) -> bool:
 def pytest_in(folder: Path, *options: str, **environment: str) -> tuple[int, str]:
     (folder / "test_mine.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # of a worker, say
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        command, cwd=folder, env=ours | environment, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
