@@ -35,6 +35,7 @@ def run(*events: Event, **shown: object) -> Played:
     result.steps = [StepResult(1, "wait", "wait 3m", False, Verdict.HELD, 0.0, 180.0)]
     played = Played(story, result, events=list(events), stored_events=list(events))
     played.answers = {"/backup-storage/image-store": {"inventories": [STORAGE]}}
+    played.storages = {"imagestore-1": GOLD}
     played.disks = {"imagestore-1": Disk(100, 60, {})}
     for name, value in shown.items():
         setattr(played, name, value)
@@ -116,6 +117,15 @@ TRIED_ELSEWHERE = (OracleName.HOOKS_ARE_EVENTS, OracleName.PROGRAM_ENDS_WELL)
 
 def test_a_run_in_which_all_is_well_breaks_nothing() -> None:
     assert judge(run(CONNECTED)) == []
+
+
+def test_a_storage_is_there_from_the_beginning_or_by_an_add() -> None:
+    [broken] = judge(run(CONNECTED, storages={}), [OracleName.EVENTS_TELL_ALL])
+    assert broken.text == "gold is there, and no event tells that it was added"
+    added = event(2, ADDED, {"name": "gold"})
+    assert judge(run(CONNECTED, added, storages={}), [OracleName.EVENTS_TELL_ALL]) == []
+    under_way = [Job("job", "APIAddImageStoreBackupStorageMsg", "Processing")]
+    assert judge(run(CONNECTED, storages={}, jobs=under_way), [OracleName.EVENTS_TELL_ALL]) == []
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -14,7 +14,7 @@ from typing import Any
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, STATUS_CHANGED, Event
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
-from imagestore_sim.backup_storage.records import SFTP_TYPE, Status
+from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE, Status
 from imagestore_sim.explore.runs import Call, Played
 from imagestore_sim.faults.base import Layer
 from imagestore_sim.probe import Purpose
@@ -155,6 +155,17 @@ def _events_tell_all(played: Played) -> Found:
             if uuid in storages and storages[uuid][name] != value:
                 text = f"{name} of {_name(played, uuid)} is {storages[uuid][name]}, but the events tell {value}"
                 yield played.result.length, text
+    for uuid in _untold(played):
+        yield played.result.length, f"{_name(played, uuid)} is there, and no event tells that it was added"
+
+
+def _untold(played: Played) -> Iterator[str]:
+    """Yield storages with a host that are there though the story did not begin with them, and no add has succeeded."""
+    if any(job.state == "Processing" for job in played.jobs):
+        return  # an add may be under way
+    told = {played.storages.get(one.name) for one in played.story.all_storages()}
+    told |= {event.resource_uuid for event in played.stored_events if event.path == ADDED}
+    yield from (uuid for uuid, row in _storages(played).items() if row["type"] in HOSTS and uuid not in told)
 
 
 @holds(
