@@ -236,11 +236,11 @@ class RestartNodeStep(ScenarioModel):
 class KillNodeStep(ScenarioModel):
     """The management node is killed (kill -9), and started again over the same database.
 
-    With `commits`, that comes between a commit and its answer: what is written is kept, and nobody is told.
+    With `commits`, that comes between a commit and its answer: what is written is kept, and no client hears of it.
     """
 
     commits: int = Field(0, ge=0, le=1000, description="right after which commit from now on; 0: at once")
-    within: Seconds = Field(60.0, description="when it is killed if there are not so many commits")
+    within: Seconds = Field(60.0, description="when it is killed if there are fewer commits")
     down: Seconds = Field(0.0, description="how long it is down")
 
     def __str__(self) -> str:
