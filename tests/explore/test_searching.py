@@ -48,6 +48,7 @@ def search(folder: Path, progress: Progress, count: int) -> list[tuple[Finding, 
 
 
 @pytest.mark.usefixtures("stops_are_wrong")
+@pytest.mark.thorough
 def test_a_finding_is_shrunk_and_written_once(tmp_path: Path) -> None:
     progress = Progress()
     [(finding, file)] = search(tmp_path, progress, 3)
@@ -62,6 +63,7 @@ def test_a_finding_is_shrunk_and_written_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stops_are_wrong")
+@pytest.mark.thorough
 def test_a_finding_fails_when_it_is_replayed_until_it_is_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_story_that_cannot_be_simpler_stays_as_it_is() -> None:
     assert shrink(told, lambda _: False).story == told
 
 
+@pytest.mark.thorough
 def test_no_more_stories_are_played_than_allowed() -> None:
     played: list[Content] = []
 
