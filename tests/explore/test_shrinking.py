@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.shrinking import shrink
 from imagestore_sim.explore.story import Content, read
