@@ -41,6 +41,8 @@ STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
 LONGEST_RUN = 300.0
 """Real seconds after which a run is given up: it has shown nothing."""
+AGAIN = 20.0
+"""Real seconds after which it is given up once more, if that came where Python ignores exceptions."""
 MOST_OF_ONE_RUN = 3
 """Findings of one run that are shrunk: the others will be found again."""
 
@@ -59,8 +61,8 @@ class Outcome:
     """Why it was not played to its end, or ''."""
 
 
-class TooLong(Exception):
-    """A run took more than LONGEST_RUN."""
+class TooLong(KeyboardInterrupt):
+    """A run took more than LONGEST_RUN. It ends the event loop as Ctrl-C does, which keeps all other exceptions."""
 
 
 def story_of(seed: int, base: Base) -> Content:
@@ -112,11 +114,9 @@ def _play(story: Content) -> tuple[Played, list[Violation]]:
         raise TooLong(f"it took more than {LONGEST_RUN:g} s")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST_RUN)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_RUN, AGAIN)
     try:
         played = play(scenario)
-    except TooLong:
-        raise
     except Exception as error:  # whatever it is, a story must not end so
         return Played(scenario, Result("", scenario.title)), [_broken_off(error)]
     finally:
