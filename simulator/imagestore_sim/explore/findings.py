@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from imagestore_sim.explore.oracle import Violation
 from imagestore_sim.explore.story import Content, text_of
@@ -68,8 +66,3 @@ def signature(violation: Violation) -> str:
 def only(story: Content, invariant: OracleName) -> Content:
     """Return a story that is judged by one invariant."""
     return {**story, "oracle": str(invariant)}
-
-
-def as_data(finding: Finding) -> Mapping[str, Any]:
-    """Return a finding as plain data, for the state of a search."""
-    return {"name": finding.name, "invariant": str(finding.invariant), "text": finding.text, "seed": finding.seed}

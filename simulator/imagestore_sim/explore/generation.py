@@ -19,6 +19,7 @@ from typing import Any
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
 from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
+from imagestore_sim.explore.oracle import AFTER_HEALING
 from imagestore_sim.explore.story import Content
 from imagestore_sim.explore.values import OPTIONAL, draw_object
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
@@ -54,8 +55,6 @@ FEW = 0.1
 """How probable a story is that begins without a storage."""
 TRIES = 20
 """How often a step is drawn again that a story does not allow."""
-AFTER_HEALING = 30.0
-"""Seconds beside two intervals of the pings until everything is well again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from typing import Any
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, STATUS_CHANGED, Event
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
 from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE, Status
-from imagestore_sim.explore.runs import Call, Played
+from imagestore_sim.explore.runs import Call, Job, Played
 from imagestore_sim.faults.base import Layer
 from imagestore_sim.probe import Purpose
+from imagestore_sim.rest.job_store import JobState
 from imagestore_sim.scenario.format.options import option_text
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.steps import NodeFaultStep
@@ -161,7 +162,7 @@ def _events_tell_all(played: Played) -> Found:
 
 def _untold(played: Played) -> Iterator[str]:
     """Yield storages with a host that are there though the story did not begin with them, and no add has succeeded."""
-    if any(job.state == "Processing" for job in played.jobs):
+    if any(_open_jobs(played)):
         return  # an add may be under way
     told = {played.storages.get(one.name) for one in played.story.all_storages()}
     told |= {event.resource_uuid for event in played.stored_events if event.path == ADDED}
@@ -412,9 +413,8 @@ def _capacity_is_measured(played: Played) -> Found:
 @holds(OracleName.NO_JOB_IS_OPEN, "Every job has ended, but for those that a fault holds for ever.")
 def _no_job_is_open(played: Played) -> Found:
     if _is_quiet(played) and not _has_faults_of(played, Layer.JOB):
-        for job in played.jobs:
-            if job.state == "Processing":
-                yield played.result.length, f"the job of {job.api} has not ended"
+        for job in _open_jobs(played):
+            yield played.result.length, f"the job of {job.api} has not ended"
 
 
 @holds(OracleName.ONE_CONNECTION_A_HOST, "The node keeps one connection to a host at the most.")
@@ -444,6 +444,10 @@ def _is_quiet(played: Played) -> bool:
     acting = [one.ended if one.ended is not None else NEVER for one in played.result.steps if one.kind != "wait"]
     windows = [one.ended if one.ended is not None else NEVER for one in played.result.windows]
     return max([*acting, *windows], default=0.0) <= since
+
+
+def _open_jobs(played: Played) -> Iterator[Job]:
+    return (job for job in played.jobs if job.state == JobState.PROCESSING)
 
 
 def _values_of(played: Played, name: str, default: Any) -> list[Any]:
