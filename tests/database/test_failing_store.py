@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.database import Database, StoreUnavailable, connections, health
 from imagestore_sim.database.health import Side
 from imagestore_sim.database.models import Zone
+from sqlite_store import connections_of
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
 SECRET = "s3cr3t" * 6
@@ -226,18 +227,17 @@ async def test_a_log_that_is_deleted_while_it_is_read_is_an_error(database: Data
 
 
 async def _break_writer(database: Database) -> None:
-    lane = await database._connections.writer.get()
-    assert lane.driver is not None
+    lane = await connections_of(database).writer.get()
     await lane.driver.close()
 
 
 async def _break_reader(database: Database) -> None:
-    for kept in (database._connections.reader, database._connections.raw_reader):
+    opened = connections_of(database)
+    for kept in (opened.reader, opened.raw_reader):
         lane = await kept.get()
-        assert lane.driver is not None
         await lane.driver.close()
-    assert database._connections.quick_reader is not None
-    database._connections.quick_reader.close()
+    assert opened.quick_reader is not None
+    opened.quick_reader.close()
 
 
 async def test_a_connection_that_breaks_is_opened_again(database: Database) -> None:

@@ -19,6 +19,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Answer, CallFailed, Client
 from processes import run, run_here
+from sqlite_store import connections_of
 
 pytestmark = pytest.mark.thorough
 
@@ -71,7 +72,7 @@ async def test_a_snapshot_holds_fixed_records_unchanged(imagestore_client: Clien
 async def test_a_reset_of_a_locked_store_is_a_503(
     imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imagestore_lab.node.parts.store.database._connections, "busy_seconds", 0.2)
+    monkeypatch.setattr(connections_of(imagestore_lab.node.parts.store.database), "busy_seconds", 0.2)
     before = await imagestore_client.query(STORAGES)
     _, _, file = (await imagestore_lab.node.parts.store.database.fetch("PRAGMA database_list", ()))[0]
     with closing(sqlite3.connect(file, isolation_level=None)) as other:

@@ -1,4 +1,4 @@
-"""The connections of one database: a writer, three kinds of readers, and snapshots."""
+"""The connections of one SQLite file: a writer, three kinds of readers, and snapshots."""
 
 from __future__ import annotations
 
@@ -43,17 +43,14 @@ _LOG_IS_READ = f"{LOG_IS_LOST}, and is still being read"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoreConnection:
-    """A connection of SQLAlchemy's, and the driver's own below it if that is SQLite's."""
+    """A connection of SQLAlchemy's, and the driver's own below it."""
 
     connection: AsyncConnection
-    driver: aiosqlite.Connection | None
+    driver: aiosqlite.Connection
 
     async def run(self, sql: str) -> None:
-        """Run a statement without rows, past SQLAlchemy if possible."""
-        if self.driver is not None:
-            await self.driver.execute_fetchall(sql)
-        else:
-            await self.connection.exec_driver_sql(sql)
+        """Run a statement without rows, past SQLAlchemy."""
+        await self.driver.execute_fetchall(sql)
 
     async def close(self) -> None:
         """Close the connection, discarding what it has not committed."""
@@ -61,11 +58,10 @@ class StoreConnection:
 
 
 class Connections:
-    """Opens the connections of a database when they are needed, and closes them.
+    """Opens the connections of a file when they are needed, and closes them.
 
-    SQLite gets one connection for `writer`, `reader` (through SQLAlchemy) and `raw_reader` (past it, with a time
-    limit), each with a thread of its own, and `quick_reader`, which runs on the event loop. Another database gets a
-    writer, and its engine's pool for reads.
+    There is one for `writer`, `reader` (through SQLAlchemy) and `raw_reader` (past it, with a time limit), each with a
+    thread of its own, and `quick_reader`, which runs on the event loop.
     """
 
     def __init__(self, url: URL, prepare: Prepare | None, file: OpenFile, health: Health) -> None:
@@ -75,7 +71,6 @@ class Connections:
         self._limited_engine = _engine(url, prepare, self.timeout.connect_function())
         for engine in (self.engine, self._limited_engine):
             watch_errors(engine, health)
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.busy_seconds = BUSY_SECONDS
         self.closed = False
         self.writer = LazyConnection(self._open_writer, StoreConnection.close)
@@ -92,7 +87,7 @@ class Connections:
 
     def open_quick_reader(self) -> None:
         """Open the connection for quick reads, unless it is open or cannot be opened now."""
-        if self.quick_reader is not None or not self.is_sqlite or self.closed:
+        if self.quick_reader is not None or self.closed:
             return
         if self._opening.locked() or self._file.has_lost_log():
             return
@@ -129,7 +124,7 @@ class Connections:
         store would consume some of the space that others have freed.
         """
         writer = self.writer.current
-        if writer is None or writer.driver is None or self._file.has_lost_log():
+        if writer is None or self._file.has_lost_log():
             return
         try:
             await writer.driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -143,10 +138,12 @@ class Connections:
         """
         # All connections of a process share the log's index, so none may be opened before the last one is closed.
         async with self.reader_lock, self._opening:
+            if self._file.is_shared:
+                raise StoreUnavailable(LOG_IS_LOST)  # connections of other databases keep it open
             if self._open_snapshots:
                 raise StoreUnavailable(_LOG_IS_READ)
             for lazy in (self.writer, self.reader):
-                if (connection := lazy.current) is not None and connection.driver is not None:
+                if (connection := lazy.current) is not None:
                     ((busy, _, _),) = await connection.driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
                     if busy:
                         raise StoreUnavailable(_LOG_IS_READ)
@@ -187,9 +184,8 @@ class Connections:
         try:
             # AUTOCOMMIT: transactions begin and end by statements of our own, see Writer.
             await connection.execution_options(isolation_level="AUTOCOMMIT", **options)
-            opened = StoreConnection(connection, await driver_of(connection) if self.is_sqlite else None)
-            if self.is_sqlite:
-                await opened.run(pragma)
+            opened = StoreConnection(connection, await driver_of(connection))
+            await opened.run(pragma)
         except BaseException:
             await complete(connection.close())
             raise
@@ -232,8 +228,6 @@ def connect(file: Path) -> sqlite3.Connection:
 def _engine(
     url: URL, prepare: Prepare | None, connect: Callable[..., sqlite3.Connection] = sqlite3.Connection
 ) -> AsyncEngine:
-    if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, hide_parameters=True)
     arguments = {"timeout": BUSY_SECONDS, "factory": _connect_function(prepare, connect)}
     return create_async_engine(
         with_shared_dialect(url),

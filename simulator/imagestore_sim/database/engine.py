@@ -11,24 +11,21 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, Self, TypeVarTuple
 
-from sqlalchemy import URL, Dialect, Row, Select
+from sqlalchemy import Dialect, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.database.connections import Connections, Prepare
+from imagestore_sim.clock import Clock
+from imagestore_sim.database.backend import Backend, Reads, Transactions
+from imagestore_sim.database.connections import Prepare
 from imagestore_sim.database.errors import DatabaseError, StoreUnavailable, describe
-from imagestore_sim.database.file_locks import FileLock, InodeLock
 from imagestore_sim.database.health import Health
-from imagestore_sim.database.location import check_file, file_of, url_of, version_of
-from imagestore_sim.database.migrations import VERSIONS
-from imagestore_sim.database.open_file import OpenFile
-from imagestore_sim.database.reader import Reader
-from imagestore_sim.database.schema import ALL_COLUMNS, OptionRow, check_columns, create_or_migrate
+from imagestore_sim.database.location import file_of, url_of
+from imagestore_sim.database.schema import OptionRow
+from imagestore_sim.database.sqlite_backend import open_file
 from imagestore_sim.database.store_check import CHECK_WRITING, StoreCheck
-from imagestore_sim.database.transactions import Writer
 from imagestore_sim.database.unit_of_work import UnitsOfWork
 from imagestore_sim.database.vault import Vault
 from imagestore_sim.in_flight import counted, under_way
@@ -39,52 +36,66 @@ Ts = TypeVarTuple("Ts")
 class Database:
     """An open database, made by `open`, with one writer and concurrent readers."""
 
-    def __init__(self, url: URL, prepare: Prepare | None, file: Path | None) -> None:
-        self.health = Health(str(file or url.render_as_string()), lambda: self._check.run())
+    _backend: Backend
+    _writer: Transactions
+    _reader: Reads
+    _units: UnitsOfWork
+    _check: StoreCheck
+
+    def __init__(self, name: str) -> None:
+        """Take the name of the store for messages."""
+        self.health = Health(name, lambda: self._check.run())
         """What is wrong with the store, if anything is."""
-        open_file = OpenFile(file)
-        self._file = file
-        self._connections = Connections(url, prepare, open_file, self.health)
-        self._writer = Writer(self._connections, open_file, self.health)
-        self._reader = Reader(self._connections, self.health)
-        self._units = UnitsOfWork(self._writer.transaction)
-        self._check = StoreCheck(self._writer, self._reader, self._connections, self.health)
         self._to_close = AsyncExitStack()
+        self._closing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, location: str, *, prepare: Prepare | None = None, options: tuple[OptionRow, ...] = ()) -> Self:
-        """Open a file or a SQLAlchemy URL, and migrate it to the newest version. Raise DatabaseError.
+    async def open(
+        cls,
+        location: str,
+        *,
+        prepare: Prepare | None = None,
+        options: tuple[OptionRow, ...] = (),
+        clock: Clock | None = None,
+        shared: bool = False,
+    ) -> Self:
+        """Open a file or a URL, and migrate it to the newest version. Raise DatabaseError.
 
-        `prepare` is called with every raw SQLite connection, to register functions and collations. A file without
-        tables gets the rows of `options` with them.
+        `prepare` is called with every raw SQLite connection, to register functions and collations. A store without
+        tables gets the rows of `options` with them. `clock` tells the time of a file, see `now`. Several databases of
+        this process may open a `shared` file, all of them on the same event loop.
         """
         url, file = url_of(location), file_of(location)
+        if file is None:
+            raise DatabaseError(f"{url.render_as_string()}: only files are served as yet, give the path of one")
+        name = str(file or url.render_as_string())
+        database = cls(name)
         async with AsyncExitStack() as to_close:
-            version = None
-            if file is not None:
-                await asyncio.to_thread(check_file, file)
-                version = await asyncio.to_thread(version_of, file, VERSIONS)
-                # Not in a thread: if the caller were cancelled meanwhile, the file would stay locked.
-                to_close.callback(FileLock(file).release)
-                to_close.callback(InodeLock(file).release)
+            to_close.push_async_callback(database.health.close)
             try:
-                database = cls(url, prepare, file)
-                to_close.push_async_callback(database._connections.close)
-                await database._open(version, partial(Vault.beside, location), options)
+                backend = await open_file(
+                    url,
+                    file,
+                    prepare=prepare,
+                    vault=partial(Vault.beside, location),
+                    options=options,
+                    clock=clock,
+                    shared=shared,
+                    health=database.health,
+                    to_close=to_close,
+                )
+                await database._begin(backend)
             except (SQLAlchemyError, ImportError, OSError, sqlite3.Error, StoreUnavailable) as error:
-                raise DatabaseError(f"{file or url.render_as_string()}: cannot be opened: {describe(error)}") from None
+                raise DatabaseError(f"{name}: cannot be opened: {describe(error)}") from None
             database._to_close = to_close.pop_all()
         return database
 
-    async def _open(self, version: str | None, vault: Callable[[], Vault], options: tuple[OptionRow, ...]) -> None:
-        """Migrate the tables, and use every connection once."""
-        await create_or_migrate(self._connections.engine, self._file, version, vault, options)
-        await self._connections.writer.get()
-        if self._connections.is_sqlite:
-            await self._connections.reader.get()
-            await self._connections.raw_reader.get()
-            check_columns(await self.fetch(ALL_COLUMNS, ()), self._file)
-            self._connections.open_quick_reader()
+    async def _begin(self, backend: Backend) -> None:
+        """Read and write through an open backend from now on."""
+        self._backend = backend
+        self._writer, self._reader = backend.writer, backend.reader
+        self._units = UnitsOfWork(backend.writer.transaction)
+        self._check = StoreCheck(backend, self.health)
         async with self._writer.transaction() as connection:  # a lock or a full disk ends the start
             await connection.execute(CHECK_WRITING)
         self._writer.revision = 0
@@ -92,13 +103,27 @@ class Database:
 
     @property
     def revision(self) -> int:
-        """The number of committed transactions. While it is unchanged, answers read from the store stay valid."""
+        """The number of transactions that were committed here. Where no other node writes, see `current_revision`."""
         return self._writer.revision
+
+    async def current_revision(self) -> int:
+        """Return a number that each committed transaction changes, whichever node has committed it.
+
+        While it is unchanged, what was read from the store stays valid. Raise StoreUnavailable.
+        """
+        return await self._backend.current_revision()
+
+    async def now(self) -> float:
+        """Return the store's time in seconds since the epoch, which is the same for all nodes that share it.
+
+        A MariaDB has a clock of its own; a file has the clock that it was opened with. Raise StoreUnavailable.
+        """
+        return await self._backend.now()
 
     @property
     def dialect(self) -> Dialect:
         """The dialect in which to compile statements for `fetch`."""
-        return self._connections.engine.dialect
+        return self._backend.dialect
 
     # Writing
 
@@ -171,7 +196,7 @@ class Database:
         if not self._units.is_active and (rows := self._reader.fetch_at_once(sql, parameters)) is not None:
             return rows
         rows = await self.fetch(sql, parameters)  # waits where that helps, and reports what is wrong
-        self._connections.open_quick_reader()
+        self._reader.make_quick()
         return rows
 
     @asynccontextmanager
@@ -197,6 +222,5 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection after its running statement has ended. Safe to call again."""
-        self._connections.timeout.stop_all()  # a long read would be waited for
-        async with self._connections.reader_lock, self._writer.lock:
+        async with self._closing:
             await self._to_close.aclose()

@@ -18,15 +18,16 @@ class OpenFile:
     each transaction checks the database file, its write-ahead log and the log's index first.
     """
 
-    def __init__(self, file: Path | None) -> None:
-        """Take the database file; None for a database that is no file, of which nothing is ever lost."""
+    def __init__(self, file: Path, *, shared: bool = False) -> None:
+        """Take the database file. A `shared` one is open in other databases of this process as well."""
         self.path = file
-        self._identity = None if file is None else identity_of(file)
+        self.is_shared = shared
+        self._identity = identity_of(file)
         self._log_identities: tuple[tuple[int, int] | None, ...] = ()
 
     def check(self) -> None:
         """Raise StoreUnavailable if the file no longer has its name."""
-        if self.path is not None and identity_of(self.path) != self._identity:
+        if identity_of(self.path) != self._identity:
             raise StoreUnavailable(_FILE_IS_GONE)
 
     def remember_log(self) -> None:
@@ -42,6 +43,4 @@ class OpenFile:
         return bool(self._log_identities) and self._log_identities != self._current_log_identities()
 
     def _current_log_identities(self) -> tuple[tuple[int, int] | None, ...]:
-        if self.path is None:
-            return ()
         return tuple(identity_of(self.path.with_name(self.path.name + suffix)) for suffix in WRITTEN_BESIDE)

@@ -1,4 +1,4 @@
-"""Reads: through SQLAlchemy, past it in a thread, or past it on the event loop."""
+"""Reads of a SQLite file: through SQLAlchemy, past it in a thread, or past it on the event loop."""
 
 from __future__ import annotations
 
@@ -28,19 +28,12 @@ class Reader:
 
     async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
         """Return all rows of `statement`."""
-        if not self._connections.is_sqlite:
-            async with self._connections.engine.connect() as connection:
-                return (await connection.execute(statement)).all()
         async with self._connections.reader_lock, self._reading(self._connections.reader) as reader:
             return (await reader.connection.execute(statement)).all()
 
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """Return all rows of compiled SQL, past SQLAlchemy. Raise ReadTooLong after the time limit."""
-        if not self._connections.is_sqlite:
-            async with self._connections.engine.connect() as connection:
-                return [tuple(row) for row in await connection.exec_driver_sql(sql, tuple(parameters))]
         async with self._reading(self._connections.raw_reader) as reader:
-            assert reader.driver is not None, "it is SQLite's"
             try:
                 rows = await reader.driver.execute_fetchall(sql, parameters)
             except sqlite3.OperationalError as error:
@@ -63,6 +56,10 @@ class Reader:
                 raise
             self._connections.close_quick_reader()
             return None
+
+    def make_quick(self) -> None:
+        """Open the connection for `fetch_at_once`, unless it is open or cannot be opened now."""
+        self._connections.open_quick_reader()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -1,4 +1,4 @@
-"""The tables of a database: created, migrated and checked when it is opened."""
+"""The tables of a SQLite file: created, migrated and checked when it is opened."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def _create(file: Path, options: tuple[OptionRow, ...]) -> None:
 
 async def create_or_migrate(
     engine: AsyncEngine,
-    file: Path | None,
+    file: Path,
     version: str | None,
     vault: Callable[[], Vault],
     options: tuple[OptionRow, ...],
 ) -> None:
     """Bring tables of `version` (None: there are none) to the newest version; new ones get the rows of `options`."""
-    if file is not None and version is None:
+    if version is None:
         await complete(asyncio.to_thread(_create, file, options))
     elif version != HEAD:
         async with engine.connect() as connection:
@@ -74,14 +74,13 @@ async def create_or_migrate(
 
 
 async def _erase_replaced_rows(connection: AsyncConnection) -> None:
-    """Remove from SQLite's files what the migration has replaced: it may have been a secret in plain text."""
-    if connection.dialect.name == "sqlite":
-        driver = await driver_of(connection)
-        await driver.execute("VACUUM")
-        await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Remove from the files what the migration has replaced: it may have been a secret in plain text."""
+    driver = await driver_of(connection)
+    await driver.execute("VACUUM")
+    await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def check_columns(found: Iterable[Sequence[object]], file: Path | None) -> None:
+def check_columns(found: Iterable[Sequence[object]], file: Path) -> None:
     """Raise DatabaseError when a declared column is not among the (table, column) pairs in `found`."""
     columns = {(table, column) for table, column in found}
     for name, declared in Model.metadata.tables.items():

@@ -6,11 +6,9 @@ import time
 
 from sqlalchemy import ColumnClause, column, select, table, text
 
-from imagestore_sim.database.connections import Connections
+from imagestore_sim.database.backend import Backend
 from imagestore_sim.database.errors import StoreUnavailable
 from imagestore_sim.database.health import Health
-from imagestore_sim.database.reader import Reader
-from imagestore_sim.database.transactions import Writer
 from imagestore_sim.in_flight import under_way
 
 _CHECK_SECONDS = 1.0
@@ -24,10 +22,8 @@ CHECK_WRITING = text("UPDATE alembic_version SET version_num = version_num")
 class StoreCheck:
     """Finds out whether a store works, by using it."""
 
-    def __init__(self, writer: Writer, reader: Reader, connections: Connections, health: Health) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._connections = connections
+    def __init__(self, backend: Backend, health: Health) -> None:
+        self._backend = backend
         self._health = health
         self._last = 0.0
 
@@ -44,12 +40,11 @@ class StoreCheck:
 
     async def run(self) -> None:
         """Write and read a little on every connection. Raise StoreUnavailable."""
-        if not self._writer.lock.locked():  # otherwise the transaction that runs will report its outcome
+        if not self._backend.writer.is_busy:  # otherwise the transaction that runs will report its outcome
             if self._health.problem is not None:
-                async with self._writer.lock:
-                    await self._connections.checkpoint()
-            async with self._writer.transaction(_CHECK_SECONDS) as connection:
+                await self._backend.before_check()
+            async with self._backend.writer.transaction(_CHECK_SECONDS) as connection:
                 await connection.execute(CHECK_WRITING)
         with under_way():
-            await self._reader.read(_CHECK_READING)
-            await self._reader.fetch(str(_CHECK_READING), ())
+            await self._backend.reader.read(_CHECK_READING)
+            await self._backend.reader.fetch(str(_CHECK_READING), ())

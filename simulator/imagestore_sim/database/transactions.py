@@ -1,4 +1,4 @@
-"""Write transactions: one at a time, committed or rolled back as a whole, even when the caller is cancelled."""
+"""SQLite's write transactions: one at a time, committed or rolled back whole, even when the caller is cancelled."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from imagestore_sim.database.connections import BROKEN, CLOSED, Connections, Sto
 from imagestore_sim.database.errors import StoreUnavailable, describe, is_locked
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.open_file import OpenFile
+from imagestore_sim.database.shared_file import SharedFile
 
 _SLICE_SECONDS = 0.25
 """How long SQLite's thread waits for the lock at a time: a cancelled caller must not wait longer for the thread."""
@@ -23,16 +24,25 @@ _SLICE_SECONDS = 0.25
 class Writer:
     """Runs transactions on the one connection that writes."""
 
-    def __init__(self, connections: Connections, file: OpenFile, health: Health) -> None:
+    def __init__(
+        self, connections: Connections, file: OpenFile, health: Health, shared: SharedFile | None = None
+    ) -> None:
+        """Take what the other databases of this process share of the file, if any do."""
         self.revision = 0
         """Number of committed transactions."""
         self.watchers: list[Callable[[], None]] = []
         """Called right after each commit, before whatever waits for it goes on."""
-        self.lock = asyncio.Lock()
+        self.lock = asyncio.Lock() if shared is None else shared.write_lock
         """Held by the task whose transaction runs."""
+        self._shared = shared
         self._connections = connections
         self._file = file
         self._health = health
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction runs."""
+        return self.lock.locked()
 
     @asynccontextmanager
     async def transaction(self, patience: float | None = None) -> AsyncIterator[AsyncConnection]:
@@ -75,9 +85,7 @@ class Writer:
 
     async def _take_lock(self, writer: StoreConnection, deadline: float) -> None:
         """Begin a transaction. SQLite's lock is taken now, so that no statement in the transaction waits for it."""
-        if writer.driver is None:
-            await writer.run("START TRANSACTION")
-        elif not await self._try_lock(writer, deadline):
+        if not await self._try_lock(writer, deadline):
             await writer.run(f"PRAGMA busy_timeout = {int(_SLICE_SECONDS * 1000)}")
             try:
                 while not await self._try_lock(writer, deadline):
@@ -102,6 +110,8 @@ class Writer:
             await self._roll_back(writer)
             raise self._health.failed(Side.WRITE, describe(error)) from error
         self.revision += 1
+        if self._shared is not None:
+            self._shared.revision += 1
         self._health.worked(Side.WRITE)
         for watcher in list(self.watchers):
             watcher()

@@ -46,7 +46,10 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
     """
     location = foundation.settings.database
     database = await Database.open(
-        location, prepare=register_functions, options=default_option_rows(foundation.settings)
+        location,
+        prepare=register_functions,
+        options=default_option_rows(foundation.settings),
+        clock=foundation.clock,
     )
     opened(database)
     foundation.events.defer = database.defer

@@ -1,0 +1,78 @@
+"""What a kind of store offers to `Database`: a file of SQLite's, or a MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVarTuple
+
+from sqlalchemy import Dialect, Row, Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Ts = TypeVarTuple("Ts")
+
+
+class Transactions(Protocol):
+    """Runs write transactions, one at a time."""
+
+    revision: int
+    """Number of committed transactions."""
+    watchers: list[Callable[[], None]]
+    """Called right after each commit, before whatever waits for it goes on."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction runs."""
+
+    def transaction(self, patience: float | None = None) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Run the block in a transaction; commit at its end, roll back on any exception. Raise StoreUnavailable.
+
+        Wait `patience` seconds in all for the transactions before it and for locks.
+        """
+
+
+class Reads(Protocol):
+    """Reads what is committed. Its methods raise StoreUnavailable."""
+
+    async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
+        """Return all rows of `statement`."""
+
+    async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return all rows of compiled SQL, past SQLAlchemy. Raise ReadTooLong after the time limit."""
+
+    def fetch_at_once(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
+        """Return all rows of compiled SQL without waiting; None if that is not possible now."""
+
+    def make_quick(self) -> None:
+        """Let `fetch_at_once` work from now on, where it can."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Provide a connection on which every read sees the same state, whatever is committed meanwhile."""
+
+
+class Backend(Protocol):
+    """An open store: its transactions, its reads, and what belongs to all of it."""
+
+    @property
+    def writer(self) -> Transactions:
+        """Writes to it."""
+
+    @property
+    def reader(self) -> Reads:
+        """Reads from it."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect in which to compile statements."""
+
+    async def current_revision(self) -> int:
+        """Return a number that every committed transaction changes, also one of another node."""
+
+    async def now(self) -> float:
+        """Return the store's time, in seconds since the epoch."""
+
+    async def before_check(self) -> None:
+        """Prepare the check of a store that fails."""
+
+    async def close(self) -> None:
+        """Close every connection after its running statement has ended."""
