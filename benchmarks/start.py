@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 PROGRAM = (sys.executable, "-m", "imagestore_sim")
 LAB = (*PROGRAM, "lab", "--port", "0")
 HELP = (*PROGRAM, "--help")
-LIBRARIES = ("aiohttp.web", "asyncssh", "pydantic_settings", "sqlalchemy.ext.asyncio", "typer", "yaml")
+LIBRARIES = ("aiohttp.web", "asyncssh", "pydantic", "sqlalchemy.ext.asyncio", "typer", "yaml")
 IMPORTS = (sys.executable, "-c", f"import {', '.join(LIBRARIES)}")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 

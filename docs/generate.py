@@ -59,6 +59,7 @@ GENERATED: Mapping[str, Generated] = {
     "failures": Generated("failures.md", "failure_catalogue:render"),
     "faults": Generated("faults.md", "generators.faults:page"),
     "fidelity": Generated("fidelity.md", "generators.fidelity:page"),
+    "help-pages": Generated("../simulator/imagestore_sim/cli/help_pages", "generators.commands:help_pages"),
     "life-cycle": Generated("life-cycle.md", "life_cycle_facts:render"),
     "metrics": Generated("metrics.md", "generators.metrics:page"),
     "node-faults": Generated("node-faults.md", "generators.node_faults:page"),

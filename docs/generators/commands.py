@@ -1,14 +1,16 @@
-"""Write docs/commands.md: every command and option, as `--help` shows them."""
+"""Write docs/commands.md, every command and option as `--help` shows them, and the pages of `--help` themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from unittest import mock
 
 from typer.main import get_command
 
 from imagestore_sim.cli.app import app
 from imagestore_sim.cli.help_page import Example, rows_of, split_help, summary, usage_of
+from imagestore_sim.cli.quick_help import COLUMNS, PROGRAM
 
 HEAD = """\
 # Commands
@@ -28,6 +30,17 @@ def page() -> str:
         *(one for name in program.commands for one in _section(program, name)),
     ]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def help_pages() -> Mapping[str, str]:
+    """Return each page of `--help` by the name of its file."""
+    program: Any = get_command(app)
+    with mock.patch.dict("os.environ", COLUMNS=str(COLUMNS)):
+        own = program.make_context(PROGRAM, [], resilient_parsing=True)
+        pages = {PROGRAM: program.get_help(own)}
+        for name, command in program.commands.items():
+            pages[name] = command.get_help(command.make_context(name, [], parent=own, resilient_parsing=True))
+    return {f"{name}.txt": f"{page}\n" for name, page in pages.items()}
 
 
 def _list_of(program: Any) -> Iterator[str]:

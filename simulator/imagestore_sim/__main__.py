@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -12,9 +13,12 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     _open_standard_files()
-    from imagestore_sim.cli.app import main as run
+    from imagestore_sim.cli.quick_help import show_page
 
-    run()
+    if not show_page(sys.argv):
+        from imagestore_sim.cli.program import main as run
+
+        run()
 
 
 def _open_standard_files() -> None:

@@ -13,9 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from imagestore_sim.clock import LATEST, START
 from imagestore_sim.host_names import check_allowed
@@ -44,10 +42,10 @@ def is_token(text: str) -> bool:
     return TOKEN.fullmatch(text) is not None
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """How a management node, a lab or a host runs. Seconds and bytes are plain numbers."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
@@ -124,18 +122,6 @@ class Settings(BaseSettings):
             raise ValueError("expected one word of letters, digits and -._~+/=")
         return value
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only values that are passed in: the environment must not change a lab in a user's test."""
-        return (init_settings,)
-
 
 def token_of(settings: Settings) -> str | None:
     """Return the token of `/lab/v1` in the clear, None without one."""
@@ -157,6 +143,8 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
 
 def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
     """Return one line with the file, line and problem of a setting; `problem` None means an unknown name."""
+    import yaml
+
     tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     pairs = tree.value if isinstance(tree, yaml.MappingNode) else []
     lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]
@@ -169,6 +157,8 @@ def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
 
 
 def _read_file(file: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

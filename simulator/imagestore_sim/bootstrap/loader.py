@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import InstrumentedAttribute
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
 from imagestore_sim.bootstrap.reader import BootstrapError
@@ -76,6 +76,9 @@ from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.sources import ImageSource, ImageSources
 from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import InstrumentedAttribute
 
 DatedRecord = (
     ZoneRecord

@@ -125,8 +125,11 @@ def lab(
         in the background, with variables for clients; kill ends it
         eval "$(imagestore-sim lab -E)"; kill $IMAGESTORE_LAB_PID
     """
+    from imagestore_sim.cli.quick_imports import quick_imports
+
     apply_rules(context, RULES)
-    settings = options.read_options(context, log_level="warning")
+    with quick_imports():
+        settings = options.read_options(context, log_level="warning")
     if settings.ping_interval is None and not settings.strict:
         settings = settings.model_copy(update={"ping_interval": PING_SECONDS})
     return _print_variables(settings, shell) if env else _run(settings)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes.util
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
 
 from typing_extensions import override
+
+from imagestore_sim.cli.late_methods import late_methods
+
+LATE_PACKAGES = ("aiohttp", "sqlalchemy.ext.asyncio")
+"""Packages whose names are imported when they are used: the client of aiohttp, and the object-relational mapper."""
 
 
 class LateTrust(ssl.SSLContext):
@@ -32,17 +41,69 @@ def _late_trust() -> ssl.SSLContext:
     return made
 
 
+class LatePackage(ModuleType):
+    """A package that imports a name from its own modules when the name is first looked up (PEP 562)."""
+
+    _sources: dict[str, tuple[str, str]]
+    """Of each name that is still to be imported: its module, and what it is called there."""
+
+    def __getattr__(self, name: str) -> object:
+        """Import a name. Raise AttributeError for one that the package does not have."""
+        if name.startswith("__") or name not in self._sources:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        module, original = self._sources[name]
+        found = getattr(import_module(module), original)
+        setattr(self, name, found)
+        return found
+
+
+class LateLoader(SourceFileLoader):
+    """Loads a LatePackage: it executes all but the statements `from .module import name`."""
+
+    @override
+    def exec_module(self, module: ModuleType) -> None:
+        tree = ast.parse(self.get_data(self.path))
+        now: list[ast.stmt] = []
+        sources: dict[str, tuple[str, str]] = {}
+        for one in tree.body:
+            if isinstance(one, ast.ImportFrom) and one.level == 1 and one.module:
+                source = f"{module.__name__}.{one.module}"
+                sources |= {name.asname or name.name: (source, name.name) for name in one.names}
+            else:
+                now.append(one)
+        module.__class__ = LatePackage
+        module._sources = sources  # type: ignore[attr-defined]
+        exec(compile(ast.Module(now, type_ignores=[]), self.path, "exec"), vars(module))  # noqa: S102 - a library
+
+
+class LatePackages:
+    """Finds LATE_PACKAGES, for `sys.meta_path`."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how a package is loaded late; None for all else."""
+        found = PathFinder.find_spec(fullname, path, target) if fullname in LATE_PACKAGES else None
+        if found is not None and isinstance(found.loader, SourceFileLoader):
+            found.loader = LateLoader(fullname, found.loader.path)
+        return found
+
+
 @contextmanager
 def quick_imports() -> Iterator[None]:
     """Import in the block.
 
     aiohttp makes its TLS context at its import, and so reads some hundred certificates. asyncssh looks for liboqs and
     nettle, for which Python runs ldconfig and a compiler; without them it offers all of its other algorithms, which
-    are the same on every machine.
+    are the same on every machine. Dataclasses get late methods.
     """
+    late_packages = LatePackages()
+    sys.meta_path.insert(0, late_packages)
     replaced = ssl.create_default_context, ctypes.util.find_library
     ssl.create_default_context, ctypes.util.find_library = _late_trust, lambda name: None  # type: ignore[assignment]
     try:
-        yield
+        with late_methods():
+            yield
     finally:
+        sys.meta_path.remove(late_packages)
         ssl.create_default_context, ctypes.util.find_library = replaced

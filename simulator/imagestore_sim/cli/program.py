@@ -1,0 +1,162 @@
+"""The program: its commands by name, and how errors become one line and an exit status.
+
+Each command is a file of this package, which is imported when its name is given, and imports what it needs when it
+runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from imagestore_sim import __version__
+from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
+from imagestore_sim.cli.help_page import HelpfulCommand, HelpfulGroup
+
+NAMES = (
+    "lab",
+    "serve",
+    "host",
+    "chaos",
+    "probe",
+    "ready",
+    "load",
+    "replay",
+    "explore",
+    "record",
+    "compare",
+    "openapi",
+    "schema",
+    "compose-file",
+)
+"""Every command, in the order of --help."""
+Command = Callable[..., int]
+"""Takes options and returns the exit status."""
+PORT_VARIABLE = "IMAGESTORE_SIM_PORT"
+UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
+"""What the parser of options raises; its module depends on the version of Typer."""
+
+
+class Commands(HelpfulGroup):
+    """Runs a command, and prints invalid options and input on one line."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command that the arguments name. With `standalone_mode`, exit the process with its status."""
+        _forget_port_of_a_service()
+        try:
+            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except Exception as error:
+            if not standalone_mode or (failed := _status_of(error)) is None:
+                raise
+            raise SystemExit(failed) from None
+        if standalone_mode:
+            raise SystemExit(status if isinstance(status, int) else SUCCESS)
+        return status
+
+
+def _forget_port_of_a_service() -> None:
+    """Remove IMAGESTORE_SIM_PORT where it is a URL.
+
+    Kubernetes, and Docker for its links, set it to `tcp://ADDRESS:PORT` beside a service called `imagestore-sim`.
+    """
+    if os.environ.get(PORT_VARIABLE, "").startswith(("tcp://", "udp://")):
+        del os.environ[PORT_VARIABLE]
+
+
+def _status_of(error: Exception) -> int | None:
+    """Print one line about an error, and return the exit status; None for an error that is a bug."""
+    match error:
+        case InputError():
+            print_error(str(error))
+        case UsageProblem() if type(error).__name__ == "NoArgsIsHelpError":
+            pass  # Typer has printed the help
+        case UsageProblem():
+            print_error(error.format_message())  # type: ignore[attr-defined]
+        case typer.Abort():
+            print_error("aborted")
+            return FAILURE
+        case OSError() if _is_of_the_machine(error):
+            print_error(f"cannot go on: {error.filename or 'output or a file'}: {error.strerror}")
+        case _:
+            return None
+    return UNUSABLE_INPUT
+
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Return whether the machine has too few files or no room for them, which even imports may need."""
+    no_folder = isinstance(error, FileNotFoundError) and str(error.strerror).startswith("No usable temporary directory")
+    return no_folder or error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EFBIG, errno.EROFS)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"imagestore-sim {__version__}")
+        raise typer.Exit
+
+
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Emulate ZStack's management node for ImageStore backup storages. Each command has its own --help.
+
+    Examples:
+        a management node with three simulated hosts, on http://127.0.0.1:8080
+        imagestore-sim lab
+        a story of a failure, in virtual time
+        imagestore-sim replay disk-fills-up
+        completion for your shell
+        imagestore-sim --install-completion
+    """
+
+
+def command_of(name: str) -> Command:
+    """Return the function of a command: it has the name of its file."""
+    function = name.replace("-", "_")
+    found: Command = getattr(import_module(f"imagestore_sim.cli.{function}"), function)
+    return found
+
+
+def new_app(commands: Iterable[Command]) -> typer.Typer:
+    """Return the application with some commands.
+
+    Its pages of help are plain text: Rich alone would take as long as all else.
+    """
+    made = typer.Typer(
+        cls=Commands,
+        name="imagestore-sim",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(root)
+    for command in commands:
+        made.command(cls=HelpfulCommand)(command)
+    return made
+
+
+def main() -> None:
+    """Run the console script."""
+    gc.disable()  # looking for garbage among thousands of new modules and classes took a quarter of the start
+    # A user of this program cannot mend an old cipher of a host by a line of Python.
+    warnings.filterwarnings("ignore", module=r"asyncssh\b")
+    named = [name for name in NAMES if name in sys.argv[1:2]]
+    new_app(map(command_of, named or NAMES))()  # reading the options of one command is faster than those of all
