@@ -87,7 +87,7 @@ def test_late_methods_do_what_those_of_dataclasses_do() -> None:
     assert repr(one) == repr(Usual(1, c={"x": 1})).replace("Usual", "Late")
     assert one == Late(1, (), {"x": 1})
     assert one != Late(2)
-    assert one != Usual(1, c={"x": 1})
+    assert one != Usual(1, c={"x": 1})  # type: ignore[comparison-overlap]
     assert hash(Late(1, c=None)) == hash(Usual(1, c=None))  # type: ignore[arg-type]
     assert pickle.loads(pickle.dumps(one)) == dataclasses.replace(one) == one
     assert inspect.signature(Late) == inspect.signature(Usual)

@@ -15,7 +15,8 @@ import typer
 
 from imagestore_sim.cli import explore, openapi, running, schema
 from imagestore_sim.cli import replay as replaying
-from imagestore_sim.cli.app import COMMANDS, app, new_app
+from imagestore_sim.cli.app import COMMANDS, app
+from imagestore_sim.cli.program import new_app
 from processes import run_here
 
 pytestmark = pytest.mark.processes

@@ -77,7 +77,7 @@ async def send(url: str, method: str, path: str, headers: Mapping[str, str], bod
 @asynccontextmanager
 async def a_lab(folder: Path, **settings: object) -> AsyncIterator[str]:
     chosen = {"port": 0, "hosts": 1, "database": str(folder / "lab.db"), **settings}
-    async with Lab(Settings(**chosen)) as lab:  # type: ignore[arg-type]
+    async with Lab(Settings(**chosen)) as lab:
         yield lab.url
 
 

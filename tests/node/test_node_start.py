@@ -18,7 +18,7 @@ from leftovers import no_more_tasks_than
 
 
 def new_node(folder: Path, **options: object) -> ManagementNode:
-    return ManagementNode(Settings(port=0, database=str(folder / "node.db"), **options))  # type: ignore[arg-type]
+    return ManagementNode(Settings(port=0, database=str(folder / "node.db"), **options))
 
 
 async def test_parts_before_the_start_are_an_error_that_says_so(tmp_path: Path) -> None:
